@@ -1,0 +1,1 @@
+"""Train DCGANs and explore what they have learnt. Knows nothing of Streamlit or the browser."""

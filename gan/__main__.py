@@ -1,0 +1,319 @@
+"""The command line: python -m gan COMMAND. Drains the same loops as the app."""
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from tqdm import tqdm
+
+from gan import datasets, latent
+from gan.checkpoint import CheckpointError, RunFolder, find_generator, load_generator, run_name
+from gan.config import TrainConfig, parse_setting
+from gan.datasets import ImageDataset
+from gan.events import Metrics, Samples
+from gan.files import write_atomically
+from gan.images import enlarge, gif, png, tile
+from gan.recipes import DEFAULT, RECIPES, recipe
+from gan.runs import checkpoints_root, explain, extend, prepare, record, write_status
+from gan.training import Control, choose_device, progress, sample, steps_per_epoch
+
+LINE_EVERY_S = 10.0  # between two lines of progress where there is no terminal
+
+
+class RunFailed(Exception):
+    """The run itself failed: exit 1, where a bad argument exits 2."""
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Train DCGANs, and explore what they have learnt."""
+
+
+def _duration_options(command: Callable[..., None]) -> Callable[..., None]:
+    for name, kind, what in (("seconds", float, "seconds of training"), ("epochs", float, "passes over the data"), ("steps", int, "steps")):
+        command = click.option(f"--{name}", type=kind, help=f"Train for this many {what}.")(command)
+    return command
+
+
+def _duration(options: dict[str, float | None]) -> tuple[str | None, float | None]:
+    """The one of --steps, --epochs, --seconds that was given."""
+    given = [(unit, amount) for unit, amount in options.items() if amount is not None]
+    if len(given) > 1:
+        raise click.UsageError(f"give one of --steps, --epochs and --seconds; got {' and '.join('--' + unit for unit, _ in given)}")
+    return given[0] if given else (None, None)
+
+
+_device_option = click.option("--device", default="auto", show_default=True, envvar="WORKSHOP_DEVICE", help="auto, cpu or cuda.")
+_json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
+
+
+@cli.command("recipes")
+@_json_option
+def list_recipes(as_json: bool) -> None:
+    """List the recipes."""
+    for item in RECIPES.values():
+        if as_json:
+            click.echo(json.dumps({"name": item.name, "summary": item.summary, "source": item.source, "config": item.config.model_dump()}))
+        else:
+            click.echo(f"{item.name:14} {item.summary}\n{'':14} {item.source}")
+
+
+@cli.command("train")
+@click.option("--recipe", "recipe_name", default=DEFAULT, show_default=True, help="Where the settings start from; see the command recipes.")
+@click.option("--data", help="A named data set, or a folder of images.")
+@_duration_options
+@click.option("--seed", type=int, help="Starts every random draw.")
+@_device_option
+@click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Change a setting; may be repeated.")
+@click.option("--out", type=click.Path(path_type=Path), help="The run's folder; by default a new one below the checkpoints folder.")
+@_json_option
+def train_command(
+    recipe_name: str,
+    data: str | None,
+    seed: int | None,
+    device: str,
+    settings: tuple[str, ...],
+    out: Path | None,
+    as_json: bool,
+    **duration: float | None,
+) -> None:
+    """Train a new run."""
+    changes: dict[str, Any] = dict(parse_setting(text) for text in settings)
+    unit, amount = _duration(duration)
+    if unit:
+        changes |= {"duration_unit": unit, "duration": amount}
+    changes |= {name: value for name, value in (("data", data), ("seed", seed)) if value is not None}
+    config = recipe(recipe_name).config.change(**changes)
+    where = choose_device(device)
+    folder = RunFolder(out or checkpoints_root() / run_name(recipe_name))
+    if folder.config_file.exists():
+        raise click.UsageError(f"{folder.path} holds a run already: resume it, or choose another --out")
+    dataset = _load(config, as_json)
+    steps_per_epoch(config, dataset)  # refuses a set smaller than a batch, before anything is written
+    folder.path.mkdir(parents=True, exist_ok=True)
+    folder.write_config(config, recipe_name)
+    _train(folder, config, dataset, where, as_json)
+
+
+@cli.command("resume")
+@click.argument("run", type=click.Path(path_type=Path))
+@_duration_options
+@_device_option
+@_json_option
+def resume_command(run: Path, device: str, as_json: bool, **duration: float | None) -> None:
+    """Go on with RUN, for so much longer if said, else to the end that it was given."""
+    folder = RunFolder(_find_run(run))
+    config, _ = folder.read_config()
+    status = folder.read_status()
+    if not folder.state_file.exists():
+        raise CheckpointError(f"the run {folder.path.name} has no saved state to go on from")
+    unit, amount = _duration(duration)
+    where = choose_device(device)
+    dataset = _load(config, as_json)
+    epoch_steps = steps_per_epoch(config, dataset)
+    step, elapsed_s = int(status.get("step", 0)), float(status.get("elapsed_s", 0))
+    config = extend(config, unit, amount, step, elapsed_s, epoch_steps)
+    if progress(config, step, elapsed_s, epoch_steps) >= 1:
+        raise click.UsageError(
+            f"the run {folder.path.name} has reached its {config.duration:g} {config.duration_unit}: say how much longer, as in --steps 1000"
+        )
+    _train(folder, config, dataset, where, as_json)
+
+
+@cli.command("sample")
+@click.argument("source", metavar="RUN|CHECKPOINT", type=click.Path(path_type=Path))
+@click.option("--seeds", default="0-63", show_default=True, help="Which noise vectors, as in 1,2,10-13.")
+@click.option("--step", type=int, help="Which of the run's generators; the newest by default.")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path), help="A .png (a grid), or a .npz (images, uint8 (N, C, H, W), and seeds)."
+)
+def sample_command(source: Path, seeds: str, step: int | None, out: Path) -> None:
+    """Draw images with a generator."""
+    if out.suffix not in (".png", ".npz"):
+        raise click.UsageError(f"--out must end in .png or .npz; got {out}")
+    numbers = latent.parse_seeds(seeds)
+    loaded = load_generator(find_generator(_find_run(source), step))
+    images = sample(loaded.network, latent.noise(numbers, loaded.config.latent_dim, loaded.config.latent_distribution))
+    with write_atomically(out) as file:
+        if out.suffix == ".png":
+            file.write(png(tile(enlarge(images, max(1, 64 // images.shape[-1])), gap=2)))
+        else:
+            np.savez_compressed(file, images=images, seeds=np.array(numbers, dtype=np.int64))
+    click.echo(f"{len(numbers)} images in {out}")
+
+
+@cli.command("walk")
+@click.argument("source", metavar="RUN|CHECKPOINT", type=click.Path(path_type=Path))
+@click.option("--seeds", required=True, help="Two or more noise vectors, in order, as in 1,2,3.")
+@click.option("--frames", type=click.IntRange(2, 2000), default=60, show_default=True)
+@click.option(
+    "--mode", type=click.Choice(["slerp", "lerp"]), default="slerp", show_default=True, help="Along the sphere, or along straight lines."
+)
+@click.option("--step", type=int, help="Which of the run's generators; the newest by default.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="A .gif.")
+def walk_command(source: Path, seeds: str, frames: int, mode: str, step: int | None, out: Path) -> None:
+    """Walk through the latent space, as an animation."""
+    if out.suffix != ".gif":
+        raise click.UsageError(f"--out must end in .gif; got {out}")
+    numbers = latent.parse_seeds(seeds)
+    loaded = load_generator(find_generator(_find_run(source), step))
+    anchors = latent.noise(numbers, loaded.config.latent_dim, loaded.config.latent_distribution)
+    images = sample(loaded.network, latent.walk(anchors, frames, mode))
+    with write_atomically(out) as file:
+        file.write(gif(enlarge(images, max(1, 256 // images.shape[-1]))))
+    click.echo(f"{frames} frames in {out}")
+
+
+def _find_run(given: Path) -> Path:
+    """A path as it was given, or a run's name below the checkpoints folder."""
+    if given.exists():
+        return given
+    for candidate in (checkpoints_root() / given, checkpoints_root() / "pretrained" / f"{given}.safetensors"):
+        if candidate.exists():
+            return candidate
+    raise CheckpointError(f"there is no run or checkpoint {given}")
+
+
+def _load(config: TrainConfig, quiet: bool) -> ImageDataset:
+    """Loads the data set with a progress bar, and says what was left out."""
+    loading = datasets.load(config.data, config.image_size, config.channels, config.data_split)
+    with tqdm(disable=True if quiet else None, leave=False, unit=" images") as bar:
+        while True:
+            try:
+                event = next(loading)
+            except StopIteration as stop:
+                dataset: ImageDataset = stop.value
+                break
+            bar.set_description(event.task, refresh=False)
+            bar.total, bar.n = event.total or None, event.done
+            bar.refresh()
+    if dataset.skipped:
+        click.echo(
+            f"left out {len(dataset.skipped)} of {len(dataset) + len(dataset.skipped)} files; the first: {dataset.skipped[0]}", err=True
+        )
+    return dataset
+
+
+@contextmanager
+def _halt_on_signals(control: Control) -> Iterator[list[int]]:
+    """Ctrl-C and SIGTERM halt the loop after its step; a second one ends the process at once."""
+    received: list[int] = []
+
+    def halt(number: int, frame: object) -> None:
+        received.append(number)
+        control.halt()
+        signal.signal(number, before[signal.Signals(number)])
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, halt)
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _train(folder: RunFolder, config: TrainConfig, dataset: ImageDataset, where: Any, as_json: bool) -> None:
+    """Drains record(), showing progress; leaves a folder that can be resumed."""
+    control = Control()
+    folder.lock()
+    state = None
+    with _halt_on_signals(control) as received:
+        try:
+            state = prepare(folder, config, dataset, where)
+            write_status(folder, "running", state, error=None)
+            epoch_steps = steps_per_epoch(config, dataset)
+            total = {"steps": config.duration, "epochs": config.duration * epoch_steps, "seconds": config.duration}[config.duration_unit]
+            unit = "s" if config.duration_unit == "seconds" else "step"
+            quiet = as_json or not sys.stderr.isatty()
+            if not as_json:
+                click.echo(f"{folder.path}: {len(dataset):,} images, {state.precision}, {where}", err=True)
+            said_s, metrics = state.elapsed_s, None
+            started_step, started_s = state.step, state.elapsed_s
+            with tqdm(total=round(total), unit=unit, disable=quiet, initial=round(state.elapsed_s) if unit == "s" else state.step) as bar:
+                for event in record(folder, state, dataset, control):
+                    if as_json:
+                        _print_json(event, folder)
+                    if isinstance(event, Metrics):
+                        metrics = event
+                        bar.set_postfix_str(_in_words(event), refresh=False)
+                        bar.update((min(round(state.elapsed_s), bar.total) if unit == "s" else state.step) - bar.n)
+                        if quiet and not as_json and state.elapsed_s - said_s >= LINE_EVERY_S:
+                            said_s = state.elapsed_s
+                            click.echo(f"step {event.step}, {event.elapsed_s:.0f} s, {_in_words(event)}", err=True)
+            ended = "stopped" if received else "finished"
+            write_status(folder, ended, state)
+        except (Exception, KeyboardInterrupt) as error:
+            sentence = explain(error) if isinstance(error, Exception) else "interrupted at once; the last saved state stays"
+            if isinstance(error, CheckpointError) and state is None:
+                raise
+            try:
+                write_status(folder, "failed", state, error=sentence)
+            except OSError:
+                sentence += " (The status could not be written either.)"
+            raise RunFailed(sentence) from error
+        finally:
+            folder.unlock()
+    rate = (state.step - started_step) * config.batch_size / max(1e-9, state.elapsed_s - started_s)
+    if as_json:
+        click.echo(
+            json.dumps(
+                {
+                    "event": "end",
+                    "state": ended,
+                    "step": state.step,
+                    "images_seen": state.images_seen,
+                    "elapsed_s": state.elapsed_s,
+                    "images_per_s": rate,
+                }
+            )
+        )
+    else:
+        click.echo(
+            f"{ended} at step {state.step}: {state.images_seen:,} images in {state.elapsed_s:.1f} s, {rate:,.0f} images/s. {_in_words(metrics) if metrics else ''}"
+        )
+        if received:
+            click.echo(f"go on with: python -m gan resume {folder.path}")
+    if received:
+        raise SystemExit(128 + received[0])
+
+
+def _in_words(metrics: Metrics) -> str:
+    return f"{metrics.images_per_s:,.0f} images/s, loss D {metrics.loss_d:.3f}, G {metrics.loss_g:.3f}, D(x) {metrics.d_real:.2f}, D(G(z)) {metrics.d_fake:.2f}"
+
+
+def _print_json(event: object, folder: RunFolder) -> None:
+    if isinstance(event, Metrics):
+        click.echo(json.dumps({"event": "metrics", **asdict(event)}))
+    elif isinstance(event, Samples):
+        click.echo(json.dumps({"event": "samples", "step": event.step, "file": str(folder.samples_file(event.step))}))
+
+
+def main() -> None:
+    """Runs a command. A bad argument exits 2 and a failed run 1, each with one line on standard error."""
+    try:
+        cli(standalone_mode=False)
+    except RunFailed as error:
+        code, sentence = 1, str(error)
+    except click.ClickException as error:
+        code, sentence = 2, error.format_message()
+    except click.Abort:
+        code, sentence = 130, "interrupted"
+    except (ValueError, OSError) as error:
+        code, sentence = 2, explain(error)
+    else:
+        return
+    click.echo(f"error: {' '.join(sentence.split())}", err=True)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,358 @@
+"""A run's folder: config, status, metrics, grids, generators, resume state. Knows nothing of threads or pages.
+
+Weights are safetensors with the config in the file's metadata; the resume state is loaded with weights_only=True.
+Nothing that is read here can run code.
+"""
+
+import json
+import math
+import os
+import pickle
+import platform
+import re
+import struct
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+import torchvision
+from filelock import FileLock, Timeout
+
+from gan.config import TrainConfig
+from gan.datasets import ImageDataset
+from gan.events import Metrics
+from gan.files import write_atomically
+from gan.images import enlarge, png, tile
+from gan.networks import Generator
+from gan.training import TrainState, new_state
+
+METRICS = tuple(Metrics.__dataclass_fields__)
+FORMAT = "dcgan-workshop-1"
+LARGEST_GENERATOR = 512 * 2**20  # bytes
+LARGEST_HEADER = 1 << 20  # bytes
+_RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+
+class CheckpointError(ValueError):
+    """A file or folder that should hold a run or a generator does not."""
+
+
+def save_generator(path: Path, state: TrainState, run: str = "") -> None:
+    """Writes the averaged generator, with everything that sampling it needs, as one safetensors file."""
+    metadata = {
+        "format": FORMAT,
+        "config": state.config.model_dump_json(),
+        "step": str(state.step),
+        "images_seen": str(state.images_seen),
+        "run": run,
+    }
+    tensors = {name: t.detach().cpu().contiguous() for name, t in state.averaged.state_dict().items()}
+    with write_atomically(path) as file:
+        file.write(safetensors.torch.save(tensors, metadata))
+
+
+@dataclass(frozen=True)
+class LoadedGenerator:
+    """A generator in eval mode, and what is known of it."""
+
+    network: Generator
+    config: TrainConfig
+    step: int
+    run: str
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """A generator file's metadata, without its weights.
+
+    Raises:
+        CheckpointError: it is not a generator of this project.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > min(LARGEST_HEADER, size):
+                raise CheckpointError(f"{path.name} is not a generator file, or it is cut short")
+            metadata = json.loads(file.read(length)).get("__metadata__", {})
+        if metadata.get("format") != FORMAT:
+            raise CheckpointError(f"{path.name} holds no generator of this project")
+    except FileNotFoundError:
+        raise CheckpointError(f"there is no file {path}") from None
+    except (OSError, struct.error, ValueError, AttributeError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"{path.name} is not a generator file, or it is cut short") from None
+    return metadata
+
+
+def load_generator(path: Path) -> LoadedGenerator:
+    """Reads what save_generator() wrote. Executes nothing that the file holds.
+
+    Raises:
+        CheckpointError: the file is missing, cut short, a pickle, too large, or its weights do not fit its config.
+    """
+    metadata = read_metadata(path)
+    if path.stat().st_size > LARGEST_GENERATOR:
+        raise CheckpointError(f"{path.name} is larger than {LARGEST_GENERATOR >> 20} MiB")
+    try:
+        config = TrainConfig(**json.loads(metadata["config"]))
+        with torch.device("meta"):
+            network = Generator(config)
+        expected = {name: tuple(t.shape) for name, t in network.state_dict().items()}
+        tensors = safetensors.torch.load_file(path)
+        found = {name: tuple(t.shape) for name, t in tensors.items()}
+        if found != expected:
+            odd = sorted(set(found.items()) ^ set(expected.items()))[0]
+            raise CheckpointError(
+                f"{path.name} does not fit its own settings: {odd[0]} has shape {found.get(odd[0])}, not {expected.get(odd[0])}"
+            )
+        network.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}, assign=True)
+        step = int(metadata.get("step", 0))
+    except CheckpointError:
+        raise
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
+        raise CheckpointError(f"{path.name} cannot be read as a generator: {str(error).splitlines()[0]}") from None
+    network.eval().requires_grad_(False)
+    return LoadedGenerator(network, config, step, metadata.get("run", ""))
+
+
+def is_run_name(name: str) -> bool:
+    """Whether a text can be the name of a run's folder: no separators, no leading dot, at most 100 characters."""
+    return _RUN_NAME.fullmatch(name) is not None
+
+
+class RunFolder:
+    """The files of one run. One process writes at a time: it holds the lock."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        # A moment of patience: is_being_written() of another process holds the lock for an instant.
+        self._lock = FileLock(self.path / ".lock", timeout=2, thread_local=False)
+        self._pending: list[str] = []
+
+    # Names of the files: the run folder's contract.
+    @property
+    def config_file(self) -> Path:
+        return self.path / "config.json"
+
+    @property
+    def status_file(self) -> Path:
+        return self.path / "status.json"
+
+    @property
+    def metrics_file(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def state_file(self) -> Path:
+        return self.path / "state.pt"
+
+    @property
+    def error_file(self) -> Path:
+        return self.path / "error.txt"
+
+    def samples_file(self, step: int) -> Path:
+        return self.path / "samples" / f"{step:06d}.png"
+
+    def generator_file(self, step: int) -> Path:
+        return self.path / f"generator-{step:06d}.safetensors"
+
+    def lock(self) -> None:
+        """Takes the folder for writing.
+
+        Raises:
+            CheckpointError: another process, or another run of this one, is writing to it.
+        """
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise CheckpointError(f"the run {self.path.name} is being trained already; wait for it, or stop it") from None
+
+    def unlock(self) -> None:
+        self._lock.release()
+
+    def is_being_written(self) -> bool:
+        """Whether some process holds the lock. A killed process holds nothing."""
+        if self._lock.is_locked:
+            return True
+        if not (self.path / ".lock").exists():
+            return False
+        probe = FileLock(self.path / ".lock", timeout=0)
+        try:
+            probe.acquire()
+        except Timeout:
+            return True
+        except OSError:  # a read-only folder: nobody writes there
+            return False
+        probe.release()
+        return False
+
+    def write_config(self, config: TrainConfig, recipe: str, dataset: ImageDataset | None = None, owner: str = "") -> None:
+        """What the run is. The data set's fingerprint is known once it has been loaded."""
+        content = {
+            "recipe": recipe,
+            "owner": owner,
+            "seed": config.seed,
+            "data": config.data,
+            "data_fingerprint": dataset.fingerprint() if dataset else None,
+            "data_images": len(dataset) if dataset else None,
+            "versions": {"python": platform.python_version(), "torch": torch.__version__, "torchvision": torchvision.__version__},
+            "config": config.model_dump(),
+        }
+        self._write_json(self.config_file, content)
+
+    def read_config(self) -> tuple[TrainConfig, dict[str, Any]]:
+        """The run's settings, and the whole of config.json.
+
+        Raises:
+            CheckpointError: there is no run here, or its config cannot be read.
+        """
+        content = self._read_json(self.config_file)
+        try:
+            return TrainConfig(**content["config"]), content
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{self.config_file} does not hold a run's settings: {error}") from None
+
+    def write_status(self, **fields: Any) -> None:
+        self._write_json(self.status_file, fields)
+
+    def read_status(self) -> dict[str, Any]:
+        """status.json; a run that says it is at work while nobody holds its lock was interrupted."""
+        status = self._read_json(self.status_file)
+        if status.get("state") in ("queued", "running", "paused") and not self.is_being_written():
+            status["state"] = "interrupted"
+        return status
+
+    def append_metrics(self, metrics: Metrics) -> None:
+        """Notes a line; flush() writes it. Not-a-numbers become null: JSON has none."""
+        row = {name: (value if math.isfinite(value) else None) for name, value in asdict(metrics).items()}
+        self._pending.append(json.dumps(row))
+
+    def flush(self) -> None:
+        """Writes the noted lines.
+
+        Raises:
+            OSError: the disk is full, say. No half line is left, and the lines are kept for the next flush.
+        """
+        if not self._pending:
+            return
+        with self.metrics_file.open("ab") as file:
+            end = file.tell()
+            try:
+                file.write("".join(line + "\n" for line in self._pending).encode())
+                file.flush()
+            except OSError:
+                os.ftruncate(file.fileno(), end)
+                raise
+        self._pending.clear()
+
+    def read_metrics(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+        """Complete lines of metrics.jsonl from a byte offset on, and the offset behind them. Damaged lines are left out."""
+        try:
+            with self.metrics_file.open("rb") as file:
+                file.seek(offset)
+                content = file.read()
+        except FileNotFoundError:
+            return [], offset
+        end = content.rfind(b"\n") + 1
+        rows = []
+        for line in content[:end].splitlines():
+            try:
+                row = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(row, dict) and isinstance(row.get("step"), int):
+                rows.append({name: row.get(name) for name in METRICS})
+        return rows, offset + end
+
+    def truncate_metrics(self, step: int) -> None:
+        """Forgets lines beyond a step, and a half-written last one: training goes on from there and writes them again."""
+        rows, _ = self.read_metrics()
+        self._pending.clear()
+        if self.metrics_file.exists():
+            with write_atomically(self.metrics_file) as file:
+                file.write("".join(json.dumps(row) + "\n" for row in rows if row["step"] <= step).encode())
+
+    def save_samples(self, step: int, images: Any) -> None:
+        """The fixed-noise grid, 28 px images at twice their size."""
+        with write_atomically(self.samples_file(step), durable=False) as file:
+            file.write(png(tile(enlarge(images, max(1, 64 // images.shape[-1])), gap=2)))
+
+    def sample_steps(self) -> list[int]:
+        return sorted(int(p.stem) for p in (self.path / "samples").glob("*.png") if p.stem.isdigit())
+
+    def generator_steps(self) -> list[int]:
+        steps = (p.stem.removeprefix("generator-") for p in self.path.glob("generator-*.safetensors"))
+        return sorted(int(s) for s in steps if s.isdigit())
+
+    def save_generator(self, state: TrainState) -> None:
+        """The averaged generator at this step, for Explore."""
+        save_generator(self.generator_file(state.step), state, self.path.name)
+
+    def save_state(self, state: TrainState) -> None:
+        """Everything that resuming needs, whole or not at all."""
+        with write_atomically(self.state_file) as file:
+            torch.save(state.state_dict(), file)
+
+    def load_state(self, config: TrainConfig, device: torch.device) -> TrainState:
+        """A state that goes on where save_state() was called.
+
+        Raises:
+            CheckpointError: the file is missing, cut short, of another shape, or holds more than numbers (it is then
+                not executed).
+        """
+        try:
+            stored = torch.load(self.state_file, map_location="cpu", weights_only=True)
+            state = new_state(config, device, precision=stored["precision"])
+            state.load_state_dict(stored)
+        except FileNotFoundError:
+            raise CheckpointError(f"the run {self.path.name} has no saved state to go on from") from None
+        except pickle.UnpicklingError:
+            raise CheckpointError(f"{self.state_file} holds more than numbers, or is damaged; it was not executed") from None
+        except (RuntimeError, KeyError, ValueError, TypeError, EOFError, AttributeError) as error:
+            raise CheckpointError(
+                f"{self.state_file} cannot be resumed from: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+            ) from None
+        return state
+
+    def _write_json(self, path: Path, content: dict[str, Any]) -> None:
+        with write_atomically(path, durable=False) as file:
+            file.write(json.dumps(content, indent=1).encode())
+
+    def _read_json(self, path: Path) -> dict[str, Any]:
+        try:
+            content = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            raise CheckpointError(f"{self.path} holds no run: {path.name} is missing") from None
+        except (OSError, ValueError):
+            raise CheckpointError(f"{path} cannot be read as JSON") from None
+        if not isinstance(content, dict):
+            raise CheckpointError(f"{path} does not hold a JSON object")
+        return content
+
+
+def find_generator(path: Path, step: int | None = None) -> Path:
+    """The generator file that RUN|CHECKPOINT means: a .safetensors file itself, or a run's, the newest unless a step is named.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise CheckpointError(f"there is no run or checkpoint {path}")
+    steps = RunFolder(path).generator_steps()
+    if not steps:
+        raise CheckpointError(f"the run {path.name} has kept no generator yet")
+    if step is not None and step not in steps:
+        raise CheckpointError(f"the run {path.name} has no generator at step {step}; it has {', '.join(map(str, steps))}")
+    return RunFolder(path).generator_file(steps[-1] if step is None else step)
+
+
+def run_name(recipe: str) -> str:
+    """A new run's name: recipe, date and time, and four hex digits against two at once."""
+    return f"{recipe}-{time.strftime('%m%d-%H%M%S')}-{os.urandom(2).hex()}"

@@ -1,0 +1,252 @@
+"""TrainConfig: everything that decides what a run computes. Knows nothing of networks, files or pages."""
+
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+
+GROUPS = ("Data", "Networks", "Optimisation", "Labels and noise", "Watching")
+
+
+def _field(default: Any, label: str, help: str, group: str, *, unit: str = "", common: bool = False, **bounds: Any) -> Any:
+    """A field with its bounds, and with what a form needs to show it: label, help, group, unit."""
+    extra: dict[str, JsonValue] = {"group": group, "unit": unit, "common": common}
+    return Field(default, title=label, description=help, json_schema_extra=extra, **bounds)
+
+
+class TrainConfig(BaseModel):
+    """One run's settings. Equal configs on the same device give equal runs.
+
+    Bounds, units, help texts and defaults stand here and nowhere else: the form, the command line and the
+    documentation of a field are read from it. The defaults are those of the recipe `quick-digits`.
+
+    Raises:
+        ValueError: a field is unknown, of the wrong type or out of bounds; the message names the field, its value
+            and the rule.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: str = _field(
+        "mnist",
+        "Data set",
+        "What the networks learn to draw: a named set, or a folder of images.",
+        "Data",
+        common=True,
+        min_length=1,
+        max_length=1000,
+    )
+    data_split: Literal["train", "all"] = _field(
+        "train", "Part of the data", "'train' leaves out the test images where a set has them; 'all' uses both.", "Data"
+    )
+    image_size: Literal[28, 32, 64, 128] = _field(
+        28, "Image size", "Height and width of the images. Twice the size costs about four times the time.", "Data", unit="pixels"
+    )
+    channels: Literal[1, 3] = _field(1, "Colour channels", "1 for grey images, 3 for colour (RGB).", "Data")
+    horizontal_flip: bool = _field(
+        False, "Mirror at random", "Show each image mirrored half of the time. Good for faces, wrong for digits and letters.", "Data"
+    )
+    color_jitter: float = _field(
+        0.0, "Colour jitter", "Vary brightness and contrast of each real image by up to this share.", "Data", ge=0, le=0.5
+    )
+
+    latent_dim: int = _field(
+        64,
+        "Latent size",
+        "How many random numbers the generator turns into one image.",
+        "Networks",
+        unit="numbers",
+        common=True,
+        ge=2,
+        le=512,
+    )
+    latent_distribution: Literal["normal", "uniform"] = _field(
+        "normal", "Latent distribution", "The noise is drawn from N(0, 1), or uniformly from [-1, 1].", "Networks"
+    )
+    generator_filters: int = _field(
+        32,
+        "Generator filters",
+        "Feature maps of the generator's widest layer; each earlier layer has twice as many. More can draw more, and is slower.",
+        "Networks",
+        ge=4,
+        le=256,
+    )
+    discriminator_filters: int = _field(
+        32,
+        "Discriminator filters",
+        "Feature maps of the discriminator's first layer; each later layer has twice as many.",
+        "Networks",
+        ge=4,
+        le=256,
+    )
+    generator_activation: Literal["relu", "leaky_relu"] = _field(
+        "relu", "Generator activation", "What follows each layer of the generator: ReLU, or LeakyReLU with slope 0.2.", "Networks"
+    )
+    dropout: float = _field(
+        0.0,
+        "Discriminator dropout",
+        "Share of the discriminator's features that are switched off at random in each step. Holds back a discriminator that wins too easily.",
+        "Networks",
+        ge=0,
+        le=0.9,
+    )
+    initialization: Literal["pytorch", "dcgan"] = _field(
+        "pytorch",
+        "Initial weights",
+        "'dcgan': N(0, 0.02), as Radford et al. 2016 advise; 'pytorch': the library's default, which learns digits sooner.",
+        "Networks",
+    )
+
+    batch_size: int = _field(
+        64,
+        "Batch size",
+        "Real images, and as many generated ones, in each step.",
+        "Optimisation",
+        unit="images",
+        common=True,
+        ge=2,
+        le=1024,
+    )
+    duration: float = _field(
+        10,
+        "Train for",
+        "How long the run goes on, in the unit beside it. It can be stopped and continued at any time.",
+        "Optimisation",
+        common=True,
+        gt=0,
+        le=10_000_000,
+    )
+    duration_unit: Literal["epochs", "steps", "seconds"] = _field(
+        "epochs", "Unit", "An epoch shows every image once; a step shows one batch.", "Optimisation", common=True
+    )
+    lr_g: float = _field(
+        5e-4,
+        "Generator learning rate",
+        "How far the generator's weights move in each step (Adam).",
+        "Optimisation",
+        common=True,
+        ge=1e-7,
+        le=0.1,
+    )
+    lr_d: float = _field(
+        5e-4,
+        "Discriminator learning rate",
+        "How far the discriminator's weights move in each step (Adam).",
+        "Optimisation",
+        common=True,
+        ge=1e-7,
+        le=0.1,
+    )
+    beta1_g: float = _field(
+        0.5, "Generator momentum", "Adam's beta 1: the share of the last direction that the generator keeps.", "Optimisation", ge=0, lt=1
+    )
+    beta1_d: float = _field(
+        0.5,
+        "Discriminator momentum",
+        "Adam's beta 1: the share of the last direction that the discriminator keeps.",
+        "Optimisation",
+        ge=0,
+        lt=1,
+    )
+    beta2: float = _field(0.999, "Gradient scale memory", "Adam's beta 2, for both networks.", "Optimisation", ge=0, lt=1)
+    reuse_fakes: bool = _field(
+        True,
+        "Reuse fakes",
+        "The generator learns from the same fakes that the discriminator has just seen. Off: it draws new ones, which is slower.",
+        "Optimisation",
+    )
+    average_half_life: int = _field(
+        10_000,
+        "Averaging half-life",
+        "Samples come from an average of the generator's weights; older weights count half after this many images. 0: no averaging.",
+        "Optimisation",
+        unit="images",
+        ge=0,
+        le=10_000_000,
+    )
+    precision: Literal["auto", "fp32", "bf16"] = _field(
+        "auto",
+        "Number format",
+        "32-bit or 16-bit numbers. 'auto' measures both on this machine and takes 16 bits only where they are clearly faster.",
+        "Optimisation",
+    )
+    seed: int = _field(
+        0,
+        "Seed",
+        "Starts every random draw of the run: the same seed and settings give the same run.",
+        "Optimisation",
+        common=True,
+        ge=0,
+        le=2**31 - 1,
+    )
+
+    real_label: float = _field(
+        1.0,
+        "Label of real images",
+        "What the discriminator should answer for real images; 0.9 keeps it from growing too sure.",
+        "Labels and noise",
+        ge=0.5,
+        le=1,
+    )
+    fake_label: float = _field(
+        0.0, "Label of fakes", "What the discriminator should answer for generated images.", "Labels and noise", ge=0, le=0.5
+    )
+
+    log_every: int = _field(
+        10, "Measure every", "A point on the charts is the mean over this many steps.", "Watching", unit="steps", ge=1, le=10_000
+    )
+    snapshot_every: int = _field(
+        500,
+        "Keep the generator every",
+        "Steps between the generators that are kept for Explore; early ones (at steps 1, 2, 4, 8, ...) are kept too.",
+        "Watching",
+        unit="steps",
+        ge=1,
+        le=1_000_000,
+    )
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise ValueError("; ".join(_sentence(e) for e in error.errors())) from None
+
+    @model_validator(mode="after")
+    def _labels_are_apart(self) -> "TrainConfig":
+        if self.real_label <= self.fake_label:
+            raise ValueError(f"real_label must be larger than fake_label, {self.fake_label}; got {self.real_label}")
+        return self
+
+    def change(self, **fields: Any) -> "TrainConfig":
+        """A copy with some fields changed, validated as a whole."""
+        return TrainConfig(**{**self.model_dump(), **fields})
+
+
+def _sentence(error: Any) -> str:
+    """One of pydantic's findings as one sentence: field, rule, value."""
+    name = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"{name} is not a setting; known are {', '.join(TrainConfig.model_fields)}"
+    rule = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if not name:
+        return rule
+    return f"{name} must be {rule}; got {error['input']!r}"
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Splits "field=value"; numbers and true or false become what they say, everything else stays text.
+
+    Raises:
+        ValueError: there is no "=", or the field is unknown.
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"a setting reads FIELD=VALUE; got {text!r}")
+    if name not in TrainConfig.model_fields:
+        raise ValueError(f"{name} is not a setting; known are {', '.join(TrainConfig.model_fields)}")
+    if TrainConfig.model_fields[name].annotation is str:
+        return name, value
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value

@@ -1,0 +1,51 @@
+"""What a training loop tells whoever drains it: Python numbers and uint8 arrays, never live tensors."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Work before the first step: `done` of `total` (0 where unknown) of `task`."""
+
+    task: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Means over the steps since the last Metrics.
+
+    Losses in nats. `d_real` is D(x) on real images, `d_fake` D(G(z)) before the discriminator's step, `d_fake_after`
+    after it: probabilities in [0, 1].
+    """
+
+    step: int
+    images_seen: int
+    elapsed_s: float
+    images_per_s: float
+    loss_d: float
+    loss_g: float
+    d_real: float
+    d_fake: float
+    d_fake_after: float
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The averaged generator's images for the run's fixed noise: uint8, (N, C, H, W)."""
+
+    step: int
+    images: np.ndarray
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The averaged generator is worth keeping as it is now: whoever drains the loop may save it."""
+
+    step: int
+
+
+Event = Progress | Metrics | Samples | Snapshot

@@ -1,0 +1,73 @@
+"""Images as numbers and as files: [-1, 1] <-> uint8, grids, PNG, GIF. Knows nothing of networks."""
+
+import io
+
+import numpy as np
+import torch
+from PIL import Image
+
+
+def to_uint8(images: torch.Tensor) -> np.ndarray:
+    """Floats in [-1, 1], (N, C, H, W) on any device -> uint8 numpy array of the same shape (-1 -> 0, 1 -> 255)."""
+    return images.detach().float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8).cpu().contiguous().numpy()
+
+
+def to_float(images: torch.Tensor) -> torch.Tensor:
+    """uint8 images of any shape -> float32 in [-1, 1]."""
+    return images.float().div_(127.5).sub_(1)
+
+
+def tile(images: np.ndarray, columns: int = 0, gap: int = 1) -> np.ndarray:
+    """Lays images out in rows on a mid-grey ground.
+
+    Args:
+        images: uint8, (N, C, H, W), N at least 1.
+        columns: images a row; 0 for the most square grid.
+        gap: pixels between images.
+
+    Returns:
+        uint8, (C, height, width).
+    """
+    n, c, h, w = images.shape
+    columns = columns or int(np.ceil(np.sqrt(n)))
+    columns = min(columns, n)
+    rows = -(-n // columns)
+    canvas = np.full((c, rows * (h + gap) - gap, columns * (w + gap) - gap), 128, dtype=np.uint8)
+    for i, image in enumerate(images):
+        y, x = i // columns * (h + gap), i % columns * (w + gap)
+        canvas[:, y : y + h, x : x + w] = image
+    return canvas
+
+
+def enlarge(images: np.ndarray, factor: int) -> np.ndarray:
+    """Repeats every pixel factor x factor times; images (..., H, W)."""
+    return images.repeat(factor, axis=-1).repeat(factor, axis=-2) if factor > 1 else images
+
+
+def _picture(image: np.ndarray) -> Image.Image:
+    """uint8 (C, H, W) with C 1 or 3 -> Pillow image."""
+    return Image.fromarray(image[0] if image.shape[0] == 1 else np.ascontiguousarray(image.transpose(1, 2, 0)))
+
+
+def png(image: np.ndarray, compress_level: int = 6) -> bytes:
+    """uint8 (C, H, W), C 1 or 3 -> PNG file. Level 1 is for pictures that are looked at once."""
+    buffer = io.BytesIO()
+    _picture(image).save(buffer, "PNG", compress_level=compress_level)
+    return buffer.getvalue()
+
+
+def gif(frames: np.ndarray, frames_per_s: float = 25) -> bytes:
+    """uint8 (N, C, H, W), C 1 or 3 -> GIF file that plays for ever.
+
+    All frames share one palette, made from frames along the whole film, so that colours do not flicker.
+    frames_per_s: GIF counts in hundredths of a second, and browsers slow down anything under two: at most 50.
+    """
+    pictures = [_picture(frame) for frame in frames]
+    if frames.shape[1] == 3:
+        some = frames[:: max(1, len(frames) // 16)]
+        palette = _picture(tile(some, gap=0)).quantize(256)
+        pictures = [p.quantize(palette=palette, dither=Image.Dither.NONE) for p in pictures]
+    duration_ms = max(2, round(100 / frames_per_s)) * 10
+    buffer = io.BytesIO()
+    pictures[0].save(buffer, "GIF", save_all=True, append_images=pictures[1:], duration=duration_ms, loop=0, optimize=False)
+    return buffer.getvalue()

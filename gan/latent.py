@@ -1,0 +1,139 @@
+"""The latent space: seeds -> z, interpolation, walks, the dimensions that matter. Pure functions of tensors."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+
+LARGEST_SEED = 2**63 - 1
+
+
+class LatentToImage(Protocol):
+    """What this module asks of a generator."""
+
+    latent_dim: int
+
+    def __call__(self, z: torch.Tensor) -> torch.Tensor: ...
+
+
+def noise(seeds: Sequence[int], latent_dim: int, distribution: str = "normal") -> torch.Tensor:
+    """One noise vector a seed: float32 (len(seeds), latent_dim) on the CPU.
+
+    Each vector depends on its own seed alone, so a seed names the same point wherever it is used.
+
+    Args:
+        seeds: 0 to 2^63 - 1.
+        latent_dim: numbers a vector.
+        distribution: "normal" for N(0, 1), "uniform" for [-1, 1].
+
+    Raises:
+        ValueError: a seed is out of bounds.
+    """
+    rows = []
+    for seed in seeds:
+        if not 0 <= seed <= LARGEST_SEED:
+            raise ValueError(f"a seed must be between 0 and 2^63 - 1; got {seed}")
+        rng = torch.Generator().manual_seed(seed)
+        row = torch.randn(latent_dim, generator=rng) if distribution == "normal" else torch.rand(latent_dim, generator=rng) * 2 - 1
+        rows.append(row)
+    return torch.stack(rows) if rows else torch.empty(0, latent_dim)
+
+
+def parse_seeds(text: str, most: int = 4096) -> list[int]:
+    """ "1,2,10-13" -> [1, 2, 10, 11, 12, 13].
+
+    Raises:
+        ValueError: the text does not read so, a seed is out of bounds, or there are none or more than `most`.
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, dash, last = (p.strip() for p in part.partition("-"))
+        if not (first.isascii() and first.isdigit()) or (dash and not (last.isascii() and last.isdigit())) or len(first + last) > 40:
+            raise ValueError(f"seeds read like 1,2,10-13; got {text[:80]!r}")
+        start, end = int(first), int(last or first)
+        if end < start or end > LARGEST_SEED:
+            raise ValueError(f"seeds must rise within 0 to 2^63 - 1; got {part.strip()[:80]!r}")
+        if len(seeds) + end - start >= most:
+            raise ValueError(f"at most {most} seeds at once; got more in {text[:80]!r}")
+        seeds.extend(range(start, end + 1))
+    return seeds
+
+
+def lerp(a: torch.Tensor, b: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    """The straight line: (1 - t) a + t b. a, b: (..., d); t: broadcastable to (..., 1), 0 to 1."""
+    return a + (b - a) * t
+
+
+def slerp(a: torch.Tensor, b: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+    """The great circle from a to b (Shoemake 1985, as White 2016 uses it for GANs); the norm goes evenly from |a| to |b|.
+
+    High-dimensional normal noise lies close to a sphere of radius sqrt(d); straight lines cut through its inside, where
+    training never was. Vectors (almost) parallel or opposite have no unique arc and are blended straight.
+
+    a, b: (..., d); t: broadcastable to (..., 1), 0 to 1.
+    """
+    norm_a, norm_b = a.norm(dim=-1, keepdim=True), b.norm(dim=-1, keepdim=True)
+    unit_a, unit_b = a / norm_a.clamp_min(1e-12), b / norm_b.clamp_min(1e-12)
+    cosine = (unit_a * unit_b).sum(-1, keepdim=True).clamp(-1, 1)
+    angle = torch.acos(cosine)
+    sine = torch.sin(angle)
+    arc = (torch.sin((1 - t) * angle) * unit_a + torch.sin(t * angle) * unit_b) / sine.clamp_min(1e-12)
+    return torch.where(sine > 1e-4, arc * (norm_a + (norm_b - norm_a) * t), lerp(a, b, t))
+
+
+INTERPOLATIONS = {"slerp": slerp, "lerp": lerp}
+
+
+def walk(anchors: torch.Tensor, frames: int, mode: str = "slerp", closed: bool = False) -> torch.Tensor:
+    """A path of `frames` points through anchors in order.
+
+    Args:
+        anchors: (n, d), n at least 2.
+        frames: how many points, at least 2. The first is the first anchor; the last is the last anchor, or, when
+            closed, one step before the first, so that a loop runs on without a stop.
+        mode: "slerp" or "lerp".
+        closed: come back to the first anchor.
+
+    Returns:
+        (frames, d).
+
+    Raises:
+        ValueError: too few anchors or frames, or another mode.
+    """
+    if len(anchors) < 2:
+        raise ValueError(f"a walk needs at least 2 noise vectors; got {len(anchors)}")
+    if frames < 2:
+        raise ValueError(f"a walk needs at least 2 frames; got {frames}")
+    if mode not in INTERPOLATIONS:
+        raise ValueError(f"a walk is slerp or lerp; got {mode!r}")
+    stops = torch.cat([anchors, anchors[:1]]) if closed else anchors
+    legs = len(stops) - 1
+    position = torch.linspace(0, legs, frames + 1)[:-1] if closed else torch.linspace(0, legs, frames)
+    leg = position.floor().clamp(max=legs - 1).long()
+    return INTERPOLATIONS[mode](stops[leg], stops[leg + 1], (position - leg).unsqueeze(1))
+
+
+@torch.inference_mode()
+def strongest_dimensions(
+    generator: LatentToImage, samples: int = 8, step: float = 1.0, distribution: str = "normal"
+) -> list[tuple[int, float]]:
+    """Latent dimensions by how far they move the picture, the strongest first.
+
+    Args:
+        generator: (N, d) -> (N, C, H, W), in eval mode.
+        samples: noise vectors (seeds 0, 1, ...) over which the effect is averaged.
+        step: how far each dimension is moved up.
+
+    Returns:
+        (dimension, mean absolute change of a pixel for that step, in units of [-1, 1]) for all d dimensions.
+    """
+    d = generator.latent_dim
+    z = noise(range(samples), d, distribution)
+    before = generator(z)
+    effects = []
+    for start in range(0, d, 32):
+        shifts = torch.eye(d)[start : start + 32] * step
+        moved = generator((z[None] + shifts[:, None]).flatten(0, 1))
+        effects.append((moved.unflatten(0, (-1, samples)) - before).abs().mean(dim=(1, 2, 3, 4)))
+    effect = torch.cat(effects)
+    return [(int(i), float(effect[i])) for i in effect.argsort(descending=True)]

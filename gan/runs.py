@@ -1,0 +1,510 @@
+"""Runs: a training loop with a folder, a thread and a history; and the manager that queues them. Knows nothing of pages.
+
+The command line drains record() itself; the server's runs drain it in a thread each.
+"""
+
+import errno
+import logging
+import os
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gan import datasets
+from gan.checkpoint import METRICS, CheckpointError, RunFolder, is_run_name, run_name
+from gan.config import TrainConfig
+from gan.datasets import ImageDataset
+from gan.events import Event, Metrics, Progress, Samples, Snapshot
+from gan.training import Control, Diverged, TrainState, choose_device, describe_device, new_state, progress, steps_per_epoch, train
+
+log = logging.getLogger(__name__)
+
+STATE_EVERY_S = 60.0  # between two saves of the resume state
+FLUSH_EVERY_S = 1.0  # between two writes of metrics and status
+AT_WORK = ("queued", "preparing", "running", "paused")
+
+
+def record(folder: RunFolder, state: TrainState, dataset: ImageDataset, control: Control) -> Iterator[Event]:
+    """Trains, and writes everything to the run's folder as it comes; yields the events on.
+
+    When the duration is reached or the control halts it, the generator and the resume state are saved.
+
+    Raises:
+        OSError: a file could not be written, say because the disk is full. `state` is whole, and record() can be
+            called again with it.
+        Diverged, ValueError: see train().
+    """
+    flushed = saved = time.monotonic()
+    try:
+        for event in train(state, dataset, control):
+            match event:
+                case Metrics():
+                    folder.append_metrics(event)
+                case Samples():
+                    folder.save_samples(event.step, event.images)
+                case Snapshot():
+                    folder.save_generator(state)
+            yield event
+            now = time.monotonic()
+            if now - flushed > FLUSH_EVERY_S:
+                folder.flush()
+                write_status(folder, "running", state)
+                flushed = now
+            if now - saved > STATE_EVERY_S:
+                folder.save_state(state)
+                saved = time.monotonic()
+    except Diverged:
+        folder.flush()
+        raise
+    folder.flush()
+    if state.step and state.step not in folder.generator_steps():
+        folder.save_generator(state)
+    if state.step:
+        folder.save_state(state)
+
+
+def write_status(folder: RunFolder, name: str, state: TrainState | None = None, **more: Any) -> None:
+    """status.json: the run's state by name, and how far it is."""
+    try:
+        fields = folder.read_status()
+    except CheckpointError:
+        fields = {"started": time.time()}
+    if state:
+        fields |= {"step": state.step, "images_seen": state.images_seen, "elapsed_s": round(state.elapsed_s, 3)}
+        fields |= {"precision": state.precision, "device": describe_device(state.device)}
+    fields |= {"state": name, "ended": time.time() if name in ("stopped", "finished", "failed") else None}
+    folder.write_status(**{"step": 0, "images_seen": 0, "elapsed_s": 0.0, "error": None, **fields, **more})
+
+
+def prepare(folder: RunFolder, config: TrainConfig, dataset: ImageDataset, device: torch.device) -> TrainState:
+    """The state to train from: the folder's own where it holds one, else a new one.
+
+    Raises:
+        CheckpointError: the saved state cannot be used, or the data set is no longer the one that the run began with.
+    """
+    _, stored = folder.read_config()
+    began_with = stored.get("data_fingerprint")
+    if folder.state_file.exists():
+        if began_with and began_with != dataset.fingerprint():
+            raise CheckpointError(
+                f"the data set {config.data} has changed since the run {folder.path.name} began; resuming needs the same images"
+            )
+        state = folder.load_state(config, device)
+    else:
+        state = new_state(config, device)
+    folder.truncate_metrics(state.step)
+    folder.write_config(config, stored.get("recipe", ""), dataset, stored.get("owner", ""))
+    return state
+
+
+def extend(config: TrainConfig, unit: str | None, amount: float | None, step: int, elapsed_s: float, epoch_steps: int) -> TrainConfig:
+    """A config whose duration is `amount` of `unit` beyond what is done; without a unit, the same config.
+
+    Raises:
+        ValueError: the amount is out of bounds.
+    """
+    if unit is None or amount is None:
+        return config
+    if amount <= 0:
+        raise ValueError(f"{unit} must be more than 0; got {amount}")
+    done = {"steps": step, "epochs": step / epoch_steps, "seconds": elapsed_s}[unit]
+    return config.change(duration=done + amount, duration_unit=unit)
+
+
+class History:
+    """A run's metrics as columns of numbers, shared by all who look. Appended by one thread, read by many."""
+
+    def __init__(self) -> None:
+        self.columns: dict[str, list[Any]] = {name: [] for name in METRICS}
+
+    def __len__(self) -> int:
+        return len(self.columns[METRICS[-1]])  # appended last: when it is there, the row is whole
+
+    def append(self, row: dict[str, Any]) -> None:
+        for name in METRICS:
+            self.columns[name].append(row[name])
+
+    def after(self, step: int) -> int:
+        """The index of the first row whose step is beyond `step`."""
+        steps = self.columns["step"]
+        index = len(self)
+        while index and steps[index - 1] > step:
+            index -= 1
+        return index
+
+    def since(self, index: int, most: int = 4000) -> tuple[dict[str, list[Any]], int]:
+        """Columns from a row on, and the row behind them. Longer stretches are thinned evenly to `most` rows; the last stays."""
+        end = len(self)
+        every = max(1, -(-(end - index) // most))
+        first = index + (end - index - 1) % every if end > index else index
+        return {name: column[first:end:every] for name, column in self.columns.items()}, end
+
+
+class Run:
+    """One run as the server knows it: its folder, and, while it is at work here, its thread.
+
+    States: queued, preparing, running, paused, stopped, finished, failed, interrupted. All methods are safe from any
+    thread.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        self.id = folder.path.name
+        self.error = ""
+        self.preparing: Progress | None = None
+        self.dataset: ImageDataset | None = None
+        self._history = History()
+        self._history_offset = 0
+        self._history_lock = threading.Lock()
+        self._status: dict[str, Any] = {}
+        self._status_stamp = 0.0
+        self._live = ""  # the state, while this process works on the run
+        self._control = Control()
+        self._wish = ""  # "pause" or "stop"
+        self._go_on = threading.Event()
+        self._state: TrainState | None = None
+        self._epoch_steps = 0
+
+    @property
+    def config(self) -> TrainConfig:
+        return self.folder.read_config()[0]
+
+    @property
+    def at_work(self) -> bool:
+        """Whether this process has it queued or in a thread."""
+        return bool(self._live)
+
+    @property
+    def state(self) -> str:
+        return self._live or str(self._disk_status().get("state", "interrupted"))
+
+    @property
+    def stopping(self) -> bool:
+        """Asked to pause or stop, and still finishing its step."""
+        return bool(self._wish) and self._live in ("preparing", "running")
+
+    @property
+    def history(self) -> History:
+        """The metrics so far; those of a run that another process trains are read from its folder as they come."""
+        with self._history_lock:
+            if not self._live or self._live == "queued":
+                rows, offset = self.folder.read_metrics(self._history_offset)
+                if self._history_offset and self.folder.metrics_file.stat().st_size < self._history_offset:
+                    self._history, (rows, offset) = History(), self.folder.read_metrics()
+                for row in rows:
+                    self._history.append(row)
+                self._history_offset = offset
+            return self._history
+
+    def status(self) -> dict[str, Any]:
+        """State, step, images_seen, elapsed_s, progress (0 to 1), eta_s, error, precision, device, started, ended."""
+        status = dict(self._disk_status())
+        status["state"] = self.state
+        status["error"] = self.error or status.get("error")
+        state = self._state
+        if state is not None:
+            status |= {"step": state.step, "images_seen": state.images_seen, "elapsed_s": state.elapsed_s}
+        status["progress"], status["eta_s"] = self._progress(int(status.get("step", 0)), float(status.get("elapsed_s", 0.0)))
+        if self.preparing and self._live == "preparing":
+            status["preparing"] = {"task": self.preparing.task, "done": self.preparing.done, "total": self.preparing.total}
+        status["stopping"] = self.stopping
+        return status
+
+    def _progress(self, step: int, elapsed_s: float) -> tuple[float, float | None]:
+        try:
+            config, stored = self.folder.read_config()
+        except CheckpointError:
+            return 0.0, None
+        images = stored.get("data_images")
+        if not isinstance(images, int) or images < config.batch_size:
+            return 0.0, None
+        done = progress(config, step, elapsed_s, images // config.batch_size)
+        return done, elapsed_s * (1 - done) / done if done > 0 else None
+
+    def _disk_status(self) -> dict[str, Any]:
+        try:
+            return self.folder.read_status()
+        except CheckpointError as error:
+            return {"state": "failed", "error": str(error)}
+
+    def pause(self) -> None:
+        """Asks the run to rest after its step; its networks stay in memory."""
+        if self._live in ("preparing", "running"):
+            self._wish = "pause"
+            self._control.halt()
+
+    def go_on(self) -> None:
+        """Ends a pause."""
+        if self._live == "paused":
+            self._wish = ""
+            self._go_on.set()
+
+    def stop(self) -> None:
+        """Asks the run to end after its step; it can be resumed."""
+        if self._live:
+            self._wish = "stop"
+            self._control.halt()
+            self._go_on.set()
+
+    # What follows runs in the run's own thread, and in no other.
+
+    def work(self, device: torch.device) -> None:
+        """Trains until the end, a stop or a failure. Never raises: what went wrong is kept with the run."""
+        try:
+            self.folder.lock()
+        except CheckpointError as error:
+            self.error, self._live = str(error), ""
+            return
+        try:
+            ended = self._train(device)
+            self._live = ended  # until the status file says so
+            self._note(ended)
+        except Exception as error:
+            log.exception("the run %s failed", self.id)
+            self._fail(error)
+        finally:
+            self.folder.unlock()
+            self._state = self.dataset = self.preparing = None
+            self._live = ""
+            if device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    def _train(self, device: torch.device) -> str:
+        """Works until the run's end; returns the state that it ended in."""
+        self._live = "preparing"
+        self.error = ""
+        self._note("running", error=None)
+        config = self.config
+        loading = datasets.load(config.data, config.image_size, config.channels, config.data_split)
+        while True:
+            try:
+                self.preparing = next(loading)
+            except StopIteration as stop:
+                dataset = stop.value
+                break
+            if self._wish == "stop":
+                return "stopped"
+        self.dataset, self._epoch_steps = dataset, steps_per_epoch(config, dataset)
+        state = self._state = prepare(self.folder, config, dataset, device)
+        with self._history_lock:
+            self._history, self._history_offset = History(), 0
+            rows, self._history_offset = self.folder.read_metrics()
+            for row in rows:
+                self._history.append(row)
+        while True:
+            self._live = "running"
+            try:
+                for event in record(self.folder, state, dataset, self._control):
+                    if isinstance(event, Metrics):
+                        self._history.append(event.__dict__)
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                # Nothing is lost: the networks wait in memory until there is room.
+                self.error = f"The disk is full ({self.folder.path}). Free some space, then press Go on."
+                self._wish = self._wish or "pause"
+            if self._wish == "stop":
+                return "stopped"
+            if self._wish != "pause":
+                return "finished"
+            self._live = "paused"
+            self._note("paused")
+            self._go_on.wait()
+            self._go_on.clear()
+            if self._wish == "stop":
+                return "stopped"
+            self._wish, self.error = "", ""
+            self._control.clear()
+
+    def _note(self, name: str, **more: Any) -> None:
+        """Writes status.json; a full disk must not end the run."""
+        try:
+            write_status(self.folder, name, self._state, **more)
+        except OSError as error:
+            log.warning("the status of %s could not be written: %s", self.id, error)
+
+    def _fail(self, error: Exception) -> None:
+        self.error = explain(error)
+        try:
+            self.folder.error_file.write_text(traceback.format_exc())
+        except OSError as cannot:
+            log.warning("the trace of %s could not be written: %s", self.id, cannot)
+        self._note("failed", error=self.error)
+
+
+def explain(error: BaseException) -> str:
+    """An exception as one sentence for a participant."""
+    if isinstance(error, Diverged):
+        return f"Training diverged: {error}. Lower the learning rates and start again; the last generator that was kept is still good."
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
+        return "There is not enough memory for these settings: lower the batch size, the filters or the image size."
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "The disk is full. What was saved before is unharmed: free some space and resume."
+    if isinstance(error, ValueError | OSError):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
+
+
+class RunManager:
+    """All runs of one checkpoints folder: those at work here, those waiting, and those that earlier processes left."""
+
+    def __init__(self, root: Path | None = None, max_runs: int | None = None, device: str | None = None) -> None:
+        """
+        Args:
+            root: where runs land; WORKSHOP_CHECKPOINTS, or checkpoints/.
+            max_runs: how many train at once; WORKSHOP_MAX_RUNS, or 1 (two at once on the same cores slow each other
+                down more than twofold).
+            device: "auto", "cpu" or "cuda"; WORKSHOP_DEVICE, or "auto".
+
+        Raises:
+            ValueError: an environment variable does not read as it should.
+        """
+        self.root = root or checkpoints_root()
+        text = str(max_runs or os.environ.get("WORKSHOP_MAX_RUNS") or 1)
+        if not text.isdigit() or int(text) < 1:
+            raise ValueError(f"WORKSHOP_MAX_RUNS must be a whole number of at least 1; got {text!r}")
+        self.max_runs = int(text)
+        self.device = choose_device(device or os.environ.get("WORKSHOP_DEVICE") or "auto")
+        self._runs: dict[str, Run] = {}
+        self._queue: list[Run] = []
+        self._threads: dict[str, threading.Thread] = {}
+        self._lock = threading.RLock()
+        self._closing = False
+
+    def submit(self, config: TrainConfig, recipe: str = "", owner: str = "") -> Run:
+        """Makes a run's folder and queues it; it starts at once when there is room.
+
+        Raises:
+            ValueError: the data set is not known.
+            OSError: the folder cannot be written.
+        """
+        if config.data not in datasets.available() and not Path(config.data).is_dir():
+            raise ValueError(f"there is no data set {config.data!r}; choose one of {', '.join(datasets.available())}")
+        folder = RunFolder(self.root / run_name(recipe or "run"))
+        folder.path.mkdir(parents=True)
+        folder.write_config(config, recipe, owner=owner)
+        write_status(folder, "queued")
+        return self._enqueue(folder)
+
+    def resume(self, run_id: str, unit: str | None = None, amount: float | None = None) -> Run:
+        """Queues a stopped, finished, failed or interrupted run to go on, for `amount` more of `unit` if given.
+
+        Raises:
+            KeyError: there is no such run.
+            ValueError: it is at work, it has reached its duration, or there is no state to go on from.
+        """
+        run = self.get(run_id)
+        if run.state in AT_WORK:
+            raise ValueError(f"the run {run_id} is {run.state} already")
+        config, stored = run.folder.read_config()
+        status = run.status()
+        epoch_steps = max(1, (stored.get("data_images") or 0) // config.batch_size)
+        longer = extend(config, unit, amount, int(status.get("step", 0)), float(status.get("elapsed_s", 0)), epoch_steps)
+        if longer is config and status["progress"] >= 1:
+            raise ValueError(
+                f"the run {run_id} has reached its {config.duration:g} {config.duration_unit}; say how much longer it should train"
+            )
+        if longer != config:
+            run.folder._write_json(run.folder.config_file, {**stored, "config": longer.model_dump()})
+        return self._enqueue(run.folder)
+
+    def _enqueue(self, folder: RunFolder) -> Run:
+        with self._lock:
+            run = self._runs[folder.path.name] = Run(folder)
+            run._live = "queued"
+            self._queue.append(run)
+        self._fill()
+        return run
+
+    def _fill(self) -> None:
+        """Starts waiting runs while there is room."""
+        with self._lock:
+            while self._queue and len(self._threads) < self.max_runs and not self._closing:
+                run = self._queue.pop(0)
+                thread = threading.Thread(target=self._work, args=(run,), name=f"run-{run.id}", daemon=True)
+                self._threads[run.id] = thread
+                thread.start()
+
+    def _work(self, run: Run) -> None:
+        try:
+            if run._wish == "stop":
+                run._note("stopped")
+                run._live = ""
+            else:
+                run.work(self.device)
+        finally:
+            with self._lock:
+                self._threads.pop(run.id, None)
+            self._fill()
+
+    def stop(self, run_id: str) -> None:
+        """Stops a run, or takes it out of the queue.
+
+        Raises:
+            KeyError: there is no such run.
+        """
+        run = self.get(run_id)
+        with self._lock:
+            waiting = run in self._queue
+            if waiting:
+                self._queue.remove(run)
+        if waiting:
+            run._note("stopped")
+            run._live = ""
+        else:
+            run.stop()
+
+    def get(self, run_id: str) -> Run:
+        """A run by its id.
+
+        Raises:
+            KeyError: there is none, or the id could not be a folder's name.
+        """
+        with self._lock:
+            if run_id in self._runs:
+                return self._runs[run_id]
+            if is_run_name(run_id) and (self.root / run_id / "config.json").is_file():
+                run = self._runs[run_id] = Run(RunFolder(self.root / run_id))
+                return run
+        raise KeyError(run_id)
+
+    def runs(self) -> list[Run]:
+        """All runs, the newest first."""
+        found = {p.parent.name: p.stat().st_mtime for p in self.root.glob("*/config.json")} if self.root.is_dir() else {}
+        with self._lock:
+            for gone in set(self._runs) - set(found):
+                if not self._runs[gone].at_work:
+                    del self._runs[gone]
+        runs = [self.get(name) for name in found if is_run_name(name)]
+        return sorted(runs, key=lambda run: float(run._disk_status().get("started") or 0), reverse=True)
+
+    def position(self, run: Run) -> int:
+        """1 for the next run to start, 2 for the one behind it; 0 for a run that does not wait."""
+        with self._lock:
+            return self._queue.index(run) + 1 if run in self._queue else 0
+
+    def shutdown(self, timeout_s: float = 20.0) -> None:
+        """Stops every run and waits until their states are saved."""
+        with self._lock:
+            self._closing = True
+            waiting, self._queue = self._queue, []
+            threads = list(self._threads.values())
+            at_work = [run for run in self._runs.values() if run.at_work]
+        for run in waiting:
+            run._note("stopped")
+            run._live = ""
+        for run in at_work:
+            run.stop()
+        deadline = time.monotonic() + timeout_s
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+
+def checkpoints_root() -> Path:
+    """Where runs land: WORKSHOP_CHECKPOINTS, or checkpoints/ in the working directory."""
+    return Path(os.environ.get("WORKSHOP_CHECKPOINTS") or "checkpoints")

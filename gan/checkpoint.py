@@ -33,6 +33,7 @@ from gan.training import TrainState, new_state
 METRICS = tuple(Metrics.__dataclass_fields__)
 FORMAT = "dcgan-workshop-1"
 LARGEST_GENERATOR = 512 * 2**20  # bytes
+SKIPPED_LISTED = 20  # files left out of the data that config.json names
 LARGEST_HEADER = 1 << 20  # bytes
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
@@ -41,14 +42,16 @@ class CheckpointError(ValueError):
     """A file or folder that should hold a run or a generator does not."""
 
 
-def save_generator(path: Path, state: TrainState, run: str = "") -> None:
-    """Writes the averaged generator, with everything that sampling it needs, as one safetensors file."""
+def save_generator(path: Path, state: TrainState) -> None:
+    """Writes the averaged generator, with everything that sampling it needs, as one safetensors file.
+
+    Equal states give equal files.
+    """
     metadata = {
         "format": FORMAT,
         "config": state.config.model_dump_json(),
         "step": str(state.step),
         "images_seen": str(state.images_seen),
-        "run": run,
     }
     tensors = {name: t.detach().cpu().contiguous() for name, t in state.averaged.state_dict().items()}
     with write_atomically(path) as file:
@@ -62,7 +65,6 @@ class LoadedGenerator:
     network: Generator
     config: TrainConfig
     step: int
-    run: str
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -117,7 +119,7 @@ def load_generator(path: Path) -> LoadedGenerator:
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
         raise CheckpointError(f"{path.name} cannot be read as a generator: {str(error).splitlines()[0]}") from None
     network.eval().requires_grad_(False)
-    return LoadedGenerator(network, config, step, metadata.get("run", ""))
+    return LoadedGenerator(network, config, step)
 
 
 def is_run_name(name: str) -> bool:
@@ -200,6 +202,8 @@ class RunFolder:
             "data": config.data,
             "data_fingerprint": dataset.fingerprint() if dataset else None,
             "data_images": len(dataset) if dataset else None,
+            "data_skipped": list(dataset.skipped[:SKIPPED_LISTED]) if dataset else [],
+            "data_skipped_count": len(dataset.skipped) if dataset else 0,
             "versions": {"python": platform.python_version(), "torch": torch.__version__, "torchvision": torchvision.__version__},
             "config": config.model_dump(),
         }
@@ -291,7 +295,7 @@ class RunFolder:
 
     def save_generator(self, state: TrainState) -> None:
         """The averaged generator at this step, for Explore."""
-        save_generator(self.generator_file(state.step), state, self.path.name)
+        save_generator(self.generator_file(state.step), state)
 
     def save_state(self, state: TrainState) -> None:
         """Everything that resuming needs, whole or not at all."""

@@ -1,5 +1,7 @@
 """The losses, as pure functions of the discriminator's logits. Know nothing of networks."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 
@@ -27,3 +29,13 @@ def discriminator_loss(real: torch.Tensor, fake: torch.Tensor, real_label: float
 def generator_loss(fake: torch.Tensor) -> torch.Tensor:
     """-E[log D(G(z))], the non-saturating loss (Goodfellow et al. 2014, section 3). `fake`: logits, any shape."""
     return bce(fake, 1.0)
+
+
+def equilibrium(real_label: float = 1.0, fake_label: float = 0.0) -> tuple[float, float, float]:
+    """Where the game rests when the generator draws as the data does: (loss_d, loss_g, D's answer).
+
+    The best D then answers the mean of the two labels, p (Goodfellow et al. 2014, proposition 1 and theorem 1); with
+    labels 1 and 0 that is 1/2, with losses of 2 ln 2 and ln 2.
+    """
+    p = (real_label + fake_label) / 2
+    return -2 * (p * math.log(p) + (1 - p) * math.log(1 - p)), -math.log(p), p

@@ -157,22 +157,43 @@ class Run:
         self.id = folder.path.name
         self.error = ""
         self.preparing: Progress | None = None
-        self.dataset: ImageDataset | None = None
         self._history = History()
         self._history_offset = 0
         self._history_lock = threading.Lock()
-        self._status: dict[str, Any] = {}
-        self._status_stamp = 0.0
+        self._sample_steps: list[int] = []
+        self._read_config: tuple[int, TrainConfig, dict[str, Any]] | None = None
         self._live = ""  # the state, while this process works on the run
         self._control = Control()
         self._wish = ""  # "pause" or "stop"
         self._go_on = threading.Event()
         self._state: TrainState | None = None
-        self._epoch_steps = 0
 
     @property
     def config(self) -> TrainConfig:
-        return self.folder.read_config()[0]
+        """The run's settings.
+
+        Raises:
+            CheckpointError: they cannot be read.
+        """
+        return self._stored()[0]
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        """config.json: recipe, owner, data, fingerprint, versions; empty where it cannot be read."""
+        try:
+            return self._stored()[1]
+        except CheckpointError:
+            return {}
+
+    def _stored(self) -> tuple[TrainConfig, dict[str, Any]]:
+        """config.json, read again only when it has changed: every viewer asks for it many times a second."""
+        try:
+            stamp = self.folder.config_file.stat().st_mtime_ns
+        except OSError:
+            stamp = 0
+        if self._read_config is None or self._read_config[0] != stamp:
+            self._read_config = (stamp, *self.folder.read_config())
+        return self._read_config[1:]
 
     @property
     def at_work(self) -> bool:
@@ -201,14 +222,27 @@ class Run:
                 self._history_offset = offset
             return self._history
 
+    @property
+    def sample_steps(self) -> list[int]:
+        """The steps at which the fixed-noise grid was kept."""
+        if not self._state:
+            self._sample_steps = self.folder.sample_steps()
+        return self._sample_steps
+
     def status(self) -> dict[str, Any]:
         """State, step, images_seen, elapsed_s, progress (0 to 1), eta_s, error, precision, device, started, ended."""
-        status = dict(self._disk_status())
-        status["state"] = self.state
-        status["error"] = self.error or status.get("error")
         state = self._state
-        if state is not None:
-            status |= {"step": state.step, "images_seen": state.images_seen, "elapsed_s": state.elapsed_s}
+        if state is not None:  # at work here: nothing needs to be read
+            status: dict[str, Any] = {
+                "state": self._live,
+                "step": state.step,
+                "images_seen": state.images_seen,
+                "elapsed_s": state.elapsed_s,
+            }
+            status |= {"precision": state.precision, "device": describe_device(state.device), "error": self.error or None}
+        else:
+            status = self._disk_status()
+            status |= {"state": self._live or status.get("state"), "error": self.error or status.get("error")}
         status["progress"], status["eta_s"] = self._progress(int(status.get("step", 0)), float(status.get("elapsed_s", 0.0)))
         if self.preparing and self._live == "preparing":
             status["preparing"] = {"task": self.preparing.task, "done": self.preparing.done, "total": self.preparing.total}
@@ -217,7 +251,7 @@ class Run:
 
     def _progress(self, step: int, elapsed_s: float) -> tuple[float, float | None]:
         try:
-            config, stored = self.folder.read_config()
+            config, stored = self._stored()
         except CheckpointError:
             return 0.0, None
         images = stored.get("data_images")
@@ -269,7 +303,7 @@ class Run:
             self._fail(error)
         finally:
             self.folder.unlock()
-            self._state = self.dataset = self.preparing = None
+            self._state = self.preparing = None
             self._live = ""
             if device.type == "cuda":
                 torch.cuda.empty_cache()
@@ -289,19 +323,23 @@ class Run:
                 break
             if self._wish == "stop":
                 return "stopped"
-        self.dataset, self._epoch_steps = dataset, steps_per_epoch(config, dataset)
-        state = self._state = prepare(self.folder, config, dataset, device)
+        steps_per_epoch(config, dataset)  # refuses a set that is smaller than a batch
+        state = prepare(self.folder, config, dataset, device)
+        self._sample_steps = self.folder.sample_steps()
         with self._history_lock:
             self._history, self._history_offset = History(), 0
             rows, self._history_offset = self.folder.read_metrics()
             for row in rows:
                 self._history.append(row)
+        self._state = state
         while True:
             self._live = "running"
             try:
                 for event in record(self.folder, state, dataset, self._control):
                     if isinstance(event, Metrics):
                         self._history.append(event.__dict__)
+                    elif isinstance(event, Samples) and event.step not in self._sample_steps:
+                        self._sample_steps = [*self._sample_steps, event.step]
             except OSError as error:
                 if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                     raise

@@ -1,0 +1,110 @@
+"""The generators that can be explored: those that ship with the project, and those that runs have kept."""
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from gan import latent
+from gan.checkpoint import CheckpointError, LoadedGenerator, RunFolder, is_run_name, load_generator, read_metadata
+from gan.config import TrainConfig
+from gan.training import sample
+
+PRETRAINED = "pretrained"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A generator's file, without its weights. `run` is empty for those that ship with the project."""
+
+    id: str
+    run: str
+    step: int
+    path: Path
+    config: TrainConfig
+
+    def noise(self, seeds: list[int]) -> torch.Tensor:
+        """The noise vectors of seeds, as this generator was trained on: (len(seeds), latent_dim)."""
+        return latent.noise(seeds, self.config.latent_dim, self.config.latent_distribution)
+
+
+def find_model(root: Path, model_id: str) -> Model:
+    """The model of an id: "digits" for checkpoints/pretrained/digits.safetensors, "RUN@400" for a run's step 400.
+
+    Raises:
+        KeyError: there is none.
+        CheckpointError: its file cannot be used.
+    """
+    name, at, step_text = model_id.partition("@")
+    if not is_run_name(name) or (at and not (step_text.isascii() and step_text.isdigit() and len(step_text) < 12)):
+        raise KeyError(model_id)
+    path = RunFolder(root / name).generator_file(int(step_text)) if at else root / PRETRAINED / f"{name}.safetensors"
+    if not path.is_file():
+        raise KeyError(model_id)
+    metadata = read_metadata(path)
+    try:
+        config = TrainConfig.model_validate_json(metadata["config"])
+        return Model(model_id, name if at else "", int(metadata["step"]), path, config)
+    except (KeyError, ValueError) as error:
+        raise CheckpointError(f"{path.name} does not say how it was made: {error}") from None
+
+
+def model_sources(root: Path) -> dict[str, list[str]]:
+    """Where generators come from -> their ids, oldest first. Pretrained ones first, then runs, the newest first."""
+    sources = {p.stem: [p.stem] for p in sorted((root / PRETRAINED).glob("*.safetensors")) if is_run_name(p.stem)}
+    folders = [p.parent for p in root.glob("*/config.json") if is_run_name(p.parent.name)]
+    for folder in sorted(folders, key=lambda f: (f / "config.json").stat().st_mtime, reverse=True):
+        steps = RunFolder(folder).generator_steps()
+        if steps:
+            sources[folder.name] = [f"{folder.name}@{step}" for step in steps]
+    return sources
+
+
+def list_models(root: Path) -> list[Model]:
+    """The newest generator of each source; files that cannot be used are left out."""
+    models = []
+    for ids in model_sources(root).values():
+        try:
+            models.append(find_model(root, ids[-1]))
+        except (KeyError, CheckpointError):
+            continue
+    return models
+
+
+class ModelCache:
+    """The generators used last, loaded. Safe to use from any thread."""
+
+    def __init__(self, root: Path, most: int = 8) -> None:
+        self.root = root
+        self._most = most
+        self._loaded: OrderedDict[tuple[str, int], LoadedGenerator] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, model: Model) -> LoadedGenerator:
+        """A model's generator on the CPU, in eval mode.
+
+        Raises:
+            CheckpointError: its file cannot be used.
+        """
+        try:
+            key = (model.id, model.path.stat().st_mtime_ns)
+        except FileNotFoundError:
+            raise CheckpointError(f"there is no file {model.path}") from None
+        with self._lock:
+            if key in self._loaded:
+                self._loaded.move_to_end(key)
+                return self._loaded[key]
+        loaded = load_generator(model.path)
+        loaded.network.to(memory_format=torch.channels_last)
+        with self._lock:
+            self._loaded[key] = loaded
+            while len(self._loaded) > self._most:
+                self._loaded.popitem(last=False)
+        return loaded
+
+    def images(self, model: Model, z: torch.Tensor) -> np.ndarray:
+        """uint8 images (N, C, H, W) for z (N, latent_dim)."""
+        return sample(self.get(model).network, z)

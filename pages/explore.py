@@ -1,0 +1,212 @@
+"""Explore: a generator, noise vectors named by seed, and the ways between them. Everything shown stands in the address."""
+
+import numpy as np
+import streamlit as st
+import torch
+
+from gan import latent
+from gan.checkpoint import CheckpointError
+from gan.images import enlarge, gif, png, tile
+from gan.models import Model, find_model, model_sources
+from ui.pages import TRAIN
+from ui.workshop import manager, models
+
+VIEWS = {"grid": "Grid", "sliders": "Sliders", "walk": "Walk"}
+STRONGEST = 8  # sliders shown without asking
+MOST_SEEDS = 100
+FRAMES_PER_S = 25
+
+
+@st.cache_data(show_spinner="Measuring which dimensions move the picture most…", max_entries=50)
+def strongest(model_id: str, stamp: int) -> list[tuple[int, float]]:
+    """Latent dimensions by their effect. stamp: the file's time, so that a newer file is measured anew."""
+    model = find_model(models().root, model_id)
+    return latent.strongest_dimensions(models().get(model).network, distribution=model.config.latent_distribution)
+
+
+@st.cache_data(show_spinner="Drawing the walk…", max_entries=20)
+def film(model_id: str, stamp: int, seeds: list[int], frames: int, mode: str, closed: bool) -> tuple[bytes, bytes, list[float]]:
+    """(GIF, strip as PNG, |z| at each frame)."""
+    model = find_model(models().root, model_id)
+    z = latent.walk(model.noise(seeds), frames, mode, closed)
+    images = models().images(model, z)
+    factor = max(1, 256 // images.shape[-1])
+    stops = np.linspace(0, frames - 1, min(frames, 12)).round().astype(int)
+    strip = png(tile(enlarge(images[stops], max(1, 112 // images.shape[-1])), columns=len(stops), gap=2))
+    return gif(enlarge(images, factor), FRAMES_PER_S), strip, z.norm(dim=1).tolist()
+
+
+def stamp(model: Model) -> int:
+    return model.path.stat().st_mtime_ns
+
+
+def read_seeds(text: str, least: int, most: int) -> list[int] | None:
+    """Seeds as typed, or None with the reason on the page."""
+    try:
+        seeds = latent.parse_seeds(text, most)
+        if len(seeds) < least:
+            raise ValueError(f"give at least {least} seeds, as in 1,2,3")
+    except ValueError as error:
+        st.error(f"The seeds cannot be used: {error}.", icon=":material/error:")
+        return None
+    return seeds
+
+
+def choose_model() -> Model | None:
+    """The generator to explore: a shipped one or a run's, at one of its steps."""
+    sources = model_sources(models().root)
+    if not sources:
+        st.info("There is no generator yet. Train one first: the first can be explored after a few seconds.", icon=":material/lightbulb:")
+        st.page_link(TRAIN, label="Train", icon=":material/model_training:")
+        return None
+    left, right = st.columns(2)
+    source = left.selectbox(
+        "Generator",
+        list(sources),
+        key="from",
+        bind="query-params",
+        help="The first ones come with the app; the others are runs, the newest first.",
+    )
+    ids = sources[source]
+    steps = [int(i.partition("@")[2] or 0) for i in ids]
+    if len(ids) > 1:
+        step = right.select_slider(
+            "After step",
+            steps,
+            value=steps[-1],
+            key="step",
+            bind="query-params",
+            help="An earlier generator of the same run: see what it knew then.",
+        )
+        model_id = ids[steps.index(step)]
+    else:
+        model_id = ids[0]
+    try:
+        return find_model(models().root, model_id)
+    except (KeyError, CheckpointError) as error:
+        st.error(f"This generator cannot be used: {error}", icon=":material/error:")
+        return None
+
+
+def grid(model: Model) -> None:
+    """Many noise vectors at once, each under its seed."""
+    text = st.text_input(
+        "Seeds",
+        "0-31",
+        key="seeds",
+        bind="query-params",
+        help="Each seed names one noise vector, the same in every generator. As in 1,2,10-20.",
+    )
+    seeds = read_seeds(text, 1, MOST_SEEDS)
+    if seeds:
+        images = enlarge(models().images(model, model.noise(seeds)), max(1, 112 // model.config.image_size))
+        with st.grid("auto", min_column_width=84, gap="xsmall"):
+            for seed, image in zip(seeds, images, strict=True):
+                st.image(png(image, 1), caption=str(seed), alt=f"Image of seed {seed}", output_format="PNG", width="stretch")
+
+
+@st.fragment
+def sliders(model: Model) -> None:
+    """One picture, and the dimensions that move it most."""
+    effects = strongest(model.id, stamp(model))
+    left, right = st.columns([2, 3], gap="large")
+    with right:
+        seed = st.number_input(
+            "Start from seed", 0, 2**31 - 1, 0, key="seed", bind="query-params", help="The noise vector that the sliders change."
+        )
+        start = model.noise([int(seed)])[0]
+        shown = [dimension for dimension, _ in effects[:STRONGEST]]
+        with st.popover("More dimensions", icon=":material/add:"):
+            more = st.multiselect(
+                "Dimensions",
+                [d for d, _ in effects[STRONGEST:]],
+                key=f"more_{model.id}",
+                help="Those that move the picture most come first.",
+            )
+        largest = 1.0 if model.config.latent_distribution == "uniform" else 3.0
+        z = start.clone()
+        prefix = f"z_{model.id}_{seed}_"
+        with st.grid("auto", min_column_width=200, gap="small"):
+            for dimension in [*shown, *more]:
+                value = float(start[dimension].clamp(-largest, largest))
+                z[dimension] = st.slider(f"Dimension {dimension}", -largest, largest, value, 0.05, key=f"{prefix}{dimension}")
+
+        def reset() -> None:
+            for key in [k for k in st.session_state if str(k).startswith(prefix)]:
+                del st.session_state[key]
+
+        st.button("Back to the seed", icon=":material/undo:", on_click=reset)
+    with left:
+        images = models().images(model, torch.stack([z, start]))
+        big = enlarge(images, max(1, 448 // model.config.image_size))
+        st.image(
+            png(big[0], 1), alt="The picture of the sliders", output_format="PNG", width="stretch", caption=f"|z| = {float(z.norm()):.1f}"
+        )
+        st.image(
+            png(enlarge(images, max(1, 112 // model.config.image_size))[1], 1),
+            alt=f"Seed {seed} unchanged",
+            output_format="PNG",
+            width=112,
+            caption=f"Seed {seed}",
+        )
+
+
+def walk(model: Model) -> None:
+    """From one noise vector to the next, as a strip and a film."""
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        text = st.text_input(
+            "Seeds, in order",
+            "1,2,3,4",
+            key="stops",
+            bind="query-params",
+            help="Two or more noise vectors; the walk goes from each to the next.",
+        )
+        mode = st.segmented_control(
+            "Way",
+            ["slerp", "lerp"],
+            default="slerp",
+            key="mode",
+            bind="query-params",
+            required=True,
+            help="slerp follows the sphere on which the noise lies; lerp cuts straight through it, where training never was.",
+        )
+        frames = st.slider("Frames", 2, 240, 96, key="frames", bind="query-params", help=f"{FRAMES_PER_S} are shown a second.")
+        closed = st.checkbox("Come back to the first", True, key="closed", bind="query-params", help="The film then loops without a jump.")
+        seeds = read_seeds(text, 2, 24)
+    if not seeds:
+        return
+    animation, strip, norms = film(model.id, stamp(model), seeds, frames, mode, closed)
+    with right:
+        st.image(animation, alt=f"Animated walk through seeds {text}", width=384)
+    st.image(strip, alt=f"Stops of the walk through seeds {text}", output_format="PNG", width="stretch")
+    radius = (model.config.latent_dim / (1 if model.config.latent_distribution == "normal" else 3)) ** 0.5
+    st.caption(
+        f"Length of z along the way: {min(norms):.1f} to {max(norms):.1f}. Training knew lengths near {radius:.1f}; "
+        "where lerp falls far below, pictures may blur or break."
+    )
+    name = f"{model.id.replace('@', '-')}-{'-'.join(map(str, seeds))}-{mode}"[:80]
+    with st.container(horizontal=True):
+        st.download_button("GIF", animation, f"{name}.gif", "image/gif", icon=":material/download:", on_click="ignore")
+        st.download_button("PNG strip", strip, f"{name}.png", "image/png", icon=":material/download:", on_click="ignore")
+
+
+st.title("Explore")
+model = choose_model()
+if model:
+    view = st.segmented_control(
+        "View",
+        list(VIEWS),
+        default="grid",
+        format_func=VIEWS.__getitem__,
+        key="view",
+        bind="query-params",
+        required=True,
+        label_visibility="collapsed",
+    )
+    try:
+        {"grid": grid, "sliders": sliders, "walk": walk}[view](model)
+    except CheckpointError as error:
+        st.error(str(error), icon=":material/error:")
+    if model.run and any(run.id == model.run and run.at_work for run in manager().runs()):
+        st.caption("This run is still training: reload the page for its newest generator.")

@@ -1,0 +1,75 @@
+"""Home: what this is, what it runs on, and the runs."""
+
+import time
+
+import streamlit as st
+
+from gan.images import enlarge, png, tile
+from gan.models import find_model, model_sources
+from gan.recipes import RECIPES
+from gan.training import describe_device
+from ui.pages import EXPLORE, TRAIN
+from ui.workshop import manager, models
+
+STATE_COLOURS = {"running": "green", "preparing": "green", "paused": "orange", "queued": "blue", "failed": "red", "interrupted": "orange"}
+SHOWN = 12
+
+st.title("DCGAN Workshop")
+left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
+with left:
+    st.markdown(
+        "Two networks play a game. The **generator** turns random numbers into images; the **discriminator** tries to tell them from "
+        "real ones. Each learns from the other's mistakes, until the images look real. Train such a pair here, live, "
+        "and walk through what it has learnt."
+    )
+    with st.container(horizontal=True):
+        if st.button("Train a network", type="primary", icon=":material/model_training:"):
+            st.switch_page(TRAIN)
+        if st.button("Explore what one has learnt", icon=":material/explore:"):
+            st.switch_page(EXPLORE)
+    st.caption(f"This server trains on: {describe_device(manager().device)}. Runs at once: {manager().max_runs}.")
+
+
+@st.cache_data(show_spinner=False)
+def gallery(model_id: str) -> bytes:
+    """A strip of a shipped generator's images."""
+    model = find_model(models().root, model_id)
+    images = models().images(model, model.noise(list(range(18))))
+    return png(tile(enlarge(images, max(1, 112 // images.shape[-1])), columns=6, gap=2))
+
+
+with right:
+    for model_id in [ids[-1] for ids in model_sources(models().root).values() if "@" not in ids[-1]]:
+        st.image(
+            gallery(model_id),
+            caption=f"Drawn by the generator '{model_id}', which comes with the app",
+            alt=f"Images by the generator {model_id}",
+            output_format="PNG",
+            width="stretch",
+        )
+
+st.subheader("Runs")
+runs = manager().runs()
+if not runs:
+    st.info("No runs yet. Press Train a network: the digits appear within half a minute.", icon=":material/lightbulb:")
+with st.grid("auto", min_column_width=230):
+    for run in runs[:SHOWN]:
+        status, stored = run.status(), run.stored
+        with st.container(border=True):
+            steps = run.sample_steps
+            if steps:
+                st.image(
+                    run.folder.samples_file(steps[-1]).read_bytes(), alt=f"Newest images of {run.id}", output_format="PNG", width="stretch"
+                )
+            st.markdown(f"**{run.id}**")
+            state = status["state"]
+            st.badge(state, color=STATE_COLOURS.get(state, "gray"))
+            when = time.strftime("%d %b, %H:%M", time.localtime(float(status.get("started") or time.time())))
+            st.caption(f"{stored.get('recipe') or 'own settings'}, {stored.get('data', '?')}, step {status.get('step', 0):,}, {when}")
+            st.page_link(TRAIN, label="Open", icon=":material/open_in_new:", query_params={"run": run.id})
+if len(runs) > SHOWN:
+    st.caption(f"{len(runs) - SHOWN} older runs are listed on the Train page.")
+
+with st.expander("The recipes", icon=":material/menu_book:"):
+    for recipe in RECIPES.values():
+        st.markdown(f"**{recipe.name}**: {recipe.summary}  \n:gray[{recipe.source}]")

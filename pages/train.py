@@ -1,0 +1,141 @@
+"""Train: pick a recipe, change what you like, launch, and watch."""
+
+import streamlit as st
+
+from gan.checkpoint import CheckpointError
+from gan.config import TrainConfig
+from gan.recipes import DEFAULT, RECIPES
+from gan.runs import AT_WORK, Run
+from ui.config_form import config_form, fill_form
+from ui.pages import EXPLORE
+from ui.run_view import run_view
+from ui.workshop import manager
+
+NEW = "New run"
+
+
+def choose(run_id: str) -> None:
+    st.session_state["run"] = run_id
+
+
+def take_recipe() -> None:
+    fill_form(RECIPES[st.session_state["recipe"]].config)
+
+
+def launch(config: TrainConfig, recipe: str) -> None:
+    try:
+        choose(manager().submit(config, recipe).id)
+    except (ValueError, OSError) as error:
+        st.session_state["launch_error"] = str(error)
+
+
+def copy_settings(config: TrainConfig, recipe: str) -> None:
+    st.session_state["recipe"] = recipe if recipe in RECIPES else DEFAULT
+    fill_form(config)
+    choose(NEW)
+
+
+def resume(run_id: str, unit: str | None = None, amount: float | None = None) -> None:
+    try:
+        manager().resume(run_id, unit, amount)
+    except (ValueError, OSError) as error:
+        st.session_state["launch_error"] = str(error)
+
+
+def new_run() -> None:
+    """The settings, and the button that starts them."""
+    st.session_state.setdefault("recipe", DEFAULT)
+    name = st.selectbox(
+        "Recipe",
+        list(RECIPES),
+        key="recipe",
+        on_change=take_recipe,
+        help="Where the settings start from. Each is a published system, or ours.",
+    )
+    st.caption(f"{RECIPES[name].summary} Source: {RECIPES[name].source}")
+    config = config_form(RECIPES[name].config)
+    st.button(
+        "Train",
+        type="primary",
+        icon=":material/play_arrow:",
+        disabled=config is None,
+        on_click=launch,
+        args=(config, name),
+    )
+    if any(run.at_work for run in manager().runs()):
+        st.caption("Another run is at work; this one will wait for its turn.")
+
+
+def controls(run: Run, config: TrainConfig) -> None:
+    """The buttons that a run's state allows."""
+    state = run.state
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if state == "paused":
+            st.button("Go on", icon=":material/play_arrow:", type="primary", on_click=run.go_on)
+        elif state in ("preparing", "running"):
+            st.button("Pause", icon=":material/pause:", on_click=run.pause, disabled=run.stopping)
+        if state in AT_WORK and run.at_work:
+            st.button("Stop", icon=":material/stop:", on_click=manager().stop, args=(run.id,))
+        if state not in AT_WORK:
+            done = run.status()["progress"] >= 1
+            if run.folder.state_file.exists():
+                if not done:
+                    st.button("Resume", icon=":material/play_arrow:", type="primary", on_click=resume, args=(run.id,))
+                with st.popover("Train longer", icon=":material/more_time:"):
+                    amount = st.number_input("How much longer", min_value=1.0, max_value=1e6, value=float(config.duration), format="%.6g")
+                    unit = st.selectbox(
+                        "Unit", ["epochs", "steps", "seconds"], index=["epochs", "steps", "seconds"].index(config.duration_unit)
+                    )
+                    st.button("Train on", on_click=resume, args=(run.id, unit, amount))
+        if run.folder.generator_steps():
+            if st.button("Explore what it has learnt", icon=":material/explore:"):
+                st.switch_page(EXPLORE, query_params={"from": run.id})
+        st.button(
+            "New run with these settings",
+            icon=":material/content_copy:",
+            on_click=copy_settings,
+            args=(config, run.stored.get("recipe", "")),
+        )
+
+
+def show(run: Run) -> None:
+    """One run: its controls, its live view, its settings."""
+    try:
+        config = run.config
+    except CheckpointError as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    status = run.status()
+    controls(run, config)
+    if status["error"]:
+        (st.warning if status["state"] == "paused" else st.error)(status["error"], icon=":material/error:")
+    if status["state"] == "interrupted":
+        st.info(
+            "The server ended while this run was at work. Everything up to its last saved state is there: press Resume.",
+            icon=":material/info:",
+        )
+    if status["state"] in AT_WORK and not run.at_work:
+        st.info("This run is trained by another process, on the command line say. It can be watched here.", icon=":material/info:")
+    run_view(run.id, config, status["state"], "train")
+    skipped = run.stored.get("data_skipped_count", 0)
+    if skipped:
+        with st.expander(f"{skipped} files of the data set were left out"):
+            st.markdown("\n".join(f"- {line}" for line in run.stored["data_skipped"]))
+    with st.expander("Settings of this run", icon=":material/tune:"):
+        fields = TrainConfig.model_fields
+        st.table({"Value": {fields[name].title: str(value) for name, value in config.model_dump().items()}})
+
+
+st.title("Train")
+runs = {run.id: run for run in manager().runs()}
+asked = st.query_params.get("run", NEW)
+if asked not in (NEW, *runs):
+    st.warning(f"There is no run {asked!r} on this server.", icon=":material/search_off:")
+# The address holds the option as it is shown: a run's id, which never changes.
+chosen = st.selectbox("Run", [NEW, *runs], key="run", bind="query-params", help="Start a new run, or look at one.")
+if "launch_error" in st.session_state:
+    st.error(st.session_state.pop("launch_error"), icon=":material/error:")
+if chosen == NEW:
+    new_run()
+else:
+    show(runs[chosen])

@@ -1,0 +1,75 @@
+"""The settings form: a loop over TrainConfig's fields. Labels, help, bounds and units are read from them."""
+
+import types
+from typing import Any, Literal, get_args, get_origin
+
+import streamlit as st
+from pydantic.fields import FieldInfo
+
+from gan import datasets
+from gan.config import GROUPS, TrainConfig
+
+KEY = "setting_"
+
+
+def fill_form(config: TrainConfig) -> None:
+    """Puts a config's values into the form's widgets; call it before they are drawn, or from a callback."""
+    for name, value in config.model_dump().items():
+        st.session_state[KEY + name] = value
+
+
+def config_form(base: TrainConfig) -> TrainConfig | None:
+    """Draws a widget for every field: the common ones first, the others by group in an expander.
+
+    Returns:
+        the config as it is set, or None where the values do not go together; the reason is then on the page.
+    """
+    values: dict[str, Any] = {}
+    fields = TrainConfig.model_fields
+    common = [name for name, info in fields.items() if _extra(info)["common"]]
+    with st.grid("auto", min_column_width=190):
+        for name in common:
+            values[name] = _widget(name, fields[name], getattr(base, name))
+    with st.expander("All settings", icon=":material/tune:", key="all_settings"):
+        for group in GROUPS:
+            names = [name for name, info in fields.items() if _extra(info)["group"] == group and name not in common]
+            if names:
+                st.markdown(f"**{group}**")
+                with st.grid("auto", min_column_width=190):
+                    for name in names:
+                        values[name] = _widget(name, fields[name], getattr(base, name))
+    try:
+        return TrainConfig(**values)
+    except ValueError as error:
+        st.error(f"These settings do not go together: {error}", icon=":material/error:")
+        return None
+
+
+def _extra(info: FieldInfo) -> dict[str, Any]:
+    assert isinstance(info.json_schema_extra, dict)
+    return info.json_schema_extra
+
+
+def _widget(name: str, info: FieldInfo, value: Any) -> Any:
+    """One field's widget, by its type."""
+    key = KEY + name
+    st.session_state.setdefault(key, value)
+    unit = _extra(info)["unit"]
+    label = f"{info.title} ({unit})" if unit else str(info.title)
+    options: dict[str, Any] = {"label": label, "help": info.description, "key": key}
+    kind = info.annotation
+    if name == "data":
+        return st.selectbox(**options, options=datasets.available())
+    if get_origin(kind) in (Literal, types.UnionType):
+        return st.selectbox(**options, options=get_args(kind))
+    if kind is bool:
+        return st.checkbox(**options)
+    limits = {bound: getattr(m, bound) for m in info.metadata for bound in ("ge", "gt", "le", "lt") if hasattr(m, bound)}
+    low, high = limits.get("ge", limits.get("gt", 0)), limits.get("le", limits.get("lt", 1))
+    if kind is int:
+        return st.number_input(**options, min_value=low, max_value=high, step=1)
+    small = isinstance(info.default, float) and 0 < info.default < 0.01
+    st.session_state[key] = float(st.session_state[key])
+    return st.number_input(
+        **options, min_value=float(low), max_value=float(high), step=1e-4 if small else 0.05 if high <= 1 else 1.0, format="%.6g"
+    )

@@ -1,0 +1,25 @@
+"""The script that Streamlit runs for every page: sets the page up and hands over to it."""
+
+import logging
+from pathlib import Path
+
+import streamlit as st
+
+from gan.runs import explain
+from ui.pages import EXPLORE, HOME, TRAIN
+
+st.set_page_config(page_title="DCGAN Workshop", page_icon=str(Path(__file__).parent / "icon.png"), layout="wide")
+
+page = st.navigation(
+    [
+        st.Page(HOME, title="Home", icon=":material/home:", default=True),
+        st.Page(TRAIN, title="Train", icon=":material/model_training:", url_path="train"),
+        st.Page(EXPLORE, title="Explore", icon=":material/explore:", url_path="explore"),
+    ],
+    position="top",
+)
+try:
+    page.run()
+except Exception as error:  # Streamlit's own control flow (rerun, stop) derives from BaseException
+    logging.getLogger(__name__).exception("the page %s failed", page.title)
+    st.error(f"This page ran into a problem: {explain(error)} The server's log has the details. Runs go on.", icon=":material/error:")

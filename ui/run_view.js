@@ -1,0 +1,217 @@
+// Follows one run over its event stream. Streamlit calls the function again on new data or another theme, so every
+// call starts from what the element already holds.
+const views = new WeakMap();
+const HISTORY_GAP_MS = 1000;
+
+// The server's address, whatever prefix it lives behind: this page's, without the page's own name.
+function base(page) {
+  const path = location.pathname.replace(/\/+$/, "");
+  return path.endsWith("/" + page) ? path.slice(0, -page.length) : path + "/";
+}
+
+function loadPlotly(root) {
+  return (window.__workshopPlotly ||= window.Plotly ? Promise.resolve(window.Plotly) : new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = root + "assets/plotly/plotly.min.js";
+    script.onload = () => resolve(window.Plotly);
+    script.onerror = () => { window.__workshopPlotly = undefined; reject(new Error("Plotly could not be loaded")); };
+    document.head.appendChild(script);
+  }));
+}
+
+const CHARTS = {
+  loss: {
+    title: "Losses (nats)",
+    traces: [["loss_d", "Discriminator", 0], ["loss_g", "Generator", 1]],
+    lines: (e) => [[e.loss_d, e.exact ? "2 ln 2" : e.loss_d.toFixed(2), 0], [e.loss_g, e.exact ? "ln 2" : e.loss_g.toFixed(2), 1]],
+  },
+  score: {
+    title: "Discriminator's answers (1 = real)",
+    traces: [["d_real", "D(x), real", 2], ["d_fake", "D(G(z)) before", 0], ["d_fake_after", "D(G(z)) after", 1]],
+    lines: (e) => [[e.score, e.exact ? "1/2" : e.score.toFixed(2), 3]],
+    range: [0, 1],
+  },
+};
+
+function clock(seconds) {
+  if (seconds == null) return "–";
+  const s = Math.round(seconds), pad = (n) => String(n).padStart(2, "0");
+  return s < 3600 ? `${Math.floor(s / 60)}:${pad(s % 60)}` : `${Math.floor(s / 3600)}:${pad(Math.floor(s / 60) % 60)}:${pad(s % 60)}`;
+}
+
+class View {
+  constructor(element) {
+    this.element = element;
+    this.find = (selector) => element.querySelector(selector);
+    this.slider = this.find("input");
+    this.slider.oninput = () => { this.follow = +this.slider.value === +this.slider.max; this.showGrid(); };
+    this.onVisibility = () => (document.hidden ? this.close() : this.open());
+    document.addEventListener("visibilitychange", this.onVisibility);
+  }
+
+  update(data, changed) {
+    this.changed = changed;
+    const other = data.run !== this.data?.run;
+    const resumed = !other && data.state !== this.data.state && ["queued", "preparing", "running"].includes(data.state);
+    this.data = data;
+    this.told = data.state;
+    this.root = base(data.page);
+    if (other) {
+      this.close();
+      Object.assign(this, { last: 0, points: null, steps: [], follow: true });
+      this.find("img").removeAttribute("src");
+      this.find(".rv-step").textContent = "";
+    }
+    this.draw(other);
+    if (other || resumed) this.open();
+  }
+
+  colours() {
+    const style = getComputedStyle(this.element);
+    const read = (name, fallback) => style.getPropertyValue(name).trim() || fallback;
+    return {
+      text: read("--st-text-color", "#222"),
+      grid: read("--st-border-color", "#ddd"),
+      series: read("--st-chart-categorical-colors", "#c2410c,#0f766e,#1d4ed8,#7c3aed").split(",").map((c) => c.trim()),
+      font: read("--st-font", "sans-serif"),
+    };
+  }
+
+  layout(chart) {
+    const c = this.colours();
+    const axis = { gridcolor: c.grid, zerolinecolor: c.grid, linecolor: c.grid, automargin: true };
+    const lines = chart.lines(this.data.equilibrium);
+    return {
+      title: { text: chart.title, font: { size: 14 }, x: 0, xref: "paper", y: 0.98 },
+      font: { color: c.text, family: c.font, size: 12 },
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      margin: { l: 40, r: 44, t: 52, b: 36 },
+      legend: { orientation: "h", x: 0, y: 1.0, yanchor: "bottom" },
+      hovermode: "x unified", hoverlabel: { bgcolor: c.grid, font: { color: c.text } },
+      xaxis: { ...axis, title: { text: "Step", standoff: 4 }, rangemode: "tozero" },
+      yaxis: { ...axis, rangemode: "tozero", ...(chart.range ? { range: chart.range } : {}) },
+      shapes: lines.map(([y, , i]) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, opacity: 0.7,
+        line: { color: c.series[i], width: 1, dash: "dash" } })),
+      annotations: lines.map(([y, text, i]) => ({ xref: "paper", x: 1, xanchor: "left", xshift: 4, y, yanchor: "middle",
+        showarrow: false, text, font: { color: c.series[i], size: 11 } })),
+      uirevision: this.data.run,
+    };
+  }
+
+  async draw(anew) {
+    let Plotly;
+    try { Plotly = await loadPlotly(this.root); } catch (error) { this.say(`${error.message}. Reload the page to try again.`); return; }
+    const { series } = this.colours();
+    for (const [name, chart] of Object.entries(CHARTS)) {
+      const element = this.find(`[data-chart=${name}]`);
+      const layout = this.layout(chart);
+      if (anew || !element.data) {
+        const traces = chart.traces.map(([key, label, colour]) => ({ x: [], y: [], name: label, mode: "lines",
+          line: { color: series[colour], width: 2 }, hovertemplate: "%{y:.3f}" }));
+        Plotly.newPlot(element, traces, layout, { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] });
+      } else {
+        const kept = { "xaxis.gridcolor": layout.xaxis.gridcolor, "yaxis.gridcolor": layout.yaxis.gridcolor, "font.color": layout.font.color,
+          shapes: layout.shapes, annotations: layout.annotations, hoverlabel: layout.hoverlabel };
+        Plotly.update(element, { "line.color": chart.traces.map(([, , i]) => series[i]) }, kept);
+      }
+    }
+    this.ready = true;
+    if (this.points) { const points = this.points; this.points = null; this.extend(points); }
+  }
+
+  open() {
+    if (document.hidden || !this.data) return;
+    this.close();
+    const address = () => `${this.root}api/runs/${encodeURIComponent(this.data.run)}/events?since=${this.last}`;
+    this.source = new EventSource(address());
+    this.source.addEventListener("metrics", (event) => this.extend(JSON.parse(event.data)));
+    this.source.addEventListener("samples", (event) => this.grids(JSON.parse(event.data).steps));
+    this.source.addEventListener("status", (event) => this.status(JSON.parse(event.data)));
+    this.source.onerror = () => {
+      if (this.source?.readyState === EventSource.CLOSED) {  // refused, or gone for good: try again from where we are
+        this.say("The connection was lost. Trying again…");
+        clearTimeout(this.retry);
+        this.retry = setTimeout(() => this.open(), 3 * HISTORY_GAP_MS);
+      }
+    };
+  }
+
+  close() {
+    clearTimeout(this.retry);
+    this.source?.close();
+    this.source = null;
+  }
+
+  extend(columns) {
+    const fresh = columns.step.findIndex((step) => step > this.last);
+    if (fresh < 0) return;
+    if (!this.ready) {  // Plotly is still loading: keep what came
+      this.points = this.points ? Object.fromEntries(Object.entries(columns).map(([k, v]) => [k, this.points[k].concat(v)])) : columns;
+      return;
+    }
+    const part = (key) => columns[key].slice(fresh);
+    const steps = part("step");
+    this.last = steps.at(-1);
+    for (const [name, chart] of Object.entries(CHARTS)) {
+      const element = this.find(`[data-chart=${name}]`);
+      const keys = chart.traces.map(([key]) => key);
+      window.Plotly.extendTraces(element, { x: keys.map(() => steps), y: keys.map(part) }, keys.map((_, i) => i));
+      const said = chart.traces.map(([key, label]) => `${label} ${columns[key].at(-1)?.toFixed(3)}`).join(", ");
+      element.setAttribute("aria-label", `${chart.title} at step ${this.last}: ${said}`);
+    }
+    this.fact("speed", `${Math.round(columns.images_per_s.at(-1)).toLocaleString("en")} images/s`);
+    this.fact("step", this.last.toLocaleString("en"));
+    this.fact("elapsed", clock(columns.elapsed_s.at(-1)));
+  }
+
+  grids(steps) {
+    this.steps = steps;
+    if (!steps.length) return;
+    this.slider.max = steps.length - 1;
+    if (this.follow) this.slider.value = this.slider.max;
+    this.showGrid();
+  }
+
+  showGrid() {
+    const step = this.steps[+this.slider.value];
+    if (step === undefined) return;
+    const image = this.find("img");
+    const address = `${this.root}api/runs/${encodeURIComponent(this.data.run)}/samples/${step}.png`;
+    this.find(".rv-step").textContent = `Step ${step.toLocaleString("en")}${this.follow ? ", the newest" : ""}: drag to go back through training`;
+    if (image.getAttribute("src") === address) return;
+    image.src = address;
+    image.alt = `Grid of 64 generated images at step ${step}`;
+  }
+
+  status(status) {
+    const names = { preparing: "preparing", running: status.stopping ? "stopping…" : "training" };
+    this.fact("state", names[status.state] ?? status.state);
+    const percent = Math.round(100 * (status.progress ?? 0));
+    this.find(".rv-progress i").style.width = `${percent}%`;
+    this.find(".rv-progress").setAttribute("aria-valuenow", percent);
+    this.fact("eta", ["running", "paused"].includes(status.state) ? clock(status.eta_s) : "–");
+    if (status.elapsed_s) this.fact("elapsed", clock(status.elapsed_s));
+    if (status.step) this.fact("step", status.step.toLocaleString("en"));
+    const work = status.preparing;
+    this.say(work ? `${work.task}${work.total ? `: ${Math.round(100 * work.done / work.total)} %` : "…"}`
+      : status.position ? `Waiting: number ${status.position} in the queue.` : "");
+    if (status.state !== this.told) { this.told = status.state; this.changed("changed", status.state); }
+    if (["finished", "stopped", "failed", "interrupted", "deleted"].includes(status.state)) this.close();
+  }
+
+  fact(name, text) { this.find(`[data-fact=${name}]`).textContent = text; }
+  say(text) { this.find(".rv-note").textContent = text; }
+
+  destroy() {
+    this.close();
+    document.removeEventListener("visibilitychange", this.onVisibility);
+    for (const chart of this.element.querySelectorAll(".rv-chart")) window.Plotly?.purge(chart);
+  }
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  let view = views.get(parentElement);
+  if (!view) views.set(parentElement, (view = new View(parentElement)));
+  view.update(data, setTriggerValue);
+  return () => { view.destroy(); views.delete(parentElement); };
+}

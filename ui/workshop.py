@@ -1,0 +1,18 @@
+"""What all sessions of one server share: the runs and the generators. Modules are shared by scripts and routes."""
+
+import functools
+
+from gan.models import ModelCache
+from gan.runs import RunManager, checkpoints_root
+
+
+@functools.cache
+def manager() -> RunManager:
+    """The server's one RunManager, made when it is first asked for."""
+    return RunManager(checkpoints_root())
+
+
+@functools.cache
+def models() -> ModelCache:
+    """The server's one cache of loaded generators."""
+    return ModelCache(checkpoints_root())

@@ -47,12 +47,9 @@ def save_generator(path: Path, state: TrainState) -> None:
 
     Equal states give equal files.
     """
-    metadata = {
-        "format": FORMAT,
-        "config": state.config.model_dump_json(),
-        "step": str(state.step),
-        "images_seen": str(state.images_seen),
-    }
+    # One entry: safetensors writes several in an order that changes from file to file.
+    about = {"config": state.config.model_dump(), "step": state.step, "images_seen": state.images_seen}
+    metadata = {FORMAT: json.dumps(about)}
     tensors = {name: t.detach().cpu().contiguous() for name, t in state.averaged.state_dict().items()}
     with write_atomically(path) as file:
         file.write(safetensors.torch.save(tensors, metadata))
@@ -67,8 +64,8 @@ class LoadedGenerator:
     step: int
 
 
-def read_metadata(path: Path) -> dict[str, str]:
-    """A generator file's metadata, without its weights.
+def read_metadata(path: Path) -> dict[str, Any]:
+    """What a generator file says of itself, without its weights: config, step, images_seen.
 
     Raises:
         CheckpointError: it is not a generator of this project.
@@ -80,15 +77,16 @@ def read_metadata(path: Path) -> dict[str, str]:
             if length > min(LARGEST_HEADER, size):
                 raise CheckpointError(f"{path.name} is not a generator file, or it is cut short")
             metadata = json.loads(file.read(length)).get("__metadata__", {})
-        if metadata.get("format") != FORMAT:
+        if FORMAT not in metadata:
             raise CheckpointError(f"{path.name} holds no generator of this project")
+        about: dict[str, Any] = json.loads(metadata[FORMAT])
     except FileNotFoundError:
         raise CheckpointError(f"there is no file {path}") from None
-    except (OSError, struct.error, ValueError, AttributeError) as error:
+    except (OSError, struct.error, ValueError, TypeError, AttributeError) as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"{path.name} is not a generator file, or it is cut short") from None
-    return metadata
+    return about
 
 
 def load_generator(path: Path) -> LoadedGenerator:
@@ -97,11 +95,11 @@ def load_generator(path: Path) -> LoadedGenerator:
     Raises:
         CheckpointError: the file is missing, cut short, a pickle, too large, or its weights do not fit its config.
     """
-    metadata = read_metadata(path)
+    about = read_metadata(path)
     if path.stat().st_size > LARGEST_GENERATOR:
         raise CheckpointError(f"{path.name} is larger than {LARGEST_GENERATOR >> 20} MiB")
     try:
-        config = TrainConfig(**json.loads(metadata["config"]))
+        config = TrainConfig(**about["config"])
         with torch.device("meta"):
             network = Generator(config)
         expected = {name: tuple(t.shape) for name, t in network.state_dict().items()}
@@ -113,7 +111,7 @@ def load_generator(path: Path) -> LoadedGenerator:
                 f"{path.name} does not fit its own settings: {odd[0]} has shape {found.get(odd[0])}, not {expected.get(odd[0])}"
             )
         network.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}, assign=True)
-        step = int(metadata.get("step", 0))
+        step = int(about["step"])
     except CheckpointError:
         raise
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:

@@ -150,7 +150,7 @@ def _resize(images: torch.Tensor, image_size: int, channels: int) -> Generator[P
 def _faces(image_size: int, channels: int) -> Loading:
     cache = data_root() / "cache" / f"faces-{faces.VERSION}-{image_size}.npz"
     try:
-        with np.load(cache, allow_pickle=False) as stored:
+        with cache.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             pixels, attributes = stored["images"], stored["attributes"]
         if pixels.shape != (FACES, 3, image_size, image_size) or attributes.shape != (FACES, len(faces.ATTRIBUTES)):
             raise ValueError("another shape")

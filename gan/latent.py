@@ -68,7 +68,7 @@ def slerp(a: torch.Tensor, b: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
     """The great circle from a to b (Shoemake 1985, as White 2016 uses it for GANs); the norm goes evenly from |a| to |b|.
 
     High-dimensional normal noise lies close to a sphere of radius sqrt(d); straight lines cut through its inside, where
-    training never was. Vectors (almost) parallel or opposite have no unique arc and are blended straight.
+    training never was. Zero vectors, and those (almost) parallel or opposite, have no unique arc and are blended straight.
 
     a, b: (..., d); t: broadcastable to (..., 1), 0 to 1.
     """
@@ -78,7 +78,7 @@ def slerp(a: torch.Tensor, b: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
     angle = torch.acos(cosine)
     sine = torch.sin(angle)
     arc = (torch.sin((1 - t) * angle) * unit_a + torch.sin(t * angle) * unit_b) / sine.clamp_min(1e-12)
-    return torch.where(sine > 1e-4, arc * (norm_a + (norm_b - norm_a) * t), lerp(a, b, t))
+    return torch.where((sine > 1e-4) & (norm_a * norm_b > 0), arc * (norm_a + (norm_b - norm_a) * t), lerp(a, b, t))
 
 
 INTERPOLATIONS = {"slerp": slerp, "lerp": lerp}

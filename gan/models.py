@@ -44,11 +44,11 @@ def find_model(root: Path, model_id: str) -> Model:
     path = RunFolder(root / name).generator_file(int(step_text)) if at else root / PRETRAINED / f"{name}.safetensors"
     if not path.is_file():
         raise KeyError(model_id)
-    metadata = read_metadata(path)
+    about = read_metadata(path)
     try:
-        config = TrainConfig.model_validate_json(metadata["config"])
-        return Model(model_id, name if at else "", int(metadata["step"]), path, config)
-    except (KeyError, ValueError) as error:
+        config = TrainConfig(**about["config"])
+        return Model(model_id, name if at else "", int(about["step"]), path, config)
+    except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path.name} does not say how it was made: {error}") from None
 
 

@@ -303,8 +303,10 @@ class Run:
             self._fail(error)
         finally:
             self.folder.unlock()
-            self._state = self.preparing = None
-            self._live = ""
+            with self._history_lock:  # from here on the history follows the file
+                self._history_offset = self.folder.read_metrics()[1]
+                self._state = self.preparing = None
+                self._live = ""
             if device.type == "cuda":
                 torch.cuda.empty_cache()
 

@@ -87,9 +87,8 @@ def controls(run: Run, config: TrainConfig) -> None:
                         "Unit", ["epochs", "steps", "seconds"], index=["epochs", "steps", "seconds"].index(config.duration_unit)
                     )
                     st.button("Train on", on_click=resume, args=(run.id, unit, amount))
-        if run.folder.generator_steps():
-            if st.button("Explore what it has learnt", icon=":material/explore:"):
-                st.switch_page(EXPLORE, query_params={"from": run.id})
+        if run.folder.generator_steps() and st.button("Explore what it has learnt", icon=":material/explore:"):
+            st.switch_page(EXPLORE, query_params={"from": run.id})
         st.button(
             "New run with these settings",
             icon=":material/content_copy:",

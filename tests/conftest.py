@@ -1,0 +1,42 @@
+"""Shared fixtures: a folder of its own for runs and data, a tiny data set, a tiny config."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from gan.config import TrainConfig
+from gan.datasets import ImageDataset
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test has its own checkpoints and data folders."""
+    monkeypatch.setenv("WORKSHOP_CHECKPOINTS", str(tmp_path / "checkpoints"))
+    monkeypatch.setenv("WORKSHOP_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("WORKSHOP_DEVICE", "cpu")
+    monkeypatch.delenv("WORKSHOP_MAX_RUNS", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def config() -> TrainConfig:
+    """Networks small enough that a step takes a few milliseconds."""
+    return TrainConfig(
+        data="blobs",
+        latent_dim=4,
+        generator_filters=4,
+        discriminator_filters=4,
+        batch_size=8,
+        duration=12,
+        duration_unit="steps",
+        precision="fp32",
+        log_every=5,
+    )
+
+
+@pytest.fixture
+def blobs() -> ImageDataset:
+    """50 random grey images of 28 x 28."""
+    images = torch.randint(0, 256, (50, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    return ImageDataset("blobs", images)

@@ -1,0 +1,209 @@
+import errno
+import json
+import os
+import pickle
+import struct
+
+import pytest
+import safetensors.torch
+import torch
+
+from gan import files
+from gan.checkpoint import CheckpointError, RunFolder, find_generator, is_run_name, load_generator, save_generator
+from gan.events import Metrics
+from gan.files import write_atomically
+from gan.latent import noise
+from gan.training import new_state, sample, train
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def state(config, blobs):
+    state = new_state(config.change(duration=5), CPU)
+    list(train(state, blobs))
+    return state
+
+
+class Bomb:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return (open, (self.path, "w"))
+
+
+def test_a_generator_draws_the_same_after_saving_and_loading(state, tmp_path):
+    save_generator(tmp_path / "g.safetensors", state)
+    loaded = load_generator(tmp_path / "g.safetensors")
+    z = noise(range(5), 4)
+    assert (sample(loaded.network, z) == sample(state.averaged, z)).all()
+    assert (loaded.config, loaded.step) == (state.config, 5)
+    save_generator(tmp_path / "again.safetensors", state)
+    assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "g.safetensors").read_bytes()
+
+
+def test_damaged_generators_are_refused_in_one_sentence(state, tmp_path):
+    good = tmp_path / "g.safetensors"
+    save_generator(good, state)
+    content = good.read_bytes()
+    bad = tmp_path / "bad.safetensors"
+    (length,) = struct.unpack("<Q", content[:8])
+    ((name, about),) = json.loads(content[8 : 8 + length])["__metadata__"].items()
+    tensors = safetensors.torch.load(content)
+    other = {**tensors, "layers.conv4.weight": torch.zeros(1, 2, 3, 4)}
+    cases = {
+        b"": "cut short",
+        content[:5]: "cut short",
+        content[: 8 + length // 2]: "cut short",
+        content[:-10]: "cannot be read",
+        struct.pack("<Q", 2**60) + content[8:]: "cut short",
+        pickle.dumps(Bomb(tmp_path / "ran")): "not a generator",
+        safetensors.torch.save(tensors): "no generator of this project",
+        safetensors.torch.save(other, {name: about}): "does not fit its own settings: layers.conv4.weight has shape (1, 2, 3, 4)",
+        safetensors.torch.save(tensors, {name: '{"config": {"latent_dim": 1e9}}'}): "latent_dim must be",
+        safetensors.torch.save(tensors, {name: '{"config": []}'}): "cannot be read",
+    }
+    for wrong, words in cases.items():
+        bad.write_bytes(wrong)
+        with pytest.raises(CheckpointError) as caught:
+            load_generator(bad)
+        assert words in str(caught.value), (words, caught.value)
+        assert "\n" not in str(caught.value)
+    assert not (tmp_path / "ran").exists()
+    with pytest.raises(CheckpointError, match="there is no file"):
+        load_generator(tmp_path / "none.safetensors")
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_a_state_file_with_code_in_it_is_never_executed(config, tmp_path):
+    folder = RunFolder(tmp_path)
+    torch.save({"generator": Bomb(tmp_path / "ran")}, folder.state_file)
+    with pytest.raises(CheckpointError, match="not executed"):
+        folder.load_state(config, CPU)
+    folder.state_file.write_bytes(pickle.dumps(Bomb(tmp_path / "ran")))
+    with pytest.raises(CheckpointError):
+        folder.load_state(config, CPU)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_state_that_is_cut_short_missing_or_of_another_shape_is_refused(state, config, tmp_path):
+    folder = RunFolder(tmp_path)
+    with pytest.raises(CheckpointError, match="no saved state"):
+        folder.load_state(config, CPU)
+    folder.save_state(state)
+    with pytest.raises(CheckpointError, match="cannot be resumed"):
+        folder.load_state(config.change(generator_filters=8), CPU)
+    folder.state_file.write_bytes(folder.state_file.read_bytes()[:-2000])
+    with pytest.raises(CheckpointError):
+        folder.load_state(config, CPU)
+
+
+def test_files_appear_whole_or_not_at_all(tmp_path, monkeypatch):
+    target = tmp_path / "sub" / "file"
+    with write_atomically(target) as file:
+        file.write(b"one")
+    with pytest.raises(OSError), write_atomically(target) as file:
+        file.write(b"tw")
+        raise OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(files.os, "replace", lambda a, b: (_ for _ in ()).throw(OSError(errno.EIO, "broken")))
+    with pytest.raises(OSError), write_atomically(target) as file:
+        file.write(b"three")
+    assert target.read_bytes() == b"one"
+    assert os.listdir(target.parent) == ["file"]
+
+
+def row(step):
+    return Metrics(step, step * 8, 0.1, 100.0, 1.0, 0.7, 0.5, 0.5, float("nan") if step == 2 else 0.4)
+
+
+def test_metrics_are_lines_and_a_half_line_is_not_read(tmp_path):
+    folder = RunFolder(tmp_path)
+    for step in (1, 2, 3):
+        folder.append_metrics(row(step))
+    assert folder.read_metrics() == ([], 0)
+    folder.flush()
+    rows, offset = folder.read_metrics()
+    assert [r["step"] for r in rows] == [1, 2, 3] and rows[1]["d_fake_after"] is None
+    with folder.metrics_file.open("a") as file:
+        file.write('{"step": 4, "imag')
+    assert folder.read_metrics(offset) == ([], offset)
+    folder.truncate_metrics(2)
+    assert [r["step"] for r in folder.read_metrics()[0]] == [1, 2]
+
+
+def test_lines_that_could_not_be_written_are_kept_for_the_next_time(tmp_path, monkeypatch):
+    folder = RunFolder(tmp_path)
+    folder.append_metrics(row(1))
+    folder.flush()
+    folder.append_metrics(row(3))
+    real_open = type(folder.metrics_file).open
+
+    class Full:
+        def __init__(self, file):
+            self.file = file
+
+        def __getattr__(self, name):
+            return getattr(self.file, name)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            self.file.close()
+
+        def write(self, content):
+            self.file.write(content[:7])
+            self.file.flush()
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(folder.metrics_file), "open", lambda self, *a, **k: Full(real_open(self, *a, **k)))
+        with pytest.raises(OSError):
+            folder.flush()
+    folder.flush()
+    assert folder.metrics_file.read_text().count("\n") == 2
+    assert [r["step"] for r in folder.read_metrics()[0]] == [1, 3]
+
+
+def test_one_writer_at_a_time_and_a_run_without_a_writer_was_interrupted(tmp_path, monkeypatch):
+    one, other = RunFolder(tmp_path), RunFolder(tmp_path)
+    other._lock.timeout = 0
+    one.lock()
+    one.write_status(state="running", step=3)
+    assert other.read_status()["state"] == "running"
+    with pytest.raises(CheckpointError, match="being trained already"):
+        other.lock()
+    one.unlock()
+    assert other.read_status()["state"] == "interrupted"
+    other.lock()
+    other.unlock()
+
+
+def test_finding_a_generator(state, tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.save_generator(state)
+    assert find_generator(folder.path) == folder.generator_file(5)
+    assert find_generator(folder.generator_file(5)) == folder.generator_file(5)
+    with pytest.raises(CheckpointError, match="no generator at step 4; it has 5"):
+        find_generator(folder.path, 4)
+    with pytest.raises(CheckpointError, match="no run or checkpoint"):
+        find_generator(tmp_path / "nothing")
+
+
+def test_names_that_could_leave_the_folder_are_no_runs():
+    assert is_run_name("quick-digits-1122-101500-ab12")
+    assert not any(is_run_name(n) for n in ("", "..", "a/b", "a\\b", ".hidden", "a" * 101, "a\n", "ü"))
+
+
+def test_damaged_json_is_named(tmp_path):
+    folder = RunFolder(tmp_path)
+    for content in ("{", "[]", "null"):
+        folder.config_file.write_text(content)
+        with pytest.raises(CheckpointError, match=r"config\.json"):
+            folder.read_config()
+    folder.config_file.write_text(json.dumps({"config": {"batch_size": 0}}))
+    with pytest.raises(CheckpointError, match="batch_size must be"):
+        folder.read_config()

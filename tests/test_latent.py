@@ -1,0 +1,78 @@
+import math
+
+import pytest
+import torch
+
+from gan import latent
+
+
+def test_a_seed_names_the_same_point_wherever_it_stands():
+    together = latent.noise([5, 9, 2**63 - 1], 16)
+    assert torch.equal(together[1:2], latent.noise([9], 16))
+    assert together.shape == (3, 16)
+    uniform = latent.noise(range(200), 16, "uniform")
+    assert uniform.abs().max() <= 1 and abs(uniform.mean()) < 0.05
+    assert abs(latent.noise(range(500), 16).std() - 1) < 0.05
+    with pytest.raises(ValueError, match="seed"):
+        latent.noise([-1], 4)
+
+
+def test_seeds_are_read_from_text():
+    assert latent.parse_seeds("1, 2,10-13") == [1, 2, 10, 11, 12, 13]
+    for text in ("", "a", "-1", "3-1", "1,,2", "1.5", "9" * 50, "0-99999999999", str(2**63), "٣"):
+        with pytest.raises(ValueError):
+            latent.parse_seeds(text)
+    with pytest.raises(ValueError, match="at most 3"):
+        latent.parse_seeds("1-4", most=3)
+
+
+def test_slerp_by_hand():
+    a, b = torch.tensor([2.0, 0.0]), torch.tensor([0.0, 4.0])
+    half = latent.slerp(a, b, torch.tensor(0.5))
+    torch.testing.assert_close(half, torch.tensor([3.0, 3.0]) / math.sqrt(2))  # 45 degrees, length half-way from 2 to 4
+    third = latent.slerp(a, b, torch.tensor(1 / 3))
+    assert math.atan2(third[1], third[0]) == pytest.approx(math.pi / 6, abs=1e-6)
+    for t, end in ((0.0, a), (1.0, b)):
+        torch.testing.assert_close(latent.slerp(a, b, torch.tensor(t)), end)
+
+
+def test_slerp_of_parallel_opposite_and_zero_vectors_is_finite():
+    a = torch.tensor([1.0, 2.0])
+    for b in (a, -a, 2 * a, torch.zeros(2)):
+        middle = latent.slerp(a, b, torch.tensor(0.5))
+        assert middle.isfinite().all()
+        torch.testing.assert_close(middle, (a + b) / 2)
+
+
+def test_slerp_keeps_the_length_and_lerp_loses_it():
+    a, b = latent.noise([1, 2], 100)
+    t = torch.linspace(0, 1, 11)[:, None]
+    norms = latent.slerp(a, b, t).norm(dim=1)
+    assert norms.min() >= min(a.norm(), b.norm()) - 1e-3
+    assert latent.lerp(a, b, t).norm(dim=1).min() < 0.8 * norms.min()
+
+
+def test_a_walk_visits_its_anchors():
+    anchors = latent.noise([1, 2, 3], 8)
+    path = latent.walk(anchors, 21)
+    assert path.shape == (21, 8)
+    torch.testing.assert_close(path[[0, 10, 20]], anchors)
+    loop = latent.walk(anchors, 30, closed=True)
+    torch.testing.assert_close(loop[[0, 10, 20]], anchors)
+    assert not torch.allclose(loop[-1], loop[0])
+    torch.testing.assert_close(latent.walk(anchors[:2], 3, "lerp")[1], anchors[:2].mean(0))
+    for arguments in ((anchors[:1], 5), (anchors, 1), (anchors, 5, "jump")):
+        with pytest.raises(ValueError):
+            latent.walk(*arguments)
+
+
+def test_the_strongest_dimensions_are_found():
+    class Toy:
+        latent_dim = 3
+
+        def __call__(self, z):
+            return (z * torch.tensor([0.1, 3.0, 1.0])).sum(1)[:, None, None, None].expand(-1, 1, 2, 2)
+
+    found = latent.strongest_dimensions(Toy())
+    assert [d for d, _ in found] == [1, 2, 0]
+    assert [e for _, e in found] == pytest.approx([3.0, 1.0, 0.1], rel=1e-4)

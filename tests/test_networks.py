@@ -1,0 +1,100 @@
+import pytest
+import torch
+from torch import nn
+
+from gan.config import TrainConfig
+from gan.networks import Discriminator, Dropout, FromLatent, Generator, ToLogit, count_parameters, initialize
+from gan.recipes import recipe
+
+
+@pytest.mark.parametrize("size", [28, 32, 64, 128])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_shapes(size, channels):
+    config = TrainConfig(image_size=size, channels=channels, latent_dim=5, generator_filters=4, discriminator_filters=4)
+    images = Generator(config)(torch.randn(3, 5))
+    assert images.shape == (3, channels, size, size)
+    assert images.abs().max() <= 1
+    assert Discriminator(config)(images).shape == (3,)
+
+
+def shapes(network):
+    return [(*tuple(m.weight.shape), m.kernel_size[0], m.stride[0], m.padding[0]) for m in network.modules() if hasattr(m, "kernel_size")]
+
+
+def test_the_lectures_networks_are_the_lectures():
+    config = recipe("lecture").config
+    assert shapes(Generator(config)) == [
+        (100, 128, 4, 4, 4, 1, 0),
+        (128, 64, 3, 3, 3, 2, 1),
+        (64, 32, 4, 4, 4, 2, 1),
+        (32, 1, 4, 4, 4, 2, 1),
+    ]
+    assert shapes(Discriminator(config)) == [
+        (32, 1, 4, 4, 4, 2, 1),
+        (64, 32, 4, 4, 4, 2, 1),
+        (128, 64, 3, 3, 3, 2, 1),
+        (1, 128, 4, 4, 4, 1, 0),
+    ]
+    norms = [m for m in Discriminator(config).modules() if isinstance(m, nn.BatchNorm2d)]
+    assert [n.num_features for n in norms] == [64, 128]
+    assert [m.p for m in Discriminator(config).modules() if isinstance(m, Dropout)] == [0.2] * 3
+
+
+def test_dcgan_has_the_reference_implementations_parameter_counts():
+    """pytorch/examples, dcgan: 3,576,704 in the generator, 2,765,568 in the discriminator (ngf = ndf = 64, nz = 100)."""
+    config = recipe("dcgan").config
+    assert count_parameters(Generator(config)) == 3_576_704
+    assert count_parameters(Discriminator(config)) == 2_765_568
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_first_and_last_layer_equal_the_convolutions_that_they_are(layout):
+    first, last = FromLatent(6, 8, 4, 1, 0, bias=False), ToLogit(8, 1, 4, 1, 0, bias=False)
+    z, x = torch.randn(5, 6), torch.randn(5, 8, 4, 4).contiguous(memory_format=layout)
+    torch.testing.assert_close(first(z), nn.functional.conv_transpose2d(z[:, :, None, None], first.weight))
+    torch.testing.assert_close(last(x), nn.functional.conv2d(x, last.weight).flatten())
+
+
+def test_initial_weights_come_from_the_generator_given_and_are_as_asked():
+    config = recipe("dcgan").config
+    one, two = (Generator(config) for _ in range(2))
+    for network in (one, two):
+        initialize(network, "dcgan", torch.Generator().manual_seed(3))
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
+    weights = torch.cat([m.weight.flatten() for m in one.modules() if isinstance(m, nn.ConvTranspose2d)])
+    assert abs(weights.mean()) < 1e-4 and abs(weights.std() - 0.02) < 1e-4
+    initialize(one, "pytorch", torch.Generator().manual_seed(3))
+    bound = (64 * 16) ** -0.5  # 1 / sqrt(fan_in); for a transposed convolution torch counts weight.shape[1]
+    weight = one.layers.conv32.weight
+    assert 0.99 * bound < weight.abs().max() <= bound
+
+
+def test_drawing_weights_leaves_the_global_random_numbers_alone():
+    network = Generator(TrainConfig())
+    before = torch.get_rng_state()
+    for how in ("pytorch", "dcgan"):
+        initialize(network, how, torch.Generator().manual_seed(0))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_dropout_keeps_the_share_and_the_mean(layout):
+    drop = Dropout(0.2)
+    drop.rng = torch.Generator().manual_seed(0)
+    x = torch.ones(64, 32, 7, 7).contiguous(memory_format=layout)
+    y = drop(x)
+    share = (y == 0).float().mean().item()
+    assert abs(share - 0.2) < 0.005  # 100,352 draws: four standard errors are 0.005
+    assert y[y > 0].unique().numel() == 1 and y.max().item() == pytest.approx(1 / 0.8, rel=1e-4)
+    assert y.stride() == x.stride()
+    columns = (y == 0).float().mean(dim=(0, 2, 3))
+    assert columns.min() > 0.15 and columns.max() < 0.25  # the mask is not laid out in stripes
+    drop.rng.manual_seed(0)
+    assert torch.equal(drop(x), y)
+    assert torch.equal(drop.eval()(x), x)
+
+
+def test_dropout_of_an_odd_number_of_features():
+    drop = Dropout(0.5)
+    drop.rng = torch.Generator().manual_seed(0)
+    assert drop(torch.ones(1, 3, 1, 1)).shape == (1, 3, 1, 1)

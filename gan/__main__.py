@@ -182,7 +182,7 @@ def _find_run(given: Path) -> Path:
 
 
 def _load(config: TrainConfig, quiet: bool) -> ImageDataset:
-    """Loads the data set with a progress bar, and says what was left out."""
+    """Loads the data set with a progress bar."""
     loading = datasets.load(config.data, config.image_size, config.channels, config.data_split)
     with tqdm(disable=True if quiet else None, leave=False, unit=" images") as bar:
         while True:
@@ -194,10 +194,6 @@ def _load(config: TrainConfig, quiet: bool) -> ImageDataset:
             bar.set_description(event.task, refresh=False)
             bar.total, bar.n = event.total or None, event.done
             bar.refresh()
-    if dataset.skipped:
-        click.echo(
-            f"left out {len(dataset.skipped)} of {len(dataset) + len(dataset.skipped)} files; the first: {dataset.skipped[0]}", err=True
-        )
     return dataset
 
 
@@ -223,6 +219,10 @@ def _halt_on_signals(control: Control) -> Iterator[list[int]]:
 
 def _train(folder: RunFolder, config: TrainConfig, dataset: ImageDataset, where: Any, as_json: bool) -> None:
     """Drains record(), showing progress; leaves a folder that can be resumed."""
+    if dataset.skipped:
+        click.echo(
+            f"left out {len(dataset.skipped)} of {len(dataset) + len(dataset.skipped)} files; the first: {dataset.skipped[0]}", err=True
+        )
     control = Control()
     folder.lock()
     state = None

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torchvision.transforms.v2 import functional as transforms
 
 from gan import faces
@@ -229,6 +229,8 @@ def decode(path: Path, image_size: int, channels: int) -> np.ndarray | str:
             picture = _eight_bits(ImageOps.exif_transpose(opened))
             picture = ImageOps.fit(picture, (image_size, image_size), Image.Resampling.LANCZOS)
             pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
+    except UnidentifiedImageError:
+        return "is not an image that can be read"
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         return f"cannot be decoded ({error or type(error).__name__})"
     return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))

@@ -1,0 +1,170 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan import __main__ as command_line
+
+TINY = [
+    "--set",
+    "generator_filters=4",
+    "--set",
+    "discriminator_filters=4",
+    "--set",
+    "batch_size=8",
+    "--set",
+    "precision=fp32",
+    "--set",
+    "log_every=5",
+]
+
+
+def call(monkeypatch, capsys, *arguments):
+    """Runs a command in this process: (exit status, standard output, standard error)."""
+    monkeypatch.setattr(sys, "argv", ["gan", *map(str, arguments)])
+    try:
+        command_line.main()
+        status = 0
+    except SystemExit as end:
+        status = end.code or 0
+    return status, *capsys.readouterr()
+
+
+@pytest.fixture
+def gan(monkeypatch, capsys):
+    return lambda *arguments: call(monkeypatch, capsys, *arguments)
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for i in range(20):
+        Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8)).save(folder / f"{i}.png")
+    (folder / "broken.png").write_bytes(b"no")
+    return folder
+
+
+@pytest.fixture
+def trained(gan, pictures, tmp_path):
+    out = tmp_path / "run"
+    status, output, _ = gan("train", "--data", pictures, "--steps", 10, "--out", out, *TINY)
+    assert status == 0 and "finished at step 10: 80 images" in output
+    return out
+
+
+def test_recipes(gan):
+    status, output, _ = gan("recipes")
+    assert status == 0 and "quick-digits" in output and "lecture" in output
+    _, output, _ = gan("recipes", "--json")
+    assert {json.loads(line)["name"] for line in output.splitlines()} >= {"quick-digits", "lecture", "dcgan"}
+
+
+def test_train_says_what_was_left_out_and_json_is_one_object_a_line(gan, pictures, tmp_path):
+    status, output, errors = gan("train", "--data", pictures, "--steps", 10, "--seed", 3, "--json", "--out", tmp_path / "r", *TINY)
+    assert status == 0 and "left out 1 of 21 files; the first: broken.png" in errors
+    lines = [json.loads(line) for line in output.splitlines()]
+    assert [m["step"] for m in lines if m["event"] == "metrics"] == [5, 10]
+    assert lines[-1]["event"] == "end" and lines[-1]["state"] == "finished" and lines[-1]["step"] == 10
+    assert json.loads((tmp_path / "r" / "config.json").read_text())["seed"] == 3
+
+
+def test_resuming_gives_the_same_weights_bit_for_bit(gan, pictures, tmp_path, trained):
+    out = tmp_path / "part"
+    assert gan("train", "--data", pictures, "--steps", 4, "--out", out, *TINY)[0] == 0
+    assert gan("resume", out, "--steps", 6)[0] == 0
+    name = "generator-000010.safetensors"
+    assert (out / name).read_bytes() == (trained / name).read_bytes()
+    status, _, errors = gan("resume", out)
+    assert status == 2 and "has reached its 10 steps" in errors
+
+
+def test_sample_and_walk(gan, trained, tmp_path):
+    assert gan("sample", trained, "--seeds", "0-5", "--out", tmp_path / "s.npz")[0] == 0
+    with np.load(tmp_path / "s.npz") as stored:
+        assert (
+            stored["images"].shape == (6, 1, 28, 28) and stored["images"].dtype == np.uint8 and stored["seeds"].tolist() == list(range(6))
+        )
+        everything = stored["images"]
+    assert gan("sample", trained / "generator-000010.safetensors", "--seeds", "3", "--out", tmp_path / "one.npz")[0] == 0
+    with np.load(tmp_path / "one.npz") as stored:
+        assert np.abs(stored["images"][0].astype(int) - everything[3]).max() <= 1
+    assert gan("sample", trained, "--step", 4, "--out", tmp_path / "s.png")[0] == 0
+    with Image.open(tmp_path / "s.png") as grid:
+        assert grid.size[0] > 400
+    assert gan("walk", trained, "--seeds", "1,2,3", "--frames", 12, "--mode", "lerp", "--out", tmp_path / "w.gif")[0] == 0
+    with Image.open(tmp_path / "w.gif") as film:
+        assert film.n_frames == 12
+
+
+def test_bad_arguments_exit_2_with_one_line_and_leave_nothing(gan, tmp_path, pictures, trained):
+    out = tmp_path / "never"
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    cases = [
+        (["train", "--recipe", "nope"], "no recipe 'nope'"),
+        (["train", "--data", "nowhere"], "no data set 'nowhere'"),
+        (["train", "--data", empty], "holds no images"),
+        (["train", "--data", pictures], "20 images, fewer than one batch of 64"),
+        (["train", "--set", "size=3"], "size is not a setting"),
+        (["train", "--set", "image_size=29"], "image_size must be 28, 32, 64 or 128; got 29"),
+        (["train", "--set", "batch_size"], "FIELD=VALUE"),
+        (["train", "--steps", "0"], "duration must be greater than 0"),
+        (["train", "--steps", "x"], "--steps"),
+        (["train", "--steps", "3", "--seconds", "3"], "give one of"),
+        (["train", "--device", "tpu"], "auto, cpu or cuda"),
+        (["train", "--nonsense"], "--nonsense"),
+    ]
+    for arguments, words in cases:
+        status, _, errors = gan(*arguments, *(["--out", out]))
+        assert status == 2 and words in errors and errors.count("\n") == 1, (arguments, status, errors)
+    assert not out.exists()
+    others = [
+        (["train", "--out", trained], "holds a run already"),
+        (["resume", tmp_path / "nothing"], "no run or checkpoint"),
+        (["resume", trained, "--steps", "-5"], "more than 0"),
+        (["sample", trained, "--out", tmp_path / "x.bmp"], "end in .png or .npz"),
+        (["sample", trained, "--seeds", "a", "--out", tmp_path / "x.png"], "seeds read like"),
+        (["sample", trained, "--step", "7", "--out", tmp_path / "x.png"], "no generator at step 7"),
+        (["walk", trained, "--seeds", "1", "--out", tmp_path / "x.gif"], "at least 2"),
+        (["walk", trained, "--seeds", "1,2", "--mode", "jump", "--out", tmp_path / "x.gif"], "jump"),
+        (["nonsense"], "nonsense"),
+    ]
+    for arguments, words in others:
+        status, _, errors = gan(*arguments)
+        assert status == 2 and words in errors and errors.count("\n") == 1, (arguments, status, errors)
+
+
+def test_a_failed_run_exits_1_and_says_why(gan, pictures, tmp_path, monkeypatch):
+    def full(self, step, images):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(command_line.RunFolder, "save_samples", full)
+    status, _, errors = gan("train", "--data", pictures, "--steps", 5, "--out", tmp_path / "r", *TINY)
+    assert status == 1 and "The disk is full" in errors
+    assert json.loads((tmp_path / "r" / "status.json").read_text())["state"] == "failed"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_sigterm_leave_a_run_that_resumes(gan, pictures, tmp_path, number):
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "gan", "train", "--data", str(pictures), "--steps", "1000000", "--out", str(out), *TINY]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
+    deadline = time.monotonic() + 60
+    while not (out / "generator-000004.safetensors").exists():
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 128 + number and "stopped at step" in output and "go on with: python -m gan resume" in output
+    status = json.loads((out / "status.json").read_text())
+    assert status["state"] == "stopped"
+    assert gan("resume", out, "--steps", 3)[0] == 0
+    assert json.loads((out / "status.json").read_text())["step"] == status["step"] + 3

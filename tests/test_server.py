@@ -1,0 +1,207 @@
+import asyncio
+import io
+import json
+
+import pytest
+import torch
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from gan import datasets, server
+from gan.checkpoint import save_generator
+from gan.models import ModelCache, find_model, model_sources
+from gan.runs import RunManager
+from gan.training import new_state
+from tests.test_runs import ended, wait_for
+
+
+@pytest.fixture
+def run(manager, config):
+    run = manager.submit(config, "quick-digits", owner="Ada")
+    wait_for(ended(run))
+    return run
+
+
+@pytest.fixture
+def manager(blobs, monkeypatch):
+    def load(*rest):
+        yield from ()
+        return blobs
+
+    monkeypatch.setattr(datasets, "load", load)
+    monkeypatch.setattr(datasets, "available", lambda: ["blobs"])
+    manager = RunManager()
+    yield manager
+    manager.shutdown()
+
+
+@pytest.fixture
+def client(manager):
+    with TestClient(Starlette(routes=server.routes(manager, ModelCache(manager.root)))) as client:
+        yield client
+
+
+def events(text):
+    """The events of a stream's text: (name, data)."""
+    blocks = [dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":")) for block in text.split("\n\n") if block]
+    return [(b["event"], json.loads(b["data"])) for b in blocks if b]
+
+
+def read_stream(manager, run_id, since, monkeypatch, until=lambda events: True):
+    """What a reader gets until it has seen enough; it then disconnects."""
+    monkeypatch.setattr(server, "POLL_S", 0.01)
+    got: list[str] = []
+
+    class Request:
+        async def is_disconnected(self):
+            return bool(got) and until(events("".join(got)))
+
+    async def read():
+        async for text in server._events(manager, run_id, since, Request()):
+            got.append(text)
+
+    asyncio.run(asyncio.wait_for(read(), 30))
+    return events("".join(got))
+
+
+def test_runs_are_listed_and_shown(client, run, config):
+    (row,) = client.get("/api/runs").json()
+    assert row == {
+        "id": run.id,
+        "name": run.id,
+        "state": "finished",
+        "step": 12,
+        "recipe": "quick-digits",
+        "data": "blobs",
+        "owner": "Ada",
+    }
+    shown = client.get(f"/api/runs/{run.id}").json()
+    assert shown["config"]["config"] == config.model_dump()
+    assert shown["status"]["state"] == "finished" and shown["status"]["progress"] == 1
+
+
+def test_a_stream_tells_metrics_grids_and_status(manager, run, monkeypatch):
+    got = dict(read_stream(manager, run.id, 0, monkeypatch))
+    assert got["metrics"]["step"] == [5, 10] and len(got["metrics"]["loss_d"]) == 2
+    assert got["samples"]["steps"][-1] == 12
+    assert got["status"]["state"] == "finished"
+    assert dict(read_stream(manager, run.id, 5, monkeypatch))["metrics"]["step"] == [10]
+
+
+def test_a_stream_goes_on_while_the_run_trains_and_to_its_end(manager, config, monkeypatch):
+    run = manager.submit(config.change(duration=60))
+    got = read_stream(manager, run.id, 0, monkeypatch, until=lambda e: any(n == "status" and d["state"] == "finished" for n, d in e))
+    steps = [s for name, data in got if name == "metrics" for s in data["step"]]
+    assert steps == list(range(5, 61, 5))
+
+
+def test_a_stream_over_http_honours_last_event_id(client, run, monkeypatch):
+    async def once(*arguments):
+        yield str(arguments[2])
+
+    monkeypatch.setattr(server, "_events", once)
+    url = f"/api/runs/{run.id}/events"
+    answer = client.get(url, headers={"Last-Event-ID": "7"})
+    assert answer.text == "7" and answer.headers["content-type"].startswith("text/event-stream")
+    assert client.get(url + "?since=3").text == "3"
+    assert client.get(url + "?since=-3").status_code == 400
+
+
+def test_a_quiet_stream_has_a_heartbeat(manager, run, monkeypatch):
+    monkeypatch.setattr(server, "HEARTBEAT_S", 0.03)
+    monkeypatch.setattr(server, "POLL_S", 0.01)
+    got = []
+
+    class Request:
+        async def is_disconnected(self):
+            return any(text.startswith(":") for text in got)
+
+    async def read():
+        async for text in server._events(manager, run.id, 0, Request()):
+            got.append(text)
+
+    asyncio.run(asyncio.wait_for(read(), 30))
+    assert got[-1] == ": still here\n\n"
+
+
+def test_grids_are_served(client, run):
+    answer = client.get(f"/api/runs/{run.id}/samples/12.png")
+    assert answer.headers["content-type"] == "image/png" and Image.open(io.BytesIO(answer.content)).size == (462, 462)
+    assert client.get(f"/api/runs/{run.id}/samples/11.png").status_code == 404
+
+
+def test_models_are_listed_and_draw(client, run, manager, config):
+    pretrained = manager.root / "pretrained"
+    pretrained.mkdir()
+
+    save_generator(pretrained / "digits.safetensors", new_state(config, torch.device("cpu")))
+    (pretrained / "broken.safetensors").write_bytes(b"nothing")
+    models = client.get("/api/models").json()
+    assert [m["id"] for m in models] == ["digits", f"{run.id}@12"]
+    assert models[1] | {"all": 0} == {
+        "id": f"{run.id}@12",
+        "run": run.id,
+        "step": 12,
+        "latent_dim": 4,
+        "image_size": 28,
+        "channels": 1,
+        "all": 0,
+    }
+    assert models[1]["all"] == [f"{run.id}@{s}" for s in (1, 2, 4, 8, 12)]
+    url = f"/api/models/{run.id}@12/image.png"
+    seed = client.get(url + "?seeds=3")
+    assert Image.open(io.BytesIO(seed.content)).size == (28, 28)
+    assert Image.open(io.BytesIO(client.get(url + "?seeds=3&scale=4").content)).size == (112, 112)
+    z = find_model(manager.root, f"{run.id}@12").noise([3])[0].tolist()
+    assert client.get(url + "?z=" + ",".join(map(repr, z))).content == seed.content
+    for corner, (u, v) in enumerate([(0, 0), (1, 0), (0, 1), (1, 1)]):
+        assert client.get(f"{url}?seeds=3,4,5,6&u={u}&v={v}").content == client.get(f"{url}?seeds={3 + corner}").content
+    assert client.get(f"{url}?seeds=3,4,5,6&u=0.5&v=0.5").content != seed.content
+    assert client.get("/api/models/broken/image.png").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("seeds=", "seeds read like"),
+        ("seeds=1,2", "one seed, or the four corners"),
+        ("seeds=1-100000", "at most 4"),
+        ("seeds=99999999999999999999999", "2^63"),
+        ("seeds=1,2,3,4&u=nan&v=0", "u must be a number between 0 and 1"),
+        ("seeds=1,2,3,4&u=0&v=1.01", "v must be a number between 0 and 1"),
+        ("z=1,2", "z must be 4 numbers; got 2"),
+        ("z=1,2,3,inf", "each number of z"),
+        ("z=1,2,3,x", "each number of z"),
+        ("scale=0", "scale must be"),
+        ("scale=9", "scale must be"),
+        ("scale=1e3", "scale must be"),
+        ("z=" + "1," * 9000, "a query may have"),
+    ],
+)
+def test_greedy_and_malformed_image_requests_are_refused_in_a_sentence(client, run, query, words):
+    answer = client.get(f"/api/models/{run.id}@12/image.png?{query}")
+    assert answer.status_code == 400
+    assert words in answer.json()["error"] and "\n" not in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/runs/none",
+        "/api/runs/none/events",
+        "/api/runs/none/samples/1.png",
+        "/api/runs/..%2f..%2fetc/samples/1.png",
+        "/api/models/none/image.png",
+        "/api/models/..@1/image.png",
+        "/api/models/%2e%2e%2fx@1/image.png",
+        "/api/models/x@99999999999999999/image.png",
+        "/api/models/x@-1/image.png",
+    ],
+)
+def test_what_is_not_there_is_not_found(client, path):
+    assert client.get(path).status_code == 404
+
+
+def test_sources_are_ordered(run, manager):
+    assert list(model_sources(manager.root)) == [run.id]

@@ -23,11 +23,14 @@ async def lifespan(app: st.App) -> AsyncIterator[dict[str, Any]]:
     manager().shutdown()
 
 
-_routes = [*routes(manager(), models()), Mount("/assets/plotly", StaticFiles(packages=[("plotly", "package_data")]))]
-_prefix = (st.get_option("server.baseUrlPath") or "").strip("/")
+_base = (st.get_option("server.baseUrlPath") or "").strip("/")
+_prefix = f"/{_base}" if _base else ""
 
 app = st.App(
     os.path.join(os.path.dirname(os.path.abspath(__file__)), "ui", "navigation.py"),
-    routes=[Mount(f"/{_prefix}", routes=_routes)] if _prefix else _routes,
+    routes=[
+        *routes(manager(), models(), _prefix),
+        Mount(f"{_prefix}/assets/plotly", StaticFiles(packages=[("plotly", "package_data")])),
+    ],
     lifespan=lifespan,
 )

@@ -38,8 +38,8 @@ class BadRequest(ValueError):
     """A request that asks for something that cannot be."""
 
 
-def routes(manager: RunManager, models: ModelCache) -> list[Route]:
-    """GET /api/..., as docs/architecture.md lists them."""
+def routes(manager: RunManager, models: ModelCache, prefix: str = "") -> list[Route]:
+    """GET {prefix}/api/..., as docs/architecture.md lists them. prefix: a path that the server lives behind, as "/workshop"."""
     renders = threading.BoundedSemaphore(RENDERS_AT_ONCE)
 
     async def list_runs(request: Request) -> Response:
@@ -100,12 +100,12 @@ def routes(manager: RunManager, models: ModelCache) -> list[Route]:
         return Response(content, media_type="image/png", headers={"Cache-Control": "max-age=60"})
 
     return [
-        Route("/api/runs", _answer(list_runs)),
-        Route("/api/runs/{id}", _answer(show_run)),
-        Route("/api/runs/{id}/events", _answer(events)),
-        Route("/api/runs/{id}/samples/{step}.png", _answer(samples)),
-        Route("/api/models", _answer(show_models)),
-        Route("/api/models/{id}/image.png", _answer(image)),
+        Route(f"{prefix}/api/runs", _answer(list_runs)),
+        Route(f"{prefix}/api/runs/{{id}}", _answer(show_run)),
+        Route(f"{prefix}/api/runs/{{id}}/events", _answer(events)),
+        Route(f"{prefix}/api/runs/{{id}}/samples/{{step}}.png", _answer(samples)),
+        Route(f"{prefix}/api/models", _answer(show_models)),
+        Route(f"{prefix}/api/models/{{id}}/image.png", _answer(image)),
     ]
 
 

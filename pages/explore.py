@@ -107,48 +107,47 @@ def grid(model: Model) -> None:
 
 @st.fragment
 def sliders(model: Model) -> None:
-    """One picture, and the dimensions that move it most."""
+    """One picture, and the dimensions that move it most: each slider shifts the seed's vector along one of them."""
     effects = strongest(model.id, stamp(model))
     left, right = st.columns([2, 3], gap="large")
     with right:
-        seed = st.number_input(
+        first, second = st.columns(2, vertical_alignment="bottom")
+        seed = first.number_input(
             "Start from seed", 0, 2**31 - 1, 0, key="seed", bind="query-params", help="The noise vector that the sliders change."
         )
+        more = second.multiselect(
+            "More dimensions",
+            [dimension for dimension, _ in effects[STRONGEST:]],
+            key="more",
+            bind="query-params",
+            help="The sliders below are the dimensions that move the picture most; the others follow in this list in that order.",
+        )
+        shown = [dimension for dimension, _ in effects[:STRONGEST]] + more
         start = model.noise([int(seed)])[0]
-        shown = [dimension for dimension, _ in effects[:STRONGEST]]
-        with st.popover("More dimensions", icon=":material/add:"):
-            more = st.multiselect(
-                "Dimensions",
-                [d for d, _ in effects[STRONGEST:]],
-                key=f"more_{model.id}",
-                help="Those that move the picture most come first.",
-            )
-        largest = 1.0 if model.config.latent_distribution == "uniform" else 3.0
         z = start.clone()
-        prefix = f"z_{model.id}_{seed}_"
-        with st.grid("auto", min_column_width=200, gap="small"):
-            for dimension in [*shown, *more]:
-                value = float(start[dimension].clamp(-largest, largest))
-                z[dimension] = st.slider(f"Dimension {dimension}", -largest, largest, value, 0.05, key=f"{prefix}{dimension}")
+        with st.grid("auto", min_column_width=180, gap="small"):
+            for dimension in shown:
+                z[dimension] += st.slider(f"Dimension {dimension}", -4.0, 4.0, 0.0, 0.05, key=f"d{dimension}", bind="query-params")
+        if model.config.latent_distribution == "uniform":
+            z.clamp_(-1, 1)  # training knew nothing beyond
 
-        def reset() -> None:
-            for key in [k for k in st.session_state if str(k).startswith(prefix)]:
-                del st.session_state[key]
+        def back() -> None:
+            for dimension in shown:
+                st.session_state[f"d{dimension}"] = 0.0
 
-        st.button("Back to the seed", icon=":material/undo:", on_click=reset)
+        st.button("Back to the seed", icon=":material/undo:", on_click=back)
     with left:
         images = models().images(model, torch.stack([z, start]))
         big = enlarge(images, max(1, 448 // model.config.image_size))
         st.image(
-            png(big[0], 1), alt="The picture of the sliders", output_format="PNG", width="stretch", caption=f"|z| = {float(z.norm()):.1f}"
-        )
-        st.image(
-            png(enlarge(images, max(1, 112 // model.config.image_size))[1], 1),
-            alt=f"Seed {seed} unchanged",
+            png(big[0], 1),
+            alt="The picture of the sliders",
             output_format="PNG",
-            width=112,
-            caption=f"Seed {seed}",
+            width="stretch",
+            caption=f"Length of z: {float(z.norm()):.1f}",
         )
+        small = enlarge(images, max(1, 112 // model.config.image_size))
+        st.image(png(small[1], 1), alt=f"Seed {seed} unchanged", output_format="PNG", width=112, caption=f"Seed {seed}")
 
 
 def walk(model: Model) -> None:

@@ -1,0 +1,126 @@
+"""The main job, as a participant does it: train, watch, zoom, stop, explore."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+POINTS = "() => [...document.querySelectorAll('.rv-chart')].map(e => e.data ? e.data[0].x.length : 0)"
+RANGE = "() => document.querySelector('[data-chart=loss]')._fullLayout.xaxis.range"
+
+
+def both_charts_have(page: Page, points: int) -> None:
+    page.wait_for_function(f"({POINTS})().every(n => n >= {points})")
+
+
+def open_page(page: Page, address: str, heading: str) -> None:
+    page.goto(address)
+    expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
+
+
+def launch(page: Page, server: str) -> None:
+    open_page(page, f"{server}/train", "Train")
+    page.get_by_role("button", name="Train", exact=True).click()
+    expect(page.locator(".run-view")).to_be_visible()
+
+
+def stop(page: Page) -> None:
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
+
+
+def test_train_watch_zoom_stop_and_explore(page: Page, server: str) -> None:
+    launch(page, server)
+    both_charts_have(page, 3)
+    assert "run=quick-digits" in page.url
+    page.evaluate("() => { document.querySelector('[data-chart=loss]').marked = true; }")
+
+    # Zoom with the mouse into the left part of the losses, and come back later.
+    chart = page.locator("[data-chart=loss] .nsewdrag").first
+    box = chart.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 5, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=5)
+    page.mouse.up()
+    page.wait_for_function(f"() => ({RANGE})()[1] < 1000 && !document.querySelector('[data-chart=loss]').layout.xaxis.autorange")
+    zoomed = page.evaluate(RANGE)
+    before = page.evaluate(POINTS)[0]
+    both_charts_have(page, before + 3)
+    assert page.evaluate(RANGE) == zoomed
+    assert page.evaluate("() => document.querySelector('[data-chart=loss]').marked"), "the chart was made anew"
+
+    # The grid shows pictures, and the slider goes back through training.
+    image = page.locator(".rv-frame img")
+    expect(image).to_have_attribute("src", re.compile(r"samples/\d+\.png"))
+    page.wait_for_function("() => document.querySelector('.rv-frame img').naturalWidth > 100")
+    page.get_by_label("Step of the grid").press("Home")
+    expect(image).to_have_attribute("src", re.compile(r"samples/0\.png"))
+
+    # A second browser finds the run by its address.
+    other = page.context.new_page()
+    other.goto(page.url)
+    both_charts_have(other, before)
+    other.close()
+
+    stop(page)
+    expect(page.locator("[data-fact=state]")).to_have_text("stopped")
+    assert page.evaluate(RANGE) == zoomed, "the zoom is kept through reruns"
+    count = page.evaluate(POINTS)[0]
+
+    # A reload finds it too, and going on adds to it.
+    page.reload()
+    both_charts_have(page, count)
+    page.get_by_role("button", name="Resume").click()
+    both_charts_have(page, count + 2)
+    stop(page)
+
+    page.get_by_role("button", name="Explore what it has learnt").click()
+    expect(page.get_by_role("heading", name="Explore")).to_be_visible()
+    assert "from=quick-digits" in page.url
+    expect(page.get_by_alt_text("Image of seed 31", exact=True)).to_be_visible()
+    page.get_by_role("radio", name="Sliders").click()
+    picture = page.get_by_alt_text("The picture of the sliders")
+    expect(picture).to_be_visible()
+    before_src = picture.get_attribute("src")
+    slider = page.get_by_role("slider", name=re.compile("Dimension")).first
+    slider.focus()
+    for _ in range(20):
+        slider.press("ArrowRight")
+    expect(picture).not_to_have_attribute("src", str(before_src))
+    page.wait_for_url(re.compile(r"[?&]d\d+=1"))
+    page.get_by_role("radio", name="Walk").click()
+    expect(page.get_by_alt_text(re.compile("Animated walk"))).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="GIF").click()
+    assert download.value.path().read_bytes()[:6] == b"GIF89a"
+
+
+def test_pause_and_go_on(page: Page, server: str) -> None:
+    launch(page, server)
+    both_charts_have(page, 1)
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_role("button", name="Go on")).to_be_visible()
+    expect(page.locator("[data-fact=state]")).to_have_text("paused")
+    count = page.evaluate(POINTS)[0]
+    page.get_by_role("button", name="Go on").click()
+    both_charts_have(page, count + 2)
+    stop(page)
+
+
+def test_a_view_is_shared_by_its_address(page: Page, server: str) -> None:
+    page.goto(f"{server}/explore?from=digits&view=Walk&stops=7,8&mode=lerp")
+    expect(page.get_by_alt_text("Animated walk through seeds 7,8")).to_be_visible()
+    expect(page.get_by_role("radio", name="lerp", exact=True)).to_be_checked()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", ["", "train", "explore", "explore?view=Sliders", "explore?view=Walk"])
+def test_pages_fit_a_phone(page: Page, server: str, path: str, scheme: str) -> None:
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.set_viewport_size({"width": 390, "height": 844})
+    open_page(page, f"{server}/{path}", {"": "DCGAN Workshop", "train": "Train"}.get(path, "Explore"))
+    if path.startswith("explore"):
+        expect(page.locator("[data-testid=stImage] img").first).to_be_visible()
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    assert page.get_by_test_id("stException").count() == 0

@@ -1,0 +1,188 @@
+"""Each page as its script draws it, without a browser."""
+
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from gan import datasets
+from gan.checkpoint import save_generator
+from gan.config import TrainConfig
+from gan.training import new_state
+from tests.test_runs import ended, wait_for
+from ui import pages, workshop
+
+ENTRY = str(pages.HOME.parent.parent / "ui" / "navigation.py")
+
+
+@pytest.fixture
+def manager(blobs, folders, monkeypatch):
+    """The workshop's own manager, in this test's folders, with two shipped generators and a tiny data set."""
+
+    def load(*rest):
+        yield from ()
+        return blobs
+
+    monkeypatch.setattr(datasets, "load", load)
+    monkeypatch.setattr(datasets, "available", lambda: ["mnist", "blobs"])
+    workshop.manager.cache_clear()
+    workshop.models.cache_clear()
+    config = TrainConfig(latent_dim=10, generator_filters=4, precision="fp32")
+    colour = config.change(image_size=64, channels=3, latent_distribution="uniform")
+    for name, made in (("digits", config), ("faces", colour)):
+        save_generator(folders / "checkpoints" / "pretrained" / f"{name}.safetensors", new_state(made, torch.device("cpu")))
+    yield workshop.manager()
+    workshop.manager().shutdown()
+    workshop.manager.cache_clear()
+    workshop.models.cache_clear()
+
+
+@pytest.fixture
+def open_page(manager):
+    def open_page(page, **address):
+        at = AppTest.from_file(ENTRY, default_timeout=30)
+        for name, value in address.items():
+            at.query_params[name] = value
+        at.run()
+        if page != pages.HOME:
+            at.switch_page(f"../pages/{page.name}")
+            at.run()
+        assert not at.exception, at.exception
+        return at
+
+    return open_page
+
+
+def button(at, label):
+    return next(b for b in at.button if b.label == label)
+
+
+def texts(elements):
+    return " ".join(str(e.value) for e in elements)
+
+
+def test_home_without_and_with_runs(open_page, manager, config):
+    at = open_page(pages.HOME)
+    assert "DCGAN Workshop" in texts(at.title) and "No runs yet" in texts(at.info)
+    assert "CPU" in texts(at.caption)
+    run = manager.submit(config, "quick-digits")
+    wait_for(ended(run))
+    at = open_page(pages.HOME)
+    assert run.id in texts(at.markdown) and not at.info
+
+
+def test_the_form_has_every_field_with_its_help_and_bounds(open_page):
+    at = open_page(pages.TRAIN)
+    for name, info in TrainConfig.model_fields.items():
+        widget = at.get_by_key(f"setting_{name}")
+        assert info.title in widget.label and widget.help == info.description, name
+    batch = at.number_input(key="setting_batch_size")
+    assert (batch.min, batch.max, batch.value) == (2, 1024, 64)
+
+
+def test_a_recipe_fills_the_form_and_a_changed_field_is_launched(open_page, manager):
+    at = open_page(pages.TRAIN)
+    at.selectbox(key="recipe").select("lecture").run()
+    assert at.number_input(key="setting_latent_dim").value == 100
+    at.selectbox(key="recipe").select("quick-digits").run()
+    at.number_input(key="setting_batch_size").set_value(8)
+    at.selectbox(key="setting_data").select("blobs")
+    at.selectbox(key="setting_duration_unit").select("steps")
+    at.selectbox(key="setting_precision").select("fp32").run()
+    button(at, "Train").click().run()
+    assert not at.exception and not at.error
+    (run,) = manager.runs()
+    wait_for(ended(run))
+    assert (run.config.batch_size, run.config.data, run.state) == (8, "blobs", "finished")
+    at.run()
+    labels = [b.label for b in at.button]
+    assert "Explore what it has learnt" in labels and "Stop" not in labels
+    button(at, "New run with these settings").click().run()
+    assert at.number_input(key="setting_batch_size").value == 8
+
+
+def test_settings_that_do_not_go_together_are_explained_and_cannot_be_launched(open_page):
+    at = open_page(pages.TRAIN)
+    at.number_input(key="setting_real_label").set_value(0.5)
+    at.number_input(key="setting_fake_label").set_value(0.5).run()
+    assert "real_label must be larger" in texts(at.error)
+    assert button(at, "Train").disabled
+
+
+def test_pause_go_on_stop_and_resume(open_page, manager, config):
+    run = manager.submit(config.change(duration=1_000_000), "quick-digits")
+    wait_for(lambda: run.state == "running")
+    at = open_page(pages.TRAIN, run=run.id)
+    button(at, "Pause").click().run()
+    wait_for(lambda: run.state == "paused")
+    at.run()
+    button(at, "Go on").click().run()
+    wait_for(lambda: run.state == "running")
+    at.run()
+    button(at, "Stop").click().run()
+    wait_for(ended(run))
+    at.run()
+    assert not at.exception
+    button(at, "Resume").click().run()
+    assert not at.error
+    wait_for(lambda: manager.get(run.id).state == "running")
+
+
+def test_an_unknown_run_in_the_address_is_a_sentence(open_page):
+    at = open_page(pages.TRAIN, run="gone")
+    assert "no run 'gone'" in texts(at.warning)
+    assert button(at, "Train")
+
+
+def test_a_failed_run_and_a_damaged_one_are_sentences(open_page, manager, config):
+    run = manager.submit(config.change(batch_size=64), "quick-digits")
+    wait_for(ended(run))
+    at = open_page(pages.TRAIN, run=run.id)
+    assert "fewer than one batch" in texts(at.error)
+    run.folder.config_file.write_text("{")
+    at = open_page(pages.TRAIN, run=run.id)
+    assert "cannot be read" in texts(at.error)
+    open_page(pages.HOME)
+
+
+def test_explore_grid_sliders_and_walk(open_page):
+    at = open_page(pages.EXPLORE)
+    assert at.selectbox(key="from").options == ["digits", "faces"]
+    assert len(at.get("image")) == 32
+    at.text_input(key="seeds").set_value("1,5-6").run()
+    assert len(at.get("image")) == 3
+    for view in ("sliders", "walk"):
+        for source in ("digits", "faces"):
+            at = open_page(pages.EXPLORE, view={"sliders": "Sliders", "walk": "Walk"}[view], **{"from": source})
+            assert not at.error
+            if view == "sliders":
+                assert len(at.slider) == 8
+                at.slider[0].set_value(2.0).run()
+                assert not at.exception
+            else:
+                assert len(at.get("image")) == 2
+
+
+@pytest.mark.parametrize("text", ["", "x", "1-100000", "-4"])
+def test_bad_seeds_are_a_sentence(open_page, text):
+    at = open_page(pages.EXPLORE)
+    at.text_input(key="seeds").set_value(text).run()
+    assert "seeds" in texts(at.error) and not at.exception
+
+
+def test_explore_without_any_generator_and_with_a_broken_one(open_page, folders):
+    pretrained = folders / "checkpoints" / "pretrained"
+    for path in pretrained.iterdir():
+        path.write_bytes(b"broken")
+    assert "cannot be used" in texts(open_page(pages.EXPLORE).error)
+    for path in pretrained.iterdir():
+        path.unlink()
+    assert "no generator yet" in texts(open_page(pages.EXPLORE).info)
+
+
+def test_a_problem_in_a_page_is_a_sentence_without_a_traceback(open_page, manager, monkeypatch):
+    def broken():
+        raise RuntimeError("loose screw")
+
+    monkeypatch.setattr(manager, "runs", broken)
+    at = open_page(pages.TRAIN)
+    assert "loose screw" in texts(at.error) and "Traceback" not in texts(at.error)

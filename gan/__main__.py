@@ -91,6 +91,8 @@ def train_command(
         changes |= {"duration_unit": unit, "duration": amount}
     changes |= {name: value for name, value in (("data", data), ("seed", seed)) if value is not None}
     config = recipe(recipe_name).config.change(**changes)
+    if config.data not in datasets.available() and Path(config.data).is_dir():
+        config = config.change(data=str(Path(config.data).resolve()))  # so that it can be resumed from any folder
     where = choose_device(device)
     folder = RunFolder(out or checkpoints_root() / run_name(recipe_name))
     if folder.config_file.exists():

@@ -106,5 +106,9 @@ class ModelCache:
         return loaded
 
     def images(self, model: Model, z: torch.Tensor) -> np.ndarray:
-        """uint8 images (N, C, H, W) for z (N, latent_dim)."""
+        """uint8 images (N, C, H, W) for z (N, latent_dim).
+
+        On one thread: a few images gain little from more, and a run that trains beside keeps its cores.
+        """
+        torch.set_num_threads(1)
         return sample(self.get(model).network, z)

@@ -20,7 +20,7 @@ from gan.checkpoint import METRICS, CheckpointError, RunFolder, is_run_name, run
 from gan.config import TrainConfig
 from gan.datasets import ImageDataset
 from gan.events import Event, Metrics, Progress, Samples, Snapshot
-from gan.training import Control, Diverged, TrainState, choose_device, describe_device, new_state, progress, steps_per_epoch, train
+from gan.training import Control, Diverged, TrainState, choose_device, cores, describe_device, new_state, progress, steps_per_epoch, train
 
 log = logging.getLogger(__name__)
 
@@ -289,6 +289,7 @@ class Run:
 
     def work(self, device: torch.device) -> None:
         """Trains until the end, a stop or a failure. Never raises: what went wrong is kept with the run."""
+        torch.set_num_threads(cores())  # a new thread takes over what another one set for itself
         try:
             self.folder.lock()
         except CheckpointError as error:
@@ -423,7 +424,7 @@ class RunManager:
             ValueError: the data set is not known.
             OSError: the folder cannot be written.
         """
-        if config.data not in datasets.available() and not Path(config.data).is_dir():
+        if config.data not in datasets.available():  # no paths: whoever submits may be a visitor
             raise ValueError(f"there is no data set {config.data!r}; choose one of {', '.join(datasets.available())}")
         folder = RunFolder(self.root / run_name(recipe or "run"))
         folder.path.mkdir(parents=True)

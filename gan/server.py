@@ -93,7 +93,6 @@ def routes(manager: RunManager, models: ModelCache, prefix: str = "") -> list[Ro
 
         def render() -> bytes:
             with renders:
-                torch.set_num_threads(1)  # one image gains nothing from more, and training keeps its cores
                 return png(enlarge(models.images(model, z)[0], scale), compress_level=1)
 
         content = await run_in_threadpool(render)

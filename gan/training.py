@@ -5,6 +5,7 @@ import ctypes
 import functools
 import logging
 import math
+import os
 import sys
 import threading
 import time
@@ -130,11 +131,16 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def describe_device(device: torch.device) -> str:
     """A device in words, for people."""
     if device.type == "cuda":
         return f"GPU, {torch.cuda.get_device_name(device)}"
-    return f"CPU, {torch.get_num_threads()} cores"
+    return f"CPU, {cores()} cores"
 
 
 def new_state(config: TrainConfig, device: torch.device, *, precision: str | None = None) -> TrainState:

@@ -14,6 +14,7 @@ from ui.workshop import manager, models
 VIEWS = {"grid": "Grid", "sliders": "Sliders", "walk": "Walk"}
 STRONGEST = 8  # sliders shown without asking
 MOST_SEEDS = 100
+MOST_FRAMES = 240
 FRAMES_PER_S = 25
 
 
@@ -21,6 +22,7 @@ FRAMES_PER_S = 25
 def strongest(model_id: str, stamp: int) -> list[tuple[int, float]]:
     """Latent dimensions by their effect. stamp: the file's time, so that a newer file is measured anew."""
     model = find_model(models().root, model_id)
+    torch.set_num_threads(1)  # a run that trains beside keeps its cores
     return latent.strongest_dimensions(models().get(model).network, distribution=model.config.latent_distribution)
 
 
@@ -28,7 +30,7 @@ def strongest(model_id: str, stamp: int) -> list[tuple[int, float]]:
 def film(model_id: str, stamp: int, seeds: list[int], frames: int, mode: str, closed: bool) -> tuple[bytes, bytes, list[float]]:
     """(GIF, strip as PNG, |z| at each frame)."""
     model = find_model(models().root, model_id)
-    z = latent.walk(model.noise(seeds), frames, mode, closed)
+    z = latent.walk(model.noise(seeds), min(frames, MOST_FRAMES), mode, closed)
     images = models().images(model, z)
     factor = max(1, 256 // images.shape[-1])
     stops = np.linspace(0, frames - 1, min(frames, 12)).round().astype(int)
@@ -170,7 +172,7 @@ def walk(model: Model) -> None:
             required=True,
             help="slerp follows the sphere on which the noise lies; lerp cuts straight through it, where training never was.",
         )
-        frames = st.slider("Frames", 2, 240, 96, key="frames", bind="query-params", help=f"{FRAMES_PER_S} are shown a second.")
+        frames = st.slider("Frames", 2, MOST_FRAMES, 96, key="frames", bind="query-params", help=f"{FRAMES_PER_S} are shown a second.")
         closed = st.checkbox("Come back to the first", True, key="closed", bind="query-params", help="The film then loops without a jump.")
         seeds = read_seeds(text, 2, 24)
     if not seeds:

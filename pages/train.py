@@ -119,7 +119,7 @@ def show(run: Run) -> None:
     skipped = run.stored.get("data_skipped_count", 0)
     if skipped:
         with st.expander(f"{skipped} files of the data set were left out"):
-            st.markdown("\n".join(f"- {line}" for line in run.stored["data_skipped"]))
+            st.text("\n".join(run.stored["data_skipped"]))
     with st.expander("Settings of this run", icon=":material/tune:"):
         fields = TrainConfig.model_fields
         st.table({"Value": {fields[name].title: str(value) for name, value in config.model_dump().items()}})

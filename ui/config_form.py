@@ -1,6 +1,5 @@
 """The settings form: a loop over TrainConfig's fields. Labels, help, bounds and units are read from them."""
 
-import types
 from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
@@ -58,10 +57,11 @@ def _widget(name: str, info: FieldInfo, value: Any) -> Any:
     label = f"{info.title} ({unit})" if unit else str(info.title)
     options: dict[str, Any] = {"label": label, "help": info.description, "key": key}
     kind = info.annotation
-    if name == "data":
-        return st.selectbox(**options, options=datasets.available())
-    if get_origin(kind) in (Literal, types.UnionType):
-        return st.selectbox(**options, options=get_args(kind))
+    choices = datasets.available() if name == "data" else list(get_args(kind)) if get_origin(kind) is Literal else []
+    if choices:
+        if st.session_state[key] not in choices:  # a copied run's folder that only the command line may name
+            st.session_state[key] = choices[0]
+        return st.selectbox(**options, options=choices)
     if kind is bool:
         return st.checkbox(**options)
     limits = {bound: getattr(m, bound) for m in info.metadata for bound in ("ge", "gt", "le", "lt") if hasattr(m, bound)}

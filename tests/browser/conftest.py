@@ -38,38 +38,51 @@ def browser_type_launch_args() -> dict[str, object]:
     return {"executable_path": CHROMIUM, "args": FLAGS}
 
 
+class Server:
+    """The app in a process of its own, with folders of its own and one shipped generator."""
+
+    def __init__(self, folder: Path) -> None:
+        self.checkpoints, self.log = folder / "checkpoints", folder / "log"
+        config = TrainConfig(generator_filters=8, precision="fp32")
+        save_generator(self.checkpoints / "pretrained" / "digits.safetensors", new_state(config, torch.device("cpu")))
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        environment = os.environ | {
+            "WORKSHOP_CHECKPOINTS": str(self.checkpoints),
+            "WORKSHOP_DATA": str(folder / "data"),
+            "WORKSHOP_DEVICE": "cpu",
+            "STREAMLIT_SERVER_BASE_URL_PATH": "workshop",  # so that every address is tried behind a prefix
+        }
+        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.address", "127.0.0.1"]
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        self.address = f"http://127.0.0.1:{port}/workshop"
+        deadline = time.monotonic() + 60
+        while not self.answers():
+            assert self.process.poll() is None and time.monotonic() < deadline, self.end()
+            time.sleep(0.2)
+
+    def answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.address}/_stcore/health", timeout=1):
+                return True
+        except OSError:
+            return False
+
+    def end(self) -> str:
+        """Sends SIGTERM, waits, and returns what the server printed."""
+        self.process.terminate()
+        self.process.wait(30)
+        return self.log.read_text()
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server with folders of its own and one shipped generator."""
-    folder = tmp_path_factory.mktemp("server")
-    config = TrainConfig(generator_filters=8, precision="fp32")
-    save_generator(folder / "checkpoints" / "pretrained" / "digits.safetensors", new_state(config, torch.device("cpu")))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = os.environ | {
-        "WORKSHOP_CHECKPOINTS": str(folder / "checkpoints"),
-        "WORKSHOP_DATA": str(folder / "data"),
-        "WORKSHOP_DEVICE": "cpu",
-        "STREAMLIT_SERVER_BASE_URL_PATH": "workshop",  # so that every address is tried behind a prefix
-    }
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.address", "127.0.0.1"]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
-    address = f"http://127.0.0.1:{port}/workshop"
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            urllib.request.urlopen(f"{address}/_stcore/health", timeout=1)
-            break
-        except OSError:
-            assert process.poll() is None and time.monotonic() < deadline, (folder / "log").read_text()
-            time.sleep(0.2)
-    yield address
-    process.terminate()
-    assert process.wait(30) is not None
-    log_text = (folder / "log").read_text()
-    assert "Traceback" not in log_text, log_text
+    """The address of a server that all tests share."""
+    server = Server(tmp_path_factory.mktemp("server"))
+    yield server.address
+    assert "Traceback" not in (log := server.end()), log
 
 
 @pytest.fixture

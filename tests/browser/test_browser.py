@@ -1,9 +1,14 @@
 """The main job, as a participant does it: train, watch, zoom, stop, explore."""
 
+import json
 import re
+from pathlib import Path
 
 import pytest
+import torch
 from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Server
 
 POINTS = "() => [...document.querySelectorAll('.rv-chart')].map(e => e.data ? e.data[0].x.length : 0)"
 RANGE = "() => document.querySelector('[data-chart=loss]')._fullLayout.xaxis.range"
@@ -106,6 +111,20 @@ def test_pause_and_go_on(page: Page, server: str) -> None:
     page.get_by_role("button", name="Go on").click()
     both_charts_have(page, count + 2)
     stop(page)
+
+
+def test_sigterm_saves_the_run_that_is_at_work(page: Page, tmp_path: Path) -> None:
+    server = Server(tmp_path)
+    try:
+        launch(page, server.address)
+        both_charts_have(page, 2)
+    finally:
+        log = server.end()
+    assert "Traceback" not in log, log
+    (status_file,) = server.checkpoints.glob("quick-digits-*/status.json")
+    status = json.loads(status_file.read_text())
+    assert status["state"] == "stopped" and status["step"] >= 20
+    assert torch.load(status_file.parent / "state.pt", weights_only=True)["step"] == status["step"]
 
 
 def test_a_view_is_shared_by_its_address(page: Page, server: str) -> None:

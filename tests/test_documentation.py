@@ -1,0 +1,51 @@
+"""A command, a setting or a variable is not done before it is documented."""
+
+import re
+from pathlib import Path
+
+from gan.__main__ import cli
+from gan.recipes import RECIPES
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def code():
+    return [*(ROOT / "gan").glob("*.py"), *(ROOT / "ui").glob("*.py"), *(ROOT / "pages").glob("*.py"), ROOT / "app.py"]
+
+
+def test_every_command_and_option_is_in_the_readme():
+    for name, command in cli.commands.items():
+        (line,) = re.findall(rf"^{name} .*(?:\n .*)*", README, re.MULTILINE)
+        for option in (o for p in command.params for o in p.opts if o.startswith("--")):
+            assert option in line, f"{name} {option}"
+
+
+def test_every_recipe_is_in_the_readme():
+    assert not [name for name in RECIPES if f"| `{name}` |" not in README]
+
+
+def test_every_environment_variable_is_in_the_readme():
+    used = set(re.findall(r"WORKSHOP_[A-Z_]+", " ".join(path.read_text() for path in code())))
+    assert used == set(re.findall(r"\| `(WORKSHOP_[A-Z_]+)`", README))
+
+
+def test_every_file_is_in_the_picture_of_the_architecture():
+    picture = (ROOT / "docs" / "architecture.md").read_text()
+    for path in code():
+        if path.parent.name != "pages" and path.stem != "__init__":
+            assert path.name in picture or path.stem in picture, path.name
+
+
+def test_every_route_is_in_the_readme():
+    routes = re.findall(r'Route\(f"\{prefix\}(\S+)"', (ROOT / "gan" / "server.py").read_text())
+    assert len(routes) == 6
+    for route in routes:
+        assert f"GET {route.replace('{{', '{').replace('}}', '}')}" in README
+
+
+def test_the_space_has_what_hugging_face_asks():
+    front = README.split("---")[1]
+    for key in ("sdk: docker", "app_port: 7860", "suggested_hardware:"):
+        assert key in front
+    assert "7860" in (ROOT / "Dockerfile").read_text()

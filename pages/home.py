@@ -4,6 +4,7 @@ import time
 
 import streamlit as st
 
+from gan.checkpoint import CheckpointError
 from gan.images import enlarge, png, tile
 from gan.models import find_model, model_sources
 from gan.recipes import RECIPES
@@ -32,7 +33,7 @@ with left:
 
 @st.cache_data(show_spinner=False)
 def gallery(model_id: str) -> bytes:
-    """A strip of a shipped generator's images."""
+    """Some of a shipped generator's images, as one PNG."""
     model = find_model(models().root, model_id)
     images = models().images(model, model.noise(list(range(18))))
     return png(tile(enlarge(images, max(1, 112 // images.shape[-1])), columns=6, gap=2))
@@ -40,8 +41,13 @@ def gallery(model_id: str) -> bytes:
 
 with right:
     for model_id in [ids[-1] for ids in model_sources(models().root).values() if "@" not in ids[-1]]:
+        try:
+            picture = gallery(model_id)
+        except CheckpointError as error:
+            st.warning(f"A generator cannot be used: {error}.", icon=":material/error:")
+            continue
         st.image(
-            gallery(model_id),
+            picture,
             caption=f"Drawn by the generator '{model_id}', which comes with the app",
             alt=f"Images by the generator {model_id}",
             output_format="PNG",

@@ -53,17 +53,11 @@ def new_run() -> None:
         help="Where the settings start from. Each is a published system, or ours.",
     )
     st.caption(f"{RECIPES[name].summary} Source: {RECIPES[name].source}")
+    start = st.container()  # above the settings, so that a phone shows it without scrolling
     config = config_form(RECIPES[name].config)
-    st.button(
-        "Train",
-        type="primary",
-        icon=":material/play_arrow:",
-        disabled=config is None,
-        on_click=launch,
-        args=(config, name),
-    )
+    start.button("Train", type="primary", icon=":material/play_arrow:", disabled=config is None, on_click=launch, args=(config, name))
     if any(run.at_work for run in manager().runs()):
-        st.caption("Another run is at work; this one will wait for its turn.")
+        start.caption("Another run is at work; this one will wait for its turn.")
 
 
 def controls(run: Run, config: TrainConfig) -> None:

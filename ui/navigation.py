@@ -22,4 +22,7 @@ try:
     page.run()
 except Exception as error:  # Streamlit's own control flow (rerun, stop) derives from BaseException
     logging.getLogger(__name__).exception("the page %s failed", page.title)
-    st.error(f"This page ran into a problem: {explain(error)} The server's log has the details. Runs go on.", icon=":material/error:")
+    st.error(
+        f"This page ran into a problem: {explain(error).rstrip('.')}. The server's log has the details; runs go on.",
+        icon=":material/error:",
+    )

@@ -159,7 +159,7 @@ class View {
       const said = chart.traces.map(([key, label]) => `${label} ${columns[key].at(-1)?.toFixed(3)}`).join(", ");
       element.setAttribute("aria-label", `${chart.title} at step ${this.last}: ${said}`);
     }
-    this.fact("speed", `${Math.round(columns.images_per_s.at(-1)).toLocaleString("en")} images/s`);
+    this.fact("speed", Math.round(columns.images_per_s.at(-1)).toLocaleString("en"));
     this.fact("step", this.last.toLocaleString("en"));
     this.fact("elapsed", clock(columns.elapsed_s.at(-1)));
   }

@@ -15,7 +15,7 @@ _HTML = """
   <dl class="rv-facts">
     <div><dt>State</dt><dd data-fact="state">…</dd></div>
     <div><dt>Step</dt><dd data-fact="step">0</dd></div>
-    <div><dt>Speed</dt><dd data-fact="speed">–</dd></div>
+    <div><dt>Images/s</dt><dd data-fact="speed">–</dd></div>
     <div><dt>Elapsed</dt><dd data-fact="elapsed">–</dd></div>
     <div><dt>To go</dt><dd data-fact="eta">–</dd></div>
   </dl>

@@ -1,0 +1,85 @@
+"""How long a visitor waits: the first page after `streamlit run app.py`, and a slider on Explore to its new picture.
+
+    python -m benchmarks.pages [--moves 30]
+
+Times are taken in a real Chromium on the same machine: the slider's from the key press to the new picture's load event.
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from benchmarks.app import CHROMIUM_FLAGS
+
+# Resolves when the picture shows another image than it did when this was called.
+NEW_PICTURE = """() => new Promise((resolve) => {
+  const image = document.querySelector('img[alt="The picture of the sliders"]'), before = image.src, start = performance.now();
+  const look = () => {
+    const now = document.querySelector('img[alt="The picture of the sliders"]');
+    now && now.src !== before && now.complete ? resolve(performance.now() - start) : requestAnimationFrame(look);
+  };
+  look();
+})"""
+
+
+def slider_times(page: Page, address: str, moves: int) -> list[float]:
+    """Milliseconds from a key press on the first slider to its picture, `moves` times."""
+    page.goto(address)
+    page.get_by_alt_text("The picture of the sliders").wait_for()
+    slider = page.get_by_role("slider", name="Dimension").first
+    slider.focus()
+    page.wait_for_timeout(1500)
+    times = []
+    for _ in range(moves):
+        page.evaluate(f"() => {{ window.__picture = ({NEW_PICTURE})(); }}")
+        slider.press("ArrowRight")
+        times.append(float(page.evaluate("() => window.__picture")))
+        page.wait_for_timeout(300)
+    return times
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--moves", type=int, default=30)
+    arguments = parser.parse_args()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    root = Path(__file__).parent.parent
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
+        page = browser.new_page()
+        start = time.perf_counter()
+        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.address", "127.0.0.1"]
+        server = subprocess.Popen(command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ))
+        try:
+            while True:
+                try:
+                    socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                    break
+                except OSError:
+                    time.sleep(0.05)
+            page.goto(f"http://127.0.0.1:{port}/")
+            page.get_by_role("button", name="Train a network").wait_for()
+            print(f"first page: {time.perf_counter() - start:.1f} s after the command")
+            for model in ("digits", "faces"):
+                times = slider_times(page, f"http://127.0.0.1:{port}/explore?from={model}&view=Sliders", arguments.moves)
+                quantiles = statistics.quantiles(times, n=20)
+                print(f"slider to picture, {model}: median {statistics.median(times):.0f} ms, p95 {quantiles[-1]:.0f} ms")
+        finally:
+            server.send_signal(signal.SIGTERM)
+            server.wait(30)
+            browser.close()
+
+
+if __name__ == "__main__":
+    main()

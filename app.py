@@ -2,10 +2,14 @@
 
 import logging
 import os
+import signal
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import FrameType
 from typing import Any
 
+import anyio.to_thread
 import streamlit as st
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
@@ -18,9 +22,27 @@ logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)
 
 @asynccontextmanager
 async def lifespan(app: st.App) -> AsyncIterator[dict[str, Any]]:
-    """SIGTERM and Ctrl-C end here: every run is stopped and saved, so that it can be resumed."""
+    """SIGTERM and Ctrl-C end here: every run is stopped and saved, so that it can be resumed.
+
+    The server first waits for every open connection, and an event stream stays open until it hears of the end: so the
+    signal is told to the streams before the server gets it.
+    """
+
+    def tell(number: int, frame: FrameType | None) -> None:
+        manager().closing.set()
+        before = handlers[number]
+        if callable(before):
+            before(number, frame)
+
+    handlers: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            handlers[number] = signal.signal(number, tell)
     yield {}
-    manager().shutdown()
+    for number, before in handlers.items():
+        if signal.getsignal(number) is tell:
+            signal.signal(number, before)
+    await anyio.to_thread.run_sync(manager().shutdown)
 
 
 _base = (st.get_option("server.baseUrlPath") or "").strip("/")

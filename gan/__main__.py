@@ -20,6 +20,7 @@ from gan.datasets import ImageDataset
 from gan.events import Metrics, Samples
 from gan.files import write_atomically
 from gan.images import enlarge, gif, png, tile
+from gan.models import pretrained
 from gan.recipes import DEFAULT, RECIPES, recipe
 from gan.runs import checkpoints_root, explain, extend, prepare, record, write_status
 from gan.training import Control, choose_device, progress, sample, steps_per_epoch
@@ -114,13 +115,12 @@ def resume_command(run: Path, device: str, as_json: bool, **duration: float | No
     folder = RunFolder(_find_run(run))
     config, _ = folder.read_config()
     status = folder.read_status()
-    if not folder.state_file.exists():
-        raise CheckpointError(f"the run {folder.path.name} has no saved state to go on from")
     unit, amount = _duration(duration)
     where = choose_device(device)
     dataset = _load(config, as_json)
     epoch_steps = steps_per_epoch(config, dataset)
-    step, elapsed_s = int(status.get("step", 0)), float(status.get("elapsed_s", 0))
+    begun = folder.state_file.exists()  # else it was stopped before its first save, and starts anew
+    step, elapsed_s = (int(status["step"]), float(status["elapsed_s"])) if begun else (0, 0.0)
     config = extend(config, unit, amount, step, elapsed_s, epoch_steps)
     if progress(config, step, elapsed_s, epoch_steps) >= 1:
         raise click.UsageError(
@@ -174,12 +174,13 @@ def walk_command(source: Path, seeds: str, frames: int, mode: str, step: int | N
 
 
 def _find_run(given: Path) -> Path:
-    """A path as it was given, or a run's name below the checkpoints folder."""
+    """A path as it was given, a run's name below the checkpoints folder, or a generator that comes with the app."""
     if given.exists():
         return given
-    for candidate in (checkpoints_root() / given, checkpoints_root() / "pretrained" / f"{given}.safetensors"):
-        if candidate.exists():
-            return candidate
+    if (checkpoints_root() / given).exists():
+        return checkpoints_root() / given
+    if str(given) in (shipped := pretrained(checkpoints_root())):
+        return shipped[str(given)]
     raise CheckpointError(f"there is no run or checkpoint {given}")
 
 

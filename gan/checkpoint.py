@@ -11,6 +11,7 @@ import pickle
 import platform
 import re
 import struct
+import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -82,7 +83,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
         about: dict[str, Any] = json.loads(metadata[FORMAT])
     except FileNotFoundError:
         raise CheckpointError(f"there is no file {path}") from None
-    except (OSError, struct.error, ValueError, TypeError, AttributeError) as error:
+    except (OSError, struct.error, ValueError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"{path.name} is not a generator file, or it is cut short") from None
@@ -114,7 +115,7 @@ def load_generator(path: Path) -> LoadedGenerator:
         step = int(about["step"])
     except CheckpointError:
         raise
-    except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError, OverflowError, RuntimeError, OSError) as error:
         raise CheckpointError(f"{path.name} cannot be read as a generator: {str(error).splitlines()[0]}") from None
     network.eval().requires_grad_(False)
     return LoadedGenerator(network, config, step)
@@ -126,7 +127,9 @@ def is_run_name(name: str) -> bool:
 
 
 class RunFolder:
-    """The files of one run. One process writes at a time: it holds the lock."""
+    """The files of one run. One RunFolder writes at a time: it holds the lock."""
+
+    _probing = threading.Lock()
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
@@ -165,12 +168,14 @@ class RunFolder:
         """Takes the folder for writing.
 
         Raises:
-            CheckpointError: another process, or another run of this one, is writing to it.
+            CheckpointError: another process, or another RunFolder, is writing to it, or it cannot be written.
         """
         try:
             self._lock.acquire()
         except Timeout:
             raise CheckpointError(f"the run {self.path.name} is being trained already; wait for it, or stop it") from None
+        except OSError as error:
+            raise CheckpointError(f"the folder of the run {self.path.name} cannot be written: {error.strerror}") from None
 
     def unlock(self) -> None:
         self._lock.release()
@@ -181,15 +186,16 @@ class RunFolder:
             return True
         if not (self.path / ".lock").exists():
             return False
-        probe = FileLock(self.path / ".lock", timeout=0)
-        try:
-            probe.acquire()
-        except Timeout:
-            return True
-        except OSError:  # a read-only folder: nobody writes there
+        with self._probing:  # two probes at once would each take the other for a writer
+            probe = FileLock(self.path / ".lock", timeout=0)
+            try:
+                probe.acquire()
+            except Timeout:
+                return True
+            except OSError:  # a folder that this process may not write: then no run of ours is at work there
+                return False
+            probe.release()
             return False
-        probe.release()
-        return False
 
     def write_config(self, config: TrainConfig, recipe: str, dataset: ImageDataset | None = None, owner: str = "") -> None:
         """What the run is. The data set's fingerprint is known once it has been loaded."""
@@ -205,7 +211,7 @@ class RunFolder:
             "versions": {"python": platform.python_version(), "torch": torch.__version__, "torchvision": torchvision.__version__},
             "config": config.model_dump(),
         }
-        self._write_json(self.config_file, content)
+        self.write_json(self.config_file, content)
 
     def read_config(self) -> tuple[TrainConfig, dict[str, Any]]:
         """The run's settings, and the whole of config.json.
@@ -220,11 +226,16 @@ class RunFolder:
             raise CheckpointError(f"{self.config_file} does not hold a run's settings: {error}") from None
 
     def write_status(self, **fields: Any) -> None:
-        self._write_json(self.status_file, fields)
+        self.write_json(self.status_file, fields)
 
     def read_status(self) -> dict[str, Any]:
         """status.json; a run that says it is at work while nobody holds its lock was interrupted."""
         status = self._read_json(self.status_file)
+        numbers = {"step": int, "images_seen": int, "elapsed_s": (int, float), "started": (int, float)}
+        for name, kind in numbers.items():
+            value = status.get(name, 0)
+            if not isinstance(value, kind) or not 0 <= value < 1e15:  # type: ignore[arg-type]
+                raise CheckpointError(f"{self.status_file} is damaged: {name} is {str(value)[:40]!r}")
         if status.get("state") in ("queued", "running", "paused") and not self.is_being_written():
             status["state"] = "interrupted"
         return status
@@ -242,11 +253,12 @@ class RunFolder:
         """
         if not self._pending:
             return
-        with self.metrics_file.open("ab") as file:
-            end = file.tell()
+        content = "".join(line + "\n" for line in self._pending).encode()
+        with self.metrics_file.open("ab", buffering=0) as file:  # a buffer would write its rest when the file is closed
+            end = file.seek(0, os.SEEK_END)
             try:
-                file.write("".join(line + "\n" for line in self._pending).encode())
-                file.flush()
+                while content:
+                    content = content[file.write(content) :]
             except OSError:
                 os.ftruncate(file.fileno(), end)
                 raise
@@ -321,7 +333,7 @@ class RunFolder:
             ) from None
         return state
 
-    def _write_json(self, path: Path, content: dict[str, Any]) -> None:
+    def write_json(self, path: Path, content: dict[str, Any]) -> None:
         with write_atomically(path, durable=False) as file:
             file.write(json.dumps(content, indent=1).encode())
 
@@ -330,7 +342,7 @@ class RunFolder:
             content = json.loads(path.read_bytes())
         except FileNotFoundError:
             raise CheckpointError(f"{self.path} holds no run: {path.name} is missing") from None
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             raise CheckpointError(f"{path} cannot be read as JSON") from None
         if not isinstance(content, dict):
             raise CheckpointError(f"{path} does not hold a JSON object")

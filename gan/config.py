@@ -201,7 +201,7 @@ class TrainConfig(BaseModel):
         "Steps between the generators that are kept for Explore; early ones (at steps 1, 2, 4, 8, ...) are kept too.",
         "Watching",
         unit="steps",
-        ge=1,
+        ge=10,
         le=1_000_000,
     )
 

@@ -14,6 +14,8 @@ from gan.config import TrainConfig
 from gan.training import sample
 
 PRETRAINED = "pretrained"
+# The project's own, so that they are there wherever runs land.
+SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints" / PRETRAINED
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,11 @@ class Model:
         return latent.noise(seeds, self.config.latent_dim, self.config.latent_distribution)
 
 
+def pretrained(root: Path) -> dict[str, Path]:
+    """The generators without a run, by name: the project's own, and those in root/pretrained, which come first."""
+    return {p.stem: p for folder in (SHIPPED, root / PRETRAINED) for p in folder.glob("*.safetensors") if is_run_name(p.stem)}
+
+
 def find_model(root: Path, model_id: str) -> Model:
     """The model of an id: "digits" for checkpoints/pretrained/digits.safetensors, "RUN@400" for a run's step 400.
 
@@ -41,20 +48,20 @@ def find_model(root: Path, model_id: str) -> Model:
     name, at, step_text = model_id.partition("@")
     if not is_run_name(name) or (at and not (step_text.isascii() and step_text.isdigit() and len(step_text) < 12)):
         raise KeyError(model_id)
-    path = RunFolder(root / name).generator_file(int(step_text)) if at else root / PRETRAINED / f"{name}.safetensors"
-    if not path.is_file():
+    path = RunFolder(root / name).generator_file(int(step_text)) if at else pretrained(root).get(name)
+    if path is None or not path.is_file():
         raise KeyError(model_id)
     about = read_metadata(path)
     try:
         config = TrainConfig(**about["config"])
         return Model(model_id, name if at else "", int(about["step"]), path, config)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CheckpointError(f"{path.name} does not say how it was made: {error}") from None
 
 
 def model_sources(root: Path) -> dict[str, list[str]]:
     """Where generators come from -> their ids, oldest first. Pretrained ones first, then runs, the newest first."""
-    sources = {p.stem: [p.stem] for p in sorted((root / PRETRAINED).glob("*.safetensors")) if is_run_name(p.stem)}
+    sources = {name: [name] for name in sorted(pretrained(root))}
     folders = [p.parent for p in root.glob("*/config.json") if is_run_name(p.parent.name)]
     for folder in sorted(folders, key=lambda f: (f / "config.json").stat().st_mtime, reverse=True):
         steps = RunFolder(folder).generator_steps()

@@ -20,12 +20,29 @@ from gan.checkpoint import METRICS, CheckpointError, RunFolder, is_run_name, run
 from gan.config import TrainConfig
 from gan.datasets import ImageDataset
 from gan.events import Event, Metrics, Progress, Samples, Snapshot
-from gan.training import Control, Diverged, TrainState, choose_device, cores, describe_device, new_state, progress, steps_per_epoch, train
+from gan.training import (
+    Control,
+    Diverged,
+    TrainState,
+    choose_device,
+    cores,
+    describe_device,
+    free_memory,
+    is_grid_step,
+    is_snapshot_step,
+    memory_estimate,
+    new_state,
+    progress,
+    sample,
+    steps_per_epoch,
+    train,
+)
 
 log = logging.getLogger(__name__)
 
 STATE_EVERY_S = 60.0  # between two saves of the resume state
 FLUSH_EVERY_S = 1.0  # between two writes of metrics and status
+MOST_WAITING = 50
 AT_WORK = ("queued", "preparing", "running", "paused")
 
 
@@ -40,6 +57,11 @@ def record(folder: RunFolder, state: TrainState, dataset: ImageDataset, control:
         Diverged, ValueError: see train().
     """
     flushed = saved = time.monotonic()
+    # Called again after a write failed: what the disk had no room for comes first.
+    if state.step and is_grid_step(state.step) and not folder.samples_file(state.step).exists():
+        folder.save_samples(state.step, sample(state.averaged, state.fixed_z))
+    if state.step and is_snapshot_step(state.step, state.config.snapshot_every) and not folder.generator_file(state.step).exists():
+        folder.save_generator(state)
     try:
         for event in train(state, dataset, control):
             match event:
@@ -56,12 +78,14 @@ def record(folder: RunFolder, state: TrainState, dataset: ImageDataset, control:
                 write_status(folder, "running", state)
                 flushed = now
             if now - saved > STATE_EVERY_S:
+                state.check_finite()
                 folder.save_state(state)
                 saved = time.monotonic()
     except Diverged:
         folder.flush()
         raise
     folder.flush()
+    state.check_finite()
     if state.step and state.step not in folder.generator_steps():
         folder.save_generator(state)
     if state.step:
@@ -81,8 +105,8 @@ def write_status(folder: RunFolder, name: str, state: TrainState | None = None, 
     folder.write_status(**{"step": 0, "images_seen": 0, "elapsed_s": 0.0, "error": None, **fields, **more})
 
 
-def prepare(folder: RunFolder, config: TrainConfig, dataset: ImageDataset, device: torch.device) -> TrainState:
-    """The state to train from: the folder's own where it holds one, else a new one.
+def prepare(folder: RunFolder, config: TrainConfig, dataset: ImageDataset, device: torch.device, threads: int | None = None) -> TrainState:
+    """The state to train from: the folder's own where it holds one, else a new one (on `threads`, or all cores).
 
     Raises:
         CheckpointError: the saved state cannot be used, or the data set is no longer the one that the run began with.
@@ -96,7 +120,7 @@ def prepare(folder: RunFolder, config: TrainConfig, dataset: ImageDataset, devic
             )
         state = folder.load_state(config, device)
     else:
-        state = new_state(config, device)
+        state = new_state(config, device, threads=threads)
     folder.truncate_metrics(state.step)
     folder.write_config(config, stored.get("recipe", ""), dataset, stored.get("owner", ""))
     return state
@@ -137,12 +161,12 @@ class History:
             index -= 1
         return index
 
-    def since(self, index: int, most: int = 4000) -> tuple[dict[str, list[Any]], int]:
-        """Columns from a row on, and the row behind them. Longer stretches are thinned evenly to `most` rows; the last stays."""
+    def since(self, index: int, most: int = 4000) -> dict[str, list[Any]]:
+        """Columns from a row on. Longer stretches are thinned evenly to `most` rows; the last stays."""
         end = len(self)
         every = max(1, -(-(end - index) // most))
         first = index + (end - index - 1) % every if end > index else index
-        return {name: column[first:end:every] for name, column in self.columns.items()}, end
+        return {name: column[first:end:every] for name, column in self.columns.items()}
 
 
 class Run:
@@ -165,7 +189,7 @@ class Run:
         self._live = ""  # the state, while this process works on the run
         self._control = Control()
         self._wish = ""  # "pause" or "stop"
-        self._go_on = threading.Event()
+        self._wishes = threading.Condition()  # guards the wish, and what it means to the run's thread
         self._state: TrainState | None = None
 
     @property
@@ -199,6 +223,11 @@ class Run:
     def at_work(self) -> bool:
         """Whether this process has it queued or in a thread."""
         return bool(self._live)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether its history and status can be told without reading files."""
+        return self._state is not None
 
     @property
     def state(self) -> str:
@@ -268,35 +297,39 @@ class Run:
 
     def pause(self) -> None:
         """Asks the run to rest after its step; its networks stay in memory."""
-        if self._live in ("preparing", "running"):
-            self._wish = "pause"
-            self._control.halt()
+        with self._wishes:
+            if self._live in ("preparing", "running") and not self._wish:
+                self._wish = "pause"
+                self._control.halt()
 
     def go_on(self) -> None:
         """Ends a pause."""
-        if self._live == "paused":
-            self._wish = ""
-            self._go_on.set()
+        with self._wishes:
+            if self._live == "paused" and self._wish == "pause":
+                self._wish = ""
+                self._control.clear()
+                self._wishes.notify_all()
 
     def stop(self) -> None:
         """Asks the run to end after its step; it can be resumed."""
-        if self._live:
-            self._wish = "stop"
-            self._control.halt()
-            self._go_on.set()
+        with self._wishes:
+            if self._live:
+                self._wish = "stop"
+                self._control.halt()
+                self._wishes.notify_all()
 
     # What follows runs in the run's own thread, and in no other.
 
-    def work(self, device: torch.device) -> None:
+    def work(self, device: torch.device, threads: int) -> None:
         """Trains until the end, a stop or a failure. Never raises: what went wrong is kept with the run."""
-        torch.set_num_threads(cores())  # a new thread takes over what another one set for itself
+        torch.set_num_threads(threads)  # a new thread takes over what another one set for itself
         try:
             self.folder.lock()
         except CheckpointError as error:
             self.error, self._live = str(error), ""
             return
         try:
-            ended = self._train(device)
+            ended = self._train(device, threads)
             self._live = ended  # until the status file says so
             self._note(ended)
         except Exception as error:
@@ -305,13 +338,13 @@ class Run:
         finally:
             self.folder.unlock()
             with self._history_lock:  # from here on the history follows the file
-                self._history_offset = self.folder.read_metrics()[1]
+                self._history, self._history_offset = History(), 0
                 self._state = self.preparing = None
                 self._live = ""
             if device.type == "cuda":
                 torch.cuda.empty_cache()
 
-    def _train(self, device: torch.device) -> str:
+    def _train(self, device: torch.device, threads: int) -> str:
         """Works until the run's end; returns the state that it ended in."""
         self._live = "preparing"
         self.error = ""
@@ -327,7 +360,7 @@ class Run:
             if self._wish == "stop":
                 return "stopped"
         steps_per_epoch(config, dataset)  # refuses a set that is smaller than a batch
-        state = prepare(self.folder, config, dataset, device)
+        state = prepare(self.folder, config, dataset, device, threads)
         self._sample_steps = self.folder.sample_steps()
         with self._history_lock:
             self._history, self._history_offset = History(), 0
@@ -348,19 +381,20 @@ class Run:
                     raise
                 # Nothing is lost: the networks wait in memory until there is room.
                 self.error = f"The disk is full ({self.folder.path}). Free some space, then press Go on."
-                self._wish = self._wish or "pause"
-            if self._wish == "stop":
-                return "stopped"
-            if self._wish != "pause":
-                return "finished"
-            self._live = "paused"
-            self._note("paused")
-            self._go_on.wait()
-            self._go_on.clear()
-            if self._wish == "stop":
-                return "stopped"
-            self._wish, self.error = "", ""
-            self._control.clear()
+                with self._wishes:
+                    self._wish = self._wish or "pause"
+            with self._wishes:
+                if not self._wish:
+                    return "finished"
+                if self._wish == "pause":
+                    self._live = "paused"
+            if self._live == "paused":
+                self._note("paused")
+            with self._wishes:
+                self._wishes.wait_for(lambda: self._wish != "pause")
+                if self._wish == "stop":
+                    return "stopped"
+            self.error = ""
 
     def _note(self, name: str, **more: Any) -> None:
         """Writes status.json; a full disk must not end the run."""
@@ -415,15 +449,28 @@ class RunManager:
         self._queue: list[Run] = []
         self._threads: dict[str, threading.Thread] = {}
         self._lock = threading.RLock()
-        self._closing = False
+        self.closing = threading.Event()  # the server is on its way down: streams end, nothing new starts
+
+    @property
+    def threads(self) -> int:
+        """Processor threads of each run: the cores, shared out."""
+        return max(1, cores() // self.max_runs)
 
     def submit(self, config: TrainConfig, recipe: str = "", owner: str = "") -> Run:
         """Makes a run's folder and queues it; it starts at once when there is room.
 
         Raises:
-            ValueError: the data set is not known.
+            ValueError: the data set is not known, too many runs wait, or the networks do not fit in memory.
             OSError: the folder cannot be written.
         """
+        if len(self._queue) >= MOST_WAITING:
+            raise ValueError(f"{MOST_WAITING} runs are waiting already; try again when some have ended")
+        needed, free = memory_estimate(config), free_memory(self.device)
+        if needed > free:
+            raise ValueError(
+                f"these settings need about {needed / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} GiB are free: "
+                "lower the filters, the image size or the batch size"
+            )
         if config.data not in datasets.available():  # no paths: whoever submits may be a visitor
             raise ValueError(f"there is no data set {config.data!r}; choose one of {', '.join(datasets.available())}")
         folder = RunFolder(self.root / run_name(recipe or "run"))
@@ -437,22 +484,25 @@ class RunManager:
 
         Raises:
             KeyError: there is no such run.
-            ValueError: it is at work, it has reached its duration, or there is no state to go on from.
+            ValueError: it is at work, or it has reached its duration and nothing says how much longer.
         """
-        run = self.get(run_id)
+        with self._lock:  # two at once must not both find it at rest
+            return self._resume(self.get(run_id), unit, amount)
+
+    def _resume(self, run: Run, unit: str | None, amount: float | None) -> Run:
         if run.state in AT_WORK:
-            raise ValueError(f"the run {run_id} is {run.state} already")
+            raise ValueError(f"the run {run.id} is {run.state} already")
         config, stored = run.folder.read_config()
         status = run.status()
         epoch_steps = max(1, (stored.get("data_images") or 0) // config.batch_size)
         longer = extend(config, unit, amount, int(status.get("step", 0)), float(status.get("elapsed_s", 0)), epoch_steps)
         if longer is config and status["progress"] >= 1:
             raise ValueError(
-                f"the run {run_id} has reached its {config.duration:g} {config.duration_unit}; say how much longer it should train"
+                f"the run {run.id} has reached its {config.duration:g} {config.duration_unit}; say how much longer it should train"
             )
         if longer != config:
-            run.folder._write_json(run.folder.config_file, {**stored, "config": longer.model_dump()})
-        return self._enqueue(run.folder)
+            run.folder.write_json(run.folder.config_file, {**stored, "config": longer.model_dump()})
+        return self._enqueue(RunFolder(run.folder.path))
 
     def _enqueue(self, folder: RunFolder) -> Run:
         with self._lock:
@@ -465,7 +515,7 @@ class RunManager:
     def _fill(self) -> None:
         """Starts waiting runs while there is room."""
         with self._lock:
-            while self._queue and len(self._threads) < self.max_runs and not self._closing:
+            while self._queue and len(self._threads) < self.max_runs and not self.closing.is_set():
                 run = self._queue.pop(0)
                 thread = threading.Thread(target=self._work, args=(run,), name=f"run-{run.id}", daemon=True)
                 self._threads[run.id] = thread
@@ -477,10 +527,11 @@ class RunManager:
                 run._note("stopped")
                 run._live = ""
             else:
-                run.work(self.device)
+                run.work(self.device, self.threads)
         finally:
             with self._lock:
-                self._threads.pop(run.id, None)
+                if self._threads.get(run.id) is threading.current_thread():
+                    del self._threads[run.id]
             self._fill()
 
     def stop(self, run_id: str) -> None:
@@ -532,7 +583,7 @@ class RunManager:
     def shutdown(self, timeout_s: float = 20.0) -> None:
         """Stops every run and waits until their states are saved."""
         with self._lock:
-            self._closing = True
+            self.closing.set()
             waiting, self._queue = self._queue, []
             threads = list(self._threads.values())
             at_work = [run for run in self._runs.values() if run.at_work]

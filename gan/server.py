@@ -6,11 +6,12 @@ Every refused request gets a 4xx with one sentence as JSON: {"error": "..."}.
 import asyncio
 import json
 import math
-import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import torch
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -24,6 +25,7 @@ from gan.models import Model, ModelCache, find_model, list_models, model_sources
 from gan.runs import Run, RunManager
 
 POLL_S = 0.2  # how often a stream looks for news
+SLOW_POLL_S = 0.5  # for runs that are read from their folders
 HEARTBEAT_S = 15.0  # a comment when there is no news, so that proxies keep the stream open
 STATUS_EVERY_S = 1.0  # between two words on how far a run is; a change of state is told at once
 COUNTERS = ("step", "images_seen", "elapsed_s", "progress", "eta_s")
@@ -40,7 +42,7 @@ class BadRequest(ValueError):
 
 def routes(manager: RunManager, models: ModelCache, prefix: str = "") -> list[Route]:
     """GET {prefix}/api/..., as docs/architecture.md lists them. prefix: a path that the server lives behind, as "/workshop"."""
-    renders = threading.BoundedSemaphore(RENDERS_AT_ONCE)
+    renders = anyio.CapacityLimiter(RENDERS_AT_ONCE)  # a limit of their own: they must not use up the server's threads
 
     async def list_runs(request: Request) -> Response:
         return JSONResponse(await run_in_threadpool(lambda: [_summary(run) for run in manager.runs()]))
@@ -92,10 +94,9 @@ def routes(manager: RunManager, models: ModelCache, prefix: str = "") -> list[Ro
         scale = _whole(request.query_params.get("scale", "1"), "scale", 1, LARGEST_SCALE)
 
         def render() -> bytes:
-            with renders:
-                return png(enlarge(models.images(model, z)[0], scale), compress_level=1)
+            return png(enlarge(models.images(model, z)[0], scale), compress_level=1)
 
-        content = await run_in_threadpool(render)
+        content = await anyio.to_thread.run_sync(render, limiter=renders)
         return Response(content, media_type="image/png", headers={"Cache-Control": "max-age=60"})
 
     return [
@@ -177,6 +178,12 @@ def _status(manager: RunManager, run: Run) -> dict[str, Any]:
     return run.status() | {"position": manager.position(run)}
 
 
+def _news(manager: RunManager, run: Run, since: int) -> tuple[dict[str, list[Any]], list[int], dict[str, Any]]:
+    """What there is to tell of a run: metrics beyond a step, the steps of its grids, its status."""
+    history = run.history
+    return history.since(history.after(since)), run.sample_steps, _status(manager, run)
+
+
 async def _events(manager: RunManager, run_id: str, since: int, request: Request) -> AsyncIterator[str]:
     """Server-sent events: metrics as columns of what is new, the steps of new grids, and the status when it changes.
 
@@ -185,35 +192,33 @@ async def _events(manager: RunManager, run_id: str, since: int, request: Request
     said_status: dict[str, Any] = {}
     said_gist: dict[str, Any] = {}
     said_samples, said_s, quiet_s = -1, 0.0, 0.0
-    while not await request.is_disconnected():
+    while not manager.closing.is_set() and not await request.is_disconnected():
         news = []
         try:
             run = manager.get(run_id)
         except KeyError:
             yield _event("status", json.dumps({"state": "deleted"}))
             return
-        history = run.history
-        start = history.after(since)
-        if start < len(history):
-            columns, _ = history.since(start)
+        # A run in a thread of this process is all in memory; any other is read from its folder, off the event loop.
+        in_memory = run.in_memory
+        columns, steps, status = _news(manager, run, since) if in_memory else await run_in_threadpool(_news, manager, run, since)
+        if columns["step"]:
             since = columns["step"][-1]
             news.append(_event("metrics", json.dumps(columns), since))
-        steps = run.sample_steps
         if len(steps) != said_samples:
             said_samples = len(steps)
             news.append(_event("samples", json.dumps({"steps": steps})))
-        status = _status(manager, run)
         gist = {name: value for name, value in status.items() if name not in COUNTERS}
         if gist != said_gist or (status != said_status and time.monotonic() - said_s > STATUS_EVERY_S):
             said_gist, said_status, said_s = gist, status, time.monotonic()
             news.append(_event("status", json.dumps(status)))
-        quiet_s = 0.0 if news else quiet_s + POLL_S
+        quiet_s = 0.0 if news else quiet_s + (POLL_S if in_memory else SLOW_POLL_S)
         if quiet_s >= HEARTBEAT_S:
             quiet_s = 0.0
             news.append(": still here\n\n")
         for text in news:
             yield text
-        await asyncio.sleep(POLL_S)
+        await asyncio.sleep(POLL_S if in_memory else SLOW_POLL_S)
 
 
 def _event(name: str, data: str, number: int | None = None) -> str:

@@ -23,7 +23,7 @@ from gan.config import TrainConfig
 from gan.datasets import ImageDataset
 from gan.events import Event, Metrics, Samples, Snapshot
 from gan.images import to_float, to_uint8
-from gan.networks import Discriminator, Dropout, Generator, initialize
+from gan.networks import Discriminator, Dropout, Generator, count_parameters, initialize
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +63,7 @@ class TrainState:
     config: TrainConfig
     device: torch.device
     precision: str
+    threads: int  # on a CPU; the order of its sums, and so the last bits of the results, depends on it
     generator: Generator
     discriminator: Discriminator
     averaged: Generator
@@ -94,6 +95,8 @@ class TrainState:
             "rng": self.rng.get_state(),
             "sums": self.sums,
             "precision": self.precision,
+            "threads": self.threads,
+            "device": self.device.type,
             "step": self.step,
             "elapsed_s": self.elapsed_s,
         }
@@ -106,9 +109,24 @@ class TrainState:
         """
         for name in ("generator", "discriminator", "averaged", "optimizer_g", "optimizer_d"):
             getattr(self, name).load_state_dict(stored[name])
-        self.rng.set_state(stored["rng"].cpu())
         self.sums.copy_(stored["sums"])
-        self.precision, self.step, self.elapsed_s = str(stored["precision"]), int(stored["step"]), float(stored["elapsed_s"])
+        self.precision, self.threads = str(stored["precision"]), min(int(stored["threads"]), cores())
+        self.step, self.elapsed_s = int(stored["step"]), float(stored["elapsed_s"])
+        if stored["device"] == self.device.type:
+            self.rng.set_state(stored["rng"].cpu())
+        else:  # each kind of device has its own random generator
+            log.warning("going on on another kind of device (%s, not %s): with other random numbers", self.device.type, stored["device"])
+            self.rng.manual_seed(self.config.seed + 1 + self.step)
+
+    def check_finite(self) -> None:
+        """Call it before the state is kept.
+
+        Raises:
+            Diverged: a weight is no longer a number.
+        """
+        for name, network in (("discriminator", self.discriminator), ("generator", self.generator)):
+            if not torch.stack([t.isfinite().all() for t in _floats(network)]).all():
+                raise Diverged(f"the {name} has a weight that is no longer a number, at step {self.step}")
 
 
 def _floats(network: nn.Module) -> list[torch.Tensor]:
@@ -143,10 +161,42 @@ def describe_device(device: torch.device) -> str:
     return f"CPU, {cores()} cores"
 
 
-def new_state(config: TrainConfig, device: torch.device, *, precision: str | None = None) -> TrainState:
+def memory_estimate(config: TrainConfig) -> int:
+    """Bytes that training takes, roughly: weights with gradients and Adam's moments, and the feature maps of a step."""
+    maps = 0
+
+    def count(module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
+        nonlocal maps
+        maps += output.numel()
+
+    with torch.device("meta"):  # shapes without numbers
+        generator, discriminator = Generator(config), Discriminator(config)
+        for module in (*generator.layers, *discriminator.layers):
+            module.register_forward_hook(count)
+        discriminator(generator(torch.zeros(config.batch_size, config.latent_dim)))
+    weights = 5 * count_parameters(generator) + 4 * count_parameters(discriminator)
+    return 4 * (weights + 3 * maps)  # of real images, of fakes, and the gradients of one
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that can still be taken on a device; without a bound where the system does not say."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        with open("/proc/meminfo") as file:
+            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError):
+        return sys.maxsize
+
+
+def new_state(config: TrainConfig, device: torch.device, *, precision: str | None = None, threads: int | None = None) -> TrainState:
     """A state before its first step. The first weights are the same on every device.
 
-    precision: overrides the config's, where it is known from before.
+    Args:
+        config: the run's settings.
+        device: where to train.
+        precision: overrides the config's, where it is known from before.
+        threads: processor threads to train on; all cores unless said.
     """
     rng = torch.Generator().manual_seed(config.seed)
     generator, discriminator = Generator(config), Discriminator(config)
@@ -165,6 +215,7 @@ def new_state(config: TrainConfig, device: torch.device, *, precision: str | Non
         config=config,
         device=device,
         precision=precision or _precision(config, device),
+        threads=threads or cores(),
         generator=generator,
         discriminator=discriminator,
         averaged=copy.deepcopy(generator).eval().requires_grad_(False),
@@ -294,6 +345,7 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
     if tuple(dataset.images.shape[1:]) != shape:
         raise ValueError(f"the data set {dataset.name} has images of shape {tuple(dataset.images.shape[1:])}; the settings say {shape}")
     epoch_steps = steps_per_epoch(config, dataset)
+    torch.set_num_threads(state.threads)
     images = dataset.images.to(state.device)
     order, order_epoch = torch.empty(0), -1
 
@@ -326,6 +378,7 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
         if is_grid_step(step):
             yield Samples(step, sample(state.averaged, state.fixed_z))
         if is_snapshot_step(step, config.snapshot_every):
+            state.check_finite()
             yield Snapshot(step)
         state.elapsed_s = before_s + time.perf_counter() - entered
     if not is_grid_step(state.step):

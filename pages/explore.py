@@ -9,9 +9,11 @@ from gan.checkpoint import CheckpointError
 from gan.images import enlarge, gif, png, tile
 from gan.models import Model, find_model, model_sources
 from ui.pages import TRAIN
+from ui.text import plain
 from ui.workshop import manager, models
 
 VIEWS = {"grid": "Grid", "sliders": "Sliders", "walk": "Walk"}
+NEWEST = "newest"
 STRONGEST = 8  # sliders shown without asking
 MOST_SEEDS = 100
 MOST_FRAMES = 240
@@ -49,7 +51,7 @@ def read_seeds(text: str, least: int, most: int) -> list[int] | None:
         if len(seeds) < least:
             raise ValueError(f"give at least {least} seeds, as in 1,2,3")
     except ValueError as error:
-        st.error(f"The seeds cannot be used: {error}.", icon=":material/error:")
+        st.error(f"The seeds cannot be used: {plain(error)}.", icon=":material/error:")
         return None
     return seeds
 
@@ -70,23 +72,23 @@ def choose_model() -> Model | None:
         help="The first ones come with the app; the others are runs, the newest first.",
     )
     ids = sources[source]
-    steps = [int(i.partition("@")[2] or 0) for i in ids]
+    model_id = ids[-1]
     if len(ids) > 1:
+        steps = [i.partition("@")[2] for i in ids]
+        # "newest" is an option of its own, so that the address of an older step keeps its meaning while the run goes on.
         step = right.select_slider(
             "After step",
-            steps,
-            value=steps[-1],
+            [*steps, NEWEST],
+            NEWEST,
             key="step",
             bind="query-params",
             help="An earlier generator of the same run: see what it knew then.",
         )
-        model_id = ids[steps.index(step)]
-    else:
-        model_id = ids[0]
+        model_id = model_id if step == NEWEST else ids[steps.index(step)]
     try:
         return find_model(models().root, model_id)
     except (KeyError, CheckpointError) as error:
-        st.error(f"This generator cannot be used: {error}", icon=":material/error:")
+        st.error(f"This generator cannot be used: {plain(error)}", icon=":material/error:")
         return None
 
 
@@ -208,6 +210,6 @@ if model:
     try:
         {"grid": grid, "sliders": sliders, "walk": walk}[view](model)
     except CheckpointError as error:
-        st.error(str(error), icon=":material/error:")
-    if model.run and any(run.id == model.run and run.at_work for run in manager().runs()):
+        st.error(plain(error), icon=":material/error:")
+    if model.run and manager().get(model.run).at_work:
         st.caption("This run is still training: reload the page for its newest generator.")

@@ -10,6 +10,7 @@ from gan.models import find_model, model_sources
 from gan.recipes import RECIPES
 from gan.training import describe_device
 from ui.pages import EXPLORE, TRAIN
+from ui.text import plain
 from ui.workshop import manager, models
 
 STATE_COLOURS = {"running": "green", "preparing": "green", "paused": "orange", "queued": "blue", "failed": "red", "interrupted": "orange"}
@@ -44,7 +45,7 @@ with right:
         try:
             picture = gallery(model_id)
         except CheckpointError as error:
-            st.warning(f"A generator cannot be used: {error}.", icon=":material/error:")
+            st.warning(f"A generator cannot be used: {plain(error)}.", icon=":material/error:")
             continue
         st.image(
             picture,
@@ -71,7 +72,9 @@ with st.grid("auto", min_column_width=230):
             state = status["state"]
             st.badge(state, color=STATE_COLOURS.get(state, "gray"))
             when = time.strftime("%d %b, %H:%M", time.localtime(float(status.get("started") or time.time())))
-            st.caption(f"{stored.get('recipe') or 'own settings'}, {stored.get('data', '?')}, step {status.get('step', 0):,}, {when}")
+            st.caption(
+                f"{stored.get('recipe') or 'own settings'}, {plain(stored.get('data', '?'))}, step {status.get('step', 0):,}, {when}"
+            )
             st.page_link(TRAIN, label="Open", icon=":material/open_in_new:", query_params={"run": run.id})
 if len(runs) > SHOWN:
     st.caption(f"{len(runs) - SHOWN} older runs are listed on the Train page.")

@@ -6,9 +6,10 @@ from gan.checkpoint import CheckpointError
 from gan.config import TrainConfig
 from gan.recipes import DEFAULT, RECIPES
 from gan.runs import AT_WORK, Run
-from ui.config_form import config_form, fill_form
+from ui.config_form import config_form, fill_form, read_form
 from ui.pages import EXPLORE
 from ui.run_view import run_view
+from ui.text import plain
 from ui.workshop import manager
 
 NEW = "New run"
@@ -22,9 +23,10 @@ def take_recipe() -> None:
     fill_form(RECIPES[st.session_state["recipe"]].config)
 
 
-def launch(config: TrainConfig, recipe: str) -> None:
+def launch() -> None:
+    """Reads the form here: what a button was drawn with may be older than what was typed last."""
     try:
-        choose(manager().submit(config, recipe).id)
+        choose(manager().submit(read_form(), st.session_state["recipe"]).id)
     except (ValueError, OSError) as error:
         st.session_state["launch_error"] = str(error)
 
@@ -35,9 +37,10 @@ def copy_settings(config: TrainConfig, recipe: str) -> None:
     choose(NEW)
 
 
-def resume(run_id: str, unit: str | None = None, amount: float | None = None) -> None:
+def resume(run_id: str, longer: bool = False) -> None:
+    state = st.session_state
     try:
-        manager().resume(run_id, unit, amount)
+        manager().resume(run_id, state["longer_unit"] if longer else None, state["longer_amount"] if longer else None)
     except (ValueError, OSError) as error:
         st.session_state["launch_error"] = str(error)
 
@@ -55,7 +58,7 @@ def new_run() -> None:
     st.caption(f"{RECIPES[name].summary} Source: {RECIPES[name].source}")
     start = st.container()  # above the settings, so that a phone shows it without scrolling
     config = config_form(RECIPES[name].config)
-    start.button("Train", type="primary", icon=":material/play_arrow:", disabled=config is None, on_click=launch, args=(config, name))
+    start.button("Train", type="primary", icon=":material/play_arrow:", disabled=config is None, on_click=launch)
     if any(run.at_work for run in manager().runs()):
         start.caption("Another run is at work; this one will wait for its turn.")
 
@@ -64,23 +67,22 @@ def controls(run: Run, config: TrainConfig) -> None:
     """The buttons that a run's state allows."""
     state = run.state
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        if state == "paused":
+        if state == "paused" and run.at_work:
             st.button("Go on", icon=":material/play_arrow:", type="primary", on_click=run.go_on)
-        elif state in ("preparing", "running"):
+        elif state in ("preparing", "running") and run.at_work:
             st.button("Pause", icon=":material/pause:", on_click=run.pause, disabled=run.stopping)
         if state in AT_WORK and run.at_work:
             st.button("Stop", icon=":material/stop:", on_click=manager().stop, args=(run.id,))
         if state not in AT_WORK:
             done = run.status()["progress"] >= 1
-            if run.folder.state_file.exists():
-                if not done:
-                    st.button("Resume", icon=":material/play_arrow:", type="primary", on_click=resume, args=(run.id,))
-                with st.popover("Train longer", icon=":material/more_time:"):
-                    amount = st.number_input("How much longer", min_value=1.0, max_value=1e6, value=float(config.duration), format="%.6g")
-                    unit = st.selectbox(
-                        "Unit", ["epochs", "steps", "seconds"], index=["epochs", "steps", "seconds"].index(config.duration_unit)
-                    )
-                    st.button("Train on", on_click=resume, args=(run.id, unit, amount))
+            if not done:
+                st.button("Resume", icon=":material/play_arrow:", type="primary", on_click=resume, args=(run.id,))
+            with st.popover("Train longer", icon=":material/more_time:"):
+                units = ["epochs", "steps", "seconds"]
+                amount = min(max(float(config.duration), 0.01), 1e6)
+                st.number_input("How much longer", 0.01, 1e6, amount, format="%.6g", key="longer_amount")
+                st.selectbox("Unit", units, units.index(config.duration_unit), key="longer_unit")
+                st.button("Train on", on_click=resume, args=(run.id, True))
         if run.folder.generator_steps() and st.button("Explore what it has learnt", icon=":material/explore:"):
             st.switch_page(EXPLORE, query_params={"from": run.id})
         st.button(
@@ -96,12 +98,12 @@ def show(run: Run) -> None:
     try:
         config = run.config
     except CheckpointError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(error), icon=":material/error:")
         return
     status = run.status()
     controls(run, config)
     if status["error"]:
-        (st.warning if status["state"] == "paused" else st.error)(status["error"], icon=":material/error:")
+        (st.warning if status["state"] == "paused" else st.error)(plain(status["error"]), icon=":material/error:")
     if status["state"] == "interrupted":
         st.info(
             "The server ended while this run was at work. Everything up to its last saved state is there: press Resume.",
@@ -123,11 +125,11 @@ st.title("Train")
 runs = {run.id: run for run in manager().runs()}
 asked = st.query_params.get("run", NEW)
 if asked not in (NEW, *runs):
-    st.warning(f"There is no run {asked!r} on this server.", icon=":material/search_off:")
+    st.warning(f"There is no run {plain(asked[:100])} on this server.", icon=":material/search_off:")
 # The address holds the option as it is shown: a run's id, which never changes.
 chosen = st.selectbox("Run", [NEW, *runs], key="run", bind="query-params", help="Start a new run, or look at one.")
 if "launch_error" in st.session_state:
-    st.error(st.session_state.pop("launch_error"), icon=":material/error:")
+    st.error(plain(st.session_state.pop("launch_error")), icon=":material/error:")
 if chosen == NEW:
     new_run()
 else:

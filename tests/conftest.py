@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from gan import models
 from gan.config import TrainConfig
 from gan.datasets import ImageDataset
 
@@ -16,6 +17,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("WORKSHOP_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("WORKSHOP_DEVICE", "cpu")
     monkeypatch.delenv("WORKSHOP_MAX_RUNS", raising=False)
+    monkeypatch.setattr(models, "SHIPPED", tmp_path / "shipped")
     return tmp_path
 
 

@@ -273,10 +273,9 @@ def test_history_is_columns_and_is_thinned_keeping_the_last():
     for step in range(1, 101):
         history.append(dict.fromkeys(history.columns, 0) | {"step": step})
     assert history.after(0) == 0 and history.after(97) == 97 and history.after(1000) == 100
-    columns, end = history.since(0, most=10)
-    assert end == 100 and columns["step"] == list(range(10, 101, 10))
-    assert history.since(98)[0]["step"] == [99, 100]
-    assert history.since(100)[0]["step"] == []
+    assert history.since(0, most=10)["step"] == list(range(10, 101, 10))
+    assert history.since(98)["step"] == [99, 100]
+    assert history.since(100)["step"] == []
 
 
 @pytest.mark.parametrize("value", ["0", "many", "-1"])
@@ -284,3 +283,94 @@ def test_a_bad_environment_is_named(value, monkeypatch):
     monkeypatch.setenv("WORKSHOP_MAX_RUNS", value)
     with pytest.raises(ValueError, match="WORKSHOP_MAX_RUNS"):
         RunManager()
+
+
+def test_two_resumes_at_once_give_one_trainer(manager, endless):
+    run = manager.submit(endless)
+    wait_for(lambda: run.status()["step"] > 0)
+    manager.stop(run.id)
+    wait_for(ended(run))
+    outcomes = []
+
+    def press():
+        try:
+            outcomes.append(manager.resume(run.id).id)
+        except ValueError as error:
+            outcomes.append(str(error))
+
+    threads = [threading.Thread(target=press) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes.count(run.id) == 1 and len(outcomes) == 8
+    resumed = manager.get(run.id)
+    wait_for(lambda: resumed.state == "running")
+    manager.stop(run.id)
+    wait_for(ended(resumed))
+
+
+def test_a_stop_is_not_undone_by_anothers_pause(manager, endless):
+    run = manager.submit(endless)
+    wait_for(lambda: run.state == "running")
+    manager.stop(run.id)
+    run.pause()
+    wait_for(ended(run))
+    assert run.state == "stopped"
+
+
+def test_a_run_stopped_before_its_first_step_can_be_resumed(manager, endless, config):
+    first, second = manager.submit(endless), manager.submit(config)
+    manager.stop(second.id)
+    manager.stop(first.id)
+    wait_for(ended(first))
+    again = manager.resume(second.id)
+    wait_for(ended(again))
+    assert again.state == "finished"
+
+
+def test_a_resumed_run_that_ends_early_keeps_its_curves(manager, endless, blobs):
+    run = manager.submit(endless)
+    wait_for(lambda: len(run.history) > 0)
+    manager.stop(run.id)
+    wait_for(ended(run))
+    points = len(run.history)
+    blobs.images[0] += 1
+    run = manager.resume(run.id)
+    wait_for(ended(run))
+    assert run.state == "failed" and len(run.history) == points
+
+
+def test_settings_that_need_more_memory_than_there_is_are_refused_with_the_estimate(manager, config, monkeypatch):
+    monkeypatch.setattr(runs, "free_memory", lambda device: 2**30)
+    huge = config.change(image_size=128, channels=3, generator_filters=256, discriminator_filters=256, batch_size=1024)
+    with pytest.raises(ValueError, match=r"need about \d+\.\d GiB of memory, and 1\.0 GiB are free"):
+        manager.submit(huge)
+    assert manager.runs() == []
+
+
+def test_the_queue_has_an_end(manager, endless, config, monkeypatch):
+    monkeypatch.setattr(runs, "MOST_WAITING", 2)
+    for _ in range(3):
+        manager.submit(endless)
+    with pytest.raises(ValueError, match="2 runs are waiting already"):
+        manager.submit(config)
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence_not_a_zombie(manager, endless, monkeypatch):
+    def refuse(self):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("filelock.BaseFileLock.acquire", refuse)
+    run = manager.submit(endless)
+    wait_for(ended(run))
+    assert "cannot be written: Permission denied" in run.status()["error"]
+
+
+@pytest.mark.parametrize("fields", [{"step": "x"}, {"started": []}, {"elapsed_s": -1}, {"step": 1e300}])
+def test_a_damaged_status_is_that_runs_problem_alone(manager, config, fields):
+    run = manager.submit(config)
+    wait_for(ended(run))
+    run.folder.write_status(**{**json.loads(run.folder.status_file.read_text()), **fields})
+    (listed,) = RunManager().runs()
+    assert listed.state == "failed" and "damaged" in listed.status()["error"]

@@ -7,6 +7,7 @@ from pydantic.fields import FieldInfo
 
 from gan import datasets
 from gan.config import GROUPS, TrainConfig
+from ui.text import plain
 
 KEY = "setting_"
 
@@ -23,12 +24,11 @@ def config_form(base: TrainConfig) -> TrainConfig | None:
     Returns:
         the config as it is set, or None where the values do not go together; the reason is then on the page.
     """
-    values: dict[str, Any] = {}
     fields = TrainConfig.model_fields
     common = [name for name, info in fields.items() if _extra(info)["common"]]
     with st.grid("auto", min_column_width=150):
         for name in common:
-            values[name] = _widget(name, fields[name], getattr(base, name))
+            _widget(name, fields[name], getattr(base, name))
     with st.expander("All settings", icon=":material/tune:", key="all_settings"):
         for group in GROUPS:
             names = [name for name, info in fields.items() if _extra(info)["group"] == group and name not in common]
@@ -36,12 +36,21 @@ def config_form(base: TrainConfig) -> TrainConfig | None:
                 st.markdown(f"**{group}**")
                 with st.grid("auto", min_column_width=150):
                     for name in names:
-                        values[name] = _widget(name, fields[name], getattr(base, name))
+                        _widget(name, fields[name], getattr(base, name))
     try:
-        return TrainConfig(**values)
+        return read_form()
     except ValueError as error:
-        st.error(f"These settings do not go together: {error}", icon=":material/error:")
+        st.error(f"These settings do not go together: {plain(error)}", icon=":material/error:")
         return None
+
+
+def read_form() -> TrainConfig:
+    """The config as the form's widgets hold it now; for callbacks, which run before the widgets are drawn again.
+
+    Raises:
+        ValueError: the values do not go together.
+    """
+    return TrainConfig(**{name: st.session_state[KEY + name] for name in TrainConfig.model_fields})
 
 
 def _extra(info: FieldInfo) -> dict[str, Any]:
@@ -49,7 +58,7 @@ def _extra(info: FieldInfo) -> dict[str, Any]:
     return info.json_schema_extra
 
 
-def _widget(name: str, info: FieldInfo, value: Any) -> Any:
+def _widget(name: str, info: FieldInfo, value: Any) -> None:
     """One field's widget, by its type."""
     key = KEY + name
     st.session_state.setdefault(key, value)
@@ -61,15 +70,18 @@ def _widget(name: str, info: FieldInfo, value: Any) -> Any:
     if choices:
         if st.session_state[key] not in choices:  # a copied run's folder that only the command line may name
             st.session_state[key] = choices[0]
-        return st.selectbox(**options, options=choices)
+        st.selectbox(**options, options=choices)
+        return
     if kind is bool:
-        return st.checkbox(**options)
+        st.checkbox(**options)
+        return
     limits = {bound: getattr(m, bound) for m in info.metadata for bound in ("ge", "gt", "le", "lt") if hasattr(m, bound)}
     low, high = limits.get("ge", limits.get("gt", 0)), limits.get("le", limits.get("lt", 1))
     if kind is int:
-        return st.number_input(**options, min_value=low, max_value=high, step=1)
+        st.number_input(**options, min_value=low, max_value=high, step=1)
+        return
     small = isinstance(info.default, float) and 0 < info.default < 0.01
     st.session_state[key] = float(st.session_state[key])
-    return st.number_input(
+    st.number_input(
         **options, min_value=float(low), max_value=float(high), step=1e-4 if small else 0.05 if high <= 1 else 1.0, format="%.6g"
     )

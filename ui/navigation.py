@@ -7,6 +7,7 @@ import streamlit as st
 
 from gan.runs import explain
 from ui.pages import EXPLORE, HOME, TRAIN
+from ui.text import plain
 
 st.set_page_config(page_title="DCGAN Workshop", page_icon=str(Path(__file__).parent / "icon.png"), layout="wide")
 
@@ -23,6 +24,6 @@ try:
 except Exception as error:  # Streamlit's own control flow (rerun, stop) derives from BaseException
     logging.getLogger(__name__).exception("the page %s failed", page.title)
     st.error(
-        f"This page ran into a problem: {explain(error).rstrip('.')}. The server's log has the details; runs go on.",
+        f"This page ran into a problem: {plain(explain(error).rstrip('.'))}. The server's log has the details; runs go on.",
         icon=":material/error:",
     )

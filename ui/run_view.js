@@ -1,7 +1,7 @@
 // Follows one run over its event stream. Streamlit calls the function again on new data or another theme, so every
 // call starts from what the element already holds.
 const views = new WeakMap();
-const HISTORY_GAP_MS = 1000;
+const RETRY_MS = 3000;
 
 // The server's address, whatever prefix it lives behind: this page's, without the page's own name.
 function base(page) {
@@ -52,18 +52,19 @@ class View {
   update(data, changed) {
     this.changed = changed;
     const other = data.run !== this.data?.run;
-    const resumed = !other && data.state !== this.data.state && ["queued", "preparing", "running"].includes(data.state);
     this.data = data;
     this.told = data.state;
     this.root = base(data.page);
     if (other) {
       this.close();
-      Object.assign(this, { last: 0, points: null, steps: [], follow: true });
+      Object.assign(this, { last: 0, points: [], steps: [], follow: true, ready: false });
       this.find("img").removeAttribute("src");
       this.find(".rv-step").textContent = "";
+      for (const fact of this.element.querySelectorAll("[data-fact]")) fact.textContent = "–";
+      this.say("");
     }
     this.draw(other);
-    if (other || resumed) this.open();
+    this.open();
   }
 
   colours() {
@@ -100,12 +101,14 @@ class View {
 
   async draw(anew) {
     let Plotly;
-    try { Plotly = await loadPlotly(this.root); } catch (error) { this.say(`${error.message}. Reload the page to try again.`); return; }
+    const run = this.data.run;
+    try { Plotly = await loadPlotly(this.root); } catch (error) { this.fault(`${error.message}. Reload the page to try again.`); return; }
+    if (run !== this.data.run) return;  // overtaken by another run
     const { series } = this.colours();
     for (const [name, chart] of Object.entries(CHARTS)) {
       const element = this.find(`[data-chart=${name}]`);
       const layout = this.layout(chart);
-      if (anew || !element.data) {
+      if (anew || !this.ready) {
         const traces = chart.traces.map(([key, label, colour]) => ({ x: [], y: [], name: label, mode: "lines",
           line: { color: series[colour], width: 2 }, hovertemplate: "%{y:.3f}" }));
         Plotly.newPlot(element, traces, layout, { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] });
@@ -116,12 +119,12 @@ class View {
       }
     }
     this.ready = true;
-    if (this.points) { const points = this.points; this.points = null; this.extend(points); }
+    for (const columns of this.points.splice(0)) this.plot(columns);
   }
 
   open() {
-    if (document.hidden || !this.data) return;
-    this.close();
+    if (document.hidden || !this.data || this.source) return;
+    clearTimeout(this.retry);
     const address = () => `${this.root}api/runs/${encodeURIComponent(this.data.run)}/events?since=${this.last}`;
     this.source = new EventSource(address());
     this.source.addEventListener("metrics", (event) => this.extend(JSON.parse(event.data)));
@@ -129,11 +132,12 @@ class View {
     this.source.addEventListener("status", (event) => this.status(JSON.parse(event.data)));
     this.source.onerror = () => {
       if (this.source?.readyState === EventSource.CLOSED) {  // refused, or gone for good: try again from where we are
-        this.say("The connection was lost. Trying again…");
-        clearTimeout(this.retry);
-        this.retry = setTimeout(() => this.open(), 3 * HISTORY_GAP_MS);
+        this.fault("The connection was lost. Trying again…");
+        this.close();
+        this.retry = setTimeout(() => this.open(), RETRY_MS);
       }
     };
+    this.source.onopen = () => this.fault("");
   }
 
   close() {
@@ -145,23 +149,22 @@ class View {
   extend(columns) {
     const fresh = columns.step.findIndex((step) => step > this.last);
     if (fresh < 0) return;
-    if (!this.ready) {  // Plotly is still loading: keep what came
-      this.points = this.points ? Object.fromEntries(Object.entries(columns).map(([k, v]) => [k, this.points[k].concat(v)])) : columns;
-      return;
-    }
-    const part = (key) => columns[key].slice(fresh);
-    const steps = part("step");
-    this.last = steps.at(-1);
-    for (const [name, chart] of Object.entries(CHARTS)) {
-      const element = this.find(`[data-chart=${name}]`);
-      const keys = chart.traces.map(([key]) => key);
-      window.Plotly.extendTraces(element, { x: keys.map(() => steps), y: keys.map(part) }, keys.map((_, i) => i));
-      const said = chart.traces.map(([key, label]) => `${label} ${columns[key].at(-1)?.toFixed(3)}`).join(", ");
-      element.setAttribute("aria-label", `${chart.title} at step ${this.last}: ${said}`);
-    }
+    this.last = columns.step.at(-1);
+    const part = Object.fromEntries(Object.entries(columns).map(([key, values]) => [key, values.slice(fresh)]));
+    if (this.ready) this.plot(part); else this.points.push(part);  // Plotly may still be loading
     this.fact("speed", Math.round(columns.images_per_s.at(-1)).toLocaleString("en"));
     this.fact("step", this.last.toLocaleString("en"));
     this.fact("elapsed", clock(columns.elapsed_s.at(-1)));
+  }
+
+  plot(columns) {
+    for (const [name, chart] of Object.entries(CHARTS)) {
+      const element = this.find(`[data-chart=${name}]`);
+      const keys = chart.traces.map(([key]) => key);
+      window.Plotly.extendTraces(element, { x: keys.map(() => columns.step), y: keys.map((key) => columns[key]) }, keys.map((_, i) => i));
+      const said = chart.traces.map(([key, label]) => `${label} ${columns[key].at(-1)?.toFixed(3)}`).join(", ");
+      element.setAttribute("aria-label", `${chart.title} at step ${columns.step.at(-1)}: ${said}`);
+    }
   }
 
   grids(steps) {
@@ -196,11 +199,12 @@ class View {
     this.say(work ? `${work.task}${work.total ? `: ${Math.round(100 * work.done / work.total)} %` : "…"}`
       : status.position ? `Waiting: number ${status.position} in the queue.` : "");
     if (status.state !== this.told) { this.told = status.state; this.changed("changed", status.state); }
-    if (["finished", "stopped", "failed", "interrupted", "deleted"].includes(status.state)) this.close();
+    if (status.state === "deleted") this.close();
   }
 
   fact(name, text) { this.find(`[data-fact=${name}]`).textContent = text; }
   say(text) { this.find(".rv-note").textContent = text; }
+  fault(text) { this.find(".rv-fault").textContent = text; }
 
   destroy() {
     this.close();

@@ -20,6 +20,7 @@ _HTML = """
     <div><dt>To go</dt><dd data-fact="eta">–</dd></div>
   </dl>
   <p class="rv-note" role="status"></p>
+  <p class="rv-fault" role="alert"></p>
   <div class="rv-body">
     <figure class="rv-samples">
       <figcaption>The same 64 noise vectors, drawn by the generator</figcaption>

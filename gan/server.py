@@ -24,8 +24,7 @@ from gan.images import enlarge, png
 from gan.models import Model, ModelCache, find_model, list_models, model_sources
 from gan.runs import Run, RunManager
 
-POLL_S = 0.2  # how often a stream looks for news
-SLOW_POLL_S = 0.5  # for runs that are read from their folders
+POLL_S = 0.5  # how often a stream looks for news; each look takes the training threads off their cores for a moment
 HEARTBEAT_S = 15.0  # a comment when there is no news, so that proxies keep the stream open
 STATUS_EVERY_S = 1.0  # between two words on how far a run is; a change of state is told at once
 COUNTERS = ("step", "images_seen", "elapsed_s", "progress", "eta_s")
@@ -200,8 +199,7 @@ async def _events(manager: RunManager, run_id: str, since: int, request: Request
             yield _event("status", json.dumps({"state": "deleted"}))
             return
         # A run in a thread of this process is all in memory; any other is read from its folder, off the event loop.
-        in_memory = run.in_memory
-        columns, steps, status = _news(manager, run, since) if in_memory else await run_in_threadpool(_news, manager, run, since)
+        columns, steps, status = _news(manager, run, since) if run.in_memory else await run_in_threadpool(_news, manager, run, since)
         if columns["step"]:
             since = columns["step"][-1]
             news.append(_event("metrics", json.dumps(columns), since))
@@ -212,13 +210,13 @@ async def _events(manager: RunManager, run_id: str, since: int, request: Request
         if gist != said_gist or (status != said_status and time.monotonic() - said_s > STATUS_EVERY_S):
             said_gist, said_status, said_s = gist, status, time.monotonic()
             news.append(_event("status", json.dumps(status)))
-        quiet_s = 0.0 if news else quiet_s + (POLL_S if in_memory else SLOW_POLL_S)
+        quiet_s = 0.0 if news else quiet_s + POLL_S
         if quiet_s >= HEARTBEAT_S:
             quiet_s = 0.0
             news.append(": still here\n\n")
         for text in news:
             yield text
-        await asyncio.sleep(POLL_S if in_memory else SLOW_POLL_S)
+        await asyncio.sleep(POLL_S)
 
 
 def _event(name: str, data: str, number: int | None = None) -> str:

@@ -188,9 +188,9 @@ def _folder(name: str, folder: Path, image_size: int, channels: int) -> Loading:
 
     images, labels, skipped = [], [], []
     with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="decode") as pool:
-        for start in range(0, len(paths), 256):
+        for start in range(0, len(paths), 32):
             yield Progress("Reading the images", start, len(paths))
-            part = paths[start : start + 256]
+            part = paths[start : start + 32]
             for path, result in zip(part, pool.map(lambda p: decode(p, image_size, channels), part), strict=True):
                 if isinstance(result, str):
                     skipped.append(f"{path.relative_to(folder)}: {result}")

@@ -185,6 +185,7 @@ class Run:
         self._history_offset = 0
         self._history_lock = threading.Lock()
         self._sample_steps: list[int] = []
+        self._started: float | None = None
         self._read_config: tuple[int, TrainConfig, dict[str, Any]] | None = None
         self._live = ""  # the state, while this process works on the run
         self._control = Control()
@@ -269,6 +270,7 @@ class Run:
                 "elapsed_s": state.elapsed_s,
             }
             status |= {"precision": state.precision, "device": describe_device(state.device), "error": self.error or None}
+            status |= {"started": self._started, "ended": None}
         else:
             status = self._disk_status()
             status |= {"state": self._live or status.get("state"), "error": self.error or status.get("error")}
@@ -349,6 +351,7 @@ class Run:
         self._live = "preparing"
         self.error = ""
         self._note("running", error=None)
+        self._started = self._disk_status().get("started")
         config = self.config
         loading = datasets.load(config.data, config.image_size, config.channels, config.data_split)
         while True:

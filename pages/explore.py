@@ -129,7 +129,7 @@ def sliders(model: Model) -> None:
         shown = [dimension for dimension, _ in effects[:STRONGEST]] + more
         start = model.noise([int(seed)])[0]
         z = start.clone()
-        with st.grid("auto", min_column_width=180, gap="small"):
+        with st.grid("auto", min_column_width=150, gap="small"):
             for dimension in shown:
                 z[dimension] += st.slider(f"Dimension {dimension}", -4.0, 4.0, 0.0, 0.05, key=f"d{dimension}", bind="query-params")
         if model.config.latent_distribution == "uniform":
@@ -139,19 +139,14 @@ def sliders(model: Model) -> None:
             for dimension in shown:
                 st.session_state[f"d{dimension}"] = 0.0
 
-        st.button("Back to the seed", icon=":material/undo:", on_click=back)
-    with left:
         images = models().images(model, torch.stack([z, start]))
-        big = enlarge(images, max(1, 448 // model.config.image_size))
-        st.image(
-            png(big[0], 1),
-            alt="The picture of the sliders",
-            output_format="PNG",
-            width="stretch",
-            caption=f"Length of z: {float(z.norm()):.1f}",
-        )
+        below = st.container(horizontal=True, vertical_alignment="center", gap="medium")
         small = enlarge(images, max(1, 112 // model.config.image_size))
-        st.image(png(small[1], 1), alt=f"Seed {seed} unchanged", output_format="PNG", width=112, caption=f"Seed {seed}")
+        below.image(png(small[1], 1), alt=f"Seed {seed} unchanged", output_format="PNG", width=84, caption=f"Seed {seed}")
+        below.button("Back to the seed", icon=":material/undo:", on_click=back)
+    big = enlarge(images, max(1, 448 // model.config.image_size))
+    caption = f"Length of z: {float(z.norm()):.1f}"
+    left.image(png(big[0], 1), alt="The picture of the sliders", output_format="PNG", width="stretch", caption=caption)
 
 
 def walk(model: Model) -> None:

@@ -17,7 +17,7 @@ STATE_COLOURS = {"running": "green", "preparing": "green", "paused": "orange", "
 SHOWN = 12
 
 st.title("DCGAN Workshop")
-left, right = st.columns([3, 2], gap="large", vertical_alignment="center")
+left, right = st.columns([3, 2], gap="large")
 with left:
     st.markdown(
         "Two networks play a game. The **generator** turns random numbers into images; the **discriminator** tries to tell them from "

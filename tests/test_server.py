@@ -1,6 +1,7 @@
 import asyncio
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -48,6 +49,12 @@ def events(text):
     return [(b["event"], json.loads(b["data"])) for b in blocks if b]
 
 
+def in_a_loop(coroutine):
+    """Runs a coroutine in a thread of its own: Playwright's loop may still be running in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, asyncio.wait_for(coroutine, 30)).result()
+
+
 def read_stream(manager, run_id, since, monkeypatch, until=lambda events: True):
     """What a reader gets until it has seen enough; it then disconnects."""
     monkeypatch.setattr(server, "POLL_S", 0.01)
@@ -61,7 +68,7 @@ def read_stream(manager, run_id, since, monkeypatch, until=lambda events: True):
         async for text in server._events(manager, run_id, since, Request()):
             got.append(text)
 
-    asyncio.run(asyncio.wait_for(read(), 30))
+    in_a_loop(read())
     return events("".join(got))
 
 
@@ -121,7 +128,7 @@ def test_a_quiet_stream_has_a_heartbeat(manager, run, monkeypatch):
         async for text in server._events(manager, run.id, 0, Request()):
             got.append(text)
 
-    asyncio.run(asyncio.wait_for(read(), 30))
+    in_a_loop(read())
     assert got[-1] == ": still here\n\n"
 
 

@@ -82,6 +82,19 @@ class TrainConfig(BaseModel):
     generator_activation: Literal["relu", "leaky_relu"] = _field(
         "relu", "Generator activation", "What follows each layer of the generator: ReLU, or LeakyReLU with slope 0.2.", "Networks"
     )
+    generator_order: Literal["norm_first", "activation_first"] = _field(
+        "norm_first",
+        "Generator layer order",
+        "What comes first behind each convolution: batch normalisation, as in the DCGAN paper, or the activation.",
+        "Networks",
+    )
+    discriminator_head: Literal["conv", "dense"] = _field(
+        "conv",
+        "Discriminator head",
+        "'conv': convolutions down to one number, with batch normalisation; 'dense': none of it, convolutions down to 7 or 8 pixels, "
+        "then layers of 512 and 1.",
+        "Networks",
+    )
     dropout: float = _field(
         0.0,
         "Discriminator dropout",
@@ -149,6 +162,9 @@ class TrainConfig(BaseModel):
         lt=1,
     )
     beta2: float = _field(0.999, "Gradient scale memory", "Adam's beta 2, for both networks.", "Optimisation", ge=0, lt=1)
+    weight_decay: float = _field(
+        0.0, "Weight decay", "Pulls the weights of both networks towards 0 (Adam's L2 penalty).", "Optimisation", ge=0, le=0.1
+    )
     reuse_fakes: bool = _field(
         True,
         "Reuse fakes",
@@ -195,6 +211,16 @@ class TrainConfig(BaseModel):
     log_every: int = _field(
         10, "Measure every", "A point on the charts is the mean over this many steps.", "Watching", unit="steps", ge=1, le=10_000
     )
+    grid_every: int = _field(
+        0,
+        "Draw the grid every",
+        "0: at log-spaced steps, often at first, and at least every 256.",
+        "Watching",
+        unit="steps",
+        ge=0,
+        le=1_000_000,
+    )
+    grid_images: Literal[16, 64, 256] = _field(64, "Images in the grid", "Noise vectors drawn again and again.", "Watching")
     snapshot_every: int = _field(
         500,
         "Keep the generator every",

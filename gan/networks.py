@@ -92,8 +92,8 @@ class Generator(nn.Module):
             else:
                 layers[f"conv{size}"] = nn.ConvTranspose2d(widths[i - 1], width, _kernel(sizes[i - 1], size), 2, 1, bias=False)
             if size < config.image_size:
-                layers[f"norm{size}"] = nn.BatchNorm2d(width)
-                layers[f"act{size}"] = _activation(config.generator_activation)
+                norm, act = (f"norm{size}", nn.BatchNorm2d(width)), (f"act{size}", _activation(config.generator_activation))
+                layers.update([norm, act] if config.generator_order == "norm_first" else [act, norm])
         layers["tanh"] = nn.Tanh()
         self.layers = nn.Sequential(layers)
 
@@ -108,36 +108,49 @@ class Discriminator(nn.Module):
         super().__init__()
         sizes = _sizes(config.image_size)[::-1]
         widths = [config.channels] + [config.discriminator_filters * 2**i for i in range(len(sizes) - 1)]
+        dense = config.discriminator_head == "dense"
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         for i, (size, width) in enumerate(zip(sizes, widths, strict=True)):
             if i == 0:
                 continue
-            layers[f"conv{size}"] = nn.Conv2d(widths[i - 1], width, _kernel(size, sizes[i - 1]), 2, 1, bias=False)
-            if i > 1:
+            if dense and size < 7:
+                break
+            layers[f"conv{size}"] = nn.Conv2d(widths[i - 1], width, _kernel(size, sizes[i - 1]), 2, 1, bias=dense)
+            if i > 1 and not dense:
                 layers[f"norm{size}"] = nn.BatchNorm2d(width)
             layers[f"act{size}"] = nn.LeakyReLU(0.2, inplace=True)
             if config.dropout > 0:
                 layers[f"drop{size}"] = Dropout(config.dropout)
-        layers["logit"] = ToLogit(widths[-1], 1, 4, 1, 0, bias=False)
+        if dense:
+            layers["flatten"] = nn.Flatten()
+            layers["dense"] = nn.Linear(widths[-2] * sizes[-2] ** 2, 512)
+            layers["act_dense"] = nn.LeakyReLU(0.2, inplace=True)
+            layers["logit"] = nn.Linear(512, 1)
+        else:
+            layers["logit"] = ToLogit(widths[-1], 1, 4, 1, 0, bias=False)
         self.layers = nn.Sequential(layers)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.layers(images)
+        return self.layers(images).flatten()
 
 
 @torch.no_grad()
 def initialize(network: nn.Module, how: str, rng: torch.Generator) -> None:
     """Draws a network's first weights, in place, from `rng` alone.
 
-    how: "dcgan" for N(0, 0.02), normalisation scales N(1, 0.02) (Radford et al. 2016, section 3; the reference code);
-    "pytorch" for the library's own default, uniform in +-1 / sqrt(fan_in) (He et al. 2015 with a = sqrt 5).
+    how: "dcgan" for convolutions N(0, 0.02), normalisation scales N(1, 0.02) (Radford et al. 2016, section 3; the
+    reference code, which leaves biases and dense layers as they are); "pytorch" for the library's own default, uniform in
+    +-1 / sqrt(fan_in) (He et al. 2015 with a = sqrt 5).
     """
     for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            if how == "dcgan":
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            if how == "dcgan" and not isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, 0.0, 0.02, generator=rng)
             else:
                 nn.init.kaiming_uniform_(module.weight, a=5**0.5, generator=rng)
+            if module.bias is not None:
+                bound = module.weight[0].numel() ** -0.5
+                nn.init.uniform_(module.bias, -bound, bound, generator=rng)
         elif isinstance(module, nn.BatchNorm2d):
             if how == "dcgan":
                 nn.init.normal_(module.weight, 1.0, 0.02, generator=rng)

@@ -30,6 +30,8 @@ _DCGAN = TrainConfig(
     log_every=5,
 )
 
+_MNIST_64 = _DCGAN.change(data="mnist", channels=1, batch_size=64, duration=3, seed=3)
+
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
@@ -62,6 +64,44 @@ RECIPES: dict[str, Recipe] = {
             "The reference DCGAN at 64 pixels in colour. Wants a GPU, or patience.",
             "Radford, Metz and Chintala 2016, arXiv:1511.06434.",
             _DCGAN,
+        ),
+        Recipe(
+            "pyimagesearch",
+            "Digits as a popular tutorial trains them: all 70,000, a discriminator with dense layers, 20 epochs.",
+            "A PyImageSearch tutorial on DCGANs in PyTorch.",
+            TrainConfig(
+                data_split="all",
+                latent_dim=100,
+                generator_order="activation_first",
+                discriminator_head="dense",
+                initialization="dcgan",
+                batch_size=128,
+                duration=20,
+                lr_g=2e-4,
+                lr_d=2e-4,
+                weight_decay=2e-4 / 20,
+                grid_images=256,
+            ),
+        ),
+        Recipe(
+            "polarsparc",
+            "Digits at 64 pixels with the reference networks, 3 epochs. Slow on a processor.",
+            "A PolarSPARC article on DCGANs in PyTorch.",
+            _MNIST_64,
+        ),
+        Recipe(
+            "glasses",
+            "Faces with and without glasses at 64 pixels, mirrored and jittered at random, a lower rate for the discriminator. Wants a GPU.",
+            "A tutorial that draws people with and without glasses; here on the project's own avatars.",
+            _DCGAN.change(
+                horizontal_flip=True,
+                color_jitter=0.1,
+                dropout=0.1,
+                initialization="pytorch",
+                lr_d=1e-4,
+                duration=200,
+                grid_every=10,
+            ),
         ),
     )
 }

@@ -58,7 +58,7 @@ def record(folder: RunFolder, state: TrainState, dataset: ImageDataset, control:
     """
     flushed = saved = time.monotonic()
     # Called again after a write failed: what the disk had no room for comes first.
-    if state.step and is_grid_step(state.step) and not folder.samples_file(state.step).exists():
+    if state.step and is_grid_step(state.step, state.config.grid_every) and not folder.samples_file(state.step).exists():
         folder.save_samples(state.step, sample(state.averaged, state.fixed_z))
     if state.step and is_snapshot_step(state.step, state.config.snapshot_every) and not folder.generator_file(state.step).exists():
         folder.save_generator(state)

@@ -27,7 +27,6 @@ from gan.networks import Discriminator, Dropout, Generator, count_parameters, in
 
 log = logging.getLogger(__name__)
 
-GRID = 64  # fixed noise vectors: seeds 0 to 63
 # bf16 must be this much faster in a short timing to be chosen: far enough from 1 that noise does not decide.
 BF16_MARGIN = 1.15
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
@@ -210,7 +209,7 @@ def new_state(config: TrainConfig, device: torch.device, *, precision: str | Non
     for module in discriminator.modules():
         if isinstance(module, Dropout):
             module.rng = draws
-    adam = functools.partial(torch.optim.Adam, fused=True)
+    adam = functools.partial(torch.optim.Adam, fused=True, weight_decay=config.weight_decay)
     return TrainState(
         config=config,
         device=device,
@@ -222,7 +221,7 @@ def new_state(config: TrainConfig, device: torch.device, *, precision: str | Non
         optimizer_g=adam(generator.parameters(), config.lr_g, (config.beta1_g, config.beta2)),
         optimizer_d=adam(discriminator.parameters(), config.lr_d, (config.beta1_d, config.beta2)),
         rng=draws,
-        fixed_z=latent.noise(range(GRID), config.latent_dim, config.latent_distribution).to(device),
+        fixed_z=latent.noise(range(config.grid_images), config.latent_dim, config.latent_distribution).to(device),
         sums=torch.zeros(5, device=device),
     )
 
@@ -315,9 +314,9 @@ def progress(config: TrainConfig, step: int, elapsed_s: float, epoch_steps: int)
     return min(1.0, done / config.duration)
 
 
-def is_grid_step(step: int) -> bool:
-    """Log-spaced: every step to 8, then four to an octave (8, 10, 12, 14, 16, 20, ...), at least every 256."""
-    return step < 8 or step % min(256, 2 ** (step.bit_length() - 3)) == 0
+def is_grid_step(step: int, every: int = 0) -> bool:
+    """Every `every` steps; 0 for log-spaced: each step to 8, then four to an octave (8, 10, 12, 14, 16, 20, ...), at least every 256."""
+    return step % every == 0 if every else step < 8 or step % min(256, 2 ** (step.bit_length() - 3)) == 0
 
 
 def is_snapshot_step(step: int, every: int) -> bool:
@@ -375,13 +374,13 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
             images_per_s = (step - logged_step) * config.batch_size / max(1e-9, state.elapsed_s - logged_s)
             logged_step, logged_s = step, state.elapsed_s
             yield Metrics(step, state.images_seen, state.elapsed_s, images_per_s, *values)
-        if is_grid_step(step):
+        if is_grid_step(step, config.grid_every):
             yield Samples(step, sample(state.averaged, state.fixed_z))
         if is_snapshot_step(step, config.snapshot_every):
             state.check_finite()
             yield Snapshot(step)
         state.elapsed_s = before_s + time.perf_counter() - entered
-    if not is_grid_step(state.step):
+    if not is_grid_step(state.step, config.grid_every):
         yield Samples(state.step, sample(state.averaged, state.fixed_z))
 
 

@@ -63,6 +63,12 @@ def test_recipes_are_as_published():
     assert (lecture.duration, lecture.duration_unit, lecture.initialization, lecture.reuse_fakes) == (20, "epochs", "pytorch", False)
     assert (dcgan.latent_dim, dcgan.image_size, dcgan.channels, dcgan.batch_size) == (100, 64, 3, 128)
     assert (dcgan.lr_g, dcgan.lr_d, dcgan.beta1_g, dcgan.beta1_d, dcgan.initialization) == (2e-4, 2e-4, 0.5, 0.5, "dcgan")
+    tutorial, article, glasses = (recipe(name).config for name in ("pyimagesearch", "polarsparc", "glasses"))
+    assert (tutorial.data_split, tutorial.batch_size, tutorial.lr_g, tutorial.weight_decay) == ("all", 128, 2e-4, pytest.approx(1e-5))
+    assert (tutorial.duration, tutorial.grid_images, tutorial.initialization) == (20, 256, "dcgan")
+    assert (article.image_size, article.channels, article.batch_size, article.duration, article.seed) == (64, 1, 64, 3, 3)
+    assert (glasses.lr_g, glasses.lr_d, glasses.dropout, glasses.duration, glasses.batch_size) == (2e-4, 1e-4, 0.1, 200, 128)
+    assert (glasses.horizontal_flip, glasses.color_jitter, glasses.grid_every, glasses.reuse_fakes) == (True, 0.1, 10, True)
     with pytest.raises(ValueError, match="'nope'; choose one of quick-digits"):
         recipe("nope")
     assert all(item.name == name and item.summary and item.source for name, item in RECIPES.items())

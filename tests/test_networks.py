@@ -40,6 +40,27 @@ def test_the_lectures_networks_are_the_lectures():
     assert [m.p for m in Discriminator(config).modules() if isinstance(m, Dropout)] == [0.2] * 3
 
 
+def test_pyimagesearchs_networks_are_the_tutorials():
+    config = recipe("pyimagesearch").config
+    generator, discriminator = Generator(config), Discriminator(config)
+    kinds = [type(m).__name__ for m in generator.layers]
+    assert kinds == ["FromLatent", "ReLU", "BatchNorm2d", *["ConvTranspose2d", "ReLU", "BatchNorm2d"] * 2, "ConvTranspose2d", "Tanh"]
+    assert [type(m).__name__ for m in discriminator.layers] == ["Conv2d", "LeakyReLU"] * 2 + ["Flatten", "Linear", "LeakyReLU", "Linear"]
+    assert shapes(discriminator) == [(32, 1, 4, 4, 4, 2, 1), (64, 32, 4, 4, 4, 2, 1)]
+    dense = [(m.in_features, m.out_features) for m in discriminator.modules() if isinstance(m, nn.Linear)]
+    assert dense == [(3136, 512), (512, 1)] and all(m.bias is not None for m in discriminator.modules() if hasattr(m, "weight"))
+
+
+@pytest.mark.parametrize("how", ["pytorch", "dcgan"])
+def test_initial_biases_are_torchs(how):
+    network = Discriminator(recipe("pyimagesearch").config)
+    initialize(network, how, torch.Generator().manual_seed(0))
+    for module, fan_in in ((network.layers.conv7, 32 * 16), (network.layers.dense, 3136)):
+        assert 0.9 * fan_in**-0.5 < module.bias.abs().max() <= fan_in**-0.5
+    bound = 3136**-0.5
+    assert 0.99 * bound < network.layers.dense.weight.abs().max() <= bound  # dense layers keep torch's default
+
+
 def test_dcgan_has_the_reference_implementations_parameter_counts():
     """pytorch/examples, dcgan: 3,576,704 in the generator, 2,765,568 in the discriminator (ngf = ndf = 64, nz = 100)."""
     config = recipe("dcgan").config

@@ -183,7 +183,7 @@ class View {
     this.find(".rv-step").textContent = `Step ${step.toLocaleString("en")}${this.follow ? ", the newest" : ""}: drag to go back through training`;
     if (image.getAttribute("src") === address) return;
     image.src = address;
-    image.alt = `Grid of 64 generated images at step ${step}`;
+    image.alt = `Grid of generated images at step ${step}`;
   }
 
   status(status) {

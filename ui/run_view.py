@@ -23,7 +23,7 @@ _HTML = """
   <p class="rv-fault" role="alert"></p>
   <div class="rv-body">
     <figure class="rv-samples">
-      <figcaption>The same 64 noise vectors, drawn by the generator</figcaption>
+      <figcaption>The same noise vectors, again and again, drawn by the generator</figcaption>
       <div class="rv-frame"><span>The first grid appears in a moment.</span><img alt=""></div>
       <label><span class="rv-step"></span><input type="range" min="0" max="0" value="0" aria-label="Step of the grid"></label>
     </figure>

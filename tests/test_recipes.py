@@ -1,0 +1,41 @@
+"""Every recipe of the table trains, resumes, samples and walks. Narrow networks and small batches: the shapes are what counts."""
+
+import numpy as np
+import pytest
+import torch
+
+from gan import latent
+from gan.checkpoint import RunFolder, load_generator
+from gan.datasets import ImageDataset
+from gan.events import Metrics, Samples
+from gan.recipes import RECIPES
+from gan.runs import prepare, record
+from gan.training import Control, sample
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_twenty_steps_resumed_sampled_and_walked(name, tmp_path):
+    config = RECIPES[name].config.change(
+        generator_filters=4, discriminator_filters=4, batch_size=4, precision="fp32", duration=20, duration_unit="steps", log_every=10
+    )
+    shape = (config.channels, config.image_size, config.image_size)
+    images = torch.randint(0, 256, (40, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    dataset, folder, cpu = ImageDataset(config.data, images), RunFolder(tmp_path), torch.device("cpu")
+    folder.write_config(config, name)
+
+    events = list(record(folder, prepare(folder, config, dataset, cpu), dataset, Control()))
+    assert [e.step for e in events if isinstance(e, Metrics)] == [10, 20]
+    grids = [e for e in events if isinstance(e, Samples)]
+    assert grids[-1].step == 20 and grids[-1].images.shape == (config.grid_images, *shape)
+    if config.grid_every:
+        assert [g.step for g in grids] == [0, 10, 20]
+
+    longer = config.change(duration=22)
+    state = prepare(folder, longer, dataset, cpu)
+    assert state.step == 20
+    list(record(folder, state, dataset, Control()))
+    loaded = load_generator(folder.generator_file(22))
+    z = latent.noise([1, 2], config.latent_dim, config.latent_distribution)
+    pictures = sample(loaded.network, z)
+    assert pictures.shape == (2, *shape) and np.isfinite(pictures).all()
+    assert sample(loaded.network, latent.walk(z, 5)).shape == (5, *shape)

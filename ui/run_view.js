@@ -137,7 +137,7 @@ class View {
         this.retry = setTimeout(() => this.open(), RETRY_MS);
       }
     };
-    this.source.onopen = () => this.fault("");
+    this.source.onopen = () => this.ready && this.fault("");
   }
 
   close() {

@@ -117,7 +117,7 @@ def sliders(model: Model) -> None:
     with right:
         first, second = st.columns(2, vertical_alignment="bottom")
         seed = first.number_input(
-            "Start from seed", 0, 2**31 - 1, 0, key="seed", bind="query-params", help="The noise vector that the sliders change."
+            "Start from seed", 0, 2**31 - 1, 1, key="seed", bind="query-params", help="The noise vector that the sliders change."
         )
         more = second.multiselect(
             "More dimensions",

@@ -26,7 +26,7 @@ def config_form(base: TrainConfig) -> TrainConfig | None:
     """
     fields = TrainConfig.model_fields
     common = [name for name, info in fields.items() if _extra(info)["common"]]
-    with st.grid("auto", min_column_width=150):
+    with st.grid("auto", min_column_width=150, vertical_alignment="bottom"):
         for name in common:
             _widget(name, fields[name], getattr(base, name))
     with st.expander("All settings", icon=":material/tune:", key="all_settings"):
@@ -34,7 +34,7 @@ def config_form(base: TrainConfig) -> TrainConfig | None:
             names = [name for name, info in fields.items() if _extra(info)["group"] == group and name not in common]
             if names:
                 st.markdown(f"**{group}**")
-                with st.grid("auto", min_column_width=150):
+                with st.grid("auto", min_column_width=150, vertical_alignment="bottom"):
                     for name in names:
                         _widget(name, fields[name], getattr(base, name))
     try:

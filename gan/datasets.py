@@ -13,7 +13,6 @@ from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -30,8 +29,6 @@ SMALLEST_SIDE = 8  # pixels: smaller images hold nothing to learn
 LARGEST_IMAGE = 100_000_000  # pixels: more is a decompression bomb or a satellite
 LARGEST_SET = 4 * 2**30  # bytes, decoded
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -104,15 +101,6 @@ def load(name: str, image_size: int, channels: int, split: str = "train") -> Loa
         if folder.is_dir():
             return (yield from _folder(name, folder, image_size, channels))
     raise ValueError(f"there is no data set {name!r}: choose one of {', '.join(available())}, or the path of a folder of images")
-
-
-def finish(loading: Generator[Progress, None, T]) -> T:
-    """Drains a loading generator and returns what it loaded."""
-    while True:
-        try:
-            next(loading)
-        except StopIteration as stop:
-            return stop.value
 
 
 def _mnist(image_size: int, channels: int, split: str) -> Loading:

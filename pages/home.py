@@ -6,7 +6,7 @@ import streamlit as st
 
 from gan.checkpoint import CheckpointError
 from gan.images import enlarge, png, tile
-from gan.models import find_model, model_sources
+from gan.models import find_model, pretrained
 from gan.recipes import RECIPES
 from gan.training import describe_device
 from ui.pages import EXPLORE, TRAIN
@@ -41,7 +41,7 @@ def gallery(model_id: str) -> bytes:
 
 
 with right:
-    for model_id in [ids[-1] for ids in model_sources(models().root).values() if "@" not in ids[-1]]:
+    for model_id in sorted(pretrained(models().root)):
         try:
             picture = gallery(model_id)
         except CheckpointError as error:

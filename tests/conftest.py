@@ -42,3 +42,12 @@ def blobs() -> ImageDataset:
     """50 random grey images of 28 x 28."""
     images = torch.randint(0, 256, (50, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     return ImageDataset("blobs", images)
+
+
+def finish(loading):
+    """Drains a loading generator and returns what it loaded."""
+    while True:
+        try:
+            next(loading)
+        except StopIteration as stop:
+            return stop.value

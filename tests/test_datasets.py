@@ -6,8 +6,9 @@ import torch
 from PIL import Image
 
 from gan import datasets
-from gan.datasets import finish, load
+from gan.datasets import load
 from gan.faces import ATTRIBUTES, draw_face
+from tests.conftest import finish
 
 
 def test_mnist_is_embedded_and_whole():

@@ -125,8 +125,7 @@ class View {
   open() {
     if (document.hidden || !this.data || this.source) return;
     clearTimeout(this.retry);
-    const address = () => `${this.root}api/runs/${encodeURIComponent(this.data.run)}/events?since=${this.last}`;
-    this.source = new EventSource(address());
+    this.source = new EventSource(`${this.root}api/runs/${encodeURIComponent(this.data.run)}/events?since=${this.last}`);
     this.source.addEventListener("metrics", (event) => this.extend(JSON.parse(event.data)));
     this.source.addEventListener("samples", (event) => this.grids(JSON.parse(event.data).steps));
     this.source.addEventListener("status", (event) => this.status(JSON.parse(event.data)));

@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # From the ground up; a module may import those before its own layer only.
 LAYERS = [
-    {"config", "events", "files", "faces", "latent"},
+    {"config", "devices", "events", "files", "faces", "latent", "augment", "graphs"},
     {"recipes", "losses", "images", "networks", "datasets"},
     {"training"},
     {"checkpoint"},

@@ -51,6 +51,45 @@ class ToLogit(nn.Conv2d):
         return F.linear(x.permute(0, 2, 3, 1).flatten(1), weight).flatten()
 
 
+class FromPixels(nn.Conv2d):
+    """Convolution of grey images (k4 s2 p1), computed as one with k2 s1 over blocks of 2 x 2 pixels.
+
+    (N, 1, H, W) -> (N, out, H / 2, W / 2). Same parameters and result as its parent. One channel leaves a CPU's vector units
+    empty, four fill more of them: the gradient for the image takes a third of the time.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.is_cuda or x.shape[1] > 1:
+            return super().forward(x)
+        blocks = F.pixel_unshuffle(F.pad(x, (1, 1, 1, 1)), 2).contiguous(memory_format=torch.channels_last)
+        weight = _blocks(self.weight).contiguous(memory_format=torch.channels_last)
+        return F.conv2d(blocks, weight, self.bias)
+
+
+class ToPixels(nn.ConvTranspose2d):
+    """Transposed convolution to images (k4 s2 p1), computed as one with k2 s1 to blocks of 2 x 2 pixels.
+
+    (N, in, H, W) -> (N, C, 2 H, 2 W). Same parameters and result as its parent; two to three times faster on a CPU, where one
+    to three channels leave the vector units empty.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        if x.is_cuda:
+            return super().forward(x)
+        bias = self.bias.repeat_interleave(4) if self.bias is not None else None
+        blocks = F.conv_transpose2d(x, _blocks(self.weight), bias)
+        return F.pixel_shuffle(blocks, 2)[:, :, 1:-1, 1:-1]
+
+
+def _blocks(weight: torch.Tensor) -> torch.Tensor:
+    """A kernel of 4 x 4 as one of 2 x 2 over blocks of 2 x 2 pixels, whose four places become channels as in pixel_shuffle.
+
+    (a, b, 4, 4) -> (a, 4 b, 2, 2).
+    """
+    a, b = weight.shape[:2]
+    return weight.view(a, b, 2, 2, 2, 2).permute(0, 1, 3, 5, 2, 4).reshape(a, 4 * b, 2, 2)
+
+
 class Dropout(nn.Module):
     """Switches features off with probability p while training, drawing from its own random generator.
 
@@ -147,7 +186,8 @@ def _conv_generator(config: TrainConfig, inputs: int) -> Layers:
             layers[f"resize{size}"] = nn.Upsample(size)
             layers[f"conv{size}"] = nn.Conv2d(widths[i - 1], width, 3, 1, 1, bias=bias)
         else:
-            layers[f"conv{size}"] = nn.ConvTranspose2d(widths[i - 1], width, _kernel(sizes[i - 1], size), 2, 1, bias=bias)
+            kind = ToPixels if size == config.image_size else nn.ConvTranspose2d
+            layers[f"conv{size}"] = kind(widths[i - 1], width, _kernel(sizes[i - 1], size), 2, 1, bias=bias)
         if size < config.image_size:
             norm_and_activation(str(size), width)
     layers["tanh"] = nn.Tanh()
@@ -223,7 +263,8 @@ def _conv_discriminator(config: TrainConfig) -> tuple[Layers, int]:
     layers: Layers = OrderedDict()
     for i in range(1, len(sizes)):
         kernel = _kernel(sizes[i], sizes[i - 1])
-        layers[f"conv{sizes[i]}"] = nn.Conv2d(widths[i - 1], widths[i], kernel, 2, 1, bias=not config.normalises_discriminator)
+        kind = FromPixels if i == 1 else nn.Conv2d
+        layers[f"conv{sizes[i]}"] = kind(widths[i - 1], widths[i], kernel, 2, 1, bias=not config.normalises_discriminator)
         if i > 1 and config.normalises_discriminator:
             layers[f"norm{sizes[i]}"] = nn.BatchNorm2d(widths[i])
         layers[f"act{sizes[i]}"] = nn.LeakyReLU(0.2, inplace=True)

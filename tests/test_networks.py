@@ -3,7 +3,18 @@ import torch
 from torch import nn
 
 from gan.config import TrainConfig
-from gan.networks import Discriminator, Dropout, FromLatent, Generator, MinibatchStd, ToLogit, count_parameters, initialize
+from gan.networks import (
+    Discriminator,
+    Dropout,
+    FromLatent,
+    FromPixels,
+    Generator,
+    MinibatchStd,
+    ToLogit,
+    ToPixels,
+    count_parameters,
+    initialize,
+)
 from gan.recipes import recipe
 
 
@@ -44,9 +55,9 @@ def test_pyimagesearchs_networks_are_the_tutorials():
     config = recipe("pyimagesearch").config
     generator, discriminator = Generator(config), Discriminator(config)
     kinds = [type(m).__name__ for m in generator.layers]
-    assert kinds == ["FromLatent", "ReLU", "BatchNorm2d", *["ConvTranspose2d", "ReLU", "BatchNorm2d"] * 2, "ConvTranspose2d", "Tanh"]
+    assert kinds == ["FromLatent", "ReLU", "BatchNorm2d", *["ConvTranspose2d", "ReLU", "BatchNorm2d"] * 2, "ToPixels", "Tanh"]
     kinds = [type(m).__name__ for m in (*discriminator.layers, discriminator.logit)]
-    assert kinds == ["Conv2d", "LeakyReLU", "Dropout"] * 2 + ["Flatten", "Linear", "LeakyReLU", "Linear"]
+    assert kinds == ["FromPixels", "LeakyReLU", "Dropout", "Conv2d", "LeakyReLU", "Dropout", "Flatten", "Linear", "LeakyReLU", "Linear"]
     assert shapes(discriminator) == [(32, 1, 4, 4, 4, 2, 1), (64, 32, 4, 4, 4, 2, 1)]
     dense = [(m.in_features, m.out_features) for m in discriminator.modules() if isinstance(m, nn.Linear)]
     assert dense == [(3136, 512), (512, 1)] and all(m.bias is not None for m in discriminator.modules() if hasattr(m, "weight"))
@@ -75,6 +86,24 @@ def test_first_and_last_layer_equal_the_convolutions_that_they_are(layout):
     z, x = torch.randn(5, 6), torch.randn(5, 8, 4, 4).contiguous(memory_format=layout)
     torch.testing.assert_close(first(z), nn.functional.conv_transpose2d(z[:, :, None, None], first.weight))
     torch.testing.assert_close(last(x), nn.functional.conv2d(x, last.weight).flatten())
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("bias", [False, True])
+def test_layers_at_the_pixels_equal_the_convolutions_that_they_are(layout, channels, bias):
+    first, last = FromPixels(channels, 8, 4, 2, 1, bias=bias).double(), ToPixels(8, channels, 4, 2, 1, bias=bias).double()
+    images = torch.randn(5, channels, 28, 28, dtype=torch.float64).contiguous(memory_format=layout).requires_grad_()
+    maps = torch.randn(5, 8, 14, 14, dtype=torch.float64).contiguous(memory_format=layout).requires_grad_()
+    pairs = [
+        (first(images), nn.functional.conv2d(images, first.weight, first.bias, 2, 1), (images, first.weight)),
+        (last(maps), nn.functional.conv_transpose2d(maps, last.weight, last.bias, 2, 1), (maps, last.weight)),
+    ]
+    for ours, theirs, inputs in pairs:
+        torch.testing.assert_close(ours, theirs)
+        gradients = [torch.autograd.grad(y.square().sum(), inputs, retain_graph=True) for y in (ours, theirs)]
+        for a, b in zip(*gradients, strict=True):
+            torch.testing.assert_close(a, b)
 
 
 def test_initial_weights_come_from_the_generator_given_and_are_as_asked():

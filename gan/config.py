@@ -132,8 +132,8 @@ class TrainConfig(BaseModel):
     )
     spectral_norm: bool = _field(
         False,
-        "Spectral normalisation",
-        "Bounds how steeply the discriminator's answer can change, by dividing each layer's weights by their largest singular "
+        "Spectral norm",
+        "Spectral normalisation: bounds how steeply the discriminator's answer can change, by dividing each layer's weights by their largest singular "
         "value (Miyato et al. 2018).",
         "Networks",
     )

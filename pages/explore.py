@@ -16,6 +16,7 @@ VIEWS = {"grid": "Grid", "sliders": "Sliders", "walk": "Walk"}
 NEWEST = "newest"
 STRONGEST = 8  # sliders shown without asking
 MOST_SEEDS = 100
+MOST_ROWS, MOST_CLASSES = 10, 20  # of every class side by side
 MOST_FRAMES = 240
 FRAMES_PER_S = 25
 
@@ -99,7 +100,7 @@ def choose_class(model: Model) -> int:
         return 0
     if st.session_state.get("class") not in names:  # another generator's
         st.session_state.pop("class", None)
-    chosen = st.selectbox("Class", names, key="class", bind="query-params", help="What the generator is asked to draw.")
+    chosen = st.selectbox("Class", names, key="class", bind="query-params", help="What the generator is asked to draw.", width=320)
     return names.index(chosen)
 
 
@@ -121,16 +122,24 @@ def grid(model: Model, label: int) -> None:
     )
     if not seeds:
         return
-    classes = range(len(model.class_names)) if every else [label]
-    most = max(1, MOST_SEEDS // len(classes))
-    if len(seeds) > most:
-        st.caption(f"The first {most} seeds are shown.")
-    pairs = [(seed, c) for seed in seeds[:most] for c in classes]
-    images = models().images(model, model.noise([seed for seed, _ in pairs]), [c for _, c in pairs])
+    if every:
+        seeds = seeds[:MOST_ROWS]
+        images = models().images(model, *every_class(model, seeds))
+        names = model.class_names[:MOST_CLASSES]
+        picture = tile(enlarge(images, max(1, 84 // model.config.image_size)), columns=len(names), gap=2)
+        st.caption(plain(f"A row for each of the seeds {', '.join(map(str, seeds))}; a column a class: {', '.join(names)}."))
+        st.image(png(picture, 1), alt="Every seed in every class", output_format="PNG")
+        return
+    images = enlarge(models().images(model, model.noise(seeds), label), max(1, 112 // model.config.image_size))
     with st.grid("auto", min_column_width=84, gap="xsmall"):
-        for (seed, c), image in zip(pairs, enlarge(images, max(1, 112 // model.config.image_size)), strict=True):
-            name = f"{seed}: {plain(model.class_names[c])}" if every else str(seed)
-            st.image(png(image, 1), caption=name, alt=f"Image of seed {name}", output_format="PNG", width="stretch")
+        for seed, image in zip(seeds, images, strict=True):
+            st.image(png(image, 1), caption=str(seed), alt=f"Image of seed {seed}", output_format="PNG", width="stretch")
+
+
+def every_class(model: Model, seeds: list[int]) -> tuple[torch.Tensor, list[int]]:
+    """Each seed's noise vector once for each class, and these classes."""
+    classes = list(range(len(model.class_names)))[:MOST_CLASSES]
+    return model.noise(seeds).repeat_interleave(len(classes), 0), classes * len(seeds)
 
 
 @st.fragment

@@ -22,6 +22,7 @@ function loadPlotly(root) {
 const CHARTS = {
   loss: {
     title: "Losses (nats)",
+    scoreTitle: "Losses",
     traces: [["loss_d", "Discriminator", 0], ["loss_g", "Generator", 1]],
     lines: (e) => [[e.loss_d, 0], [e.loss_g, 1]],
   },
@@ -89,7 +90,7 @@ class View {
     const c = this.colours();
     const axis = { gridcolor: c.grid, zerolinecolor: c.grid, linecolor: c.grid, automargin: true };
     const lines = chart.lines(this.data.equilibrium).filter(([y]) => y != null);
-    const scores = chart.range && this.data.scores;  // without bounds
+    const scores = this.data.scores;  // without bounds
     return {
       title: { text: scores ? chart.scoreTitle : chart.title, font: { size: 14 }, x: 0, xref: "paper", y: 0.98 },
       font: { color: c.text, family: c.font, size: 12 },
@@ -127,6 +128,7 @@ class View {
       }
     }
     this.ready = true;
+    this.find(".rv-rest").hidden = Object.values(CHARTS).every((chart) => chart.lines(this.data.equilibrium).every(([y]) => y == null));
     for (const columns of this.points.splice(0)) this.plot(columns);
   }
 

@@ -30,8 +30,8 @@ _HTML = """
     <div class="rv-charts">
       <div class="rv-chart" data-chart="loss" role="img"></div>
       <div class="rv-chart" data-chart="score" role="img"></div>
-      <p class="rv-hint">Dashed: where the game comes to rest, when the discriminator can no longer tell real from generated.
-      Neither loss alone says how good the images are.</p>
+      <p class="rv-hint"><span class="rv-rest">Dashed: where the game comes to rest, when the discriminator can no longer tell
+      real from generated.</span> Neither loss alone says how good the images are.</p>
     </div>
   </div>
 </section>

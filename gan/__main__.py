@@ -15,6 +15,7 @@ import torch
 from tqdm import tqdm
 
 from gan import datasets, latent
+from gan.bench import measure
 from gan.checkpoint import CheckpointError, LoadedGenerator, RunFolder, find_generator, load_generator, run_name
 from gan.config import TrainConfig, parse_setting
 from gan.datasets import ImageDataset
@@ -151,6 +152,28 @@ def replay_command(run: Path, out: Path | None, device: str, as_json: bool) -> N
     folder.path.mkdir(parents=True, exist_ok=True)
     folder.write_config(config, stored.get("recipe", ""))
     _train(folder, config, dataset, where, as_json, script, status.get("threads"))
+
+
+@cli.command("bench")
+@click.option("--recipe", "names", multiple=True, help="May be repeated; by default quick-digits, lecture and dcgan.")
+@click.option("--seconds", type=click.FloatRange(0.1, 600), default=10, show_default=True, help="How long each trains.")
+@_device_option
+@_json_option
+def bench_command(names: tuple[str, ...], seconds: float, device: str, as_json: bool) -> None:
+    """Measure how fast recipes train here, on random images."""
+    where = choose_device(device)
+    for name in names or ("quick-digits", "lecture", "dcgan"):
+        config = recipe(name).config
+        speed = measure(config, seconds, where)
+        if as_json:
+            click.echo(json.dumps({"recipe": name, **asdict(speed)}))
+        else:
+            how = f"{speed.precision}, {speed.threads} threads" if where.type == "cpu" else speed.precision
+            share = f"{speed.gflops:,.0f} of {speed.peak_gflops:,.0f} GFLOP/s"
+            click.echo(
+                f"{name:14} {speed.images_per_s:10,.0f} images/s {speed.step_ms:8.1f} ms a step  {share} "
+                f"({speed.gflops / speed.peak_gflops:.0%} of the matrix-product peak)  {speed.peak_memory_gb:.2f} GiB  ({how})"
+            )
 
 
 @cli.command("sample")

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from gan import __main__ as command_line
+from gan.bench import Speed
 from gan.checkpoint import RunFolder, load_generator
 from gan.events import Intervention
 
@@ -217,3 +218,14 @@ def test_a_class_is_refused_where_there_is_none(gan, trained, tmp_path):
         "train", "--recipe", "conditional", "--data", tmp_path / "pictures", "--steps", 5, "--out", tmp_path / "c", *TINY
     )
     assert status == 2 and "has no labels, and conditional needs them" in errors and not (tmp_path / "c").exists()
+
+
+def test_bench_reports_a_line_a_recipe(gan, monkeypatch):
+    monkeypatch.setattr(command_line, "measure", lambda config, seconds, device: Speed(1234.5, 51.8, "bf16", True, 2, "CPU", 90, 300, 0.8))
+    status, output, _ = gan("bench", "--recipe", "lecture", "--recipe", "dcgan", "--seconds", 1)
+    assert status == 0 and [line.split()[:2] for line in output.splitlines()] == [["lecture", "1,234"], ["dcgan", "1,234"]]
+    assert "90 of 300 GFLOP/s (30% of the matrix-product peak)" in output and "0.80 GiB" in output
+    _, output, _ = gan("bench", "--recipe", "lecture", "--json")
+    assert json.loads(output)["recipe"] == "lecture" and json.loads(output)["images_per_s"] == 1234.5
+    status, _, errors = gan("bench", "--recipe", "nope")
+    assert status == 2 and "there is no recipe 'nope'" in errors

@@ -11,7 +11,7 @@ LAYERS = [
     {"config", "devices", "events", "files", "faces", "latent", "augment", "graphs"},
     {"recipes", "losses", "images", "networks", "datasets"},
     {"training"},
-    {"checkpoint"},
+    {"checkpoint", "bench"},
     {"runs", "models"},
     {"server", "__main__"},
 ]

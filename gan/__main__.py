@@ -11,19 +11,22 @@ from typing import Any
 
 import click
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from gan import datasets, latent
-from gan.checkpoint import CheckpointError, RunFolder, find_generator, load_generator, run_name
+from gan.bench import measure
+from gan.checkpoint import CheckpointError, LoadedGenerator, RunFolder, find_generator, load_generator, run_name
 from gan.config import TrainConfig, parse_setting
 from gan.datasets import ImageDataset
-from gan.events import Metrics, Samples
+from gan.devices import choose_device
+from gan.events import Intervention, Metrics, Samples
 from gan.files import write_atomically
 from gan.images import enlarge, gif, png, tile
 from gan.models import pretrained
 from gan.recipes import DEFAULT, RECIPES, recipe
 from gan.runs import checkpoints_root, explain, extend, prepare, record, write_status
-from gan.training import Control, choose_device, progress, sample, steps_per_epoch
+from gan.training import Control, epoch_images, progress, sample
 
 LINE_EVERY_S = 10.0  # between two lines of progress where there is no terminal
 
@@ -95,11 +98,9 @@ def train_command(
     if config.data not in datasets.available() and Path(config.data).exists():
         config = config.change(data=str(Path(config.data).resolve()))  # so that it can be resumed from any folder
     where = choose_device(device)
-    folder = RunFolder(out or checkpoints_root() / run_name(recipe_name))
-    if folder.config_file.exists():
-        raise click.UsageError(f"{folder.path} holds a run already: resume it, or choose another --out")
+    folder = _new_folder(out, recipe_name)
     dataset = _load(config, as_json)
-    steps_per_epoch(config, dataset)  # refuses a set smaller than a batch, before anything is written
+    epoch_images(config, dataset)  # refuses a set that does not fit, before anything is written
     folder.path.mkdir(parents=True, exist_ok=True)
     folder.write_config(config, recipe_name)
     _train(folder, config, dataset, where, as_json)
@@ -118,31 +119,79 @@ def resume_command(run: Path, device: str, as_json: bool, **duration: float | No
     unit, amount = _duration(duration)
     where = choose_device(device)
     dataset = _load(config, as_json)
-    epoch_steps = steps_per_epoch(config, dataset)
+    an_epoch = epoch_images(config, dataset)
     begun = folder.state_file.exists()  # else it was stopped before its first save, and starts anew
-    step, elapsed_s = (int(status["step"]), float(status["elapsed_s"])) if begun else (0, 0.0)
-    config = extend(config, unit, amount, step, elapsed_s, epoch_steps)
-    if progress(config, step, elapsed_s, epoch_steps) >= 1:
+    done = (int(status["step"]), int(status["images_seen"]), float(status["elapsed_s"])) if begun else (0, 0, 0.0)
+    config = extend(config, unit, amount, *done, an_epoch)
+    if progress(config, *done, an_epoch) >= 1:
         raise click.UsageError(
             f"the run {folder.path.name} has reached its {config.duration:g} {config.duration_unit}: say how much longer, as in --steps 1000"
         )
     _train(folder, config, dataset, where, as_json)
 
 
+@cli.command("replay")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="The new run's folder; by default a new one below the checkpoints folder.")
+@_device_option
+@_json_option
+def replay_command(run: Path, out: Path | None, device: str, as_json: bool) -> None:
+    """Train RUN again from its first step, with the changes made while it trained."""
+    original = RunFolder(_find_run(run))
+    config, stored = original.read_config()
+    status = original.read_status()
+    if not status["step"]:
+        raise click.UsageError(f"the run {original.path.name} has not trained a step yet")
+    config = config.change(duration=status["step"], duration_unit="steps")
+    if config.precision == "auto":
+        config = config.change(precision=status["precision"])
+    script = original.read_interventions()
+    folder = _new_folder(out, stored.get("recipe") or "run")
+    dataset = _load(config, as_json)
+    where = choose_device(device)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    folder.write_config(config, stored.get("recipe", ""))
+    _train(folder, config, dataset, where, as_json, script, status.get("threads"))
+
+
+@cli.command("bench")
+@click.option("--recipe", "names", multiple=True, help="May be repeated; by default quick-digits, lecture and dcgan.")
+@click.option("--seconds", type=click.FloatRange(0.1, 600), default=10, show_default=True, help="How long each trains.")
+@_device_option
+@_json_option
+def bench_command(names: tuple[str, ...], seconds: float, device: str, as_json: bool) -> None:
+    """Measure how fast recipes train here, on random images."""
+    where = choose_device(device)
+    for name in names or ("quick-digits", "lecture", "dcgan"):
+        config = recipe(name).config
+        speed = measure(config, seconds, where)
+        if as_json:
+            click.echo(json.dumps({"recipe": name, **asdict(speed)}))
+        else:
+            how = f"{speed.precision}, {speed.threads} threads" if where.type == "cpu" else speed.precision
+            share = f"{speed.gflops:,.0f} of {speed.peak_gflops:,.0f} GFLOP/s"
+            click.echo(
+                f"{name:14} {speed.images_per_s:10,.0f} images/s {speed.step_ms:8.1f} ms a step  {share} "
+                f"({speed.gflops / speed.peak_gflops:.0%} of the matrix-product peak)  {speed.peak_memory_gb:.2f} GiB  ({how})"
+            )
+
+
 @cli.command("sample")
 @click.argument("source", metavar="RUN|CHECKPOINT", type=click.Path(path_type=Path))
 @click.option("--seeds", default="0-63", show_default=True, help="Which noise vectors, as in 1,2,10-13.")
 @click.option("--step", type=int, help="Which of the run's generators; the newest by default.")
+@click.option("--class", "class_name", metavar="NAME", help="For a conditional generator: draw this class alone; else one after the other.")
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="A .png (a grid), or a .npz (images, uint8 (N, C, H, W), and seeds)."
 )
-def sample_command(source: Path, seeds: str, step: int | None, out: Path) -> None:
+def sample_command(source: Path, seeds: str, step: int | None, class_name: str | None, out: Path) -> None:
     """Draw images with a generator."""
     if out.suffix not in (".png", ".npz"):
         raise click.UsageError(f"--out must end in .png or .npz; got {out}")
     numbers = latent.parse_seeds(seeds)
     loaded = load_generator(find_generator(_find_run(source), step))
-    images = sample(loaded.network, latent.noise(numbers, loaded.config.latent_dim, loaded.config.latent_distribution))
+    z = latent.noise(numbers, loaded.config.latent_dim, loaded.config.latent_distribution)
+    images = sample(loaded.network, z, _labels(loaded, class_name, len(z)))
     with write_atomically(out) as file:
         if out.suffix == ".png":
             file.write(png(tile(enlarge(images, max(1, 64 // images.shape[-1])), gap=2)))
@@ -159,18 +208,40 @@ def sample_command(source: Path, seeds: str, step: int | None, out: Path) -> Non
     "--mode", type=click.Choice(["slerp", "lerp"]), default="slerp", show_default=True, help="Along the sphere, or along straight lines."
 )
 @click.option("--step", type=int, help="Which of the run's generators; the newest by default.")
+@click.option("--class", "class_name", metavar="NAME", help="For a conditional generator: the class to walk in; the first by default.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="A .gif.")
-def walk_command(source: Path, seeds: str, frames: int, mode: str, step: int | None, out: Path) -> None:
+def walk_command(source: Path, seeds: str, frames: int, mode: str, step: int | None, class_name: str | None, out: Path) -> None:
     """Walk through the latent space, as an animation."""
     if out.suffix != ".gif":
         raise click.UsageError(f"--out must end in .gif; got {out}")
     numbers = latent.parse_seeds(seeds)
     loaded = load_generator(find_generator(_find_run(source), step))
     anchors = latent.noise(numbers, loaded.config.latent_dim, loaded.config.latent_distribution)
-    images = sample(loaded.network, latent.walk(anchors, frames, mode))
+    images = sample(
+        loaded.network, latent.walk(anchors, frames, mode), _labels(loaded, class_name or next(iter(loaded.class_names), None), frames)
+    )
     with write_atomically(out) as file:
         file.write(gif(enlarge(images, max(1, 256 // images.shape[-1]))))
     click.echo(f"{frames} frames in {out}")
+
+
+def _labels(loaded: LoadedGenerator, class_name: str | None, n: int) -> torch.Tensor | None:
+    """n classes for a conditional generator: the one that was named, or one after the other; None for any other generator."""
+    names = loaded.class_names
+    if class_name is not None and class_name not in names:
+        known = f"choose one of {', '.join(names)}" if names else "this generator does not draw by class"
+        raise click.UsageError(f"there is no class {class_name!r}: {known}")
+    if not names:
+        return None
+    return torch.full((n,), names.index(class_name)) if class_name is not None else torch.arange(n) % len(names)
+
+
+def _new_folder(out: Path | None, recipe_name: str) -> RunFolder:
+    """Where a new run goes."""
+    folder = RunFolder(out or checkpoints_root() / run_name(recipe_name))
+    if folder.config_file.exists():
+        raise click.UsageError(f"{folder.path} holds a run already: resume it, or choose another --out")
+    return folder
 
 
 def _find_run(given: Path) -> Path:
@@ -220,8 +291,16 @@ def _halt_on_signals(control: Control) -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _train(folder: RunFolder, config: TrainConfig, dataset: ImageDataset, where: Any, as_json: bool) -> None:
-    """Drains record(), showing progress; leaves a folder that can be resumed."""
+def _train(
+    folder: RunFolder,
+    config: TrainConfig,
+    dataset: ImageDataset,
+    where: torch.device,
+    as_json: bool,
+    script: list[Intervention] | None = None,
+    threads: int | None = None,
+) -> None:
+    """Drains record(), showing progress; leaves a folder that can be resumed. script: changes to make along the way."""
     if dataset.skipped:
         click.echo(
             f"left out {len(dataset.skipped)} of {len(dataset) + len(dataset.skipped)} files; the first: {dataset.skipped[0]}", err=True
@@ -231,24 +310,29 @@ def _train(folder: RunFolder, config: TrainConfig, dataset: ImageDataset, where:
     state = None
     with _halt_on_signals(control) as received:
         try:
-            state = prepare(folder, config, dataset, where)
+            state = prepare(folder, config, dataset, where, control, threads)
+            if script:
+                control.repeat(script)
             write_status(folder, "running", state, error=None)
-            epoch_steps = steps_per_epoch(config, dataset)
-            total = {"steps": config.duration, "epochs": config.duration * epoch_steps, "seconds": config.duration}[config.duration_unit]
-            unit = "s" if config.duration_unit == "seconds" else "step"
+            total = round(config.duration * (epoch_images(config, dataset) if config.duration_unit == "epochs" else 1))
+            unit = {"steps": "step", "seconds": "s", "epochs": "image"}[config.duration_unit]
             quiet = as_json or not sys.stderr.isatty()
             if not as_json:
-                click.echo(f"{folder.path}: {len(dataset):,} images, {state.precision}, {where}", err=True)
+                click.echo(f"{folder.path}: {len(dataset):,} images, {state.execution.precision}, {where}", err=True)
             said_s, metrics = state.elapsed_s, None
-            started_step, started_s = state.step, state.elapsed_s
-            with tqdm(total=round(total), unit=unit, disable=quiet, initial=round(state.elapsed_s) if unit == "s" else state.step) as bar:
+            started_images, started_s = state.images_seen, state.elapsed_s
+
+            def done() -> int:
+                return {"step": state.step, "s": round(state.elapsed_s), "image": state.images_seen}[unit]
+
+            with tqdm(total=total, unit=unit, disable=quiet, initial=done()) as bar:
                 for event in record(folder, state, dataset, control):
                     if as_json:
                         _print_json(event, folder)
                     if isinstance(event, Metrics):
                         metrics = event
                         bar.set_postfix_str(_in_words(event), refresh=False)
-                        bar.update((min(round(state.elapsed_s), bar.total) if unit == "s" else state.step) - bar.n)
+                        bar.update(min(done(), total) - bar.n)
                         if quiet and not as_json and state.elapsed_s - said_s >= LINE_EVERY_S:
                             said_s = state.elapsed_s
                             click.echo(f"step {event.step}, {event.elapsed_s:.0f} s, {_in_words(event)}", err=True)
@@ -265,7 +349,7 @@ def _train(folder: RunFolder, config: TrainConfig, dataset: ImageDataset, where:
             raise RunFailed(sentence) from error
         finally:
             folder.unlock()
-    rate = (state.step - started_step) * config.batch_size / max(1e-9, state.elapsed_s - started_s)
+    rate = (state.images_seen - started_images) / max(1e-9, state.elapsed_s - started_s)
     if as_json:
         click.echo(
             json.dumps(
@@ -290,12 +374,15 @@ def _train(folder: RunFolder, config: TrainConfig, dataset: ImageDataset, where:
 
 
 def _in_words(metrics: Metrics) -> str:
-    return f"{metrics.images_per_s:,.0f} images/s, loss D {metrics.loss_d:.3f}, G {metrics.loss_g:.3f}, D(x) {metrics.d_real:.2f}, D(G(z)) {metrics.d_fake:.2f}"
+    answers = f"D(x) {metrics.d_real:.2f}, D(G(z)) {metrics.d_fake:.2f}"
+    return f"{metrics.images_per_s:,.0f} images/s, loss D {metrics.loss_d:.3f}, G {metrics.loss_g:.3f}, {answers}"
 
 
 def _print_json(event: object, folder: RunFolder) -> None:
     if isinstance(event, Metrics):
         click.echo(json.dumps({"event": "metrics", **asdict(event)}))
+    elif isinstance(event, Intervention):
+        click.echo(json.dumps({"event": "intervention", **asdict(event)}))
     elif isinstance(event, Samples):
         click.echo(json.dumps({"event": "samples", "step": event.step, "file": str(folder.samples_file(event.step))}))
 

@@ -25,17 +25,18 @@ from filelock import FileLock, Timeout
 
 from gan.config import TrainConfig
 from gan.datasets import ImageDataset
-from gan.events import Metrics
+from gan.events import Intervention, Metrics
 from gan.files import write_atomically
 from gan.images import enlarge, png, tile
 from gan.networks import Generator
-from gan.training import TrainState, new_state
+from gan.training import Execution, TrainState, new_state
 
-METRICS = tuple(Metrics.__dataclass_fields__)
+METRICS = tuple(name for name in Metrics.__dataclass_fields__ if name != "scores")  # the columns of numbers
 FORMAT = "dcgan-workshop-1"
 LARGEST_GENERATOR = 512 * 2**20  # bytes
 SKIPPED_LISTED = 20  # files left out of the data that config.json names
 LARGEST_HEADER = 1 << 20  # bytes
+MOST_CLASSES = 1000
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
@@ -50,6 +51,8 @@ def save_generator(path: Path, state: TrainState) -> None:
     """
     # One entry: safetensors writes several in an order that changes from file to file.
     about = {"config": state.config.model_dump(), "step": state.step, "images_seen": state.images_seen}
+    if state.class_names:
+        about["class_names"] = list(state.class_names)
     metadata = {FORMAT: json.dumps(about)}
     tensors = {name: t.detach().cpu().contiguous() for name, t in state.averaged.state_dict().items()}
     with write_atomically(path) as file:
@@ -63,10 +66,11 @@ class LoadedGenerator:
     network: Generator
     config: TrainConfig
     step: int
+    class_names: tuple[str, ...] = ()  # of a conditional generator
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """What a generator file says of itself, without its weights: config, step, images_seen.
+    """What a generator file says of itself, without its weights: config, step, images_seen; class_names where it draws by class.
 
     Raises:
         CheckpointError: it is not a generator of this project.
@@ -90,6 +94,21 @@ def read_metadata(path: Path) -> dict[str, Any]:
     return about
 
 
+def read_config(about: dict[str, Any]) -> tuple[TrainConfig, tuple[str, ...]]:
+    """The settings in a generator's metadata, and the names of its classes, empty where it does not draw by class.
+
+    Raises:
+        KeyError, TypeError, ValueError: they cannot be used.
+    """
+    config = TrainConfig(**about["config"])
+    class_names = about.get("class_names", []) if config.conditional else []
+    if not isinstance(class_names, list) or len(class_names) > MOST_CLASSES or not all(isinstance(name, str) for name in class_names):
+        raise ValueError(f"class_names must be a list of at most {MOST_CLASSES} names")
+    if config.conditional and not class_names:
+        raise ValueError("it draws by class, and does not say which classes there are")
+    return config, tuple(class_names)
+
+
 def load_generator(path: Path) -> LoadedGenerator:
     """Reads what save_generator() wrote. Executes nothing that the file holds.
 
@@ -100,9 +119,9 @@ def load_generator(path: Path) -> LoadedGenerator:
     if path.stat().st_size > LARGEST_GENERATOR:
         raise CheckpointError(f"{path.name} is larger than {LARGEST_GENERATOR >> 20} MiB")
     try:
-        config = TrainConfig(**about["config"])
+        config, class_names = read_config(about)
         with torch.device("meta"):
-            network = Generator(config)
+            network = Generator(config, len(class_names))
         expected = {name: tuple(t.shape) for name, t in network.state_dict().items()}
         tensors = safetensors.torch.load_file(path)
         found = {name: tuple(t.shape) for name, t in tensors.items()}
@@ -118,7 +137,7 @@ def load_generator(path: Path) -> LoadedGenerator:
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError, OverflowError, RuntimeError, OSError) as error:
         raise CheckpointError(f"{path.name} cannot be read as a generator: {str(error).splitlines()[0]}") from None
     network.eval().requires_grad_(False)
-    return LoadedGenerator(network, config, step)
+    return LoadedGenerator(network, config, step, class_names)
 
 
 def is_run_name(name: str) -> bool:
@@ -135,7 +154,8 @@ class RunFolder:
         self.path = Path(path)
         # A moment of patience: is_being_written() of another process holds the lock for an instant.
         self._lock = FileLock(self.path / ".lock", timeout=2, thread_local=False)
-        self._pending: list[str] = []
+        self._pending: list[str] = []  # lines of metrics.jsonl
+        self._script: list[str] = []  # lines of interventions.jsonl
 
     # Names of the files: the run folder's contract.
     @property
@@ -149,6 +169,10 @@ class RunFolder:
     @property
     def metrics_file(self) -> Path:
         return self.path / "metrics.jsonl"
+
+    @property
+    def interventions_file(self) -> Path:
+        return self.path / "interventions.jsonl"
 
     @property
     def state_file(self) -> Path:
@@ -242,8 +266,14 @@ class RunFolder:
 
     def append_metrics(self, metrics: Metrics) -> None:
         """Notes a line; flush() writes it. Not-a-numbers become null: JSON has none."""
-        row = {name: (value if math.isfinite(value) else None) for name, value in asdict(metrics).items()}
+        row = {name: (value if math.isfinite(value) else None) for name, value in asdict(metrics).items() if name != "scores"}
+        if metrics.scores:
+            row["scores"] = True
         self._pending.append(json.dumps(row))
+
+    def append_intervention(self, change: Intervention) -> None:
+        """Notes a change of a live setting; flush() writes it."""
+        self._script.append(json.dumps(asdict(change)))
 
     def flush(self) -> None:
         """Writes the noted lines.
@@ -251,45 +281,33 @@ class RunFolder:
         Raises:
             OSError: the disk is full, say. No half line is left, and the lines are kept for the next flush.
         """
-        if not self._pending:
-            return
-        content = "".join(line + "\n" for line in self._pending).encode()
-        with self.metrics_file.open("ab", buffering=0) as file:  # a buffer would write its rest when the file is closed
-            end = file.seek(0, os.SEEK_END)
-            try:
-                while content:
-                    content = content[file.write(content) :]
-            except OSError:
-                os.ftruncate(file.fileno(), end)
-                raise
-        self._pending.clear()
+        for path, lines in ((self.interventions_file, self._script), (self.metrics_file, self._pending)):
+            if lines:
+                _append(path, lines)
+                lines.clear()
 
     def read_metrics(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
         """Complete lines of metrics.jsonl from a byte offset on, and the offset behind them. Damaged lines are left out."""
-        try:
-            with self.metrics_file.open("rb") as file:
-                file.seek(offset)
-                content = file.read()
-        except FileNotFoundError:
-            return [], offset
-        end = content.rfind(b"\n") + 1
-        rows = []
-        for line in content[:end].splitlines():
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(row, dict) and isinstance(row.get("step"), int):
-                rows.append({name: row.get(name) for name in METRICS})
-        return rows, offset + end
+        rows, end = _read_lines(self.metrics_file, offset)
+        return [{name: row.get(name) for name in METRICS} for row in rows], end
 
-    def truncate_metrics(self, step: int) -> None:
-        """Forgets lines beyond a step, and a half-written last one: training goes on from there and writes them again."""
-        rows, _ = self.read_metrics()
+    def read_interventions(self) -> list[Intervention]:
+        """The changes of live settings, in order. Damaged lines are left out."""
+        rows, _ = _read_lines(self.interventions_file)
+        return [Intervention(row["step"], row["field"], row["old"], row["new"]) for row in rows if {"field", "old", "new"} <= row.keys()]
+
+    def truncate(self, step: int) -> None:
+        """Forgets metrics and interventions beyond a step, and half-written last lines: training goes on from there."""
         self._pending.clear()
-        if self.metrics_file.exists():
-            with write_atomically(self.metrics_file) as file:
-                file.write("".join(json.dumps(row) + "\n" for row in rows if row["step"] <= step).encode())
+        self._script.clear()
+        for path, rows in (
+            (self.metrics_file, [row for row in _read_lines(self.metrics_file)[0] if row["step"] <= step]),
+            # A change made at this very step is not in a state that was saved at it.
+            (self.interventions_file, [asdict(change) for change in self.read_interventions() if change.step < step]),
+        ):
+            if path.exists():
+                with write_atomically(path) as file:
+                    file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
 
     def save_samples(self, step: int, images: Any) -> None:
         """The fixed-noise grid, 28 px images at twice their size."""
@@ -312,8 +330,8 @@ class RunFolder:
         with write_atomically(self.state_file) as file:
             torch.save(state.state_dict(), file)
 
-    def load_state(self, config: TrainConfig, device: torch.device) -> TrainState:
-        """A state that goes on where save_state() was called.
+    def load_state(self, config: TrainConfig, device: torch.device, class_names: tuple[str, ...] = ()) -> TrainState:
+        """A state that goes on where save_state() was called. class_names: of the data set, for a conditional run.
 
         Raises:
             CheckpointError: the file is missing, cut short, of another shape, or holds more than numbers (it is then
@@ -321,7 +339,8 @@ class RunFolder:
         """
         try:
             stored = torch.load(self.state_file, map_location="cpu", weights_only=True)
-            state = new_state(config, device, precision=stored["precision"])
+            execution = Execution(stored["precision"], stored["channels_last"], stored["threads"])
+            state = new_state(config, device, class_names=class_names, execution=execution)
             state.load_state_dict(stored)
         except FileNotFoundError:
             raise CheckpointError(f"the run {self.path.name} has no saved state to go on from") from None
@@ -347,6 +366,39 @@ class RunFolder:
         if not isinstance(content, dict):
             raise CheckpointError(f"{path} does not hold a JSON object")
         return content
+
+
+def _append(path: Path, lines: list[str]) -> None:
+    """Adds lines to a file, all or none."""
+    content = "".join(line + "\n" for line in lines).encode()
+    with path.open("ab", buffering=0) as file:  # a buffer would write its rest when the file is closed
+        end = file.seek(0, os.SEEK_END)
+        try:
+            while content:
+                content = content[file.write(content) :]
+        except OSError:
+            os.ftruncate(file.fileno(), end)
+            raise
+
+
+def _read_lines(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+    """The objects of a JSON-lines file from a byte offset on that have a step, and the offset behind the last complete line."""
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            content = file.read()
+    except FileNotFoundError:
+        return [], offset
+    end = content.rfind(b"\n") + 1
+    rows = []
+    for line in content[:end].splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict) and isinstance(row.get("step"), int):
+            rows.append(row)
+    return rows, offset + end
 
 
 def find_generator(path: Path, step: int | None = None) -> Path:

@@ -5,12 +5,17 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
-GROUPS = ("Data", "Networks", "Optimisation", "Labels and noise", "Watching")
+GROUPS = ("Data", "Networks", "Loss", "Optimisation", "Labels and noise", "Watching")
 
 
-def _field(default: Any, label: str, help: str, group: str, *, unit: str = "", common: bool = False, **bounds: Any) -> Any:
-    """A field with its bounds, and with what a form needs to show it: label, help, group, unit."""
-    extra: dict[str, JsonValue] = {"group": group, "unit": unit, "common": common}
+def _field(
+    default: Any, label: str, help: str, group: str, *, unit: str = "", common: bool = False, live: bool = False, **bounds: Any
+) -> Any:
+    """A field with its bounds, and with what a form needs to show it: label, help, group, unit.
+
+    live: it can change while a run trains.
+    """
+    extra: dict[str, JsonValue] = {"group": group, "unit": unit, "common": common, "live": live}
     return Field(default, title=label, description=help, json_schema_extra=extra, **bounds)
 
 
@@ -63,10 +68,23 @@ class TrainConfig(BaseModel):
     latent_distribution: Literal["normal", "uniform"] = _field(
         "normal", "Latent distribution", "The noise is drawn from N(0, 1), or uniformly from [-1, 1].", "Networks"
     )
+    conditional: bool = _field(
+        False,
+        "Draw by class",
+        "Both networks are told the class of each image, so that the generator can be asked for one. Needs a data set with labels.",
+        "Networks",
+    )
+    networks: Literal["dcgan", "mlp"] = _field(
+        "dcgan",
+        "Kind of networks",
+        "'dcgan': convolutions; 'mlp': dense layers only, as the first GANs had, for comparison.",
+        "Networks",
+    )
     generator_filters: int = _field(
         32,
         "Generator filters",
-        "Feature maps of the generator's widest layer; each earlier layer has twice as many. More can draw more, and is slower.",
+        "Feature maps of the generator's largest layer; each layer before it has twice as many (dense networks: the first layer's "
+        "width, doubled twice). More can draw more, and is slower.",
         "Networks",
         ge=4,
         le=256,
@@ -74,7 +92,7 @@ class TrainConfig(BaseModel):
     discriminator_filters: int = _field(
         32,
         "Discriminator filters",
-        "Feature maps of the discriminator's first layer; each later layer has twice as many.",
+        "Feature maps of the discriminator's first layer; each later layer has twice as many (dense networks: the last layer's width).",
         "Networks",
         ge=4,
         le=256,
@@ -87,6 +105,53 @@ class TrainConfig(BaseModel):
         "Generator layer order",
         "What comes first behind each convolution: batch normalisation, as in the DCGAN paper, or the activation.",
         "Networks",
+    )
+    generator_norm: Literal["batch", "none"] = _field(
+        "batch", "Generator normalisation", "Batch normalisation behind each layer but the last, or none.", "Networks"
+    )
+    generator_upsampling: Literal["transposed", "resize"] = _field(
+        "transposed",
+        "Generator upsampling",
+        "How feature maps grow: transposed convolutions, or resizing followed by a convolution, which leaves no checkerboard "
+        "(Odena et al. 2016).",
+        "Networks",
+    )
+    generator_extra_layers: int = _field(
+        0,
+        "Extra generator layers",
+        "Further 3 x 3 convolutions before the last layer.",
+        "Networks",
+        ge=0,
+        le=4,
+    )
+    discriminator_norm: Literal["batch", "none"] = _field(
+        "batch",
+        "Discriminator normalisation",
+        "Batch normalisation from the second layer on, or none: gradient penalties need 'none'.",
+        "Networks",
+    )
+    spectral_norm: bool = _field(
+        False,
+        "Spectral norm",
+        "Spectral normalisation: bounds how steeply the discriminator's answer can change, by dividing each layer's weights by their largest singular "
+        "value (Miyato et al. 2018).",
+        "Networks",
+    )
+    minibatch_std: bool = _field(
+        False,
+        "Minibatch deviation",
+        "Shows the discriminator how much the images of a batch differ from one another, so that a generator that draws "
+        "one image again and again is caught (Karras et al. 2018).",
+        "Networks",
+    )
+    packing: int = _field(
+        1,
+        "Packing",
+        "Images that the discriminator judges together, against mode collapse (PacGAN, Lin et al. 2018).",
+        "Networks",
+        unit="images",
+        ge=1,
+        le=8,
     )
     discriminator_head: Literal["conv", "dense"] = _field(
         "conv",
@@ -102,6 +167,7 @@ class TrainConfig(BaseModel):
         "Networks",
         ge=0,
         le=0.9,
+        live=True,
     )
     initialization: Literal["pytorch", "dcgan"] = _field(
         "pytorch",
@@ -109,6 +175,39 @@ class TrainConfig(BaseModel):
         "'dcgan': N(0, 0.02), as Radford et al. 2016 advise; 'pytorch': the library's default, which learns digits sooner.",
         "Networks",
     )
+
+    loss: Literal["bce", "hinge", "wasserstein", "relativistic"] = _field(
+        "bce",
+        "Loss",
+        "'bce': cross entropy, as in the first GAN; 'hinge': stops at a margin (Miyato et al. 2018); 'wasserstein': the critic's "
+        "scores themselves (Arjovsky et al. 2017); 'relativistic': is the real image more real than the fake? (RpGAN, "
+        "Jolicoeur-Martineau 2018).",
+        "Loss",
+    )
+    feature_matching: bool = _field(
+        False,
+        "Feature matching",
+        "The generator aims at the mean of the discriminator's features of real images, instead of its answer (Salimans et al. 2016).",
+        "Loss",
+    )
+    mean_loss_d: bool = _field(
+        False, "Halve D's loss", "The discriminator's loss is the mean of its two halves, real and fake, instead of their sum.", "Loss"
+    )
+    weight_clip: float = _field(
+        0.0, "Clip the weights", "Keeps each weight of the critic within plus or minus this (WGAN: 0.01). 0: no bound.", "Loss", ge=0, le=1
+    )
+    gradient_penalty: float = _field(
+        0.0,
+        "Gradient penalty",
+        "Holds the critic's slope near 1 between real and fake images (WGAN-GP, Gulrajani et al. 2017: 10). 0: none.",
+        "Loss",
+        ge=0,
+        le=1000,
+    )
+    r1: float = _field(
+        0.0, "R1 penalty", "Flattens the discriminator around real images (Mescheder et al. 2018). 0: none.", "Loss", ge=0, le=1000
+    )
+    r2: float = _field(0.0, "R2 penalty", "The same around generated images. 0: none.", "Loss", ge=0, le=1000)
 
     batch_size: int = _field(
         64,
@@ -140,6 +239,7 @@ class TrainConfig(BaseModel):
         common=True,
         ge=1e-7,
         le=0.1,
+        live=True,
     )
     lr_d: float = _field(
         5e-4,
@@ -149,6 +249,28 @@ class TrainConfig(BaseModel):
         common=True,
         ge=1e-7,
         le=0.1,
+        live=True,
+    )
+    optimizer: Literal["adam", "rmsprop"] = _field(
+        "adam", "Optimiser", "Adam, or RMSprop as WGAN asks; RMSprop has no betas.", "Optimisation"
+    )
+    d_steps: int = _field(
+        1,
+        "Discriminator steps",
+        "Steps of the discriminator, each on new images, before it is the generator's turn.",
+        "Optimisation",
+        ge=1,
+        le=10,
+        live=True,
+    )
+    g_steps: int = _field(
+        1,
+        "Generator steps",
+        "Steps of the generator, each on new noise, before it is the discriminator's turn.",
+        "Optimisation",
+        ge=1,
+        le=10,
+        live=True,
     )
     beta1_g: float = _field(
         0.5, "Generator momentum", "Adam's beta 1: the share of the last direction that the generator keeps.", "Optimisation", ge=0, lt=1
@@ -168,7 +290,7 @@ class TrainConfig(BaseModel):
     reuse_fakes: bool = _field(
         True,
         "Reuse fakes",
-        "The generator learns from the same fakes that the discriminator has just seen. Off: it draws new ones, which is slower.",
+        "The generator's first step learns from the fakes that the discriminator has just seen. Off: it draws new ones, which is slower.",
         "Optimisation",
     )
     average_half_life: int = _field(
@@ -203,9 +325,44 @@ class TrainConfig(BaseModel):
         "Labels and noise",
         ge=0.5,
         le=1,
+        live=True,
     )
     fake_label: float = _field(
-        0.0, "Label of fakes", "What the discriminator should answer for generated images.", "Labels and noise", ge=0, le=0.5
+        0.0, "Label of fakes", "What the discriminator should answer for generated images.", "Labels and noise", ge=0, le=0.5, live=True
+    )
+    label_flips: float = _field(
+        0.0,
+        "Flipped labels",
+        "Share of images about which the discriminator is told the wrong thing, to keep it from growing too sure.",
+        "Labels and noise",
+        ge=0,
+        le=0.5,
+        live=True,
+    )
+    instance_noise: float = _field(
+        0.0,
+        "Noise on images",
+        "Standard deviation of the noise laid on all images that the discriminator sees, real and generated; pixels go from -1 to 1 "
+        "(Sønderby et al. 2017).",
+        "Labels and noise",
+        ge=0,
+        le=1,
+        live=True,
+    )
+    instance_noise_fade: int = _field(
+        0,
+        "Noise fades over",
+        "The noise falls evenly to nothing over this many real images. 0: it stays.",
+        "Labels and noise",
+        unit="images",
+        ge=0,
+        le=100_000_000,
+    )
+    diffaugment: Literal["off", "translation, cutout", "color, translation, cutout"] = _field(
+        "off",
+        "Augmentation",
+        "Shifts, cut-outs and colour changes on all images that the discriminator sees, for small data sets (DiffAugment, Zhao et al. 2020).",
+        "Labels and noise",
     )
 
     log_every: int = _field(
@@ -242,6 +399,52 @@ class TrainConfig(BaseModel):
         if self.real_label <= self.fake_label:
             raise ValueError(f"real_label must be larger than fake_label, {self.fake_label}; got {self.real_label}")
         return self
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> "TrainConfig":
+        """Refuses what the mathematics forbids, with the reason."""
+        if self.loss != "bce":
+            for name, neutral in (("real_label", 1.0), ("fake_label", 0.0), ("label_flips", 0.0)):
+                if getattr(self, name) != neutral:
+                    raise ValueError(f"{name} must be {neutral:g} with loss {self.loss}, which has no labels; got {getattr(self, name)}")
+        for name in ("gradient_penalty", "r1", "r2"):
+            if getattr(self, name) and self.normalises_discriminator:
+                raise ValueError(
+                    f"{name} must be 0, or discriminator_norm 'none': the penalty asks for each image's own gradient, and batch "
+                    f"normalisation makes every answer depend on the whole batch; got {getattr(self, name)}"
+                )
+        bounded = self.weight_clip or self.gradient_penalty or (self.spectral_norm and not self.normalises_discriminator)
+        if self.loss == "wasserstein" and not bounded:
+            raise ValueError(
+                "loss must not be wasserstein without weight_clip, gradient_penalty, or spectral_norm with discriminator_norm 'none': "
+                "nothing else bounds the critic's slope, and its scores then grow without end"
+            )
+        if self.weight_clip and self.spectral_norm:
+            raise ValueError(
+                f"weight_clip must be 0 with spectral_norm, which divides every bound out of the weights again; got {self.weight_clip}"
+            )
+        if self.batch_size % self.packing or self.batch_size == self.packing > 1:
+            raise ValueError(
+                f"batch_size must be a multiple of packing, {self.packing}, and hold at least two packs; got {self.batch_size}"
+            )
+        if self.conditional and self.packing > 1:
+            raise ValueError(f"packing must be 1 with conditional: a pack would hold images of several classes; got {self.packing}")
+        return self
+
+    @classmethod
+    def live_fields(cls) -> list[str]:
+        """The settings that can change while a run trains."""
+        return [n for n, info in cls.model_fields.items() if isinstance(e := info.json_schema_extra, dict) and e["live"]]
+
+    @property
+    def normalises_discriminator(self) -> bool:
+        """Whether the discriminator has batch normalisation; dense networks and dense heads have none."""
+        return self.networks == "dcgan" and self.discriminator_head == "conv" and self.discriminator_norm == "batch"
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether the discriminator's answers are scores without bounds, not probabilities."""
+        return self.loss != "bce"
 
     def change(self, **fields: Any) -> "TrainConfig":
         """A copy with some fields changed, validated as a whole."""

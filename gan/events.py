@@ -1,6 +1,7 @@
 """What a training loop tells whoever drains it: Python numbers and uint8 arrays, never live tensors."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -18,8 +19,8 @@ class Progress:
 class Metrics:
     """Means over the steps since the last Metrics.
 
-    Losses in nats. `d_real` is D(x) on real images, `d_fake` D(G(z)) before the discriminator's step, `d_fake_after`
-    after it: probabilities in [0, 1].
+    Losses as in the papers, in nats. `d_real` is D(x) on real images, `d_fake` D(G(z)) before the discriminator's step,
+    `d_fake_after` after it: probabilities in [0, 1], or, where `scores` is true, scores without bounds.
     """
 
     step: int
@@ -31,6 +32,17 @@ class Metrics:
     d_real: float
     d_fake: float
     d_fake_after: float
+    scores: bool = False
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """A live setting was changed: the steps behind `step` are computed with the new value."""
+
+    step: int
+    field: str
+    old: Any
+    new: Any
 
 
 @dataclass(frozen=True)
@@ -48,4 +60,4 @@ class Snapshot:
     step: int
 
 
-Event = Progress | Metrics | Samples | Snapshot
+Event = Progress | Metrics | Intervention | Samples | Snapshot

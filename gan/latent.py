@@ -13,7 +13,7 @@ class LatentToImage(Protocol):
 
     latent_dim: int
 
-    def __call__(self, z: torch.Tensor) -> torch.Tensor: ...
+    def __call__(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor: ...
 
 
 def noise(seeds: Sequence[int], latent_dim: int, distribution: str = "normal") -> torch.Tensor:
@@ -115,7 +115,7 @@ def walk(anchors: torch.Tensor, frames: int, mode: str = "slerp", closed: bool =
 
 @torch.inference_mode()
 def strongest_dimensions(
-    generator: LatentToImage, samples: int = 8, step: float = 1.0, distribution: str = "normal"
+    generator: LatentToImage, samples: int = 8, step: float = 1.0, distribution: str = "normal", label: int | None = None
 ) -> list[tuple[int, float]]:
     """Latent dimensions by how far they move the picture, the strongest first.
 
@@ -123,17 +123,22 @@ def strongest_dimensions(
         generator: (N, d) -> (N, C, H, W), in eval mode.
         samples: noise vectors (seeds 0, 1, ...) over which the effect is averaged.
         step: how far each dimension is moved up.
+        label: the class to draw, for a conditional generator.
 
     Returns:
         (dimension, mean absolute change of a pixel for that step, in units of [-1, 1]) for all d dimensions.
     """
     d = generator.latent_dim
     z = noise(range(samples), d, distribution)
-    before = generator(z)
+
+    def draw(z: torch.Tensor) -> torch.Tensor:
+        return generator(z) if label is None else generator(z, torch.full((len(z),), label))
+
+    before = draw(z)
     effects = []
     for start in range(0, d, 32):
         shifts = torch.eye(d)[start : start + 32] * step
-        moved = generator((z[None] + shifts[:, None]).flatten(0, 1))
+        moved = draw((z[None] + shifts[:, None]).flatten(0, 1))
         effects.append((moved.unflatten(0, (-1, samples)) - before).abs().mean(dim=(1, 2, 3, 4)))
     effect = torch.cat(effects)
     return [(int(i), float(effect[i])) for i in effect.argsort(descending=True)]

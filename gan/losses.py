@@ -1,4 +1,7 @@
-"""The losses, as pure functions of the discriminator's logits. Know nothing of networks."""
+"""The losses, as pure functions of the discriminator's answers and gradients. Know nothing of networks.
+
+An answer is a logit with loss "bce", where its sigmoid is a probability, and a score without bounds with the others.
+"""
 
 import math
 
@@ -6,36 +9,89 @@ import torch
 import torch.nn.functional as F
 
 
-def bce(logits: torch.Tensor, label: float) -> torch.Tensor:
-    """Mean binary cross entropy of logits (any shape) against one label in [0, 1], in nats.
+def bce(logits: torch.Tensor, label: float | torch.Tensor) -> torch.Tensor:
+    """Mean binary cross entropy of logits (any shape) against labels in [0, 1] (one, or one a logit), in nats.
 
-    Equal to F.binary_cross_entropy_with_logits with a constant target, without the target tensor:
+    Equal to F.binary_cross_entropy_with_logits, without the target tensor where there is one label:
     -label log sigmoid(l) - (1 - label) log sigmoid(-l) = softplus(l) - label l.
     """
+    if isinstance(label, torch.Tensor):
+        return (F.softplus(logits) - label * logits).mean()
     loss = F.softplus(-logits) if label == 1 else F.softplus(logits) if label == 0 else F.softplus(logits) - label * logits
     return loss.mean()
 
 
-def discriminator_loss(real: torch.Tensor, fake: torch.Tensor, real_label: float = 1.0, fake_label: float = 0.0) -> torch.Tensor:
-    """-E[log D(x)] - E[log(1 - D(G(z)))] (Goodfellow et al. 2014, equation 1), the labels smoothed if asked.
+def discriminator_loss(
+    real: torch.Tensor,
+    fake: torch.Tensor,
+    kind: str = "bce",
+    real_label: float | torch.Tensor = 1.0,
+    fake_label: float | torch.Tensor = 0.0,
+) -> torch.Tensor:
+    """What the discriminator makes small.
 
     Args:
-        real: logits of real images, any shape.
-        fake: logits of generated images, any shape.
+        real: answers to real images, (N,).
+        fake: answers to generated images, (N,).
+        kind: "bce", -E[log D(x)] - E[log(1 - D(G(z)))] (Goodfellow et al. 2014, equation 1), with labels;
+            "hinge", E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))] (Miyato et al. 2018, equation 16);
+            "wasserstein", E[D(G(z))] - E[D(x)] (Arjovsky et al. 2017, algorithm 1);
+            "relativistic", E[softplus(D(G(z)) - D(x))] over pairs (Jolicoeur-Martineau 2018, RpGAN).
+        real_label, fake_label: for "bce": one number, or one a logit.
     """
+    match kind:
+        case "hinge":
+            return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+        case "wasserstein":
+            return fake.mean() - real.mean()
+        case "relativistic":
+            return F.softplus(fake - real).mean()
     return bce(real, real_label) + bce(fake, fake_label)
 
 
-def generator_loss(fake: torch.Tensor) -> torch.Tensor:
-    """-E[log D(G(z))], the non-saturating loss (Goodfellow et al. 2014, section 3). `fake`: logits, any shape."""
+def generator_loss(fake: torch.Tensor, kind: str = "bce", real: torch.Tensor | None = None) -> torch.Tensor:
+    """What the generator makes small.
+
+    Args:
+        fake: answers to generated images, (N,).
+        kind: "bce", -E[log D(G(z))], which does not saturate (Goodfellow et al. 2014, section 3); "hinge" and
+            "wasserstein", -E[D(G(z))]; "relativistic", E[softplus(D(x) - D(G(z)))].
+        real: answers to real images, (N,); needed by "relativistic" alone.
+    """
+    match kind:
+        case "hinge" | "wasserstein":
+            return -fake.mean()
+        case "relativistic":
+            assert real is not None
+            return F.softplus(real - fake).mean()
     return bce(fake, 1.0)
 
 
-def equilibrium(real_label: float = 1.0, fake_label: float = 0.0) -> tuple[float, float, float]:
-    """Where the game rests when the generator draws as the data does: (loss_d, loss_g, D's answer).
+def feature_matching(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+    """||E f(x) - E f(G(z))||^2 over the discriminator's features (N, ...) (Salimans et al. 2016, section 3.1)."""
+    return (real.mean(0) - fake.mean(0)).square().sum()
 
-    The best D then answers the mean of the two labels, p (Goodfellow et al. 2014, proposition 1 and theorem 1); with
-    labels 1 and 0 that is 1/2, with losses of 2 ln 2 and ln 2.
+
+def zero_centred_penalty(gradient: torch.Tensor) -> torch.Tensor:
+    """E[||grad D||^2] / 2 for gradients (N, ...) at real images (R1) or fakes (R2) (Mescheder et al. 2018, equation 9)."""
+    return gradient.flatten(1).square().sum(1).mean() / 2
+
+
+def one_centred_penalty(gradient: torch.Tensor) -> torch.Tensor:
+    """E[(||grad D|| - 1)^2] for gradients (N, ...) between real images and fakes (Gulrajani et al. 2017, equation 3)."""
+    return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
+
+
+def equilibrium(kind: str = "bce", real_label: float = 1.0, fake_label: float = 0.0) -> tuple[float | None, float | None, float | None]:
+    """Where the game rests when the generator draws as the data does: (loss_d, loss_g, D's answer), None for what has no such level.
+
+    With "bce" the best D then answers the mean of the labels, p (Goodfellow et al. 2014, proposition 1 and theorem 1); with
+    labels 1 and 0 that is 1/2, with losses of 2 ln 2 and ln 2. Flipped labels do not move that mean. Relativistic losses rest
+    at ln 2, where fakes score as real images do. Hinge and Wasserstein scores have no anchor.
     """
+    if kind == "relativistic":
+        return math.log(2), math.log(2), None
+    if kind != "bce":
+        return None, None, None
     p = (real_label + fake_label) / 2
     return -2 * (p * math.log(p) + (1 - p) * math.log(1 - p)), -math.log(p), p

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from gan import latent
-from gan.checkpoint import CheckpointError, LoadedGenerator, RunFolder, is_run_name, load_generator, read_metadata
+from gan.checkpoint import CheckpointError, LoadedGenerator, RunFolder, is_run_name, load_generator, read_config, read_metadata
 from gan.config import TrainConfig
 from gan.training import sample
 
@@ -27,6 +27,7 @@ class Model:
     step: int
     path: Path
     config: TrainConfig
+    class_names: tuple[str, ...] = ()  # of a conditional generator
 
     def noise(self, seeds: list[int]) -> torch.Tensor:
         """The noise vectors of seeds, as this generator was trained on: (len(seeds), latent_dim)."""
@@ -53,8 +54,7 @@ def find_model(root: Path, model_id: str) -> Model:
         raise KeyError(model_id)
     about = read_metadata(path)
     try:
-        config = TrainConfig(**about["config"])
-        return Model(model_id, name if at else "", int(about["step"]), path, config)
+        return Model(model_id, name if at else "", int(about["step"]), path, *read_config(about))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CheckpointError(f"{path.name} does not say how it was made: {error}") from None
 
@@ -112,10 +112,11 @@ class ModelCache:
                 self._loaded.popitem(last=False)
         return loaded
 
-    def images(self, model: Model, z: torch.Tensor) -> np.ndarray:
-        """uint8 images (N, C, H, W) for z (N, latent_dim).
+    def images(self, model: Model, z: torch.Tensor, label: int | list[int] = 0) -> np.ndarray:
+        """uint8 images (N, C, H, W) for z (N, latent_dim); of one class, or a class each, where the generator is conditional.
 
         On one thread: a few images gain little from more, and a run that trains beside keeps its cores.
         """
         torch.set_num_threads(1)
-        return sample(self.get(model).network, z)
+        labels = torch.tensor(label).expand(len(z)) if model.class_names else None
+        return sample(self.get(model).network, z, labels)

@@ -10,6 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +20,19 @@ from gan import datasets
 from gan.checkpoint import METRICS, CheckpointError, RunFolder, is_run_name, run_name
 from gan.config import TrainConfig
 from gan.datasets import ImageDataset
-from gan.events import Event, Metrics, Progress, Samples, Snapshot
+from gan.devices import choose_device, cores, describe_device, free_memory
+from gan.events import Event, Intervention, Metrics, Progress, Samples, Snapshot
 from gan.training import (
     Control,
     Diverged,
     TrainState,
-    choose_device,
-    cores,
-    describe_device,
-    free_memory,
+    draw_grid,
+    epoch_images,
     is_grid_step,
     is_snapshot_step,
     memory_estimate,
     new_state,
     progress,
-    sample,
-    steps_per_epoch,
     train,
 )
 
@@ -59,7 +57,7 @@ def record(folder: RunFolder, state: TrainState, dataset: ImageDataset, control:
     flushed = saved = time.monotonic()
     # Called again after a write failed: what the disk had no room for comes first.
     if state.step and is_grid_step(state.step, state.config.grid_every) and not folder.samples_file(state.step).exists():
-        folder.save_samples(state.step, sample(state.averaged, state.fixed_z))
+        folder.save_samples(state.step, draw_grid(state))
     if state.step and is_snapshot_step(state.step, state.config.snapshot_every) and not folder.generator_file(state.step).exists():
         folder.save_generator(state)
     try:
@@ -67,6 +65,9 @@ def record(folder: RunFolder, state: TrainState, dataset: ImageDataset, control:
             match event:
                 case Metrics():
                     folder.append_metrics(event)
+                case Intervention():
+                    folder.append_intervention(event)
+                    folder.flush()
                 case Samples():
                     folder.save_samples(event.step, event.images)
                 case Snapshot():
@@ -77,7 +78,7 @@ def record(folder: RunFolder, state: TrainState, dataset: ImageDataset, control:
                 folder.flush()
                 write_status(folder, "running", state)
                 flushed = now
-            if now - saved > STATE_EVERY_S:
+            if now - saved > STATE_EVERY_S and not isinstance(event, Intervention):  # a saved state holds the changes before its step
                 state.check_finite()
                 folder.save_state(state)
                 saved = time.monotonic()
@@ -100,17 +101,38 @@ def write_status(folder: RunFolder, name: str, state: TrainState | None = None, 
         fields = {"started": time.time()}
     if state:
         fields |= {"step": state.step, "images_seen": state.images_seen, "elapsed_s": round(state.elapsed_s, 3)}
-        fields |= {"precision": state.precision, "device": describe_device(state.device)}
+        fields |= _execution(state)
     fields |= {"state": name, "ended": time.time() if name in ("stopped", "finished", "failed") else None}
     folder.write_status(**{"step": 0, "images_seen": 0, "elapsed_s": 0.0, "error": None, **fields, **more})
 
 
-def prepare(folder: RunFolder, config: TrainConfig, dataset: ImageDataset, device: torch.device, threads: int | None = None) -> TrainState:
+def _execution(state: TrainState) -> dict[str, Any]:
+    """How a run computes, for its status."""
+    how: dict[str, Any] = {"precision": state.execution.precision, "channels_last": state.execution.channels_last}
+    if state.device.type == "cpu":
+        how["threads"] = state.execution.threads
+    if state.launch:
+        how["launch"] = state.launch
+    return how | {"device": describe_device(state.device)}
+
+
+def prepare(
+    folder: RunFolder,
+    config: TrainConfig,
+    dataset: ImageDataset,
+    device: torch.device,
+    control: Control | None = None,
+    threads: int | None = None,
+) -> TrainState:
     """The state to train from: the folder's own where it holds one, else a new one (on `threads`, or all cores).
+
+    control: is asked to repeat the changes of live settings that were made beyond that state.
 
     Raises:
         CheckpointError: the saved state cannot be used, or the data set is no longer the one that the run began with.
+        ValueError: the set does not fit the config.
     """
+    epoch_images(config, dataset)
     _, stored = folder.read_config()
     began_with = stored.get("data_fingerprint")
     if folder.state_file.exists():
@@ -118,15 +140,19 @@ def prepare(folder: RunFolder, config: TrainConfig, dataset: ImageDataset, devic
             raise CheckpointError(
                 f"the data set {config.data} has changed since the run {folder.path.name} began; resuming needs the same images"
             )
-        state = folder.load_state(config, device)
+        state = folder.load_state(config, device, dataset.class_names)
     else:
-        state = new_state(config, device, threads=threads)
-    folder.truncate_metrics(state.step)
+        state = new_state(config, device, class_names=dataset.class_names, threads=threads)
+    if control:
+        control.repeat(change for change in folder.read_interventions() if change.step >= state.step)
+    folder.truncate(state.step)
     folder.write_config(config, stored.get("recipe", ""), dataset, stored.get("owner", ""))
     return state
 
 
-def extend(config: TrainConfig, unit: str | None, amount: float | None, step: int, elapsed_s: float, epoch_steps: int) -> TrainConfig:
+def extend(
+    config: TrainConfig, unit: str | None, amount: float | None, step: int, images_seen: int, elapsed_s: float, an_epoch: int
+) -> TrainConfig:
     """A config whose duration is `amount` of `unit` beyond what is done; without a unit, the same config.
 
     Raises:
@@ -136,7 +162,7 @@ def extend(config: TrainConfig, unit: str | None, amount: float | None, step: in
         return config
     if amount <= 0:
         raise ValueError(f"{unit} must be more than 0; got {amount}")
-    done = {"steps": step, "epochs": step / epoch_steps, "seconds": elapsed_s}[unit]
+    done = {"steps": step, "epochs": images_seen / an_epoch, "seconds": elapsed_s}[unit]
     return config.change(duration=done + amount, duration_unit=unit)
 
 
@@ -260,7 +286,7 @@ class Run:
         return self._sample_steps
 
     def status(self) -> dict[str, Any]:
-        """State, step, images_seen, elapsed_s, progress (0 to 1), eta_s, error, precision, device, started, ended."""
+        """State, step, images_seen, elapsed_s, progress (0 to 1), eta_s, error, how it computes, started, ended."""
         state = self._state
         if state is not None:  # at work here: nothing needs to be read
             status: dict[str, Any] = {
@@ -269,18 +295,18 @@ class Run:
                 "images_seen": state.images_seen,
                 "elapsed_s": state.elapsed_s,
             }
-            status |= {"precision": state.precision, "device": describe_device(state.device), "error": self.error or None}
-            status |= {"started": self._started, "ended": None}
+            status |= _execution(state) | {"error": self.error or None, "started": self._started, "ended": None}
         else:
             status = self._disk_status()
             status |= {"state": self._live or status.get("state"), "error": self.error or status.get("error")}
-        status["progress"], status["eta_s"] = self._progress(int(status.get("step", 0)), float(status.get("elapsed_s", 0.0)))
+        done = (int(status.get("step", 0)), int(status.get("images_seen", 0)), float(status.get("elapsed_s", 0.0)))
+        status["progress"], status["eta_s"] = self._progress(*done)
         if self.preparing and self._live == "preparing":
             status["preparing"] = {"task": self.preparing.task, "done": self.preparing.done, "total": self.preparing.total}
         status["stopping"] = self.stopping
         return status
 
-    def _progress(self, step: int, elapsed_s: float) -> tuple[float, float | None]:
+    def _progress(self, step: int, images_seen: int, elapsed_s: float) -> tuple[float, float | None]:
         try:
             config, stored = self._stored()
         except CheckpointError:
@@ -288,7 +314,7 @@ class Run:
         images = stored.get("data_images")
         if not isinstance(images, int) or images < config.batch_size:
             return 0.0, None
-        done = progress(config, step, elapsed_s, images // config.batch_size)
+        done = progress(config, step, images_seen, elapsed_s, images // config.batch_size * config.batch_size)
         return done, elapsed_s * (1 - done) / done if done > 0 else None
 
     def _disk_status(self) -> dict[str, Any]:
@@ -362,8 +388,7 @@ class Run:
                 break
             if self._wish == "stop":
                 return "stopped"
-        steps_per_epoch(config, dataset)  # refuses a set that is smaller than a batch
-        state = prepare(self.folder, config, dataset, device, threads)
+        state = prepare(self.folder, config, dataset, device, self._control, threads)
         self._sample_steps = self.folder.sample_steps()
         with self._history_lock:
             self._history, self._history_offset = History(), 0
@@ -376,7 +401,7 @@ class Run:
             try:
                 for event in record(self.folder, state, dataset, self._control):
                     if isinstance(event, Metrics):
-                        self._history.append(event.__dict__)
+                        self._history.append(asdict(event))
                     elif isinstance(event, Samples) and event.step not in self._sample_steps:
                         self._sample_steps = [*self._sample_steps, event.step]
             except OSError as error:
@@ -497,8 +522,9 @@ class RunManager:
             raise ValueError(f"the run {run.id} is {run.state} already")
         config, stored = run.folder.read_config()
         status = run.status()
-        epoch_steps = max(1, (stored.get("data_images") or 0) // config.batch_size)
-        longer = extend(config, unit, amount, int(status.get("step", 0)), float(status.get("elapsed_s", 0)), epoch_steps)
+        an_epoch = max(1, (stored.get("data_images") or 0) // config.batch_size) * config.batch_size
+        done = (int(status.get("step", 0)), int(status.get("images_seen", 0)), float(status.get("elapsed_s", 0)))
+        longer = extend(config, unit, amount, *done, an_epoch)
         if longer is config and status["progress"] >= 1:
             raise ValueError(
                 f"the run {run.id} has reached its {config.duration:g} {config.duration_unit}; say how much longer it should train"

@@ -78,6 +78,7 @@ def routes(manager: RunManager, models: ModelCache, prefix: str = "") -> list[Ro
                     "latent_dim": m.config.latent_dim,
                     "image_size": m.config.image_size,
                     "channels": m.config.channels,
+                    "classes": list(m.class_names),
                     "all": steps.get(m.id, [m.id]),
                 }
                 for m in list_models(models.root)
@@ -91,9 +92,10 @@ def routes(manager: RunManager, models: ModelCache, prefix: str = "") -> list[Ro
         model = await run_in_threadpool(find_model, models.root, request.path_params["id"])
         z = _latent(model, request)
         scale = _whole(request.query_params.get("scale", "1"), "scale", 1, LARGEST_SCALE)
+        label = _label(model, request)
 
         def render() -> bytes:
-            return png(enlarge(models.images(model, z)[0], scale), compress_level=1)
+            return png(enlarge(models.images(model, z, label)[0], scale), compress_level=1)
 
         content = await anyio.to_thread.run_sync(render, limiter=renders)
         return Response(content, media_type="image/png", headers={"Cache-Control": "max-age=60"})
@@ -163,6 +165,17 @@ def _latent(model: Model, request: Request) -> torch.Tensor:
     u, v = (_number(query.get(name, "0"), name, 0, 1) for name in ("u", "v"))
     top, bottom = (latent.slerp(corners[i : i + 1], corners[i + 1 : i + 2], torch.tensor(u)) for i in (0, 2))
     return latent.slerp(top, bottom, torch.tensor(v))
+
+
+def _label(model: Model, request: Request) -> int:
+    """The class that a request names, for a conditional generator; its first one where the request names none."""
+    name = request.query_params.get("class")
+    if name is None:
+        return 0
+    if name not in model.class_names:
+        known = f"must be one of {', '.join(model.class_names)[:400]}" if model.class_names else "cannot be chosen with this generator"
+        raise BadRequest(f"class {known}; got {name[:40]!r}")
+    return model.class_names.index(name)
 
 
 def _summary(run: Run) -> dict[str, Any]:

@@ -1,15 +1,13 @@
 """TrainState, train_step and train(...): the loop, as a generator of events. Knows nothing of files, threads or pages."""
 
 import copy
-import ctypes
 import functools
 import logging
 import math
-import os
-import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,18 +16,18 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from gan import latent, losses
+from gan import augment, graphs, latent, losses
 from gan.config import TrainConfig
 from gan.datasets import ImageDataset
-from gan.events import Event, Metrics, Samples, Snapshot
+from gan.devices import cores, free_memory, keep_freed_memory
+from gan.events import Event, Intervention, Metrics, Samples, Snapshot
 from gan.images import to_float, to_uint8
 from gan.networks import Discriminator, Dropout, Generator, count_parameters, initialize
 
 log = logging.getLogger(__name__)
 
-# bf16 must be this much faster in a short timing to be chosen: far enough from 1 that noise does not decide.
-BF16_MARGIN = 1.15
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
+# Another way of computing must be this much faster in a short timing to be chosen: far enough from 1 that noise does not decide.
+MARGIN = 1.15
 
 
 class Diverged(ArithmeticError):
@@ -37,10 +35,12 @@ class Diverged(ArithmeticError):
 
 
 class Control:
-    """What a running loop reads from outside. Safe to use from any thread."""
+    """What a running loop reads from outside: whether to halt, and which settings to change. Safe to use from any thread."""
 
     def __init__(self) -> None:
         self._halt = threading.Event()
+        self._script: deque[Intervention] = deque()
+        self._wishes: deque[tuple[str, Any]] = deque()
 
     def halt(self) -> None:
         """Asks the loop to return after the step that it is in."""
@@ -54,15 +54,52 @@ class Control:
     def halted(self) -> bool:
         return self._halt.is_set()
 
+    def change(self, name: str, value: Any) -> None:
+        """Asks for a live setting to be changed before the next step.
+
+        Raises:
+            ValueError: the setting is unknown, or cannot change while a run trains.
+        """
+        if name not in TrainConfig.live_fields():
+            raise ValueError(f"{name} cannot change while a run trains; {', '.join(TrainConfig.live_fields())} can")
+        self._wishes.append((name, value))
+
+    def repeat(self, script: Iterable[Intervention]) -> None:
+        """Asks for changes to be made again at the steps where they were made before."""
+        self._script = deque(sorted(script, key=lambda change: change.step))
+
+    def take(self, step: int) -> Iterator[tuple[str, Any]]:
+        """The changes to make before the step behind `step`, each once."""
+        while self._script and self._script[0].step <= step:
+            change = self._script.popleft()
+            yield change.field, change.new
+        while self._wishes:
+            yield self._wishes.popleft()
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How the same mathematics is computed. Other choices change the last bits of the results, so it is kept with the state.
+
+    Attributes:
+        precision: "fp32" or "bf16".
+        channels_last: whether feature maps lie in memory with their channels together.
+        threads: processor threads, on a CPU.
+    """
+
+    precision: str
+    channels_last: bool
+    threads: int
+
 
 @dataclass
 class TrainState:
     """Everything that changes while training; save it, load it, and training goes on as if it had never stopped."""
 
-    config: TrainConfig
+    config: TrainConfig  # as it is now: live settings may have changed since the start
     device: torch.device
-    precision: str
-    threads: int  # on a CPU; the order of its sums, and so the last bits of the results, depends on it
+    execution: Execution
+    class_names: tuple[str, ...]  # of a conditional run's data, else empty
     generator: Generator
     discriminator: Discriminator
     averaged: Generator
@@ -70,22 +107,22 @@ class TrainState:
     optimizer_d: torch.optim.Optimizer
     rng: torch.Generator
     fixed_z: torch.Tensor
+    fixed_labels: torch.Tensor | None
+    noise: torch.Tensor  # standard deviation of the instance noise; a tensor, so that a recorded graph reads its present value
     sums: torch.Tensor  # of the metrics since the last Metrics event: loss_d, loss_g, d_real, d_fake, d_fake_after
     step: int = 0
+    images_seen: int = 0  # real images that the discriminator has been shown
     elapsed_s: float = 0.0
+    launch: str = ""  # how the steps are launched on a GPU, in words
     _averaged_tensors: tuple[list[torch.Tensor], list[torch.Tensor]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._averaged_tensors = (_floats(self.averaged), _floats(self.generator))
 
-    @property
-    def images_seen(self) -> int:
-        """Real images that the discriminator has been shown."""
-        return self.step * self.config.batch_size
-
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values only: loads with torch.load(weights_only=True)."""
         return {
+            "config": self.config.model_dump(),
             "generator": self.generator.state_dict(),
             "discriminator": self.discriminator.state_dict(),
             "averaged": self.averaged.state_dict(),
@@ -93,29 +130,51 @@ class TrainState:
             "optimizer_d": self.optimizer_d.state_dict(),
             "rng": self.rng.get_state(),
             "sums": self.sums,
-            "precision": self.precision,
-            "threads": self.threads,
+            "precision": self.execution.precision,
+            "channels_last": self.execution.channels_last,
+            "threads": self.execution.threads,
             "device": self.device.type,
             "step": self.step,
+            "images_seen": self.images_seen,
             "elapsed_s": self.elapsed_s,
         }
 
     def load_state_dict(self, stored: dict[str, Any]) -> None:
-        """Takes over what state_dict() gave.
+        """Takes over what state_dict() gave; live settings as they were then.
 
         Raises:
             KeyError, RuntimeError, ValueError: something is missing or of another shape.
         """
         for name in ("generator", "discriminator", "averaged", "optimizer_g", "optimizer_d"):
             getattr(self, name).load_state_dict(stored[name])
+        for optimizer in (self.optimizer_g, self.optimizer_d):
+            for group in optimizer.param_groups:
+                group["capturable"] = self.device.type == "cuda"  # the state may come from another kind of device
         self.sums.copy_(stored["sums"])
-        self.precision, self.threads = str(stored["precision"]), min(int(stored["threads"]), cores())
-        self.step, self.elapsed_s = int(stored["step"]), float(stored["elapsed_s"])
+        self.execution = Execution(str(stored["precision"]), bool(stored["channels_last"]), min(int(stored["threads"]), cores()))
+        self.step, self.images_seen, self.elapsed_s = int(stored["step"]), int(stored["images_seen"]), float(stored["elapsed_s"])
+        for name in TrainConfig.live_fields():
+            if stored["config"][name] != getattr(self.config, name):
+                self.change(name, stored["config"][name])
         if stored["device"] == self.device.type:
             self.rng.set_state(stored["rng"].cpu())
         else:  # each kind of device has its own random generator
             log.warning("going on on another kind of device (%s, not %s): with other random numbers", self.device.type, stored["device"])
             self.rng.manual_seed(self.config.seed + 1 + self.step)
+
+    def change(self, name: str, value: Any) -> None:
+        """Changes a live setting from the next step on; the optimisers keep their moments.
+
+        Raises:
+            ValueError: the value is out of bounds, or does not go with the other settings.
+        """
+        self.config = self.config.change(**{name: value})
+        for optimizer, rate in ((self.optimizer_g, self.config.lr_g), (self.optimizer_d, self.config.lr_d)):
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+        for module in self.discriminator.modules():
+            if isinstance(module, Dropout):
+                module.p = self.config.dropout
 
     def check_finite(self) -> None:
         """Call it before the state is kept.
@@ -133,33 +192,6 @@ def _floats(network: nn.Module) -> list[torch.Tensor]:
     return [t.data for t in (*network.parameters(), *network.buffers()) if t.is_floating_point()]
 
 
-def choose_device(name: str = "auto") -> torch.device:
-    """ "auto" -> a GPU where there is one, else the CPU.
-
-    Raises:
-        ValueError: the device asked for is not there.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name not in ("cpu", "cuda"):
-        raise ValueError(f"device must be auto, cpu or cuda; got {name!r}")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device cuda was asked for, and this machine has no usable NVIDIA GPU; choose auto or cpu")
-    return torch.device(name)
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def describe_device(device: torch.device) -> str:
-    """A device in words, for people."""
-    if device.type == "cuda":
-        return f"GPU, {torch.cuda.get_device_name(device)}"
-    return f"CPU, {cores()} cores"
-
-
 def memory_estimate(config: TrainConfig) -> int:
     """Bytes that training takes, roughly: weights with gradients and Adam's moments, and the feature maps of a step."""
     maps = 0
@@ -169,61 +201,77 @@ def memory_estimate(config: TrainConfig) -> int:
         maps += output.numel()
 
     with torch.device("meta"):  # shapes without numbers
-        generator, discriminator = Generator(config), Discriminator(config)
+        generator, discriminator = Generator(config, 1), Discriminator(config, 1)
         for module in (*generator.layers, *discriminator.layers):
             module.register_forward_hook(count)
-        discriminator(generator(torch.zeros(config.batch_size, config.latent_dim)))
+        labels = torch.zeros(config.batch_size, dtype=torch.int64) if config.conditional else None
+        discriminator(generator(torch.zeros(config.batch_size, config.latent_dim), labels), labels)
     weights = 5 * count_parameters(generator) + 4 * count_parameters(discriminator)
-    return 4 * (weights + 3 * maps)  # of real images, of fakes, and the gradients of one
+    penalties = sum(penalty > 0 for penalty in (config.gradient_penalty, config.r1, config.r2))
+    return 4 * (weights + (3 + penalties) * maps)  # of real images, of fakes, and the gradients of one
 
 
-def free_memory(device: torch.device) -> int:
-    """Bytes that can still be taken on a device; without a bound where the system does not say."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    try:
-        with open("/proc/meminfo") as file:
-            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration, ValueError):
-        return sys.maxsize
-
-
-def new_state(config: TrainConfig, device: torch.device, *, precision: str | None = None, threads: int | None = None) -> TrainState:
+def new_state(
+    config: TrainConfig,
+    device: torch.device,
+    *,
+    class_names: tuple[str, ...] = (),
+    execution: Execution | None = None,
+    threads: int | None = None,
+) -> TrainState:
     """A state before its first step. The first weights are the same on every device.
 
     Args:
         config: the run's settings.
         device: where to train.
-        precision: overrides the config's, where it is known from before.
-        threads: processor threads to train on; all cores unless said.
+        class_names: of the data set; a conditional run needs them.
+        execution: how to compute, where it is known from before; else choose_execution() decides.
+        threads: how many processor threads it may choose; all cores unless said.
+
+    Raises:
+        ValueError: a conditional run without classes.
     """
+    if config.conditional and not class_names:
+        raise ValueError("conditional needs a data set with labels, and this one has none")
     rng = torch.Generator().manual_seed(config.seed)
-    generator, discriminator = Generator(config), Discriminator(config)
+    generator, discriminator = Generator(config, len(class_names)), Discriminator(config, len(class_names))
     initialize(generator, config.initialization, rng)
     initialize(discriminator, config.initialization, rng)
     if device.type == "cpu":
-        _keep_freed_memory()
+        keep_freed_memory()
+    execution = execution or choose_execution(config, device, threads or cores())
+    layout = torch.channels_last if execution.channels_last else torch.contiguous_format
     for network in (generator, discriminator):
-        network.to(device).to(memory_format=torch.channels_last)
+        network.to(device).to(memory_format=layout)  # type: ignore[call-overload]
     draws = torch.Generator(device).manual_seed(config.seed + 1)
     for module in discriminator.modules():
         if isinstance(module, Dropout):
             module.rng = draws
-    adam = functools.partial(torch.optim.Adam, fused=True, weight_decay=config.weight_decay)
+    fixed_labels = torch.arange(config.grid_images) % len(class_names) if config.conditional else None
     return TrainState(
         config=config,
         device=device,
-        precision=precision or _precision(config, device),
-        threads=threads or cores(),
+        execution=execution,
+        class_names=class_names if config.conditional else (),
         generator=generator,
         discriminator=discriminator,
         averaged=copy.deepcopy(generator).eval().requires_grad_(False),
-        optimizer_g=adam(generator.parameters(), config.lr_g, (config.beta1_g, config.beta2)),
-        optimizer_d=adam(discriminator.parameters(), config.lr_d, (config.beta1_d, config.beta2)),
+        optimizer_g=_optimizer(config, generator, config.lr_g, config.beta1_g, device),
+        optimizer_d=_optimizer(config, discriminator, config.lr_d, config.beta1_d, device),
         rng=draws,
         fixed_z=latent.noise(range(config.grid_images), config.latent_dim, config.latent_distribution).to(device),
+        fixed_labels=fixed_labels.to(device) if fixed_labels is not None else None,
+        noise=torch.zeros((), device=device),
         sums=torch.zeros(5, device=device),
     )
+
+
+def _optimizer(config: TrainConfig, network: nn.Module, lr: float, beta1: float, device: torch.device) -> torch.optim.Optimizer:
+    capturable = device.type == "cuda"  # counts its steps on the device, so that a graph can hold it
+    if config.optimizer == "rmsprop":
+        return torch.optim.RMSprop(network.parameters(), lr, weight_decay=config.weight_decay, capturable=capturable, foreach=True)
+    betas = (beta1, config.beta2)
+    return torch.optim.Adam(network.parameters(), lr, betas, weight_decay=config.weight_decay, fused=True, capturable=capturable)
 
 
 def draw_z(state: TrainState, n: int) -> torch.Tensor:
@@ -232,54 +280,158 @@ def draw_z(state: TrainState, n: int) -> torch.Tensor:
     return z.normal_(generator=state.rng) if state.config.latent_distribution == "normal" else z.uniform_(-1, 1, generator=state.rng)
 
 
-def train_step(state: TrainState, real: torch.Tensor) -> None:
-    """One step of the discriminator, then one of the generator (Goodfellow et al. 2014, algorithm 1, with k = 1).
+def train_step(state: TrainState, real: torch.Tensor, labels: torch.Tensor | None = None) -> None:
+    """`d_steps` steps of the discriminator, then `g_steps` of the generator (Goodfellow et al. 2014, algorithm 1).
 
     Args:
-        real: float images (batch_size, channels, image_size, image_size) in [-1, 1] on the state's device.
+        state: changed in place.
+        real: float images (d_steps * batch_size, channels, image_size, image_size) in [-1, 1] on the state's device.
+        labels: their classes, int64 (d_steps * batch_size,), where the config is conditional.
     """
-    config, generator, discriminator = state.config, state.generator, state.discriminator
-    autocast = functools.partial(torch.autocast, state.device.type, torch.bfloat16, enabled=state.precision == "bf16")
+    _set_noise(state)
+    _update(state, real, labels)
+    _count(state)
 
-    with autocast():
-        with torch.set_grad_enabled(config.reuse_fakes):
-            fake = generator(draw_z(state, len(real)))
-        real_logits = discriminator(real).float()
-        fake_logits = discriminator(fake.detach()).float()
-        loss_d = losses.discriminator_loss(real_logits, fake_logits, config.real_label, config.fake_label)
+
+def _set_noise(state: TrainState) -> None:
+    """Before a step: the instance noise that it lays on images, falling evenly to 0 where the config says so."""
+    config = state.config
+    if config.instance_noise:
+        left = max(0.0, 1 - state.images_seen / config.instance_noise_fade) if config.instance_noise_fade else 1.0
+        state.noise.fill_(config.instance_noise * left)
+
+
+def _count(state: TrainState) -> None:
+    """After a step: counters and averaged weights."""
+    state.step += 1
+    state.images_seen += state.config.batch_size * state.config.d_steps
+    _average(state)
+
+
+def _update(state: TrainState, real: torch.Tensor, labels: torch.Tensor | None) -> None:
+    """What a step does to the networks and to the sums: all of it on the device, so that a graph can hold it."""
+    config = state.config
+    told: list[torch.Tensor] = []
+    parts = real.split(config.batch_size)
+    classes: tuple[torch.Tensor | None, ...] = labels.split(config.batch_size) if labels is not None else (None,) * len(parts)
+    for i, (images, its) in enumerate(zip(parts, classes, strict=True)):
+        fake, *told_d = _discriminator_step(state, images, its, keep_graph=config.reuse_fakes and i == len(parts) - 1)
+        told += told_d
+    for i in range(config.g_steps):
+        told += _generator_step(state, images, its, fake if config.reuse_fakes and i == 0 else None)
+    with torch.no_grad():
+        numbers = torch.stack([part.detach() for part in told])
+        of_d, of_g = numbers[: 3 * len(parts)].view(-1, 3).mean(0), numbers[3 * len(parts) :].view(-1, 2).mean(0)
+        state.sums += torch.stack([of_d[0], of_g[0], of_d[1], of_d[2], of_g[1]])
+
+
+def _autocast(state: TrainState) -> torch.autocast:
+    return torch.autocast(state.device.type, torch.bfloat16, enabled=state.execution.precision == "bf16")
+
+
+def _discriminator_step(state: TrainState, real: torch.Tensor, labels: torch.Tensor | None, keep_graph: bool) -> tuple[torch.Tensor, ...]:
+    """One step of the discriminator -> the fakes, its loss, its mean answer to real images, and to fakes.
+
+    keep_graph: the generator will learn from these fakes.
+    """
+    config, discriminator = state.config, state.discriminator
+    with _autocast(state):
+        with torch.set_grad_enabled(keep_graph):
+            fake = state.generator(draw_z(state, len(real)), labels)
+        seen_real, seen_fake = _seen(state, real), _seen(state, fake.detach())
+        seen_real.requires_grad_(config.r1 > 0)
+        seen_fake.requires_grad_(config.r2 > 0)
+        on_real = discriminator(seen_real, labels).float()
+        on_fake = discriminator(seen_fake, labels).float()
+    loss = losses.discriminator_loss(on_real, on_fake, config.loss, *_targets(state, on_real))
+    if config.mean_loss_d:
+        loss = loss / 2
+    total = loss
+    if config.r1:
+        total = total + config.r1 * losses.zero_centred_penalty(_gradient(on_real, seen_real))
+    if config.r2:
+        total = total + config.r2 * losses.zero_centred_penalty(_gradient(on_fake, seen_fake))
+    if config.gradient_penalty:
+        mix = torch.rand(len(real), 1, 1, 1, device=real.device, generator=state.rng)
+        between = (mix * seen_real + (1 - mix) * seen_fake).detach().requires_grad_()
+        with _autocast(state):
+            on_between = discriminator(between, labels).float()
+        total = total + config.gradient_penalty * losses.one_centred_penalty(_gradient(on_between, between))
     state.optimizer_d.zero_grad(set_to_none=True)
-    loss_d.backward()
+    total.backward()
     state.optimizer_d.step()
+    if config.weight_clip:
+        with torch.no_grad():
+            for weight in discriminator.parameters():
+                weight.clamp_(-config.weight_clip, config.weight_clip)
+    return fake, loss, _mean_answer(config, on_real), _mean_answer(config, on_fake)
 
-    discriminator.requires_grad_(False)  # the generator's step needs no gradients of the discriminator's weights
+
+def _generator_step(
+    state: TrainState, real: torch.Tensor, labels: torch.Tensor | None, fake: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """One step of the generator, on the fakes given or on new ones -> its loss, and the discriminator's mean answer to them."""
+    config, discriminator = state.config, state.discriminator
+    discriminator.requires_grad_(False)  # its weights need no gradients now
     try:
-        with autocast():
-            if not config.reuse_fakes:
-                fake = generator(draw_z(state, len(real)))
-            after_logits = discriminator(fake).float()
-            loss_g = losses.generator_loss(after_logits)
+        with _autocast(state):
+            if fake is None:
+                fake = state.generator(draw_z(state, len(real)), labels)
+            features = discriminator.features(_seen(state, fake))
+            answers = discriminator.judge(features, labels).float()
+            if config.feature_matching:
+                loss = losses.feature_matching(discriminator.features(_seen(state, real.detach())).float(), features.float())
+            else:
+                on_real = discriminator(_seen(state, real.detach()), labels).float() if config.loss == "relativistic" else None
+                loss = losses.generator_loss(answers, config.loss, on_real)
         state.optimizer_g.zero_grad(set_to_none=True)
-        loss_g.backward()
+        loss.backward()
     finally:
         discriminator.requires_grad_(True)
     state.optimizer_g.step()
+    return loss, _mean_answer(config, answers)
 
-    state.step += 1
-    _average(state)
-    with torch.no_grad():
-        state.sums += torch.stack([loss_d, loss_g, *(torch.sigmoid(logits).mean() for logits in (real_logits, fake_logits, after_logits))])
+
+def _seen(state: TrainState, images: torch.Tensor) -> torch.Tensor:
+    """Images as the discriminator is shown them, real ones and fakes alike; differentiable."""
+    if state.config.diffaugment != "off":
+        images = augment.diffaugment(images, state.config.diffaugment, state.rng)
+    if state.config.instance_noise:
+        images = images + state.noise * torch.empty_like(images, dtype=torch.float32).normal_(generator=state.rng)
+    return images
+
+
+def _targets(state: TrainState, answers: torch.Tensor) -> tuple[float | torch.Tensor, float | torch.Tensor]:
+    """The labels of real images and of fakes, some of them swapped where the config says so."""
+    config = state.config
+    labels = (config.real_label, config.fake_label)
+    if not config.label_flips:
+        return labels
+    flips = torch.rand(2, len(answers), device=answers.device, generator=state.rng) < config.label_flips
+    return tuple(own + (other - own) * flip for own, other, flip in zip(labels, labels[::-1], flips.float(), strict=True))  # type: ignore[return-value]
+
+
+def _gradient(answers: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """The gradient of each answer at its own images, which can be differentiated again: (len(answers), ...)."""
+    (gradient,) = torch.autograd.grad(answers.sum(), images, create_graph=True)
+    return gradient.float().reshape(len(answers), -1)
+
+
+def _mean_answer(config: TrainConfig, answers: torch.Tensor) -> torch.Tensor:
+    """The mean probability of "real", or the mean score where the loss has no probabilities."""
+    return (answers if config.has_scores else torch.sigmoid(answers)).mean()
 
 
 @torch.no_grad()
 def _average(state: TrainState) -> None:
     """Moves the averaged generator towards the trained one (Karras et al. 2020, StyleGAN2-ADA, with its ramp)."""
     half_life = min(state.config.average_half_life, 0.05 * state.images_seen)
-    decay = 0.5 ** (state.config.batch_size / half_life) if half_life > 0 else 0.0
+    decay = 0.5 ** (state.config.batch_size * state.config.d_steps / half_life) if half_life > 0 else 0.0
     get_ema_multi_avg_fn(decay)(*state._averaged_tensors, 0)
 
 
-def sample(generator: Generator, z: torch.Tensor, batch: int = 256) -> np.ndarray:
-    """Images of a generator for z (N, latent_dim): uint8, (N, C, H, W).
+def sample(generator: Generator, z: torch.Tensor, labels: torch.Tensor | None = None, batch: int = 256) -> np.ndarray:
+    """Images of a generator for z (N, latent_dim), and classes (N,) where it is conditional: uint8, (N, C, H, W).
 
     In eval mode: an image depends on its own z alone, not on its neighbours in the batch. The generator's mode is left
     as it was.
@@ -288,29 +440,40 @@ def sample(generator: Generator, z: torch.Tensor, batch: int = 256) -> np.ndarra
     generator.eval()
     try:
         device = next(generator.parameters()).device
+        parts = zip(z.split(batch), labels.split(batch), strict=True) if labels is not None else ((part, None) for part in z.split(batch))
         with torch.inference_mode():
-            return np.concatenate([to_uint8(generator(part.to(device))) for part in z.split(batch)])
+            return np.concatenate([to_uint8(generator(part.to(device), its if its is None else its.to(device))) for part, its in parts])
     finally:
         generator.train(was_training)
 
 
-def steps_per_epoch(config: TrainConfig, dataset: ImageDataset) -> int:
-    """Whole batches in one pass over the set; what is left over is dropped.
+def draw_grid(state: TrainState) -> np.ndarray:
+    """The averaged generator's images for the run's fixed noise: uint8, (grid_images, C, H, W)."""
+    return sample(state.averaged, state.fixed_z, state.fixed_labels)
+
+
+def epoch_images(config: TrainConfig, dataset: ImageDataset) -> int:
+    """Images in one pass over the set: whole batches; what is left over is dropped.
 
     Raises:
-        ValueError: the set holds fewer images than a batch.
+        ValueError: the set does not fit the config: another shape, fewer images than a batch, no labels where they are needed.
     """
+    shape = (config.channels, config.image_size, config.image_size)
+    if tuple(dataset.images.shape[1:]) != shape:
+        raise ValueError(f"the data set {dataset.name} has images of shape {tuple(dataset.images.shape[1:])}; the settings say {shape}")
     if len(dataset) < config.batch_size:
         raise ValueError(
             f"the data set {dataset.name} holds {len(dataset)} images, fewer than one batch of {config.batch_size}: "
             f"add images, or set batch_size to {len(dataset)} or less"
         )
-    return len(dataset) // config.batch_size
+    if config.conditional and dataset.labels is None:
+        raise ValueError(f"the data set {dataset.name} has no labels, and conditional needs them: choose another set, or turn it off")
+    return len(dataset) // config.batch_size * config.batch_size
 
 
-def progress(config: TrainConfig, step: int, elapsed_s: float, epoch_steps: int) -> float:
-    """How much of the run's duration is behind it, 0 to 1."""
-    done = {"steps": step, "epochs": step / epoch_steps, "seconds": elapsed_s}[config.duration_unit]
+def progress(config: TrainConfig, step: int, images_seen: int, elapsed_s: float, an_epoch: int) -> float:
+    """How much of the run's duration is behind it, 0 to 1. an_epoch: images in an epoch."""
+    done = {"steps": step, "epochs": images_seen / an_epoch, "seconds": elapsed_s}[config.duration_unit]
     return min(1.0, done / config.duration)
 
 
@@ -330,35 +493,43 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
     Args:
         state: changed in place; a state that has been trained before goes on where it was.
         dataset: images of the config's size and channels.
-        control: what may halt the loop; it returns within one step.
+        control: what may halt the loop, which then returns within one step, and change its live settings.
 
     Yields:
-        Metrics every `log_every` steps, Samples at log-spaced steps and at the end, Snapshot where the generator is worth keeping.
+        Metrics every `log_every` steps, Samples at log-spaced steps and at the end, Snapshot where the generator is worth
+        keeping, Intervention where a setting has changed.
 
     Raises:
         ValueError: the set does not fit the config.
         Diverged: a loss became NaN or infinite; the state is then useless, the last one saved is not.
     """
-    config, control = state.config, control or Control()
-    shape = (config.channels, config.image_size, config.image_size)
-    if tuple(dataset.images.shape[1:]) != shape:
-        raise ValueError(f"the data set {dataset.name} has images of shape {tuple(dataset.images.shape[1:])}; the settings say {shape}")
-    epoch_steps = steps_per_epoch(config, dataset)
-    torch.set_num_threads(state.threads)
-    images = dataset.images.to(state.device)
-    order, order_epoch = torch.empty(0), -1
+    control = control or Control()
+    an_epoch = epoch_images(state.config, dataset)
+    torch.set_num_threads(state.execution.threads)
+    feed = _Feed(state, dataset)
+    update = _launcher(state, feed)
 
     if state.step == 0:
-        yield Samples(0, sample(state.averaged, state.fixed_z))
+        yield Samples(0, draw_grid(state))
     entered, before_s = time.perf_counter(), state.elapsed_s
-    logged_step, logged_s = state.step, state.elapsed_s
+    logged_step, logged_images, logged_s = state.step, state.images_seen, state.elapsed_s
 
-    while not control.halted and progress(config, state.step, state.elapsed_s, epoch_steps) < 1:
-        epoch, position = divmod(state.step, epoch_steps)
-        if epoch != order_epoch:
-            order, order_epoch = _epoch_order(config.seed, epoch, len(dataset)).to(state.device), epoch
-        batch = images[order[position * config.batch_size : (position + 1) * config.batch_size]]
-        train_step(state, _augment(to_float(batch).contiguous(memory_format=torch.channels_last), state))
+    while not control.halted and progress(state.config, state.step, state.images_seen, state.elapsed_s, an_epoch) < 1:
+        for name, value in control.take(state.step):
+            old = getattr(state.config, name)
+            if value == old:
+                continue
+            try:
+                state.change(name, value)
+            except ValueError as error:  # whoever asked was told the bounds; the run goes on as it is
+                log.warning("%s stays at %s: %s", name, old, error)
+                continue
+            update = _launcher(state, feed)
+            yield Intervention(state.step, name, old, getattr(state.config, name))
+        config = state.config
+        _set_noise(state)
+        update(*feed.next(state.images_seen, config.d_steps))
+        _count(state)
         state.elapsed_s = before_s + time.perf_counter() - entered
 
         step = state.step
@@ -371,93 +542,151 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
                 )
             state.sums.zero_()
             state.elapsed_s = before_s + time.perf_counter() - entered
-            images_per_s = (step - logged_step) * config.batch_size / max(1e-9, state.elapsed_s - logged_s)
-            logged_step, logged_s = step, state.elapsed_s
-            yield Metrics(step, state.images_seen, state.elapsed_s, images_per_s, *values)
+            images_per_s = (state.images_seen - logged_images) / max(1e-9, state.elapsed_s - logged_s)
+            logged_step, logged_images, logged_s = step, state.images_seen, state.elapsed_s
+            told = dict(zip(("loss_d", "loss_g", "d_real", "d_fake", "d_fake_after"), values, strict=True))
+            yield Metrics(step, state.images_seen, state.elapsed_s, images_per_s, **told, scores=config.has_scores)
         if is_grid_step(step, config.grid_every):
-            yield Samples(step, sample(state.averaged, state.fixed_z))
+            yield Samples(step, draw_grid(state))
         if is_snapshot_step(step, config.snapshot_every):
             state.check_finite()
             yield Snapshot(step)
         state.elapsed_s = before_s + time.perf_counter() - entered
-    if not is_grid_step(state.step, config.grid_every):
-        yield Samples(state.step, sample(state.averaged, state.fixed_z))
+    if not is_grid_step(state.step, state.config.grid_every):
+        yield Samples(state.step, draw_grid(state))
 
 
-def _epoch_order(seed: int, epoch: int, n: int) -> torch.Tensor:
-    """The order in which an epoch shows the images, int64 (n,): a function of seed and epoch, so it need not be saved."""
-    return torch.randperm(n, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
+class _Feed:
+    """The data set's images in the order that seed and epoch say, as the discriminator takes them."""
+
+    def __init__(self, state: TrainState, dataset: ImageDataset) -> None:
+        self._state = state
+        config, device = state.config, state.device
+        self._n, self._batch, self._seed = len(dataset), config.batch_size, config.seed
+        self._an_epoch = epoch_images(config, dataset)
+        # Half of what is free is left to the networks; a larger set stays where it is, and its batches travel.
+        fits = device.type == "cpu" or dataset.images.numel() < free_memory(device) // 2
+        self._images = dataset.images.to(device) if fits else dataset.images
+        self._labels = dataset.labels.to(device) if dataset.labels is not None and config.conditional else None
+        self._order, self._epoch = torch.empty(0), -1
+        self._layout = torch.channels_last if state.execution.channels_last else torch.contiguous_format
+
+    def next(self, images_seen: int, batches: int = 1) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The images behind `images_seen`, (batches * batch_size, C, H, W) in [-1, 1], and their classes."""
+        picks = torch.cat([self._picks(images_seen + i * self._batch) for i in range(batches)]) if batches > 1 else self._picks(images_seen)
+        images = self._images[picks.to(self._images.device)]
+        if images.device != self._state.device:
+            images = images.pin_memory().to(self._state.device, non_blocking=True)
+        real = to_float(images)
+        if self._state.config.horizontal_flip:
+            real = augment.mirror(real, self._state.rng)
+        if self._state.config.color_jitter:
+            real = augment.jitter(real, self._state.config.color_jitter, self._state.rng)
+        return real.contiguous(memory_format=self._layout), self._labels[picks] if self._labels is not None else None
+
+    def _picks(self, images_seen: int) -> torch.Tensor:
+        """Indices of the batch behind `images_seen`. An epoch's order is a function of seed and epoch, so it need not be saved."""
+        epoch, position = divmod(images_seen, self._an_epoch)
+        if epoch != self._epoch:
+            rng = torch.Generator().manual_seed(self._seed * 1_000_003 + epoch)
+            self._order, self._epoch = torch.randperm(self._n, generator=rng).to(self._state.device), epoch
+        return self._order[position : position + self._batch]
 
 
-def _augment(real: torch.Tensor, state: TrainState) -> torch.Tensor:
-    """Random mirroring and colour jitter of real images (N, C, H, W) in [-1, 1], as the config asks."""
-    config, n = state.config, len(real)
+def _launcher(state: TrainState, feed: _Feed) -> Callable[[torch.Tensor, torch.Tensor | None], None]:
+    """What does a step's work on the device: on a GPU one recorded graph where it can be had, else kernel by kernel."""
 
-    def draw() -> torch.Tensor:
-        return torch.rand(n, 1, 1, 1, device=real.device, generator=state.rng)
+    def update(real: torch.Tensor, labels: torch.Tensor | None) -> None:
+        _update(state, real, labels)
 
-    if config.horizontal_flip:
-        real = torch.where(draw() < 0.5, real.flip(-1), real)
-    if config.color_jitter:
-        # Brightness scales pixels in [0, 1], contrast their distance from the image's mean, as torchvision's ColorJitter.
-        brightness, contrast = ((draw() * 2 - 1) * config.color_jitter + 1 for _ in range(2))
-        unit = ((real + 1) / 2 * brightness).clamp(0, 1)
-        mean = unit.mean(dim=(1, 2, 3), keepdim=True)
-        real = ((unit - mean) * contrast + mean).clamp(0, 1) * 2 - 1
-    return real
+    if state.device.type != "cuda":
+        return update
+    before = copy.deepcopy(state.state_dict())
+    state.launch = "one CUDA graph a step"
+    replay: Callable[..., None] = update
+    try:
+        replay = graphs.capture(update, feed.next(state.images_seen, state.config.d_steps), state.rng)
+    except RuntimeError as error:
+        state.launch = f"kernel by kernel (a CUDA graph could not be recorded: {str(error).splitlines()[0]})"
+        log.warning("training goes on %s", state.launch)
+    _restore(state, before)  # recording has trained a few steps, and drawn images
+    return replay
 
 
-def _precision(config: TrainConfig, device: torch.device) -> str:
-    """The config's number format, "auto" decided for this device."""
+@torch.no_grad()
+def _restore(state: TrainState, before: dict[str, Any]) -> None:
+    """Writes a state_dict() back into the very tensors that a recorded graph works on."""
+    for name in ("generator", "discriminator", "averaged"):
+        for place, value in zip(getattr(state, name).state_dict().values(), before[name].values(), strict=True):
+            place.copy_(value)
+    for name in ("optimizer_g", "optimizer_d"):
+        optimizer, stored = getattr(state, name), before[name]["state"]
+        for number, parameter in enumerate(p for group in optimizer.param_groups for p in group["params"]):
+            for key, place in optimizer.state[parameter].items():
+                if isinstance(place, torch.Tensor):
+                    place.copy_(stored[number][key]) if number in stored else place.zero_()
+    state.sums.copy_(before["sums"])
+    state.rng.set_state(before["rng"])
+
+
+def choose_execution(config: TrainConfig, device: torch.device, threads: int) -> Execution:
+    """How to compute on this device. With precision "auto", on a CPU, by a short measurement; a precision that is named is taken.
+
+    threads: how many may be used.
+    """
     if config.precision != "auto":
-        return config.precision
+        return Execution(config.precision, True, threads)
     if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-    ratio = _bf16_speedup(config.image_size, config.channels, config.latent_dim, config.generator_filters, config.discriminator_filters)
-    chosen = "bf16" if ratio > BF16_MARGIN else "fp32"
-    log.info("bf16 is %.2f times as fast as fp32 on this processor: %s", ratio, chosen)
-    return chosen
+        return Execution("bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32", True, threads)
+    # Only what the timing depends on, so that runs that differ in other things share one measurement.
+    batch = 32 if config.image_size <= 32 else 8
+    batch = max(2, math.ceil(batch / config.packing)) * config.packing
+    told = {"data": "mnist", "seed": 0, "duration": 1.0, "batch_size": batch, "lr_g": 1e-4, "lr_d": 1e-4, "d_steps": 1, "g_steps": 1}
+    return _fastest(config.change(**told, log_every=1, snapshot_every=10, grid_every=1, grid_images=16), threads)
 
 
 @functools.cache
-def _bf16_speedup(image_size: int, channels: int, latent_dim: int, generator_filters: int, discriminator_filters: int) -> float:
-    """fp32's time over bf16's for a small training step on this CPU: over 1 where bf16 is faster.
+def _fastest(config: TrainConfig, threads: int) -> Execution:
+    """The fastest way to compute a small training step on this CPU, measured once a process for each shape of network.
 
-    Far below 1 on processors without 16-bit instructions, so neither format can be taken on hope. Measured once a
-    process for each size of network, on one thread, in that thread's own processor time: other work on the machine
-    changes the wall time several-fold, and this ratio by a few per cent.
+    Number format and memory layout are timed on one thread, in that thread's own processor time: other work on the
+    machine changes the wall time several-fold, and these ratios by a few per cent. bf16 is far slower than fp32 on
+    processors without 16-bit instructions. Threads are timed by the clock, since other work is what makes fewer better.
     """
-    config = TrainConfig(
-        image_size=image_size,
-        channels=channels,
-        latent_dim=latent_dim,
-        generator_filters=generator_filters,
-        discriminator_filters=discriminator_filters,
-        batch_size=32 if image_size <= 32 else 8,
-    )
-    real = torch.zeros(config.batch_size, channels, image_size, image_size).contiguous(memory_format=torch.channels_last)
-    states = {precision: new_state(config, torch.device("cpu"), precision=precision) for precision in ("fp32", "bf16")}
+    one = Execution("fp32", True, 1)
+    ratio = _speedup(config, one, Execution("bf16", True, 1), time.thread_time)
+    best = Execution("bf16", True, 1) if ratio > MARGIN else one
+    said = f"bf16 is {ratio:.2f} times as fast as fp32"
+    ratio = _speedup(config, best, Execution(best.precision, False, 1), time.thread_time)
+    best = Execution(best.precision, ratio <= MARGIN, threads)
+    said += f", channels last {1 / ratio:.2f} times as fast as channels first"
+    fewer = threads // 2
+    while fewer:
+        ratio = _speedup(config, best, Execution(best.precision, best.channels_last, fewer), time.perf_counter)
+        said += f", {best.threads} threads {1 / ratio:.2f} times as fast as {fewer}"
+        if ratio <= MARGIN:
+            break
+        best, fewer = Execution(best.precision, best.channels_last, fewer), fewer // 2
+    log.info("on this processor %s: %s", said, best)
+    return best
+
+
+def _speedup(config: TrainConfig, old: Execution, new: Execution, clock: Callable[[], float]) -> float:
+    """old's time over new's for a training step, the best of a few each, alternating: over 1 where new is faster."""
+    cpu, names = torch.device("cpu"), ("a", "b")
+    real = torch.zeros(config.batch_size, config.channels, config.image_size, config.image_size)
+    labels = torch.zeros(config.batch_size, dtype=torch.int64) if config.conditional else None
+    states = {e: new_state(config, cpu, class_names=names, execution=e) for e in (old, new)}
     best = dict.fromkeys(states, math.inf)
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     try:
-        for _ in range(6 if image_size <= 32 else 3):  # the first warms up
-            for precision, state in states.items():
-                start = time.thread_time()
-                train_step(state, real)
-                best[precision] = min(best[precision], time.thread_time() - start)
+        for _ in range(6 if config.image_size <= 32 else 3):  # the first warms up
+            for execution, state in states.items():
+                torch.set_num_threads(execution.threads)
+                images = real.contiguous(memory_format=torch.channels_last if execution.channels_last else torch.contiguous_format)
+                start = clock()
+                train_step(state, images, labels)
+                best[execution] = min(best[execution], clock() - start)
     finally:
         torch.set_num_threads(threads)
-    return best["fp32"] / best["bf16"]
-
-
-@functools.cache
-def _keep_freed_memory() -> None:
-    """Keeps glibc from returning freed memory to the system at every step: 1.15 times the images/s at 28 pixels."""
-    if sys.platform == "linux":
-        try:
-            mallopt = ctypes.CDLL(None).mallopt
-        except (OSError, AttributeError):  # another C library, such as musl
-            return
-        mallopt(M_MMAP_THRESHOLD, 1 << 30)
-        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    return best[old] / best[new]

@@ -16,24 +16,25 @@ VIEWS = {"grid": "Grid", "sliders": "Sliders", "walk": "Walk"}
 NEWEST = "newest"
 STRONGEST = 8  # sliders shown without asking
 MOST_SEEDS = 100
+MOST_ROWS, MOST_CLASSES = 10, 20  # of every class side by side
 MOST_FRAMES = 240
 FRAMES_PER_S = 25
 
 
 @st.cache_data(show_spinner="Measuring which dimensions move the picture most…", max_entries=50)
-def strongest(model_id: str, stamp: int) -> list[tuple[int, float]]:
+def strongest(model_id: str, stamp: int, label: int | None) -> list[tuple[int, float]]:
     """Latent dimensions by their effect. stamp: the file's time, so that a newer file is measured anew."""
     model = find_model(models().root, model_id)
     torch.set_num_threads(1)  # a run that trains beside keeps its cores
-    return latent.strongest_dimensions(models().get(model).network, distribution=model.config.latent_distribution)
+    return latent.strongest_dimensions(models().get(model).network, distribution=model.config.latent_distribution, label=label)
 
 
 @st.cache_data(show_spinner="Drawing the walk…", max_entries=20)
-def film(model_id: str, stamp: int, seeds: list[int], frames: int, mode: str, closed: bool) -> tuple[bytes, bytes, list[float]]:
+def film(model_id: str, stamp: int, seeds: list[int], frames: int, mode: str, closed: bool, label: int) -> tuple[bytes, bytes, list[float]]:
     """(GIF, strip as PNG, |z| at each frame)."""
     model = find_model(models().root, model_id)
     z = latent.walk(model.noise(seeds), min(frames, MOST_FRAMES), mode, closed)
-    images = models().images(model, z)
+    images = models().images(model, z, label)
     factor = max(1, 256 // images.shape[-1])
     stops = np.linspace(0, frames - 1, min(frames, 12)).round().astype(int)
     strip = png(tile(enlarge(images[stops], max(1, 112 // images.shape[-1])), columns=len(stops), gap=2))
@@ -92,8 +93,19 @@ def choose_model() -> Model | None:
         return None
 
 
-def grid(model: Model) -> None:
-    """Many noise vectors at once, each under its seed."""
+def choose_class(model: Model) -> int:
+    """The class to draw; 0 for a generator that does not draw by class."""
+    names = list(model.class_names)
+    if not names:
+        return 0
+    if st.session_state.get("class") not in names:  # another generator's
+        st.session_state.pop("class", None)
+    chosen = st.selectbox("Class", names, key="class", bind="query-params", help="What the generator is asked to draw.", width=320)
+    return names.index(chosen)
+
+
+def grid(model: Model, label: int) -> None:
+    """Many noise vectors at once, each under its seed; of a conditional generator also every class of each."""
     text = st.text_input(
         "Seeds",
         "0-31",
@@ -102,17 +114,38 @@ def grid(model: Model) -> None:
         help="Each seed names one noise vector, the same in every generator. As in 1,2,10-20.",
     )
     seeds = read_seeds(text, 1, MOST_SEEDS)
-    if seeds:
-        images = enlarge(models().images(model, model.noise(seeds)), max(1, 112 // model.config.image_size))
-        with st.grid("auto", min_column_width=84, gap="xsmall"):
-            for seed, image in zip(seeds, images, strict=True):
-                st.image(png(image, 1), caption=str(seed), alt=f"Image of seed {seed}", output_format="PNG", width="stretch")
+    every = bool(model.class_names) and st.toggle(
+        "Every class",
+        key="every",
+        bind="query-params",
+        help="Draws each noise vector once in each class: what a class changes, and what it leaves.",
+    )
+    if not seeds:
+        return
+    if every:
+        seeds = seeds[:MOST_ROWS]
+        images = models().images(model, *every_class(model, seeds))
+        names = model.class_names[:MOST_CLASSES]
+        picture = tile(enlarge(images, max(1, 84 // model.config.image_size)), columns=len(names), gap=2)
+        st.caption(plain(f"A row for each of the seeds {', '.join(map(str, seeds))}; a column a class: {', '.join(names)}."))
+        st.image(png(picture, 1), alt="Every seed in every class", output_format="PNG")
+        return
+    images = enlarge(models().images(model, model.noise(seeds), label), max(1, 112 // model.config.image_size))
+    with st.grid("auto", min_column_width=84, gap="xsmall"):
+        for seed, image in zip(seeds, images, strict=True):
+            st.image(png(image, 1), caption=str(seed), alt=f"Image of seed {seed}", output_format="PNG", width="stretch")
+
+
+def every_class(model: Model, seeds: list[int]) -> tuple[torch.Tensor, list[int]]:
+    """Each seed's noise vector once for each class, and these classes."""
+    classes = list(range(len(model.class_names)))[:MOST_CLASSES]
+    return model.noise(seeds).repeat_interleave(len(classes), 0), classes * len(seeds)
 
 
 @st.fragment
-def sliders(model: Model) -> None:
+def sliders(model: Model, label: int) -> None:
     """One picture, and the dimensions that move it most: each slider shifts the seed's vector along one of them."""
-    effects = strongest(model.id, stamp(model))
+    effects = strongest(model.id, stamp(model), label if model.class_names else None)
     left, right = st.columns([2, 3], gap="large")
     with right:
         first, second = st.columns(2, vertical_alignment="bottom")
@@ -139,7 +172,7 @@ def sliders(model: Model) -> None:
             for dimension in shown:
                 st.session_state[f"d{dimension}"] = 0.0
 
-        images = models().images(model, torch.stack([z, start]))
+        images = models().images(model, torch.stack([z, start]), label)
         below = st.container(horizontal=True, vertical_alignment="center", gap="medium")
         small = enlarge(images, max(1, 112 // model.config.image_size))
         below.image(png(small[1], 1), alt=f"Seed {seed} unchanged", output_format="PNG", width=84, caption=f"Seed {seed}")
@@ -149,7 +182,7 @@ def sliders(model: Model) -> None:
     left.image(png(big[0], 1), alt="The picture of the sliders", output_format="PNG", width="stretch", caption=caption)
 
 
-def walk(model: Model) -> None:
+def walk(model: Model, label: int) -> None:
     """From one noise vector to the next, as a strip and a film."""
     left, right = st.columns([2, 3], gap="large")
     with left:
@@ -174,7 +207,7 @@ def walk(model: Model) -> None:
         seeds = read_seeds(text, 2, 24)
     if not seeds:
         return
-    animation, strip, norms = film(model.id, stamp(model), seeds, frames, mode, closed)
+    animation, strip, norms = film(model.id, stamp(model), seeds, frames, mode, closed, label)
     with right:
         st.image(animation, alt=f"Animated walk through seeds {text}", width=384)
     st.image(strip, alt=f"Stops of the walk through seeds {text}", output_format="PNG", width="stretch")
@@ -203,7 +236,7 @@ if model:
         label_visibility="collapsed",
     )
     try:
-        {"grid": grid, "sliders": sliders, "walk": walk}[view](model)
+        {"grid": grid, "sliders": sliders, "walk": walk}[view](model, choose_class(model))
     except CheckpointError as error:
         st.error(plain(error), icon=":material/error:")
     if model.run and manager().get(model.run).at_work:

@@ -5,10 +5,10 @@ import time
 import streamlit as st
 
 from gan.checkpoint import CheckpointError
+from gan.devices import describe_device
 from gan.images import enlarge, png, tile
 from gan.models import find_model, pretrained
 from gan.recipes import RECIPES
-from gan.training import describe_device
 from ui.pages import EXPLORE, TRAIN
 from ui.text import plain
 from ui.workshop import manager, models

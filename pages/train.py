@@ -110,6 +110,12 @@ def show(run: Run) -> None:
     if status["state"] in AT_WORK and not run.at_work:
         st.info("This run is trained by another process, on the command line say. It can be watched here.", icon=":material/info:")
     run_view(run.id, config, status["state"], "train")
+    if "precision" in status:
+        numbers = {"bf16": "16-bit numbers (bf16)", "fp32": "32-bit numbers"}.get(status["precision"], "numbers")
+        layout = "" if status.get("channels_last", True) else ", channels first"
+        threads = f", {status['threads']} threads" if "threads" in status else ""
+        launch = f", {plain(status['launch'])}" if status.get("launch") else ""
+        st.caption(f"Computed in {numbers}{layout}: {plain(status['device'])}{threads}{launch}.")
     skipped = run.stored.get("data_skipped_count", 0)
     if skipped:
         with st.expander(f"{skipped} files of the data set were left out"):

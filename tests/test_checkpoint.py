@@ -135,7 +135,7 @@ def test_metrics_are_lines_and_a_half_line_is_not_read(tmp_path):
     with folder.metrics_file.open("a") as file:
         file.write('{"step": 4, "imag')
     assert folder.read_metrics(offset) == ([], offset)
-    folder.truncate_metrics(2)
+    folder.truncate(2)
     assert [r["step"] for r in folder.read_metrics()[0]] == [1, 2]
 
 

@@ -11,6 +11,9 @@ import pytest
 from PIL import Image
 
 from gan import __main__ as command_line
+from gan.bench import Speed
+from gan.checkpoint import RunFolder, load_generator
+from gan.events import Intervention
 
 TINY = [
     "--set",
@@ -181,3 +184,61 @@ def test_ctrl_c_and_sigterm_leave_a_run_that_resumes(gan, pictures, tmp_path, nu
     assert status["state"] == "stopped"
     assert gan("resume", out, "--steps", 3)[0] == 0
     assert json.loads((out / "status.json").read_text())["step"] == status["step"] + 3
+
+
+def test_a_replayed_run_is_equal_with_what_was_changed_meanwhile(gan, trained, tmp_path):
+    folder = RunFolder(trained)
+    folder.append_intervention(Intervention(10, "lr_g", 5e-4, 0.01))  # as the app would have noted it
+    folder.flush()
+    status, _, _ = gan("resume", trained, "--steps", 5)
+    assert status == 0 and [c.step for c in folder.read_interventions()] == [10]
+    status, output, _ = gan("replay", trained, "--out", tmp_path / "again", "--json")
+    assert status == 0 and '"event": "intervention", "step": 10, "field": "lr_g"' in output
+    for a, b in zip(
+        load_generator(folder.generator_file(15)).network.parameters(),
+        load_generator(tmp_path / "again" / "generator-000015.safetensors").network.parameters(),
+        strict=True,
+    ):
+        assert (a == b).all()
+    status, _, errors = gan("replay", trained, "--out", tmp_path / "again")
+    assert status == 2 and "holds a run already" in errors
+
+
+def test_a_conditional_generator_draws_the_class_that_is_named(gan, pictures, tmp_path):
+    for i, path in enumerate(sorted(pictures.glob("[0-9]*.png"))):
+        (pictures / "ab"[i % 2]).mkdir(exist_ok=True)
+        path.rename(pictures / "ab"[i % 2] / path.name)
+    (pictures / "broken.png").unlink()
+    out = tmp_path / "run"
+    status, _, _ = gan("train", "--recipe", "conditional", "--data", pictures, "--steps", 5, "--out", out, *TINY)
+    assert status == 0
+    images = {}
+    for name in (None, "a", "b"):
+        given = ["--class", name] if name else []
+        assert gan("sample", out, "--seeds", "0,1", *given, "--out", tmp_path / "s.npz")[0] == 0
+        images[name] = np.load(tmp_path / "s.npz")["images"]
+    assert (images[None][0] == images["a"][0]).all() and (images[None][1] == images["b"][1]).all()
+    assert not (images["a"] == images["b"]).all()
+    assert gan("walk", out, "--seeds", "1,2", "--frames", 3, "--class", "b", "--out", tmp_path / "w.gif")[0] == 0
+    status, _, errors = gan("sample", out, "--class", "c", "--out", tmp_path / "s.npz")
+    assert status == 2 and "there is no class 'c': choose one of a, b" in errors
+
+
+def test_a_class_is_refused_where_there_is_none(gan, trained, tmp_path):
+    status, _, errors = gan("sample", trained, "--class", "a", "--out", tmp_path / "s.npz")
+    assert status == 2 and "this generator does not draw by class" in errors
+    status, _, errors = gan(
+        "train", "--recipe", "conditional", "--data", tmp_path / "pictures", "--steps", 5, "--out", tmp_path / "c", *TINY
+    )
+    assert status == 2 and "has no labels, and conditional needs them" in errors and not (tmp_path / "c").exists()
+
+
+def test_bench_reports_a_line_a_recipe(gan, monkeypatch):
+    monkeypatch.setattr(command_line, "measure", lambda config, seconds, device: Speed(1234.5, 51.8, "bf16", True, 2, "CPU", 90, 300, 0.8))
+    status, output, _ = gan("bench", "--recipe", "lecture", "--recipe", "dcgan", "--seconds", 1)
+    assert status == 0 and [line.split()[:2] for line in output.splitlines()] == [["lecture", "1,234"], ["dcgan", "1,234"]]
+    assert "90 of 300 GFLOP/s (30% of the matrix-product peak)" in output and "0.80 GiB" in output
+    _, output, _ = gan("bench", "--recipe", "lecture", "--json")
+    assert json.loads(output)["recipe"] == "lecture" and json.loads(output)["images_per_s"] == 1234.5
+    status, _, errors = gan("bench", "--recipe", "nope")
+    assert status == 2 and "there is no recipe 'nope'" in errors

@@ -15,6 +15,16 @@ from gan.recipes import RECIPES, recipe
         ({"filters": 3}, ["filters", "not a setting"]),
         ({"duration": 0}, ["duration", "greater than 0"]),
         ({"real_label": 0.5, "fake_label": 0.5}, ["real_label must be larger than fake_label"]),
+        ({"loss": "hinge", "real_label": 0.9}, ["real_label must be 1", "hinge", "no labels", "0.9"]),
+        ({"loss": "relativistic", "label_flips": 0.1}, ["label_flips must be 0", "0.1"]),
+        ({"r1": 1.0}, ["r1 must be 0", "discriminator_norm 'none'", "1.0"]),
+        ({"r2": 2.0}, ["r2 must be 0"]),
+        ({"gradient_penalty": 10}, ["gradient_penalty must be 0", "whole batch"]),
+        ({"loss": "wasserstein"}, ["weight_clip", "gradient_penalty", "spectral_norm", "slope"]),
+        ({"loss": "wasserstein", "spectral_norm": True}, ["slope"]),
+        ({"weight_clip": 0.01, "spectral_norm": True}, ["weight_clip must be 0 with spectral_norm", "0.01"]),
+        ({"packing": 3}, ["batch_size must be a multiple of packing, 3", "64"]),
+        ({"packing": 2, "conditional": True}, ["packing must be 1 with conditional", "2"]),
     ],
 )
 def test_a_bad_value_is_refused_with_field_value_and_rule(fields, words):
@@ -56,6 +66,18 @@ def test_settings_are_parsed_from_text():
             parse_setting(text)
 
 
+def test_what_goes_together_is_taken():
+    assert TrainConfig(r1=1, r2=1, discriminator_norm="none", loss="relativistic").has_scores
+    assert TrainConfig(gradient_penalty=10, discriminator_head="dense").gradient_penalty == 10  # a dense head has no normalisation
+    assert TrainConfig(loss="wasserstein", spectral_norm=True, networks="mlp").loss == "wasserstein"
+    assert TrainConfig(loss="hinge", spectral_norm=True, packing=4).packing == 4
+
+
+def test_live_settings():
+    assert {"lr_g", "lr_d", "real_label", "fake_label", "instance_noise", "dropout", "d_steps", "g_steps"} <= set(TrainConfig.live_fields())
+    assert not {"batch_size", "image_size", "data", "loss", "seed"} & set(TrainConfig.live_fields())
+
+
 def test_recipes_are_as_published():
     lecture, dcgan = recipe("lecture").config, recipe("dcgan").config
     assert (lecture.latent_dim, lecture.latent_distribution, lecture.batch_size, lecture.dropout) == (100, "uniform", 128, 0.2)
@@ -69,6 +91,23 @@ def test_recipes_are_as_published():
     assert (article.image_size, article.channels, article.batch_size, article.duration, article.seed) == (64, 1, 64, 3, 3)
     assert (glasses.lr_g, glasses.lr_d, glasses.dropout, glasses.duration, glasses.batch_size) == (2e-4, 1e-4, 0.1, 200, 128)
     assert (glasses.horizontal_flip, glasses.color_jitter, glasses.grid_every, glasses.reuse_fakes) == (True, 0.1, 10, True)
+    tuned, mlp, wgan, penalised = (recipe(name).config for name in ("glasses-tuned", "mlp", "wgan", "wgan-gp"))
+    assert (tuned.real_label, tuned.fake_label, tuned.d_steps, tuned.g_steps, tuned.generator_extra_layers) == (0.9, 0.1, 1, 2, 1)
+    assert tuned.discriminator_filters < glasses.discriminator_filters and tuned.dropout > glasses.dropout
+    assert tuned.lr_d < glasses.lr_d and tuned.duration > glasses.duration
+    assert (mlp.data, mlp.image_size, mlp.channels, mlp.batch_size, mlp.lr_g, mlp.lr_d) == ("cifar10", 64, 3, 64, 2e-4, 2e-4)
+    assert (mlp.networks, mlp.dropout, mlp.mean_loss_d, mlp.reuse_fakes, mlp.duration) == ("mlp", 0.3, True, False, 100)
+    assert mlp.grid_every == 10 * (50_000 // mlp.batch_size)
+    assert (wgan.optimizer, wgan.lr_g, wgan.lr_d, wgan.weight_clip, wgan.d_steps, wgan.loss) == (
+        "rmsprop",
+        5e-5,
+        5e-5,
+        0.01,
+        5,
+        "wasserstein",
+    )
+    assert (penalised.gradient_penalty, penalised.lr_g, penalised.beta1_g, penalised.beta1_d, penalised.beta2) == (10, 1e-4, 0, 0, 0.9)
+    assert (penalised.discriminator_norm, penalised.d_steps, penalised.optimizer) == ("none", 5, "adam")
     with pytest.raises(ValueError, match="'nope'; choose one of quick-digits"):
         recipe("nope")
     assert all(item.name == name and item.summary and item.source for name, item in RECIPES.items())

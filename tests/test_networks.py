@@ -3,7 +3,18 @@ import torch
 from torch import nn
 
 from gan.config import TrainConfig
-from gan.networks import Discriminator, Dropout, FromLatent, Generator, ToLogit, count_parameters, initialize
+from gan.networks import (
+    Discriminator,
+    Dropout,
+    FromLatent,
+    FromPixels,
+    Generator,
+    MinibatchStd,
+    ToLogit,
+    ToPixels,
+    count_parameters,
+    initialize,
+)
 from gan.recipes import recipe
 
 
@@ -44,8 +55,9 @@ def test_pyimagesearchs_networks_are_the_tutorials():
     config = recipe("pyimagesearch").config
     generator, discriminator = Generator(config), Discriminator(config)
     kinds = [type(m).__name__ for m in generator.layers]
-    assert kinds == ["FromLatent", "ReLU", "BatchNorm2d", *["ConvTranspose2d", "ReLU", "BatchNorm2d"] * 2, "ConvTranspose2d", "Tanh"]
-    assert [type(m).__name__ for m in discriminator.layers] == ["Conv2d", "LeakyReLU"] * 2 + ["Flatten", "Linear", "LeakyReLU", "Linear"]
+    assert kinds == ["FromLatent", "ReLU", "BatchNorm2d", *["ConvTranspose2d", "ReLU", "BatchNorm2d"] * 2, "ToPixels", "Tanh"]
+    kinds = [type(m).__name__ for m in (*discriminator.layers, discriminator.logit)]
+    assert kinds == ["FromPixels", "LeakyReLU", "Dropout", "Conv2d", "LeakyReLU", "Dropout", "Flatten", "Linear", "LeakyReLU", "Linear"]
     assert shapes(discriminator) == [(32, 1, 4, 4, 4, 2, 1), (64, 32, 4, 4, 4, 2, 1)]
     dense = [(m.in_features, m.out_features) for m in discriminator.modules() if isinstance(m, nn.Linear)]
     assert dense == [(3136, 512), (512, 1)] and all(m.bias is not None for m in discriminator.modules() if hasattr(m, "weight"))
@@ -74,6 +86,24 @@ def test_first_and_last_layer_equal_the_convolutions_that_they_are(layout):
     z, x = torch.randn(5, 6), torch.randn(5, 8, 4, 4).contiguous(memory_format=layout)
     torch.testing.assert_close(first(z), nn.functional.conv_transpose2d(z[:, :, None, None], first.weight))
     torch.testing.assert_close(last(x), nn.functional.conv2d(x, last.weight).flatten())
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("bias", [False, True])
+def test_layers_at_the_pixels_equal_the_convolutions_that_they_are(layout, channels, bias):
+    first, last = FromPixels(channels, 8, 4, 2, 1, bias=bias).double(), ToPixels(8, channels, 4, 2, 1, bias=bias).double()
+    images = torch.randn(5, channels, 28, 28, dtype=torch.float64).contiguous(memory_format=layout).requires_grad_()
+    maps = torch.randn(5, 8, 14, 14, dtype=torch.float64).contiguous(memory_format=layout).requires_grad_()
+    pairs = [
+        (first(images), nn.functional.conv2d(images, first.weight, first.bias, 2, 1), (images, first.weight)),
+        (last(maps), nn.functional.conv_transpose2d(maps, last.weight, last.bias, 2, 1), (maps, last.weight)),
+    ]
+    for ours, theirs, inputs in pairs:
+        torch.testing.assert_close(ours, theirs)
+        gradients = [torch.autograd.grad(y.square().sum(), inputs, retain_graph=True) for y in (ours, theirs)]
+        for a, b in zip(*gradients, strict=True):
+            torch.testing.assert_close(a, b)
 
 
 def test_initial_weights_come_from_the_generator_given_and_are_as_asked():
@@ -119,3 +149,95 @@ def test_dropout_of_an_odd_number_of_features():
     drop = Dropout(0.5)
     drop.rng = torch.Generator().manual_seed(0)
     assert drop(torch.ones(1, 3, 1, 1)).shape == (1, 3, 1, 1)
+
+
+SWITCHES = [
+    {"networks": "mlp"},
+    {"generator_norm": "none", "discriminator_norm": "none"},
+    {"generator_upsampling": "resize"},
+    {"generator_extra_layers": 2},
+    {"spectral_norm": True},
+    {"minibatch_std": True},
+    {"minibatch_std": True, "discriminator_head": "dense"},
+    {"minibatch_std": True, "networks": "mlp"},
+    {"conditional": True},
+    {"conditional": True, "spectral_norm": True, "minibatch_std": True},
+]
+
+
+@pytest.mark.parametrize("switch", SWITCHES, ids=str)
+@pytest.mark.parametrize("size", [28, 64])
+def test_every_switch_keeps_the_shapes(switch, size):
+    config = TrainConfig(image_size=size, channels=3, latent_dim=5, generator_filters=4, discriminator_filters=4, **switch)
+    labels = torch.tensor([0, 1, 1, 0]) if config.conditional else None
+    generator, discriminator = Generator(config, 2), Discriminator(config, 2)
+    for network in (generator, discriminator):
+        initialize(network, "dcgan", torch.Generator().manual_seed(0))
+    images = generator(torch.randn(4, 5), labels)
+    assert images.shape == (4, 3, size, size) and discriminator(images, labels).shape == (4,)
+
+
+def test_mlps_networks_are_the_lectures():
+    config = recipe("mlp").config
+    dense = [
+        [(m.in_features, m.out_features) for m in network.modules() if isinstance(m, nn.Linear)]
+        for network in (Generator(config), Discriminator(config))
+    ]
+    assert dense[0] == [(100, 256), (256, 512), (512, 1024), (1024, 12288)]
+    assert dense[1] == [(12288, 1024), (1024, 512), (512, 256), (256, 1)]
+    assert sum(isinstance(m, nn.BatchNorm1d) for m in Generator(config).modules()) == 3
+
+
+def test_a_packed_discriminator_judges_images_together():
+    config = TrainConfig(packing=2, discriminator_filters=4, discriminator_norm="none")
+    network = Discriminator(config)
+    images = torch.randn(6, 1, 28, 28)
+    answers = network(images)
+    assert answers.shape == (3,)
+    images[5] = 0
+    changed = network(images)
+    assert torch.equal(answers[:2], changed[:2]) and answers[2] != changed[2]
+
+
+def test_spectral_normalisation_brings_the_largest_singular_value_to_1():
+    config = TrainConfig(spectral_norm=True, discriminator_norm="none", discriminator_filters=8)
+    networks = [Discriminator(config) for _ in range(2)]
+    for network in networks:
+        initialize(network, "pytorch", torch.Generator().manual_seed(0))
+    for _ in range(50):
+        networks[0](torch.randn(2, 1, 28, 28))  # each look is an iteration
+    for module in networks[0].modules():
+        if isinstance(module, nn.Conv2d):
+            assert torch.linalg.matrix_norm(module.weight.flatten(1), 2).item() == pytest.approx(1, abs=0.02)
+    weights = [[p.clone() for p in n.state_dict().values()] for n in (networks[1], Discriminator(config))]
+    again = Discriminator(config)
+    initialize(again, "pytorch", torch.Generator().manual_seed(0))
+    assert all(torch.equal(a, b) for a, b in zip(weights[0], again.state_dict().values(), strict=True))
+
+
+def test_minibatch_deviation_by_hand():
+    x = torch.tensor([[[[1.0]], [[5.0]]], [[[3.0]], [[5.0]]]])  # two images, two features: deviations 1 and 0
+    out = MinibatchStd()(x)
+    assert out.shape == (2, 3, 1, 1) and out[:, 2].flatten().tolist() == pytest.approx([0.5, 0.5], abs=1e-3)
+
+
+def test_the_projection_is_the_class_embedding_times_the_pooled_features():
+    config = TrainConfig(conditional=True, discriminator_filters=4)
+    network = Discriminator(config, 3).eval()
+    images, labels = torch.randn(5, 1, 28, 28), torch.tensor([0, 1, 2, 1, 0])
+    features = network.features(images)
+    expected = network.logit(features) + torch.einsum("nchw,nc->n", features, network.embedding.weight[labels])
+    torch.testing.assert_close(network(images, labels), expected)
+
+
+def test_conditional_networks_ask_for_classes():
+    config = TrainConfig(conditional=True, generator_filters=4, discriminator_filters=4)
+    for network, x in ((Generator(config, 3), torch.randn(2, 64)), (Discriminator(config, 3), torch.randn(2, 1, 28, 28))):
+        with pytest.raises(ValueError, match="labels must be given, 0 to 2"):
+            network(x)
+
+
+def test_resize_convolution_has_no_transposed_layer_but_the_first():
+    layers = Generator(TrainConfig(generator_upsampling="resize")).layers
+    assert [type(m).__name__ for m in layers if isinstance(m, nn.ConvTranspose2d)] == ["FromLatent"]
+    assert [m.kernel_size for m in layers if isinstance(m, nn.Conv2d)] == [(3, 3)] * 3

@@ -20,14 +20,15 @@ def test_twenty_steps_resumed_sampled_and_walked(name, tmp_path):
     )
     shape = (config.channels, config.image_size, config.image_size)
     images = torch.randint(0, 256, (40, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    dataset, folder, cpu = ImageDataset(config.data, images), RunFolder(tmp_path), torch.device("cpu")
+    labels = torch.arange(40) % 3
+    dataset, folder, cpu = ImageDataset(config.data, images, labels, ("a", "b", "c")), RunFolder(tmp_path), torch.device("cpu")
     folder.write_config(config, name)
 
     events = list(record(folder, prepare(folder, config, dataset, cpu), dataset, Control()))
     assert [e.step for e in events if isinstance(e, Metrics)] == [10, 20]
     grids = [e for e in events if isinstance(e, Samples)]
     assert grids[-1].step == 20 and grids[-1].images.shape == (config.grid_images, *shape)
-    if config.grid_every:
+    if config.grid_every == 10:
         assert [g.step for g in grids] == [0, 10, 20]
 
     longer = config.change(duration=22)
@@ -36,6 +37,8 @@ def test_twenty_steps_resumed_sampled_and_walked(name, tmp_path):
     list(record(folder, state, dataset, Control()))
     loaded = load_generator(folder.generator_file(22))
     z = latent.noise([1, 2], config.latent_dim, config.latent_distribution)
-    pictures = sample(loaded.network, z)
+    assert loaded.class_names == (("a", "b", "c") if config.conditional else ())
+    of_class = torch.full((5,), 2) if config.conditional else None
+    pictures = sample(loaded.network, z, of_class[:2] if config.conditional else None)
     assert pictures.shape == (2, *shape) and np.isfinite(pictures).all()
-    assert sample(loaded.network, latent.walk(z, 5)).shape == (5, *shape)
+    assert sample(loaded.network, latent.walk(z, 5), of_class).shape == (5, *shape)

@@ -220,7 +220,8 @@ def test_a_manager_finds_what_an_earlier_process_left(manager, endless):
     run.pause()
     wait_for(lambda: run.state == "paused")
     other = RunManager()  # as after a restart: it sees that somebody holds the lock
-    assert other.get(run.id).state == "paused" and not other.get(run.id).at_work
+    wait_for(lambda: other.get(run.id).state == "paused")  # its file follows a moment later
+    assert not other.get(run.id).at_work
     manager.shutdown()
     after = RunManager()
     found = after.get(run.id)

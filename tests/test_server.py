@@ -153,6 +153,7 @@ def test_models_are_listed_and_draw(client, run, manager, config):
         "latent_dim": 4,
         "image_size": 28,
         "channels": 1,
+        "classes": [],
         "all": 0,
     }
     assert models[1]["all"] == [f"{run.id}@{s}" for s in (1, 2, 4, 8, 12)]

@@ -1,17 +1,19 @@
 import copy
 import dataclasses
 import itertools
+import threading
+import time
 
 import pytest
 import torch
 from torch import nn
 
-from gan import training
+from gan import augment, devices, training
 from gan.config import TrainConfig
 from gan.datasets import ImageDataset
-from gan.events import Metrics, Samples, Snapshot
+from gan.events import Intervention, Metrics, Samples, Snapshot
 from gan.images import to_float
-from gan.training import Control, Diverged, new_state, sample, train, train_step
+from gan.training import Control, Diverged, Execution, new_state, sample, train, train_step
 
 CPU = torch.device("cpu")
 
@@ -75,6 +77,194 @@ def test_each_optimizer_moves_its_own_network_only(config, blobs):
         }
         rest = "generator" if moved == "discriminator" else "discriminator"
         assert change[moved] > 1e-4 > 1e-6 > change[rest]
+
+
+SWITCHES = [
+    {"loss": "hinge", "spectral_norm": True},
+    {"loss": "wasserstein", "weight_clip": 0.01, "optimizer": "rmsprop", "d_steps": 2},
+    {"loss": "wasserstein", "gradient_penalty": 10, "discriminator_norm": "none", "instance_noise": 0.1},
+    {"loss": "relativistic", "r1": 1.0, "r2": 1.0, "discriminator_norm": "none"},
+    {"feature_matching": True, "diffaugment": "color, translation, cutout"},
+    {"label_flips": 0.2, "instance_noise": 0.2, "instance_noise_fade": 60},
+    {"packing": 2, "minibatch_std": True, "g_steps": 2, "mean_loss_d": True},
+    {"networks": "mlp", "r1": 1.0, "packing": 4, "dropout": 0.2},
+    {"conditional": True, "loss": "hinge", "reuse_fakes": False},
+]
+
+
+@pytest.fixture
+def named(blobs):
+    return dataclasses.replace(blobs, labels=torch.arange(50) % 3, class_names=("a", "b", "c"))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("switch", SWITCHES, ids=str)
+def test_every_switch_trains_resumes_exactly_and_moves_both_networks(config, named, switch, precision):
+    config = config.change(**switch, precision=precision)
+    whole = new_state(config, CPU, class_names=named.class_names)
+    before = weights(whole.generator), weights(whole.discriminator)
+    metrics = [e for e in train(whole, named) if isinstance(e, Metrics)]
+    assert not same(before[0], weights(whole.generator)) and not same(before[1], weights(whole.discriminator))
+    assert [m.scores for m in metrics] == [config.has_scores] * 2
+    assert all(0 <= m.d_real <= 1 for m in metrics if not m.scores)
+    assert metrics[-1].images_seen == 10 * 8 * config.d_steps
+
+    first = new_state(config.change(duration=7), CPU, class_names=named.class_names)
+    list(train(first, named))
+    second = new_state(config, CPU, class_names=named.class_names)
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    list(train(second, named))
+    for name in ("generator", "discriminator", "averaged"):
+        assert same(weights(getattr(whole, name)), weights(getattr(second, name))), name
+
+
+def test_the_gradient_is_each_images_own(config):
+    """Against finite differences along a random direction, in a discriminator without batch normalisation."""
+    state = new_state(config.change(discriminator_norm="none", r1=1.0), CPU)
+    discriminator, rng = state.discriminator.double(), torch.Generator().manual_seed(0)
+    images, direction = (torch.randn(3, 1, 28, 28, generator=rng, dtype=torch.float64) for _ in range(2))
+    images.requires_grad_()
+    gradient = training._gradient(discriminator(images), images)
+    with torch.no_grad():
+        ahead, behind = (discriminator(images + step * direction) for step in (1e-6, -1e-6))
+    found = (gradient * direction.flatten(1)).sum(1).float()
+    torch.testing.assert_close(found, ((ahead - behind) / 2e-6).float(), rtol=1e-3, atol=1e-6)
+
+
+def test_clipped_weights_stay_within_the_bound(config, blobs):
+    state = new_state(config.change(loss="wasserstein", weight_clip=0.01, optimizer="rmsprop"), CPU)
+    list(train(state, blobs))
+    assert max(p.abs().max().item() for p in state.discriminator.parameters()) <= 0.01 + 1e-9
+
+
+def test_flipped_labels_are_the_share_asked_for(config):
+    state = new_state(config.change(label_flips=0.25, real_label=0.9, fake_label=0.1), CPU)
+    real, fake = training._targets(state, torch.zeros(20_000))
+    for labels, own, other in ((real, 0.9, 0.1), (fake, 0.1, 0.9)):
+        assert set(labels.mul(10).round().int().tolist()) == {1, 9}
+        assert (labels - other).abs().lt(1e-6).float().mean().item() == pytest.approx(0.25, abs=0.015)
+        assert (labels - own).abs().lt(1e-6).any()
+
+
+def test_instance_noise_has_its_size_and_fades(config):
+    state = new_state(config.change(instance_noise=0.5, instance_noise_fade=1000), CPU)
+    for seen, expected in ((0, 0.5), (500, 0.25), (1000, 0.0), (2000, 0.0)):
+        state.images_seen = seen
+        training._set_noise(state)
+        assert training._seen(state, torch.zeros(64, 1, 28, 28)).std().item() == pytest.approx(expected, abs=0.01)
+
+
+def test_several_steps_take_several_batches_and_epochs_count_images(config, blobs):
+    state = new_state(config.change(d_steps=3, duration=2, duration_unit="epochs"), CPU)
+    list(train(state, blobs))
+    assert (state.step, state.images_seen) == (4, 96)  # 2 epochs of 48 images, 24 a step
+
+
+def test_augmentation_moves_images_and_keeps_gradients():
+    rng = torch.Generator().manual_seed(0)
+    image = torch.zeros(400, 1, 28, 28)
+    image[:, :, 14, 14] = 1
+    moved = augment.diffaugment(image, "translation", rng)
+    places = moved.flatten(1).argmax(1)
+    rows, columns = places // 28 - 14, places % 28 - 14
+    assert moved.sum().item() == 400 and rows.min() == columns.min() == -4 and rows.max() == columns.max() == 4
+    ones = torch.ones(400, 3, 32, 32, requires_grad=True)
+    cut = augment.diffaugment(ones, "cutout", rng)
+    holes = (cut[:, 0] == 0).sum((1, 2))
+    assert holes.max() == 16 * 16 and holes.min() >= 8 * 8  # at a corner a quarter of the square lies inside
+    cut.sum().backward()
+    assert torch.equal(ones.grad, (cut != 0).float())
+    assert not torch.equal(augment.diffaugment(image, "color", rng), image)
+
+
+def test_a_change_takes_effect_at_the_next_step_and_replays(config, blobs):
+    """Knobs moved while a run trains; then config and interventions again: the same weights."""
+    control, state = Control(), new_state(config.change(log_every=1), CPU)
+    wishes = {3: ("lr_g", 0.01), 5: ("dropout", 0.4), 6: ("d_steps", 2), 8: ("instance_noise", 0.1)}
+    changes = []
+    for event in train(state, blobs, control):
+        if isinstance(event, Intervention):
+            changes.append(event)
+        if isinstance(event, Metrics) and event.step in wishes:
+            control.change(*wishes[event.step])
+    assert [(c.step, c.field, c.new) for c in changes] == [(step, *wish) for step, wish in wishes.items()]
+    assert changes[0].old == config.lr_g and state.optimizer_g.param_groups[0]["lr"] == 0.01
+
+    for stop in (None, 3, 7):
+        again, script = new_state(config.change(log_every=1), CPU), Control()
+        script.repeat(changes)
+        if stop:
+            part = new_state(config.change(log_every=1, duration=stop), CPU)
+            list(train(part, blobs, script))
+            again.load_state_dict(copy.deepcopy(part.state_dict()))
+            script.repeat(c for c in changes if c.step >= stop)
+        list(train(again, blobs, script))
+        assert same(weights(state.generator), weights(again.generator)), stop
+        assert same(weights(state.discriminator), weights(again.discriminator)), stop
+
+
+def test_a_change_out_of_bounds_leaves_the_run_as_it_is(config, blobs):
+    control = Control()
+    with pytest.raises(ValueError, match="batch_size cannot change while a run trains; "):
+        control.change("batch_size", 4)
+    control.change("lr_g", -1.0)
+    state = new_state(config, CPU)
+    assert not [e for e in train(state, blobs, control) if isinstance(e, Intervention)]
+    assert state.step == 12 and state.config.lr_g == config.lr_g
+
+
+def test_two_runs_in_threads_are_as_if_alone(config, blobs):
+    config = config.change(dropout=0.3, instance_noise=0.1, horizontal_flip=True)
+    alone = [new_state(config.change(seed=seed), CPU) for seed in (1, 2)]
+    for state in alone:
+        list(train(state, blobs))
+    together = [new_state(config.change(seed=seed), CPU) for seed in (1, 2)]
+    threads = [threading.Thread(target=lambda s=state: list(train(s, blobs))) for state in together]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for a, b in zip(alone, together, strict=True):
+        assert same(weights(a.generator), weights(b.generator))
+
+
+def test_without_labels_conditional_is_refused(config, blobs):
+    with pytest.raises(ValueError, match="has no labels, and conditional needs them"):
+        training.epoch_images(config.change(conditional=True), blobs)
+    with pytest.raises(ValueError, match="conditional needs a data set with labels"):
+        new_state(config.change(conditional=True), CPU)
+
+
+def test_a_graph_that_cannot_be_recorded_leaves_the_state_as_it_was(config, blobs, monkeypatch):
+    """The GPU's path as far as a processor goes: recording trains, fails, and is undone; the run goes on kernel by kernel."""
+
+    def capture(function, inputs, rng):
+        state.device = CPU
+        function(*inputs)
+        raise RuntimeError("operation not permitted\nwhen stream is capturing")
+
+    monkeypatch.setattr(training.graphs, "capture", capture)
+    expected, state = new_state(config, CPU), new_state(config, CPU)
+    for s in (expected, state):
+        list(train(s, blobs))
+    state.device = torch.device("cuda")  # as far as _launcher looks
+    before = copy.deepcopy(state.state_dict())
+    feed = training._Feed(expected, blobs)
+    update = training._launcher(state, feed)
+    assert state.launch.startswith("kernel by kernel") and "operation not permitted" in state.launch and "\n" not in state.launch
+    after = state.state_dict()
+    for name in ("generator", "discriminator", "averaged"):
+        assert same(list(before[name].values()), list(after[name].values()))
+    assert torch.equal(before["rng"], after["rng"])
+    assert all(
+        torch.equal(before["optimizer_g"]["state"][i][key], after["optimizer_g"]["state"][i][key])
+        for i in before["optimizer_g"]["state"]
+        for key in before["optimizer_g"]["state"][i]
+    )
+    images = feed.next(state.images_seen)
+    update(*images)
+    training._update(expected, *images)
+    assert same(weights(state.generator), weights(expected.generator))
 
 
 def test_the_same_seed_gives_the_same_events_and_another_seed_others(config, blobs):
@@ -144,22 +334,19 @@ def test_the_loop_halts_within_a_step_and_goes_on(config, blobs):
     assert [e.step for e in train(state, blobs, control) if isinstance(e, Metrics)][-1] == 12
 
 
-def test_an_epoch_shows_every_image_once_and_drops_the_rest(config):
+def test_an_epoch_shows_every_image_once_and_drops_the_rest(config, monkeypatch):
     """Images that say their own number in their pixels, caught on the way into the step."""
     marked = torch.arange(20, dtype=torch.uint8).reshape(20, 1, 1, 1).expand(20, 1, 28, 28).contiguous()
     dataset = ImageDataset("marked", marked)
     seen: list[int] = []
-    original = training.train_step
+    original = training._update
 
-    def spy(state, real):
+    def spy(state, real, labels):
         seen.extend(((real[:, 0, 0, 0] + 1) * 127.5).round().int().tolist())
-        original(state, real)
+        original(state, real, labels)
 
-    training.train_step = spy
-    try:
-        list(train(new_state(config.change(duration=2, duration_unit="epochs"), CPU), dataset))
-    finally:
-        training.train_step = original
+    monkeypatch.setattr(training, "_update", spy)
+    list(train(new_state(config.change(duration=2, duration_unit="epochs"), CPU), dataset))
     first, second = seen[:16], seen[16:]
     assert len(set(first)) == 16 == len(set(second)) and first != second and len(second) == 16
 
@@ -213,13 +400,11 @@ def test_a_set_that_does_not_fit_is_refused(config, blobs):
 
 
 def test_mirroring_and_jitter_stay_in_range_and_mirror_half(config):
-    config = config.change(horizontal_flip=True, batch_size=512)
     state = new_state(config, CPU)
     real = torch.linspace(-1, 1, 28).expand(512, 1, 28, 28)
-    flipped = (training._augment(real, state)[:, 0, 0, 0] > 0).float().mean()
+    flipped = (augment.mirror(real, state.rng)[:, 0, 0, 0] > 0).float().mean()
     assert 0.4 < flipped < 0.6
-    state = new_state(config.change(horizontal_flip=False, color_jitter=0.5), CPU)
-    jittered = training._augment(real, state)
+    jittered = augment.jitter(real, 0.5, state.rng)
     assert jittered.min() >= -1 and jittered.max() <= 1 and not torch.equal(jittered, real)
 
 
@@ -232,30 +417,44 @@ def test_bf16_learns_as_fp32_does(config, blobs):
     assert losses[1] == pytest.approx(losses[0], rel=0.1)
 
 
-def test_auto_precision_is_chosen_by_measuring(config, monkeypatch):
-    for ratio, expected in ((2.0, "bf16"), (1.0, "fp32"), (0.1, "fp32")):
-        monkeypatch.setattr(training, "_bf16_speedup", lambda *sizes, ratio=ratio: ratio)
-        assert new_state(config.change(precision="auto"), CPU).precision == expected
+@pytest.mark.parametrize(
+    ("bf16", "channels_first", "fewer_threads", "expected"),
+    [
+        (2.0, 0.8, 0.7, Execution("bf16", True, 4)),
+        (1.1, 1.1, 1.1, Execution("fp32", True, 4)),
+        (0.1, 2.0, 3.0, Execution("fp32", False, 1)),
+    ],
+)
+def test_how_to_compute_is_chosen_by_measuring(config, monkeypatch, bf16, channels_first, fewer_threads, expected):
+    def speedup(config, old, new, clock):
+        return bf16 if old.precision != new.precision else channels_first if old.channels_last != new.channels_last else fewer_threads
+
+    monkeypatch.setattr(training, "_speedup", speedup)
+    training._fastest.cache_clear()
+    assert new_state(config.change(precision="auto"), CPU, threads=4).execution == expected
+    training._fastest.cache_clear()
+    named = Execution("fp32", True, 4)
+    assert new_state(config.change(precision="fp32"), CPU, threads=4).execution == named
 
 
 def test_the_measurement_itself_runs(config):
     before = torch.get_num_threads()
-    ratio = training._bf16_speedup(28, 1, 4, 4, 4)
+    ratio = training._speedup(config.change(conditional=True), Execution("fp32", True, 1), Execution("bf16", False, 1), time.thread_time)
     assert ratio > 0 and torch.get_num_threads() == before
 
 
 def test_devices(monkeypatch):
-    assert training.choose_device("cpu").type == "cpu"
+    assert devices.choose_device("cpu").type == "cpu"
     with pytest.raises(ValueError, match="auto, cpu or cuda"):
-        training.choose_device("tpu")
+        devices.choose_device("tpu")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert training.choose_device("auto").type == "cpu"
+    assert devices.choose_device("auto").type == "cpu"
     with pytest.raises(ValueError, match="no usable NVIDIA GPU"):
-        training.choose_device("cuda")
+        devices.choose_device("cuda")
 
 
 def test_duration_in_steps_epochs_and_seconds():
     config = TrainConfig(duration=10)
-    assert training.progress(config, 50, 1, 10) == 0.5
-    assert training.progress(config.change(duration_unit="steps"), 5, 1, 10) == 0.5
-    assert training.progress(config.change(duration_unit="seconds"), 5, 20, 10) == 1
+    assert training.progress(config, 3, 50, 1, 10) == 0.5
+    assert training.progress(config.change(duration_unit="steps"), 5, 1, 1, 10) == 0.5
+    assert training.progress(config.change(duration_unit="seconds"), 5, 1, 20, 10) == 1

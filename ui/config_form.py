@@ -80,7 +80,7 @@ def _widget(name: str, info: FieldInfo, value: Any) -> None:
     if kind is int:
         st.number_input(**options, min_value=low, max_value=high, step=1)
         return
-    small = isinstance(info.default, float) and 0 < info.default < 0.01
+    small = high <= 0.1
     st.session_state[key] = float(st.session_state[key])
     st.number_input(
         **options, min_value=float(low), max_value=float(high), step=1e-4 if small else 0.05 if high <= 1 else 1.0, format="%.6g"

@@ -22,16 +22,24 @@ function loadPlotly(root) {
 const CHARTS = {
   loss: {
     title: "Losses (nats)",
+    scoreTitle: "Losses",
     traces: [["loss_d", "Discriminator", 0], ["loss_g", "Generator", 1]],
-    lines: (e) => [[e.loss_d, e.exact ? "2 ln 2" : e.loss_d.toFixed(2), 0], [e.loss_g, e.exact ? "ln 2" : e.loss_g.toFixed(2), 1]],
+    lines: (e) => [[e.loss_d, 0], [e.loss_g, 1]],
   },
   score: {
     title: "Discriminator's answers (1 = real)",
+    scoreTitle: "Critic's scores (higher = more real)",
     traces: [["d_real", "D(x), real", 2], ["d_fake", "D(G(z)) before", 0], ["d_fake_after", "D(G(z)) after", 1]],
-    lines: (e) => [[e.score, e.exact ? "1/2" : e.score.toFixed(2), 3]],
+    lines: (e) => [[e.score, 3]],
     range: [0, 1],
   },
 };
+
+// A level of rest in the words of the papers, where it has them.
+function level(value) {
+  const known = [[2 * Math.LN2, "2 ln 2"], [Math.LN2, "ln 2"], [0.5, "1/2"]].find(([v]) => Math.abs(v - value) < 1e-6);
+  return known ? known[1] : value.toFixed(2);
+}
 
 function clock(seconds) {
   if (seconds == null) return "–";
@@ -81,20 +89,21 @@ class View {
   layout(chart) {
     const c = this.colours();
     const axis = { gridcolor: c.grid, zerolinecolor: c.grid, linecolor: c.grid, automargin: true };
-    const lines = chart.lines(this.data.equilibrium);
+    const lines = chart.lines(this.data.equilibrium).filter(([y]) => y != null);
+    const scores = this.data.scores;  // without bounds
     return {
-      title: { text: chart.title, font: { size: 14 }, x: 0, xref: "paper", y: 0.98 },
+      title: { text: scores ? chart.scoreTitle : chart.title, font: { size: 14 }, x: 0, xref: "paper", y: 0.98 },
       font: { color: c.text, family: c.font, size: 12 },
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       margin: { l: 40, r: 44, t: 52, b: 36 },
       legend: { orientation: "h", x: 0, y: 1.0, yanchor: "bottom" },
       hovermode: "x unified", hoverlabel: { bgcolor: c.grid, font: { color: c.text } },
       xaxis: { ...axis, title: { text: "Step", standoff: 4 }, rangemode: "tozero" },
-      yaxis: { ...axis, rangemode: "tozero", ...(chart.range ? { range: chart.range } : {}) },
-      shapes: lines.map(([y, , i]) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, opacity: 0.7,
+      yaxis: { ...axis, rangemode: scores ? "normal" : "tozero", ...(chart.range && !scores ? { range: chart.range } : {}) },
+      shapes: lines.map(([y, i]) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, opacity: 0.7,
         line: { color: c.series[i], width: 1, dash: "dash" } })),
-      annotations: lines.map(([y, text, i]) => ({ xref: "paper", x: 1, xanchor: "left", xshift: 4, y, yanchor: "middle",
-        showarrow: false, text, font: { color: c.series[i], size: 11 } })),
+      annotations: lines.map(([y, i]) => ({ xref: "paper", x: 1, xanchor: "left", xshift: 4, y, yanchor: "middle",
+        showarrow: false, text: level(y), font: { color: c.series[i], size: 11 } })),
       uirevision: this.data.run,
     };
   }
@@ -119,6 +128,7 @@ class View {
       }
     }
     this.ready = true;
+    this.find(".rv-rest").hidden = Object.values(CHARTS).every((chart) => chart.lines(this.data.equilibrium).every(([y]) => y == null));
     for (const columns of this.points.splice(0)) this.plot(columns);
   }
 
@@ -162,7 +172,7 @@ class View {
       const keys = chart.traces.map(([key]) => key);
       window.Plotly.extendTraces(element, { x: keys.map(() => columns.step), y: keys.map((key) => columns[key]) }, keys.map((_, i) => i));
       const said = chart.traces.map(([key, label]) => `${label} ${columns[key].at(-1)?.toFixed(3)}`).join(", ");
-      element.setAttribute("aria-label", `${chart.title} at step ${columns.step.at(-1)}: ${said}`);
+      element.setAttribute("aria-label", `${element.layout.title.text} at step ${columns.step.at(-1)}: ${said}`);
     }
   }
 

@@ -30,8 +30,8 @@ _HTML = """
     <div class="rv-charts">
       <div class="rv-chart" data-chart="loss" role="img"></div>
       <div class="rv-chart" data-chart="score" role="img"></div>
-      <p class="rv-hint">Dashed: where the game comes to rest, when the discriminator can no longer tell real from generated.
-      Neither loss alone says how good the images are.</p>
+      <p class="rv-hint"><span class="rv-rest">Dashed: where the game comes to rest, when the discriminator can no longer tell
+      real from generated.</span> Neither loss alone says how good the images are.</p>
     </div>
   </div>
 </section>
@@ -51,8 +51,11 @@ def run_view(run_id: str, config: TrainConfig, state: str, page: str) -> None:
 
     page: the page's url_path, from which the component finds the address of the server behind any prefix.
     """
-    loss_d, loss_g, score = equilibrium(config.real_label, config.fake_label)
-    exact = (config.real_label, config.fake_label) == (1, 0)
-    rest = {"loss_d": loss_d, "loss_g": loss_g, "score": score, "exact": exact}
-    data = {"run": run_id, "state": state, "page": page, "equilibrium": rest}
+    loss_d, loss_g, score = equilibrium(config.loss, config.real_label, config.fake_label)
+    if loss_d is not None and config.mean_loss_d:
+        loss_d /= 2
+    if config.feature_matching:  # its loss is a distance, and rests at no level that is known
+        loss_g = None
+    rest = {"loss_d": loss_d, "loss_g": loss_g, "score": score}
+    data = {"run": run_id, "state": state, "page": page, "equilibrium": rest, "scores": config.has_scores}
     _component(key="run_view", data=data, on_changed_change=lambda: None)

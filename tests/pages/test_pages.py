@@ -186,3 +186,25 @@ def test_a_problem_in_a_page_is_a_sentence_without_a_traceback(open_page, manage
     monkeypatch.setattr(manager, "runs", broken)
     at = open_page(pages.TRAIN)
     assert "loose screw" in texts(at.error) and "Traceback" not in texts(at.error)
+
+
+def test_a_conditional_generator_has_a_class_picker_in_every_view(open_page, folders, monkeypatch):
+    config = TrainConfig(latent_dim=10, generator_filters=4, precision="fp32", conditional=True)
+    state = new_state(config, torch.device("cpu"), class_names=("cats", "*dogs*"))
+    save_generator(folders / "checkpoints" / "pretrained" / "animals.safetensors", state)
+    drawn = []
+    original = workshop.ModelCache.images
+    monkeypatch.setattr(
+        workshop.ModelCache, "images", lambda self, model, z, label=0: drawn.append(label) or original(self, model, z, label)
+    )
+    at = open_page(pages.EXPLORE, **{"from": "animals", "view": "Grid", "class": "*dogs*"})
+    picker = at.selectbox(key="class")
+    assert picker.options == ["cats", "*dogs*"] and picker.value == "*dogs*" and drawn[-1] == 1
+    at.toggle(key="every").set_value(True).run()
+    assert drawn[-1] == [0, 1] * 10 and r"cats, \*dogs\*" in texts(at.caption)
+    at.selectbox(key="class").set_value("cats").run()
+    for view in ("Sliders", "Walk"):
+        at = open_page(pages.EXPLORE, **{"from": "animals", "view": view, "class": "*dogs*"})
+        assert drawn[-1] == 1 and not at.error
+    at = open_page(pages.EXPLORE, **{"from": "digits", "class": "cats"})
+    assert not at.error and not [s for s in at.selectbox if s.label == "Class"]

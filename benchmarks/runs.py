@@ -1,0 +1,60 @@
+"""Two runs at once in one process, as the server trains them, against one alone.
+
+python -m benchmarks.runs: alternates one run (WORKSHOP_MAX_RUNS=1) and two (=2), each leg in a process of its own.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from gan.recipes import recipe
+from gan.runs import AT_WORK, RunManager
+
+
+def leg(name: str, runs: int, seconds: float) -> float:
+    """Images/s of so many runs together, from the first metrics of all to the end of the first."""
+    with tempfile.TemporaryDirectory() as folder:
+        manager = RunManager(Path(folder), max_runs=runs, device="cpu")
+        config = recipe(name).config.change(duration=seconds, duration_unit="seconds")
+        started = [manager.submit(config.change(seed=i), name) for i in range(runs)]
+        while not all(len(run.history) for run in started):
+            time.sleep(0.05)
+            if failed := [run.error for run in started if run.state == "failed"]:
+                raise SystemExit(failed[0])
+        begin, before = time.perf_counter(), sum(run.status()["images_seen"] for run in started)
+        while all(run.state in AT_WORK for run in started) and time.perf_counter() - begin < seconds * 0.8:
+            time.sleep(0.05)
+        rate = (sum(run.status()["images_seen"] for run in started) - before) / (time.perf_counter() - begin)
+        manager.shutdown()
+        return rate
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recipe", default="quick-digits")
+    parser.add_argument("--seconds", type=float, default=15)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--leg", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.leg:
+        print(json.dumps(leg(options.recipe, options.leg, options.seconds)))
+        return
+    ratios = []
+    for _ in range(options.rounds):
+        rates = []
+        for runs in (1, 2):
+            command = [sys.executable, "-m", "benchmarks.runs", "--recipe", options.recipe, "--seconds", str(options.seconds)]
+            done = subprocess.run([*command, "--leg", str(runs)], check=True, capture_output=True, text=True)
+            rates.append(float(json.loads(done.stdout.splitlines()[-1])))
+        ratios.append(rates[1] / rates[0])
+        print(f"one alone {rates[0]:,.0f} images/s, two together {rates[1]:,.0f}: {ratios[-1]:.2f}", flush=True)
+    print(f"two against one: {statistics.median(ratios):.2f}")
+
+
+if __name__ == "__main__":
+    main()

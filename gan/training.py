@@ -345,7 +345,9 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
         raise ValueError(f"the data set {dataset.name} has images of shape {tuple(dataset.images.shape[1:])}; the settings say {shape}")
     epoch_steps = steps_per_epoch(config, dataset)
     torch.set_num_threads(state.threads)
-    images = dataset.images.to(state.device)
+    # A set that a GPU has no room for stays where it is, and goes over batch by batch.
+    fits = state.device.type == "cpu" or dataset.images.nbytes < free_memory(state.device) // 2
+    images = dataset.images.to(state.device) if fits else dataset.images
     order, order_epoch = torch.empty(0), -1
 
     if state.step == 0:
@@ -356,8 +358,8 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
     while not control.halted and progress(config, state.step, state.elapsed_s, epoch_steps) < 1:
         epoch, position = divmod(state.step, epoch_steps)
         if epoch != order_epoch:
-            order, order_epoch = _epoch_order(config.seed, epoch, len(dataset)).to(state.device), epoch
-        batch = images[order[position * config.batch_size : (position + 1) * config.batch_size]]
+            order, order_epoch = _epoch_order(config.seed, epoch, len(dataset)).to(images.device), epoch
+        batch = images[order[position * config.batch_size : (position + 1) * config.batch_size]].to(state.device)
         train_step(state, _augment(to_float(batch).contiguous(memory_format=torch.channels_last), state))
         state.elapsed_s = before_s + time.perf_counter() - entered
 

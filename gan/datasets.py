@@ -51,7 +51,7 @@ class ImageDataset:
     attributes: torch.Tensor | None = None
     attribute_names: tuple[str, ...] = ()
     skipped: tuple[str, ...] = field(default=(), repr=False)
-    # Not an argument, so that dataclasses.replace() with other images forgets it.
+    # Known from the cache. Not an argument, so that dataclasses.replace() with other images forgets it.
     _fingerprint: str = field(default="", init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
@@ -59,9 +59,7 @@ class ImageDataset:
 
     def fingerprint(self) -> str:
         """16 hex digits that differ when shape or any pixel differs; of a set from the cache, as it was when it was decoded."""
-        if not self._fingerprint:
-            object.__setattr__(self, "_fingerprint", cache.fingerprint(self.images.numpy()))
-        return self._fingerprint
+        return self._fingerprint or cache.fingerprint(self.images.numpy())
 
 
 Loading = Generator[Progress, None, ImageDataset]

@@ -71,7 +71,7 @@ def list_recipes(as_json: bool) -> None:
 
 @cli.command("train")
 @click.option("--recipe", "recipe_name", default=DEFAULT, show_default=True, help="Where the settings start from; see the command recipes.")
-@click.option("--data", help="A named data set, or a folder of images.")
+@click.option("--data", help="A named data set, or a folder or a zip of images.")
 @_duration_options
 @click.option("--seed", type=int, help="Starts every random draw.")
 @_device_option
@@ -95,7 +95,7 @@ def train_command(
         changes |= {"duration_unit": unit, "duration": amount}
     changes |= {name: value for name, value in (("data", data), ("seed", seed)) if value is not None}
     config = recipe(recipe_name).config.change(**changes)
-    if config.data not in datasets.available() and Path(config.data).is_dir():
+    if config.data not in datasets.available() and Path(config.data).exists():
         config = config.change(data=str(Path(config.data).resolve()))  # so that it can be resumed from any folder
     where = choose_device(device)
     folder = _new_folder(out, recipe_name)
@@ -258,7 +258,7 @@ def _find_run(given: Path) -> Path:
 def _load(config: TrainConfig, quiet: bool) -> ImageDataset:
     """Loads the data set with a progress bar."""
     loading = datasets.load(config.data, config.image_size, config.channels, config.data_split)
-    with tqdm(disable=True if quiet else None, leave=False, unit=" images") as bar:
+    with tqdm(disable=True if quiet else None, leave=False, unit="", unit_scale=True) as bar:
         while True:
             try:
                 event = next(loading)

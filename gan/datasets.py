@@ -1,34 +1,34 @@
-"""Name or folder -> ImageDataset: every image in memory as uint8, decoded once. Knows nothing of networks or runs.
+"""Name, folder or zip -> ImageDataset: every image as uint8, decoded once. Knows nothing of networks or runs.
 
 Sets are loaded by generators that yield Progress and return the set, so that whoever waits can show how far they are,
 and can stop.
 """
 
-import gzip
+import functools
 import hashlib
 import os
+import stat
 import warnings
-import zipfile
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
 from torchvision.transforms.v2 import functional as transforms
 
-from gan import faces
+from gan import cache, decoding, faces, published
+from gan.archives import Archive, Member, printable
+from gan.decoding import SUFFIXES, decode
 from gan.events import Progress
-from gan.files import write_atomically
 
-NAMED = ("mnist", "faces")
+NAMED = ("mnist", "faces", "fashion-mnist", "cifar10")
 FACES = 5000
-SMALLEST_SIDE = 8  # pixels: smaller images hold nothing to learn
-LARGEST_IMAGE = 100_000_000  # pixels: more is a decompression bomb or a satellite
-LARGEST_SET = 4 * 2**30  # bytes, decoded
-SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+BATCH = 16  # files that are decoded side by side, and lie in memory undecoded
+# Folders below data_root() that hold no images of their own: the cache, and published sets as torchvision lays them out.
+RESERVED = {"cache", "MNIST", "FashionMNIST", "cifar-10-batches-py", "cifar-10-batches-bin"}
+UPLOADED_ZIP, UPLOADED_ABOUT = "images.zip", "upload.json"  # a folder with these is an uploaded set; see uploads.py
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class ImageDataset:
 
     Attributes:
         name: what the set was asked for by.
-        images: uint8, (N, C, H, W).
+        images: uint8, (N, C, H, W); decoded files lie on disk, mapped, so a set may be larger than memory.
         labels: int64, (N,), indices into class_names; None where the set has none.
         class_names: one name a class.
         attributes: bool, (N, len(attribute_names)): several yes-or-no facts an image; None where the set has none.
@@ -51,18 +51,19 @@ class ImageDataset:
     attributes: torch.Tensor | None = None
     attribute_names: tuple[str, ...] = ()
     skipped: tuple[str, ...] = field(default=(), repr=False)
+    # Known from the cache. Not an argument, so that dataclasses.replace() with other images forgets it.
+    _fingerprint: str = field(default="", init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.images)
 
     def fingerprint(self) -> str:
-        """16 hex digits that differ when shape or any pixel differs."""
-        digest = hashlib.blake2b(repr(tuple(self.images.shape)).encode(), digest_size=8)
-        digest.update(self.images.contiguous().numpy().data)
-        return digest.hexdigest()
+        """16 hex digits that differ when shape or any pixel differs; of a set from the cache, as it was when it was decoded."""
+        return self._fingerprint or cache.fingerprint(self.images.numpy())
 
 
 Loading = Generator[Progress, None, ImageDataset]
+Filling = Generator[Progress, None, None]
 
 
 def data_root() -> Path:
@@ -73,16 +74,28 @@ def data_root() -> Path:
 def available() -> list[str]:
     """The sets that can be chosen without naming a path: the named ones, then the folders below data_root()."""
     root = data_root()
-    folders = sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith((".", "cache"))) if root.is_dir() else []
-    return [*NAMED, *(name for name in folders if name not in NAMED)]
+    folders = sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")) if root.is_dir() else []
+    return [*NAMED, *(name for name in folders if name not in NAMED and name not in RESERVED)]
+
+
+def native(name: str) -> tuple[int, int]:
+    """(image_size, channels) at which a set is best looked at: its own, where it has one."""
+    known = published.SETS.get(name)
+    return (known.image_size, known.channels) if known else (64, 3)
+
+
+def to_download(name: str) -> int:
+    """Bytes that must be downloaded before a set can be used; 0 for all that are on this machine."""
+    known = published.SETS.get(name)
+    return known.download if known and not published.find(name, data_root()) else 0
 
 
 def load(name: str, image_size: int, channels: int, split: str = "train") -> Loading:
     """Loads a set at a size.
 
     Args:
-        name: "mnist", "faces", a folder below data_root(), or the path of a folder of images; class subfolders
-            become labels, as in torchvision's ImageFolder.
+        name: one of NAMED, a folder below data_root(), or the path of a folder or a zip of images; class subfolders become
+            labels, as in torchvision's ImageFolder. Folders around everything are no classes.
         image_size: height and width in pixels; folders' images are cropped to their middle square.
         channels: 1 for grey, 3 for RGB.
         split: "train", or "all" to add the test images where the set has them.
@@ -91,148 +104,183 @@ def load(name: str, image_size: int, channels: int, split: str = "train") -> Loa
         Progress.
 
     Raises:
-        ValueError: there is no such set or folder, or no image in it can be used.
+        ValueError: there is no such set or file, no image in it can be used, it cannot be downloaded, or there is no room.
     """
-    if name == "mnist":
-        return (yield from _mnist(image_size, channels, split))
+    if name in published.SETS:
+        return (yield from _published(name, image_size, channels, split))
     if name == "faces":
         return (yield from _faces(image_size, channels))
-    for folder in (data_root() / name, Path(name).expanduser()):
-        if folder.is_dir():
-            return (yield from _folder(name, folder, image_size, channels))
-    raise ValueError(f"there is no data set {name!r}: choose one of {', '.join(available())}, or the path of a folder of images")
+    for path in (data_root() / name, Path(name).expanduser()):
+        if (path / UPLOADED_ABOUT).is_file():
+            return (yield from load_zip(name, path / UPLOADED_ZIP, image_size, channels))
+        if path.is_dir():
+            return (yield from _folder(name, path, image_size, channels))
+        if path.is_file() and path.suffix.lower() == ".zip":
+            return (yield from load_zip(name, path, image_size, channels))
+    raise ValueError(f"there is no data set {name!r}: choose one of {', '.join(available())}, or the path of a folder or a zip of images")
 
 
-def _mnist(image_size: int, channels: int, split: str) -> Loading:
-    task = "Loading the digits"
-    yield Progress(task, 0, 2)
-    parts = ("train", "t10k") if split == "all" else ("train",)
-    images = torch.cat([torch.from_numpy(_idx(f"{part}-images-idx3-ubyte.gz", 3)) for part in parts]).unsqueeze(1)
-    labels = torch.cat([torch.from_numpy(_idx(f"{part}-labels-idx1-ubyte.gz", 1)) for part in parts]).long()
-    yield Progress(task, 1, 2)
-    images = yield from _resize(images, image_size, channels)
-    return ImageDataset("mnist", images, labels, tuple("0123456789"))
+def forget(path: Path) -> None:
+    """Deletes what the cache holds of a zip, at every size.
+
+    Raises:
+        ValueError: it is no zip.
+    """
+    with Archive(path, SUFFIXES) as archive:
+        digest = _digest([*archive.members, *archive.skipped])
+    for entry in (data_root() / "cache").glob(f"{digest}-*"):
+        cache.drop(entry)
 
 
-def _idx(file: str, dimensions: int) -> np.ndarray:
-    """An embedded IDX file as a uint8 array (LeCun's format: magic, sizes, big-endian 32-bit, then the bytes)."""
-    content = gzip.decompress((Path(__file__).parent / "mnist" / file).read_bytes())
-    shape = np.frombuffer(content, ">i4", dimensions, 4)
-    return np.frombuffer(bytearray(content), np.uint8, offset=4 + 4 * dimensions).reshape(shape)
+def _kept(name: str, digest: str, image_size: int, channels: int, most: int, fill: Callable[[cache.Writer], Filling]) -> Loading:
+    """A set from the cache, which `fill` fills with at most `most` images where it does not hold them yet."""
+    folder = data_root() / "cache" / f"{digest}-{image_size}-{channels}"
+    entry = cache.read(folder)
+    if entry is None:
+        with cache.writing(folder, (channels, image_size, image_size), most, f"the data set {name}") as writer:
+            yield from fill(writer)
+        entry = writer.entry
+        if entry is None:
+            raise OSError(f"{folder} cannot be read back")
+    labels, attributes = (None if array is None else torch.from_numpy(array) for array in (entry.labels, entry.attributes))
+    names = [tuple(entry.about.get(key, ())) for key in ("class_names", "attribute_names", "skipped")]
+    dataset = ImageDataset(name, torch.from_numpy(entry.images), labels, names[0], attributes, names[1], names[2])
+    object.__setattr__(dataset, "_fingerprint", entry.about["fingerprint"])
+    return dataset
 
 
-def _resize(images: torch.Tensor, image_size: int, channels: int) -> Generator[Progress, None, torch.Tensor]:
-    """uint8 (N, C, H, W) -> uint8 (N, channels, image_size, image_size), antialiased."""
-    parts = []
-    for start in range(0, len(images), 2000):
-        part = images[start : start + 2000]
-        if part.shape[1] != channels:
-            part = transforms.grayscale_to_rgb(part) if channels == 3 else transforms.rgb_to_grayscale(part)
-        if part.shape[-1] != image_size:
-            part = transforms.resize(part, [image_size, image_size], antialias=True)
+def _published(name: str, image_size: int, channels: int, split: str) -> Loading:
+    files = yield from published.obtain(name, data_root())
+    known = published.SETS[name]
+
+    def fill(writer: cache.Writer) -> Filling:
+        images, writer.labels = yield from published.read(name, files, split)
+        writer.about["class_names"] = known.class_names
+        for start in range(0, len(images), 2000):
             yield Progress("Resizing the images", start, len(images))
-        parts.append(part)
-    return torch.cat(parts)
+            writer.add(_resize(torch.from_numpy(images[start : start + 2000]), image_size, channels).numpy())
+
+    if (image_size, channels) == native(name) and not files[0].name.endswith(".tar.gz"):  # as quick to read as a cache
+        images, labels = yield from published.read(name, files, split)
+        return ImageDataset(name, torch.from_numpy(images), torch.from_numpy(labels), known.class_names)
+    stamps = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return (yield from _kept(name, _digest([split, *stamps]), image_size, channels, known.images, fill))
+
+
+def _resize(images: torch.Tensor, image_size: int, channels: int) -> torch.Tensor:
+    """uint8 (N, C, H, W) -> uint8 (N, channels, image_size, image_size), antialiased."""
+    if images.shape[1] != channels:
+        images = transforms.grayscale_to_rgb(images) if channels == 3 else transforms.rgb_to_grayscale(images)
+    return images if images.shape[-1] == image_size else transforms.resize(images, [image_size, image_size], antialias=True)
 
 
 def _faces(image_size: int, channels: int) -> Loading:
-    cache = data_root() / "cache" / f"faces-{faces.VERSION}-{image_size}.npz"
-    try:
-        with cache.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
-            pixels, attributes = stored["images"], stored["attributes"]
-        if pixels.shape != (FACES, 3, image_size, image_size) or attributes.shape != (FACES, len(faces.ATTRIBUTES)):
-            raise ValueError("another shape")
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # absent, or cut short: draw them
-        drawn = []
+    def fill(writer: cache.Writer) -> Filling:
+        facts = []
         for i in range(FACES):
             if i % 50 == 0:
                 yield Progress("Drawing the faces (once)", i, FACES)
-            drawn.append(faces.draw_face(i, image_size))
-        pixels, attributes = (np.stack(part) for part in zip(*drawn, strict=True))
-        try:
-            with write_atomically(cache) as file:
-                np.savez(file, images=pixels, attributes=attributes)
-        except OSError as error:
-            warnings.warn(f"the faces could not be kept in {cache} ({error}); they will be drawn again", stacklevel=2)
-    images = yield from _resize(torch.from_numpy(pixels), image_size, channels)
-    facts = torch.from_numpy(attributes)
-    return ImageDataset("faces", images, facts[:, 0].long(), ("no glasses", "glasses"), facts, faces.ATTRIBUTES)
+            pixels, attributes = faces.draw_face(i, image_size)
+            writer.add(pixels[None])
+            facts.append(attributes)
+        writer.attributes = np.stack(facts)
+        writer.labels = writer.attributes[:, 0].astype(np.int64)
+        writer.about |= {"class_names": ["no glasses", "glasses"], "attribute_names": faces.ATTRIBUTES}
+
+    drawn = yield from _kept("faces", _digest([FACES, faces.VERSION]), image_size, 3, FACES, fill)
+    if channels == 3:
+        return drawn
+    grey = _resize(drawn.images, image_size, channels)
+    return ImageDataset("faces", grey, drawn.labels, drawn.class_names, drawn.attributes, drawn.attribute_names)
 
 
 def _folder(name: str, folder: Path, image_size: int, channels: int) -> Loading:
-    """Images of a folder and everything below it, sorted by path. Class subfolders become labels."""
-    yield Progress("Looking for images", 0, 0)
-    paths = sorted(p for p in _files(folder) if p.suffix.lower() in SUFFIXES)
-    if not paths:
-        raise ValueError(f"{folder} holds no images; known endings are {', '.join(sorted(SUFFIXES))}")
-    size = len(paths) * channels * image_size**2
-    if size > LARGEST_SET:
-        raise ValueError(
-            f"{folder} holds {len(paths):,} images, {size / 2**30:.1f} GiB at {image_size} pixels; at most {LARGEST_SET / 2**30:.0f} GiB fit"
-        )
-
-    classes = sorted({p.relative_to(folder).parts[0] for p in paths if len(p.relative_to(folder).parts) > 1})
-    labelled = bool(classes) and all(len(p.relative_to(folder).parts) > 1 for p in paths)
-
-    images, labels, skipped = [], [], []
-    with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="decode") as pool:
-        for start in range(0, len(paths), 32):
-            yield Progress("Reading the images", start, len(paths))
-            part = paths[start : start + 32]
-            for path, result in zip(part, pool.map(lambda p: decode(p, image_size, channels), part), strict=True):
-                if isinstance(result, str):
-                    skipped.append(f"{path.relative_to(folder)}: {result}")
-                else:
-                    images.append(result)
-                    if labelled:
-                        labels.append(classes.index(path.relative_to(folder).parts[0]))
-    if not images:
-        raise ValueError(f"none of the {len(paths)} images in {folder} can be used; the first: {skipped[0]}")
-    stacked = torch.from_numpy(np.stack(images))
-    found = torch.tensor(labels) if labelled else None
-    return ImageDataset(name, stacked, found, tuple(classes) if labelled else (), skipped=tuple(skipped))
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """Every regular file below a folder; links to elsewhere are not followed."""
-    for directory, subfolders, names in os.walk(folder):
+    """Images of a folder and everything below it, sorted by path; links to elsewhere are not followed."""
+    members, looked = [], 0
+    for directory, subfolders, files in os.walk(folder):
+        yield Progress("Looking for images", looked, 0)
+        looked += len(files)
         subfolders[:] = [s for s in subfolders if not s.startswith(".")]
-        yield from (Path(directory) / n for n in names if not n.startswith(".") and not (Path(directory) / n).is_symlink())
+        inside = Path(directory).relative_to(folder).parts
+        for path in (Path(directory) / file for file in files):
+            if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
+                found = path.lstat()
+                if stat.S_ISREG(found.st_mode):
+                    members.append(Member((*inside, path.name), found.st_size, found.st_mtime_ns, path))
+    if not members:
+        raise ValueError(f"{folder} holds no images; known endings are {', '.join(sorted(SUFFIXES))}")
+    members.sort(key=lambda member: member.parts)
+    fill = functools.partial(_decode_all, str(folder), members, lambda member: member.source, [], image_size, channels)
+    # Known by names, sizes and times of change: reading the files themselves would take as long as a good part of decoding.
+    return (yield from _kept(name, _digest(members), image_size, channels, len(members), fill))
 
 
-def decode(path: Path, image_size: int, channels: int) -> np.ndarray | str:
-    """One image file as uint8 (channels, image_size, image_size), or a sentence that says why it cannot be used.
-
-    Turned as the camera was held, transparency laid on white, 16 bits brought to 8, cut to its middle square.
-    """
+def load_zip(name: str, path: Path, image_size: int, channels: int) -> Loading:
+    """load() for a zip whose set is called otherwise than the file."""
+    yield Progress("Looking for images", 0, 0)
     try:
-        with warnings.catch_warnings(), Image.open(path) as opened:
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            width, height = opened.size
-            if width * height > LARGEST_IMAGE:
-                return f"has {width} x {height} pixels; at most {LARGEST_IMAGE:,} are read"
-            if min(width, height) < SMALLEST_SIDE:
-                return f"has {width} x {height} pixels; at least {SMALLEST_SIDE} x {SMALLEST_SIDE} are needed"
-            opened.draft("RGB", (image_size * 2, image_size * 2))  # JPEG: decodes at a fraction of the size
-            picture = _eight_bits(ImageOps.exif_transpose(opened))
-            picture = ImageOps.fit(picture, (image_size, image_size), Image.Resampling.LANCZOS)
-            pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
-    except UnidentifiedImageError:
-        return "is not an image that can be read"
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        return f"cannot be decoded ({error or type(error).__name__})"
-    return pixels[None] if channels == 1 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+        archive = Archive(path, SUFFIXES)
+    except ValueError as error:
+        raise ValueError(f"the file {name} {error}") from None
+    with archive:
+        if not archive.members:
+            reason = f"; the first of {len(archive.skipped):,} other files: {archive.skipped[0]}" if archive.skipped else ""
+            raise ValueError(f"the file {name} holds no images that can be used{reason}")
+        fill = functools.partial(_decode_all, f"the file {name}", archive.members, archive.read, archive.skipped, image_size, channels)
+        # Known by names, sizes and the checksums in the table of contents: by content, and quickly.
+        return (yield from _kept(name, _digest([*archive.members, *archive.skipped]), image_size, channels, len(archive.members), fill))
 
 
-def _eight_bits(picture: Image.Image) -> Image.Image:
-    """Any Pillow mode -> L or RGB."""
-    if picture.mode in ("L", "RGB"):
-        return picture
-    if picture.mode.startswith("I") or picture.mode == "F":
-        values = np.asarray(picture, dtype=np.float64)
-        top = 65535 if picture.mode.startswith("I;16") or values.max() > 255 else 1 if values.max() <= 1 and picture.mode == "F" else 255
-        return Image.fromarray(np.clip(values / top * 255, 0, 255).round().astype(np.uint8))
-    if "A" in picture.mode or "transparency" in picture.info:
-        rgba = picture.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return picture.convert("RGB")
+def _decode_all(
+    where: str,
+    members: list[Member],
+    read: Callable[[Member], Path | bytes | str],
+    skipped: list[str],
+    image_size: int,
+    channels: int,
+    writer: cache.Writer,
+) -> Filling:
+    """Decodes files side by side into the writer; read gives a file's path or content, or why there is none."""
+    classes, numbers = _classes(members)
+    skipped, labels = [*skipped], []
+
+    def decoded(source: Path | bytes | str) -> np.ndarray | str:
+        return source if isinstance(source, str) else decode(source, image_size, channels)
+
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="decode") as pool:
+        for start in range(0, len(members), BATCH):
+            yield Progress("Reading the images", start, len(members))
+            part = members[start : start + BATCH]
+            sources = [read(member) for member in part]
+            with warnings.catch_warnings(action="ignore"):  # Pillow's, of every oddity in a file
+                results = list(pool.map(decoded, sources))
+            for i, (member, result) in enumerate(zip(part, results, strict=True), start):
+                if isinstance(result, str):
+                    skipped.append(f"{printable('/'.join(member.parts))}: {result}")
+                else:
+                    writer.add(result[None])
+                    labels.append(numbers[i])
+    if not labels:
+        raise ValueError(f"none of the {len(members)} images in {where} can be used; the first: {skipped[-len(members)]}")
+    writer.about |= {"class_names": classes, "skipped": skipped}
+    writer.labels = np.array(labels, dtype=np.int64) if classes else None
+
+
+def _classes(members: list[Member]) -> tuple[list[str], list[int]]:
+    """Class names, and each file's class: the first folder that tells files apart. None, and zeros, where some have no such folder."""
+    first, last = (chosen(member.parts[:-1] for member in members) for chosen in (min, max))
+    around = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+    if any(len(member.parts) <= around + 1 for member in members):
+        return [], [0] * len(members)
+    names = [printable(member.parts[around], 60) for member in members]
+    classes = sorted(set(names))
+    number = {name: i for i, name in enumerate(classes)}
+    return classes, [number[name] for name in names]
+
+
+def _digest(what: Sequence[object]) -> str:
+    """16 hex digits of what a decoded set depends on, besides its size."""
+    digest = hashlib.blake2b(str(decoding.VERSION).encode(), digest_size=8)
+    for item in what:
+        digest.update(ascii(item[:3] if isinstance(item, Member) else item).encode())
+    return digest.hexdigest()

@@ -7,12 +7,10 @@ from gan.config import TrainConfig
 from gan.recipes import DEFAULT, RECIPES
 from gan.runs import AT_WORK, Run
 from ui.config_form import config_form, fill_form, read_form
-from ui.pages import EXPLORE
+from ui.pages import EXPLORE, NEW_RUN
 from ui.run_view import run_view
 from ui.text import plain
 from ui.workshop import manager
-
-NEW = "New run"
 
 
 def choose(run_id: str) -> None:
@@ -34,7 +32,7 @@ def launch() -> None:
 def copy_settings(config: TrainConfig, recipe: str) -> None:
     st.session_state["recipe"] = recipe if recipe in RECIPES else DEFAULT
     fill_form(config)
-    choose(NEW)
+    choose(NEW_RUN)
 
 
 def resume(run_id: str, longer: bool = False) -> None:
@@ -129,14 +127,14 @@ def show(run: Run) -> None:
 
 st.title("Train")
 runs = {run.id: run for run in manager().runs()}
-asked = st.query_params.get("run", NEW)
-if asked not in (NEW, *runs):
+asked = st.query_params.get("run", NEW_RUN)
+if asked not in (NEW_RUN, *runs):
     st.warning(f"There is no run {plain(asked[:100])} on this server.", icon=":material/search_off:")
 # The address holds the option as it is shown: a run's id, which never changes.
-chosen = st.selectbox("Run", [NEW, *runs], key="run", bind="query-params", help="Start a new run, or look at one.")
+chosen = st.selectbox("Run", [NEW_RUN, *runs], key="run", bind="query-params", help="Start a new run, or look at one.")
 if "launch_error" in st.session_state:
     st.error(plain(st.session_state.pop("launch_error")), icon=":material/error:")
-if chosen == NEW:
+if chosen == NEW_RUN:
     new_run()
 else:
     show(runs[chosen])

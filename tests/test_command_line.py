@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -61,6 +62,18 @@ def trained(gan, pictures, tmp_path):
     status, output, _ = gan("train", "--data", pictures, "--steps", 10, "--out", out, *TINY)
     assert status == 0 and "finished at step 10: 80 images" in output
     return out
+
+
+def test_a_zip_of_images_is_trained_on_and_resumed_from_anywhere(gan, pictures, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.make_archive("packed", "zip", pictures)
+    status, _, errors = gan("train", "--data", "packed.zip", "--steps", 2, "--out", tmp_path / "run", *TINY)
+    assert status == 0 and "left out 1 of 21 files; the first: broken.png" in errors
+    monkeypatch.chdir("/")
+    assert gan("resume", tmp_path / "run", "--steps", 2)[0] == 0
+    (tmp_path / "packed.zip").write_bytes(b"no")
+    status, _, errors = gan("resume", tmp_path / "run", "--steps", 2)
+    assert status == 2 and "packed.zip is not a zip file" in errors and errors.count("\n") == 1
 
 
 def test_recipes(gan):

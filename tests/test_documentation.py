@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from gan.__main__ import cli
+from gan.datasets import NAMED
 from gan.recipes import RECIPES
 
 ROOT = Path(__file__).parent.parent
@@ -23,6 +24,10 @@ def test_every_command_and_option_is_in_the_readme():
 
 def test_every_recipe_is_in_the_readme():
     assert not [name for name in RECIPES if f"| `{name}` |" not in README]
+
+
+def test_every_data_set_is_in_the_readme():
+    assert not [name for name in NAMED if f"| `{name}` |" not in README]
 
 
 def test_every_environment_variable_is_in_the_readme():

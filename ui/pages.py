@@ -1,9 +1,15 @@
-"""Where the pages are: absolute, since Streamlit takes relative paths from the script it runs, which is not at the top."""
+"""Where the pages are: absolute, since Streamlit takes relative paths from the script it runs, which is not at the top.
+
+And what they know of each other.
+"""
 
 from pathlib import Path
 
 _FOLDER = Path(__file__).resolve().parent.parent / "pages"
 
 HOME = _FOLDER / "home.py"
+DATA = _FOLDER / "data.py"
 TRAIN = _FOLDER / "train.py"
 EXPLORE = _FOLDER / "explore.py"
+
+NEW_RUN = "New run"  # the option of Train that shows the settings; the others are runs

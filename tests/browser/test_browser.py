@@ -1,11 +1,14 @@
 """The main job, as a participant does it: train, watch, zoom, stop, explore."""
 
+import io
 import json
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Server
@@ -133,12 +136,63 @@ def test_a_view_is_shared_by_its_address(page: Page, server: str) -> None:
     expect(page.get_by_role("radio", name="lerp", exact=True)).to_be_checked()
 
 
+def zip_of_pictures(path: Path, count: int) -> Path:
+    """Two classes; large enough that a few hundred take a while to decode."""
+    picture = io.BytesIO()
+    Image.effect_noise((500, 500), 60).convert("RGB").save(picture, "PNG", compress_level=1)
+    with zipfile.ZipFile(path, "w") as file:
+        for i in range(count):
+            file.writestr(f"shapes/{('round', 'square')[i % 2]}/{i}.png", picture.getvalue())
+    return path
+
+
+def test_upload_cancel_upload_again_train_on_it_and_delete(page: Page, server: str, tmp_path: Path) -> None:
+    open_page(page, f"{server}/data", "Data")
+    expect(page.get_by_alt_text("Some images of mnist")).to_be_visible()
+    page.locator("input[type=file]").set_input_files(zip_of_pictures(tmp_path / "many shapes.zip", 200))
+    expect(page.get_by_role("textbox", name="Name of the set")).to_have_value("many-shapes")
+    page.get_by_role("button", name="Add the set").click()
+    expect(page.get_by_text("Reading the images")).to_be_visible()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
+    expect(page.get_by_alt_text("Some images of mnist")).to_be_visible()
+    page.get_by_role("button", name="Remove many shapes.zip").click()
+    expect(page.get_by_role("button", name="Add the set")).to_have_count(0)
+
+    (tmp_path / "again").mkdir()  # the browser takes a file of the same path for the one that it has
+    page.locator("input[type=file]").set_input_files(zip_of_pictures(tmp_path / "again" / "many shapes.zip", 64))
+    page.get_by_role("button", name="Add the set").click()
+    expect(page.get_by_text("many-shapes is ready.")).to_be_visible()  # the cancelled one left nothing of that name
+    expect(page.get_by_alt_text("Some images of many-shapes")).to_be_visible()
+    assert "set=many-shapes" in page.url
+
+    page.get_by_role("button", name="Train on it").click()
+    expect(page.get_by_role("combobox", name="Data set")).to_have_value("many-shapes")
+    page.get_by_role("button", name="Train", exact=True).click()
+    both_charts_have(page, 1)
+    stop(page)
+
+    # From a run that is being looked at, Train on it leads to the settings again.
+    page.get_by_role("link", name="Data").click()
+    expect(page.get_by_alt_text("Some images of many-shapes")).to_be_visible()
+    page.get_by_role("button", name="Train on it").click()
+    expect(page.get_by_role("combobox", name="Data set")).to_have_value("many-shapes")
+
+    page.get_by_role("link", name="Data").click()
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete it").click()
+    expect(page.get_by_text("The data set many-shapes is deleted.")).to_be_visible()
+    expect(page.get_by_alt_text("Some images of mnist")).to_be_visible()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["", "train", "explore", "explore?view=Sliders", "explore?view=Walk"])
+@pytest.mark.parametrize("path", ["", "data", "data?set=cifar10", "train", "explore", "explore?view=Sliders", "explore?view=Walk"])
 def test_pages_fit_a_phone(page: Page, server: str, path: str, scheme: str) -> None:
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     page.set_viewport_size({"width": 390, "height": 844})
-    open_page(page, f"{server}/{path}", {"": "DCGAN Workshop", "train": "Train"}.get(path, "Explore"))
+    open_page(
+        page, f"{server}/{path}", {"": "DCGAN Workshop", "train": "Train", "explore": "Explore", "data": "Data"}[path.partition("?")[0]]
+    )
     if path.startswith("explore"):
         expect(page.locator("[data-testid=stImage] img").first).to_be_visible()
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390

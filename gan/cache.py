@@ -1,0 +1,197 @@
+"""Decoded image sets on disk: written once, piece by piece, then memory-mapped. Knows nothing of where images come from.
+
+An entry is a folder: images.npy, uint8 (N, C, H, W); labels.npy and attributes.npy where the set has them; about.json. It
+appears whole or not at all, and one that cannot be read is as good as none. Nothing in it is a pickle.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import time
+import uuid
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import gettempdir
+from typing import Any, BinaryIO
+
+import numpy as np
+
+LARGEST_CACHE = 32 * 2**30  # bytes, all entries together; those not used for longest go first
+DISK_RESERVE = 256 * 2**20  # bytes of the disk that stay free
+ABANDONED_S = 24 * 3600.0  # a half-written entry this old belongs to a process that was killed
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A set as it was stored.
+
+    Attributes:
+        images: uint8, (N, C, H, W), mapped: pages come into memory as they are read, and leave it when others need it. The
+            file may be deleted meanwhile.
+        labels: int64, (N,), or None.
+        attributes: bool, (N, A), or None.
+        about: what else the writer noted, and the images' `fingerprint`.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray | None
+    attributes: np.ndarray | None
+    about: dict[str, Any]
+
+
+def fingerprint(images: np.ndarray) -> str:
+    """16 hex digits that differ when shape or any pixel differs. images: uint8, any shape."""
+    digest = hashlib.blake2b(repr(tuple(images.shape)).encode(), digest_size=8)
+    digest.update(np.ascontiguousarray(images).data)
+    return digest.hexdigest()
+
+
+def read(folder: Path) -> Entry | None:
+    """The entry in a folder; None where there is none, or one that is cut, damaged or not ours."""
+    try:
+        about = json.loads((folder / "about.json").read_text())
+        # Copy on write: nothing is ever written, but torch warns of memory that cannot be.
+        images = np.load(folder / "images.npy", mmap_mode="c", allow_pickle=False)
+        labels, attributes = (
+            np.load(file, allow_pickle=False) if (file := folder / f"{name}.npy").exists() else None for name in ("labels", "attributes")
+        )
+        sizes = {len(array) for array in (images, labels, attributes) if array is not None}
+        if (images.dtype, images.ndim) != (np.uint8, 4) or sizes != {about["images"]}:
+            raise ValueError("another shape")
+        os.utime(folder / "about.json")  # when it was used last
+    except (OSError, ValueError, EOFError, KeyError, TypeError):  # whoever asked makes it anew
+        return None
+    return Entry(images, labels, attributes, about)
+
+
+@dataclass
+class Writer:
+    """An entry on its way: add() its images, and set the rest, before writing() ends."""
+
+    file: BinaryIO
+    shape: tuple[int, int, int]
+    labels: np.ndarray | None = None
+    attributes: np.ndarray | None = None
+    about: dict[str, Any] = field(default_factory=dict)
+    count: int = 0
+    entry: Entry | None = None  # once writing() has ended
+
+    def add(self, images: np.ndarray) -> None:
+        """Appends images, uint8 (n, C, H, W)."""
+        assert images.dtype == np.uint8 and images.shape[1:] == self.shape, (images.dtype, images.shape)
+        self.file.write(np.ascontiguousarray(images).data)
+        self.count += len(images)
+
+    def header(self) -> None:
+        """Writes .npy's header; numpy keeps room in it for a longer count."""
+        self.file.seek(0)
+        np.lib.format.write_array_header_1_0(self.file, {"descr": "|u1", "fortran_order": False, "shape": (self.count, *self.shape)})
+
+
+@contextmanager
+def writing(folder: Path, shape: tuple[int, int, int], most: int, what: str) -> Iterator[Writer]:
+    """Writes an entry; when the block ends without an error it is in `folder`, and in the writer's `entry`.
+
+    Args:
+        folder: where it goes; its parent is the cache.
+        shape: of one image: (C, H, W).
+        most: images that may be added; there must be room for them.
+        what: names the set where it is refused.
+
+    Raises:
+        ValueError: there is no room for so many images.
+        OSError: the disk is full, say. Nothing is left of the entry.
+    """
+    root, kept = folder.parent, True
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        part = root / f".part-{uuid.uuid4().hex}"
+        part.mkdir()
+    except OSError as error:
+        warnings.warn(f"decoded images cannot be kept in {root} ({error}); they will be decoded again", stacklevel=3)
+        kept, part = False, Path(gettempdir()) / f"workshop-{uuid.uuid4().hex}"
+        part.mkdir()
+    try:
+        _make_room(part.parent if kept else None, part, most * int(np.prod(shape)), what)
+        # Written as a file, not through a map: a disk that fills up is then an error, where a map would kill the process.
+        with (part / "images.npy").open("wb") as file:
+            writer = Writer(file, shape)
+            writer.header()
+            yield writer
+            writer.header()
+            file.flush()
+            os.fsync(file.fileno())
+        for name, array in (("labels", writer.labels), ("attributes", writer.attributes)):
+            if array is not None:
+                np.save(part / f"{name}.npy", array, allow_pickle=False)
+        writer.about |= {"images": writer.count, "fingerprint": fingerprint(np.load(part / "images.npy", mmap_mode="r"))}
+        (part / "about.json").write_text(json.dumps(writer.about))
+        writer.entry = read(part)  # the map stays valid when the folder moves or goes
+        if kept:
+            _put(part, folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def drop(entry: Path) -> None:
+    """Deletes an entry, if it is there."""
+    if entry.is_dir():
+        shutil.rmtree(entry, ignore_errors=True)
+    else:
+        entry.unlink(missing_ok=True)
+
+
+def _put(part: Path, folder: Path) -> None:
+    """Moves a finished entry to its place, unless another loader was faster."""
+    try:
+        part.rename(folder)
+    except OSError:  # something is there
+        if read(folder) is None:
+            drop(folder)
+            part.rename(folder)
+
+
+def _make_room(root: Path | None, part: Path, needed: int, what: str) -> None:
+    """Drops entries until `needed` bytes fit; root: the cache, or None where there is none to drop from."""
+    if needed > LARGEST_CACHE:
+        raise ValueError(
+            f"{what} takes {needed / 2**30:.1f} GiB once decoded; at most {LARGEST_CACHE / 2**30:.0f} GiB fit: "
+            "choose smaller images, or fewer"
+        )
+    entries = sorted((used, p) for p in (root.iterdir() if root else ()) if p != part and (used := _used(p)) is not None)
+    sizes = {p: _size(p) for _, p in entries}
+    total = sum(sizes.values())
+    for _, oldest in entries:
+        if total + needed <= LARGEST_CACHE and shutil.disk_usage(part).free >= needed + DISK_RESERVE:
+            return
+        drop(oldest)
+        total -= sizes[oldest]
+    free = shutil.disk_usage(part).free - DISK_RESERVE
+    if needed > free:
+        raise ValueError(
+            f"{what} takes {needed / 2**30:.1f} GiB once decoded, and {max(0, free) / 2**30:.1f} GiB are free on the disk of {part.parent}: "
+            "free some space, or choose smaller images"
+        )
+
+
+def _size(entry: Path) -> int:
+    """Bytes that an entry takes; 0 for one that another process has just dropped."""
+    try:
+        return sum(file.stat().st_size for file in entry.iterdir())
+    except OSError:
+        return 0
+
+
+def _used(entry: Path) -> float | None:
+    """When an entry was used last; None for what must not be dropped: another process is writing it."""
+    try:
+        if entry.name.startswith("."):
+            begun = entry.stat().st_mtime
+            return 0.0 if time.time() - begun > ABANDONED_S else None
+        return (entry / "about.json").stat().st_mtime
+    except OSError:
+        return 0.0 if entry.is_dir() else None

@@ -1,0 +1,145 @@
+"""The Data page as its script draws it: what it says of a set, and an upload from the file to the Train page."""
+
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from gan import datasets, published, uploads
+from gan.config import TrainConfig
+from gan.datasets import ImageDataset
+from tests.conftest import finish
+from tests.pages.test_pages import ENTRY, button, texts
+from tests.test_uploads import left, packed, pets, picture
+from ui import workshop
+from ui.config_form import KEY
+
+
+@pytest.fixture
+def digits(blobs):
+    """What the page gets for mnist, in a list of one."""
+    return [blobs]
+
+
+@pytest.fixture
+def open_data(digits, monkeypatch, tmp_path):
+    """Opens the page on a server that has nothing but 50 digits and what is uploaded."""
+    real = datasets.load
+
+    def load(name, *rest):
+        if name != "mnist":
+            return (yield from real(name, *rest))
+        yield datasets.Progress("Reading *mnist*", 1, 2)
+        return digits[0]
+
+    monkeypatch.setattr(datasets, "load", load)
+    monkeypatch.setattr(published, "SYSTEM", tmp_path / "nowhere")
+    workshop.manager.cache_clear()
+
+    def open_data(**address):
+        at = AppTest.from_file(ENTRY, default_timeout=30)
+        for name, value in address.items():
+            at.query_params[name] = value
+        at.run()
+        at.switch_page("../pages/data.py")
+        at.run()
+        assert not at.exception, at.exception
+        return at
+
+    yield open_data
+    workshop.manager().shutdown()
+    workshop.manager.cache_clear()
+
+
+def upload(at, file, name="My pets.zip"):
+    at.file_uploader[0].upload(name, file.getvalue(), "application/zip").run()
+    button(at, "Add the set").click().run()
+    assert not at.exception, at.exception
+    return at
+
+
+def test_every_set_can_be_looked_at_and_the_first_is_shown(open_data):
+    at = open_data()
+    assert at.selectbox(key="set").options == list(datasets.NAMED)
+    assert "50 images" in texts(at.markdown) and "No classes" in texts(at.caption) and len(at.get("image")) == 1
+    assert [b.label for b in at.button] == ["Train on it"] and not at.error
+
+
+def test_a_set_that_is_not_here_is_downloaded_only_when_asked(open_data, monkeypatch):
+    def refuse(url, *rest):
+        yield datasets.Progress("Downloading", 0, 10)
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(published, "download", refuse)
+    at = open_data(set="cifar10")
+    assert "not on this server yet" in texts(at.info) and not at.get("image") and not at.error
+    button(at, "Download it (170 MB)").click().run()
+    assert "cannot be shown: the data set cifar10 could not be downloaded" in texts(at.error) and "no route" in texts(at.error)
+
+
+def test_an_upload_is_shown_and_can_be_trained_on(open_data):
+    at = upload(open_data(), pets(("pets/*bold*.txt", b"x"), ("pets/cats/2.png", b"no")))
+    assert "My\\-pets is ready" in texts(at.success) and at.query_params["set"] == "My-pets"
+    assert at.selectbox(key="set").value == "My-pets" and "2 images" in texts(at.markdown)
+    assert "as My pets.zip" in texts(at.caption).replace("\\", "")
+    assert at.text[0].value.splitlines() == [
+        "pets/*bold*.txt: does not end like an image",
+        "pets/cats/2.png: is not an image that can be read",
+    ]
+    button(at, "Train on it").click().run()
+    assert not at.exception and texts(at.title) == "Train"
+    assert (at.selectbox(key=KEY + "data").value, at.selectbox(key=KEY + "channels").value) == ("My-pets", 3)
+
+
+def test_a_taken_name_gets_a_number_and_the_page_says_so(open_data):
+    finish(uploads.add(pets(), "My-pets", "x.zip"))
+    at = open_data()
+    at.file_uploader[0].upload("My pets.zip", pets().getvalue(), "application/zip").run()
+    name = next(t for t in at.text_input if t.label == "Name of the set")
+    assert name.value == "My-pets-2"
+    name.set_value("my-pets").run()
+    button(at, "Add the set").click().run()
+    assert "There was a set my\\-pets already, so yours is called my\\-pets\\-2" in texts(at.success)
+    assert datasets.available()[-2:] == ["My-pets", "my-pets-2"]
+
+
+@pytest.mark.parametrize("file", [packed(), packed(("../x.png", picture())), packed(("[a](b).png", b"no"))])
+def test_a_refused_upload_is_one_sentence_with_escaped_names(open_data, file):
+    at = upload(open_data(), file)
+    assert len(at.error) == 1 and "The zip was not taken: the file My pets.zip" in texts(at.error).replace("none of the 1 images in ", "")
+    assert "[a](b)" not in texts(at.error) and left() in (["cache"], [])
+    assert "50 images" in texts(at.markdown)
+
+
+def test_a_name_that_is_not_allowed_is_a_sentence(open_data):
+    at = open_data()
+    at.file_uploader[0].upload("x.zip", pets().getvalue(), "application/zip").run()
+    next(t for t in at.text_input if t.label == "Name of the set").set_value("../x").run()
+    button(at, "Add the set").click().run()
+    assert "letters, digits" in texts(at.error) and datasets.available() == list(datasets.NAMED)
+
+
+def test_an_uploaded_set_is_deleted_unless_a_run_needs_it(open_data):
+    name = finish(uploads.add(pets(), "pets", "x.zip"))
+    at = open_data()
+    assert "Delete it" not in [b.label for b in at.button]  # mnist came with the app
+    run = workshop.manager().submit(TrainConfig(data=name, batch_size=2, precision="fp32", generator_filters=4, discriminator_filters=4))
+    at = open_data(set=name)
+    button(at, "Delete it").click().run()
+    assert "The set was not deleted: a run trains on the data set pets" in texts(at.error).replace("\\", "")
+    workshop.manager().stop(run.id)
+    workshop.manager().shutdown()
+    button(at, "Delete it").click().run()
+    assert "is deleted" in texts(at.success) and at.selectbox(key="set").value == "mnist"
+    assert left() in (["cache"], []) and not at.exception
+
+
+def test_classes_are_bars_and_very_many_are_a_table(open_data, digits, blobs):
+    for classes in (10, 40):
+        digits[0] = ImageDataset("mnist", blobs.images, torch.arange(50) % classes, tuple(f"class {i}" for i in range(classes)))
+        at = open_data()
+        assert [len(table.value) for table in at.dataframe] == ([40] if classes == 40 else [])
+        assert len(at.get("vega_lite_chart")) == (classes == 10) and "No classes" not in texts(at.caption)
+
+
+def test_an_unknown_set_in_the_address_is_a_sentence(open_data):
+    assert "no data set \\*x\\*" in texts(open_data(set="*x*").warning)

@@ -1,0 +1,51 @@
+"""Work that takes a while, on a page: a bar, and a way out."""
+
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing
+from typing import TypeVar
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from gan.events import Progress
+from ui.text import plain
+
+PATIENCE_S = 0.3  # what is done by then needs no bar: it would only flicker
+
+T = TypeVar("T")
+
+
+def drain(work: Generator[Progress, None, T], key: str, on_cancel: Callable[[], None] | None = None) -> T:
+    """Drains a generator of Progress behind a bar and a Cancel button; returns what it returns, raises what it raises.
+
+    Streamlit interrupts a script when a button is pressed, in whatever call of `st` comes next. That is here, between two
+    events, and the generator is closed: it cleans up after itself. The page is then run anew.
+
+    Args:
+        work: what takes a while.
+        key: the button's, one for each place of a page where there is work.
+        on_cancel: called when it is pressed, before the page is run anew.
+    """
+    place, began = st.empty(), time.monotonic()
+    bar: DeltaGenerator | None = None
+    try:
+        with closing(work):
+            while True:
+                try:
+                    event = next(work)
+                except StopIteration as stop:
+                    result: T = stop.value
+                    break
+                if bar is None and time.monotonic() - began > PATIENCE_S:
+                    with place.container(horizontal=True, vertical_alignment="center"):
+                        bar = st.progress(0.0)
+                        st.button("Cancel", icon=":material/close:", key=key, on_click=on_cancel)
+                if bar is not None:
+                    share = min(1.0, event.done / event.total) if event.total else 0.0
+                    bar.progress(share, f"{plain(event.task)}: {share:.0%}" if event.total else f"{plain(event.task)}…")
+    except Exception:
+        place.empty()
+        raise
+    place.empty()
+    return result

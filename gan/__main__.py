@@ -25,7 +25,7 @@ from gan.files import write_atomically
 from gan.images import enlarge, gif, png, tile
 from gan.models import pretrained
 from gan.recipes import DEFAULT, RECIPES, recipe
-from gan.runs import checkpoints_root, explain, extend, prepare, record, write_status
+from gan.runs import checkpoints_root, explain, extend, prepare, record, refuse_too_large, write_status
 from gan.training import Control, epoch_images, progress, sample
 
 LINE_EVERY_S = 10.0  # between two lines of progress where there is no terminal
@@ -98,6 +98,7 @@ def train_command(
     if config.data not in datasets.available() and Path(config.data).exists():
         config = config.change(data=str(Path(config.data).resolve()))  # so that it can be resumed from any folder
     where = choose_device(device)
+    refuse_too_large(config, where)
     folder = _new_folder(out, recipe_name)
     dataset = _load(config, as_json)
     epoch_images(config, dataset)  # refuses a set that does not fit, before anything is written

@@ -116,6 +116,20 @@ def _execution(state: TrainState) -> dict[str, Any]:
     return how | {"device": describe_device(state.device)}
 
 
+def refuse_too_large(config: TrainConfig, device: torch.device) -> None:
+    """Before anything is made or loaded.
+
+    Raises:
+        ValueError: training would need more memory than is free on the device; the message has the estimate.
+    """
+    needed, free = memory_estimate(config), free_memory(device)
+    if needed > free:
+        raise ValueError(
+            f"these settings need about {needed / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} GiB are free: "
+            "lower the filters, the image size or the batch size"
+        )
+
+
 def prepare(
     folder: RunFolder,
     config: TrainConfig,
@@ -493,12 +507,7 @@ class RunManager:
         """
         if len(self._queue) >= MOST_WAITING:
             raise ValueError(f"{MOST_WAITING} runs are waiting already; try again when some have ended")
-        needed, free = memory_estimate(config), free_memory(self.device)
-        if needed > free:
-            raise ValueError(
-                f"these settings need about {needed / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} GiB are free: "
-                "lower the filters, the image size or the batch size"
-            )
+        refuse_too_large(config, self.device)
         if config.data not in datasets.available():  # no paths: whoever submits may be a visitor
             raise ValueError(f"there is no data set {config.data!r}; choose one of {', '.join(datasets.available())}")
         folder = RunFolder(self.root / run_name(recipe or "run"))

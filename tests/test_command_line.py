@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from gan import __main__ as command_line
+from gan import runs
 from gan.bench import Speed
 from gan.checkpoint import RunFolder, load_generator
 from gan.events import Intervention
@@ -242,3 +243,11 @@ def test_bench_reports_a_line_a_recipe(gan, monkeypatch):
     assert json.loads(output)["recipe"] == "lecture" and json.loads(output)["images_per_s"] == 1234.5
     status, _, errors = gan("bench", "--recipe", "nope")
     assert status == 2 and "there is no recipe 'nope'" in errors
+
+
+def test_networks_that_no_memory_holds_are_refused_before_anything_is_made(gan, tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "free_memory", lambda device: 2**30)
+    wide = [f"{name}_filters=256" for name in ("generator", "discriminator")]
+    settings = [part for text in (*wide, "batch_size=1024", "image_size=128", "precision=fp32") for part in ("--set", text)]
+    status, _, errors = gan("train", *settings, "--out", tmp_path / "huge")
+    assert status == 2 and "GiB of memory" in errors and not (tmp_path / "huge").exists()

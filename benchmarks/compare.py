@@ -1,37 +1,39 @@
-"""The engine against the textbook loops, alternating, each leg in a process of its own.
+"""The engine beside the sources' own loops, on this machine: speed, memory, and what was learnt in equal time.
 
-python -m benchmarks.compare speed                        images/s, ratios, memory, share of the peak, quality in equal time
-python -m benchmarks.compare logs --recipe lecture --seeds 0,1,2 --epochs 5     epoch means beside the source's log
+    python -m benchmarks.compare speed [--recipe NAME] [--rounds 3] [--seconds 15] [--threads N] [--seed 0] [--device auto]
+    python -m benchmarks.compare logs --recipe NAME [--seeds 0,1,2] [--epochs 5 | --steps N] [--textbook] [--device auto]
+
+speed: the two take turns, since machines drift, and each turn has a process of its own; ratios are taken round by round. Where
+other work takes the processor, --threads 1 keeps the ratios: two threads that wait for each other collapse together.
+logs: the means of each epoch, averaged over the seeds, beside those that the source published; with --steps single batches.
 """
 
 import argparse
-import json
 import statistics
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
+import time
+from itertools import islice
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import nn
 
 from benchmarks import textbook
-from gan import latent
-from gan.bench import matmul_peak, peak_memory, step_flops
-from gan.devices import cores
+from benchmarks.judge import Judge
+from benchmarks.textbook import load_mnist
+from gan import bench, latent
+from gan.bench import Speed
+from gan.devices import choose_device, cores, describe_device
 from gan.events import Metrics
-from gan.images import to_float
+from gan.images import to_uint8
 from gan.recipes import recipe
 from gan.training import epoch_images, new_state, sample, train
 
-CPU = torch.device("cpu")
-AGAINST = {"quick-digits": "lecture", "lecture": "lecture", "pyimagesearch": "pyimagesearch", "polarsparc": "polarsparc"}
-JUDGED = 5000  # images of each kind
+# recipe -> the loop that it is held against
+PAIRS = {"quick-digits": "lecture", "lecture": "lecture", "pyimagesearch": "pyimagesearch", "polarsparc": "polarsparc"}
+JUDGED = 5000  # generated images
 
-# What the sources print. G's loss, D's loss (the sum of its halves), D(x), D(G(z)); by epoch, as far as they say.
-LOGS = {
+# What the sources print: epoch -> means of loss G, loss D, D(x), D(G(z)); batch -> loss G, loss D. Losses as here: in nats, D's the
+# sum of its two halves. Which D(G(z)) the lecture prints, before or after D's step, is not known.
+EPOCHS: dict[str, dict[int, tuple[float, ...]]] = {
     "lecture": {
         1: (1.5605, 1.1140, 0.6317, 0.3734),
         5: (1.1126, 1.1822, 0.5889, 0.4044),
@@ -39,154 +41,147 @@ LOGS = {
         20: (1.0939, 1.1151, 0.6087, 0.3894),
     },
     "pyimagesearch": {1: (4.65, 0.37), 2: (1.53, 0.95), 3: (1.13, 1.10), 20: (1.0835, 1.1242)},
-    "polarsparc": {},  # by batch: 0: G 2.23, D 1.71; 50: 8.91, 0.033; later D mostly 0.04 to 1.0, G 1 to 6
 }
+BATCHES = {"polarsparc": {0: (2.23, 1.71), 50: (8.91, 0.033)}}
+LATER = {"polarsparc": ((1.0, 6.0), (0.04, 1.0))}  # where most later losses of G and D lie
+COLUMNS = ("loss G", "loss D", "D(x)", "D(G(z))", "after D's step")
 
 
-def engine(name: str, seconds: float, seed: int, images: str) -> dict[str, float | str]:
-    """One leg of the engine; saves images of its averaged generator."""
-    config = recipe(name).config.change(duration=seconds, duration_unit="seconds", seed=seed)
-    dataset = textbook.digits(config.data_split, config.image_size)
-    state = new_state(config, CPU)
-    for _ in train(state, dataset):
-        pass
-    told = {"images_per_s": state.images_seen / state.elapsed_s, "peak_memory_gb": peak_memory(CPU) / 2**30}
-    told |= {"precision": state.execution.precision, "threads": state.execution.threads}
-    np.savez(images, images=sample(state.averaged, latent.noise(range(JUDGED), config.latent_dim, config.latent_distribution)))
-    return told
+def engine_turn(name: str, seed: int, seconds: float, threads: int, device: torch.device) -> tuple[Speed, np.ndarray]:
+    """The engine's speed, and images of its averaged generator."""
+    config = recipe(name).config.change(seed=seed, grid_every=1_000_000)  # the plain loops draw no grids either
+    state = new_state(config, device, threads=threads)
+    speed = bench.measure_engine(state, load_mnist(config.data_split, config.image_size), seconds)
+    return speed, sample(state.averaged, latent.noise(range(JUDGED), config.latent_dim, config.latent_distribution))
 
 
-class Judge:
-    """Frechet distance in the features of a small CNN, trained here on the digits' labels: "FD (digits-CNN)"."""
+def textbook_turn(name: str, seed: int, seconds: float, threads: int, device: torch.device) -> tuple[Speed, np.ndarray]:
+    """The plain loop's speed, and images of its generator, which is what the sources show."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(seed)
+    system = textbook.SYSTEMS[name]().to(device)
+    steps = textbook.train(system)
+    batch_size = system.loader.batch_size or 1
 
-    def __init__(self) -> None:
-        everything = textbook.digits("all")
-        reals, labels = everything.images, everything.labels
-        rng = torch.Generator().manual_seed(0)
-        torch.manual_seed(0)
-        convs = nn.Sequential(
-            *(nn.Conv2d(1, 16, 3, 2, 1), nn.ReLU(), nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU(), nn.Flatten()),
-            *(nn.Linear(32 * 49, 64), nn.ReLU()),
-        )
-        head = nn.Linear(64, 10)
-        adam = torch.optim.Adam([*convs.parameters(), *head.parameters()], 1e-3)
-        for _ in range(2):
-            for batch in torch.randperm(60_000, generator=rng).split(128):
-                adam.zero_grad()
-                F.cross_entropy(head(convs(to_float(reals[batch]))), labels[batch]).backward()
-                adam.step()
-        self._network = convs.eval()
-        with torch.no_grad():
-            right = head(self.features(reals[60_000:])).argmax(1) == labels[60_000:]
-        self.accuracy = right.float().mean().item()
-        self._held_out = self.features(reals[60_000 : 60_000 + JUDGED])
-        self.floor = frechet(self._held_out, self.features(reals[:JUDGED]))
+    def advance(amount: float) -> int:
+        start = time.perf_counter()
+        for count, _ in enumerate(steps, 1):
+            if time.perf_counter() - start >= amount:
+                return count * batch_size
+        raise AssertionError("the loop has no end")
 
-    @torch.no_grad()
-    def features(self, images: torch.Tensor) -> torch.Tensor:
-        """uint8 (N, 1, size, size) -> (N, 64)."""
-        return torch.cat([self._network(F.interpolate(to_float(part), size=(28, 28), mode="area")) for part in images.split(1000)])
-
-    def distance(self, path: str) -> float:
-        """FD of the images in an .npz from held-out real ones."""
-        with np.load(path, allow_pickle=False) as stored:
-            return frechet(self._held_out, self.features(torch.from_numpy(stored["images"])))
+    speed = bench.measure(advance, lambda: next(steps), seconds, batch_size=batch_size, device=device, precision="fp32", threads=threads)
+    return speed, to_uint8(textbook.generate(system, JUDGED))
 
 
-def frechet(a: torch.Tensor, b: torch.Tensor) -> float:
-    """|m_a - m_b|^2 + tr(C_a + C_b - 2 (C_a C_b)^(1/2)) of features (N, d) (Heusel et al. 2017)."""
-    a, b = a.double(), b.double()
-    ca, cb = torch.cov(a.T), torch.cov(b.T)
-    roots = torch.linalg.eigvals(ca @ cb).real.clamp_min(0).sqrt().sum()
-    return float((a.mean(0) - b.mean(0)).square().sum() + ca.trace() + cb.trace() - 2 * roots)
-
-
-def leg(*command: str) -> dict[str, float]:
-    """Runs one leg in a process of its own and reads its last line."""
-    done = subprocess.run([sys.executable, "-m", *command], check=True, capture_output=True, text=True)
-    result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return result
-
-
-def speed(names: list[str], seconds: float, rounds: int) -> None:
-    """The table: textbook and engine in turn, so that a slow minute of the machine hits both."""
+def compare_speed(names: list[str], rounds: int, seconds: float, threads: int, seed: int, device: torch.device) -> None:
+    """Prints the figures of engine and textbook for each recipe."""
+    print(f"{describe_device(device)}, {threads} threads; {rounds} rounds of {seconds:g} s a turn, median (least to most)")
     judge = Judge()
-    print(f"{cores()} cores; FD (digits-CNN): accuracy of the CNN {judge.accuracy:.3f}, floor {judge.floor:.2f}")
-    peaks = {precision: matmul_peak(precision, CPU) for precision in ("fp32", "bf16")}
-    print(f"matrix-product peak: {peaks['fp32']:.0f} GFLOP/s in fp32, {peaks['bf16']:.0f} in bf16\n")
+    print(f"FD (digits-CNN): the CNN knows {judge.accuracy:.1%} of the held-out digits; real training digits get {judge.floor:.1f}")
+    turns = {"textbook": textbook_turn, "engine": engine_turn}
     for name in names:
-        flops = step_flops(recipe(name).config) / recipe(name).config.batch_size / 1e9
-        legs: dict[str, list[dict[str, float]]] = {"textbook": [], "engine": []}
-        with tempfile.TemporaryDirectory() as folder:
-            path = str(Path(folder) / "images.npz")
-            for i in range(rounds):
-                told = leg("benchmarks.textbook", AGAINST[name], "--seconds", str(seconds), "--seed", str(i), "--images", path, "--json")
-                legs["textbook"].append(told | {"fd": judge.distance(path)})
-                told = leg("benchmarks.compare", "engine", "--recipe", name, "--seconds", str(seconds), "--seed", str(i), "--images", path)
-                legs["engine"].append(told | {"fd": judge.distance(path)})
-        precision = str(legs["engine"][0]["precision"])
-        print(f"{name} ({precision}) against the textbook {AGAINST[name]}, {rounds} rounds of {seconds:g} s:")
-        for who, results in legs.items():
-            rates = [r["images_per_s"] for r in results]
-            rate, memory = statistics.median(rates), max(r["peak_memory_gb"] for r in results)
-            share = rate * flops / peaks[precision if who == "engine" else "fp32"]
-            fds = " ".join(f"{r['fd']:.1f}" for r in results)
-            spread = f"{min(rates):,.0f} to {max(rates):,.0f}"
-            print(f"  {who:9} {rate:8,.0f} images/s ({spread}), {memory:.2f} GiB, {share:.0%} of the peak, FD after {seconds:g} s: {fds}")
-        ratios = [e["images_per_s"] / t["images_per_s"] for t, e in zip(legs["textbook"], legs["engine"], strict=True)]
-        print(f"  ratio {statistics.median(ratios):.2f} ({', '.join(f'{r:.2f}' for r in ratios)})\n", flush=True)
+        speeds: dict[str, list[Speed]] = {who: [] for who in turns}
+        distances: dict[str, list[float]] = {who: [] for who in turns}
+        for number in range(rounds):
+            for who in sorted(turns, reverse=number % 2 == 0):  # neither always goes first
+                system = name if who == "engine" else PAIRS[name]
+                speed, images = bench.in_fresh_process(turns[who], system, seed, seconds, threads, device)
+                speeds[who].append(speed)
+                distances[who].append(judge.distance(torch.from_numpy(images)))
+        print(f"\n{name}: the engine in {speeds['engine'][0].precision}, the textbook's {PAIRS[name]} in fp32")
+        rows = {
+            "images/s": (",.0f", {who: [s.images_per_s for s in speeds[who]] for who in turns}),
+            "images a processor second": (",.0f", {who: [s.images_per_s / s.cores_used for s in speeds[who]] for who in turns}),
+            "cores used": (".2f", {who: [s.cores_used for s in speeds[who]] for who in turns}),
+            "peak memory, GB": (".2f", {who: [s.peak_memory_gb for s in speeds[who]] for who in turns}),
+            "share of matrix product": (".1%", {who: [s.share for s in speeds[who]] for who in turns}),
+            "matrix product, GFLOP/s": (",.0f", {who: [s.matmul_gflop_per_s for s in speeds[who]] for who in turns}),
+            f"FD after {1.1 * seconds:g} s": (".1f", distances),
+        }
+        print(f"{'':26}{'textbook':28}{'engine':28}engine / textbook")
+        for what, (form, values) in rows.items():
+            ratios = [engine / plain for plain, engine in zip(values["textbook"], values["engine"], strict=True)]
+            print(
+                f"{what:26}{_spread(values['textbook'], form):28}{_spread(values['engine'], form):28}{_spread(ratios, '.2f')}", flush=True
+            )
 
 
-def logs(name: str, seeds: list[int], epochs: int) -> None:
-    """Epoch means of the engine beside what the source prints."""
-    base = recipe(name).config
-    dataset = textbook.digits(base.data_split, base.image_size)
-    steps = epoch_images(base, dataset) // base.batch_size
-    log_every = max(n for n in range(1, 21) if steps % n == 0)
-    found: dict[int, list[np.ndarray]] = {}
-    for seed in seeds:
-        config = base.change(seed=seed, duration=epochs, duration_unit="epochs", log_every=log_every, grid_every=1_000_000)
-        rows: dict[int, list[tuple[float, ...]]] = {}
-        for event in train(new_state(config, CPU), dataset):
-            if isinstance(event, Metrics):
-                row = (event.loss_g, event.loss_d, event.d_real, event.d_fake, event.d_fake_after)
-                rows.setdefault((event.step - 1) // steps + 1, []).append(row)
-        for epoch, of_epoch in rows.items():
-            found.setdefault(epoch, []).append(np.mean(of_epoch, axis=0))
-    print(f"{name}, seeds {', '.join(map(str, seeds))}: mean over seeds (lowest to highest)")
-    print(f"{'epoch':>12} {'G':>22} {'D':>22} {'D(x)':>22} {'D(G(z)) before':>22} {'after':>22}")
+def _spread(values: list[float], form: str) -> str:
+    return f"{statistics.median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
 
-    def line(title: str, results: list[np.ndarray]) -> None:
-        cells = (f"{np.mean(v):.3f} ({np.min(v):.3f} to {np.max(v):.3f})" for v in np.array(results).T)
-        print(f"{title:>12} " + " ".join(f"{cell:>22}" for cell in cells))
 
-    for epoch, results in sorted(found.items()):
-        line(str(epoch), results)
-        if epoch in LOGS[name]:
-            print(f"{'source':>12} " + " ".join(f"{value:>22.3f}" for value in LOGS[name][epoch]))
-    if epochs >= 5:
-        line("3 to 5", [np.mean([found[e][i] for e in (3, 4, 5)], axis=0) for i in range(len(seeds))])
+def engine_log(name: str, seed: int, points: int, every: int | None, threads: int, device: torch.device) -> np.ndarray:
+    """Means over so many steps (None: an epoch), for so many points: (points, 5), in the order of COLUMNS."""
+    config = recipe(name).config
+    dataset = load_mnist(config.data_split, config.image_size)
+    every = every or epoch_images(config, dataset) // config.batch_size
+    never = 1_000_000
+    config = config.change(
+        seed=seed, log_every=every, grid_every=never, snapshot_every=never, duration=points * every, duration_unit="steps"
+    )
+    metrics = [event for event in train(new_state(config, device, threads=threads), dataset) if isinstance(event, Metrics)]
+    return np.array([(m.loss_g, m.loss_d, m.d_real, m.d_fake, m.d_fake_after) for m in metrics])
+
+
+def textbook_log(name: str, seed: int, points: int, every: int | None, threads: int, device: torch.device) -> np.ndarray:
+    """As engine_log, of the plain loop."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(seed)
+    system = textbook.SYSTEMS[PAIRS[name]]().to(device)
+    every = every or len(system.loader)
+    steps = [(s.loss_g, s.loss_d, s.d_real, s.d_fake, s.d_fake_after) for s in islice(textbook.train(system), points * every)]
+    return np.array(steps).reshape(points, every, 5).mean(1)
+
+
+def compare_logs(
+    name: str, seeds: list[int], epochs: int, steps: int | None, with_textbook: bool, threads: int, device: torch.device
+) -> None:
+    """Prints losses and D's answers beside the source's."""
+    loops = {"engine": engine_log} | ({"textbook": textbook_log} if with_textbook else {})
+    runs = {
+        who: np.stack([log(name, seed, steps or epochs, 1 if steps else None, threads, device) for seed in seeds])
+        for who, log in loops.items()
+    }
+    published = BATCHES.get(name, {}) if steps else EPOCHS.get(name, {})
+    first, what = (0, "batch") if steps else (1, "epoch")
+    print(f"{name}, each {what}'s mean over the seeds {', '.join(map(str, seeds))}; loss D is the sum of its two halves")
+    print(f"{what:8}{'':10}" + "".join(f"{column:>16}" for column in COLUMNS))
+    for i in range(0, steps or epochs, 50 if steps else 1):
+        for who, values in runs.items():
+            print(f"{first + i:<8}{who:10}" + _row(values[:, i].mean(0)))
+        if first + i in published:
+            print(f"{first + i:<8}{'source':10}" + _row(np.array(published[first + i])), flush=True)
+
+
+def _row(values: np.ndarray) -> str:
+    return "".join(f"{value:16.4f}" for value in values)
 
 
 def main() -> None:
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--threads", type=int, default=cores())
+    shared.add_argument("--device", type=choose_device, default="auto")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["speed", "logs", "engine"], help="'engine' is one leg of 'speed'")
-    parser.add_argument("--recipe", action="append", choices=AGAINST, help="may be repeated")
-    parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--images", default="images.npz")
-    options = parser.parse_args()
-    names = options.recipe or list(AGAINST)
-    if options.what == "speed":
-        speed(names, options.seconds, options.rounds)
-    elif options.what == "logs":
-        for name in names:
-            logs(name, [int(seed) for seed in options.seeds.split(",")], options.epochs)
+    commands = parser.add_subparsers(dest="command", required=True)
+    speed = commands.add_parser("speed", parents=[shared])
+    speed.add_argument("--recipe", choices=PAIRS, action="append", help="may be repeated; all of them by default")
+    speed.add_argument("--rounds", type=int, default=3)
+    speed.add_argument("--seconds", type=float, default=15)
+    speed.add_argument("--seed", type=int, default=0)
+    logs = commands.add_parser("logs", parents=[shared])
+    logs.add_argument("--recipe", choices=[*EPOCHS, *BATCHES], required=True)
+    logs.add_argument("--seeds", default="0,1,2")
+    logs.add_argument("--epochs", type=int, default=5)
+    logs.add_argument("--steps", type=int, help="print single batches instead, every 50th")
+    logs.add_argument("--textbook", action="store_true", help="the plain loop's means as well")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    if given.command == "speed":
+        compare_speed(given.recipe or list(PAIRS), given.rounds, given.seconds, given.threads, given.seed, given.device)
     else:
-        print(json.dumps(engine(names[0], options.seconds, options.seed, options.images)))
+        seeds = [int(seed) for seed in given.seeds.split(",")]
+        compare_logs(given.recipe, seeds, given.epochs, given.steps, given.textbook, given.threads, given.device)
 
 
 if __name__ == "__main__":

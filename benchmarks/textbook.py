@@ -1,27 +1,63 @@
-"""The sources' training loops, written as tutorials write them: what the engine is compared with.
+"""The sources' training loops, written plainly as their authors write them: what the engine is measured against.
 
-A DataLoader that decodes and transforms each image anew, sigmoid and BCELoss, .item() at every step, the discriminator
-not frozen in the generator's step, 32-bit numbers. python -m benchmarks.textbook lecture --seconds 20
+    python -m benchmarks.textbook lecture|pyimagesearch|polarsparc [--seconds 20] [--seed 0] [--device cpu]
+
+A Dataset of PIL images with torchvision's transforms, a DataLoader, Sequential networks that end in a sigmoid, BCELoss,
+Adam as it comes, `.item()` at every step. Nothing of the engine is used but the digits' files. Left as it is on purpose:
+whatever makes this faster belongs into the engine.
 """
 
 import argparse
-import json
 import time
+from collections.abc import Callable, Iterator
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import nn
+from torch import nn, optim
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from gan import datasets
-from gan.bench import peak_memory
+
+Transform = Callable[[Image.Image], torch.Tensor]
 
 
-def digits(split, size=28):
-    """The embedded MNIST as an ImageDataset."""
-    loading = datasets.load("mnist", size, 1, split)
+@dataclass(frozen=True)
+class Step:
+    """What a loop logs: losses in nats, and the discriminator's mean answers; D(G(z)) before and after its own step."""
+
+    loss_d: float
+    loss_g: float
+    d_real: float
+    d_fake: float
+    d_fake_after: float
+
+
+@dataclass
+class System:
+    """Networks, optimizers and data of one source, and how it draws z."""
+
+    generator: nn.Module
+    discriminator: nn.Module
+    optimizer_g: optim.Optimizer
+    optimizer_d: optim.Optimizer
+    loader: DataLoader
+    noise: Callable[[int], torch.Tensor]  # n -> (n, 100, 1, 1)
+    fresh_z: bool = False  # the generator's step draws another z
+    device: torch.device | str = "cpu"
+
+    def to(self, device: torch.device) -> "System":
+        self.generator.to(device)
+        self.discriminator.to(device)
+        self.device = device
+        return self
+
+
+def load_mnist(split: str, image_size: int = 28) -> datasets.ImageDataset:
+    """The embedded digits: "train", or "all" with the test images behind them."""
+    loading = datasets.load("mnist", image_size, 1, split)
     while True:
         try:
             next(loading)
@@ -29,160 +65,234 @@ def digits(split, size=28):
             return stop.value
 
 
-class Digits(Dataset):
-    """MNIST as torchvision gives it: a PIL image, transformed each time that it is asked for."""
+class MNIST(Dataset):
+    """As torchvision.datasets.MNIST: an image is made and transformed each time that it is asked for."""
 
-    def __init__(self, split, transform):
-        self.images = digits(split).images[:, 0].numpy()
-        self.transform = transform
+    def __init__(self, split: str, transform: Transform) -> None:
+        mnist = load_mnist(split)
+        self.data, self.targets, self.transform = mnist.images[:, 0], mnist.labels, transform
 
-    def __len__(self):
-        return len(self.images)
+    def __len__(self) -> int:
+        return len(self.data)
 
-    def __getitem__(self, i):
-        return self.transform(Image.fromarray(self.images[i]))
-
-
-def initialize(module):
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-        nn.init.normal_(module.weight, 0.0, 0.02)
-    elif isinstance(module, nn.BatchNorm2d):
-        nn.init.normal_(module.weight, 1.0, 0.02)
-        nn.init.zeros_(module.bias)
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        return self.transform(Image.fromarray(self.data[index].numpy())), int(self.targets[index])
 
 
-def lecture():
-    def up(inputs, outputs, kernel, stride, padding):
-        return nn.ConvTranspose2d(inputs, outputs, kernel, stride, padding, bias=False), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2)
+def normal_z(n: int) -> torch.Tensor:
+    return torch.randn(n, 100, 1, 1)
 
-    def down(inputs, outputs, kernel):
-        return nn.Conv2d(inputs, outputs, kernel, 2, 1, bias=False), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2), nn.Dropout(0.2)
 
+def uniform_z(n: int) -> torch.Tensor:
+    return torch.rand(n, 100, 1, 1) * 2 - 1
+
+
+def weights_init(m: nn.Module) -> None:
+    """As in Radford et al. 2016: (transposed) convolutions N(0, 0.02), scales of normalisation N(1, 0.02)."""
+    if isinstance(m, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(m.weight, 0.0, 0.02)
+    elif isinstance(m, nn.BatchNorm2d):
+        nn.init.normal_(m.weight, 1.0, 0.02)
+        nn.init.zeros_(m.bias)
+
+
+def lecture() -> System:
+    """A university lecture's DCGAN: uniform z, LeakyReLU in both networks, dropout, PyTorch's first weights, another z for G."""
     generator = nn.Sequential(
-        *up(100, 128, 4, 1, 0), *up(128, 64, 3, 2, 1), *up(64, 32, 4, 2, 1), nn.ConvTranspose2d(32, 1, 4, 2, 1, bias=False), nn.Tanh()
+        nn.ConvTranspose2d(100, 128, 4, 1, 0, bias=False),
+        nn.BatchNorm2d(128),
+        nn.LeakyReLU(0.2),
+        nn.ConvTranspose2d(128, 64, 3, 2, 1, bias=False),
+        nn.BatchNorm2d(64),
+        nn.LeakyReLU(0.2),
+        nn.ConvTranspose2d(64, 32, 4, 2, 1, bias=False),
+        nn.BatchNorm2d(32),
+        nn.LeakyReLU(0.2),
+        nn.ConvTranspose2d(32, 1, 4, 2, 1, bias=False),
+        nn.Tanh(),
     )
     discriminator = nn.Sequential(
-        *(nn.Conv2d(1, 32, 4, 2, 1, bias=False), nn.LeakyReLU(0.2), nn.Dropout(0.2)),
-        *down(32, 64, 4),
-        *down(64, 128, 3),
-        *(nn.Conv2d(128, 1, 4, 1, 0, bias=False), nn.Sigmoid(), nn.Flatten(0)),
+        nn.Conv2d(1, 32, 4, 2, 1, bias=False),
+        nn.LeakyReLU(0.2),
+        nn.Dropout(0.2),
+        nn.Conv2d(32, 64, 4, 2, 1, bias=False),
+        nn.BatchNorm2d(64),
+        nn.LeakyReLU(0.2),
+        nn.Dropout(0.2),
+        nn.Conv2d(64, 128, 3, 2, 1, bias=False),
+        nn.BatchNorm2d(128),
+        nn.LeakyReLU(0.2),
+        nn.Dropout(0.2),
+        nn.Conv2d(128, 1, 4, 1, 0, bias=False),
+        nn.Sigmoid(),
     )
-    adam_g = torch.optim.Adam(generator.parameters(), 3e-4, (0.75, 0.999))
-    adam_d = torch.optim.Adam(discriminator.parameters(), 2e-4, (0.9, 0.999))
-    return generator, discriminator, adam_g, adam_d, {"batch_size": 128, "drop_last": True}, 28, "train"
+    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])
+    return System(
+        generator,
+        discriminator,
+        optim.Adam(generator.parameters(), lr=3e-4, betas=(0.75, 0.999)),
+        optim.Adam(discriminator.parameters(), lr=2e-4, betas=(0.9, 0.999)),
+        DataLoader(MNIST("train", transform), batch_size=128, shuffle=True, drop_last=True),
+        uniform_z,
+        fresh_z=True,
+    )
 
 
-def pyimagesearch():
-    def up(inputs, outputs, kernel, padding):
-        return nn.ConvTranspose2d(inputs, outputs, kernel, 2, padding, bias=False), nn.ReLU(), nn.BatchNorm2d(outputs)
-
+def pyimagesearch() -> System:
+    """A PyImageSearch tutorial: all 70,000 digits, normalisation behind the activation, a discriminator with dense layers."""
     generator = nn.Sequential(
-        *up(100, 128, 4, 0), *up(128, 64, 3, 1), *up(64, 32, 4, 1), nn.ConvTranspose2d(32, 1, 4, 2, 1, bias=False), nn.Tanh()
+        nn.ConvTranspose2d(100, 128, 4, 2, 0, bias=False),
+        nn.ReLU(),
+        nn.BatchNorm2d(128),
+        nn.ConvTranspose2d(128, 64, 3, 2, 1, bias=False),
+        nn.ReLU(),
+        nn.BatchNorm2d(64),
+        nn.ConvTranspose2d(64, 32, 4, 2, 1, bias=False),
+        nn.ReLU(),
+        nn.BatchNorm2d(32),
+        nn.ConvTranspose2d(32, 1, 4, 2, 1, bias=False),
+        nn.Tanh(),
     )
     discriminator = nn.Sequential(
-        *(nn.Conv2d(1, 32, 4, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(32, 64, 4, 2, 1), nn.LeakyReLU(0.2), nn.Flatten()),
-        *(nn.Linear(3136, 512), nn.LeakyReLU(0.2), nn.Linear(512, 1), nn.Sigmoid(), nn.Flatten(0)),
+        nn.Conv2d(1, 32, 4, 2, 1),
+        nn.LeakyReLU(0.2, inplace=True),
+        nn.Conv2d(32, 64, 4, 2, 1),
+        nn.LeakyReLU(0.2, inplace=True),
+        nn.Flatten(),
+        nn.Linear(3136, 512),
+        nn.LeakyReLU(0.2, inplace=True),
+        nn.Linear(512, 1),
+        nn.Sigmoid(),
     )
-    generator.apply(initialize)
-    discriminator.apply(initialize)
-    adam = [torch.optim.Adam(n.parameters(), 2e-4, (0.5, 0.999), weight_decay=2e-4 / 20) for n in (generator, discriminator)]
-    return generator, discriminator, *adam, {"batch_size": 128}, 28, "all"
+    generator.apply(weights_init)
+    discriminator.apply(weights_init)
+    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])
+    return System(
+        generator,
+        discriminator,
+        optim.Adam(generator.parameters(), lr=2e-4, betas=(0.5, 0.999), weight_decay=2e-4 / 20),
+        optim.Adam(discriminator.parameters(), lr=2e-4, betas=(0.5, 0.999), weight_decay=2e-4 / 20),
+        DataLoader(MNIST("all", transform), batch_size=128, shuffle=True),
+        normal_z,
+    )
 
 
-def polarsparc():
-    def up(inputs, outputs, stride, padding):
-        return nn.ConvTranspose2d(inputs, outputs, 4, stride, padding, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
-
-    def down(inputs, outputs):
-        return nn.Conv2d(inputs, outputs, 4, 2, 1, bias=False), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2)
-
+def polarsparc() -> System:
+    """A PolarSPARC article: the reference DCGAN in one channel, on digits resized to 64 pixels."""
     generator = nn.Sequential(
-        *(*up(100, 512, 1, 0), *up(512, 256, 2, 1), *up(256, 128, 2, 1), *up(128, 64, 2, 1)),
-        *(nn.ConvTranspose2d(64, 1, 4, 2, 1, bias=False), nn.Tanh()),
+        nn.ConvTranspose2d(100, 512, 4, 1, 0, bias=False),
+        nn.BatchNorm2d(512),
+        nn.ReLU(True),
+        nn.ConvTranspose2d(512, 256, 4, 2, 1, bias=False),
+        nn.BatchNorm2d(256),
+        nn.ReLU(True),
+        nn.ConvTranspose2d(256, 128, 4, 2, 1, bias=False),
+        nn.BatchNorm2d(128),
+        nn.ReLU(True),
+        nn.ConvTranspose2d(128, 64, 4, 2, 1, bias=False),
+        nn.BatchNorm2d(64),
+        nn.ReLU(True),
+        nn.ConvTranspose2d(64, 1, 4, 2, 1, bias=False),
+        nn.Tanh(),
     )
     discriminator = nn.Sequential(
-        *(nn.Conv2d(1, 64, 4, 2, 1, bias=False), nn.LeakyReLU(0.2), *down(64, 128), *down(128, 256), *down(256, 512)),
-        *(nn.Conv2d(512, 1, 4, 1, 0, bias=False), nn.Sigmoid(), nn.Flatten(0)),
+        nn.Conv2d(1, 64, 4, 2, 1, bias=False),
+        nn.LeakyReLU(0.2, inplace=True),
+        nn.Conv2d(64, 128, 4, 2, 1, bias=False),
+        nn.BatchNorm2d(128),
+        nn.LeakyReLU(0.2, inplace=True),
+        nn.Conv2d(128, 256, 4, 2, 1, bias=False),
+        nn.BatchNorm2d(256),
+        nn.LeakyReLU(0.2, inplace=True),
+        nn.Conv2d(256, 512, 4, 2, 1, bias=False),
+        nn.BatchNorm2d(512),
+        nn.LeakyReLU(0.2, inplace=True),
+        nn.Conv2d(512, 1, 4, 1, 0, bias=False),
+        nn.Sigmoid(),
     )
-    generator.apply(initialize)
-    discriminator.apply(initialize)
-    adam = [torch.optim.Adam(n.parameters(), 2e-4, (0.5, 0.999)) for n in (generator, discriminator)]
-    return generator, discriminator, *adam, {"batch_size": 64}, 64, "train"
+    generator.apply(weights_init)
+    discriminator.apply(weights_init)
+    transform = transforms.Compose([transforms.Resize(64), transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])
+    return System(
+        generator,
+        discriminator,
+        optim.Adam(generator.parameters(), lr=2e-4, betas=(0.5, 0.999)),
+        optim.Adam(discriminator.parameters(), lr=2e-4, betas=(0.5, 0.999)),
+        DataLoader(MNIST("train", transform), batch_size=64, shuffle=True),
+        normal_z,
+    )
 
 
 SYSTEMS = {"lecture": lecture, "pyimagesearch": pyimagesearch, "polarsparc": polarsparc}
 
 
-def noise(name, n):
-    return torch.rand(n, 100, 1, 1) * 2 - 1 if name == "lecture" else torch.randn(n, 100, 1, 1)
-
-
-def train(name, seconds, seed):
-    """The loop. Returns the generator, and a row a step: loss_d, loss_g, D(x), D(G(z)) before D's step, and after it."""
-    torch.manual_seed(seed)
-    generator, discriminator, adam_g, adam_d, loading, size, split = SYSTEMS[name]()
-    steps = [transforms.Resize(size)] if size != 28 else []
-    transform = transforms.Compose([*steps, transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])
-    loader = DataLoader(Digits(split, transform), shuffle=True, **loading)
+def train(system: System) -> Iterator[Step]:
+    """The loop, epoch after epoch without end; a Step after each batch."""
+    generator, discriminator, device = system.generator, system.discriminator, system.device
     criterion = nn.BCELoss()
-    rows, seen, start = [], 0, time.perf_counter()
     while True:
-        for real in loader:
-            n = len(real)
-            ones, zeros = torch.ones(n), torch.zeros(n)
+        for real, _ in system.loader:
+            real = real.to(device)
+            ones, zeros = torch.ones(len(real), device=device), torch.zeros(len(real), device=device)
 
-            adam_d.zero_grad()
-            on_real = discriminator(real)
-            loss_real = criterion(on_real, ones)
+            # (1) Update D: maximise log(D(x)) + log(1 - D(G(z)))
+            discriminator.zero_grad()
+            output = discriminator(real).view(-1)
+            loss_real = criterion(output, ones)
             loss_real.backward()
-            fake = generator(noise(name, n))
-            on_fake = discriminator(fake.detach())
-            loss_fake = criterion(on_fake, zeros)
+            d_real = output.mean().item()
+
+            fake = generator(system.noise(len(real)).to(device))
+            output = discriminator(fake.detach()).view(-1)
+            loss_fake = criterion(output, zeros)
             loss_fake.backward()
-            adam_d.step()
+            d_fake = output.mean().item()
+            loss_d = loss_real + loss_fake
+            system.optimizer_d.step()
 
-            adam_g.zero_grad()
-            if name == "lecture":
-                fake = generator(noise(name, n))
-            after = discriminator(fake)
-            loss_g = criterion(after, ones)
+            # (2) Update G: maximise log(D(G(z)))
+            generator.zero_grad()
+            if system.fresh_z:
+                fake = generator(system.noise(len(real)).to(device))
+            output = discriminator(fake).view(-1)
+            loss_g = criterion(output, ones)
             loss_g.backward()
-            adam_g.step()
+            d_fake_after = output.mean().item()
+            system.optimizer_g.step()
 
-            seen += n
-            loss_d = loss_real.item() + loss_fake.item()
-            rows.append((loss_d, loss_g.item(), on_real.mean().item(), on_fake.mean().item(), after.mean().item()))
-            elapsed = time.perf_counter() - start
-            if elapsed > seconds:
-                return generator, rows, seen / elapsed
+            yield Step(loss_d.item(), loss_g.item(), d_real, d_fake, d_fake_after)
 
 
 @torch.no_grad()
-def draw(name, generator, n):
-    """n images, uint8 (n, 1, size, size), in eval mode."""
-    generator.eval()
-    parts = [generator(noise(name, min(250, n - i))) for i in range(0, n, 250)]
-    return ((torch.cat(parts) + 1) * 127.5).round().to(torch.uint8).numpy()
+def generate(system: System, n: int) -> torch.Tensor:
+    """n images of the plain generator in eval mode, (n, 1, H, W) in [-1, 1]."""
+    system.generator.eval()
+    images = torch.cat([system.generator(system.noise(min(250, n - start)).to(system.device)).cpu() for start in range(0, n, 250)])
+    system.generator.train()
+    return images
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("system", choices=SYSTEMS)
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--images", help="an .npz for 5,000 images of the trained generator")
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    generator, rows, rate = train(options.system, options.seconds, options.seed)
-    if options.images:
-        np.savez(options.images, images=draw(options.system, generator, 5000))
-    told = {"images_per_s": rate, "peak_memory_gb": peak_memory(torch.device("cpu")) / 2**30, "steps": len(rows)}
-    if options.json:
-        print(json.dumps(told))
-    else:
-        loss_d, loss_g, d_real, d_fake, _ = np.mean(rows[-50:], axis=0)
-        print(f"{options.system}: {rate:,.0f} images/s, {told['peak_memory_gb']:.2f} GiB at most; the last steps:", end=" ")
-        print(f"loss D {loss_d:.3f}, G {loss_g:.3f}, D(x) {d_real:.2f}, D(G(z)) {d_fake:.2f}")
+    parser.add_argument("--device", type=torch.device, default="cpu")
+    arguments = parser.parse_args()
+    torch.manual_seed(arguments.seed)
+    system = SYSTEMS[arguments.system]().to(arguments.device)
+    steps, start = [], time.perf_counter()
+    for step in train(system):
+        steps.append(astuple(step))
+        if time.perf_counter() - start > arguments.seconds:
+            break
+    elapsed_s = time.perf_counter() - start
+    loss_d, loss_g, d_real, d_fake, d_fake_after = np.mean(steps[-100:], axis=0)
+    images = len(steps) * system.loader.batch_size
+    print(f"{arguments.system}: {len(steps)} steps, {images:,} images in {elapsed_s:.1f} s, {images / elapsed_s:,.0f} images/s")
+    print(
+        f"last 100 steps: loss D {loss_d:.3f}, G {loss_g:.3f}, D(x) {d_real:.3f}, D(G(z)) {d_fake:.3f}, after D's step {d_fake_after:.3f}"
+    )
 
 
 if __name__ == "__main__":

@@ -14,8 +14,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from gan import datasets, latent
-from gan.bench import measure
+from gan import bench, datasets, latent
 from gan.checkpoint import CheckpointError, LoadedGenerator, RunFolder, find_generator, load_generator, run_name
 from gan.config import TrainConfig, parse_setting
 from gan.datasets import ImageDataset
@@ -28,6 +27,7 @@ from gan.recipes import DEFAULT, RECIPES, recipe
 from gan.runs import checkpoints_root, explain, extend, prepare, record, refuse_too_large, write_status
 from gan.training import Control, epoch_images, progress, sample
 
+BENCH_RECIPES = ("quick-digits", "lecture", "dcgan")
 LINE_EVERY_S = 10.0  # between two lines of progress where there is no terminal
 
 
@@ -156,24 +156,25 @@ def replay_command(run: Path, out: Path | None, device: str, as_json: bool) -> N
 
 
 @cli.command("bench")
-@click.option("--recipe", "names", multiple=True, help="May be repeated; by default quick-digits, lecture and dcgan.")
-@click.option("--seconds", type=click.FloatRange(0.1, 600), default=10, show_default=True, help="How long each trains.")
+@click.option("--recipe", "names", multiple=True, default=BENCH_RECIPES, show_default=True, help="Which settings; may be repeated.")
+@click.option("--seconds", type=click.FloatRange(0, 3600, min_open=True), default=10, show_default=True, help="Train each for so long.")
 @_device_option
+@click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Change a setting; may be repeated.")
 @_json_option
-def bench_command(names: tuple[str, ...], seconds: float, device: str, as_json: bool) -> None:
-    """Measure how fast recipes train here, on random images."""
-    where = choose_device(device)
-    for name in names or ("quick-digits", "lecture", "dcgan"):
-        config = recipe(name).config
-        speed = measure(config, seconds, where)
+def bench_command(names: tuple[str, ...], seconds: float, device: str, settings: tuple[str, ...], as_json: bool) -> None:
+    """Measure how fast training is here, on random images, each recipe in a process of its own."""
+    changes = dict(parse_setting(text) for text in settings)
+    configs = {name: recipe(name).config.change(**changes) for name in names}
+    where = choose_device(device).type
+    for name, config in configs.items():
+        speed = bench.in_fresh_process(bench.measure_on_noise, config, where, seconds)
         if as_json:
-            click.echo(json.dumps({"recipe": name, **asdict(speed)}))
+            click.echo(json.dumps({"recipe": name, **asdict(speed), "share": speed.share}))
         else:
-            how = f"{speed.precision}, {speed.threads} threads" if where.type == "cpu" else speed.precision
-            share = f"{speed.gflops:,.0f} of {speed.peak_gflops:,.0f} GFLOP/s"
             click.echo(
-                f"{name:14} {speed.images_per_s:10,.0f} images/s {speed.step_ms:8.1f} ms a step  {share} "
-                f"({speed.gflops / speed.peak_gflops:.0%} of the matrix-product peak)  {speed.peak_memory_gb:.2f} GiB  ({how})"
+                f"{name:14} {speed.images_per_s:,.0f} images/s in {speed.precision} on {speed.device} ({speed.cores_used:.1f} used); "
+                f"{speed.gflop_per_s:,.0f} GFLOP/s, {speed.share:.0%} of a matrix product's {speed.matmul_gflop_per_s:,.0f}; "
+                f"{speed.peak_memory_gb:.2f} GB"
             )
 
 

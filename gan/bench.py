@@ -1,9 +1,14 @@
-"""How fast a recipe trains here, and how much of what the machine can do that is. Knows nothing of data sets."""
+"""How fast training runs here: images/s, memory, and the share of the machine's matrix-product speed. Knows nothing of real data."""
 
+import multiprocessing
 import resource
+import signal
 import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -11,88 +16,159 @@ from torch.utils.flop_counter import FlopCounterMode
 from gan.config import TrainConfig
 from gan.datasets import ImageDataset
 from gan.devices import describe_device
-from gan.training import Control, new_state, train, train_step
+from gan.training import TrainState, new_state, train, train_step
 
-PEAK_SIDE = 2048  # of the square matrices that the machine's peak is measured with
-PEAK_S = 1.0
+Result = TypeVar("Result")
+CLASSES = tuple("0123456789")  # of random images, for conditional recipes
 
 
 @dataclass(frozen=True)
 class Speed:
-    """What measure() found.
+    """What one stretch of training reached.
 
     Attributes:
         images_per_s: real images that the discriminator was shown.
-        gflops: of the step's matrix products and convolutions, each multiplication and addition counted once.
-        peak_gflops: of a large matrix product at the same precision, on as many threads.
-        peak_memory_gb: of the process so far, its libraries included; on a GPU of what training took there.
+        gflop_per_s: 10^9 floating-point operations of the convolutions and matrix products, both passes.
+        matmul_gflop_per_s: what a large matrix product reaches in the same process, number format and threads.
+        cores_used: processor seconds a second; fewer than threads where other work takes the processor, and speeds then say little.
+        peak_memory_gb: 10^9 bytes: on a GPU what training held there, else the whole process with its libraries.
     """
 
     images_per_s: float
-    step_ms: float
+    gflop_per_s: float
+    matmul_gflop_per_s: float
+    cores_used: float
+    peak_memory_gb: float
     precision: str
-    channels_last: bool
     threads: int
     device: str
-    gflops: float
-    peak_gflops: float
-    peak_memory_gb: float
+
+    @property
+    def share(self) -> float:
+        """Of the matrix product's speed."""
+        return self.gflop_per_s / self.matmul_gflop_per_s
 
 
-def measure(config: TrainConfig, seconds: float, device: torch.device) -> Speed:
-    """Trains on random images of the config's shape for a time, after a short warm-up."""
-    config = config.change(duration=seconds, duration_unit="seconds", grid_every=1_000_000, snapshot_every=1_000_000)
-    shape = (config.batch_size * 8, config.channels, config.image_size, config.image_size)
-    rng = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=rng)
-    names = ("a", "b")
-    dataset = ImageDataset("random", images, torch.arange(shape[0]) % len(names), names)
-    state = new_state(config, device, class_names=names)
-    control = Control()
-    warm_up = new_state(config.change(duration=3, duration_unit="steps"), device, class_names=names, execution=state.execution)
-    list(train(warm_up, dataset, control))
-    list(train(state, dataset, control))
-    rate = state.images_seen / state.elapsed_s
+def random_images(config: TrainConfig) -> ImageDataset:
+    """Noise in the config's shape: a step takes as long on it as on pictures."""
+    shape = (max(4096, config.batch_size), config.channels, config.image_size, config.image_size)
+    images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    return ImageDataset("noise", images, torch.arange(len(images)) % len(CLASSES), CLASSES)
+
+
+def measure(
+    advance: Callable[[float], int],
+    step: Callable[[], object],
+    seconds: float,
+    *,
+    batch_size: int,
+    device: torch.device,
+    precision: str,
+    threads: int,
+) -> Speed:
+    """Measures any training loop: a tenth of the time to warm up, then so many seconds by the clock.
+
+    Args:
+        advance: trains for that many seconds, and says how many real images were shown.
+        step: makes one step more, in which the operations are counted.
+        batch_size: real images in a step.
+    """
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    advance(seconds / 10)
+    _wait(device)
+    start, start_cpu = time.perf_counter(), time.process_time()
+    images = advance(seconds)
+    _wait(device)
+    elapsed_s, cpu_s = time.perf_counter() - start, time.process_time() - start_cpu
+    memory = peak_memory(device)
     return Speed(
-        images_per_s=rate,
-        step_ms=1000 * state.elapsed_s / state.step,
-        precision=state.execution.precision,
-        channels_last=state.execution.channels_last,
-        threads=state.execution.threads,
+        images_per_s=images / elapsed_s,
+        gflop_per_s=count_flops(step) / batch_size * images / elapsed_s / 1e9,
+        matmul_gflop_per_s=matmul_speed(device, precision, seconds / 10) / 1e9,
+        cores_used=cpu_s / elapsed_s,
+        peak_memory_gb=memory / 1e9,
+        precision=precision,
+        threads=threads,
         device=describe_device(device),
-        gflops=step_flops(config) / (config.batch_size * config.d_steps) * rate / 1e9,
-        peak_gflops=matmul_peak(state.execution.precision, device),
-        peak_memory_gb=peak_memory(device) / 2**30,
     )
 
 
-def step_flops(config: TrainConfig) -> int:
-    """Floating-point operations of one training step: matrix products and convolutions, forward and backward."""
-    cpu = torch.device("cpu")
-    small = config.change(batch_size=2 * config.packing, precision="fp32", grid_images=16)
-    state = new_state(small, cpu, class_names=("a", "b"))
-    n = small.batch_size * small.d_steps
-    real = torch.zeros(n, small.channels, small.image_size, small.image_size)
+def measure_engine(state: TrainState, dataset: ImageDataset, seconds: float) -> Speed:
+    """The engine's speed, with the grids and metrics that a run makes. The state is trained in place."""
+    config = state.config
+
+    def advance(amount: float) -> int:
+        seen = state.images_seen
+        state.config = config.change(duration_unit="seconds", duration=state.elapsed_s + amount)
+        for _ in train(state, dataset):
+            pass
+        return state.images_seen - seen
+
+    n = config.batch_size * config.d_steps
+    real = torch.zeros(n, config.channels, config.image_size, config.image_size, device=state.device)
+    labels = torch.zeros(n, dtype=torch.int64, device=state.device) if config.conditional else None
+    return measure(
+        advance,
+        lambda: train_step(state, real, labels),
+        seconds,
+        batch_size=n,
+        device=state.device,
+        precision=state.execution.precision,
+        threads=state.execution.threads,
+    )
+
+
+def measure_on_noise(config: TrainConfig, device: str, seconds: float) -> Speed:
+    """A new state's speed on random images. Plain arguments, so that another process can be asked for it."""
+    return measure_engine(new_state(config, torch.device(device), class_names=CLASSES), random_images(config), seconds)
+
+
+def count_flops(step: Callable[[], object]) -> int:
+    """Floating-point operations of the convolutions and matrix products, forward and backward, that step() makes.
+
+    A multiplication and an addition are two. Convolutions count their padding too; normalisation, activations and the
+    optimizer, which are bound by memory, count nothing.
+    """
     with FlopCounterMode(display=False) as counter:
-        train_step(state, real, torch.zeros(n, dtype=torch.int64) if small.conditional else None)
-    return counter.get_total_flops() * config.batch_size // small.batch_size
+        step()
+    return counter.get_total_flops()
 
 
-def matmul_peak(precision: str, device: torch.device) -> float:
-    """GFLOP/s of a large matrix product at a precision, the best of a second, on the threads that torch uses now."""
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    a, b = (torch.randn(PEAK_SIDE, PEAK_SIDE, device=device).to(dtype) for _ in range(2))
-    best, end = float("inf"), time.perf_counter() + PEAK_S
-    while time.perf_counter() < end:
+def matmul_speed(device: torch.device, precision: str, seconds: float) -> float:
+    """Operations a second of the fastest of the large square matrix products that fit in so many seconds; at least two are made."""
+    n = 8192 if device.type == "cuda" else 2048
+    a = torch.ones(n, n, dtype=torch.bfloat16 if precision == "bf16" else torch.float32, device=device)
+    out, best, made, begun = torch.empty_like(a), float("inf"), 0, time.perf_counter()
+    while made < 2 or time.perf_counter() - begun < seconds:
+        _wait(device)
         start = time.perf_counter()
-        (a @ b)[0, 0].item()  # waits for the device
-        best = min(best, time.perf_counter() - start)
-    return 2 * PEAK_SIDE**3 / best / 1e9
+        torch.mm(a, a, out=out)
+        _wait(device)
+        best, made = min(best, time.perf_counter() - start), made + 1
+    return 2 * n**3 / best
 
 
 def peak_memory(device: torch.device) -> int:
-    """Bytes: the most that this process has held so far, or, on a GPU, what its tensors have taken there."""
+    """Bytes at the most so far: a GPU's held by tensors, else this process's resident set."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024  # macOS counts bytes, Linux KiB
+    if sys.platform == "linux":  # where ru_maxrss is inherited: a child's starts at its parent's, new program or not
+        with open("/proc/self/status") as file:
+            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM:"))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in bytes on macOS
+
+
+def in_fresh_process(work: Callable[..., Result], *arguments: Any) -> Result:
+    """work(*arguments) in a new interpreter: its peak memory and the allocator's settings are nobody else's."""
+    # Ctrl-C reaches both: the child goes without a word, and this process says so.
+    with ProcessPoolExecutor(
+        1, multiprocessing.get_context("spawn"), initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_DFL)
+    ) as pool:
+        return pool.submit(work, *arguments).result()
+
+
+def _wait(device: torch.device) -> None:
+    """Until the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

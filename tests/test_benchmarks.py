@@ -1,0 +1,73 @@
+"""What the engine is measured against computes the same, and the judge's arithmetic is right."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from benchmarks import judge, textbook
+from gan.datasets import ImageDataset
+from gan.events import Metrics
+from gan.recipes import recipe
+from gan.training import new_state, train
+
+
+@pytest.mark.parametrize("name", textbook.SYSTEMS)
+def test_the_engine_and_the_textbook_are_the_same_mathematics(name):
+    config = recipe(name).config.change(
+        batch_size=8, duration=2, duration_unit="steps", log_every=1, dropout=0, precision="fp32", average_half_life=0
+    )
+    size = config.image_size
+    images = torch.randint(0, 256, (8, 1, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    state = new_state(config, torch.device("cpu"))
+    system = textbook.SYSTEMS[name]()
+    with torch.no_grad():
+        for ours, theirs in ((state.generator, system.generator), (state.discriminator, system.discriminator)):
+            for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+                b.copy_(a)
+    for module in system.discriminator.modules():
+        if isinstance(module, nn.Dropout):  # draws its own numbers in either
+            module.p = 0.0
+    draws = torch.Generator()
+    draws.set_state(state.rng.get_state())
+    assert textbook.uniform_z(1000).abs().max() <= 1 and textbook.normal_z(1000).abs().max() > 1
+
+    def noise(n):
+        z = torch.empty(n, config.latent_dim)
+        z = z.normal_(generator=draws) if config.latent_distribution == "normal" else z.uniform_(-1, 1, generator=draws)
+        return z.view(n, -1, 1, 1)
+
+    system.noise, system.loader = noise, [(images / 127.5 - 1, None)]
+    loop = textbook.train(system)
+    for ours in (event for event in train(state, ImageDataset("noise", images)) if isinstance(event, Metrics)):
+        theirs = next(loop)
+        for field in ("loss_d", "loss_g", "d_real", "d_fake", "d_fake_after"):
+            assert getattr(ours, field) == pytest.approx(getattr(theirs, field), rel=2e-3), (ours.step, field)
+
+
+@pytest.mark.parametrize("name", textbook.SYSTEMS)
+def test_the_textbook_s_settings_are_the_recipe_s(name):
+    config, system = recipe(name).config, textbook.SYSTEMS[name]()
+    assert system.loader.batch_size == config.batch_size and system.fresh_z is not config.reuse_fakes
+    assert len(system.loader.dataset) == (70_000 if config.data_split == "all" else 60_000)
+    image, label = system.loader.dataset[0]
+    assert image.shape == (1, config.image_size, config.image_size) and label == 5
+    assert image.min() == -1 and 0.9 < image.max() <= 1
+    for optimizer, lr, beta1 in ((system.optimizer_g, config.lr_g, config.beta1_g), (system.optimizer_d, config.lr_d, config.beta1_d)):
+        (group,) = optimizer.param_groups
+        assert (group["lr"], group["betas"], group["weight_decay"]) == (lr, (beta1, config.beta2), config.weight_decay)
+    assert textbook.generate(system, 3).shape == (3, 1, config.image_size, config.image_size) and system.generator.training
+
+
+def test_the_frechet_distance_is_that_of_the_formula():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(2, 400, 3))
+    assert judge.frechet_distance(a, a) == pytest.approx(0, abs=1e-9)
+    assert judge.frechet_distance(a, a + np.array([3, 0, 4])) == pytest.approx(25)
+    assert judge.frechet_distance(a, 2 * a - a.mean(0)) == pytest.approx(np.trace(np.cov(a, rowvar=False)))  # (2 s - s)^2 along each axis
+    # Uncorrelated axes: the sum of (difference of the means)^2 + (difference of the deviations)^2.
+    corners = np.array([[x, y] for x in (-1, 1) for y in (-1, 1)], dtype=float)
+    wide = corners * [3, 5] + [1, 2]
+    unit = np.sqrt(4 / 3)  # the sample deviation of -1, -1, 1, 1
+    assert judge.frechet_distance(corners, wide) == pytest.approx(1 + 4 + (2 * unit) ** 2 + (4 * unit) ** 2)
+    assert judge.frechet_distance(a, b) == pytest.approx(judge.frechet_distance(b, a))

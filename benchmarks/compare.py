@@ -10,6 +10,7 @@ logs: the means of each epoch, averaged over the seeds, beside those that the so
 
 import argparse
 import statistics
+import sys
 import time
 from itertools import islice
 
@@ -138,20 +139,63 @@ def compare_logs(
     name: str, seeds: list[int], epochs: int, steps: int | None, with_textbook: bool, threads: int, device: torch.device
 ) -> None:
     """Prints losses and D's answers beside the source's."""
-    loops = {"engine": engine_log} | ({"textbook": textbook_log} if with_textbook else {})
-    runs = {
-        who: np.stack([log(name, seed, steps or epochs, 1 if steps else None, threads, device) for seed in seeds])
-        for who, log in loops.items()
-    }
+    points, every = (steps, 1) if steps else (epochs, None)
+    runs: dict[str, np.ndarray] = {}  # (seeds, points, 5)
+    for who, log in {"engine": engine_log, "textbook": textbook_log}.items():
+        if who == "engine" or with_textbook:
+            of_seeds = []
+            for seed in seeds:
+                of_seeds.append(log(name, seed, points, every, threads, device))
+                print(f"{who}, seed {seed}: done", file=sys.stderr, flush=True)
+            runs[who] = np.stack(of_seeds)
     published = BATCHES.get(name, {}) if steps else EPOCHS.get(name, {})
     first, what = (0, "batch") if steps else (1, "epoch")
     print(f"{name}, each {what}'s mean over the seeds {', '.join(map(str, seeds))}; loss D is the sum of its two halves")
-    print(f"{what:8}{'':10}" + "".join(f"{column:>16}" for column in COLUMNS))
-    for i in range(0, steps or epochs, 50 if steps else 1):
+    print(f"{what:8}{'':18}" + "".join(f"{column:>16}" for column in COLUMNS))
+    for i in range(0, points, 50 if steps else 1):
         for who, values in runs.items():
-            print(f"{first + i:<8}{who:10}" + _row(values[:, i].mean(0)))
+            print(f"{first + i:<8}{who:18}" + _row(values[:, i].mean(0)))
         if first + i in published:
-            print(f"{first + i:<8}{'source':10}" + _row(np.array(published[first + i])), flush=True)
+            print(f"{first + i:<8}{'source':18}" + _row(np.array(published[first + i])))
+    if steps:
+        _print_later(name, runs)
+    else:
+        _print_differences(published, runs)
+
+
+def _print_differences(published: dict[int, tuple[float, ...]], runs: dict[str, np.ndarray]) -> None:
+    """The newest published epoch that was trained: it alone, and with the two before it, against the source's figures of it.
+
+    Sources print few epochs. A line drawn between two of them would mostly show the first epoch's fall, so the epochs
+    before are held against the published one itself. How far seeds lie apart says what a single run of the source is worth.
+    """
+    points = next(iter(runs.values())).shape[1]
+    known = [epoch for epoch in published if epoch <= points]
+    if not known:
+        return
+    last = max(known)
+    earlier = max((epoch for epoch in known if epoch < last), default=0)  # has figures of its own
+    source = np.array(published[last])
+    for who, values in runs.items():
+        for begin in sorted({last, max(earlier + 1, last - 2)}):
+            means = values[:, begin - 1 : last].mean(1)  # (seeds, 5)
+            span = f"{begin} to {last}" if begin < last else f"{last}"
+            differences = means.mean(0)[: len(source)] - source
+            if len(source) == 4:  # D(G(z)) is one figure there, and before or after D's step: both are held against it
+                differences = np.append(differences, means.mean(0)[4] - source[3])
+            print(f"{span:8}{who + ' - source':18}" + _row(differences))
+            if len(means) > 1:
+                print(f"{span:8}{'between seeds, sd':18}" + _row(means.std(0, ddof=1)))
+
+
+def _print_later(name: str, runs: dict[str, np.ndarray]) -> None:
+    """How many of the batches after the 50th have losses where most of the source's are."""
+    (g_least, g_most), (d_least, d_most) = LATER[name]
+    for who, values in runs.items():
+        g, d = values[:, 51:, 0], values[:, 51:, 1]
+        if g.size:
+            inside_g, inside_d = ((g >= g_least) & (g <= g_most)).mean(), ((d >= d_least) & (d <= d_most)).mean()
+            print(f"after batch 50, {who}: loss G in {g_least} to {g_most} in {inside_g:.0%}, D in {d_least} to {d_most} in {inside_d:.0%}")
 
 
 def _row(values: np.ndarray) -> str:
@@ -176,6 +220,8 @@ def main() -> None:
     logs.add_argument("--steps", type=int, help="print single batches instead, every 50th")
     logs.add_argument("--textbook", action="store_true", help="the plain loop's means as well")
     given = parser.parse_args()
+    if given.command == "logs" and bool(given.steps) != (given.recipe in BATCHES):
+        parser.error("--steps goes with polarsparc, whose source prints batches; the others print epochs")
     torch.set_num_threads(given.threads)
     if given.command == "speed":
         compare_speed(given.recipe or list(PAIRS), given.rounds, given.seconds, given.threads, given.seed, given.device)

@@ -12,8 +12,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from gan.manager import RunManager
 from gan.recipes import recipe
-from gan.runs import AT_WORK, RunManager
+from gan.runs import AT_WORK
 
 
 def leg(name: str, runs: int, seconds: float) -> float:

@@ -21,8 +21,9 @@ from starlette.routing import Route
 from gan import latent
 from gan.checkpoint import CheckpointError
 from gan.images import enlarge, png
+from gan.manager import RunManager
 from gan.models import Model, ModelCache, find_model, list_models, model_sources
-from gan.runs import Run, RunManager
+from gan.runs import Run
 
 POLL_S = 0.5  # how often a stream looks for news; each look takes the training threads off their cores for a moment
 HEARTBEAT_S = 15.0  # a comment when there is no news, so that proxies keep the stream open

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gan import models, runs, training
+from gan import manager, models, training
 from gan.config import TrainConfig
 from gan.datasets import ImageDataset
 
@@ -20,7 +20,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(models, "SHIPPED", tmp_path / "shipped")
     # Tiny networks gain nothing from a second thread, and lose a lot where another process has the core.
     monkeypatch.setattr(training, "cores", lambda: 1)
-    monkeypatch.setattr(runs, "cores", lambda: 1)
+    monkeypatch.setattr(manager, "cores", lambda: 1)
     return tmp_path
 
 

@@ -16,6 +16,7 @@ LAYERS = [
     {"training"},
     {"checkpoint", "bench"},
     {"runs", "models"},
+    {"manager"},
     {"server", "__main__"},
 ]
 

@@ -14,7 +14,7 @@ from torchvision.datasets import FashionMNIST
 
 from gan import datasets, published
 from gan.datasets import load
-from gan.runs import RunManager
+from gan.manager import RunManager
 from tests.conftest import finish
 from tests.test_runs import ended, wait_for
 

@@ -10,7 +10,8 @@ from gan import datasets, runs
 from gan.checkpoint import CheckpointError, RunFolder
 from gan.config import TrainConfig
 from gan.events import Progress
-from gan.runs import History, RunManager
+from gan.manager import RunManager
+from gan.runs import History
 from gan.training import Diverged
 
 
@@ -351,7 +352,7 @@ def test_settings_that_need_more_memory_than_there_is_are_refused_with_the_estim
 
 
 def test_the_queue_has_an_end(manager, endless, config, monkeypatch):
-    monkeypatch.setattr(runs, "MOST_WAITING", 2)
+    monkeypatch.setattr("gan.manager.MOST_WAITING", 2)
     for _ in range(3):
         manager.submit(endless)
     with pytest.raises(ValueError, match="2 runs are waiting already"):

@@ -11,8 +11,8 @@ from starlette.testclient import TestClient
 
 from gan import datasets, server
 from gan.checkpoint import save_generator
+from gan.manager import RunManager
 from gan.models import ModelCache, find_model, model_sources
-from gan.runs import RunManager
 from gan.training import new_state
 from tests.test_runs import ended, wait_for
 

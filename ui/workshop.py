@@ -2,8 +2,9 @@
 
 import functools
 
+from gan.manager import RunManager
 from gan.models import ModelCache
-from gan.runs import RunManager, checkpoints_root
+from gan.runs import checkpoints_root
 
 
 @functools.cache

@@ -87,6 +87,7 @@ def test_train_watch_zoom_stop_and_explore(page: Page, server: str) -> None:
     page.get_by_role("button", name="Explore what it has learnt").click()
     expect(page.get_by_role("heading", name="Explore")).to_be_visible()
     assert "from=quick-digits" in page.url
+    page.get_by_role("radio", name="Grid").click()
     expect(page.get_by_alt_text("Image of seed 31", exact=True)).to_be_visible()
     page.get_by_role("radio", name="Sliders").click()
     picture = page.get_by_alt_text("The picture of the sliders")
@@ -172,6 +173,47 @@ def test_sigterm_saves_the_run_that_is_at_work(page: Page, tmp_path: Path) -> No
     assert torch.load(status_file.parent / "state.pt", weights_only=True)["step"] == status["step"]
 
 
+PLACES = "() => document.querySelector('.pad')?.padLog.length"
+
+
+def test_the_pad_follows_mouse_and_keys_and_moves_on_without_end(page: Page, server: str) -> None:
+    open_page(page, f"{server}/explore?from=digits&corners=5,6,7,8", "Explore")
+    page.wait_for_function(f"() => ({PLACES})() > 0")
+    square, reading = page.locator(".pad-square"), page.locator(".pad-reading")
+    expect(reading).to_have_text("Between the seeds 5, 6, 7, 8: 50 % across, 50 % down")
+    box = square.bounding_box()
+    assert box
+    before = page.evaluate(PLACES)
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
+    page.mouse.down()
+    for i in range(1, 11):
+        page.mouse.move(box["x"] + (0.5 + 0.04 * i) * box["width"], box["y"] + 0.5 * box["height"])
+        page.wait_for_timeout(50)
+    page.mouse.up()
+    expect(reading).to_contain_text("90 % across, 50 % down")
+    page.wait_for_function(f"() => ({PLACES})() > {before + 3}")
+    page.wait_for_url(re.compile("place=0%2C0%2C0.9"))
+    drawn = (
+        "() => document.querySelector('.pad-picture').getContext('2d').getImageData(0, 0, 28, 28).data.some((v, i) => i % 4 < 3 && v > 0)"
+    )
+    assert page.evaluate(drawn), "the picture is empty"
+
+    square.press("ArrowLeft")
+    expect(reading).to_contain_text("88 % across")
+    for _ in range(4):
+        square.press("Shift+ArrowRight")
+    expect(reading).to_contain_text("Between the seeds 6, ")
+    corners = reading.text_content()
+    page.get_by_role("button", name="Back to the first corners").click()
+    expect(reading).to_contain_text("seeds 5, 6, 7, 8: 50 % across")
+    square.press("Shift+ArrowRight")
+    square.press("Shift+ArrowRight")
+    page.wait_for_url(re.compile("place=0.5%2C0%2C1"))
+    page.reload()  # the address holds the place, and the corners are where they were
+    expect(page.locator(".pad-reading")).to_contain_text("Between the seeds 6, ")
+    assert corners and corners.split(":")[0] in (page.locator(".pad-reading").text_content() or "")
+
+
 def test_a_view_is_shared_by_its_address(page: Page, server: str) -> None:
     page.goto(f"{server}/explore?from=digits&view=Walk&stops=7,8&mode=lerp")
     expect(page.get_by_alt_text("Animated walk through seeds 7,8")).to_be_visible()
@@ -228,14 +270,16 @@ def test_upload_cancel_upload_again_train_on_it_and_delete(page: Page, server: s
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["", "data", "data?set=cifar10", "train", "explore", "explore?view=Sliders", "explore?view=Walk"])
+@pytest.mark.parametrize(
+    "path", ["", "data", "data?set=cifar10", "train", "explore", "explore?view=Grid", "explore?view=Sliders", "explore?view=Walk"]
+)
 def test_pages_fit_a_phone(page: Page, server: str, path: str, scheme: str) -> None:
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     page.set_viewport_size({"width": 390, "height": 844})
     open_page(
         page, f"{server}/{path}", {"": "DCGAN Workshop", "train": "Train", "explore": "Explore", "data": "Data"}[path.partition("?")[0]]
     )
-    if path.startswith("explore"):
+    if path.startswith("explore?"):
         expect(page.locator("[data-testid=stImage] img").first).to_be_visible()
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
     assert page.get_by_test_id("stException").count() == 0

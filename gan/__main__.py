@@ -1,6 +1,7 @@
 """The command line: python -m gan COMMAND. Drains the same loops as the app."""
 
 import json
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -24,8 +25,8 @@ from gan.files import write_atomically
 from gan.images import enlarge, gif, png, tile
 from gan.models import pretrained
 from gan.recipes import DEFAULT, RECIPES, recipe
-from gan.runs import checkpoints_root, explain, extend, prepare, record, refuse_too_large, write_status
-from gan.training import Control, epoch_images, progress, sample
+from gan.runs import checkpoints_root, explain, prepare, record, refuse_too_large, write_status
+from gan.training import Control, epoch_images, extend, progress, sample
 
 BENCH_RECIPES = ("quick-digits", "lecture", "dcgan")
 LINE_EVERY_S = 10.0  # between two lines of progress where there is no terminal
@@ -137,7 +138,7 @@ def resume_command(run: Path, device: str, as_json: bool, **duration: float | No
 @_device_option
 @_json_option
 def replay_command(run: Path, out: Path | None, device: str, as_json: bool) -> None:
-    """Train RUN again from its first step, with the changes made while it trained."""
+    """Train RUN again from its first step (a fork: from where it began), with the changes made while it trained."""
     original = RunFolder(_find_run(run))
     config, stored = original.read_config()
     status = original.read_status()
@@ -152,6 +153,8 @@ def replay_command(run: Path, out: Path | None, device: str, as_json: bool) -> N
     where = choose_device(device)
     folder.path.mkdir(parents=True, exist_ok=True)
     folder.write_config(config, stored.get("recipe", ""))
+    if original.fork_file.exists():
+        shutil.copyfile(original.fork_file, folder.state_file)
     _train(folder, config, dataset, where, as_json, script, status.get("threads"))
 
 
@@ -314,7 +317,7 @@ def _train(
         try:
             state = prepare(folder, config, dataset, where, control, threads)
             if script:
-                control.repeat(script)
+                control.repeat(script[state.changes :])
             write_status(folder, "running", state, error=None)
             total = round(config.duration * (epoch_images(config, dataset) if config.duration_unit == "epochs" else 1))
             unit = {"steps": "step", "seconds": "s", "epochs": "image"}[config.duration_unit]

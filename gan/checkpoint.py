@@ -10,6 +10,7 @@ import os
 import pickle
 import platform
 import re
+import shutil
 import struct
 import threading
 import time
@@ -29,13 +30,15 @@ from gan.events import Intervention, Metrics
 from gan.files import write_atomically
 from gan.images import enlarge, png, tile
 from gan.networks import Generator
-from gan.training import Execution, TrainState, new_state
+from gan.training import Execution, TrainState, extend, new_state
 
 METRICS = tuple(name for name in Metrics.__dataclass_fields__ if name != "scores")  # the columns of numbers
 FORMAT = "dcgan-workshop-1"
 LARGEST_GENERATOR = 512 * 2**20  # bytes
 SKIPPED_LISTED = 20  # files left out of the data that config.json names
 LARGEST_HEADER = 1 << 20  # bytes
+STATES_KEPT = 8  # whole states of a run, for forks
+STATES_BYTES = 400 * 2**20  # that they may take together; two are kept in any case
 MOST_CLASSES = 1000
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
@@ -156,6 +159,8 @@ class RunFolder:
         self._lock = FileLock(self.path / ".lock", timeout=2, thread_local=False)
         self._pending: list[str] = []  # lines of metrics.jsonl
         self._script: list[str] = []  # lines of interventions.jsonl
+        self._norms: list[str] = []  # lines of norms.jsonl
+        self._state_step: tuple[int, int] | None = None  # when state.pt was written, and its step
 
     # Names of the files: the run folder's contract.
     @property
@@ -175,8 +180,20 @@ class RunFolder:
         return self.path / "interventions.jsonl"
 
     @property
+    def norms_file(self) -> Path:
+        return self.path / "norms.jsonl"
+
+    @property
     def state_file(self) -> Path:
         return self.path / "state.pt"
+
+    @property
+    def fork_file(self) -> Path:
+        """The state that a fork began with, so that it can be replayed."""
+        return self.path / "fork.pt"
+
+    def kept_state_file(self, step: int) -> Path:
+        return self.path / "states" / f"{step:06d}.pt"
 
     @property
     def error_file(self) -> Path:
@@ -222,8 +239,16 @@ class RunFolder:
             return False
 
     def write_config(self, config: TrainConfig, recipe: str, dataset: ImageDataset | None = None, owner: str = "") -> None:
-        """What the run is. The data set's fingerprint is known once it has been loaded."""
+        """What the run is. The data set's fingerprint is known once it has been loaded.
+
+        What else config.json says (the run that it was forked from) stays.
+        """
+        try:
+            before = self._read_json(self.config_file)
+        except CheckpointError:
+            before = {}
         content = {
+            **before,
             "recipe": recipe,
             "owner": owner,
             "seed": config.seed,
@@ -275,13 +300,18 @@ class RunFolder:
         """Notes a change of a live setting; flush() writes it."""
         self._script.append(json.dumps(asdict(change)))
 
+    def append_norms(self, step: int, norms: dict[str, Any]) -> None:
+        """Notes a line of layer_norms(); flush() writes it."""
+        self._norms.append(json.dumps({"step": step, **norms}))
+
     def flush(self) -> None:
         """Writes the noted lines.
 
         Raises:
             OSError: the disk is full, say. No half line is left, and the lines are kept for the next flush.
         """
-        for path, lines in ((self.interventions_file, self._script), (self.metrics_file, self._pending)):
+        noted = ((self.interventions_file, self._script), (self.metrics_file, self._pending), (self.norms_file, self._norms))
+        for path, lines in noted:
             if lines:
                 _append(path, lines)
                 lines.clear()
@@ -296,18 +326,29 @@ class RunFolder:
         rows, _ = _read_lines(self.interventions_file)
         return [Intervention(row["step"], row["field"], row["old"], row["new"]) for row in rows if {"field", "old", "new"} <= row.keys()]
 
-    def truncate(self, step: int) -> None:
-        """Forgets metrics and interventions beyond a step, and half-written last lines: training goes on from there."""
-        self._pending.clear()
-        self._script.clear()
-        for path, rows in (
-            (self.metrics_file, [row for row in _read_lines(self.metrics_file)[0] if row["step"] <= step]),
-            # A change made at this very step is not in a state that was saved at it.
-            (self.interventions_file, [asdict(change) for change in self.read_interventions() if change.step < step]),
-        ):
+    def read_norms(self) -> list[dict[str, Any]]:
+        """The lines of norms.jsonl, in order. Damaged lines are left out."""
+        return [
+            row
+            for row in _read_lines(self.norms_file)[0]
+            if isinstance(row.get("weights"), dict) and isinstance(row.get("gradients"), dict)
+        ]
+
+    def truncate(self, step: int, changes: int) -> None:
+        """Forgets what was logged beyond a state at `step`, after so many changes, and half-written last lines."""
+        for noted in (self._pending, self._script, self._norms):
+            noted.clear()
+        for path, rows in self._logged_until(step, changes).items():
             if path.exists():
-                with write_atomically(path) as file:
-                    file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
+                _write_lines(path, rows)
+
+    def _logged_until(self, step: int, changes: int) -> dict[Path, list[dict[str, Any]]]:
+        """What a run that is at `step`, after so many changes, has logged: file -> rows."""
+        return {
+            self.metrics_file: [row for row in _read_lines(self.metrics_file)[0] if row["step"] <= step],
+            self.norms_file: [row for row in _read_lines(self.norms_file)[0] if row["step"] <= step],
+            self.interventions_file: [asdict(change) for change in self.read_interventions()[:changes]],
+        }
 
     def save_samples(self, step: int, images: Any) -> None:
         """The fixed-noise grid, 28 px images at twice their size."""
@@ -330,26 +371,70 @@ class RunFolder:
         with write_atomically(self.state_file) as file:
             torch.save(state.state_dict(), file)
 
+    def keep_state(self, state: TrainState) -> None:
+        """Keeps this state for forks, beside the others; where these grow too many, the one that is missed least goes."""
+        with write_atomically(self.kept_state_file(state.step), durable=False) as file:
+            torch.save(state.state_dict(), file)
+        steps = self.state_steps()
+        size = self.kept_state_file(state.step).stat().st_size
+        while len(steps) > 2 and (len(steps) > STATES_KEPT or len(steps) * size > STATES_BYTES):
+            # The one whose neighbours are closest to each other; the newest stays.
+            least = min(range(len(steps) - 1), key=lambda i: steps[i + 1] - (steps[i - 1] if i else 0))
+            self.kept_state_file(steps.pop(least)).unlink(missing_ok=True)
+
+    def state_steps(self) -> list[int]:
+        """The steps whose whole state is kept, so that a fork can begin there, but for state.pt itself."""
+        return sorted(int(p.stem) for p in (self.path / "states").glob("*.pt") if p.stem.isdigit())
+
+    def fork_steps(self) -> list[int]:
+        """The steps from which a fork can begin: those of the kept states, and that of state.pt."""
+        steps = set(self.state_steps())
+        if self.state_file.exists():
+            steps.add(self.state_step())
+        return sorted(steps)
+
+    def state_step(self) -> int:
+        """The step of state.pt.
+
+        Raises:
+            CheckpointError: see read_state().
+        """
+        stamp = self.state_file.stat().st_mtime_ns if self.state_file.exists() else 0
+        if self._state_step is None or self._state_step[0] != stamp:
+            self._state_step = (stamp, int(self.read_state(self.state_file).get("step", 0)))
+        return self._state_step[1]
+
+    def read_state(self, file: Path) -> dict[str, Any]:
+        """What save_state() or keep_state() wrote. Executes nothing that the file holds.
+
+        Raises:
+            CheckpointError: the file is missing, cut short, or holds more than numbers.
+        """
+        try:
+            stored: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        except FileNotFoundError:
+            raise CheckpointError(f"the run {self.path.name} has no saved state to go on from") from None
+        except pickle.UnpicklingError:
+            raise CheckpointError(f"{file} holds more than numbers, or is damaged; it was not executed") from None
+        except (RuntimeError, ValueError, EOFError, AttributeError, OSError) as error:
+            raise CheckpointError(f"{file} cannot be read: {_first_line(error)}") from None
+        if not isinstance(stored, dict):
+            raise CheckpointError(f"{file} does not hold a training state")
+        return stored
+
     def load_state(self, config: TrainConfig, device: torch.device, class_names: tuple[str, ...] = ()) -> TrainState:
         """A state that goes on where save_state() was called. class_names: of the data set, for a conditional run.
 
         Raises:
-            CheckpointError: the file is missing, cut short, of another shape, or holds more than numbers (it is then
-                not executed).
+            CheckpointError: see read_state(), or it is of another shape.
         """
+        stored = self.read_state(self.state_file)
         try:
-            stored = torch.load(self.state_file, map_location="cpu", weights_only=True)
             execution = Execution(stored["precision"], stored["channels_last"], stored["threads"])
             state = new_state(config, device, class_names=class_names, execution=execution)
             state.load_state_dict(stored)
-        except FileNotFoundError:
-            raise CheckpointError(f"the run {self.path.name} has no saved state to go on from") from None
-        except pickle.UnpicklingError:
-            raise CheckpointError(f"{self.state_file} holds more than numbers, or is damaged; it was not executed") from None
-        except (RuntimeError, KeyError, ValueError, TypeError, EOFError, AttributeError) as error:
-            raise CheckpointError(
-                f"{self.state_file} cannot be resumed from: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
-            ) from None
+        except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+            raise CheckpointError(f"{self.state_file} cannot be resumed from: {_first_line(error)}") from None
         return state
 
     def write_json(self, path: Path, content: dict[str, Any]) -> None:
@@ -366,6 +451,108 @@ class RunFolder:
         if not isinstance(content, dict):
             raise CheckpointError(f"{path} does not hold a JSON object")
         return content
+
+
+def fork(
+    parent: RunFolder,
+    path: Path,
+    wanted: int,
+    changes: dict[str, Any],
+    unit: str | None = None,
+    amount: float | None = None,
+    owner: str = "",
+) -> RunFolder:
+    """A new run's folder that goes on from the parent's saved state nearest to a step, with some settings changed.
+
+    What the parent had logged by then stands in it too, so that its curves go on. config.json names the parent: run, step, how many
+    lines of interventions.jsonl are the parent's, and the settings that changed, each with its old value and its new one.
+
+    Args:
+        parent: the run to fork from.
+        path: where the new run goes; nothing may be there.
+        wanted: a step; the state nearest to it is taken.
+        changes: settings; `duration` counts from the parent's start.
+        unit, amount: how much longer it trains; to its settings' duration if none is given.
+        owner: whose run it will be.
+
+    Raises:
+        CheckpointError: the parent has no saved state, or it cannot be read.
+        ValueError: the settings do not go together, or would need other networks.
+    """
+    files = {step: parent.kept_state_file(step) for step in parent.state_steps()}
+    if parent.state_file.exists():
+        files.setdefault(parent.state_step(), parent.state_file)
+    if not files:
+        raise CheckpointError(f"the run {parent.path.name} has no saved state yet: the first one is kept within a minute")
+    step = min(files, key=lambda at: abs(at - wanted))
+    stored = parent.read_state(files[step])
+    config, about = parent.read_config()
+    live = {name: stored["config"][name] for name in TrainConfig.live_fields()}
+    before = config.change(**live)
+    after = before.change(**changes)
+    if fixed := [name for name in TrainConfig.fixed_fields() if getattr(before, name) != getattr(after, name)]:
+        raise ValueError(
+            f"{', '.join(fixed)} cannot change in a fork: its networks go on from what they have learnt; start a new run instead"
+        )
+    done = (step, int(stored["images_seen"]), float(stored["elapsed_s"]))
+    same_data = (after.data, after.data_split) == (before.data, before.data_split)
+    images = about.get("data_images") if same_data else None
+    if unit == "epochs" and not images:
+        raise ValueError("say in steps or seconds how long a fork on another data set should train: its epochs are not known yet")
+    after = extend(after, unit, amount, *done, max(1, (images or 0) // after.batch_size) * after.batch_size)
+    stored["config"] = after.model_dump()
+    if after.seed != before.seed:  # other random numbers from here on
+        stored["rng"], stored["device"] = torch.Generator().manual_seed(after.seed + 1 + step).get_state(), "cpu"
+    if after.precision not in ("auto", stored["precision"]):
+        stored["precision"] = after.precision
+
+    made = RunFolder(path.with_name(f".{path.name}.part"))
+    child = RunFolder(path)
+    try:
+        made.path.mkdir(parents=True)
+        about = (
+            about if same_data else {**about, "data_fingerprint": None, "data_images": None, "data_skipped": [], "data_skipped_count": 0}
+        )
+        about = {**about, "owner": owner, "seed": after.seed, "data": after.data, "config": after.model_dump()}
+        other = {name: [getattr(before, name), value] for name, value in after if name in changes and value != getattr(before, name)}
+        origin = {"run": parent.path.name, "step": step, "changes": int(stored["changes"]), "settings": other}
+        made.write_json(made.config_file, {**about, "parent": origin})
+        status = {"state": "queued", **dict(zip(("step", "images_seen", "elapsed_s"), done, strict=True))}
+        made.write_status(**status, started=time.time(), ended=None, error=None)
+        for logged, rows in parent._logged_until(step, int(stored["changes"])).items():
+            _write_lines(made.path / logged.name, rows)
+        for shown in parent.sample_steps():
+            if shown <= step:
+                _copy(parent.samples_file(shown), made.samples_file(shown))
+        for kept in parent.generator_steps():
+            if kept == step:
+                _copy(parent.generator_file(kept), made.generator_file(kept))
+        with write_atomically(made.fork_file) as file:
+            torch.save(stored, file)
+        _copy(made.fork_file, made.state_file)
+        made.path.rename(path)
+    except BaseException:
+        shutil.rmtree(made.path, ignore_errors=True)
+        raise
+    return child
+
+
+def _copy(source: Path, target: Path) -> None:
+    """A second name for a file that is only ever replaced, never written into; a copy where the file system has no such names."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
+    with write_atomically(path) as file:
+        file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
 
 
 def _append(path: Path, lines: list[str]) -> None:

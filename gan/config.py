@@ -9,13 +9,22 @@ GROUPS = ("Data", "Networks", "Loss", "Optimisation", "Labels and noise", "Watch
 
 
 def _field(
-    default: Any, label: str, help: str, group: str, *, unit: str = "", common: bool = False, live: bool = False, **bounds: Any
+    default: Any,
+    label: str,
+    help: str,
+    group: str,
+    *,
+    unit: str = "",
+    common: bool = False,
+    live: bool = False,
+    fixed: bool = False,
+    **bounds: Any,
 ) -> Any:
     """A field with its bounds, and with what a form needs to show it: label, help, group, unit.
 
-    live: it can change while a run trains.
+    live: it can change while a run trains. fixed: it shapes what a saved state holds, so a fork keeps it.
     """
-    extra: dict[str, JsonValue] = {"group": group, "unit": unit, "common": common, "live": live}
+    extra: dict[str, JsonValue] = {"group": group, "unit": unit, "common": common, "live": live, "fixed": fixed}
     return Field(default, title=label, description=help, json_schema_extra=extra, **bounds)
 
 
@@ -45,9 +54,14 @@ class TrainConfig(BaseModel):
         "train", "Part of the data", "'train' leaves out the test images where a set has them; 'all' uses both.", "Data"
     )
     image_size: Literal[28, 32, 64, 128] = _field(
-        28, "Image size", "Height and width of the images. Twice the size costs about four times the time.", "Data", unit="pixels"
+        28,
+        "Image size",
+        "Height and width of the images. Twice the size costs about four times the time.",
+        "Data",
+        unit="pixels",
+        fixed=True,
     )
-    channels: Literal[1, 3] = _field(1, "Colour channels", "1 for grey images, 3 for colour (RGB).", "Data")
+    channels: Literal[1, 3] = _field(1, "Colour channels", "1 for grey images, 3 for colour (RGB).", "Data", fixed=True)
     horizontal_flip: bool = _field(
         False, "Mirror at random", "Show each image mirrored half of the time. Good for faces, wrong for digits and letters.", "Data"
     )
@@ -64,21 +78,24 @@ class TrainConfig(BaseModel):
         common=True,
         ge=2,
         le=512,
+        fixed=True,
     )
     latent_distribution: Literal["normal", "uniform"] = _field(
-        "normal", "Latent distribution", "The noise is drawn from N(0, 1), or uniformly from [-1, 1].", "Networks"
+        "normal", "Latent distribution", "The noise is drawn from N(0, 1), or uniformly from [-1, 1].", "Networks", fixed=True
     )
     conditional: bool = _field(
         False,
         "Draw by class",
         "Both networks are told the class of each image, so that the generator can be asked for one. Needs a data set with labels.",
         "Networks",
+        fixed=True,
     )
     networks: Literal["dcgan", "mlp"] = _field(
         "dcgan",
         "Kind of networks",
         "'dcgan': convolutions; 'mlp': dense layers only, as the first GANs had, for comparison.",
         "Networks",
+        fixed=True,
     )
     generator_filters: int = _field(
         32,
@@ -88,6 +105,7 @@ class TrainConfig(BaseModel):
         "Networks",
         ge=4,
         le=256,
+        fixed=True,
     )
     discriminator_filters: int = _field(
         32,
@@ -96,6 +114,7 @@ class TrainConfig(BaseModel):
         "Networks",
         ge=4,
         le=256,
+        fixed=True,
     )
     generator_activation: Literal["relu", "leaky_relu"] = _field(
         "relu", "Generator activation", "What follows each layer of the generator: ReLU, or LeakyReLU with slope 0.2.", "Networks"
@@ -107,7 +126,7 @@ class TrainConfig(BaseModel):
         "Networks",
     )
     generator_norm: Literal["batch", "none"] = _field(
-        "batch", "Generator normalisation", "Batch normalisation behind each layer but the last, or none.", "Networks"
+        "batch", "Generator normalisation", "Batch normalisation behind each layer but the last, or none.", "Networks", fixed=True
     )
     generator_upsampling: Literal["transposed", "resize"] = _field(
         "transposed",
@@ -115,6 +134,7 @@ class TrainConfig(BaseModel):
         "How feature maps grow: transposed convolutions, or resizing followed by a convolution, which leaves no checkerboard "
         "(Odena et al. 2016).",
         "Networks",
+        fixed=True,
     )
     generator_extra_layers: int = _field(
         0,
@@ -123,12 +143,14 @@ class TrainConfig(BaseModel):
         "Networks",
         ge=0,
         le=4,
+        fixed=True,
     )
     discriminator_norm: Literal["batch", "none"] = _field(
         "batch",
         "Discriminator normalisation",
         "Batch normalisation from the second layer on, or none: gradient penalties need 'none'.",
         "Networks",
+        fixed=True,
     )
     spectral_norm: bool = _field(
         False,
@@ -136,6 +158,7 @@ class TrainConfig(BaseModel):
         "Spectral normalisation: bounds how steeply the discriminator's answer can change, by dividing each layer's weights by their largest singular "
         "value (Miyato et al. 2018).",
         "Networks",
+        fixed=True,
     )
     minibatch_std: bool = _field(
         False,
@@ -143,6 +166,7 @@ class TrainConfig(BaseModel):
         "Shows the discriminator how much the images of a batch differ from one another, so that a generator that draws "
         "one image again and again is caught (Karras et al. 2018).",
         "Networks",
+        fixed=True,
     )
     packing: int = _field(
         1,
@@ -152,6 +176,7 @@ class TrainConfig(BaseModel):
         unit="images",
         ge=1,
         le=8,
+        fixed=True,
     )
     discriminator_head: Literal["conv", "dense"] = _field(
         "conv",
@@ -159,6 +184,7 @@ class TrainConfig(BaseModel):
         "'conv': convolutions down to one number, with batch normalisation; 'dense': none of it, convolutions down to 7 or 8 pixels, "
         "then layers of 512 and 1.",
         "Networks",
+        fixed=True,
     )
     dropout: float = _field(
         0.0,
@@ -174,6 +200,7 @@ class TrainConfig(BaseModel):
         "Initial weights",
         "'dcgan': N(0, 0.02), as Radford et al. 2016 advise; 'pytorch': the library's default, which learns digits sooner.",
         "Networks",
+        fixed=True,
     )
 
     loss: Literal["bce", "hinge", "wasserstein", "relativistic"] = _field(
@@ -252,7 +279,7 @@ class TrainConfig(BaseModel):
         live=True,
     )
     optimizer: Literal["adam", "rmsprop"] = _field(
-        "adam", "Optimiser", "Adam, or RMSprop as WGAN asks; RMSprop has no betas.", "Optimisation"
+        "adam", "Optimiser", "Adam, or RMSprop as WGAN asks; RMSprop has no betas.", "Optimisation", fixed=True
     )
     d_steps: int = _field(
         1,
@@ -286,6 +313,13 @@ class TrainConfig(BaseModel):
     beta2: float = _field(0.999, "Gradient scale memory", "Adam's beta 2, for both networks.", "Optimisation", ge=0, lt=1)
     weight_decay: float = _field(
         0.0, "Weight decay", "Pulls the weights of both networks towards 0 (Adam's L2 penalty).", "Optimisation", ge=0, le=0.1
+    )
+    frozen: Literal["none", "generator", "discriminator"] = _field(
+        "none",
+        "Frozen network",
+        "A network that stays as it is while the other learns against it: what does one do when nobody answers?",
+        "Optimisation",
+        live=True,
     )
     reuse_fakes: bool = _field(
         True,
@@ -434,7 +468,16 @@ class TrainConfig(BaseModel):
     @classmethod
     def live_fields(cls) -> list[str]:
         """The settings that can change while a run trains."""
-        return [n for n, info in cls.model_fields.items() if isinstance(e := info.json_schema_extra, dict) and e["live"]]
+        return cls._fields_that_are("live")
+
+    @classmethod
+    def fixed_fields(cls) -> list[str]:
+        """The settings that shape what a saved state holds."""
+        return cls._fields_that_are("fixed")
+
+    @classmethod
+    def _fields_that_are(cls, what: str) -> list[str]:
+        return [n for n, info in cls.model_fields.items() if isinstance(e := info.json_schema_extra, dict) and e[what]]
 
     @property
     def normalises_discriminator(self) -> bool:

@@ -4,12 +4,14 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from gan import datasets
-from gan.checkpoint import RunFolder, is_run_name, run_name
+from gan.checkpoint import RunFolder, fork, is_run_name, run_name
 from gan.config import TrainConfig
 from gan.devices import choose_device, cores
-from gan.runs import AT_WORK, Run, checkpoints_root, extend, refuse_too_large, write_status
+from gan.runs import AT_WORK, Run, checkpoints_root, refuse_too_large, write_status
+from gan.training import extend
 
 MOST_WAITING = 50
 
@@ -52,16 +54,22 @@ class RunManager:
             ValueError: the data set is not known, too many runs wait, or the networks do not fit in memory.
             OSError: the folder cannot be written.
         """
-        if len(self._queue) >= MOST_WAITING:
-            raise ValueError(f"{MOST_WAITING} runs are waiting already; try again when some have ended")
+        self._refuse_if_full()
         refuse_too_large(config, self.device)
-        if config.data not in datasets.available():  # no paths: whoever submits may be a visitor
-            raise ValueError(f"there is no data set {config.data!r}; choose one of {', '.join(datasets.available())}")
+        self._refuse_unknown_data(config.data)
         folder = RunFolder(self.root / run_name(recipe or "run"))
         folder.path.mkdir(parents=True)
         folder.write_config(config, recipe, owner=owner)
         write_status(folder, "queued")
         return self._enqueue(folder)
+
+    def _refuse_if_full(self) -> None:
+        if len(self._queue) >= MOST_WAITING:
+            raise ValueError(f"{MOST_WAITING} runs are waiting already; try again when some have ended")
+
+    def _refuse_unknown_data(self, data: str) -> None:
+        if data not in datasets.available():  # no paths: whoever submits may be a visitor
+            raise ValueError(f"there is no data set {data!r}; choose one of {', '.join(datasets.available())}")
 
     def resume(self, run_id: str, unit: str | None = None, amount: float | None = None) -> Run:
         """Queues a stopped, finished, failed or interrupted run to go on, for `amount` more of `unit` if given.
@@ -88,6 +96,25 @@ class RunManager:
         if longer != config:
             run.folder.write_json(run.folder.config_file, {**stored, "config": longer.model_dump()})
         return self._enqueue(RunFolder(run.folder.path))
+
+    def fork(
+        self, run_id: str, step: int, changes: dict[str, Any], unit: str | None = None, amount: float | None = None, owner: str = ""
+    ) -> Run:
+        """Queues a new run that goes on from another one's saved state nearest to a step, with some settings changed.
+
+        It trains for `amount` more of `unit` from there; if none is given, to the duration that its settings say.
+
+        Raises:
+            KeyError: there is no such run.
+            ValueError: nothing is saved of it yet, the settings do not go together, or too many runs wait.
+            OSError: the folder cannot be written.
+        """
+        parent = self.get(run_id)
+        self._refuse_if_full()
+        if (data := changes.get("data")) is not None:
+            self._refuse_unknown_data(data)
+        recipe = str(parent.stored.get("recipe") or "run")
+        return self._enqueue(fork(parent.folder, self.root / run_name(recipe), step, changes, unit, amount, owner))
 
     def _enqueue(self, folder: RunFolder) -> Run:
         with self._lock:

@@ -5,14 +5,16 @@ The command line drains record() itself; the server's runs drain it in a thread 
 
 import errno
 import logging
+import math
 import os
+import shutil
 import threading
 import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -30,6 +32,7 @@ from gan.training import (
     epoch_images,
     is_grid_step,
     is_snapshot_step,
+    layer_norms,
     memory_estimate,
     new_state,
     progress,
@@ -38,22 +41,28 @@ from gan.training import (
 
 log = logging.getLogger(__name__)
 
-STATE_EVERY_S = 60.0  # between two saves of the resume state
-FLUSH_EVERY_S = 1.0  # between two writes of metrics and status
+STATE_EVERY_S = 30.0  # between two saves of the resume state
+FLUSH_EVERY_S = 0.5  # between two writes of metrics and status
+NORMS_EVERY_S = 1.0  # between two measurements of how long weights and gradients are
+KEPT_EVERY_S = 10.0  # between two states that are kept for forks
+ROOM_EVERY_S = 3.0  # between two looks whether a full disk has room again
+ROOM_BYTES = 64 * 2**20  # beyond what the saved state takes, before a run goes on
 AT_WORK = ("queued", "preparing", "running", "paused")
 
 
-def record(folder: RunFolder, state: TrainState, dataset: ImageDataset, control: Control) -> Iterator[Event]:
+def record(folder: RunFolder, state: TrainState, dataset: ImageDataset, control: Control, keep: bool = True) -> Iterator[Event]:
     """Trains, and writes everything to the run's folder as it comes; yields the events on.
 
-    When the duration is reached or the control halts it, the generator and the resume state are saved.
+    When the duration is reached or the control halts it, the resume state is saved, and, with `keep`, the generator for
+    Explore.
 
     Raises:
         OSError: a file could not be written, say because the disk is full. `state` is whole, and record() can be
             called again with it.
         Diverged, ValueError: see train().
     """
-    flushed = saved = time.monotonic()
+    flushed = saved = kept = time.monotonic()
+    measured = -math.inf
     # Called again after a write failed: what the disk had no room for comes first.
     if state.step and is_grid_step(state.step, state.config.grid_every) and not folder.samples_file(state.step).exists():
         folder.save_samples(state.step, draw_grid(state))
@@ -64,6 +73,9 @@ def record(folder: RunFolder, state: TrainState, dataset: ImageDataset, control:
             match event:
                 case Metrics():
                     folder.append_metrics(event)
+                    if time.monotonic() - measured > NORMS_EVERY_S:
+                        folder.append_norms(event.step, layer_norms(state))
+                        measured = time.monotonic()
                 case Intervention():
                     folder.append_intervention(event)
                     folder.flush()
@@ -71,13 +83,16 @@ def record(folder: RunFolder, state: TrainState, dataset: ImageDataset, control:
                     folder.save_samples(event.step, event.images)
                 case Snapshot():
                     folder.save_generator(state)
+                    if time.monotonic() - kept > KEPT_EVERY_S:
+                        folder.keep_state(state)
+                        kept = time.monotonic()
             yield event
             now = time.monotonic()
             if now - flushed > FLUSH_EVERY_S:
                 folder.flush()
                 write_status(folder, "running", state)
                 flushed = now
-            if now - saved > STATE_EVERY_S and not isinstance(event, Intervention):  # a saved state holds the changes before its step
+            if now - saved > STATE_EVERY_S:
                 state.check_finite()
                 folder.save_state(state)
                 saved = time.monotonic()
@@ -86,7 +101,7 @@ def record(folder: RunFolder, state: TrainState, dataset: ImageDataset, control:
         raise
     folder.flush()
     state.check_finite()
-    if state.step and state.step not in folder.generator_steps():
+    if keep and state.step and state.step not in folder.generator_steps():
         folder.save_generator(state)
     if state.step:
         folder.save_state(state)
@@ -157,26 +172,10 @@ def prepare(
     else:
         state = new_state(config, device, class_names=dataset.class_names, threads=threads)
     if control:
-        control.repeat(change for change in folder.read_interventions() if change.step >= state.step)
-    folder.truncate(state.step)
+        control.repeat(folder.read_interventions()[state.changes :])
+    folder.truncate(state.step, state.changes)
     folder.write_config(config, stored.get("recipe", ""), dataset, stored.get("owner", ""))
     return state
-
-
-def extend(
-    config: TrainConfig, unit: str | None, amount: float | None, step: int, images_seen: int, elapsed_s: float, an_epoch: int
-) -> TrainConfig:
-    """A config whose duration is `amount` of `unit` beyond what is done; without a unit, the same config.
-
-    Raises:
-        ValueError: the amount is out of bounds.
-    """
-    if unit is None or amount is None:
-        return config
-    if amount <= 0:
-        raise ValueError(f"{unit} must be more than 0; got {amount}")
-    done = {"steps": step, "epochs": images_seen / an_epoch, "seconds": elapsed_s}[unit]
-    return config.change(duration=done + amount, duration_unit=unit)
 
 
 class History:
@@ -229,6 +228,8 @@ class Run:
         self._live = ""  # the state, while this process works on the run
         self._control = Control()
         self._wish = ""  # "pause" or "stop"
+        self._once = ""  # the network that a paused run is to teach for one step
+        self._interventions: list[dict[str, Any]] = []
         self._wishes = threading.Condition()  # guards the wish, and what it means to the run's thread
         self._state: TrainState | None = None
 
@@ -298,6 +299,32 @@ class Run:
             self._sample_steps = self.folder.sample_steps()
         return self._sample_steps
 
+    @property
+    def interventions(self) -> list[dict[str, Any]]:
+        """The changes of live settings so far: step, field, old, new."""
+        if self._state is None:
+            self._interventions = [asdict(change) for change in self.folder.read_interventions()]
+        return self._interventions
+
+    @property
+    def live_config(self) -> TrainConfig:
+        """The settings as they are now: live ones as they were changed last, or are about to be.
+
+        Raises:
+            CheckpointError: they cannot be read.
+        """
+        state = self._state
+        if state is not None:
+            return state.config.change(**self._control.wishes)
+        inherited = (self.stored.get("parent") or {}).get("changes", 0)  # a fork's settings hold these
+        changed = {change["field"]: change["new"] for change in self.interventions[inherited:]}
+        return self.config.change(**changed, **self._control.wishes)
+
+    @property
+    def pace_s(self) -> float:
+        """Seconds that each step takes at least; 0 for as fast as it goes."""
+        return self._control.pace_s
+
     def status(self) -> dict[str, Any]:
         """State, step, images_seen, elapsed_s, progress (0 to 1), eta_s, error, how it computes, started, ended."""
         state = self._state
@@ -317,6 +344,7 @@ class Run:
         if self.preparing and self._live == "preparing":
             status["preparing"] = {"task": self.preparing.task, "done": self.preparing.done, "total": self.preparing.total}
         status["stopping"] = self.stopping
+        status["pace_s"] = self.pace_s
         return status
 
     def _progress(self, step: int, images_seen: int, elapsed_s: float) -> tuple[float, float | None]:
@@ -342,6 +370,35 @@ class Run:
             if self._live in ("preparing", "running") and not self._wish:
                 self._wish = "pause"
                 self._control.halt()
+
+    def change(self, name: str, value: Any) -> None:
+        """Asks for a live setting to be changed before the run's next step.
+
+        Raises:
+            ValueError: the run is not at work, the setting cannot change while it trains, or the value is out of bounds.
+        """
+        with self._wishes:
+            if not self._live:
+                raise ValueError(f"{name} cannot change: the run {self.id} is not training; fork it to go on with other settings")
+            self.live_config.change(**{name: value})  # refused here, where somebody reads the reason
+            self._control.change(name, value)
+
+    def set_pace(self, pace_s: float) -> None:
+        """Slow motion: at least so many seconds a step, 0 to 10; 0 for as fast as it goes.
+
+        Raises:
+            ValueError: out of bounds.
+        """
+        if not 0 <= pace_s <= 10:
+            raise ValueError(f"the pace must be 0 to 10 seconds a step; got {pace_s}")
+        self._control.pace_s = pace_s
+
+    def step_once(self, network: Literal["generator", "discriminator", "both"]) -> None:
+        """One step of a paused run, in which only this network learns."""
+        with self._wishes:
+            if self._live == "paused" and self._wish == "pause" and not self._once:
+                self._once = network
+                self._wishes.notify_all()
 
     def go_on(self) -> None:
         """Ends a pause."""
@@ -403,28 +460,37 @@ class Run:
                 return "stopped"
         state = prepare(self.folder, config, dataset, device, self._control, threads)
         self._sample_steps = self.folder.sample_steps()
+        self._interventions = [asdict(change) for change in self.folder.read_interventions()]
         with self._history_lock:
             self._history, self._history_offset = History(), 0
             rows, self._history_offset = self.folder.read_metrics()
             for row in rows:
                 self._history.append(row)
         self._state = state
+        full = False
         while True:
-            self._live = "running"
+            once, self._once = self._once, ""
+            if not once:
+                self._live = "running"
             try:
-                for event in record(self.folder, state, dataset, self._control):
+                for event in record(self.folder, state, dataset, self._control, keep=not once):
                     if isinstance(event, Metrics):
                         self._history.append(asdict(event))
+                    elif isinstance(event, Intervention):
+                        self._interventions = [*self._interventions, asdict(event)]
                     elif isinstance(event, Samples) and event.step not in self._sample_steps:
                         self._sample_steps = [*self._sample_steps, event.step]
             except OSError as error:
                 if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                     raise
                 # Nothing is lost: the networks wait in memory until there is room.
-                self.error = f"The disk is full ({self.folder.path}). Free some space, then press Go on."
+                full = True
+                self.error = "The server's disk is full. The run waits, and goes on by itself when there is room."
                 with self._wishes:
                     self._wish = self._wish or "pause"
             with self._wishes:
+                if once and not self._wish:  # Go on was pressed during the single step
+                    continue
                 if not self._wish:
                     return "finished"
                 if self._wish == "pause":
@@ -432,10 +498,24 @@ class Run:
             if self._live == "paused":
                 self._note("paused")
             with self._wishes:
-                self._wishes.wait_for(lambda: self._wish != "pause")
+                while not self._wishes.wait_for(lambda: self._wish != "pause" or self._once, ROOM_EVERY_S if full else None):
+                    if self._has_room():
+                        self._wish = ""
                 if self._wish == "stop":
                     return "stopped"
-            self.error = ""
+                self._control.clear()
+                if self._once:
+                    self._control.step_once(self._once)  # type: ignore[arg-type]
+            self.error, full = "", False
+
+    def _has_room(self) -> bool:
+        """Whether a run that found the disk full can write its state again."""
+        try:
+            needed = self.folder.state_file.stat().st_size if self.folder.state_file.exists() else 0
+            return shutil.disk_usage(self.folder.path).free > needed + ROOM_BYTES
+        except OSError as error:
+            log.warning("whether there is room for %s cannot be told: %s", self.id, error)
+            return False
 
     def _note(self, name: str, **more: Any) -> None:
         """Writes status.json; a full disk must not end the run."""
@@ -456,7 +536,7 @@ class Run:
 def explain(error: BaseException) -> str:
     """An exception as one sentence for a participant."""
     if isinstance(error, Diverged):
-        return f"Training diverged: {error}. Lower the learning rates and start again; the last generator that was kept is still good."
+        return f"Training diverged: {error}. What was kept before is unharmed: fork from there with lower learning rates, or explore it."
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
         return "There is not enough memory for these settings: lower the batch size, the filters or the image size."
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):

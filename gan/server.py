@@ -191,20 +191,20 @@ def _status(manager: RunManager, run: Run) -> dict[str, Any]:
     return run.status() | {"position": manager.position(run)}
 
 
-def _news(manager: RunManager, run: Run, since: int) -> tuple[dict[str, list[Any]], list[int], dict[str, Any]]:
-    """What there is to tell of a run: metrics beyond a step, the steps of its grids, its status."""
+def _news(manager: RunManager, run: Run, since: int) -> tuple[dict[str, list[Any]], list[int], list[dict[str, Any]], dict[str, Any]]:
+    """What there is to tell of a run: metrics beyond a step, the steps of its grids, its changed settings, its status."""
     history = run.history
-    return history.since(history.after(since)), run.sample_steps, _status(manager, run)
+    return history.since(history.after(since)), run.sample_steps, run.interventions, _status(manager, run)
 
 
 async def _events(manager: RunManager, run_id: str, since: int, request: Request) -> AsyncIterator[str]:
-    """Server-sent events: metrics as columns of what is new, the steps of new grids, and the status when it changes.
+    """Server-sent events: metrics as columns of what is new; all grids' steps, all changed settings, the status when they change.
 
     The run is looked up anew each time: one that is resumed goes on in the same stream.
     """
     said_status: dict[str, Any] = {}
     said_gist: dict[str, Any] = {}
-    said_samples, said_s, quiet_s = -1, 0.0, 0.0
+    said_samples, said_changes, said_s, quiet_s = -1, -1, 0.0, 0.0
     while not manager.closing.is_set() and not await request.is_disconnected():
         news = []
         try:
@@ -213,13 +213,18 @@ async def _events(manager: RunManager, run_id: str, since: int, request: Request
             yield _event("status", json.dumps({"state": "deleted"}))
             return
         # A run in a thread of this process is all in memory; any other is read from its folder, off the event loop.
-        columns, steps, status = _news(manager, run, since) if run.in_memory else await run_in_threadpool(_news, manager, run, since)
+        columns, steps, changes, status = (
+            _news(manager, run, since) if run.in_memory else await run_in_threadpool(_news, manager, run, since)
+        )
         if columns["step"]:
             since = columns["step"][-1]
             news.append(_event("metrics", json.dumps(columns), since))
         if len(steps) != said_samples:
             said_samples = len(steps)
             news.append(_event("samples", json.dumps({"steps": steps})))
+        if len(changes) != said_changes:
+            said_changes = len(changes)
+            news.append(_event("intervention", json.dumps({"changes": changes})))
         gist = {name: value for name, value in status.items() if name not in COUNTERS}
         if gist != said_gist or (status != said_status and time.monotonic() - said_s > STATUS_EVERY_S):
             said_gist, said_status, said_s = gist, status, time.monotonic()

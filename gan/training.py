@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -31,16 +31,25 @@ MARGIN = 1.15
 
 
 class Diverged(ArithmeticError):
-    """A loss is no longer a number."""
+    """A loss or a weight is no longer a number."""
 
 
 class Control:
-    """What a running loop reads from outside: whether to halt, and which settings to change. Safe to use from any thread."""
+    """What a running loop reads from outside: whether to halt, how fast to go, which settings to change.
+
+    Safe to use from any thread.
+
+    Attributes:
+        pace_s: seconds that a step takes at least. Above 0 each step is measured and drawn, so that it can be watched.
+    """
 
     def __init__(self) -> None:
+        self.pace_s = 0.0
         self._halt = threading.Event()
         self._script: deque[Intervention] = deque()
-        self._wishes: deque[tuple[str, Any]] = deque()
+        self._wishes: dict[str, Any] = {}  # by setting: of two wishes between two steps the later one counts
+        self._once = ""
+        self._lock = threading.Lock()
 
     def halt(self) -> None:
         """Asks the loop to return after the step that it is in."""
@@ -62,7 +71,23 @@ class Control:
         """
         if name not in TrainConfig.live_fields():
             raise ValueError(f"{name} cannot change while a run trains; {', '.join(TrainConfig.live_fields())} can")
-        self._wishes.append((name, value))
+        with self._lock:
+            self._wishes[name] = value
+
+    @property
+    def wishes(self) -> dict[str, Any]:
+        """Changes that were asked for and not made yet."""
+        with self._lock:
+            return dict(self._wishes)
+
+    def step_once(self, network: Literal["generator", "discriminator", "both"]) -> None:
+        """Asks the loop to return after its next step, in which only this network learns."""
+        self._once = network
+
+    def take_once(self) -> str:
+        """What step_once() asked for, or "". Once."""
+        once, self._once = self._once, ""
+        return once
 
     def repeat(self, script: Iterable[Intervention]) -> None:
         """Asks for changes to be made again at the steps where they were made before."""
@@ -73,8 +98,9 @@ class Control:
         while self._script and self._script[0].step <= step:
             change = self._script.popleft()
             yield change.field, change.new
-        while self._wishes:
-            yield self._wishes.popleft()
+        with self._lock:
+            wishes, self._wishes = self._wishes, {}
+        yield from wishes.items()
 
 
 @dataclass(frozen=True)
@@ -109,7 +135,11 @@ class TrainState:
     fixed_z: torch.Tensor
     fixed_labels: torch.Tensor | None
     noise: torch.Tensor  # standard deviation of the instance noise; a tensor, so that a recorded graph reads its present value
-    sums: torch.Tensor  # of the metrics since the last Metrics event: loss_d, loss_g, d_real, d_fake, d_fake_after
+    # Of the metrics since the last Metrics event: five sums (loss_d, loss_g, d_real, d_fake, d_fake_after), and for how many
+    # steps each of them was a finite number, so that the step at which one was not can be told without asking at each.
+    sums: torch.Tensor
+    summed: int = 0  # steps in these sums
+    changes: int = 0  # live settings changed so far
     step: int = 0
     images_seen: int = 0  # real images that the discriminator has been shown
     elapsed_s: float = 0.0
@@ -130,6 +160,8 @@ class TrainState:
             "optimizer_d": self.optimizer_d.state_dict(),
             "rng": self.rng.get_state(),
             "sums": self.sums,
+            "summed": self.summed,
+            "changes": self.changes,
             "precision": self.execution.precision,
             "channels_last": self.execution.channels_last,
             "threads": self.execution.threads,
@@ -147,15 +179,12 @@ class TrainState:
         """
         for name in ("generator", "discriminator", "averaged", "optimizer_g", "optimizer_d"):
             getattr(self, name).load_state_dict(stored[name])
-        for optimizer in (self.optimizer_g, self.optimizer_d):
-            for group in optimizer.param_groups:
-                group["capturable"] = self.device.type == "cuda"  # the state may come from another kind of device
         self.sums.copy_(stored["sums"])
+        self.summed, self.changes = int(stored["summed"]), int(stored["changes"])
         self.execution = Execution(str(stored["precision"]), bool(stored["channels_last"]), min(int(stored["threads"]), cores()))
         self.step, self.images_seen, self.elapsed_s = int(stored["step"]), int(stored["images_seen"]), float(stored["elapsed_s"])
-        for name in TrainConfig.live_fields():
-            if stored["config"][name] != getattr(self.config, name):
-                self.change(name, stored["config"][name])
+        self.config = self.config.change(**{name: stored["config"][name] for name in TrainConfig.live_fields()})
+        self._obey()
         if stored["device"] == self.device.type:
             self.rng.set_state(stored["rng"].cpu())
         else:  # each kind of device has its own random generator
@@ -169,9 +198,17 @@ class TrainState:
             ValueError: the value is out of bounds, or does not go with the other settings.
         """
         self.config = self.config.change(**{name: value})
-        for optimizer, rate in ((self.optimizer_g, self.config.lr_g), (self.optimizer_d, self.config.lr_d)):
+        self._obey()
+
+    def _obey(self) -> None:
+        """Tells optimizers and layers what the config says: they keep settings of their own."""
+        config = self.config
+        for optimizer, rate, beta1 in ((self.optimizer_g, config.lr_g, config.beta1_g), (self.optimizer_d, config.lr_d, config.beta1_d)):
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"], group["weight_decay"] = rate, config.weight_decay
+                group["capturable"] = self.device.type == "cuda"  # the state may come from another kind of device
+                if "betas" in group:
+                    group["betas"] = (beta1, config.beta2)
         for module in self.discriminator.modules():
             if isinstance(module, Dropout):
                 module.p = self.config.dropout
@@ -262,7 +299,7 @@ def new_state(
         fixed_z=latent.noise(range(config.grid_images), config.latent_dim, config.latent_distribution).to(device),
         fixed_labels=fixed_labels.to(device) if fixed_labels is not None else None,
         noise=torch.zeros((), device=device),
-        sums=torch.zeros(5, device=device),
+        sums=torch.zeros(10, device=device),
     )
 
 
@@ -304,6 +341,7 @@ def _set_noise(state: TrainState) -> None:
 def _count(state: TrainState) -> None:
     """After a step: counters and averaged weights."""
     state.step += 1
+    state.summed += 1
     state.images_seen += state.config.batch_size * state.config.d_steps
     _average(state)
 
@@ -315,14 +353,17 @@ def _update(state: TrainState, real: torch.Tensor, labels: torch.Tensor | None) 
     parts = real.split(config.batch_size)
     classes: tuple[torch.Tensor | None, ...] = labels.split(config.batch_size) if labels is not None else (None,) * len(parts)
     for i, (images, its) in enumerate(zip(parts, classes, strict=True)):
-        fake, *told_d = _discriminator_step(state, images, its, keep_graph=config.reuse_fakes and i == len(parts) - 1)
+        kept = config.reuse_fakes and i == len(parts) - 1 and config.frozen != "generator"
+        fake, *told_d = _discriminator_step(state, images, its, keep_graph=kept)
         told += told_d
     for i in range(config.g_steps):
         told += _generator_step(state, images, its, fake if config.reuse_fakes and i == 0 else None)
     with torch.no_grad():
         numbers = torch.stack([part.detach() for part in told])
         of_d, of_g = numbers[: 3 * len(parts)].view(-1, 3).mean(0), numbers[3 * len(parts) :].view(-1, 2).mean(0)
-        state.sums += torch.stack([of_d[0], of_g[0], of_d[1], of_d[2], of_g[1]])
+        sums, finite = state.sums[:5], state.sums[5:]
+        sums += torch.stack([of_d[0], of_g[0], of_d[1], of_d[2], of_g[1]])
+        finite += sums.isfinite()
 
 
 def _autocast(state: TrainState) -> torch.autocast:
@@ -346,6 +387,8 @@ def _discriminator_step(state: TrainState, real: torch.Tensor, labels: torch.Ten
     loss = losses.discriminator_loss(on_real, on_fake, config.loss, *_targets(state, on_real))
     if config.mean_loss_d:
         loss = loss / 2
+    if config.frozen == "discriminator":
+        return fake, loss, _mean_answer(config, on_real), _mean_answer(config, on_fake)
     total = loss
     if config.r1:
         total = total + config.r1 * losses.zero_centred_penalty(_gradient(on_real, seen_real))
@@ -384,6 +427,8 @@ def _generator_step(
             else:
                 on_real = discriminator(_seen(state, real.detach()), labels).float() if config.loss == "relativistic" else None
                 loss = losses.generator_loss(answers, config.loss, on_real)
+        if config.frozen == "generator":
+            return loss, _mean_answer(config, answers)
         state.optimizer_g.zero_grad(set_to_none=True)
         loss.backward()
     finally:
@@ -477,6 +522,22 @@ def progress(config: TrainConfig, step: int, images_seen: int, elapsed_s: float,
     return min(1.0, done / config.duration)
 
 
+def extend(
+    config: TrainConfig, unit: str | None, amount: float | None, step: int, images_seen: int, elapsed_s: float, an_epoch: int
+) -> TrainConfig:
+    """A config whose duration is `amount` of `unit` beyond what is done; without a unit, the same config.
+
+    Raises:
+        ValueError: the amount is out of bounds.
+    """
+    if unit is None or amount is None:
+        return config
+    if amount <= 0:
+        raise ValueError(f"{unit} must be more than 0; got {amount}")
+    done = {"steps": step, "epochs": images_seen / an_epoch, "seconds": elapsed_s}[unit]
+    return config.change(duration=done + amount, duration_unit=unit)
+
+
 def is_grid_step(step: int, every: int = 0) -> bool:
     """Every `every` steps; 0 for log-spaced: each step to 8, then four to an octave (8, 10, 12, 14, 16, 20, ...), at least every 256."""
     return step % every == 0 if every else step < 8 or step % min(256, 2 ** (step.bit_length() - 3)) == 0
@@ -497,7 +558,8 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
 
     Yields:
         Metrics every `log_every` steps, Samples at log-spaced steps and at the end, Snapshot where the generator is worth
-        keeping, Intervention where a setting has changed.
+        keeping, Intervention where a setting has changed. Metrics and Samples at every step where the control slows the
+        loop down or asks for one step.
 
     Raises:
         ValueError: the set does not fit the config.
@@ -512,48 +574,100 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
     if state.step == 0:
         yield Samples(0, draw_grid(state))
     entered, before_s = time.perf_counter(), state.elapsed_s
-    logged_step, logged_images, logged_s = state.step, state.images_seen, state.elapsed_s
+    logged_images, logged_s, drawn = state.images_seen, state.elapsed_s, -1
 
     while not control.halted and progress(state.config, state.step, state.images_seen, state.elapsed_s, an_epoch) < 1:
-        for name, value in control.take(state.step):
-            old = getattr(state.config, name)
-            if value == old:
-                continue
-            try:
-                state.change(name, value)
-            except ValueError as error:  # whoever asked was told the bounds; the run goes on as it is
-                log.warning("%s stays at %s: %s", name, old, error)
-                continue
+        began = time.perf_counter()
+        once, frozen = control.take_once(), None
+        changes = [change for name, value in control.take(state.step) if (change := _change(state, name, value))]
+        if once:
+            frozen = state.config.frozen
+            rest = {"generator": "discriminator", "discriminator": "generator"}.get(once, "none")
+            changes += [change for change in [_change(state, "frozen", rest)] if change]
+        if changes:
             update = _launcher(state, feed)
-            yield Intervention(state.step, name, old, getattr(state.config, name))
+        yield from changes
         config = state.config
         _set_noise(state)
         update(*feed.next(state.images_seen, config.d_steps))
         _count(state)
         state.elapsed_s = before_s + time.perf_counter() - entered
 
-        step = state.step
-        if step % config.log_every == 0:
-            values = (state.sums / config.log_every).tolist()  # waits for the device
-            if not all(map(math.isfinite, values)):
-                network = "discriminator" if not math.isfinite(values[0]) else "generator"
-                raise Diverged(
-                    f"the {network}'s loss became {values[0 if network == 'discriminator' else 1]} between steps {logged_step} and {step}"
-                )
-            state.sums.zero_()
+        step, watched = state.step, bool(once or control.pace_s)
+        if step % config.log_every == 0 or watched:
+            values, finite = state.sums.view(2, 5).tolist()  # waits for the device
+            if min(finite) < state.summed:
+                raise Diverged(_first_fault(finite, step - state.summed))
             state.elapsed_s = before_s + time.perf_counter() - entered
             images_per_s = (state.images_seen - logged_images) / max(1e-9, state.elapsed_s - logged_s)
-            logged_step, logged_images, logged_s = step, state.images_seen, state.elapsed_s
-            told = dict(zip(("loss_d", "loss_g", "d_real", "d_fake", "d_fake_after"), values, strict=True))
+            logged_images, logged_s = state.images_seen, state.elapsed_s
+            told = dict(zip(("loss_d", "loss_g", "d_real", "d_fake", "d_fake_after"), (v / state.summed for v in values), strict=True))
+            state.sums.zero_()
+            state.summed = 0
             yield Metrics(step, state.images_seen, state.elapsed_s, images_per_s, **told, scores=config.has_scores)
-        if is_grid_step(step, config.grid_every):
+        if is_grid_step(step, config.grid_every) or watched:
+            drawn = step
             yield Samples(step, draw_grid(state))
         if is_snapshot_step(step, config.snapshot_every):
             state.check_finite()
             yield Snapshot(step)
         state.elapsed_s = before_s + time.perf_counter() - entered
-    if not is_grid_step(state.step, state.config.grid_every):
+        if once:
+            if change := _change(state, "frozen", frozen):
+                yield change
+            break
+        if control.pace_s:
+            entered += _wait(control, began)
+    if not is_grid_step(state.step, state.config.grid_every) and drawn != state.step:
         yield Samples(state.step, draw_grid(state))
+
+
+def _change(state: TrainState, name: str, value: Any) -> Intervention | None:
+    """Changes a live setting -> what is to be told of it; None where it is so already, or must not be."""
+    old = getattr(state.config, name)
+    if value == old:
+        return None
+    try:
+        state.change(name, value)
+    except ValueError as error:  # whoever asked was told the bounds; the run goes on as it is
+        log.warning("%s stays at %s: %s", name, old, error)
+        return None
+    state.changes += 1
+    return Intervention(state.step, name, old, getattr(state.config, name))
+
+
+def _wait(control: Control, began: float) -> float:
+    """Sleeps until a step that began then has taken the control's pace, or the pace is no longer wanted; returns the seconds slept."""
+    start = time.perf_counter()
+    while not control.halted and (left := began + control.pace_s - time.perf_counter()) > 0:
+        time.sleep(min(left, 0.05))
+    return time.perf_counter() - start
+
+
+def _first_fault(finite: list[float], before: int) -> str:
+    """At which step behind `before`, and in which network, a number first was none. finite: as TrainState.sums has it."""
+    first = min(finite)
+    bad = [name for name, n in zip(("loss_d", "loss_g", "d_real", "d_fake", "d_fake_after"), finite, strict=True) if n == first]
+    # D answers to real images without G. Its answer to fakes is the first to show G's faults.
+    network = "generator" if "d_fake" in bad and "d_real" not in bad else "discriminator"
+    return f"the {network} gave something that is no longer a number at step {before + round(first) + 1}"
+
+
+@torch.no_grad()
+def layer_norms(state: TrainState) -> dict[str, dict[str, dict[str, float | None]]]:
+    """How long each weight tensor is, and its last gradient (L2): {"weights" | "gradients": {network: {name: norm}}}.
+
+    None where there is no gradient, or it is no longer a number.
+    """
+    told: dict[str, dict[str, dict[str, float | None]]] = {"weights": {}, "gradients": {}}
+    for network in ("generator", "discriminator"):
+        named = dict(getattr(state, network).named_parameters())
+        learnt = {name: parameter.grad for name, parameter in named.items() if parameter.grad is not None}
+        for what, tensors in (("weights", named), ("gradients", learnt)):
+            norms = torch.stack(torch._foreach_norm(list(tensors.values()))).tolist() if tensors else []
+            found = {name: norm if math.isfinite(norm) else None for name, norm in zip(tensors, norms, strict=True)}
+            told[what][network] = {name: found.get(name) for name in named}
+    return told
 
 
 class _Feed:
@@ -587,6 +701,7 @@ class _Feed:
     def _picks(self, images_seen: int) -> torch.Tensor:
         """Indices of the batch behind `images_seen`. An epoch's order is a function of seed and epoch, so it need not be saved."""
         epoch, position = divmod(images_seen, self._an_epoch)
+        position -= position % self._batch  # a fork may have another batch size than what was seen before it
         if epoch != self._epoch:
             rng = torch.Generator().manual_seed(self._seed * 1_000_003 + epoch)
             self._order, self._epoch = torch.randperm(self._n, generator=rng).to(self._state.device), epoch

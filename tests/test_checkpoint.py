@@ -1,4 +1,5 @@
 import errno
+import itertools
 import json
 import os
 import pickle
@@ -11,12 +12,13 @@ import pytest
 import safetensors.torch
 import torch
 
-from gan import files
-from gan.checkpoint import CheckpointError, RunFolder, find_generator, is_run_name, load_generator, save_generator
-from gan.events import Metrics
+from gan import checkpoint, files
+from gan.checkpoint import CheckpointError, RunFolder, find_generator, fork, is_run_name, load_generator, save_generator
+from gan.events import Metrics, Samples
 from gan.files import write_atomically
 from gan.latent import noise
-from gan.training import new_state, sample, train
+from gan.runs import prepare, record, write_status
+from gan.training import Control, new_state, sample, train
 
 CPU = torch.device("cpu")
 
@@ -135,7 +137,7 @@ def test_metrics_are_lines_and_a_half_line_is_not_read(tmp_path):
     with folder.metrics_file.open("a") as file:
         file.write('{"step": 4, "imag')
     assert folder.read_metrics(offset) == ([], offset)
-    folder.truncate(2)
+    folder.truncate(2, 0)
     assert [r["step"] for r in folder.read_metrics()[0]] == [1, 2]
 
 
@@ -209,3 +211,77 @@ def test_damaged_json_is_named(tmp_path):
     folder.config_file.write_text(json.dumps({"config": {"batch_size": 0}}))
     with pytest.raises(CheckpointError, match="batch_size must be"):
         folder.read_config()
+
+
+def trained(folder, config, blobs, steps=12):
+    """A run that has trained, with a change at step 6."""
+    folder.path.mkdir(parents=True)
+    folder.write_config(config, "quick-digits", blobs, owner="Ada")
+    control, state = Control(), new_state(config.change(duration=steps), CPU)
+    for event in record(folder, state, blobs, control):
+        if isinstance(event, Samples) and event.step == 6:
+            folder.keep_state(state)
+            control.change("lr_g", 0.002)
+    write_status(folder, "finished", state)
+    return state
+
+
+def test_a_fork_goes_on_from_the_nearest_saved_state_with_other_settings(tmp_path, config, blobs):
+    parent = RunFolder(tmp_path / "parent")
+    trained(parent, config, blobs)
+    assert parent.state_steps() == [6]
+    child = fork(parent, tmp_path / "child", 7, {"lr_d": 0.004, "batch_size": 10, "seed": 5, "duration": 20}, owner="Bob")
+    after, about = child.read_config()
+    assert (after.lr_d, after.batch_size, after.lr_g) == (0.004, 10, config.lr_g)
+    settings = {"batch_size": [8, 10], "lr_d": [config.lr_d, 0.004], "duration": [12, 20], "seed": [0, 5]}
+    assert about["parent"] == {"run": "parent", "step": 6, "changes": 0, "settings": settings}
+    assert about["owner"] == "Bob" and about["recipe"] == "quick-digits"
+    assert [row["step"] for row in child.read_metrics()[0]] == [5] and child.read_interventions() == []
+    assert child.sample_steps() == [0, 1, 2, 3, 4, 5, 6]
+    assert child.read_status()["step"] == 6
+    state = prepare(child, after, blobs, CPU)
+    assert state.step == 6 and state.optimizer_d.param_groups[0]["lr"] == 0.004
+    list(record(child, state, blobs, Control()))
+    assert state.step == 20 and child.read_config()[1]["parent"]["step"] == 6
+
+    last = fork(parent, tmp_path / "last", 1000, {"dropout": 0.3})
+    assert last.read_config()[1]["parent"]["step"] == 12
+    assert last.read_config()[0].lr_g == 0.002 and [c.field for c in last.read_interventions()] == ["lr_g"]
+
+
+def test_an_unchanged_fork_goes_on_as_its_parent_would(tmp_path, config, blobs):
+    whole = RunFolder(tmp_path / "whole")
+    trained(whole, config, blobs)
+    again = fork(whole, tmp_path / "again", 6, {})
+    state = prepare(again, again.read_config()[0].change(duration=12, lr_g=0.002), blobs, CPU)
+    state.change("lr_g", 0.002)
+    list(record(again, state, blobs, Control()))
+    for name, tensor in whole.read_state(whole.state_file)["generator"].items():
+        assert torch.equal(tensor, state.generator.state_dict()[name]), name
+
+
+def test_forks_that_cannot_be_are_refused(tmp_path, config, blobs):
+    parent = RunFolder(tmp_path / "parent")
+    parent.path.mkdir()
+    parent.write_config(config, "")
+    with pytest.raises(CheckpointError, match="has no saved state yet"):
+        fork(parent, tmp_path / "child", 0, {})
+    trained(RunFolder(tmp_path / "other"), config, blobs)
+    with pytest.raises(ValueError, match="latent_dim cannot change in a fork"):
+        fork(RunFolder(tmp_path / "other"), tmp_path / "child", 0, {"latent_dim": 5})
+    with pytest.raises(ValueError, match="lr_g must be"):
+        fork(RunFolder(tmp_path / "other"), tmp_path / "child", 0, {"lr_g": -1})
+    assert (
+        sorted(p.name for p in tmp_path.iterdir() if p.is_dir()) == ["checkpoints", "other", "parent"] or not (tmp_path / "child").exists()
+    )
+
+
+def test_states_for_forks_are_thinned_evenly(tmp_path, config, monkeypatch):
+    monkeypatch.setattr(checkpoint, "STATES_KEPT", 4)
+    folder, state = RunFolder(tmp_path / "run"), new_state(config, CPU)
+    for step in range(500, 8001, 500):
+        state.step = step
+        folder.keep_state(state)
+    steps = folder.state_steps()
+    assert len(steps) == 4 and steps[-1] == 8000
+    assert max(b - a for a, b in itertools.pairwise([0, *steps])) <= 4000

@@ -182,7 +182,9 @@ def test_too_few_images_for_a_batch(manager, config):
     assert run.state == "failed" and "set batch_size to 50 or less" in run.status()["error"]
 
 
-def test_a_full_disk_pauses_the_run_and_loses_nothing(manager, config, monkeypatch):
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_a_full_disk_pauses_the_run_and_loses_nothing(manager, config, monkeypatch, by_hand):
+    monkeypatch.setattr(runs, "ROOM_EVERY_S", 60 if by_hand else 0.01)
     original = RunFolder.save_samples
     full = threading.Event()
     full.set()
@@ -195,9 +197,10 @@ def test_a_full_disk_pauses_the_run_and_loses_nothing(manager, config, monkeypat
     monkeypatch.setattr(RunFolder, "save_samples", save)
     run = manager.submit(config)
     wait_for(lambda: run.state == "paused")
-    assert "disk is full" in run.status()["error"]
+    assert "disk is full" in run.status()["error"] and "by itself" in run.status()["error"]
     full.clear()
-    run.go_on()
+    if by_hand:
+        run.go_on()
     wait_for(ended(run))
     assert run.state == "finished" and run.status()["error"] is None
     assert [r["step"] for r in run.folder.read_metrics()[0]] == [5, 10]
@@ -376,3 +379,55 @@ def test_a_damaged_status_is_that_runs_problem_alone(manager, config, fields):
     run.folder.write_status(**{**json.loads(run.folder.status_file.read_text()), **fields})
     (listed,) = RunManager().runs()
     assert listed.state == "failed" and "damaged" in listed.status()["error"]
+
+
+def test_knobs_turn_while_a_run_trains_and_it_replays(manager, endless, blobs):
+    run = manager.submit(endless)
+    wait_for(lambda: len(run.history) > 2)
+    run.change("lr_g", 0.002)
+    run.change("lr_g", 0.001)
+    assert run.live_config.lr_g == 0.001 and run.config.lr_g == endless.lr_g
+    wait_for(lambda: run.interventions)
+    with pytest.raises(ValueError, match="lr_d must be"):
+        run.change("lr_d", 7)
+    with pytest.raises(ValueError, match="batch_size cannot change while a run trains"):
+        run.change("batch_size", 4)
+    run.stop()
+    wait_for(ended(run))
+    assert run.interventions[-1]["new"] == 0.001 and run.live_config.lr_g == 0.001
+    with pytest.raises(ValueError, match="is not training; fork it"):
+        run.change("lr_g", 0.1)
+
+
+def test_single_steps_of_a_paused_run(manager, endless):
+    run = manager.submit(endless)
+    run.step_once("both")  # not paused: nothing happens
+    wait_for(lambda: len(run.history) > 1)
+    run.pause()
+    wait_for(lambda: run.state == "paused")
+    step = run.status()["step"]
+    for i, network in enumerate(("generator", "discriminator", "both"), 1):
+        run.step_once(network)
+        wait_for(lambda i=i: run.status()["step"] == step + i and run.history.columns["step"][-1] == step + i)
+        wait_for(lambda: not run._once)
+    wait_for(lambda: len(run.interventions) == 4)
+    assert run.state == "paused" and [c["new"] for c in run.interventions] == ["discriminator", "none", "generator", "none"]
+    run.go_on()
+    wait_for(lambda: run.status()["step"] > step + 10)
+    run.set_pace(10)
+    wait_for(lambda: run.status()["pace_s"] == 10)
+    with pytest.raises(ValueError, match="the pace must be 0 to 10 seconds a step; got 11"):
+        run.set_pace(11)
+    run.stop()  # does not wait for the slow step
+    wait_for(ended(run), 5)
+
+
+def test_a_fork_is_queued_and_trains_on(manager, config):
+    parent = manager.submit(config, "quick-digits", owner="Ada")
+    wait_for(ended(parent))
+    child = manager.fork(parent.id, 12, {"lr_g": 0.001}, "steps", 3, owner="Bob")
+    wait_for(ended(child))
+    assert child.state == "finished" and child.status()["step"] == 15
+    assert child.history.columns["step"] == [5, 10, 15] and child.stored["parent"]["run"] == parent.id
+    with pytest.raises(ValueError, match="there is no data set"):
+        manager.fork(parent.id, 12, {"data": "/etc"})

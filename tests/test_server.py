@@ -96,6 +96,16 @@ def test_a_stream_tells_metrics_grids_and_status(manager, run, monkeypatch):
     assert dict(read_stream(manager, run.id, 5, monkeypatch))["metrics"]["step"] == [10]
 
 
+def test_a_stream_tells_changed_settings(manager, config, monkeypatch):
+    run = manager.submit(config.change(duration=1_000_000))
+    wait_for(lambda: len(run.history) > 1)
+    run.change("lr_g", 0.001)
+    wait_for(lambda: run.interventions)
+    told = read_stream(manager, run.id, 0, monkeypatch, lambda events: any(name == "intervention" for name, _ in events))
+    (changes,) = [data["changes"] for name, data in told if name == "intervention"]
+    assert changes == run.interventions and changes[0]["field"] == "lr_g" and changes[0]["new"] == 0.001
+
+
 def test_a_stream_goes_on_while_the_run_trains_and_to_its_end(manager, config, monkeypatch):
     run = manager.submit(config.change(duration=60))
     got = read_stream(manager, run.id, 0, monkeypatch, until=lambda e: any(n == "status" and d["state"] == "finished" for n, d in e))

@@ -388,7 +388,7 @@ def test_a_nan_ends_the_loop_with_step_and_network(config, blobs):
     state.step = 16  # the next snapshot is far
     with torch.no_grad():
         next(state.generator.parameters()).fill_(float("inf"))
-    with pytest.raises(Diverged, match=r"loss became nan between steps 16 and 20"):
+    with pytest.raises(Diverged, match=r"the generator gave something that is no longer a number at step 17"):
         list(train(state, blobs))
 
 
@@ -458,3 +458,69 @@ def test_duration_in_steps_epochs_and_seconds():
     assert training.progress(config, 3, 50, 1, 10) == 0.5
     assert training.progress(config.change(duration_unit="steps"), 5, 1, 1, 10) == 0.5
     assert training.progress(config.change(duration_unit="seconds"), 5, 1, 20, 10) == 1
+
+
+@pytest.mark.parametrize("frozen, learns", [("generator", "discriminator"), ("discriminator", "generator")])
+def test_a_frozen_network_stays_while_the_other_learns_and_both_are_measured(config, blobs, frozen, learns):
+    control, state = Control(), new_state(config.change(log_every=1, dropout=0.2), CPU)
+    events = train(state, blobs, control)
+    while state.step < 3:
+        next(events)
+    control.change("frozen", frozen)
+    change = next(e for e in events if isinstance(e, Intervention))
+    assert (change.step, change.field, change.new, state.changes) == (3, "frozen", frozen, 1)
+    before = {name: [p.clone() for p in getattr(state, name).parameters()] for name in (frozen, learns)}
+    metrics = [e for e in events if isinstance(e, Metrics)]
+    assert len(metrics) == 9 and all(m.loss_d > 0 and m.loss_g > 0 for m in metrics)
+    assert all(torch.equal(p, q) for p, q in zip(before[frozen], getattr(state, frozen).parameters(), strict=True))
+    assert not any(torch.equal(p, q) for p, q in zip(before[learns], getattr(state, learns).parameters(), strict=True) if p.dim() > 1)
+
+
+def test_one_step_of_one_network_is_told_and_replays(config, blobs):
+    state, control, changes = new_state(config, CPU), Control(), []
+
+    def go_on():
+        events = list(train(state, blobs, control))
+        changes.extend(e for e in events if isinstance(e, Intervention))
+        return events
+
+    control.step_once("both")
+    assert [m.step for m in go_on() if isinstance(m, Metrics)] == [1] and changes == []
+    before = [p.clone() for p in state.discriminator.parameters()]
+    control.step_once("generator")
+    events = go_on()
+    assert [type(e) for e in events] == [Intervention, Metrics, Samples, Snapshot, Intervention]
+    assert [(c.step, c.new) for c in changes] == [(1, "discriminator"), (2, "none")]
+    assert same(before, list(state.discriminator.parameters()))
+    go_on()
+    assert state.step == 12
+
+    again, script = new_state(config, CPU), Control()
+    script.repeat(changes)
+    list(train(again, blobs, script))
+    assert same(weights(state.generator), weights(again.generator)) and same(weights(state.discriminator), weights(again.discriminator))
+
+
+def test_slow_motion_shows_every_step_and_takes_no_training_time(config, blobs, monkeypatch):
+    control, slept = Control(), []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    clock = iter(range(1_000_000))
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock) * 0.01)
+    control.pace_s = 1.0
+    state = new_state(config, CPU)
+    events = list(train(state, blobs, control))
+    assert [e.step for e in events if isinstance(e, Metrics)] == list(range(1, 13))
+    assert [e.step for e in events if isinstance(e, Samples)] == list(range(13))
+    assert slept and max(slept) <= 0.05
+    assert state.elapsed_s < 3  # the pace alone would make it 12
+
+
+def test_norms_are_those_of_the_weights_and_the_last_gradients(config, blobs):
+    state = new_state(config, CPU)
+    assert all(norm is None for norm in training.layer_norms(state)["gradients"]["generator"].values())
+    list(train(state, blobs))
+    told = training.layer_norms(state)
+    for network in ("generator", "discriminator"):
+        for name, parameter in getattr(state, network).named_parameters():
+            assert told["weights"][network][name] == pytest.approx(parameter.norm().item())
+            assert told["gradients"][network][name] == pytest.approx(parameter.grad.norm().item())

@@ -28,14 +28,14 @@ class Curve:
         columns: of the history, equally long; what is no finite number counts as missing.
         scores: whether the discriminator's answers are scores without bounds, not probabilities.
         changes: of settings while the run trained.
-        parent: the name of the run that this one was forked from, and the step.
+        fork: the step at which this run left another one, and what to say of it.
     """
 
     name: str
     columns: Mapping[str, Sequence[Any]]
     scores: bool = False
     changes: Sequence[Intervention] = ()
-    parent: tuple[str, int] | None = None
+    fork: tuple[int, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -192,10 +192,10 @@ def _mark(figure: go.Figure, i: int, curve: Curve, axis: str, x: np.ndarray, y: 
         return
     at_step: dict[int, list[str]] = {}
     for change in curve.changes:
-        at_step.setdefault(change.step, []).append(f"{setting_title(change.field)} {change.old} → {change.new}")
+        at_step.setdefault(change.step, []).append(changed(change.field, change.old, change.new))
     signs = [("diamond", list(at_step)[-MOST_MARKS:], [", ".join(texts) for texts in at_step.values()][-MOST_MARKS:])]
-    if curve.parent:
-        signs.append(("circle-open", [curve.parent[1]], [f"forked from {curve.parent[0]}"]))
+    if curve.fork:
+        signs.append(("circle-open", [curve.fork[0]], [curve.fork[1]]))
     for symbol, steps, texts in signs:
         if not steps:
             continue
@@ -217,10 +217,24 @@ def _mark(figure: go.Figure, i: int, curve: Curve, axis: str, x: np.ndarray, y: 
         )
 
 
-def setting_title(field: str) -> str:
+def setting_title(field: Any) -> str:
     """A setting's name as people read it."""
-    info = TrainConfig.model_fields.get(field)
-    return str(info.title) if info else field
+    info = TrainConfig.model_fields.get(field) if isinstance(field, str) else None  # a damaged line may hold anything
+    return str(info.title) if info else str(field)[:50]
+
+
+def value_text(value: Any) -> str:
+    """A setting's value as people read it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)[:200]
+
+
+def changed(field: Any, old: Any, new: Any) -> str:
+    """ "Generator learning rate: 0.0005 → 0.001"."""
+    return f"{setting_title(field)}: {value_text(old)} → {value_text(new)}"
 
 
 def _read(axis: str, x: float) -> str:

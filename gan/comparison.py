@@ -7,10 +7,10 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from gan.charts import AXES, Curve, positions, setting_title
+from gan.charts import AXES, Curve, changed, positions, setting_title, value_text
 from gan.checkpoint import is_run_name
 from gan.config import TrainConfig
 from gan.events import Intervention
@@ -26,13 +26,27 @@ Row = tuple[str, list[str]]  # what it is, and a text a run
 
 
 @dataclass(frozen=True)
+class Parent:
+    """Where a run was forked: from which run, at which step.
+
+    Attributes:
+        changes: how many of the run's interventions are its parent's; its settings hold these.
+        settings: what was changed by the fork: field -> [old, new].
+    """
+
+    run: str
+    step: int
+    changes: int = 0
+    settings: dict[str, list[Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Compared:
     """What is compared of a run, as it is at one moment.
 
     Attributes:
         grids: the steps at which its fixed-noise grid was kept, rising.
         columns: its history, thinned to MOST_POINTS rows; `rows` to MOST_ROWS.
-        parent: the id of the run that it was forked from, and the step.
     """
 
     id: str
@@ -44,7 +58,7 @@ class Compared:
     rows: dict[str, list[Any]]
     grids: list[int]
     changes: list[Intervention]
-    parent: tuple[str, int] | None
+    parent: Parent | None
 
     def positions(self, axis: str) -> list[float]:
         """Where its grids lie along an axis (one of gan.charts.AXES)."""
@@ -60,7 +74,6 @@ def look_at(run: Run, name: str = "") -> Compared:
         CheckpointError: its settings cannot be read.
     """
     config, stored, history = run.config, run.stored, run.history
-    changes = run.folder.read_interventions()
     return Compared(
         run.id,
         name or run.id,
@@ -70,24 +83,32 @@ def look_at(run: Run, name: str = "") -> Compared:
         history.since(0, MOST_POINTS),
         history.since(0, MOST_ROWS),
         list(run.sample_steps),
-        changes,
+        [Intervention(**change) for change in run.interventions],
         parent_of(stored),
     )
 
 
 def curve(run: Compared, names: dict[str, str] | None = None) -> Curve:
     """A run as the charts need it. names: of runs by id, for the parent's."""
-    parent = run.parent and ((names or {}).get(run.parent[0], run.parent[0]), run.parent[1])
-    return Curve(run.name, run.columns, run.config.has_scores, run.changes, parent)
+    fork = None
+    if run.parent:
+        settings = ", ".join(changed(name, old, new) for name, (old, new) in run.parent.settings.items())
+        said = f"forked from {(names or {}).get(run.parent.run, run.parent.run)}" + (f": {settings}" if settings else "")
+        fork = (run.parent.step, said)
+    return Curve(run.name, run.columns, run.config.has_scores, run.changes, fork)
 
 
-def parent_of(stored: dict[str, Any]) -> tuple[str, int] | None:
-    """The run that one was forked from, and the step, by its config.json; None for a run of its own, or where it does not read so."""
+def parent_of(stored: dict[str, Any]) -> Parent | None:
+    """Where a run was forked, by its config.json; None for a run of its own, or where it does not read so."""
     parent = stored.get("parent")
     if not isinstance(parent, dict):
         return None
-    run, step = parent.get("run"), parent.get("step")
-    return (run, step) if isinstance(run, str) and is_run_name(run) and isinstance(step, int) and 0 <= step < 10**12 else None
+    run, step, changes, settings = (parent.get(key) for key in ("run", "step", "changes", "settings"))
+    if not (isinstance(run, str) and is_run_name(run) and isinstance(step, int) and 0 <= step < 10**12):
+        return None
+    pairs = settings.items() if isinstance(settings, dict) else ()
+    known = {name: pair for name, pair in pairs if isinstance(pair, list) and len(pair) == 2}
+    return Parent(run, step, changes if isinstance(changes, int) and changes > 0 else 0, known)
 
 
 def short_names(ids: Iterable[str]) -> dict[str, str]:
@@ -112,7 +133,7 @@ def differences(runs: Sequence[Compared], names: dict[str, str] | None = None) -
             rows.append((title, texts))
 
     row("Recipe", lambda run: str(run.stored.get("recipe") or "own settings"))
-    row("Forked from", lambda run: f"{names.get(run.parent[0], run.parent[0])}, step {run.parent[1]:,}" if run.parent else "–")
+    row("Forked from", lambda run: f"{names.get(run.parent.run, run.parent.run)}, step {run.parent.step:,}" if run.parent else "–")
     for name, info in TrainConfig.model_fields.items():
         unit = info.json_schema_extra["unit"] if isinstance(info.json_schema_extra, dict) else ""
         if name == "duration":
@@ -127,24 +148,17 @@ def differences(runs: Sequence[Compared], names: dict[str, str] | None = None) -
 
 def _setting(run: Compared, name: str) -> str:
     """A setting as the run began with it, and what became of it."""
-    text = _value(getattr(run.config, name))
-    changes = [change for change in run.changes if change.field == name]
+    text = value_text(getattr(run.config, name))
+    own = run.changes[run.parent.changes if run.parent else 0 :]
+    changes = [change for change in own if change.field == name]
     if not changes:
         return text
-    last = f"{text} → {_value(changes[-1].new)}"
+    last = f"{text} → {value_text(changes[-1].new)}"
     return (
         f"{last} (step {changes[-1].step:,})"
         if len(changes) == 1
         else f"{last} ({len(changes)} changes, the last at step {changes[-1].step:,})"
     )
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:g}" if isinstance(value, float) else str(value)[:200]
 
 
 def _images(run: Compared) -> str:

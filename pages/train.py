@@ -131,7 +131,7 @@ def controls(run: Run, config: TrainConfig) -> None:
             st.switch_page(EXPLORE, query_params={"from": run.id})
         parent = parent_of(run.stored)
         if st.button("Compare", icon=":material/compare:", help="Hold this run against others."):
-            st.switch_page(COMPARE, query_params={"runs": ",".join([run.id, parent[0]] if parent else [run.id])})
+            st.switch_page(COMPARE, query_params={"runs": ",".join([run.id, parent.run] if parent else [run.id])})
         st.button(
             "New run with these settings",
             icon=":material/content_copy:",

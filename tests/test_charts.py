@@ -80,8 +80,10 @@ def test_missing_values_stay_missing():
 )
 @pytest.mark.parametrize("axis", AXES)
 def test_a_run_without_usable_numbers_is_a_chart_without_a_line(broken, axis):
-    change = Intervention(20, "lr_g", 0.1, 0.2)
-    for chart in charts([Curve("one", columns(**broken), changes=[change], parent=("two", 3)), Curve("two", columns())], axis, 0.1):
+    change = Intervention(20, ["lr_g"], 0.1, {"x": 1})
+    for chart in charts(
+        [Curve("one", columns(**broken), changes=[change], fork=(3, "forked from two")), Curve("two", columns())], axis, 0.1
+    ):
         json.loads(chart.figure.to_json())
         assert "one" in chart.text and "two 0.59 at" in chart.text
     assert "nothing yet" in charts([Curve("one", columns(loss_d=[None] * 10))])[0].text
@@ -89,10 +91,10 @@ def test_a_run_without_usable_numbers_is_a_chart_without_a_line(broken, axis):
 
 def test_changes_and_forks_are_marked_on_the_curve():
     changes = [Intervention(20, "lr_g", 0.0005, 0.001), Intervention(20, "dropout", 0, 0.3), Intervention(70, "gone", "<a href='x'>", 1)]
-    chart = charts([Curve("one", columns(), changes=changes, parent=("<b>two", 40))], "elapsed_s")[0]
+    chart = charts([Curve("one", columns(), changes=changes, fork=(40, "forked from <b>two"))], "elapsed_s")[0]
     diamonds, ring = (trace for trace in chart.figure.data if trace.mode == "markers")
     assert list(diamonds.x) == [1.0, 3.5] and list(diamonds.y) == pytest.approx([0.51, 0.56])
-    assert diamonds.text[0] == "step 20: Generator learning rate 0.0005 → 0.001, Discriminator dropout 0 → 0.3"
+    assert diamonds.text[0] == "step 20: Generator learning rate: 0.0005 → 0.001, Discriminator dropout: 0 → 0.3"
     assert "&lt;a href" in diamonds.text[1]
     assert list(ring.x) == [2.0] and ring.text[0] == "step 40: forked from &lt;b&gt;two" and ring.marker.symbol == "circle-open"
     many = [Intervention(i, "lr_g", i, i + 1) for i in range(5000)]

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from gan.checkpoint import METRICS, CheckpointError, RunFolder
-from gan.comparison import Compared, curve, differences, grid_remarks, look_at, outcomes, parent_of, remarks, short_names
+from gan.comparison import Compared, Parent, curve, differences, grid_remarks, look_at, outcomes, parent_of, remarks, short_names
 from gan.events import Intervention
 from gan.runs import Run, record
 from gan.training import Control, new_state
@@ -44,8 +44,8 @@ def test_recipe_parent_data_changes_and_the_way_of_computing_count_too(compared)
         ),
         compared(
             "b",
-            parent=("a", 1200),
-            changes=[Intervention(1, "lr_g", 0.0005, 0.002), Intervention(2, "lr_g", 0.002, 0.003)],
+            parent=Parent("a", 1200, 1, {"lr_g": [0.0001, 0.0005]}),
+            changes=[Intervention(1, "lr_g", 1, 0.0001), Intervention(2, "lr_g", 0.0005, 0.002), Intervention(3, "lr_g", 0.002, 0.003)],
             stored={"recipe": "", "data_images": 50, "data_fingerprint": "bcdef01234"},
         ),
     ]
@@ -53,11 +53,11 @@ def test_recipe_parent_data_changes_and_the_way_of_computing_count_too(compared)
         "Recipe": ["quick-digits", "own settings"],
         "Forked from": ["–", "the first, step 1,200"],
         "Images in the data set": ["50 (abcdef)", "50 (bcdef0)"],
-        "Generator learning rate": ["0.0005 → 0.001 (step 40)", "0.0005 → 0.003 (2 changes, the last at step 2)"],
+        "Generator learning rate": ["0.0005 → 0.001 (step 40)", "0.0005 → 0.003 (2 changes, the last at step 3)"],
         "Computed in": ["bf16, CPU", "–"],
     }
-    assert curve(runs[1], {"a": "the first"}).parent == ("the first", 1200)
-    assert curve(runs[1]).parent == ("a", 1200)
+    assert curve(runs[1], {"a": "the first"}).fork == (1200, "forked from the first: Generator learning rate: 0.0001 → 0.0005")
+    assert curve(compared(parent=Parent("a", 1))).fork == (1, "forked from a") and curve(runs[0]).fork is None
 
 
 def test_outcomes_of_a_run_and_of_one_that_has_nothing_yet(compared):
@@ -84,7 +84,7 @@ def test_what_cannot_be_compared_is_said(compared):
     (noise, count, by_class) = grid_remarks([compared(), critic])
     assert "not of the same noise" in noise and "first 16" in count and "by class" in by_class
     assert "◆" in remarks([compared(changes=[Intervention(1, "lr_g", 1, 2)])])[0]
-    assert "○" in remarks([compared(parent=("a", 1))])[0]
+    assert "○" in remarks([compared(parent=Parent("a", 1))])[0]
 
 
 def test_names_are_short_as_long_as_they_tell_runs_apart():
@@ -102,7 +102,10 @@ def test_names_are_short_as_long_as_they_tell_runs_apart():
 def test_a_parent_that_does_not_read_as_one_is_none(parent):
     assert parent_of({"parent": parent}) is None
     assert parent_of({}) is None
-    assert parent_of({"parent": {"run": "a", "step": 3}}) == ("a", 3)
+    assert parent_of({"parent": {"run": "a", "step": 3}}) == Parent("a", 3)
+    whole = {"run": "a", "step": 3, "changes": 2, "settings": {"lr_g": [1, 2], "lr_d": 3}}
+    assert parent_of({"parent": whole}) == Parent("a", 3, 2, {"lr_g": [1, 2]})
+    assert parent_of({"parent": whole | {"changes": "2", "settings": []}}) == Parent("a", 3)
 
 
 def test_a_run_is_looked_at_as_it_lies_on_disk(tmp_path, config, blobs):
@@ -118,7 +121,7 @@ def test_a_run_is_looked_at_as_it_lies_on_disk(tmp_path, config, blobs):
         file.write('{"step": 11, "loss_d": "x"}\n')
     run = look_at(Run(folder))
     assert run.columns["step"] == [5, 10, 11] and run.grids[0] == 0 and run.grids[-1] == 12
-    assert [change.new for change in run.changes] == [0.01] and run.parent == ("older", 2) and run.name == "mine"
+    assert [change.new for change in run.changes] == [0.01] and run.parent == Parent("older", 2) and run.name == "mine"
     folder.config_file.write_text("{")
     with pytest.raises(CheckpointError):
         look_at(Run(folder))

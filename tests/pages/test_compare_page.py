@@ -130,13 +130,18 @@ def test_a_run_at_work_stays_chosen_when_it_ends(open_page, manager, train, conf
     assert [r["atWork"] for r in drawn(at)["runs"]] == [False, False]
 
 
-def test_a_fork_and_its_parent_are_compared_from_its_own_page(open_page, train):  # noqa: F811
-    parent, run = train(), train(lr_g=0.001)
-    stored = json.loads(run.folder.config_file.read_text()) | {"parent": {"run": parent.id, "step": 8}}
-    run.folder.config_file.write_text(json.dumps(stored))
+def test_a_fork_and_its_parent_are_compared_from_its_own_page(open_page, manager, train):  # noqa: F811
+    parent = train()
+    run = manager.fork(parent.id, 12, {"lr_g": 0.001}, "steps", 8)
+    wait_for(ended(run))
     at = open_page(pages.TRAIN, run=run.id)
     button(at, "Compare").click().run()
     assert not at.exception and at.title[0].value == "Compare"
     assert [r["id"] for r in drawn(at)["runs"]] == [run.id, parent.id]
-    assert table(at, 0)["Forked from"] == [rf"quick\-digits {parent.id[-4:]}, step 8", "–"]
+    assert table(at, 0) == {
+        "Forked from": [rf"quick\-digits {parent.id[-4:]}, step 12", "–"],
+        "Train for": ["20 steps", "12 steps"],
+        "Generator learning rate": ["0.001", "0.0005"],
+    }
     assert "forked from another run" in texts(at.caption)
+    assert "Generator learning rate: 0.0005 \\u2192 0.001" in drawn(at)["figures"][0]["figure"]

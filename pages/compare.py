@@ -2,7 +2,6 @@
 
 import math
 import time
-from typing import Any
 
 import streamlit as st
 
@@ -38,11 +37,9 @@ def option(run: Run, name: str) -> str:
     """A run in the list: its name, how far it is, and when it was started."""
     status = run.status()
     far = "at work" if status["state"] in AT_WORK else f"{status['state']}, step {status.get('step', 0):,}"
-    return f"{name} · {far} · {when(status)}"
-
-
-def when(status: dict[str, Any]) -> str:
-    return time.strftime("%d %b, %H:%M", time.localtime(float(status.get("started") or time.time())))
+    started = status.get("started") or 0
+    when = f" · {time.strftime('%d %b, %H:%M', time.localtime(started))}" if 0 < started < 1e11 else ""  # a damaged file may say anything
+    return f"{name} · {far}{when}"
 
 
 def choose(runs: dict[str, Run], names: dict[str, str]) -> list[str]:

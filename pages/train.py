@@ -154,7 +154,8 @@ def about(run: Run, config: TrainConfig, status: dict[str, Any]) -> None:
     if "precision" in status:
         numbers = {"bf16": "16-bit numbers (bf16)", "fp32": "32-bit numbers"}.get(status["precision"], "numbers")
         layout = "" if status.get("channels_last", True) else ", channels first"
-        threads = f", {status['threads']} threads" if "threads" in status else ""
+        used = status.get("threads")
+        threads = f", {used} thread{'s' if used != 1 else ''}" if used else ""
         launch = f", {plain(status['launch'])}" if status.get("launch") else ""
         st.caption(f"Computed in {numbers}{layout}: {plain(status['device'])}{threads}{launch}.")
 

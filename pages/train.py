@@ -12,7 +12,7 @@ from gan.recipes import DEFAULT, RECIPES
 from gan.runs import AT_WORK, Run
 from ui.config_form import config_form, fill_form, fork_form, read_fork_form, read_form
 from ui.knobs import knobs
-from ui.pages import EXPLORE, NEW_RUN
+from ui.pages import EXPLORE, INSIDE, NEW_RUN
 from ui.run_view import run_view
 from ui.text import plain
 from ui.workshop import manager
@@ -128,6 +128,8 @@ def controls(run: Run, config: TrainConfig) -> None:
                 st.button("Train on", on_click=resume, args=(run.id, True))
         if run.folder.generator_steps() and st.button("Explore what it has learnt", icon=":material/explore:"):
             st.switch_page(EXPLORE, query_params={"from": run.id})
+        if run.folder.generator_steps():
+            st.page_link(INSIDE, label="Look inside", icon=":material/visibility:", query_params={"run": run.id})
         st.button(
             "New run with these settings",
             icon=":material/content_copy:",

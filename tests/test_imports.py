@@ -16,7 +16,7 @@ LAYERS = [
     {"training"},
     {"checkpoint", "bench"},
     {"runs", "models"},
-    {"manager"},
+    {"manager", "inside"},
     {"server", "__main__"},
 ]
 

@@ -228,14 +228,15 @@ def test_upload_cancel_upload_again_train_on_it_and_delete(page: Page, server: s
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["", "data", "data?set=cifar10", "train", "explore", "explore?view=Sliders", "explore?view=Walk"])
+@pytest.mark.parametrize(
+    "path", ["", "data", "data?set=cifar10", "train", "explore", "explore?view=Sliders", "explore?view=Walk", "inside"]
+)
 def test_pages_fit_a_phone(page: Page, server: str, path: str, scheme: str) -> None:
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     page.set_viewport_size({"width": 390, "height": 844})
-    open_page(
-        page, f"{server}/{path}", {"": "DCGAN Workshop", "train": "Train", "explore": "Explore", "data": "Data"}[path.partition("?")[0]]
-    )
-    if path.startswith("explore"):
+    headings = {"": "DCGAN Workshop", "train": "Train", "explore": "Explore", "data": "Data", "inside": "Look inside"}
+    open_page(page, f"{server}/{path}", headings[path.partition("?")[0]])
+    if path.startswith(("explore", "inside")):
         expect(page.locator("[data-testid=stImage] img").first).to_be_visible()
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
     assert page.get_by_test_id("stException").count() == 0

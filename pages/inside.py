@@ -52,7 +52,7 @@ def judge(path: Path, stamp: int, images: np.ndarray, labels: list[int], company
     return answers(network_cache().get(path), images, labels, company)
 
 
-@st.cache_data(show_spinner=False, max_entries=100)
+@st.cache_data(show_spinner=False, max_entries=30)
 def drawn(path: Path, stamp: int, seeds: list[int], label: int) -> np.ndarray:
     """draw() of a file's generator."""
     return draw(network_cache().get(path), seeds, label)
@@ -131,13 +131,13 @@ def cancel_load() -> None:
 
 
 def another_draw() -> None:
-    st.session_state["draw"] = st.session_state.get("draw", 0) + 1
+    st.session_state["real_draw"] = st.session_state.get("real_draw", 0) + 1
 
 
 def real_images(networks: Networks) -> tuple[np.ndarray, list[int]] | None:
     """CHOICE + COMPANY of the images that the run was trained on, and their classes; None with the reason on the page."""
     config = networks.config
-    number = st.session_state.get("draw", 0)
+    number = st.session_state.get("real_draw", 0)
     key = (config.data, config.image_size, config.channels, config.data_split, networks.class_names, number)
     kept = st.session_state.get("real_images")
     if kept and kept[0] == key:

@@ -128,14 +128,14 @@ def controls(run: Run, config: TrainConfig) -> None:
                 st.button("Train on", on_click=resume, args=(run.id, True))
         if run.folder.generator_steps() and st.button("Explore what it has learnt", icon=":material/explore:"):
             st.switch_page(EXPLORE, query_params={"from": run.id})
-        if run.folder.generator_steps():
-            st.page_link(INSIDE, label="Look inside", icon=":material/visibility:", query_params={"run": run.id})
         st.button(
             "New run with these settings",
             icon=":material/content_copy:",
             on_click=copy_settings,
             args=(config, run.stored.get("recipe", "")),
         )
+        if run.folder.generator_steps():
+            st.page_link(INSIDE, label="Look inside", icon=":material/visibility:", query_params={"run": run.id})
 
 
 def about(run: Run, config: TrainConfig, status: dict[str, Any]) -> None:

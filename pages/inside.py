@@ -126,10 +126,6 @@ def generator_view(networks: Networks) -> None:
     layer_view(layers, f"z, {networks.config.latent_dim} random numbers", noise, "layer")
 
 
-def cancel_load() -> None:
-    st.session_state.update(image=GENERATED, judged=ALONE)
-
-
 def another_draw() -> None:
     st.session_state["real_draw"] = st.session_state.get("real_draw", 0) + 1
 
@@ -149,8 +145,16 @@ def real_images(networks: Networks) -> tuple[np.ndarray, list[int]] | None:
     if datasets.to_download(config.data):
         st.info(f"The data set {name} is not on this server; the Data page can download it.", icon=":material/info:")
         return None
+    if st.session_state.get("cancelled") == key and not st.button("Load the real images", icon=":material/photo_library:"):
+        st.caption(f"Loading the data set {name} was cancelled.")
+        return None
+    st.session_state.pop("cancelled", None)
+
+    def cancel() -> None:
+        st.session_state["cancelled"] = key
+
     try:
-        dataset = drain(datasets.load(config.data, config.image_size, config.channels, config.data_split), "cancel_load", cancel_load)
+        dataset = drain(datasets.load(config.data, config.image_size, config.channels, config.data_split), "cancel_load", cancel)
     except (ValueError, OSError) as error:
         st.error(f"The data set {name} cannot be read: {plain(explain(error).rstrip('.'))}.", icon=":material/error:")
         return None

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -159,6 +160,22 @@ def test_an_answer_depends_on_the_image_alone_or_on_its_company(config):
             assert answer == pytest.approx(torch.sigmoid(training(batch))[0].item(), abs=1e-5)
     assert among != pytest.approx(expected[:2], abs=1e-4)
     assert all(torch.equal(t, before[name]) for name, t in networks.discriminator.state_dict().items())
+
+
+def test_many_visitors_at_once_get_what_each_would_get_alone(config):
+    networks = made(config)
+    some = images(config, 18)
+
+    def look(i):
+        maps = activations(networks.discriminator, as_floats(some[i : i + 1]), company=some[2:] if i else None)
+        return maps["act7"].maps, answers(networks, some[:2], company=some[2:] if i else None)
+
+    alone = [look(0), look(1)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(look, [0, 1] * 8))
+    for i, (maps, told) in enumerate(together):
+        assert np.array_equal(maps, alone[i % 2][0]) and told == alone[i % 2][1]
+    assert not networks.discriminator.layers.conv7._forward_hooks
 
 
 def test_a_packed_discriminator_sees_an_image_several_times(config):

@@ -172,6 +172,17 @@ def test_data_that_are_not_here_are_a_sentence(open_inside, make_run, monkeypatc
     assert at.metric and not at.error
 
 
+def test_loading_that_was_cancelled_waits_to_be_asked_for(open_inside, make_run):
+    make_run("one")
+    at = open_inside(run="one", look="Discriminator", image="Generated")
+    at.session_state["cancelled"] = ("blobs", 28, 1, "train", (), 0)
+    at.segmented_control(key="image").set_value("Real").run()
+    assert "was cancelled" in texts(at.caption) and not at.metric
+    button(at, "Load the real images").click().run()
+    assert at.metric and not at.exception
+    assert not at.run().error and at.metric
+
+
 def test_an_image_of_ones_own(open_inside, make_run):
     make_run("one", loss="hinge")  # whose scores show more digits than a probability near 1/2
     at = open_inside(run="one", look="Discriminator", image="Your own")

@@ -16,7 +16,7 @@ LAYERS = [
     {"training"},
     {"checkpoint", "bench"},
     {"runs", "models"},
-    {"manager", "comparison"},
+    {"manager", "comparison", "inside"},
     {"server", "__main__"},
 ]
 

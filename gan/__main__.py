@@ -25,8 +25,8 @@ from gan.files import write_atomically
 from gan.images import enlarge, gif, png, tile
 from gan.models import pretrained
 from gan.recipes import DEFAULT, RECIPES, recipe
-from gan.runs import checkpoints_root, explain, extend, prepare, record, refuse_too_large, write_status
-from gan.training import Control, epoch_images, progress, sample
+from gan.runs import checkpoints_root, explain, prepare, record, refuse_too_large, write_status
+from gan.training import Control, epoch_images, extend, progress, sample
 
 BENCH_RECIPES = ("quick-digits", "lecture", "dcgan")
 LINE_EVERY_S = 10.0  # between two lines of progress where there is no terminal

@@ -30,7 +30,7 @@ from gan.events import Intervention, Metrics
 from gan.files import remove_parts, write_atomically
 from gan.images import enlarge, png, tile
 from gan.networks import Generator
-from gan.training import Execution, TrainState, new_state
+from gan.training import Execution, TrainState, extend, new_state
 
 METRICS = tuple(name for name in Metrics.__dataclass_fields__ if name != "scores")  # the columns of numbers
 FORMAT = "dcgan-workshop-1"
@@ -160,6 +160,7 @@ class RunFolder:
         self._pending: list[str] = []  # lines of metrics.jsonl
         self._script: list[str] = []  # lines of interventions.jsonl
         self._norms: list[str] = []  # lines of norms.jsonl
+        self._state_step: tuple[int, int] | None = None  # when state.pt was written, and its step
 
     # Names of the files: the run folder's contract.
     @property
@@ -393,6 +394,24 @@ class RunFolder:
         """The steps whose whole state is kept, so that a fork can begin there, but for state.pt itself."""
         return sorted(int(p.stem) for p in (self.path / "states").glob("*.pt") if p.stem.isdigit())
 
+    def fork_steps(self) -> list[int]:
+        """The steps from which a fork can begin: those of the kept states, and that of state.pt."""
+        steps = set(self.state_steps())
+        if self.state_file.exists():
+            steps.add(self.state_step())
+        return sorted(steps)
+
+    def state_step(self) -> int:
+        """The step of state.pt.
+
+        Raises:
+            CheckpointError: see read_state().
+        """
+        stamp = self.state_file.stat().st_mtime_ns if self.state_file.exists() else 0
+        if self._state_step is None or self._state_step[0] != stamp:
+            self._state_step = (stamp, int(self.read_state(self.state_file).get("step", 0)))
+        return self._state_step[1]
+
     def read_state(self, file: Path) -> dict[str, Any]:
         """What save_state() or keep_state() wrote. Executes nothing that the file holds.
 
@@ -442,16 +461,26 @@ class RunFolder:
         return content
 
 
-def fork(parent: RunFolder, path: Path, wanted: int, changes: dict[str, Any], owner: str = "") -> RunFolder:
+def fork(
+    parent: RunFolder,
+    path: Path,
+    wanted: int,
+    changes: dict[str, Any],
+    unit: str | None = None,
+    amount: float | None = None,
+    owner: str = "",
+) -> RunFolder:
     """A new run's folder that goes on from the parent's saved state nearest to a step, with some settings changed.
 
-    What the parent had logged by then stands in it too, so that its curves go on.
+    What the parent had logged by then stands in it too, so that its curves go on. config.json names the parent: run, step, how many
+    lines of interventions.jsonl are the parent's, and the settings that changed, each with its old value and its new one.
 
     Args:
         parent: the run to fork from.
         path: where the new run goes; nothing may be there.
         wanted: a step; the state nearest to it is taken.
         changes: settings; `duration` counts from the parent's start.
+        unit, amount: how much longer it trains; to its settings' duration if none is given.
         owner: whose run it will be.
 
     Raises:
@@ -460,7 +489,7 @@ def fork(parent: RunFolder, path: Path, wanted: int, changes: dict[str, Any], ow
     """
     files = {step: parent.kept_state_file(step) for step in parent.state_steps()}
     if parent.state_file.exists():
-        files.setdefault(int(parent.read_state(parent.state_file)["step"]), parent.state_file)
+        files.setdefault(parent.state_step(), parent.state_file)
     if not files:
         raise CheckpointError(f"the run {parent.path.name} has no saved state yet: the first one is kept within a minute")
     step = min(files, key=lambda at: abs(at - wanted))
@@ -473,6 +502,12 @@ def fork(parent: RunFolder, path: Path, wanted: int, changes: dict[str, Any], ow
         raise ValueError(
             f"{', '.join(fixed)} cannot change in a fork: its networks go on from what they have learnt; start a new run instead"
         )
+    done = (step, int(stored["images_seen"]), float(stored["elapsed_s"]))
+    same_data = (after.data, after.data_split) == (before.data, before.data_split)
+    images = about.get("data_images") if same_data else None
+    if unit == "epochs" and not images:
+        raise ValueError("say in steps or seconds how long a fork on another data set should train: its epochs are not known yet")
+    after = extend(after, unit, amount, *done, max(1, (images or 0) // after.batch_size) * after.batch_size)
     stored["config"] = after.model_dump()
     if after.seed != before.seed:  # other random numbers from here on
         stored["rng"], stored["device"] = torch.Generator().manual_seed(after.seed + 1 + step).get_state(), "cpu"
@@ -483,13 +518,14 @@ def fork(parent: RunFolder, path: Path, wanted: int, changes: dict[str, Any], ow
     child = RunFolder(path)
     try:
         made.path.mkdir(parents=True)
-        same_data = (after.data, after.data_split) == (before.data, before.data_split)
         about = (
             about if same_data else {**about, "data_fingerprint": None, "data_images": None, "data_skipped": [], "data_skipped_count": 0}
         )
         about = {**about, "owner": owner, "seed": after.seed, "data": after.data, "config": after.model_dump()}
-        made.write_json(made.config_file, {**about, "parent": {"run": parent.path.name, "step": step}})
-        status = {"state": "queued", "step": step, "images_seen": int(stored["images_seen"]), "elapsed_s": float(stored["elapsed_s"])}
+        other = {name: [getattr(before, name), value] for name, value in after if name in changes and value != getattr(before, name)}
+        origin = {"run": parent.path.name, "step": step, "changes": int(stored["changes"]), "settings": other}
+        made.write_json(made.config_file, {**about, "parent": origin})
+        status = {"state": "queued", **dict(zip(("step", "images_seen", "elapsed_s"), done, strict=True))}
         made.write_status(**status, started=time.time(), ended=None, error=None)
         for logged, rows in parent._logged_until(step, int(stored["changes"])).items():
             _write_lines(made.path / logged.name, rows)

@@ -10,7 +10,8 @@ from gan import datasets
 from gan.checkpoint import RunFolder, fork, is_run_name, run_name
 from gan.config import TrainConfig
 from gan.devices import choose_device, cores
-from gan.runs import AT_WORK, Run, checkpoints_root, extend, refuse_too_large, write_status
+from gan.runs import AT_WORK, Run, checkpoints_root, refuse_too_large, write_status
+from gan.training import extend
 
 MOST_WAITING = 50
 
@@ -96,8 +97,12 @@ class RunManager:
             run.folder.write_json(run.folder.config_file, {**stored, "config": longer.model_dump()})
         return self._enqueue(RunFolder(run.folder.path))
 
-    def fork(self, run_id: str, step: int, changes: dict[str, Any], owner: str = "") -> Run:
+    def fork(
+        self, run_id: str, step: int, changes: dict[str, Any], unit: str | None = None, amount: float | None = None, owner: str = ""
+    ) -> Run:
         """Queues a new run that goes on from another one's saved state nearest to a step, with some settings changed.
+
+        It trains for `amount` more of `unit` from there; if none is given, to the duration that its settings say.
 
         Raises:
             KeyError: there is no such run.
@@ -109,7 +114,7 @@ class RunManager:
         if (data := changes.get("data")) is not None:
             self._refuse_unknown_data(data)
         recipe = str(parent.stored.get("recipe") or "run")
-        return self._enqueue(fork(parent.folder, self.root / run_name(recipe), step, changes, owner))
+        return self._enqueue(fork(parent.folder, self.root / run_name(recipe), step, changes, unit, amount, owner))
 
     def _enqueue(self, folder: RunFolder) -> Run:
         with self._lock:

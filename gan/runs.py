@@ -61,8 +61,8 @@ def record(folder: RunFolder, state: TrainState, dataset: ImageDataset, control:
             called again with it.
         Diverged, ValueError: see train().
     """
-    flushed = saved = time.monotonic()
-    measured = kept = -math.inf
+    flushed = saved = kept = time.monotonic()
+    measured = -math.inf
     # Called again after a write failed: what the disk had no room for comes first.
     if state.step and is_grid_step(state.step, state.config.grid_every) and not folder.samples_file(state.step).exists():
         folder.save_samples(state.step, draw_grid(state))
@@ -83,7 +83,7 @@ def record(folder: RunFolder, state: TrainState, dataset: ImageDataset, control:
                     folder.save_samples(event.step, event.images)
                 case Snapshot():
                     folder.save_generator(state)
-                    if state.step % state.config.snapshot_every == 0 and time.monotonic() - kept > KEPT_EVERY_S:
+                    if time.monotonic() - kept > KEPT_EVERY_S:
                         folder.keep_state(state)
                         kept = time.monotonic()
             yield event
@@ -176,22 +176,6 @@ def prepare(
     folder.truncate(state.step, state.changes)
     folder.write_config(config, stored.get("recipe", ""), dataset, stored.get("owner", ""))
     return state
-
-
-def extend(
-    config: TrainConfig, unit: str | None, amount: float | None, step: int, images_seen: int, elapsed_s: float, an_epoch: int
-) -> TrainConfig:
-    """A config whose duration is `amount` of `unit` beyond what is done; without a unit, the same config.
-
-    Raises:
-        ValueError: the amount is out of bounds.
-    """
-    if unit is None or amount is None:
-        return config
-    if amount <= 0:
-        raise ValueError(f"{unit} must be more than 0; got {amount}")
-    done = {"steps": step, "epochs": images_seen / an_epoch, "seconds": elapsed_s}[unit]
-    return config.change(duration=done + amount, duration_unit=unit)
 
 
 class History:
@@ -332,7 +316,8 @@ class Run:
         state = self._state
         if state is not None:
             return state.config.change(**self._control.wishes)
-        changed = {change["field"]: change["new"] for change in self.interventions}
+        inherited = (self.stored.get("parent") or {}).get("changes", 0)  # a fork's settings hold these
+        changed = {change["field"]: change["new"] for change in self.interventions[inherited:]}
         return self.config.change(**changed, **self._control.wishes)
 
     @property

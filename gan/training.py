@@ -522,6 +522,22 @@ def progress(config: TrainConfig, step: int, images_seen: int, elapsed_s: float,
     return min(1.0, done / config.duration)
 
 
+def extend(
+    config: TrainConfig, unit: str | None, amount: float | None, step: int, images_seen: int, elapsed_s: float, an_epoch: int
+) -> TrainConfig:
+    """A config whose duration is `amount` of `unit` beyond what is done; without a unit, the same config.
+
+    Raises:
+        ValueError: the amount is out of bounds.
+    """
+    if unit is None or amount is None:
+        return config
+    if amount <= 0:
+        raise ValueError(f"{unit} must be more than 0; got {amount}")
+    done = {"steps": step, "epochs": images_seen / an_epoch, "seconds": elapsed_s}[unit]
+    return config.change(duration=done + amount, duration_unit=unit)
+
+
 def is_grid_step(step: int, every: int = 0) -> bool:
     """Every `every` steps; 0 for log-spaced: each step to 8, then four to an octave (8, 10, 12, 14, 16, 20, ...), at least every 256."""
     return step % every == 0 if every else step < 8 or step % min(256, 2 ** (step.bit_length() - 3)) == 0

@@ -1,12 +1,17 @@
 """Train: pick a recipe, change what you like, launch, and watch."""
 
+from functools import partial
+from pathlib import Path
+from typing import Any
+
 import streamlit as st
 
 from gan.checkpoint import CheckpointError
 from gan.config import TrainConfig
 from gan.recipes import DEFAULT, RECIPES
 from gan.runs import AT_WORK, Run
-from ui.config_form import config_form, fill_form, read_form
+from ui.config_form import config_form, fill_form, fork_form, read_fork_form, read_form
+from ui.knobs import knobs
 from ui.pages import EXPLORE, NEW_RUN
 from ui.run_view import run_view
 from ui.text import plain
@@ -43,6 +48,44 @@ def resume(run_id: str, longer: bool = False) -> None:
         st.session_state["launch_error"] = str(error)
 
 
+def turn(run: Run, name: str, value: Any) -> None:
+    """A knob was moved."""
+    try:
+        run.change(name, value)
+    except ValueError as error:
+        st.session_state["launch_error"] = str(error)
+
+
+def start_fork(run_id: str, config: TrainConfig, step: int) -> None:
+    try:
+        choose(manager().fork(run_id, step, *read_fork_form(config)).id)
+    except (ValueError, OSError) as error:
+        st.session_state["fork_error"] = str(error)
+    else:
+        st.session_state["forked"] = True
+
+
+@st.dialog("Fork this run")
+def fork_dialog(run: Run, config: TrainConfig, wanted: int) -> None:
+    """A new run from one of this run's saved states, with other settings."""
+    steps = run.folder.fork_steps()
+    if not steps:
+        st.info(
+            "No state of this run is saved yet. The first one comes within half a minute of training.", icon=":material/hourglass_empty:"
+        )
+        return
+    step = min(steps, key=lambda at: abs(at - wanted))
+    near = "" if step == wanted else f", the saved state nearest to step {wanted:,}"
+    st.write(f"The new run goes on from **step {step:,}**{near}. Its curves continue this run's; this run stays as it is.")
+    sound = fork_form(config)
+    icon = ":material/call_split:"
+    st.button("Start the fork", type="primary", icon=icon, disabled=not sound, on_click=start_fork, args=(run.id, config, step))
+    if "fork_error" in st.session_state:
+        st.error(plain(st.session_state.pop("fork_error")), icon=":material/error:")
+    if st.session_state.pop("forked", False):
+        st.rerun()
+
+
 def new_run() -> None:
     """The settings, and the button that starts them."""
     st.session_state.setdefault("recipe", DEFAULT)
@@ -67,6 +110,8 @@ def controls(run: Run, config: TrainConfig) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if state == "paused" and run.at_work:
             st.button("Go on", icon=":material/play_arrow:", type="primary", on_click=run.go_on)
+            for network, label in (("both", "One step"), ("generator", "One step of G"), ("discriminator", "One step of D")):
+                st.button(label, icon=":material/skip_next:", on_click=run.step_once, args=(network,))
         elif state in ("preparing", "running") and run.at_work:
             st.button("Pause", icon=":material/pause:", on_click=run.pause, disabled=run.stopping)
         if state in AT_WORK and run.at_work:
@@ -91,6 +136,26 @@ def controls(run: Run, config: TrainConfig) -> None:
         )
 
 
+def about(run: Run, config: TrainConfig, status: dict[str, Any]) -> None:
+    """What the run is, and how it is computed, in a few lines."""
+    st.subheader("About this run")
+    stored, fields = run.stored, TrainConfig.model_fields
+    recipe = RECIPES.get(stored.get("recipe", ""))
+    images = f", {stored['data_images']:,} images" if isinstance(stored.get("data_images"), int) else ""
+    st.markdown(f"Recipe **{plain(stored.get('recipe') or 'none')}** on **{plain(Path(config.data).name)}**{images}")
+    if recipe:
+        other = [name for name, value in recipe.config if name != "seed" and value != getattr(config, name)]
+        words = [f"{fields[name].title}: {plain(getattr(recipe.config, name))} → {plain(getattr(config, name))}" for name in other]
+        st.caption("As the recipe says." if not words else "Other than in the recipe: " + "; ".join(words))
+    if "precision" in status:
+        numbers = {"bf16": "16-bit numbers (bf16)", "fp32": "32-bit numbers"}.get(status["precision"], "numbers")
+        layout = "" if status.get("channels_last", True) else ", channels first"
+        used = status.get("threads")
+        threads = f", {used} thread{'s' if used != 1 else ''}" if used else ""
+        launch = f", {plain(status['launch'])}" if status.get("launch") else ""
+        st.caption(f"Computed in {numbers}{layout}: {plain(status['device'])}{threads}{launch}.")
+
+
 def show(run: Run) -> None:
     """One run: its controls, its live view, its settings."""
     try:
@@ -109,13 +174,19 @@ def show(run: Run) -> None:
         )
     if status["state"] in AT_WORK and not run.at_work:
         st.info("This run is trained by another process, on the command line say. It can be watched here.", icon=":material/info:")
-    run_view(run.id, config, status["state"], "train")
-    if "precision" in status:
-        numbers = {"bf16": "16-bit numbers (bf16)", "fp32": "32-bit numbers"}.get(status["precision"], "numbers")
-        layout = "" if status.get("channels_last", True) else ", channels first"
-        threads = f", {status['threads']} threads" if "threads" in status else ""
-        launch = f", {plain(status['launch'])}" if status.get("launch") else ""
-        st.caption(f"Computed in {numbers}{layout}: {plain(status['device'])}{threads}{launch}.")
+    # The same columns in every state: the live view would be made anew in another place.
+    view, beside = st.columns([3, 1], gap="medium")
+    with view:
+        wanted = run_view(run.id, config, status["state"], "train", run.stored.get("parent"), can_fork=True)
+    if wanted is not None:
+        fork_dialog(run, run.live_config, wanted)
+    with beside:
+        if status["state"] in ("running", "paused") and run.at_work:
+            st.subheader(
+                "Turn the knobs", help="Each change is in force from the next step on, is marked on the charts, and is kept with the run."
+            )
+            knobs(run, partial(turn, run), run.set_pace)
+        about(run, config, status)
     skipped = run.stored.get("data_skipped_count", 0)
     if skipped:
         with st.expander(f"{skipped} files of the data set were left out"):

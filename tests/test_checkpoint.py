@@ -267,14 +267,16 @@ def test_a_fork_goes_on_from_the_nearest_saved_state_with_other_settings(tmp_pat
     child = fork(parent, tmp_path / "child", 7, {"lr_d": 0.004, "batch_size": 10, "seed": 5, "duration": 20}, owner="Bob")
     after, about = child.read_config()
     assert (after.lr_d, after.batch_size, after.lr_g) == (0.004, 10, config.lr_g)
-    assert about["parent"] == {"run": "parent", "step": 6} and about["owner"] == "Bob" and about["recipe"] == "quick-digits"
+    settings = {"batch_size": [8, 10], "lr_d": [config.lr_d, 0.004], "duration": [12, 20], "seed": [0, 5]}
+    assert about["parent"] == {"run": "parent", "step": 6, "changes": 0, "settings": settings}
+    assert about["owner"] == "Bob" and about["recipe"] == "quick-digits"
     assert [row["step"] for row in child.read_metrics()[0]] == [5] and child.read_interventions() == []
     assert child.sample_steps() == [0, 1, 2, 3, 4, 5, 6]
     assert child.read_status()["step"] == 6
     state = prepare(child, after, blobs, CPU)
     assert state.step == 6 and state.optimizer_d.param_groups[0]["lr"] == 0.004
     list(record(child, state, blobs, Control()))
-    assert state.step == 20 and child.read_config()[1]["parent"] == {"run": "parent", "step": 6}
+    assert state.step == 20 and child.read_config()[1]["parent"]["step"] == 6
 
     last = fork(parent, tmp_path / "last", 1000, {"dropout": 0.3})
     assert last.read_config()[1]["parent"]["step"] == 12

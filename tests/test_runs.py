@@ -425,9 +425,9 @@ def test_single_steps_of_a_paused_run(manager, endless):
 def test_a_fork_is_queued_and_trains_on(manager, config):
     parent = manager.submit(config, "quick-digits", owner="Ada")
     wait_for(ended(parent))
-    child = manager.fork(parent.id, 12, {"lr_g": 0.001, "duration": 15}, owner="Bob")
+    child = manager.fork(parent.id, 12, {"lr_g": 0.001}, "steps", 3, owner="Bob")
     wait_for(ended(child))
     assert child.state == "finished" and child.status()["step"] == 15
-    assert child.history.columns["step"] == [5, 10, 15] and child.stored["parent"] == {"run": parent.id, "step": 12}
+    assert child.history.columns["step"] == [5, 10, 15] and child.stored["parent"]["run"] == parent.id
     with pytest.raises(ValueError, match="there is no data set"):
         manager.fork(parent.id, 12, {"data": "/etc"})

@@ -10,6 +10,7 @@ from gan.config import GROUPS, TrainConfig
 from ui.text import plain
 
 KEY = "setting_"
+FORK_KEY = "fork_"
 
 
 def fill_form(config: TrainConfig) -> None:
@@ -53,14 +54,51 @@ def read_form() -> TrainConfig:
     return TrainConfig(**{name: st.session_state[KEY + name] for name in TrainConfig.model_fields})
 
 
+def fork_form(config: TrainConfig) -> bool:
+    """Draws the choice of what is other in a fork. False where the settings do not go together; the reason is then on the page."""
+    fields = TrainConfig.model_fields
+    free = [name for name in fields if name not in TrainConfig.fixed_fields() and name not in ("duration", "duration_unit")]
+    names = st.multiselect(
+        "What should change",
+        free,
+        format_func=lambda name: str(fields[name].title),
+        key="fork_names",
+        placeholder="Choose settings",
+        help="What shapes the networks stays: they go on from what they have learnt.",
+    )
+    for name in names:
+        _widget(name, fields[name], getattr(config, name), FORK_KEY)
+    left, right = st.columns(2)
+    left.number_input("Train on for", 0.01, 1e6, min(max(float(config.duration), 0.01), 1e6), format="%.6g", key="fork_amount")
+    units = ["epochs", "steps", "seconds"]
+    right.selectbox("Unit", units, units.index(config.duration_unit), key="fork_unit")
+    try:
+        read_fork_form(config)
+    except ValueError as error:
+        st.error(f"These settings do not go together: {plain(error)}", icon=":material/error:")
+        return False
+    return True
+
+
+def read_fork_form(config: TrainConfig) -> tuple[dict[str, Any], str, float]:
+    """What changes in a fork of a run with these settings, and for how much longer it trains: unit, amount.
+
+    Raises:
+        ValueError: the settings do not go together.
+    """
+    changes = {name: st.session_state[FORK_KEY + name] for name in st.session_state["fork_names"]}
+    config.change(**changes)
+    return changes, st.session_state["fork_unit"], st.session_state["fork_amount"]
+
+
 def _extra(info: FieldInfo) -> dict[str, Any]:
     assert isinstance(info.json_schema_extra, dict)
     return info.json_schema_extra
 
 
-def _widget(name: str, info: FieldInfo, value: Any) -> None:
+def _widget(name: str, info: FieldInfo, value: Any, prefix: str = KEY) -> None:
     """One field's widget, by its type."""
-    key = KEY + name
+    key = prefix + name
     st.session_state.setdefault(key, value)
     unit = _extra(info)["unit"]
     label = f"{info.title} ({unit})" if unit else str(info.title)

@@ -2,6 +2,7 @@
 // call starts from what the element already holds.
 const views = new WeakMap();
 const RETRY_MS = 3000;
+const MOST_MARKS = 60;  // changed settings that a chart shows; the list under it has all
 
 // The server's address, whatever prefix it lives behind: this page's, without the page's own name.
 function base(page) {
@@ -23,17 +24,27 @@ const CHARTS = {
   loss: {
     title: "Losses (nats)",
     scoreTitle: "Losses",
-    traces: [["loss_d", "Discriminator", 0], ["loss_g", "Generator", 1]],
+    traces: [["loss_d", "Discriminator", 0, "loss D"], ["loss_g", "Generator", 1, "loss G"]],
     lines: (e) => [[e.loss_d, 0], [e.loss_g, 1]],
   },
   score: {
     title: "Discriminator's answers (1 = real)",
     scoreTitle: "Critic's scores (higher = more real)",
-    traces: [["d_real", "D(x), real", 2], ["d_fake", "D(G(z)) before", 0], ["d_fake_after", "D(G(z)) after", 1]],
+    traces: [["d_real", "D(x), real", 2, "D(x)"], ["d_fake", "D(G(z)) before", 0, "D(G(z))"], ["d_fake_after", "D(G(z)) after", 1, "after D's step"]],
     lines: (e) => [[e.score, 3]],
     range: [0, 1],
   },
 };
+
+// The index of the last number of a rising list that is not beyond `x`; -1 where all are.
+function lastUntil(list, x) {
+  let low = 0, high = list.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (list[middle] <= x) low = middle + 1; else high = middle;
+  }
+  return low - 1;
+}
 
 // A level of rest in the words of the papers, where it has them.
 function level(value) {
@@ -52,7 +63,9 @@ class View {
     this.element = element;
     this.find = (selector) => element.querySelector(selector);
     this.slider = this.find("input");
-    this.slider.oninput = () => { this.follow = +this.slider.value === +this.slider.max; this.showGrid(); };
+    this.slider.oninput = () => { this.follow = +this.slider.value === +this.slider.max; this.showMoment(); };
+    this.find(".rv-newest").onclick = () => this.jump(Infinity);
+    this.find(".rv-fork").onclick = () => this.changed("fork", this.moment());
     this.onVisibility = () => (document.hidden ? this.close() : this.open());
     document.addEventListener("visibilitychange", this.onVisibility);
   }
@@ -65,11 +78,23 @@ class View {
     this.root = base(data.page);
     if (other) {
       this.close();
-      Object.assign(this, { last: 0, points: [], steps: [], follow: true, ready: false });
+      Object.assign(this, { last: 0, points: [], columns: { step: [] }, grids: [], timeline: [], changes: [], follow: true, ready: false });
       this.find("img").removeAttribute("src");
-      this.find(".rv-step").textContent = "";
+      this.find(".rv-step").textContent = this.find(".rv-reading").textContent = "";
+      this.listChanges();
       for (const fact of this.element.querySelectorAll("[data-fact]")) fact.textContent = "–";
       this.say("");
+    }
+    this.find(".rv-fork").hidden = !data.fork;
+    const parent = data.parent;
+    this.find(".rv-parent").hidden = !parent;
+    if (parent) {
+      const link = this.find(".rv-parent a");
+      link.textContent = parent.run;
+      link.href = `${this.root}train?run=${encodeURIComponent(parent.run)}`;
+      const settings = Object.entries(parent.settings ?? {}).filter(([field]) => !field.startsWith("duration"));
+      this.find(".rv-parent span").textContent = parent.step.toLocaleString("en") +
+        (settings.length ? ` with ${settings.map(([field, [old, now]]) => this.said(field, old, now)).join("; ")}` : "");
     }
     this.draw(other);
     this.open();
@@ -89,7 +114,6 @@ class View {
   layout(chart) {
     const c = this.colours();
     const axis = { gridcolor: c.grid, zerolinecolor: c.grid, linecolor: c.grid, automargin: true };
-    const lines = chart.lines(this.data.equilibrium).filter(([y]) => y != null);
     const scores = this.data.scores;  // without bounds
     return {
       title: { text: scores ? chart.scoreTitle : chart.title, font: { size: 14 }, x: 0, xref: "paper", y: 0.98 },
@@ -100,12 +124,44 @@ class View {
       hovermode: "x unified", hoverlabel: { bgcolor: c.grid, font: { color: c.text } },
       xaxis: { ...axis, title: { text: "Step", standoff: 4 }, rangemode: "tozero" },
       yaxis: { ...axis, rangemode: scores ? "normal" : "tozero", ...(chart.range && !scores ? { range: chart.range } : {}) },
-      shapes: lines.map(([y, i]) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, opacity: 0.7,
-        line: { color: c.series[i], width: 1, dash: "dash" } })),
-      annotations: lines.map(([y, i]) => ({ xref: "paper", x: 1, xanchor: "left", xshift: 4, y, yanchor: "middle",
-        showarrow: false, text: level(y), font: { color: c.series[i], size: 11 } })),
+      ...this.overlay(chart),
       uirevision: this.data.run,
     };
+  }
+
+  // What lies over a chart: levels of rest, changed settings, the beginning of a fork, and the moment that is looked at.
+  overlay(chart) {
+    const c = this.colours();
+    const rest = chart.lines(this.data.equilibrium).filter(([y]) => y != null);
+    const upright = (x, line) => ({ type: "line", x0: x, x1: x, yref: "paper", y0: 0, y1: 1, line });
+    const flag = (x, text, hovertext) => ({ x, yref: "paper", y: 1, yanchor: "top", showarrow: false, text, hovertext, borderpad: 2,
+      font: { color: c.text, size: 11 }, bgcolor: c.grid, opacity: 0.9 });
+    const marks = this.marks().slice(-MOST_MARKS);
+    const shapes = rest.map(([y, i]) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, opacity: 0.7,
+      line: { color: c.series[i], width: 1, dash: "dash" } }));
+    const annotations = rest.map(([y, i]) => ({ xref: "paper", x: 1, xanchor: "left", xshift: 4, y, yanchor: "middle",
+      showarrow: false, text: level(y), font: { color: c.series[i], size: 11 } }));
+    for (const { number, step, said } of marks) {
+      shapes.push(upright(step, { color: c.text, width: 1, dash: "dot" }));
+      annotations.push(flag(step, String(number), said.join("<br>")));
+    }
+    if (this.data.parent) {
+      shapes.push(upright(this.data.parent.step, { color: c.text, width: 1, dash: "dashdot" }));
+      annotations.push(flag(this.data.parent.step, "fork", "Here this run left its parent"));
+    }
+    if (!this.follow && this.moment() != null) shapes.push(upright(this.moment(), { color: c.text, width: 2 }));
+    return { shapes, annotations };
+  }
+
+  // Draws the overlays again where they have changed, at most once a frame: each time ends a zoom that is being drawn.
+  overlays() {
+    const shown = JSON.stringify([this.changes.length, this.follow ? null : this.moment()]);
+    if (!this.ready || this.waiting || shown === this.shown) return;
+    this.shown = shown;
+    this.waiting = requestAnimationFrame(() => {
+      this.waiting = null;
+      for (const [name, chart] of Object.entries(CHARTS)) window.Plotly.relayout(this.find(`[data-chart=${name}]`), this.overlay(chart));
+    });
   }
 
   async draw(anew) {
@@ -120,7 +176,10 @@ class View {
       if (anew || !this.ready) {
         const traces = chart.traces.map(([key, label, colour]) => ({ x: [], y: [], name: label, mode: "lines",
           line: { color: series[colour], width: 2 }, hovertemplate: "%{y:.3f}" }));
+        this.shown = undefined;
         Plotly.newPlot(element, traces, layout, { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] });
+        element.removeAllListeners("plotly_click");
+        element.on("plotly_click", ({ points }) => points.length && this.jump(points[0].x));
       } else {
         const kept = { "xaxis.gridcolor": layout.xaxis.gridcolor, "yaxis.gridcolor": layout.yaxis.gridcolor, "font.color": layout.font.color,
           shapes: layout.shapes, annotations: layout.annotations, hoverlabel: layout.hoverlabel };
@@ -128,6 +187,7 @@ class View {
       }
     }
     this.ready = true;
+    this.overlays();
     this.find(".rv-rest").hidden = Object.values(CHARTS).every((chart) => chart.lines(this.data.equilibrium).every(([y]) => y == null));
     for (const columns of this.points.splice(0)) this.plot(columns);
   }
@@ -137,7 +197,12 @@ class View {
     clearTimeout(this.retry);
     this.source = new EventSource(`${this.root}api/runs/${encodeURIComponent(this.data.run)}/events?since=${this.last}`);
     this.source.addEventListener("metrics", (event) => this.extend(JSON.parse(event.data)));
-    this.source.addEventListener("samples", (event) => this.grids(JSON.parse(event.data).steps));
+    this.source.addEventListener("samples", (event) => { this.grids = JSON.parse(event.data).steps; this.grow(); });
+    this.source.addEventListener("intervention", (event) => {
+      this.changes = JSON.parse(event.data).changes;
+      this.listChanges();
+      this.overlays();
+    });
     this.source.addEventListener("status", (event) => this.status(JSON.parse(event.data)));
     this.source.onerror = () => {
       if (this.source?.readyState === EventSource.CLOSED) {  // refused, or gone for good: try again from where we are
@@ -160,7 +225,9 @@ class View {
     if (fresh < 0) return;
     this.last = columns.step.at(-1);
     const part = Object.fromEntries(Object.entries(columns).map(([key, values]) => [key, values.slice(fresh)]));
+    for (const [key, values] of Object.entries(part)) (this.columns[key] ||= []).push(...values);
     if (this.ready) this.plot(part); else this.points.push(part);  // Plotly may still be loading
+    this.grow();
     this.fact("speed", Math.round(columns.images_per_s.at(-1)).toLocaleString("en"));
     this.fact("step", this.last.toLocaleString("en"));
     this.fact("elapsed", clock(columns.elapsed_s.at(-1)));
@@ -176,27 +243,79 @@ class View {
     }
   }
 
-  grids(steps) {
-    this.steps = steps;
-    if (!steps.length) return;
-    this.slider.max = steps.length - 1;
-    if (this.follow) this.slider.value = this.slider.max;
-    this.showGrid();
+  // The moments that can be looked at: every logged step and every grid.
+  grow() {
+    const now = this.moment();
+    this.timeline = [...new Set([...this.grids, ...this.columns.step])].sort((a, b) => a - b);
+    this.slider.max = Math.max(0, this.timeline.length - 1);
+    this.slider.value = this.follow ? this.slider.max : lastUntil(this.timeline, now);
+    this.showMoment();
   }
 
-  showGrid() {
-    const step = this.steps[+this.slider.value];
+  moment() { return this.timeline[+this.slider.value]; }
+
+  jump(step) {
+    this.slider.value = Math.max(0, lastUntil(this.timeline, step));
+    this.slider.oninput();
+  }
+
+  showMoment() {
+    const step = this.moment();
+    if (step === undefined) return;
+    this.find(".rv-newest").hidden = this.follow;
+    this.find(".rv-fork").textContent = this.follow ? "Fork from the newest state" : `Fork from step ${step.toLocaleString("en")}`;
+    this.slider.setAttribute("aria-valuetext", `Step ${step}`);
+    this.find(".rv-step").textContent = `Step ${step.toLocaleString("en")}${this.follow ? ", the newest" : ""}: drag to go back through training`;
+    const row = lastUntil(this.columns.step, step);
+    const value = (key) => this.columns[key]?.[row];
+    this.find(".rv-reading").textContent = this.follow || row < 0 ? "" : [clock(value("elapsed_s")),
+      `${value("images_seen").toLocaleString("en")} images`,
+      ...Object.values(CHARTS).flatMap((chart) => chart.traces).map(([key, , , short]) => `${short} ${value(key)?.toFixed(2) ?? "–"}`)].join(" · ");
+    for (const item of this.find(".rv-changes ol").children) item.classList.toggle("rv-later", +item.dataset.step >= step);
+    this.showGrid(this.grids[Math.max(0, lastUntil(this.grids, step))]);
+    this.overlays();
+  }
+
+  showGrid(step) {
     if (step === undefined) return;
     const image = this.find("img");
     const address = `${this.root}api/runs/${encodeURIComponent(this.data.run)}/samples/${step}.png`;
-    this.find(".rv-step").textContent = `Step ${step.toLocaleString("en")}${this.follow ? ", the newest" : ""}: drag to go back through training`;
     if (image.getAttribute("src") === address) return;
     image.src = address;
     image.alt = `Grid of generated images at step ${step}`;
   }
 
+  // Changed settings, those of one step together.
+  marks() {
+    const steps = [...new Set(this.changes.map((change) => change.step))];
+    return steps.map((step, i) => ({ number: i + 1, step,
+      said: this.changes.filter((change) => change.step === step).map((change) => this.said(change.field, change.old, change.new)) }));
+  }
+
+  said(field, old, now) {
+    const words = (value) => (typeof value === "number" ? +value.toPrecision(4) : value);
+    return `${this.data.fields[field] ?? field}: ${words(old)} → ${words(now)}`;
+  }
+
+  listChanges() {
+    const marks = this.marks();
+    const box = this.find(".rv-changes");
+    box.hidden = !marks.length;
+    box.querySelector("summary").textContent = marks.length === 1 ? "1 change while it trained" : `${marks.length} changes while it trained`;
+    box.querySelector("ol").replaceChildren(...marks.map(({ step, said }) => {
+      const item = document.createElement("li"), button = document.createElement("button");
+      item.dataset.step = step;
+      button.type = "button";
+      button.textContent = `Step ${step.toLocaleString("en")}`;
+      button.title = "Look at this moment";
+      button.onclick = () => this.jump(step);
+      item.append(button, ` ${said.join("; ")}`);
+      return item;
+    }));
+  }
+
   status(status) {
-    const names = { preparing: "preparing", running: status.stopping ? "stopping…" : "training" };
+    const names = { preparing: "preparing", running: status.stopping ? "stopping…" : status.pace_s ? "slow motion" : "training" };
     this.fact("state", names[status.state] ?? status.state);
     const percent = Math.round(100 * (status.progress ?? 0));
     this.find(".rv-progress i").style.width = `${percent}%`;
@@ -217,6 +336,7 @@ class View {
 
   destroy() {
     this.close();
+    cancelAnimationFrame(this.waiting);
     document.removeEventListener("visibilitychange", this.onVisibility);
     for (const chart of this.element.querySelectorAll(".rv-chart")) window.Plotly?.purge(chart);
   }

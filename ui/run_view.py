@@ -1,6 +1,7 @@
 """The live view of a run: progress, charts and grids in one keyed component that follows the run's event stream."""
 
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -25,7 +26,12 @@ _HTML = """
     <figure class="rv-samples">
       <figcaption>The same noise vectors, again and again, drawn by the generator</figcaption>
       <div class="rv-frame"><span>The first grid appears in a moment.</span><img alt=""></div>
-      <label><span class="rv-step"></span><input type="range" min="0" max="0" value="0" aria-label="Step of the grid"></label>
+      <label><span class="rv-step"></span><input type="range" min="0" max="0" value="0" aria-label="Moment of training"></label>
+      <p class="rv-reading"></p>
+      <p class="rv-buttons"><button type="button" class="rv-newest" hidden>Back to the newest</button>
+      <button type="button" class="rv-fork" hidden></button></p>
+      <p class="rv-parent" hidden>Goes on from <a></a> at step <span></span>. The curves before are its parent's.</p>
+      <details class="rv-changes" open hidden><summary></summary><ol></ol></details>
     </figure>
     <div class="rv-charts">
       <div class="rv-chart" data-chart="loss" role="img"></div>
@@ -46,10 +52,21 @@ _component = st.components.v2.component(
 )
 
 
-def run_view(run_id: str, config: TrainConfig, state: str, page: str) -> None:
+def run_view(
+    run_id: str, config: TrainConfig, state: str, page: str, parent: dict[str, Any] | None = None, can_fork: bool = False
+) -> int | None:
     """Draws a run, live. The page is run again when the run's state is no longer `state`.
 
-    page: the page's url_path, from which the component finds the address of the server behind any prefix.
+    Args:
+        run_id: which run.
+        config: its settings.
+        state: its state as the page knows it.
+        page: the page's url_path, from which the component finds the address of the server behind any prefix.
+        parent: the run and the step that it was forked from.
+        can_fork: whether to offer a fork.
+
+    Returns:
+        the step from which a fork was asked for just now, or None.
     """
     loss_d, loss_g, score = equilibrium(config.loss, config.real_label, config.fake_label)
     if loss_d is not None and config.mean_loss_d:
@@ -58,4 +75,10 @@ def run_view(run_id: str, config: TrainConfig, state: str, page: str) -> None:
         loss_g = None
     rest = {"loss_d": loss_d, "loss_g": loss_g, "score": score}
     data = {"run": run_id, "state": state, "page": page, "equilibrium": rest, "scores": config.has_scores}
-    _component(key="run_view", data=data, on_changed_change=lambda: None)
+    data |= {
+        "parent": parent,
+        "fork": can_fork,
+        "fields": {name: info.title for name, info in TrainConfig.model_fields.items()},
+    }
+    asked = _component(key="run_view", data=data, on_changed_change=lambda: None, on_fork_change=lambda: None)
+    return asked.fork if isinstance(asked.fork, int) else None

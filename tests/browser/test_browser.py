@@ -45,6 +45,7 @@ def test_train_watch_zoom_stop_and_explore(page: Page, server: str) -> None:
 
     # Zoom with the mouse into the left part of the losses, and come back later.
     chart = page.locator("[data-chart=loss] .nsewdrag").first
+    chart.scroll_into_view_if_needed()
     box = chart.bounding_box()
     assert box
     page.mouse.move(box["x"] + 5, box["y"] + box["height"] / 2)
@@ -62,7 +63,7 @@ def test_train_watch_zoom_stop_and_explore(page: Page, server: str) -> None:
     image = page.locator(".rv-frame img")
     expect(image).to_have_attribute("src", re.compile(r"samples/\d+\.png"))
     page.wait_for_function("() => document.querySelector('.rv-frame img').naturalWidth > 100")
-    page.get_by_label("Step of the grid").press("Home")
+    page.get_by_label("Moment of training").press("Home")
     expect(image).to_have_attribute("src", re.compile(r"samples/0\.png"))
 
     # A second browser finds the run by its address.
@@ -102,6 +103,47 @@ def test_train_watch_zoom_stop_and_explore(page: Page, server: str) -> None:
     with page.expect_download() as download:
         page.get_by_role("button", name="GIF").click()
     assert download.value.path().read_bytes()[:6] == b"GIF89a"
+
+
+def test_knobs_single_steps_scrubbing_and_a_fork(page: Page, server: str) -> None:
+    launch(page, server)
+    both_charts_have(page, 3)
+
+    # A knob: in force at the next step, and marked on both charts.
+    page.get_by_role("slider", name="Generator steps").press("ArrowRight")
+    changes = page.locator(".rv-changes li")
+    expect(changes).to_have_count(1)
+    expect(changes).to_contain_text("Generator steps: 1 → 2")
+    for chart in ("loss", "score"):
+        page.wait_for_function(f"() => document.querySelector('[data-chart={chart}]').layout.annotations.some((a) => a.text === '1')")
+    expect(page.get_by_role("slider", name="Generator steps")).to_have_value("2")
+
+    # Single steps, while it rests.
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="One step of G").click()
+    expect(changes).to_have_count(3)
+    expect(page.locator("[data-fact=state]")).to_have_text("paused")
+
+    # By keyboard to an earlier moment: grid, numbers, and the line on the charts follow.
+    moment = page.get_by_label("Moment of training")
+    moment.press("Home")
+    expect(page.locator(".rv-frame img")).to_have_attribute("src", re.compile(r"samples/0\.png"))
+    moment.press("End")
+    moment.press("ArrowLeft")
+    expect(page.locator(".rv-reading")).to_contain_text("loss G")
+    page.get_by_role("button", name="Back to the newest").click()
+    expect(page.locator(".rv-reading")).to_be_empty()
+
+    parent = page.url
+    page.get_by_role("button", name="Fork from the newest state").click()
+    page.get_by_role("button", name="Start the fork").click()
+    expect(page.locator(".rv-parent")).to_contain_text("Goes on from quick-digits")
+    assert page.url != parent
+    expect(changes).to_have_count(3)
+    page.get_by_role("button", name="Stop").click()
+    page.goto(parent)
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
 
 
 def test_pause_and_go_on(page: Page, server: str) -> None:

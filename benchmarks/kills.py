@@ -43,7 +43,7 @@ from gan.training import Control
 
 # Each process is forked from one that has only loaded the libraries, which takes longer than a small run. On macOS what they load
 # does not bear a fork.
-PROCESSES = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
+PROCESSES: Any = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
 PICTURES = "pictures"  # a small set in two classes
 LIMIT_S = 120.0  # for one life of a run
 LOST_AT_MOST_S = 1.0  # of what was logged
@@ -84,9 +84,9 @@ def cases(tiny: bool = False) -> list[Case]:
     if tiny:
         common |= {"data": PICTURES, "latent_dim": 4, "generator_filters": 4, "discriminator_filters": 4, "batch_size": 8, "log_every": 1}
         wanted: dict[str, dict[str, Any]] = {
-            "quick-digits": {"duration": 150},
-            "conditional": {"duration": 150},
-            "lecture": {"duration": 150},
+            "quick-digits": {"duration": 120},
+            "conditional": {"duration": 120},
+            "lecture": {"duration": 120},
         }
     else:
         common |= {"batch_size": 16, "log_every": 2}
@@ -147,7 +147,7 @@ def drive(case: Case, root: Path, data: Path, pipe: Connection) -> None:
 
     write_atomically, append, append_metrics = checkpoint.write_atomically, checkpoint._append, RunFolder.append_metrics
     checkpoint.write_atomically, checkpoint._append = telling, telling_append
-    RunFolder.append_metrics = telling_metrics  # type: ignore[method-assign]
+    RunFolder.append_metrics = telling_metrics  # type: ignore[method-assign, assignment]
     runs.STATE_EVERY_S, runs.KEPT_EVERY_S = case.state_every_s, 0.3
     known = threading.Event()  # the run's thread may be ahead of its name here
     tell("began")

@@ -244,6 +244,8 @@ async def period(workshop: Workshop, crowd: Crowd, kind: str, viewers: int, sess
     tasks = [asyncio.create_task(crowd.there(who, i, rng)) for who, i in there]
     await asyncio.sleep(ARRIVE_S)
     tally.delays.clear()
+    tally.scripts.clear()
+    tally.images = 0
     start, cpu_s, resident = time.perf_counter(), time.process_time(), workshop.resident()
     await asyncio.sleep(seconds)
     end = time.perf_counter()

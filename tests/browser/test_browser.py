@@ -173,7 +173,7 @@ def test_sigterm_saves_the_run_that_is_at_work(page: Page, tmp_path: Path) -> No
     assert torch.load(status_file.parent / "state.pt", weights_only=True)["step"] == status["step"]
 
 
-PLACES = "() => document.querySelector('.pad')?.padLog.length"
+PLACES = "() => document.querySelector('.pad')?.padLog?.length"
 
 
 def test_the_pad_follows_mouse_and_keys_and_moves_on_without_end(page: Page, server: str) -> None:

@@ -5,8 +5,9 @@
 Three kinds of periods: nobody watching; `--viewers` event streams; the same and `--sessions` visitors. A visitor does what a
 browser does on the Train page: loads the page, opens Streamlit's websocket and runs the page's script, follows the event
 stream, fetches each new grid, and about every ten seconds presses something, which runs the script again. Each round has
-one period of each kind, every other round backwards, so that a machine that slows down steadily favours none. Arriving is
-not measured: a period begins when those who watch in it have been there for a few seconds.
+one period of each kind, every other round backwards, so that a machine that slows down steadily favours none; other work
+on the same cores slows training many times over, so let there be none. Arriving is not measured: a period begins when those
+who watch in it have been there for a few seconds.
 
 Speed is the run's images_seen over its elapsed_s, from metrics.jsonl. The delay of an event is the time from the moment at
 which a row of metrics existed in the run's thread to its arrival here: the row's elapsed_s and the moment at which the run
@@ -22,6 +23,7 @@ import asyncio
 import gzip
 import itertools
 import json
+import math
 import random
 import re
 import resource
@@ -39,12 +41,12 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from benchmarks.serving import Workshop
+from benchmarks.serving import STARTS_WITHIN_S, Workshop
 
 ARRIVE_S = 4.0  # from the first arrival to the measured part of a period
 PRESS_EVERY_S = 10.0  # of one visitor
 PATIENCE_S = 30.0  # for an answer, and for a page's script
-SILENT_S = 5.0  # a stream that is so far behind another one has fallen silent
+SILENT_S = 5.0  # a stream that has not told a row for so long has fallen silent
 MOST = {"viewers": 500, "sessions": 100, "seconds": 3600, "rounds": 50}
 KINDS = ("nobody", "viewers", "viewers and sessions")
 TARGETS = {"viewers": 0.97, "viewers and sessions": 0.90}  # of the speed with nobody watching
@@ -216,12 +218,15 @@ class Crowd:
         self.tally.scripts.append(time.perf_counter() - start)
         return frozenset(kept)
 
-    async def there(self, kind: str, number: int, rng: random.Random) -> None:
+    async def there(self, name: str, rng: random.Random) -> None:
         """One client, from its arrival within half of ARRIVE_S until it is cancelled; what goes wrong is counted."""
+        kind = name.split()[0]
+        self.tally.newest[name] = -math.inf
         await asyncio.sleep(rng.uniform(0, ARRIVE_S / 2))
         try:
-            await (self.follow(f"viewer {number}") if kind == "viewer" else self.visit(f"visitor {number}", rng))
+            await (self.follow(name) if kind == "viewer" else self.visit(name, rng))
         except* (Refused, OSError, asyncio.IncompleteReadError, TimeoutError, WebSocketException) as group:
+            self.tally.newest[name] = math.inf  # it is no news that it hears nothing
             for error in leaves(group):
                 self.tally.errors[f"{kind}: {error}" if isinstance(error, Refused) else f"{kind}: {type(error).__name__}: {error}"] += 1
 
@@ -239,9 +244,9 @@ async def chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
 async def period(workshop: Workshop, crowd: Crowd, kind: str, viewers: int, sessions: int, seconds: float, rng: random.Random) -> Period:
     """Lets the clients of one kind of period arrive, watches them for so many seconds, and sends them away."""
     crowd.tally = tally = Tally()
-    there = [("viewer", i) for i in range(viewers if kind != "nobody" else 0)]
-    there += [("visitor", i) for i in range(sessions if kind == "viewers and sessions" else 0)]
-    tasks = [asyncio.create_task(crowd.there(who, i, rng)) for who, i in there]
+    names = [f"viewer {i}" for i in range(viewers if kind != "nobody" else 0)]
+    names += [f"visitor {i}" for i in range(sessions if kind == "viewers and sessions" else 0)]
+    tasks = [asyncio.create_task(crowd.there(name, rng)) for name in names]
     await asyncio.sleep(ARRIVE_S)
     tally.delays.clear()
     tally.scripts.clear()
@@ -250,13 +255,6 @@ async def period(workshop: Workshop, crowd: Crowd, kind: str, viewers: int, sess
     await asyncio.sleep(seconds)
     end = time.perf_counter()
     measured = Period(kind, start, end, time.process_time() - cpu_s, (resident, workshop.resident()), tally)
-    newest = max(tally.newest.values(), default=0.0)
-    if behind := sum(newest - elapsed_s > SILENT_S for elapsed_s in tally.newest.values()):
-        tally.errors[f"a stream more than {SILENT_S:g} s behind another"] += behind
-    if missing := len(there) - len(tally.newest) - sum(tally.errors.values()):
-        tally.errors["a stream that told nothing"] += max(0, missing)
-    if there and newest < end - crowd.began - SILENT_S:
-        tally.errors[f"no stream told anything for {SILENT_S:g} s"] += 1
     for task in tasks:
         task.cancel()
     for outcome in await asyncio.gather(*tasks, return_exceptions=True):
@@ -266,26 +264,42 @@ async def period(workshop: Workshop, crowd: Crowd, kind: str, viewers: int, sess
 
 
 def read_rows(workshop: Workshop) -> tuple[np.ndarray, np.ndarray]:
-    """When each row of metrics came into being, and the images seen by then."""
-    lines = (workshop.run_folder / "metrics.jsonl").read_text().splitlines()
+    """The run's elapsed_s at each row of metrics, and the images seen by then."""
+    file = workshop.run_folder / "metrics.jsonl"
+    lines = file.read_text().splitlines() if file.exists() else []
     rows = [json.loads(line) for line in lines if line.endswith("}")]
-    return workshop.began + np.array([row["elapsed_s"] for row in rows]), np.array([row["images_seen"] for row in rows], float)
+    return np.array([row["elapsed_s"] for row in rows]), np.array([row["images_seen"] for row in rows], float)
+
+
+async def judge(done: Period, workshop: Workshop, crowd: Crowd) -> None:
+    """Waits for the first row behind a period's end; then notes its speed, and the streams that fell silent."""
+    start, end = done.start - workshop.began, done.end - workshop.began
+    deadline = time.perf_counter() + PATIENCE_S
+    while (rows := read_rows(workshop))[0][-1] < end and time.perf_counter() < deadline:
+        await asyncio.sleep(0.5)
+    elapsed_s, images = rows
+    if elapsed_s[-1] < end:
+        status = json.loads(await crowd.fetch(f"/api/runs/{workshop.run_id}"))["status"]
+        done.tally.errors[f"the run logs nothing any more; it is {status['state']} at step {status['step']} ({status['error']})"] += 1
+    done.speed = float(np.diff(np.interp([start, end], elapsed_s, images))[0]) / (end - start)
+    due = elapsed_s[elapsed_s < end - SILENT_S].max(initial=-math.inf)
+    if silent := sum(newest < due for newest in done.tally.newest.values()):
+        done.tally.errors[f"a stream that was more than {SILENT_S:g} s behind"] += silent
 
 
 async def measure(workshop: Workshop, viewers: int, sessions: int, seconds: float, rounds: int, log_every: int) -> list[Period]:
     """All rounds; prints a line a period."""
     crowd, rng, periods = Crowd(workshop, log_every), random.Random(0), []
+    async with asyncio.timeout(STARTS_WITHIN_S):
+        while not len(read_rows(workshop)[0]):
+            await asyncio.sleep(0.5)
     print(f"warming up; {viewers} viewers, {sessions} sessions, periods of {seconds:g} s", flush=True)
     # Once before anything is measured: what is loaded for the first visitor only is no growth.
     warm_up = await period(workshop, crowd, KINDS[-1], viewers, sessions, min(seconds, 10.0), rng)
     for number in range(rounds):
         for kind in KINDS if number % 2 == 0 else reversed(KINDS):
             done = await period(workshop, crowd, kind, viewers, sessions, seconds, rng)
-            await asyncio.sleep(2.0)  # until the rows are on disk
-            times, images = read_rows(workshop)
-            if times[-1] < done.end:
-                done.tally.errors["the run ended, or its metrics are written late"] += 1
-            done.speed = float(np.diff(np.interp([done.start, done.end], times, images))[0]) / (done.end - done.start)
+            await judge(done, workshop, crowd)
             periods.append(done)
             print(f"round {number + 1}, {line(done)}", flush=True)
     periods[0].tally.errors.update(warm_up.tally.errors)

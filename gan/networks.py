@@ -132,14 +132,14 @@ class ToSmall(nn.Conv2d):
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return super().forward(x) if x.is_cuda else _small_convolution(self, x)
+        return _small_convolution(self, x) if x.is_cpu else super().forward(x)
 
 
 class FromSmall(nn.ConvTranspose2d):
     """Transposed convolution (k4 s2 p1) of a 4 x 4 map to one of 8 x 8. Same parameters and result as its parent; see ToSmall."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
-        return super().forward(x) if x.is_cuda else _small_convolution(self, x)
+        return _small_convolution(self, x) if x.is_cpu else super().forward(x)
 
 
 def _blocks(weight: torch.Tensor) -> torch.Tensor:

@@ -11,6 +11,7 @@ from gan.config import TrainConfig
 from gan.recipes import DEFAULT, RECIPES
 from gan.runs import AT_WORK, Run
 from ui.config_form import config_form, fill_form, fork_form, read_fork_form, read_form
+from ui.export import export_menu
 from ui.knobs import knobs
 from ui.pages import EXPLORE, NEW_RUN
 from ui.run_view import run_view
@@ -128,6 +129,7 @@ def controls(run: Run, config: TrainConfig) -> None:
                 st.button("Train on", on_click=resume, args=(run.id, True))
         if run.folder.generator_steps() and st.button("Explore what it has learnt", icon=":material/explore:"):
             st.switch_page(EXPLORE, query_params={"from": run.id})
+        export_menu(run)
         st.button(
             "New run with these settings",
             icon=":material/content_copy:",

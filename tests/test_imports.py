@@ -15,7 +15,7 @@ LAYERS = [
     {"uploads"},
     {"training"},
     {"checkpoint", "bench"},
-    {"runs", "models"},
+    {"runs", "models", "export"},
     {"manager"},
     {"server", "__main__"},
 ]

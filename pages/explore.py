@@ -8,11 +8,12 @@ from gan import latent
 from gan.checkpoint import CheckpointError
 from gan.images import enlarge, gif, png, tile
 from gan.models import Model, find_model, model_sources
+from ui.pad import pad
 from ui.pages import TRAIN
 from ui.text import plain
 from ui.workshop import manager, models
 
-VIEWS = {"grid": "Grid", "sliders": "Sliders", "walk": "Walk"}
+VIEWS = {"pad": "Pad", "grid": "Grid", "sliders": "Sliders", "walk": "Walk"}
 NEWEST = "newest"
 STRONGEST = 8  # sliders shown without asking
 MOST_SEEDS = 100
@@ -102,6 +103,46 @@ def choose_class(model: Model) -> int:
         st.session_state.pop("class", None)
     chosen = st.selectbox("Class", names, key="class", bind="query-params", help="What the generator is asked to draw.", width=320)
     return names.index(chosen)
+
+
+@st.fragment
+def square(model: Model, label: int) -> None:
+    """Four noise vectors at the corners of a square; the picture follows the finger."""
+    first, second = st.columns([3, 2], vertical_alignment="bottom")
+    text = first.text_input(
+        "Seeds at the corners",
+        "1,2,3,4",
+        key="corners",
+        bind="query-params",
+        help="Four noise vectors: top left, top right, bottom left, bottom right. Beyond them the map goes on without an end.",
+    )
+    cells = second.segmented_control(
+        "Map",
+        [1, 2],
+        default=1,
+        format_func={1: "4 corners", 2: "9 corners"}.__getitem__,
+        key="cells",
+        bind="query-params",
+        required=True,
+        help="How much of the map the square shows.",
+    )
+    seeds = read_seeds(text, 4, 4)
+    if not seeds:
+        return
+    place = pad(model, seeds, model.class_names[label] if model.class_names else None, read_place(cells), cells, "explore")
+    st.query_params["place"] = ",".join(f"{value:g}" for value in place)
+    st.caption("Drag over the square, or use the arrow keys. With Shift the map itself moves, to new corners without end.")
+
+
+def read_place(cells: int) -> tuple[float, float, float, float]:
+    """Where the address says that the pad stands: the map's left and top edge, and the point; the middle where it does not."""
+    try:
+        left, top, x, y = (float(part) for part in st.query_params.get("place", "").split(","))
+        if all(abs(value) < 1e6 for value in (left, top, x, y)):  # not so for NaN
+            return left, top, x, y
+    except ValueError:
+        pass  # nobody has dragged yet, or the address was typed by hand
+    return 0.0, 0.0, cells / 2, cells / 2
 
 
 def grid(model: Model, label: int) -> None:
@@ -228,7 +269,7 @@ if model:
     view = st.segmented_control(
         "View",
         list(VIEWS),
-        default="grid",
+        default="pad",
         format_func=VIEWS.__getitem__,
         key="view",
         bind="query-params",
@@ -236,7 +277,7 @@ if model:
         label_visibility="collapsed",
     )
     try:
-        {"grid": grid, "sliders": sliders, "walk": walk}[view](model, choose_class(model))
+        {"pad": square, "grid": grid, "sliders": sliders, "walk": walk}[view](model, choose_class(model))
     except CheckpointError as error:
         st.error(plain(error), icon=":material/error:")
     if model.run and manager().get(model.run).at_work:

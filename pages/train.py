@@ -7,13 +7,14 @@ from typing import Any
 import streamlit as st
 
 from gan.checkpoint import CheckpointError
+from gan.comparison import parent_of
 from gan.config import TrainConfig
 from gan.recipes import DEFAULT, RECIPES
 from gan.runs import AT_WORK, Run
 from ui.config_form import config_form, fill_form, fork_form, read_fork_form, read_form
 from ui.export import export_menu
 from ui.knobs import knobs
-from ui.pages import EXPLORE, NEW_RUN
+from ui.pages import COMPARE, EXPLORE, NEW_RUN
 from ui.run_view import run_view
 from ui.text import plain
 from ui.workshop import manager
@@ -129,6 +130,9 @@ def controls(run: Run, config: TrainConfig) -> None:
                 st.button("Train on", on_click=resume, args=(run.id, True))
         if run.folder.generator_steps() and st.button("Explore what it has learnt", icon=":material/explore:"):
             st.switch_page(EXPLORE, query_params={"from": run.id})
+        parent = parent_of(run.stored)
+        if st.button("Compare", icon=":material/compare:", help="Hold this run against others."):
+            st.switch_page(COMPARE, query_params={"runs": ",".join([run.id, parent.run] if parent else [run.id])})
         export_menu(run)
         st.button(
             "New run with these settings",

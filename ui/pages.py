@@ -10,6 +10,7 @@ _FOLDER = Path(__file__).resolve().parent.parent / "pages"
 HOME = _FOLDER / "home.py"
 DATA = _FOLDER / "data.py"
 TRAIN = _FOLDER / "train.py"
+COMPARE = _FOLDER / "compare.py"
 EXPLORE = _FOLDER / "explore.py"
 
 NEW_RUN = "New run"  # the option of Train that shows the settings; the others are runs

@@ -87,6 +87,7 @@ def test_train_watch_zoom_stop_and_explore(page: Page, server: str) -> None:
     page.get_by_role("button", name="Explore what it has learnt").click()
     expect(page.get_by_role("heading", name="Explore")).to_be_visible()
     assert "from=quick-digits" in page.url
+    page.get_by_role("radio", name="Grid").click()
     expect(page.get_by_alt_text("Image of seed 31", exact=True)).to_be_visible()
     page.get_by_role("radio", name="Sliders").click()
     picture = page.get_by_alt_text("The picture of the sliders")
@@ -172,6 +173,47 @@ def test_sigterm_saves_the_run_that_is_at_work(page: Page, tmp_path: Path) -> No
     assert torch.load(status_file.parent / "state.pt", weights_only=True)["step"] == status["step"]
 
 
+PLACES = "() => document.querySelector('.pad')?.padLog?.length"
+
+
+def test_the_pad_follows_mouse_and_keys_and_moves_on_without_end(page: Page, server: str) -> None:
+    open_page(page, f"{server}/explore?from=digits&corners=5,6,7,8", "Explore")
+    page.wait_for_function(f"() => ({PLACES})() > 0")
+    square, reading = page.locator(".pad-square"), page.locator(".pad-reading")
+    expect(reading).to_have_text("Between the seeds 5, 6, 7, 8: 50 % across, 50 % down")
+    box = square.bounding_box()
+    assert box
+    before = page.evaluate(PLACES)
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
+    page.mouse.down()
+    for i in range(1, 11):
+        page.mouse.move(box["x"] + (0.5 + 0.04 * i) * box["width"], box["y"] + 0.5 * box["height"])
+        page.wait_for_timeout(50)
+    page.mouse.up()
+    expect(reading).to_contain_text("90 % across, 50 % down")
+    page.wait_for_function(f"() => ({PLACES})() > {before + 3}")
+    page.wait_for_url(re.compile("place=0%2C0%2C0.9"))
+    drawn = (
+        "() => document.querySelector('.pad-picture').getContext('2d').getImageData(0, 0, 28, 28).data.some((v, i) => i % 4 < 3 && v > 0)"
+    )
+    assert page.evaluate(drawn), "the picture is empty"
+
+    square.press("ArrowLeft")
+    expect(reading).to_contain_text("88 % across")
+    for _ in range(4):
+        square.press("Shift+ArrowRight")
+    expect(reading).to_contain_text("Between the seeds 6, ")
+    corners = reading.text_content()
+    page.get_by_role("button", name="Back to the first corners").click()
+    expect(reading).to_contain_text("seeds 5, 6, 7, 8: 50 % across")
+    square.press("Shift+ArrowRight")
+    square.press("Shift+ArrowRight")
+    page.wait_for_url(re.compile("place=0.5%2C0%2C1"))
+    page.reload()  # the address holds the place, and the corners are where they were
+    expect(page.locator(".pad-reading")).to_contain_text("Between the seeds 6, ")
+    assert corners and corners.split(":")[0] in (page.locator(".pad-reading").text_content() or "")
+
+
 def test_a_view_is_shared_by_its_address(page: Page, server: str) -> None:
     page.goto(f"{server}/explore?from=digits&view=Walk&stops=7,8&mode=lerp")
     expect(page.get_by_alt_text("Animated walk through seeds 7,8")).to_be_visible()
@@ -228,14 +270,75 @@ def test_upload_cancel_upload_again_train_on_it_and_delete(page: Page, server: s
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["", "data", "data?set=cifar10", "train", "explore", "explore?view=Sliders", "explore?view=Walk"])
+@pytest.mark.parametrize(
+    "path",
+    ["", "data", "data?set=cifar10", "train", "compare", "explore", "explore?view=Grid", "explore?view=Sliders", "explore?view=Walk"],
+)
 def test_pages_fit_a_phone(page: Page, server: str, path: str, scheme: str) -> None:
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     page.set_viewport_size({"width": 390, "height": 844})
-    open_page(
-        page, f"{server}/{path}", {"": "DCGAN Workshop", "train": "Train", "explore": "Explore", "data": "Data"}[path.partition("?")[0]]
-    )
-    if path.startswith("explore"):
+    headings = {"": "DCGAN Workshop", "train": "Train", "compare": "Compare", "explore": "Explore", "data": "Data"}
+    open_page(page, f"{server}/{path}", headings[path.partition("?")[0]])
+    if path.startswith("explore?"):
         expect(page.locator("[data-testid=stImage] img").first).to_be_visible()
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
     assert page.get_by_test_id("stException").count() == 0
+
+
+def test_compare_two_runs_one_of_them_at_work(page: Page, server: str) -> None:
+    launch(page, server)
+    both_charts_have(page, 2)
+    stop(page)
+    older = page.url.partition("run=")[2]
+    launch(page, server)
+    both_charts_have(page, 2)
+    newer = page.url.partition("run=")[2]
+    page.get_by_role("button", name="Compare", exact=True).click()
+    expect(page.get_by_text("Choose another run")).to_be_visible()
+    page.get_by_role("combobox", name="Runs").fill(older[-4:])
+    page.get_by_role("option", name=re.compile(f"{older[-4:]} · stopped")).click()
+    page.keyboard.press("Escape")
+    page.wait_for_url(re.compile(rf"runs={newer}(,|%2C){older}"))
+    expect(page.get_by_role("heading", name="How far they are")).to_be_visible()
+
+    # A run at work goes on in its charts: they are not made anew, and keep their zoom.
+    charts = page.locator(".cv-chart")
+    expect(charts).to_have_count(4)
+    page.wait_for_function("() => document.querySelectorAll('.cv-chart')[3]?.data?.length === 4")
+    points = "() => document.querySelector('.cv-chart').calcdata?.[1].length ?? 0"
+    ranges = "() => [...document.querySelectorAll('.cv-chart')].map(chart => Math.round(chart._fullLayout.xaxis.range[1]))"
+    page.evaluate("() => { document.querySelector('.cv-chart').marked = true; }")
+    box = page.locator(".cv-chart .nsewdrag").first.bounding_box()
+    assert box
+    page.wait_for_function(f"() => ({points})() > 0")
+    before, whole = page.evaluate(points), page.evaluate(ranges)
+    page.mouse.move(box["x"] + 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=5)
+    page.mouse.up()
+    page.wait_for_function(f"() => ({ranges})().every(end => end < {whole[0]})")  # in all of them
+    zoomed = page.evaluate(ranges)
+    page.wait_for_function(f"() => ({points})() > {before}")
+    assert page.evaluate("() => document.querySelector('.cv-chart').marked") and page.evaluate(ranges) == zoomed
+    assert "step" in str(charts.first.get_attribute("aria-label"))
+
+    # One slider for both grids; the address knows where it is.
+    images = page.locator(".cv-grids img")
+    expect(images).to_have_count(2)
+    page.get_by_label("Position in training").press("Home")
+    expect(images.last).to_have_attribute("src", re.compile(rf"{older}/samples/0\.png"))
+    expect(images.first).to_have_attribute("src", re.compile(rf"{newer}/samples/0\.png"))
+    page.wait_for_url(re.compile(r"at=0(&|$)"))
+    page.wait_for_function("() => [...document.querySelectorAll('.cv-grids img')].every(image => image.naturalWidth > 100)")
+
+    # From a name to its run, which ends; the choice is kept, and the address is enough for a phone.
+    address = page.url
+    page.get_by_role("link", name=re.compile(newer[-4:])).click()
+    stop(page)
+    page.get_by_role("link", name="Compare").click()
+    expect(page.locator(".cv-grids figure")).to_have_count(2)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(address)
+    page.wait_for_function("() => document.querySelectorAll('.cv-chart')[3]?.data?.length === 4")
+    expect(page.locator(".cv-where")).to_contain_text("Step 0")
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390

@@ -145,8 +145,11 @@ def test_a_failed_run_and_a_damaged_one_are_sentences(open_page, manager, config
 
 
 def test_explore_grid_sliders_and_walk(open_page):
-    at = open_page(pages.EXPLORE)
-    assert at.selectbox(key="from").options == ["digits", "faces"]
+    at = open_page(pages.EXPLORE, place="0,0,nan,1")
+    assert at.selectbox(key="from").options == ["digits", "faces"] and not at.error and not at.get("image")
+    at.text_input(key="corners").set_value("1,2").run()
+    assert "give at least 4 seeds" in texts(at.error)
+    at = open_page(pages.EXPLORE, view="Grid")
     assert len(at.get("image")) == 32
     at.text_input(key="seeds").set_value("1,5-6").run()
     assert len(at.get("image")) == 3
@@ -164,7 +167,7 @@ def test_explore_grid_sliders_and_walk(open_page):
 
 @pytest.mark.parametrize("text", ["", "x", "1-100000", "-4"])
 def test_bad_seeds_are_a_sentence(open_page, text):
-    at = open_page(pages.EXPLORE)
+    at = open_page(pages.EXPLORE, view="Grid")
     at.text_input(key="seeds").set_value(text).run()
     assert "seeds" in texts(at.error) and not at.exception
 

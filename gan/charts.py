@@ -1,0 +1,242 @@
+"""Runs' histories -> plotly figures, one a quantity, each with a sentence that says what it shows.
+
+The one module of gan that knows plotly. Pure: columns of numbers in, figures out; knows nothing of files or pages.
+"""
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from gan.config import TrainConfig
+from gan.events import Intervention
+
+AXES = {"step": "Steps", "images_seen": "Images", "elapsed_s": "Seconds"}  # a column of the history -> its name as an axis
+COLOURS = ("#2563eb", "#d97706", "#059669", "#c026d3", "#dc2626", "#64748b")  # of the first, second, ... run
+MOST_MARKS = 100  # changes of settings that are marked on a curve: the latest
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One run as the charts need it.
+
+    Attributes:
+        name: as people read it; shown, never interpreted.
+        columns: of the history, equally long; what is no finite number counts as missing.
+        scores: whether the discriminator's answers are scores without bounds, not probabilities.
+        changes: of settings while the run trained.
+        fork: the step at which this run left another one, and what to say of it.
+    """
+
+    name: str
+    columns: Mapping[str, Sequence[Any]]
+    scores: bool = False
+    changes: Sequence[Intervention] = ()
+    fork: tuple[int, str] | None = None
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure, and what it shows in words: each run's last value."""
+
+    figure: go.Figure
+    text: str
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """What one chart shows: a column, of those runs in which it means the same."""
+
+    key: str
+    title: str
+    scores: bool | None = None  # only runs whose answers are scores, or are not; None: all
+    bounds: tuple[float, float] | None = None
+
+
+_PANELS = (
+    _Panel("loss_d", "Discriminator's loss"),
+    _Panel("loss_g", "Generator's loss"),
+    _Panel("d_real", "D(x): answer to real images", scores=False, bounds=(0, 1)),
+    _Panel("d_fake", "D(G(z)): answer to generated images", scores=False, bounds=(0, 1)),
+    _Panel("d_real", "Critic's score of real images", scores=True),
+    _Panel("d_fake", "Critic's score of generated images", scores=True),
+)
+
+
+def numbers(column: Sequence[Any]) -> np.ndarray:
+    """A column as float64; NaN where it holds no finite number. A damaged line may hold anything."""
+    try:
+        values = np.array(column, dtype=np.float64)  # None becomes NaN
+    except (TypeError, ValueError, OverflowError):
+        values = np.array([_number(value) for value in column], dtype=np.float64)
+    if values.ndim != 1:
+        values = np.array([_number(value) for value in column], dtype=np.float64)
+    values[~np.isfinite(values)] = np.nan
+    return values
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value) if isinstance(value, int | float) else float("nan")
+    except OverflowError:
+        return float("nan")
+
+
+def positions(columns: Mapping[str, Sequence[Any]], axis: str, steps: Sequence[float]) -> np.ndarray:
+    """Where steps of a run lie along an axis: read off its history, straight between its rows, from 0 at step 0.
+
+    Args:
+        columns: of the run's history.
+        axis: one of AXES.
+        steps: any; those beyond the history lie where its last row does.
+
+    Returns:
+        float64, (len(steps),).
+    """
+    if axis == "step":
+        return np.array(steps, dtype=np.float64)
+    at, along = numbers(columns["step"]), numbers(columns[axis])
+    there = ~np.isnan(at) & ~np.isnan(along)
+    order = np.argsort(at[there], kind="stable")
+    return np.interp(np.array(steps, dtype=np.float64), [0.0, *at[there][order]], [0.0, *along[there][order]])
+
+
+def smooth(x: np.ndarray, y: np.ndarray, half_life: float) -> np.ndarray:
+    """The exponential moving average of y along x; missing values stay missing.
+
+    half_life: the distance along x over which a point's weight halves; 0 for no smoothing. Going by distance, not by the
+        number of points, it means the same for runs that are measured more or less often, and however they are thinned.
+        The first points are not drawn towards 0: weights sum to 1 everywhere.
+    """
+    if half_life <= 0:
+        return y
+    result, total, weight, before = np.full(len(y), np.nan), 0.0, 0.0, 0.0
+    for i in np.flatnonzero(~np.isnan(y)):
+        fade = 0.5 ** (max(0.0, x[i] - before) / half_life)
+        total, weight, before = total * fade + y[i], weight * fade + 1, x[i]
+        result[i] = total / weight
+    return result
+
+
+def charts(curves: Sequence[Curve], axis: str = "step", smoothing: float = 0.0) -> list[Chart]:
+    """Losses and answers of several runs, one chart a quantity, one colour a run.
+
+    Probabilities and scores have no common scale: where there are both, each kind has charts of its own.
+
+    Args:
+        curves: the runs; each keeps its colour in all charts.
+        axis: one of AXES.
+        smoothing: half-life of the moving average, as a share of the longest run, 0 to 1. The measured values stay pale
+            behind the average.
+
+    Returns:
+        Four charts, or six.
+    """
+    longest = max((float(np.nanmax(x)) for curve in curves if len(x := _along(curve, axis))), default=0.0)
+    found = []
+    for panel in _PANELS:
+        shown = [(i, curve) for i, curve in enumerate(curves) if panel.scores is None or curve.scores == panel.scores]
+        if shown:
+            found.append(_chart(panel, shown, axis, smoothing * longest))
+    return found
+
+
+def _along(curve: Curve, axis: str) -> np.ndarray:
+    x = numbers(curve.columns[axis])
+    return x[~np.isnan(x)]
+
+
+def _chart(panel: _Panel, curves: Sequence[tuple[int, Curve]], axis: str, half_life: float) -> Chart:
+    figure = go.Figure()
+    said = []
+    for i, curve in curves:
+        x, y = numbers(curve.columns[axis]), numbers(curve.columns[panel.key])
+        there = ~np.isnan(x)
+        x, y = x[there], y[there]
+        line = smooth(x, y, half_life)
+        if half_life > 0:
+            _add(figure, i, curve, x, y, line={"width": 1}, opacity=0.25, hoverinfo="skip", mode="lines")
+        _add(figure, i, curve, x, line, line={"width": 2}, mode="lines", hovertemplate="%{y:.4g}")
+        _mark(figure, i, curve, axis, x, line)
+        known = np.flatnonzero(~np.isnan(y))
+        last = f"{y[known[-1]]:.3g} at {_read(axis, x[known[-1]])}" if len(known) else "nothing yet"
+        said.append(f"{curve.name} {last}")
+    nats = panel.key.startswith("loss") and not any(curve.scores for _, curve in curves)
+    title = f"{panel.title} (nats)" if nats else panel.title
+    figure.update_layout(
+        title={"text": title, "font": {"size": 14}, "x": 0, "xref": "paper"},
+        showlegend=False,
+        hovermode="x unified",
+        margin={"l": 44, "r": 12, "t": 36, "b": 36},
+        xaxis={"title": {"text": AXES[axis], "standoff": 4}, "rangemode": "tozero", "automargin": True},
+        yaxis={"automargin": True, **({"range": panel.bounds} if panel.bounds else {})},
+        uirevision=axis,  # a zoom is kept while runs go on, and not along another axis
+        template="none",
+    )
+    return Chart(figure, f"{title}: {'; '.join(said)}.")
+
+
+def _add(figure: go.Figure, i: int, curve: Curve, x: np.ndarray, y: np.ndarray, line: dict[str, Any], **options: Any) -> None:
+    # meta: which run's colour it is, for a page that has colours of its own.
+    line = {"color": COLOURS[i % len(COLOURS)], **line}
+    figure.add_scatter(x=x, y=y.astype(np.float32), name=html.escape(curve.name), meta=i, line=line, **options)
+
+
+def _mark(figure: go.Figure, i: int, curve: Curve, axis: str, x: np.ndarray, y: np.ndarray) -> None:
+    """Signs on the curve where a setting was changed, and where the run was forked from another."""
+    known = ~np.isnan(y)
+    if not known.any():
+        return
+    at_step: dict[int, list[str]] = {}
+    for change in curve.changes:
+        at_step.setdefault(change.step, []).append(changed(change.field, change.old, change.new))
+    signs = [("diamond", list(at_step)[-MOST_MARKS:], [", ".join(texts) for texts in at_step.values()][-MOST_MARKS:])]
+    if curve.fork:
+        signs.append(("circle-open", [curve.fork[0]], [curve.fork[1]]))
+    for symbol, steps, texts in signs:
+        if not steps:
+            continue
+        where = positions(curve.columns, axis, steps)
+        figure.add_scatter(
+            x=where,
+            y=np.interp(where, x[known], y[known]),
+            mode="markers",
+            name=html.escape(curve.name),
+            meta=i,
+            marker={
+                "symbol": symbol,
+                "size": 10,
+                "color": COLOURS[i % len(COLOURS)],
+                "line": {"width": 2 if symbol == "circle-open" else 1},
+            },
+            text=[html.escape(f"step {step:,}: {text}"[:300]) for step, text in zip(steps, texts, strict=True)],
+            hovertemplate="%{text}",
+        )
+
+
+def setting_title(field: Any) -> str:
+    """A setting's name as people read it."""
+    info = TrainConfig.model_fields.get(field) if isinstance(field, str) else None  # a damaged line may hold anything
+    return str(info.title) if info else str(field)[:50]
+
+
+def value_text(value: Any) -> str:
+    """A setting's value as people read it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)[:200]
+
+
+def changed(field: Any, old: Any, new: Any) -> str:
+    """ "Generator learning rate: 0.0005 → 0.001"."""
+    return f"{setting_title(field)}: {value_text(old)} → {value_text(new)}"
+
+
+def _read(axis: str, x: float) -> str:
+    """A position in words."""
+    return {"step": f"step {x:,.0f}", "images_seen": f"{x:,.0f} images", "elapsed_s": f"{x:,.1f} s"}[axis]

@@ -1,0 +1,147 @@
+"""The Compare page as its script draws it, without a browser."""
+
+import json
+import shutil
+
+import pytest
+
+from tests.pages.test_pages import button, manager, open_page, texts  # noqa: F401
+from tests.test_runs import ended, wait_for
+from ui import pages
+
+
+@pytest.fixture
+def train(manager, config):  # noqa: F811
+    def train(**fields):
+        run = manager.submit(config.change(**fields), "quick-digits")
+        wait_for(ended(run))
+        return run
+
+    return train
+
+
+def drawn(at):
+    """What the component was given; None where there is none."""
+    found = at.get("bidi_component")
+    return json.loads(found[0].proto.json) if found else None
+
+
+def names(at):
+    return [run["name"] for run in drawn(at)["runs"]]
+
+
+def table(at, number):
+    frame = at.table[number].value
+    return {title: list(frame.loc[title]) for title in frame.index}
+
+
+def test_without_runs_the_page_says_what_to_do(open_page):  # noqa: F811
+    at = open_page(pages.COMPARE)
+    assert "nothing to compare yet" in texts(at.info) and not at.multiselect
+    assert "no run gone" not in texts(at.warning)
+
+
+def test_with_runs_and_none_chosen_it_says_what_to_choose(open_page, train):  # noqa: F811
+    run = train()
+    at = open_page(pages.COMPARE)
+    assert "Choose runs above" in texts(at.info) and drawn(at) is None
+    (text,) = at.multiselect(key="compared").options
+    assert text.startswith(f"quick-digits {run.id[-4:]} · finished, step 12 · ")
+
+
+def test_one_run_is_shown_and_a_second_one_asked_for(open_page, train):  # noqa: F811
+    run = train()
+    at = open_page(pages.COMPARE, runs=run.id)
+    assert "another run" in texts(at.info)
+    assert len(drawn(at)["figures"]) == 4 and [r["id"] for r in drawn(at)["runs"]] == [run.id]
+    assert [s.value for s in at.subheader] == ["How far they are"]
+    at.multiselect(key="compared").set_value([]).run()
+    assert "Choose runs above" in texts(at.info) and "runs" not in at.query_params
+
+
+def test_two_runs_are_laid_over_each_other(open_page, train):  # noqa: F811
+    first, second = train(), train(lr_g=0.001, latent_dim=8)
+    at = open_page(pages.COMPARE, runs=first.id, along="Seconds", at="0.01")
+    at.multiselect(key="compared").set_value([first.id, second.id]).run()
+    assert not at.exception and at.query_params["runs"] == f"{first.id},{second.id}"
+    assert names(at) == [f"quick-digits {run.id[-4:]}" for run in (first, second)]
+    data = drawn(at)
+    assert data["axis"] == "elapsed_s" and data["at"] == 0.01 and "not of the same noise" in data["notes"][0]
+    assert [run["steps"] for run in data["runs"]] == [first.sample_steps, second.sample_steps]
+    assert data["runs"][0]["colour"] != data["runs"][1]["colour"]
+    figure = json.loads(data["figures"][0]["figure"])
+    assert {trace["line"]["color"] for trace in figure["data"]} == {run["colour"] for run in data["runs"]}
+    assert table(at, 0) == {"Latent size (numbers)": ["4", "8"], "Generator learning rate": ["0.0005", "0.001"]}
+    assert table(at, 1)["Step"] == ["12", "12"]
+    assert all(run["colour"] in header for run, header in zip(data["runs"], at.table[0].value.columns, strict=True))
+    at.slider(key="smoothing").set_value(0).run()
+    assert len(json.loads(drawn(at)["figures"][0]["figure"])["data"]) == 2
+
+
+def test_runs_with_the_same_settings_are_said_to_be_so(open_page, train):  # noqa: F811
+    at = open_page(pages.COMPARE, runs=f"{train().id},{train().id}")
+    assert "same settings" in texts(at.caption) and len(at.table) == 1
+
+
+def test_seven_runs_are_six(open_page, train):  # noqa: F811
+    one = train().folder.path
+    ids = [f"wgan-gp-1123-05031{i}-00f{i}" for i in range(7)]
+    for i in ids:
+        shutil.copytree(one, one.parent / i)
+    at = open_page(pages.COMPARE, runs=",".join(ids))
+    assert r"Left out: wgan\-gp 00f6." in texts(at.warning)
+    assert [run["id"] for run in drawn(at)["runs"]] == ids[:6]
+    assert at.query_params["runs"] == ",".join(ids[:6])
+
+
+@pytest.mark.parametrize("at_address", ["x", "1e999"])
+def test_what_the_address_asks_for_and_cannot_have_is_a_sentence(open_page, train, at_address):  # noqa: F811
+    run = train()
+    at = open_page(pages.COMPARE, runs=f"gone,[x](y),{run.id},{run.id},,../x", at=at_address)
+    assert r"no run gone, \[x\]\(y\), ../x on this server" in texts(at.warning)
+    assert [r["id"] for r in drawn(at)["runs"]] == [run.id] and drawn(at)["at"] is None
+
+
+def test_a_damaged_run_is_a_sentence_and_the_others_are_shown(open_page, train):  # noqa: F811
+    damaged, run = train(), train()
+    damaged.folder.config_file.write_text("{")
+    at = open_page(pages.COMPARE, runs=f"{damaged.id},{run.id}")
+    assert "settings cannot be read" in texts(at.error) and [r["id"] for r in drawn(at)["runs"]] == [run.id]
+    at = open_page(pages.COMPARE, runs=damaged.id)
+    assert drawn(at) is None
+    run.folder.metrics_file.write_text('{"step": 5, "loss_d": "x", "elapsed_s": [1]}\n{"step": 9}\n')
+    run.folder.status_file.write_text("{")
+    at = open_page(pages.COMPARE, runs=run.id, along="Seconds")
+    assert len(drawn(at)["figures"]) == 4
+
+
+def test_a_run_at_work_stays_chosen_when_it_ends(open_page, manager, train, config):  # noqa: F811
+    older = train()
+    run = manager.submit(config.change(duration=1_000_000), "quick-digits")
+    wait_for(lambda: len(run.history) > 2)
+    at = open_page(pages.COMPARE, runs=f"{run.id},{older.id}")
+    assert "at work" in at.multiselect(key="compared").options[0]
+    assert [r["atWork"] for r in drawn(at)["runs"]] == [True, False] and table(at, 1)["State"] == ["running", "finished"]
+    manager.stop(run.id)
+    wait_for(ended(run))
+    at.run()
+    assert not at.exception and "stopped, step" in at.multiselect(key="compared").options[0]
+    assert at.multiselect(key="compared").value == [run.id, older.id]
+    assert [r["atWork"] for r in drawn(at)["runs"]] == [False, False]
+
+
+def test_a_fork_and_its_parent_are_compared_from_its_own_page(open_page, manager, train):  # noqa: F811
+    parent = train()
+    run = manager.fork(parent.id, 12, {"lr_g": 0.001}, "steps", 8)
+    wait_for(ended(run))
+    at = open_page(pages.TRAIN, run=run.id)
+    button(at, "Compare").click().run()
+    assert not at.exception and at.title[0].value == "Compare"
+    assert [r["id"] for r in drawn(at)["runs"]] == [run.id, parent.id]
+    assert table(at, 0) == {
+        "Forked from": [rf"quick\-digits {parent.id[-4:]}, step 12", "–"],
+        "Train for": ["20 steps", "12 steps"],
+        "Generator learning rate": ["0.001", "0.0005"],
+    }
+    assert "forked from another run" in texts(at.caption)
+    assert "Generator learning rate: 0.0005 \\u2192 0.001" in drawn(at)["figures"][0]["figure"]

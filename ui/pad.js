@@ -1,0 +1,184 @@
+// A square over the latent space. The point is dragged, the picture follows: one GET request for each place, the newest
+// wins. Streamlit calls the function again on new data, so every call starts from what the element already holds.
+const pads = new WeakMap();
+const AT_ONCE = 2;  // requests on their way; more would only wait in the server
+const MAP = 6;  // pictures of the map from side to side
+const STEP = 0.02, PAN = 0.25;  // of a cell, for the arrow keys
+const LOGGED = 2000;  // pictures whose times are kept, for who measures
+
+// The server's address, whatever prefix it lives behind: this page's, without the page's own name.
+function base(page) {
+  const path = location.pathname.replace(/\/+$/, "");
+  return path.endsWith("/" + page) ? path.slice(0, -page.length) : path + "/";
+}
+
+// The seed at a crossing of the lattice: always the same, and another nearly everywhere.
+function seedAt(seeds, i, j) {
+  if (i >= 0 && i <= 1 && j >= 0 && j <= 1) return seeds[2 * j + i];
+  let h = Math.imul(i, 0x9e3779b1) ^ Math.imul(j, 0x85ebca77);
+  h = Math.imul(h ^ (h >>> 16), 0x7feb352d);
+  h = Math.imul(h ^ (h >>> 15), 0x846ca68b);
+  return (h ^ (h >>> 16)) >>> 1;
+}
+
+const clamp = (x, low, high) => Math.min(high, Math.max(low, x));
+
+class Pad {
+  constructor(element) {
+    const find = (selector) => element.querySelector(selector);
+    Object.assign(this, { element, square: find(".pad-square"), dot: find(".pad-dot"), map: find(".pad-map"), picture: find(".pad-picture"),
+      reading: find(".pad-reading"), faultText: find(".pad-fault"), panButton: find(".pad-pan") });
+    this.underway = this.sent = this.drawn = 0;
+    this.log = element.querySelector(".pad").padLog = [];
+    this.square.onpointerdown = (event) => this.take(event);
+    this.square.onpointermove = (event) => this.drag(event);
+    this.square.onpointerup = this.square.onpointercancel = (event) => this.release(event);
+    this.square.onkeydown = (event) => this.key(event);
+    this.panButton.onclick = () => this.panButton.setAttribute("aria-pressed", this.panButton.getAttribute("aria-pressed") !== "true");
+    find(".pad-home").onclick = () => { this.place = [0, 0, 0.5 * this.data.cells, 0.5 * this.data.cells]; this.moved(); this.settle(); };
+  }
+
+  update(data, told) {
+    const what = ({ model, seeds, label, cells }) => JSON.stringify([model, seeds, label, cells]);
+    const other = !this.data || what(data) !== what(this.data);
+    if (!this.data || data.model !== this.data.model) this.picture.width = this.picture.height = data.size;
+    this.data = data;
+    this.told = told;
+    this.root = base(data.page);
+    if (!this.place || other) {
+      this.place = [...data.place];
+      this.keepInside();
+      this.moved();
+      this.drawMap();
+    }
+  }
+
+  // The address of the picture at (x, y), in cells of the lattice.
+  address(x, y) {
+    const i = Math.floor(x), j = Math.floor(y);
+    const corners = [[i, j], [i + 1, j], [i, j + 1], [i + 1, j + 1]].map(([a, b]) => seedAt(this.data.seeds, a, b));
+    const label = this.data.label == null ? "" : `&class=${encodeURIComponent(this.data.label)}`;
+    return `${this.root}api/models/${encodeURIComponent(this.data.model)}/image.png?seeds=${corners}&u=${(x - i).toFixed(3)}&v=${(y - j).toFixed(3)}${label}`;
+  }
+
+  keepInside() {
+    const [left, top, x, y] = this.place, cells = this.data.cells;
+    this.place = [left, top, clamp(x, left, left + cells), clamp(y, top, top + cells)];
+  }
+
+  moved() {
+    const [left, top, x, y] = this.place, cells = this.data.cells;
+    this.dot.style.left = `${100 * (x - left) / cells}%`;
+    this.dot.style.top = `${100 * (y - top) / cells}%`;
+    const i = Math.floor(x), j = Math.floor(y);
+    const corners = [[i, j], [i + 1, j], [i, j + 1], [i + 1, j + 1]].map(([a, b]) => seedAt(this.data.seeds, a, b));
+    this.reading.textContent = `Between the seeds ${corners.join(", ")}: ${Math.round(100 * (x - i))} % across, ${Math.round(100 * (y - j))} % down`;
+    this.wanted = { address: this.address(x, y), since: performance.now() };
+    this.pump();
+  }
+
+  // Asks for the newest place, as long as not too many requests are on their way.
+  async pump() {
+    if (!this.wanted || this.underway >= AT_ONCE) return;
+    const { address, since } = this.wanted, number = ++this.sent;
+    this.wanted = null;
+    this.underway++;
+    try {
+      const answer = await fetch(address);
+      if (!answer.ok) throw new Error((await answer.json()).error);
+      const image = await createImageBitmap(await answer.blob());
+      if (number > this.drawn) {  // else a newer picture is there already
+        this.drawn = number;
+        this.picture.getContext("2d").drawImage(image, 0, 0);
+        this.faultText.textContent = "";
+        this.log.push([since, performance.now()]);
+        if (this.log.length > LOGGED) this.log.shift();
+      }
+    } catch (error) {
+      if (number > this.drawn) this.faultText.textContent = `The picture could not be drawn: ${error.message}. Move the point to try again.`;
+    }
+    this.underway--;
+    this.pump();
+  }
+
+  // The map under the finger: pictures at even places, one after the other, only while the hand rests.
+  async drawMap() {
+    const [left, top] = this.place, { cells, size } = this.data, round = (this.mapRound = (this.mapRound ?? 0) + 1);
+    const scale = Math.max(1, Math.round(64 / size)) * size;
+    if (this.map.width !== MAP * scale) this.map.width = this.map.height = MAP * scale;
+    const context = this.map.getContext("2d");
+    context.imageSmoothingEnabled = false;
+    for (let n = 0; n < MAP * MAP; n++) {
+      const column = n % MAP, row = Math.floor(n / MAP);
+      try {
+        const answer = await fetch(this.address(left + cells * (column + 0.5) / MAP, top + cells * (row + 0.5) / MAP));
+        if (round !== this.mapRound) return;
+        if (!answer.ok) return;  // the picture itself says why
+        context.drawImage(await createImageBitmap(await answer.blob()), column * scale, row * scale, scale, scale);
+      } catch { return; }
+    }
+  }
+
+  take(event) {
+    this.square.setPointerCapture(event.pointerId);
+    this.square.focus({ preventScroll: true });
+    this.held = { x: event.clientX, y: event.clientY, place: [...this.place], pans: event.shiftKey || this.panButton.getAttribute("aria-pressed") === "true" };
+    this.drag(event);
+    event.preventDefault();
+  }
+
+  drag(event) {
+    if (!this.held) return;
+    const box = this.square.getBoundingClientRect(), cells = this.data.cells, { place } = this.held;
+    if (this.held.pans) {
+      const dx = cells * (event.clientX - this.held.x) / box.width, dy = cells * (event.clientY - this.held.y) / box.height;
+      this.place = [place[0] - dx, place[1] - dy, place[2] - dx, place[3] - dy];
+      this.map.style.transform = `translate(${event.clientX - this.held.x}px, ${event.clientY - this.held.y}px)`;
+    } else {
+      this.place = [place[0], place[1], place[0] + cells * clamp((event.clientX - box.left) / box.width, 0, 1),
+        place[1] + cells * clamp((event.clientY - box.top) / box.height, 0, 1)];
+    }
+    this.moved();
+  }
+
+  release() {
+    if (!this.held) return;
+    const panned = this.held.pans;
+    this.held = null;
+    this.settle(panned);
+  }
+
+  key(event) {
+    const [dx, dy] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key] ?? [];
+    if (dx === undefined) return;
+    event.preventDefault();
+    const pans = event.shiftKey, by = (pans ? PAN : STEP) * this.data.cells, [left, top, x, y] = this.place;
+    this.place = [left + (pans ? by * dx : 0), top + (pans ? by * dy : 0), x + by * dx, y + by * dy];
+    this.keepInside();
+    this.moved();
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => this.settle(pans), 400);
+  }
+
+  // The hand rests: the address follows, and the map where it was moved.
+  settle(panned = true) {
+    if (panned) {
+      this.map.style.transform = "";
+      this.drawMap();
+    }
+    this.told("place", this.place.map((value) => +value.toFixed(3)));
+  }
+
+  destroy() {
+    clearTimeout(this.resting);
+    this.mapRound = NaN;
+    this.wanted = null;
+  }
+}
+
+export default function ({ data, parentElement, setStateValue }) {
+  let pad = pads.get(parentElement);
+  if (!pad) pads.set(parentElement, (pad = new Pad(parentElement)));
+  pad.update(data, setStateValue);
+  return () => { pad.destroy(); pads.delete(parentElement); };
+}

@@ -61,20 +61,20 @@ def zip_run(folder: RunFolder, file: BinaryIO, step: int | None = None, most_byt
         "metrics.csv": _csv(METRICS, rows),
         "interventions.csv": _csv(("step", "field", "old", "new"), (vars(change) for change in changes)),
     }
+    if norms := folder.read_norms():
+        texts["norms.jsonl"] = "".join(json.dumps(row) + "\n" for row in norms)
     if generator:
         texts["sample.py"] = sample_script(generator)
-    texts["README.txt"] = _readme(int(status.get("step", 0)), len(grids), all_grids, generator)
-    files = [folder.config_file, *([folder.norms_file] if folder.norms_file.exists() else []), *([generator] if generator else []), *grids]
+    texts["README.txt"] = _readme(texts, int(status.get("step", 0)), generator, len(grids), all_grids)
+    files = [folder.config_file, *([generator] if generator else []), *grids]
     top = export_name(folder)
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
         for name, text in texts.items():
             archive.writestr(f"{top}/{name}", text)
         for i, path in enumerate(files):
             yield Progress("Packing", i, len(files))
-            packed = path.suffix in (".png", ".safetensors")  # these do not get smaller
-            try:
-                inside = path.relative_to(folder.path).as_posix()
-                archive.write(path, f"{top}/{inside}", zipfile.ZIP_STORED if packed else zipfile.ZIP_DEFLATED)
+            try:  # stored as they are: neither pictures nor weights get smaller
+                archive.write(path, f"{top}/{path.relative_to(folder.path).as_posix()}", zipfile.ZIP_STORED)
             except FileNotFoundError:
                 raise CheckpointError(f"{path.name} of the run {folder.path.name} went away while it was packed") from None
 
@@ -88,7 +88,7 @@ def export_name(folder: RunFolder) -> str:
 def _within(folder: RunFolder, most_bytes: int | None) -> tuple[list[Path], int]:
     """The grids to pack, evenly spaced where all of them would be too much, and how many there are."""
     grids = [folder.samples_file(step) for step in folder.sample_steps()]
-    size = sum(path.stat().st_size for path in grids if path.exists())
+    size = sum(path.stat().st_size for path in grids if path.exists()) if most_bytes is not None else 0
     if most_bytes is None or size <= most_bytes:
         return grids, len(grids)
     return _spaced(grids, max(1, len(grids) * most_bytes // size)), len(grids)
@@ -110,24 +110,23 @@ def _csv(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def _readme(step: int, grids: int, all_grids: int, generator: Path | None) -> str:
-    some = f", {grids} of {all_grids}, evenly spaced" if grids < all_grids else ""
-    lines = [
-        f"A run of DCGAN Workshop, up to step {step}",
-        "",
-        "config.json        its settings, its data set, and the versions that it was trained with",
-        "status.json        how far it was, and how it was computed",
-        "metrics.csv        a row each logged step: losses, and the discriminator's mean answers",
-        "interventions.csv  a row each setting that was changed while it trained; the steps behind `step` have the new value",
-        "norms.jsonl        how long each layer's weights and gradients were, where they were logged",
-        f"samples/           what the same noise vectors became, by step{some}",
-    ]
+def _readme(names: Iterable[str], step: int, generator: Path | None, grids: int, all_grids: int) -> str:
+    """What is in the zip. names: those of its texts."""
+    about = {
+        "config.json": "its settings, its data set, and the versions that it was trained with",
+        "status.json": "how far it was, and how it was computed",
+        "metrics.csv": "a row each logged step: losses, and the discriminator's mean answers",
+        "interventions.csv": "a row each setting that was changed while it trained: the steps after `step` have the new value",
+        "norms.jsonl": "a line now and then: how long each layer's weights and gradients were",
+        "samples/": "the images of the same noise vectors, by step"
+        + (f": {grids} of {all_grids}, evenly spaced" if grids < all_grids else ""),
+        "sample.py": f"draws with {generator.name if generator else ''}, and needs Python and PyTorch alone:",
+    }
+    here = {"config.json", *names, *(["samples/"] if grids else [])}
+    lines = [f"{name:18} {what}" for name, what in about.items() if name in here]
     if generator:
-        lines += [
-            f"sample.py          draws with {generator.name}; needs Python and PyTorch, and nothing else:",
-            "                   python sample.py --seeds 0-63 --out samples.png",
-        ]
-    return "\n".join(lines) + "\n"
+        lines.append(f"{'':18} python sample.py --seeds 0-63 --out samples.png")
+    return "\n".join([f"A run of DCGAN Workshop, up to step {step}", "", *lines, ""])
 
 
 # Everything that is filled in is a number or a layer's own name; names of classes are read from the generator's file.

@@ -14,6 +14,7 @@ from gan.checkpoint import RunFolder
 from gan.events import Progress
 from gan.export import export_name, tensorboard_zip, training_gif, zip_run
 from gan.runs import Run, explain
+from ui.progress import PATIENCE_S
 from ui.text import plain
 
 LARGEST_GRIDS = 64 * 2**20  # bytes of grids in a zip: the file waits in the server's memory until it is fetched
@@ -27,6 +28,8 @@ class _Kind:
     """A file that a run can be exported as."""
 
     label: str
+    icon: str
+    noun: str
     help: str
     ending: str
     mime: str
@@ -36,14 +39,26 @@ class _Kind:
 KINDS = {
     "zip": _Kind(
         "Everything (zip)",
+        ":material/folder_zip:",
+        "the zip",
         "Settings, metrics and changes as CSV, grids, the newest generator, and a short script that draws with it: it needs PyTorch alone.",
         ".zip",
         "application/zip",
         partial(zip_run, most_bytes=LARGEST_GRIDS),
     ),
-    "gif": _Kind("Training (GIF)", "The grids of the same noise vectors through training, as a film.", ".gif", "image/gif", training_gif),
+    "gif": _Kind(
+        "Training (GIF)",
+        ":material/animated_images:",
+        "the GIF",
+        "The grids of the same noise vectors through training, as a film.",
+        ".gif",
+        "image/gif",
+        training_gif,
+    ),
     "tensorboard": _Kind(
         "Metrics (TensorBoard)",
+        ":material/monitoring:",
+        "the event files",
         "All curves, norms and changes as a zip of TensorBoard's event files. Unpack several in one folder to compare them.",
         "-tensorboard.zip",
         "application/zip",
@@ -63,7 +78,9 @@ class _Job:
         self.error = ""
         self._folder = run.folder
         self._cancelled = threading.Event()
-        threading.Thread(target=self._work, name=f"export-{run.id}", daemon=True).start()
+        thread = threading.Thread(target=self._work, name=f"export-{run.id}", daemon=True)
+        thread.start()
+        thread.join(PATIENCE_S)
 
     @property
     def done(self) -> bool:
@@ -106,29 +123,24 @@ def export_menu(run: Run) -> None:
     """A popover with a button for each file; drawn where a run has something to export."""
     if not (run.folder.sample_steps() or run.folder.generator_steps()):
         return
-    with st.popover("Export", icon=":material/download:"):
-        job: _Job | None = st.session_state.get("export")
-        if job and job.run_id != run.id:
-            job = None
+    # The key keeps it open where a button beside it comes or goes.
+    with st.popover("Export", icon=":material/download:", key="export_menu"):
         for name, kind in KINDS.items():
-            busy = job is not None and not job.done
-            st.button(kind.label, help=kind.help, key=f"export_{name}", width="stretch", disabled=busy, on_click=_start, args=(run, name))
-        if job and not job.done:
-            _watch(job)
-        elif job and job.error:
+            st.button(kind.label, icon=kind.icon, help=kind.help, key=f"export_{name}", width="stretch", on_click=_start, args=(run, name))
+        job: _Job | None = st.session_state.get("export")
+        if job is None:
+            return
+        if job.run_id != run.id:
+            _drop()
+        elif job.error:
             st.error(f"{KINDS[job.kind].label}: {plain(job.error)}", icon=":material/error:")
-        elif job and job.content is not None:
-            size = len(job.content) / 1e6
-            st.download_button(
-                f"Save {'less than 0.1' if size < 0.1 else f'{size:,.1f}'} MB",
-                job.content,
-                job.name,
-                KINDS[job.kind].mime,
-                type="primary",
-                icon=":material/save:",
-                width="stretch",
-                on_click="ignore",
-            )
+        elif job.content is None:
+            _watch(job)
+        else:
+            kind, size = KINDS[job.kind], len(job.content)
+            label = f"Save {kind.noun}, {f'{size / 1e6:,.1f} MB' if size > 1e5 else f'{size / 1e3:,.0f} kB'}"
+            icon = ":material/save:"
+            st.download_button(label, job.content, job.name, kind.mime, type="primary", icon=icon, width="stretch", on_click="ignore")
 
 
 @st.fragment(run_every=LOOK_EVERY_S)

@@ -14,7 +14,7 @@ from gan.runs import AT_WORK, Run
 from ui.config_form import config_form, fill_form, fork_form, read_fork_form, read_form
 from ui.export import export_menu
 from ui.knobs import knobs
-from ui.pages import COMPARE, EXPLORE, NEW_RUN
+from ui.pages import COMPARE, EXPLORE, INSIDE, NEW_RUN
 from ui.run_view import run_view
 from ui.text import plain
 from ui.workshop import manager
@@ -140,6 +140,8 @@ def controls(run: Run, config: TrainConfig) -> None:
             on_click=copy_settings,
             args=(config, run.stored.get("recipe", "")),
         )
+        if run.folder.generator_steps():
+            st.page_link(INSIDE, label="Look inside", icon=":material/visibility:", query_params={"run": run.id})
 
 
 def about(run: Run, config: TrainConfig, status: dict[str, Any]) -> None:

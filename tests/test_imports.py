@@ -16,7 +16,7 @@ LAYERS = [
     {"training"},
     {"checkpoint", "bench"},
     {"runs", "models", "export"},
-    {"manager", "comparison"},
+    {"manager", "comparison", "inside"},
     {"server", "__main__"},
 ]
 

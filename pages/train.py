@@ -12,6 +12,7 @@ from gan.config import TrainConfig
 from gan.recipes import DEFAULT, RECIPES
 from gan.runs import AT_WORK, Run
 from ui.config_form import config_form, fill_form, fork_form, read_fork_form, read_form
+from ui.export import export_menu
 from ui.knobs import knobs
 from ui.pages import COMPARE, EXPLORE, INSIDE, NEW_RUN
 from ui.run_view import run_view
@@ -132,6 +133,7 @@ def controls(run: Run, config: TrainConfig) -> None:
         parent = parent_of(run.stored)
         if st.button("Compare", icon=":material/compare:", help="Hold this run against others."):
             st.switch_page(COMPARE, query_params={"runs": ",".join([run.id, parent.run] if parent else [run.id])})
+        export_menu(run)
         st.button(
             "New run with these settings",
             icon=":material/content_copy:",

@@ -15,7 +15,7 @@ LAYERS = [
     {"uploads"},
     {"training"},
     {"checkpoint", "bench"},
-    {"runs", "models"},
+    {"runs", "models", "export"},
     {"manager", "comparison", "inside"},
     {"server", "__main__"},
 ]

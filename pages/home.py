@@ -9,12 +9,19 @@ from gan.devices import describe_device
 from gan.images import enlarge, png, tile
 from gan.models import find_model, pretrained
 from gan.recipes import RECIPES
-from ui.pages import EXPLORE, TRAIN
+from ui.pages import COMPARE, DATA, EXPLORE, INSIDE, TRAIN
 from ui.text import plain
 from ui.workshop import manager, models
 
 STATE_COLOURS = {"running": "green", "preparing": "green", "paused": "orange", "queued": "blue", "failed": "red", "interrupted": "orange"}
 SHOWN = 12
+ROOMS = (
+    (TRAIN, "Train", "model_training", "Pick a recipe, launch, and turn the knobs while the networks learn."),
+    (COMPARE, "Compare", "compare", "Lay runs over each other: what did a setting change?"),
+    (INSIDE, "Look inside", "visibility", "What each layer does, and what the discriminator thinks of your drawing."),
+    (EXPLORE, "Explore", "explore", "Drag through the latent space, and the picture follows."),
+    (DATA, "Data", "photo_library", "See what the networks learn from, or bring images of your own."),
+)
 
 st.title("DCGAN Workshop")
 left, right = st.columns([3, 2], gap="large")
@@ -29,6 +36,10 @@ with left:
             st.switch_page(TRAIN)
         if st.button("Explore what one has learnt", icon=":material/explore:"):
             st.switch_page(EXPLORE)
+    for page, label, icon, what in ROOMS:
+        name, words = st.columns([1, 3], gap="xsmall", vertical_alignment="center")
+        name.page_link(page, label=f"**{label}**", icon=f":material/{icon}:")
+        words.markdown(what)
     st.caption(f"This server trains on: {describe_device(manager().device)}. Runs at once: {manager().max_runs}.")
 
 

@@ -122,7 +122,7 @@ def controls(run: Run, config: TrainConfig) -> None:
             done = run.status()["progress"] >= 1
             if not done:
                 st.button("Resume", icon=":material/play_arrow:", type="primary", on_click=resume, args=(run.id,))
-            with st.popover("Train longer", icon=":material/more_time:"):
+            with st.popover("Train longer", icon=":material/more_time:", key="longer"):
                 units = ["epochs", "steps", "seconds"]
                 amount = min(max(float(config.duration), 0.01), 1e6)
                 st.number_input("How much longer", 0.01, 1e6, amount, format="%.6g", key="longer_amount")
@@ -140,13 +140,13 @@ def controls(run: Run, config: TrainConfig) -> None:
             on_click=copy_settings,
             args=(config, run.stored.get("recipe", "")),
         )
-        if run.folder.generator_steps():
-            st.page_link(INSIDE, label="Look inside", icon=":material/visibility:", query_params={"run": run.id})
 
 
 def about(run: Run, config: TrainConfig, status: dict[str, Any]) -> None:
     """What the run is, and how it is computed, in a few lines."""
     st.subheader("About this run")
+    if run.folder.generator_steps():
+        st.page_link(INSIDE, label="Look inside", icon=":material/visibility:", query_params={"run": run.id})
     stored, fields = run.stored, TrainConfig.model_fields
     recipe = RECIPES.get(stored.get("recipe", ""))
     images = f", {stored['data_images']:,} images" if isinstance(stored.get("data_images"), int) else ""

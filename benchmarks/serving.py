@@ -26,10 +26,11 @@ MARK = "benchmark: "  # before our lines: Streamlit prints to the same pipe
 
 
 class Workshop:
-    """A server with a `quick-digits` run of so many seconds at work in it; a context manager, which ends it.
+    """A server with a `quick-digits` run of so many seconds at work in it, or idle for 0; a context manager, which ends it.
 
     Attributes:
         port: on 127.0.0.1.
+        checkpoints: the server's folder of runs.
         run_id, run_folder: the run.
         began: time.perf_counter() when the run's elapsed_s was 0. The clock is the machine's, so other processes can use it.
         pid: the server's process.
@@ -53,7 +54,8 @@ class Workshop:
             self.__exit__(None, None, None)
             raise
         self.run_id, self.began = str(told["run"]), float(told["began"])
-        self.run_folder = root / "checkpoints" / self.run_id
+        self.checkpoints = root / "checkpoints"
+        self.run_folder = self.checkpoints / self.run_id
 
     def __enter__(self) -> "Workshop":
         return self
@@ -70,6 +72,11 @@ class Workshop:
                 told: dict[str, Any] = json.loads(line.removeprefix(MARK))
                 return told
         raise SystemExit(f"the server ended: {self._log.read_text()[-2000:]}")
+
+    def progress(self) -> float:
+        """Images that the run has seen by now."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/runs/{self.run_id}", timeout=10) as answer:
+            return float(json.load(answer)["status"]["images_seen"])
 
     def speed(self) -> float:
         """Waits until the run has ended; its images/s."""
@@ -97,7 +104,7 @@ class Workshop:
 def main() -> None:
     """In the process of its own: PORT SECONDS."""
     port, seconds = int(sys.argv[1]), float(sys.argv[2])
-    threading.Thread(target=_train, args=(port, seconds), daemon=True).start()
+    threading.Thread(target=_train if seconds else _say_ready, args=(port, seconds), daemon=True).start()
     from streamlit.web import cli
 
     cli.main(["run", "app.py", "--server.port", str(port), "--server.address", "127.0.0.1"])
@@ -126,6 +133,11 @@ def _train(port: int, seconds: float) -> None:
         print(MARK + json.dumps({"images_per_s": status["images_seen"] / status["elapsed_s"]}), flush=True)
     finally:
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _say_ready(port: int, seconds: float) -> None:
+    _wait_for_health(port)
+    print(MARK + json.dumps({"run": "", "began": 0.0}), flush=True)
 
 
 def _wait_for_health(port: int) -> None:

@@ -2,12 +2,11 @@
 
 import base64
 import binascii
-from pathlib import Path
 
 import numpy as np
 import streamlit as st
 
-_HERE = Path(__file__).parent
+from ui.components import component
 
 _HTML = """
 <section class="sketchpad">
@@ -22,13 +21,7 @@ _HTML = """
 </section>
 """
 
-_component = st.components.v2.component(
-    "sketchpad",
-    html=_HTML,
-    css=(_HERE / "sketchpad.css").read_text(),
-    js=(_HERE / "sketchpad.js").read_text(),
-    isolate_styles=False,
-)
+_component = component("sketchpad", _HTML)
 
 
 def sketchpad(size: int, key: str) -> np.ndarray | None:

@@ -4,23 +4,23 @@ import json
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from gan import bench, datasets, latent
+from gan import bench, datasets, export, latent
 from gan.checkpoint import CheckpointError, LoadedGenerator, RunFolder, find_generator, load_generator, run_name
 from gan.config import TrainConfig, parse_setting
 from gan.datasets import ImageDataset
 from gan.devices import choose_device
-from gan.events import Intervention, Metrics, Samples
+from gan.events import Intervention, Metrics, Progress, Samples
 from gan.files import write_atomically
 from gan.images import enlarge, gif, png, tile
 from gan.models import pretrained
@@ -30,6 +30,13 @@ from gan.training import Control, epoch_images, extend, progress, sample
 
 BENCH_RECIPES = ("quick-digits", "lecture", "dcgan")
 LINE_EVERY_S = 10.0  # between two lines of progress where there is no terminal
+EXPORTS: dict[str, Callable[..., Generator[Progress, None, None]]] = {
+    ".zip": export.zip_run,
+    ".gif": export.training_gif,
+    ".tfevents": export.event_file,
+}
+
+T = TypeVar("T")
 
 
 class RunFailed(Exception):
@@ -230,6 +237,30 @@ def walk_command(source: Path, seeds: str, frames: int, mode: str, step: int | N
     click.echo(f"{frames} frames in {out}")
 
 
+@cli.command("export")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--step", type=int, help="In a .zip: which of the run's generators; the newest by default.")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A .zip (everything, and a script that draws with the generator), a .gif (the training), or a .tfevents (for TensorBoard).",
+)
+def export_command(run: Path, step: int | None, out: Path) -> None:
+    """Export RUN, which may be training meanwhile."""
+    if out.suffix not in EXPORTS:
+        raise click.UsageError(f"--out must end in {', '.join(EXPORTS)}; got {out}")
+    if step is not None and out.suffix != ".zip":
+        raise click.UsageError(f"--step chooses the generator in a .zip; got {out}")
+    found = _find_run(run)
+    if found.is_file():
+        raise click.UsageError(f"a run is exported, and {run} is a generator alone")
+    folder, chosen = RunFolder(found), {} if step is None else {"step": step}
+    with write_atomically(out) as file:
+        _drain(EXPORTS[out.suffix](folder, file, **chosen))
+    click.echo(f"{folder.path.name} in {out}")
+
+
 def _labels(loaded: LoadedGenerator, class_name: str | None, n: int) -> torch.Tensor | None:
     """n classes for a conditional generator: the one that was named, or one after the other; None for any other generator."""
     names = loaded.class_names
@@ -262,18 +293,21 @@ def _find_run(given: Path) -> Path:
 
 def _load(config: TrainConfig, quiet: bool) -> ImageDataset:
     """Loads the data set with a progress bar."""
-    loading = datasets.load(config.data, config.image_size, config.channels, config.data_split)
+    return _drain(datasets.load(config.data, config.image_size, config.channels, config.data_split), quiet)
+
+
+def _drain(work: Generator[Progress, None, T], quiet: bool = False) -> T:
+    """Does what a generator does, with a progress bar on a terminal; returns what it returns."""
     with tqdm(disable=True if quiet else None, leave=False, unit="", unit_scale=True) as bar:
         while True:
             try:
-                event = next(loading)
+                event = next(work)
             except StopIteration as stop:
-                dataset: ImageDataset = stop.value
-                break
+                result: T = stop.value
+                return result
             bar.set_description(event.task, refresh=False)
             bar.total, bar.n = event.total or None, event.done
             bar.refresh()
-    return dataset
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 from gan.config import TrainConfig
 from gan.datasets import ImageDataset
 from gan.events import Intervention, Metrics
-from gan.files import write_atomically
+from gan.files import remove_parts, write_atomically
 from gan.images import enlarge, png, tile
 from gan.networks import Generator
 from gan.training import Execution, TrainState, extend, new_state
@@ -206,16 +206,18 @@ class RunFolder:
         return self.path / f"generator-{step:06d}.safetensors"
 
     def lock(self) -> None:
-        """Takes the folder for writing.
+        """Takes the folder for writing, and clears away what a killed process left half-written.
 
         Raises:
             CheckpointError: another process, or another RunFolder, is writing to it, or it cannot be written.
         """
         try:
             self._lock.acquire()
+            remove_parts(self.path, shared=(self.config_file.name, self.status_file.name))  # these are written without the lock too
         except Timeout:
             raise CheckpointError(f"the run {self.path.name} is being trained already; wait for it, or stop it") from None
         except OSError as error:
+            self._lock.release()
             raise CheckpointError(f"the folder of the run {self.path.name} cannot be written: {error.strerror}") from None
 
     def unlock(self) -> None:
@@ -284,7 +286,11 @@ class RunFolder:
 
     def read_status(self) -> dict[str, Any]:
         """status.json; a run that says it is at work while nobody holds its lock was interrupted."""
-        status = self._read_json(self.status_file)
+        if self.status_file.exists():
+            status = self._read_json(self.status_file)
+        else:  # made an instant ago, or whoever made it was killed between its two files
+            self.read_config()
+            status = {"state": "queued", "started": self.config_file.stat().st_mtime}
         numbers = {"step": int, "images_seen": int, "elapsed_s": (int, float), "started": (int, float)}
         for name, kind in numbers.items():
             value = status.get(name, 0)
@@ -372,12 +378,14 @@ class RunFolder:
         save_generator(self.generator_file(state.step), state)
 
     def save_state(self, state: TrainState) -> None:
-        """Everything that resuming needs, whole or not at all."""
+        """Everything that resuming needs, whole or not at all; before it, what was noted: nobody writes that again."""
+        self.flush()
         with write_atomically(self.state_file) as file:
             torch.save(state.state_dict(), file)
 
     def keep_state(self, state: TrainState) -> None:
         """Keeps this state for forks, beside the others; where these grow too many, the one that is missed least goes."""
+        self.flush()
         with write_atomically(self.kept_state_file(state.step), durable=False) as file:
             torch.save(state.state_dict(), file)
         steps = self.state_steps()

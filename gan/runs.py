@@ -44,6 +44,7 @@ log = logging.getLogger(__name__)
 
 STATE_EVERY_S = 30.0  # between two saves of the resume state
 FLUSH_EVERY_S = 0.5  # between two writes of metrics and status
+SELDOM_S = 0.2  # metrics that come more seldom are written at once: the next event may be long in coming
 NORMS_EVERY_S = 1.0  # between two measurements of how long weights and gradients are
 KEPT_EVERY_S = 10.0  # between two states that are kept for forks
 WEIGH_EVERY_S = 10.0  # between two looks how large the folder is, where that is limited
@@ -64,7 +65,7 @@ def record(folder: RunFolder, state: TrainState, dataset: ImageDataset, control:
         Diverged, ValueError: see train().
     """
     flushed = saved = kept = time.monotonic()
-    measured = -math.inf
+    measured = heard = -math.inf
     # Called again after a write failed: what the disk had no room for comes first.
     if state.step and is_grid_step(state.step, state.config.grid_every) and not folder.samples_file(state.step).exists():
         folder.save_samples(state.step, draw_grid(state))
@@ -88,6 +89,11 @@ def record(folder: RunFolder, state: TrainState, dataset: ImageDataset, control:
                     if time.monotonic() - kept > KEPT_EVERY_S:
                         folder.keep_state(state)
                         kept = time.monotonic()
+            now = time.monotonic()
+            if isinstance(event, Metrics):
+                if now - heard > SELDOM_S:
+                    folder.flush()
+                heard = now
             yield event
             now = time.monotonic()
             if now - flushed > FLUSH_EVERY_S:

@@ -11,13 +11,20 @@ from gan.models import find_model, pretrained
 from gan.owners import clean_name
 from gan.recipes import RECIPES
 from gan.runs import AT_WORK, Run
-from ui.pages import EXPLORE, TRAIN
+from ui.pages import COMPARE, DATA, EXPLORE, INSIDE, TRAIN
 from ui.text import plain
 from ui.visitor import heading
 from ui.workshop import manager, models
 
 STATE_COLOURS = {"running": "green", "preparing": "green", "paused": "orange", "queued": "blue", "failed": "red", "interrupted": "orange"}
 SHOWN = 12
+ROOMS = (
+    (TRAIN, "Train", "model_training", "Pick a recipe, launch, and turn the knobs while the networks learn."),
+    (COMPARE, "Compare", "compare", "Lay runs over each other: what did a setting change?"),
+    (INSIDE, "Look inside", "visibility", "What each layer does, and what the discriminator thinks of your drawing."),
+    (EXPLORE, "Explore", "explore", "Drag through the latent space, and the picture follows."),
+    (DATA, "Data", "photo_library", "See what the networks learn from, or bring images of your own."),
+)
 
 heading("DCGAN Workshop")
 left, right = st.columns([3, 2], gap="large")
@@ -32,6 +39,10 @@ with left:
             st.switch_page(TRAIN)
         if st.button("Explore what one has learnt", icon=":material/explore:"):
             st.switch_page(EXPLORE)
+    for page, label, icon, what in ROOMS:
+        name, words = st.columns([1, 3], gap="xsmall", vertical_alignment="center")
+        name.page_link(page, label=f"**{label}**", icon=f":material/{icon}:")
+        words.markdown(what)
     st.caption(f"This server trains on: {describe_device(manager().device)}. Runs at once: {manager().max_runs}.")
 
 
@@ -93,13 +104,14 @@ def cards(title: str, runs: list[Run]) -> None:
 
 runs = manager().runs()
 now = manager().unfinished()
-now += [run for run in runs if run not in now and run.state in AT_WORK]  # trained by another process
+ids = {run.id for run in now}
+now += [run for run in runs if run.id not in ids and run.state in AT_WORK]  # trained by another process
 if now:
     cards("Now training", now)
 if not runs:
     st.subheader("Runs")
     st.info("No runs yet. Press Train a network: the digits appear within half a minute.", icon=":material/lightbulb:")
-elif earlier := [run for run in runs if run not in now]:
+elif earlier := [run for run in runs if run.id not in {other.id for other in now}]:
     cards("Earlier runs" if now else "Runs", earlier)
 
 with st.expander("The recipes", icon=":material/menu_book:"):

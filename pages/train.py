@@ -14,8 +14,9 @@ from gan.owners import clean_name, is_personal
 from gan.recipes import DEFAULT, RECIPES
 from gan.runs import AT_WORK, Run
 from ui.config_form import config_form, fill_form, fork_form, read_fork_form, read_form
+from ui.export import export_menu
 from ui.knobs import knobs
-from ui.pages import COMPARE, EXPLORE, NEW_RUN
+from ui.pages import COMPARE, EXPLORE, INSIDE, NEW_RUN
 from ui.run_view import run_view
 from ui.text import plain
 from ui.visitor import heading, visitor
@@ -113,7 +114,7 @@ def new_run() -> None:
     notes = [queue_note(), "" if who.admin else manager().limits.describe()]
     if who.known and not who.named and not is_personal():
         notes.append(f"Your run will be called {who.name}'s: give your name at the top.")
-    start.caption(" ".join(note for note in notes if note))
+    start.caption("  \n".join(note for note in notes if note))
 
 
 def queue_note() -> str:
@@ -146,7 +147,7 @@ def controls(run: Run, config: TrainConfig) -> None:
             done = run.status()["progress"] >= 1
             if not done:
                 st.button("Resume", icon=":material/play_arrow:", type="primary", on_click=steer, args=(act.resume, run.id))
-            with st.popover("Train longer", icon=":material/more_time:"):
+            with st.popover("Train longer", icon=":material/more_time:", key="longer"):
                 units = ["epochs", "steps", "seconds"]
                 amount = min(max(float(config.duration), 0.01), 1e6)
                 st.number_input("How much longer", 0.01, 1e6, amount, format="%.6g", key="longer_amount")
@@ -157,6 +158,7 @@ def controls(run: Run, config: TrainConfig) -> None:
         parent = parent_of(run.stored)
         if st.button("Compare", icon=":material/compare:", help="Hold this run against others."):
             st.switch_page(COMPARE, query_params={"runs": ",".join([run.id, parent.run] if parent else [run.id])})
+        export_menu(run)
         st.button(
             "New run with these settings",
             icon=":material/content_copy:",
@@ -164,7 +166,7 @@ def controls(run: Run, config: TrainConfig) -> None:
             args=(config, run.stored.get("recipe", "")),
         )
         if mine and state not in AT_WORK:
-            with st.popover("Delete", icon=":material/delete:"):
+            with st.popover("Delete", icon=":material/delete:", key="delete_run"):
                 st.write("The run goes for good, with its images and generators. Runs that were forked from it stay.")
                 st.button("Delete it", on_click=delete, args=(run.id,))
     if not mine and visitor().known:
@@ -174,6 +176,8 @@ def controls(run: Run, config: TrainConfig) -> None:
 def about(run: Run, config: TrainConfig, status: dict[str, Any]) -> None:
     """What the run is, and how it is computed, in a few lines."""
     st.subheader("About this run")
+    if run.folder.generator_steps():
+        st.page_link(INSIDE, label="Look inside", icon=":material/visibility:", query_params={"run": run.id})
     stored, fields = run.stored, TrainConfig.model_fields
     recipe = RECIPES.get(stored.get("recipe", ""))
     images = f", {stored['data_images']:,} images" if isinstance(stored.get("data_images"), int) else ""

@@ -1,11 +1,14 @@
 """What the engine is measured against computes the same, and the judge's arithmetic is right."""
 
+from collections import Counter
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from benchmarks import judge, textbook
+from benchmarks import judge, load, textbook
 from gan.datasets import ImageDataset
 from gan.events import Metrics
 from gan.recipes import recipe
@@ -71,3 +74,27 @@ def test_the_frechet_distance_is_that_of_the_formula():
     unit = np.sqrt(4 / 3)  # the sample deviation of -1, -1, 1, 1
     assert judge.frechet_distance(corners, wide) == pytest.approx(1 + 4 + (2 * unit) ** 2 + (4 * unit) ** 2)
     assert judge.frechet_distance(a, b) == pytest.approx(judge.frechet_distance(b, a))
+
+
+def test_the_load_s_clients_tell_what_a_stream_left_out_and_how_late_it_is(monkeypatch):
+    told = SimpleNamespace(port=1, run_id="a", began=100.0)
+    crowd = load.Crowd(told, log_every=10)
+    monkeypatch.setattr(load.time, "perf_counter", lambda: 103.5)
+    step = crowd._take("viewer 0", {"step": [40, 70], "elapsed_s": [0.5, 1.0]}, opened=101.5, before=None)  # there before: thinned
+    assert step == 70 and not crowd.tally.delays and not crowd.tally.errors
+    step = crowd._take("viewer 0", {"step": [80, 90], "elapsed_s": [2.0, 3.0]}, opened=101.5, before=step)
+    assert crowd.tally.delays == [1.5, 0.5] and not crowd.tally.errors
+    crowd._take("viewer 0", {"step": [110], "elapsed_s": [3.25]}, opened=101.5, before=step)
+    assert crowd.tally.delays == [1.5, 0.5, 0.25] and crowd.tally.errors.total() == 1 and crowd.tally.newest == {"viewer 0": 3.25}
+
+
+def test_the_load_s_ratios_are_taken_round_by_round():
+    def period(kind, speed, errors=()):
+        tally = load.Tally(delays=[0.5] if kind != "nobody" else [], errors=Counter(errors))
+        return load.Period(kind, 0, 10, 0.1, (1000, 1020), tally, speed)
+
+    periods = [period("nobody", 100), period("viewers", 98), period("viewers and sessions", 90, ["status 500 for /"])]
+    periods += [period("viewers and sessions", 190), period("viewers", 200), period("nobody", 200)]
+    table = load.table(periods)
+    assert "0.990 (0.980 to 1.000)" in table and "0.925 (0.900 to 0.950)" in table
+    assert "1 errors: status 500 for /" in table and "+2.0%" in table

@@ -15,8 +15,8 @@ LAYERS = [
     {"uploads"},
     {"training"},
     {"checkpoint", "bench", "limits"},
-    {"runs", "models"},
-    {"manager", "comparison"},
+    {"runs", "models", "export"},
+    {"manager", "comparison", "inside"},
     {"server", "__main__"},
 ]
 

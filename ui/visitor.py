@@ -69,7 +69,7 @@ def heading(text: str) -> None:
         who = visitor()
         name = who.name if len(who.name) <= LONGEST_LABEL else who.name[: LONGEST_LABEL - 1] + "…"
         label = f"You: {plain(name)}{' (host)' if who.admin else ''}" if who.known else "You"
-        with st.popover(label, icon=":material/person:", disabled=not who.known, width="content"):
+        with st.popover(label, icon=":material/person:", disabled=not who.known, width="content", key="you"):
             _introduce(who)
 
 

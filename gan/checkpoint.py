@@ -240,8 +240,12 @@ class RunFolder:
             probe.release()
             return False
 
-    def write_config(self, config: TrainConfig, recipe: str, dataset: ImageDataset | None = None, owner: str = "") -> None:
+    def write_config(
+        self, config: TrainConfig, recipe: str, dataset: ImageDataset | None = None, owner: str = "", owner_id: str = ""
+    ) -> None:
         """What the run is. The data set's fingerprint is known once it has been loaded.
+
+        owner, owner_id: the name and the id of the visitor whose run it is; empty for nobody's.
 
         What else config.json says (the run that it was forked from) stays.
         """
@@ -253,6 +257,7 @@ class RunFolder:
             **before,
             "recipe": recipe,
             "owner": owner,
+            "owner_id": owner_id,
             "seed": config.seed,
             "data": config.data,
             "data_fingerprint": dataset.fingerprint() if dataset else None,
@@ -469,6 +474,7 @@ def fork(
     unit: str | None = None,
     amount: float | None = None,
     owner: str = "",
+    owner_id: str = "",
 ) -> RunFolder:
     """A new run's folder that goes on from the parent's saved state nearest to a step, with some settings changed.
 
@@ -481,7 +487,7 @@ def fork(
         wanted: a step; the state nearest to it is taken.
         changes: settings; `duration` counts from the parent's start.
         unit, amount: how much longer it trains; to its settings' duration if none is given.
-        owner: whose run it will be.
+        owner, owner_id: whose run it will be, whoever the parent's owner is.
 
     Raises:
         CheckpointError: the parent has no saved state, or it cannot be read.
@@ -521,7 +527,7 @@ def fork(
         about = (
             about if same_data else {**about, "data_fingerprint": None, "data_images": None, "data_skipped": [], "data_skipped_count": 0}
         )
-        about = {**about, "owner": owner, "seed": after.seed, "data": after.data, "config": after.model_dump()}
+        about = {**about, "owner": owner, "owner_id": owner_id, "seed": after.seed, "data": after.data, "config": after.model_dump()}
         other = {name: [getattr(before, name), value] for name, value in after if name in changes and value != getattr(before, name)}
         origin = {"run": parent.path.name, "step": step, "changes": int(stored["changes"]), "settings": other}
         made.write_json(made.config_file, {**about, "parent": origin})

@@ -28,12 +28,13 @@ from gan.checkpoint import CheckpointError
 from gan.images import enlarge, png
 from gan.manager import RunManager
 from gan.models import Model, ModelCache, find_model, list_models, model_sources
+from gan.owners import is_visitor_id
 from gan.runs import Run
 
 POLL_S = 0.5  # how often a stream looks for news; each look takes the training threads off their cores for a moment
 HEARTBEAT_S = 15.0  # a comment when there is no news, so that proxies keep the stream open
 STATUS_EVERY_S = 1.0  # between two words on how far a run is; a change of state is told at once
-COUNTERS = ("step", "images_seen", "elapsed_s", "progress", "eta_s")
+COUNTERS = ("step", "images_seen", "elapsed_s", "progress", "eta_s", "starts_in_s")
 RENDERS_AT_ONCE = 2
 LONGEST_QUERY = 16_000  # characters
 LARGEST_SCALE = 8
@@ -54,6 +55,10 @@ def routes(manager: RunManager, models: ModelCache, prefix: str = "") -> list[Ro
 
     async def show_run(request: Request) -> Response:
         run = _run(manager, request)
+        if who := request.query_params.get("visitor"):  # the owner of a run tells so that they are still there
+            if not is_visitor_id(who):
+                raise BadRequest(f"visitor must be 16 hexadecimal digits; got {who[:40]!r}")
+            manager.seen(who)
 
         def details() -> dict[str, Any]:
             return {"id": run.id, "config": run.stored, "status": _status(manager, run)}
@@ -214,7 +219,8 @@ def _summary(run: Run) -> dict[str, Any]:
 
 
 def _status(manager: RunManager, run: Run) -> dict[str, Any]:
-    return run.status() | {"position": manager.position(run)}
+    position, starts_in_s = manager.place(run)
+    return run.status() | {"position": position, "starts_in_s": starts_in_s}
 
 
 def _news(manager: RunManager, run: Run, since: int) -> tuple[dict[str, list[Any]], list[int], list[dict[str, Any]], dict[str, Any]]:

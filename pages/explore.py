@@ -11,6 +11,7 @@ from gan.models import Model, find_model, model_sources
 from ui.pad import pad
 from ui.pages import INSIDE, TRAIN
 from ui.text import plain
+from ui.visitor import heading
 from ui.workshop import manager, models
 
 VIEWS = {"pad": "Pad", "grid": "Grid", "sliders": "Sliders", "walk": "Walk"}
@@ -263,7 +264,7 @@ def walk(model: Model, label: int) -> None:
         st.download_button("PNG strip", strip, f"{name}.png", "image/png", icon=":material/download:", on_click="ignore")
 
 
-st.title("Explore")
+heading("Explore")
 model = choose_model()
 if model:
     view = st.segmented_control(

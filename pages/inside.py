@@ -35,6 +35,7 @@ from ui.pages import NEW_RUN, TRAIN
 from ui.progress import drain
 from ui.sketchpad import sketchpad
 from ui.text import plain
+from ui.visitor import heading
 from ui.workshop import manager, network_cache
 
 VIEWS = ["Generator", "Discriminator", "Filters", "Norms over time"]
@@ -418,7 +419,7 @@ def about(name: str, networks: Networks, path: Path) -> None:
     st.caption(said)
 
 
-st.title("Look inside")
+heading("Look inside")
 chosen = choose()
 if chosen:
     name, path = chosen

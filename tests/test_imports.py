@@ -8,13 +8,13 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # From the ground up; a module may import those before its own layer only.
 LAYERS = [
-    {"config", "devices", "events", "files", "faces", "latent", "augment", "graphs", "archives", "cache", "decoding"},
-    {"recipes", "losses", "images", "networks", "downloads", "charts"},
+    {"config", "devices", "events", "files", "faces", "latent", "augment", "graphs", "archives", "cache", "decoding", "owners"},
+    {"recipes", "losses", "images", "networks", "downloads", "charts", "turns"},
     {"published"},
     {"datasets"},
     {"uploads"},
     {"training"},
-    {"checkpoint", "bench"},
+    {"checkpoint", "bench", "limits"},
     {"runs", "models", "export"},
     {"manager", "comparison", "inside"},
     {"server", "__main__"},

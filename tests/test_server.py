@@ -15,12 +15,13 @@ from gan.checkpoint import save_generator
 from gan.manager import RunManager
 from gan.models import ModelCache, find_model, model_sources
 from gan.training import new_state
+from tests.conftest import ADA
 from tests.test_runs import ended, wait_for
 
 
 @pytest.fixture
 def run(manager, config):
-    run = manager.submit(config, "quick-digits", owner="Ada")
+    run = manager.submit(config, "quick-digits", visitor=ADA)
     wait_for(ended(run))
     return run
 

@@ -8,6 +8,7 @@ import streamlit as st
 from gan.runs import explain
 from ui.pages import COMPARE, DATA, EXPLORE, HOME, INSIDE, TRAIN
 from ui.text import plain
+from ui.visitor import meet
 
 st.set_page_config(page_title="DCGAN Workshop", page_icon=str(Path(__file__).parent / "icon.png"), layout="wide")
 
@@ -23,6 +24,7 @@ page = st.navigation(
     position="top",
 )
 try:
+    meet(page.url_path)
     page.run()
 except Exception as error:  # Streamlit's own control flow (rerun, stop) derives from BaseException
     logging.getLogger(__name__).exception("the page %s failed", page.title)

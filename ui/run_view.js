@@ -42,6 +42,14 @@ function clock(seconds) {
   return s < 3600 ? `${Math.floor(s / 60)}:${pad(s % 60)}` : `${Math.floor(s / 3600)}:${pad(Math.floor(s / 60) % 60)}:${pad(s % 60)}`;
 }
 
+// When a waiting run starts, where that is known.
+function inAbout(seconds) {
+  if (seconds == null) return "";
+  const minutes = Math.round(seconds / 60);
+  const words = [[10, "a moment"], [45, "about half a minute"], [90, "about a minute"], [6000, `about ${minutes} min`]];
+  return `, starts in ${words.find(([below]) => seconds < below)?.[1] ?? `about ${Math.round(minutes / 60)} hours`}`;
+}
+
 class View {
   constructor(element) {
     this.element = element;
@@ -309,7 +317,7 @@ class View {
     if (status.step) this.fact("step", status.step.toLocaleString("en"));
     const work = status.preparing;
     this.say(work ? `${work.task}${work.total ? `: ${Math.round(100 * work.done / work.total)} %` : "…"}`
-      : status.position ? `Waiting: number ${status.position} in the queue.` : "");
+      : status.position ? `Waiting: number ${status.position} in the queue${inAbout(status.starts_in_s)}.` : "");
     if (status.state !== this.told) { this.told = status.state; this.changed("changed", status.state); }
     if (status.state === "deleted") this.close();
   }

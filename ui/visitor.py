@@ -28,25 +28,31 @@ _component = st.components.v2.component(
 )
 
 
-def meet(page: str) -> None:
-    """Learns who the visitor is; called once in each run of the script, before the page.
+def listen() -> None:
+    """Takes the browser's answer to ask(), if there is one; called in each run of the script before the page.
 
-    In a session's first run the browser has not answered yet: visitor() is then a stranger, and the script runs again in
-    a moment.
+    In a session's first run there is none: visitor() is then a stranger, and the script runs again in a moment.
+    """
+    _learn(st.session_state.get(KEY))
+    manager().seen(visitor().id)
+
+
+def ask(page: str) -> None:
+    """Asks the browser who it is; called in each run of the script behind the page.
+
+    Not before: the answer makes the script run again, and the page should not be interrupted in its first run.
 
     page: the page's url_path, from which the component finds the address of the server behind any prefix.
     """
-    _listen(st.session_state.get(KEY))
     known = visitor()
     run = manager().unfinished_run(known)
     grace_s = manager().limits.grace_s or BEAT_S
     data = {"id": known.id, "name": st.session_state.get(NAME), "page": page}
     data |= {"run": run.id if run else "", "every": min(BEAT_S, grace_s / 3)}
-    _listen(_component(key=KEY, data=data, on_who_change=lambda: None))  # in a session that was resumed, it knows only now
-    manager().seen(visitor().id)
+    _learn(_component(key=KEY, data=data, on_who_change=lambda: None))
 
 
-def _listen(state: Any) -> None:
+def _learn(state: Any) -> None:
     """Takes what the browser said of itself. It may be anything: only a token makes a visitor."""
     who = state.get("who") if isinstance(state, Mapping) else None
     if isinstance(who, Mapping):
@@ -70,7 +76,8 @@ def heading(text: str) -> None:
         name = who.name if len(who.name) <= LONGEST_LABEL else who.name[: LONGEST_LABEL - 1] + "…"
         label = f"You: {plain(name)}{' (host)' if who.admin else ''}" if who.known else "You"
         with st.popover(label, icon=":material/person:", disabled=not who.known, width="content", key="you"):
-            _introduce(who)
+            if who.known:
+                _introduce(who)
 
 
 def _introduce(who: Visitor) -> None:

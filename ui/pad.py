@@ -31,7 +31,7 @@ _component = st.components.v2.component(
     "pad",
     html=_HTML,
     css=(_HERE / "pad.css").read_text(),
-    js=(_HERE / "pad.js").read_text(),
+    js=(_HERE / "follower.js").read_text() + (_HERE / "pad.js").read_text(),
     isolate_styles=False,
 )
 

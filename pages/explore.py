@@ -8,6 +8,8 @@ from gan import latent
 from gan.checkpoint import CheckpointError
 from gan.images import enlarge, gif, png, tile
 from gan.models import Model, find_model, model_sources
+from ui import explore_sliders
+from ui.explore_common import read_seeds, stamp
 from ui.pad import pad
 from ui.pages import INSIDE, TRAIN
 from ui.text import plain
@@ -16,19 +18,10 @@ from ui.workshop import manager, models
 
 VIEWS = {"pad": "Pad", "grid": "Grid", "sliders": "Sliders", "walk": "Walk"}
 NEWEST = "newest"
-STRONGEST = 8  # sliders shown without asking
 MOST_SEEDS = 100
 MOST_ROWS, MOST_CLASSES = 10, 20  # of every class side by side
 MOST_FRAMES = 240
 FRAMES_PER_S = 25
-
-
-@st.cache_data(show_spinner="Measuring which dimensions move the picture most…", max_entries=50)
-def strongest(model_id: str, stamp: int, label: int | None) -> list[tuple[int, float]]:
-    """Latent dimensions by their effect. stamp: the file's time, so that a newer file is measured anew."""
-    model = find_model(models().root, model_id)
-    torch.set_num_threads(1)  # a run that trains beside keeps its cores
-    return latent.strongest_dimensions(models().get(model).network, distribution=model.config.latent_distribution, label=label)
 
 
 @st.cache_data(show_spinner="Drawing the walk…", max_entries=20)
@@ -41,22 +34,6 @@ def film(model_id: str, stamp: int, seeds: list[int], frames: int, mode: str, cl
     stops = np.linspace(0, frames - 1, min(frames, 12)).round().astype(int)
     strip = png(tile(enlarge(images[stops], max(1, 112 // images.shape[-1])), columns=len(stops), gap=2))
     return gif(enlarge(images, factor), FRAMES_PER_S), strip, z.norm(dim=1).tolist()
-
-
-def stamp(model: Model) -> int:
-    return model.path.stat().st_mtime_ns
-
-
-def read_seeds(text: str, least: int, most: int) -> list[int] | None:
-    """Seeds as typed, or None with the reason on the page."""
-    try:
-        seeds = latent.parse_seeds(text, most)
-        if len(seeds) < least:
-            raise ValueError(f"give at least {least} seeds, as in 1,2,3")
-    except ValueError as error:
-        st.error(f"The seeds cannot be used: {plain(error)}.", icon=":material/error:")
-        return None
-    return seeds
 
 
 def choose_model() -> Model | None:
@@ -184,46 +161,6 @@ def every_class(model: Model, seeds: list[int]) -> tuple[torch.Tensor, list[int]
     return model.noise(seeds).repeat_interleave(len(classes), 0), classes * len(seeds)
 
 
-@st.fragment
-def sliders(model: Model, label: int) -> None:
-    """One picture, and the dimensions that move it most: each slider shifts the seed's vector along one of them."""
-    effects = strongest(model.id, stamp(model), label if model.class_names else None)
-    left, right = st.columns([2, 3], gap="large")
-    with right:
-        first, second = st.columns(2, vertical_alignment="bottom")
-        seed = first.number_input(
-            "Start from seed", 0, 2**31 - 1, 1, key="seed", bind="query-params", help="The noise vector that the sliders change."
-        )
-        more = second.multiselect(
-            "More dimensions",
-            [dimension for dimension, _ in effects[STRONGEST:]],
-            key="more",
-            bind="query-params",
-            help="The sliders below are the dimensions that move the picture most; the others follow in this list in that order.",
-        )
-        shown = [dimension for dimension, _ in effects[:STRONGEST]] + more
-        start = model.noise([int(seed)])[0]
-        z = start.clone()
-        with st.grid("auto", min_column_width=150, gap="small"):
-            for dimension in shown:
-                z[dimension] += st.slider(f"Dimension {dimension}", -4.0, 4.0, 0.0, 0.05, key=f"d{dimension}", bind="query-params")
-        if model.config.latent_distribution == "uniform":
-            z.clamp_(-1, 1)  # training knew nothing beyond
-
-        def back() -> None:
-            for dimension in shown:
-                st.session_state[f"d{dimension}"] = 0.0
-
-        images = models().images(model, torch.stack([z, start]), label)
-        below = st.container(horizontal=True, vertical_alignment="center", gap="medium")
-        small = enlarge(images, max(1, 112 // model.config.image_size))
-        below.image(png(small[1], 1), alt=f"Seed {seed} unchanged", output_format="PNG", width=84, caption=f"Seed {seed}")
-        below.button("Back to the seed", icon=":material/undo:", on_click=back)
-    big = enlarge(images, max(1, 448 // model.config.image_size))
-    caption = f"Length of z: {float(z.norm()):.1f}"
-    left.image(png(big[0], 1), alt="The picture of the sliders", output_format="PNG", width="stretch", caption=caption)
-
-
 def walk(model: Model, label: int) -> None:
     """From one noise vector to the next, as a strip and a film."""
     left, right = st.columns([2, 3], gap="large")
@@ -278,7 +215,7 @@ if model:
         label_visibility="collapsed",
     )
     try:
-        {"pad": square, "grid": grid, "sliders": sliders, "walk": walk}[view](model, choose_class(model))
+        {"pad": square, "grid": grid, "sliders": explore_sliders.view, "walk": walk}[view](model, choose_class(model))
     except CheckpointError as error:
         st.error(plain(error), icon=":material/error:")
     if model.run and manager().get(model.run).at_work:

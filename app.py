@@ -14,7 +14,7 @@ import streamlit as st
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from gan.server import routes
+from gan.server import routes, send_at_once
 from ui.workshop import manager, models
 
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
@@ -38,6 +38,7 @@ async def lifespan(app: st.App) -> AsyncIterator[dict[str, Any]]:
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
             handlers[number] = signal.signal(number, tell)
+    send_at_once()
     yield {}
     for number, before in handlers.items():
         if signal.getsignal(number) is tell:

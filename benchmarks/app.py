@@ -2,24 +2,21 @@
 
     python -m benchmarks.app [--seconds 20] [--rounds 3] [--browser]
 
-Rounds alternate, since machines drift; the ratios are taken round by round. The server is the real one (app.py under
-uvicorn), the reader reads its event stream over HTTP. A browser on the same cores takes its own share.
+Rounds alternate, since machines drift; the ratios are taken round by round. The server is the real one (`streamlit run
+app.py`), the reader reads its event stream over HTTP. A browser on the same cores takes its own share.
 """
 
 import argparse
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 import urllib.request
 from pathlib import Path
 
-from gan.recipes import recipe
+from benchmarks.serving import Workshop
 
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 
@@ -32,47 +29,17 @@ def command_line(seconds: float) -> float:
     return float(json.loads(output.splitlines()[-1])["images_per_s"])
 
 
-def serve(seconds: float, port: int) -> None:
-    """In a process of its own: the server, and one run submitted to it. Prints images/s and ends."""
-    import uvicorn
-
-    from app import app
-    from ui.workshop import manager
-
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning"))
-    thread = threading.Thread(target=server.run, name="server")
-    thread.start()
-    while not server.started:
-        time.sleep(0.05)
-    run = manager().submit(recipe("quick-digits").config.change(duration=seconds, duration_unit="seconds"), "quick-digits")
-    print(run.id, flush=True)
-    while run.at_work:
-        time.sleep(0.2)
-    status = run.status()
-    print(status["images_seen"] / status["elapsed_s"], flush=True)
-    server.should_exit = True
-    thread.join()
-
-
 def in_the_app(seconds: float, browser: bool) -> tuple[float, int]:
     """images/s of a run in the server while one reader (or one browser) follows it, and the events that it read."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "benchmarks.app", "--serve", str(port), "--seconds", str(seconds)]
-        environment = os.environ | {"WORKSHOP_CHECKPOINTS": folder}
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment) as process:
-            assert process.stdout is not None
-            run_id = process.stdout.readline().strip()
-            seen = watch_in_a_browser(port, run_id, seconds) if browser else read_events(port, run_id)
-            return float(process.stdout.readline()), seen
+    with Workshop(seconds) as workshop:
+        seen = (watch_in_a_browser if browser else read_events)(workshop.port, workshop.run_id, seconds)
+        return workshop.speed(), seen
 
 
-def read_events(port: int, run_id: str) -> int:
+def read_events(port: int, run_id: str, seconds: float) -> int:
     """Follows a run's event stream until the run has ended; returns how many events came."""
     events = 0
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/runs/{run_id}/events") as stream:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/runs/{run_id}/events", timeout=seconds + 60) as stream:
         for line in stream:
             events += line.startswith(b"event:")
             if line.startswith(b"data:") and b'"state": "finished"' in line:
@@ -103,11 +70,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--browser", action="store_true", help="also with a browser that watches")
-    parser.add_argument("--serve", type=int, metavar="PORT", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.serve:
-        serve(arguments.seconds, arguments.serve)
-        return
     os.chdir(Path(__file__).parent.parent)
     ratios: dict[str, list[float]] = {"one reader": [], "one browser": []}
     for number in range(arguments.rounds):

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from gan import bench, datasets, latent, terminal
+from gan import bench, datasets, export, latent, terminal
 from gan.checkpoint import CheckpointError, LoadedGenerator, RunFolder, find_generator, load_generator, run_name
 from gan.config import TrainConfig, parse_setting
 from gan.datasets import ImageDataset
@@ -31,6 +31,11 @@ from gan.training import Control, epoch_images, extend, progress, sample
 
 BENCH_RECIPES = ("quick-digits", "lecture", "dcgan")
 LINE_EVERY_S = 10.0  # between two lines of progress where there is no terminal
+EXPORTS: dict[str, Callable[..., Generator[Progress, None, None]]] = {
+    ".zip": export.zip_run,
+    ".gif": export.training_gif,
+    ".tfevents": export.event_file,
+}
 
 
 class RunFailed(Exception):
@@ -302,6 +307,30 @@ def _as_object(report: Report, config: TrainConfig, step: int) -> dict[str, Any]
     }
 
 
+@cli.command("export")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--step", type=int, help="In a .zip: which of the run's generators; the newest by default.")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A .zip (everything, and a script that draws with the generator), a .gif (the training), or a .tfevents (for TensorBoard).",
+)
+def export_command(run: Path, step: int | None, out: Path) -> None:
+    """Export RUN, which may be training meanwhile."""
+    if out.suffix not in EXPORTS:
+        raise click.UsageError(f"--out must end in {', '.join(EXPORTS)}; got {out}")
+    if step is not None and out.suffix != ".zip":
+        raise click.UsageError(f"--step chooses the generator in a .zip; got {out}")
+    found = _find_run(run)
+    if found.is_file():
+        raise click.UsageError(f"a run is exported, and {run} is a generator alone")
+    folder, chosen = RunFolder(found), {} if step is None else {"step": step}
+    with write_atomically(out) as file:
+        terminal.drain(EXPORTS[out.suffix](folder, file, **chosen))
+    click.echo(f"{folder.path.name} in {out}")
+
+
 def _labels(loaded: LoadedGenerator, class_name: str | None, n: int) -> torch.Tensor | None:
     """n classes for a conditional generator: the one that was named, or one after the other; None for any other generator."""
     names = loaded.class_names
@@ -334,8 +363,7 @@ def _find_run(given: Path) -> Path:
 
 def _load(config: TrainConfig, quiet: bool) -> ImageDataset:
     """Loads the data set with a progress bar."""
-    loading = datasets.load(config.data, config.image_size, config.channels, config.data_split)
-    return terminal.drain(loading, quiet)
+    return terminal.drain(datasets.load(config.data, config.image_size, config.channels, config.data_split), quiet)
 
 
 @contextmanager

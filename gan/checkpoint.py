@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 from gan.config import TrainConfig
 from gan.datasets import ImageDataset
 from gan.events import Intervention, Metrics
-from gan.files import write_atomically
+from gan.files import remove_parts, write_atomically
 from gan.images import enlarge, png, tile
 from gan.networks import Generator
 from gan.training import Execution, TrainState, extend, new_state
@@ -206,16 +206,18 @@ class RunFolder:
         return self.path / f"generator-{step:06d}.safetensors"
 
     def lock(self) -> None:
-        """Takes the folder for writing.
+        """Takes the folder for writing, and clears away what a killed process left half-written.
 
         Raises:
             CheckpointError: another process, or another RunFolder, is writing to it, or it cannot be written.
         """
         try:
             self._lock.acquire()
+            remove_parts(self.path, shared=(self.config_file.name, self.status_file.name))  # these are written without the lock too
         except Timeout:
             raise CheckpointError(f"the run {self.path.name} is being trained already; wait for it, or stop it") from None
         except OSError as error:
+            self._lock.release()
             raise CheckpointError(f"the folder of the run {self.path.name} cannot be written: {error.strerror}") from None
 
     def unlock(self) -> None:
@@ -238,8 +240,12 @@ class RunFolder:
             probe.release()
             return False
 
-    def write_config(self, config: TrainConfig, recipe: str, dataset: ImageDataset | None = None, owner: str = "") -> None:
+    def write_config(
+        self, config: TrainConfig, recipe: str, dataset: ImageDataset | None = None, owner: str = "", owner_id: str = ""
+    ) -> None:
         """What the run is. The data set's fingerprint is known once it has been loaded.
+
+        owner, owner_id: the name and the id of the visitor whose run it is; empty for nobody's.
 
         What else config.json says (the run that it was forked from) stays.
         """
@@ -251,6 +257,7 @@ class RunFolder:
             **before,
             "recipe": recipe,
             "owner": owner,
+            "owner_id": owner_id,
             "seed": config.seed,
             "data": config.data,
             "data_fingerprint": dataset.fingerprint() if dataset else None,
@@ -279,7 +286,11 @@ class RunFolder:
 
     def read_status(self) -> dict[str, Any]:
         """status.json; a run that says it is at work while nobody holds its lock was interrupted."""
-        status = self._read_json(self.status_file)
+        if self.status_file.exists():
+            status = self._read_json(self.status_file)
+        else:  # made an instant ago, or whoever made it was killed between its two files
+            self.read_config()
+            status = {"state": "queued", "started": self.config_file.stat().st_mtime}
         numbers = {"step": int, "images_seen": int, "elapsed_s": (int, float), "started": (int, float)}
         for name, kind in numbers.items():
             value = status.get(name, 0)
@@ -367,12 +378,14 @@ class RunFolder:
         save_generator(self.generator_file(state.step), state)
 
     def save_state(self, state: TrainState) -> None:
-        """Everything that resuming needs, whole or not at all."""
+        """Everything that resuming needs, whole or not at all; before it, what was noted: nobody writes that again."""
+        self.flush()
         with write_atomically(self.state_file) as file:
             torch.save(state.state_dict(), file)
 
     def keep_state(self, state: TrainState) -> None:
         """Keeps this state for forks, beside the others; where these grow too many, the one that is missed least goes."""
+        self.flush()
         with write_atomically(self.kept_state_file(state.step), durable=False) as file:
             torch.save(state.state_dict(), file)
         steps = self.state_steps()
@@ -461,6 +474,7 @@ def fork(
     unit: str | None = None,
     amount: float | None = None,
     owner: str = "",
+    owner_id: str = "",
 ) -> RunFolder:
     """A new run's folder that goes on from the parent's saved state nearest to a step, with some settings changed.
 
@@ -473,7 +487,7 @@ def fork(
         wanted: a step; the state nearest to it is taken.
         changes: settings; `duration` counts from the parent's start.
         unit, amount: how much longer it trains; to its settings' duration if none is given.
-        owner: whose run it will be.
+        owner, owner_id: whose run it will be, whoever the parent's owner is.
 
     Raises:
         CheckpointError: the parent has no saved state, or it cannot be read.
@@ -513,7 +527,7 @@ def fork(
         about = (
             about if same_data else {**about, "data_fingerprint": None, "data_images": None, "data_skipped": [], "data_skipped_count": 0}
         )
-        about = {**about, "owner": owner, "seed": after.seed, "data": after.data, "config": after.model_dump()}
+        about = {**about, "owner": owner, "owner_id": owner_id, "seed": after.seed, "data": after.data, "config": after.model_dump()}
         other = {name: [getattr(before, name), value] for name, value in after if name in changes and value != getattr(before, name)}
         origin = {"run": parent.path.name, "step": step, "changes": int(stored["changes"]), "settings": other}
         made.write_json(made.config_file, {**about, "parent": origin})

@@ -1,11 +1,16 @@
 """Files that appear whole or not at all. Knows nothing of what is in them."""
 
 import os
+import re
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+_PART = re.compile(r"\.(?P<name>.+)\.\d+-\d+\.part")  # as write_atomically() calls a file until it is complete
+ABANDONED_S = 60.0
 
 
 @contextmanager
@@ -29,3 +34,18 @@ def write_atomically(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def remove_parts(folder: Path, shared: Container[str] = ()) -> None:
+    """Deletes what killed processes left half-written in a folder and below it. Call it only where nobody else writes.
+
+    shared: names of files that others may be writing at this very moment; what is half-written of these goes when it is
+        a minute old.
+
+    Raises:
+        OSError: a file cannot be deleted.
+    """
+    for part in folder.rglob(".*.part"):
+        match = _PART.fullmatch(part.name)
+        if match and part.is_file() and (match["name"] not in shared or time.time() - part.stat().st_mtime > ABANDONED_S):
+            part.unlink(missing_ok=True)

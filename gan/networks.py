@@ -81,6 +81,67 @@ class ToPixels(nn.ConvTranspose2d):
         return F.pixel_shuffle(blocks, 2)[:, :, 1:-1, 1:-1]
 
 
+class _SmallConvolution(torch.autograd.Function):
+    """A (transposed) convolution with stride 2, padding 1 whose gradient for the kernel is one matrix product."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, transposed: bool) -> torch.Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.transposed, ctx.has_bias = transposed, bias is not None
+        return torch.convolution(x, weight, bias, [2, 2], [1, 1], [1, 1], transposed, [0, 0], 1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # type: ignore[override]
+        x, weight = ctx.saved_tensors
+        wants_x, wants_weight, wants_bias, _ = ctx.needs_input_grad
+        # Where the gradient will be differentiated again, all of it is torch's own, which can be.
+        plain = torch.is_grad_enabled()
+        masks = [wants_x, wants_weight and plain, wants_bias]
+        sizes = [weight.shape[1 if ctx.transposed else 0]] if ctx.has_bias else None
+        settings = ([2, 2], [1, 1], [1, 1], ctx.transposed, [0, 0], 1)
+        for_x, for_weight, for_bias = torch.ops.aten.convolution_backward(gradient, x, weight, sizes, *settings, masks)
+        if wants_weight and not plain:
+            large, small = (gradient, x) if ctx.transposed else (x, gradient)
+            for_weight = _kernel_gradient(large, small, weight.shape[-1])
+        return for_x, for_weight, for_bias, None
+
+
+def _kernel_gradient(large: torch.Tensor, small: torch.Tensor, k: int) -> torch.Tensor:
+    """The gradient for a k x k kernel between a large map (N, b, H, W) and a small one (N, a, h, w), stride 2, padding 1: (a, b, k, k)."""
+    (n, a, h, w), b = small.shape, large.shape[1]
+    padded = F.pad(large.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1)).contiguous()
+    image, row, column, _ = padded.stride()
+    windows = padded.as_strided((n, h, w, k, k, b), (image, 2 * row, 2 * column, row, column, 1)).reshape(n * h * w, k * k * b)
+    return (windows.t() @ small.permute(0, 2, 3, 1).reshape(n * h * w, a)).view(k, k, b, a).permute(3, 2, 0, 1)
+
+
+def _small_convolution(module: nn.Conv2d | nn.ConvTranspose2d, x: torch.Tensor) -> torch.Tensor:
+    """The module's own result; where it is autocast, in the numbers that its parent would compute in."""
+    weight, bias = module.weight, module.bias
+    if torch.is_autocast_enabled(x.device.type):
+        dtype = torch.get_autocast_dtype(x.device.type)
+        x, weight, bias = x.to(dtype), weight.to(dtype), bias if bias is None else bias.to(dtype)
+    result: torch.Tensor = _SmallConvolution.apply(x, weight, bias, isinstance(module, nn.ConvTranspose2d))  # type: ignore[no-untyped-call]
+    return result
+
+
+class ToSmall(nn.Conv2d):
+    """Convolution (k4 s2 p1) of an 8 x 8 map to one of 4 x 4. Same parameters and result as its parent.
+
+    Few places and many channels: the gradient for its kernel, as one matrix product, takes half of the time on a CPU.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return _small_convolution(self, x) if x.is_cpu else super().forward(x)
+
+
+class FromSmall(nn.ConvTranspose2d):
+    """Transposed convolution (k4 s2 p1) of a 4 x 4 map to one of 8 x 8. Same parameters and result as its parent; see ToSmall."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        return _small_convolution(self, x) if x.is_cpu else super().forward(x)
+
+
 def _blocks(weight: torch.Tensor) -> torch.Tensor:
     """A kernel of 4 x 4 as one of 2 x 2 over blocks of 2 x 2 pixels, whose four places become channels as in pixel_shuffle.
 
@@ -186,8 +247,9 @@ def _conv_generator(config: TrainConfig, inputs: int) -> Layers:
             layers[f"resize{size}"] = nn.Upsample(size)
             layers[f"conv{size}"] = nn.Conv2d(widths[i - 1], width, 3, 1, 1, bias=bias)
         else:
-            kind = ToPixels if size == config.image_size else nn.ConvTranspose2d
-            layers[f"conv{size}"] = kind(widths[i - 1], width, _kernel(sizes[i - 1], size), 2, 1, bias=bias)
+            kernel = _kernel(sizes[i - 1], size)
+            kind = ToPixels if size == config.image_size else FromSmall if size == 8 else nn.ConvTranspose2d
+            layers[f"conv{size}"] = kind(widths[i - 1], width, kernel, 2, 1, bias=bias)
         if size < config.image_size:
             norm_and_activation(str(size), width)
     layers["tanh"] = nn.Tanh()
@@ -263,7 +325,7 @@ def _conv_discriminator(config: TrainConfig) -> tuple[Layers, int]:
     layers: Layers = OrderedDict()
     for i in range(1, len(sizes)):
         kernel = _kernel(sizes[i], sizes[i - 1])
-        kind = FromPixels if i == 1 else nn.Conv2d
+        kind = FromPixels if i == 1 else ToSmall if sizes[i - 1] == 8 else nn.Conv2d
         layers[f"conv{sizes[i]}"] = kind(widths[i - 1], widths[i], kernel, 2, 1, bias=not config.normalises_discriminator)
         if i > 1 and config.normalises_discriminator:
             layers[f"norm{sizes[i]}"] = nn.BatchNorm2d(widths[i])

@@ -24,6 +24,7 @@ from gan.config import TrainConfig
 from gan.datasets import ImageDataset
 from gan.devices import describe_device, free_memory
 from gan.events import Event, Intervention, Metrics, Progress, Samples, Snapshot
+from gan.limits import NO_LIMITS, folder_size
 from gan.training import (
     Control,
     Diverged,
@@ -43,8 +44,10 @@ log = logging.getLogger(__name__)
 
 STATE_EVERY_S = 30.0  # between two saves of the resume state
 FLUSH_EVERY_S = 0.5  # between two writes of metrics and status
+SELDOM_S = 0.2  # metrics that come more seldom are written at once: the next event may be long in coming
 NORMS_EVERY_S = 1.0  # between two measurements of how long weights and gradients are
 KEPT_EVERY_S = 10.0  # between two states that are kept for forks
+WEIGH_EVERY_S = 10.0  # between two looks how large the folder is, where that is limited
 ROOM_EVERY_S = 3.0  # between two looks whether a full disk has room again
 ROOM_BYTES = 64 * 2**20  # beyond what the saved state takes, before a run goes on
 AT_WORK = ("queued", "preparing", "running", "paused")
@@ -62,7 +65,7 @@ def record(folder: RunFolder, state: TrainState, dataset: ImageDataset, control:
         Diverged, ValueError: see train().
     """
     flushed = saved = kept = time.monotonic()
-    measured = -math.inf
+    measured = heard = -math.inf
     # Called again after a write failed: what the disk had no room for comes first.
     if state.step and is_grid_step(state.step, state.config.grid_every) and not folder.samples_file(state.step).exists():
         folder.save_samples(state.step, draw_grid(state))
@@ -86,6 +89,11 @@ def record(folder: RunFolder, state: TrainState, dataset: ImageDataset, control:
                     if time.monotonic() - kept > KEPT_EVERY_S:
                         folder.keep_state(state)
                         kept = time.monotonic()
+            now = time.monotonic()
+            if isinstance(event, Metrics):
+                if now - heard > SELDOM_S:
+                    folder.flush()
+                heard = now
             yield event
             now = time.monotonic()
             if now - flushed > FLUSH_EVERY_S:
@@ -174,7 +182,7 @@ def prepare(
     if control:
         control.repeat(folder.read_interventions()[state.changes :])
     folder.truncate(state.step, state.changes)
-    folder.write_config(config, stored.get("recipe", ""), dataset, stored.get("owner", ""))
+    folder.write_config(config, stored.get("recipe", ""), dataset, stored.get("owner", ""), stored.get("owner_id", ""))
     return state
 
 
@@ -227,7 +235,10 @@ class Run:
         self._read_config: tuple[int, TrainConfig, dict[str, Any]] | None = None
         self._live = ""  # the state, while this process works on the run
         self._control = Control()
+        self.limits = NO_LIMITS
+        self._weighed = -math.inf  # when the folder was looked at last
         self._wish = ""  # "pause" or "stop"
+        self._reason = ""  # why it is to stop, where somebody else than its owner wishes it
         self._once = ""  # the network that a paused run is to teach for one step
         self._interventions: list[dict[str, Any]] = []
         self._wishes = threading.Condition()  # guards the wish, and what it means to the run's thread
@@ -249,6 +260,15 @@ class Run:
             return self._stored()[1]
         except CheckpointError:
             return {}
+
+    @property
+    def owner_id(self) -> str:
+        """The id of the visitor whose run it is; empty for nobody's.
+
+        Raises:
+            CheckpointError: config.json cannot be read, so nobody knows.
+        """
+        return str(self._stored()[1].get("owner_id") or "")
 
     def _stored(self) -> tuple[TrainConfig, dict[str, Any]]:
         """config.json, read again only when it has changed: every viewer asks for it many times a second."""
@@ -408,10 +428,15 @@ class Run:
                 self._control.clear()
                 self._wishes.notify_all()
 
-    def stop(self) -> None:
-        """Asks the run to end after its step; it can be resumed."""
+    def stop(self, reason: str = "") -> None:
+        """Asks the run to end after its step; it can be resumed.
+
+        reason: why, in a sentence, where its owner did not wish it; status() then has it as `reason`.
+        """
         with self._wishes:
             if self._live:
+                if self._wish != "stop":
+                    self._reason = reason
                 self._wish = "stop"
                 self._control.halt()
                 self._wishes.notify_all()
@@ -429,7 +454,7 @@ class Run:
         try:
             ended = self._train(device, threads)
             self._live = ended  # until the status file says so
-            self._note(ended)
+            self._note(ended, reason=self._reason or None)
         except Exception as error:
             log.exception("the run %s failed", self.id)
             self._fail(error)
@@ -446,7 +471,7 @@ class Run:
         """Works until the run's end; returns the state that it ended in."""
         self._live = "preparing"
         self.error = ""
-        self._note("running", error=None)
+        self._note("running", error=None, reason=None)
         self._started = self._disk_status().get("started")
         config = self.config
         loading = datasets.load(config.data, config.image_size, config.channels, config.data_split)
@@ -467,6 +492,7 @@ class Run:
             for row in rows:
                 self._history.append(row)
         self._state = state
+        began_s = state.elapsed_s
         full = False
         while True:
             once, self._once = self._once, ""
@@ -480,6 +506,8 @@ class Run:
                         self._interventions = [*self._interventions, asdict(event)]
                     elif isinstance(event, Samples) and event.step not in self._sample_steps:
                         self._sample_steps = [*self._sample_steps, event.step]
+                    if not self._wish and (reason := self._beyond_limits(state, began_s)):
+                        self.stop(reason)
             except OSError as error:
                 if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                     raise
@@ -507,6 +535,14 @@ class Run:
                 if self._once:
                     self._control.step_once(self._once)  # type: ignore[arg-type]
             self.error, full = "", False
+
+    def _beyond_limits(self, state: TrainState, began_s: float) -> str:
+        """Why the run must end here, in a sentence; empty where it need not, or ends by itself."""
+        disk = 0
+        if self.limits.disk_mb is not None and time.monotonic() - self._weighed > WEIGH_EVERY_S:
+            disk, self._weighed = folder_size(self.folder.path), time.monotonic()
+        reason = self.limits.reached(state.step, state.elapsed_s - began_s, disk)
+        return reason if reason and self._progress(state.step, state.images_seen, state.elapsed_s)[0] < 1 else ""
 
     def _has_room(self) -> bool:
         """Whether a run that found the disk full can write its state again."""

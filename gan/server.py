@@ -6,8 +6,13 @@ Every refused request gets a 4xx with one sentence as JSON: {"error": "..."}.
 import asyncio
 import json
 import math
+import os
+import socket
+import stat
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -23,12 +28,13 @@ from gan.checkpoint import CheckpointError
 from gan.images import enlarge, png
 from gan.manager import RunManager
 from gan.models import Model, ModelCache, find_model, list_models, model_sources
+from gan.owners import is_visitor_id
 from gan.runs import Run
 
 POLL_S = 0.5  # how often a stream looks for news; each look takes the training threads off their cores for a moment
 HEARTBEAT_S = 15.0  # a comment when there is no news, so that proxies keep the stream open
 STATUS_EVERY_S = 1.0  # between two words on how far a run is; a change of state is told at once
-COUNTERS = ("step", "images_seen", "elapsed_s", "progress", "eta_s")
+COUNTERS = ("step", "images_seen", "elapsed_s", "progress", "eta_s", "starts_in_s")
 RENDERS_AT_ONCE = 2
 LONGEST_QUERY = 16_000  # characters
 LARGEST_SCALE = 8
@@ -49,6 +55,10 @@ def routes(manager: RunManager, models: ModelCache, prefix: str = "") -> list[Ro
 
     async def show_run(request: Request) -> Response:
         run = _run(manager, request)
+        if who := request.query_params.get("visitor"):  # the owner of a run tells so that they are still there
+            if not is_visitor_id(who):
+                raise BadRequest(f"visitor must be 16 hexadecimal digits; got {who[:40]!r}")
+            manager.seen(who)
 
         def details() -> dict[str, Any]:
             return {"id": run.id, "config": run.stored, "status": _status(manager, run)}
@@ -109,6 +119,27 @@ def routes(manager: RunManager, models: ModelCache, prefix: str = "") -> list[Ro
         Route(f"{prefix}/api/models", _answer(show_models)),
         Route(f"{prefix}/api/models/{{id}}/image.png", _answer(image)),
     ]
+
+
+def send_at_once() -> None:
+    """Lets small answers leave at once; without, a body waits up to 40 ms until the browser has confirmed the headers (Nagle 1984).
+
+    asyncio sees to that only for sockets that were made with the protocol named; Streamlit's listening socket is not. What is
+    accepted inherits the option from the socket that listens. Call it when that is bound, in the process that serves.
+    """
+    folder = Path("/dev/fd")
+    for name in os.listdir(folder) if folder.is_dir() else []:  # Windows has no such folder
+        with suppress(OSError):  # not a socket, or closed by now
+            descriptor = os.dup(int(name))
+            try:
+                if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                    continue
+                with socket.socket(fileno=os.dup(descriptor)) as listening:
+                    internet = listening.family in (socket.AF_INET, socket.AF_INET6) and listening.type == socket.SOCK_STREAM
+                    if internet and listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            finally:
+                os.close(descriptor)
 
 
 def _answer(handler: Handler) -> Handler:
@@ -188,7 +219,8 @@ def _summary(run: Run) -> dict[str, Any]:
 
 
 def _status(manager: RunManager, run: Run) -> dict[str, Any]:
-    return run.status() | {"position": manager.position(run)}
+    position, starts_in_s = manager.place(run)
+    return run.status() | {"position": position, "starts_in_s": starts_in_s}
 
 
 def _news(manager: RunManager, run: Run, since: int) -> tuple[dict[str, list[Any]], list[int], list[dict[str, Any]], dict[str, Any]]:

@@ -19,6 +19,7 @@ from gan import datasets
 from gan.archives import printable
 from gan.datasets import NAMED, RESERVED, UPLOADED_ABOUT, UPLOADED_ZIP, data_root
 from gan.events import Progress
+from gan.owners import LOCAL, WHO_ARE_YOU, NotAllowed, Visitor, may_change, refusal
 
 LARGEST_UPLOAD = 200 * 2**20  # bytes of one zip; .streamlit/config.toml says the same to the browser
 LARGEST_TOTAL = 10 * 2**30  # bytes of all uploaded zips together
@@ -28,14 +29,14 @@ CHUNK = 2**22  # bytes copied between two Progress events
 ABANDONED_S = 24 * 3600.0  # a half-made upload this old belongs to a process that was killed
 
 
-def add(file: BinaryIO, name: str, file_name: str, owner: str = "") -> Generator[Progress, None, str]:
+def add(file: BinaryIO, name: str, file_name: str, visitor: Visitor = LOCAL) -> Generator[Progress, None, str]:
     """Takes in a zip of images: copies, checks and decodes it, then gives it its name.
 
     Args:
         file: the zip's content, seekable.
         name: what the set should be called, see check_name(); where there is such a set already, a number is added.
         file_name: what the file was called, for people.
-        owner: who brought it.
+        visitor: who brings it, and may delete it again.
 
     Yields:
         Progress; closing the generator at any of them leaves nothing behind.
@@ -44,9 +45,12 @@ def add(file: BinaryIO, name: str, file_name: str, owner: str = "") -> Generator
         the set's name.
 
     Raises:
+        NotAllowed: the visitor is not known.
         ValueError: the name is not allowed, the zip is refused, or no image in it can be used. Nothing is left of it.
         OSError: the disk is full, say. Nothing is left of it.
     """
+    if not visitor.known:
+        raise NotAllowed(WHO_ARE_YOU)
     check_name(name)
     size = file.seek(0, 2)
     file.seek(0)
@@ -69,7 +73,7 @@ def add(file: BinaryIO, name: str, file_name: str, owner: str = "") -> Generator
                 copy.write(chunk)
         # Decodes every image, at the size that the Data page shows.
         yield from datasets.load_zip(printable(file_name), part / UPLOADED_ZIP, *datasets.native(name))
-        note = {"file": printable(file_name), "owner": owner, "uploaded": time.time()}
+        note = {"file": printable(file_name), "owner": visitor.name, "owner_id": visitor.id, "uploaded": time.time()}
         (part / UPLOADED_ABOUT).write_text(json.dumps(note))
         return _name_it(part, name)
     finally:
@@ -116,30 +120,44 @@ def free_name(name: str) -> str:
 
 
 def about(name: str) -> dict[str, Any] | None:
-    """What is known of an uploaded set: `file`, `owner`, `uploaded` (seconds since 1970). None for every other set."""
+    """What is known of an uploaded set: `file`, `owner`, `owner_id`, `uploaded` (seconds since 1970). None for every other set.
+
+    owner_id is empty where nobody owns it, and None where that cannot be told.
+    """
     path = data_root() / name / UPLOADED_ABOUT
     if name in NAMED or not path.is_file():
         return None
     try:
         note = json.loads(path.read_text())
-        return {"file": str(note["file"]), "owner": str(note["owner"]), "uploaded": float(note["uploaded"])}
+        owner = {"owner": str(note["owner"]), "owner_id": str(note.get("owner_id", ""))}
+        return {"file": str(note["file"]), **owner, "uploaded": float(note["uploaded"])}
     except (OSError, ValueError, KeyError, TypeError):  # damaged: still an uploaded set, of which nothing more is known
-        return {"file": "", "owner": "", "uploaded": 0.0}
+        return {"file": "", "owner": "", "owner_id": None, "uploaded": 0.0}
 
 
-def delete(name: str, in_use: Collection[str]) -> None:
+def may_delete(name: str, visitor: Visitor) -> bool:
+    """Whether a visitor may delete a set: who uploaded it and the host may; one that nobody owns anybody on a server without a host."""
+    note = about(name)
+    return note is not None and (visitor.admin if note["owner_id"] is None else may_change(note["owner_id"], visitor))
+
+
+def delete(name: str, in_use: Collection[str], visitor: Visitor = LOCAL) -> None:
     """Deletes an uploaded set, and what the cache holds of it.
 
     Args:
         name: the set's.
         in_use: the sets that runs at work train on.
+        visitor: who wants to.
 
     Raises:
+        NotAllowed: it is somebody else's.
         ValueError: it was not uploaded, or is in use.
         OSError: it cannot be deleted.
     """
-    if about(name) is None:
+    if (note := about(name)) is None:
         raise ValueError(f"the data set {name} was not uploaded, so it cannot be deleted here")
+    if not may_delete(name, visitor):
+        raise NotAllowed(refusal(note["owner"], note["owner_id"], "brought it", "delete this data set"))
     if name in in_use:
         raise ValueError(f"a run trains on the data set {name}: stop it first")
     gone = data_root() / f".upload-{uuid.uuid4().hex}"

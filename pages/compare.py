@@ -12,6 +12,7 @@ from gan.runs import AT_WORK, Run
 from ui.compare_view import compare_view
 from ui.pages import TRAIN
 from ui.text import plain
+from ui.visitor import heading
 from ui.workshop import manager
 
 REFRESH_S = 5.0  # while one of the runs is at work
@@ -169,7 +170,7 @@ def lay_over(ids: list[str], names: dict[str, str], states: list[str]) -> None:
     table("outcomes", runs, outcomes(runs))
 
 
-st.title("Compare")
+heading("Compare")
 runs = {run.id: run for run in manager().runs()}
 if not runs:
     st.info("There is nothing to compare yet. Train a network, then train it again with one setting changed.", icon=":material/lightbulb:")

@@ -8,11 +8,13 @@ import streamlit as st
 from gan import datasets, uploads
 from gan.datasets import ImageDataset
 from gan.images import enlarge, png, tile
+from gan.owners import clean_name
 from gan.runs import AT_WORK, explain
 from ui.config_form import KEY
 from ui.pages import NEW_RUN, TRAIN
 from ui.progress import drain
 from ui.text import plain
+from ui.visitor import heading, visitor
 from ui.workshop import manager
 
 SHOWN = 32  # images of a set
@@ -27,7 +29,7 @@ def choose(name: str) -> None:
 def delete(name: str) -> None:
     at_work = {str(run.stored.get("data")) for run in manager().runs() if run.state in AT_WORK}
     try:
-        uploads.delete(name, at_work)
+        uploads.delete(name, at_work, visitor())
         choose(datasets.NAMED[0])
         st.session_state["data_note"] = f"The data set {plain(name)} is deleted."
     except (ValueError, OSError) as error:
@@ -54,11 +56,11 @@ def upload() -> None:
             key=f"upload_name_{number}",
             help="Letters, digits, - and _.",
         ).strip()
-        wanted = st.button("Add the set", type="primary", icon=":material/add:")
+        wanted = st.button("Add the set", type="primary", icon=":material/add:", disabled=not visitor().known)
     if not wanted:
         return
     try:
-        given = drain(uploads.add(file, name, file.name), "cancel_upload")
+        given = drain(uploads.add(file, name, file.name, visitor()), "cancel_upload")
     except (ValueError, OSError) as error:
         st.error(f"The zip was not taken: {plain(explain(error).rstrip('.'))}.", icon=":material/error:")
         return
@@ -111,15 +113,17 @@ def actions(name: str, channels: int) -> None:
         if st.button("Train on it", type="primary", icon=":material/model_training:"):
             st.session_state.update({KEY + "data": name, KEY + "channels": channels, "run": NEW_RUN})
             st.switch_page(TRAIN, query_params={})  # without, Streamlit refuses to clear what is bound to a widget
-        if about:
+        if uploads.may_delete(name, visitor()):
             with st.popover("Delete", icon=":material/delete:"):
                 st.write("The set and its images go for good. Runs that were trained on it stay, but cannot be resumed.")
                 st.button("Delete it", on_click=delete, args=(name,))
+        if about:
             when = time.strftime("%d %b, %H:%M", time.localtime(about["uploaded"]))
-            st.caption(f"Uploaded {when} as {plain(about['file'])}")
+            owner = clean_name(about["owner"])
+            st.caption(f"Uploaded {when}{f' by {plain(owner)}' if owner else ''} as {plain(about['file'])}")
 
 
-st.title("Data")
+heading("Data")
 if "next_set" in st.session_state:  # set here, since a widget's value cannot change once it is drawn
     choose(st.session_state.pop("next_set"))
 if "data_note" in st.session_state:

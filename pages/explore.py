@@ -9,8 +9,9 @@ from gan.checkpoint import CheckpointError
 from gan.images import enlarge, gif, png, tile
 from gan.models import Model, find_model, model_sources
 from ui.pad import pad
-from ui.pages import TRAIN
+from ui.pages import INSIDE, TRAIN
 from ui.text import plain
+from ui.visitor import heading
 from ui.workshop import manager, models
 
 VIEWS = {"pad": "Pad", "grid": "Grid", "sliders": "Sliders", "walk": "Walk"}
@@ -263,7 +264,7 @@ def walk(model: Model, label: int) -> None:
         st.download_button("PNG strip", strip, f"{name}.png", "image/png", icon=":material/download:", on_click="ignore")
 
 
-st.title("Explore")
+heading("Explore")
 model = choose_model()
 if model:
     view = st.segmented_control(
@@ -282,3 +283,5 @@ if model:
         st.error(plain(error), icon=":material/error:")
     if model.run and manager().get(model.run).at_work:
         st.caption("This run is still training: reload the page for its newest generator.")
+    name = model.run or model.id
+    st.page_link(INSIDE, label="Look inside this network", icon=":material/visibility:", query_params={"run": name})

@@ -8,15 +8,25 @@ from gan.checkpoint import CheckpointError
 from gan.devices import describe_device
 from gan.images import enlarge, png, tile
 from gan.models import find_model, pretrained
+from gan.owners import clean_name
 from gan.recipes import RECIPES
-from ui.pages import EXPLORE, TRAIN
+from gan.runs import AT_WORK, Run
+from ui.pages import COMPARE, DATA, EXPLORE, INSIDE, TRAIN
 from ui.text import plain
+from ui.visitor import heading
 from ui.workshop import manager, models
 
 STATE_COLOURS = {"running": "green", "preparing": "green", "paused": "orange", "queued": "blue", "failed": "red", "interrupted": "orange"}
 SHOWN = 12
+ROOMS = (
+    (TRAIN, "Train", "model_training", "Pick a recipe, launch, and turn the knobs while the networks learn."),
+    (COMPARE, "Compare", "compare", "Lay runs over each other: what did a setting change?"),
+    (INSIDE, "Look inside", "visibility", "What each layer does, and what the discriminator thinks of your drawing."),
+    (EXPLORE, "Explore", "explore", "Drag through the latent space, and the picture follows."),
+    (DATA, "Data", "photo_library", "See what the networks learn from, or bring images of your own."),
+)
 
-st.title("DCGAN Workshop")
+heading("DCGAN Workshop")
 left, right = st.columns([3, 2], gap="large")
 with left:
     st.markdown(
@@ -29,6 +39,10 @@ with left:
             st.switch_page(TRAIN)
         if st.button("Explore what one has learnt", icon=":material/explore:"):
             st.switch_page(EXPLORE)
+    for page, label, icon, what in ROOMS:
+        name, words = st.columns([1, 3], gap="xsmall", vertical_alignment="center")
+        name.page_link(page, label=f"**{label}**", icon=f":material/{icon}:")
+        words.markdown(what)
     st.caption(f"This server trains on: {describe_device(manager().device)}. Runs at once: {manager().max_runs}.")
 
 
@@ -55,29 +69,50 @@ with right:
             width="stretch",
         )
 
-st.subheader("Runs")
-runs = manager().runs()
-if not runs:
-    st.info("No runs yet. Press Train a network: the digits appear within half a minute.", icon=":material/lightbulb:")
-with st.grid("auto", min_column_width=230):
-    for run in runs[:SHOWN]:
-        status, stored = run.status(), run.stored
-        with st.container(border=True):
-            steps = run.sample_steps
-            if steps:
-                st.image(
-                    run.folder.samples_file(steps[-1]).read_bytes(), alt=f"Newest images of {run.id}", output_format="PNG", width="stretch"
-                )
-            st.markdown(f"**{run.id}**")
-            state = status["state"]
-            st.badge(state, color=STATE_COLOURS.get(state, "gray"))
-            when = time.strftime("%d %b, %H:%M", time.localtime(float(status.get("started") or time.time())))
-            st.caption(
-                f"{stored.get('recipe') or 'own settings'}, {plain(stored.get('data', '?'))}, step {status.get('step', 0):,}, {when}"
+
+def card(run: Run) -> None:
+    """One run: its newest images, whose it is, how far it is."""
+    status, stored = run.status(), run.stored
+    with st.container(border=True):
+        steps = run.sample_steps
+        if steps:
+            st.image(
+                run.folder.samples_file(steps[-1]).read_bytes(), alt=f"Newest images of {run.id}", output_format="PNG", width="stretch"
             )
-            st.page_link(TRAIN, label="Open", icon=":material/open_in_new:", query_params={"run": run.id})
-if len(runs) > SHOWN:
-    st.caption(f"{len(runs) - SHOWN} older runs are listed on the Train page.")
+        st.markdown(f"**{run.id}**")
+        state = status["state"]
+        position = manager().position(run)
+        st.badge(f"number {position} in the queue" if position else state, color=STATE_COLOURS.get(state, "gray"))
+        if state in ("running", "paused"):
+            st.progress(status["progress"])
+        when = time.strftime("%d %b, %H:%M", time.localtime(float(status.get("started") or time.time())))
+        what = [stored.get("recipe") or "own settings", stored.get("data", "?"), f"step {status.get('step', 0):,}", when]
+        owner = clean_name(stored.get("owner"))
+        st.caption(f"{f'**{plain(owner)}**: ' if owner else ''}{plain(', '.join(map(str, what)))}")
+        st.page_link(TRAIN, label="Open", icon=":material/open_in_new:", query_params={"run": run.id})
+
+
+def cards(title: str, runs: list[Run]) -> None:
+    """The first of some runs."""
+    st.subheader(title)
+    with st.grid("auto", min_column_width=230):
+        for run in runs[:SHOWN]:
+            card(run)
+    if len(runs) > SHOWN:
+        st.caption(f"{len(runs) - SHOWN} more are listed on the Train page.")
+
+
+runs = manager().runs()
+now = manager().unfinished()
+ids = {run.id for run in now}
+now += [run for run in runs if run.id not in ids and run.state in AT_WORK]  # trained by another process
+if now:
+    cards("Now training", now)
+if not runs:
+    st.subheader("Runs")
+    st.info("No runs yet. Press Train a network: the digits appear within half a minute.", icon=":material/lightbulb:")
+elif earlier := [run for run in runs if run.id not in {other.id for other in now}]:
+    cards("Earlier runs" if now else "Runs", earlier)
 
 with st.expander("The recipes", icon=":material/menu_book:"):
     for recipe in RECIPES.values():

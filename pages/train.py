@@ -1,5 +1,6 @@
 """Train: pick a recipe, change what you like, launch, and watch."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,16 @@ import streamlit as st
 from gan.checkpoint import CheckpointError
 from gan.comparison import parent_of
 from gan.config import TrainConfig
+from gan.owners import clean_name, is_personal
 from gan.recipes import DEFAULT, RECIPES
 from gan.runs import AT_WORK, Run
 from ui.config_form import config_form, fill_form, fork_form, read_fork_form, read_form
+from ui.export import export_menu
 from ui.knobs import knobs
-from ui.pages import COMPARE, EXPLORE, NEW_RUN
+from ui.pages import COMPARE, EXPLORE, INSIDE, NEW_RUN
 from ui.run_view import run_view
 from ui.text import plain
+from ui.visitor import heading, visitor
 from ui.workshop import manager
 
 
@@ -30,7 +34,7 @@ def take_recipe() -> None:
 def launch() -> None:
     """Reads the form here: what a button was drawn with may be older than what was typed last."""
     try:
-        choose(manager().submit(read_form(), st.session_state["recipe"]).id)
+        choose(manager().submit(read_form(), st.session_state["recipe"], visitor()).id)
     except (ValueError, OSError) as error:
         st.session_state["launch_error"] = str(error)
 
@@ -41,25 +45,30 @@ def copy_settings(config: TrainConfig, recipe: str) -> None:
     choose(NEW_RUN)
 
 
-def resume(run_id: str, longer: bool = False) -> None:
-    state = st.session_state
+def steer(action: Callable[..., Any], run_id: str, *arguments: Any) -> None:
+    """Does one of the manager's methods that change a run, for this visitor; a refusal is a sentence on the page."""
     try:
-        manager().resume(run_id, state["longer_unit"] if longer else None, state["longer_amount"] if longer else None)
+        action(run_id, *arguments, visitor=visitor())
+    except KeyError:
+        st.session_state["launch_error"] = f"There is no run {run_id} any more."
     except (ValueError, OSError) as error:
         st.session_state["launch_error"] = str(error)
 
 
-def turn(run: Run, name: str, value: Any) -> None:
-    """A knob was moved."""
-    try:
-        run.change(name, value)
-    except ValueError as error:
-        st.session_state["launch_error"] = str(error)
+def resume_longer(run_id: str) -> None:
+    steer(manager().resume, run_id, st.session_state["longer_unit"], st.session_state["longer_amount"])
+
+
+def delete(run_id: str) -> None:
+    steer(manager().delete, run_id)
+    if "launch_error" not in st.session_state:
+        choose(NEW_RUN)
+        st.session_state["deleted"] = run_id
 
 
 def start_fork(run_id: str, config: TrainConfig, step: int) -> None:
     try:
-        choose(manager().fork(run_id, step, *read_fork_form(config)).id)
+        choose(manager().fork(run_id, step, *read_fork_form(config), visitor=visitor()).id)
     except (ValueError, OSError) as error:
         st.session_state["fork_error"] = str(error)
     else:
@@ -100,49 +109,75 @@ def new_run() -> None:
     st.caption(f"{RECIPES[name].summary} Source: {RECIPES[name].source}")
     start = st.container()  # above the settings, so that a phone shows it without scrolling
     config = config_form(RECIPES[name].config)
-    start.button("Train", type="primary", icon=":material/play_arrow:", disabled=config is None, on_click=launch)
-    if any(run.at_work for run in manager().runs()):
-        start.caption("Another run is at work; this one will wait for its turn.")
+    who = visitor()
+    start.button("Train", type="primary", icon=":material/play_arrow:", disabled=config is None or not who.known, on_click=launch)
+    notes = [queue_note(), "" if who.admin else manager().limits.describe()]
+    if who.known and not who.named and not is_personal():
+        notes.append(f"Your run will be called {who.name}'s: give your name at the top.")
+    start.caption("  \n".join(note for note in notes if note))
+
+
+def queue_note() -> str:
+    """Whose runs come before a new one."""
+    before = manager().unfinished()
+    at_work = [run for run in before if run.state != "queued"]
+    if len(at_work) < manager().max_runs:
+        return ""
+    names = sorted({plain(clean_name(run.stored.get("owner")) or run.id) for run in at_work})
+    whose = f"{', '.join(names[:3])}{' and others' if len(names) > 3 else ''}"
+    return f"At work: {whose}. Waiting: {len(before) - len(at_work)}. Yours will wait for its turn."
 
 
 def controls(run: Run, config: TrainConfig) -> None:
-    """The buttons that a run's state allows."""
-    state = run.state
+    """The buttons that a run's state allows; to those who may not steer it, what anybody may do."""
+    state, act = run.state, manager()
+    mine = act.may_steer(run, visitor())
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        if state == "paused" and run.at_work:
-            st.button("Go on", icon=":material/play_arrow:", type="primary", on_click=run.go_on)
+        if not mine:
+            pass
+        elif state == "paused" and run.at_work:
+            st.button("Go on", icon=":material/play_arrow:", type="primary", on_click=steer, args=(act.go_on, run.id))
             for network, label in (("both", "One step"), ("generator", "One step of G"), ("discriminator", "One step of D")):
-                st.button(label, icon=":material/skip_next:", on_click=run.step_once, args=(network,))
+                st.button(label, icon=":material/skip_next:", on_click=steer, args=(act.step_once, run.id, network))
         elif state in ("preparing", "running") and run.at_work:
-            st.button("Pause", icon=":material/pause:", on_click=run.pause, disabled=run.stopping)
-        if state in AT_WORK and run.at_work:
-            st.button("Stop", icon=":material/stop:", on_click=manager().stop, args=(run.id,))
-        if state not in AT_WORK:
+            st.button("Pause", icon=":material/pause:", on_click=steer, args=(act.pause, run.id), disabled=run.stopping)
+        if mine and state in AT_WORK and run.at_work:
+            st.button("Stop", icon=":material/stop:", on_click=steer, args=(act.stop, run.id))
+        if mine and state not in AT_WORK:
             done = run.status()["progress"] >= 1
             if not done:
-                st.button("Resume", icon=":material/play_arrow:", type="primary", on_click=resume, args=(run.id,))
-            with st.popover("Train longer", icon=":material/more_time:"):
+                st.button("Resume", icon=":material/play_arrow:", type="primary", on_click=steer, args=(act.resume, run.id))
+            with st.popover("Train longer", icon=":material/more_time:", key="longer"):
                 units = ["epochs", "steps", "seconds"]
                 amount = min(max(float(config.duration), 0.01), 1e6)
                 st.number_input("How much longer", 0.01, 1e6, amount, format="%.6g", key="longer_amount")
                 st.selectbox("Unit", units, units.index(config.duration_unit), key="longer_unit")
-                st.button("Train on", on_click=resume, args=(run.id, True))
+                st.button("Train on", on_click=resume_longer, args=(run.id,))
         if run.folder.generator_steps() and st.button("Explore what it has learnt", icon=":material/explore:"):
             st.switch_page(EXPLORE, query_params={"from": run.id})
         parent = parent_of(run.stored)
         if st.button("Compare", icon=":material/compare:", help="Hold this run against others."):
             st.switch_page(COMPARE, query_params={"runs": ",".join([run.id, parent.run] if parent else [run.id])})
+        export_menu(run)
         st.button(
             "New run with these settings",
             icon=":material/content_copy:",
             on_click=copy_settings,
             args=(config, run.stored.get("recipe", "")),
         )
+        if mine and state not in AT_WORK:
+            with st.popover("Delete", icon=":material/delete:", key="delete_run"):
+                st.write("The run goes for good, with its images and generators. Runs that were forked from it stay.")
+                st.button("Delete it", on_click=delete, args=(run.id,))
+    if not mine and visitor().known:
+        st.caption(plain(act.who_may_steer(run)))
 
 
 def about(run: Run, config: TrainConfig, status: dict[str, Any]) -> None:
     """What the run is, and how it is computed, in a few lines."""
     st.subheader("About this run")
+    if run.folder.generator_steps():
+        st.page_link(INSIDE, label="Look inside", icon=":material/visibility:", query_params={"run": run.id})
     stored, fields = run.stored, TrainConfig.model_fields
     recipe = RECIPES.get(stored.get("recipe", ""))
     images = f", {stored['data_images']:,} images" if isinstance(stored.get("data_images"), int) else ""
@@ -171,6 +206,8 @@ def show(run: Run) -> None:
     controls(run, config)
     if status["error"]:
         (st.warning if status["state"] == "paused" else st.error)(plain(status["error"]), icon=":material/error:")
+    if status.get("reason"):
+        st.info(plain(status["reason"]), icon=":material/info:")
     if status["state"] == "interrupted":
         st.info(
             "The server ended while this run was at work. Everything up to its last saved state is there: press Resume.",
@@ -185,11 +222,11 @@ def show(run: Run) -> None:
     if wanted is not None:
         fork_dialog(run, run.live_config, wanted)
     with beside:
-        if status["state"] in ("running", "paused") and run.at_work:
+        if status["state"] in ("running", "paused") and run.at_work and manager().may_steer(run, visitor()):
             st.subheader(
                 "Turn the knobs", help="Each change is in force from the next step on, is marked on the charts, and is kept with the run."
             )
-            knobs(run, partial(turn, run), run.set_pace)
+            knobs(run, partial(steer, manager().change, run.id), partial(steer, manager().set_pace, run.id))
         about(run, config, status)
     skipped = run.stored.get("data_skipped_count", 0)
     if skipped:
@@ -200,7 +237,7 @@ def show(run: Run) -> None:
         st.table({"Value": {fields[name].title: str(value) for name, value in config.model_dump().items()}})
 
 
-st.title("Train")
+heading("Train")
 runs = {run.id: run for run in manager().runs()}
 asked = st.query_params.get("run", NEW_RUN)
 if asked not in (NEW_RUN, *runs):
@@ -209,6 +246,8 @@ if asked not in (NEW_RUN, *runs):
 chosen = st.selectbox("Run", [NEW_RUN, *runs], key="run", bind="query-params", help="Start a new run, or look at one.")
 if "launch_error" in st.session_state:
     st.error(plain(st.session_state.pop("launch_error")), icon=":material/error:")
+if "deleted" in st.session_state:
+    st.success(f"The run {plain(st.session_state.pop('deleted'))} is deleted.", icon=":material/check:")
 if chosen == NEW_RUN:
     new_run()
 else:

@@ -1,5 +1,6 @@
 """Shared fixtures: a folder of its own for runs and data, a tiny data set, a tiny config."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,9 @@ import torch
 from gan import manager, models, training
 from gan.config import TrainConfig
 from gan.datasets import ImageDataset
+from gan.owners import Visitor
+
+ADA, BOB = Visitor("Ada", "a" * 16), Visitor("Bob", "b" * 16)
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +20,8 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("WORKSHOP_CHECKPOINTS", str(tmp_path / "checkpoints"))
     monkeypatch.setenv("WORKSHOP_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("WORKSHOP_DEVICE", "cpu")
-    monkeypatch.delenv("WORKSHOP_MAX_RUNS", raising=False)
+    for name in [name for name in os.environ if name.startswith(("WORKSHOP_MAX_", "WORKSHOP_GRACE", "WORKSHOP_ADMIN"))]:
+        monkeypatch.delenv(name)
     monkeypatch.setattr(models, "SHIPPED", tmp_path / "shipped")
     # Tiny networks gain nothing from a second thread, and lose a lot where another process has the core.
     monkeypatch.setattr(training, "cores", lambda: 1)

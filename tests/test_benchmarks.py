@@ -1,10 +1,13 @@
 """What the engine is measured against computes the same."""
 
+from collections import Counter
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
 
-from benchmarks import textbook
+from benchmarks import load, textbook
 from gan.datasets import ImageDataset
 from gan.events import Metrics
 from gan.recipes import recipe
@@ -56,3 +59,27 @@ def test_the_textbook_s_settings_are_the_recipe_s(name):
         (group,) = optimizer.param_groups
         assert (group["lr"], group["betas"], group["weight_decay"]) == (lr, (beta1, config.beta2), config.weight_decay)
     assert textbook.generate(system, 3).shape == (3, 1, config.image_size, config.image_size) and system.generator.training
+
+
+def test_the_load_s_clients_tell_what_a_stream_left_out_and_how_late_it_is(monkeypatch):
+    told = SimpleNamespace(port=1, run_id="a", began=100.0)
+    crowd = load.Crowd(told, log_every=10)
+    monkeypatch.setattr(load.time, "perf_counter", lambda: 103.5)
+    step = crowd._take("viewer 0", {"step": [40, 70], "elapsed_s": [0.5, 1.0]}, opened=101.5, before=None)  # there before: thinned
+    assert step == 70 and not crowd.tally.delays and not crowd.tally.errors
+    step = crowd._take("viewer 0", {"step": [80, 90], "elapsed_s": [2.0, 3.0]}, opened=101.5, before=step)
+    assert crowd.tally.delays == [1.5, 0.5] and not crowd.tally.errors
+    crowd._take("viewer 0", {"step": [110], "elapsed_s": [3.25]}, opened=101.5, before=step)
+    assert crowd.tally.delays == [1.5, 0.5, 0.25] and crowd.tally.errors.total() == 1 and crowd.tally.newest == {"viewer 0": 3.25}
+
+
+def test_the_load_s_ratios_are_taken_round_by_round():
+    def period(kind, speed, errors=()):
+        tally = load.Tally(delays=[0.5] if kind != "nobody" else [], errors=Counter(errors))
+        return load.Period(kind, 0, 10, 0.1, (1000, 1020), tally, speed)
+
+    periods = [period("nobody", 100), period("viewers", 98), period("viewers and sessions", 90, ["status 500 for /"])]
+    periods += [period("viewers and sessions", 190), period("viewers", 200), period("nobody", 200)]
+    table = load.table(periods)
+    assert "0.990 (0.980 to 1.000)" in table and "0.925 (0.900 to 0.950)" in table
+    assert "1 errors: status 500 for /" in table and "+2.0%" in table

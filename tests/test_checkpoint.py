@@ -6,6 +6,7 @@ import pickle
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -184,6 +185,39 @@ def test_one_writer_at_a_time_and_a_run_without_a_writer_was_interrupted(tmp_pat
     assert other.read_status()["state"] == "interrupted"
     other.lock()
     other.unlock()
+
+
+def test_what_a_killed_process_left_half_written_goes_when_the_folder_is_locked(state, tmp_path):
+    folder = RunFolder(tmp_path)
+    left = [".state.pt.7-140.part", "samples/.000004.png.7-140.part", "states/.000010.pt.7-140.part", ".config.json.7-140.part"]
+    kept = [".status.json.7-140.part", ".state.pt.part", "state.pt.7-140.part", ".mine.part", "samples/000004.png"]
+    for name in left + kept:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"half")
+    os.utime(tmp_path / ".config.json.7-140.part", (0, time.time() - 120))  # of one that is newer somebody may be the writer
+    folder.lock()
+    folder.unlock()
+    assert not [name for name in left if (tmp_path / name).exists()]
+    assert all((tmp_path / name).exists() for name in kept)
+
+
+def test_a_run_killed_before_its_first_status_was_interrupted(state, tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(CheckpointError, match="holds no run"):
+        folder.read_status()
+    folder.write_config(state.config, "quick-digits")
+    assert folder.read_status()["state"] == "interrupted" and folder.read_status()["started"] == pytest.approx(time.time(), abs=60)
+    folder.lock()
+    assert RunFolder(folder.path).read_status()["state"] == "queued"
+    folder.unlock()
+
+
+@pytest.mark.parametrize("save", [RunFolder.save_state, RunFolder.keep_state])
+def test_metrics_are_written_before_the_state_that_goes_on_behind_them(state, tmp_path, save):
+    folder = RunFolder(tmp_path)
+    folder.append_metrics(Metrics(5, 40, 0.1, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5))
+    save(folder, state)
+    assert [row["step"] for row in RunFolder(tmp_path).read_metrics()[0]] == [5]
 
 
 def test_finding_a_generator(state, tmp_path):

@@ -8,16 +8,16 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # From the ground up; a module may import those before its own layer only.
 LAYERS = [
-    {"config", "devices", "events", "files", "faces", "latent", "augment", "graphs", "archives", "cache", "decoding", "metrics"},
-    {"recipes", "losses", "images", "networks", "downloads", "charts", "terminal"},
+    {"config", "devices", "events", "files", "faces", "latent", "augment", "graphs", "archives", "cache", "decoding", "owners", "metrics"},
+    {"recipes", "losses", "images", "networks", "downloads", "charts", "turns", "terminal"},
     {"published"},
     {"datasets"},
     {"uploads", "reals"},
     {"features"},
     {"judge", "training"},
-    {"checkpoint", "bench"},
-    {"runs", "models"},
-    {"manager", "comparison"},
+    {"checkpoint", "bench", "limits"},
+    {"runs", "models", "export"},
+    {"manager", "comparison", "inside"},
     {"server", "__main__"},
 ]
 

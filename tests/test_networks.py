@@ -8,10 +8,12 @@ from gan.networks import (
     Dropout,
     FromLatent,
     FromPixels,
+    FromSmall,
     Generator,
     MinibatchStd,
     ToLogit,
     ToPixels,
+    ToSmall,
     count_parameters,
     initialize,
 )
@@ -241,3 +243,31 @@ def test_resize_convolution_has_no_transposed_layer_but_the_first():
     layers = Generator(TrainConfig(generator_upsampling="resize")).layers
     assert [type(m).__name__ for m in layers if isinstance(m, nn.ConvTranspose2d)] == ["FromLatent"]
     assert [m.kernel_size for m in layers if isinstance(m, nn.Conv2d)] == [(3, 3)] * 3
+
+
+@pytest.mark.parametrize("kind, parent", [(ToSmall, nn.Conv2d), (FromSmall, nn.ConvTranspose2d)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_the_small_convolutions_equal_their_parents(kind, parent, bias):
+    rng = torch.Generator().manual_seed(0)
+    ours, theirs = kind(6, 10, 4, 2, 1, bias=bias), parent(6, 10, 4, 2, 1, bias=bias)
+    theirs.load_state_dict(ours.state_dict())
+    size = 8 if kind is ToSmall else 4
+    x = torch.randn(3, 6, size, size, generator=rng)
+    told = []
+    for module in (ours, theirs):
+        inputs = x.clone().requires_grad_()
+        output = module(inputs)
+        weigh = torch.randn(output.shape, generator=torch.Generator().manual_seed(1))
+        first = torch.autograd.grad((output * weigh).sum(), (inputs, *module.parameters()), retain_graph=True)
+        # A gradient penalty differentiates the gradient again.
+        (slope,) = torch.autograd.grad((output.square() * weigh).sum(), inputs, create_graph=True)
+        second = torch.autograd.grad(slope.square().sum(), (inputs, *module.parameters()), allow_unused=True)
+        told.append([output, *first, *(t for t in second if t is not None)])
+    for a, b in zip(*told, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+    with torch.autocast("cpu", torch.bfloat16):
+        a, b = ours(x), theirs(x)
+    assert a.dtype == torch.bfloat16 and torch.equal(a, b)
+    ours.requires_grad_(False)
+    ours(x.clone().requires_grad_()).sum().backward()
+    assert all(p.grad is None for p in ours.parameters())

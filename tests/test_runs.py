@@ -13,6 +13,7 @@ from gan.events import Progress
 from gan.manager import RunManager
 from gan.runs import History
 from gan.training import Diverged
+from tests.conftest import ADA, BOB
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def ended(run):
 
 
 def test_a_run_trains_to_its_end_and_leaves_the_folder_of_the_contract(manager, config):
-    run = manager.submit(config, "quick-digits", owner="Ada")
+    run = manager.submit(config, "quick-digits", visitor=ADA)
     wait_for(ended(run))
     folder = run.folder.path
     assert run.state == "finished" and run.error == ""
@@ -423,9 +424,9 @@ def test_single_steps_of_a_paused_run(manager, endless):
 
 
 def test_a_fork_is_queued_and_trains_on(manager, config):
-    parent = manager.submit(config, "quick-digits", owner="Ada")
+    parent = manager.submit(config, "quick-digits", visitor=ADA)
     wait_for(ended(parent))
-    child = manager.fork(parent.id, 12, {"lr_g": 0.001}, "steps", 3, owner="Bob")
+    child = manager.fork(parent.id, 12, {"lr_g": 0.001}, "steps", 3, visitor=BOB)
     wait_for(ended(child))
     assert child.state == "finished" and child.status()["step"] == 15
     assert child.history.columns["step"] == [5, 10, 15] and child.stored["parent"]["run"] == parent.id

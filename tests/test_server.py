@@ -1,6 +1,7 @@
 import asyncio
 import io
 import json
+import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -14,12 +15,13 @@ from gan.checkpoint import save_generator
 from gan.manager import RunManager
 from gan.models import ModelCache, find_model, model_sources
 from gan.training import new_state
+from tests.conftest import ADA
 from tests.test_runs import ended, wait_for
 
 
 @pytest.fixture
 def run(manager, config):
-    run = manager.submit(config, "quick-digits", owner="Ada")
+    run = manager.submit(config, "quick-digits", visitor=ADA)
     wait_for(ended(run))
     return run
 
@@ -223,3 +225,15 @@ def test_what_is_not_there_is_not_found(client, path):
 
 def test_sources_are_ordered(run, manager):
     assert list(model_sources(manager.root)) == [run.id]
+
+
+def test_small_answers_leave_at_once():
+    with socket.socket() as listening, socket.socket() as client:  # as Streamlit makes it: without the protocol's name
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        server.send_at_once()
+        client.connect(listening.getsockname())
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    server.send_at_once()  # what is closed does not matter

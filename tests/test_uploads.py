@@ -10,7 +10,7 @@ from PIL import Image
 
 from gan import datasets, uploads
 from gan.datasets import load
-from tests.conftest import finish
+from tests.conftest import ADA, finish
 
 
 def picture(colour="red"):
@@ -43,13 +43,13 @@ def left():
 
 
 def test_an_uploaded_set_can_be_chosen_like_any_other():
-    name = finish(uploads.add(pets(("../evil.png", picture()), ("notes.txt", "x")), "my-pets", "My pets.zip", owner="ada"))
+    name = finish(uploads.add(pets(("../evil.png", picture()), ("notes.txt", "x")), "my-pets", "My pets.zip", visitor=ADA))
     assert name == "my-pets" and datasets.available() == [*datasets.NAMED, "my-pets"]
     dataset = finish(load("my-pets", 28, 3))
     assert dataset.class_names == ("cats", "dogs") and dataset.labels.tolist() == [0, 1]
     assert [line.partition(":")[0] for line in dataset.skipped] == ["../evil.png", "notes.txt"]
     about = uploads.about("my-pets")
-    assert (about["file"], about["owner"]) == ("My pets.zip", "ada") and about["uploaded"] > 1e9
+    assert (about["file"], about["owner"]) == ("My pets.zip", "Ada") and about["uploaded"] > 1e9
     assert left() == ["cache", "my-pets"]
     assert sorted(os.listdir(datasets.data_root() / "my-pets")) == ["images.zip", "upload.json"]
 
@@ -171,7 +171,7 @@ def test_a_damaged_note_still_marks_an_upload_and_a_damaged_zip_can_be_deleted()
     name = finish(uploads.add(pets(), "pets", "pets.zip"))
     (datasets.data_root() / name / "upload.json").write_text("[")
     (datasets.data_root() / name / "images.zip").write_bytes(b"")
-    assert uploads.about(name) == {"file": "", "owner": "", "uploaded": 0.0}
+    assert uploads.about(name) == {"file": "", "owner": "", "owner_id": None, "uploaded": 0.0}
     with pytest.raises(ValueError, match="is not a zip file"):
         finish(load(name, 28, 1))
     uploads.delete(name, [])

@@ -2,22 +2,6 @@
 // or another theme, so every call starts from what the element already holds.
 const views = new WeakMap();
 
-// The server's address, whatever prefix it lives behind: this page's, without the page's own name.
-function base(page) {
-  const path = location.pathname.replace(/\/+$/, "");
-  return path.endsWith("/" + page) ? path.slice(0, -page.length) : path + "/";
-}
-
-function loadPlotly(root) {
-  return (window.__workshopPlotly ||= window.Plotly ? Promise.resolve(window.Plotly) : new Promise((resolve, reject) => {
-    const script = document.createElement("script");
-    script.src = root + "assets/plotly/plotly.min.js";
-    script.onload = () => resolve(window.Plotly);
-    script.onerror = () => { window.__workshopPlotly = undefined; reject(new Error("Plotly could not be loaded")); };
-    document.head.appendChild(script);
-  }));
-}
-
 // A position in words.
 function told(axis, x) {
   if (axis === "step") return `step ${Math.round(x).toLocaleString("en")}`;

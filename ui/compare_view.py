@@ -2,15 +2,13 @@
 
 import math
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import streamlit as st
 
 from gan.charts import AXES, COLOURS, Chart
 from gan.comparison import Compared
 from gan.runs import AT_WORK
-
-_HERE = Path(__file__).parent
+from ui.components import component
 
 _HTML = """
 <section class="compare-view" aria-label="Runs compared">
@@ -24,13 +22,7 @@ _HTML = """
 </section>
 """
 
-_component = st.components.v2.component(
-    "compare_view",
-    html=_HTML,
-    css=(_HERE / "compare_view.css").read_text(),
-    js=(_HERE / "compare_view.js").read_text(),
-    isolate_styles=False,  # Plotly puts its style sheet into the document, which a shadow root does not see
-)
+_component = component("compare_view", _HTML)
 
 
 def compare_view(

@@ -6,8 +6,9 @@ from pathlib import Path
 import streamlit as st
 
 from gan.runs import explain
-from ui.pages import COMPARE, DATA, EXPLORE, HOME, TRAIN
+from ui.pages import COMPARE, DATA, EXPLORE, HOME, INSIDE, TRAIN
 from ui.text import plain
+from ui.visitor import meet
 
 st.set_page_config(page_title="DCGAN Workshop", page_icon=str(Path(__file__).parent / "icon.png"), layout="wide")
 
@@ -17,11 +18,13 @@ page = st.navigation(
         st.Page(DATA, title="Data", icon=":material/photo_library:", url_path="data"),
         st.Page(TRAIN, title="Train", icon=":material/model_training:", url_path="train"),
         st.Page(COMPARE, title="Compare", icon=":material/compare:", url_path="compare"),
+        st.Page(INSIDE, title="Look inside", icon=":material/visibility:", url_path="inside"),
         st.Page(EXPLORE, title="Explore", icon=":material/explore:", url_path="explore"),
     ],
     position="top",
 )
 try:
+    meet(page.url_path)
     page.run()
 except Exception as error:  # Streamlit's own control flow (rerun, stop) derives from BaseException
     logging.getLogger(__name__).exception("the page %s failed", page.title)

@@ -6,12 +6,6 @@ const MAP = 6;  // pictures of the map from side to side
 const STEP = 0.02, PAN = 0.25;  // of a cell, for the arrow keys
 const LOGGED = 2000;  // pictures whose times are kept, for who measures
 
-// The server's address, whatever prefix it lives behind: this page's, without the page's own name.
-function base(page) {
-  const path = location.pathname.replace(/\/+$/, "");
-  return path.endsWith("/" + page) ? path.slice(0, -page.length) : path + "/";
-}
-
 // The seed at a crossing of the lattice: always the same, and another nearly everywhere.
 function seedAt(seeds, i, j) {
   if (i >= 0 && i <= 1 && j >= 0 && j <= 1) return seeds[2 * j + i];

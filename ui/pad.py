@@ -1,12 +1,7 @@
 """The pad: four noise vectors at the corners of a square, and the picture between them follows the finger."""
 
-from pathlib import Path
-
-import streamlit as st
-
 from gan.models import Model
-
-_HERE = Path(__file__).parent
+from ui.components import component
 
 _HTML = """
 <section class="pad" aria-label="Pad">
@@ -27,13 +22,7 @@ _HTML = """
 </section>
 """
 
-_component = st.components.v2.component(
-    "pad",
-    html=_HTML,
-    css=(_HERE / "pad.css").read_text(),
-    js=(_HERE / "pad.js").read_text(),
-    isolate_styles=False,
-)
+_component = component("pad", _HTML)
 
 
 def pad(

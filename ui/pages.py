@@ -11,6 +11,7 @@ HOME = _FOLDER / "home.py"
 DATA = _FOLDER / "data.py"
 TRAIN = _FOLDER / "train.py"
 COMPARE = _FOLDER / "compare.py"
+INSIDE = _FOLDER / "inside.py"
 EXPLORE = _FOLDER / "explore.py"
 
 NEW_RUN = "New run"  # the option of Train that shows the settings; the others are runs

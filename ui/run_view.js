@@ -4,22 +4,6 @@ const views = new WeakMap();
 const RETRY_MS = 3000;
 const MOST_MARKS = 60;  // changed settings that a chart shows; the list under it has all
 
-// The server's address, whatever prefix it lives behind: this page's, without the page's own name.
-function base(page) {
-  const path = location.pathname.replace(/\/+$/, "");
-  return path.endsWith("/" + page) ? path.slice(0, -page.length) : path + "/";
-}
-
-function loadPlotly(root) {
-  return (window.__workshopPlotly ||= window.Plotly ? Promise.resolve(window.Plotly) : new Promise((resolve, reject) => {
-    const script = document.createElement("script");
-    script.src = root + "assets/plotly/plotly.min.js";
-    script.onload = () => resolve(window.Plotly);
-    script.onerror = () => { window.__workshopPlotly = undefined; reject(new Error("Plotly could not be loaded")); };
-    document.head.appendChild(script);
-  }));
-}
-
 const CHARTS = {
   loss: {
     title: "Losses (nats)",
@@ -56,6 +40,14 @@ function clock(seconds) {
   if (seconds == null) return "–";
   const s = Math.round(seconds), pad = (n) => String(n).padStart(2, "0");
   return s < 3600 ? `${Math.floor(s / 60)}:${pad(s % 60)}` : `${Math.floor(s / 3600)}:${pad(Math.floor(s / 60) % 60)}:${pad(s % 60)}`;
+}
+
+// When a waiting run starts, where that is known.
+function inAbout(seconds) {
+  if (seconds == null) return "";
+  const minutes = Math.round(seconds / 60);
+  const words = [[10, "a moment"], [45, "about half a minute"], [90, "about a minute"], [6000, `about ${minutes} min`]];
+  return `, starts in ${words.find(([below]) => seconds < below)?.[1] ?? `about ${Math.round(minutes / 60)} hours`}`;
 }
 
 class View {
@@ -325,7 +317,7 @@ class View {
     if (status.step) this.fact("step", status.step.toLocaleString("en"));
     const work = status.preparing;
     this.say(work ? `${work.task}${work.total ? `: ${Math.round(100 * work.done / work.total)} %` : "…"}`
-      : status.position ? `Waiting: number ${status.position} in the queue.` : "");
+      : status.position ? `Waiting: number ${status.position} in the queue${inAbout(status.starts_in_s)}.` : "");
     if (status.state !== this.told) { this.told = status.state; this.changed("changed", status.state); }
     if (status.state === "deleted") this.close();
   }

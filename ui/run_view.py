@@ -1,14 +1,10 @@
 """The live view of a run: progress, charts and grids in one keyed component that follows the run's event stream."""
 
-from pathlib import Path
 from typing import Any
-
-import streamlit as st
 
 from gan.config import TrainConfig
 from gan.losses import equilibrium
-
-_HERE = Path(__file__).parent
+from ui.components import component
 
 _HTML = """
 <section class="run-view" aria-label="Live view of the run">
@@ -43,13 +39,7 @@ _HTML = """
 </section>
 """
 
-_component = st.components.v2.component(
-    "run_view",
-    html=_HTML,
-    css=(_HERE / "run_view.css").read_text(),
-    js=(_HERE / "run_view.js").read_text(),
-    isolate_styles=False,  # Plotly puts its style sheet into the document, which a shadow root does not see
-)
+_component = component("run_view", _HTML)
 
 
 def run_view(

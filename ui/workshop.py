@@ -2,6 +2,7 @@
 
 import functools
 
+from gan.inside import NetworkCache
 from gan.manager import RunManager
 from gan.models import ModelCache
 from gan.runs import checkpoints_root
@@ -17,3 +18,9 @@ def manager() -> RunManager:
 def models() -> ModelCache:
     """The server's one cache of loaded generators."""
     return ModelCache(checkpoints_root())
+
+
+@functools.cache
+def network_cache() -> NetworkCache:
+    """The server's one cache of networks that are looked into."""
+    return NetworkCache()

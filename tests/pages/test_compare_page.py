@@ -22,7 +22,7 @@ def train(manager, config):  # noqa: F811
 
 def drawn(at):
     """What the component was given; None where there is none."""
-    found = at.get("bidi_component")
+    found = [c for c in at.get("bidi_component") if c.proto.component_name == "compare_view"]
     return json.loads(found[0].proto.json) if found else None
 
 

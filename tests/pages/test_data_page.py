@@ -7,11 +7,12 @@ from streamlit.testing.v1 import AppTest
 from gan import datasets, published, uploads
 from gan.config import TrainConfig
 from gan.datasets import ImageDataset
-from tests.conftest import finish
+from tests.conftest import ADA, finish
 from tests.pages.test_pages import ENTRY, button, texts
 from tests.test_uploads import left, packed, pets, picture
 from ui import workshop
 from ui.config_form import KEY
+from ui.visitor import WHO
 
 
 @pytest.fixture
@@ -37,6 +38,7 @@ def open_data(digits, monkeypatch, tmp_path):
 
     def open_data(**address):
         at = AppTest.from_file(ENTRY, default_timeout=30)
+        at.session_state[WHO] = ADA
         for name, value in address.items():
             at.query_params[name] = value
         at.run()

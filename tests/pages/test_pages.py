@@ -8,8 +8,10 @@ from gan import datasets
 from gan.checkpoint import save_generator
 from gan.config import TrainConfig
 from gan.training import new_state
+from tests.conftest import ADA
 from tests.test_runs import ended, wait_for
 from ui import pages, workshop
+from ui.visitor import WHO
 
 ENTRY = str(pages.HOME.parent.parent / "ui" / "navigation.py")
 
@@ -40,6 +42,7 @@ def manager(blobs, folders, monkeypatch):
 def open_page(manager):
     def open_page(page, **address):
         at = AppTest.from_file(ENTRY, default_timeout=30)
+        at.session_state[WHO] = ADA
         for name, value in address.items():
             at.query_params[name] = value
         at.run()

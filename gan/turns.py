@@ -1,0 +1,84 @@
+"""Whose turn it is: the order in which waiting runs start, how long they take, and when each starts. Pure; knows nothing of runs."""
+
+import heapq
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gan.config import TrainConfig
+
+# What decides, to a good approximation, how long a step takes.
+_DECISIVE = (
+    *("image_size", "channels", "networks", "generator_filters", "discriminator_filters", "generator_extra_layers"),
+    *("loss", "gradient_penalty", "batch_size", "d_steps", "g_steps", "precision"),
+)
+
+
+@dataclass(frozen=True)
+class Done:
+    """How far a run is."""
+
+    step: int = 0
+    images_seen: int = 0
+    elapsed_s: float = 0.0
+
+
+def kind(config: TrainConfig) -> tuple[object, ...]:
+    """Runs of one kind take about as long for a step."""
+    return tuple(getattr(config, name) for name in _DECISIVE)
+
+
+def order(waiting: Sequence[tuple[str, float]], at_work: Iterable[str]) -> list[int]:
+    """The indices of waiting runs in the order in which they start: everybody's first run before anybody's second.
+
+    Args:
+        waiting: of each waiting run its owner, and since when it could have been its turn: since its submission, or, if
+            that is later, since the last run of the same owner ended. In the order of submission.
+        at_work: the owner of each run at work.
+    """
+    before = Counter(at_work)
+    turns = []
+    for index, (owner, since) in enumerate(waiting):
+        turns.append((before[owner], since, index))
+        before[owner] += 1
+    return [index for _, _, index in sorted(turns)]
+
+
+def left_s(config: TrainConfig, done: Done, like: Done | None, images: int | None) -> float | None:
+    """Seconds of training that a run has before it; None where that cannot be known.
+
+    Args:
+        config: its settings.
+        done: how far it is.
+        like: how far another run of its kind is, from which the speed is taken.
+        images: how many there are in its data set.
+    """
+    if config.duration_unit == "seconds":
+        return max(0.0, config.duration - done.elapsed_s)
+    if like is None or not like.step or not like.elapsed_s:
+        return None
+    if config.duration_unit == "steps":
+        return max(0.0, config.duration - done.step) * like.elapsed_s / like.step
+    if not images:
+        return None
+    an_epoch = images // config.batch_size * config.batch_size
+    return max(0.0, config.duration * an_epoch - done.images_seen) * like.elapsed_s / like.images_seen
+
+
+def starts(slots: Sequence[float | None], durations: Sequence[float | None]) -> list[float | None]:
+    """Seconds until each waiting run starts; None where that cannot be known.
+
+    Args:
+        slots: for each run that may be at work, the seconds until there is room for it: 0 where there is, None where
+            nobody knows. At least one.
+        durations: seconds that each waiting run takes, in the order in which they start; None where nobody knows.
+    """
+    free = [math.inf if left is None else max(0.0, left) for left in slots]
+    heapq.heapify(free)
+    begins: list[float | None] = []
+    for duration in durations:
+        at = free[0]
+        begins.append(at if math.isfinite(at) else None)
+        heapq.heapreplace(free, math.inf if duration is None else at + max(0.0, duration))
+    return begins

@@ -1,0 +1,115 @@
+"""The export of a run, from the menu on its page to the file."""
+
+import dataclasses
+import io
+import threading
+import zipfile
+
+import pytest
+from PIL import Image
+
+from gan.events import Progress
+from tests.pages.test_pages import button, manager, open_page, texts  # noqa: F401
+from tests.test_runs import ended, wait_for
+from ui import export, pages
+
+
+@pytest.fixture
+def run(manager, config):  # noqa: F811
+    run = manager.submit(config, "quick-digits")
+    wait_for(ended(run))
+    return run
+
+
+def slow(monkeypatch, write):
+    """Lets a function write the GIF in place of the real one."""
+    monkeypatch.setitem(export.KINDS, "gif", dataclasses.replace(export.KINDS["gif"], write=write))
+
+
+def finished(at):
+    """What the page offers once the job is done."""
+    wait_for(lambda: at.session_state["export"].done)
+    at.run()
+    assert not at.exception
+    return at
+
+
+def test_a_run_that_has_nothing_yet_has_no_menu(open_page, manager, config):  # noqa: F811
+    run = manager.submit(config.change(batch_size=64))  # fails before its first step
+    wait_for(ended(run))
+    at = open_page(pages.TRAIN, run=run.id)
+    assert "Everything (zip)" not in [b.label for b in at.button]
+
+
+def test_each_kind_is_made_when_it_is_asked_for(open_page, run):  # noqa: F811
+    at = open_page(pages.TRAIN, run=run.id)
+    assert not at.download_button and "export" not in at.session_state
+    button(at, "Everything (zip)").click().run()
+    finished(at)
+    job = at.session_state["export"]
+    assert at.download_button[0].label.startswith("Save the zip, ") and job.name == f"{run.id}.zip"
+    with zipfile.ZipFile(io.BytesIO(job.content)) as archive:
+        assert f"{run.id}/sample.py" in archive.namelist()
+    button(at, "Training (GIF)").click().run()
+    finished(at)
+    assert [b.label.partition(",")[0] for b in at.download_button] == ["Save the GIF"]
+    with Image.open(io.BytesIO(at.session_state["export"].content)) as film:
+        assert film.n_frames > 1
+    button(at, "Metrics (TensorBoard)").click().run()
+    finished(at)
+    assert at.download_button[0].label.startswith("Save the event files, ")
+    assert at.session_state["export"].name == f"{run.id}-tensorboard.zip"
+
+
+def test_one_export_at_a_time_shows_how_far_it_is_and_is_cancelled(open_page, run, monkeypatch):  # noqa: F811
+    closed = threading.Event()
+
+    def never(folder, file):
+        try:
+            while True:
+                yield Progress("Reading *grids*", 1, 4)
+        finally:
+            closed.set()
+
+    slow(monkeypatch, never)
+    at, other = open_page(pages.TRAIN, run=run.id), open_page(pages.TRAIN, run=run.id)
+    button(at, "Training (GIF)").click().run()
+    assert "Reading" in at.get("progress")[0].proto.text and not at.download_button
+    button(other, "Everything (zip)").click().run()
+    assert "Waiting for another export" in other.get("progress")[0].proto.text
+    button(at, "Cancel").click().run()
+    assert not at.exception and not at.get("progress") and "export" not in at.session_state
+    wait_for(closed.is_set)
+    assert finished(other).download_button[0].label.startswith("Save the zip")
+
+
+def test_a_new_wish_takes_the_place_of_the_old_one(open_page, run, monkeypatch):  # noqa: F811
+    closed = threading.Event()
+
+    def never(folder, file):
+        try:
+            while True:
+                yield Progress("Reading", 0, 0)
+        finally:
+            closed.set()
+
+    slow(monkeypatch, never)
+    at = open_page(pages.TRAIN, run=run.id)
+    button(at, "Training (GIF)").click().run()
+    button(at, "Everything (zip)").click().run()
+    finished(at)
+    assert closed.is_set() and at.download_button[0].label.startswith("Save the zip")
+
+
+def test_what_goes_wrong_is_a_sentence_and_another_run_has_a_menu_of_its_own(open_page, manager, run, config):  # noqa: F811
+    for step in run.folder.sample_steps():
+        run.folder.samples_file(step).unlink()
+    at = open_page(pages.TRAIN, run=run.id)
+    button(at, "Training (GIF)").click().run()
+    finished(at)
+    assert "has drawn no grid yet" in texts(at.error) and not at.download_button
+    other = manager.submit(config, "quick-digits")
+    wait_for(ended(other))
+    at.run()
+    at.selectbox(key="run").select(other.id).run()
+    assert not at.exception and not at.error and "export" not in at.session_state

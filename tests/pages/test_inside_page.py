@@ -1,0 +1,254 @@
+"""The page Look inside as its script draws it."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from gan import datasets
+from gan.checkpoint import RunFolder, save_generator
+from gan.runs import write_status
+from gan.training import layer_norms, new_state
+from tests.pages.test_pages import ENTRY, button, texts
+from ui import workshop
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def open_inside(blobs, monkeypatch):
+    """Opens the page on a server whose one data set is blobs."""
+
+    def load(*rest):
+        yield from ()
+        return blobs
+
+    monkeypatch.setattr(datasets, "load", load)
+    monkeypatch.setattr(datasets, "available", lambda: ["blobs"])
+    caches = (workshop.manager, workshop.models, workshop.network_cache)
+    for cache in caches:
+        cache.cache_clear()
+
+    def open_inside(**address):
+        at = AppTest.from_file(ENTRY, default_timeout=30)
+        for name, value in address.items():
+            at.query_params[name] = value
+        at.run()
+        at.switch_page("../pages/inside.py")
+        at.run()
+        assert not at.exception, at.exception
+        return at
+
+    yield open_inside
+    for cache in caches:
+        cache.cache_clear()
+
+
+@pytest.fixture
+def make_run(config, folders):
+    """Makes a run's folder, whose networks nobody trained."""
+
+    def make_run(name, state=True, generator=False, **settings):
+        made = new_state(config.change(**settings), CPU, class_names=("cats", "*dogs*"))
+        folder = RunFolder(folders / "checkpoints" / name)
+        folder.path.mkdir(parents=True)
+        folder.write_config(made.config, "quick-digits")
+        write_status(folder, "stopped")
+        made.step = 7
+        if state:
+            folder.save_state(made)
+        if generator:
+            folder.save_generator(made)
+        return folder, made
+
+    return make_run
+
+
+def pictures(at):
+    return len(at.get("image"))
+
+
+def test_a_server_without_networks_leads_to_training(open_inside):
+    at = open_inside(run="gone")
+    assert "nothing to look into" in texts(at.info) and not at.error
+    assert not at.selectbox
+
+
+def test_the_way_through_the_generator(open_inside, make_run):
+    make_run("one")
+    at = open_inside(run="one")
+    assert "step 7" in texts(at.caption)
+    assert at.selectbox(key="layer").options == [
+        *("1 transposed convolution", "2 batch normalisation", "3 ReLU", "4 transposed convolution", "5 batch normalisation", "6 ReLU"),
+        *("7 transposed convolution", "8 batch normalisation", "9 ReLU", "10 transposed convolution", "11 tanh"),
+    ]
+    assert at.selectbox(key="layer").value == "7 transposed convolution"
+    assert pictures(at) == 1 + 11 + 4
+    at.selectbox(key="layer").select("11 tanh").run()
+    assert pictures(at) == 1 + 11 + 1 and "this is the image" in texts(at.markdown)
+    at.number_input(key="seed").set_value(5).run()
+    assert not at.exception and not at.error
+
+
+def test_a_generator_that_comes_with_the_app_is_shown_and_what_is_missing_is_said(open_inside, make_run, folders):
+    _, state = make_run("one")
+    save_generator(folders / "checkpoints" / "pretrained" / "digits.safetensors", state)
+    at = open_inside(run="digits")
+    assert at.selectbox(key="run").options == ["newest", "one", "digits"] and pictures(at) == 16
+    for view in ("Discriminator", "Filters"):
+        at = open_inside(run="digits", look=view)
+        assert "comes alone" in texts(at.info) and not at.error
+    assert pictures(at) == 1
+    assert "no norms" in texts(open_inside(run="digits", look="Norms over time").info)
+
+
+def test_a_run_without_a_state_says_so(open_inside, make_run):
+    make_run("none", state=False)
+    assert "not kept its networks yet" in texts(open_inside(run="none").info)
+    make_run("alone", state=False, generator=True)
+    assert "no saved state" in texts(open_inside(run="alone", look="Discriminator").info)
+    assert pictures(open_inside(run="alone")) == 16
+
+
+def test_an_earlier_step_has_the_generator_alone(open_inside, make_run):
+    folder, state = make_run("one", generator=True)
+    folder.keep_state(state)
+    state.step = 9
+    folder.save_generator(state)
+    at = open_inside(run="one", look="Discriminator", at="9")
+    assert "there after step 7, newest" in texts(at.info)
+    at = open_inside(run="one", look="Discriminator", at="7")
+    assert not at.info and at.metric[0].label == "D's answer"
+
+
+def test_unknown_runs_and_damaged_states_are_sentences(open_inside, make_run):
+    folder, _ = make_run("one")
+    at = open_inside(run="gone<b>")
+    assert r"no run gone\<b\>" in texts(at.warning) and at.selectbox(key="run").value == "newest"
+    folder.state_file.write_bytes(folder.state_file.read_bytes()[:-500])
+    for view in ("Generator", "Discriminator", "Filters"):
+        assert "cannot be looked into" in texts(open_inside(run="one", look=view).error)
+    folder.config_file.write_text("{")
+    assert "cannot be read" in texts(open_inside(run="one").error)
+
+
+def test_answers_to_real_and_generated_images(open_inside, make_run):
+    make_run("one", loss="hinge")
+    at = open_inside(run="one", look="Discriminator")
+    choices = [b for b in at.button if (b.key or "").startswith("pick")]
+    assert len(choices) == 12 and len({b.label for b in choices}) > 6
+    choices[4].click().run()
+    assert at.metric[0].value == next(b for b in at.button if b.key == "pick4").label
+    before = [b.label for b in choices]
+    button(at, "Other images").click().run()
+    assert [b.label for b in at.button if (b.key or "").startswith("pick")] != before
+    at.segmented_control(key="image").set_value("Generated").run()
+    answers = {at.metric[0].value}
+    for judged in ("Among real", "Among generated"):
+        at.segmented_control(key="judged").set_value(judged).run()
+        assert not at.exception and not at.error
+        answers.add(at.metric[0].value)
+    assert "judged in the same way" in texts(at.caption) and len(answers) == 3
+
+
+def test_data_that_are_not_here_are_a_sentence(open_inside, make_run, monkeypatch):
+    make_run("one", data="/etc")
+    assert "not among this server's data sets" in texts(open_inside(run="one", look="Discriminator").info)
+    make_run("two")
+
+    def load(*rest):
+        raise ValueError("all *gone*")
+        yield
+
+    monkeypatch.setattr(datasets, "load", load)
+    at = open_inside(run="two", look="Discriminator")
+    assert r"cannot be read: all \*gone\*" in texts(at.error)
+    assert at.segmented_control(key="image").options == ["Real", "Generated", "Your own", "Drawn"]
+    at.segmented_control(key="image").set_value("Generated").run()
+    assert at.metric and not at.error
+
+
+def test_loading_that_was_cancelled_waits_to_be_asked_for(open_inside, make_run):
+    make_run("one")
+    at = open_inside(run="one", look="Discriminator", image="Generated")
+    at.session_state["cancelled"] = ("blobs", 28, 1, "train", (), 0)
+    at.segmented_control(key="image").set_value("Real").run()
+    assert "was cancelled" in texts(at.caption) and not at.metric
+    button(at, "Load the real images").click().run()
+    assert at.metric and not at.exception
+    assert not at.run().error and at.metric
+
+
+def test_an_image_of_ones_own(open_inside, make_run):
+    make_run("one", loss="hinge")  # whose scores show more digits than a probability near 1/2
+    at = open_inside(run="one", look="Discriminator", image="Your own")
+    assert not at.metric
+    buffer = io.BytesIO()
+    Image.effect_noise((60, 40), 50).save(buffer, "PNG")
+    at.file_uploader[0].upload("a.png", buffer.getvalue(), "image/png").run()
+    first = at.metric[0].value
+    assert not at.error
+    at.toggle[0].set_value(True).run()
+    assert at.metric[0].value != first
+    at.file_uploader[0].upload("<b>.png", b"nothing", "image/png").run()
+    assert r"\<b\>.png is not an image" in texts(at.error) and not at.metric
+
+
+def test_a_drawing_that_the_browser_made_up_is_a_sentence(open_inside, make_run):
+    make_run("one")
+    at = open_inside(run="one", look="Discriminator", image="Drawn")
+    assert not at.metric and not at.error
+    at.session_state["drawing_28"] = base64.b64encode(np.full((28, 28), 200, np.uint8)).decode()
+    at.run()
+    assert at.metric and not at.error
+    for wrong in ("x" * 100, 7, {"a": 1}):
+        at.session_state["drawing_28"] = wrong
+        at.run()
+        assert "28 x 28 grey values" in texts(at.error) and not at.metric and not at.exception
+
+
+@pytest.mark.parametrize(
+    "settings", [{"packing": 2, "minibatch_std": True}, {"loss": "hinge"}, {"networks": "mlp"}, {"image_size": 64, "channels": 3}]
+)
+def test_other_kinds_of_networks(open_inside, make_run, settings):
+    make_run("one", **settings)
+    for view in ("Generator", "Filters"):
+        at = open_inside(run="one", look=view)
+        assert not at.error
+    assert pictures(at) == 2
+    at = open_inside(run="one", look="Discriminator", image="Generated")
+    assert not at.error and at.metric[0].label == ("D's score" if "loss" in settings else "D's answer")
+    assert bool([c for c in at.segmented_control if c.key == "judged"]) == (settings != {"networks": "mlp"})
+    if "packing" in settings:
+        assert "judges 2 images together" in texts(at.caption) and at.segmented_control(key="judged").value == "Among generated"
+    assert ("Drawn" in at.segmented_control(key="image").options) == ("channels" not in settings)
+
+
+def test_a_conditional_run_has_a_class_picker(open_inside, make_run, blobs):
+    make_run("one", generator=True, conditional=True)
+    at = open_inside(run="one")
+    assert at.selectbox(key="class").options == ["cats", "*dogs*"] and at.selectbox(key="layer").options[0] == "1 class"
+    at = open_inside(run="one", look="Discriminator", image="Generated", **{"class": "*dogs*"})
+    assert r"Judged as \*dogs\*" in texts(at.caption) and not at.error
+    at = open_inside(run="one", look="Discriminator")
+    assert "other classes" in texts(at.error)
+    object.__setattr__(blobs, "labels", torch.arange(50) % 2)
+    object.__setattr__(blobs, "class_names", ("cats", "*dogs*"))
+    at = open_inside(run="one", look="Discriminator")
+    assert "Judged as" in texts(at.caption) and not at.error
+
+
+def test_norms_over_time(open_inside, make_run):
+    folder, state = make_run("one")
+    folder.lock()
+    folder.append_norms(7, layer_norms(state))
+    folder.flush()
+    folder.unlock()
+    at = open_inside(run="one", look="Norms over time")
+    assert len(at.get("plotly_chart")) == 4 and "convolution at 7 x 7" in texts(at.markdown)
+    at.toggle(key="everything").set_value(True).run()
+    assert "normalisation at 7 x 7" in texts(at.markdown) and not at.exception

@@ -1,0 +1,12 @@
+"""Runs killed with SIGKILL, in processes of their own: nothing is lost, and they go on as if nothing had been."""
+
+import random
+
+from benchmarks import kills
+
+
+def test_five_kills_lose_nothing(folders, tmp_path):
+    kills.draw_pictures(tmp_path / "data", 40)
+    root = tmp_path / "killed"
+    root.mkdir()
+    assert kills.kill(5, kills.cases(tiny=True), root, random.Random(4)) == []

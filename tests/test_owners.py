@@ -1,0 +1,72 @@
+import hashlib
+
+import pytest
+
+from gan import owners
+from gan.owners import LOCAL, STRANGER, Visitor, clean_name, guest, is_admin_token, is_visitor_id, may_change, recognise, refusal
+from tests.conftest import ADA, BOB
+
+TOKEN = "0123456789abcdef" * 2
+
+
+def test_a_token_makes_a_visitor_and_cannot_be_read_from_it():
+    who = recognise(TOKEN, "Ada")
+    assert who == Visitor("Ada", hashlib.sha256(TOKEN.encode()).hexdigest()[:16]) and not who.admin
+    assert is_visitor_id(who.id) and TOKEN not in repr(who)
+    assert recognise(TOKEN).name == guest(who.id) == f"Guest {who.id[:4]}"
+    assert who.named and not recognise(TOKEN).named
+
+
+@pytest.mark.parametrize("token", [None, "", 7, [], {"id": ADA.id}, ADA.id, TOKEN.upper(), TOKEN + "0", TOKEN[1:], TOKEN + "\n", "g" * 32])
+def test_what_is_no_token_makes_a_stranger(token):
+    assert recognise(token, "Ada", admin=True) == STRANGER and not STRANGER.known
+
+
+def test_knowing_an_id_does_not_make_one_its_owner():
+    who = recognise(TOKEN)
+    for forged in (who.id, who.id * 2, who.id + "0" * 16):
+        assert recognise(forged, who.name).id != who.id
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("  Ada   Lovelace ", "Ada Lovelace"),
+        ("Ada\nLove\x00lace\t!", "Ada Lovelace !"),
+        ("\u202eadA\u200b", "adA"),
+        ("x" * 1000, "x" * 40),
+        ("Zoë 李", "Zoë 李"),
+        ("\u2028", ""),
+        (None, ""),
+        (["Ada"], ""),
+    ],
+)
+def test_names_are_one_short_line(name, shown):
+    assert clean_name(name) == shown
+
+
+def test_who_may_change_what(monkeypatch):
+    assert may_change(ADA.id, ADA) and not may_change(ADA.id, BOB) and not may_change(ADA.id, STRANGER)
+    assert all(may_change(nobody, BOB) for nobody in ("", None))  # a personal server
+    assert may_change(ADA.id, LOCAL) and may_change("", LOCAL)
+    monkeypatch.setenv("WORKSHOP_ADMIN_TOKEN", "sesame")
+    assert not may_change("", BOB) and may_change(ADA.id, ADA) and may_change("", LOCAL)
+
+
+def test_the_admin_token_is_compared_whole(monkeypatch):
+    assert not is_admin_token("") and not is_admin_token("None")
+    monkeypatch.setenv("WORKSHOP_ADMIN_TOKEN", "öffne dich")
+    assert is_admin_token("öffne dich") and not any(map(is_admin_token, ("", "öffne", "offne dich", "öffne dich ")))
+    monkeypatch.setenv("WORKSHOP_ADMIN_TOKEN", "")
+    assert not is_admin_token("") and owners.is_personal()
+
+
+def test_a_refusal_says_who_may(monkeypatch):
+    said = [refusal("Ada", ADA.id, "started it", "steer this run"), refusal("", ADA.id, "started it", "steer this run")]
+    assert said == ["Only Ada, who started it, can steer this run.", "Only whoever started it can steer this run."]
+    monkeypatch.setenv("WORKSHOP_ADMIN_TOKEN", "sesame")
+    said = [refusal("A\nda", ADA.id, "started it", "steer this run"), refusal("", "", "started it", "steer this run")]
+    assert said == [
+        "Only A da, who started it, or the workshop's host can steer this run.",
+        "Only the workshop's host can steer this run.",
+    ]

@@ -1,0 +1,95 @@
+"""What the layers of a network made of one input: a card each, and one of them opened large."""
+
+import numpy as np
+import streamlit as st
+import torch
+from streamlit.delta_generator import DeltaGenerator
+
+from gan.images import enlarge, png, tile, to_uint8
+from gan.inside import Layer, as_map, blocks, choose_maps, paint
+
+IN_A_CARD, LARGE = 16, 64  # maps of a layer
+CARD, MAP = 240, 96  # pixels of a card's picture and of a map that is opened, at least
+
+
+def layer_view(layers: dict[str, Layer], name: str, picture: np.ndarray, key: str) -> None:
+    """Draws the way of one input through a network.
+
+    Args:
+        layers: as activations() gives them.
+        name: of what went in.
+        picture: of what went in, uint8 (C, H, W).
+        key: of the widget that opens a layer; its name in the address.
+    """
+    chosen = choose_maps(layers, LARGE)
+    titles = {layer.name: f"{number} {layer.kind}" for number, layer in enumerate(layers.values(), 1)}
+    with st.container(horizontal=True, gap="small"):
+        with _block(1):
+            _picture(picture, name, CARD)
+            st.markdown(f":small[**{name}**]")
+        for block in blocks(layers):
+            with _block(len(block)):
+                for layer in block:
+                    with st.container(gap="xsmall"):
+                        _picture(_overview(layer, chosen[layer.name]), f"{titles[layer.name]}, {layer.size}", CARD)
+                        st.markdown(f":small[**{titles[layer.name]}**]", help=layer.about)
+                        st.caption(f"{layer.size}  \n{_range(layer.maps)}")
+    st.caption(
+        f"Of each layer at most {IN_A_CARD} maps are shown: those that vary most, the same ones through a frame, so that each can be "
+        "followed. Each is on a scale of its own: black to white, or, where a layer has values below 0, blue below, white at 0, red above."
+    )
+    options = {title: layers[name] for name, title in titles.items()}
+    if st.session_state.get(key) not in options:  # another network's
+        st.session_state.pop(key, None)
+    sizes = [0 if layer.kind == "resizing" else layer.maps.size for layer in layers.values()]
+    largest = sizes.index(max(sizes))  # most to see
+    opened = st.selectbox("Open a layer", list(options), largest, key=key, bind="query-params", width=320)
+    _large(options[opened], chosen[options[opened].name])
+
+
+def _block(count: int) -> DeltaGenerator:
+    """A frame around layers that belong together, side by side."""
+    return st.container(border=True, width=140 * count + 32).grid(count, min_column_width=64, wrap=False, gap="small")
+
+
+def _large(layer: Layer, chosen: list[int]) -> None:
+    """One layer: what it does, and its maps with their ranges."""
+    st.markdown(layer.about)
+    if layer.maps.shape[1:] == (1, 1):
+        _picture(_overview(layer, chosen), layer.size, 448, width=448)
+        st.caption(f"{layer.size}, {_range(layer.maps)}, laid out in rows.")
+        return
+    pictures = paint(layer.maps[chosen], bool(layer.maps.min() < 0))
+    count = len(layer.maps)
+    if count > len(chosen):
+        st.caption(f"The {len(chosen)} maps that vary most, of {count}. Below each: its number, and its smallest and largest value.")
+    with st.grid("auto", min_column_width=84, gap="xsmall"):
+        for number, picture in zip(chosen, pictures, strict=True):
+            _picture(picture, f"Map {number}", MAP, caption=f"{number}: {_range(layer.maps[number])}")
+
+
+def _overview(layer: Layer, chosen: list[int]) -> np.ndarray:
+    """A layer as one picture, uint8 (3 or C, H, W)."""
+    if layer.kind == "tanh":
+        return to_uint8(torch.from_numpy(layer.maps))
+    signed = bool(layer.maps.min() < 0) or layer.maps.size == 1
+    if layer.maps.shape[1:] == (1, 1):
+        return paint(as_map(layer.maps), signed)[0]
+    pictures = paint(layer.maps[chosen[:IN_A_CARD]], signed)
+    return tile(enlarge(pictures, max(1, CARD // 4 // pictures.shape[-1])), gap=2)
+
+
+def _range(maps: np.ndarray) -> str:
+    low, high = float(maps.min()), float(maps.max())
+    return f"{low:.2g}" if low == high else f"{low:.2g} to {high:.2g}"
+
+
+def _picture(image: np.ndarray, alt: str, size: int, caption: str | None = None, width: int | str = "stretch") -> None:
+    """A small picture, its pixels enlarged to about `size`."""
+    st.image(
+        png(enlarge(image, max(1, size // image.shape[-1])), 1),
+        alt=alt,
+        caption=caption,
+        output_format="PNG",
+        width=width,  # type: ignore[arg-type]
+    )

@@ -1,0 +1,51 @@
+// Tells the session who this browser is: a secret token and a name, kept in the browser. Draws nothing.
+// Streamlit calls the function again on new data, so every call starts from what is kept.
+const KEY = "dcgan-workshop-visitor";
+const STORES = ["localStorage", "sessionStorage"];  // the second where the first is blocked
+const sessions = new WeakMap();
+
+// The server's address, whatever prefix it lives behind: this page's, without the page's own name.
+function base(page) {
+  const path = location.pathname.replace(/\/+$/, "");
+  return page && path.endsWith("/" + page) ? path.slice(0, -page.length) : path + "/";
+}
+
+function kept() {
+  for (const store of STORES) {
+    try {
+      const who = JSON.parse(window[store].getItem(KEY));
+      if (/^[0-9a-f]{32}$/.test(who?.token)) return { token: who.token, name: String(who.name ?? "") };
+    } catch { /* blocked, or not ours: the next one, or a new token */ }
+  }
+  return window.__workshopVisitor;
+}
+
+function keep(who) {
+  window.__workshopVisitor = who;  // for as long as the page is open, where nothing can be stored
+  for (const store of STORES) {
+    try { window[store].setItem(KEY, JSON.stringify(who)); return; } catch { /* blocked or full: the next one */ }
+  }
+}
+
+function made() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  keep({ token: [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join(""), name: "" });
+  return kept();  // another tab may have been faster
+}
+
+export default function ({ data, parentElement, setStateValue }) {
+  const session = sessions.get(parentElement) ?? {};
+  sessions.set(parentElement, session);
+  let who = kept() ?? made();
+  if (data.name != null && data.name !== who.name) keep((who = { ...who, name: data.name }));
+  if (!data.id) setStateValue("who", who);
+
+  // While a run of this browser's is at work, a sign of life now and then: whoever is away for long makes room for others.
+  clearInterval(session.beat);
+  if (data.id && data.run) {
+    const address = `${base(data.page)}api/runs/${encodeURIComponent(data.run)}?visitor=${data.id}`;
+    const beat = () => fetch(address, { cache: "no-store" }).catch(() => {});  // the next one may get through
+    session.beat = setInterval(beat, 1000 * data.every);
+  }
+  return () => { clearInterval(session.beat); sessions.delete(parentElement); };
+}

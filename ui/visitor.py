@@ -2,16 +2,16 @@
 
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from gan.owners import LONGEST_NAME, STRANGER, Visitor, clean_name, guest, is_admin_token, is_personal, recognise
+from ui.components import component
 from ui.text import plain
 from ui.workshop import manager
 
-KEY = "visitor"  # of the component
+KEY = "visitor"  # of the component; visitor.css knows it
 # In the session: the visitor, the name that was given in it, whether they are the host, whether a wrong token was given.
 WHO, NAME, HOST, FAULT = "visitor_who", "visitor_given", "visitor_host", "visitor_fault"
 NAME_KEY, TOKEN_KEY = "visitor_name", "visitor_token"  # of the fields
@@ -19,13 +19,7 @@ PAUSE_S = 1.0  # after a wrong token
 BEAT_S = 60.0  # between two signs of life of a browser whose run is at work; a hidden tab gives none more often
 LONGEST_LABEL = 20
 
-_component = st.components.v2.component(
-    "visitor",
-    html="<span></span>\n",
-    css=f".st-key-{KEY} {{\n display: none;\n}}\n",  # no gap where nothing is drawn
-    js=(Path(__file__).parent / "visitor.js").read_text(),
-    isolate_styles=False,
-)
+_component = component("visitor", "<span></span>\n")
 
 
 def listen() -> None:

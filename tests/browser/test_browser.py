@@ -33,7 +33,7 @@ def launch(page: Page, server: str) -> None:
 
 
 def stop(page: Page) -> None:
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_test_id("stMain").get_by_role("button", name="Stop").click()  # Streamlit's header has one of its own
     expect(page.get_by_role("button", name="Resume")).to_be_visible()
 
 
@@ -133,9 +133,9 @@ def test_knobs_single_steps_scrubbing_and_a_fork(page: Page, server: str) -> Non
     expect(page.locator(".rv-parent")).to_contain_text("Goes on from quick-digits")
     assert page.url != parent
     expect(changes).to_have_count(3)
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_test_id("stMain").get_by_role("button", name="Stop").click()  # Streamlit's header has one of its own
     page.goto(parent)
-    page.get_by_role("button", name="Stop").click()
+    page.get_by_test_id("stMain").get_by_role("button", name="Stop").click()  # Streamlit's header has one of its own
     expect(page.get_by_role("button", name="Resume")).to_be_visible()
 
 

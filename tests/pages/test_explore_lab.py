@@ -15,7 +15,7 @@ from ui.latent_sliders import Place, checked
 
 def component(at):
     """What the page's component was drawn with."""
-    (found,) = at.get("bidi_component")
+    (found,) = [c for c in at.get("bidi_component") if c.proto.component_name.endswith("latent_sliders")]
     return json.loads(found.proto.json)
 
 

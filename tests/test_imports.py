@@ -30,7 +30,7 @@ LAYERS = [
     {"uploads", "reals"},
     {"features"},
     {"judge", "training"},
-    {"checkpoint", "bench", "limits"},
+    {"checkpoint", "bench", "limits", "watch"},
     {"runs", "models", "export"},
     {"manager", "comparison", "inside"},
     {"server", "__main__"},

@@ -8,6 +8,7 @@ from gan import latent
 from gan.checkpoint import CheckpointError
 from gan.images import enlarge, gif, png, tile
 from gan.models import Model, find_model, model_sources
+from ui.explore_common import read_seeds, stamp
 from ui.pad import pad
 from ui.pages import INSIDE, TRAIN
 from ui.text import plain
@@ -41,22 +42,6 @@ def film(model_id: str, stamp: int, seeds: list[int], frames: int, mode: str, cl
     stops = np.linspace(0, frames - 1, min(frames, 12)).round().astype(int)
     strip = png(tile(enlarge(images[stops], max(1, 112 // images.shape[-1])), columns=len(stops), gap=2))
     return gif(enlarge(images, factor), FRAMES_PER_S), strip, z.norm(dim=1).tolist()
-
-
-def stamp(model: Model) -> int:
-    return model.path.stat().st_mtime_ns
-
-
-def read_seeds(text: str, least: int, most: int) -> list[int] | None:
-    """Seeds as typed, or None with the reason on the page."""
-    try:
-        seeds = latent.parse_seeds(text, most)
-        if len(seeds) < least:
-            raise ValueError(f"give at least {least} seeds, as in 1,2,3")
-    except ValueError as error:
-        st.error(f"The seeds cannot be used: {plain(error)}.", icon=":material/error:")
-        return None
-    return seeds
 
 
 def choose_model() -> Model | None:

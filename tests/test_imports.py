@@ -9,13 +9,13 @@ ROOT = Path(__file__).parent.parent
 # From the ground up; a module may import those before its own layer only.
 LAYERS = [
     {"config", "devices", "events", "files", "faces", "latent", "augment", "graphs", "archives", "cache", "decoding", "owners"},
-    {"recipes", "losses", "images", "networks", "downloads", "charts", "turns"},
+    {"recipes", "losses", "images", "networks", "downloads", "charts", "turns", "snippets", "vectors"},
     {"published"},
     {"datasets"},
     {"uploads"},
     {"training"},
     {"checkpoint", "bench", "limits"},
-    {"runs", "models", "export"},
+    {"runs", "models", "export", "films"},
     {"manager", "comparison", "inside"},
     {"server", "__main__"},
 ]

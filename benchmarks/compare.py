@@ -18,13 +18,13 @@ import numpy as np
 import torch
 
 from benchmarks import textbook
-from benchmarks.judge import Judge
 from benchmarks.textbook import load_mnist
-from gan import bench, latent
+from gan import bench, latent, terminal
 from gan.bench import Speed
 from gan.devices import choose_device, cores, describe_device
 from gan.events import Metrics
 from gan.images import to_uint8
+from gan.judge import JudgeCache
 from gan.recipes import recipe
 from gan.training import epoch_images, new_state, sample, train
 
@@ -78,8 +78,9 @@ def textbook_turn(name: str, seed: int, seconds: float, threads: int, device: to
 def compare_speed(names: list[str], rounds: int, seconds: float, threads: int, seed: int, device: torch.device) -> None:
     """Prints the figures of engine and textbook for each recipe."""
     print(f"{describe_device(device)}, {threads} threads; {rounds} rounds of {seconds:g} s a turn, median (least to most)")
-    judge = Judge()
-    print(f"FD (digits-CNN): the CNN knows {judge.accuracy:.1%} of the held-out digits; real training digits get {judge.floor:.1f}")
+    judge = terminal.drain(JudgeCache().get("mnist", 28, 1))
+    known = f"the CNN knows {judge.network.about.accuracy:.1%} of the held-out digits"
+    print(f"FD ({judge.network.name}): {known}; real training digits get {judge.floor(JUDGED):.2f}")
     turns = {"textbook": textbook_turn, "engine": engine_turn}
     for name in names:
         speeds: dict[str, list[Speed]] = {who: [] for who in turns}
@@ -89,7 +90,7 @@ def compare_speed(names: list[str], rounds: int, seconds: float, threads: int, s
                 system = name if who == "engine" else PAIRS[name]
                 speed, images = bench.in_fresh_process(turns[who], system, seed, seconds, threads, device)
                 speeds[who].append(speed)
-                distances[who].append(judge.distance(torch.from_numpy(images)))
+                distances[who].append(judge.distance(images))
         print(f"\n{name}: the engine in {speeds['engine'][0].precision}, the textbook's {PAIRS[name]} in fp32")
         rows = {
             "images/s": (",.0f", {who: [s.images_per_s for s in speeds[who]] for who in turns}),
@@ -98,7 +99,7 @@ def compare_speed(names: list[str], rounds: int, seconds: float, threads: int, s
             "peak memory, GB": (".2f", {who: [s.peak_memory_gb for s in speeds[who]] for who in turns}),
             "share of matrix product": (".1%", {who: [s.share for s in speeds[who]] for who in turns}),
             "matrix product, GFLOP/s": (",.0f", {who: [s.matmul_gflop_per_s for s in speeds[who]] for who in turns}),
-            f"FD after {1.1 * seconds:g} s": (".1f", distances),
+            f"FD after {1.1 * seconds:g} s": (".2f", distances),
         }
         print(f"{'':26}{'textbook':28}{'engine':28}engine / textbook")
         for what, (form, values) in rows.items():

@@ -8,14 +8,14 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from gan import bench, datasets, export, latent
+from gan import bench, datasets, export, latent, terminal
 from gan.checkpoint import CheckpointError, LoadedGenerator, RunFolder, find_generator, load_generator, run_name
 from gan.config import TrainConfig, parse_setting
 from gan.datasets import ImageDataset
@@ -24,6 +24,7 @@ from gan.events import Intervention, Metrics, Progress, Samples
 from gan.files import write_atomically
 from gan.films import FilmError, mp4
 from gan.images import enlarge, gif, png, tile
+from gan.judge import FEWEST, JudgeCache, Report
 from gan.models import pretrained
 from gan.recipes import DEFAULT, RECIPES, recipe
 from gan.runs import checkpoints_root, explain, prepare, record, refuse_too_large, write_status
@@ -36,8 +37,6 @@ EXPORTS: dict[str, Callable[..., Generator[Progress, None, None]]] = {
     ".gif": export.training_gif,
     ".tfevents": export.event_file,
 }
-
-T = TypeVar("T")
 
 
 class RunFailed(Exception):
@@ -247,6 +246,77 @@ def walk_command(
     click.echo(f"{frames} frames in {out}")
 
 
+@cli.command("evaluate")
+@click.argument("source", metavar="RUN|CHECKPOINT", type=click.Path(path_type=Path))
+@click.option("--data", help="What to hold the images against: a named data set, or a folder or a zip; by default what it was trained on.")
+@click.option("--samples", type=click.IntRange(FEWEST, 100_000), default=5000, show_default=True, help="Images to draw, at most.")
+@click.option("--step", type=int, help="Which of the run's generators; the newest by default.")
+@_json_option
+def evaluate_command(source: Path, data: str | None, samples: int, step: int | None, as_json: bool) -> None:
+    """Judge a generator's images: figures beside those of real images."""
+    loaded = load_generator(find_generator(_find_run(source), step))
+    config = loaded.config
+    judge = terminal.drain(JudgeCache().get(data or config.data, config.image_size, config.channels), as_json)
+
+    def work() -> Generator[Progress, None, Report]:
+        n, parts = judge.judged(samples), []
+        z = latent.noise(range(n), config.latent_dim, config.latent_distribution)
+        labels = torch.tensor(judge.labels(n, loaded.class_names)) if loaded.class_names else None
+        for start in range(0, n, 256):
+            yield Progress("Drawing images", start, n)
+            part = slice(start, start + 256)
+            parts.append(sample(loaded.network, z[part], labels if labels is None else labels[part]))
+        return (yield from judge.report(np.concatenate(parts)))
+
+    report = terminal.drain(work(), as_json)
+    if as_json:
+        click.echo(json.dumps(_as_object(report, config, loaded.step)))
+        return
+    new = "new" if report.new and config.data_split == "train" else "held-out"
+    against = f"held against {report.real:,} {new} real ones of {report.data}, in the features of {report.features}"
+    click.echo(f"{report.images:,} images at step {loaded.step}, {against}")
+    click.echo(f"{'':32}{'these images':24}{'real images':24}")
+    for figure in report.figures:
+        better = {"lower": "lower is better", "higher": "higher is better", "floor": "nearer to the real is better"}[figure.better]
+        row = (_with_spread(figure.value, figure.spread), _with_spread(figure.floor, figure.floor_spread))
+        click.echo(f"{figure.name:32}{row[0]:24}{row[1]:24}{better}")
+    if report.shares and report.shares.missing:
+        click.echo(f"missing: {', '.join(report.shares.missing)}")
+
+
+def _with_spread(value: float, spread: float | None) -> str:
+    return f"{value:.4f}" + (f" ± {spread:.4f}" if spread is not None else "")
+
+
+def _as_object(report: Report, config: TrainConfig, step: int) -> dict[str, Any]:
+    """A report as the JSON that `evaluate` prints."""
+    shares = report.shares
+    of_classes = (
+        {name: {"images": a, "real": b} for name, a, b in zip(shares.names, shares.images, shares.real, strict=True)} if shares else {}
+    )
+    return {
+        "step": step,
+        "features": report.features,
+        "data": report.data,
+        "images": report.images,
+        "real": report.real,
+        "real_unseen": report.new and config.data_split == "train",
+        "figures": {
+            f.key: {
+                "name": f.name,
+                "value": f.value,
+                "spread": f.spread,
+                "floor": f.floor,
+                "floor_spread": f.floor_spread,
+                "better": f.better,
+            }
+            for f in report.figures
+        },
+        "shares": of_classes,
+        "missing": list(shares.missing) if shares else [],
+    }
+
+
 @cli.command("export")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--step", type=int, help="In a .zip: which of the run's generators; the newest by default.")
@@ -267,7 +337,7 @@ def export_command(run: Path, step: int | None, out: Path) -> None:
         raise click.UsageError(f"a run is exported, and {run} is a generator alone")
     folder, chosen = RunFolder(found), {} if step is None else {"step": step}
     with write_atomically(out) as file:
-        _drain(EXPORTS[out.suffix](folder, file, **chosen))
+        terminal.drain(EXPORTS[out.suffix](folder, file, **chosen))
     click.echo(f"{folder.path.name} in {out}")
 
 
@@ -303,21 +373,7 @@ def _find_run(given: Path) -> Path:
 
 def _load(config: TrainConfig, quiet: bool) -> ImageDataset:
     """Loads the data set with a progress bar."""
-    return _drain(datasets.load(config.data, config.image_size, config.channels, config.data_split), quiet)
-
-
-def _drain(work: Generator[Progress, None, T], quiet: bool = False) -> T:
-    """Does what a generator does, with a progress bar on a terminal; returns what it returns."""
-    with tqdm(disable=True if quiet else None, leave=False, unit="", unit_scale=True) as bar:
-        while True:
-            try:
-                event = next(work)
-            except StopIteration as stop:
-                result: T = stop.value
-                return result
-            bar.set_description(event.task, refresh=False)
-            bar.total, bar.n = event.total or None, event.done
-            bar.refresh()
+    return terminal.drain(datasets.load(config.data, config.image_size, config.channels, config.data_split), quiet)
 
 
 @contextmanager

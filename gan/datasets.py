@@ -23,8 +23,8 @@ from gan.archives import Archive, Member, printable
 from gan.decoding import SUFFIXES, decode
 from gan.events import Progress
 
-NAMED = ("mnist", "faces", "fashion-mnist", "cifar10")
-FACES = 5000
+NAMED = ("mnist", "faces", "fashion-mnist", "cifar10")  # all of them have test images
+FACES, TEST_FACES = 5000, 1000
 BATCH = 16  # files that are decoded side by side, and lie in memory undecoded
 # Folders below data_root() that hold no images of their own: the cache, and published sets as torchvision lays them out.
 RESERVED = {"cache", "MNIST", "FashionMNIST", "cifar-10-batches-py", "cifar-10-batches-bin"}
@@ -98,18 +98,21 @@ def load(name: str, image_size: int, channels: int, split: str = "train") -> Loa
             labels, as in torchvision's ImageFolder. Folders around everything are no classes.
         image_size: height and width in pixels; folders' images are cropped to their middle square.
         channels: 1 for grey, 3 for RGB.
-        split: "train", or "all" to add the test images where the set has them.
+        split: "train", or "all" to add the test images where the set has them, or "test" for these alone.
 
     Yields:
         Progress.
 
     Raises:
-        ValueError: there is no such set or file, no image in it can be used, it cannot be downloaded, or there is no room.
+        ValueError: there is no such set or file, it has no test images, no image in it can be used, it cannot be downloaded, or
+            there is no room.
     """
     if name in published.SETS:
         return (yield from _published(name, image_size, channels, split))
     if name == "faces":
-        return (yield from _faces(image_size, channels))
+        return (yield from _faces(image_size, channels, split))
+    if split == "test":
+        raise ValueError(f"the data set {name} has no test images: it is one folder or file")
     for path in (data_root() / name, Path(name).expanduser()):
         if (path / UPLOADED_ABOUT).is_file():
             return (yield from load_zip(name, path / UPLOADED_ZIP, image_size, channels))
@@ -174,12 +177,14 @@ def _resize(images: torch.Tensor, image_size: int, channels: int) -> torch.Tenso
     return images if images.shape[-1] == image_size else transforms.resize(images, [image_size, image_size], antialias=True)
 
 
-def _faces(image_size: int, channels: int) -> Loading:
+def _faces(image_size: int, channels: int, split: str) -> Loading:
+    first, last = {"train": (0, FACES), "test": (FACES, FACES + TEST_FACES), "all": (0, FACES + TEST_FACES)}[split]
+
     def fill(writer: cache.Writer) -> Filling:
         facts = []
-        for i in range(FACES):
+        for i in range(first, last):
             if i % 50 == 0:
-                yield Progress("Drawing the faces (once)", i, FACES)
+                yield Progress("Drawing the faces (once)", i - first, last - first)
             pixels, attributes = faces.draw_face(i, image_size)
             writer.add(pixels[None])
             facts.append(attributes)
@@ -187,7 +192,8 @@ def _faces(image_size: int, channels: int) -> Loading:
         writer.labels = writer.attributes[:, 0].astype(np.int64)
         writer.about |= {"class_names": ["no glasses", "glasses"], "attribute_names": faces.ATTRIBUTES}
 
-    drawn = yield from _kept("faces", _digest([FACES, faces.VERSION]), image_size, 3, FACES, fill)
+    digest = _digest([*([first] if first else []), last, faces.VERSION])
+    drawn = yield from _kept("faces", digest, image_size, 3, last - first, fill)
     if channels == 3:
         return drawn
     grey = _resize(drawn.images, image_size, channels)

@@ -98,7 +98,7 @@ def read(name: str, files: list[Path], split: str) -> Generator[Progress, None, 
     """The images and labels in a set's files, as find() gave them.
 
     Args:
-        split: "train", or "all" to add the test images.
+        split: "train", "test", or "all" for both, the test images last.
 
     Raises:
         ValueError: a file is damaged, or not the published one.
@@ -117,7 +117,7 @@ def read(name: str, files: list[Path], split: str) -> Generator[Progress, None, 
 
 def _idx_parts(files: list[Path], split: str) -> Generator[Arrays, None, None]:
     for images, labels in zip(files[0::2], files[1::2], strict=True):
-        if split == "all" or images.name.startswith("train"):
+        if split == "all" or images.name.startswith("train") == (split == "train"):
             yield _idx(images, 3)[:, None], _idx(labels, 1)
 
 
@@ -140,7 +140,7 @@ def _cifar_parts(files: list[Path], split: str) -> Generator[Arrays, None, None]
             yield _cifar_records(content) if name.endswith(".bin") else _cifar_pickle(name, content)
         except ValueError as error:
             raise ValueError(f"{path} cannot be read ({name}: {error}): delete it, or put the published file in its place") from error
-    if len(contents) != (wanted := 6 if split == "all" else 5):
+    if len(contents) != (wanted := {"train": 5, "test": 1, "all": 6}[split]):
         raise ValueError(
             f"{files[0]} holds {len(contents)} of the {wanted} batches of cifar10: delete it, or put the published file in its place"
         )
@@ -148,7 +148,7 @@ def _cifar_parts(files: list[Path], split: str) -> Generator[Arrays, None, None]
 
 def _cifar_files(files: list[Path], split: str) -> Generator[tuple[str, Path, bytes], None, None]:
     """(name, where, content) of each batch, out of single files or the archive that holds them."""
-    names = {name for name in (*CIFAR_BINARY, *CIFAR_PYTHON) if split == "all" or not name.startswith("test")}
+    names = {name for name in (*CIFAR_BINARY, *CIFAR_PYTHON) if split == "all" or name.startswith("test") == (split == "test")}
     if len(files) > 1:
         yield from ((path.name, path, path.read_bytes()) for path in files if path.name in names)
         return

@@ -4,7 +4,7 @@ Each script draws the same pictures as the view into `images`, and writes a file
 by repr(): nothing that a person has named becomes code.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gan.latent import seed_text
 
@@ -57,7 +57,41 @@ def grid(model_id: str, seeds: Seeds, class_name: str | None = None, classes: in
     lines += _drawn(class_name, with_labels=bool(classes), in_training=in_training)
     lines.append(f"Path('grid.png').write_bytes(png(enlarge(tile(images, columns={classes}), 4)))")
     draw = "sample_as_in_training" if in_training else "sample"
-    return _script(lines, ("Path", "latent", *(("torch",) if class_name or classes else ())), ("enlarge", "png", "tile"), (draw,))
+    return _script(
+        lines, ("Path", "latent", *(("torch",) if class_name is not None or classes else ())), ("enlarge", "png", "tile"), (draw,)
+    )
+
+
+def sliders(
+    model_id: str,
+    seed: int,
+    method: str,
+    count: int,
+    moved: Mapping[int, float],
+    psi: float,
+    label: int | None = None,
+    class_name: str | None = None,
+) -> str:
+    """A seed's picture, moved along directions.
+
+    Args:
+        method, count, label: as directions.find() takes them.
+        moved: standard deviations along the directions, by their numbers.
+        psi: truncation: by what z is multiplied.
+    """
+    lines = [
+        *_network(model_id),
+        f"found = directions.find(network, {method!r}, {count!r}, model.config.latent_distribution, {label!r})",
+        f"z = model.noise([{seed!r}])",
+        f"for number, far in {dict(moved)!r}.items():",
+        "    z += far * found.vectors[found.numbers.index(number)]",
+        "if model.config.latent_distribution == 'uniform':",
+        "    z.clamp_(-1, 1)  # training knew nothing beyond",
+        *([f"z *= {psi!r}  # truncation"] if psi != 1 else []),
+        *_drawn(class_name),
+        "Path('picture.png').write_bytes(png(enlarge(images[0], 8)))",
+    ]
+    return _script(lines, ("Path", "directions", *(("torch",) if class_name is not None else ())), ("enlarge", "png"))
 
 
 def walk(
@@ -92,7 +126,7 @@ def walk(
         *_drawn(class_name),
         f"Path('walk.gif').write_bytes(gif(images, {frames_per_s!r}, factor=4))",
     ]
-    needed = ("Path", "latent", *(("torch",) if class_name else ()), *(("vectors",) if seeds is None else ()))
+    needed = ("Path", "latent", *(("torch",) if class_name is not None else ()), *(("vectors",) if seeds is None else ()))
     return _script(lines, needed, ("gif",))
 
 
@@ -142,7 +176,7 @@ def _script(
     model: bool = True,
 ) -> str:
     """Lines below the imports that they need."""
-    modules = [name for name in ("latent", "vectors") if name in needed]
+    modules = [name for name in ("directions", "latent", "vectors") if name in needed]
     named = {"gan": modules, "images": images, "training": training, "checkpoint": checkpoint}
     everything = {*needed, *named, "runs", *(("models",) if model else ())}
     blocks = [[_SOURCES[name].format(", ".join(named.get(name, ()))) for name in block if name in everything] for block in _BLOCKS]

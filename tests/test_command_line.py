@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from gan import __main__ as command_line
-from gan import runs
+from gan import features, runs
 from gan.checkpoint import RunFolder, load_generator
 from gan.events import Intervention
 
@@ -118,6 +118,8 @@ def test_sample_and_walk(gan, trained, tmp_path):
     assert gan("walk", trained, "--seeds", "1,2,3", "--frames", 12, "--mode", "lerp", "--out", tmp_path / "w.gif")[0] == 0
     with Image.open(tmp_path / "w.gif") as film:
         assert film.n_frames == 12
+    walk = ("walk", trained, "--seeds", "1,2,3", "--frames", 12, "--easing", "smooth", "--closed", "--out", tmp_path / "w.mp4")
+    assert gan(*walk)[0] == 0 and (tmp_path / "w.mp4").read_bytes()[4:8] == b"ftyp"
 
 
 def test_bad_arguments_exit_2_with_one_line_and_leave_nothing(gan, tmp_path, pictures, trained):
@@ -151,6 +153,7 @@ def test_bad_arguments_exit_2_with_one_line_and_leave_nothing(gan, tmp_path, pic
         (["sample", trained, "--step", "7", "--out", tmp_path / "x.png"], "no generator at step 7"),
         (["walk", trained, "--seeds", "1", "--out", tmp_path / "x.gif"], "at least 2"),
         (["walk", trained, "--seeds", "1,2", "--mode", "jump", "--out", tmp_path / "x.gif"], "jump"),
+        (["walk", trained, "--seeds", "1,2", "--out", tmp_path / "x.avi"], "end in .gif or .mp4"),
         (["nonsense"], "nonsense"),
     ]
     for arguments, words in others:
@@ -253,3 +256,36 @@ def test_networks_that_no_memory_holds_are_refused_before_anything_is_made(gan, 
     settings = [part for text in (*wide, "batch_size=1024", "image_size=128", "precision=fp32") for part in ("--set", text)]
     status, _, errors = gan("train", *settings, "--out", tmp_path / "huge")
     assert status == 2 and "GiB of memory" in errors and not (tmp_path / "huge").exists()
+
+
+@pytest.fixture
+def many(tmp_path, monkeypatch):
+    """A folder of 120 pictures, and a feature network that is trained in a moment."""
+    monkeypatch.setattr(features.train, "__defaults__", (1,))
+    rng = np.random.default_rng(0)
+    for i in range(120):
+        (folder := tmp_path / "many" / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (28, 28), dtype=np.uint8)).save(folder / f"{i}.png")
+    return tmp_path / "many"
+
+
+def test_evaluate_prints_figures_beside_those_of_real_images(gan, trained, many):
+    status, output, errors = gan("evaluate", trained, "--data", many)
+    assert status == 0 and not errors
+    lines = output.splitlines()
+    assert lines[0] == f"24 images at step 10, held against 24 held-out real ones of {many}, in the features of many-CNN"
+    assert any(line.startswith("FD (many-CNN)") and line.endswith("lower is better") and line.count("±") == 2 for line in lines)
+    status, output, _ = gan("evaluate", trained, "--data", many, "--samples", 12, "--json")
+    (found,) = [json.loads(line) for line in output.splitlines()]
+    assert (found["features"], found["images"], found["real_unseen"], found["step"]) == ("many-CNN", 12, False, 10)
+    assert {"fd", "kid", "precision", "recall", "density", "coverage", "diversity", "kl", "copying", "copies"} == set(found["figures"])
+    assert found["figures"]["fd"].keys() == {"name", "value", "spread", "floor", "floor_spread", "better"}
+    assert set(found["shares"]) == {"a", "b"}
+
+
+def test_evaluate_says_what_it_lacks(gan, trained, tmp_path):
+    status, _, errors = gan("evaluate", trained)
+    assert status == 2 and "has 20 images; judging images by it needs at least 100" in errors and errors.count("\n") == 1
+    assert gan("evaluate", tmp_path / "none")[0] == 2
+    status, _, errors = gan("evaluate", trained, "--samples", 3)
+    assert status == 2 and "--samples" in errors

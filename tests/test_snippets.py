@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from gan import latent, snippets, vectors
+from gan import directions, latent, snippets, vectors
 from gan.checkpoint import RunFolder, save_generator
 from gan.models import ModelCache, find_model
 from gan.training import new_state, sample_as_in_training
@@ -62,6 +62,12 @@ def test_every_script_draws_what_its_view_draws(root, tmp_path):
     def network(model):
         return cache.get(model).network
 
+    def slid(model, method, label=None):
+        found = directions.find(network(model), method, 4, model.config.latent_distribution, label)
+        z = model.noise([5]) + 1.5 * found.vectors[0] - found.vectors[1]
+        return 0.7 * (z.clamp(-1, 1) if model.config.latent_distribution == "uniform" else z)
+
+    raw = directions.find(network(digits), "raw", 4)
     way = latent.walk(uniform.noise(seeds), 13, "lerp", True, "smooth")
     numbers = latent.walk(vectors.points(kept, 4), 7, "slerp")
     expected = {
@@ -74,6 +80,15 @@ def test_every_script_draws_what_its_view_draws(root, tmp_path):
             cache.images(animals, animals.noise(seeds).repeat_interleave(2, 0), [0, 1] * 4),
         ),
         "grid_training": (snippets.grid("digits", seeds, in_training=True), sample_as_in_training(network(digits), digits.noise(seeds))),
+        "sliders": (snippets.sliders("uniform", 5, "sefa", 4, {1: 1.5, 2: -1.0}, 0.7), cache.images(uniform, slid(uniform, "sefa"))),
+        "sliders_class": (
+            snippets.sliders(animals.id, 5, "sefa", 4, {1: 1.5, 2: -1.0}, 0.7, 1, CLASSES[1]),
+            cache.images(animals, slid(animals, "sefa", 1), 1),
+        ),
+        "sliders_raw": (
+            snippets.sliders("digits", 5, "raw", 4, {raw.numbers[0]: 2.0}, 1.0),
+            cache.images(digits, digits.noise([5]) + 2 * raw.vectors[0]),
+        ),
         "walk": (snippets.walk("uniform", seeds, 13, "lerp", "smooth", True, 25), cache.images(uniform, way)),
         "walk_numbers": (
             snippets.walk(animals.id, None, 7, "slerp", "linear", False, 2, CLASSES[0], "kept.json"),
@@ -103,6 +118,7 @@ def test_what_is_filled_in_is_quoted():
     for script in (
         snippets.pad(evil, [1, 2, 3, 4], 0.5, 0.5, evil),
         snippets.grid(evil, [1], evil),
+        snippets.sliders(evil, 1, evil, 4, {1: 1.0}, 1.0, 0, evil),
         snippets.walk(evil, None, 9, evil, evil, True, 25, evil, evil),
         snippets.through_time(evil, [1], [1], 5, evil),
     ):

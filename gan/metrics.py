@@ -1,0 +1,234 @@
+"""How far two sets of images are from each other, by their features. Pure functions of float arrays (N, D).
+
+Large products are torch's, on as many threads as the caller has set.
+
+Which features is the caller's affair, and belongs into a figure's name: "FD (digits-CNN)". Figures in other features cannot be
+compared with one another. Distances between points are Euclidean.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+NEAREST = 5  # k of precision, recall, density, coverage (Naeem et al. 2020, section 5)
+CHUNK = 2000  # points whose distances to all others are held at once
+MISSING_BELOW = 0.1  # of a class's share among real images
+
+
+def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
+    """|mean_a - mean_b|^2 + tr(A + B - 2 (A B)^(1/2)), A and B the sets' covariances.
+
+    Dowson and Landau 1982, equation 4; the figure of Heusel et al. 2017, in other features. Small sets look farther apart than
+    they are: compare figures of equally large ones.
+    """
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    cov_a, cov_b = np.atleast_2d(np.cov(a, rowvar=False)), np.atleast_2d(np.cov(b, rowvar=False))
+    values, vectors = np.linalg.eigh(cov_a)
+    root = vectors * np.sqrt(values.clip(0)) @ vectors.T
+    # A B has the eigenvalues of A^(1/2) B A^(1/2), which is symmetric.
+    trace = np.sqrt(np.linalg.eigvalsh(root @ cov_b @ root).clip(0)).sum()
+    return float(((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(cov_a) + np.trace(cov_b) - 2 * trace)
+
+
+def mmd2(a: np.ndarray, b: np.ndarray) -> float:
+    """Unbiased squared maximum mean discrepancy with the kernel (x . y / D + 1)^3; zero on average for sets of one distribution.
+
+    Gretton et al. 2012, equation 3; the kernel of Binkowski et al. 2018, section 4.
+    """
+    x, y = torch.tensor(a, dtype=torch.float64), torch.tensor(b, dtype=torch.float64)
+    n, m = len(x), len(y)
+
+    def kernel(u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+        base = (u @ v.T).div_(u.shape[1]).add_(1)
+        return base * base * base  # pow() takes ten times as long
+
+    of_x, of_y = kernel(x, x), kernel(y, y)
+    within = (of_x.sum() - of_x.trace()) / (n * (n - 1)) + (of_y.sum() - of_y.trace()) / (m * (m - 1))
+    return float(within - 2 * kernel(x, y).mean())
+
+
+def kid(a: np.ndarray, b: np.ndarray, subsets: int = 100, subset_size: int = 1000, seed: int = 0) -> tuple[float, float]:
+    """Kernel distance (Binkowski et al. 2018): mean and standard deviation of mmd2() over random subsets, drawn without replacement.
+
+    subset_size: fewer where a set has fewer.
+    """
+    rng = np.random.default_rng(seed)
+    size = min(subset_size, len(a), len(b))
+    values = [mmd2(a[rng.choice(len(a), size, replace=False)], b[rng.choice(len(b), size, replace=False)]) for _ in range(subsets)]
+    return float(np.mean(values)), float(np.std(values))
+
+
+class Prdc(NamedTuple):
+    """Precision and recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020).
+
+    Attributes:
+        precision: share of fakes that lie in a ball around a real image, out to that image's k-th nearest real one.
+        recall: share of real images that lie in a ball around a fake.
+        density: in how many balls of real images a fake lies, over k: without an upper bound, and less at the mercy of outliers.
+        coverage: share of real images with a fake in their ball.
+    """
+
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+
+
+def prdc(real: np.ndarray, fake: np.ndarray, k: int = NEAREST) -> Prdc:
+    """Quality and variety of fakes (N, D) held against real images (M, D).
+
+    Raises:
+        ValueError: there are no more than k of one of them.
+    """
+    return prdc_with_error(real, fake, k, 1)[0]
+
+
+def prdc_with_error(real: np.ndarray, fake: np.ndarray, k: int = NEAREST, groups: int = 10) -> tuple[Prdc, Prdc]:
+    """prdc(), and the figures' standard errors over the fakes, by the jackknife over groups of neighbouring rows.
+
+    The balls around fakes keep their sizes when some fakes are left out, so that all distances are computed once.
+
+    Raises:
+        ValueError: there are no more than k of one of them, or fewer fakes than groups.
+    """
+    real_radii, fake_radii = _radii(real, k), _radii(fake, k)
+    rows = np.array_split(np.arange(len(fake)), groups)
+    group_of = np.repeat(np.arange(groups), [len(group) for group in rows])
+    members = torch.from_numpy(np.eye(groups, dtype=np.float32)[group_of])  # (N, groups)
+    among = torch.tensor(fake)
+    inside = torch.zeros(len(fake))
+    covering, recalling = [], []  # (M, groups): how many fakes of each group have a real image in their ball, or in its own
+    for start in range(0, len(real), CHUNK):
+        distances = _squared(torch.tensor(real[start : start + CHUNK]), among)
+        within = (distances < real_radii[start : start + CHUNK, None]).float()
+        inside += within.sum(0)
+        covering.append(within @ members)
+        recalling.append((distances < fake_radii).float() @ members)
+    covered, recalled, balls = torch.cat(covering), torch.cat(recalling), inside.numpy()
+
+    def figures(kept: np.ndarray, group: int | None) -> Prdc:
+        some = [counts.sum(1) - (counts[:, group] if group is not None else 0) for counts in (recalled, covered)]
+        recall, coverage = (float((counts > 0.5).double().mean()) for counts in some)
+        return Prdc(float((balls[kept] > 0).mean()), recall, float(balls[kept].mean(dtype=np.float64) / k), coverage)
+
+    whole = figures(np.arange(len(fake)), None)
+    if groups == 1:
+        return whole, Prdc(0, 0, 0, 0)
+    left_out = [figures(kept, group)._asdict() for group, kept in enumerate(leave_out(len(fake), groups))]
+    return whole, Prdc(**jackknife(left_out))
+
+
+def _radii(points: np.ndarray, k: int) -> torch.Tensor:
+    """Squared distance of each point to its k-th nearest other one: (N,)."""
+    if len(points) <= k:
+        raise ValueError(f"the {k}-th nearest neighbour needs more than {k} points; got {len(points)}")
+    every, found = torch.tensor(points), []
+    for start in range(0, len(points), CHUNK):
+        distances = _squared(every[start : start + CHUNK], every)
+        places = torch.arange(len(distances))
+        distances[places, places + start] = 0  # exactly: a point is its own nearest
+        found.append(distances.topk(k + 1, dim=1, largest=False).values[:, k])
+    return torch.cat(found)
+
+
+def _squared(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Squared distances (N, M), never below zero."""
+    return torch.addmm(b.square().sum(1), a, b.T, alpha=-2).add_(a.square().sum(1, keepdim=True)).clamp_(min=0)
+
+
+def nearest(points: np.ndarray, among: np.ndarray, k: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """The k nearest of `among` (M, D) to each point (N, D): distances float (N, k), rising, and indices int64 (N, k).
+
+    `among` may be mapped from disk: it is read piece by piece.
+
+    Raises:
+        ValueError: there are fewer than k.
+    """
+    if len(among) < k:
+        raise ValueError(f"{k} nearest neighbours need as many points; got {len(among)}")
+    wanted = torch.tensor(points)
+    lengths = wanted.square().sum(1, keepdim=True)
+    best, rows = wanted.new_empty(len(points), 0), torch.empty(len(points), 0, dtype=torch.long)
+    for start in range(0, len(among), CHUNK):
+        part = torch.tensor(among[start : start + CHUNK])
+        # Without the point's own length: it is the same for all.
+        distances = torch.addmm(part.square().sum(1), wanted, part.T, alpha=-2)
+        closest = distances.min(1, keepdim=True) if k == 1 else distances.topk(min(k, len(part)), dim=1, largest=False)
+        best, rows = torch.cat([best, closest.values], 1), torch.cat([rows, closest.indices + start], 1)
+        best, order = best.topk(min(k, best.shape[1]), dim=1, largest=False)
+        rows = rows.gather(1, order)
+    return (best + lengths).clamp_(min=0).sqrt_().numpy(), rows.numpy()
+
+
+def farther(distances: np.ndarray, held_out: np.ndarray) -> np.ndarray:
+    """For each distance to the nearest training image, the share of held-out real images that lie farther from theirs.
+
+    Near 1: closer to the training set than new real images are, as a copy would be.
+
+    distances: (N,); held_out: (M,), those of real images that were not trained on. Returns (N,), 0 to 1.
+    """
+    ranked = np.sort(held_out)
+    shares: np.ndarray = 1 - np.searchsorted(ranked, distances, side="right") / len(ranked)
+    return shares
+
+
+def copying(distances: np.ndarray, held_out: np.ndarray) -> float:
+    """How often an image lies closer to the training set than a new real image does, of all such pairs: 0.5 when nothing is copied.
+
+    The Mann-Whitney statistic by which Meehan et al. 2020 test for data copying, brought to 0 to 1; ties count half.
+    """
+    ranked = np.sort(held_out)
+    below, up_to = np.searchsorted(ranked, distances, side="left"), np.searchsorted(ranked, distances, side="right")
+    return float(1 - (below + up_to).mean() / 2 / len(ranked))
+
+
+def class_shares(probabilities: np.ndarray, exclusive: bool = True) -> np.ndarray:
+    """A classifier's answers (N, classes) -> the share of images of each class, float (classes,).
+
+    exclusive: an image counts for its likeliest class; else, for attributes, for each whose probability is above a half.
+    """
+    if not exclusive:
+        return np.asarray((probabilities > 0.5).mean(0))
+    return np.bincount(probabilities.argmax(1), minlength=probabilities.shape[1]) / len(probabilities)
+
+
+def kl_divergence(p: np.ndarray, q: np.ndarray) -> float:
+    """KL(p || q) of two histograms, in nats; classes without images in p add nothing, those without in q are infinitely far.
+
+    With p the generated and q the real shares: the figure of Stacked MNIST's tables (Metz et al. 2017, Lin et al. 2018).
+    """
+    there = p > 0
+    with np.errstate(divide="ignore"):
+        return float((p[there] * np.log(p[there] / q[there])).sum())
+
+
+def missing(p: np.ndarray, q: np.ndarray, below: float = MISSING_BELOW) -> list[int]:
+    """Classes whose share in p is less than `below` of that in q."""
+    return [int(i) for i in np.flatnonzero(p < below * q)]
+
+
+def diversity(features: np.ndarray) -> float:
+    """Distance between two images of a set, as the root of its mean square: sqrt(2 tr(covariance))."""
+    return float(np.sqrt(2 * features.var(0, ddof=1, dtype=np.float64).sum()))
+
+
+def leave_out(n: int, groups: int) -> Iterator[np.ndarray]:
+    """The rows of a sample of n without each of some groups of neighbouring ones in turn."""
+    rows = np.arange(n)
+    for group in np.array_split(rows, groups):
+        yield np.delete(rows, group)
+
+
+def jackknife(left_out: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The standard errors of a sample's statistics, from those of it without each of some groups: see leave_out().
+
+    Efron and Tibshirani 1993, chapter 11, with groups for single points. Drawing with replacement would not do: doubles bring
+    neighbours closer. The sample must be in random order.
+
+    left_out: the same figures by name for each group.
+    """
+    groups = len(left_out)
+    values = {name: np.array([each[name] for each in left_out]) for name in left_out[0]}
+    return {name: float(np.sqrt((groups - 1) / groups * ((v - v.mean()) ** 2).sum())) for name, v in values.items()}

@@ -47,9 +47,10 @@ def view(model: Model, label: int) -> None:
     if every:
         seeds = seeds[:MOST_ROWS]
         z, labels = model.noise(seeds).repeat_interleave(len(classes), 0), classes * len(seeds)
+        images = models().images(model, z, labels)
     else:
         z, labels = model.noise(seeds), [label] * len(seeds)
-    images = models().images(model, z, labels)
+        images = models().images(model, z, label)
     if in_training:
         images = training_mode(model, z, labels, images)
     if every:

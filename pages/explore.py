@@ -8,7 +8,7 @@ from gan import latent
 from gan.checkpoint import CheckpointError
 from gan.images import enlarge, gif, png, tile
 from gan.models import Model, find_model, model_sources
-from ui import explore_sliders
+from ui import explore_arithmetic, explore_sliders
 from ui.explore_common import read_seeds, stamp
 from ui.pad import pad
 from ui.pages import INSIDE, TRAIN
@@ -16,7 +16,7 @@ from ui.text import plain
 from ui.visitor import heading
 from ui.workshop import manager, models
 
-VIEWS = {"pad": "Pad", "grid": "Grid", "sliders": "Sliders", "walk": "Walk"}
+VIEWS = {"pad": "Pad", "grid": "Grid", "sliders": "Sliders", "arithmetic": "Arithmetic", "walk": "Walk"}
 NEWEST = "newest"
 MOST_SEEDS = 100
 MOST_ROWS, MOST_CLASSES = 10, 20  # of every class side by side
@@ -215,7 +215,9 @@ if model:
         label_visibility="collapsed",
     )
     try:
-        {"pad": square, "grid": grid, "sliders": explore_sliders.view, "walk": walk}[view](model, choose_class(model))
+        {"pad": square, "grid": grid, "sliders": explore_sliders.view, "arithmetic": explore_arithmetic.view, "walk": walk}[view](
+            model, choose_class(model)
+        )
     except CheckpointError as error:
         st.error(plain(error), icon=":material/error:")
     if model.run and manager().get(model.run).at_work:

@@ -54,7 +54,7 @@ class Referee:
             layers: list[nn.Module] = []
             for before, after in ((channels, 24), (24, 48), (48, 64), (64, 64)):
                 layers += [nn.Conv2d(before, after, 3, 2, 1, bias=False), nn.BatchNorm2d(after), nn.LeakyReLU(0.1)]
-            places = -((-size // 16) ** 2)
+            side = -(-size // 16)
             self.network = nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.3), nn.Linear(64 * side**2, len(dataset.attribute_names)))
             optimizer = torch.optim.Adam(self.network.parameters(), LR)
             schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, total_steps=STEPS)

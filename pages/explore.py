@@ -7,7 +7,7 @@ import streamlit as st
 from gan import latent, snippets
 from gan.checkpoint import CheckpointError
 from gan.models import Model, find_model, model_sources
-from ui import explore_grid, explore_sliders, explore_time, explore_walk
+from ui import explore_arithmetic, explore_grid, explore_sliders, explore_time, explore_walk
 from ui.explore_common import read_seeds
 from ui.pad import pad
 from ui.pages import INSIDE, TRAIN
@@ -16,7 +16,7 @@ from ui.text import plain
 from ui.visitor import heading
 from ui.workshop import manager, models
 
-VIEWS = {"pad": "Pad", "grid": "Grid", "sliders": "Sliders", "walk": "Walk", "time": "Time"}
+VIEWS = {"pad": "Pad", "grid": "Grid", "sliders": "Sliders", "arithmetic": "Arithmetic", "walk": "Walk", "time": "Time"}
 NEWEST = "newest"
 
 
@@ -129,6 +129,7 @@ if model:
             "pad": square,
             "grid": explore_grid.view,
             "sliders": explore_sliders.view,
+            "arithmetic": explore_arithmetic.view,
             "walk": explore_walk.view,
             "time": explore_time.view,
         }

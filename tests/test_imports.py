@@ -14,7 +14,7 @@ LAYERS = [
     {"datasets"},
     {"uploads", "reals"},
     {"features"},
-    {"judge", "training"},
+    {"judge", "training", "attributes"},
     {"checkpoint", "bench", "limits"},
     {"runs", "models", "export", "films"},
     {"manager", "comparison", "inside"},

@@ -8,6 +8,7 @@ from gan import latent
 from gan.checkpoint import CheckpointError
 from gan.images import enlarge, gif, png, tile
 from gan.models import Model, find_model, model_sources
+from ui import explore_memory, explore_projection
 from ui.explore_common import read_seeds, stamp
 from ui.pad import pad
 from ui.pages import INSIDE, TRAIN
@@ -15,7 +16,14 @@ from ui.text import plain
 from ui.visitor import heading
 from ui.workshop import manager, models
 
-VIEWS = {"pad": "Pad", "grid": "Grid", "sliders": "Sliders", "walk": "Walk"}
+VIEWS = {
+    "pad": "Pad",
+    "grid": "Grid",
+    "sliders": "Sliders",
+    "walk": "Walk",
+    "memory": "Memory or invention?",
+    "image": "Back from an image",
+}
 NEWEST = "newest"
 STRONGEST = 8  # sliders shown without asking
 MOST_SEEDS = 100
@@ -261,9 +269,12 @@ if model:
         bind="query-params",
         required=True,
         label_visibility="collapsed",
+        wrap=True,
     )
     try:
-        {"pad": square, "grid": grid, "sliders": sliders, "walk": walk}[view](model, choose_class(model))
+        draw = {"pad": square, "grid": grid, "sliders": sliders, "walk": walk}
+        draw |= {"memory": explore_memory.view, "image": explore_projection.view}
+        draw[view](model, choose_class(model))
     except CheckpointError as error:
         st.error(plain(error), icon=":material/error:")
     if model.run and manager().get(model.run).at_work:

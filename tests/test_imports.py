@@ -16,7 +16,7 @@ LAYERS = [
     {"features"},
     {"judge", "training"},
     {"checkpoint", "bench", "limits"},
-    {"runs", "models", "export"},
+    {"runs", "models", "export", "projection"},
     {"manager", "comparison", "inside"},
     {"server", "__main__"},
 ]

@@ -159,7 +159,9 @@ class RunManager:
         if len(self._queue) >= MOST_WAITING:
             raise ValueError(f"{MOST_WAITING} runs are waiting already; try again when some have ended")
         most = self._limits(visitor).waiting
-        if most is not None and sum(_owner(run) == visitor.id for run in self.unfinished() if run.state == "queued") >= most:
+        with self._lock:  # a run whose thread has just been made is still called queued, and waits no longer
+            waiting = sum(_owner(run) == visitor.id for run in self._queue)
+        if most is not None and waiting >= most:
             raise ValueError(f"{most} run{' of yours waits' if most == 1 else 's of yours wait'} already; try again when one has started")
 
     def _refuse_unknown_data(self, data: str) -> None:

@@ -367,7 +367,9 @@ def _update(state: TrainState, real: torch.Tensor, labels: torch.Tensor | None) 
 
 
 def _autocast(state: TrainState) -> torch.autocast:
-    return torch.autocast(state.device.type, torch.bfloat16, enabled=state.execution.precision == "bf16")
+    # Without autocast's cache of cast weights: all threads share it, and each clears it for all. Whether a weight that is used
+    # twice was cast once or twice decides in which numbers its gradients are added, so another run would change the last bits.
+    return torch.autocast(state.device.type, torch.bfloat16, enabled=state.execution.precision == "bf16", cache_enabled=False)
 
 
 def _discriminator_step(state: TrainState, real: torch.Tensor, labels: torch.Tensor | None, keep_graph: bool) -> tuple[torch.Tensor, ...]:

@@ -143,11 +143,11 @@ with right:
 megabytes = datasets.to_download(name) / 1e6
 if megabytes and not st.button(f"Download it ({megabytes:.0f} MB)", icon=":material/download:"):
     st.info(f"{plain(name)} is not on this server yet. It is downloaded once: now, or when a run needs it.", icon=":material/info:")
-    st.stop()
-try:
-    dataset = drain(datasets.load(name, *datasets.native(name)), "cancel_load", lambda: choose(names[0]))
-except (ValueError, OSError) as error:
-    st.error(f"The data set {plain(name)} cannot be shown: {plain(explain(error).rstrip('.'))}.", icon=":material/error:")
 else:
-    actions(name, dataset.images.shape[1])
-    show(name, dataset)
+    try:
+        dataset = drain(datasets.load(name, *datasets.native(name)), "cancel_load", lambda: choose(names[0]))
+    except (ValueError, OSError) as error:
+        st.error(f"The data set {plain(name)} cannot be shown: {plain(explain(error).rstrip('.'))}.", icon=":material/error:")
+    else:
+        actions(name, dataset.images.shape[1])
+        show(name, dataset)

@@ -8,7 +8,7 @@ from gan import latent
 from gan.checkpoint import CheckpointError
 from gan.images import enlarge, gif, png, tile
 from gan.models import Model, find_model, model_sources
-from ui import explore_memory, explore_projection
+from ui import explore_memory, explore_projection, explore_sliders
 from ui.explore_common import read_seeds, stamp
 from ui.pad import pad
 from ui.pages import INSIDE, TRAIN
@@ -25,19 +25,10 @@ VIEWS = {
     "image": "Back from an image",
 }
 NEWEST = "newest"
-STRONGEST = 8  # sliders shown without asking
 MOST_SEEDS = 100
 MOST_ROWS, MOST_CLASSES = 10, 20  # of every class side by side
 MOST_FRAMES = 240
 FRAMES_PER_S = 25
-
-
-@st.cache_data(show_spinner="Measuring which dimensions move the picture most…", max_entries=50)
-def strongest(model_id: str, stamp: int, label: int | None) -> list[tuple[int, float]]:
-    """Latent dimensions by their effect. stamp: the file's time, so that a newer file is measured anew."""
-    model = find_model(models().root, model_id)
-    torch.set_num_threads(1)  # a run that trains beside keeps its cores
-    return latent.strongest_dimensions(models().get(model).network, distribution=model.config.latent_distribution, label=label)
 
 
 @st.cache_data(show_spinner="Drawing the walk…", max_entries=20)
@@ -177,46 +168,6 @@ def every_class(model: Model, seeds: list[int]) -> tuple[torch.Tensor, list[int]
     return model.noise(seeds).repeat_interleave(len(classes), 0), classes * len(seeds)
 
 
-@st.fragment
-def sliders(model: Model, label: int) -> None:
-    """One picture, and the dimensions that move it most: each slider shifts the seed's vector along one of them."""
-    effects = strongest(model.id, stamp(model), label if model.class_names else None)
-    left, right = st.columns([2, 3], gap="large")
-    with right:
-        first, second = st.columns(2, vertical_alignment="bottom")
-        seed = first.number_input(
-            "Start from seed", 0, 2**31 - 1, 1, key="seed", bind="query-params", help="The noise vector that the sliders change."
-        )
-        more = second.multiselect(
-            "More dimensions",
-            [dimension for dimension, _ in effects[STRONGEST:]],
-            key="more",
-            bind="query-params",
-            help="The sliders below are the dimensions that move the picture most; the others follow in this list in that order.",
-        )
-        shown = [dimension for dimension, _ in effects[:STRONGEST]] + more
-        start = model.noise([int(seed)])[0]
-        z = start.clone()
-        with st.grid("auto", min_column_width=150, gap="small"):
-            for dimension in shown:
-                z[dimension] += st.slider(f"Dimension {dimension}", -4.0, 4.0, 0.0, 0.05, key=f"d{dimension}", bind="query-params")
-        if model.config.latent_distribution == "uniform":
-            z.clamp_(-1, 1)  # training knew nothing beyond
-
-        def back() -> None:
-            for dimension in shown:
-                st.session_state[f"d{dimension}"] = 0.0
-
-        images = models().images(model, torch.stack([z, start]), label)
-        below = st.container(horizontal=True, vertical_alignment="center", gap="medium")
-        small = enlarge(images, max(1, 112 // model.config.image_size))
-        below.image(png(small[1], 1), alt=f"Seed {seed} unchanged", output_format="PNG", width=84, caption=f"Seed {seed}")
-        below.button("Back to the seed", icon=":material/undo:", on_click=back)
-    big = enlarge(images, max(1, 448 // model.config.image_size))
-    caption = f"Length of z: {float(z.norm()):.1f}"
-    left.image(png(big[0], 1), alt="The picture of the sliders", output_format="PNG", width="stretch", caption=caption)
-
-
 def walk(model: Model, label: int) -> None:
     """From one noise vector to the next, as a strip and a film."""
     left, right = st.columns([2, 3], gap="large")
@@ -272,7 +223,7 @@ if model:
         wrap=True,
     )
     try:
-        draw = {"pad": square, "grid": grid, "sliders": sliders, "walk": walk}
+        draw = {"pad": square, "grid": grid, "sliders": explore_sliders.view, "walk": walk}
         draw |= {"memory": explore_memory.view, "image": explore_projection.view}
         draw[view](model, choose_class(model))
     except CheckpointError as error:

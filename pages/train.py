@@ -240,14 +240,17 @@ def show(run: Run) -> None:
 heading("Train")
 runs = {run.id: run for run in manager().runs()}
 asked = st.query_params.get("run", NEW_RUN)
-if asked not in (NEW_RUN, *runs):
+deleted = st.session_state.get("deleted")
+if asked not in (NEW_RUN, *runs, deleted):
     st.warning(f"There is no run {plain(asked[:100])} on this server.", icon=":material/search_off:")
 # The address holds the option as it is shown: a run's id, which never changes.
 chosen = st.selectbox("Run", [NEW_RUN, *runs], key="run", bind="query-params", help="Start a new run, or look at one.")
 if "launch_error" in st.session_state:
     st.error(plain(st.session_state.pop("launch_error")), icon=":material/error:")
-if "deleted" in st.session_state:
-    st.success(f"The run {plain(st.session_state.pop('deleted'))} is deleted.", icon=":material/check:")
+if chosen != NEW_RUN:
+    st.session_state.pop("deleted", None)
+elif deleted:  # said until another run is chosen: the live view of the deleted one makes the script run once more
+    st.success(f"The run {plain(deleted)} is deleted.", icon=":material/check:")
 if chosen == NEW_RUN:
     new_run()
 else:

@@ -1,7 +1,9 @@
 """Shared fixtures: a folder of its own for runs and data, a tiny data set, a tiny config."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -27,6 +29,22 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(training, "cores", lambda: 1)
     monkeypatch.setattr(manager, "cores", lambda: 1)
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def no_run_outlives_its_test(folders: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A test that fails half-way must not leave a run behind that disturbs all others."""
+    made: list[manager.RunManager] = []
+    original = manager.RunManager.__init__
+
+    def note(self: manager.RunManager, *arguments: Any, **named: Any) -> None:
+        original(self, *arguments, **named)
+        made.append(self)
+
+    monkeypatch.setattr(manager.RunManager, "__init__", note)
+    yield
+    for one in made:
+        one.shutdown()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent
 # From the ground up; a module may import those before its own layer only.
 LAYERS = [
     {"config", "devices", "events", "files", "faces", "latent", "augment", "graphs", "archives", "cache", "decoding", "owners", "metrics"},
-    {"recipes", "losses", "images", "networks", "downloads", "charts", "turns", "terminal"},
+    {"recipes", "losses", "images", "networks", "downloads", "charts", "turns", "directions", "terminal"},
     {"published"},
     {"datasets"},
     {"uploads", "reals"},

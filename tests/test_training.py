@@ -213,8 +213,9 @@ def test_a_change_out_of_bounds_leaves_the_run_as_it_is(config, blobs):
     assert state.step == 12 and state.config.lr_g == config.lr_g
 
 
-def test_two_runs_in_threads_are_as_if_alone(config, blobs):
-    config = config.change(dropout=0.3, instance_noise=0.1, horizontal_flip=True)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_two_runs_in_threads_are_as_if_alone(config, blobs, precision):
+    config = config.change(dropout=0.3, instance_noise=0.1, horizontal_flip=True, precision=precision, duration=40)
     alone = [new_state(config.change(seed=seed), CPU) for seed in (1, 2)]
     for state in alone:
         list(train(state, blobs))

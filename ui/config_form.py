@@ -99,7 +99,8 @@ def _extra(info: FieldInfo) -> dict[str, Any]:
 def _widget(name: str, info: FieldInfo, value: Any, prefix: str = KEY) -> None:
     """One field's widget, by its type."""
     key = prefix + name
-    st.session_state.setdefault(key, value)
+    # Set in every run: what one run sets and another one overtakes never reaches the browser, which would show the least value.
+    st.session_state[key] = st.session_state.get(key, value)
     unit = _extra(info)["unit"]
     label = f"{info.title} ({unit})" if unit else str(info.title)
     options: dict[str, Any] = {"label": label, "help": info.description, "key": key}

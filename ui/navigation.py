@@ -6,9 +6,9 @@ from pathlib import Path
 import streamlit as st
 
 from gan.runs import explain
+from ui import visitor
 from ui.pages import COMPARE, DATA, EXPLORE, HOME, INSIDE, TRAIN
 from ui.text import plain
-from ui.visitor import meet
 
 st.set_page_config(page_title="DCGAN Workshop", page_icon=str(Path(__file__).parent / "icon.png"), layout="wide")
 
@@ -24,7 +24,7 @@ page = st.navigation(
     position="top",
 )
 try:
-    meet(page.url_path)
+    visitor.listen()
     page.run()
 except Exception as error:  # Streamlit's own control flow (rerun, stop) derives from BaseException
     logging.getLogger(__name__).exception("the page %s failed", page.title)
@@ -32,3 +32,4 @@ except Exception as error:  # Streamlit's own control flow (rerun, stop) derives
         f"This page ran into a problem: {plain(explain(error).rstrip('.'))}. The server's log has the details; runs go on.",
         icon=":material/error:",
     )
+visitor.ask(page.url_path)

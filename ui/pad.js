@@ -1,10 +1,8 @@
 // A square over the latent space. The point is dragged, the picture follows: one GET request for each place, the newest
-// wins. Streamlit calls the function again on new data, so every call starts from what the element already holds.
+// wins (follower.js). Streamlit calls the function again on new data, so every call starts from what the element already holds.
 const pads = new WeakMap();
-const AT_ONCE = 2;  // requests on their way; more would only wait in the server
 const MAP = 6;  // pictures of the map from side to side
 const STEP = 0.02, PAN = 0.25;  // of a cell, for the arrow keys
-const LOGGED = 2000;  // pictures whose times are kept, for who measures
 
 // The seed at a crossing of the lattice: always the same, and another nearly everywhere.
 function seedAt(seeds, i, j) {
@@ -21,9 +19,9 @@ class Pad {
   constructor(element) {
     const find = (selector) => element.querySelector(selector);
     Object.assign(this, { element, square: find(".pad-square"), dot: find(".pad-dot"), map: find(".pad-map"), picture: find(".pad-picture"),
-      reading: find(".pad-reading"), faultText: find(".pad-fault"), panButton: find(".pad-pan") });
-    this.underway = this.sent = this.drawn = 0;
-    this.log = element.querySelector(".pad").padLog = [];
+      reading: find(".pad-reading"), panButton: find(".pad-pan") });
+    this.follower = new Follower(this.picture, find(".pad-fault"));
+    element.querySelector(".pad").padLog = this.follower.log;
     this.square.onpointerdown = (event) => this.take(event);
     this.square.onpointermove = (event) => this.drag(event);
     this.square.onpointerup = this.square.onpointercancel = (event) => this.release(event);
@@ -51,8 +49,7 @@ class Pad {
   address(x, y) {
     const i = Math.floor(x), j = Math.floor(y);
     const corners = [[i, j], [i + 1, j], [i, j + 1], [i + 1, j + 1]].map(([a, b]) => seedAt(this.data.seeds, a, b));
-    const label = this.data.label == null ? "" : `&class=${encodeURIComponent(this.data.label)}`;
-    return `${this.root}api/models/${encodeURIComponent(this.data.model)}/image.png?seeds=${corners}&u=${(x - i).toFixed(3)}&v=${(y - j).toFixed(3)}${label}`;
+    return pictureAddress(this.root, this.data.model, this.data.label, `seeds=${corners}&u=${(x - i).toFixed(3)}&v=${(y - j).toFixed(3)}`);
   }
 
   keepInside() {
@@ -67,32 +64,7 @@ class Pad {
     const i = Math.floor(x), j = Math.floor(y);
     const corners = [[i, j], [i + 1, j], [i, j + 1], [i + 1, j + 1]].map(([a, b]) => seedAt(this.data.seeds, a, b));
     this.reading.textContent = `Between the seeds ${corners.join(", ")}: ${Math.round(100 * (x - i))} % across, ${Math.round(100 * (y - j))} % down`;
-    this.wanted = { address: this.address(x, y), since: performance.now() };
-    this.pump();
-  }
-
-  // Asks for the newest place, as long as not too many requests are on their way.
-  async pump() {
-    if (!this.wanted || this.underway >= AT_ONCE) return;
-    const { address, since } = this.wanted, number = ++this.sent;
-    this.wanted = null;
-    this.underway++;
-    try {
-      const answer = await fetch(address);
-      if (!answer.ok) throw new Error((await answer.json()).error);
-      const image = await createImageBitmap(await answer.blob());
-      if (number > this.drawn) {  // else a newer picture is there already
-        this.drawn = number;
-        this.picture.getContext("2d").drawImage(image, 0, 0);
-        this.faultText.textContent = "";
-        this.log.push([since, performance.now()]);
-        if (this.log.length > LOGGED) this.log.shift();
-      }
-    } catch (error) {
-      if (number > this.drawn) this.faultText.textContent = `The picture could not be drawn: ${error.message}. Move the point to try again.`;
-    }
-    this.underway--;
-    this.pump();
+    this.follower.show(this.address(x, y));
   }
 
   // The map under the finger: pictures at even places, one after the other, only while the hand rests.
@@ -166,7 +138,7 @@ class Pad {
   destroy() {
     clearTimeout(this.resting);
     this.mapRound = NaN;
-    this.wanted = null;
+    this.follower.end();
   }
 }
 

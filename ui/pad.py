@@ -22,7 +22,7 @@ _HTML = """
 </section>
 """
 
-_component = component("pad", _HTML)
+_component = component("pad", _HTML, "follower")
 
 
 def pad(

@@ -4,12 +4,6 @@ const KEY = "dcgan-workshop-visitor";
 const STORES = ["localStorage", "sessionStorage"];  // the second where the first is blocked
 const sessions = new WeakMap();
 
-// The server's address, whatever prefix it lives behind: this page's, without the page's own name.
-function base(page) {
-  const path = location.pathname.replace(/\/+$/, "");
-  return page && path.endsWith("/" + page) ? path.slice(0, -page.length) : path + "/";
-}
-
 function kept() {
   for (const store of STORES) {
     try {

@@ -2,16 +2,16 @@
 
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from gan.owners import LONGEST_NAME, STRANGER, Visitor, clean_name, guest, is_admin_token, is_personal, recognise
+from ui.components import component
 from ui.text import plain
 from ui.workshop import manager
 
-KEY = "visitor"  # of the component
+KEY = "visitor"  # of the component; visitor.css knows it
 # In the session: the visitor, the name that was given in it, whether they are the host, whether a wrong token was given.
 WHO, NAME, HOST, FAULT = "visitor_who", "visitor_given", "visitor_host", "visitor_fault"
 NAME_KEY, TOKEN_KEY = "visitor_name", "visitor_token"  # of the fields
@@ -19,34 +19,34 @@ PAUSE_S = 1.0  # after a wrong token
 BEAT_S = 60.0  # between two signs of life of a browser whose run is at work; a hidden tab gives none more often
 LONGEST_LABEL = 20
 
-_component = st.components.v2.component(
-    "visitor",
-    html="<span></span>\n",
-    css=f".st-key-{KEY} {{\n display: none;\n}}\n",  # no gap where nothing is drawn
-    js=(Path(__file__).parent / "visitor.js").read_text(),
-    isolate_styles=False,
-)
+_component = component("visitor", "<span></span>\n")
 
 
-def meet(page: str) -> None:
-    """Learns who the visitor is; called once in each run of the script, before the page.
+def listen() -> None:
+    """Takes the browser's answer to ask(), if there is one; called in each run of the script before the page.
 
-    In a session's first run the browser has not answered yet: visitor() is then a stranger, and the script runs again in
-    a moment.
+    In a session's first run there is none: visitor() is then a stranger, and the script runs again in a moment.
+    """
+    _learn(st.session_state.get(KEY))
+    manager().seen(visitor().id)
+
+
+def ask(page: str) -> None:
+    """Asks the browser who it is; called in each run of the script behind the page.
+
+    Not before: the answer makes the script run again, and the page should not be interrupted in its first run.
 
     page: the page's url_path, from which the component finds the address of the server behind any prefix.
     """
-    _listen(st.session_state.get(KEY))
     known = visitor()
     run = manager().unfinished_run(known)
     grace_s = manager().limits.grace_s or BEAT_S
     data = {"id": known.id, "name": st.session_state.get(NAME), "page": page}
     data |= {"run": run.id if run else "", "every": min(BEAT_S, grace_s / 3)}
-    _listen(_component(key=KEY, data=data, on_who_change=lambda: None))  # in a session that was resumed, it knows only now
-    manager().seen(visitor().id)
+    _learn(_component(key=KEY, data=data, on_who_change=lambda: None))
 
 
-def _listen(state: Any) -> None:
+def _learn(state: Any) -> None:
     """Takes what the browser said of itself. It may be anything: only a token makes a visitor."""
     who = state.get("who") if isinstance(state, Mapping) else None
     if isinstance(who, Mapping):
@@ -70,7 +70,8 @@ def heading(text: str) -> None:
         name = who.name if len(who.name) <= LONGEST_LABEL else who.name[: LONGEST_LABEL - 1] + "…"
         label = f"You: {plain(name)}{' (host)' if who.admin else ''}" if who.known else "You"
         with st.popover(label, icon=":material/person:", disabled=not who.known, width="content", key="you"):
-            _introduce(who)
+            if who.known:
+                _introduce(who)
 
 
 def _introduce(who: Visitor) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from gan.checkpoint import save_generator
 from gan.config import TrainConfig
@@ -22,6 +22,8 @@ ROOT = Path(__file__).parent.parent.parent
 CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
+ADMIN_TOKEN = "open sesame"
+expect.set_options(timeout=30_000)  # of a machine with other work
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -52,6 +54,7 @@ class Server:
             "WORKSHOP_CHECKPOINTS": str(self.checkpoints),
             "WORKSHOP_DATA": str(folder / "data"),
             "WORKSHOP_DEVICE": "cpu",
+            "WORKSHOP_ADMIN_TOKEN": ADMIN_TOKEN,
             "STREAMLIT_SERVER_BASE_URL_PATH": "workshop",  # so that every address is tried behind a prefix
         }
         command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.address", "127.0.0.1"]
@@ -82,7 +85,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server that all tests share."""
     server = Server(tmp_path_factory.mktemp("server"))
     yield server.address
-    assert "Traceback" not in (log := server.end()), log
+    assert "Traceback" not in (log := server.end()) and ADMIN_TOKEN not in log, log
 
 
 @pytest.fixture

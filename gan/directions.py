@@ -1,0 +1,171 @@
+"""Directions of the latent space along which the pictures change most: found in a generator's first layer, without labels.
+
+Each is as long as one standard deviation of the noise: 1 for normal noise, whatever the direction, and 1 / sqrt(3) for uniform
+noise. So a slider from -3 to 3 covers what training knew, and little more.
+"""
+
+import itertools
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from gan import latent
+
+MOST = 16  # directions at once: they travel to browsers as numbers
+SAMPLES = 4096  # noise vectors whose features are looked at
+LARGEST_LOOK = 1 << 25  # numbers: fewer noise vectors where there are many features
+SPARE = 32  # components beyond those asked for: some have no direction
+STRAIGHT = 0.2  # of a component's variance that must go evenly along a direction of z
+
+METHODS = ("pca", "sefa", "raw")
+
+_drawing = threading.Lock()
+
+
+class LayeredGenerator(latent.LatentToImage, Protocol):
+    """What this module asks of a generator."""
+
+    layers: nn.Sequential
+    classes: int
+    embedding: nn.Embedding  # where there are classes
+
+
+@dataclass(frozen=True)
+class Directions:
+    """Ways through the latent space, the strongest first.
+
+    Attributes:
+        numbers: what each is called by: its rank from 1 on; of single dimensions, which it is, from 0 on.
+        vectors: float32 (k, latent_dim), each as long as one standard deviation of the noise along it.
+        shares: how strong each is: its part of the variance of the features (pca), of the squared weights (sefa), or the mean
+            absolute change of a pixel, in units of [-1, 1], for a step of 1 (raw).
+    """
+
+    numbers: tuple[int, ...]
+    vectors: torch.Tensor
+    shares: tuple[float, ...]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def only(self, places: list[int]) -> "Directions":
+        """Those at some places."""
+        return Directions(tuple(self.numbers[i] for i in places), self.vectors[places], tuple(self.shares[i] for i in places))
+
+
+def find(generator: LayeredGenerator, method: str, count: int, distribution: str = "normal", label: int | None = None) -> Directions:
+    """The strongest directions of a generator; fewer than `count` where it has no more.
+
+    Args:
+        generator: in eval mode, on the CPU.
+        method: one of METHODS.
+        count: how many; latent_dim at most.
+        distribution: of its noise: "normal" or "uniform".
+        label: the class within which the features are looked at, of a conditional generator. Weights know no class.
+
+    Raises:
+        ValueError: another method.
+    """
+    if method == "pca":
+        return principal(generator, count, distribution, label)
+    if method == "sefa":
+        return closed_form(generator, count, distribution)
+    if method == "raw":
+        found = latent.strongest_dimensions(generator, distribution=distribution, label=label)[:count]
+        numbers = [number for number, _ in found]
+        vectors = torch.eye(generator.latent_dim)[numbers] * latent.deviation(distribution)
+        return Directions(tuple(numbers), vectors, tuple(effect for _, effect in found))
+    raise ValueError(f"directions are found by {', '.join(METHODS)}; got {method!r}")
+
+
+@torch.inference_mode()
+def principal(
+    generator: LayeredGenerator, count: int, distribution: str = "normal", label: int | None = None, samples: int = SAMPLES
+) -> Directions:
+    """Principal components of the features behind the first layer, carried back to z (GANSpace, Härkönen et al. 2020).
+
+    The features are those behind the first layer's normalisation and activation, of noise vectors of their own seeds. Each
+    component's direction is the one whose coordinate in z explains it best, by least squares. An activation bends: some
+    components grow to both sides of it (how far z is from the middle, say). They have no direction, and are left out.
+
+    Args:
+        generator, count, distribution, label: as find() takes them.
+        samples: noise vectors; fewer where the first layer is so wide that their features would not fit.
+    """
+    d = generator.latent_dim
+    head = _first_block(generator)
+    z = latent.noise(range(min(samples, 256)), d, distribution)  # how many numbers a vector makes is known after some
+    features = _features(generator, head, z, label)
+    most = max(4 * d, min(samples, LARGEST_LOOK // features.shape[1]))
+    if most > len(z):
+        more = latent.noise(range(len(z), most), d, distribution)
+        features = torch.cat([features, *(_features(generator, head, part, label) for part in more.split(512))])
+        z = torch.cat([z, more])
+    features -= features.mean(0)
+    z = z - z.mean(0)
+    total = features.square().sum()
+    rank = min(count + SPARE, *features.shape)
+    with _seeded():  # pca_lowrank begins with a random sketch
+        _, _, axes = torch.pca_lowrank(features, q=rank, center=False, niter=4)
+    along = features @ axes
+    variances = along.square().sum(0)
+    # Columns of `along` are orthogonal, so that least squares over all of them is least squares over each.
+    weights = (along.T @ z) / variances.clamp_min(1e-12)[:, None]
+    explained = weights.square().sum(1) * variances / (len(z) * latent.deviation(distribution) ** 2)
+    kept = [i for i in range(rank) if variances[i] > 1e-6 * total and explained[i] >= STRAIGHT][: min(count, d)]
+    shares = tuple(float(variances[i] / total) for i in kept)
+    return Directions(tuple(range(1, len(kept) + 1)), _lengthen(weights[kept], distribution), shares)
+
+
+@torch.inference_mode()
+def closed_form(generator: LayeredGenerator, count: int, distribution: str = "normal") -> Directions:
+    """The directions that the first layer's weights A stretch most: eigenvectors of A'A (SeFa, Shen and Zhou 2021, equation 5).
+
+    Of a conditional generator, the part of A that z meets. Arguments as find() takes them.
+    """
+    first = next(module for module in generator.layers if isinstance(module, nn.ConvTranspose2d | nn.Linear))
+    weight = first.weight.T if isinstance(first, nn.Linear) else first.weight.flatten(1)  # (inputs, features)
+    stretch = weight[: generator.latent_dim].double()
+    values, vectors = torch.linalg.eigh(stretch @ stretch.T)  # rising
+    values, vectors = values.flip(0)[:count].clamp_min(0), vectors.flip(1).T[:count]
+    total = stretch.square().sum()
+    shares = tuple(float(value / total) for value in values)
+    return Directions(tuple(range(1, len(vectors) + 1)), _lengthen(vectors.float(), distribution), shares)
+
+
+def _first_block(generator: LayeredGenerator) -> nn.Sequential:
+    """The first layer with weights, and what stands between it and the next: normalisation, activation."""
+    weighty = (nn.ConvTranspose2d, nn.Conv2d, nn.Linear)
+    modules = list(generator.layers)
+    rest = itertools.takewhile(lambda module: not isinstance(module, (*weighty, nn.Upsample, nn.Unflatten)), modules[1:])
+    return nn.Sequential(modules[0], *rest)
+
+
+def _features(generator: LayeredGenerator, head: nn.Sequential, z: torch.Tensor, label: int | None) -> torch.Tensor:
+    """z (N, latent_dim) -> (N, features)."""
+    if generator.classes:
+        embedded = generator.embedding(torch.tensor(label or 0)).expand(len(z), -1)
+        z = torch.cat([z, embedded], 1)
+    features: torch.Tensor = head(z).flatten(1)
+    return features
+
+
+def _lengthen(vectors: torch.Tensor, distribution: str) -> torch.Tensor:
+    """Vectors (k, d), each as long as one standard deviation of the noise, its largest number positive: a sign is chance."""
+    if not len(vectors):
+        return vectors
+    largest = vectors.gather(1, vectors.abs().argmax(1, keepdim=True))
+    return vectors / vectors.norm(dim=1, keepdim=True).clamp_min(1e-12) * largest.sign() * latent.deviation(distribution)
+
+
+@contextmanager
+def _seeded() -> Iterator[None]:
+    """The global random generator as it is after seed 0, one caller at a time; put back at the end."""
+    with _drawing, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield

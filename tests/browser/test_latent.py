@@ -1,0 +1,66 @@
+"""The latent lab in a real browser: sliders whose picture follows."""
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.test_browser import open_page
+
+DRAWN = "() => document.querySelector('.ls')?.lsLog?.length"
+PIXELS = "() => document.querySelector('.ls-picture').getContext('2d').getImageData(0, 0, 28, 28).data.join()"
+
+
+def test_sliders_follow_while_they_are_dragged_and_keep_names_and_places(page: Page, server: str) -> None:
+    open_page(page, f"{server}/explore?from=digits&view=Sliders&seed=3", "Explore")
+    page.wait_for_function(f"() => ({DRAWN})() > 0")
+    slider = page.get_by_role("slider", name="Direction 1")
+    expect(page.locator(".ls-slider")).to_have_count(8)
+    assert page.locator(".ls-strip").first.evaluate("image => image.decode().then(() => image.naturalWidth)") == 140
+    start = page.evaluate(PIXELS)
+
+    # Pictures come while the mouse is still down; the address waits for the release.
+    box = slider.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    before = page.evaluate(DRAWN)
+    for i in range(1, 11):
+        page.mouse.move(box["x"] + box["width"] * (0.5 + 0.03 * i), box["y"] + box["height"] / 2)
+        page.wait_for_timeout(40)
+    page.wait_for_function(f"() => ({DRAWN})() > {before + 3}")
+    assert page.evaluate(PIXELS) != start and "pca=" not in page.url
+    page.mouse.up()
+    page.wait_for_url(re.compile(r"pca=1%3A1\.\d"))
+
+    # By keyboard, with a name of one's own.
+    second = page.get_by_role("slider", name="Direction 2")
+    for _ in range(3):
+        second.press("ArrowLeft")
+    page.wait_for_url(re.compile(r"2%3A-0\.15"))
+    page.get_by_role("textbox", name="Name of direction 2").fill("slant <b>")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("slider", name="slant <b>")).to_have_value("-0.15")
+    page.wait_for_url(re.compile("pca_names=2%3Aslant"))
+    page.get_by_role("slider", name="Truncation").press("Home")
+    expect(page.locator(".ls-reading")).to_contain_text("Length of z: 0.0, shorter than training knew")
+    page.wait_for_url(re.compile("psi=0"))
+
+    page.reload()  # the address holds it all
+    expect(page.get_by_role("slider", name="slant <b>")).to_have_value("-0.15")
+    expect(page.locator(".ls-reading")).to_contain_text("Length of z: 0.0")
+    page.get_by_role("button", name="Back to the seed").click()
+    expect(page.get_by_role("slider", name="slant <b>")).to_have_value("0")
+    page.wait_for_function(f"start => ({PIXELS})() === start", arg=start)
+    page.wait_for_url(lambda url: "pca=" not in url and "psi=" not in url)
+
+    # The browser knows the names even without the address; single dimensions are there on demand.
+    open_page(page, f"{server}/explore?from=digits&view=Sliders", "Explore")
+    expect(page.get_by_role("slider", name="slant <b>")).to_be_visible()
+    page.get_by_role("radio", name="Dimensions").click()
+    dimension = page.get_by_role("slider", name=re.compile(r"Dimension \d+")).first
+    expect(page.get_by_role("slider", name=re.compile(r"Dimension \d+"))).to_have_count(8)
+    dimension.press("End")
+    page.wait_for_url(re.compile(r"raw=\d+%3A3"))
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.locator(".ls-slider").last.scroll_into_view_if_needed()
+    expect(page.locator(".ls-picture")).to_be_in_viewport(ratio=1)  # the picture stays in sight of the last slider

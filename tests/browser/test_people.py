@@ -1,0 +1,170 @@
+"""Two participants at one server, each with a browser of their own."""
+
+import json
+import re
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
+
+from tests.browser.conftest import ADMIN_TOKEN
+
+KEPT = "() => JSON.parse(localStorage.getItem('dcgan-workshop-visitor'))"
+CONTROLS = ("Pause", "Stop", "Resume", "Delete")
+
+
+@pytest.fixture
+def people(browser: Browser) -> Iterator[tuple[Page, Page]]:
+    """Two browsers that share nothing, the second one a phone."""
+    contexts = [browser.new_context(), browser.new_context(viewport={"width": 390, "height": 844})]
+    errors: list[str] = []
+    pages = []
+    for context in contexts:
+        context.set_default_timeout(30_000)
+        pages.append(context.new_page())
+        pages[-1].on("pageerror", lambda error: errors.append(str(error)))
+    yield pages[0], pages[1]
+    for context in contexts:
+        context.close()
+    assert not errors
+
+
+def call_oneself(page: Page, server: str, name: str) -> None:
+    page.goto(f"{server}/train")
+    page.get_by_role("button", name=re.compile("You: Guest")).click()
+    page.get_by_role("textbox", name="Your name").fill(name)
+    page.get_by_role("textbox", name="Your name").press("Enter")
+    expect(page.get_by_role("button", name=f"You: {name}")).to_be_visible()
+    page.keyboard.press("Escape")
+
+
+def launch(page: Page) -> str:
+    page.get_by_role("button", name="Train", exact=True).click()
+    expect(page.locator(".run-view")).to_be_visible()
+    page.wait_for_url(re.compile("run="))
+    return page.url.partition("run=")[2]
+
+
+def control(page: Page, name: str) -> Locator:
+    """A button of the page itself: Streamlit's header has a Stop of its own while a script runs."""
+    return page.get_by_test_id("stMain").get_by_role("button", name=name, exact=True)
+
+
+def ask(address: str, method: str = "GET") -> tuple[int, Any]:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, method=method), timeout=10) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        return error.code, None
+
+
+def forger(context: BrowserContext, owner_id: str) -> Page:
+    """A page whose browser claims to be somebody else, with all that is publicly known of them."""
+    claim = {"token": owner_id * 2, "name": "Ada", "id": owner_id, "owner_id": owner_id, "admin": True}
+    page = context.new_page()
+    page.add_init_script(f"localStorage.setItem('dcgan-workshop-visitor', {json.dumps(json.dumps(claim))})")
+    return page
+
+
+def test_two_participants_and_neither_steers_the_others_run(server: str, people: tuple[Page, Page]) -> None:
+    ada, bob = people
+    call_oneself(ada, server, "Ada")
+    run = launch(ada)
+    call_oneself(bob, server, "Bob")
+    expect(bob.get_by_text("At work: Ada.")).to_be_visible()
+    waiting = launch(bob)
+    expect(bob.locator(".rv-note")).to_have_text(re.compile("Waiting: number 1 in the queue"))
+
+    # Each sees the other's run, and has no way to steer it.
+    for page, name, other in ((ada, "Bob", waiting), (bob, "Ada", run)):
+        page.goto(f"{server}/train?run={other}")
+        expect(page.get_by_text(f"Only {name}, who started it, or the workshop's host can steer this run.")).to_be_visible()
+        expect(page.get_by_role("button", name="New run with these settings")).to_be_visible()
+        for name in CONTROLS:
+            expect(control(page, name)).to_have_count(0)
+        expect(page.get_by_role("slider", name=re.compile("learning rate"))).to_have_count(0)
+    assert bob.evaluate("() => document.documentElement.scrollWidth") <= 390
+
+    # Nor has anybody by hand-made requests: all that is public of Ada does not make one Ada.
+    _, about = ask(f"{server}/api/runs/{run}")
+    owner_id = about["config"]["owner_id"]
+    token = ada.evaluate(KEPT)["token"]
+    assert about["config"]["config"]["latent_dim"] == 64 and about["config"]["owner"] == "Ada"
+    assert re.fullmatch("[0-9a-f]{16}", owner_id) and token not in json.dumps(about)
+    for path in (f"runs/{run}", "runs", f"runs/{run}/events", f"runs/{run}/samples/0.png"):
+        for method in ("POST", "PUT", "DELETE", "PATCH"):
+            assert ask(f"{server}/api/{path}", method)[0] == 405
+    assert ask(f"{server}/api/runs/{run}?visitor={owner_id}")[0] == 200
+    assert ask(f"{server}/api/runs/{run}?visitor=../x")[0] == 400
+    mallory = forger(bob.context, owner_id)
+    mallory.goto(f"{server}/train?run={run}")
+    expect(mallory.get_by_role("button", name="You: Ada")).to_be_visible()
+    expect(mallory.get_by_text("Only Ada, who started it")).to_be_visible()
+    for name in CONTROLS:
+        expect(control(mallory, name)).to_have_count(0)
+    mallory.close()
+
+    # Ada closes the tab, comes back in a new one, and the run is still Ada's; so is its end.
+    context = ada.context
+    ada.close()
+    ada = context.new_page()
+    ada.goto(f"{server}/")
+    expect(ada.get_by_text("Now training")).to_be_visible()
+    expect(ada.get_by_text("number 1 in the queue")).to_be_visible()
+    ada.goto(f"{server}/train?run={run}")
+    expect(ada.get_by_role("button", name="You: Ada")).to_be_visible()
+    control(ada, "Stop").click()
+    expect(control(ada, "Resume")).to_be_visible()
+    control(ada, "Delete").click()
+    ada.get_by_role("button", name="Delete it").click()
+    expect(ada.get_by_text(f"The run {run} is deleted.")).to_be_visible()
+    listed = {row["id"]: row.get("owner") for row in ask(f"{server}/api/runs")[1]}
+    assert run not in listed and listed[waiting] == "Bob"
+
+    # Bob's run has started meanwhile; the host ends it, from a browser that is neither's.
+    host = bob.context.browser.new_context().new_page()  # type: ignore[union-attr]
+    host.goto(f"{server}/train?run={waiting}")
+    host.get_by_role("button", name=re.compile("You: Guest")).click()
+    field = host.get_by_role("textbox", name="The host's token")
+    field.fill("sesame")
+    field.press("Enter")
+    expect(host.get_by_text("That is not the host's token.")).to_be_visible()
+    field.fill(ADMIN_TOKEN)
+    field.press("Enter")
+    control(host, "Stop").click()
+    expect(control(host, "Resume")).to_be_visible()
+    host.context.close()
+
+
+def test_a_slow_browser_is_shown_the_recipes_settings(page: Page, server: str) -> None:
+    """The script runs twice when a page is opened, and what draws a number may arrive after that."""
+
+    def later(route: Route) -> None:
+        time.sleep(1)
+        route.continue_()
+
+    page.route(re.compile(r"/(NumberInput|Checkbox)\.[^/]*js"), later)
+    page.goto(f"{server}/train")
+    expect(page.get_by_role("button", name=re.compile("You: Guest"))).to_be_visible()
+    expect(page.get_by_role("spinbutton", name="Latent size (numbers)")).to_have_value("64")
+    page.wait_for_timeout(1000)
+    expect(page.get_by_role("spinbutton", name="Latent size (numbers)")).to_have_value("64")
+
+
+def test_a_browser_that_keeps_nothing_still_trains(server: str, browser: Browser) -> None:
+    context = browser.new_context()
+    context.add_init_script(
+        "for (const store of ['localStorage', 'sessionStorage'])"
+        "Object.defineProperty(window, store, { get() { throw new DOMException('blocked', 'SecurityError'); } });"
+    )
+    page = context.new_page()
+    page.goto(f"{server}/train")
+    launch(page)
+    control(page, "Stop").click()
+    page.get_by_role("link", name="Home").click()
+    expect(page.get_by_role("button", name=re.compile("You: Guest"))).to_be_visible()
+    context.close()

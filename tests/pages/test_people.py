@@ -1,0 +1,197 @@
+"""Who may do what on the pages, and what a forged message of the browser is worth."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from gan import uploads
+from gan.owners import STRANGER, recognise
+from tests.conftest import ADA, BOB
+from tests.pages.test_pages import button, manager, open_page, texts  # noqa: F401
+from tests.test_runs import ended, wait_for
+from ui import pages, visitor, workshop
+
+TOKEN = "0123456789abcdef" * 2
+
+
+@pytest.fixture
+def says(monkeypatch):
+    """What the browser tells the session of itself, whatever that is."""
+
+    def says(who):
+        monkeypatch.setattr(visitor, "_component", lambda **rest: {"who": who})
+
+    return says
+
+
+@pytest.fixture
+def running(manager, config):  # noqa: F811
+    """A run of Ada's that trains, with a second one that waits."""
+    run = manager.submit(config.change(duration=1_000_000), "quick-digits", ADA)
+    wait_for(lambda: run.state == "running")
+    return run
+
+
+def labels(at):
+    return {b.label for b in at.button}
+
+
+def popovers(at):
+    return [block.proto.popover.label for block in at.get("popover")]
+
+
+def test_others_see_a_run_and_cannot_steer_it(open_page, manager, running, monkeypatch):  # noqa: F811
+    at = open_page(pages.TRAIN, run=running.id)
+    assert {"Pause", "Stop", "New run with these settings"} <= labels(at) and "can steer this run" not in texts(at.caption)
+    assert at.slider
+    at.session_state[visitor.WHO] = BOB
+    at.run()
+    assert not {"Pause", "Stop"} & labels(at) and {"Compare", "New run with these settings"} <= labels(at)
+    assert "Only Ada, who started it, can steer this run" in texts(at.caption) and not at.slider
+    monkeypatch.setenv("WORKSHOP_ADMIN_TOKEN", "sesame")
+    at.run()
+    assert "or the workshop's host can steer" in texts(at.caption)
+    at.session_state[visitor.WHO] = STRANGER
+    at.run()
+    assert not {"Pause", "Stop"} & labels(at) and "can steer" not in texts(at.caption)
+
+
+def test_a_button_that_was_drawn_before_is_refused_too(open_page, manager, running):  # noqa: F811
+    at = open_page(pages.TRAIN, run=running.id)
+    stop = button(at, "Stop")
+    at.session_state[visitor.WHO] = BOB  # say the page is an old one
+    stop.click().run()
+    assert "Only Ada, who started it, can steer this run" in texts(at.error) and running.at_work and not running.stopping
+
+
+def test_a_forged_message_with_anothers_public_id_makes_nobody_the_owner(open_page, manager, running, says):  # noqa: F811
+    at = open_page(pages.TRAIN, run=running.id)
+    for forged in (
+        {"token": ADA.id, "name": "Ada", "id": ADA.id, "admin": True},
+        {"token": ADA.id * 2, "name": "Ada"},
+        {"token": {"id": ADA.id}, "name": ["Ada"]},
+        {"id": ADA.id, "name": "Ada"},
+        {"token": None},
+        ADA.id,
+        7,
+    ):
+        at.session_state[visitor.WHO] = STRANGER
+        says(forged)
+        at.run()
+        who = at.session_state[visitor.WHO]
+        assert who.id != ADA.id and not who.admin
+        assert not {"Pause", "Stop"} & labels(at) and not at.slider, forged
+        assert not at.exception and not at.error
+    assert running.state == "running"
+
+
+def test_a_token_makes_the_owner_in_every_session(open_page, manager, config, says):  # noqa: F811
+    says({"token": TOKEN, "name": "  Zoë\n"})
+    at = open_page(pages.TRAIN)
+    who = recognise(TOKEN, "Zoë")
+    at.run()
+    assert at.session_state[visitor.WHO] == who and "You: Zoë" in popovers(at)
+    run = manager.submit(config.change(duration=1_000_000), "", who)
+    wait_for(lambda: run.state == "running")
+    at = open_page(pages.TRAIN, run=run.id)
+    button(at, "Stop").click().run()
+    wait_for(ended(run))
+    assert TOKEN not in run.folder.config_file.read_text()
+    at.run()
+    button(at, "Delete it").click().run()
+    assert not at.error and "is deleted" in texts(at.success) and manager.runs() == []
+    assert button(at, "Train")
+
+
+def test_until_the_browser_has_answered_nothing_can_be_started_and_nothing_is_said(open_page):  # noqa: F811
+    at = open_page(pages.TRAIN)
+    at.session_state[visitor.WHO] = STRANGER
+    at.run()
+    assert button(at, "Train").disabled and not at.error and not at.warning
+    assert "You" in popovers(at) and not [field for field in at.text_input if field.key == visitor.NAME_KEY]
+
+
+def test_a_name_is_given_once_and_goes_to_the_browser(open_page, manager, running, says, monkeypatch):  # noqa: F811
+    at = open_page(pages.TRAIN)
+    told = []
+    monkeypatch.setattr(visitor, "_component", lambda **rest: told.append(rest["data"]) or {})
+    at.text_input(key=visitor.NAME_KEY).set_value("  Grace \u202e Hopper").run()
+    assert told[-1]["name"] == "Grace Hopper" and told[-1]["id"] == ADA.id and told[-1]["run"] == running.id
+    assert "token" not in told[-1]
+    at.text_input(key=visitor.NAME_KEY).set_value("").run()
+    assert told[-1]["name"] == "" and at.text_input(key=visitor.NAME_KEY).placeholder == "Guest aaaa"
+
+
+def test_the_host_gives_a_token_and_steers_everything(open_page, manager, running, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(visitor, "PAUSE_S", 0)
+    at = open_page(pages.TRAIN, run=running.id)
+    assert not [field for field in at.text_input if field.key == visitor.TOKEN_KEY]  # nobody is the host of this server
+    monkeypatch.setenv("WORKSHOP_ADMIN_TOKEN", "sesame")
+    at.session_state[visitor.WHO] = BOB
+    at.run()
+    at.text_input(key=visitor.TOKEN_KEY).set_value("open").run()
+    assert "not the host's token" in texts(at.error) and "Stop" not in labels(at)
+    at.run()
+    assert not at.error
+    at.text_input(key=visitor.TOKEN_KEY).set_value("sesame").run()
+    assert "Stop" in labels(at) and "sesame" not in repr(at.session_state._state)
+    button(at, "Be the host no longer").click().run()
+    assert "Stop" not in labels(at)
+    at.text_input(key=visitor.TOKEN_KEY).set_value("sesame").run()
+    button(at, "Stop").click().run()
+    wait_for(ended(running))
+    other = open_page(pages.TRAIN, run=running.id)  # another session of the same browser
+    other.session_state[visitor.WHO] = BOB
+    other.run()
+    assert "Resume" not in labels(other)
+
+
+def test_the_form_says_what_holds_here_and_who_is_before(open_page, manager, config, monkeypatch):  # noqa: F811
+    monkeypatch.setenv("WORKSHOP_MAX_STEPS", "5000")
+    monkeypatch.setenv("WORKSHOP_MAX_MINUTES", "10")
+    workshop.manager.cache_clear()
+    own = workshop.manager()
+    at = open_page(pages.TRAIN)
+    assert "10 minutes of training at a stretch, 5,000 steps in all" in texts(at.caption) and "At work" not in texts(at.caption)
+    at.selectbox(key="setting_data").select("blobs")
+    at.selectbox(key="setting_duration_unit").select("steps")
+    at.number_input(key="setting_duration").set_value(6000.0).run()
+    button(at, "Train").click().run()
+    assert "lets a run train for 5,000 steps in all" in texts(at.error).replace("\\", "")
+    own.submit(config.change(duration=5000), "", ADA)
+    at.session_state[visitor.WHO] = BOB
+    at.run()
+    assert "At work: Ada. Waiting: 0. Yours will wait" in texts(at.caption)
+    own.shutdown()
+
+
+def test_home_lists_whose_runs_train_and_wait(open_page, manager, running, config):  # noqa: F811
+    waiting = manager.submit(config, "lecture", BOB)
+    at = open_page(pages.HOME)
+    assert "Now training" in texts(at.subheader)
+    said = texts(at.caption)
+    assert "**Ada**: quick\\-digits" in said and "**Bob**: lecture" in said
+    assert "number 1 in the queue" in texts(at.markdown)
+    manager.stop(running.id)
+    wait_for(ended(waiting))
+    at = open_page(pages.HOME)
+    assert "Now training" not in texts(at.subheader) and "Runs" in texts(at.subheader)
+
+
+def test_a_run_that_was_stopped_for_others_says_why(open_page, manager, running, config):  # noqa: F811
+    running.stop("Others were waiting. Resume it to go on.")
+    wait_for(ended(running))
+    at = open_page(pages.TRAIN, run=running.id)
+    assert "Others were waiting" in texts(at.info) and "Resume" in labels(at)
+
+
+def test_an_uploaded_set_is_deleted_by_whoever_brought_it(monkeypatch, folders):
+    note = {"file": "pets.zip", "owner": "Ada", "owner_id": ADA.id, "uploaded": 1.0}
+    monkeypatch.setattr(uploads, "about", lambda name: note)
+    assert uploads.may_delete("pets", ADA) and not uploads.may_delete("pets", BOB) and not uploads.may_delete("pets", STRANGER)
+    with pytest.raises(PermissionError, match="Only Ada, who brought it, can delete this data set"):
+        uploads.delete("pets", [], BOB)
+    note["owner_id"] = None
+    assert not uploads.may_delete("pets", ADA)
+    with pytest.raises(PermissionError, match="reload the page"):
+        next(uploads.add(SimpleNamespace(), "pets", "pets.zip", STRANGER))

@@ -1,0 +1,49 @@
+// What the components that ask the server for pictures share. Their own scripts stand below it.
+
+// The address of a generator's picture; what: its query.
+function pictureAddress(root, model, label, what) {
+  return `${root}api/models/${encodeURIComponent(model)}/image.png?${what}${label == null ? "" : `&class=${encodeURIComponent(label)}`}`;
+}
+
+const AT_ONCE = 2;  // requests on their way; more would only wait in the server
+const LOGGED = 2000;  // pictures whose times are kept, for who measures
+
+// A canvas that shows the picture that was asked for last. An answer that is older than the picture shown is dropped.
+class Follower {
+  constructor(canvas, fault) {
+    Object.assign(this, { canvas, fault, underway: 0, sent: 0, drawn: 0, log: [] });
+  }
+
+  show(address) {
+    this.wanted = { address, since: performance.now() };
+    this.pump();
+  }
+
+  async pump() {
+    if (!this.wanted || this.underway >= AT_ONCE) return;
+    const { address, since } = this.wanted, number = ++this.sent;
+    this.wanted = null;
+    this.underway++;
+    try {
+      const answer = await fetch(address);
+      if (!answer.ok) throw new Error((await answer.json()).error);
+      const image = await createImageBitmap(await answer.blob());
+      if (number > this.drawn) {
+        this.drawn = number;
+        this.canvas.getContext("2d").drawImage(image, 0, 0, this.canvas.width, this.canvas.height);
+        this.fault.textContent = "";
+        this.log.push([since, performance.now()]);
+        if (this.log.length > LOGGED) this.log.shift();
+      }
+    } catch (error) {
+      if (number > this.drawn) this.fault.textContent = `The picture could not be drawn: ${error.message}. Move on to try again.`;
+    }
+    this.underway--;
+    this.pump();
+  }
+
+  end() {
+    this.wanted = null;
+  }
+}
+

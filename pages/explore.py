@@ -7,7 +7,7 @@ import streamlit as st
 from gan import latent, snippets
 from gan.checkpoint import CheckpointError
 from gan.models import Model, find_model, model_sources
-from ui import explore_arithmetic, explore_grid, explore_sliders, explore_time, explore_walk
+from ui import explore_arithmetic, explore_grid, explore_memory, explore_projection, explore_sliders, explore_time, explore_walk
 from ui.explore_common import read_seeds
 from ui.pad import pad
 from ui.pages import INSIDE, TRAIN
@@ -16,7 +16,16 @@ from ui.text import plain
 from ui.visitor import heading
 from ui.workshop import manager, models
 
-VIEWS = {"pad": "Pad", "grid": "Grid", "sliders": "Sliders", "arithmetic": "Arithmetic", "walk": "Walk", "time": "Time"}
+VIEWS = {
+    "pad": "Pad",
+    "grid": "Grid",
+    "sliders": "Sliders",
+    "arithmetic": "Arithmetic",
+    "walk": "Walk",
+    "time": "Time",
+    "memory": "Memory or invention?",
+    "image": "Back from an image",
+}
 NEWEST = "newest"
 
 
@@ -123,6 +132,7 @@ if model:
         bind="query-params",
         required=True,
         label_visibility="collapsed",
+        wrap=True,
     )
     try:
         drawn = {
@@ -132,6 +142,8 @@ if model:
             "arithmetic": explore_arithmetic.view,
             "walk": explore_walk.view,
             "time": explore_time.view,
+            "memory": explore_memory.view,
+            "image": explore_projection.view,
         }
         drawn[view](model, choose_class(model))
     except CheckpointError as error:

@@ -16,7 +16,7 @@ LAYERS = [
     {"features"},
     {"judge", "training", "attributes"},
     {"checkpoint", "bench", "limits"},
-    {"runs", "models", "export", "films"},
+    {"runs", "models", "export", "films", "projection"},
     {"manager", "comparison", "inside"},
     {"server", "__main__"},
 ]

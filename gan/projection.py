@@ -25,7 +25,6 @@ STEPS = 240  # half of them with all descents
 LR = 0.1  # of Adam, falling to 0 over the second half
 PIXELS = 5.0  # weight of the mean squared pixel difference, in [-1, 1], against the mean squared feature difference
 SHOWN_EVERY = 8  # steps between two guesses that are shown
-USUAL = 0.99  # share of random points whose length is between those that z may have
 
 
 @dataclass(frozen=True)
@@ -69,14 +68,6 @@ class Projection:
     usual: tuple[float, float]
 
 
-def usual_lengths(latent_dim: int, distribution: str) -> tuple[float, float]:
-    """Between which lengths nearly all noise vectors of training lie."""
-    rng = torch.Generator().manual_seed(0)
-    z = torch.randn(4096, latent_dim, generator=rng) if distribution == "normal" else torch.rand(4096, latent_dim, generator=rng) * 2 - 1
-    low, high = torch.quantile(z.norm(dim=1), torch.tensor([(1 - USUAL) / 2, (1 + USUAL) / 2])).tolist()
-    return low, high
-
-
 def project(
     loaded: LoadedGenerator, image: np.ndarray, network: FeatureNetwork | None, label: int | None = None
 ) -> Generator[Progress, None, Projection]:
@@ -101,7 +92,7 @@ def project(
     torch.set_num_threads(1)
     wanted_pixels = to_float(torch.from_numpy(image.copy()))[None]
     wanted_features = torch.from_numpy(network.features(image[None])) if network else None
-    usual = usual_lengths(config.latent_dim, config.latent_distribution)
+    usual = latent.usual_lengths(config.latent_dim, config.latent_distribution)
     z = latent.noise(range(STARTS), config.latent_dim, config.latent_distribution)
     classes = len(loaded.class_names)
     labels = torch.arange(STARTS) % classes if classes and label is None else torch.full((STARTS,), label or 0)

@@ -4,25 +4,33 @@ Each script draws the same pictures as the view into `images`, and writes a file
 by repr(): nothing that a person has named becomes code.
 """
 
+import ast
 from collections.abc import Mapping, Sequence
 
 from gan.latent import seed_text
 
 Seeds = Sequence[int]
 
-# What a line may need -> where it comes from, in the order of the import lines.
-_SOURCES = {
-    "Path": "from pathlib import Path",
-    "np": "import numpy as np",
-    "torch": "import torch",
-    "gan": "from gan import {}",
-    "checkpoint": "from gan.checkpoint import {}",
-    "images": "from gan.images import {}",
-    "models": "from gan.models import find_model",
-    "runs": "from gan.runs import checkpoints_root",
-    "training": "from gan.training import {}",
-}
-_BLOCKS = (("Path",), ("np", "torch"), ("gan", "checkpoint", "images", "models", "runs", "training"))
+# Import lines by blocks, and the names that each may bring.
+_IMPORTS: tuple[tuple[tuple[str, tuple[str, ...]], ...], ...] = (
+    (("from pathlib import {}", ("Path",)),),
+    (("import numpy as {}", ("np",)), ("import {}", ("torch",))),
+    (
+        ("from gan import {}", ("attributes", "directions", "latent", "vectors")),
+        ("from gan.checkpoint import {}", ("find_generator", "load_generator")),
+        ("from gan.decoding import {}", ("decode",)),
+        ("from gan.images import {}", ("enlarge", "gif", "png", "tile")),
+        ("from gan.judge import {}", ("JudgeCache",)),
+        ("from gan.models import {}", ("find_model",)),
+        ("from gan.projection import {}", ("project",)),
+        ("from gan.runs import {}", ("checkpoints_root",)),
+        ("from gan.terminal import {}", ("drain",)),
+        ("from gan.training import {}", ("sample", "sample_as_in_training")),
+    ),
+)
+
+_PICTURE = "Path('picture.png').write_bytes(png(enlarge(images[0], 8)))"
+_JUDGE = ("judge = drain(JudgeCache().get(model.config.data, model.config.image_size, model.config.channels))",)
 
 
 def pad(model_id: str, corners: Seeds, u: float, v: float, class_name: str | None = None) -> str:
@@ -35,9 +43,9 @@ def pad(model_id: str, corners: Seeds, u: float, v: float, class_name: str | Non
         "bottom = latent.slerp(corners[2:3], corners[3:], across)",
         "z = latent.slerp(top, bottom, down)",
         *_drawn(class_name),
-        "Path('picture.png').write_bytes(png(enlarge(images[0], 8)))",
+        _PICTURE,
     ]
-    return _script(lines, ("Path", "torch", "latent"), ("enlarge", "png"))
+    return _script(lines)
 
 
 def grid(model_id: str, seeds: Seeds, class_name: str | None = None, classes: int = 0, in_training: bool = False) -> str:
@@ -56,10 +64,7 @@ def grid(model_id: str, seeds: Seeds, class_name: str | None = None, classes: in
         ]
     lines += _drawn(class_name, with_labels=bool(classes), in_training=in_training)
     lines.append(f"Path('grid.png').write_bytes(png(enlarge(tile(images, columns={classes}), 4)))")
-    draw = "sample_as_in_training" if in_training else "sample"
-    return _script(
-        lines, ("Path", "latent", *(("torch",) if class_name is not None or classes else ())), ("enlarge", "png", "tile"), (draw,)
-    )
+    return _script(lines)
 
 
 def sliders(
@@ -89,9 +94,9 @@ def sliders(
         "    z.clamp_(-1, 1)  # training knew nothing beyond",
         *([f"z *= {psi!r}  # truncation"] if psi != 1 else []),
         *_drawn(class_name),
-        "Path('picture.png').write_bytes(png(enlarge(images[0], 8)))",
+        _PICTURE,
     ]
-    return _script(lines, ("Path", "directions", *(("torch",) if class_name is not None else ())), ("enlarge", "png"))
+    return _script(lines)
 
 
 def walk(
@@ -126,8 +131,7 @@ def walk(
         *_drawn(class_name),
         f"Path('walk.gif').write_bytes(gif(images, {frames_per_s!r}, factor=4))",
     ]
-    needed = ("Path", "latent", *(("torch",) if class_name is not None else ()), *(("vectors",) if seeds is None else ()))
-    return _script(lines, needed, ("gif",))
+    return _script(lines)
 
 
 def through_time(run: str, steps: Sequence[int], seeds: Seeds, frames_per_s: float, class_name: str | None = None) -> str:
@@ -145,8 +149,79 @@ def through_time(run: str, steps: Sequence[int], seeds: Seeds, frames_per_s: flo
         "film = np.stack([tile(pictures) for pictures in images])",
         f"Path('learning.gif').write_bytes(gif(film, {frames_per_s!r}, factor=4))",
     ]
-    needed = ("Path", "np", "latent", *(("torch",) if class_name is not None else ()))
-    return _script(lines, needed, ("gif", "tile"), checkpoint=("find_generator", "load_generator"), model=False)
+    return _script(lines)
+
+
+def arithmetic(
+    model_id: str, groups: Sequence[Seeds | str], strength: float, jitter: float, label: int = 0, class_name: str | None = None
+) -> str:
+    """A - B + C, in the middle of eight pictures that differ from it a little.
+
+    Args:
+        groups: A, B, C: the seeds of a group, or the name of a mean that attributes.find() finds; no seeds count as zero.
+        strength: how many times A - B is added.
+        jitter: how far each number of the eight differs.
+        label, class_name: what a conditional generator draws.
+    """
+    lines = _network(model_id)
+    if any(isinstance(group, str) for group in groups):
+        given = f", torch.full((len(z),), {label})" if class_name is not None else ""
+        lines += [
+            f"found = drain(attributes.find(lambda z: sample(network, z{given}), model.config))",
+            "means = {mean.name: mean.vector for each in found for mean in (each.present, each.absent)}",
+        ]
+    for letter, group in zip("abc", groups, strict=True):
+        if isinstance(group, str):
+            lines.append(f"{letter} = means[{group!r}]")
+        elif group:
+            lines.append(f"{letter} = model.noise({list(group)!r}).mean(0)")
+        else:
+            lines.append(f"{letter} = torch.zeros(model.config.latent_dim)")
+    lines += [
+        f"jitter = {jitter!r} * attributes.jitter(model.config.latent_dim)",
+        "around = torch.cat([jitter[:4], torch.zeros_like(c)[None], jitter[4:]])  # the result in the middle",
+        f"z = attributes.move(c + around, a - b, {strength!r}, model.config.latent_distribution)",
+        *_drawn(class_name),
+        "Path('grid.png').write_bytes(png(enlarge(tile(images, columns=3), 4)))",
+    ]
+    return _script(lines)
+
+
+def nearest(model_id: str, seeds: Seeds, neighbours: int, class_name: str | None = None) -> str:
+    """Samples, each beside the training images that are nearest to it."""
+    lines = [
+        *_network(model_id),
+        *_noise(seeds),
+        *_drawn(class_name),
+        *_JUDGE,
+        f"distances, rows, farther = judge.neighbours(images, {neighbours!r})",
+        "training = judge.reals.learnt.dataset.images.numpy()[rows]  # uint8 (N, neighbours, C, H, W)",
+        "beside = np.concatenate([images[:, None], training], 1)",
+        f"Path('grid.png').write_bytes(png(enlarge(tile(beside.reshape(-1, *images.shape[1:]), columns={neighbours + 1}), 4)))",
+    ]
+    return _script(lines)
+
+
+def projection(model_id: str, held_out: int | None, label: int | None = None, judged: bool = True) -> str:
+    """The picture of a generator that is nearest to an image.
+
+    Args:
+        held_out: the number of a held-out image; None for a file of one's own.
+        label: the class to draw; None to look through all classes.
+        judged: whether the generator's data set is there, in whose features pictures are compared; else pixel by pixel.
+    """
+    config = "model.config"
+    lines = [f"model = find_model(checkpoints_root(), {model_id!r})", *(_JUDGE if judged or held_out is not None else ())]
+    if held_out is None:
+        lines.append(f"image = decode(Path('image.png').read_bytes(), {config}.image_size, {config}.channels)  # yours")
+    else:
+        lines.append(f"image = judge.reals.held_out.images()[{held_out!r}]")
+    lines += [
+        f"result = drain(project(load_generator(model.path), image, {'judge.network' if judged else None}, {label!r}))",
+        "images = result.found.image[None]  # of the noise vector result.found.z",
+        _PICTURE,
+    ]
+    return _script(lines)
 
 
 def _network(model_id: str) -> list[str]:
@@ -167,17 +242,11 @@ def _drawn(class_name: str | None, with_labels: bool = False, in_training: bool 
     return [*lines, f"images = {draw}(network, z{labels})  # uint8 (N, C, H, W)"]
 
 
-def _script(
-    lines: Sequence[str],
-    needed: Sequence[str],
-    images: Sequence[str],
-    training: Sequence[str] = ("sample",),
-    checkpoint: Sequence[str] = ("load_generator",),
-    model: bool = True,
-) -> str:
+def _script(lines: Sequence[str]) -> str:
     """Lines below the imports that they need."""
-    modules = [name for name in ("directions", "latent", "vectors") if name in needed]
-    named = {"gan": modules, "images": images, "training": training, "checkpoint": checkpoint}
-    everything = {*needed, *named, "runs", *(("models",) if model else ())}
-    blocks = [[_SOURCES[name].format(", ".join(named.get(name, ()))) for name in block if name in everything] for block in _BLOCKS]
+    used = {node.id for node in ast.walk(ast.parse("\n".join(lines))) if isinstance(node, ast.Name)}
+    blocks = []
+    for block in _IMPORTS:
+        needed = [(line, [name for name in names if name in used]) for line, names in block]
+        blocks.append([line.format(", ".join(names)) for line, names in needed if names])
     return "\n\n".join("\n".join(block) for block in [*blocks, lines] if block) + "\n"

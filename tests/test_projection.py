@@ -112,9 +112,3 @@ def test_without_features_pixels_alone():
 def test_another_shape_is_refused(network):
     with pytest.raises(ValueError, match="must have the generator's shape, 1 x 28 x 28; got 3 x 28 x 28"):
         finish(project(generator(), np.zeros((3, 28, 28), np.uint8), network))
-
-
-def test_usual_lengths_are_those_of_training():
-    low, high = projection.usual_lengths(100, "normal")
-    assert 7.5 < low < 9 < 10 < 11 < high < 12.5
-    assert projection.usual_lengths(100, "uniform")[1] < low

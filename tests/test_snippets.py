@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from gan import directions, latent, snippets, vectors
+from gan import attributes, directions, latent, snippets, vectors
 from gan.checkpoint import RunFolder, save_generator
+from gan.images import png
 from gan.models import ModelCache, find_model
+from gan.projection import project
 from gan.training import new_state, sample_as_in_training
 from gan.vectors import NoiseVector
+from tests.conftest import finish
 
 ROOT = Path(__file__).parent.parent
 CLASSES = ("cats", 'it\'s "quoted"\n\\')
@@ -23,6 +26,26 @@ CLASSES = ("cats", 'it\'s "quoted"\n\\')
 DRIVER = """
 import json, sys
 import numpy as np
+from types import SimpleNamespace
+import torch
+from gan import attributes, judge
+from gan.attributes import Contrast, Mean
+
+def found_means(draw, config):
+    yield from ()
+    assert draw(torch.zeros(3, config.latent_dim)).shape[0] == 3
+    one, two = (Mean(f"{word} a 'hat'", torch.full((config.latent_dim,), size), (1,)) for word, size in (("with", 0.5), ("without", -0.5)))
+    return [Contrast("hat", one, two, 1.0, 1.0)]
+
+def kept_judge(self, name, image_size, channels):
+    yield from ()
+    images = torch.arange(20, dtype=torch.uint8)[:, None, None, None].expand(20, channels, image_size, image_size)
+    part = SimpleNamespace(dataset=SimpleNamespace(images=images), images=images.numpy)
+    def neighbours(images, k):
+        return None, np.arange(len(images) * k).reshape(-1, k) % 20, None
+    return SimpleNamespace(reals=SimpleNamespace(learnt=part, held_out=part), neighbours=neighbours, network=None)
+
+attributes.find, judge.JudgeCache.get = found_means, kept_judge
 found = {}
 for name, script in json.load(sys.stdin).items():
     names = {"__name__": "__main__"}
@@ -67,6 +90,18 @@ def test_every_script_draws_what_its_view_draws(root, tmp_path):
         z = model.noise([5]) + 1.5 * found.vectors[0] - found.vectors[1]
         return 0.7 * (z.clamp(-1, 1) if model.config.latent_distribution == "uniform" else z)
 
+    def summed(model, difference, c):
+        jitter = 0.25 * attributes.jitter(4)
+        around = torch.cat([jitter[:4], torch.zeros(1, 4), jitter[4:]])
+        z = c + around + 1.5 * difference
+        return z.clamp(-1, 1) if model.config.latent_distribution == "uniform" else z
+
+    def found_again(model, image, label=None):
+        return finish(project(cache.get(model), image, None, label)).found.image[None]
+
+    side = digits.config.image_size
+    own = np.tile(np.arange(side, dtype=np.uint8) * 8, (1, side, 1))
+    (tmp_path / "image.png").write_bytes(png(own, 1))
     raw = directions.find(network(digits), "raw", 4)
     way = latent.walk(uniform.noise(seeds), 13, "lerp", True, "smooth")
     numbers = latent.walk(vectors.points(kept, 4), 7, "slerp")
@@ -94,6 +129,17 @@ def test_every_script_draws_what_its_view_draws(root, tmp_path):
             snippets.walk(animals.id, None, 7, "slerp", "linear", False, 2, CLASSES[0], "kept.json"),
             cache.images(animals, numbers, 0),
         ),
+        "arithmetic": (
+            snippets.arithmetic("uniform", ([5, 6], [7], ()), 1.5, 0.25),
+            cache.images(uniform, summed(uniform, uniform.noise([5, 6]).mean(0) - uniform.noise([7])[0], torch.zeros(4))),
+        ),
+        "arithmetic_means": (
+            snippets.arithmetic(animals.id, ("with a 'hat'", "without a 'hat'", [8]), 1.5, 0.25, 1, CLASSES[1]),
+            cache.images(animals, summed(animals, torch.ones(4), animals.noise([8])[0]), 1),
+        ),
+        "nearest": (snippets.nearest(animals.id, seeds, 3, CLASSES[1]), cache.images(animals, animals.noise(seeds), 1)),
+        "projection": (snippets.projection("digits", 7, None, False), found_again(digits, np.full((1, side, side), 7, np.uint8))),
+        "projection_own": (snippets.projection(animals.id, None, 1), found_again(animals, own, 1)),
         "time": (
             snippets.through_time("a-run", [1, 4], seeds, 5, CLASSES[1]),
             np.stack([cache.images(find_model(root, f"a-run@{step}"), animals.noise(seeds), 1) for step in (1, 4)]),
@@ -121,6 +167,9 @@ def test_what_is_filled_in_is_quoted():
         snippets.sliders(evil, 1, evil, 4, {1: 1.0}, 1.0, 0, evil),
         snippets.walk(evil, None, 9, evil, evil, True, 25, evil, evil),
         snippets.through_time(evil, [1], [1], 5, evil),
+        snippets.arithmetic(evil, (evil, [1], ()), 1.0, 0.1, 0, evil),
+        snippets.nearest(evil, [1], 5, evil),
+        snippets.projection(evil, 3),
     ):
         compile(script, "snippet", "exec")
         assert repr(evil) in script and evil not in script

@@ -6,12 +6,13 @@ from collections import OrderedDict
 import streamlit as st
 import torch
 
-from gan import attributes, datasets, latent
+from gan import attributes, datasets, latent, snippets
 from gan.attributes import Contrast, Mean
 from gan.models import Model
 from ui.arithmetic import MOST_JITTER, STRONGEST, Group, arithmetic, bounded, picked
 from ui.explore_common import stamp
 from ui.progress import drain
+from ui.share import share
 from ui.text import plain
 from ui.workshop import models
 
@@ -78,6 +79,9 @@ def equation(model: Model, label: int, found: list[Contrast] | None) -> None:
     )
     keep("times", f"{strength:g}", "1")
     keep("jitter", f"{jitter:g}", f"{attributes.JITTER:g}")
+    class_name = model.class_names[label] if model.class_names else None
+    told = [group.seeds if group.picked else group.title for group in groups]
+    share(snippets.arithmetic(model.id, told, round(strength, 3), round(jitter, 3), label, class_name))
     st.caption(
         "As in Radford et al. 2016, figure 7: each group is the mean of its noise vectors, A − B is added to C, and eight pictures around "
         "the result differ from it a little. Means of few samples, or of unlike ones, carry over more than was meant."

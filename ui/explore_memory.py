@@ -5,6 +5,7 @@ from collections.abc import Generator
 import numpy as np
 import streamlit as st
 
+from gan import snippets
 from gan.events import Progress
 from gan.images import enlarge, png, tile
 from gan.judge import COPIES, Judge
@@ -12,6 +13,7 @@ from gan.models import Model
 from ui.explore_common import read_seeds, stamp
 from ui.judging import judge_for, real_ones
 from ui.progress import drain
+from ui.share import share
 from ui.text import plain
 from ui.workshop import models
 
@@ -71,6 +73,7 @@ def view(model: Model, label: int) -> None:
                     f"**Seed {seed}**: closer than {percent(share)} of {real} are.{note}",
                     help=f"Distance to the nearest training image: {near[0]:.2f}. Halfway down the {real} it is {np.median(judge.distances):.2f}.",
                 )
+    share(snippets.nearest(model.id, seeds, NEIGHBOURS, model.class_names[label] if model.class_names else None))
     with st.expander("How this is measured"):
         st.markdown(explanation(judge, model, real))
 

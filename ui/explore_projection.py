@@ -5,28 +5,28 @@ from collections.abc import Sequence
 
 import numpy as np
 import streamlit as st
-import torch
 
-from gan import latent, metrics
+from gan import metrics, snippets
 from gan.events import Progress
-from gan.images import enlarge, gif, png, tile
+from gan.images import enlarge, png
 from gan.judge import Judge
 from gan.models import Model
 from gan.projection import STARTS, Drawn, Guess, Projection, project
-from ui.explore_common import read_seeds, stamp
+from gan.vectors import MOST, NoiseVector
+from ui.explore_common import stamp
 from ui.judging import judge_for
+from ui.noise_list import keep
 from ui.own_image import drawing, own_image
 from ui.progress import drain
+from ui.share import share
 from ui.text import plain
 from ui.workshop import models
 
 HELD_OUT, UPLOADED, DRAWN = "held-out", "own", "drawn"
 KINDS = {HELD_OUT: "Held out", UPLOADED: "Your own", DRAWN: "Drawn"}
 RESULT = "projection"  # in the session: (what it was found for, what was found)
-POINT = "projected_z"  # in the session: (model's id, z, class), for whoever wants to walk from it
+FULL = "noise_list_full"  # in the session: whether the point found no place in the list
 SIDE = 224  # pixels of a picture
-FRAMES_A_LEG, FRAMES_PER_S, STOPS = 24, 25, 12
-MOST_SEEDS = 8
 
 
 def view(model: Model, label: int) -> None:
@@ -74,11 +74,12 @@ def view(model: Model, label: int) -> None:
             st.caption("What is found appears here.")
             return
         result: Projection = kept[1]
-        st.session_state[POINT] = (model.id, tuple(result.found.z.tolist()), result.found.label)
         show(model, judge, image, result)
     if judge:
         others(judge, image, result)
-    walk_on(model, result.found)
+    walk_on(result.found, model.class_names[result.found.label] if model.class_names else None)
+    number = int(st.session_state["held_out"]) if kind == HELD_OUT else None
+    share(snippets.projection(model.id, number, asked, judge is not None), "" if kind == HELD_OUT else "your image")
 
 
 def held_out(judge: Judge) -> np.ndarray:
@@ -153,21 +154,21 @@ def others(judge: Judge, image: np.ndarray, result: Projection) -> None:
             st.image(picture(each), alt=caption, caption=caption, output_format="PNG", width="stretch")
 
 
-def walk_on(model: Model, found: Drawn) -> None:
-    """From the point that was found to some seeds, and back."""
-    st.subheader("Walk from it")
-    text = st.text_input(
-        "Seeds to walk to", "1,2,3", key="onward", bind="query-params", help="The walk starts and ends at the picture that was found."
+def walk_on(found: Drawn, class_name: str | None) -> None:
+    """Takes the point that was found to the walks, whose list keeps it."""
+
+    def go() -> None:
+        st.session_state[FULL] = not keep(NoiseVector(z=tuple(found.z.tolist()), name="Back from an image"))
+        if not st.session_state[FULL]:
+            st.session_state["view"] = "walk"
+            if class_name is not None:
+                st.session_state["class"] = class_name
+
+    st.button(
+        "Walk from it",
+        icon=":material/route:",
+        on_click=go,
+        help="Puts the noise vector that was found into the list of noise vectors, and opens the walk through them.",
     )
-    seeds = read_seeds(text, 1, MOST_SEEDS)
-    if not seeds:
-        return
-    anchors = torch.cat([found.z[None], model.noise(seeds)])
-    images = models().images(model, latent.walk(anchors, FRAMES_A_LEG * len(anchors), "slerp", closed=True), found.label)
-    stops = np.linspace(0, len(images) - 1, STOPS).round().astype(int)
-    strip = png(tile(enlarge(images[stops], max(1, 112 // images.shape[-1])), columns=STOPS, gap=2))
-    film = gif(enlarge(images, max(1, SIDE // images.shape[-1])), FRAMES_PER_S)
-    left, right = st.columns([1, 3], gap="medium", vertical_alignment="center")
-    left.image(film, alt=f"Animated walk from the picture that was found through the seeds {text}", width=SIDE)
-    right.image(strip, alt="Stops of the walk", output_format="PNG", width="stretch")
-    right.download_button("GIF", film, "walk-from-an-image.gif", "image/gif", icon=":material/download:", on_click="ignore")
+    if st.session_state.pop(FULL, False):
+        st.info(f"The list of noise vectors is full: it holds {MOST}. Take one out under Walk.", icon=":material/info:")

@@ -77,7 +77,8 @@ def view(model: Model, label: int) -> None:
     named = seeds if len(seeds) == len(usable) else None
     if named is None:
         st.caption("The address holds seeds alone: save the list to keep vectors that have none.")
-    share(snippets.walk(model.id, named, frames, mode, easing, closed, speed, class_name, FILE))
+    missing = "" if named is not None else "vectors without a seed"
+    share(snippets.walk(model.id, named, frames, mode, easing, closed, speed, class_name, FILE), missing)
 
 
 def settings() -> tuple[str, str, int, int, bool]:

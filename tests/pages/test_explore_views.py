@@ -13,6 +13,7 @@ from gan.checkpoint import save_generator
 from gan.config import TrainConfig
 from gan.datasets import ImageDataset
 from gan.training import new_state, sample
+from gan.vectors import MOST, NoiseVector
 from tests.pages.test_pages import ENTRY, button, texts
 from ui import explore_memory, workshop
 
@@ -125,14 +126,19 @@ def test_a_held_out_image_is_looked_for_and_walked_from(open_view):
     assert not at.exception and not at.error
     assert [m.label for m in at.metric] == ["Distance", "Pixels", "Length of z"]
     assert "digits-CNN" in at.metric[0].help and "of 255" in at.metric[1].value
-    assert len(at.get("image")) == 1 + 1 + 4 + 2
-    model, z, label = at.session_state["projected_z"]
-    assert model == "digits" and len(z) == 6 and label == 0
-    assert float(at.metric[2].value) == pytest.approx(float(np.linalg.norm(z)), abs=0.06)
-    at.text_input(key="onward").set_value("7").run()
+    assert len(at.get("image")) == 1 + 1 + 4
+    assert "judge.reals.held_out.images()[7]" in at.get("code")[1].value
+    length = float(at.metric[2].value)
+    button(at, "Walk from it").click().run()
+    assert at.segmented_control(key="view").value == "walk" and not at.exception and not at.error
+    vector = at.session_state["noise_vectors"][-1]
+    assert vector.name == "Back from an image" and length == pytest.approx(float(np.linalg.norm(vector.z)), abs=0.06)
+    at.session_state["view"] = "image"
+    at.run()
     assert len(at.metric) == 3, "what was found stays"
-    at.text_input(key="onward").set_value("seven").run()
-    assert "The seeds cannot be used" in texts(at.error)
+    at.session_state["noise_vectors"] = [NoiseVector(seed) for seed in range(MOST)]
+    button(at, "Walk from it").click().run()
+    assert "list of noise vectors is full" in texts(at.info) and at.segmented_control(key="view").value == "image"
     button(at, "Another").click().run()
     assert not at.exception and not at.metric and "What is found appears here." in texts(at.caption)
     assert 0 <= at.number_input(key="held_out").value < 40
@@ -168,4 +174,5 @@ def test_the_class_is_looked_for_too(open_view, folders):
     at.toggle(key="any_class").set_value(False).run()
     button(at, "Look for it").click().run()
     assert r"Drawn as **\*dogs\***" in texts(at.markdown) and not at.exception
-    assert at.session_state["projected_z"][2] == 1
+    button(at, "Walk from it").click().run()
+    assert at.selectbox(key="class").value == "*dogs*"

@@ -90,7 +90,7 @@ def project(
         wanted = f"{config.channels} x {config.image_size} x {config.image_size}"
         raise ValueError(f"the image must have the generator's shape, {wanted}; got {' x '.join(map(str, image.shape))}")
     torch.set_num_threads(1)
-    wanted_pixels = to_float(torch.from_numpy(image.copy()))[None]
+    wanted_pixels = to_float(torch.tensor(image))[None]
     wanted_features = torch.from_numpy(network.features(image[None])) if network else None
     usual = latent.usual_lengths(config.latent_dim, config.latent_distribution)
     z = latent.noise(range(STARTS), config.latent_dim, config.latent_distribution)

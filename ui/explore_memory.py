@@ -60,7 +60,7 @@ def view(model: Model, label: int) -> None:
     images = models().images(model, model.noise(seeds), label)
     distances, rows, farther = judge.neighbours(images, NEIGHBOURS)
     with st.grid("auto", min_column_width=320, gap="small"):
-        for seed, image, row, near, share in zip(seeds, images, rows, distances, farther, strict=True):
+        for seed, image, row, near, rank in zip(seeds, images, rows, distances, farther, strict=True):
             with st.container(gap="xsmall"):
                 st.image(
                     strip(image, judge.reals.learnt.dataset.images[row].numpy()),
@@ -68,9 +68,9 @@ def view(model: Model, label: int) -> None:
                     output_format="PNG",
                     width="stretch",
                 )
-                note = " :material/content_copy: **As close as a copy.**" if share >= COPIES else ""
+                note = " :material/content_copy: **As close as a copy.**" if rank >= COPIES else ""
                 st.caption(
-                    f"**Seed {seed}**: closer than {percent(share)} of {real} are.{note}",
+                    f"**Seed {seed}**: closer than {percent(rank)} of {real} are.{note}",
                     help=f"Distance to the nearest training image: {near[0]:.2f}. Halfway down the {real} it is {np.median(judge.distances):.2f}.",
                 )
     share(snippets.nearest(model.id, seeds, NEIGHBOURS, model.class_names[label] if model.class_names else None))

@@ -17,9 +17,14 @@ from ui.arithmetic import bounded
 from ui.latent_sliders import Place, checked
 
 
+def drawn(at):
+    """The view's own components on a page."""
+    return [c for c in at.get("bidi_component") if c.proto.component_name.endswith(("latent_sliders", "arithmetic"))]
+
+
 def component(at):
     """What the page's component was drawn with."""
-    (found,) = [c for c in at.get("bidi_component") if c.proto.component_name.endswith("latent_sliders")]
+    (found,) = drawn(at)
     return json.loads(found.proto.json)
 
 
@@ -130,7 +135,7 @@ def test_groups_of_seeds_and_what_comes_out(open_page):  # noqa: F811
 @pytest.mark.parametrize("text", ["1-100000", "3-1", "9" * 40, "1,x", "-4", "**bold**"])
 def test_groups_that_are_none_are_a_sentence(open_page, glasses, text):  # noqa: F811
     at = open_page(pages.EXPLORE, view="Arithmetic", b=text)
-    assert "groups cannot be used" in texts(at.error) and not at.get("bidi_component")
+    assert "groups cannot be used" in texts(at.error) and not drawn(at)
     at.text_input(key="b").set_value("1").run()
     assert not at.error and component(at)
 

@@ -35,7 +35,7 @@ def walk_of(at):
 
 
 def test_the_walk_of_an_address(open_page):
-    at = open_page(pages.EXPLORE, view="Walk", stops="7,8,20", mode="lerp", easing="smooth", frames="30", fps="10", closed="false")
+    at = open_page(pages.EXPLORE, view="Walk", stops="7,8,20", mode="lerp", easing="Rest at stops", frames="30", fps="10", closed="false")
     assert len(at.get("image")) == 1 + explore_walk.STOPS and not at.error
     assert walk_of(at) == [
         "stops = model.noise([7, 8, 20])",

@@ -8,30 +8,16 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # From the ground up; a module may import those before its own layer only.
 LAYERS = [
-    {
-        "config",
-        "devices",
-        "events",
-        "files",
-        "faces",
-        "latent",
-        "augment",
-        "graphs",
-        "archives",
-        "cache",
-        "decoding",
-        "owners",
-        "metrics",
-        "judgements",
-    },
-    {"recipes", "losses", "images", "networks", "downloads", "charts", "turns", "directions", "terminal"},
+    {"config", "devices", "events", "files", "faces", "latent", "augment", "graphs", "archives", "cache", "decoding", "owners", "metrics"},
+    {"recipes", "losses", "images", "networks", "downloads", "charts", "turns", "directions", "terminal", "snippets", "vectors"}
+    | {"judgements"},
     {"published"},
     {"datasets"},
     {"uploads", "reals"},
     {"features"},
-    {"judge", "training"},
+    {"judge", "training", "attributes"},
     {"checkpoint", "bench", "limits", "watch"},
-    {"runs", "models", "export"},
+    {"runs", "models", "export", "films", "projection"},
     {"manager", "comparison", "inside"},
     {"server", "__main__"},
 ]

@@ -1,8 +1,12 @@
 """A generator's images, judged: drawn from its noise, and held against a data set. The same from a page as from the command line."""
 
+import csv
+import io
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Generator
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,6 +25,46 @@ POLL_S = 0.2
 
 T = TypeVar("T")
 _turn = threading.Lock()
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """One generator, judged.
+
+    Attributes:
+        key: the generator's id, when its file was written (nanoseconds), and how many images were asked for.
+    """
+
+    key: tuple[str, int, int]
+    config: TrainConfig
+    step: int
+    report: Report
+
+    @property
+    def name(self) -> str:
+        """The generator's id: "digits", or "RUN@400"."""
+        return self.key[0]
+
+
+class Evaluations:
+    """The generators that were judged last, so that the same question gets the same answer at once. Safe to use from any thread."""
+
+    def __init__(self, most: int = 100) -> None:
+        self._most = most
+        self._known: OrderedDict[tuple[str, int, int], Evaluation] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple[str, int, int]) -> Evaluation | None:
+        with self._lock:
+            if key in self._known:
+                self._known.move_to_end(key)
+            return self._known.get(key)
+
+    def add(self, made: Evaluation) -> None:
+        with self._lock:
+            self._known[made.key] = made
+            while len(self._known) > self._most:
+                self._known.popitem(last=False)
 
 
 def evaluate(loaded: LoadedGenerator, judge: Judge, samples: int = SAMPLES) -> Generator[Progress, None, Report]:
@@ -97,3 +141,15 @@ def as_object(report: Report, config: TrainConfig, step: int) -> dict[str, Any]:
         "shares": of_classes,
         "missing": list(shares.missing) if shares else [],
     }
+
+
+def as_csv(found: list[dict[str, Any]]) -> str:
+    """as_object() of several generators, each with its name as `generator`: a line a figure."""
+    text = io.StringIO()
+    out = csv.writer(text)
+    out.writerow(["generator", "step", "data", "features", "images", "figure", "value", "spread", "floor", "floor_spread"])
+    for e in found:
+        for key, figure in e["figures"].items():
+            row = [e["generator"], e["step"], e["data"], e["features"], e["images"], key]
+            out.writerow([*row, *(figure[name] for name in ("value", "spread", "floor", "floor_spread"))])
+    return text.getvalue()

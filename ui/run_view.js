@@ -20,8 +20,6 @@ const CHARTS = {
   },
 };
 
-// Judged now and then, with its uncertainty as a band and the level of real images: see quality().
-const QUALITY = { lines: () => [] };
 
 // The index of the last number of a rising list that is not beyond `x`; -1 where all are.
 function lastUntil(list, x) {
@@ -122,7 +120,7 @@ class View {
       legend: { orientation: "h", x: 0, y: 1.0, yanchor: "bottom" },
       hovermode: "x unified", hoverlabel: { bgcolor: c.grid, font: { color: c.text } },
       xaxis: { ...axis, title: { text: "Step", standoff: 4 }, rangemode: "tozero" },
-      yaxis: { ...axis, rangemode: scores && !chart.fromZero ? "normal" : "tozero", ...(chart.range && !scores ? { range: chart.range } : {}) },
+      yaxis: { ...axis, rangemode: scores ? "normal" : "tozero", ...(chart.range && !scores ? { range: chart.range } : {}) },
       ...this.overlay(chart),
       uirevision: this.data.run,
     };
@@ -259,9 +257,10 @@ class View {
     const best = this.judged?.best;
     for (const part of [".rv-verdict", ".rv-fd", "[data-chart=quality]"]) this.find(part).hidden = !this.judged;
     if (!best) return;
+    const ended = ["finished", "stopped", "failed", "interrupted"].includes(this.told);
     const at = best.step.toLocaleString("en"), since = best.since.toLocaleString("en");
     const floor = best.floor == null ? "" : ` (real images: ${short(best.floor)})`;
-    this.find(".rv-verdict span").textContent = `Best so far: FD ${short(best.fd)} ± ${short(best.error, 2)} at step ${at}${floor}` +
+    this.find(".rv-verdict span").textContent = `${ended ? "Best" : "Best so far"}: FD ${short(best.fd)} ± ${short(best.error, 2)} at step ${at}${floor}` +
       (best.since ? `; no better for ${since} ${best.since === 1 ? "step" : "steps"}.` : ".");
     const link = this.find(".rv-verdict a");
     link.hidden = false;
@@ -283,12 +282,14 @@ class View {
     ];
     if (best) traces.push({ x: [best.step], y: [best.fd], name: "Best", mode: "markers", marker: { symbol: "star", size: 13, color: c.series[2] },
       hovertemplate: "%{y:.3g}", showlegend: false });
-    const layout = this.layout({ ...QUALITY, title: `Images' distance from real ones: FD (${judged.features})`, fromZero: true });
+    const layout = this.layout({ lines: () => [], title: `Images' distance from real ones: FD (${judged.features})` });
     layout.margin = { ...layout.margin, t: 34 };
-    if (floor != null) {
-      layout.shapes.push({ type: "line", xref: "paper", x0: 0, x1: 1, y0: floor, y1: floor, line: { color: c.text, width: 1, dash: "dot" }, opacity: 0.7 });
-      layout.annotations.push({ xref: "paper", x: 1, xanchor: "left", xshift: 4, y: floor, yanchor: "middle", showarrow: false, text: "real",
-        font: { color: c.text, size: 11 } });
+    layout.yaxis = { ...layout.yaxis, type: "log", rangemode: "normal", dtick: "D2" };
+    if (floor > 0) {
+      traces.push({ x: [0, step.at(-1)], y: [floor, floor], mode: "lines", line: { color: c.text, width: 1, dash: "dot" }, opacity: 0.7,
+        hoverinfo: "skip", showlegend: false });
+      layout.annotations.push({ xref: "paper", x: 1, xanchor: "left", xshift: 4, y: Math.log10(floor), yanchor: "middle", showarrow: false,
+        text: "real", font: { color: c.text, size: 11 } });
     }
     window.Plotly.react(element, traces, layout, { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] });
     element.removeAllListeners("plotly_click");
@@ -381,7 +382,7 @@ class View {
     this.say(work ? `${work.task}${work.total ? `: ${Math.round(100 * work.done / work.total)} %` : "…"}`
       : status.judge && !this.judged ? status.judge
       : status.position ? `Waiting: number ${status.position} in the queue${inAbout(status.starts_in_s)}.` : "");
-    if (status.state !== this.told) { this.told = status.state; this.changed("changed", status.state); }
+    if (status.state !== this.told) { this.told = status.state; this.showJudged(); this.changed("changed", status.state); }
     if (status.state === "deleted") this.close();
   }
 

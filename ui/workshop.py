@@ -2,6 +2,7 @@
 
 import functools
 
+from gan.evaluation import Evaluations
 from gan.inside import NetworkCache
 from gan.judge import JudgeCache
 from gan.manager import RunManager
@@ -31,3 +32,9 @@ def network_cache() -> NetworkCache:
 def judges() -> JudgeCache:
     """The server's one cache of what knows data sets, which runs that are judged while they train share."""
     return manager().judges
+
+
+@functools.cache
+def evaluations() -> Evaluations:
+    """The server's one memory of generators that were judged."""
+    return Evaluations()

@@ -231,6 +231,16 @@ def test_finding_a_generator(state, tmp_path):
         find_generator(folder.path, 4)
     with pytest.raises(CheckpointError, match="no run or checkpoint"):
         find_generator(tmp_path / "nothing")
+    named = folder.path.with_name
+    assert find_generator(named(f"{folder.path.name}@5")) == folder.generator_file(5)
+    with pytest.raises(CheckpointError, match="none is known to be the best"):
+        find_generator(named(f"{folder.path.name}@best"))
+    folder.append_judged(judgement(5, 3.0))
+    folder.flush()
+    assert find_generator(named(f"{folder.path.name}@best")) == folder.generator_file(5)
+    for name, words in (("@worst", "a step, or best; got 'worst'"), ("@4", "no generator at step 4")):
+        with pytest.raises(CheckpointError, match=words):
+            find_generator(named(folder.path.name + name))
 
 
 def test_names_that_could_leave_the_folder_are_no_runs():

@@ -352,6 +352,8 @@ def test_judgements_are_logged_cut_and_inherited_as_metrics_are(tmp_path, config
     assert [row["step"] for row in child.read_judged()] == [2, 4, 6]
     assert child.best() == Best(4, 5.0, 1.0, 1.0, 2), "a gain smaller than its error is none"
     assert child.generator_file(4).exists(), "the best goes along"
+    other = fork(folder, tmp_path / "other", 6, {"data": "faces", "duration_unit": "steps"})
+    assert other.best() is None, "distances from another data set mean nothing here"
     with folder.judge_file.open("a") as file:
         file.write('{"step": 13, "fd": "low", "fd_error": []}\nnonsense\n{"step": 14')
     assert folder.read_judged()[-1]["fd"] is None and folder.best().since == 1

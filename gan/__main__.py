@@ -5,7 +5,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,20 +15,21 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from gan import bench, datasets, export, latent, terminal
+from gan import bench, datasets, evaluation, export, latent, terminal
 from gan.checkpoint import CheckpointError, LoadedGenerator, RunFolder, find_generator, load_generator, run_name
 from gan.config import TrainConfig, parse_setting
 from gan.datasets import ImageDataset
 from gan.devices import choose_device
-from gan.events import Intervention, Metrics, Progress, Samples
+from gan.events import Intervention, Judged, Metrics, Progress, Samples
 from gan.files import write_atomically
 from gan.films import FilmError, mp4
 from gan.images import enlarge, gif, png, tile
-from gan.judge import FEWEST, JudgeCache, Report
+from gan.judge import FEWEST, JudgeCache
 from gan.models import pretrained
 from gan.recipes import DEFAULT, RECIPES, recipe
-from gan.runs import checkpoints_root, explain, prepare, record, refuse_too_large, write_status
+from gan.runs import checkpoints_root, explain, never_judged, prepare, record, refuse_too_large, write_status
 from gan.training import Control, epoch_images, extend, progress, sample
+from gan.watch import Judges, Watch, switched_on
 
 BENCH_RECIPES = ("quick-digits", "lecture", "dcgan")
 LINE_EVERY_S = 10.0  # between two lines of progress where there is no terminal
@@ -63,6 +64,7 @@ def _duration(options: dict[str, float | None]) -> tuple[str | None, float | Non
 
 
 _device_option = click.option("--device", default="auto", show_default=True, envvar="WORKSHOP_DEVICE", help="auto, cpu or cuda.")
+_judge_option = click.option("--no-judge", is_flag=True, help="Do not judge the images while it trains.")
 _json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
 
 
@@ -85,6 +87,7 @@ def list_recipes(as_json: bool) -> None:
 @_device_option
 @click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Change a setting; may be repeated.")
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder; by default a new one below the checkpoints folder.")
+@_judge_option
 @_json_option
 def train_command(
     recipe_name: str,
@@ -93,6 +96,7 @@ def train_command(
     device: str,
     settings: tuple[str, ...],
     out: Path | None,
+    no_judge: bool,
     as_json: bool,
     **duration: float | None,
 ) -> None:
@@ -112,15 +116,16 @@ def train_command(
     epoch_images(config, dataset)  # refuses a set that does not fit, before anything is written
     folder.path.mkdir(parents=True, exist_ok=True)
     folder.write_config(config, recipe_name)
-    _train(folder, config, dataset, where, as_json)
+    _train(folder, config, dataset, where, as_json, not no_judge)
 
 
 @cli.command("resume")
 @click.argument("run", type=click.Path(path_type=Path))
 @_duration_options
 @_device_option
+@_judge_option
 @_json_option
-def resume_command(run: Path, device: str, as_json: bool, **duration: float | None) -> None:
+def resume_command(run: Path, device: str, no_judge: bool, as_json: bool, **duration: float | None) -> None:
     """Go on with RUN, for so much longer if said, else to the end that it was given."""
     folder = RunFolder(_find_run(run))
     config, _ = folder.read_config()
@@ -136,15 +141,16 @@ def resume_command(run: Path, device: str, as_json: bool, **duration: float | No
         raise click.UsageError(
             f"the run {folder.path.name} has reached its {config.duration:g} {config.duration_unit}: say how much longer, as in --steps 1000"
         )
-    _train(folder, config, dataset, where, as_json)
+    _train(folder, config, dataset, where, as_json, not no_judge)
 
 
 @cli.command("replay")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="The new run's folder; by default a new one below the checkpoints folder.")
 @_device_option
+@_judge_option
 @_json_option
-def replay_command(run: Path, out: Path | None, device: str, as_json: bool) -> None:
+def replay_command(run: Path, out: Path | None, device: str, no_judge: bool, as_json: bool) -> None:
     """Train RUN again from its first step (a fork: from where it began), with the changes made while it trained."""
     original = RunFolder(_find_run(run))
     config, stored = original.read_config()
@@ -162,7 +168,7 @@ def replay_command(run: Path, out: Path | None, device: str, as_json: bool) -> N
     folder.write_config(config, stored.get("recipe", ""))
     if original.fork_file.exists():
         shutil.copyfile(original.fork_file, folder.state_file)
-    _train(folder, config, dataset, where, as_json, script, status.get("threads"))
+    _train(folder, config, dataset, where, as_json, not no_judge, script, status.get("threads"))
 
 
 @cli.command("bench")
@@ -201,7 +207,7 @@ def sample_command(source: Path, seeds: str, step: int | None, class_name: str |
     if out.suffix not in (".png", ".npz"):
         raise click.UsageError(f"--out must end in .png or .npz; got {out}")
     numbers = latent.parse_seeds(seeds)
-    loaded = load_generator(find_generator(_find_run(source), step))
+    loaded = load_generator(find_generator(_find_source(source), step))
     z = latent.noise(numbers, loaded.config.latent_dim, loaded.config.latent_distribution)
     images = sample(loaded.network, z, _labels(loaded, class_name, len(z)))
     with write_atomically(out) as file:
@@ -233,7 +239,7 @@ def walk_command(
     if out.suffix not in (".gif", ".mp4"):
         raise click.UsageError(f"--out must end in .gif or .mp4; got {out}")
     numbers = latent.parse_seeds(seeds)
-    loaded = load_generator(find_generator(_find_run(source), step))
+    loaded = load_generator(find_generator(_find_source(source), step))
     anchors = latent.noise(numbers, loaded.config.latent_dim, loaded.config.latent_distribution)
     z = latent.walk(anchors, frames, mode, closed, easing)
     images = sample(loaded.network, z, _labels(loaded, class_name or next(iter(loaded.class_names), None), frames))
@@ -249,72 +255,29 @@ def walk_command(
 @cli.command("evaluate")
 @click.argument("source", metavar="RUN|CHECKPOINT", type=click.Path(path_type=Path))
 @click.option("--data", help="What to hold the images against: a named data set, or a folder or a zip; by default what it was trained on.")
-@click.option("--samples", type=click.IntRange(FEWEST, 100_000), default=5000, show_default=True, help="Images to draw, at most.")
+@click.option(
+    "--samples", type=click.IntRange(FEWEST, 100_000), default=evaluation.SAMPLES, show_default=True, help="Images to draw, at most."
+)
 @click.option("--step", type=int, help="Which of the run's generators; the newest by default.")
 @_json_option
 def evaluate_command(source: Path, data: str | None, samples: int, step: int | None, as_json: bool) -> None:
     """Judge a generator's images: figures beside those of real images."""
-    loaded = load_generator(find_generator(_find_run(source), step))
+    loaded = load_generator(find_generator(_find_source(source), step))
     config = loaded.config
     judge = terminal.drain(JudgeCache().get(data or config.data, config.image_size, config.channels), as_json)
-
-    def work() -> Generator[Progress, None, Report]:
-        n, parts = judge.judged(samples), []
-        z = latent.noise(range(n), config.latent_dim, config.latent_distribution)
-        labels = torch.tensor(judge.labels(n, loaded.class_names)) if loaded.class_names else None
-        for start in range(0, n, 256):
-            yield Progress("Drawing images", start, n)
-            part = slice(start, start + 256)
-            parts.append(sample(loaded.network, z[part], labels if labels is None else labels[part]))
-        return (yield from judge.report(np.concatenate(parts)))
-
-    report = terminal.drain(work(), as_json)
+    report = terminal.drain(evaluation.evaluate(loaded, judge, samples), as_json)
     if as_json:
-        click.echo(json.dumps(_as_object(report, config, loaded.step)))
+        click.echo(json.dumps(evaluation.as_object(report, config, loaded.step)))
         return
-    new = "new" if report.new and config.data_split == "train" else "held-out"
+    new = "new" if evaluation.unseen(report, config) else "held-out"
     against = f"held against {report.real:,} {new} real ones of {report.data}, in the features of {report.features}"
     click.echo(f"{report.images:,} images at step {loaded.step}, {against}")
     click.echo(f"{'':32}{'these images':24}{'real images':24}")
     for figure in report.figures:
-        better = {"lower": "lower is better", "higher": "higher is better", "floor": "nearer to the real is better"}[figure.better]
-        row = (_with_spread(figure.value, figure.spread), _with_spread(figure.floor, figure.floor_spread))
-        click.echo(f"{figure.name:32}{row[0]:24}{row[1]:24}{better}")
+        row = [evaluation.with_spread(*pair) for pair in ((figure.value, figure.spread), (figure.floor, figure.floor_spread))]
+        click.echo(f"{figure.name:32}{row[0]:24}{row[1]:24}{evaluation.direction(figure)}")
     if report.shares and report.shares.missing:
         click.echo(f"missing: {', '.join(report.shares.missing)}")
-
-
-def _with_spread(value: float, spread: float | None) -> str:
-    return f"{value:.4f}" + (f" ± {spread:.4f}" if spread is not None else "")
-
-
-def _as_object(report: Report, config: TrainConfig, step: int) -> dict[str, Any]:
-    """A report as the JSON that `evaluate` prints."""
-    shares = report.shares
-    of_classes = (
-        {name: {"images": a, "real": b} for name, a, b in zip(shares.names, shares.images, shares.real, strict=True)} if shares else {}
-    )
-    return {
-        "step": step,
-        "features": report.features,
-        "data": report.data,
-        "images": report.images,
-        "real": report.real,
-        "real_unseen": report.new and config.data_split == "train",
-        "figures": {
-            f.key: {
-                "name": f.name,
-                "value": f.value,
-                "spread": f.spread,
-                "floor": f.floor,
-                "floor_spread": f.floor_spread,
-                "better": f.better,
-            }
-            for f in report.figures
-        },
-        "shares": of_classes,
-        "missing": list(shares.missing) if shares else [],
-    }
 
 
 @cli.command("export")
@@ -371,6 +334,15 @@ def _find_run(given: Path) -> Path:
     raise CheckpointError(f"there is no run or checkpoint {given}")
 
 
+def _find_source(given: Path) -> Path:
+    """As _find_run(); behind a run's name may stand @ and a step, or @best."""
+    name, at, which = given.name.rpartition("@")
+    if not at or given.exists():
+        return _find_run(given)
+    run = _find_run(given.with_name(name))
+    return run.with_name(f"{run.name}@{which}")
+
+
 def _load(config: TrainConfig, quiet: bool) -> ImageDataset:
     """Loads the data set with a progress bar."""
     return terminal.drain(datasets.load(config.data, config.image_size, config.channels, config.data_split), quiet)
@@ -402,23 +374,30 @@ def _train(
     dataset: ImageDataset,
     where: torch.device,
     as_json: bool,
+    judged: bool,
     script: list[Intervention] | None = None,
     threads: int | None = None,
 ) -> None:
-    """Drains record(), showing progress; leaves a folder that can be resumed. script: changes to make along the way."""
+    """Drains record(), showing progress; leaves a folder that can be resumed.
+
+    judged: whether to judge the images along the way, unless the environment forbids it.
+    script: changes to make along the way.
+    """
     if dataset.skipped:
         click.echo(
             f"left out {len(dataset.skipped)} of {len(dataset) + len(dataset.skipped)} files; the first: {dataset.skipped[0]}", err=True
         )
     control = Control()
+    judges = Judges(JudgeCache()) if judged and switched_on() else None
     folder.lock()
     state = None
-    with _halt_on_signals(control) as received:
+    with _halt_on_signals(control) as received, judges or nullcontext():
         try:
             state = prepare(folder, config, dataset, where, control, threads)
             if script:
                 control.repeat(script[state.changes :])
-            write_status(folder, "running", state, error=None)
+            watch = Watch(judges.prepare(config)) if judges else None
+            write_status(folder, "running", state, error=None, judge=None)
             total = round(config.duration * (epoch_images(config, dataset) if config.duration_unit == "epochs" else 1))
             unit = {"steps": "step", "seconds": "s", "epochs": "image"}[config.duration_unit]
             quiet = as_json or not sys.stderr.isatty()
@@ -431,7 +410,7 @@ def _train(
                 return {"step": state.step, "s": round(state.elapsed_s), "image": state.images_seen}[unit]
 
             with tqdm(total=total, unit=unit, disable=quiet, initial=done()) as bar:
-                for event in record(folder, state, dataset, control):
+                for event in record(folder, state, dataset, control, watch=watch):
                     if as_json:
                         _print_json(event, folder)
                     if isinstance(event, Metrics):
@@ -442,7 +421,7 @@ def _train(
                             said_s = state.elapsed_s
                             click.echo(f"step {event.step}, {event.elapsed_s:.0f} s, {_in_words(event)}", err=True)
             ended = "stopped" if received else "finished"
-            write_status(folder, ended, state)
+            write_status(folder, ended, state, judge=never_judged(folder, watch))
         except (Exception, KeyboardInterrupt) as error:
             sentence = explain(error) if isinstance(error, Exception) else "interrupted at once; the last saved state stays"
             if isinstance(error, CheckpointError) and state is None:
@@ -472,6 +451,11 @@ def _train(
         click.echo(
             f"{ended} at step {state.step}: {state.images_seen:,} images in {state.elapsed_s:.1f} s, {rate:,.0f} images/s. {_in_words(metrics) if metrics else ''}"
         )
+        if best := folder.best():
+            floor = f"; real images get {best.floor:.3g}" if best.floor is not None else ""
+            click.echo(f"best at step {best.step}: FD {best.fd:.3g} ± {best.error:.2g}{floor}")
+        elif why := never_judged(folder, watch):
+            click.echo(why, err=True)
         if received:
             click.echo(f"go on with: python -m gan resume {folder.path}")
     if received:
@@ -488,6 +472,8 @@ def _print_json(event: object, folder: RunFolder) -> None:
         click.echo(json.dumps({"event": "metrics", **asdict(event)}))
     elif isinstance(event, Intervention):
         click.echo(json.dumps({"event": "intervention", **asdict(event)}))
+    elif isinstance(event, Judged):
+        click.echo(json.dumps({"event": "judged", **event.row}))
     elif isinstance(event, Samples):
         click.echo(json.dumps({"event": "samples", "step": event.step, "file": str(folder.samples_file(event.step))}))
 

@@ -1,6 +1,7 @@
 import errno
 import itertools
 import json
+import math
 import os
 import pickle
 import struct
@@ -17,6 +18,7 @@ from gan import checkpoint, files
 from gan.checkpoint import CheckpointError, RunFolder, find_generator, fork, is_run_name, load_generator, save_generator
 from gan.events import Metrics, Samples
 from gan.files import write_atomically
+from gan.judgements import Best
 from gan.latent import noise
 from gan.runs import prepare, record, write_status
 from gan.training import Control, new_state, sample, train
@@ -229,6 +231,16 @@ def test_finding_a_generator(state, tmp_path):
         find_generator(folder.path, 4)
     with pytest.raises(CheckpointError, match="no run or checkpoint"):
         find_generator(tmp_path / "nothing")
+    named = folder.path.with_name
+    assert find_generator(named(f"{folder.path.name}@5")) == folder.generator_file(5)
+    with pytest.raises(CheckpointError, match="none is known to be the best"):
+        find_generator(named(f"{folder.path.name}@best"))
+    folder.append_judged(judgement(5, 3.0))
+    folder.flush()
+    assert find_generator(named(f"{folder.path.name}@best")) == folder.generator_file(5)
+    for name, words in (("@worst", "a step, or best; got 'worst'"), ("@4", "no generator at step 4")):
+        with pytest.raises(CheckpointError, match=words):
+            find_generator(named(folder.path.name + name))
 
 
 def test_names_that_could_leave_the_folder_are_no_runs():
@@ -319,3 +331,31 @@ def test_states_for_forks_are_thinned_evenly(tmp_path, config, monkeypatch):
     steps = folder.state_steps()
     assert len(steps) == 4 and steps[-1] == 8000
     assert max(b - a for a, b in itertools.pairwise([0, *steps])) <= 4000
+
+
+def judgement(step, fd, error=1.0):
+    return {"step": step, "images": 50, "fd": fd, "fd_error": error, "fd_floor": 1.0, "kl": math.nan, "shares": [0.5, 0.5], "missing": []}
+
+
+def test_judgements_are_logged_cut_and_inherited_as_metrics_are(tmp_path, config, blobs):
+    folder = RunFolder(tmp_path / "run")
+    trained(folder, config, blobs)
+    assert folder.read_judged() == [] and folder.best() is None
+    for step, fd in ((2, 9.0), (4, 5.0), (6, 4.5), (12, 3.0)):
+        folder.append_judged(judgement(step, fd))
+    assert folder.read_judged() == [], "noted, and not written yet"
+    folder.flush()
+    rows = folder.read_judged()
+    assert [(row["step"], row["fd"], row["kl"], row["shares"]) for row in rows][-1] == (12, 3.0, None, [0.5, 0.5])
+    assert folder.best() == Best(12, 3.0, 1.0, 1.0, 0)
+    child = fork(folder, tmp_path / "child", 6, {})
+    assert [row["step"] for row in child.read_judged()] == [2, 4, 6]
+    assert child.best() == Best(4, 5.0, 1.0, 1.0, 2), "a gain smaller than its error is none"
+    assert child.generator_file(4).exists(), "the best goes along"
+    other = fork(folder, tmp_path / "other", 6, {"data": "faces", "duration_unit": "steps"})
+    assert other.best() is None, "distances from another data set mean nothing here"
+    with folder.judge_file.open("a") as file:
+        file.write('{"step": 13, "fd": "low", "fd_error": []}\nnonsense\n{"step": 14')
+    assert folder.read_judged()[-1]["fd"] is None and folder.best().since == 1
+    folder.truncate(6, 0)
+    assert [row["step"] for row in folder.read_judged()] == [2, 4, 6] and folder.best().step == 4

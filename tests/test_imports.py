@@ -9,14 +9,15 @@ ROOT = Path(__file__).parent.parent
 # From the ground up; a module may import those before its own layer only.
 LAYERS = [
     {"config", "devices", "events", "files", "faces", "latent", "augment", "graphs", "archives", "cache", "decoding", "owners", "metrics"},
-    {"recipes", "losses", "images", "networks", "downloads", "charts", "turns", "directions", "terminal", "snippets", "vectors"},
+    {"recipes", "losses", "images", "networks", "downloads", "charts", "turns", "directions", "terminal", "snippets", "vectors"}
+    | {"judgements"},
     {"published"},
     {"datasets"},
     {"uploads", "reals"},
     {"features"},
     {"judge", "training", "attributes"},
-    {"checkpoint", "bench", "limits"},
-    {"runs", "models", "export", "films", "projection"},
+    {"checkpoint", "bench", "limits", "watch"},
+    {"runs", "models", "export", "films", "projection", "evaluation"},
     {"manager", "comparison", "inside"},
     {"server", "__main__"},
 ]

@@ -2,6 +2,7 @@
 
 import functools
 
+from gan.evaluation import Evaluations
 from gan.inside import NetworkCache
 from gan.judge import JudgeCache
 from gan.manager import RunManager
@@ -29,5 +30,11 @@ def network_cache() -> NetworkCache:
 
 @functools.cache
 def judges() -> JudgeCache:
-    """The server's one cache of what knows data sets."""
-    return JudgeCache()
+    """The server's one cache of what knows data sets, which runs that are judged while they train share."""
+    return manager().judges
+
+
+@functools.cache
+def evaluations() -> Evaluations:
+    """The server's one memory of generators that were judged."""
+    return Evaluations()

@@ -9,15 +9,15 @@ ROOT = Path(__file__).parent.parent
 # From the ground up; a module may import those before its own layer only.
 LAYERS = [
     {"config", "devices", "events", "files", "faces", "latent", "augment", "graphs", "archives", "cache", "decoding", "owners", "metrics"},
-    {"recipes", "losses", "images", "networks", "downloads", "charts", "turns", "directions", "terminal"},
-    {"published"},
+    {"recipes", "losses", "images", "networks", "downloads", "charts", "turns", "directions", "terminal", "remedies"},
+    {"published", "doctor"},
     {"datasets"},
     {"uploads", "reals"},
     {"features"},
     {"judge", "training"},
     {"checkpoint", "bench", "limits"},
     {"runs", "models", "export"},
-    {"manager", "comparison", "inside"},
+    {"manager", "comparison", "inside", "checkup"},
     {"server", "__main__"},
 ]
 

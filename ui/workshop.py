@@ -2,6 +2,7 @@
 
 import functools
 
+from gan.checkup import Checkups
 from gan.inside import NetworkCache
 from gan.manager import RunManager
 from gan.models import ModelCache
@@ -24,3 +25,9 @@ def models() -> ModelCache:
 def network_cache() -> NetworkCache:
     """The server's one cache of networks that are looked into."""
     return NetworkCache()
+
+
+@functools.cache
+def checkups() -> Checkups:
+    """The server's one memory of what the doctor has found."""
+    return Checkups()

@@ -29,6 +29,7 @@ from gan.datasets import ImageDataset
 from gan.events import Intervention, Metrics
 from gan.files import remove_parts, write_atomically
 from gan.images import enlarge, png, tile
+from gan.judgements import Best, best_of, clean, follow
 from gan.networks import Generator
 from gan.training import Execution, TrainState, extend, new_state
 
@@ -160,6 +161,8 @@ class RunFolder:
         self._pending: list[str] = []  # lines of metrics.jsonl
         self._script: list[str] = []  # lines of interventions.jsonl
         self._norms: list[str] = []  # lines of norms.jsonl
+        self._verdicts: list[str] = []  # lines of judge.jsonl
+        self._judged = _Read()
         self._state_step: tuple[int, int] | None = None  # when state.pt was written, and its step
 
     # Names of the files: the run folder's contract.
@@ -182,6 +185,10 @@ class RunFolder:
     @property
     def norms_file(self) -> Path:
         return self.path / "norms.jsonl"
+
+    @property
+    def judge_file(self) -> Path:
+        return self.path / "judge.jsonl"
 
     @property
     def state_file(self) -> Path:
@@ -315,6 +322,10 @@ class RunFolder:
         """Notes a line of layer_norms(); flush() writes it."""
         self._norms.append(json.dumps({"step": step, **norms}))
 
+    def append_judged(self, row: dict[str, Any]) -> None:
+        """Notes a judgement; flush() writes it. Not-a-numbers become null."""
+        self._verdicts.append(json.dumps({name: _finite(value) for name, value in row.items()}))
+
     def flush(self) -> None:
         """Writes the noted lines.
 
@@ -322,7 +333,7 @@ class RunFolder:
             OSError: the disk is full, say. No half line is left, and the lines are kept for the next flush.
         """
         noted = ((self.interventions_file, self._script), (self.metrics_file, self._pending), (self.norms_file, self._norms))
-        for path, lines in noted:
+        for path, lines in (*noted, (self.judge_file, self._verdicts)):
             if lines:
                 _append(path, lines)
                 lines.clear()
@@ -346,9 +357,20 @@ class RunFolder:
         """The lines of norms.jsonl, in order. Damaged lines are left out."""
         return self.norms_since()[0]
 
+    def read_judged(self) -> list[dict[str, Any]]:
+        """The judgements, in order; read again as far as they are new. Not to be changed. Damaged lines are left out.
+
+        Each has step, images, what judgements.NUMBERS lists, shares and missing; of other versions' lines, what there is.
+        """
+        return self._judged.rows(self.judge_file)
+
+    def best(self) -> Best | None:
+        """The best judgement so far; None where nothing was judged."""
+        return self._judged.best(self.judge_file)
+
     def truncate(self, step: int, changes: int) -> None:
         """Forgets what was logged beyond a state at `step`, after so many changes, and half-written last lines."""
-        for noted in (self._pending, self._script, self._norms):
+        for noted in (self._pending, self._script, self._norms, self._verdicts):
             noted.clear()
         for path, rows in self._logged_until(step, changes).items():
             if path.exists():
@@ -359,6 +381,7 @@ class RunFolder:
         return {
             self.metrics_file: [row for row in _read_lines(self.metrics_file)[0] if row["step"] <= step],
             self.norms_file: [row for row in _read_lines(self.norms_file)[0] if row["step"] <= step],
+            self.judge_file: [row for row in _read_lines(self.judge_file)[0] if row["step"] <= step],
             self.interventions_file: [asdict(change) for change in self.read_interventions()[:changes]],
         }
 
@@ -467,6 +490,40 @@ class RunFolder:
         return content
 
 
+class _Read:
+    """A run's judgements as far as they were read: pages ask for them many times a second. Safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inode, self._offset = 0, 0
+        self._rows: list[dict[str, Any]] = []
+        self._best: Best | None = None
+
+    def rows(self, path: Path) -> list[dict[str, Any]]:
+        with self._lock:
+            self._read_on(path)
+            return list(self._rows)
+
+    def best(self, path: Path) -> Best | None:
+        with self._lock:
+            self._read_on(path)
+            return self._best
+
+    def _read_on(self, path: Path) -> None:
+        try:
+            found = path.stat()
+            inode, size = found.st_ino, found.st_size
+        except FileNotFoundError:
+            inode, size = 0, 0
+        if inode != self._inode or size < self._offset:  # cut, by writing it anew
+            self._inode, self._offset, self._rows, self._best = inode, 0, [], None
+        if size > self._offset:
+            rows, self._offset = _read_lines(path, self._offset)
+            for row in map(clean, rows):
+                self._rows.append(row)
+                self._best = follow(self._best, row)
+
+
 def fork(
     parent: RunFolder,
     path: Path,
@@ -534,13 +591,15 @@ def fork(
         made.write_json(made.config_file, {**about, "parent": origin})
         status = {"state": "queued", **dict(zip(("step", "images_seen", "elapsed_s"), done, strict=True))}
         made.write_status(**status, started=time.time(), ended=None, error=None)
-        for logged, rows in parent._logged_until(step, int(stored["changes"])).items():
+        logged_until = parent._logged_until(step, int(stored["changes"]))
+        for logged, rows in logged_until.items():
             _write_lines(made.path / logged.name, rows)
         for shown in parent.sample_steps():
             if shown <= step:
                 _copy(parent.samples_file(shown), made.samples_file(shown))
+        best = best_of(map(clean, logged_until[parent.judge_file]))
         for kept in parent.generator_steps():
-            if kept == step:
+            if kept == step or (best and kept == best.step):
                 _copy(parent.generator_file(kept), made.generator_file(kept))
         with write_atomically(made.fork_file) as file:
             torch.save(stored, file)
@@ -559,6 +618,10 @@ def _copy(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _first_line(error: Exception) -> str:

@@ -1,5 +1,6 @@
 """The doctor at a run: reads what its folder holds, and asks gan.doctor; worked out once for all who look at a run."""
 
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -22,7 +23,7 @@ class Checkup:
         self._lock = threading.Lock()
         self._norms: list[dict[str, Any]] = []  # a total a network: whole rows would be megabytes an hour
         self._offset = 0
-        self._looked = -FRESH_S
+        self._looked = -math.inf
         self._findings: list[Finding] = []
         self.judged: bool = False  # whether the images of the run are judged
 
@@ -48,7 +49,7 @@ class Checkup:
         rows, self._offset = run.folder.norms_since(self._offset)
         for row in rows:
             self._norms.append({"step": row["step"], "gradients": {n: {"all": total_norm(g)} for n, g in row["gradients"].items()}})
-        judged = getattr(run.folder, "read_judged", list)()
+        judged = run.folder.read_judged()
         self.judged = bool(judged)
         changes = [Intervention(**change) for change in run.interventions]
         error = run.status().get("error") or ""

@@ -1,6 +1,7 @@
 import errno
 import itertools
 import json
+import math
 import os
 import pickle
 import struct
@@ -17,6 +18,7 @@ from gan import checkpoint, files
 from gan.checkpoint import CheckpointError, RunFolder, find_generator, fork, is_run_name, load_generator, save_generator
 from gan.events import Metrics, Samples
 from gan.files import write_atomically
+from gan.judgements import Best
 from gan.latent import noise
 from gan.runs import prepare, record, write_status
 from gan.training import Control, new_state, sample, train
@@ -319,3 +321,29 @@ def test_states_for_forks_are_thinned_evenly(tmp_path, config, monkeypatch):
     steps = folder.state_steps()
     assert len(steps) == 4 and steps[-1] == 8000
     assert max(b - a for a, b in itertools.pairwise([0, *steps])) <= 4000
+
+
+def judgement(step, fd, error=1.0):
+    return {"step": step, "images": 50, "fd": fd, "fd_error": error, "fd_floor": 1.0, "kl": math.nan, "shares": [0.5, 0.5], "missing": []}
+
+
+def test_judgements_are_logged_cut_and_inherited_as_metrics_are(tmp_path, config, blobs):
+    folder = RunFolder(tmp_path / "run")
+    trained(folder, config, blobs)
+    assert folder.read_judged() == [] and folder.best() is None
+    for step, fd in ((2, 9.0), (4, 5.0), (6, 4.5), (12, 3.0)):
+        folder.append_judged(judgement(step, fd))
+    assert folder.read_judged() == [], "noted, and not written yet"
+    folder.flush()
+    rows = folder.read_judged()
+    assert [(row["step"], row["fd"], row["kl"], row["shares"]) for row in rows][-1] == (12, 3.0, None, [0.5, 0.5])
+    assert folder.best() == Best(12, 3.0, 1.0, 1.0, 0)
+    child = fork(folder, tmp_path / "child", 6, {})
+    assert [row["step"] for row in child.read_judged()] == [2, 4, 6]
+    assert child.best() == Best(4, 5.0, 1.0, 1.0, 2), "a gain smaller than its error is none"
+    assert child.generator_file(4).exists(), "the best goes along"
+    with folder.judge_file.open("a") as file:
+        file.write('{"step": 13, "fd": "low", "fd_error": []}\nnonsense\n{"step": 14')
+    assert folder.read_judged()[-1]["fd"] is None and folder.best().since == 1
+    folder.truncate(6, 0)
+    assert [row["step"] for row in folder.read_judged()] == [2, 4, 6] and folder.best().step == 4

@@ -1,0 +1,62 @@
+"""What the judge said of a run while it trained, a dictionary a judgement (a line of judge.jsonl): which was the best. Pure."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+# Of a judgement: each a number, or None where it cannot be told.
+NUMBERS = (
+    *("fd", "fd_error", "fd_floor", "kid", "kid_floor", "density", "coverage", "coverage_floor", "diversity", "diversity_real"),
+    *("kl", "copying", "copies", "d_accuracy", "d_train", "d_held_out", "d_fake", "sign_train", "sign_held_out", "raw_diversity"),
+    "elapsed_s",
+)
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best judgement of a run so far.
+
+    Attributes:
+        step: when it was.
+        fd: its Fréchet distance.
+        error: the standard error of that.
+        floor: what as many real images get; None where it is not known.
+        since: how many steps on the last judgement was made, without a better one.
+    """
+
+    step: int
+    fd: float
+    error: float
+    floor: float | None = None
+    since: int = 0
+
+
+def clean(row: dict[str, Any]) -> dict[str, Any]:
+    """A judgement as it was read: what should be a number and is none becomes None."""
+    return row | {name: row[name] if _is_number(row.get(name)) else None for name in NUMBERS}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def better(row: dict[str, Any], than: Best | None) -> bool:
+    """Whether a judgement is better than the best so far by more than its own standard error. One without a distance never is."""
+    fd, error = row.get("fd"), row.get("fd_error") or 0.0
+    return fd is not None and (than is None or fd < than.fd - error)
+
+
+def follow(best: Best | None, row: dict[str, Any]) -> Best | None:
+    """The best after one more judgement, which must be of a later step."""
+    if better(row, best):
+        return Best(row["step"], float(row["fd"]), float(row.get("fd_error") or 0.0), row.get("fd_floor"))
+    return Best(best.step, best.fd, best.error, best.floor, row["step"] - best.step) if best else None
+
+
+def best_of(rows: Iterable[dict[str, Any]]) -> Best | None:
+    """The best of judgements in order; None of none."""
+    best: Best | None = None
+    for row in rows:
+        best = follow(best, row)
+    return best

@@ -50,9 +50,8 @@ Rows = dict[str, list[Any]]
 # What is trained.
 
 QUICK = recipe("quick-digits").config.change(duration_unit="steps", duration=1, grid_every=1_000_000, snapshot_every=1_000_000)
-TUTORIAL = recipe("pyimagesearch").config.change(
-    duration_unit="steps", duration=1, grid_every=1_000_000, snapshot_every=1_000_000, data_split="train"
-)
+NO_NORM_D, NO_NORM_G = QUICK.change(discriminator_norm="none"), QUICK.change(generator_norm="none")
+NO_NORM = NO_NORM_D.change(generator_norm="none")
 HINGE = QUICK.change(loss="hinge")
 CRITIC = QUICK.change(discriminator_norm="none", lr_g=2e-4, lr_d=2e-4)
 
@@ -137,14 +136,11 @@ class Broken:
 
 UNSTABLE = ("d-winning", "g-winning", "collapse", "classes-missing", "divergence", "exploding", "oscillation", "vanishing", "nan")
 BROKEN = (
-    Broken("D's rate x 20", UNSTABLE, TUTORIAL, changes={"lr_d": 0.004}),
-    Broken("G's rate x 20", UNSTABLE, TUTORIAL, changes={"lr_g": 0.004}),
-    Broken(
-        "no batch normalisation, both rates x 20",
-        UNSTABLE,
-        QUICK.change(generator_norm="none", discriminator_norm="none", lr_g=0.01, lr_d=0.01),
-    ),
-    Broken("2 latent numbers", ("low-variety", "collapse", "classes-missing", "d-winning"), QUICK.change(latent_dim=2)),
+    # With batch normalisation these networks take it: with G's rate x 20 quick-digits even learns faster, and nothing is found.
+    Broken("D's rate x 20, D without batch normalisation", UNSTABLE, NO_NORM_D, {"lr_d": 0.01}),
+    Broken("G's rate x 20, G without batch normalisation", UNSTABLE, NO_NORM_G, {"lr_g": 0.01}),
+    Broken("both rates x 20, no batch normalisation", UNSTABLE, NO_NORM, {"lr_g": 0.01, "lr_d": 0.01}),
+    Broken("2 latent numbers", ("tiny-latent", "low-variety", "collapse", "classes-missing", "d-winning"), QUICK.change(latent_dim=2)),
     Broken("two classes in the sampler", ("classes-missing", "d-overfitting"), data=_two_classes),
     Broken("200 images", ("d-overfitting", "memorisation"), data=_few),
     Broken("dropout 0.9", ("g-winning", "divergence"), changes={"dropout": 0.9}),

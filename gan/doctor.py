@@ -46,13 +46,11 @@ FIGURES: dict[str, Figure] = {
     "lost": Figure("metrics", "Losses that are no longer numbers", ".0f"),
     "lead": Figure("metrics", "D's lead: how far apart it holds real and generated images, of what its labels ask"),
     "gap": Figure("metrics", "D's mean answer to real images less that to generated ones"),
-    "g_loss": Figure("metrics", "G's loss, in nats"),
     "gradient": Figure("norms", "Norm of the larger network's gradient", ".3g"),
     "gradient_growth": Figure("norms", "The same, in terms of what it was early in the run", ".3g"),
     "g_gradient_share": Figure("norms", "Norm of G's gradient, in terms of what it was early in the run", ".2g"),
     "worse": Figure("judged", "Fréchet distance, in terms of the best so far"),
     "worse_errors": Figure("judged", "Its distance from the best, in standard errors", ".1f"),
-    "fd_share": Figure("judged", "Fréchet distance, in terms of the floor", ".1f"),
     "variety": Figure("judged", "Distance between two images, in terms of real ones"),
     "raw_variety": Figure("judged", "The same without averaged weights"),
     "averaging": Figure("judged", "Distance between two images without averaged weights, in terms of that with them"),
@@ -62,7 +60,6 @@ FIGURES: dict[str, Figure] = {
     "missing": Figure("judged", "Classes that are hardly drawn", ".0f"),
     "missing_share": Figure("judged", "Share of the classes that are hardly drawn"),
     "overfit": Figure("judged", "How far D takes new real images for generated ones: 0 as the training images, 1 as the generated ones"),
-    "d_accuracy": Figure("judged", "Share of D's answers that are right"),
     "copying": Figure("judged", "How often an image lies closer to the training set than a new real one (0.5 if none is copied)"),
     "turns": Figure("judged", "Changes of the commonest class in six judgements", ".0f"),
     "gain": Figure("judged", "Fréchet distance gained in the last third of the run", ".0%"),
@@ -350,7 +347,7 @@ class Evidence:
         text: how it is called.
         value: what it is now.
         shown: the value as it is written.
-        limit: the rule, as in "> 0.95".
+        limit: the rule, as in "above 0.95".
     """
 
     figure: str
@@ -424,7 +421,9 @@ def _finding(rule: Rule, case: "Case", began: int, seen: int) -> Finding:
         value = case.last(condition.figure)
         if not math.isnan(value):
             figure = FIGURES[condition.figure]
-            limit = f"{condition.sign} {condition.limit:{figure.format if figure.format.endswith('%') else 'g'}}"
+            limit = (
+                f"{'above' if condition.sign == '>' else 'below'} {condition.limit:{figure.format if figure.format.endswith('%') else 'g'}}"
+            )
             evidence.append(Evidence(condition.figure, figure.text, value, f"{value:{figure.format}}", limit))
     situation = Situation(case.config, case.interventions, began, case.step, case.best, case.images_seen, case.classes)
     tried = remedies(rule.key, situation)
@@ -575,7 +574,7 @@ def _losses(
     config: TrainConfig, rows: Sequence[Row], interventions: Sequence[Intervention]
 ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """Figures of the metrics, as means over bins: steps of the bins' ends, of their beginnings, and the figures."""
-    names = ("lost", "gap", "lead", "g_loss")
+    names = ("lost", "gap", "lead")
     if not rows:
         return np.zeros(0, np.int64), np.zeros(0, np.int64), {name: np.zeros(0) for name in names}
     steps = _steps(rows)
@@ -586,7 +585,7 @@ def _losses(
         told = 1 - 2 * flips
         lead = np.where(told > 0.1, gap / told, np.nan)  # told nothing, it cannot lead
     lost = np.isnan(columns["loss_d"]) | np.isnan(columns["loss_g"])
-    series = {"lost": lost.astype(float), "gap": gap, "lead": lead, "g_loss": columns["loss_g"]}
+    series = {"lost": lost.astype(float), "gap": gap, "lead": lead}
 
     size = BIN * -(-int(steps[-1]) // (BIN * MOST_BINS))
     numbers = (steps - 1) // max(size, BIN)
@@ -635,7 +634,7 @@ def _judgements(rows: Sequence[Row], config: TrainConfig) -> tuple[dict[str, np.
     columns = {
         name: _column(rows, name)
         for name in (
-            *("fd", "fd_error", "fd_floor", "coverage", "coverage_floor", "diversity", "diversity_real", "raw_diversity"),
+            *("fd", "fd_error", "coverage", "coverage_floor", "diversity", "diversity_real", "raw_diversity"),
             *("copying", "d_accuracy", "d_train", "d_held_out", "d_fake"),
         )
     }
@@ -657,13 +656,11 @@ def _judgements(rows: Sequence[Row], config: TrainConfig) -> tuple[dict[str, np.
             "latent": np.full(len(rows), float(config.latent_dim)),
             "worse": worse,
             "worse_errors": worse_errors,
-            "fd_share": fd / columns["fd_floor"],
             "variety": variety,
             "raw_variety": np.where(np.isnan(raw), variety, raw),
             "averaging": columns["raw_diversity"] / columns["diversity"],
             "coverage_share": columns["coverage"] / columns["coverage_floor"],
             "overfit": overfit,
-            "d_accuracy": columns["d_accuracy"],
             "copying": columns["copying"],
         }
     missing, shares = [], []

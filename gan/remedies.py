@@ -229,7 +229,9 @@ def _g_winning(at: Situation) -> list[Remedy]:
 
 
 def _collapse(at: Situation) -> list[Remedy]:
-    again = _slower(at, 2, "From before it began, with smaller steps: a collapse seldom undoes itself.", "fork", at.best or at.began)
+    again = _slower(
+        at, 2, "From before it began, with smaller steps: a collapse seldom undoes itself.", "fork", min(at.began, at.best or at.began)
+    )
     late = [again] if at.began > EARLY_STEPS else []
     suspects = [*_undo(at), *_frozen(at), *_large_rates(at), *_told_little(at), *_tiny_latent(at), *_no_norm(at), *_uneven_rates(at)]
     return [*suspects, *late, _packing(at), _minibatch(at), again]

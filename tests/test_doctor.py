@@ -145,7 +145,7 @@ def test_a_rule_speaks_just_beyond_its_limits_and_not_short_of_any(which):
     (finding,) = [finding for finding in found if finding.key == which.key]
     assert 0 < finding.began <= finding.found <= LAST
     for evidence in finding.evidence:
-        assert evidence.text == FIGURES[evidence.figure].text and evidence.shown and evidence.limit[0] in "<>"
+        assert evidence.text == FIGURES[evidence.figure].text and evidence.shown and evidence.limit.split()[0] in ("above", "below")
     assert finding.why and finding.source and finding.severity in SEVERITIES
     for condition in which.conditions:
         if which.key == "exploding" and condition.figure == "gradient":

@@ -96,7 +96,7 @@ def _remedy(remedy: Remedy, key: str, run: Run, config: TrainConfig, actions: Ac
     """A button with what it changes, and why it may help below it."""
     steps = run.folder.fork_steps() if remedy.kind != "new" else []
     changes = "; ".join(
-        f"{TrainConfig.model_fields[n].title}: {_value(getattr(config, n))} → {_value(v)}" for n, v in remedy.changes.items()
+        f"{TrainConfig.model_fields[n].title} {_value(getattr(config, n))} → {_value(v)}" for n, v in remedy.changes.items()
     )
 
     def press() -> None:
@@ -112,9 +112,9 @@ def _remedy(remedy: Remedy, key: str, run: Run, config: TrainConfig, actions: Ac
     as_fork = remedy.kind == "fork" or (remedy.kind == "live" and actions.change is None)
     if as_fork:
         at = min(steps, key=lambda step: abs(step - wanted)) if steps else None
-        label = f"Fork from step {at:,} with {changes}" if at is not None else f"Fork with {changes}"
+        label = f"Fork from step {at:,}: {changes}" if at is not None else f"Fork: {changes}"
     else:
-        label = f"New run with {changes}" if remedy.kind == "new" else changes
+        label = f"New run: {changes}" if remedy.kind == "new" else changes
     icon = KINDS["fork" if as_fork else remedy.kind]
     # Nobody can fork from a run that has no saved state yet.
     st.button(plain(label), key=f"remedy_{key}", icon=icon, type=kind, disabled=as_fork and not steps, on_click=press)

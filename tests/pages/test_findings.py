@@ -16,7 +16,7 @@ FOUND = Finding(
     "alarm",
     3,
     5,
-    (Evidence("lead", "D's lead", 0.983, "0.98", "> 0.95"),),
+    (Evidence("lead", "D's lead", 0.983, "0.98", "above 0.95"),),
     "It tells every image right.",
     "A paper",
     (
@@ -58,7 +58,7 @@ def test_a_healthy_run_has_a_quiet_line(open_page, finished):  # noqa: F811
 def test_a_finding_has_evidence_reasons_and_remedies(open_page, finished, sick):  # noqa: F811
     at = open_page(pages.TRAIN, run=finished.id)
     said = texts(at.markdown)
-    assert "**The discriminator wins** since step 3" in said and "D's lead: **0.98** (rule: \\> 0.95)" in said
+    assert "**The discriminator wins** since step 3" in said and "D's lead: **0.98** (rule: above 0.95)" in said
     assert "It tells every image right." in said and "Nothing wrong" not in said
     assert "Source: A paper." in texts(at.caption) and "gives the generator time" in texts(at.caption)
     assert len([b for b in at.button if str(b.key).startswith("remedy_")]) == 3

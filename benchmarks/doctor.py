@@ -72,22 +72,22 @@ def _of(name: str, **changes: Any) -> TrainConfig:
 HEALTHY = (
     Healthy("quick-digits, longer", QUICK, 2400),
     *(Healthy(f"quick-digits, seed {seed}", QUICK.change(seed=seed), 1000) for seed in range(1, 5)),
-    *(Healthy(f"lecture, seed {seed}", _of("lecture", seed=seed), 700) for seed in range(2)),
-    *(Healthy(f"pyimagesearch, seed {seed}", _of("pyimagesearch", seed=seed), 800) for seed in range(2)),
+    *(Healthy(f"lecture, seed {seed}", _of("lecture", seed=seed), 1300) for seed in range(2)),
+    *(Healthy(f"pyimagesearch, seed {seed}", _of("pyimagesearch", seed=seed), 1400) for seed in range(2)),
     *(Healthy(f"quick-digits on Fashion-MNIST, seed {seed}", QUICK.change(data="fashion-mnist", seed=seed), 900) for seed in range(2)),
-    Healthy("lecture on Fashion-MNIST", _of("lecture", data="fashion-mnist", seed=2), 700),
+    Healthy("lecture on Fashion-MNIST", _of("lecture", data="fashion-mnist", seed=2), 1300),
     Healthy("smoothed labels, dropout, noise", QUICK.change(real_label=0.9, dropout=0.3, instance_noise=0.1, seed=5), 900),
     Healthy("conditional", QUICK.change(conditional=True, seed=6), 900),
     Healthy("packing of 2", QUICK.change(packing=2, seed=7), 900),
     Healthy("hinge", HINGE.change(seed=8), 900),
-    Healthy("hinge, spectral norm", HINGE.change(spectral_norm=True, discriminator_norm="none", lr_d=2e-4, lr_g=2e-4, seed=9), 900),
-    Healthy("relativistic, R1 and R2", CRITIC.change(loss="relativistic", r1=1.0, r2=1.0, seed=10), 700),
+    Healthy("hinge, spectral norm", HINGE.change(spectral_norm=True, discriminator_norm="none", lr_d=2e-4, lr_g=2e-4, seed=9), 1200),
+    Healthy("relativistic, R1 and R2", CRITIC.change(loss="relativistic", r1=1.0, r2=1.0, seed=10), 1200),
     Healthy(
         "wgan-gp at 28 pixels",
         CRITIC.change(loss="wasserstein", gradient_penalty=10, d_steps=3, beta1_g=0, beta1_d=0, beta2=0.9, seed=11),
-        600,
+        1000,
     ),
-    Healthy("faces at 32 pixels", QUICK.change(data="faces", image_size=32, channels=3, lr_g=2e-4, lr_d=2e-4, seed=12), 700),
+    Healthy("faces at 32 pixels", QUICK.change(data="faces", image_size=32, channels=3, lr_g=2e-4, lr_d=2e-4, seed=12), 1000),
 )
 
 
@@ -444,9 +444,10 @@ def _closest(config: TrainConfig, rows: Rows) -> dict[tuple[str, str], float]:
                 if not rule.steps
                 else max(rule.rows, int((np.diff(times[times >= rule.after * case.pace]).cumsum() <= rule.steps).sum()))
             )
-            if len(values) >= span and not np.isnan(values).all():
-                windows = np.lib.stride_tricks.sliding_window_view(values, span)
-                lasting = np.nanmax(windows.min(1)) if condition.sign == ">" else np.nanmin(windows.max(1))
+            windows = np.lib.stride_tricks.sliding_window_view(values, span) if len(values) >= span else np.zeros((0, span))
+            windows = windows[~np.isnan(windows).all(1)]
+            if len(windows):
+                lasting = np.nanmin(windows, 1).max() if condition.sign == ">" else np.nanmax(windows, 1).min()
                 found[rule.key, condition.figure] = float(lasting)
     return found
 

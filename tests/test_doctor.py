@@ -345,10 +345,9 @@ def test_the_first_remedy_fits_the_settings(key, config, began, kind, changes):
 # At a run's folder.
 
 
-@pytest.fixture
-def folder(tmp_path, config):
+def write_sick_run(path):
     """A run whose discriminator wins, as it lies on disk."""
-    folder = RunFolder(tmp_path / "checkpoints" / "sick")
+    folder = RunFolder(path)
     folder.path.mkdir(parents=True)
     folder.write_config(TrainConfig(), "quick-digits")
     folder.write_status(state="stopped", step=900, images_seen=57_600, elapsed_s=9.0, started=1.0, error=None)
@@ -358,6 +357,11 @@ def folder(tmp_path, config):
     folder.append_intervention(Intervention(5, "lr_d", 5e-4, 0.01))
     folder.flush()
     return folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_sick_run(tmp_path / "checkpoints" / "sick")
 
 
 def test_a_checkup_reads_the_folder_and_remembers(folder, monkeypatch):

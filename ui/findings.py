@@ -122,4 +122,6 @@ def _remedy(remedy: Remedy, key: str, run: Run, config: TrainConfig, actions: Ac
 
 
 def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -81,11 +81,17 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server that all tests share."""
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The server that all tests share."""
     server = Server(tmp_path_factory.mktemp("server"))
-    yield server.address
+    yield server
     assert "Traceback" not in (log := server.end()) and ADMIN_TOKEN not in log, log
+
+
+@pytest.fixture(scope="session")
+def server(shared_server: Server) -> str:
+    """Its address."""
+    return shared_server.address
 
 
 @pytest.fixture

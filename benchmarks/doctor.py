@@ -3,8 +3,8 @@
     python -m benchmarks.doctor [--only NAME ...] [--seeds 1] [--threads N] [--keep DIR] [--again DIR]
 
 Broken runs train for 600 steps from the damage on; the doctor looks every 50 steps, as it would on the page. Where it finds one of
-the findings that fit, its first remedy is applied to the run as it was then, and both go on for 600 steps: the remedy has helped where
-the Fréchet distance of 2,000 images is then lower. A remedy that is a new run has those 600 steps alone. Healthy runs are looked at
+the findings that fit, its first remedy is applied to the run as it was then, and both go on for 400 steps: the remedy has helped where
+the Fréchet distance of 2,000 images is then lower. A remedy that is a new run has those 400 steps alone. Healthy runs are looked at
 in the same way from their first step: whatever is found there (but for informations) is a false alarm.
 
 --keep writes all rows that were measured; --again looks at kept rows once more without training, after a rule was changed.
@@ -40,7 +40,8 @@ from gan.training import Control, Diverged, TrainState, layer_norms, new_state, 
 LOOK_EVERY, NORMS_EVERY, JUDGE_EVERY = 50, 50, 150  # steps
 JUDGED = 500  # images, each time
 COMPARED = 2000  # images, at the end
-WITHIN = 600  # steps from the damage in which it must be found, and that both go on for behind the remedy
+WITHIN = 600  # steps from the damage in which it must be found
+AFTER = 400  # steps that the run goes on for with the remedy, and without it
 HEALTHY_UNTIL = 400  # steps of a healthy run before it is damaged
 DEVICE = torch.device("cpu")
 THREADS: int | None = None  # all cores
@@ -386,9 +387,13 @@ def break_one(kind: Broken, seed: int, keep: Path | None, treat: bool = True) ->
             at_finding.kept = {at: stored for at, stored in patient.kept.items() if at <= step}
             at_finding.state.load_state_dict(patient.kept[step])
             treated = at_finding.treated(remedy)
-            patient.go(step + WITHIN)
-            outcome.untreated = patient.distance()
-            treated.go(treated.state.step + WITHIN, remedy.changes if remedy.kind == "live" else None)
+            if step + AFTER > patient.state.step:
+                patient.go(step + AFTER)
+            untreated = Patient(patient.state.config, dataset)
+            untreated.error = patient.error
+            untreated.state.load_state_dict(patient.kept[max(at for at in patient.kept if at <= step + AFTER)])
+            outcome.untreated = untreated.distance()
+            treated.go(treated.state.step + AFTER)
             outcome.treated = treated.distance()
     if keep:
         _write(keep / f"broken-{kind.name}-{seed}.json", kind.name, patient, kind.damaged_at)

@@ -26,6 +26,7 @@ SEVERITIES: tuple[Severity, ...] = ("alarm", "warning", "information")
 BIN = 25  # steps: single measurements of the losses are noisy, and their means over so many are looked at
 MOST_BINS = 4000  # of a long run; the bins then grow
 EARLY = (50, 8)  # what a gradient is held against: the median of so many measurements from this step on
+LEAST_NORM = 1.0  # that a gradient is held against
 TELLING = 0.65  # of D's answers must be right before what it thinks of new images says anything
 TOPS = 6  # judged in a row, in which the commonest class may change
 USUAL_RATE = 5e-4  # at which a beginning takes as long as the rules say; at lower rates it takes longer,
@@ -278,7 +279,7 @@ RULES: tuple[Rule, ...] = (
         "exploding",
         "The gradients explode",
         "alarm",
-        (Condition("gradient", ">", 300, 100), Condition("gradient_growth", ">", 50, 20)),
+        (Condition("gradient", ">", 100, 50), Condition("gradient_growth", ">", 20, 10)),
         steps=100,
         rows=3,
         after=100,
@@ -622,7 +623,8 @@ def _gradients(rows: Sequence[Row]) -> dict[str, np.ndarray]:
             column.append(total_norm(gradients.get(network)) if isinstance(gradients, Mapping) else math.nan)
         values = np.array(column, dtype=float)
         early = values[(steps >= EARLY[0]) & ~np.isnan(values)][: EARLY[1]]
-        usual = float(np.median(early)) if len(early) >= EARLY[1] // 2 else math.nan
+        # Not less than LEAST_NORM: while a discriminator wins at first, gradients are next to nothing, and grow to what is usual.
+        usual = max(float(np.median(early)), LEAST_NORM) if len(early) >= EARLY[1] // 2 else math.nan
         return values, values / usual if usual > 0 else np.full(len(values), np.nan)
 
     (g, g_share), (d, d_share) = of("generator"), of("discriminator")

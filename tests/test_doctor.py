@@ -155,9 +155,9 @@ def test_a_rule_speaks_just_beyond_its_limits_and_not_short_of_any(which):
 
 
 def test_a_large_gradient_that_has_always_been_large_and_a_grown_one_that_is_small_are_no_explosion():
-    assert "exploding" in keys(diagnose(TrainConfig(), norms=norms(d=lambda step: 400 if step > 600 else 5)))
+    assert "exploding" in keys(diagnose(TrainConfig(), norms=norms(d=lambda step: 200 if step > 600 else 5)))
     assert not diagnose(TrainConfig(), norms=norms(d=4000))
-    assert not diagnose(TrainConfig(), norms=norms(d=lambda step: 290 if step > 600 else 1))
+    assert not diagnose(TrainConfig(), norms=norms(d=lambda step: 90 if step > 600 else 1))
 
 
 def test_a_healthy_run_is_left_alone_at_every_length():

@@ -12,7 +12,7 @@ from gan.runs import Run
 
 MOST_ROWS = 4000  # of a history: longer ones are thinned
 MOST_RUNS = 50  # that are remembered
-FRESH_S = 1.0  # for so long an answer is good
+FRESH_S = 3.0  # for so long an answer is good: a look at a long run takes 50 ms, and forty may be looking
 
 
 class Checkup:

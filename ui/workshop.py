@@ -1,9 +1,10 @@
-"""What all sessions of one server share: the runs and the generators. Modules are shared by scripts and routes."""
+"""What all sessions of one server share: the runs, the generators and what they are held against. Modules are shared by scripts and routes."""
 
 import functools
 
 from gan.checkup import Checkups
 from gan.inside import NetworkCache
+from gan.judge import JudgeCache
 from gan.manager import RunManager
 from gan.models import ModelCache
 from gan.runs import checkpoints_root
@@ -31,3 +32,9 @@ def network_cache() -> NetworkCache:
 def checkups() -> Checkups:
     """The server's one memory of what the doctor has found."""
     return Checkups()
+
+
+@functools.cache
+def judges() -> JudgeCache:
+    """The server's one cache of what knows data sets."""
+    return JudgeCache()

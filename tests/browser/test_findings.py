@@ -24,10 +24,11 @@ def test_a_finding_is_said_marked_and_can_be_acted_on(page: Page, shared_server:
         assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
         # No state was saved, so there is nothing to fork from; a new run can be had.
         expect(page.get_by_role("button", name="Fork: Discriminator learning rate 0.01 → 0.0005").first).to_be_disabled()
-        page.get_by_text("Other things to try").press("Enter")
+        page.locator("summary", has_text="Other things to try").press("Enter")
         page.get_by_role("button", name="New run: Spectral norm off → on").press("Enter")
         expect(page.get_by_role("button", name="Train", exact=True)).to_be_visible()
         page.get_by_text("All settings").click()
         expect(page.get_by_role("checkbox", name="Spectral norm")).to_be_checked()
     finally:
+        page.goto("about:blank")  # nobody follows the run any more
         shutil.rmtree(folder.path)

@@ -5,7 +5,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,15 +21,16 @@ from gan.checkup import Checkups
 from gan.config import TrainConfig, parse_setting
 from gan.datasets import ImageDataset
 from gan.devices import choose_device
-from gan.events import Intervention, Metrics, Progress, Samples
+from gan.events import Intervention, Judged, Metrics, Progress, Samples
 from gan.files import write_atomically
 from gan.films import FilmError, mp4
 from gan.images import enlarge, gif, png, tile
 from gan.judge import FEWEST, JudgeCache, Report
 from gan.models import pretrained
 from gan.recipes import DEFAULT, RECIPES, recipe
-from gan.runs import Run, checkpoints_root, explain, prepare, record, refuse_too_large, write_status
+from gan.runs import Run, checkpoints_root, explain, never_judged, prepare, record, refuse_too_large, write_status
 from gan.training import Control, epoch_images, extend, progress, sample
+from gan.watch import Judges, Watch, switched_on
 
 BENCH_RECIPES = ("quick-digits", "lecture", "dcgan")
 LINE_EVERY_S = 10.0  # between two lines of progress where there is no terminal
@@ -64,6 +65,7 @@ def _duration(options: dict[str, float | None]) -> tuple[str | None, float | Non
 
 
 _device_option = click.option("--device", default="auto", show_default=True, envvar="WORKSHOP_DEVICE", help="auto, cpu or cuda.")
+_judge_option = click.option("--no-judge", is_flag=True, help="Do not judge the images while it trains.")
 _json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
 
 
@@ -86,6 +88,7 @@ def list_recipes(as_json: bool) -> None:
 @_device_option
 @click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Change a setting; may be repeated.")
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder; by default a new one below the checkpoints folder.")
+@_judge_option
 @_json_option
 def train_command(
     recipe_name: str,
@@ -94,6 +97,7 @@ def train_command(
     device: str,
     settings: tuple[str, ...],
     out: Path | None,
+    no_judge: bool,
     as_json: bool,
     **duration: float | None,
 ) -> None:
@@ -113,15 +117,16 @@ def train_command(
     epoch_images(config, dataset)  # refuses a set that does not fit, before anything is written
     folder.path.mkdir(parents=True, exist_ok=True)
     folder.write_config(config, recipe_name)
-    _train(folder, config, dataset, where, as_json)
+    _train(folder, config, dataset, where, as_json, not no_judge)
 
 
 @cli.command("resume")
 @click.argument("run", type=click.Path(path_type=Path))
 @_duration_options
 @_device_option
+@_judge_option
 @_json_option
-def resume_command(run: Path, device: str, as_json: bool, **duration: float | None) -> None:
+def resume_command(run: Path, device: str, no_judge: bool, as_json: bool, **duration: float | None) -> None:
     """Go on with RUN, for so much longer if said, else to the end that it was given."""
     folder = RunFolder(_find_run(run))
     config, _ = folder.read_config()
@@ -137,15 +142,16 @@ def resume_command(run: Path, device: str, as_json: bool, **duration: float | No
         raise click.UsageError(
             f"the run {folder.path.name} has reached its {config.duration:g} {config.duration_unit}: say how much longer, as in --steps 1000"
         )
-    _train(folder, config, dataset, where, as_json)
+    _train(folder, config, dataset, where, as_json, not no_judge)
 
 
 @cli.command("replay")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="The new run's folder; by default a new one below the checkpoints folder.")
 @_device_option
+@_judge_option
 @_json_option
-def replay_command(run: Path, out: Path | None, device: str, as_json: bool) -> None:
+def replay_command(run: Path, out: Path | None, device: str, no_judge: bool, as_json: bool) -> None:
     """Train RUN again from its first step (a fork: from where it began), with the changes made while it trained."""
     original = RunFolder(_find_run(run))
     config, stored = original.read_config()
@@ -163,7 +169,7 @@ def replay_command(run: Path, out: Path | None, device: str, as_json: bool) -> N
     folder.write_config(config, stored.get("recipe", ""))
     if original.fork_file.exists():
         shutil.copyfile(original.fork_file, folder.state_file)
-    _train(folder, config, dataset, where, as_json, script, status.get("threads"))
+    _train(folder, config, dataset, where, as_json, not no_judge, script, status.get("threads"))
 
 
 @cli.command("bench")
@@ -433,23 +439,30 @@ def _train(
     dataset: ImageDataset,
     where: torch.device,
     as_json: bool,
+    judged: bool,
     script: list[Intervention] | None = None,
     threads: int | None = None,
 ) -> None:
-    """Drains record(), showing progress; leaves a folder that can be resumed. script: changes to make along the way."""
+    """Drains record(), showing progress; leaves a folder that can be resumed.
+
+    judged: whether to judge the images along the way, unless the environment forbids it.
+    script: changes to make along the way.
+    """
     if dataset.skipped:
         click.echo(
             f"left out {len(dataset.skipped)} of {len(dataset) + len(dataset.skipped)} files; the first: {dataset.skipped[0]}", err=True
         )
     control = Control()
+    judges = Judges(JudgeCache()) if judged and switched_on() else None
     folder.lock()
     state = None
-    with _halt_on_signals(control) as received:
+    with _halt_on_signals(control) as received, judges or nullcontext():
         try:
             state = prepare(folder, config, dataset, where, control, threads)
             if script:
                 control.repeat(script[state.changes :])
-            write_status(folder, "running", state, error=None)
+            watch = Watch(judges.prepare(config)) if judges else None
+            write_status(folder, "running", state, error=None, judge=None)
             total = round(config.duration * (epoch_images(config, dataset) if config.duration_unit == "epochs" else 1))
             unit = {"steps": "step", "seconds": "s", "epochs": "image"}[config.duration_unit]
             quiet = as_json or not sys.stderr.isatty()
@@ -462,7 +475,7 @@ def _train(
                 return {"step": state.step, "s": round(state.elapsed_s), "image": state.images_seen}[unit]
 
             with tqdm(total=total, unit=unit, disable=quiet, initial=done()) as bar:
-                for event in record(folder, state, dataset, control):
+                for event in record(folder, state, dataset, control, watch=watch):
                     if as_json:
                         _print_json(event, folder)
                     if isinstance(event, Metrics):
@@ -473,7 +486,7 @@ def _train(
                             said_s = state.elapsed_s
                             click.echo(f"step {event.step}, {event.elapsed_s:.0f} s, {_in_words(event)}", err=True)
             ended = "stopped" if received else "finished"
-            write_status(folder, ended, state)
+            write_status(folder, ended, state, judge=never_judged(folder, watch))
         except (Exception, KeyboardInterrupt) as error:
             sentence = explain(error) if isinstance(error, Exception) else "interrupted at once; the last saved state stays"
             if isinstance(error, CheckpointError) and state is None:
@@ -503,6 +516,11 @@ def _train(
         click.echo(
             f"{ended} at step {state.step}: {state.images_seen:,} images in {state.elapsed_s:.1f} s, {rate:,.0f} images/s. {_in_words(metrics) if metrics else ''}"
         )
+        if best := folder.best():
+            floor = f"; real images get {best.floor:.3g}" if best.floor is not None else ""
+            click.echo(f"best at step {best.step}: FD {best.fd:.3g} ± {best.error:.2g}{floor}")
+        elif why := never_judged(folder, watch):
+            click.echo(why, err=True)
         if received:
             click.echo(f"go on with: python -m gan resume {folder.path}")
     if received:
@@ -519,6 +537,8 @@ def _print_json(event: object, folder: RunFolder) -> None:
         click.echo(json.dumps({"event": "metrics", **asdict(event)}))
     elif isinstance(event, Intervention):
         click.echo(json.dumps({"event": "intervention", **asdict(event)}))
+    elif isinstance(event, Judged):
+        click.echo(json.dumps({"event": "judged", **event.row}))
     elif isinstance(event, Samples):
         click.echo(json.dumps({"event": "samples", "step": event.step, "file": str(folder.samples_file(event.step))}))
 

@@ -60,4 +60,11 @@ class Snapshot:
     step: int
 
 
-Event = Progress | Metrics | Intervention | Samples | Snapshot
+@dataclass(frozen=True)
+class Judged:
+    """The run's images were judged: a line of judge.jsonl, with its step."""
+
+    row: dict[str, Any]
+
+
+Event = Progress | Metrics | Intervention | Samples | Snapshot | Judged

@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ CALIBRATED_BY = 2000  # held-out images whose distance to the training set is kn
 SUBSETS = 50  # of the kernel distance
 COPIES = 0.99  # an image is called a copy when it lies closer to the training set than this share of new real images
 GROUPS = 10  # of the jackknife
+GLANCED = 250  # images of a glance whose nearest training images are looked for
 POLL_S = 0.2
 
 Better = Literal["lower", "higher", "floor"]  # "floor": the nearer to the floor the better
@@ -132,6 +133,7 @@ class Judge:
         #: how far held-out real images lie from the training set, rising
         self.distances = np.sort(metrics.nearest(held_out[few], self.training)[0][:, 0])
         self._floors: dict[int, dict[str, tuple[float, float | None]]] = {}
+        self._glanced: dict[int, dict[str, float]] = {}
 
     def neighbours(self, images: np.ndarray, k: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The training images nearest to some images, uint8 (N, C, H, W).
@@ -193,6 +195,61 @@ class Judge:
             if key in values:
                 figures.append(Figure(key, name.format(self.network.name), *values[key], *floors[key], better, text))
         return Report(self.network.name, self.reals.name, n, len(self._reference(n)), self.reals.new, tuple(figures), self._shares(fake, n))
+
+    def glance(self, images: np.ndarray) -> dict[str, Any]:
+        """Figures of uint8 images (N, C, H, W), in random order, at a small part of report()'s cost: to watch a run by.
+
+        Of more than judged() images the first. The kernel distance is that of all of them at once, and copies are looked for among
+        the first GLANCED.
+
+        Returns:
+            images, fd, fd_error, fd_floor, kid, kid_floor, density, coverage, coverage_floor, diversity, diversity_real (of real
+            images), kl and shares (of classes; None where the network knows none), missing (names), copying, copies.
+
+        Raises:
+            ValueError: there are too few images.
+        """
+        n = self.judged(len(images))
+        if n < FEWEST:
+            raise ValueError(f"at least {FEWEST} images can be judged; got {n}")
+        fake, reference = self.network.features(images[:n]), self._reference(n)
+        floor = self.glance_floor(n)
+        left_out = [{"fd": metrics.frechet_distance(fake[kept], reference)} for kept in metrics.leave_out(n, GROUPS)]
+        balls = metrics.prdc(reference, fake)
+        distances = metrics.nearest(fake[:GLANCED], self.training)[0][:, 0]
+        shares = self._shares(fake, n)
+        statistics = self._statistics(fake, distances, reference)
+        exclusive = shares is not None and self.network.about.kind == "classes"
+        return {
+            "images": n,
+            "fd": statistics["fd"],
+            "fd_error": metrics.jackknife(left_out)["fd"],
+            "fd_floor": floor["fd"],
+            "kid": metrics.mmd2(fake, reference),
+            "kid_floor": floor["kid"],
+            "density": balls.density,
+            "coverage": balls.coverage,
+            "coverage_floor": floor["coverage"],
+            "diversity": statistics["diversity"],
+            "diversity_real": metrics.diversity(reference),
+            "kl": statistics.get("kl"),
+            "shares": [round(float(share), 4) for share in shares.images] if shares and exclusive else None,
+            "missing": list(shares.missing) if shares else [],
+            "copying": statistics["copying"],
+            "copies": statistics["copies"],
+        }
+
+    def glance_floor(self, samples: int) -> dict[str, float]:
+        """What glance() gives so many real images: fd, kid, coverage. Computed once for each number."""
+        n = self.judged(samples)
+        if n not in self._glanced:
+            spare, reference = self._matrix[self.reals.spare.some(n).rows], self._reference(n)
+            self._glanced[n] = {
+                "fd": metrics.frechet_distance(spare, reference),
+                "kid": metrics.mmd2(spare, reference),
+                "coverage": metrics.prdc(reference, spare).coverage,
+            }
+        return self._glanced[n]
 
     def _reference(self, n: int) -> np.ndarray:
         """The held-out features that n images are held against: as many, where there are."""

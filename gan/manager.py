@@ -17,11 +17,13 @@ from gan import datasets, turns
 from gan.checkpoint import CheckpointError, RunFolder, fork, is_run_name, run_name
 from gan.config import TrainConfig
 from gan.devices import choose_device, cores
+from gan.judge import JudgeCache
 from gan.limits import NO_LIMITS, Limits, folder_size, span
 from gan.owners import LOCAL, WHO_ARE_YOU, NotAllowed, Visitor, clean_name, may_change, refusal
 from gan.runs import AT_WORK, Run, checkpoints_root, refuse_too_large, write_status
 from gan.training import extend
 from gan.turns import Done
+from gan.watch import Judges, switched_on
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +53,8 @@ class RunManager:
             raise ValueError(f"WORKSHOP_MAX_RUNS must be a whole number of at least 1; got {text!r}")
         self.max_runs = int(text)
         self.limits = Limits.from_environment()
+        self.judges = JudgeCache()
+        self._judges = Judges(self.judges) if switched_on() else None  # for runs, behind them
         self.device = choose_device(device or os.environ.get("WORKSHOP_DEVICE") or "auto")
         self._runs: dict[str, Run] = {}
         self._queue: list[Run] = []  # in the order of their submission
@@ -239,6 +243,7 @@ class RunManager:
         with self._lock:
             run = self._runs[folder.path.name] = Run(folder)
             run.limits = self._limits(visitor)
+            run.judges = self._judges
             run._live = "queued"
             self._began[run.id] = (self._clock(), _done(run._disk_status()))
             self._queue.append(run)
@@ -466,6 +471,8 @@ class RunManager:
             run._live = ""
         for run in at_work:
             run.stop()
+        if self._judges:
+            self._judges.close()
         deadline = time.monotonic() + timeout_s
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))

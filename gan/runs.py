@@ -23,7 +23,8 @@ from gan.checkpoint import METRICS, CheckpointError, RunFolder
 from gan.config import TrainConfig
 from gan.datasets import ImageDataset
 from gan.devices import describe_device, free_memory
-from gan.events import Event, Intervention, Metrics, Progress, Samples, Snapshot
+from gan.events import Event, Intervention, Judged, Metrics, Progress, Samples, Snapshot
+from gan.judgements import better
 from gan.limits import NO_LIMITS, folder_size
 from gan.training import (
     Control,
@@ -39,6 +40,7 @@ from gan.training import (
     progress,
     train,
 )
+from gan.watch import Judges, Watch
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +48,7 @@ STATE_EVERY_S = 30.0  # between two saves of the resume state
 FLUSH_EVERY_S = 0.5  # between two writes of metrics and status
 SELDOM_S = 0.2  # metrics that come more seldom are written at once: the next event may be long in coming
 NORMS_EVERY_S = 1.0  # between two measurements of how long weights and gradients are
+BEST_KEPT = 2  # generators that are kept only because they were the best: the best one, and the one before
 KEPT_EVERY_S = 10.0  # between two states that are kept for forks
 WEIGH_EVERY_S = 10.0  # between two looks how large the folder is, where that is limited
 ROOM_EVERY_S = 3.0  # between two looks whether a full disk has room again
@@ -53,11 +56,16 @@ ROOM_BYTES = 64 * 2**20  # beyond what the saved state takes, before a run goes 
 AT_WORK = ("queued", "preparing", "running", "paused")
 
 
-def record(folder: RunFolder, state: TrainState, dataset: ImageDataset, control: Control, keep: bool = True) -> Iterator[Event]:
+def record(
+    folder: RunFolder, state: TrainState, dataset: ImageDataset, control: Control, keep: bool = True, watch: Watch | None = None
+) -> Iterator[Event]:
     """Trains, and writes everything to the run's folder as it comes; yields the events on.
 
     When the duration is reached or the control halts it, the resume state is saved, and, with `keep`, the generator for
     Explore.
+
+    watch: judges the images every few seconds, between two steps, and once more at the end; generators that are better than all
+    before are kept.
 
     Raises:
         OSError: a file could not be written, say because the disk is full. `state` is whole, and record() can be
@@ -95,10 +103,12 @@ def record(folder: RunFolder, state: TrainState, dataset: ImageDataset, control:
                     folder.flush()
                 heard = now
             yield event
+            if watch and not control.halted and watch.due(state):
+                yield from _judge(folder, state, dataset, control, watch)
             now = time.monotonic()
             if now - flushed > FLUSH_EVERY_S:
                 folder.flush()
-                write_status(folder, "running", state)
+                write_status(folder, "running", state, **_told(watch))
                 flushed = now
             if now - saved > STATE_EVERY_S:
                 state.check_finite()
@@ -109,10 +119,42 @@ def record(folder: RunFolder, state: TrainState, dataset: ImageDataset, control:
         raise
     folder.flush()
     state.check_finite()
+    if watch and state.step and not control.halted and watch.due(state, True):
+        yield from _judge(folder, state, dataset, control, watch)
     if keep and state.step and state.step not in folder.generator_steps():
         folder.save_generator(state)
     if state.step:
         folder.save_state(state)
+
+
+def _judge(folder: RunFolder, state: TrainState, dataset: ImageDataset, control: Control, watch: Watch) -> Iterator[Event]:
+    """Judges the images of now, and keeps the generator if it is the best so far."""
+    with watch.paying(state):
+        row = watch.look(state, dataset, lambda: control.halted)
+        if row is None:
+            return
+        if better(row, folder.best()):
+            if not folder.generator_file(state.step).exists():
+                folder.save_generator(state)
+                watch.kept.append(state.step)
+            # The one that was the best until now stays until the next: somebody may be exploring it.
+            while len(watch.kept) > BEST_KEPT:
+                folder.generator_file(watch.kept.pop(0)).unlink(missing_ok=True)
+        folder.append_judged(row)
+        folder.flush()
+    yield Judged(row)
+
+
+def _told(watch: Watch | None) -> dict[str, Any]:
+    """What the status says of the judging: why there is none, where there is none."""
+    return {"judge": watch.reason or None} if watch else {}
+
+
+def never_judged(folder: RunFolder, watch: Watch | None) -> str | None:
+    """Of a run that ends: why its images were not judged, in a sentence; None where they were, or where nobody was to."""
+    if watch is None or not watch.reason or folder.best():
+        return None
+    return watch.reason if watch.refused else "The run ended before its images could be judged."
 
 
 def write_status(folder: RunFolder, name: str, state: TrainState | None = None, **more: Any) -> None:
@@ -124,8 +166,15 @@ def write_status(folder: RunFolder, name: str, state: TrainState | None = None, 
     if state:
         fields |= {"step": state.step, "images_seen": state.images_seen, "elapsed_s": round(state.elapsed_s, 3)}
         fields |= _execution(state)
+    fields |= _best(folder)
     fields |= {"state": name, "ended": time.time() if name in ("stopped", "finished", "failed") else None}
     folder.write_status(**{"step": 0, "images_seen": 0, "elapsed_s": 0.0, "error": None, **fields, **more})
+
+
+def _best(folder: RunFolder) -> dict[str, Any]:
+    """The best judgement so far, for the status; None where there is none."""
+    best = folder.best()
+    return {"best_step": best.step, "best_fd": best.fd} if best else {"best_step": None, "best_fd": None}
 
 
 def _execution(state: TrainState) -> dict[str, Any]:
@@ -236,6 +285,8 @@ class Run:
         self._live = ""  # the state, while this process works on the run
         self._control = Control()
         self.limits = NO_LIMITS
+        self.judges: Judges | None = None  # None: its images are not judged while it trains
+        self._watch: Watch | None = None
         self._weighed = -math.inf  # when the folder was looked at last
         self._wish = ""  # "pause" or "stop"
         self._reason = ""  # why it is to stop, where somebody else than its owner wishes it
@@ -356,6 +407,7 @@ class Run:
                 "elapsed_s": state.elapsed_s,
             }
             status |= _execution(state) | {"error": self.error or None, "started": self._started, "ended": None}
+            status |= _best(self.folder) | _told(self._watch)
         else:
             status = self._disk_status()
             status |= {"state": self._live or status.get("state"), "error": self.error or status.get("error")}
@@ -454,7 +506,7 @@ class Run:
         try:
             ended = self._train(device, threads)
             self._live = ended  # until the status file says so
-            self._note(ended, reason=self._reason or None)
+            self._note(ended, reason=self._reason or None, judge=never_judged(self.folder, self._watch))
         except Exception as error:
             log.exception("the run %s failed", self.id)
             self._fail(error)
@@ -462,7 +514,7 @@ class Run:
             self.folder.unlock()
             with self._history_lock:  # from here on the history follows the file
                 self._history, self._history_offset = History(), 0
-                self._state = self.preparing = None
+                self._state = self.preparing = self._watch = None
                 self._live = ""
             if device.type == "cuda":
                 torch.cuda.empty_cache()
@@ -471,7 +523,7 @@ class Run:
         """Works until the run's end; returns the state that it ended in."""
         self._live = "preparing"
         self.error = ""
-        self._note("running", error=None, reason=None)
+        self._note("running", error=None, reason=None, judge=None)
         self._started = self._disk_status().get("started")
         config = self.config
         loading = datasets.load(config.data, config.image_size, config.channels, config.data_split)
@@ -491,6 +543,7 @@ class Run:
             rows, self._history_offset = self.folder.read_metrics()
             for row in rows:
                 self._history.append(row)
+        self._watch = Watch(self.judges.prepare(config)) if self.judges else None
         self._state = state
         began_s = state.elapsed_s
         full = False
@@ -499,7 +552,7 @@ class Run:
             if not once:
                 self._live = "running"
             try:
-                for event in record(self.folder, state, dataset, self._control, keep=not once):
+                for event in record(self.folder, state, dataset, self._control, not once, None if once else self._watch):
                     if isinstance(event, Metrics):
                         self._history.append(asdict(event))
                     elif isinstance(event, Intervention):

@@ -366,7 +366,8 @@ def _update(state: TrainState, real: torch.Tensor, labels: torch.Tensor | None) 
         finite += sums.isfinite()
 
 
-def _autocast(state: TrainState) -> torch.autocast:
+def autocast(state: TrainState) -> torch.autocast:
+    """In the number format that the state is trained in."""
     # Without autocast's cache of cast weights: all threads share it, and each clears it for all. Whether a weight that is used
     # twice was cast once or twice decides in which numbers its gradients are added, so another run would change the last bits.
     return torch.autocast(state.device.type, torch.bfloat16, enabled=state.execution.precision == "bf16", cache_enabled=False)
@@ -378,7 +379,7 @@ def _discriminator_step(state: TrainState, real: torch.Tensor, labels: torch.Ten
     keep_graph: the generator will learn from these fakes.
     """
     config, discriminator = state.config, state.discriminator
-    with _autocast(state):
+    with autocast(state):
         with torch.set_grad_enabled(keep_graph):
             fake = state.generator(draw_z(state, len(real)), labels)
         seen_real, seen_fake = _seen(state, real), _seen(state, fake.detach())
@@ -399,7 +400,7 @@ def _discriminator_step(state: TrainState, real: torch.Tensor, labels: torch.Ten
     if config.gradient_penalty:
         mix = torch.rand(len(real), 1, 1, 1, device=real.device, generator=state.rng)
         between = (mix * seen_real + (1 - mix) * seen_fake).detach().requires_grad_()
-        with _autocast(state):
+        with autocast(state):
             on_between = discriminator(between, labels).float()
         total = total + config.gradient_penalty * losses.one_centred_penalty(_gradient(on_between, between))
     state.optimizer_d.zero_grad(set_to_none=True)
@@ -419,7 +420,7 @@ def _generator_step(
     config, discriminator = state.config, state.discriminator
     discriminator.requires_grad_(False)  # its weights need no gradients now
     try:
-        with _autocast(state):
+        with autocast(state):
             if fake is None:
                 fake = state.generator(draw_z(state, len(real)), labels)
             features = discriminator.features(_seen(state, fake))
@@ -440,11 +441,15 @@ def _generator_step(
 
 
 def _seen(state: TrainState, images: torch.Tensor) -> torch.Tensor:
-    """Images as the discriminator is shown them, real ones and fakes alike; differentiable."""
+    return as_shown(state, images, state.rng)
+
+
+def as_shown(state: TrainState, images: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+    """Images as the discriminator is shown them, real ones and fakes alike; differentiable. rng: on the state's device."""
     if state.config.diffaugment != "off":
-        images = augment.diffaugment(images, state.config.diffaugment, state.rng)
+        images = augment.diffaugment(images, state.config.diffaugment, rng)
     if state.config.instance_noise:
-        images = images + state.noise * torch.empty_like(images, dtype=torch.float32).normal_(generator=state.rng)
+        images = images + state.noise * torch.empty_like(images, dtype=torch.float32).normal_(generator=rng)
     return images
 
 

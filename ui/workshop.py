@@ -36,5 +36,5 @@ def checkups() -> Checkups:
 
 @functools.cache
 def judges() -> JudgeCache:
-    """The server's one cache of what knows data sets."""
-    return JudgeCache()
+    """The server's one cache of what knows data sets, which runs that are judged while they train share."""
+    return manager().judges

@@ -26,19 +26,18 @@ import numpy as np
 import torch
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from gan import datasets, latent, metrics, terminal, training
+from gan import datasets, latent, terminal, training
 from gan.config import TrainConfig
 from gan.datasets import ImageDataset
 from gan.doctor import FIGURES, RULES, Finding, diagnose, examine
 from gan.events import Intervention, Metrics
-from gan.images import to_float
 from gan.judge import Judge, JudgeCache
 from gan.recipes import recipe
 from gan.remedies import Remedy
 from gan.training import Control, Diverged, TrainState, layer_norms, new_state, sample, train
+from gan.watch import Preparation, Watch
 
 LOOK_EVERY, NORMS_EVERY, JUDGE_EVERY = 50, 50, 150  # steps
-JUDGED = 500  # images, each time
 COMPARED = 2000  # images, at the end
 WITHIN = 600  # steps from the damage in which it must be found
 AFTER = 400  # steps that the run goes on for with the remedy, and without it
@@ -169,80 +168,14 @@ def _dataset(name: str, image_size: int, channels: int, split: str) -> ImageData
     return terminal.drain(datasets.load(name, image_size, channels, split))
 
 
-@functools.cache
-def _floors(key: tuple[str, int, int]) -> dict[str, Any]:
-    judge = terminal.drain(_judges().get(*key))
-    rng = np.random.default_rng(0)
-    spare = judge._matrix[judge.reals.spare.some(JUDGED).rows]
-    reference = judge._reference(JUDGED)
-    balls = metrics.prdc(reference, spare)
-    found = {"fd_floor": metrics.frechet_distance(spare, reference), "coverage_floor": balls.coverage}
-    found["diversity_real"] = metrics.diversity(reference)
-    training = judge.reals.training
-    held_out = judge.reals.held_out
-    found["reals"] = training.images(np.sort(rng.choice(len(training), 256, replace=False)))
-    found["held_out"] = held_out.images(np.sort(rng.choice(len(held_out), 256, replace=False)))
-    return found
-
-
-@torch.no_grad()
-def judged_row(state: TrainState, judge: Judge, dataset: ImageDataset) -> dict[str, Any]:
-    """A line of judge.jsonl for the run as it is now; its state is left as it was."""
-    config, known = state.config, _floors((state.config.data, state.config.image_size, state.config.channels))
-    rng = np.random.default_rng(state.step)
-    z = latent.noise(range(JUDGED), config.latent_dim, config.latent_distribution)
-    labels = torch.tensor(judge.labels(JUDGED, state.class_names)) if state.class_names else None
-    images = sample(state.averaged, z, labels)
-    fake = judge.network.features(images)
-    reference = judge._reference(JUDGED)
-    values = judge._statistics(fake, metrics.nearest(fake, judge.training)[0][:, 0], reference)
-    parts = [metrics.frechet_distance(fake[kept], reference) for kept in metrics.leave_out(JUDGED, 10)]
-    error = metrics.jackknife([{"fd": part} for part in parts])["fd"]
-    shares = judge._shares(fake, JUDGED)
-    live = copy.deepcopy(state.generator).train()
-    half = JUDGED // 2 // 4 * 4
-    raw = live(z[:half], labels if labels is None else labels[:half]).float().clamp(-1, 1)
-    raw_images = ((raw + 1) * 127.5).round().byte().numpy()
-    discriminator = copy.deepcopy(state.discriminator).train()
-    for module in discriminator.modules():
-        if isinstance(module, training.Dropout):
-            module.p = 0.0
-    own = dataset.images[np.sort(rng.choice(len(dataset), min(256, len(dataset) // 8 * 8), replace=False))]
-    answers = {}
-    if labels is None:
-        for name, some in (("train", own), ("held_out", torch.from_numpy(known["held_out"])), ("fake", torch.from_numpy(raw_images))):
-            answers[name] = discriminator(to_float(some[: len(some) // 8 * 8])).float().numpy()
-    torch.set_num_threads(state.execution.threads)
-    row = {
-        "step": state.step,
-        "images": JUDGED,
-        "fd": values["fd"],
-        "fd_error": error,
-        "fd_floor": known["fd_floor"],
-        "coverage": metrics.prdc(reference, fake).coverage,
-        "coverage_floor": known["coverage_floor"],
-        "diversity": values["diversity"],
-        "diversity_real": known["diversity_real"],
-        "raw_diversity": metrics.diversity(judge.network.features(raw_images)),
-        "kl": values.get("kl"),
-        "shares": [float(share) for share in shares.images] if shares and judge.network.about.kind == "classes" else None,
-        "missing": list(shares.missing) if shares else [],
-        "copying": values["copying"],
-        "copies": values["copies"],
-    }
-    if answers:
-        right = [(answers["train"] > 0).mean(), (answers["fake"] < 0).mean()]
-        row |= {"d_accuracy": float(np.mean(right)), **{f"d_{name}": float(found.mean()) for name, found in answers.items()}}
-        row |= {f"sign_{name}": float(np.sign(answers[name]).mean()) for name in ("train", "held_out")}
-    torch.set_num_threads(state.execution.threads)
-    return row
-
-
 class Patient:
     """A run in memory, with the rows that its folder would hold."""
 
     def __init__(self, config: TrainConfig, dataset: ImageDataset, state: TrainState | None = None, rows: Rows | None = None) -> None:
         self.dataset, self.judge = dataset, _judge(config)
+        ready = Preparation()
+        ready.judge = self.judge
+        self.watch = Watch(ready)
         names = dataset.class_names if config.conditional else ()
         self.state = state or new_state(config, DEVICE, class_names=names, threads=THREADS)
         self.rows: Rows = rows or {"metrics": [], "norms": [], "judged": [], "interventions": []}
@@ -265,7 +198,10 @@ class Patient:
                 if event.step % NORMS_EVERY == 0:
                     self.rows["norms"].append({"step": event.step, **layer_norms(state)})
                 if event.step % JUDGE_EVERY == 0:
-                    self.rows["judged"].append(judged_row(state, self.judge, self.dataset))
+                    judged = self.watch.look(state, self.dataset)
+                    torch.set_num_threads(state.execution.threads)  # whoever computes features sets it to 1
+                    if judged is not None:  # weights that are no numbers draw nothing that can be judged
+                        self.rows["judged"].append(judged)
                 if event.step % LOOK_EVERY == 0:
                     self.kept[event.step] = copy.deepcopy(state.state_dict())
                     if look and look(self):

@@ -313,8 +313,10 @@ def test_what_was_changed_shortly_before_goes_back_first():
     ]
     config = TrainConfig(lr_d=0.01, dropout=0.1)
     given = remedies("d-winning", Situation(config, changes, 1000, 1300))
-    assert (given[0].kind, given[0].changes) == ("live", {"lr_d": 5e-4})
-    assert (given[1].kind, given[1].changes, given[1].step) == ("fork", {"lr_d": 5e-4}, 300)
+    assert (given[0].kind, given[0].changes, given[0].step) == ("fork", {"lr_d": 5e-4}, 300)
+    assert (given[1].kind, given[1].changes) == ("live", {"lr_d": 5e-4})
+    dropped = remedies("g-winning", Situation(TrainConfig(dropout=0.9), [Intervention(900, "dropout", 0.0, 0.9)], 910, 1300))
+    assert [(r.kind, r.changes) for r in dropped[:2]] == [("live", {"dropout": 0.0}), ("fork", {"dropout": 0.0})]
     late = remedies("d-winning", Situation(config, changes[:1], 3000, 3300))
     assert all("put it back" not in remedy.why for remedy in late)
 
@@ -385,7 +387,7 @@ def test_the_command_says_what_is_wrong_and_what_to_try(folder, gan):  # noqa: F
     assert said.startswith("ALARM: The discriminator wins, since step 10") and "Try now: lr_d 0.01 -> 0.0005." in said
     status, said, _ = gan("doctor", "sick", "--json")
     (finding,) = [json.loads(line) for line in said.splitlines()]
-    assert finding["key"] == "d-winning" and finding["remedies"][0]["kind"] == "live"
+    assert finding["key"] == "d-winning" and finding["remedies"][0]["kind"] == "fork"
     folder.metrics_file.unlink()
     assert "nothing wrong so far" in gan("doctor", "sick")[1]
     assert gan("doctor", "nowhere")[0] == 2

@@ -120,6 +120,7 @@ class Broken:
         changes: live settings that are changed at step HEALTHY_UNTIL.
         data: what is done to its data set.
         averaging: what takes the place of the engine's averaging.
+        after: steps that the run goes on for behind the finding.
     """
 
     name: str
@@ -128,6 +129,7 @@ class Broken:
     changes: dict[str, Any] = field(default_factory=dict)
     data: Callable[[ImageDataset], ImageDataset] | None = None
     averaging: Callable[[TrainState], None] | None = None
+    after: int = AFTER
 
     @property
     def damaged_at(self) -> int:
@@ -142,7 +144,7 @@ BROKEN = (
     Broken("no batch normalisation, rates of 0.02", UNSTABLE, NO_NORM.change(lr_g=0.02, lr_d=0.02)),
     Broken("2 latent numbers", ("tiny-latent", "low-variety", "collapse", "classes-missing", "d-winning"), QUICK.change(latent_dim=2)),
     Broken("two classes in the sampler", ("classes-missing", "d-overfitting"), data=_two_classes),
-    Broken("200 images", ("d-overfitting", "memorisation"), data=_few),
+    Broken("200 images", ("d-overfitting", "memorisation"), data=_few, after=1200),  # learning by heart does its harm late
     Broken("dropout 0.9", ("g-winning", "divergence"), changes={"dropout": 0.9}),
     Broken("half of the labels flipped", ("g-winning", "divergence"), changes={"label_flips": 0.5}),
     # 0.9999 a step, from the first step on
@@ -324,13 +326,13 @@ def break_one(kind: Broken, seed: int, keep: Path | None, treat: bool = True) ->
             at_finding.kept = {at: stored for at, stored in patient.kept.items() if at <= step}
             at_finding.state.load_state_dict(patient.kept[step])
             treated = at_finding.treated(remedy)
-            if step + AFTER > patient.state.step:
-                patient.go(step + AFTER)
+            if step + kind.after > patient.state.step:
+                patient.go(step + kind.after)
             untreated = Patient(patient.state.config, dataset)
             untreated.error = patient.error
-            untreated.state.load_state_dict(patient.kept[max(at for at in patient.kept if at <= step + AFTER)])
+            untreated.state.load_state_dict(patient.kept[max(at for at in patient.kept if at <= step + kind.after)])
             outcome.untreated = untreated.distance()
-            treated.go(treated.state.step + AFTER)
+            treated.go(treated.state.step + kind.after)
             outcome.treated = treated.distance()
     if keep:
         _write(keep / f"broken-{kind.name}-{seed}.json", kind.name, patient, kind.damaged_at)

@@ -255,7 +255,7 @@ RULES: tuple[Rule, ...] = (
         "low-variety",
         "The images cover little of the data",
         "warning",
-        (Condition("coverage_share", "<", 0.25, 0.35), Condition("stall", ">", 0.9, 0.8)),
+        (Condition("coverage_share", "<", 0.15, 0.25), Condition("stall", ">", 0.9, 0.8)),
         steps=300,
         rows=4,
         after=1000,

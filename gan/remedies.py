@@ -176,7 +176,7 @@ def _slower(at: Situation, by: float, why: str, kind: Kind = "live", step: int |
 def _diffaugment(at: Situation) -> Remedy:
     policy = "color, translation, cutout" if at.config.channels == 3 else "translation, cutout"
     why = "Shifts and cut-outs on all images that the discriminator sees: a small set then goes much farther (Zhao et al. 2020)."
-    return Remedy("fork", {"diffaugment": policy}, why, at.began)
+    return Remedy("fork", {"diffaugment": policy}, why, at.step)
 
 
 def _packing(at: Situation) -> Remedy:

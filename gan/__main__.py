@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from gan import bench, datasets, export, latent, terminal
+from gan import bench, datasets, evaluation, export, latent, terminal
 from gan.checkpoint import CheckpointError, LoadedGenerator, RunFolder, find_generator, load_generator, run_name
 from gan.checkup import Checkups
 from gan.config import TrainConfig, parse_setting
@@ -25,7 +25,7 @@ from gan.events import Intervention, Judged, Metrics, Progress, Samples
 from gan.files import write_atomically
 from gan.films import FilmError, mp4
 from gan.images import enlarge, gif, png, tile
-from gan.judge import FEWEST, JudgeCache, Report
+from gan.judge import FEWEST, JudgeCache
 from gan.models import pretrained
 from gan.recipes import DEFAULT, RECIPES, recipe
 from gan.runs import Run, checkpoints_root, explain, never_judged, prepare, record, refuse_too_large, write_status
@@ -208,7 +208,7 @@ def sample_command(source: Path, seeds: str, step: int | None, class_name: str |
     if out.suffix not in (".png", ".npz"):
         raise click.UsageError(f"--out must end in .png or .npz; got {out}")
     numbers = latent.parse_seeds(seeds)
-    loaded = load_generator(find_generator(_find_run(source), step))
+    loaded = load_generator(find_generator(_find_source(source), step))
     z = latent.noise(numbers, loaded.config.latent_dim, loaded.config.latent_distribution)
     images = sample(loaded.network, z, _labels(loaded, class_name, len(z)))
     with write_atomically(out) as file:
@@ -240,7 +240,7 @@ def walk_command(
     if out.suffix not in (".gif", ".mp4"):
         raise click.UsageError(f"--out must end in .gif or .mp4; got {out}")
     numbers = latent.parse_seeds(seeds)
-    loaded = load_generator(find_generator(_find_run(source), step))
+    loaded = load_generator(find_generator(_find_source(source), step))
     anchors = latent.noise(numbers, loaded.config.latent_dim, loaded.config.latent_distribution)
     z = latent.walk(anchors, frames, mode, closed, easing)
     images = sample(loaded.network, z, _labels(loaded, class_name or next(iter(loaded.class_names), None), frames))
@@ -256,72 +256,29 @@ def walk_command(
 @cli.command("evaluate")
 @click.argument("source", metavar="RUN|CHECKPOINT", type=click.Path(path_type=Path))
 @click.option("--data", help="What to hold the images against: a named data set, or a folder or a zip; by default what it was trained on.")
-@click.option("--samples", type=click.IntRange(FEWEST, 100_000), default=5000, show_default=True, help="Images to draw, at most.")
+@click.option(
+    "--samples", type=click.IntRange(FEWEST, 100_000), default=evaluation.SAMPLES, show_default=True, help="Images to draw, at most."
+)
 @click.option("--step", type=int, help="Which of the run's generators; the newest by default.")
 @_json_option
 def evaluate_command(source: Path, data: str | None, samples: int, step: int | None, as_json: bool) -> None:
     """Judge a generator's images: figures beside those of real images."""
-    loaded = load_generator(find_generator(_find_run(source), step))
+    loaded = load_generator(find_generator(_find_source(source), step))
     config = loaded.config
     judge = terminal.drain(JudgeCache().get(data or config.data, config.image_size, config.channels), as_json)
-
-    def work() -> Generator[Progress, None, Report]:
-        n, parts = judge.judged(samples), []
-        z = latent.noise(range(n), config.latent_dim, config.latent_distribution)
-        labels = torch.tensor(judge.labels(n, loaded.class_names)) if loaded.class_names else None
-        for start in range(0, n, 256):
-            yield Progress("Drawing images", start, n)
-            part = slice(start, start + 256)
-            parts.append(sample(loaded.network, z[part], labels if labels is None else labels[part]))
-        return (yield from judge.report(np.concatenate(parts)))
-
-    report = terminal.drain(work(), as_json)
+    report = terminal.drain(evaluation.evaluate(loaded, judge, samples), as_json)
     if as_json:
-        click.echo(json.dumps(_as_object(report, config, loaded.step)))
+        click.echo(json.dumps(evaluation.as_object(report, config, loaded.step)))
         return
-    new = "new" if report.new and config.data_split == "train" else "held-out"
+    new = "new" if evaluation.unseen(report, config) else "held-out"
     against = f"held against {report.real:,} {new} real ones of {report.data}, in the features of {report.features}"
     click.echo(f"{report.images:,} images at step {loaded.step}, {against}")
     click.echo(f"{'':32}{'these images':24}{'real images':24}")
     for figure in report.figures:
-        better = {"lower": "lower is better", "higher": "higher is better", "floor": "nearer to the real is better"}[figure.better]
-        row = (_with_spread(figure.value, figure.spread), _with_spread(figure.floor, figure.floor_spread))
-        click.echo(f"{figure.name:32}{row[0]:24}{row[1]:24}{better}")
+        row = [evaluation.with_spread(*pair) for pair in ((figure.value, figure.spread), (figure.floor, figure.floor_spread))]
+        click.echo(f"{figure.name:32}{row[0]:24}{row[1]:24}{evaluation.direction(figure)}")
     if report.shares and report.shares.missing:
         click.echo(f"missing: {', '.join(report.shares.missing)}")
-
-
-def _with_spread(value: float, spread: float | None) -> str:
-    return f"{value:.4f}" + (f" ± {spread:.4f}" if spread is not None else "")
-
-
-def _as_object(report: Report, config: TrainConfig, step: int) -> dict[str, Any]:
-    """A report as the JSON that `evaluate` prints."""
-    shares = report.shares
-    of_classes = (
-        {name: {"images": a, "real": b} for name, a, b in zip(shares.names, shares.images, shares.real, strict=True)} if shares else {}
-    )
-    return {
-        "step": step,
-        "features": report.features,
-        "data": report.data,
-        "images": report.images,
-        "real": report.real,
-        "real_unseen": report.new and config.data_split == "train",
-        "figures": {
-            f.key: {
-                "name": f.name,
-                "value": f.value,
-                "spread": f.spread,
-                "floor": f.floor,
-                "floor_spread": f.floor_spread,
-                "better": f.better,
-            }
-            for f in report.figures
-        },
-        "shares": of_classes,
-        "missing": list(shares.missing) if shares else [],
-    }
 
 
 @cli.command("doctor")
@@ -406,6 +363,15 @@ def _find_run(given: Path) -> Path:
     if str(given) in (shipped := pretrained(checkpoints_root())):
         return shipped[str(given)]
     raise CheckpointError(f"there is no run or checkpoint {given}")
+
+
+def _find_source(given: Path) -> Path:
+    """As _find_run(); behind a run's name may stand @ and a step, or @best."""
+    name, at, which = given.name.rpartition("@")
+    if not at or given.exists():
+        return _find_run(given)
+    run = _find_run(given.with_name(name))
+    return run.with_name(f"{run.name}@{which}")
 
 
 def _load(config: TrainConfig, quiet: bool) -> ImageDataset:

@@ -144,6 +144,31 @@ def charts(curves: Sequence[Curve], axis: str = "step", smoothing: float = 0.0) 
     return found
 
 
+def shares_chart(names: Sequence[str], shares: Mapping[str, Sequence[float]]) -> Chart:
+    """How often each class is seen, a bar for each kind of images.
+
+    Args:
+        names: of the classes; shown, never interpreted.
+        shares: by what the images are called; 0 to 1, as many as names.
+    """
+    figure, said = go.Figure(), []
+    classes = [html.escape(str(name)) for name in names]
+    for (kind, values), colour in zip(shares.items(), (COLOURS[0], COLOURS[5]), strict=False):
+        figure.add_bar(x=classes, y=[float(value) for value in values], name=kind, marker={"color": colour}, hovertemplate="%{y:.1%}")
+        least = int(np.argmin(values))
+        said.append(f"{kind}: fewest of {names[least]}, {float(values[least]):.1%}")
+    figure.update_layout(
+        barmode="group",
+        height=300,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        hovermode="x unified",
+        xaxis={"type": "category"},
+        yaxis={"tickformat": ".0%", "rangemode": "tozero", "title": {"text": "Share of the images"}},
+    )
+    return Chart(figure, f"Shares of {len(names)} classes. {'; '.join(said)}.")
+
+
 def _along(curve: Curve, axis: str) -> np.ndarray:
     x = numbers(curve.columns[axis])
     return x[~np.isnan(x)]

@@ -669,11 +669,27 @@ def _read_lines(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]
 def find_generator(path: Path, step: int | None = None) -> Path:
     """The generator file that RUN|CHECKPOINT means: a .safetensors file itself, or a run's, the newest unless a step is named.
 
+    "RUN@400" is that of step 400, "RUN@best" that of the best judgement.
+
     Raises:
         CheckpointError: there is none.
     """
     if path.is_file():
         return path
+    name, at, which = path.name.rpartition("@")
+    if at and not path.exists():
+        path = path.with_name(name)
+        if step is not None:
+            raise CheckpointError(f"two steps are named: {which} and {step}")
+        if which == "best":
+            best = RunFolder(path).best()
+            if best is None:
+                raise CheckpointError(f"no images of the run {name} were judged, so none is known to be the best")
+            step = best.step
+        elif which.isascii() and which.isdigit() and len(which) < 12:
+            step = int(which)
+        else:
+            raise CheckpointError(f"behind @ stands a step, or best; got {which[:40]!r}")
     if not path.is_dir():
         raise CheckpointError(f"there is no run or checkpoint {path}")
     steps = RunFolder(path).generator_steps()

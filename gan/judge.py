@@ -25,6 +25,8 @@ SUBSETS = 50  # of the kernel distance
 COPIES = 0.99  # an image is called a copy when it lies closer to the training set than this share of new real images
 GROUPS = 10  # of the jackknife
 GLANCED = 250  # images of a glance whose nearest training images are looked for
+GLANCED_AGAINST = 2000  # held-out images: the more, the steadier the distance, and the floor beside it
+GLANCED_FLOORS = 8  # sets of real images
 POLL_S = 0.2
 
 Better = Literal["lower", "higher", "floor"]  # "floor": the nearer to the floor the better
@@ -199,8 +201,8 @@ class Judge:
     def glance(self, images: np.ndarray) -> dict[str, Any]:
         """Figures of uint8 images (N, C, H, W), in random order, at a small part of report()'s cost: to watch a run by.
 
-        Of more than judged() images the first. The kernel distance is that of all of them at once, and copies are looked for among
-        the first GLANCED.
+        Of more than judged() images the first. Other than in a report, the Fréchet distance is taken to up to GLANCED_AGAINST held-out
+        images, the kernel distance is that of all images at once, and copies are looked for among the first GLANCED.
 
         Returns:
             images, fd, fd_error, fd_floor, kid, kid_floor, density, coverage, coverage_floor, diversity, diversity_real (of real
@@ -212,9 +214,9 @@ class Judge:
         n = self.judged(len(images))
         if n < FEWEST:
             raise ValueError(f"at least {FEWEST} images can be judged; got {n}")
-        fake, reference = self.network.features(images[:n]), self._reference(n)
+        fake, reference, many = self.network.features(images[:n]), self._reference(n), self._reference(GLANCED_AGAINST)
         floor = self.glance_floor(n)
-        left_out = [{"fd": metrics.frechet_distance(fake[kept], reference)} for kept in metrics.leave_out(n, GROUPS)]
+        left_out = [{"fd": metrics.frechet_distance(fake[kept], many)} for kept in metrics.leave_out(n, GROUPS)]
         balls = metrics.prdc(reference, fake)
         distances = metrics.nearest(fake[:GLANCED], self.training)[0][:, 0]
         shares = self._shares(fake, n)
@@ -222,7 +224,7 @@ class Judge:
         exclusive = shares is not None and self.network.about.kind == "classes"
         return {
             "images": n,
-            "fd": statistics["fd"],
+            "fd": metrics.frechet_distance(fake, many),
             "fd_error": metrics.jackknife(left_out)["fd"],
             "fd_floor": floor["fd"],
             "kid": metrics.mmd2(fake, reference),
@@ -240,15 +242,17 @@ class Judge:
         }
 
     def glance_floor(self, samples: int) -> dict[str, float]:
-        """What glance() gives so many real images: fd, kid, coverage. Computed once for each number."""
+        """What glance() gives so many real images: fd, kid, coverage. Means over several such sets; computed once for each number."""
         n = self.judged(samples)
         if n not in self._glanced:
-            spare, reference = self._matrix[self.reals.spare.some(n).rows], self._reference(n)
-            self._glanced[n] = {
-                "fd": metrics.frechet_distance(spare, reference),
-                "kid": metrics.mmd2(spare, reference),
-                "coverage": metrics.prdc(reference, spare).coverage,
-            }
+            reference, many, spare = self._reference(n), self._reference(GLANCED_AGAINST), self.reals.spare.rows
+            sets = min(GLANCED_FLOORS, len(spare) // n)
+            found = []
+            for rows in (spare[i::sets][:n] for i in range(sets)):
+                real = self._matrix[rows]
+                told = (metrics.frechet_distance(real, many), metrics.mmd2(real, reference), metrics.prdc(reference, real).coverage)
+                found.append(told)
+            self._glanced[n] = dict(zip(("fd", "kid", "coverage"), np.mean(found, 0).tolist(), strict=True))
         return self._glanced[n]
 
     def _reference(self, n: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from gan.config import TrainConfig
 from gan.training import sample
 
 PRETRAINED = "pretrained"
+BEST = "best"  # in an id, for the step of a run's best judged generator
 # The project's own, so that they are there wherever runs land.
 SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints" / PRETRAINED
 
@@ -40,13 +41,19 @@ def pretrained(root: Path) -> dict[str, Path]:
 
 
 def find_model(root: Path, model_id: str) -> Model:
-    """The model of an id: "digits" for checkpoints/pretrained/digits.safetensors, "RUN@400" for a run's step 400.
+    """The model of an id: "digits" for checkpoints/pretrained/digits.safetensors, "RUN@400" for a run's step 400, "RUN@best" for its best
+    judged one (whose own id then is that of its step).
 
     Raises:
         KeyError: there is none.
         CheckpointError: its file cannot be used.
     """
     name, at, step_text = model_id.partition("@")
+    if step_text == BEST and is_run_name(name):
+        step = best_step(root, name)
+        if step is None:
+            raise KeyError(model_id)
+        return find_model(root, f"{name}@{step}")
     if not is_run_name(name) or (at and not (step_text.isascii() and step_text.isdigit() and len(step_text) < 12)):
         raise KeyError(model_id)
     path = RunFolder(root / name).generator_file(int(step_text)) if at else pretrained(root).get(name)
@@ -57,6 +64,13 @@ def find_model(root: Path, model_id: str) -> Model:
         return Model(model_id, name if at else "", int(about["step"]), path, *read_config(about))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CheckpointError(f"{path.name} does not say how it was made: {error}") from None
+
+
+def best_step(root: Path, run: str) -> int | None:
+    """The step of a run's best judged generator; None where nothing was judged, or its file is gone."""
+    folder = RunFolder(root / run)
+    best = folder.best()
+    return best.step if best and folder.generator_file(best.step).is_file() else None
 
 
 def model_sources(root: Path) -> dict[str, list[str]]:

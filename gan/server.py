@@ -12,6 +12,7 @@ import stat
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from starlette.routing import Route
 from gan import latent
 from gan.checkpoint import CheckpointError
 from gan.images import enlarge, png
+from gan.judgements import best_of
 from gan.manager import RunManager
 from gan.models import Model, ModelCache, find_model, list_models, model_sources
 from gan.owners import is_visitor_id
@@ -38,6 +40,7 @@ COUNTERS = ("step", "images_seen", "elapsed_s", "progress", "eta_s", "starts_in_
 RENDERS_AT_ONCE = 2
 LONGEST_QUERY = 16_000  # characters
 LARGEST_SCALE = 8
+MOST_JUDGED = 1000  # judgements that are told at once
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -223,20 +226,39 @@ def _status(manager: RunManager, run: Run) -> dict[str, Any]:
     return run.status() | {"position": position, "starts_in_s": starts_in_s}
 
 
-def _news(manager: RunManager, run: Run, since: int) -> tuple[dict[str, list[Any]], list[int], list[dict[str, Any]], dict[str, Any]]:
-    """What there is to tell of a run: metrics beyond a step, the steps of its grids, its changed settings, its status."""
+def _news(
+    manager: RunManager, run: Run, since: int
+) -> tuple[dict[str, list[Any]], list[int], list[dict[str, Any]], list[dict[str, Any]], dict[str, Any]]:
+    """What there is to tell of a run: metrics beyond a step, the steps of its grids, its changed settings, its judgements, its status."""
     history = run.history
-    return history.since(history.after(since)), run.sample_steps, run.interventions, _status(manager, run)
+    return history.since(history.after(since)), run.sample_steps, run.interventions, run.folder.read_judged(), _status(manager, run)
+
+
+def _judged(rows: list[dict[str, Any]], first: int) -> dict[str, Any]:
+    """Judgements from the one numbered `first` on as columns, thinned where they are many, and the best of all."""
+    every = max(1, -(-(len(rows) - first) // MOST_JUDGED))
+    shown, last = rows[first + (len(rows) - first - 1) % every :: every], rows[-1]
+    best = best_of(rows)
+    return {
+        "first": first,
+        "step": [row["step"] for row in shown],
+        "fd": [row["fd"] for row in shown],
+        "error": [row["fd_error"] for row in shown],
+        "floor": last["fd_floor"],
+        "features": str(last.get("features") or ""),
+        "best": asdict(best) if best else None,
+    }
 
 
 async def _events(manager: RunManager, run_id: str, since: int, request: Request) -> AsyncIterator[str]:
-    """Server-sent events: metrics as columns of what is new; all grids' steps, all changed settings, the status when they change.
+    """Server-sent events: metrics and judgements as columns of what is new; all grids' steps, all changed settings, the status when they
+    change.
 
     The run is looked up anew each time: one that is resumed goes on in the same stream.
     """
     said_status: dict[str, Any] = {}
     said_gist: dict[str, Any] = {}
-    said_samples, said_changes, said_s, quiet_s = -1, -1, 0.0, 0.0
+    said_samples, said_changes, said_judged, said_s, quiet_s = -1, -1, 0, 0.0, 0.0
     while not manager.closing.is_set() and not await request.is_disconnected():
         news = []
         try:
@@ -245,7 +267,7 @@ async def _events(manager: RunManager, run_id: str, since: int, request: Request
             yield _event("status", json.dumps({"state": "deleted"}))
             return
         # A run in a thread of this process is all in memory; any other is read from its folder, off the event loop.
-        columns, steps, changes, status = (
+        columns, steps, changes, judged, status = (
             _news(manager, run, since) if run.in_memory else await run_in_threadpool(_news, manager, run, since)
         )
         if columns["step"]:
@@ -257,6 +279,12 @@ async def _events(manager: RunManager, run_id: str, since: int, request: Request
         if len(changes) != said_changes:
             said_changes = len(changes)
             news.append(_event("intervention", json.dumps({"changes": changes})))
+        if len(judged) != said_judged:
+            if len(judged) < said_judged:  # the run was resumed from before
+                said_judged = 0
+            if judged:
+                news.append(_event("judged", json.dumps(_judged(judged, said_judged))))
+            said_judged = len(judged)
         gist = {name: value for name, value in status.items() if name not in COUNTERS}
         if gist != said_gist or (status != said_status and time.monotonic() - said_s > STATUS_EVERY_S):
             said_gist, said_status, said_s = gist, status, time.monotonic()

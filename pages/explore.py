@@ -6,15 +6,16 @@ import streamlit as st
 
 from gan import latent, snippets
 from gan.checkpoint import CheckpointError
-from gan.models import Model, find_model, model_sources
+from gan.models import Model
 from ui import explore_arithmetic, explore_grid, explore_memory, explore_projection, explore_sliders, explore_time, explore_walk
+from ui.choose_model import choose_model
 from ui.explore_common import read_seeds
 from ui.pad import pad
-from ui.pages import INSIDE, TRAIN
+from ui.pages import INSIDE
 from ui.share import share
 from ui.text import plain
 from ui.visitor import heading
-from ui.workshop import manager, models
+from ui.workshop import manager
 
 VIEWS = {
     "pad": "Pad",
@@ -26,43 +27,6 @@ VIEWS = {
     "memory": "Memory or invention?",
     "image": "Back from an image",
 }
-NEWEST = "newest"
-
-
-def choose_model() -> Model | None:
-    """The generator to explore: a shipped one or a run's, at one of its steps."""
-    sources = model_sources(models().root)
-    if not sources:
-        st.info("There is no generator yet. Train one first: the first can be explored after a few seconds.", icon=":material/lightbulb:")
-        st.page_link(TRAIN, label="Train", icon=":material/model_training:")
-        return None
-    left, right = st.columns(2)
-    source = left.selectbox(
-        "Generator",
-        list(sources),
-        key="from",
-        bind="query-params",
-        help="The first ones come with the app; the others are runs, the newest first.",
-    )
-    ids = sources[source]
-    model_id = ids[-1]
-    if len(ids) > 1:
-        steps = [i.partition("@")[2] for i in ids]
-        # "newest" is an option of its own, so that the address of an older step keeps its meaning while the run goes on.
-        step = right.select_slider(
-            "After step",
-            [*steps, NEWEST],
-            NEWEST,
-            key="step",
-            bind="query-params",
-            help="An earlier generator of the same run: see what it knew then.",
-        )
-        model_id = model_id if step == NEWEST else ids[steps.index(step)]
-    try:
-        return find_model(models().root, model_id)
-    except (KeyError, CheckpointError) as error:
-        st.error(f"This generator cannot be used: {plain(error)}", icon=":material/error:")
-        return None
 
 
 def choose_class(model: Model) -> int:

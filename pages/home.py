@@ -11,7 +11,7 @@ from gan.models import find_model, pretrained
 from gan.owners import clean_name
 from gan.recipes import RECIPES
 from gan.runs import AT_WORK, Run
-from ui.pages import COMPARE, DATA, EXPLORE, INSIDE, TRAIN
+from ui.pages import COMPARE, DATA, EVALUATE, EXPLORE, INSIDE, TRAIN
 from ui.text import plain
 from ui.visitor import heading
 from ui.workshop import manager, models
@@ -23,6 +23,7 @@ ROOMS = (
     (COMPARE, "Compare", "compare", "Lay runs over each other: what did a setting change?"),
     (INSIDE, "Look inside", "visibility", "What each layer does, and what the discriminator thinks of your drawing."),
     (EXPLORE, "Explore", "explore", "Drag through the latent space, and the picture follows."),
+    (EVALUATE, "Evaluate", "balance", "How near are the images to real ones? Figures, each beside what real images get."),
     (DATA, "Data", "photo_library", "See what the networks learn from, or bring images of your own."),
 )
 

@@ -17,7 +17,7 @@ from ui.config_form import config_form, fill_fork_form, fill_form, fork_form, re
 from ui.export import export_menu
 from ui.findings import Actions, findings_panel
 from ui.knobs import knobs
-from ui.pages import COMPARE, EXPLORE, INSIDE, NEW_RUN
+from ui.pages import COMPARE, EVALUATE, EXPLORE, INSIDE, NEW_RUN
 from ui.run_view import run_view
 from ui.text import plain
 from ui.visitor import heading, visitor
@@ -199,6 +199,7 @@ def about(run: Run, config: TrainConfig, status: dict[str, Any]) -> None:
     st.subheader("About this run")
     if run.folder.generator_steps():
         st.page_link(INSIDE, label="Look inside", icon=":material/visibility:", query_params={"run": run.id})
+        st.page_link(EVALUATE, label="Evaluate", icon=":material/balance:", query_params={"from": run.id})
     stored, fields = run.stored, TrainConfig.model_fields
     recipe = RECIPES.get(stored.get("recipe", ""))
     images = f", {stored['data_images']:,} images" if isinstance(stored.get("data_images"), int) else ""

@@ -17,7 +17,7 @@ LAYERS = [
     {"features"},
     {"judge", "training", "attributes"},
     {"checkpoint", "bench", "limits", "watch"},
-    {"runs", "models", "export", "films", "projection"},
+    {"runs", "models", "export", "films", "projection", "evaluation"},
     {"manager", "comparison", "inside", "checkup"},
     {"server", "__main__"},
 ]

@@ -7,7 +7,7 @@ import streamlit as st
 
 from gan.runs import explain
 from ui import visitor
-from ui.pages import COMPARE, DATA, EXPLORE, HOME, INSIDE, TRAIN
+from ui.pages import COMPARE, DATA, EVALUATE, EXPLORE, HOME, INSIDE, TRAIN
 from ui.text import plain
 
 st.set_page_config(page_title="DCGAN Workshop", page_icon=str(Path(__file__).parent / "icon.png"), layout="wide")
@@ -20,6 +20,7 @@ page = st.navigation(
         st.Page(COMPARE, title="Compare", icon=":material/compare:", url_path="compare"),
         st.Page(INSIDE, title="Look inside", icon=":material/visibility:", url_path="inside"),
         st.Page(EXPLORE, title="Explore", icon=":material/explore:", url_path="explore"),
+        st.Page(EVALUATE, title="Evaluate", icon=":material/balance:", url_path="evaluate"),
     ],
     position="top",
 )

@@ -13,5 +13,6 @@ TRAIN = _FOLDER / "train.py"
 COMPARE = _FOLDER / "compare.py"
 INSIDE = _FOLDER / "inside.py"
 EXPLORE = _FOLDER / "explore.py"
+EVALUATE = _FOLDER / "evaluate.py"
 
 NEW_RUN = "New run"  # the option of Train that shows the settings; the others are runs

@@ -20,6 +20,7 @@ const CHARTS = {
   },
 };
 
+
 // The index of the last number of a rising list that is not beyond `x`; -1 where all are.
 function lastUntil(list, x) {
   let low = 0, high = list.length;
@@ -35,6 +36,8 @@ function level(value) {
   const known = [[2 * Math.LN2, "2 ln 2"], [Math.LN2, "ln 2"], [0.5, "1/2"]].find(([v]) => Math.abs(v - value) < 1e-6);
   return known ? known[1] : value.toFixed(2);
 }
+
+function short(value, digits = 3) { return String(+value.toPrecision(digits)); }
 
 function clock(seconds) {
   if (seconds == null) return "–";
@@ -72,7 +75,9 @@ class View {
     this.root = base(data.page);
     if (other) {
       this.close();
-      Object.assign(this, { last: 0, points: [], columns: { step: [] }, grids: [], timeline: [], changes: [], follow: true, ready: false });
+      Object.assign(this, { last: 0, points: [], columns: { step: [] }, grids: [], timeline: [], changes: [], follow: true, ready: false,
+        judged: null });
+      this.showJudged();
       this.find("img").removeAttribute("src");
       this.find(".rv-step").textContent = this.find(".rv-reading").textContent = "";
       this.listChanges();
@@ -112,7 +117,7 @@ class View {
     const axis = { gridcolor: c.grid, zerolinecolor: c.grid, linecolor: c.grid, automargin: true };
     const scores = this.data.scores;  // without bounds
     return {
-      title: { text: scores ? chart.scoreTitle : chart.title, font: { size: 14 }, x: 0, xref: "paper", y: 0.98 },
+      title: { text: scores && chart.scoreTitle ? chart.scoreTitle : chart.title, font: { size: 14 }, x: 0, xref: "paper", y: 0.98 },
       font: { color: c.text, family: c.font, size: 12 },
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       margin: { l: 40, r: 44, t: 52, b: 36 },
@@ -163,6 +168,7 @@ class View {
     this.waiting = requestAnimationFrame(() => {
       this.waiting = null;
       for (const [name, chart] of Object.entries(CHARTS)) window.Plotly.relayout(this.find(`[data-chart=${name}]`), this.overlay(chart));
+      this.quality();
     });
   }
 
@@ -189,6 +195,7 @@ class View {
       }
     }
     this.ready = true;
+    this.quality(anew);
     this.overlays();
     this.find(".rv-rest").hidden = Object.values(CHARTS).every((chart) => chart.lines(this.data.equilibrium).every(([y]) => y == null));
     for (const columns of this.points.splice(0)) this.plot(columns);
@@ -205,6 +212,7 @@ class View {
       this.listChanges();
       this.overlays();
     });
+    this.source.addEventListener("judged", (event) => this.judge(JSON.parse(event.data)));
     this.source.addEventListener("status", (event) => this.status(JSON.parse(event.data)));
     this.source.onerror = () => {
       if (this.source?.readyState === EventSource.CLOSED) {  // refused, or gone for good: try again from where we are
@@ -243,6 +251,61 @@ class View {
       const said = chart.traces.map(([key, label]) => `${label} ${columns[key].at(-1)?.toFixed(3)}`).join(", ");
       element.setAttribute("aria-label", `${element.layout.title.text} at step ${columns.step.at(-1)}: ${said}`);
     }
+  }
+
+  // Judgements as columns, from the one numbered `first` on; all of them where the run or the connection begins anew.
+  judge(told) {
+    const columns = ["step", "fd", "error"];
+    const before = told.first && this.judged ? this.judged : { step: [], fd: [], error: [] };
+    this.judged = { ...told, ...Object.fromEntries(columns.map((key) => [key, [...before[key], ...told[key]]])) };
+    this.showJudged();
+    if (this.ready) this.quality();
+  }
+
+  // In words: which judgement was the best, and for how long none was better.
+  showJudged() {
+    const best = this.judged?.best;
+    for (const part of [".rv-verdict", ".rv-fd", "[data-chart=quality]"]) this.find(part).hidden = !this.judged;
+    if (!best) return;
+    const ended = ["finished", "stopped", "failed", "interrupted"].includes(this.told);
+    const at = best.step.toLocaleString("en"), since = best.since.toLocaleString("en");
+    const floor = best.floor == null ? "" : ` (real images: ${short(best.floor)})`;
+    this.find(".rv-verdict span").textContent = `${ended ? "Best" : "Best so far"}: FD ${short(best.fd)} ± ${short(best.error, 2)} at step ${at}${floor}` +
+      (best.since ? `; no better for ${since} ${best.since === 1 ? "step" : "steps"}.` : ".");
+    const link = this.find(".rv-verdict a");
+    link.hidden = false;
+    link.href = `${this.root}explore?from=${encodeURIComponent(this.data.run)}&step=best`;
+  }
+
+  // The chart of the Fréchet distance, drawn anew with each judgement: they are seconds apart.
+  quality(anew = false) {
+    const element = this.find("[data-chart=quality]"), judged = this.judged;
+    if (!judged || !this.ready) { if (anew) window.Plotly?.purge(element); return; }
+    const { step, fd, error, floor, best } = judged, c = this.colours(), colour = c.series[3 % c.series.length];
+    const side = (sign) => fd.map((value, i) => (value == null ? null : value + sign * (error[i] ?? 0)));
+    const hidden = { x: step, mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false };
+    const traces = [
+      { ...hidden, y: side(-1) },
+      { ...hidden, y: side(1), fill: "tonexty", fillcolor: `color-mix(in srgb, ${colour} 25%, transparent)` },
+      { x: step, y: fd, name: "FD", mode: step.length < 40 ? "lines+markers" : "lines", line: { color: colour, width: 2 }, marker: { size: 5 },
+        customdata: error, hovertemplate: "%{y:.3g} ± %{customdata:.2g}", showlegend: false },
+    ];
+    if (best) traces.push({ x: [best.step], y: [best.fd], name: "Best", mode: "markers", marker: { symbol: "star", size: 13, color: c.series[2] },
+      hovertemplate: "%{y:.3g}", showlegend: false });
+    const layout = this.layout({ lines: () => [], title: `Images' distance from real ones: FD (${judged.features})` });
+    layout.margin = { ...layout.margin, t: 34 };
+    layout.yaxis = { ...layout.yaxis, type: "log", rangemode: "normal", dtick: "D2" };
+    if (floor > 0) {
+      traces.push({ x: [0, step.at(-1)], y: [floor, floor], mode: "lines", line: { color: c.text, width: 1, dash: "dot" }, opacity: 0.7,
+        hoverinfo: "skip", showlegend: false });
+      layout.annotations.push({ xref: "paper", x: 1, xanchor: "left", xshift: 4, y: Math.log10(floor), yanchor: "middle", showarrow: false,
+        text: "real", font: { color: c.text, size: 11 } });
+    }
+    window.Plotly.react(element, traces, layout, { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] });
+    element.removeAllListeners("plotly_click");
+    element.on("plotly_click", ({ points }) => points.length && this.jump(points[0].x));
+    const words = best ? `Best ${short(best.fd)} at step ${best.step}. ` : "";
+    element.setAttribute("aria-label", `${layout.title.text}. ${words}At step ${step.at(-1)}: ${fd.at(-1) == null ? "none" : short(fd.at(-1))}`);
   }
 
   // The moments that can be looked at: every logged step and every grid.
@@ -330,8 +393,9 @@ class View {
     if (status.step) this.fact("step", status.step.toLocaleString("en"));
     const work = status.preparing;
     this.say(work ? `${work.task}${work.total ? `: ${Math.round(100 * work.done / work.total)} %` : "…"}`
+      : status.judge && !this.judged ? status.judge
       : status.position ? `Waiting: number ${status.position} in the queue${inAbout(status.starts_in_s)}.` : "");
-    if (status.state !== this.told) { this.told = status.state; this.changed("changed", status.state); }
+    if (status.state !== this.told) { this.told = status.state; this.showJudged(); this.changed("changed", status.state); }
     if (status.state === "deleted") this.close();
   }
 

@@ -17,6 +17,7 @@ _HTML = """
     <div><dt>To go</dt><dd data-fact="eta">–</dd></div>
   </dl>
   <p class="rv-note" role="status"></p>
+  <p class="rv-verdict" hidden><span></span> <a hidden>Explore the best</a></p>
   <p class="rv-fault" role="alert"></p>
   <div class="rv-body">
     <figure class="rv-samples">
@@ -32,8 +33,11 @@ _HTML = """
     <div class="rv-charts">
       <div class="rv-chart" data-chart="loss" role="img"></div>
       <div class="rv-chart" data-chart="score" role="img"></div>
+      <div class="rv-chart" data-chart="quality" role="img" hidden></div>
       <p class="rv-hint"><span class="rv-rest">Dashed: where the game comes to rest, when the discriminator can no longer tell
-      real from generated.</span> Neither loss alone says how good the images are.</p>
+      real from generated.</span> Neither loss alone says how good the images are.
+      <span class="rv-fd" hidden>FD does: how far the features of generated images are from those of real ones, with its standard error as a
+      band. Dotted: what as many real images get.</span></p>
     </div>
   </div>
 </section>

@@ -3,6 +3,7 @@
 import functools
 
 from gan.checkup import Checkups
+from gan.evaluation import Evaluations
 from gan.inside import NetworkCache
 from gan.judge import JudgeCache
 from gan.manager import RunManager
@@ -38,3 +39,9 @@ def checkups() -> Checkups:
 def judges() -> JudgeCache:
     """The server's one cache of what knows data sets, which runs that are judged while they train share."""
     return manager().judges
+
+
+@functools.cache
+def evaluations() -> Evaluations:
+    """The server's one memory of generators that were judged."""
+    return Evaluations()

@@ -1,0 +1,146 @@
+"""Evaluate, as its script draws it: the figures of the command line, beside those of other generators."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from gan import datasets, evaluation, features, reals
+from gan.checkpoint import RunFolder, load_generator, save_generator
+from gan.datasets import ImageDataset
+from gan.judge import Judge, JudgeCache
+from tests.conftest import finish
+from tests.pages.test_explore_views import state
+from tests.pages.test_pages import ENTRY, button, texts
+from ui import workshop
+
+
+def part_of_mnist(n, seed):
+    pixels = torch.randint(0, 256, (n, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+    return ImageDataset("mnist", pixels, torch.arange(n) % 2, ("even", "odd"))
+
+
+@pytest.fixture
+def judge():
+    torch.manual_seed(0)
+    network = features.FeatureNetwork(features.About("digits", 28, 1, "classes", ("even", "odd"))).eval().requires_grad_(False)
+    training, test = part_of_mnist(300, 0), part_of_mnist(80, 1)
+    return Judge(reals.part(training, test), network, *(network.features(part.images.numpy()) for part in (training, test)))
+
+
+@pytest.fixture
+def open_page(judge, folders, monkeypatch):
+    """Opens Evaluate on a server with a shipped generator and a run that has kept two, the first of them the best."""
+
+    def get(self, *key):
+        yield evaluation.Progress("Learning *digits*", 1, 2)
+        return judge
+
+    monkeypatch.setattr(datasets, "available", lambda: ["mnist"])
+    monkeypatch.setattr(datasets, "to_download", lambda name: 0)
+    monkeypatch.setattr(JudgeCache, "get", get)
+    caches = (workshop.manager, workshop.models, workshop.judges, workshop.evaluations)
+    for cache in caches:
+        cache.cache_clear()
+    made = state()
+    save_generator(folders / "checkpoints" / "pretrained" / "digits.safetensors", made)
+    run = RunFolder(folders / "checkpoints" / "a-run")
+    run.path.mkdir()
+    run.write_config(made.config, "quick-digits")
+    for made.step, fd in ((5, 3.0), (9, 4.0)):
+        run.save_generator(made)
+        run.append_judged({"step": made.step, "fd": fd, "fd_error": 0.25, "fd_floor": 1.0})
+    run.flush()
+
+    def open_page(**address):
+        at = AppTest.from_file(ENTRY, default_timeout=60)
+        for name, value in address.items():
+            at.query_params[name] = value
+        at.run()
+        at.switch_page("../pages/evaluate.py")
+        at.run()
+        assert not at.exception, at.exception
+        return at
+
+    yield open_page
+    workshop.manager().shutdown()
+    for cache in caches:
+        cache.cache_clear()
+
+
+def judge_it(at):
+    button(at, "Judge it").click().run()
+    assert not at.exception and not at.error, (at.exception, texts(at.error))
+    return at
+
+
+def test_a_generator_is_judged_with_the_figures_of_the_command_line(open_page, judge, folders):
+    at = open_page(samples="500")
+    assert not at.metric and "Press Judge it" in texts(at.caption)
+    judge_it(at)
+    loaded = load_generator(folders / "checkpoints" / "pretrained" / "digits.safetensors")
+    report = finish(evaluation.evaluate(loaded, judge, 500))
+    shown = {metric.label.replace("\\", ""): metric.value for metric in at.metric}
+    assert shown["FD (digits-CNN)"].startswith(f"{report['fd'].value:.2f}"[:4]) and len(shown) == len(report.figures)
+    assert "60 images held against 60 new real images of **mnist**" in texts(at.markdown)
+    assert any("Lower is better" in metric.help for metric in at.metric)
+    assert at.get("plotly_chart")
+
+
+def test_a_missing_class_is_named(open_page, judge, monkeypatch):
+    monkeypatch.setattr(judge.network, "probabilities", lambda found: np.eye(2, dtype=np.float32)[np.arange(len(found)) % 2])
+    original = Judge._shares
+
+    def shares(self, *given):
+        found = original(self, *given)
+        return type(found)(found.names, np.array([1.0, 0.0]), found.real, ("odd",))
+
+    monkeypatch.setattr(Judge, "_shares", shares)
+    assert "Missing, or nearly: odd." in texts(judge_it(open_page()).warning)
+
+
+def test_a_run_opens_with_its_best_and_stands_beside_others(open_page):
+    at = open_page(**{"from": "a-run"})
+    assert at.select_slider(key="step").value == "best" and "Best: step 5, FD 3 ± 0.25" in texts(at.caption)
+    judge_it(at)
+    assert "**a\\-run@5**, step 5" in texts(at.markdown)
+    at.select_slider(key="step").set_value("newest").run()
+    assert not at.metric, "another generator is not judged unasked"
+    judge_it(at)
+    table = at.table[0].value
+    assert list(table.columns) == ["a\\-run@5, 60", "a\\-run@9, 60", "Real images"]
+    assert "FD (digits-CNN)" in table.index.str.replace("\\", "").tolist()
+    again = open_page(**{"from": "a-run", "step": "9"})
+    assert again.metric, "what the server has judged is there at once"
+    button(at, "Clear the table").click().run()
+    assert not at.table
+
+
+def test_what_is_downloaded_is_what_is_shown(open_page, judge, folders):
+    loaded = load_generator(folders / "checkpoints" / "pretrained" / "digits.safetensors")
+    report = finish(evaluation.evaluate(loaded, judge, 500))
+    found = [{"generator": "digits", **evaluation.as_object(report, loaded.config, loaded.step)}]
+    rows = list(csv.DictReader(evaluation.as_csv(json.loads(json.dumps(found))).splitlines()))
+    assert [row["figure"] for row in rows] == [figure.key for figure in report.figures]
+    assert float(rows[0]["value"]) == report.figures[0].value and rows[0]["features"] == "digits-CNN"
+
+
+def test_a_data_set_that_is_not_there_is_said(open_page, monkeypatch):
+    monkeypatch.setattr(datasets, "available", lambda: [])
+    at = open_page()
+    button(at, "Judge it").click().run()
+    assert "not among this server's data sets" in texts(at.info) and not at.exception
+
+
+def test_one_is_judged_at_a_time():
+    def work(name):
+        yield evaluation.Progress(name, 0, 1)
+        return name
+
+    first, second = evaluation.in_turn(work("first")), evaluation.in_turn(work("second"))
+    assert next(first).task == "first" and "another visitor" in next(second).task
+    first.close()
+    assert finish(second) == "second"

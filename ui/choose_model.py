@@ -1,0 +1,56 @@
+"""Which generator: a shipped one or a run's, at one of its steps. Both stand in the address."""
+
+import streamlit as st
+
+from gan.checkpoint import CheckpointError, RunFolder
+from gan.models import BEST, Model, best_step, find_model, model_sources
+from ui.pages import TRAIN
+from ui.text import plain
+from ui.workshop import models
+
+NEWEST = "newest"
+
+
+def choose_model() -> Model | None:
+    """The chosen generator; None with the reason on the page. Of a run that was judged the best, unless another is chosen."""
+    sources = model_sources(models().root)
+    if not sources:
+        st.info("There is no generator yet. Train one first: the first can be explored after a few seconds.", icon=":material/lightbulb:")
+        st.page_link(TRAIN, label="Train", icon=":material/model_training:")
+        return None
+    left, right = st.columns(2)
+    source = left.selectbox(
+        "Generator",
+        list(sources),
+        key="from",
+        bind="query-params",
+        help="The first ones come with the app; the others are runs, the newest first.",
+    )
+    ids = sources[source]
+    model_id = ids[-1]
+    if len(ids) > 1:
+        steps = [i.partition("@")[2] for i in ids]
+        best = best_step(models().root, source)
+        # "newest" and "best" are options of their own, so that the address of an older step keeps its meaning while the run goes on.
+        options = [*steps, NEWEST] if best is None else [*steps, NEWEST, BEST]
+        step = right.select_slider(
+            "After step",
+            options,
+            options[-1],
+            key="step",
+            bind="query-params",
+            help="An earlier generator of the same run: see what it knew then."
+            + ("" if best is None else " The best is the one whose images were judged nearest to real ones while it trained."),
+        )
+        if step == BEST:
+            model_id = f"{source}@{best}"
+            judged = RunFolder(models().root / source).best()
+            if judged:
+                right.caption(f"Best: step {judged.step:,}, FD {judged.fd:.3g} ± {judged.error:.2g}.")
+        elif step != NEWEST:
+            model_id = ids[steps.index(step)]
+    try:
+        return find_model(models().root, model_id)
+    except (KeyError, CheckpointError) as error:
+        st.error(f"This generator cannot be used: {plain(error)}", icon=":material/error:")
+        return None

@@ -103,8 +103,9 @@ def _undo(at: Situation, *fields: str) -> list[Remedy]:
         if getattr(at.config, change.field, change.old) == change.old:
             continue
         changes = {change.field: change.old}
-        live = Remedy("live", changes, f"It began soon after this setting was changed at step {change.step:,}: put it back.")
-        before = Remedy("fork", changes, "From before the change, without what it has done to the networks.", change.step)
+        since = f"It began soon after this setting was changed at step {change.step:,}"
+        live = Remedy("live", changes, f"{since}: put it back.")
+        before = Remedy("fork", changes, f"{since}: go on from before, without what it has done to the networks.", change.step)
         # Weights that steps of another size have thrown about do not find back soon; all else acts at once.
         back += [before, live] if change.field in ("lr_g", "lr_d") else [live, before]
     return back

@@ -8,7 +8,7 @@ from tests.browser.conftest import Server
 from tests.browser.test_browser import both_charts_have
 from tests.test_doctor import write_sick_run
 
-MARKS = """() => [...document.querySelectorAll(".rv-chart")].map((chart) => (chart.layout?.annotations ?? []).filter((a) => a.text === "!")
+MARKS = """() => [...document.querySelectorAll(".rv-chart:not([hidden])")].map((chart) => (chart.layout?.annotations ?? []).filter((a) => a.text === "!")
   .map((a) => [a.x, a.hovertext]))"""
 
 

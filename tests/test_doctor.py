@@ -16,6 +16,7 @@ from gan.recipes import RECIPES
 from gan.remedies import Situation, remedies
 from gan.runs import Run
 from tests.test_command_line import gan  # noqa: F401
+from tests.test_documentation import ROOT
 
 LAST = 4500
 HEALTHY = {"d_real": 0.65, "d_fake": 0.35, "loss_d": 1.1, "loss_g": 1.2, "d_fake_after": 0.34}
@@ -342,6 +343,13 @@ def test_what_was_changed_shortly_before_goes_back_first():
 def test_the_first_remedy_fits_the_settings(key, config, began, kind, changes):
     first = remedies(key, Situation(TrainConfig(**config), [], began, 6000, None, 64_000))[0]
     assert (first.kind, first.changes) == (kind, changes)
+
+
+def test_the_table_in_the_documentation_is_that_of_the_code():
+    table = (ROOT / "docs" / "doctor.md").read_text()
+    for which in RULES:
+        assert f"| {which.name} (`{which.key}`) | {which.severity} | {which} | {which.source} |" in table
+        assert all(f"| {condition.figure} | {FIGURES[condition.figure].text} |" in table for condition in which.conditions)
 
 
 # At a run's folder.

@@ -1,10 +1,12 @@
 """The engine beside the sources' own loops, on this machine: speed, memory, and what was learnt in equal time.
 
     python -m benchmarks.compare speed [--recipe NAME] [--rounds 3] [--seconds 15] [--threads N] [--seed 0] [--device auto]
+    python -m benchmarks.compare reach [--recipe quick-digits] [--goal lecture] [--threads N] [--seed 0] [--device auto]
     python -m benchmarks.compare logs --recipe NAME [--seeds 0,1,2] [--epochs 5 | --steps N] [--textbook] [--device auto]
 
 speed: the two take turns, since machines drift, and each turn has a process of its own; ratios are taken round by round. Where
 other work takes the processor, --threads 1 keeps the ratios: two threads that wait for each other collapse together.
+reach: how soon a recipe's images are as good as another's at its end, which is trained first, all of its epochs.
 logs: the means of each epoch, averaged over the seeds, beside those that the source published; with --steps single batches.
 """
 
@@ -12,6 +14,7 @@ import argparse
 import statistics
 import sys
 import time
+from collections.abc import Iterator
 from itertools import islice
 
 import numpy as np
@@ -21,12 +24,13 @@ from benchmarks import textbook
 from benchmarks.textbook import load_mnist
 from gan import bench, latent, terminal
 from gan.bench import Speed
+from gan.datasets import ImageDataset
 from gan.devices import choose_device, cores, describe_device
-from gan.events import Metrics
+from gan.events import Event, Metrics
 from gan.images import to_uint8
-from gan.judge import JudgeCache
+from gan.judge import Judge, JudgeCache
 from gan.recipes import recipe
-from gan.training import epoch_images, new_state, sample, train
+from gan.training import TrainState, epoch_images, new_state, sample, train
 
 # recipe -> the loop that it is held against
 PAIRS = {"quick-digits": "lecture", "lecture": "lecture", "pyimagesearch": "pyimagesearch", "polarsparc": "polarsparc"}
@@ -111,6 +115,56 @@ def compare_speed(names: list[str], rounds: int, seconds: float, threads: int, s
 
 def _spread(values: list[float], form: str) -> str:
     return f"{statistics.median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
+
+
+def timed(state: TrainState, dataset: ImageDataset) -> Iterator[tuple[float, Event]]:
+    """Events, with the seconds that training has taken: what is done between two of them does not count."""
+    events, spent = train(state, dataset), 0.0
+    while True:
+        began = time.perf_counter()
+        event = next(events, None)
+        spent += time.perf_counter() - began
+        if event is None:
+            return
+        yield spent, event
+
+
+def distances(state: TrainState, judge: Judge, threads: int) -> tuple[float, float]:
+    """The Fréchet distances of the averaged generator and of the plain one."""
+    config = state.config
+    z = latent.noise(range(JUDGED), config.latent_dim, config.latent_distribution)
+    found = [judge.distance(sample(network, z.to(state.device))) for network in (state.averaged, state.generator)]
+    torch.set_num_threads(threads)  # judging takes one
+    return found[0], found[1]
+
+
+def compare_reach(name: str, goal: str, seed: int, threads: int, device: torch.device) -> None:
+    """Prints how long `goal` trains and how good it gets, and when `name` is as good."""
+    print(f"{describe_device(device)}, {threads} threads; seconds of training alone, {JUDGED:,} images judged")
+    judge = terminal.drain(JudgeCache().get("mnist", 28, 1))
+
+    def start(which: str) -> tuple[TrainState, ImageDataset]:
+        config = recipe(which).config.change(seed=seed, grid_every=1_000_000)
+        return new_state(config, device, threads=threads), load_mnist(config.data_split, config.image_size)
+
+    state, dataset = start(goal)
+    long = max(seconds for seconds, _ in timed(state, dataset))
+    wanted = min(of := distances(state, judge, threads))
+    what = f"FD ({judge.network.name})"
+    print(
+        f"{goal}: {what} {of[0]:.2f} after {long:.0f} s, {state.step:,} steps; of its weights without averaging {of[1]:.2f}", flush=True
+    )
+    state, dataset = start(name)
+    next_look = 1.0
+    for seconds, event in timed(state, dataset):
+        if isinstance(event, Metrics) and seconds >= next_look:
+            found = distances(state, judge, threads)[0]
+            print(f"{name}: {what} {found:.2f} after {seconds:.1f} s, {state.step:,} steps", flush=True)
+            if found <= wanted:
+                print(f"{name} is as good as {goal}'s better weights ({wanted:.2f}) in 1/{long / seconds:.0f} of the time")
+                return
+            next_look = seconds * 1.15
+    print(f"{name} ended after {seconds:.0f} s without being as good")
 
 
 def engine_log(name: str, seed: int, points: int, every: int | None, threads: int, device: torch.device) -> np.ndarray:
@@ -214,6 +268,10 @@ def main() -> None:
     speed.add_argument("--rounds", type=int, default=3)
     speed.add_argument("--seconds", type=float, default=15)
     speed.add_argument("--seed", type=int, default=0)
+    reach = commands.add_parser("reach", parents=[shared])
+    reach.add_argument("--recipe", choices=PAIRS, default="quick-digits")
+    reach.add_argument("--goal", choices=PAIRS, default="lecture")
+    reach.add_argument("--seed", type=int, default=0)
     logs = commands.add_parser("logs", parents=[shared])
     logs.add_argument("--recipe", choices=[*EPOCHS, *BATCHES], required=True)
     logs.add_argument("--seeds", default="0,1,2")
@@ -226,6 +284,8 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     if given.command == "speed":
         compare_speed(given.recipe or list(PAIRS), given.rounds, given.seconds, given.threads, given.seed, given.device)
+    elif given.command == "reach":
+        compare_reach(given.recipe, given.goal, given.seed, given.threads, given.device)
     else:
         seeds = [int(seed) for seed in given.seeds.split(",")]
         compare_logs(given.recipe, seeds, given.epochs, given.steps, given.textbook, given.threads, given.device)

@@ -22,6 +22,7 @@ from gan.datasets import ImageDataset
 from gan.devices import choose_device
 from gan.events import Intervention, Metrics, Progress, Samples
 from gan.files import write_atomically
+from gan.films import FilmError, mp4
 from gan.images import enlarge, gif, png, tile
 from gan.judge import FEWEST, JudgeCache, Report
 from gan.models import pretrained
@@ -218,21 +219,30 @@ def sample_command(source: Path, seeds: str, step: int | None, class_name: str |
 @click.option(
     "--mode", type=click.Choice(["slerp", "lerp"]), default="slerp", show_default=True, help="Along the sphere, or along straight lines."
 )
+@click.option(
+    "--easing", type=click.Choice(["linear", "smooth"]), default="linear", show_default=True, help="At an even pace, or resting at each."
+)
+@click.option("--closed", is_flag=True, help="Come back to the first, so that the film loops without a jump.")
 @click.option("--step", type=int, help="Which of the run's generators; the newest by default.")
 @click.option("--class", "class_name", metavar="NAME", help="For a conditional generator: the class to walk in; the first by default.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="A .gif.")
-def walk_command(source: Path, seeds: str, frames: int, mode: str, step: int | None, class_name: str | None, out: Path) -> None:
-    """Walk through the latent space, as an animation."""
-    if out.suffix != ".gif":
-        raise click.UsageError(f"--out must end in .gif; got {out}")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="A .gif or a .mp4.")
+def walk_command(
+    source: Path, seeds: str, frames: int, mode: str, easing: str, closed: bool, step: int | None, class_name: str | None, out: Path
+) -> None:
+    """Walk through the latent space, as a film."""
+    if out.suffix not in (".gif", ".mp4"):
+        raise click.UsageError(f"--out must end in .gif or .mp4; got {out}")
     numbers = latent.parse_seeds(seeds)
     loaded = load_generator(find_generator(_find_run(source), step))
     anchors = latent.noise(numbers, loaded.config.latent_dim, loaded.config.latent_distribution)
-    images = sample(
-        loaded.network, latent.walk(anchors, frames, mode), _labels(loaded, class_name or next(iter(loaded.class_names), None), frames)
-    )
+    z = latent.walk(anchors, frames, mode, closed, easing)
+    images = sample(loaded.network, z, _labels(loaded, class_name or next(iter(loaded.class_names), None), frames))
+    try:
+        film = (gif if out.suffix == ".gif" else mp4)(images, factor=max(1, 256 // images.shape[-1]))
+    except FilmError as error:
+        raise RunFailed(str(error)) from error
     with write_atomically(out) as file:
-        file.write(gif(enlarge(images, max(1, 256 // images.shape[-1]))))
+        file.write(film)
     click.echo(f"{frames} frames in {out}")
 
 

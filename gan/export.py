@@ -19,12 +19,12 @@ from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from torch import nn
 
 from gan.checkpoint import FORMAT, METRICS, CheckpointError, RunFolder, find_generator, is_run_name, read_config, read_metadata
 from gan.events import Progress
-from gan.images import gif
+from gan.images import captioned, gif, spaced
 from gan.networks import Generator
 
 MOST_FRAMES = 100
@@ -91,14 +91,7 @@ def _within(folder: RunFolder, most_bytes: int | None) -> tuple[list[Path], int]
     size = sum(path.stat().st_size for path in grids if path.exists()) if most_bytes is not None else 0
     if most_bytes is None or size <= most_bytes:
         return grids, len(grids)
-    return _spaced(grids, max(1, len(grids) * most_bytes // size)), len(grids)
-
-
-def _spaced(items: Sequence[T], most: int) -> list[T]:
-    """At most so many of the items, evenly spaced, the last among them."""
-    if len(items) <= most:
-        return list(items)
-    return [items[i] for i in np.linspace(len(items) - 1, 0, most).round().astype(int)[::-1]]
+    return spaced(grids, max(1, len(grids) * most_bytes // size)), len(grids)
 
 
 def _csv(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
@@ -272,16 +265,16 @@ def training_gif(folder: RunFolder, file: BinaryIO, frames: int = MOST_FRAMES) -
         OSError: the GIF cannot be written.
     """
     folder.read_config()
-    steps = _spaced(folder.sample_steps(), frames)
+    steps = spaced(folder.sample_steps(), frames)
     if not steps:
         raise CheckpointError(f"the run {folder.path.name} has drawn no grid yet")
     newest = _grid(folder.samples_file(steps[-1]))  # a fork may have other grids than its parent
     still = round(HOLD_S * FRAMES_PER_S)  # equal frames, which become one that stays
-    film = np.repeat(_captioned(newest, f"step {steps[-1]:,}")[None], len(steps) + still, 0)
+    film = np.repeat(captioned(_pixels(newest), f"step {steps[-1]:,}")[None], len(steps) + still, 0)
     for i, step in enumerate(steps[:-1]):
         yield Progress("Reading the grids", i, len(steps))
         grid = _grid(folder.samples_file(step)).convert(newest.mode).resize(newest.size)
-        film[i] = _captioned(grid, f"step {step:,}")
+        film[i] = captioned(_pixels(grid), f"step {step:,}")
     yield Progress("Writing the GIF", 0, 0)
     file.write(gif(film, FRAMES_PER_S))
 
@@ -300,13 +293,9 @@ def _grid(path: Path) -> Image.Image:
     return small.reduce(-(-small.width // LARGEST_FRAME))
 
 
-def _captioned(grid: Image.Image, text: str) -> np.ndarray:
-    """A grid with a line below it: uint8 (C, H, W)."""
-    line = 22
-    picture = Image.new(grid.mode, (grid.width, grid.height + line), "white")
-    picture.paste(grid)
-    ImageDraw.Draw(picture).text((6, grid.height + line // 2), text, "black", ImageFont.load_default(14), anchor="lm")
-    pixels = np.asarray(picture)
+def _pixels(grid: Image.Image) -> np.ndarray:
+    """Pillow image, L or RGB -> uint8 (C, H, W)."""
+    pixels = np.asarray(grid)
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
@@ -334,7 +323,7 @@ def event_file(folder: RunFolder, file: BinaryIO) -> Yields[Progress, None, None
     forked_at = parent["step"] if isinstance(parent, dict) and _is_number(parent.get("step")) else 0
     began = folder.read_status().get("started") or folder.config_file.stat().st_mtime
     began -= float(np.interp(forked_at, *times))  # a fork's times count from its parent's start
-    norms, grids = folder.read_norms(), _spaced(folder.sample_steps(), TENSORBOARD_GRIDS)
+    norms, grids = folder.read_norms(), spaced(folder.sample_steps(), TENSORBOARD_GRIDS)
     changes = [(step, list(made)) for step, made in groupby(folder.read_interventions(), lambda change: change.step)]
     total = len(rows) + len(norms) + len(grids) + len(changes)
     done = 0

@@ -141,7 +141,7 @@ class FeatureNetwork(nn.Module):
         found = np.empty((len(images), FEATURES), np.float32)
         with torch.inference_mode():
             for start in range(0, len(images), batch):
-                part = torch.from_numpy(images[start : start + batch])
+                part = torch.tensor(images[start : start + batch])  # a copy: what came from a file may be read-only
                 found[start : start + len(part)] = self.embed(to_float(part)).numpy()
         return found
 

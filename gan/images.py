@@ -1,10 +1,16 @@
 """Images as numbers and as files: [-1, 1] <-> uint8, grids, PNG, WebP, GIF. Knows nothing of networks."""
 
 import io
+from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
+
+CAPTION = 22  # pixels
+
+T = TypeVar("T")
 
 
 def to_uint8(images: torch.Tensor) -> np.ndarray:
@@ -73,8 +79,8 @@ def webp(image: np.ndarray, quality: int = 80) -> bytes:
     return buffer.getvalue()
 
 
-def gif(frames: np.ndarray, frames_per_s: float = 25) -> bytes:
-    """uint8 (N, C, H, W), C 1 or 3 -> GIF file that plays for ever.
+def gif(frames: np.ndarray, frames_per_s: float = 25, factor: int = 1) -> bytes:
+    """uint8 (N, C, H, W), C 1 or 3 -> GIF file that plays for ever, every pixel repeated factor x factor times.
 
     All frames share one palette, made from frames along the whole film, so that colours do not flicker.
     frames_per_s: GIF counts in hundredths of a second, and browsers slow down anything under two: at most 50.
@@ -84,7 +90,26 @@ def gif(frames: np.ndarray, frames_per_s: float = 25) -> bytes:
         some = frames[:: max(1, len(frames) // 16)]
         palette = _picture(tile(some, gap=0)).quantize(256)
         pictures = [p.quantize(palette=palette, dither=Image.Dither.NONE) for p in pictures]
+    if factor > 1:
+        pictures = [p.resize((p.width * factor, p.height * factor), Image.Resampling.NEAREST) for p in pictures]
     duration_ms = max(2, round(100 / frames_per_s)) * 10
     buffer = io.BytesIO()
     pictures[0].save(buffer, "GIF", save_all=True, append_images=pictures[1:], duration=duration_ms, loop=0, optimize=False)
     return buffer.getvalue()
+
+
+def captioned(image: np.ndarray, text: str) -> np.ndarray:
+    """uint8 (C, H, W), C 1 or 3 -> the same with a line of text below it, black on white: (C, H + 22, W)."""
+    above = _picture(image)
+    picture = Image.new(above.mode, (above.width, above.height + CAPTION), "white")
+    picture.paste(above)
+    ImageDraw.Draw(picture).text((6, above.height + CAPTION // 2), text, "black", ImageFont.load_default(14), anchor="lm")
+    pixels = np.asarray(picture)
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def spaced(items: Sequence[T], most: int) -> list[T]:
+    """At most so many of the items, evenly spaced, the last among them: the frames of a film of which there are too many."""
+    if len(items) <= most:
+        return list(items)
+    return [items[i] for i in np.linspace(len(items) - 1, 0, most).round().astype(int)[::-1]]

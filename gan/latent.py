@@ -1,6 +1,6 @@
 """The latent space: seeds -> z, interpolation, walks, the dimensions that matter. Pure functions of tensors."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
@@ -53,6 +53,20 @@ def usual_lengths(latent_dim: int, distribution: str = "normal") -> tuple[float,
     return low, high
 
 
+def lattice_seed(seeds: Sequence[int], i: int, j: int) -> int:
+    """The seed at a crossing of the pad's endless lattice, as ui/pad.js has it: column i, row j.
+
+    seeds: those at (0, 0), (1, 0), (0, 1), (1, 1). Every other crossing has a hash of its place, below 2^31.
+    """
+    if i in (0, 1) and j in (0, 1):
+        return seeds[2 * j + i]
+    mask = 0xFFFFFFFF
+    h = (i * 0x9E3779B1 ^ j * 0x85EBCA77) & mask
+    h = (h ^ h >> 16) * 0x7FEB352D & mask
+    h = (h ^ h >> 15) * 0x846CA68B & mask
+    return (h ^ h >> 16) >> 1
+
+
 def parse_seeds(text: str, most: int = 4096) -> list[int]:
     """ "1,2,10-13" -> [1, 2, 10, 11, 12, 13].
 
@@ -71,6 +85,18 @@ def parse_seeds(text: str, most: int = 4096) -> list[int]:
             raise ValueError(f"at most {most} seeds at once; got more in {text[:80]!r}")
         seeds.extend(range(start, end + 1))
     return seeds
+
+
+def seed_text(seeds: Sequence[int]) -> str:
+    """[1, 2, 10, 11, 12] -> "1,2,10-12", which parse_seeds() reads."""
+    spans: list[list[int]] = []
+    for seed in seeds:
+        if spans and seed == spans[-1][1] + 1:
+            spans[-1][1] = seed
+        else:
+            spans.append([seed, seed])
+    texts = [str(first) if first == last else f"{first},{last}" if last == first + 1 else f"{first}-{last}" for first, last in spans]
+    return ",".join(texts)
 
 
 def lerp(a: torch.Tensor, b: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
@@ -97,8 +123,11 @@ def slerp(a: torch.Tensor, b: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
 
 INTERPOLATIONS = {"slerp": slerp, "lerp": lerp}
 
+# How far along a leg of a walk one is at a share of its time: evenly, or slow at both stops (Hermite's 3 t^2 - 2 t^3).
+EASINGS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {"linear": lambda t: t, "smooth": lambda t: t * t * (3 - 2 * t)}
 
-def walk(anchors: torch.Tensor, frames: int, mode: str = "slerp", closed: bool = False) -> torch.Tensor:
+
+def walk(anchors: torch.Tensor, frames: int, mode: str = "slerp", closed: bool = False, easing: str = "linear") -> torch.Tensor:
     """A path of `frames` points through anchors in order.
 
     Args:
@@ -107,12 +136,13 @@ def walk(anchors: torch.Tensor, frames: int, mode: str = "slerp", closed: bool =
             closed, one step before the first, so that a loop runs on without a stop.
         mode: "slerp" or "lerp".
         closed: come back to the first anchor.
+        easing: "linear" for an even pace, "smooth" to come to rest at each anchor.
 
     Returns:
         (frames, d).
 
     Raises:
-        ValueError: too few anchors or frames, or another mode.
+        ValueError: too few anchors or frames, or another mode or easing.
     """
     if len(anchors) < 2:
         raise ValueError(f"a walk needs at least 2 noise vectors; got {len(anchors)}")
@@ -120,11 +150,13 @@ def walk(anchors: torch.Tensor, frames: int, mode: str = "slerp", closed: bool =
         raise ValueError(f"a walk needs at least 2 frames; got {frames}")
     if mode not in INTERPOLATIONS:
         raise ValueError(f"a walk is slerp or lerp; got {mode!r}")
+    if easing not in EASINGS:
+        raise ValueError(f"the pace of a walk is linear or smooth; got {easing!r}")
     stops = torch.cat([anchors, anchors[:1]]) if closed else anchors
     legs = len(stops) - 1
     position = torch.linspace(0, legs, frames + 1)[:-1] if closed else torch.linspace(0, legs, frames)
     leg = position.floor().clamp(max=legs - 1).long()
-    return INTERPOLATIONS[mode](stops[leg], stops[leg + 1], (position - leg).unsqueeze(1))
+    return INTERPOLATIONS[mode](stops[leg], stops[leg + 1], EASINGS[easing](position - leg).unsqueeze(1))
 
 
 @torch.inference_mode()

@@ -494,6 +494,32 @@ def sample(generator: Generator, z: torch.Tensor, labels: torch.Tensor | None = 
         generator.train(was_training)
 
 
+def acts_in_training(generator: Generator) -> bool:
+    """Whether training mode changes what a generator draws: it has batch normalisation, or dropout."""
+    return any(isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d) or (isinstance(m, Dropout) and m.p) for m in generator.modules())
+
+
+@torch.no_grad()
+def sample_as_in_training(generator: Generator, z: torch.Tensor, labels: torch.Tensor | None = None) -> np.ndarray:
+    """What a generator draws in training mode: batch normalisation uses this batch's own mean and variance, and dropout acts.
+
+    So each image depends on the others. A copy draws: the generator, its averages and its mode stay as they are.
+
+    Args and result as sample() has them; all of z is one batch, of at least 2.
+
+    Raises:
+        ValueError: there is a single image, which has no batch.
+    """
+    if len(z) < 2:
+        raise ValueError("a batch needs at least 2 images: give more seeds")
+    copied = copy.deepcopy(generator).train()
+    device = next(copied.parameters()).device
+    for module in copied.modules():
+        if isinstance(module, Dropout):
+            module.rng = torch.Generator(device).manual_seed(0)  # the same picture each time that it is asked for
+    return to_uint8(copied(z.to(device), labels if labels is None else labels.to(device)))
+
+
 def draw_grid(state: TrainState) -> np.ndarray:
     """The averaged generator's images for the run's fixed noise: uint8, (grid_images, C, H, W)."""
     return sample(state.averaged, state.fixed_z, state.fixed_labels)

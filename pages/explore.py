@@ -1,39 +1,32 @@
 """Explore: a generator, noise vectors named by seed, and the ways between them. Everything shown stands in the address."""
 
-import numpy as np
-import streamlit as st
-import torch
+import math
 
-from gan import latent
+import streamlit as st
+
+from gan import latent, snippets
 from gan.checkpoint import CheckpointError
-from gan.images import enlarge, gif, png, tile
 from gan.models import Model, find_model, model_sources
-from ui import explore_sliders
-from ui.explore_common import read_seeds, stamp
+from ui import explore_arithmetic, explore_grid, explore_memory, explore_projection, explore_sliders, explore_time, explore_walk
+from ui.explore_common import read_seeds
 from ui.pad import pad
 from ui.pages import INSIDE, TRAIN
+from ui.share import share
 from ui.text import plain
 from ui.visitor import heading
 from ui.workshop import manager, models
 
-VIEWS = {"pad": "Pad", "grid": "Grid", "sliders": "Sliders", "walk": "Walk"}
+VIEWS = {
+    "pad": "Pad",
+    "grid": "Grid",
+    "sliders": "Sliders",
+    "arithmetic": "Arithmetic",
+    "walk": "Walk",
+    "time": "Time",
+    "memory": "Memory or invention?",
+    "image": "Back from an image",
+}
 NEWEST = "newest"
-MOST_SEEDS = 100
-MOST_ROWS, MOST_CLASSES = 10, 20  # of every class side by side
-MOST_FRAMES = 240
-FRAMES_PER_S = 25
-
-
-@st.cache_data(show_spinner="Drawing the walk…", max_entries=20)
-def film(model_id: str, stamp: int, seeds: list[int], frames: int, mode: str, closed: bool, label: int) -> tuple[bytes, bytes, list[float]]:
-    """(GIF, strip as PNG, |z| at each frame)."""
-    model = find_model(models().root, model_id)
-    z = latent.walk(model.noise(seeds), min(frames, MOST_FRAMES), mode, closed)
-    images = models().images(model, z, label)
-    factor = max(1, 256 // images.shape[-1])
-    stops = np.linspace(0, frames - 1, min(frames, 12)).round().astype(int)
-    strip = png(tile(enlarge(images[stops], max(1, 112 // images.shape[-1])), columns=len(stops), gap=2))
-    return gif(enlarge(images, factor), FRAMES_PER_S), strip, z.norm(dim=1).tolist()
 
 
 def choose_model() -> Model | None:
@@ -110,6 +103,10 @@ def square(model: Model, label: int) -> None:
     place = pad(model, seeds, model.class_names[label] if model.class_names else None, read_place(cells), cells, "explore")
     st.query_params["place"] = ",".join(f"{value:g}" for value in place)
     st.caption("Drag over the square, or use the arrow keys. With Shift the map itself moves, to new corners without end.")
+    x, y = place[2:]
+    i, j = math.floor(x), math.floor(y)
+    corners = [latent.lattice_seed(seeds, i + right, j + down) for down in (0, 1) for right in (0, 1)]
+    share(snippets.pad(model.id, corners, round(x - i, 3), round(y - j, 3), model.class_names[label] if model.class_names else None))
 
 
 def read_place(cells: int) -> tuple[float, float, float, float]:
@@ -121,84 +118,6 @@ def read_place(cells: int) -> tuple[float, float, float, float]:
     except ValueError:
         pass  # nobody has dragged yet, or the address was typed by hand
     return 0.0, 0.0, cells / 2, cells / 2
-
-
-def grid(model: Model, label: int) -> None:
-    """Many noise vectors at once, each under its seed; of a conditional generator also every class of each."""
-    text = st.text_input(
-        "Seeds",
-        "0-31",
-        key="seeds",
-        bind="query-params",
-        help="Each seed names one noise vector, the same in every generator. As in 1,2,10-20.",
-    )
-    seeds = read_seeds(text, 1, MOST_SEEDS)
-    every = bool(model.class_names) and st.toggle(
-        "Every class",
-        key="every",
-        bind="query-params",
-        help="Draws each noise vector once in each class: what a class changes, and what it leaves.",
-    )
-    if not seeds:
-        return
-    if every:
-        seeds = seeds[:MOST_ROWS]
-        images = models().images(model, *every_class(model, seeds))
-        names = model.class_names[:MOST_CLASSES]
-        picture = tile(enlarge(images, max(1, 84 // model.config.image_size)), columns=len(names), gap=2)
-        st.caption(plain(f"A row for each of the seeds {', '.join(map(str, seeds))}; a column a class: {', '.join(names)}."))
-        st.image(png(picture, 1), alt="Every seed in every class", output_format="PNG")
-        return
-    images = enlarge(models().images(model, model.noise(seeds), label), max(1, 112 // model.config.image_size))
-    with st.grid("auto", min_column_width=84, gap="xsmall"):
-        for seed, image in zip(seeds, images, strict=True):
-            st.image(png(image, 1), caption=str(seed), alt=f"Image of seed {seed}", output_format="PNG", width="stretch")
-
-
-def every_class(model: Model, seeds: list[int]) -> tuple[torch.Tensor, list[int]]:
-    """Each seed's noise vector once for each class, and these classes."""
-    classes = list(range(len(model.class_names)))[:MOST_CLASSES]
-    return model.noise(seeds).repeat_interleave(len(classes), 0), classes * len(seeds)
-
-
-def walk(model: Model, label: int) -> None:
-    """From one noise vector to the next, as a strip and a film."""
-    left, right = st.columns([2, 3], gap="large")
-    with left:
-        text = st.text_input(
-            "Seeds, in order",
-            "1,2,3,4",
-            key="stops",
-            bind="query-params",
-            help="Two or more noise vectors; the walk goes from each to the next.",
-        )
-        mode = st.segmented_control(
-            "Way",
-            ["slerp", "lerp"],
-            default="slerp",
-            key="mode",
-            bind="query-params",
-            required=True,
-            help="slerp follows the sphere on which the noise lies; lerp cuts straight through it, where training never was.",
-        )
-        frames = st.slider("Frames", 2, MOST_FRAMES, 96, key="frames", bind="query-params", help=f"{FRAMES_PER_S} are shown a second.")
-        closed = st.checkbox("Come back to the first", True, key="closed", bind="query-params", help="The film then loops without a jump.")
-        seeds = read_seeds(text, 2, 24)
-    if not seeds:
-        return
-    animation, strip, norms = film(model.id, stamp(model), seeds, frames, mode, closed, label)
-    with right:
-        st.image(animation, alt=f"Animated walk through seeds {text}", width=384)
-    st.image(strip, alt=f"Stops of the walk through seeds {text}", output_format="PNG", width="stretch")
-    radius = (model.config.latent_dim / (1 if model.config.latent_distribution == "normal" else 3)) ** 0.5
-    st.caption(
-        f"Length of z along the way: {min(norms):.1f} to {max(norms):.1f}. Training knew lengths near {radius:.1f}; "
-        "where lerp falls far below, pictures may blur or break."
-    )
-    name = f"{model.id.replace('@', '-')}-{'-'.join(map(str, seeds))}-{mode}"[:80]
-    with st.container(horizontal=True):
-        st.download_button("GIF", animation, f"{name}.gif", "image/gif", icon=":material/download:", on_click="ignore")
-        st.download_button("PNG strip", strip, f"{name}.png", "image/png", icon=":material/download:", on_click="ignore")
 
 
 heading("Explore")
@@ -213,9 +132,20 @@ if model:
         bind="query-params",
         required=True,
         label_visibility="collapsed",
+        wrap=True,
     )
     try:
-        {"pad": square, "grid": grid, "sliders": explore_sliders.view, "walk": walk}[view](model, choose_class(model))
+        drawn = {
+            "pad": square,
+            "grid": explore_grid.view,
+            "sliders": explore_sliders.view,
+            "arithmetic": explore_arithmetic.view,
+            "walk": explore_walk.view,
+            "time": explore_time.view,
+            "memory": explore_memory.view,
+            "image": explore_projection.view,
+        }
+        drawn[view](model, choose_class(model))
     except CheckpointError as error:
         st.error(plain(error), icon=":material/error:")
     if model.run and manager().get(model.run).at_work:

@@ -7,7 +7,6 @@ import streamlit as st
 
 from gan import datasets
 from gan.checkpoint import CheckpointError, RunFolder
-from gan.decoding import SUFFIXES, decode
 from gan.images import enlarge, png, tile
 from gan.inside import (
     COMPANY,
@@ -31,9 +30,9 @@ from gan.models import pretrained
 from gan.runs import explain
 from ui.layer_view import layer_view
 from ui.norm_charts import KINDS, norm_chart, norm_words
+from ui.own_image import drawing, own_image
 from ui.pages import NEW_RUN, TRAIN
 from ui.progress import drain
-from ui.sketchpad import sketchpad
 from ui.text import plain
 from ui.visitor import heading
 from ui.workshop import manager, network_cache
@@ -44,7 +43,6 @@ ALONE, AMONG_REAL, AMONG_FAKES = "Alone", "Among real", "Among generated"
 CHOICE = 12  # images to choose from
 REFERENCE = 8  # generated images whose answers an image is held against
 FILTERS = 64
-LARGEST_UPLOAD_MB = 20
 
 
 @st.cache_data(show_spinner="Asking the discriminator…", max_entries=100)
@@ -171,35 +169,6 @@ def real_images(networks: Networks) -> tuple[np.ndarray, list[int]] | None:
     return kept[1]
 
 
-def own_image(networks: Networks) -> np.ndarray | None:
-    """An image from the visitor's machine, as the networks take it: uint8 (C, H, W)."""
-    config = networks.config
-    file = st.file_uploader(
-        "An image",
-        [suffix.removeprefix(".") for suffix in sorted(SUFFIXES)],
-        max_upload_size=LARGEST_UPLOAD_MB,
-        help="It is cut to its middle square and brought to the networks' size. It is not kept.",
-    )
-    if file is None:
-        return None
-    image = decode(file.getvalue(), config.image_size, config.channels)
-    if isinstance(image, str):
-        st.error(f"The file {plain(file.name[:100])} {plain(image)}.", icon=":material/error:")
-        return None
-    if config.channels == 1 and st.toggle("Swap light and dark", help="MNIST's digits are white on black; ink on paper is not."):
-        image = 255 - image
-    return image
-
-
-def drawing(networks: Networks) -> np.ndarray | None:
-    """What the visitor draws: uint8 (1, H, W)."""
-    try:
-        return sketchpad(networks.config.image_size, "drawing")
-    except ValueError as error:
-        st.error(f"The drawing cannot be used: {plain(error)}.", icon=":material/error:")
-        return None
-
-
 def as_text(networks: Networks, answer: float) -> str:
     """A probability or a score, as it is shown."""
     return f"{answer:.3g}" if networks.config.has_scores else f"{answer:.2f}"
@@ -288,7 +257,7 @@ def discriminator_view(networks: Networks, path: Path) -> None:
     else:
         first, left, right = st.columns(3, gap="medium")
         with first:
-            own = own_image(networks) if kind == UPLOADED else drawing(networks)
+            own = own_image(config) if kind == UPLOADED else drawing(config)
         if own is None:
             left.caption("D's answer appears here.")
             return

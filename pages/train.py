@@ -153,7 +153,9 @@ def controls(run: Run, config: TrainConfig) -> None:
                 st.number_input("How much longer", 0.01, 1e6, amount, format="%.6g", key="longer_amount")
                 st.selectbox("Unit", units, units.index(config.duration_unit), key="longer_unit")
                 st.button("Train on", on_click=resume_longer, args=(run.id,))
-        if run.folder.generator_steps() and st.button("Explore what it has learnt", icon=":material/explore:"):
+        # A run keeps its first generator after its first step; nothing draws the buttons anew for that.
+        explorable = state == "running" or run.folder.generator_steps()
+        if explorable and st.button("Explore what it has learnt", icon=":material/explore:"):
             st.switch_page(EXPLORE, query_params={"from": run.id})
         parent = parent_of(run.stored)
         if st.button("Compare", icon=":material/compare:", help="Hold this run against others."):

@@ -118,6 +118,8 @@ def test_sample_and_walk(gan, trained, tmp_path):
     assert gan("walk", trained, "--seeds", "1,2,3", "--frames", 12, "--mode", "lerp", "--out", tmp_path / "w.gif")[0] == 0
     with Image.open(tmp_path / "w.gif") as film:
         assert film.n_frames == 12
+    walk = ("walk", trained, "--seeds", "1,2,3", "--frames", 12, "--easing", "smooth", "--closed", "--out", tmp_path / "w.mp4")
+    assert gan(*walk)[0] == 0 and (tmp_path / "w.mp4").read_bytes()[4:8] == b"ftyp"
 
 
 def test_bad_arguments_exit_2_with_one_line_and_leave_nothing(gan, tmp_path, pictures, trained):
@@ -151,6 +153,7 @@ def test_bad_arguments_exit_2_with_one_line_and_leave_nothing(gan, tmp_path, pic
         (["sample", trained, "--step", "7", "--out", tmp_path / "x.png"], "no generator at step 7"),
         (["walk", trained, "--seeds", "1", "--out", tmp_path / "x.gif"], "at least 2"),
         (["walk", trained, "--seeds", "1,2", "--mode", "jump", "--out", tmp_path / "x.gif"], "jump"),
+        (["walk", trained, "--seeds", "1,2", "--out", tmp_path / "x.avi"], "end in .gif or .mp4"),
         (["nonsense"], "nonsense"),
     ]
     for arguments, words in others:

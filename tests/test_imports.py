@@ -9,14 +9,14 @@ ROOT = Path(__file__).parent.parent
 # From the ground up; a module may import those before its own layer only.
 LAYERS = [
     {"config", "devices", "events", "files", "faces", "latent", "augment", "graphs", "archives", "cache", "decoding", "owners", "metrics"},
-    {"recipes", "losses", "images", "networks", "downloads", "charts", "turns", "directions", "terminal"},
+    {"recipes", "losses", "images", "networks", "downloads", "charts", "turns", "directions", "terminal", "snippets", "vectors"},
     {"published"},
     {"datasets"},
     {"uploads", "reals"},
     {"features"},
-    {"judge", "training"},
+    {"judge", "training", "attributes"},
     {"checkpoint", "bench", "limits"},
-    {"runs", "models", "export"},
+    {"runs", "models", "export", "films", "projection"},
     {"manager", "comparison", "inside"},
     {"server", "__main__"},
 ]

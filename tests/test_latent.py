@@ -76,3 +76,37 @@ def test_the_strongest_dimensions_are_found():
     found = latent.strongest_dimensions(Toy())
     assert [d for d, _ in found] == [1, 2, 0]
     assert [e for _, e in found] == pytest.approx([3.0, 1.0, 0.1], rel=1e-4)
+
+
+def test_a_walk_that_rests_at_its_stops_by_hand():
+    anchors = torch.tensor([[0.0, 0.0], [4.0, 0.0], [4.0, 4.0]])
+    even, smooth = (latent.walk(anchors, 9, "lerp", easing=easing) for easing in ("linear", "smooth"))
+    # A quarter, half and three quarters of a leg's time: 3 t^2 - 2 t^3 = 0.15625, 0.5, 0.84375.
+    torch.testing.assert_close(smooth[:5, 0], torch.tensor([0, 0.625, 2, 3.375, 4]))
+    torch.testing.assert_close(smooth[4:, 1], smooth[:5, 0])
+    torch.testing.assert_close(even[:5, 0], torch.tensor([0.0, 1, 2, 3, 4]))
+    loop = latent.walk(anchors, 12, "slerp", closed=True, easing="smooth")
+    torch.testing.assert_close(loop[[0, 4, 8]], anchors)
+    with pytest.raises(ValueError, match="linear or smooth; got 'jump'"):
+        latent.walk(anchors, 9, easing="jump")
+
+
+def test_usual_lengths_are_those_of_the_tables():
+    # Quantiles 0.01 and 0.99 of chi squared with 100 degrees of freedom are 70.06 and 135.81.
+    assert latent.usual_lengths(100) == pytest.approx((70.06**0.5, 135.81**0.5), abs=0.06)
+    low, high = latent.usual_lengths(100, "uniform")
+    assert low < (100 / 3) ** 0.5 < high and high - low < 2 * 2.5 * (4 / 45 * 100) ** 0.5 / (2 * (100 / 3) ** 0.5)
+
+
+def test_the_lattice_has_the_given_seeds_in_its_middle_and_others_around():
+    seeds = [5, 6, 7, 8]
+    assert [latent.lattice_seed(seeds, i, j) for j in (0, 1) for i in (0, 1)] == seeds
+    others = [latent.lattice_seed(seeds, i, j) for i in range(-20, 20) for j in range(-20, 20) if {i, j} - {0, 1}]
+    # (i, j) and (-i, -j) share one where both are odd.
+    assert all(0 <= seed < 2**31 for seed in others) and len(set(others)) > 1300
+    assert latent.lattice_seed(seeds, 2, 0) == 1444570870  # as ui/pad.js has it
+
+
+@pytest.mark.parametrize("text", ["1", "1,2", "1-3", "3,2,1", "1,2,10-12,9,7,7", "9223372036854775806,9223372036854775807"])
+def test_seeds_are_written_as_they_are_read(text):
+    assert latent.seed_text(latent.parse_seeds(text)) == text

@@ -12,11 +12,16 @@ _HERE = Path(__file__).parent
 def component(name: str, html: str, *before: str) -> Callable[..., Any]:
     """A component of the name whose script and style are ui/NAME.js and ui/NAME.css; its script may use ui/shared.js.
 
-    before: names of other scripts of ui/ that it uses.
+    before: names of other scripts and styles of ui/ that it uses; of one name there may be either alone.
 
     Returns:
         what draws it, as Streamlit's reference of components says (version 2).
     """
-    script = "".join((_HERE / f"{part}.js").read_text() for part in ("shared", *before, name))
     # Plotly puts its style sheet into the document, which a shadow root does not see.
-    return st.components.v2.component(name, html=html, css=(_HERE / f"{name}.css").read_text(), js=script, isolate_styles=False)
+    return st.components.v2.component(
+        name, html=html, css=_joined((*before, name), "css"), js=_joined(("shared", *before, name), "js"), isolate_styles=False
+    )
+
+
+def _joined(names: tuple[str, ...], ending: str) -> str:
+    return "".join(path.read_text() for name in names if (path := _HERE / f"{name}.{ending}").exists())

@@ -5,12 +5,13 @@ import base64
 import streamlit as st
 import torch
 
-from gan import directions
+from gan import directions, snippets
 from gan.directions import Directions
 from gan.images import shrink, tile, webp
 from gan.models import Model, find_model
 from ui.explore_common import stamp
 from ui.latent_sliders import FURTHEST, Place, checked, latent_sliders
+from ui.share import share
 from ui.workshop import models
 
 METHODS = {"pca": "PCA", "sefa": "SeFa", "raw": "Dimensions"}
@@ -70,6 +71,7 @@ def view(model: Model, label: int) -> None:
         help=_HELP,
     )
     within = label if model.class_names else None
+    most = model.config.latent_dim if method == "raw" else directions.MOST
     found = find(model.id, stamp(model), method, within)
     if method == "raw":
         more = third.multiselect(
@@ -93,11 +95,14 @@ def view(model: Model, label: int) -> None:
     drawn = strips(model.id, stamp(model), method, places, seed, within)
     shown = found.only(places)
     about = [_about(method, number, share) for number, share in zip(shown.numbers, shown.shares, strict=True)]
-    write_place(method, latent_sliders(model, name, seed, shown, about, drawn, read_place(method), method))
+    place = latent_sliders(model, name, seed, shown, about, drawn, read_place(method), method)
+    write_place(method, place)
     st.caption(
         f"Drag a slider, or use the arrow keys: the picture follows. A slider goes {FURTHEST:g} standard deviations of the noise to either "
         "side; the pictures below it show what it does by itself. Click a name to give it your own."
     )
+    moved = {number: far for number, far in place.values.items() if number in shown.numbers}
+    share(snippets.sliders(model.id, seed, method, most, moved, place.psi, within, name))
 
 
 def _about(method: str, number: int, share: float) -> tuple[str, str]:

@@ -46,7 +46,7 @@ class LatentSliders {
     this.shown = this.data.directions.map(({ number, name: called, vector }) => {
       const make = (tag, settings) => Object.assign(document.createElement(tag), settings);
       const name = make("input", { type: "text", className: "ls-name", placeholder: called, value: this.names[number] ?? "", maxLength: LONGEST_NAME, spellcheck: false });
-      const range = make("input", { type: "range", min: -FURTHEST, max: FURTHEST, step: STEP, value: values[number] ?? 0 });
+      const range = make("input", { type: "range", className: "even-range", min: -FURTHEST, max: FURTHEST, step: STEP, value: values[number] ?? 0 });
       const text = make("output"), strip = make("img", { className: "ls-strip", alt: "", draggable: false });
       const item = make("div", { className: "ls-slider" }), head = make("div", { className: "ls-head" });
       name.setAttribute("aria-label", `Name of ${called.toLowerCase()}`);

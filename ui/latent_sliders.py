@@ -26,14 +26,14 @@ _HTML = """
   </figure>
   <div>
     <label class="ls-psi" title="Draws z towards zero, the middle of the noise: pictures become more alike, and often cleaner.">
-      <span>Truncation <output></output></span><input type="range" aria-label="Truncation" min="0" max="1" step="0.01">
+      <span>Truncation <output></output></span><input type="range" class="even-range" aria-label="Truncation" min="0" max="1" step="0.01">
     </label>
     <div class="ls-list"></div>
   </div>
 </section>
 """
 
-_component = component("latent_sliders", _HTML, "follower")
+_component = component("latent_sliders", _HTML, "follower", "even_range")
 
 
 @dataclass(frozen=True)
@@ -84,11 +84,11 @@ def latent_sliders(
         "page": "explore",
         "size": config.image_size,
         "seed": seed,
-        "z": _rounded(model.noise([seed])[0]),
+        "z": rounded(model.noise([seed])[0]),
         "bound": 1.0 if config.latent_distribution == "uniform" else None,
         "known": usual_lengths(config.latent_dim, config.latent_distribution),
         "directions": [
-            {"number": number, "name": name, "about": words, "vector": _rounded(vector), "strip": strip}
+            {"number": number, "name": name, "about": words, "vector": rounded(vector), "strip": strip}
             for number, (name, words), vector, strip in zip(found.numbers, about, found.vectors, strips, strict=True)
         ],
         "values": place.values,
@@ -131,5 +131,6 @@ def _within(value: object, most: float) -> float | None:
     return None if math.isnan(found) else round(min(most, max(-most, found)), 2)
 
 
-def _rounded(vector: torch.Tensor) -> list[float]:
+def rounded(vector: torch.Tensor) -> list[float]:
+    """A vector as it travels to a browser."""
     return [round(value, 4) for value in vector.tolist()]

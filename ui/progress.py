@@ -16,7 +16,12 @@ PATIENCE_S = 0.3  # what is done by then needs no bar: it would only flicker
 T = TypeVar("T")
 
 
-def drain(work: Generator[Progress, None, T], key: str, on_cancel: Callable[[], None] | None = None) -> T:
+def drain(
+    work: Generator[Progress, None, T],
+    key: str,
+    on_cancel: Callable[[], None] | None = None,
+    watch: Callable[[Progress], None] | None = None,
+) -> T:
     """Drains a generator of Progress behind a bar and a Cancel button; returns what it returns, raises what it raises.
 
     Streamlit interrupts a script when a button is pressed, in whatever call of `st` comes next. That is here, between two
@@ -26,6 +31,7 @@ def drain(work: Generator[Progress, None, T], key: str, on_cancel: Callable[[], 
         work: what takes a while.
         key: the button's, one for each place of a page where there is work.
         on_cancel: called when it is pressed, before the page is run anew.
+        watch: shown each event, as it comes.
     """
     place, began = st.empty(), time.monotonic()
     bar: DeltaGenerator | None = None
@@ -41,6 +47,8 @@ def drain(work: Generator[Progress, None, T], key: str, on_cancel: Callable[[], 
                     with place.container(horizontal=True, vertical_alignment="center"):
                         bar = st.progress(0.0)
                         st.button("Cancel", icon=":material/close:", key=key, on_click=on_cancel)
+                if watch:
+                    watch(event)
                 if bar is not None:
                     share = min(1.0, event.done / event.total) if event.total else 0.0
                     bar.progress(share, f"{plain(event.task)}: {share:.0%}" if event.total else f"{plain(event.task)}…")

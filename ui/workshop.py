@@ -1,8 +1,9 @@
-"""What all sessions of one server share: the runs and the generators. Modules are shared by scripts and routes."""
+"""What all sessions of one server share: the runs, the generators and what they are held against. Modules are shared by scripts and routes."""
 
 import functools
 
 from gan.inside import NetworkCache
+from gan.judge import JudgeCache
 from gan.manager import RunManager
 from gan.models import ModelCache
 from gan.runs import checkpoints_root
@@ -24,3 +25,9 @@ def models() -> ModelCache:
 def network_cache() -> NetworkCache:
     """The server's one cache of networks that are looked into."""
     return NetworkCache()
+
+
+@functools.cache
+def judges() -> JudgeCache:
+    """The server's one cache of what knows data sets."""
+    return JudgeCache()

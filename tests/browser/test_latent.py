@@ -64,3 +64,43 @@ def test_sliders_follow_while_they_are_dragged_and_keep_names_and_places(page: P
     page.set_viewport_size({"width": 390, "height": 844})
     page.locator(".ls-slider").last.scroll_into_view_if_needed()
     expect(page.locator(".ls-picture")).to_be_in_viewport(ratio=1)  # the picture stays in sight of the last slider
+
+
+def test_arithmetic_by_clicks_and_back_from_an_image(page: Page, server: str) -> None:
+    open_page(page, f"{server}/explore?from=digits&view=Arithmetic", "Explore")
+    page.wait_for_function("() => document.querySelector('.ar')?.arLog?.length > 0")
+    result = "() => document.querySelectorAll('.ar-result canvas')[4].getContext('2d').getImageData(0, 0, 28, 28).data.join()"
+    start = page.evaluate(result)
+    # A click puts a picture into the chosen group, another takes it out.
+    page.get_by_role("button", name="Seed 11", exact=True).click()
+    page.wait_for_url(re.compile("a=1%2C2%2C3%2C11"))
+    expect(page.get_by_role("button", name="Seed 11, in A")).to_be_visible()
+    page.get_by_role("radio", name="C", exact=True).check()
+    page.get_by_role("button", name="Seed 7, in C").click()
+    page.wait_for_url(re.compile("c=8%2C9"))
+    page.get_by_role("slider", name="Strength").press("End")
+    page.wait_for_url(re.compile("times=6"))
+    expect(page.locator(".ar-reading")).to_contain_text("longer than training knew")
+    page.wait_for_function(f"start => ({result})() !== start", arg=start)
+    page.reload()
+    expect(page.get_by_role("button", name="Seed 11, in A")).to_be_visible()
+    expect(page.get_by_role("slider", name="Strength")).to_have_value("6")
+
+    # What is drawn by hand is looked for, and taken to the walks.
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{server}/explore?from=digits&view=Back+from+an+image&picture=Drawn")
+    pad = page.locator("canvas").first
+    expect(pad).to_be_visible()
+    pad.scroll_into_view_if_needed()
+    box = pad.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 20, steps=8)
+    page.mouse.up()
+    page.get_by_role("button", name="Look for it").click()
+    expect(page.get_by_text("The nearest that was found")).to_be_visible(timeout=60_000)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    page.get_by_role("button", name="Walk from it").click()
+    expect(page.get_by_role("textbox", name="Name of vector 5")).to_have_value("Back from an image")
+    assert page.get_by_test_id("stException").count() == 0

@@ -1,21 +1,30 @@
-"""Explore's sliders as their script draws them."""
+"""Explore's sliders and arithmetic as their scripts draw them."""
 
 import json
 
 import pytest
 import torch
 
+from gan import attributes, datasets, latent
+from gan.attributes import Contrast, Mean
 from gan.checkpoint import save_generator
 from gan.config import TrainConfig
+from gan.events import Progress
 from gan.training import new_state
 from tests.pages.test_pages import manager, open_page, texts  # noqa: F401 (fixtures)
-from ui import pages
+from ui import explore_arithmetic, pages
+from ui.arithmetic import bounded
 from ui.latent_sliders import Place, checked
+
+
+def drawn(at):
+    """The view's own components on a page."""
+    return [c for c in at.get("bidi_component") if c.proto.component_name.endswith(("latent_sliders", "arithmetic"))]
 
 
 def component(at):
     """What the page's component was drawn with."""
-    (found,) = [c for c in at.get("bidi_component") if c.proto.component_name.endswith("latent_sliders")]
+    (found,) = drawn(at)
     return json.loads(found.proto.json)
 
 
@@ -90,3 +99,98 @@ def test_a_picture_alone_moves_nothing_else(open_page):  # noqa: F811
     before = component(at)
     at.run()
     assert component(at) == before and "follows" in texts(at.caption)
+
+
+@pytest.fixture
+def glasses(monkeypatch):
+    """Generators of digits whose samples wear glasses where z begins with a positive number; how often that was looked for."""
+    asked = []
+
+    def find(draw, config):
+        asked.append(config.data)
+        yield Progress("Looking at samples", 1, 2)
+        assert draw(torch.zeros(1, config.latent_dim)).shape[1:] == (config.channels, config.image_size, config.image_size)
+        up = torch.eye(config.latent_dim)[0]
+        return [Contrast("glasses", Mean("with glasses", up / 2, (0, 4, 5)), Mean("without glasses", -up / 2, (2, 3)), 2.5, 0.93)]
+
+    monkeypatch.setattr(attributes, "find", find)
+    explore_arithmetic._kept.clear()
+    yield asked
+    explore_arithmetic._kept.clear()
+
+
+def test_groups_of_seeds_and_what_comes_out(open_page):  # noqa: F811
+    at = open_page(pages.EXPLORE, view="Arithmetic", b="4", c=" ", times="2.2", jitter="nan")
+    assert not at.error and [at.text_input(key=letter).value for letter in "abc"] == ["1,2,3", "4", " "]
+    data = component(at)
+    a, b, c = data["groups"]
+    assert (a["title"], a["seeds"], b["title"], c["title"]) == ("mean of 3 samples", [1, 2, 3], "seed 4", "nothing")
+    assert a["vector"] == pytest.approx(latent.noise([1, 2, 3], 10).mean(0).tolist(), abs=1e-4) and c["vector"] == [0] * 10
+    assert (data["strength"], data["jitter"], len(data["noise"])) == (2.2, 0.25, 8)
+    assert str(at.query_params["times"]) == "2.2" and str(at.query_params["b"]) == "4" and "a" not in at.query_params
+    at.text_input(key="a").set_value("7,7,8").run()
+    assert component(at)["groups"][0]["seeds"] == [7, 8] and str(at.query_params["a"]) == "7,7,8"
+
+
+@pytest.mark.parametrize("text", ["1-100000", "3-1", "9" * 40, "1,x", "-4", "**bold**"])
+def test_groups_that_are_none_are_a_sentence(open_page, glasses, text):  # noqa: F811
+    at = open_page(pages.EXPLORE, view="Arithmetic", b=text)
+    assert "groups cannot be used" in texts(at.error) and not drawn(at)
+    at.text_input(key="b").set_value("1").run()
+    assert not at.error and component(at)
+
+
+def test_what_samples_have_in_common_is_looked_for_once_and_added(open_page, glasses):  # noqa: F811
+    at = open_page(pages.EXPLORE, view="Arithmetic")
+    assert glasses == []
+    next(b for b in at.button if b.label == "Find what samples have in common").click().run()
+    assert glasses == ["mnist"] and not [b for b in at.button if "Find" in b.label]
+    at.selectbox(key="preset").select("glasses").run()
+    a, b, c = component(at)["groups"]
+    assert (a["title"], b["title"], c["title"]) == ("with glasses", "without glasses", "seed 2")
+    assert (a["count"], a["picked"], c["picked"]) == (3, False, True)
+    assert a["vector"][0] == 0.5 and a["picture"][0] == pytest.approx(10**0.5, abs=1e-3)
+    assert component(at)["strength"] == 2.5 and "93% of 100 samples" in texts(at.caption)
+    assert (str(at.query_params["a"]), str(at.query_params["times"])) == ("with glasses", "2.5")
+    # Another visitor finds it there, by the address alone.
+    at = open_page(pages.EXPLORE, view="Arithmetic", a="with glasses", b="without glasses", c="3", times="2.5")
+    assert not at.error and component(at)["groups"][0]["title"] == "with glasses" and glasses == ["mnist"]
+
+
+def test_a_mean_that_is_named_is_looked_for(open_page, glasses):  # noqa: F811
+    at = open_page(pages.EXPLORE, view="Arithmetic", a="with glasses")
+    assert not at.error and glasses == ["mnist"]
+    explore_arithmetic._kept.clear()
+    at = open_page(pages.EXPLORE, view="Arithmetic")
+    at.text_input(key="a").set_value("with a hat").run()
+    assert glasses == ["mnist"] * 2
+    assert "the means known here are: with glasses, without glasses" in texts(at.error).replace("\\", "")
+
+
+def test_data_that_is_not_there_or_tells_nothing(open_page, glasses, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(datasets, "available", lambda: ["blobs"])
+    at = open_page(pages.EXPLORE, view="Arithmetic", a="with glasses")
+    assert "not among this server's data sets" in texts(at.caption) and "no means are known here" in texts(at.error)
+    monkeypatch.setattr(datasets, "available", lambda: ["mnist"])
+    monkeypatch.setattr(datasets, "to_download", lambda name: 5)
+    assert "Data page can download it" in texts(open_page(pages.EXPLORE, view="Arithmetic").caption)
+    monkeypatch.setattr(datasets, "to_download", lambda name: 0)
+
+    def nothing(draw, config):
+        yield from ()
+        return []
+
+    monkeypatch.setattr(attributes, "find", nothing)
+    assert "No class or attribute" in texts(open_page(pages.EXPLORE, view="Arithmetic", a="with x").caption)
+
+    def refused(draw, config):
+        yield from ()
+        raise ValueError("the data set mnist has 3 images")
+
+    explore_arithmetic._kept.clear()
+    monkeypatch.setattr(attributes, "find", refused)
+    assert "has 3 images" in texts(open_page(pages.EXPLORE, view="Arithmetic", a="with x").info)
+
+
+def test_strength_from_a_browser_is_bounded():
+    assert [bounded(value, 6, 1) for value in ("2", 9, -3, None, "x", float("nan"), [1])] == [2, 6, 0, 1, 1, 1, 1]

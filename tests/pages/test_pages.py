@@ -158,7 +158,7 @@ def test_explore_grid_and_walk(open_page):
     assert len(at.get("image")) == 3
     for source in ("digits", "faces"):
         at = open_page(pages.EXPLORE, view="Walk", **{"from": source})
-        assert not at.error and len(at.get("image")) == 2
+        assert not at.error and len(at.get("image")) == 13  # the film, and the strip
 
 
 @pytest.mark.parametrize("text", ["", "x", "1-100000", "-4"])

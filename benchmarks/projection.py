@@ -1,0 +1,59 @@
+"""How near a projection into the latent space comes to an image that nobody has trained on.
+
+    python -m benchmarks.projection [--model digits] [--images 50] [--random 10000]
+
+For held-out images of the set that the generator was trained on: the distance of their projections, and of the nearest of many random
+samples, in the features of that set's network.
+"""
+
+import argparse
+import statistics
+import time
+
+import numpy as np
+
+from gan import metrics, terminal
+from gan.judge import JudgeCache
+from gan.models import ModelCache, find_model
+from gan.projection import project
+from gan.runs import checkpoints_root
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="digits", help="a shipped generator's name, or RUN@STEP")
+    parser.add_argument("--images", type=int, default=50)
+    parser.add_argument("--random", type=int, default=10_000)
+    given = parser.parse_args()
+    cache = ModelCache(checkpoints_root())
+    model = find_model(cache.root, given.model)
+    config = model.config
+    judge = terminal.drain(JudgeCache().get(config.data, config.image_size, config.channels))
+    held_out = judge.reals.held_out.some(given.images).images()
+    print(f"{len(held_out)} held-out images of {config.data}, {model.id}; distances in the features of {judge.network.name}, medians")
+    wanted = judge.network.features(held_out)
+    seeds = list(range(given.random))
+    nearest = np.full(len(held_out), np.inf)
+    for start in range(0, given.random, 1000):
+        part = seeds[start : start + 1000]
+        labels = judge.labels(len(part), model.class_names, start) if model.class_names else 0
+        found = judge.network.features(cache.images(model, model.noise(part), labels))
+        nearest = np.minimum(nearest, metrics.nearest(wanted, found)[0][:, 0])
+    print(f"nearest of {given.random:,} random samples: {np.median(nearest):.2f}")
+    print(f"nearest training image: {np.median(metrics.nearest(wanted, judge.training)[0]):.2f}")
+    features, pixels, processor_s = [], [], []
+    for image in held_out:
+        began = time.thread_time()
+        found = terminal.drain(project(cache.get(model), image, judge.network), quiet=True).found
+        processor_s.append(time.thread_time() - began)
+        features.append(found.features)
+        pixels.append(found.pixels)
+    closer = np.mean(np.array(features) < nearest)
+    print(
+        f"projection: {statistics.median(features):.2f} ({min(features):.2f} to {max(features):.2f}); nearer than every random sample in {closer:.0%}"
+    )
+    print(f"its pixels: {statistics.median(pixels):.1f} of 255 apart; {statistics.median(processor_s):.1f} s on one core")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""Noise vectors that a person keeps: named, in order, in a small JSON file. Knows nothing of pages."""
+
+import hashlib
+import json
+import math
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from gan import latent
+from gan.owners import clean_name
+
+FORMAT = "dcgan-workshop-noise-1"
+MOST = 24  # in one list
+MOST_NUMBERS = 1024  # of one vector
+LARGEST = 100.0  # number of a vector, as the image route has it
+LARGEST_FILE = 1 << 20  # bytes
+
+
+@dataclass(frozen=True)
+class NoiseVector:
+    """A point of the latent space with a name.
+
+    Attributes:
+        seed: what names it, in any generator; None where it is given number by number.
+        z: its numbers, for one that has no seed (it came back from an image, say); else empty.
+        name: as a person called it; at most 40 characters, may be empty.
+        locked: whether it stays when the others are replaced.
+
+    Raises:
+        ValueError: seed or z is out of bounds, or there are both, or neither.
+    """
+
+    seed: int | None = None
+    z: tuple[float, ...] = ()
+    name: str = ""
+    locked: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.seed is None) == (not self.z):
+            raise ValueError("a noise vector has a seed, or its numbers z")
+        if self.seed is not None and not 0 <= self.seed <= latent.LARGEST_SEED:
+            raise ValueError(f"a seed must be between 0 and 2^63 - 1; got {self.seed}")
+        if len(self.z) > MOST_NUMBERS:
+            raise ValueError(f"a noise vector has at most {MOST_NUMBERS} numbers; got {len(self.z)}")
+        if odd := [number for number in self.z if not abs(number) <= LARGEST]:  # not so for NaN
+            raise ValueError(f"the numbers of a noise vector must be between -{LARGEST:g} and {LARGEST:g}; got {odd[0]}")
+        object.__setattr__(self, "name", clean_name(self.name))
+
+    @property
+    def ref(self) -> str:
+        """What stands for the numbers z where they would be too long: 16 hexadecimal digits, empty for a seed."""
+        return hashlib.sha256(struct.pack(f"{len(self.z)}d", *self.z)).hexdigest()[:16] if self.z else ""
+
+    def fits(self, latent_dim: int) -> bool:
+        """Whether a generator of this latent size can draw it."""
+        return not self.z or len(self.z) == latent_dim
+
+    def point(self, latent_dim: int, distribution: str = "normal") -> torch.Tensor:
+        """It as a generator takes it: float32 (latent_dim,).
+
+        Raises:
+            ValueError: it was made for another latent size.
+        """
+        if not self.fits(latent_dim):
+            raise ValueError(f"{self.name or 'a noise vector'} has {len(self.z)} numbers; this generator takes {latent_dim}")
+        return torch.tensor(self.z) if self.seed is None else latent.noise([self.seed], latent_dim, distribution)[0]
+
+
+def points(vectors: Sequence[NoiseVector], latent_dim: int, distribution: str = "normal") -> torch.Tensor:
+    """Noise vectors as a generator takes them: float32 (len(vectors), latent_dim).
+
+    Raises:
+        ValueError: one was made for another latent size.
+    """
+    return torch.stack([vector.point(latent_dim, distribution) for vector in vectors])
+
+
+def write(vectors: Sequence[NoiseVector]) -> bytes:
+    """A list as a JSON file, which read() reads."""
+    rows = []
+    for vector in vectors:
+        row: dict[str, Any] = {"name": vector.name} if vector.name else {}
+        row |= {"seed": vector.seed} if vector.seed is not None else {"z": list(vector.z)}
+        rows.append(row | ({"locked": True} if vector.locked else {}))
+    return json.dumps({"format": FORMAT, "vectors": rows}, indent=1).encode()
+
+
+def read(content: bytes, latent_dim: int | None = None) -> list[NoiseVector]:
+    """The list in a JSON file, which may be anybody's.
+
+    Args:
+        content: the file.
+        latent_dim: the latent size of the generator that is to draw them; None for any.
+
+    Raises:
+        ValueError: it is no such list, or a vector cannot be used; in one sentence.
+    """
+    if len(content) > LARGEST_FILE:
+        raise ValueError(f"a list of noise vectors has at most {LARGEST_FILE >> 20} MiB; got {len(content) / 2**20:.1f}")
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        raise ValueError("the file is not JSON") from None
+    if not isinstance(found, dict) or found.get("format") != FORMAT or not isinstance(found.get("vectors"), list):
+        raise ValueError("the file holds no list of noise vectors")
+    rows = found["vectors"]
+    if not 1 <= len(rows) <= MOST:
+        raise ValueError(f"a list has 1 to {MOST} noise vectors; got {len(rows)}")
+    vectors = []
+    for place, row in enumerate(rows, 1):
+        try:
+            vector = _vector(row)
+            if latent_dim is not None:
+                vector.point(latent_dim)
+        except ValueError as error:
+            raise ValueError(f"vector {place}: {error}") from None
+        vectors.append(vector)
+    return vectors
+
+
+def _vector(row: object) -> NoiseVector:
+    """One entry of a file."""
+    if not isinstance(row, dict):
+        raise ValueError("an entry must have a seed, or its numbers z")
+    seed, z, name, locked = row.get("seed"), row.get("z", []), row.get("name", ""), row.get("locked", False)
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
+        raise ValueError(f"a seed must be a whole number; got {str(seed)[:40]!r}")
+    if not isinstance(z, list) or not all(_is_number(number) for number in z[: MOST_NUMBERS + 1]):
+        raise ValueError("z must be a list of finite numbers")
+    if not isinstance(name, str) or not isinstance(locked, bool):
+        raise ValueError("a name must be text, and locked true or false")
+    return NoiseVector(seed, tuple(float(number) for number in z[: MOST_NUMBERS + 1]), name, locked)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300 and math.isfinite(value)

@@ -1,0 +1,39 @@
+"""An image that a visitor brings: uploaded or drawn, as a network takes it."""
+
+import numpy as np
+import streamlit as st
+
+from gan.config import TrainConfig
+from gan.decoding import SUFFIXES, decode
+from ui.sketchpad import sketchpad
+from ui.text import plain
+
+LARGEST_UPLOAD_MB = 20
+
+
+def own_image(config: TrainConfig) -> np.ndarray | None:
+    """An image from the visitor's machine: uint8 (C, H, W); None with the reason on the page."""
+    file = st.file_uploader(
+        "An image",
+        [suffix.removeprefix(".") for suffix in sorted(SUFFIXES)],
+        max_upload_size=LARGEST_UPLOAD_MB,
+        help="It is cut to its middle square and brought to the networks' size. It is not kept.",
+    )
+    if file is None:
+        return None
+    image = decode(file.getvalue(), config.image_size, config.channels)
+    if isinstance(image, str):
+        st.error(f"The file {plain(file.name[:100])} {plain(image)}.", icon=":material/error:")
+        return None
+    if config.channels == 1 and st.toggle("Swap light and dark", help="MNIST's digits are white on black; ink on paper is not."):
+        image = 255 - image
+    return image
+
+
+def drawing(config: TrainConfig) -> np.ndarray | None:
+    """What the visitor draws: uint8 (1, H, W); None while that is nothing."""
+    try:
+        return sketchpad(config.image_size, "drawing")
+    except ValueError as error:
+        st.error(f"The drawing cannot be used: {plain(error)}.", icon=":material/error:")
+        return None

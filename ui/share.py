@@ -1,0 +1,18 @@
+"""What Explore shows, to take away: its address, and the Python that draws it."""
+
+from urllib.parse import urlencode
+
+import streamlit as st
+
+
+def share(snippet: str, without: str = "") -> None:
+    """A popover with the page's full address and a script, each with a button that copies it. Draw it after all of a view's widgets.
+
+    without: what of the view no address can hold.
+    """
+    with st.popover("Copy link or Python", icon=":material/share:"):
+        st.caption(f"The address of this view: it holds all that is shown{f', except {without}' if without else ''}.")
+        query = urlencode(st.query_params.to_dict())
+        st.code((st.context.url or "") + (f"?{query}" if query else ""), language=None, wrap_lines=True)
+        st.caption("Its pictures in Python. Run it in this project's folder, on a machine that has the generator.")
+        st.code(snippet)

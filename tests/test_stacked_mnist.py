@@ -11,7 +11,7 @@ from benchmarks.stacked_mnist import Setting
 from benchmarks.textbook import load_mnist
 from gan import features
 
-TINY = Setting("scaled down for a CPU", 300, 4, 4, 2e-4, 2, 2)
+TINY = Setting("scaled down for a CPU", 300, 4, 4, 2e-4, 2, "none", "pytorch", 2)
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,10 @@
     python -m benchmarks.mixtures --full --device cuda      # the published widths, rate and number of steps
     python -m benchmarks.mixtures --only ring --packing 2   # one row
 
-The ring of 8 and the grid of 25 of Lin et al. 2018 (PacGAN, section 4.1), with their networks: G of four hidden layers with batch
-normalisation and ReLU, D of three maxout layers of five pieces. Losses and packing are the engine's (gan.losses; a pack is one input of
-D, as in gan.networks), and so is the order of a step: D, then G on the same fakes. All trials of a row are trained at once, as
+The ring of 8 and the grid of 25 of Lin et al. 2018 (PacGAN, section 4.1), with the networks of their code (github.com/fjxmlzn/PacGAN): G
+of four hidden layers with batch normalisation and ReLU, D of three maxout layers of five pieces. Losses and packing are the engine's
+(gan.losses; a pack is one input of D, as in gan.networks), and so is the order of a step: D, then G on the same fakes, where they
+step both at once. All trials of a row are trained at once, as
 one batch of networks that share nothing: each has its own data, noise, weights, moments and batch statistics.
 """
 

@@ -16,6 +16,7 @@ from gan.events import Intervention
 
 AXES = {"step": "Steps", "images_seen": "Images", "elapsed_s": "Seconds"}  # a column of the history -> its name as an axis
 COLOURS = ("#2563eb", "#d97706", "#059669", "#c026d3", "#dc2626", "#64748b")  # of the first, second, ... run
+TICKS = [digit * 10.0**power for power in range(-2, 4) for digit in (1, 2, 5)]  # of a logarithmic axis
 MOST_MARKS = 100  # changes of settings that are marked on a curve: the latest
 
 
@@ -29,6 +30,8 @@ class Curve:
         scores: whether the discriminator's answers are scores without bounds, not probabilities.
         changes: of settings while the run trained.
         fork: the step at which this run left another one, and what to say of it.
+        judged: step and Fréchet distance of each judgement.
+        features: of which network that distance is.
     """
 
     name: str
@@ -36,6 +39,8 @@ class Curve:
     scores: bool = False
     changes: Sequence[Intervention] = ()
     fork: tuple[int, str] | None = None
+    judged: Sequence[tuple[int, float]] = ()
+    features: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,7 +138,7 @@ def charts(curves: Sequence[Curve], axis: str = "step", smoothing: float = 0.0) 
             behind the average.
 
     Returns:
-        Four charts, or six.
+        Four charts, or six; one more where images were judged.
     """
     longest = max((float(np.nanmax(x)) for curve in curves if len(x := _along(curve, axis))), default=0.0)
     found = []
@@ -141,6 +146,8 @@ def charts(curves: Sequence[Curve], axis: str = "step", smoothing: float = 0.0) 
         shown = [(i, curve) for i, curve in enumerate(curves) if panel.scores is None or curve.scores == panel.scores]
         if shown:
             found.append(_chart(panel, shown, axis, smoothing * longest))
+    if judged := [(i, curve) for i, curve in enumerate(curves) if curve.judged]:
+        found.append(_distance(judged, axis))
     return found
 
 
@@ -191,17 +198,36 @@ def _chart(panel: _Panel, curves: Sequence[tuple[int, Curve]], axis: str, half_l
         said.append(f"{curve.name} {last}")
     nats = panel.key.startswith("loss") and not any(curve.scores for _, curve in curves)
     title = f"{panel.title} (nats)" if nats else panel.title
+    _lay_out(figure, title, axis, {"range": panel.bounds} if panel.bounds else {})
+    return Chart(figure, f"{title}: {'; '.join(said)}.")
+
+
+def _distance(curves: Sequence[tuple[int, Curve]], axis: str) -> Chart:
+    """Fréchet distances, unsmoothed: they are few."""
+    figure, said = go.Figure(), []
+    for i, curve in curves:
+        steps, distances = (list(column) for column in zip(*curve.judged, strict=True))
+        x, y = positions(curve.columns, axis, steps), numbers(distances)
+        _add(figure, i, curve, x, y, line={"width": 2}, mode="lines+markers", marker={"size": 4}, hovertemplate="%{y:.3g}")
+        _mark(figure, i, curve, axis, x, y)
+        said.append(f"{curve.name} {y[-1]:.3g} at {_read(axis, x[-1])}")
+    names = sorted({curve.features for _, curve in curves})
+    title = f"Images' distance from real ones: FD ({html.escape(', '.join(names))})"
+    _lay_out(figure, title, axis, {"type": "log", "tickvals": TICKS, "ticktext": [f"{tick:g}" for tick in TICKS]})
+    return Chart(figure, f"{title}: {'; '.join(said)}.")
+
+
+def _lay_out(figure: go.Figure, title: str, axis: str, yaxis: dict[str, Any]) -> None:
     figure.update_layout(
         title={"text": title, "font": {"size": 14}, "x": 0, "xref": "paper"},
         showlegend=False,
         hovermode="x unified",
         margin={"l": 44, "r": 12, "t": 36, "b": 36},
         xaxis={"title": {"text": AXES[axis], "standoff": 4}, "rangemode": "tozero", "automargin": True},
-        yaxis={"automargin": True, **({"range": panel.bounds} if panel.bounds else {})},
+        yaxis={"automargin": True, **yaxis},
         uirevision=axis,  # a zoom is kept while runs go on, and not along another axis
         template="none",
     )
-    return Chart(figure, f"{title}: {'; '.join(said)}.")
 
 
 def _add(figure: go.Figure, i: int, curve: Curve, x: np.ndarray, y: np.ndarray, line: dict[str, Any], **options: Any) -> None:

@@ -592,6 +592,8 @@ def fork(
         status = {"state": "queued", **dict(zip(("step", "images_seen", "elapsed_s"), done, strict=True))}
         made.write_status(**status, started=time.time(), ended=None, error=None)
         logged_until = parent._logged_until(step, int(stored["changes"]))
+        if not same_data:  # its images will be held against others
+            logged_until[parent.judge_file] = []
         for logged, rows in logged_until.items():
             _write_lines(made.path / logged.name, rows)
         for shown in parent.sample_steps():

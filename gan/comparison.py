@@ -14,6 +14,7 @@ from gan.charts import AXES, Curve, changed, positions, setting_title, value_tex
 from gan.checkpoint import is_run_name
 from gan.config import TrainConfig
 from gan.events import Intervention
+from gan.judgements import Best
 from gan.runs import Run
 
 MOST_RUNS = 6
@@ -59,6 +60,8 @@ class Compared:
     grids: list[int]
     changes: list[Intervention]
     parent: Parent | None
+    judged: list[dict[str, Any]] = field(default_factory=list)  # see gan.judgements
+    best: Best | None = None
 
     def positions(self, axis: str) -> list[float]:
         """Where its grids lie along an axis (one of gan.charts.AXES)."""
@@ -85,7 +88,16 @@ def look_at(run: Run, name: str = "") -> Compared:
         list(run.sample_steps),
         [Intervention(**change) for change in run.interventions],
         parent_of(stored),
+        thinned(run.folder.read_judged()),
+        run.folder.best(),
     )
+
+
+def thinned(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Judgements with a distance, evenly thinned to MOST_POINTS; the last stays."""
+    known = [row for row in rows if row["fd"] is not None]
+    every = max(1, -(-len(known) // MOST_POINTS))
+    return known[(len(known) - 1) % every :: every] if known else []
 
 
 def curve(run: Compared, names: dict[str, str] | None = None) -> Curve:
@@ -95,7 +107,9 @@ def curve(run: Compared, names: dict[str, str] | None = None) -> Curve:
         settings = ", ".join(changed(name, old, new) for name, (old, new) in run.parent.settings.items())
         said = f"forked from {(names or {}).get(run.parent.run, run.parent.run)}" + (f": {settings}" if settings else "")
         fork = (run.parent.step, said)
-    return Curve(run.name, run.columns, run.config.has_scores, run.changes, fork)
+    judged = [(row["step"], row["fd"]) for row in run.judged]
+    features = str(run.judged[-1].get("features") or "") if judged else ""
+    return Curve(run.name, run.columns, run.config.has_scores, run.changes, fork, judged, features)
 
 
 def parent_of(stored: dict[str, Any]) -> Parent | None:
@@ -183,7 +197,13 @@ def outcomes(runs: Sequence[Compared]) -> list[Row]:
     row("Images/s, on average", _speed)
     for key, title in (("loss_d", "Discriminator's loss"), ("loss_g", "Generator's loss"), ("d_real", "D(x)"), ("d_fake", "D(G(z))")):
         row(f"{title}, last", lambda run, key=key: _last(run, key))  # type: ignore[misc]
+    if any(run.best for run in runs):
+        row("Best FD", _best)
     return rows
+
+
+def _best(run: Compared) -> str:
+    return f"{run.best.fd:.3g} ± {run.best.error:.2g} at step {run.best.step:,}" if run.best else "–"
 
 
 def _speed(run: Compared) -> str:
@@ -216,6 +236,8 @@ def remarks(runs: Sequence[Compared]) -> list[str]:
     signs = ["◆ a setting was changed"] * any(run.changes for run in runs) + ["○ forked from another run"] * any(run.parent for run in runs)
     if signs:
         found.append(f"On the curves: {', '.join(signs)}. Point at one to see what.")
+    if len({run.judged[-1].get("features") for run in runs if run.judged}) > 1:
+        found.append("The distances (FD) are in the features of different networks: they cannot be compared.")
     losses = {(run.config.loss, run.config.feature_matching, run.config.mean_loss_d) for run in runs}
     if len(losses) > 1:
         found.append("The losses are not of one kind: compare where they go, not how high they are.")

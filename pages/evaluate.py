@@ -57,11 +57,12 @@ def figures(done: Evaluation) -> None:
         f"**{plain(done.name)}**, step {done.step:,}: {report.images:,} images held against {report.real:,} {real} of "
         f"**{plain(report.data)}**, in the features of **{plain(report.features)}**."
     )
-    with st.grid("auto", min_column_width=215):
+    with st.grid("auto", min_column_width=155):
         for figure in report.figures:
             with st.container(border=True):
-                st.metric(plain(figure.name), short(figure.value, figure.spread), help=plain(f"{figure.help} {way(figure)}"))
-                st.caption(f"Real images: {short(figure.floor, figure.floor_spread)}")
+                st.metric(plain(figure.name), short(figure.value, None), help=plain(f"{figure.help} {way(figure)}"))
+                error = f"± {short(figure.spread, None)}  \n" if figure.spread is not None else ""
+                st.caption(f"{error}Real images: {short(figure.floor, figure.floor_spread)}")
     st.caption("± is the standard error over parts of the images; of KID the standard deviation over subsets.")
 
 

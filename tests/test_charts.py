@@ -106,3 +106,13 @@ def test_positions_are_read_off_the_history():
     assert list(positions(columns(), "images_seen", [0, 5, 10, 15, 100, 400])) == [0, 320, 640, 960, 6400, 6400]
     assert list(positions(columns(elapsed_s=[None, *columns()["elapsed_s"][1:]]), "elapsed_s", [10, 30])) == [0.5, 1.5]
     assert list(positions({name: [] for name in METRICS}, "elapsed_s", [0, 8])) == [0, 0]
+
+
+def test_distances_have_a_chart_where_images_were_judged():
+    judged = Curve("one", columns(), judged=[(40, 9.0), (80, 3.0)], features="digits-CNN")
+    found = charts([Curve("two", columns()), judged], "elapsed_s")
+    assert len(found) == 5
+    (line,) = found[-1].figure.data
+    assert list(line.x) == [2, 4] and list(line.y) == [9, 3] and line.meta == 1
+    assert found[-1].text == "Images' distance from real ones: FD (digits-CNN): one 3 at 4.0 s."
+    assert found[-1].figure.layout.yaxis.type == "log"

@@ -231,6 +231,16 @@ def test_finding_a_generator(state, tmp_path):
         find_generator(folder.path, 4)
     with pytest.raises(CheckpointError, match="no run or checkpoint"):
         find_generator(tmp_path / "nothing")
+    named = folder.path.with_name
+    assert find_generator(named(f"{folder.path.name}@5")) == folder.generator_file(5)
+    with pytest.raises(CheckpointError, match="none is known to be the best"):
+        find_generator(named(f"{folder.path.name}@best"))
+    folder.append_judged(judgement(5, 3.0))
+    folder.flush()
+    assert find_generator(named(f"{folder.path.name}@best")) == folder.generator_file(5)
+    for name, words in (("@worst", "a step, or best; got 'worst'"), ("@4", "no generator at step 4")):
+        with pytest.raises(CheckpointError, match=words):
+            find_generator(named(folder.path.name + name))
 
 
 def test_names_that_could_leave_the_folder_are_no_runs():
@@ -342,6 +352,8 @@ def test_judgements_are_logged_cut_and_inherited_as_metrics_are(tmp_path, config
     assert [row["step"] for row in child.read_judged()] == [2, 4, 6]
     assert child.best() == Best(4, 5.0, 1.0, 1.0, 2), "a gain smaller than its error is none"
     assert child.generator_file(4).exists(), "the best goes along"
+    other = fork(folder, tmp_path / "other", 6, {"data": "faces", "duration_unit": "steps"})
+    assert other.best() is None, "distances from another data set mean nothing here"
     with folder.judge_file.open("a") as file:
         file.write('{"step": 13, "fd": "low", "fd_error": []}\nnonsense\n{"step": 14')
     assert folder.read_judged()[-1]["fd"] is None and folder.best().since == 1

@@ -119,7 +119,12 @@ def test_a_run_is_looked_at_as_it_lies_on_disk(tmp_path, config, blobs):
     folder.config_file.write_text(json.dumps(stored))
     with folder.metrics_file.open("a") as file:
         file.write('{"step": 11, "loss_d": "x"}\n')
+    for step, fd in ((5, 4.0), (10, None), (12, 5.0)):
+        folder.append_judged({"step": step, "fd": fd, "fd_error": 0.5, "features": "blobs-CNN"})
+    folder.flush()
     run = look_at(Run(folder))
+    assert [row["step"] for row in run.judged] == [5, 12] and curve(run).judged == [(5, 4.0), (12, 5.0)]
+    assert ("Best FD", ["4 ± 0.5 at step 5"]) in outcomes([run]) and curve(run).features == "blobs-CNN"
     assert run.columns["step"] == [5, 10, 11] and run.grids[0] == 0 and run.grids[-1] == 12
     assert [change.new for change in run.changes] == [0.01] and run.parent == Parent("older", 2) and run.name == "mine"
     folder.config_file.write_text("{")

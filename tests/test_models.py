@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gan.checkpoint import save_generator
+from gan.checkpoint import RunFolder, save_generator
 from gan.images import to_float
 from gan.models import ModelCache, find_model
 from gan.training import acts_in_training, new_state, sample, sample_as_in_training, train
@@ -70,3 +70,19 @@ def test_training_mode_of_dense_networks_of_classes_and_without_normalisation(co
     assert acts_in_training(by_class)
     labels = torch.tensor([0, 1, 0, 1, 0])
     assert sample_as_in_training(by_class, z, labels).shape == (5, 1, 28, 28)
+
+
+def test_the_best_of_a_run_is_a_model(tmp_path, config):
+    folder, state = RunFolder(tmp_path / "run"), new_state(config, CPU)
+    folder.path.mkdir()
+    for state.step, fd in ((4, 2.0), (8, 3.0)):
+        folder.save_generator(state)
+        folder.append_judged({"step": state.step, "fd": fd, "fd_error": 0.1})
+    with pytest.raises(KeyError):
+        find_model(tmp_path, "run@best")
+    folder.flush()
+    assert find_model(tmp_path, "run@best").id == "run@4"
+    folder.generator_file(4).unlink()
+    for name in ("run@best", "../run@best", "none@best", "best@best"):
+        with pytest.raises(KeyError):
+            find_model(tmp_path, name)

@@ -115,6 +115,33 @@ def test_a_stream_goes_on_while_the_run_trains_and_to_its_end(manager, config, m
     assert steps == list(range(5, 61, 5))
 
 
+def test_a_stream_tells_what_was_judged_and_the_best(manager, run, monkeypatch):
+    for step, fd in ((5, 9.0), (10, 4.0)):
+        run.folder.append_judged({"step": step, "fd": fd, "fd_error": 0.5, "fd_floor": 1.0, "features": "blobs-CNN"})
+    run.folder.flush()
+    monkeypatch.setattr(server, "MOST_JUDGED", 2)
+    cut = []
+
+    def until(events):
+        told = [data for name, data in events if name == "judged"]
+        if len(told) == 1 and not cut:
+            run.folder.append_judged({"step": 12, "fd": 4.5, "fd_error": 0.5, "fd_floor": 1.0, "features": "blobs-CNN"})
+            run.folder.flush()
+            cut.append(1)
+        elif len(told) == 2 and len(cut) == 1:
+            run.folder.truncate(5, 0)
+            cut.append(2)
+        return len(told) == 3
+
+    first, more, again = [data for name, data in read_stream(manager, run.id, 0, monkeypatch, until) if name == "judged"]
+    assert first == {
+        **{"first": 0, "step": [5, 10], "fd": [9.0, 4.0], "error": [0.5, 0.5], "floor": 1.0, "features": "blobs-CNN"},
+        "best": {"step": 10, "fd": 4.0, "error": 0.5, "floor": 1.0, "since": 0},
+    }
+    assert (more["first"], more["step"], more["best"]["since"]) == (2, [12], 2)
+    assert (again["first"], again["step"], again["best"]["step"]) == (0, [5], 5)
+
+
 def test_a_stream_over_http_honours_last_event_id(client, run, monkeypatch):
     async def once(*arguments):
         yield str(arguments[2])

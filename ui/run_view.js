@@ -21,6 +21,8 @@ const CHARTS = {
 };
 
 
+const TICKS = [-2, -1, 0, 1, 2, 3].flatMap((power) => [1, 2, 5].map((digit) => +`${digit}e${power}`));  // of a logarithmic axis
+
 // The index of the last number of a rising list that is not beyond `x`; -1 where all are.
 function lastUntil(list, x) {
   let low = 0, high = list.length;
@@ -286,7 +288,7 @@ class View {
     const hidden = { x: step, mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false };
     const traces = [
       { ...hidden, y: side(-1) },
-      { ...hidden, y: side(1), fill: "tonexty", fillcolor: `color-mix(in srgb, ${colour} 25%, transparent)` },
+      { ...hidden, y: side(1), fill: "tonexty", fillcolor: /^#[0-9a-f]{6}$/i.test(colour) ? `${colour}40` : colour },
       { x: step, y: fd, name: "FD", mode: step.length < 40 ? "lines+markers" : "lines", line: { color: colour, width: 2 }, marker: { size: 5 },
         customdata: error, hovertemplate: "%{y:.3g} ± %{customdata:.2g}", showlegend: false },
     ];
@@ -294,7 +296,7 @@ class View {
       hovertemplate: "%{y:.3g}", showlegend: false });
     const layout = this.layout({ lines: () => [], title: `Images' distance from real ones: FD (${judged.features})` });
     layout.margin = { ...layout.margin, t: 34 };
-    layout.yaxis = { ...layout.yaxis, type: "log", rangemode: "normal", dtick: "D2" };
+    layout.yaxis = { ...layout.yaxis, type: "log", rangemode: "normal", tickvals: TICKS, ticktext: TICKS.map(String) };
     if (floor > 0) {
       traces.push({ x: [0, step.at(-1)], y: [floor, floor], mode: "lines", line: { color: c.text, width: 1, dash: "dot" }, opacity: 0.7,
         hoverinfo: "skip", showlegend: false });

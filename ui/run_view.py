@@ -37,7 +37,7 @@ _HTML = """
       <p class="rv-hint"><span class="rv-rest">Dashed: where the game comes to rest, when the discriminator can no longer tell
       real from generated.</span> Neither loss alone says how good the images are.
       <span class="rv-fd" hidden>FD does: how far the features of generated images are from those of real ones, with its standard error as a
-      band. Dotted: what as many real images get.</span></p>
+      band. Dotted: what as many real images get. A new best is lower by more than that error.</span></p>
     </div>
   </div>
 </section>

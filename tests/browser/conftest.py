@@ -55,6 +55,7 @@ class Server:
             "WORKSHOP_DATA": str(folder / "data"),
             "WORKSHOP_DEVICE": "cpu",
             "WORKSHOP_ADMIN_TOKEN": ADMIN_TOKEN,
+            "WORKSHOP_JUDGE": "0",  # a test of it brings judgements of its own
             "STREAMLIT_SERVER_BASE_URL_PATH": "workshop",  # so that every address is tried behind a prefix
         }
         command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.address", "127.0.0.1"]
@@ -81,17 +82,17 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The server that all tests share."""
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that all tests share."""
     server = Server(tmp_path_factory.mktemp("server"))
     yield server
     assert "Traceback" not in (log := server.end()) and ADMIN_TOKEN not in log, log
 
 
 @pytest.fixture(scope="session")
-def server(shared_server: Server) -> str:
+def server(process: Server) -> str:
     """Its address."""
-    return shared_server.address
+    return process.address
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Server
 
-POINTS = "() => [...document.querySelectorAll('.rv-chart')].map(e => e.data ? e.data[0].x.length : 0)"
+POINTS = "() => [...document.querySelectorAll('.rv-chart:not([hidden])')].map(e => e.data ? e.data[0].x.length : 0)"
 RANGE = "() => document.querySelector('[data-chart=loss]')._fullLayout.xaxis.range"
 
 

@@ -12,11 +12,11 @@ MARKS = """() => [...document.querySelectorAll(".rv-chart:not([hidden])")].map((
   .map((a) => [a.x, a.hovertext]))"""
 
 
-def test_a_finding_is_said_marked_and_can_be_acted_on(page: Page, shared_server: Server) -> None:
-    folder = write_sick_run(shared_server.checkpoints / "sick-0101-000000-abcd")
+def test_a_finding_is_said_marked_and_can_be_acted_on(page: Page, process: Server) -> None:
+    folder = write_sick_run(process.checkpoints / "sick-0101-000000-abcd")
     try:
         page.set_viewport_size({"width": 390, "height": 844})
-        page.goto(f"{shared_server.address}/train?run={folder.path.name}")
+        page.goto(f"{process.address}/train?run={folder.path.name}")
         both_charts_have(page, 90)
         expect(page.get_by_text("The discriminator wins")).to_be_visible()
         page.wait_for_function(f"() => ({MARKS})().every((marks) => marks.length === 1)")

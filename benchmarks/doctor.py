@@ -8,7 +8,7 @@ the Fréchet distance of 2,000 images is then lower. A remedy that is a new run 
 in the same way from their first step: whatever is found there (but for informations) is a false alarm.
 
 --keep writes all rows that were measured; --again looks at kept rows once more without training, after a rule was changed.
-The whole takes about 15 minutes on two cores.
+The whole wants half an hour or more on two cores; --only does a part.
 """
 
 import argparse

@@ -131,6 +131,9 @@ class Judge:
         rows = of.training.rows
         # All of a set with test images: the map itself, without a copy.
         self.training = matrix if len(rows) == len(matrix) else matrix[rows]
+        # Sets of fewer are taken by chance, not at even distances: every thirtieth digit is not like all of them. Many sets are sorted.
+        self._spare = np.random.default_rng(0).permutation(of.spare.rows)
+        self._chosen = np.random.default_rng(1).permutation(len(held_out))
         few = np.linspace(0, len(held_out) - 1, min(CALIBRATED_BY, len(held_out))).round().astype(int)
         #: how far held-out real images lie from the training set, rising
         self.distances = np.sort(metrics.nearest(held_out[few], self.training)[0][:, 0])
@@ -167,7 +170,7 @@ class Judge:
     def floor(self, samples: int) -> float:
         """What distance() gives so many real images."""
         n = self.judged(samples)
-        return metrics.frechet_distance(self._matrix[self.reals.spare.some(n).rows], self._reference(n))
+        return metrics.frechet_distance(self._matrix[self._spare[:n]], self._reference(n))
 
     def report(self, images: np.ndarray) -> Generator[Progress, None, Report]:
         """Judges uint8 images (N, C, H, W), in random order; of more than judged() the first.
@@ -185,8 +188,7 @@ class Judge:
         fake = np.concatenate(found)
         values = yield from self._figures(fake, "Comparing with real images")
         if n not in self._floors:
-            spare = self._matrix[self.reals.spare.some(n).rows]
-            spare = spare[np.random.default_rng(0).permutation(len(spare))]  # many sets are sorted
+            spare = self._matrix[self._spare[:n]]
             self._floors[n] = yield from self._figures(spare, "Comparing real images with one another")
         floors = self._floors[n] | {
             "copying": (0.5, None),
@@ -245,11 +247,10 @@ class Judge:
         """What glance() gives so many real images: fd, kid, coverage. Means over several such sets; computed once for each number."""
         n = self.judged(samples)
         if n not in self._glanced:
-            reference, many, spare = self._reference(n), self._reference(GLANCED_AGAINST), self.reals.spare.rows
-            sets = min(GLANCED_FLOORS, len(spare) // n)
+            reference, many = self._reference(n), self._reference(GLANCED_AGAINST)
             found = []
-            for rows in (spare[i::sets][:n] for i in range(sets)):
-                real = self._matrix[rows]
+            for i in range(min(GLANCED_FLOORS, len(self._spare) // n)):
+                real = self._matrix[self._spare[i * n : (i + 1) * n]]
                 told = (metrics.frechet_distance(real, many), metrics.mmd2(real, reference), metrics.prdc(reference, real).coverage)
                 found.append(told)
             self._glanced[n] = dict(zip(("fd", "kid", "coverage"), np.mean(found, 0).tolist(), strict=True))
@@ -257,7 +258,7 @@ class Judge:
 
     def _reference(self, n: int) -> np.ndarray:
         """The held-out features that n images are held against: as many, where there are."""
-        reference: np.ndarray = self.held_out[np.linspace(0, len(self.held_out) - 1, min(n, len(self.held_out))).round().astype(int)]
+        reference: np.ndarray = self.held_out[np.sort(self._chosen[:n])]
         return reference
 
     def _figures(self, fake: np.ndarray, task: str) -> Generator[Progress, None, dict[str, tuple[float, float | None]]]:

@@ -23,13 +23,14 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     Dowson and Landau 1982, equation 4; the figure of Heusel et al. 2017, in other features. Small sets look farther apart than
     they are: compare figures of equally large ones.
     """
-    a, b = a.astype(np.float64), b.astype(np.float64)
-    cov_a, cov_b = np.atleast_2d(np.cov(a, rowvar=False)), np.atleast_2d(np.cov(b, rowvar=False))
-    values, vectors = np.linalg.eigh(cov_a)
-    root = vectors * np.sqrt(values.clip(0)) @ vectors.T
+    x, y = torch.from_numpy(np.array(a, dtype=np.float64)), torch.from_numpy(np.array(b, dtype=np.float64))
+    cov_x, cov_y = (points.T.cov().reshape(points.shape[1], points.shape[1]) for points in (x, y))
+    # torch's, not numpy's: numpy's own threads get into the way of those that train.
+    values, vectors = torch.linalg.eigh(cov_x)
+    root = vectors * values.clamp(min=0).sqrt() @ vectors.T
     # A B has the eigenvalues of A^(1/2) B A^(1/2), which is symmetric.
-    trace = np.sqrt(np.linalg.eigvalsh(root @ cov_b @ root).clip(0)).sum()
-    return float(((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(cov_a) + np.trace(cov_b) - 2 * trace)
+    trace = torch.linalg.eigvalsh(root @ cov_y @ root).clamp(min=0).sqrt().sum()
+    return float((x.mean(0) - y.mean(0)).square().sum() + cov_x.trace() + cov_y.trace() - 2 * trace)
 
 
 def mmd2(a: np.ndarray, b: np.ndarray) -> float:

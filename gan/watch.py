@@ -273,9 +273,9 @@ def _answers(judge: Judge, state: TrainState, dataset: ImageDataset) -> dict[str
 
 
 def _some(n: int, wanted: int) -> np.ndarray:
-    """`wanted` of n rows from all over, the same at every call, in random order: many sets are sorted by class."""
-    rows: np.ndarray = np.linspace(0, n - 1, wanted).round().astype(np.int64)
-    return np.random.default_rng(0).permutation(rows)
+    """`wanted` of n rows by chance, the same at every call, in random order: many sets are sorted by class."""
+    rows: np.ndarray = np.random.default_rng(0).permutation(n)[:wanted]
+    return rows
 
 
 def _copied(kind: type[Any], network: nn.Module, state: TrainState) -> Any:

@@ -88,7 +88,7 @@ class Judges:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def close(self, timeout_s: float = 5.0) -> None:
+    def close(self, timeout_s: float = 2.0) -> None:
         """Ends what is being made ready, and waits so long for it."""
         self._closing.set()
         deadline = time.monotonic() + timeout_s

@@ -151,9 +151,7 @@ def compare_reach(name: str, goal: str, seed: int, threads: int, device: torch.d
     long = max(seconds for seconds, _ in timed(state, dataset))
     wanted = min(of := distances(state, judge, threads))
     what = f"FD ({judge.network.name})"
-    print(
-        f"{goal}: {what} {of[0]:.2f} after {long:.0f} s, {state.step:,} steps; of its weights without averaging {of[1]:.2f}", flush=True
-    )
+    print(f"{goal}: {what} {of[0]:.2f} after {long:.0f} s, {state.step:,} steps; of its weights without averaging {of[1]:.2f}", flush=True)
     state, dataset = start(name)
     next_look = 1.0
     for seconds, event in timed(state, dataset):

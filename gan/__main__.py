@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from gan import bench, datasets, evaluation, export, latent, terminal
 from gan.checkpoint import CheckpointError, LoadedGenerator, RunFolder, find_generator, load_generator, run_name
+from gan.checkup import Checkups
 from gan.config import TrainConfig, parse_setting
 from gan.datasets import ImageDataset
 from gan.devices import choose_device
@@ -27,7 +28,7 @@ from gan.images import enlarge, gif, png, tile
 from gan.judge import FEWEST, JudgeCache
 from gan.models import pretrained
 from gan.recipes import DEFAULT, RECIPES, recipe
-from gan.runs import checkpoints_root, explain, never_judged, prepare, record, refuse_too_large, write_status
+from gan.runs import Run, checkpoints_root, explain, never_judged, prepare, record, refuse_too_large, write_status
 from gan.training import Control, epoch_images, extend, progress, sample
 from gan.watch import Judges, Watch, switched_on
 
@@ -278,6 +279,36 @@ def evaluate_command(source: Path, data: str | None, samples: int, step: int | N
         click.echo(f"{figure.name:32}{row[0]:24}{row[1]:24}{evaluation.direction(figure)}")
     if report.shares and report.shares.missing:
         click.echo(f"missing: {', '.join(report.shares.missing)}")
+
+
+@cli.command("doctor")
+@click.argument("run", type=click.Path(path_type=Path))
+@_json_option
+def doctor_command(run: Path, as_json: bool) -> None:
+    """Say what is wrong with RUN, since when, why, and what to do about it."""
+    folder = RunFolder(_find_run(run))
+    folder.read_config()
+    looked_at = Run(folder)
+    checkup = Checkups().of(looked_at)
+    found = checkup.findings()
+    if as_json:
+        for finding in found:
+            click.echo(json.dumps(asdict(finding)))
+        return
+    step = looked_at.status().get("step", 0)
+    if not found:
+        judged = "" if checkup.judged else " Its images have not been judged, so only losses and gradients can be told."
+        click.echo(f"{folder.path.name}, step {step}: nothing wrong so far.{judged}")
+    config = looked_at.live_config
+    for finding in found:
+        click.echo(f"{finding.severity.upper()}: {finding.name}, since step {finding.began} (told at step {finding.found})")
+        for evidence in finding.evidence:
+            click.echo(f"  {evidence.text}: {evidence.shown} (rule: {evidence.limit})")
+        click.echo(f"  Why: {finding.why} [{finding.source}]")
+        for remedy in finding.remedies:
+            kind = {"live": "now", "fork": f"in a fork from step {remedy.step}", "new": "in a new run"}[remedy.kind]
+            changes = ", ".join(f"{name} {getattr(config, name)} -> {value}" for name, value in remedy.changes.items())
+            click.echo(f"  Try {kind}: {changes}. {remedy.why}")
 
 
 @cli.command("export")

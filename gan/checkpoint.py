@@ -348,13 +348,14 @@ class RunFolder:
         rows, _ = _read_lines(self.interventions_file)
         return [Intervention(row["step"], row["field"], row["old"], row["new"]) for row in rows if {"field", "old", "new"} <= row.keys()]
 
+    def norms_since(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+        """Complete lines of norms.jsonl from a byte offset on, in order, and the offset behind them. Damaged lines are left out."""
+        rows, end = _read_lines(self.norms_file, offset)
+        return [row for row in rows if isinstance(row.get("weights"), dict) and isinstance(row.get("gradients"), dict)], end
+
     def read_norms(self) -> list[dict[str, Any]]:
         """The lines of norms.jsonl, in order. Damaged lines are left out."""
-        return [
-            row
-            for row in _read_lines(self.norms_file)[0]
-            if isinstance(row.get("weights"), dict) and isinstance(row.get("gradients"), dict)
-        ]
+        return self.norms_since()[0]
 
     def read_judged(self) -> list[dict[str, Any]]:
         """The judgements, in order; read again as far as they are new. Not to be changed. Damaged lines are left out.

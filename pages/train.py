@@ -13,8 +13,9 @@ from gan.config import TrainConfig
 from gan.owners import clean_name, is_personal
 from gan.recipes import DEFAULT, RECIPES
 from gan.runs import AT_WORK, Run
-from ui.config_form import config_form, fill_form, fork_form, read_fork_form, read_form
+from ui.config_form import config_form, fill_fork_form, fill_form, fork_form, read_fork_form, read_form
 from ui.export import export_menu
+from ui.findings import Actions, findings_panel
 from ui.knobs import knobs
 from ui.pages import COMPARE, EVALUATE, EXPLORE, INSIDE, NEW_RUN
 from ui.run_view import run_view
@@ -94,6 +95,24 @@ def fork_dialog(run: Run, config: TrainConfig, wanted: int) -> None:
         st.error(plain(st.session_state.pop("fork_error")), icon=":material/error:")
     if st.session_state.pop("forked", False):
         st.rerun()
+
+
+def remedies_of(run: Run) -> Actions:
+    """What pressing one of the doctor's remedies does to a run."""
+
+    def change(changes: dict[str, Any]) -> None:
+        for name, value in changes.items():
+            steer(manager().change, run.id, name, value)
+
+    def offer_fork(changes: dict[str, Any], step: int) -> None:
+        fill_fork_form(changes)
+        st.session_state["fork_wanted"] = step
+
+    def offer_new(changes: dict[str, Any]) -> None:
+        copy_settings(run.live_config.change(**changes), run.stored.get("recipe", ""))
+
+    steerable = run.at_work and run.state in ("running", "paused") and manager().may_steer(run, visitor())
+    return Actions(change if steerable else None, offer_fork, offer_new)
 
 
 def new_run() -> None:
@@ -222,6 +241,10 @@ def show(run: Run) -> None:
     view, beside = st.columns([3, 1], gap="medium")
     with view:
         wanted = run_view(run.id, config, status["state"], "train", run.stored.get("parent"), can_fork=True)
+        if status["state"] != "queued":
+            findings_panel(run, remedies_of(run))
+    if wanted is None:
+        wanted = st.session_state.pop("fork_wanted", None)
     if wanted is not None:
         fork_dialog(run, run.live_config, wanted)
     with beside:

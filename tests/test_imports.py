@@ -10,15 +10,15 @@ ROOT = Path(__file__).parent.parent
 LAYERS = [
     {"config", "devices", "events", "files", "faces", "latent", "augment", "graphs", "archives", "cache", "decoding", "owners", "metrics"},
     {"recipes", "losses", "images", "networks", "downloads", "charts", "turns", "directions", "terminal", "snippets", "vectors"}
-    | {"judgements"},
-    {"published"},
+    | {"judgements", "remedies"},
+    {"published", "doctor"},
     {"datasets"},
     {"uploads", "reals"},
     {"features"},
     {"judge", "training", "attributes"},
     {"checkpoint", "bench", "limits", "watch"},
     {"runs", "models", "export", "films", "projection", "evaluation"},
-    {"manager", "comparison", "inside"},
+    {"manager", "comparison", "inside", "checkup"},
     {"server", "__main__"},
 ]
 

@@ -80,6 +80,13 @@ def fork_form(config: TrainConfig) -> bool:
     return True
 
 
+def fill_fork_form(changes: dict[str, Any]) -> None:
+    """Puts settings that should change into the form of a fork; call it before the form is drawn."""
+    st.session_state["fork_names"] = list(changes)
+    for name, value in changes.items():
+        st.session_state[FORK_KEY + name] = value
+
+
 def read_fork_form(config: TrainConfig) -> tuple[dict[str, Any], str, float]:
     """What changes in a fork of a run with these settings, and for how much longer it trains: unit, amount.
 

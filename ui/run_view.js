@@ -65,6 +65,8 @@ class View {
     this.find(".rv-fork").onclick = () => this.changed("fork", this.moment());
     this.onVisibility = () => (document.hidden ? this.close() : this.open());
     document.addEventListener("visibilitychange", this.onVisibility);
+    this.onFindings = () => this.data && this.overlays();
+    document.addEventListener("workshop-findings", this.onFindings);
   }
 
   update(data, changed) {
@@ -107,6 +109,8 @@ class View {
       grid: read("--st-border-color", "#ddd"),
       series: read("--st-chart-categorical-colors", "#c2410c,#0f766e,#1d4ed8,#7c3aed").split(",").map((c) => c.trim()),
       font: read("--st-font", "sans-serif"),
+      alarm: read("--st-red-text-color", "#b91c1c"),
+      warning: read("--st-orange-text-color", "#b45309"),
     };
   }
 
@@ -148,13 +152,19 @@ class View {
       shapes.push(upright(this.data.parent.step, { color: c.text, width: 1, dash: "dashdot" }));
       annotations.push(flag(this.data.parent.step, "fork", "Here this run left its parent"));
     }
+    for (const { step, name, severity } of this.findings()) {
+      const colour = { alarm: c.alarm, warning: c.warning }[severity] ?? c.text;
+      shapes.push(upright(step, { color: colour, width: 2 }));
+      annotations.push({ ...flag(step, severity === "information" ? "i" : "!", `${name}, since step ${step.toLocaleString("en")}`), y: 0, yanchor: "bottom",
+        font: { color: colour, size: 13, weight: "bold" } });
+    }
     if (!this.follow && this.moment() != null) shapes.push(upright(this.moment(), { color: c.text, width: 2 }));
     return { shapes, annotations };
   }
 
   // Draws the overlays again where they have changed, at most once a frame: each time ends a zoom that is being drawn.
   overlays() {
-    const shown = JSON.stringify([this.changes.length, this.follow ? null : this.moment()]);
+    const shown = JSON.stringify([this.changes.length, this.follow ? null : this.moment(), this.findings()]);
     if (!this.ready || this.waiting || shown === this.shown) return;
     this.shown = shown;
     this.waiting = requestAnimationFrame(() => {
@@ -342,6 +352,9 @@ class View {
     image.alt = `Grid of generated images at step ${step}`;
   }
 
+  // What the doctor has found, as ui/findings.js tells it.
+  findings() { return window.__workshopFindings?.run === this.data?.run ? window.__workshopFindings.marks : []; }
+
   // Changed settings, those of one step together.
   marks() {
     const steps = [...new Set(this.changes.map((change) => change.step))];
@@ -396,6 +409,7 @@ class View {
     this.close();
     cancelAnimationFrame(this.waiting);
     document.removeEventListener("visibilitychange", this.onVisibility);
+    document.removeEventListener("workshop-findings", this.onFindings);
     for (const chart of this.element.querySelectorAll(".rv-chart")) window.Plotly?.purge(chart);
   }
 }

@@ -2,6 +2,7 @@
 
 import functools
 
+from gan.checkup import Checkups
 from gan.evaluation import Evaluations
 from gan.inside import NetworkCache
 from gan.judge import JudgeCache
@@ -26,6 +27,12 @@ def models() -> ModelCache:
 def network_cache() -> NetworkCache:
     """The server's one cache of networks that are looked into."""
     return NetworkCache()
+
+
+@functools.cache
+def checkups() -> Checkups:
+    """The server's one memory of what the doctor has found."""
+    return Checkups()
 
 
 @functools.cache

@@ -1,0 +1,34 @@
+"""What the doctor finds, in a real browser: the panel, its marks on the charts, a remedy that opens a new run."""
+
+import shutil
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Server
+from tests.browser.test_browser import both_charts_have
+from tests.test_doctor import write_sick_run
+
+MARKS = """() => [...document.querySelectorAll(".rv-chart:not([hidden])")].map((chart) => (chart.layout?.annotations ?? []).filter((a) => a.text === "!")
+  .map((a) => [a.x, a.hovertext]))"""
+
+
+def test_a_finding_is_said_marked_and_can_be_acted_on(page: Page, process: Server) -> None:
+    folder = write_sick_run(process.checkpoints / "sick-0101-000000-abcd")
+    try:
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.goto(f"{process.address}/train?run={folder.path.name}")
+        both_charts_have(page, 90)
+        expect(page.get_by_text("The discriminator wins")).to_be_visible()
+        page.wait_for_function(f"() => ({MARKS})().every((marks) => marks.length === 1)")
+        assert page.evaluate(MARKS) == [[[10, "The discriminator wins, since step 10"]]] * 2
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+        # No state was saved, so there is nothing to fork from; a new run can be had.
+        expect(page.get_by_role("button", name="Fork: Discriminator learning rate 0.01 → 0.0005").first).to_be_disabled()
+        page.locator("summary", has_text="Other things to try").press("Enter")
+        page.get_by_role("button", name="New run: Spectral norm off → on").press("Enter")
+        expect(page.get_by_role("button", name="Train", exact=True)).to_be_visible()
+        page.get_by_text("All settings").click()
+        expect(page.get_by_role("checkbox", name="Spectral norm")).to_be_checked()
+    finally:
+        page.goto("about:blank")  # nobody follows the run any more
+        shutil.rmtree(folder.path)

@@ -1,73 +1,100 @@
 """What judging a run while it trains costs it.
 
-python -m benchmarks.judging: alternates runs that are judged and runs that are not, each leg in a process of its own, as the server
-trains them. Speed is images_seen over elapsed_s of the whole run, so that making the judge ready counts too.
+    python -m benchmarks.judging [--recipe quick-digits] [--windows 20] [--seconds 8]
+
+One run, in a process as the server has it, is judged in every other window of its time and left alone in those between; a pair of
+neighbouring windows is a ratio. So a machine that is slower for minutes slows both sides alike, which whole runs in turn would not
+give: other work on the same cores still disturbs it, so let there be none. Speed is images_seen over elapsed_s, from metrics.jsonl.
+Making the judge ready comes before the first window, and is told apart.
 """
 
 import argparse
-import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
+
 from gan.manager import RunManager
 from gan.recipes import recipe
-from gan.runs import AT_WORK
+from gan.runs import AT_WORK, Run
+from gan.watch import Watch
 
-MARK = "LEG "
+ENDS_BEFORE_S = 1.0  # the end of a window nothing new is judged, so that each judgement lies in a window of its kind
+PATIENCE_S = 300.0  # for the first judgement
 
 
-def leg(name: str, seconds: float) -> dict[str, float]:
-    """One run: its speed, how often it was judged, and what share of its time that took."""
-    with tempfile.TemporaryDirectory() as folder:
-        manager = RunManager(Path(folder), device="cpu")
-        run = manager.submit(recipe(name).config.change(duration=seconds, duration_unit="seconds"), name)
-        while run.state in AT_WORK:
-            time.sleep(0.2)
-        status, rows = run.status(), run.folder.read_judged()
-        manager.shutdown()
-        if status["state"] != "finished":
-            raise SystemExit(f"the run is {status['state']}: {status['error']}")
-    cost = sum(row["elapsed_s"] for row in rows if row["step"] < status["step"])  # the last one comes when training has ended
-    return {
-        "images_per_s": status["images_seen"] / status["elapsed_s"],
-        "judged": len(rows),
-        "share": cost / status["elapsed_s"],
-        "each_s": statistics.median(row["elapsed_s"] for row in rows) if rows else 0.0,
-    }
+class Windows:
+    """Says when a run may be judged: always at first, then in every other window.
+
+    Attributes:
+        start: perf_counter() of the first window; None before.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.start: float | None = None
+
+    def open(self) -> bool:
+        """Whether a judgement may begin now."""
+        if self.start is None:
+            return True
+        number, past = divmod(time.perf_counter() - self.start, self.seconds)
+        return number % 2 == 0 and past < self.seconds - ENDS_BEFORE_S
+
+    def only_when_open(self) -> None:
+        """Makes every watch of this process keep to the windows."""
+        due = Watch.due
+        Watch.due = lambda watch, state, at_the_end=False: self.open() and due(watch, state, at_the_end)  # type: ignore[method-assign]
+
+
+def wait_for_first(run: Run) -> float:
+    """Waits until the run has been judged once; returns how far it was then, in seconds of training."""
+    deadline = time.perf_counter() + PATIENCE_S
+    while not (judged := run.folder.read_judged()):
+        if time.perf_counter() > deadline or run.state not in AT_WORK:
+            raise SystemExit(f"the run was not judged; it is {run.state}: {run.status()['error'] or run.status()}")
+        time.sleep(0.1)
+    step = judged[0]["step"]
+    columns = run.history.since(0, 10**9)
+    return float(np.interp(step, columns["step"], columns["elapsed_s"]))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", default="quick-digits")
-    parser.add_argument("--seconds", type=float, default=30)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--leg", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--windows", type=int, default=20, help="pairs of a judged window and one that is not")
+    parser.add_argument("--seconds", type=float, default=8, help="of a window")
     options = parser.parse_args()
-    if options.leg:
-        print(MARK + json.dumps(leg(options.recipe, options.seconds)))
-        return
-    ratios = []
-    for number in range(options.rounds):
-        found = {}
-        for judged in ("0", "1") if number % 2 else ("1", "0"):
-            command = [sys.executable, "-m", "benchmarks.judging", "--recipe", options.recipe, "--seconds", str(options.seconds), "--leg"]
-            environment = os.environ | {"WORKSHOP_JUDGE": judged}
-            done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-            line = next(line for line in done.stdout.splitlines() if line.startswith(MARK))
-            found[judged] = json.loads(line.removeprefix(MARK))
-        without, judging = found["0"], found["1"]
-        ratios.append(judging["images_per_s"] / without["images_per_s"])
-        print(
-            f"alone {without['images_per_s']:,.0f} images/s, judged {judging['judged']} times (each {judging['each_s']:.2f} s, "
-            f"{judging['share']:.1%} of the time) {judging['images_per_s']:,.0f}: {ratios[-1]:.3f}",
-            flush=True,
-        )
-    print(f"{options.recipe}, judged against alone: {statistics.median(ratios):.3f}")
+    if options.windows < 1 or options.seconds <= ENDS_BEFORE_S:
+        parser.error(f"there must be a window, of more than {ENDS_BEFORE_S:g} s")
+    windows = Windows(options.seconds)
+    windows.only_when_open()
+    count, seconds = 2 * options.windows, options.seconds
+    with tempfile.TemporaryDirectory() as folder:
+        manager = RunManager(Path(folder), device="cpu")
+        config = recipe(options.recipe).config.change(duration=PATIENCE_S + count * seconds + 60, duration_unit="seconds")
+        run = manager.submit(config, options.recipe)
+        print(f"{options.recipe}: judged for the first time after {wait_for_first(run):.1f} s of training", flush=True)
+        windows.start = start = time.perf_counter()
+        began = start - run.history.since(0, 10**9)["elapsed_s"][-1]  # of the run's clock, to a row
+        time.sleep(count * seconds + 2.0)
+        columns, judged = run.history.since(0, 10**9), run.folder.read_judged()
+        manager.shutdown()
+    edges = np.interp(start - began + seconds * np.arange(count + 1), columns["elapsed_s"], np.array(columns["images_seen"], float))
+    speeds = np.diff(edges) / seconds
+    ratios = speeds[0::2] / speeds[1::2]
+    steps = np.interp(start - began + seconds * np.arange(count + 1), columns["elapsed_s"], columns["step"])
+    within = [row for row in judged if steps[0] <= row["step"] <= steps[-1]]
+    share = sum(row["elapsed_s"] for row in within) / (options.windows * seconds)
+    error = statistics.stdev(ratios) / len(ratios) ** 0.5 if len(ratios) > 1 else float("nan")
+    print(f"alone {np.median(speeds[1::2]):,.0f} images/s, judged {np.median(speeds[0::2]):,.0f}")
+    print(f"{len(within)} judgements of {statistics.median(row['elapsed_s'] for row in within):.2f} s: {share:.1%} of the judged windows")
+    print(
+        f"judged against alone: {np.median(ratios):.3f} in the median of {len(ratios)} pairs, mean {ratios.mean():.3f} ± {error:.3f} "
+        f"({ratios.min():.3f} to {ratios.max():.3f}); aim: at least 0.95"
+    )
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@
 
 Three kinds of periods: nobody watching; `--viewers` event streams; the same and `--sessions` visitors. A visitor does what a
 browser does on the Train page: loads the page, opens Streamlit's websocket and runs the page's script, follows the event
-stream, fetches each new grid, and about every ten seconds presses something, which runs the script again. Each round has
+stream, fetches each new grid, about every ten seconds presses something, which runs the script again, and runs the page's
+fragments as often as they ask for. Each round has
 one period of each kind, every other round backwards, so that a machine that slows down steadily favours none; other work
 on the same cores slows training many times over, so let there be none. Arriving is not measured: a period begins when those
 who watch in it have been there for a few seconds.
@@ -64,6 +65,7 @@ class Tally:
 
     delays: list[float] = field(default_factory=list)  # seconds
     scripts: list[float] = field(default_factory=list)  # seconds from a press to the end of the page's script
+    fragments: list[float] = field(default_factory=list)  # of parts of it that ask to be run again and again
     images: int = 0
     newest: dict[str, float] = field(default_factory=dict)  # by stream: elapsed_s of its newest row
     errors: Counter[str] = field(default_factory=Counter)
@@ -161,7 +163,8 @@ class Crowd:
             await self.fetch(f"/{asset}")
         uri, origin = f"ws://127.0.0.1:{self.port}/_stcore/stream", f"http://127.0.0.1:{self.port}"
         async with connect(uri, origin=origin, subprotocols=["streamlit"], max_size=None) as socket:  # type: ignore[arg-type, list-item]
-            cached = await self.press(socket, frozenset())
+            page = Page(socket, self.run, self)
+            await page.script()
             await self.fetch("/assets/plotly/plotly.min.js")
             wanted: asyncio.Queue[int] = asyncio.Queue()
             shown = -1
@@ -177,46 +180,19 @@ class Crowd:
                     await self.fetch(f"/api/runs/{self.run}/samples/{await wanted.get()}.png")
                     self.tally.images += 1
 
-            async def press_now_and_then(cached: frozenset[str]) -> None:
-                await asyncio.sleep(rng.uniform(0, PRESS_EVERY_S))
+            async def stay() -> None:
+                press = time.perf_counter() + rng.uniform(0, PRESS_EVERY_S)
                 while True:
-                    cached = await self.press(socket, cached)
-                    await asyncio.sleep(PRESS_EVERY_S * rng.uniform(0.8, 1.2))
+                    due, fragment = min([(press, ""), *((page.due[asks], asks) for asks in page.due)])
+                    await asyncio.sleep(due - time.perf_counter())
+                    await page.script(fragment)
+                    if not fragment:
+                        press = time.perf_counter() + PRESS_EVERY_S * rng.uniform(0.8, 1.2)
 
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.follow(name, on_samples))
                 group.create_task(show())
-                group.create_task(press_now_and_then(cached))
-
-    async def press(self, socket: ClientConnection, cached: frozenset[str]) -> frozenset[str]:
-        """Runs the page's script, as any widget does; returns the messages that need not be sent again."""
-        start = time.perf_counter()
-        message = BackMsg()
-        message.rerun_script.query_string = f"run={self.run}"
-        message.rerun_script.page_name = "train"
-        message.rerun_script.cached_message_hashes.extend(cached)
-        await socket.send(message.SerializeToString())
-        kept = set()
-        async with asyncio.timeout(PATIENCE_S):
-            while True:
-                received = await socket.recv(decode=False)
-                told = ForwardMsg.FromString(bytes(received))
-                kind = told.WhichOneof("type")
-                if told.metadata.cacheable or kind == "ref_hash":
-                    kept.add(told.ref_hash if kind == "ref_hash" else told.hash)
-                if kind == "page_not_found":
-                    raise Refused("the page was not found")
-                if kind == "delta" and told.delta.new_element.WhichOneof("type") == "exception":
-                    raise Refused(f"the page shows an exception: {told.delta.new_element.exception.message[:200]}")
-                if kind == "delta" and "ran into a problem" in told.delta.new_element.alert.body:  # ui/navigation.py
-                    raise Refused(f"the page shows an error: {told.delta.new_element.alert.body[:200]}")
-                if kind == "script_finished":
-                    if told.script_finished == ForwardMsg.FINISHED_WITH_COMPILE_ERROR:
-                        raise Refused("the page's script does not compile")
-                    if told.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
-                        break
-        self.tally.scripts.append(time.perf_counter() - start)
-        return frozenset(kept)
+                group.create_task(stay())
 
     async def there(self, name: str, rng: random.Random) -> None:
         """One client, from its arrival within half of ARRIVE_S until it is cancelled; what goes wrong is counted."""
@@ -229,6 +205,66 @@ class Crowd:
             self.tally.newest[name] = math.inf  # it is no news that it hears nothing
             for error in leaves(group):
                 self.tally.errors[f"{kind}: {error}" if isinstance(error, Refused) else f"{kind}: {type(error).__name__}: {error}"] += 1
+
+
+class Page:
+    """A page's script, as a browser's websocket runs it.
+
+    Attributes:
+        due: perf_counter() at which each fragment that asked for it is to be run again, by its id.
+    """
+
+    def __init__(self, socket: ClientConnection, run_id: str, crowd: "Crowd") -> None:
+        self.due: dict[str, float] = {}
+        self._socket, self._run_id, self._crowd = socket, run_id, crowd
+        self._cached: set[str] = set()  # messages that need not be sent again
+        self._every: dict[str, float] = {}
+
+    async def script(self, fragment: str = "") -> None:
+        """Runs the page's script, as any widget does, or one fragment of it, as a timer does.
+
+        Raises:
+            Refused: the page shows an error.
+        """
+        start = time.perf_counter()
+        message = BackMsg()
+        message.rerun_script.query_string = f"run={self._run_id}"
+        message.rerun_script.page_name = "train"
+        message.rerun_script.fragment_id = fragment
+        message.rerun_script.is_auto_rerun = bool(fragment)
+        message.rerun_script.cached_message_hashes.extend(self._cached)
+        if not fragment:
+            self.due, self._every = {}, {}
+        await self._socket.send(message.SerializeToString())
+        kept = set()
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                received = await self._socket.recv(decode=False)
+                told = ForwardMsg.FromString(bytes(received))
+                kind = told.WhichOneof("type")
+                if told.metadata.cacheable or kind == "ref_hash":
+                    kept.add(told.ref_hash if kind == "ref_hash" else told.hash)
+                if kind == "page_not_found":
+                    raise Refused("the page was not found")
+                if kind == "delta" and told.delta.new_element.WhichOneof("type") == "exception":
+                    raise Refused(f"the page shows an exception: {told.delta.new_element.exception.message[:200]}")
+                if kind == "delta" and "ran into a problem" in told.delta.new_element.alert.body:  # ui/navigation.py
+                    raise Refused(f"the page shows an error: {told.delta.new_element.alert.body[:200]}")
+                if kind == "auto_rerun":
+                    self._every[told.auto_rerun.fragment_id] = told.auto_rerun.interval
+                    self.due.setdefault(told.auto_rerun.fragment_id, start + told.auto_rerun.interval)
+                if kind == "script_finished":
+                    if told.script_finished == ForwardMsg.FINISHED_WITH_COMPILE_ERROR:
+                        raise Refused("the page's script does not compile")
+                    if told.script_finished in (ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY):
+                        break
+        now = time.perf_counter()
+        if fragment:
+            self.due[fragment] = max(now, start + self._every[fragment])
+            self._crowd.tally.fragments.append(now - start)
+        else:
+            self._cached = kept
+            self._crowd.tally.scripts.append(now - start)
 
 
 def leaves(group: BaseExceptionGroup) -> list[BaseException]:
@@ -250,6 +286,7 @@ async def period(workshop: Workshop, crowd: Crowd, kind: str, viewers: int, sess
     await asyncio.sleep(ARRIVE_S)
     tally.delays.clear()
     tally.scripts.clear()
+    tally.fragments.clear()
     tally.images = 0
     start, cpu_s, resident = time.perf_counter(), time.process_time(), workshop.resident()
     await asyncio.sleep(seconds)
@@ -313,6 +350,8 @@ def line(done: Period) -> str:
         said += f", events {quantiles(done.tally.delays)} after the row ({len(done.tally.delays):,})"
     if done.tally.scripts:
         said += f", page scripts {quantiles(done.tally.scripts)} ({len(done.tally.scripts)}), {done.tally.images} grids"
+    if done.tally.fragments:
+        said += f", fragments {quantiles(done.tally.fragments)} ({len(done.tally.fragments)})"
     said += f", clients {done.cpu_s / (done.end - done.start):.0%} of a core"
     before, after = done.resident
     if before and after:

@@ -18,7 +18,7 @@ RANGE = "() => document.querySelector('[data-chart=loss]')._fullLayout.xaxis.ran
 
 
 def both_charts_have(page: Page, points: int) -> None:
-    page.wait_for_function(f"({POINTS})().every(n => n >= {points})")
+    page.wait_for_function(f"() => {{ const counts = ({POINTS})(); return counts.length > 1 && counts.every(n => n >= {points}) }}")
 
 
 def open_page(page: Page, address: str, heading: str) -> None:
@@ -208,7 +208,7 @@ def test_the_pad_follows_mouse_and_keys_and_moves_on_without_end(page: Page, ser
 
 def test_a_view_is_shared_by_its_address(page: Page, server: str) -> None:
     page.goto(f"{server}/explore?from=digits&view=Walk&stops=7,8&mode=lerp")
-    expect(page.get_by_alt_text("Animated walk through seeds 7,8")).to_be_visible()
+    expect(page.get_by_alt_text("Animated walk through seed 7, seed 8")).to_be_visible()
     expect(page.get_by_role("radio", name="lerp", exact=True)).to_be_checked()
 
 

@@ -11,11 +11,10 @@ from typing import Any
 
 import anyio.to_thread
 import streamlit as st
-from starlette.routing import Mount
-from starlette.staticfiles import StaticFiles
 
 from gan.server import routes, send_at_once
-from ui.workshop import manager, models
+from ui import assets
+from ui.workshop import checkups, manager, models
 
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
 
@@ -52,8 +51,8 @@ _prefix = f"/{_base}" if _base else ""
 app = st.App(
     os.path.join(os.path.dirname(os.path.abspath(__file__)), "ui", "navigation.py"),
     routes=[
-        *routes(manager(), models(), _prefix),
-        Mount(f"{_prefix}/assets/plotly", StaticFiles(packages=[("plotly", "package_data")])),
+        *routes(manager(), models(), checkups(), _prefix),
+        *assets.routes(_prefix),
     ],
     lifespan=lifespan,
 )

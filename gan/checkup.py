@@ -16,7 +16,12 @@ FRESH_S = 3.0  # for so long an answer is good: a look at a long run takes 50 ms
 
 
 class Checkup:
-    """One run's findings. Safe to use from any thread."""
+    """One run's findings. Safe to use from any thread.
+
+    Attributes:
+        judged: whether the images of the run are judged.
+        version: a number that rises whenever something else is found, or its figures are written otherwise; 0 before the first look.
+    """
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -25,7 +30,14 @@ class Checkup:
         self._offset = 0
         self._looked = -math.inf
         self._findings: list[Finding] = []
-        self.judged: bool = False  # whether the images of the run are judged
+        self._told: object = None
+        self.judged: bool = False
+        self.version = 0
+
+    @property
+    def fresh(self) -> bool:
+        """Whether findings() will say the same as before, without a look."""
+        return time.monotonic() - self._looked < FRESH_S
 
     def findings(self) -> list[Finding]:
         """What is the matter with the run now; see gan.doctor.diagnose().
@@ -34,9 +46,13 @@ class Checkup:
             CheckpointError: the run's settings cannot be read.
         """
         with self._lock:
-            if time.monotonic() - self._looked >= FRESH_S:
+            if not self.fresh:
                 self._findings = self._look()
                 self._looked = time.monotonic()
+                told = self.judged, [(f.key, f.began, [e.shown for e in f.evidence], f.remedies) for f in self._findings]
+                if told != self._told:
+                    self._told = told
+                    self.version += 1
             return self._findings
 
     def _look(self) -> list[Finding]:

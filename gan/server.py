@@ -3,16 +3,12 @@
 Every refused request gets a 4xx with one sentence as JSON: {"error": "..."}.
 """
 
-import asyncio
-import json
 import math
 import os
 import socket
 import stat
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,21 +22,17 @@ from starlette.routing import Route
 
 from gan import latent
 from gan.checkpoint import CheckpointError
+from gan.checkup import Checkups
 from gan.images import enlarge, png
-from gan.judgements import best_of
 from gan.manager import RunManager
 from gan.models import Model, ModelCache, find_model, list_models, model_sources
 from gan.owners import is_visitor_id
 from gan.runs import Run
+from gan.streams import Streams, status_of
 
-POLL_S = 0.5  # how often a stream looks for news; each look takes the training threads off their cores for a moment
-HEARTBEAT_S = 15.0  # a comment when there is no news, so that proxies keep the stream open
-STATUS_EVERY_S = 1.0  # between two words on how far a run is; a change of state is told at once
-COUNTERS = ("step", "images_seen", "elapsed_s", "progress", "eta_s", "starts_in_s")
 RENDERS_AT_ONCE = 2
 LONGEST_QUERY = 16_000  # characters
 LARGEST_SCALE = 8
-MOST_JUDGED = 1000  # judgements that are told at once
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -49,8 +41,9 @@ class BadRequest(ValueError):
     """A request that asks for something that cannot be."""
 
 
-def routes(manager: RunManager, models: ModelCache, prefix: str = "") -> list[Route]:
+def routes(manager: RunManager, models: ModelCache, checkups: Checkups, prefix: str = "") -> list[Route]:
     """GET {prefix}/api/..., as docs/architecture.md lists them. prefix: a path that the server lives behind, as "/workshop"."""
+    streams = Streams(manager, checkups)
     renders = anyio.CapacityLimiter(RENDERS_AT_ONCE)  # a limit of their own: they must not use up the server's threads
 
     async def list_runs(request: Request) -> Response:
@@ -64,14 +57,14 @@ def routes(manager: RunManager, models: ModelCache, prefix: str = "") -> list[Ro
             manager.seen(who)
 
         def details() -> dict[str, Any]:
-            return {"id": run.id, "config": run.stored, "status": _status(manager, run)}
+            return {"id": run.id, "config": run.stored, "status": status_of(manager, run)}
 
         return JSONResponse(await run_in_threadpool(details))
 
     async def events(request: Request) -> Response:
         run = _run(manager, request)
         since = _whole(request.headers.get("last-event-id") or request.query_params.get("since", "0"), "since", 0, 2**53)
-        stream = _events(manager, run.id, since, request)
+        stream = streams.follow(run.id, since, request)
         return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
 
     async def samples(request: Request) -> Response:
@@ -219,84 +212,3 @@ def _summary(run: Run) -> dict[str, Any]:
     row = {"id": run.id, "name": run.id, "state": status["state"], "step": status.get("step", 0)}
     row |= {"recipe": stored.get("recipe"), "data": stored.get("data")}
     return row | ({"owner": stored["owner"]} if stored.get("owner") else {})
-
-
-def _status(manager: RunManager, run: Run) -> dict[str, Any]:
-    position, starts_in_s = manager.place(run)
-    return run.status() | {"position": position, "starts_in_s": starts_in_s}
-
-
-def _news(
-    manager: RunManager, run: Run, since: int
-) -> tuple[dict[str, list[Any]], list[int], list[dict[str, Any]], list[dict[str, Any]], dict[str, Any]]:
-    """What there is to tell of a run: metrics beyond a step, the steps of its grids, its changed settings, its judgements, its status."""
-    history = run.history
-    return history.since(history.after(since)), run.sample_steps, run.interventions, run.folder.read_judged(), _status(manager, run)
-
-
-def _judged(rows: list[dict[str, Any]], first: int) -> dict[str, Any]:
-    """Judgements from the one numbered `first` on as columns, thinned where they are many, and the best of all."""
-    every = max(1, -(-(len(rows) - first) // MOST_JUDGED))
-    shown, last = rows[first + (len(rows) - first - 1) % every :: every], rows[-1]
-    best = best_of(rows)
-    return {
-        "first": first,
-        "step": [row["step"] for row in shown],
-        "fd": [row["fd"] for row in shown],
-        "error": [row["fd_error"] for row in shown],
-        "floor": last["fd_floor"],
-        "features": str(last.get("features") or ""),
-        "best": asdict(best) if best else None,
-    }
-
-
-async def _events(manager: RunManager, run_id: str, since: int, request: Request) -> AsyncIterator[str]:
-    """Server-sent events: metrics and judgements as columns of what is new; all grids' steps, all changed settings, the status when they
-    change.
-
-    The run is looked up anew each time: one that is resumed goes on in the same stream.
-    """
-    said_status: dict[str, Any] = {}
-    said_gist: dict[str, Any] = {}
-    said_samples, said_changes, said_judged, said_s, quiet_s = -1, -1, 0, 0.0, 0.0
-    while not manager.closing.is_set() and not await request.is_disconnected():
-        news = []
-        try:
-            run = manager.get(run_id)
-        except KeyError:
-            yield _event("status", json.dumps({"state": "deleted"}))
-            return
-        # A run in a thread of this process is all in memory; any other is read from its folder, off the event loop.
-        columns, steps, changes, judged, status = (
-            _news(manager, run, since) if run.in_memory else await run_in_threadpool(_news, manager, run, since)
-        )
-        if columns["step"]:
-            since = columns["step"][-1]
-            news.append(_event("metrics", json.dumps(columns), since))
-        if len(steps) != said_samples:
-            said_samples = len(steps)
-            news.append(_event("samples", json.dumps({"steps": steps})))
-        if len(changes) != said_changes:
-            said_changes = len(changes)
-            news.append(_event("intervention", json.dumps({"changes": changes})))
-        if len(judged) != said_judged:
-            if len(judged) < said_judged:  # the run was resumed from before
-                said_judged = 0
-            if judged:
-                news.append(_event("judged", json.dumps(_judged(judged, said_judged))))
-            said_judged = len(judged)
-        gist = {name: value for name, value in status.items() if name not in COUNTERS}
-        if gist != said_gist or (status != said_status and time.monotonic() - said_s > STATUS_EVERY_S):
-            said_gist, said_status, said_s = gist, status, time.monotonic()
-            news.append(_event("status", json.dumps(status)))
-        quiet_s = 0.0 if news else quiet_s + POLL_S
-        if quiet_s >= HEARTBEAT_S:
-            quiet_s = 0.0
-            news.append(": still here\n\n")
-        for text in news:
-            yield text
-        await asyncio.sleep(POLL_S)
-
-
-def _event(name: str, data: str, number: int | None = None) -> str:
-    return (f"id: {number}\n" if number is not None else "") + f"event: {name}\ndata: {data}\n\n"

@@ -379,8 +379,14 @@ def test_a_checkup_reads_the_folder_and_remembers(folder, monkeypatch):
     (finding,) = checkup.findings()
     assert finding.key == "d-winning" and not checkup.judged
     assert finding.remedies[0].changes == {"lr_d": 5e-4}  # the run's settings are those of now
-    monkeypatch.setattr(Checkup, "_look", lambda self: pytest.fail("looked again at once"))
-    assert checkup.findings() == [finding]
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkup, "_look", lambda self: pytest.fail("looked again at once"))
+        assert checkup.fresh and checkup.findings() == [finding] and checkup.version == 1
+    checkup._looked = -math.inf
+    assert checkup.findings() == [finding] and checkup.version == 1, "nothing else is found"
+    monkeypatch.setattr(Checkup, "_look", lambda self: [])
+    checkup._looked = -math.inf
+    assert checkup.findings() == [] and checkup.version == 2
 
 
 def test_norms_are_totals(folder):

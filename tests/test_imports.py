@@ -19,6 +19,7 @@ LAYERS = [
     {"checkpoint", "bench", "limits", "watch"},
     {"runs", "models", "export", "films", "projection", "evaluation"},
     {"manager", "comparison", "inside", "checkup"},
+    {"streams"},
     {"server", "__main__"},
 ]
 

@@ -10,8 +10,9 @@ from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from gan import datasets, server
+from gan import datasets, server, streams
 from gan.checkpoint import save_generator
+from gan.checkup import Checkups
 from gan.manager import RunManager
 from gan.models import ModelCache, find_model, model_sources
 from gan.training import new_state
@@ -41,7 +42,7 @@ def manager(blobs, monkeypatch):
 
 @pytest.fixture
 def client(manager):
-    with TestClient(Starlette(routes=server.routes(manager, ModelCache(manager.root)))) as client:
+    with TestClient(Starlette(routes=server.routes(manager, ModelCache(manager.root), Checkups()))) as client:
         yield client
 
 
@@ -57,9 +58,9 @@ def in_a_loop(coroutine):
         pool.submit(asyncio.run, asyncio.wait_for(coroutine, 30)).result()
 
 
-def read_stream(manager, run_id, since, monkeypatch, until=lambda events: True):
+def read_stream(manager, run_id, since, monkeypatch, until=lambda events: True, checkups=None):
     """What a reader gets until it has seen enough; it then disconnects."""
-    monkeypatch.setattr(server, "POLL_S", 0.01)
+    monkeypatch.setattr(streams, "POLL_S", 0.01)
     got: list[str] = []
 
     class Request:
@@ -67,7 +68,7 @@ def read_stream(manager, run_id, since, monkeypatch, until=lambda events: True):
             return bool(got) and until(events("".join(got)))
 
     async def read():
-        async for text in server._events(manager, run_id, since, Request()):
+        async for text in streams.Streams(manager, checkups or Checkups()).follow(run_id, since, Request()):
             got.append(text)
 
     in_a_loop(read())
@@ -119,7 +120,7 @@ def test_a_stream_tells_what_was_judged_and_the_best(manager, run, monkeypatch):
     for step, fd in ((5, 9.0), (10, 4.0)):
         run.folder.append_judged({"step": step, "fd": fd, "fd_error": 0.5, "fd_floor": 1.0, "features": "blobs-CNN"})
     run.folder.flush()
-    monkeypatch.setattr(server, "MOST_JUDGED", 2)
+    monkeypatch.setattr(streams, "MOST_JUDGED", 2)
     cut = []
 
     def until(events):
@@ -146,7 +147,7 @@ def test_a_stream_over_http_honours_last_event_id(client, run, monkeypatch):
     async def once(*arguments):
         yield str(arguments[2])
 
-    monkeypatch.setattr(server, "_events", once)
+    monkeypatch.setattr(streams.Streams, "follow", once)
     url = f"/api/runs/{run.id}/events"
     answer = client.get(url, headers={"Last-Event-ID": "7"})
     assert answer.text == "7" and answer.headers["content-type"].startswith("text/event-stream")
@@ -154,9 +155,47 @@ def test_a_stream_over_http_honours_last_event_id(client, run, monkeypatch):
     assert client.get(url + "?since=-3").status_code == 400
 
 
+def test_streams_of_one_run_look_together(manager, run, monkeypatch):
+    looks, now = [], [10.2]
+    monkeypatch.setattr(streams.time, "monotonic", lambda: now[0])
+    told = streams.status_of
+    monkeypatch.setattr(streams, "status_of", lambda manager, run: looks.append(run.id) or told(manager, run))
+    ours = streams.Streams(manager, Checkups())
+
+    async def look_twice():
+        first, second = [await ours._look(run.id) for _ in range(2)]
+        assert first is second and first.metrics(0) is second.metrics(0)
+        assert first.metrics(run.history.columns["step"][-1]) == ("", run.history.columns["step"][-1])
+        now[0] += streams.POLL_S
+        assert await ours._look(run.id) is not first
+
+    in_a_loop(look_twice())
+    assert looks == [run.id] * 2
+
+
+def test_a_stream_tells_that_something_else_was_found(manager, config, monkeypatch):
+    run = manager.submit(config.change(duration=1_000_000))
+    wait_for(lambda: run.state == "running")
+    found = iter([[], ["d-winning"], ["d-winning"]])
+    checkups = Checkups()
+    checkup = checkups.of(run)
+    looked = []
+
+    def findings():
+        looked.append(1)
+        checkup.version = 1 if len(looked) < 3 else 2
+        return next(found, [])
+
+    monkeypatch.setattr(checkup, "findings", findings)
+    got = read_stream(manager, run.id, 0, monkeypatch, lambda events: sum(name == "findings" for name, _ in events) == 3, checkups=checkups)
+    manager.stop(run.id)
+    wait_for(ended(run))
+    assert [data["version"] for name, data in got if name == "findings"] == [0, 1, 2]
+
+
 def test_a_quiet_stream_has_a_heartbeat(manager, run, monkeypatch):
-    monkeypatch.setattr(server, "HEARTBEAT_S", 0.03)
-    monkeypatch.setattr(server, "POLL_S", 0.01)
+    monkeypatch.setattr(streams, "HEARTBEAT_S", 0.03)
+    monkeypatch.setattr(streams, "POLL_S", 0.01)
     got = []
 
     class Request:
@@ -164,7 +203,7 @@ def test_a_quiet_stream_has_a_heartbeat(manager, run, monkeypatch):
             return any(text.startswith(":") for text in got)
 
     async def read():
-        async for text in server._events(manager, run.id, 0, Request()):
+        async for text in streams.Streams(manager, Checkups()).follow(run.id, 0, Request()):
             got.append(text)
 
     in_a_loop(read())

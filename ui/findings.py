@@ -15,12 +15,12 @@ from ui.components import component
 from ui.text import plain
 from ui.workshop import checkups
 
-REFRESH_S = 4.0  # while the run trains
 ACTED = "doctor_acted"  # in the session: a remedy was pressed, and the whole page must show it
 SIGNS = {"alarm": (":material/error:", "red"), "warning": (":material/warning:", "orange"), "information": (":material/info:", "blue")}
 KINDS = {"live": ":material/tune:", "fork": ":material/call_split:", "new": ":material/add_circle:"}
 
-# Tells the live view where the findings began, without a run of the page's script: that would close its dialogs.
+# Tells the live view where the findings began, and hears from it that there are others, without a run of the page's script: that
+# would close its dialogs.
 _marks = component("findings", "<span></span>\n")
 
 
@@ -40,9 +40,8 @@ class Actions:
 
 
 def findings_panel(run: Run, actions: Actions) -> None:
-    """Draws what is found in a run; again every few seconds while it trains."""
-    working = run.state in ("preparing", "running")
-    st.fragment(_panel, run_every=REFRESH_S if working else None)(run, actions)
+    """Draws what is found in a run; again whenever the run's event stream tells of something else."""
+    st.fragment(_panel)(run, actions)
 
 
 def _panel(run: Run, actions: Actions) -> None:
@@ -54,7 +53,8 @@ def _panel(run: Run, actions: Actions) -> None:
     except CheckpointError as error:
         st.error(plain(error), icon=":material/error:")
         return
-    _marks(key="findings", data={"run": run.id, "marks": marks(found)})
+    data = {"run": run.id, "marks": marks(found), "version": checkup.version}
+    _marks(key="findings", data=data, on_again_change=lambda: None)
     st.subheader(
         "What the doctor says",
         help="Rules look at losses, gradients and, where they are judged, the images. They and their sources are in docs/doctor.md.",

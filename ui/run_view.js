@@ -215,6 +215,8 @@ class View {
       this.overlays();
     });
     this.source.addEventListener("judged", (event) => this.judge(JSON.parse(event.data)));
+    this.source.addEventListener("findings", (event) => document.dispatchEvent(
+      new CustomEvent("workshop-told", { detail: { run: this.data.run, ...JSON.parse(event.data) } })));
     this.source.addEventListener("status", (event) => this.status(JSON.parse(event.data)));
     this.source.onerror = () => {
       if (this.source?.readyState === EventSource.CLOSED) {  // refused, or gone for good: try again from where we are

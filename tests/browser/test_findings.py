@@ -1,9 +1,12 @@
 """What the doctor finds, in a real browser: the panel, its marks on the charts, a remedy that opens a new run."""
 
+import math
 import shutil
 
 from playwright.sync_api import Page, expect
 
+from gan.checkup import FRESH_S
+from gan.events import Metrics
 from tests.browser.conftest import Server
 from tests.browser.test_browser import both_charts_have
 from tests.test_doctor import write_sick_run
@@ -24,7 +27,14 @@ def test_a_finding_is_said_marked_and_can_be_acted_on(page: Page, process: Serve
         assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
         # No state was saved, so there is nothing to fork from; a new run can be had.
         expect(page.get_by_role("button", name="Fork: Discriminator learning rate 0.01 → 0.0005").first).to_be_disabled()
-        page.locator("summary", has_text="Other things to try").press("Enter")
+        # Something else is found meanwhile. Of a run that trains the event stream tells it.
+        folder.append_metrics(Metrics(910, 64 * 910, 9.1, 6400.0, math.nan, 6.0, 0.99, 0.01, 0.01))
+        folder.flush()
+        page.wait_for_timeout(1000 * FRESH_S)
+        page.evaluate("run => document.dispatchEvent(new CustomEvent('workshop-told', { detail: { run, version: -1 } }))", folder.path.name)
+        expect(page.get_by_text("Numbers are lost")).to_be_visible()
+        expect(page.get_by_text("The discriminator wins")).to_be_visible()
+        page.locator(".st-key-finding_d-winning summary", has_text="Other things to try").press("Enter")
         page.get_by_role("button", name="New run: Spectral norm off → on").press("Enter")
         expect(page.get_by_role("button", name="Train", exact=True)).to_be_visible()
         page.get_by_text("All settings").click()

@@ -1,0 +1,20 @@
+"""What browsers fetch beside the pages."""
+
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from ui import assets
+
+
+def test_plotly_is_compressed_once_and_not_sent_again():
+    client = TestClient(Starlette(routes=assets.routes("/workshop")))
+    path = "/workshop/assets/plotly/plotly.min.js"
+    first = client.get(path)
+    assert first.headers["content-encoding"] == "gzip" and first.headers["content-type"].startswith("text/javascript")
+    assert b"plotly.js" in first.content[:200] and int(first.headers["content-length"]) < len(first.content) / 2
+    assert assets._plotly() is assets._plotly()
+    again = client.get(path, headers={"If-None-Match": first.headers["etag"]})
+    assert again.status_code == 304 and not again.content
+    plain = client.get(path, headers={"Accept-Encoding": "identity"})
+    assert plain.content == first.content and "content-encoding" not in plain.headers
+    assert client.get("/workshop/assets/plotly/other.js").status_code == 404

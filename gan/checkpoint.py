@@ -483,6 +483,8 @@ class RunFolder:
             content = json.loads(path.read_bytes())
         except FileNotFoundError:
             raise CheckpointError(f"{self.path} holds no run: {path.name} is missing") from None
+        except NotADirectoryError:
+            raise CheckpointError(f"{self.path} is a file, and not the folder of a run") from None
         except (OSError, ValueError, RecursionError):
             raise CheckpointError(f"{path} cannot be read as JSON") from None
         if not isinstance(content, dict):

@@ -25,6 +25,7 @@ from torch import nn
 from gan.checkpoint import FORMAT, METRICS, CheckpointError, RunFolder, find_generator, is_run_name, read_config, read_metadata
 from gan.events import Progress
 from gan.images import captioned, gif, spaced
+from gan.judgements import NUMBERS
 from gan.networks import Generator
 
 MOST_FRAMES = 100
@@ -34,11 +35,13 @@ LARGEST_FRAME = 528  # pixels, without the line below: a grid of 8 x 8 images of
 LARGEST_GRID = 8192  # pixels a side; a file that says more is no grid of ours
 TENSORBOARD_GRIDS = 10  # TensorBoard shows that many, and picks at random where there are more
 
+JUDGED = ("step", "images", *NUMBERS, "features")  # columns of the table of judgements
+
 T = TypeVar("T")
 
 
 def zip_run(folder: RunFolder, file: BinaryIO, step: int | None = None, most_bytes: int | None = None) -> Yields[Progress, None, None]:
-    """Everything of a run as a zip: settings, status, metrics and changes as CSV, grids, a generator, and a script that samples it.
+    """Everything of a run as a zip: settings, status, metrics, judgements and changes as CSV, grids, a generator, and a script that samples it.
 
     Args:
         folder: the run's.
@@ -61,6 +64,8 @@ def zip_run(folder: RunFolder, file: BinaryIO, step: int | None = None, most_byt
         "metrics.csv": _csv(METRICS, rows),
         "interventions.csv": _csv(("step", "field", "old", "new"), (vars(change) for change in changes)),
     }
+    if judged := folder.read_judged():
+        texts["judge.csv"] = _csv(JUDGED, judged)
     if norms := folder.read_norms():
         texts["norms.jsonl"] = "".join(json.dumps(row) + "\n" for row in norms)
     if generator:
@@ -110,6 +115,7 @@ def _readme(names: Iterable[str], step: int, generator: Path | None, grids: int,
         "status.json": "how far it was, and how it was computed",
         "metrics.csv": "a row each logged step: losses, and the discriminator's mean answers",
         "interventions.csv": "a row each setting that was changed while it trained: the steps after `step` have the new value",
+        "judge.csv": "a row each time the images were judged: fd is their Fréchet distance from real ones; empty where it cannot be told",
         "norms.jsonl": "a line now and then: how long each layer's weights and gradients were",
         "samples/": "the images of the same noise vectors, by step"
         + (f": {grids} of {all_grids}, evenly spaced" if grids < all_grids else ""),
@@ -300,7 +306,7 @@ def _pixels(grid: Image.Image) -> np.ndarray:
 
 
 def event_file(folder: RunFolder, file: BinaryIO) -> Yields[Progress, None, None]:
-    """A run's metrics, norms and changes, its settings and some grids as a TensorBoard event file.
+    """A run's metrics, judgements, norms and changes, its settings and some grids as a TensorBoard event file.
 
     Wall times are those at which the run would have been there had it never rested: its start and the time that it trained.
 
@@ -325,7 +331,8 @@ def event_file(folder: RunFolder, file: BinaryIO) -> Yields[Progress, None, None
     began -= float(np.interp(forked_at, *times))  # a fork's times count from its parent's start
     norms, grids = folder.read_norms(), spaced(folder.sample_steps(), TENSORBOARD_GRIDS)
     changes = [(step, list(made)) for step, made in groupby(folder.read_interventions(), lambda change: change.step)]
-    total = len(rows) + len(norms) + len(grids) + len(changes)
+    judged = folder.read_judged()
+    total = len(rows) + len(judged) + len(norms) + len(grids) + len(changes)
     done = 0
 
     with tempfile.TemporaryDirectory() as place:
@@ -348,6 +355,8 @@ def event_file(folder: RunFolder, file: BinaryIO) -> Yields[Progress, None, None
             yield write(0, text("settings", f"    {settings}"))
             for row in rows:
                 yield write(row["step"], scalars({_TAGS[name]: row[name] for name in METRICS if name != "step"}))
+            for row in judged:
+                yield write(row["step"], scalars({f"judge/{name}": row[name] for name in NUMBERS if name != "elapsed_s"}))
             for row in norms:
                 lengths = ((kind, network, of) for kind in ("weights", "gradients") for network, of in row[kind].items())
                 values = {f"{kind}/{net}.{name}": value for kind, net, of in lengths if isinstance(of, dict) for name, value in of.items()}

@@ -180,6 +180,15 @@ def test_the_zip_holds_the_run(folder):
     assert "up to step 12" in files["tiny-1/README.txt"].decode() and "evenly" not in files["tiny-1/README.txt"].decode()
 
 
+def test_what_was_judged_is_in_the_zip(folder):
+    folder.append_judged({"step": 10, "images": 500, "fd": 4.5, "kid": None, "features": "digits-CNN", "shares": [0.5, 0.5]})
+    folder.flush()
+    files = unpacked(exported(zip_run, folder))
+    (row,) = csv.DictReader(io.StringIO(files["tiny-1/judge.csv"].decode()))
+    assert (row["step"], row["fd"], row["kid"], row["features"]) == ("10", "4.5", "", "digits-CNN") and "shares" not in row
+    assert "judge.csv" in files["tiny-1/README.txt"].decode()
+
+
 def test_the_zip_holds_the_generator_that_is_named_and_as_many_grids_as_there_is_room_for(folder):
     size = sum(folder.samples_file(step).stat().st_size for step in folder.sample_steps())
     files = unpacked(exported(zip_run, folder, step=4, most_bytes=size // 2))
@@ -258,6 +267,7 @@ def test_the_event_file_reads_back(folder):
     folder.append_intervention(Intervention(0, "dropout", 0.0, 0.3))
     folder.append_metrics(Metrics(15, 120, 3.0, 40.0, float("nan"), 1.0, 0.5, 0.5, 0.5))
     folder.append_norms(10, {"weights": {"generator": {"conv4": 2.5}}, "gradients": {"generator": {"conv4": None}}})
+    folder.append_judged({"step": 10, "images": 500, "fd": 4.5, "kid": None, "features": "digits-CNN"})
     folder.flush()
     started = folder.read_status()["started"]
     found = events(exported(event_file, folder))
@@ -268,6 +278,7 @@ def test_the_event_file_reads_back(folder):
         tag = next((f"{group}/{name}" for start, group in groups.items() if name.startswith(start)), f"progress/{name}")
         assert scalars(found, tag) == pytest.approx({row["step"]: row[name] for row in rows if row[name] is not None}), name
     assert 15 not in scalars(found, "losses/loss_d") and 15 in scalars(found, "losses/loss_g")
+    assert scalars(found, "judge/fd") == {10: 4.5} and not scalars(found, "judge/kid")
     assert scalars(found, "weights/generator.conv4") == {10: 2.5} and not scalars(found, "gradients/generator.conv4")
     times = {e.step: e.wall_time - started for e in found if any(v.tag == "losses/loss_g" for v in e.summary.value)}
     assert times == pytest.approx({row["step"]: row["elapsed_s"] for row in rows}, abs=1e-3)

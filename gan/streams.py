@@ -26,6 +26,8 @@ STATUS_EVERY_S = 1.0  # between two words on how far a run is; a change of state
 COUNTERS = ("step", "images_seen", "elapsed_s", "progress", "eta_s", "starts_in_s")
 MOST_JUDGED = 1000  # judgements that are told at once
 
+Told = tuple[History, list[int], list[dict[str, Any]], list[dict[str, Any]], dict[str, Any]]  # a Look's history to status
+
 
 @dataclass(frozen=True)
 class Look:
@@ -76,6 +78,7 @@ class Streams:
     def __init__(self, manager: RunManager, checkups: Checkups) -> None:
         self._manager, self._checkups = manager, checkups
         self._looks: dict[str, Look] = {}  # the newest one of each run
+        self._readings: dict[str, asyncio.Task[Told]] = {}  # runs that are being read from their folders
         self._examined: dict[str, asyncio.Task[Any]] = {}  # runs that the doctor is at
 
     async def follow(self, run_id: str, since: int, request: Request) -> AsyncIterator[str]:
@@ -136,18 +139,32 @@ class Streams:
             KeyError: there is no such run.
         """
         at = int(time.monotonic() / POLL_S)
-        known = self._looks.get(run_id)
         run = self._manager.get(run_id)
-        if known is None or known.at != at or known.run is not run:
-            # A run in a thread of this process is all in memory; any other is read from its folder, off the event loop.
-            found = self._told(run) if run.in_memory else await run_in_threadpool(self._told, run)
-            gist = {name: value for name, value in found[-1].items() if name not in COUNTERS}
-            known = self._looks[run_id] = Look(at, run, *found, gist)
-            for other in [name for name, look in self._looks.items() if look.at < at - 1]:  # nobody looks any more
-                del self._looks[other]
-        return known
 
-    def _told(self, run: Run) -> tuple[History, list[int], list[dict[str, Any]], list[dict[str, Any]], dict[str, Any]]:
+        def known() -> Look | None:
+            look = self._looks.get(run_id)
+            return look if look is not None and look.at == at and look.run is run else None
+
+        if look := known():
+            return look
+        # A run in a thread of this process is all in memory; any other is read from its folder, off the event loop.
+        found = self._told(run) if run.in_memory else await self._read(run)
+        if look := known():  # of another stream that waited for the same reading
+            return look
+        gist = {name: value for name, value in found[-1].items() if name not in COUNTERS}
+        look = self._looks[run_id] = Look(at, run, *found, gist)
+        for other in [name for name, old in self._looks.items() if old.at < at - 1]:  # nobody looks any more
+            del self._looks[other]
+        return look
+
+    async def _read(self, run: Run) -> Told:
+        reading = self._readings.get(run.id)
+        if reading is None:
+            reading = self._readings[run.id] = asyncio.create_task(run_in_threadpool(self._told, run))
+            reading.add_done_callback(lambda _: self._readings.pop(run.id, None))
+        return await asyncio.shield(reading)  # one reader may leave while others wait for the same
+
+    def _told(self, run: Run) -> Told:
         return run.history, run.sample_steps, run.interventions, run.folder.read_judged(), status_of(self._manager, run)
 
     def _findings(self, run: Run) -> int:

@@ -163,8 +163,8 @@ def test_streams_of_one_run_look_together(manager, run, monkeypatch):
     ours = streams.Streams(manager, Checkups())
 
     async def look_twice():
-        first, second = [await ours._look(run.id) for _ in range(2)]
-        assert first is second and first.metrics(0) is second.metrics(0)
+        first, second = await asyncio.gather(ours._look(run.id), ours._look(run.id))
+        assert first is second is await ours._look(run.id) and first.metrics(0) is second.metrics(0)
         assert first.metrics(run.history.columns["step"][-1]) == ("", run.history.columns["step"][-1])
         now[0] += streams.POLL_S
         assert await ours._look(run.id) is not first

@@ -76,10 +76,10 @@ def measure(
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     advance(seconds / 10)
-    _wait(device)
+    wait(device)
     start, start_cpu = time.perf_counter(), time.process_time()
     images = advance(seconds)
-    _wait(device)
+    wait(device)
     elapsed_s, cpu_s = time.perf_counter() - start, time.process_time() - start_cpu
     memory = peak_memory(device)
     return Speed(
@@ -141,10 +141,10 @@ def matmul_speed(device: torch.device, precision: str, seconds: float) -> float:
     a = torch.ones(n, n, dtype=torch.bfloat16 if precision == "bf16" else torch.float32, device=device)
     out, best, made, begun = torch.empty_like(a), float("inf"), 0, time.perf_counter()
     while made < 2 or time.perf_counter() - begun < seconds:
-        _wait(device)
+        wait(device)
         start = time.perf_counter()
         torch.mm(a, a, out=out)
-        _wait(device)
+        wait(device)
         best, made = min(best, time.perf_counter() - start), made + 1
     return 2 * n**3 / best
 
@@ -159,16 +159,19 @@ def peak_memory(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in bytes on macOS
 
 
-def in_fresh_process(work: Callable[..., Result], *arguments: Any) -> Result:
-    """work(*arguments) in a new interpreter: its peak memory and the allocator's settings are nobody else's."""
+def fresh_process() -> ProcessPoolExecutor:
+    """A new interpreter to give work to: its peak memory and the allocator's settings are nobody else's."""
     # Ctrl-C reaches both: the child goes without a word, and this process says so.
-    with ProcessPoolExecutor(
-        1, multiprocessing.get_context("spawn"), initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_DFL)
-    ) as pool:
+    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_DFL))
+
+
+def in_fresh_process(work: Callable[..., Result], *arguments: Any) -> Result:
+    """work(*arguments) in a fresh_process()."""
+    with fresh_process() as pool:
         return pool.submit(work, *arguments).result()
 
 
-def _wait(device: torch.device) -> None:
+def wait(device: torch.device) -> None:
     """Until the device has done what it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -14,6 +14,7 @@ from gan.networks import (
     ToLogit,
     ToPixels,
     ToSmall,
+    _kernel_gradient,
     count_parameters,
     initialize,
 )
@@ -57,9 +58,9 @@ def test_pyimagesearchs_networks_are_the_tutorials():
     config = recipe("pyimagesearch").config
     generator, discriminator = Generator(config), Discriminator(config)
     kinds = [type(m).__name__ for m in generator.layers]
-    assert kinds == ["FromLatent", "ReLU", "BatchNorm2d", *["ConvTranspose2d", "ReLU", "BatchNorm2d"] * 2, "ToPixels", "Tanh"]
+    assert kinds == ["FromLatent", "ReLU", "BatchNorm2d", *["FromSmall", "ReLU", "BatchNorm2d"] * 2, "ToPixels", "Tanh"]
     kinds = [type(m).__name__ for m in (*discriminator.layers, discriminator.logit)]
-    assert kinds == ["FromPixels", "LeakyReLU", "Dropout", "Conv2d", "LeakyReLU", "Dropout", "Flatten", "Linear", "LeakyReLU", "Linear"]
+    assert kinds == ["FromPixels", "LeakyReLU", "Dropout", "ToSmall", "LeakyReLU", "Dropout", "Flatten", "Linear", "LeakyReLU", "Linear"]
     assert shapes(discriminator) == [(32, 1, 4, 4, 4, 2, 1), (64, 32, 4, 4, 4, 2, 1)]
     dense = [(m.in_features, m.out_features) for m in discriminator.modules() if isinstance(m, nn.Linear)]
     assert dense == [(3136, 512), (512, 1)] and all(m.bias is not None for m in discriminator.modules() if hasattr(m, "weight"))
@@ -245,13 +246,26 @@ def test_resize_convolution_has_no_transposed_layer_but_the_first():
     assert [m.kernel_size for m in layers if isinstance(m, nn.Conv2d)] == [(3, 3)] * 3
 
 
+@pytest.mark.parametrize("small, large, k", [(4, 8, 4), (4, 7, 3), (7, 14, 4), (8, 16, 4)])
+def test_a_kernels_gradient_is_torchs(small, large, k):
+    rng = torch.Generator().manual_seed(0)
+    a, b = torch.randn(3, 5, small, small, generator=rng), torch.randn(3, 6, large, large, generator=rng)
+    kernel = torch.zeros(5, 6, k, k)
+    expected = torch.ops.aten.convolution_backward(a, b, kernel, None, [2, 2], [1, 1], [1, 1], False, [0, 0], 1, [False, True, False])[1]
+    for layout in (torch.contiguous_format, torch.channels_last):
+        found = _kernel_gradient(b.contiguous(memory_format=layout), a.contiguous(memory_format=layout), k)
+        assert found.is_contiguous(memory_format=torch.channels_last)  # as kernels lie: no copy turns it
+        torch.testing.assert_close(found, expected)
+
+
 @pytest.mark.parametrize("kind, parent", [(ToSmall, nn.Conv2d), (FromSmall, nn.ConvTranspose2d)])
 @pytest.mark.parametrize("bias", [True, False])
-def test_the_small_convolutions_equal_their_parents(kind, parent, bias):
+@pytest.mark.parametrize("small, large, k", [(4, 8, 4), (4, 7, 3), (7, 14, 4)])
+def test_the_small_convolutions_equal_their_parents(kind, parent, bias, small, large, k):
     rng = torch.Generator().manual_seed(0)
-    ours, theirs = kind(6, 10, 4, 2, 1, bias=bias), parent(6, 10, 4, 2, 1, bias=bias)
+    ours, theirs = kind(6, 10, k, 2, 1, bias=bias), parent(6, 10, k, 2, 1, bias=bias)
     theirs.load_state_dict(ours.state_dict())
-    size = 8 if kind is ToSmall else 4
+    size = large if kind is ToSmall else small
     x = torch.randn(3, 6, size, size, generator=rng)
     told = []
     for module in (ours, theirs):
@@ -268,6 +282,10 @@ def test_the_small_convolutions_equal_their_parents(kind, parent, bias):
     with torch.autocast("cpu", torch.bfloat16):
         a, b = ours(x), theirs(x)
     assert a.dtype == torch.bfloat16 and torch.equal(a, b)
+    for one, other in zip(
+        torch.autograd.grad(a.square().sum(), ours.parameters()), torch.autograd.grad(b.square().sum(), theirs.parameters()), strict=True
+    ):  # each number of a kernel's gradient is rounded to 8 bits, once
+        torch.testing.assert_close(one, other, rtol=2**-7, atol=2**-7)
     ours.requires_grad_(False)
     ours(x.clone().requires_grad_()).sum().backward()
     assert all(p.grad is None for p in ours.parameters())

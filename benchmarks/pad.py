@@ -2,12 +2,13 @@
 
     python -m benchmarks.pad drag [--seconds 10] [--rounds 3]      a real Chromium, at 28 and at 64 pixels, nothing else at work
     python -m benchmarks.pad crowd [--seconds 10] [--visitors 10]  clients that only request, many at once; the server's memory
-    python -m benchmarks.pad beside [--seconds 15] [--rounds 3]    one such client while a run trains, and nobody, in turns
+    python -m benchmarks.pad beside --seconds 6 --rounds 22        one such client while a run trains, and nobody, in turns
     python -m benchmarks.pad refused [--requests 1000]             malformed and greedy requests; speed and memory before and after
 
 drag: the page moves the pointer itself, at each frame of the screen, by the events that a mouse sends. Pointer to pixels is
 from the event to the picture on the canvas. The browser has the same cores as the server.
-crowd, beside: each visitor has two requests on their way, as the pad has, at most 30 a second. Every place is asked for once.
+crowd, beside: each visitor has two requests on their way, as the pad has, at most 30 a second, and fewer where the server says so.
+Every place is asked for once.
 """
 
 import argparse
@@ -106,7 +107,8 @@ class Visitor:
             answer.read()
             self.times.append(time.perf_counter() - start)
             self.refused += answer.status != 200
-            self._ended.wait(max(0.0, 2 / MOST_A_SECOND - (time.perf_counter() - start)))
+            every = max(2 / MOST_A_SECOND, int(answer.headers.get("X-Picture-Every-Ms", 0)) / 1e3)
+            self._ended.wait(max(0.0, every - (time.perf_counter() - start)))
         connection.close()
 
 

@@ -122,6 +122,11 @@ class RunManager:
         with self._lock:
             return self._unfinished()
 
+    def trains_here(self) -> bool:
+        """Whether a run of this process is training just now."""
+        with self._lock:
+            return any(run.state == "running" for run in self._working())
+
     def _unfinished(self) -> list[Run]:
         return [*self._working(), *self._waiting()]
 

@@ -489,14 +489,16 @@ def sample(generator: Generator, z: torch.Tensor, labels: torch.Tensor | None = 
     as it was.
     """
     was_training = generator.training
-    generator.eval()
+    if was_training:  # a walk through all modules, which a picture need not wait for
+        generator.eval()
     try:
         device = next(generator.parameters()).device
         parts = zip(z.split(batch), labels.split(batch), strict=True) if labels is not None else ((part, None) for part in z.split(batch))
         with torch.inference_mode():
             return np.concatenate([to_uint8(generator(part.to(device), its if its is None else its.to(device))) for part, its in parts])
     finally:
-        generator.train(was_training)
+        if was_training:
+            generator.train()
 
 
 def acts_in_training(generator: Generator) -> bool:

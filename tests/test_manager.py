@@ -52,9 +52,11 @@ def test_only_its_owner_and_the_host_steer_a_run(manager, endless, monkeypatch):
             with pytest.raises(NotAllowed, match="Only Ada, who started it, or the workshop's host can steer this run"):
                 act(who)
     assert run.state == "running" and not run.pace_s
+    assert manager.trains_here()
     manager.change(run.id, "lr_g", 0.001, ADA)
     manager.pause(run.id, HOST)
     wait_for(lambda: run.state == "paused")
+    assert not manager.trains_here()
     manager.go_on(run.id, ADA)
     wait_for(lambda: run.state == "running")
     manager.stop(run.id, ADA)

@@ -247,6 +247,13 @@ def test_models_are_listed_and_draw(client, run, manager, config):
     assert client.get("/api/models/broken/image.png").status_code == 400
 
 
+def test_who_drags_beside_a_run_is_told_to_ask_less_often(client, run, manager, monkeypatch):
+    for trains in (False, True):
+        monkeypatch.setattr(manager, "trains_here", lambda trains=trains: trains)
+        answer = client.get(f"/api/models/{run.id}@12/image.png")
+        assert answer.headers.get("X-Picture-Every-Ms") == ("100" if trains else None)
+
+
 @pytest.mark.parametrize(
     ("query", "words"),
     [

@@ -21,12 +21,14 @@ class Follower {
 
   async pump() {
     if (!this.wanted || this.underway >= AT_ONCE) return;
-    const { address, since } = this.wanted, number = ++this.sent;
+    const { address, since } = this.wanted, number = ++this.sent, asked = performance.now();
+    let every = 0;  // milliseconds that the server wants between two pictures
     this.wanted = null;
     this.underway++;
     try {
       const answer = await fetch(address);
       if (!answer.ok) throw new Error((await answer.json()).error);
+      every = Number(answer.headers.get("X-Picture-Every-Ms") ?? 0);
       const image = await createImageBitmap(await answer.blob());
       if (number > this.drawn) {
         this.drawn = number;
@@ -38,6 +40,8 @@ class Follower {
     } catch (error) {
       if (number > this.drawn) this.fault.textContent = `The picture could not be drawn: ${error.message}. Move on to try again.`;
     }
+    const rest = every - (performance.now() - asked);
+    if (rest > 0) await new Promise((resolve) => setTimeout(resolve, rest));
     this.underway--;
     this.pump();
   }

@@ -5,15 +5,15 @@ from torch import nn
 from gan.config import TrainConfig
 from gan.networks import (
     Discriminator,
+    Doubling,
     Dropout,
     FromLatent,
     FromPixels,
-    FromSmall,
     Generator,
+    Halving,
     MinibatchStd,
     ToLogit,
     ToPixels,
-    ToSmall,
     _kernel_gradient,
     count_parameters,
     initialize,
@@ -58,9 +58,9 @@ def test_pyimagesearchs_networks_are_the_tutorials():
     config = recipe("pyimagesearch").config
     generator, discriminator = Generator(config), Discriminator(config)
     kinds = [type(m).__name__ for m in generator.layers]
-    assert kinds == ["FromLatent", "ReLU", "BatchNorm2d", *["FromSmall", "ReLU", "BatchNorm2d"] * 2, "ToPixels", "Tanh"]
+    assert kinds == ["FromLatent", "ReLU", "BatchNorm2d", *["Doubling", "ReLU", "BatchNorm2d"] * 2, "ToPixels", "Tanh"]
     kinds = [type(m).__name__ for m in (*discriminator.layers, discriminator.logit)]
-    assert kinds == ["FromPixels", "LeakyReLU", "Dropout", "ToSmall", "LeakyReLU", "Dropout", "Flatten", "Linear", "LeakyReLU", "Linear"]
+    assert kinds == ["FromPixels", "LeakyReLU", "Dropout", "Halving", "LeakyReLU", "Dropout", "Flatten", "Linear", "LeakyReLU", "Linear"]
     assert shapes(discriminator) == [(32, 1, 4, 4, 4, 2, 1), (64, 32, 4, 4, 4, 2, 1)]
     dense = [(m.in_features, m.out_features) for m in discriminator.modules() if isinstance(m, nn.Linear)]
     assert dense == [(3136, 512), (512, 1)] and all(m.bias is not None for m in discriminator.modules() if hasattr(m, "weight"))
@@ -258,14 +258,14 @@ def test_a_kernels_gradient_is_torchs(small, large, k):
         torch.testing.assert_close(found, expected)
 
 
-@pytest.mark.parametrize("kind, parent", [(ToSmall, nn.Conv2d), (FromSmall, nn.ConvTranspose2d)])
+@pytest.mark.parametrize("kind, parent", [(Halving, nn.Conv2d), (Doubling, nn.ConvTranspose2d)])
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("small, large, k", [(4, 8, 4), (4, 7, 3), (7, 14, 4)])
 def test_the_small_convolutions_equal_their_parents(kind, parent, bias, small, large, k):
     rng = torch.Generator().manual_seed(0)
     ours, theirs = kind(6, 10, k, 2, 1, bias=bias), parent(6, 10, k, 2, 1, bias=bias)
     theirs.load_state_dict(ours.state_dict())
-    size = large if kind is ToSmall else small
+    size = large if kind is Halving else small
     x = torch.randn(3, 6, size, size, generator=rng)
     told = []
     for module in (ours, theirs):

@@ -80,11 +80,12 @@ def pays(kernel: torch.Tensor, n: int, small: int) -> bool:
     """Whether convolution() is the faster way for n images and a small side of small x small pixels, as measured on a CPU.
 
     The products saved grow with the channels, the transforms do not. With 32-bit numbers these move twice the bytes, and only
-    the kernel's gradient makes up for it.
+    the kernel's gradient makes up for it; with half the channels it takes both, 16 bits and that gradient, and large maps.
     """
     b, k = kernel.shape[1], kernel.shape[-1]
-    enough = b >= CHANNELS and n * small * small >= PLACES and (kernel.dtype == torch.bfloat16 or kernel.requires_grad)
-    return k == 4 and small % 2 == 0 and enough
+    short, trained = kernel.dtype == torch.bfloat16, kernel.requires_grad
+    wide = (b >= CHANNELS and (short or trained)) or (b >= CHANNELS // 2 and small >= 16 and short and trained)
+    return wide and k == 4 and small % 2 == 0 and n * small * small >= PLACES
 
 
 def _pixels(maps: torch.Tensor) -> torch.Tensor:

@@ -385,8 +385,11 @@ def _discriminator_step(state: TrainState, real: torch.Tensor, labels: torch.Ten
         seen_real, seen_fake = _seen(state, real), _seen(state, fake.detach())
         seen_real.requires_grad_(config.r1 > 0)
         seen_fake.requires_grad_(config.r2 > 0)
-        on_real = discriminator(seen_real, labels).float()
-        on_fake = discriminator(seen_fake, labels).float()
+        if config.r1 or config.r2 or config.spectral_norm:  # gradients of one batch alone; weights that change with each call
+            on_real, on_fake = discriminator(seen_real, labels), discriminator(seen_fake, labels)
+        else:
+            on_real, on_fake = discriminator.forward_each([seen_real, seen_fake], labels)
+        on_real, on_fake = on_real.float(), on_fake.float()
     loss = losses.discriminator_loss(on_real, on_fake, config.loss, *_targets(state, on_real))
     if config.mean_loss_d:
         loss = loss / 2

@@ -289,3 +289,28 @@ def test_the_small_convolutions_equal_their_parents(kind, parent, bias, small, l
     ours.requires_grad_(False)
     ours(x.clone().requires_grad_()).sum().backward()
     assert all(p.grad is None for p in ours.parameters())
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"packing": 2}, {"minibatch_std": True}, {"conditional": True}, {"networks": "mlp"}, {"discriminator_head": "dense"}],
+    ids=lambda fields: next(iter(fields), "plain"),
+)
+def test_two_batches_at_once_are_judged_as_one_after_the_other(fields):
+    config = TrainConfig(discriminator_filters=4, **fields)
+    at_once, in_turn = Discriminator(config, 3), Discriminator(config, 3)
+    in_turn.load_state_dict(at_once.state_dict())
+    rng = torch.Generator().manual_seed(0)
+    batches = [torch.rand(6, 1, 28, 28, generator=rng) * 2 - 1, torch.rand(6, 1, 28, 28, generator=rng) - 1]
+    labels = torch.tensor([0, 1, 2, 2, 0, 1]) if config.conditional else None
+    found, expected = at_once.forward_each(batches, labels), [in_turn(images, labels) for images in batches]
+    for answers, its in zip(found, expected, strict=True):
+        assert answers.shape == its.shape == (6 // config.packing,)
+        torch.testing.assert_close(answers, its)
+    for answers in (found, expected):
+        (answers[0].square().mean() - answers[1].mean()).backward()
+    for one, other in zip(at_once.parameters(), in_turn.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-5)
+    # Each batch moved the running statistics, the first before the second.
+    for name, statistic in at_once.named_buffers():
+        torch.testing.assert_close(statistic, in_turn.get_buffer(name), msg=name)

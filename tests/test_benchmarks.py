@@ -8,14 +8,21 @@ import torch
 from torch import nn
 
 from benchmarks import load, textbook
+from gan import winograd
 from gan.datasets import ImageDataset
 from gan.events import Metrics
 from gan.recipes import recipe
 from gan.training import new_state, train
 
 
+@pytest.mark.parametrize("way", ["torch's convolutions", "Winograd's where they pay"])
 @pytest.mark.parametrize("name", textbook.SYSTEMS)
-def test_the_engine_and_the_textbook_are_the_same_mathematics(name):
+def test_the_engine_and_the_textbook_are_the_same_mathematics(name, way, monkeypatch):
+    # Adam's first steps are as long for a gradient near zero as for any other, so a last bit in its sign grows: what is computed in
+    # another order is held to less here, and to torch's own in tests/test_winograd.py.
+    within = 2e-3 if way == "torch's convolutions" else 1e-2
+    if way == "torch's convolutions":
+        monkeypatch.setattr(winograd, "pays", lambda *_: False)
     config = recipe(name).config.change(
         batch_size=8, duration=2, duration_unit="steps", log_every=1, dropout=0, precision="fp32", average_half_life=0
     )
@@ -44,7 +51,7 @@ def test_the_engine_and_the_textbook_are_the_same_mathematics(name):
     for ours in (event for event in train(state, ImageDataset("noise", images)) if isinstance(event, Metrics)):
         theirs = next(loop)
         for field in ("loss_d", "loss_g", "d_real", "d_fake", "d_fake_after"):
-            assert getattr(ours, field) == pytest.approx(getattr(theirs, field), rel=2e-3), (ours.step, field)
+            assert getattr(ours, field) == pytest.approx(getattr(theirs, field), rel=within), (ours.step, field)
 
 
 @pytest.mark.parametrize("name", textbook.SYSTEMS)

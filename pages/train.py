@@ -147,6 +147,14 @@ def queue_note() -> str:
     return f"At work: {whose}. Waiting: {len(before) - len(at_work)}. Yours will wait for its turn."
 
 
+def explorable(run: Run) -> bool:
+    """Whether there is something to explore and to export, or will be at once.
+
+    A run keeps its first generator after its first step, and nothing draws the page anew for that.
+    """
+    return run.state == "running" or bool(run.folder.generator_steps())
+
+
 def controls(run: Run, config: TrainConfig) -> None:
     """The buttons that a run's state allows; to those who may not steer it, what anybody may do."""
     state, act = run.state, manager()
@@ -172,14 +180,13 @@ def controls(run: Run, config: TrainConfig) -> None:
                 st.number_input("How much longer", 0.01, 1e6, amount, format="%.6g", key="longer_amount")
                 st.selectbox("Unit", units, units.index(config.duration_unit), key="longer_unit")
                 st.button("Train on", on_click=resume_longer, args=(run.id,))
-        # A run keeps its first generator after its first step; nothing draws the buttons anew for that.
-        explorable = state == "running" or run.folder.generator_steps()
-        if explorable and st.button("Explore what it has learnt", icon=":material/explore:"):
+        if explorable(run) and st.button("Explore what it has learnt", icon=":material/explore:"):
             st.switch_page(EXPLORE, query_params={"from": run.id})
         parent = parent_of(run.stored)
         if st.button("Compare", icon=":material/compare:", help="Hold this run against others."):
             st.switch_page(COMPARE, query_params={"runs": ",".join([run.id, parent.run] if parent else [run.id])})
-        export_menu(run)
+        if explorable(run):
+            export_menu(run)
         st.button(
             "New run with these settings",
             icon=":material/content_copy:",
@@ -197,7 +204,7 @@ def controls(run: Run, config: TrainConfig) -> None:
 def about(run: Run, config: TrainConfig, status: dict[str, Any]) -> None:
     """What the run is, and how it is computed, in a few lines."""
     st.subheader("About this run")
-    if run.folder.generator_steps():
+    if explorable(run):
         st.page_link(INSIDE, label="Look inside", icon=":material/visibility:", query_params={"run": run.id})
         st.page_link(EVALUATE, label="Evaluate", icon=":material/balance:", query_params={"from": run.id})
     stored, fields = run.stored, TrainConfig.model_fields

@@ -120,9 +120,7 @@ def _drop() -> None:
 
 
 def export_menu(run: Run) -> None:
-    """A popover with a button for each file; drawn where a run has something to export."""
-    if not (run.folder.sample_steps() or run.folder.generator_steps()):
-        return
+    """A popover with a button for each file."""
     # The key keeps it open where a button beside it comes or goes.
     with st.popover("Export", icon=":material/download:", key="export_menu"):
         for name, kind in KINDS.items():

@@ -8,6 +8,7 @@ import zipfile
 import pytest
 from PIL import Image
 
+from gan.checkpoint import RunFolder
 from gan.events import Progress
 from tests.pages.test_pages import button, manager, open_page, texts  # noqa: F401
 from tests.test_runs import ended, wait_for
@@ -39,6 +40,14 @@ def test_a_run_that_has_nothing_yet_has_no_menu(open_page, manager, config):  # 
     wait_for(ended(run))
     at = open_page(pages.TRAIN, run=run.id)
     assert "Everything (zip)" not in [b.label for b in at.button]
+
+
+def test_a_run_has_its_menu_before_its_first_step_is_done(open_page, manager, config, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(RunFolder, "generator_steps", lambda self: [])  # nothing draws the page anew when it is
+    run = manager.submit(config.change(duration=1_000_000))
+    wait_for(lambda: run.state == "running")
+    labels = [b.label for b in open_page(pages.TRAIN, run=run.id).button]
+    assert {"Explore what it has learnt", "Everything (zip)"} <= set(labels)
 
 
 def test_each_kind_is_made_when_it_is_asked_for(open_page, run):  # noqa: F811

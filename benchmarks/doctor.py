@@ -50,7 +50,6 @@ Rows = dict[str, list[Any]]
 # What is trained.
 
 QUICK = recipe("quick-digits").config.change(duration_unit="steps", duration=1, grid_every=1_000_000, snapshot_every=1_000_000)
-FAST = QUICK.change(lr_g=0.002, lr_d=0.002)
 NO_NORM = QUICK.change(generator_norm="none", discriminator_norm="none")
 HINGE = QUICK.change(loss="hinge")
 CRITIC = QUICK.change(discriminator_norm="none", lr_g=2e-4, lr_d=2e-4)
@@ -138,9 +137,8 @@ class Broken:
 
 UNSTABLE = ("d-winning", "g-winning", "collapse", "classes-missing", "divergence", "exploding", "oscillation", "vanishing", "nan")
 BROKEN = (
-    # At the recipe's own rates these networks take it: with G's rate x 20 (0.01) quick-digits even learns faster, and nothing is found.
-    Broken("D's rate x 20, from 0.002", UNSTABLE, FAST, {"lr_d": 0.04}),
-    Broken("G's rate x 20, from 0.002", UNSTABLE, FAST, {"lr_g": 0.04}),
+    Broken("D's rate x 20", UNSTABLE, changes={"lr_d": 0.04}),
+    Broken("G's rate x 20", UNSTABLE, changes={"lr_g": 0.04}),  # these networks take it, and nothing is found
     Broken("no batch normalisation, rates of 0.02", UNSTABLE, NO_NORM.change(lr_g=0.02, lr_d=0.02)),
     Broken("2 latent numbers", ("tiny-latent", "low-variety", "collapse", "classes-missing", "d-winning"), QUICK.change(latent_dim=2)),
     Broken("two classes in the sampler", ("classes-missing", "d-overfitting"), data=_two_classes),

@@ -259,7 +259,7 @@ class TrainConfig(BaseModel):
         "epochs", "Unit", "An epoch shows every image once; a step shows one batch.", "Optimisation", common=True
     )
     lr_g: float = _field(
-        5e-4,
+        2e-3,
         "Generator learning rate",
         "How far the generator's weights move in each step (Adam).",
         "Optimisation",
@@ -269,7 +269,7 @@ class TrainConfig(BaseModel):
         live=True,
     )
     lr_d: float = _field(
-        5e-4,
+        2e-3,
         "Discriminator learning rate",
         "How far the discriminator's weights move in each step (Adam).",
         "Optimisation",

@@ -267,7 +267,7 @@ def trained(folder, config, blobs, steps=12):
     for event in record(folder, state, blobs, control):
         if isinstance(event, Samples) and event.step == 6:
             folder.keep_state(state)
-            control.change("lr_g", 0.002)
+            control.change("lr_g", 0.001)
     write_status(folder, "finished", state)
     return state
 
@@ -292,15 +292,15 @@ def test_a_fork_goes_on_from_the_nearest_saved_state_with_other_settings(tmp_pat
 
     last = fork(parent, tmp_path / "last", 1000, {"dropout": 0.3})
     assert last.read_config()[1]["parent"]["step"] == 12
-    assert last.read_config()[0].lr_g == 0.002 and [c.field for c in last.read_interventions()] == ["lr_g"]
+    assert last.read_config()[0].lr_g == 0.001 and [c.field for c in last.read_interventions()] == ["lr_g"]
 
 
 def test_an_unchanged_fork_goes_on_as_its_parent_would(tmp_path, config, blobs):
     whole = RunFolder(tmp_path / "whole")
     trained(whole, config, blobs)
     again = fork(whole, tmp_path / "again", 6, {})
-    state = prepare(again, again.read_config()[0].change(duration=12, lr_g=0.002), blobs, CPU)
-    state.change("lr_g", 0.002)
+    state = prepare(again, again.read_config()[0].change(duration=12, lr_g=0.001), blobs, CPU)
+    state.change("lr_g", 0.001)
     list(record(again, state, blobs, Control()))
     for name, tensor in whole.read_state(whole.state_file)["generator"].items():
         assert torch.equal(tensor, state.generator.state_dict()[name]), name

@@ -30,7 +30,7 @@ def test_only_what_differs_is_listed_with_title_and_unit(compared):
         ("Mirror at random", ["no", "yes"]),
         ("Latent size (numbers)", ["4", "32"]),
         ("Train for", ["12 steps", "2 epochs"]),
-        ("Generator learning rate", ["0.0005", "0.001"]),
+        ("Generator learning rate", ["0.002", "0.001"]),
     ]
     assert differences([compared(), compared("b")]) == []
 
@@ -53,7 +53,7 @@ def test_recipe_parent_data_changes_and_the_way_of_computing_count_too(compared)
         "Recipe": ["quick-digits", "own settings"],
         "Forked from": ["–", "the first, step 1,200"],
         "Images in the data set": ["50 (abcdef)", "50 (bcdef0)"],
-        "Generator learning rate": ["0.0005 → 0.001 (step 40)", "0.0005 → 0.003 (2 changes, the last at step 3)"],
+        "Generator learning rate": ["0.002 → 0.001 (step 40)", "0.002 → 0.003 (2 changes, the last at step 3)"],
         "Computed in": ["bf16, CPU", "–"],
     }
     assert curve(runs[1], {"a": "the first"}).fork == (1200, "forked from the first: Generator learning rate: 0.0001 → 0.0005")

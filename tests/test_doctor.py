@@ -334,7 +334,7 @@ def test_what_was_changed_shortly_before_goes_back_first():
         ("collapse", {"latent_dim": 2}, 300, "new", {"latent_dim": 64}),
         ("low-variety", {"latent_dim": 2}, 300, "new", {"latent_dim": 64}),
         ("collapse", {"generator_norm": "none"}, 300, "new", {"generator_norm": "batch"}),
-        ("collapse", {}, 5000, "fork", {"lr_g": 2.5e-4, "lr_d": 2.5e-4}),
+        ("collapse", {}, 5000, "fork", {"lr_g": 1e-3, "lr_d": 1e-3}),
         ("d-overfitting", {}, 500, "fork", {"diffaugment": "translation, cutout"}),
         ("d-overfitting", {"channels": 3}, 500, "fork", {"diffaugment": "color, translation, cutout"}),
         ("averaging", {"average_half_life": 443_600}, 300, "fork", {"average_half_life": 1600}),

@@ -175,7 +175,7 @@ def test_the_zip_holds_the_run(folder):
     assert tuple(rows[0]) == METRICS and [row["step"] for row in rows] == ["5", "10"]
     assert float(rows[1]["loss_d"]) == folder.read_metrics()[0][1]["loss_d"]
     made = list(csv.DictReader(io.StringIO(files["tiny-1/interventions.csv"].decode())))
-    assert made == [{"step": "0", "field": "lr_g", "old": "0.0005", "new": "0.01"}]
+    assert made == [{"step": "0", "field": "lr_g", "old": "0.002", "new": "0.01"}]
     assert files["tiny-1/sample.py"].decode() == sample_script(folder.generator_file(12))
     assert "up to step 12" in files["tiny-1/README.txt"].decode() and "evenly" not in files["tiny-1/README.txt"].decode()
 
@@ -283,7 +283,7 @@ def test_the_event_file_reads_back(folder):
     times = {e.step: e.wall_time - started for e in found if any(v.tag == "losses/loss_g" for v in e.summary.value)}
     assert times == pytest.approx({row["step"]: row["elapsed_s"] for row in rows}, abs=1e-3)
     texts = {v.tag: v.tensor.string_val[0].decode() for e in found for v in e.summary.value if v.tag.endswith("text_summary")}
-    assert texts["interventions/text_summary"] == "lr_g: 0.0005 → 0.01\n\ndropout: 0.0 → 0.3"
+    assert texts["interventions/text_summary"] == "lr_g: 0.002 → 0.01\n\ndropout: 0.0 → 0.3"
     assert json.loads(texts["settings/text_summary"]) == folder.read_config()[0].model_dump()
     images = {e.step: v.image for e in found for v in e.summary.value if v.tag == "samples"}
     assert len(images) == min(10, len(folder.sample_steps())) and max(images) == 12

@@ -71,7 +71,7 @@ def test_two_runs_are_laid_over_each_other(open_page, train):  # noqa: F811
     assert data["runs"][0]["colour"] != data["runs"][1]["colour"]
     figure = json.loads(data["figures"][0]["figure"])
     assert {trace["line"]["color"] for trace in figure["data"]} == {run["colour"] for run in data["runs"]}
-    assert table(at, 0) == {"Latent size (numbers)": ["4", "8"], "Generator learning rate": ["0.0005", "0.001"]}
+    assert table(at, 0) == {"Latent size (numbers)": ["4", "8"], "Generator learning rate": ["0.002", "0.001"]}
     assert table(at, 1)["Step"] == ["12", "12"]
     assert all(run["colour"] in header for run, header in zip(data["runs"], at.table[0].value.columns, strict=True))
     at.slider(key="smoothing").set_value(0).run()
@@ -141,7 +141,7 @@ def test_a_fork_and_its_parent_are_compared_from_its_own_page(open_page, manager
     assert table(at, 0) == {
         "Forked from": [rf"quick\-digits {parent.id[-4:]}, step 12", "–"],
         "Train for": ["20 steps", "12 steps"],
-        "Generator learning rate": ["0.001", "0.0005"],
+        "Generator learning rate": ["0.001", "0.002"],
     }
     assert "forked from another run" in texts(at.caption)
-    assert "Generator learning rate: 0.0005 \\u2192 0.001" in drawn(at)["figures"][0]["figure"]
+    assert "Generator learning rate: 0.002 \\u2192 0.001" in drawn(at)["figures"][0]["figure"]

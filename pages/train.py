@@ -185,7 +185,7 @@ def controls(run: Run, config: TrainConfig) -> None:
         parent = parent_of(run.stored)
         if st.button("Compare", icon=":material/compare:", help="Hold this run against others."):
             st.switch_page(COMPARE, query_params={"runs": ",".join([run.id, parent.run] if parent else [run.id])})
-        if explorable(run):
+        if explorable(run) or run.folder.sample_steps():
             export_menu(run)
         st.button(
             "New run with these settings",

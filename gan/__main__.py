@@ -20,7 +20,7 @@ from gan.checkpoint import CheckpointError, LoadedGenerator, RunFolder, find_gen
 from gan.checkup import Checkups
 from gan.config import TrainConfig, parse_setting
 from gan.datasets import ImageDataset
-from gan.devices import choose_device
+from gan.devices import choose_device, passed_over
 from gan.events import Intervention, Judged, Metrics, Progress, Samples
 from gan.files import write_atomically
 from gan.films import FilmError, mp4
@@ -110,7 +110,7 @@ def train_command(
     config = recipe(recipe_name).config.change(**changes)
     if config.data not in datasets.available() and Path(config.data).exists():
         config = config.change(data=str(Path(config.data).resolve()))  # so that it can be resumed from any folder
-    where = choose_device(device)
+    where = _choose_device(device)
     refuse_too_large(config, where)
     folder = _new_folder(out, recipe_name)
     dataset = _load(config, as_json)
@@ -132,7 +132,7 @@ def resume_command(run: Path, device: str, no_judge: bool, as_json: bool, **dura
     config, _ = folder.read_config()
     status = folder.read_status()
     unit, amount = _duration(duration)
-    where = choose_device(device)
+    where = _choose_device(device)
     dataset = _load(config, as_json)
     an_epoch = epoch_images(config, dataset)
     begun = folder.state_file.exists()  # else it was stopped before its first save, and starts anew
@@ -164,7 +164,7 @@ def replay_command(run: Path, out: Path | None, device: str, no_judge: bool, as_
     script = original.read_interventions()
     folder = _new_folder(out, stored.get("recipe") or "run")
     dataset = _load(config, as_json)
-    where = choose_device(device)
+    where = _choose_device(device)
     folder.path.mkdir(parents=True, exist_ok=True)
     folder.write_config(config, stored.get("recipe", ""))
     if original.fork_file.exists():
@@ -182,7 +182,7 @@ def bench_command(names: tuple[str, ...], seconds: float, device: str, settings:
     """Measure how fast training is here, on random images, each recipe in a process of its own."""
     changes = dict(parse_setting(text) for text in settings)
     configs = {name: recipe(name).config.change(**changes) for name in names}
-    where = choose_device(device).type
+    where = _choose_device(device).type
     for name, config in configs.items():
         speed = bench.in_fresh_process(bench.measure_on_noise, config, where, seconds)
         if as_json:
@@ -397,6 +397,14 @@ def _halt_on_signals(control: Control) -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _choose_device(name: str) -> torch.device:
+    """choose_device(), and a line on standard error where a GPU is here and cannot be used."""
+    where = choose_device(name)
+    if note := passed_over(name):
+        click.echo(note, err=True)
+    return where
 
 
 def _train(

@@ -7,22 +7,29 @@ import sys
 
 import torch
 
+from gan.accelerators import accelerator
+
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """ "auto" -> a GPU where there is one, else the CPU.
+    """ "auto" -> a GPU that this torch can use, else the CPU; passed_over() then says why.
 
     Raises:
-        ValueError: the device asked for is not there.
+        ValueError: the device asked for cannot be used; the message says what is wrong and what to do.
     """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name not in ("cpu", "cuda"):
+    if name not in ("auto", "cpu", "cuda"):
         raise ValueError(f"device must be auto, cpu or cuda; got {name!r}")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device cuda was asked for, and this machine has no usable NVIDIA GPU; choose auto or cpu")
-    return torch.device(name)
+    if name == "cpu":
+        return torch.device("cpu")
+    if name == "cuda" and accelerator().refusal:
+        raise ValueError(accelerator().refusal)
+    return torch.device("cuda" if accelerator().usable else "cpu")
+
+
+def passed_over(name: str = "auto") -> str:
+    """What to tell people whose GPU choose_device(name) passed over: what is wrong and what to install. "" if there is nothing to tell."""
+    return accelerator().passed_over if name == "auto" else ""
 
 
 def cores() -> int:

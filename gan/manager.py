@@ -16,7 +16,7 @@ from typing import Any, Literal
 from gan import datasets, turns
 from gan.checkpoint import CheckpointError, RunFolder, fork, is_run_name, run_name
 from gan.config import TrainConfig
-from gan.devices import choose_device, cores
+from gan.devices import choose_device, cores, passed_over
 from gan.judge import JudgeCache
 from gan.limits import NO_LIMITS, Limits, folder_size, span
 from gan.owners import LOCAL, WHO_ARE_YOU, NotAllowed, Visitor, clean_name, may_change, refusal
@@ -55,7 +55,11 @@ class RunManager:
         self.limits = Limits.from_environment()
         self.judges = JudgeCache()
         self._judges = Judges(self.judges) if switched_on() else None  # for runs, behind them
-        self.device = choose_device(device or os.environ.get("WORKSHOP_DEVICE") or "auto")
+        asked = device or os.environ.get("WORKSHOP_DEVICE") or "auto"
+        self.device = choose_device(asked)
+        self.passed_over = passed_over(asked)  # a GPU that is here and cannot be used, in words; ""
+        if self.passed_over:
+            log.warning("%s", self.passed_over)
         self._runs: dict[str, Run] = {}
         self._queue: list[Run] = []  # in the order of their submission
         self._threads: dict[str, threading.Thread] = {}

@@ -11,6 +11,7 @@ from gan.models import find_model, pretrained
 from gan.owners import clean_name
 from gan.recipes import RECIPES
 from gan.runs import AT_WORK, Run
+from ui.accelerator_note import accelerator_note
 from ui.pages import COMPARE, DATA, EVALUATE, EXPLORE, INSIDE, TRAIN
 from ui.text import plain
 from ui.visitor import heading
@@ -44,6 +45,7 @@ with left:
         name, words = st.columns([1, 3], gap="xsmall", vertical_alignment="center")
         name.page_link(page, label=f"**{label}**", icon=f":material/{icon}:")
         words.markdown(what)
+    accelerator_note()
     st.caption(f"This server trains on: {describe_device(manager().device)}. Runs at once: {manager().max_runs}.")
 
 

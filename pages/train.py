@@ -13,6 +13,7 @@ from gan.config import TrainConfig
 from gan.owners import clean_name, is_personal
 from gan.recipes import DEFAULT, RECIPES
 from gan.runs import AT_WORK, Run
+from ui.accelerator_note import accelerator_note
 from ui.config_form import config_form, fill_fork_form, fill_form, fork_form, read_fork_form, read_form
 from ui.export import export_menu
 from ui.findings import Actions, findings_panel
@@ -126,6 +127,7 @@ def new_run() -> None:
         help="Where the settings start from. Each is a published system, or ours.",
     )
     st.caption(f"{RECIPES[name].summary} Source: {RECIPES[name].source}")
+    accelerator_note()
     start = st.container()  # above the settings, so that a phone shows it without scrolling
     config = config_form(RECIPES[name].config)
     who = visitor()

@@ -63,6 +63,14 @@ def texts(elements):
     return " ".join(str(e.value) for e in elements)
 
 
+@pytest.mark.parametrize("page", [pages.HOME, pages.TRAIN], ids=["home", "train"])
+def test_a_gpu_that_cannot_be_used_is_said_where_runs_start(page, open_page, manager):
+    assert "GPU" not in texts(open_page(page).warning)
+    manager.passed_over = "A GPU is not used: torch 2.14.1+cpu is built without CUDA. Until then training runs on the CPU."
+    (said,) = open_page(page).warning
+    assert "is built without CUDA" in said.value and "training runs on the CPU" in said.value
+
+
 def test_home_without_and_with_runs(open_page, manager, config):
     at = open_page(pages.HOME)
     assert "DCGAN Workshop" in texts(at.title) and "No runs yet" in texts(at.info)

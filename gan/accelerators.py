@@ -1,0 +1,269 @@
+"""Is there an NVIDIA GPU, and can this torch use it? If not: what is wrong and what to install. Knows nothing of training.
+
+`look()` collects facts about the machine, `diagnose()` judges them, `accelerator()` does both once a process.
+"""
+
+import functools
+import os
+import re
+import shutil
+import subprocess
+import warnings
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+# Major version of CUDA -> the oldest driver that runs its builds, on Linux. A build of any minor version runs on it.
+# Source: docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html, table 1.
+LEAST_DRIVER = {11: 450, 12: 525, 13: 580}
+# The oldest cards that a current torch is built for, and the CUDA of these builds.
+# Source: PYTORCH_RELEASES_CODE_CC in torch/cuda/__init__.py of torch 2.14.
+OLDEST_CAPABILITY, OLDEST_CUDA = (5, 0), "cu126"
+LEAST_FREE = 512 * 2**20  # bytes, with CUDA's context in already; a round number above what the smallest recipes hold
+NVIDIA_SMI = ("nvidia-smi", "/usr/lib/wsl/lib/nvidia-smi")  # WSL keeps its own out of the path
+SMI_TIMEOUT_S = 5.0  # a driver in trouble can hold it for minutes
+NVIDIA = "0x10de"  # PCI vendor
+INSTALL = "uv pip install --reinstall --torch-backend {} torch torchvision"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a machine and its torch say about NVIDIA GPUs.
+
+    Attributes:
+        torch: its version.
+        cuda: the CUDA version that it was built for, as in "13.0"; "" for a build without CUDA.
+        architectures: what it was built for, as in "sm_75" (machine code) or "compute_90" (PTX).
+        available: whether torch sees a GPU.
+        said: what torch said when it tried to use it, in a line; "" where it was content.
+        hidden: the environment variable that hides the GPUs, with its value; "".
+        on_bus: whether the machine has an NVIDIA card on its PCI bus.
+        driver: version of the loaded driver, as in "535.104.05"; "".
+        passed_in: whether the driver's devices are in /dev; in a container they are only if it was given a GPU.
+        name: the card's.
+        capability: the card's compute capability, or None where it could not be asked.
+        free, total: bytes of its memory, or None.
+    """
+
+    torch: str = ""
+    cuda: str = ""
+    architectures: tuple[str, ...] = ()
+    available: bool = False
+    said: str = ""
+    hidden: str = ""
+    on_bus: bool = False
+    driver: str = ""
+    passed_in: bool = False
+    name: str = ""
+    capability: tuple[int, int] | None = None
+    free: int | None = None
+    total: int | None = None
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """What is to be said about this machine's GPU.
+
+    Attributes:
+        usable: whether training can run on it.
+        problem: why not, as the end of a sentence; "" if usable.
+        remedy: what to do about it, as a sentence without its full stop; "" where there is nothing to mend.
+        facts: what this was judged by.
+    """
+
+    usable: bool
+    problem: str = ""
+    remedy: str = ""
+    facts: Facts = field(default_factory=Facts)
+
+    @property
+    def passed_over(self) -> str:
+        """For people who left the choice of device to the app: that a GPU is not used, why, and what to do. "" if there is nothing to say."""
+        if self.usable or not self.remedy:
+            return ""
+        return f"A GPU is not used: {self.problem}. {self.remedy}. Until then training runs on the CPU."
+
+    @property
+    def refusal(self) -> str:
+        """For people who asked for the GPU. "" if usable."""
+        if self.usable:
+            return ""
+        return f"device cuda cannot be used: {self.problem}. {self.remedy or 'Choose auto or cpu'}"
+
+
+def diagnose(facts: Facts) -> Accelerator:
+    """Judges facts. Pure."""
+    found = _unseen(facts) if not facts.available else _seen(facts)
+    return Accelerator(found is None, *(found or ("", "")), facts)
+
+
+def _unseen(facts: Facts) -> tuple[str, str]:
+    """Torch sees no GPU -> the problem, and the remedy."""
+    if facts.hidden:
+        return f"{facts.hidden} hides this machine's GPUs", ""
+    if not (facts.driver or facts.on_bus):
+        return "this machine has no NVIDIA GPU", ""
+    card = facts.name or "the NVIDIA GPU"
+    if not facts.cuda:
+        return (
+            f"torch {facts.torch} is built without CUDA, and {card} needs it",
+            f"Install a build with CUDA ({INSTALL.format('auto')}), then restart",
+        )
+    needed = LEAST_DRIVER.get(int(facts.cuda.split(".")[0]))
+    if not facts.driver:
+        return f"no NVIDIA driver is loaded for {card}", f"Install NVIDIA's driver{f', version {needed} or newer' if needed else ''}"
+    if not facts.passed_in:
+        return (
+            f"NVIDIA's driver {facts.driver} is loaded, and no GPU is visible in /dev",
+            "If this is a container, start it with its GPU (docker run --gpus all); else load the module nvidia",
+        )
+    if (needed and _major(facts.driver) < needed) or "too old" in facts.said:
+        return (
+            f"NVIDIA's driver {facts.driver} is too old for torch {facts.torch} with CUDA {facts.cuda}"
+            + (f", which needs {needed} or newer" if needed else ""),
+            f"Update the driver, or install a torch that fits it ({INSTALL.format('auto')}), then restart",
+        )
+    return (
+        f"torch {facts.torch} with CUDA {facts.cuda} does not find {card}{f' ({facts.said})' if facts.said else ''}",
+        "See whether nvidia-smi lists it; after an update of the driver, restart the machine",
+    )
+
+
+def _seen(facts: Facts) -> tuple[str, str] | None:
+    """Torch sees a GPU -> the problem and the remedy, or None where it can be used."""
+    card = facts.name or "the GPU"
+    if "out of memory" in facts.said or (facts.free is not None and facts.free < LEAST_FREE):
+        left = "" if facts.free is None or facts.total is None else f" ({facts.free / 2**30:.1f} of {facts.total / 2**30:.1f} GiB free)"
+        return f"{card} has no memory left{left}", "End the programs that hold it (nvidia-smi lists them), then restart the app"
+    if facts.capability and facts.cuda and not runs_on(facts.capability, facts.architectures):
+        return _no_code(facts.capability, card, facts)
+    if facts.said:
+        return f"{card} does not work ({facts.said})", "See what nvidia-smi says of it, and restart the machine if it reports an error"
+    return None
+
+
+def _no_code(capability: tuple[int, int], card: str, facts: Facts) -> tuple[str, str]:
+    """This torch has no code for the card -> the problem, and the remedy."""
+    major, minor = capability
+    built_for = " ".join(facts.architectures) or "no architecture"
+    problem = f"{card} has compute capability {major}.{minor}, and torch {facts.torch} is built for {built_for}"
+    if capability < OLDEST_CAPABILITY:
+        return problem, f"It needs a card of compute capability {OLDEST_CAPABILITY[0]}.{OLDEST_CAPABILITY[1]} or newer"
+    older = capability < min((code for kind, code, _ in _codes(facts.architectures) if kind == "sm"), default=(0, 0))
+    return problem, f"Install a build that has it ({INSTALL.format(OLDEST_CUDA if older else 'auto')}), then restart"
+
+
+def _codes(architectures: tuple[str, ...]) -> list[tuple[str, tuple[int, int], str]]:
+    """("sm_75", "sm_90a", "compute_90") -> (kind, compute capability, letter); what reads otherwise is left out."""
+    found = (re.fullmatch(r"(sm|compute)_(\d+)(\d)([a-z]?)", text) for text in architectures)
+    return [(match[1], (int(match[2]), int(match[3])), match[4]) for match in found if match]
+
+
+def runs_on(capability: tuple[int, int], architectures: tuple[str, ...]) -> bool:
+    """Whether code for these architectures runs on a card of this compute capability.
+
+    Machine code runs on cards of its own major version and the same or a higher minor one, PTX on any newer card; with a letter
+    behind it ("sm_90a") on that very capability alone, or with f on its family. Source: CUDA C++ Programming Guide, Compute Capability.
+    """
+    for kind, code, letter in _codes(architectures):
+        if letter == "a":
+            fits = code == capability
+        elif kind == "sm" or letter == "f":
+            fits = code[0] == capability[0] and code[1] <= capability[1]
+        else:
+            fits = code <= capability
+        if fits:
+            return True
+    return False
+
+
+@functools.cache
+def accelerator() -> Accelerator:
+    """This process's GPU, looked at once."""
+    found = diagnose(look())
+    if not found.usable:  # it has been said in our words; torch would say it again at each look
+        warnings.filterwarnings("ignore", message=r"(?s)CUDA initialization|.*(compute|CUDA) capability", category=UserWarning)
+    return found
+
+
+def look() -> Facts:
+    """The facts of this machine. Never raises; makes CUDA's context where there is a GPU."""
+    facts = Facts(str(torch.__version__), torch.version.cuda or "", hidden=_hidden(), on_bus=_on_bus())
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        available = torch.cuda.is_available()
+        facts = replace(facts, available=available, driver=_driver(), passed_in=any(Path("/dev").glob("nvidia[0-9]*")))
+        facts = _try_out(facts) if available else _ask_driver(facts)
+    # A card that torch has no code for is judged by its capability, so warnings count only where torch sees none.
+    if not facts.said and not available and caught:
+        facts = replace(facts, said=_line(caught[0].message))
+    return facts
+
+
+def _try_out(facts: Facts) -> Facts:
+    """Adds what torch says of the card that it would use; takes a first step on it."""
+    try:
+        facts = replace(facts, architectures=tuple(torch.cuda.get_arch_list()), name=torch.cuda.get_device_name())
+        facts = replace(facts, capability=torch.cuda.get_device_capability())
+        free, total = torch.cuda.mem_get_info()
+        facts = replace(facts, free=free, total=total)
+        torch.ones(1, device="cuda").add_(1).cpu()
+    except (RuntimeError, AssertionError) as error:
+        return replace(facts, said=_line(error))
+    return facts
+
+
+def _ask_driver(facts: Facts) -> Facts:
+    """Adds what nvidia-smi says of a card that torch does not see."""
+    program = next((found for name in NVIDIA_SMI if (found := shutil.which(name))), None)
+    if not program:
+        return facts
+    command = [program, "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SMI_TIMEOUT_S, check=True)
+        name, driver = done.stdout.splitlines()[0].split(",")
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):  # it has nothing to say: other facts decide
+        return facts
+    return replace(facts, name=name.strip(), driver=driver.strip(), passed_in=True)
+
+
+def _hidden() -> str:
+    """Whether somebody took the GPUs away on purpose. CUDA ignores all numbers from the first -1 on; container runtimes take void and none."""
+    for variable in ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"):
+        value = os.environ.get(variable)
+        if value is not None and (value.strip().lower() in ("", "void", "none", "nodevfiles") or value.startswith("-1")):
+            return f"{variable}={value}"
+    return ""
+
+
+def _on_bus() -> bool:
+    """Whether Linux lists a display controller (PCI class 03) of NVIDIA's."""
+    for vendor in Path("/sys/bus/pci/devices").glob("*/vendor"):
+        try:
+            if vendor.read_text().strip() == NVIDIA and vendor.with_name("class").read_text().startswith("0x03"):
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def _driver() -> str:
+    """The loaded kernel module's version, as in "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat Aug 19"; ""."""
+    try:
+        text = Path("/proc/driver/nvidia/version").read_text()
+    except OSError:
+        return ""
+    found = re.search(r"Kernel Module\D*?(?:x86_64|aarch64)?\s+(\d+(?:\.\d+)+)", text)
+    return found[1] if found else ""
+
+
+def _major(version: str) -> int:
+    found = re.match(r"\d+", version)
+    return int(found[0]) if found else 0
+
+
+def _line(message: object) -> str:
+    """The first line of a message of torch's, without where in its source it comes from."""
+    lines = str(message).strip().splitlines() or [type(message).__name__]
+    return lines[0].split(" (Triggered internally")[0].rstrip(". ")[:200]

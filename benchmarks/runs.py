@@ -12,27 +12,39 @@ import tempfile
 import time
 from pathlib import Path
 
+from gan.config import TrainConfig
 from gan.manager import RunManager
 from gan.recipes import recipe
-from gan.runs import AT_WORK
+from gan.runs import AT_WORK, Run
 
 
-def leg(name: str, runs: int, seconds: float) -> float:
-    """Images/s of so many runs together, from the first metrics of all to the end of the first."""
+def leg(name: str, runs: int, seconds: float, device: str = "cpu", config: TrainConfig | None = None) -> float:
+    """Images/s of so many runs together, over so many seconds from when all of them have measured something.
+
+    config: other settings than the recipe's.
+
+    Raises:
+        RuntimeError: a run ended before its time.
+    """
+    config = (config or recipe(name).config).change(duration=1_000_000, duration_unit="steps")
     with tempfile.TemporaryDirectory() as folder:
-        manager = RunManager(Path(folder), max_runs=runs, device="cpu")
-        config = recipe(name).config.change(duration=seconds, duration_unit="seconds")
-        started = [manager.submit(config.change(seed=i), name) for i in range(runs)]
-        while not all(len(run.history) for run in started):
-            time.sleep(0.05)
-            if failed := [run.error for run in started if run.state == "failed"]:
-                raise SystemExit(failed[0])
-        begin, before = time.perf_counter(), sum(run.status()["images_seen"] for run in started)
-        while all(run.state in AT_WORK for run in started) and time.perf_counter() - begin < seconds * 0.8:
-            time.sleep(0.05)
-        rate = (sum(run.status()["images_seen"] for run in started) - before) / (time.perf_counter() - begin)
-        manager.shutdown()
-        return rate
+        manager = RunManager(Path(folder), max_runs=runs, device=device)
+        try:
+            started = [manager.submit(config.change(seed=i), name) for i in range(runs)]
+            while not all(len(run.history) for run in started):
+                time.sleep(0.05)
+                _check(started)
+            begin, before = time.perf_counter(), sum(run.status()["images_seen"] for run in started)
+            time.sleep(seconds)
+            _check(started)
+            return (sum(run.status()["images_seen"] for run in started) - before) / (time.perf_counter() - begin)
+        finally:
+            manager.shutdown()
+
+
+def _check(started: list[Run]) -> None:
+    if ended := [run for run in started if run.state not in AT_WORK]:
+        raise RuntimeError(f"a run ended as {ended[0].state}: {ended[0].error}")
 
 
 def main() -> None:

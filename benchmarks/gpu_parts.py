@@ -1,0 +1,506 @@
+"""What python -m benchmarks.gpu measures, part by part. Each part is a list of units; each unit yields rows of the table.
+
+Knows nothing of processes, time limits and tables: benchmarks/gpu.py runs it.
+"""
+
+import os
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from benchmarks import compare, runs
+from benchmarks.textbook import load_mnist
+from gan import bench, datasets, graphs, latent, terminal, winograd
+from gan.checkpoint import save_generator
+from gan.config import TrainConfig
+from gan.datasets import ImageDataset
+from gan.devices import cores
+from gan.events import Metrics
+from gan.images import to_float
+from gan.judge import JudgeCache
+from gan.manager import RunManager
+from gan.models import PRETRAINED, ModelCache, find_model
+from gan.recipes import RECIPES, recipe
+from gan.runs import AT_WORK, Run
+from gan.training import Execution, TrainState, memory_estimate, new_state, sample, train, train_step
+
+FIRST_WITHIN = 1e-4  # before the first update: only the order of additions differs. TF32, with 10 bits, is off by about 1e-3
+LATER_WITHIN = 1e-2  # after updates: Adam's first steps are as long for a gradient near zero, whose sign a last bit decides
+GRAPH_WITHIN = 1e-2  # a graph launches the same kernels; cuDNN may choose others in each recording
+ANSWERS = ("loss_d", "loss_g", "d_real", "d_fake", "d_fake_after")
+LEFT_MIB = 64.0  # memory that may stay behind after a run: the allocator's blocks, and a cuBLAS workspace or two
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table.
+
+    Attributes:
+        part, what: which measurement, of what.
+        value: the figure, in `unit`; None where there is none.
+        against: what it is compared with, in the same unit: another speed, or the most that it may be.
+        verdict: "" for a plain figure; "ok" or "off" where there is a bound; "failed"; "left out".
+        note: the rest, in words.
+    """
+
+    part: str
+    what: str
+    value: float | None = None
+    unit: str = ""
+    against: float | None = None
+    verdict: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """How much is measured.
+
+    Attributes:
+        seconds: of one turn of a loop.
+        rounds: turns.
+        recipes: how many of a part's recipes; 0 for all.
+        filters: of the networks, 0 for the recipe's own.
+        batch: of a comparison with the CPU, whose steps are slow.
+        steps: of a comparison.
+        judged: generated images.
+        quality_s: after how long images are judged: quick-digits, then dcgan.
+        knobs: how many changes a run gets whose memory is watched.
+    """
+
+    seconds: float = 2.0
+    rounds: int = 2
+    recipes: int = 0
+    filters: int = 0
+    batch: int = 16
+    steps: int = 3
+    judged: int = 5000
+    quality_s: tuple[tuple[float, ...], tuple[float, ...]] = ((5.0, 15.0), (35.0,))
+    knobs: int = 20
+
+
+REHEARSAL = Amounts(0.05, 1, 1, 4, 4, 2, 100, ((0.1,), ()), 2)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where to measure, and how much."""
+
+    device: torch.device
+    amounts: Amounts = Amounts()
+
+    def recipes(self, *names: str) -> list[str]:
+        return list(names)[: self.amounts.recipes or None]
+
+    def config(self, name: str, **changes: Any) -> TrainConfig:
+        """A recipe's settings, without what a run draws and saves."""
+        filters = self.amounts.filters
+        small = {"generator_filters": filters, "discriminator_filters": filters} if filters else {}
+        return recipe(name).config.change(seed=0, grid_every=1_000_000, snapshot_every=1_000_000, **small, **changes)
+
+
+Unit = tuple[str, Callable[[], Iterator[Row]]]  # what is measured, and how
+
+
+class Trainer:
+    """A run that goes on from turn to turn, as train() does it: what it records or measures at its start is not in any turn."""
+
+    def __init__(self, config: TrainConfig, device: torch.device, dataset: ImageDataset, execution: Execution | None = None) -> None:
+        config = config.change(duration=1_000_000, duration_unit="steps")
+        self.state = new_state(config, device, class_names=dataset.class_names, execution=execution)
+        self._events = train(self.state, dataset)
+        next(self._events)  # the grid before the first step; the graph is recorded by then
+
+    def advance(self, seconds: float) -> float:
+        """Trains for so long -> images a second."""
+        seen, start = self.state.images_seen, time.perf_counter()
+        while time.perf_counter() - start < seconds or self.state.images_seen == seen:
+            next(self._events)
+        bench.wait(self.state.device)
+        return (self.state.images_seen - seen) / (time.perf_counter() - start)
+
+    def train_until(self, seconds: float) -> None:
+        """Trains until that many seconds of training are over."""
+        while self.state.elapsed_s < seconds:
+            next(self._events)
+
+    def metrics(self) -> Metrics:
+        return next(event for event in self._events if isinstance(event, Metrics))
+
+
+class SameDraws(TorchFunctionMode):
+    """Inside, whatever is drawn from a torch.Generator is drawn on the CPU, and then moved: each kind of device has its own numbers."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self._rng = torch.Generator().manual_seed(seed)
+
+    def __torch_function__(self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if kwargs.get("generator") is None:
+            return func(*args, **kwargs)
+        kwargs = {**kwargs, "generator": self._rng}
+        if args and isinstance(args[0], torch.Tensor):  # in place: normal_, uniform_, random_
+            drawn = torch.empty(args[0].shape, dtype=args[0].dtype)
+            func(drawn, *args[1:], **kwargs)
+            return args[0].copy_(drawn)
+        device = kwargs.pop("device", None)  # rand, randint
+        return func(*args, **kwargs).to(device)
+
+
+def _fp32(threads: int | None = None) -> Execution:
+    return Execution("fp32", True, threads or cores())
+
+
+def deviation(ours: list[float], theirs: list[float]) -> float:
+    """The largest difference, relative to the value; of values below 0.1 to 0.1, since a mean near zero has few digits of its own."""
+    return max(abs(a - b) / max(abs(b), 0.1) for a, b in zip(ours, theirs, strict=True))
+
+
+def _checked(part: str, what: str, value: float, within: float, unit: str = "relative", note: str = "") -> Row:
+    return Row(part, what, value, unit, within, "ok" if value <= within else "off", note)
+
+
+# Every recipe against the CPU.
+
+
+def correct(setup: Bench) -> Iterator[Unit]:
+    for name in setup.recipes(*RECIPES):
+        yield name, partial(_correct, setup, name)
+
+
+def _correct(setup: Bench, name: str) -> Iterator[Row]:
+    """The first steps in fp32, from the same weights, images and draws; the CPU computes with torch's own convolutions."""
+    config = setup.config(name, batch_size=setup.amounts.batch, precision="fp32")
+    data = bench.random_images(config)
+    told: dict[str, list[list[float]]] = {}
+    with mock.patch.object(winograd, "pays", lambda *_: False):
+        for where in (setup.device, torch.device("cpu")):
+            state = new_state(config, where, class_names=data.class_names, execution=_fp32())
+            with SameDraws(seed=1):
+                told[str(where) if where is setup.device else "reference"] = list(_answers(state, data, setup.amounts.steps))
+    ours, theirs = told[str(setup.device)], told["reference"]
+    known = [i for i, answer in enumerate(ANSWERS) if answer in ("loss_d", "d_real", "d_fake")]  # before any update, unless D steps often
+    if config.d_steps == 1:
+        yield _checked(
+            "correct", f"{name}, before any update", deviation(*([told[0][i] for i in known] for told in (ours, theirs))), FIRST_WITHIN
+        )
+    yield _checked("correct", f"{name}, after {len(ours)} steps", deviation(ours[-1], theirs[-1]), LATER_WITHIN)
+
+
+def _answers(state: TrainState, data: ImageDataset, steps: int) -> Iterator[list[float]]:
+    """Losses and D's answers after each step, in the order of ANSWERS: sums over the steps so far, over their number."""
+    n = state.config.batch_size * state.config.d_steps
+    for step in range(steps):
+        picks = torch.arange(step * n, (step + 1) * n) % len(data)
+        labels = data.labels[picks].to(state.device) if state.config.conditional and data.labels is not None else None
+        train_step(state, to_float(data.images[picks].to(state.device)).contiguous(memory_format=torch.channels_last), labels)
+        yield [total / state.summed for total in state.sums[: len(ANSWERS)].tolist()]
+
+
+# Speed.
+
+
+def speed(setup: Bench) -> Iterator[Unit]:
+    for name in setup.recipes(*compare.PAIRS):
+        yield name, partial(_speed, setup, name)
+
+
+def _speed(setup: Bench, name: str) -> Iterator[Row]:
+    """The engine and its source's own loop in turns, on the same device."""
+    config = setup.config(name)
+    engine = Trainer(config, setup.device, load_mnist(config.data_split, config.image_size))
+    plain = compare.Textbook(compare.PAIRS[name], 0, cores(), setup.device)
+    speeds: dict[str, list[float]] = {"engine": [], "plain": []}
+    for number in range(setup.amounts.rounds + 1):
+        torch.set_num_threads(engine.state.execution.threads)
+        ours = engine.advance(setup.amounts.seconds)
+        start = time.perf_counter()
+        images = plain.advance(setup.amounts.seconds)
+        bench.wait(setup.device)
+        if number:  # the first turn warms up
+            speeds["engine"].append(ours)
+            speeds["plain"].append(images / (time.perf_counter() - start))
+    best = {who: statistics.median(found) for who, found in speeds.items()}
+    note = f"the engine in {engine.state.execution.precision}, {compare.PAIRS[name]}'s own loop in fp32"
+    yield Row("speed", name, best["engine"], "images/s", best["plain"], note=note)
+
+
+def share(setup: Bench) -> Iterator[Unit]:
+    peaks: dict[str, float] = {}
+    for name in setup.recipes(*RECIPES):
+        yield name, partial(_share, setup, name, peaks)
+
+
+def _share(setup: Bench, name: str, peaks: dict[str, float]) -> Iterator[Row]:
+    """Operations a second of a recipe's convolutions and matrix products, against a large matrix product in the same number format."""
+    config = setup.config(name)
+    data = bench.random_images(config)
+    trainer = Trainer(config, setup.device, data)
+    trainer.advance(setup.amounts.seconds / 4)
+    images_per_s = trainer.advance(setup.amounts.seconds / 2)
+    precision, n = trainer.state.execution.precision, config.batch_size * config.d_steps
+    if precision not in peaks:
+        peaks[precision] = bench.matmul_speed(setup.device, precision, setup.amounts.seconds / 2) / 1e9
+    real = torch.zeros(n, config.channels, config.image_size, config.image_size, device=setup.device)
+    labels = torch.zeros(n, dtype=torch.int64, device=setup.device) if config.conditional else None
+    flops = bench.count_flops(lambda: train_step(trainer.state, real, labels))
+    note = f"{images_per_s:,.0f} images/s in {precision}"
+    yield Row("share", name, images_per_s * flops / n / 1e9, "GFLOP/s", peaks[precision], note=note)
+
+
+# One graph a step.
+
+
+def graph(setup: Bench) -> Iterator[Unit]:
+    for name in setup.recipes("quick-digits", "lecture", "dcgan", "wgan-gp"):
+        yield name, partial(_graph, setup, name)
+
+
+def _graph(setup: Bench, name: str) -> Iterator[Row]:
+    """A step as one recorded graph and kernel by kernel: the same numbers, and how fast."""
+    if setup.device.type != "cuda":
+        yield Row("graph", name, verdict="left out", note="only a GPU records graphs")
+        return
+    config = setup.config(name)
+    data = bench.random_images(config)
+    without = mock.patch.object(graphs, "capture", side_effect=RuntimeError("switched off to compare"))
+    metrics = []
+    for way in (mock.MagicMock(), without):
+        with way:
+            trainer = Trainer(config.change(log_every=10), setup.device, data, _fp32())
+        found = trainer.metrics()
+        metrics.append([float(getattr(found, answer)) for answer in ANSWERS])
+        if way is not without and "graph" not in trainer.state.launch.split("(")[0]:
+            yield Row("graph", f"{name}, recorded", verdict="off", note=trainer.state.launch)
+    yield _checked("graph", f"{name}, 10 steps in fp32", deviation(*metrics), GRAPH_WITHIN)
+    recorded = Trainer(config, setup.device, data)
+    with without:
+        one_by_one = Trainer(config, setup.device, data)
+    speeds = {}
+    for trainer in (recorded, one_by_one):
+        trainer.advance(setup.amounts.seconds / 4)
+        speeds[trainer] = trainer.advance(setup.amounts.seconds)
+    yield Row(
+        "graph",
+        f"{name}, {recorded.state.execution.precision}",
+        speeds[recorded],
+        "images/s",
+        speeds[one_by_one],
+        note=recorded.state.launch,
+    )
+
+
+# Runs at once.
+
+
+def together(setup: Bench) -> Iterator[Unit]:
+    yield "quick-digits", partial(_together, setup)
+
+
+def _together(setup: Bench) -> Iterator[Row]:
+    """One, two and four runs at once, as the server trains them; images a second of all of them."""
+    config = setup.config("quick-digits")
+    alone = None
+    for count in (1, 2, 4):
+        with _unjudged():
+            found = runs.leg("quick-digits", count, 3 * setup.amounts.seconds, setup.device.type, config)
+        yield Row("together", f"{count} run{'s' if count > 1 else ''} of quick-digits", found, "images/s", alone)
+        alone = alone or found
+
+
+def _unjudged() -> Any:
+    return mock.patch.dict(os.environ, WORKSHOP_JUDGE="0")
+
+
+class Workshop:
+    """A server's runs in a folder of their own."""
+
+    def __init__(self, setup: Bench) -> None:
+        self._setup, self._folder = setup, tempfile.TemporaryDirectory()
+        self.root = Path(self._folder.name)
+
+    def __enter__(self) -> "Workshop":
+        with _unjudged():
+            self.manager = RunManager(self.root, max_runs=1, device=self._setup.device.type)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.manager.shutdown()
+        self._folder.cleanup()
+
+    def start(self, **changes: Any) -> Run:
+        """A run of quick-digits that has measured something."""
+        run = self.manager.submit(self._setup.config("quick-digits", duration=1_000_000, duration_unit="steps", **changes))
+        _wait(run, lambda: len(run.history) > 0)
+        return run
+
+    def end(self, run: Run) -> None:
+        self.manager.stop(run.id)
+        _wait(run, lambda: not run.at_work)
+
+
+def _wait(run: Run, until: Callable[[], bool]) -> None:
+    """Raises: RuntimeError: the run ended before."""
+    while not until():
+        time.sleep(0.02)
+        if run.state not in AT_WORK and not until():
+            raise RuntimeError(f"the run ended as {run.state}: {run.error}")
+
+
+# Pictures.
+
+
+def pictures(setup: Bench) -> Iterator[Unit]:
+    for name in setup.recipes("quick-digits", "dcgan"):
+        yield name, partial(_pictures, setup, name)
+
+
+def _pictures(setup: Bench, name: str) -> Iterator[Row]:
+    """One picture a call, as the latent pages draw them, alone and next to a run; and what that costs the run."""
+    with Workshop(setup) as workshop:
+        save_generator(
+            workshop.root / PRETRAINED / "drawn.safetensors", new_state(setup.config(name), torch.device("cpu"), execution=_fp32(1))
+        )
+        model, cache = find_model(workshop.root, "drawn"), ModelCache(workshop.root)
+
+        def draw(seconds: float) -> float:
+            count, start = 0, time.perf_counter()
+            while not count or time.perf_counter() - start < seconds:
+                cache.images(model, model.noise([count]))
+                count += 1
+            return count / (time.perf_counter() - start)
+
+        draw(setup.amounts.seconds / 4)
+        alone = draw(setup.amounts.seconds)
+        yield Row("pictures", f"{name}'s, alone", alone, "pictures/s")
+        run = workshop.start()
+        undisturbed = _images_per_s(run, lambda: time.sleep(setup.amounts.seconds))
+        found: list[float] = []
+        drawer = threading.Thread(target=lambda: found.append(draw(setup.amounts.seconds)), name="pictures")
+
+        def both() -> None:
+            drawer.start()
+            drawer.join()
+
+        disturbed = _images_per_s(run, both)
+        workshop.end(run)
+        yield Row("pictures", f"{name}'s, next to a run", found[0], "pictures/s", alone)
+        yield Row("pictures", f"the run next to {name}'s pictures", disturbed, "images/s", undisturbed, note="against the run alone")
+
+
+def _images_per_s(run: Run, work: Callable[[], object]) -> float:
+    """A run's images a second while something is done."""
+    seen, start = run.status()["images_seen"], time.perf_counter()
+    work()
+    return (run.status()["images_seen"] - seen) / (time.perf_counter() - start)
+
+
+# Memory.
+
+
+def memory(setup: Bench) -> Iterator[Unit]:
+    yield "quick-digits", partial(_memory, setup)
+
+
+def _memory(setup: Bench) -> Iterator[Row]:
+    """What is left on the card after runs have ended, one whose knobs were moved among them. A first run loads the libraries."""
+    if setup.device.type != "cuda":
+        yield Row("memory", "quick-digits", verdict="left out", note="only a GPU's memory is counted")
+        return
+    with Workshop(setup) as workshop:
+        workshop.end(workshop.start())
+        before = _held(setup.device)
+        workshop.end(workshop.start())
+        yield from _left("after a run", before, setup.device)
+        run = workshop.start()
+        for number in range(setup.amounts.knobs):
+            workshop.manager.change(run.id, "lr_d", 1e-4 * (1 + (number + 1) / 100))
+            _wait(run, partial(_changed, run, number + 1))
+        most, estimate = torch.cuda.max_memory_allocated(setup.device) / MIB, memory_estimate(run.config) / MIB
+        yield Row(
+            "memory", f"most in use with {setup.amounts.knobs} knobs moved", most, "MiB", estimate, note="against the estimate for the run"
+        )
+        workshop.end(run)
+        yield from _left(f"after a run with {setup.amounts.knobs} knobs moved", before, setup.device)
+
+
+def _changed(run: Run, times: int) -> bool:
+    return len(run.interventions) >= times
+
+
+def _held(device: torch.device) -> dict[str, float]:
+    """MiB: of tensors, of the allocator, of everybody on the card."""
+    bench.wait(device)
+    free, total = torch.cuda.mem_get_info(device)
+    return {
+        "tensors": torch.cuda.memory_allocated(device) / MIB,
+        "allocator": torch.cuda.memory_reserved(device) / MIB,
+        "card": (total - free) / MIB,
+    }
+
+
+def _left(when: str, before: dict[str, float], device: torch.device) -> Iterator[Row]:
+    for what, held in _held(device).items():
+        yield _checked("memory", f"{when}: {what}", held - before[what], LEFT_MIB, "MiB more")
+
+
+# What is learned in a fixed time.
+
+
+def quality(setup: Bench) -> Iterator[Unit]:
+    for name, times in zip(("quick-digits", "dcgan"), setup.amounts.quality_s, strict=True):
+        if times:
+            yield name, partial(_quality, setup, name, times)
+
+
+def _quality(setup: Bench, name: str, times: tuple[float, ...]) -> Iterator[Row]:
+    """Fréchet distance of the averaged generator after so many seconds of training, against what real images get."""
+    config = setup.config(name)
+    dataset = terminal.drain(datasets.load(config.data, config.image_size, config.channels, config.data_split), quiet=True)
+    judge = terminal.drain(JudgeCache().get(config.data, config.image_size, config.channels), quiet=True)
+    trainer, judged = Trainer(config, setup.device, dataset), setup.amounts.judged
+    z = latent.noise(range(judged), config.latent_dim, config.latent_distribution)
+    for seconds in times:
+        torch.set_num_threads(trainer.state.execution.threads)
+        trainer.train_until(seconds)
+        distance = judge.distance(sample(trainer.state.averaged, z))
+        note = f"{trainer.state.step:,} steps; against what real images get"
+        yield Row("quality", f"{name} after {seconds:g} s", distance, f"FD ({judge.network.name})", judge.floor(judged), note=note)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Units that are measured in one process.
+
+    Attributes:
+        about: what for, in a few words.
+        limit_s: after how long it is ended, wherever it is; the process's start is in it.
+    """
+
+    about: str
+    limit_s: float
+    units: Callable[[Bench], Iterator[Unit]]
+
+
+PARTS: dict[str, Part] = {
+    "correct": Part("every recipe against the CPU's first steps in fp32", 50, correct),
+    "speed": Part("the engine against its sources' own loops", 75, speed),
+    "share": Part("share of the matrix product's speed", 45, share),
+    "graph": Part("a step as one graph against kernel by kernel", 50, graph),
+    "together": Part("one, two and four runs at once", 50, together),
+    "pictures": Part("pictures a second next to a run", 35, pictures),
+    "memory": Part("memory back after runs", 40, memory),
+    "quality": Part("what is learned in a fixed time", 115, quality),
+}

@@ -3,6 +3,7 @@
 import ctypes
 import functools
 import os
+import re
 import sys
 
 import torch
@@ -11,18 +12,26 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """ "auto" -> a GPU where there is one, else the CPU.
+    """ "auto" -> the first GPU where there is one, else the CPU; "cuda:1" -> the second GPU. A GPU always has its index.
 
     Raises:
         ValueError: the device asked for is not there.
     """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name not in ("cpu", "cuda"):
-        raise ValueError(f"device must be auto, cpu or cuda; got {name!r}")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device cuda was asked for, and this machine has no usable NVIDIA GPU; choose auto or cpu")
-    return torch.device(name)
+    if name not in ("auto", "cpu", "cuda") and not re.fullmatch(r"cuda:[0-9]{1,3}", name):
+        raise ValueError(f"device must be auto, cpu, cuda or cuda:N; got {name!r}")
+    if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise ValueError(f"device {name} was asked for, and this machine has no usable NVIDIA GPU; choose auto or cpu")
+    index, there = int(name.partition(":")[2] or 0), torch.cuda.device_count()
+    if index >= there:
+        raise ValueError(f"device {name} was asked for, and the last GPU of this machine is cuda:{there - 1}")
+    return torch.device("cuda", index)
+
+
+def with_index(device: torch.device) -> torch.device:
+    """The same device as its tensors name it: torch.device("cuda") is equal to no tensor's device, torch.device("cuda:0") is."""
+    return torch.device("cuda", torch.cuda.current_device()) if device.type == "cuda" and device.index is None else device
 
 
 def cores() -> int:
@@ -46,6 +55,15 @@ def free_memory(device: torch.device) -> int:
             return next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable:"))
     except (OSError, StopIteration, ValueError):
         return sys.maxsize
+
+
+def keep_fp32_exact() -> None:
+    """Keeps "fp32" on a GPU at 32 bits, in the whole process: cuDNN would round a convolution's inputs to the 19 bits of TF32.
+
+    https://docs.pytorch.org/docs/stable/notes/cuda.html#tensorfloat-32-tf32-on-ampere-and-later-devices
+    """
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
 
 
 @functools.cache

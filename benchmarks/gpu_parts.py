@@ -275,7 +275,7 @@ def _graph(setup: Bench, name: str) -> Iterator[Row]:
         return
     config = setup.config(name)
     data = bench.random_images(config)
-    without = mock.patch.object(graphs, "capture", side_effect=RuntimeError("switched off to compare"))
+    without = mock.patch.object(graphs, "capture", side_effect=graphs.NotRecorded("switched off to compare"))
     metrics = []
     for way in (mock.MagicMock(), without):
         with way:
@@ -315,7 +315,7 @@ def _together(setup: Bench) -> Iterator[Row]:
     alone = None
     for count in (1, 2, 4):
         with _unjudged():
-            found = runs.leg("quick-digits", count, 3 * setup.amounts.seconds, setup.device.type, config)
+            found = runs.leg("quick-digits", count, 3 * setup.amounts.seconds, str(setup.device), config)
         yield Row("together", f"{count} run{'s' if count > 1 else ''} of quick-digits", found, "images/s", alone)
         alone = alone or found
 
@@ -333,7 +333,7 @@ class Workshop:
 
     def __enter__(self) -> "Workshop":
         with _unjudged():
-            self.manager = RunManager(self.root, max_runs=1, device=self._setup.device.type)
+            self.manager = RunManager(self.root, max_runs=1, device=str(self._setup.device))
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -64,7 +64,7 @@ def _duration(options: dict[str, float | None]) -> tuple[str | None, float | Non
     return given[0] if given else (None, None)
 
 
-_device_option = click.option("--device", default="auto", show_default=True, envvar="WORKSHOP_DEVICE", help="auto, cpu or cuda.")
+_device_option = click.option("--device", default="auto", show_default=True, envvar="WORKSHOP_DEVICE", help="auto, cpu, cuda or cuda:N.")
 _judge_option = click.option("--no-judge", is_flag=True, help="Do not judge the images while it trains.")
 _json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
 
@@ -182,7 +182,7 @@ def bench_command(names: tuple[str, ...], seconds: float, device: str, settings:
     """Measure how fast training is here, on random images, each recipe in a process of its own."""
     changes = dict(parse_setting(text) for text in settings)
     configs = {name: recipe(name).config.change(**changes) for name in names}
-    where = _choose_device(device).type
+    where = str(_choose_device(device))
     for name, config in configs.items():
         speed = bench.in_fresh_process(bench.measure_on_noise, config, where, seconds)
         if as_json:

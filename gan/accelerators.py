@@ -36,6 +36,7 @@ class Facts:
         cuda: the CUDA version that it was built for, as in "13.0"; "" for a build without CUDA.
         architectures: what it was built for, as in "sm_75" (machine code) or "compute_90" (PTX).
         available: whether torch sees a GPU.
+        count: how many it sees.
         said: what torch said when it tried to use it, in a line; "" where it was content.
         hidden: the environment variable that hides the GPUs, with its value; "".
         on_bus: whether the machine has an NVIDIA card on its PCI bus.
@@ -50,6 +51,7 @@ class Facts:
     cuda: str = ""
     architectures: tuple[str, ...] = ()
     available: bool = False
+    count: int = 0
     said: str = ""
     hidden: str = ""
     on_bus: bool = False
@@ -86,10 +88,10 @@ class Accelerator:
 
     @property
     def refusal(self) -> str:
-        """For people who asked for the GPU. "" if usable."""
+        """For people who asked for the GPU: the end of a sentence that begins with its name. "" if usable."""
         if self.usable:
             return ""
-        return f"device cuda cannot be used: {self.problem}. {self.remedy or 'Choose auto or cpu'}"
+        return f"cannot be used: {self.problem}. {self.remedy or 'Choose auto or cpu'}"
 
 
 def diagnose(facts: Facts) -> Accelerator:
@@ -179,36 +181,37 @@ def runs_on(capability: tuple[int, int], architectures: tuple[str, ...]) -> bool
 
 
 @functools.cache
-def accelerator() -> Accelerator:
-    """This process's GPU, looked at once."""
-    found = diagnose(look())
+def accelerator(index: int = 0) -> Accelerator:
+    """A GPU by its number, looked at once a process."""
+    found = diagnose(look(index))
     if not found.usable:  # it has been said in our words; torch would say it again at each look
         warnings.filterwarnings("ignore", message=r"(?s)CUDA initialization|.*(compute|CUDA) capability", category=UserWarning)
     return found
 
 
-def look() -> Facts:
-    """The facts of this machine. Never raises; makes CUDA's context where there is a GPU."""
+def look(index: int = 0) -> Facts:
+    """The facts of this machine and its GPU of that number. Never raises; makes CUDA's context where there is a GPU."""
     facts = Facts(str(torch.__version__), torch.version.cuda or "", hidden=_hidden(), on_bus=_on_bus())
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         available = torch.cuda.is_available()
         facts = replace(facts, available=available, driver=_driver(), passed_in=any(Path("/dev").glob("nvidia[0-9]*")))
-        facts = _try_out(facts) if available else _ask_driver(facts)
+        facts = _try_out(facts, index) if available else _ask_driver(facts)
     # A card that torch has no code for is judged by its capability, so warnings count only where torch sees none.
     if not facts.said and not available and caught:
         facts = replace(facts, said=_line(caught[0].message))
     return facts
 
 
-def _try_out(facts: Facts) -> Facts:
-    """Adds what torch says of the card that it would use; takes a first step on it."""
+def _try_out(facts: Facts, index: int) -> Facts:
+    """Adds what torch says of a card; takes a first step on it."""
     try:
-        facts = replace(facts, architectures=tuple(torch.cuda.get_arch_list()), name=torch.cuda.get_device_name())
-        facts = replace(facts, capability=torch.cuda.get_device_capability())
-        free, total = torch.cuda.mem_get_info()
+        facts = replace(facts, count=torch.cuda.device_count())
+        facts = replace(facts, architectures=tuple(torch.cuda.get_arch_list()), name=torch.cuda.get_device_name(index))
+        facts = replace(facts, capability=torch.cuda.get_device_capability(index))
+        free, total = torch.cuda.mem_get_info(index)
         facts = replace(facts, free=free, total=total)
-        torch.ones(1, device="cuda").add_(1).cpu()
+        torch.ones(1, device=f"cuda:{index}").add_(1).cpu()
     except (RuntimeError, AssertionError) as error:
         return replace(facts, said=_line(error))
     return facts

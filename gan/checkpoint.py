@@ -459,8 +459,12 @@ class RunFolder:
             raise CheckpointError(f"{file} does not hold a training state")
         return stored
 
-    def load_state(self, config: TrainConfig, device: torch.device, class_names: tuple[str, ...] = ()) -> TrainState:
-        """A state that goes on where save_state() was called. class_names: of the data set, for a conditional run.
+    def load_state(
+        self, config: TrainConfig, device: torch.device, class_names: tuple[str, ...] = (), threads: int | None = None
+    ) -> TrainState:
+        """A state that goes on where save_state() was called; on another kind of device than then it is computed in that one's best way.
+
+        class_names: of the data set, for a conditional run. threads: as new_state() takes them.
 
         Raises:
             CheckpointError: see read_state(), or it is of another shape.
@@ -468,7 +472,8 @@ class RunFolder:
         stored = self.read_state(self.state_file)
         try:
             execution = Execution(stored["precision"], stored["channels_last"], stored["threads"])
-            state = new_state(config, device, class_names=class_names, execution=execution)
+            same = stored["device"] == device.type
+            state = new_state(config, device, class_names=class_names, execution=execution if same else None, threads=threads)
             state.load_state_dict(stored)
         except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
             raise CheckpointError(f"{self.state_file} cannot be resumed from: {_first_line(error)}") from None

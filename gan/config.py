@@ -29,7 +29,7 @@ def _field(
 
 
 class TrainConfig(BaseModel):
-    """One run's settings. Equal configs on the same device give equal runs.
+    """One run's settings. Equal configs give equal runs, bit for bit on CPUs of one kind; on a GPU the last bits may differ.
 
     Bounds, units, help texts and defaults stand here and nowhere else: the form, the command line and the
     documentation of a field are read from it. The defaults are those of the recipe `quick-digits`.
@@ -339,7 +339,7 @@ class TrainConfig(BaseModel):
     precision: Literal["auto", "fp32", "bf16"] = _field(
         "auto",
         "Number format",
-        "32-bit or 16-bit numbers. 'auto' measures both on this machine and takes 16 bits only where they are clearly faster.",
+        "32-bit or 16-bit numbers. 'auto' takes 16 bits where they are faster: a CPU is timed with both, a GPU has them from Ampere on.",
         "Optimisation",
     )
     seed: int = _field(

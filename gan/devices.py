@@ -3,6 +3,7 @@
 import ctypes
 import functools
 import os
+import re
 import sys
 
 import torch
@@ -13,23 +14,34 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """ "auto" -> a GPU that this torch can use, else the CPU; passed_over() then says why.
+    """ "auto" -> the first GPU where this torch can use it, else the CPU, and passed_over() says why; "cuda:1" -> the second GPU.
+
+    A GPU always has its index.
 
     Raises:
         ValueError: the device asked for cannot be used; the message says what is wrong and what to do.
     """
-    if name not in ("auto", "cpu", "cuda"):
-        raise ValueError(f"device must be auto, cpu or cuda; got {name!r}")
-    if name == "cpu":
+    if name not in ("auto", "cpu", "cuda") and not re.fullmatch(r"cuda:[0-9]{1,3}", name):
+        raise ValueError(f"device must be auto, cpu, cuda or cuda:N; got {name!r}")
+    if name == "cpu" or (name == "auto" and not accelerator().usable):
         return torch.device("cpu")
-    if name == "cuda" and accelerator().refusal:
-        raise ValueError(accelerator().refusal)
-    return torch.device("cuda" if accelerator().usable else "cpu")
+    index = int(name.partition(":")[2] or 0)
+    found = accelerator(index)
+    if 0 < found.facts.count <= index:
+        raise ValueError(f"device {name} was asked for, and the last GPU of this machine is cuda:{found.facts.count - 1}")
+    if not found.usable:
+        raise ValueError(f"device {name} {found.refusal}")
+    return torch.device("cuda", index)
 
 
 def passed_over(name: str = "auto") -> str:
     """What to tell people whose GPU choose_device(name) passed over: what is wrong and what to install. "" if there is nothing to tell."""
     return accelerator().passed_over if name == "auto" else ""
+
+
+def with_index(device: torch.device) -> torch.device:
+    """The same device as its tensors name it: torch.device("cuda") is equal to no tensor's device, torch.device("cuda:0") is."""
+    return torch.device("cuda", torch.cuda.current_device()) if device.type == "cuda" and device.index is None else device
 
 
 def cores() -> int:
@@ -53,6 +65,15 @@ def free_memory(device: torch.device) -> int:
             return next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable:"))
     except (OSError, StopIteration, ValueError):
         return sys.maxsize
+
+
+def keep_fp32_exact() -> None:
+    """Keeps "fp32" on a GPU at 32 bits, in the whole process: cuDNN would round a convolution's inputs to the 19 bits of TF32.
+
+    https://docs.pytorch.org/docs/stable/notes/cuda.html#tensorfloat-32-tf32-on-ampere-and-later-devices
+    """
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
 
 
 @functools.cache

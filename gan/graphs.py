@@ -1,5 +1,19 @@
-"""CUDA graphs: a sequence of GPU kernels recorded once and launched as one. Knows nothing of what they compute."""
+"""CUDA graphs: a sequence of GPU kernels recorded once and launched as one. Knows nothing of what they compute.
 
+Runs that share a GPU stay out of each other's recordings by three rules:
+
+- One recording at a time in a process. torch.cuda.graph() waits for the whole device before it records, and a wait spoils
+  every recording that is under way.
+- All work is done on the device's default stream, the warm-up and the replays too. The side stream records and does
+  nothing else. So nothing of another thread gets into a recording, and no two kernels use a stream's cuBLAS workspace at once.
+- One side stream for a device, used again. cuBLAS keeps a workspace for each stream that it has seen (32 MiB on Hopper).
+
+What may happen while a stream is recorded:
+https://docs.nvidia.com/cuda/cuda-c-programming-guide/index.html#prohibited-and-unhandled-operations
+"""
+
+import functools
+import threading
 from collections.abc import Callable
 
 import torch
@@ -8,11 +22,18 @@ WARM_UP = 3  # calls before the recording: libraries choose their algorithms, an
 
 Function = Callable[..., None]
 
+_recording = threading.Lock()
+
+
+class NotRecorded(RuntimeError):
+    """A function that works could not be recorded. The message is one line."""
+
 
 def capture(function: Function, inputs: tuple[torch.Tensor | None, ...], rng: torch.Generator) -> Function:
     """Records function(*inputs), which must not wait for the device, and returns what replays it on other inputs.
 
-    A DCGAN's kernels are so short that launching them one by one takes longer than running them.
+    A DCGAN's kernels are so short that launching them one by one takes longer than running them. The recording and its
+    memory go when nothing refers to the result any more.
 
     Args:
         function: changes tensors in place; called WARM_UP + 1 times, so the caller restores what it changed.
@@ -20,20 +41,12 @@ def capture(function: Function, inputs: tuple[torch.Tensor | None, ...], rng: to
         rng: the generator that it draws from, on the same device.
 
     Raises:
-        RuntimeError: something in the function cannot be recorded.
+        NotRecorded: something in the function cannot be recorded. What the function itself raises comes as it is.
     """
     held = tuple(x.clone() if x is not None else None for x in inputs)  # the recording reads from these places
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for _ in range(WARM_UP):
-            function(*held)
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    graph.register_generator_state(rng)
-    # thread_local: in the default mode the CUDA work of any other thread, another run's say, spoils the recording.
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+    for _ in range(WARM_UP):
         function(*held)
+    graph = _record(function, held, rng)
 
     def replay(*given: torch.Tensor | None) -> None:
         for place, value in zip(held, given, strict=True):
@@ -42,3 +55,41 @@ def capture(function: Function, inputs: tuple[torch.Tensor | None, ...], rng: to
         graph.replay()
 
     return replay
+
+
+def release_memory() -> None:
+    """Gives the GPU memory that no tensor uses any more back, so that other processes can have it."""
+    with _recording:
+        torch.cuda.empty_cache()
+
+
+def _record(function: Function, held: tuple[torch.Tensor | None, ...], rng: torch.Generator) -> torch.cuda.CUDAGraph:
+    with _recording, torch.cuda.device(rng.device):
+        graph, pool = torch.cuda.CUDAGraph(), torch.cuda.graph_pool_handle()
+        if torch.__version__ < (2, 14):  # later releases see by themselves what is drawn from
+            graph.register_generator_state(rng)
+        here, side = torch.cuda.current_stream(), _side_stream(rng.device)
+        try:
+            # thread_local: in the default mode a call of another thread, for memory say, spoils the recording.
+            with torch.cuda.graph(graph, pool, side, "thread_local"):
+                function(*held)
+        except RuntimeError as error:
+            # Before torch 2.14 the generator would go on as if it were recorded: it gets a new inner state.
+            rng.graphsafe_set_state(torch.Generator(rng.device).graphsafe_get_state())
+            raise NotRecorded(_reason(error)) from error
+        finally:
+            torch.cuda.set_stream(here)  # torch.cuda.graph() stays on the side stream where a recording fails
+        here.wait_stream(side)
+    return graph
+
+
+@functools.cache
+def _side_stream(device: torch.device) -> torch.cuda.Stream:
+    return torch.cuda.Stream(device)
+
+
+def _reason(error: BaseException) -> str:
+    """What spoiled a recording: ending it raises an error of its own, which only says that there was one."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return str(error).partition("\n")[0]

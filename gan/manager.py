@@ -42,7 +42,7 @@ class RunManager:
             root: where runs land; WORKSHOP_CHECKPOINTS, or checkpoints/.
             max_runs: how many train at once; WORKSHOP_MAX_RUNS, or 1 (two at once on the same cores slow each other
                 down more than twofold).
-            device: "auto", "cpu" or "cuda"; WORKSHOP_DEVICE, or "auto".
+            device: "auto", "cpu", "cuda" or "cuda:N"; WORKSHOP_DEVICE, or "auto".
 
         Raises:
             ValueError: an environment variable does not read as it should.

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import torch
 
-from gan import datasets
+from gan import datasets, graphs
 from gan.checkpoint import METRICS, CheckpointError, RunFolder
 from gan.config import TrainConfig
 from gan.datasets import ImageDataset
@@ -164,6 +164,8 @@ def write_status(folder: RunFolder, name: str, state: TrainState | None = None, 
     except CheckpointError:
         fields = {"started": time.time()}
     if state:
+        for key in ("threads", "launch"):  # of the device that the run may have been on before
+            fields.pop(key, None)
         fields |= {"step": state.step, "images_seen": state.images_seen, "elapsed_s": round(state.elapsed_s, 3)}
         fields |= _execution(state)
     fields |= _best(folder)
@@ -225,7 +227,7 @@ def prepare(
             raise CheckpointError(
                 f"the data set {config.data} has changed since the run {folder.path.name} began; resuming needs the same images"
             )
-        state = folder.load_state(config, device, dataset.class_names)
+        state = folder.load_state(config, device, dataset.class_names, threads)
     else:
         state = new_state(config, device, class_names=dataset.class_names, threads=threads)
     if control:
@@ -517,7 +519,7 @@ class Run:
                 self._state = self.preparing = self._watch = None
                 self._live = ""
             if device.type == "cuda":
-                torch.cuda.empty_cache()
+                graphs.release_memory()
 
     def _train(self, device: torch.device, threads: int) -> str:
         """Works until the run's end; returns the state that it ended in."""

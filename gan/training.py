@@ -19,7 +19,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from gan import augment, graphs, latent, losses
 from gan.config import TrainConfig
 from gan.datasets import ImageDataset
-from gan.devices import cores, free_memory, keep_freed_memory
+from gan.devices import cores, free_memory, keep_fp32_exact, keep_freed_memory, with_index
 from gan.events import Event, Intervention, Metrics, Samples, Snapshot
 from gan.images import to_float, to_uint8
 from gan.networks import Discriminator, Dropout, Generator, count_parameters, initialize
@@ -177,11 +177,16 @@ class TrainState:
         Raises:
             KeyError, RuntimeError, ValueError: something is missing or of another shape.
         """
-        for name in ("generator", "discriminator", "averaged", "optimizer_g", "optimizer_d"):
+        for name in ("generator", "discriminator", "averaged"):
             getattr(self, name).load_state_dict(stored[name])
+        for name in ("optimizer_g", "optimizer_d"):
+            # "capturable" makes torch move the step counters to the device of the weights; _obey() sets what this device needs.
+            groups = [group | {"capturable": True} for group in stored[name]["param_groups"]]
+            getattr(self, name).load_state_dict(stored[name] | {"param_groups": groups})
         self.sums.copy_(stored["sums"])
         self.summed, self.changes = int(stored["summed"]), int(stored["changes"])
-        self.execution = Execution(str(stored["precision"]), bool(stored["channels_last"]), min(int(stored["threads"]), cores()))
+        if stored["device"] == self.device.type:  # another kind of device has its own best way
+            self.execution = Execution(str(stored["precision"]), bool(stored["channels_last"]), min(int(stored["threads"]), cores()))
         self.step, self.images_seen, self.elapsed_s = int(stored["step"]), int(stored["images_seen"]), float(stored["elapsed_s"])
         self.config = self.config.change(**{name: stored["config"][name] for name in TrainConfig.live_fields()})
         self._obey()
@@ -270,12 +275,15 @@ def new_state(
     """
     if config.conditional and not class_names:
         raise ValueError("conditional needs a data set with labels, and this one has none")
+    device = with_index(device)
     rng = torch.Generator().manual_seed(config.seed)
     generator, discriminator = Generator(config, len(class_names)), Discriminator(config, len(class_names))
     initialize(generator, config.initialization, rng)
     initialize(discriminator, config.initialization, rng)
     if device.type == "cpu":
         keep_freed_memory()
+    else:
+        keep_fp32_exact()
     execution = execution or choose_execution(config, device, threads or cores())
     layout = torch.channels_last if execution.channels_last else torch.contiguous_format
     for network in (generator, discriminator):
@@ -623,6 +631,7 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
             rest = {"generator": "discriminator", "discriminator": "generator"}.get(once, "none")
             changes += [change for change in [_change(state, "frozen", rest)] if change]
         if changes:
+            del update  # a recorded graph has memory of its own, which the next one can have
             update = _launcher(state, feed)
         yield from changes
         config = state.config
@@ -718,23 +727,22 @@ class _Feed:
         self._an_epoch = epoch_images(config, dataset)
         # Half of what is free is left to the networks; a larger set stays where it is, and its batches travel.
         fits = device.type == "cpu" or dataset.images.numel() < free_memory(device) // 2
-        self._images = dataset.images.to(device) if fits else dataset.images
-        self._labels = dataset.labels.to(device) if dataset.labels is not None and config.conditional else None
+        self._place = device if fits else dataset.images.device  # of images, classes and order: batches are picked there
+        self._images = dataset.images.to(self._place)
+        self._labels = dataset.labels.to(self._place) if dataset.labels is not None and config.conditional else None
         self._order, self._epoch = torch.empty(0), -1
         self._layout = torch.channels_last if state.execution.channels_last else torch.contiguous_format
 
     def next(self, images_seen: int, batches: int = 1) -> tuple[torch.Tensor, torch.Tensor | None]:
         """The images behind `images_seen`, (batches * batch_size, C, H, W) in [-1, 1], and their classes."""
         picks = torch.cat([self._picks(images_seen + i * self._batch) for i in range(batches)]) if batches > 1 else self._picks(images_seen)
-        images = self._images[picks.to(self._images.device)]
-        if images.device != self._state.device:
-            images = images.pin_memory().to(self._state.device, non_blocking=True)
-        real = to_float(images)
+        labels = _sent(self._labels[picks], self._state.device) if self._labels is not None else None
+        real = to_float(_sent(self._images[picks], self._state.device))
         if self._state.config.horizontal_flip:
             real = augment.mirror(real, self._state.rng)
         if self._state.config.color_jitter:
             real = augment.jitter(real, self._state.config.color_jitter, self._state.rng)
-        return real.contiguous(memory_format=self._layout), self._labels[picks] if self._labels is not None else None
+        return real.contiguous(memory_format=self._layout), labels
 
     def _picks(self, images_seen: int) -> torch.Tensor:
         """Indices of the batch behind `images_seen`. An epoch's order is a function of seed and epoch, so it need not be saved."""
@@ -742,8 +750,15 @@ class _Feed:
         position -= position % self._batch  # a fork may have another batch size than what was seen before it
         if epoch != self._epoch:
             rng = torch.Generator().manual_seed(self._seed * 1_000_003 + epoch)
-            self._order, self._epoch = torch.randperm(self._n, generator=rng).to(self._state.device), epoch
+            self._order, self._epoch = _sent(torch.randperm(self._n, generator=rng), self._place), epoch
         return self._order[position : position + self._batch]
+
+
+def _sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A tensor on a device, without waiting for it. torch keeps the pinned memory until the copy, queued like a kernel, is made."""
+    if tensor.device == device:
+        return tensor
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def _launcher(state: TrainState, feed: _Feed) -> Callable[[torch.Tensor, torch.Tensor | None], None]:
@@ -755,14 +770,15 @@ def _launcher(state: TrainState, feed: _Feed) -> Callable[[torch.Tensor, torch.T
     if state.device.type != "cuda":
         return update
     before = copy.deepcopy(state.state_dict())
-    state.launch = "one CUDA graph a step"
-    replay: Callable[..., None] = update
     try:
         replay = graphs.capture(update, feed.next(state.images_seen, state.config.d_steps), state.rng)
-    except RuntimeError as error:
-        state.launch = f"kernel by kernel (a CUDA graph could not be recorded: {str(error).splitlines()[0]})"
+        state.launch = "one CUDA graph a step"
+    except graphs.NotRecorded as error:
+        state.launch = f"kernel by kernel (a CUDA graph could not be recorded: {error})"
         log.warning("training goes on %s", state.launch)
-    _restore(state, before)  # recording has trained a few steps, and drawn images
+        replay = update
+    finally:
+        _restore(state, before)  # recording has trained a few steps, and drawn images
     return replay
 
 
@@ -790,7 +806,8 @@ def choose_execution(config: TrainConfig, device: torch.device, threads: int) ->
     if config.precision != "auto":
         return Execution(config.precision, True, threads)
     if device.type == "cuda":
-        return Execution("bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32", True, threads)
+        with torch.cuda.device(device):
+            return Execution("bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32", True, threads)
     # Only what the timing depends on, so that runs that differ in other things share one measurement.
     batch = 32 if config.image_size <= 32 else 8
     batch = max(2, math.ceil(batch / config.packing)) * config.packing

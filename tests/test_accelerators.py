@@ -13,8 +13,8 @@ from gan.manager import RunManager
 from tests.test_command_line import call
 
 CODE = ("sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120")
-GOOD = Facts("2.14.1+cu130", "13.0", CODE, True, "", "", True, "580.65.06", True, "Tesla T4", (7, 5), 15 * 2**30, 15 * 2**30)
-UNSEEN = replace(GOOD, architectures=(), available=False, capability=None, free=None, total=None)
+GOOD = Facts("2.14.1+cu130", "13.0", CODE, True, 1, "", "", True, "580.65.06", True, "Tesla T4", (7, 5), 15 * 2**30, 15 * 2**30)
+UNSEEN = replace(GOOD, architectures=(), available=False, count=0, capability=None, free=None, total=None)
 TOO_OLD = (
     "CUDA initialization: The NVIDIA driver on your system is too old (found version 12020). Please update your GPU driver by "
     "downloading and installing a new version. (Triggered internally at /c10/cuda/CUDAFunctions.cpp:119.)"
@@ -25,7 +25,7 @@ NO_CUDA = diagnose(replace(UNSEEN, torch="2.14.1+cpu", cuda=""))
 def test_a_gpu_that_works_is_used_without_a_word(monkeypatch):
     found = diagnose(GOOD)
     assert found.usable and found.passed_over == found.refusal == found.problem == ""
-    monkeypatch.setattr(devices, "accelerator", lambda: found)
+    monkeypatch.setattr(devices, "accelerator", lambda index=0: found)
     assert devices.choose_device("auto").type == devices.choose_device("cuda").type == "cuda"
     assert devices.choose_device("cpu").type == "cpu" and devices.passed_over("auto") == ""
 
@@ -58,12 +58,12 @@ def test_a_gpu_that_cannot_be_used_is_said(facts, words, monkeypatch):
     found = diagnose(facts)
     assert not found.usable and words in found.passed_over and words in found.refusal
     assert found.passed_over.endswith("Until then training runs on the CPU.")
-    monkeypatch.setattr(devices, "accelerator", lambda: found)
+    monkeypatch.setattr(devices, "accelerator", lambda index=0: found)
     assert devices.choose_device("auto").type == "cpu" and devices.passed_over("auto") == found.passed_over
     assert devices.passed_over("cpu") == devices.passed_over("cuda") == ""
     with pytest.raises(ValueError) as refused:
         devices.choose_device("cuda")
-    assert str(refused.value) == found.refusal and "Until then" not in found.refusal
+    assert str(refused.value) == f"device cuda {found.refusal}" and "Until then" not in found.refusal
 
 
 @pytest.mark.parametrize(
@@ -122,15 +122,15 @@ def test_what_torch_says_while_it_looks_is_kept_and_not_heard(monkeypatch):
 
 
 def test_an_error_on_the_first_touch_is_a_fact(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Tesla T4")
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "Tesla T4")
     monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: list(CODE))
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (7, 5))
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: (7, 5))
 
-    def full():
+    def full(index):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB\nmore lines")
 
     monkeypatch.setattr(torch.cuda, "mem_get_info", full)
-    facts = accelerators._try_out(Facts("2.14.1", "13.0", available=True))
+    facts = accelerators._try_out(Facts("2.14.1", "13.0", available=True), 0)
     assert facts.said == "CUDA out of memory. Tried to allocate 20.00 MiB" and facts.capability == (7, 5)
     assert "Tesla T4 has no memory left" in diagnose(facts).problem
 
@@ -180,7 +180,7 @@ def test_gpus_that_are_hidden_on_purpose(value, hides, monkeypatch):
 
 
 def test_the_command_line_says_so_and_trains_on_the_cpu(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr(devices, "accelerator", lambda: NO_CUDA)
+    monkeypatch.setattr(devices, "accelerator", lambda index=0: NO_CUDA)
     tiny = [
         part for name in ("generator_filters=4", "discriminator_filters=4", "batch_size=8", "precision=fp32") for part in ("--set", name)
     ]
@@ -194,7 +194,7 @@ def test_the_command_line_says_so_and_trains_on_the_cpu(monkeypatch, capsys, tmp
 
 
 def test_the_server_keeps_the_sentence_and_logs_it(monkeypatch, caplog, tmp_path):
-    monkeypatch.setattr(devices, "accelerator", lambda: NO_CUDA)
+    monkeypatch.setattr(devices, "accelerator", lambda index=0: NO_CUDA)
     assert RunManager(tmp_path, device="auto").passed_over == NO_CUDA.passed_over == caplog.messages[0]
     assert RunManager(tmp_path, device="cpu").passed_over == ""
     with pytest.raises(ValueError, match="is built without CUDA"):

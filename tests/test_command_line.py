@@ -137,7 +137,7 @@ def test_bad_arguments_exit_2_with_one_line_and_leave_nothing(gan, tmp_path, pic
         (["train", "--steps", "0"], "duration must be greater than 0"),
         (["train", "--steps", "x"], "--steps"),
         (["train", "--steps", "3", "--seconds", "3"], "give one of"),
-        (["train", "--device", "tpu"], "auto, cpu or cuda"),
+        (["train", "--device", "tpu"], "auto, cpu, cuda or cuda:N"),
         (["train", "--nonsense"], "--nonsense"),
     ]
     for arguments, words in cases:

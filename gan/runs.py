@@ -54,6 +54,11 @@ WEIGH_EVERY_S = 10.0  # between two looks how large the folder is, where that is
 ROOM_EVERY_S = 3.0  # between two looks whether a full disk has room again
 ROOM_BYTES = 64 * 2**20  # beyond what the saved state takes, before a run goes on
 AT_WORK = ("queued", "preparing", "running", "paused")
+# Errors of the system that pass: a run waits for the end of them with its networks in memory. errno -> what is wrong.
+PASSING = {
+    errno.ENOSPC: "The server's disk is full.",
+    errno.EDQUOT: "The server's disk quota is used up.",
+}
 
 
 def record(
@@ -562,11 +567,11 @@ class Run:
                     if not self._wish and (reason := self._beyond_limits(state, began_s)):
                         self.stop(reason)
             except OSError as error:
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                if error.errno not in PASSING:
                     raise
                 # Nothing is lost: the networks wait in memory until there is room.
                 full = True
-                self.error = "The server's disk is full. The run waits, and goes on by itself when there is room."
+                self.error = f"{PASSING[error.errno]} The run waits, and goes on by itself when there is room."
                 with self._wishes:
                     self._wish = self._wish or "pause"
             with self._wishes:

@@ -160,6 +160,10 @@ class Watch:
             return False
         return at_the_end or state.elapsed_s >= self._next_s
 
+    def forget(self) -> None:
+        """The last judgement could not be kept, so it may be made again."""
+        self._judged_step = -1
+
     @contextmanager
     def paying(self, state: TrainState) -> Iterator[None]:
         """Everything that a judgement costs is spent in here."""

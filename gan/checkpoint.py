@@ -15,6 +15,8 @@ import shutil
 import struct
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,7 @@ LARGEST_HEADER = 1 << 20  # bytes
 STATES_KEPT = 8  # whole states of a run, for forks
 STATES_BYTES = 400 * 2**20  # that they may take together; two are kept in any case
 MOST_CLASSES = 1000
+LONGEST_RECIPE = 60  # characters of a recipe's name in a run's
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
@@ -234,6 +237,19 @@ class RunFolder:
 
     def unlock(self) -> None:
         self._lock.release()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """lock() until the block ends.
+
+        Raises:
+            CheckpointError: see lock().
+        """
+        self.lock()
+        try:
+            yield
+        finally:
+            self.unlock()
 
     def is_being_written(self) -> bool:
         """Whether some process holds the lock. A killed process holds nothing."""
@@ -480,12 +496,9 @@ class RunFolder:
 
     def what_is_left(self) -> str:
         """What to do where state.pt cannot be used, in a sentence or two."""
-        kept, name = self.newest_kept(), self.path.name
+        kept = self.newest_kept()
         if kept is not None:
-            return (
-                f"Its newest kept state is of step {kept:,}: continue from there (on the command line: python -m gan resume {name} --kept), "
-                "or fork the run."
-            )
+            return f"Its newest kept state is of step {kept:,}: continue from there (on the command line: resume with --kept), or fork the run."
         explorable = f" Its {len(steps)} generators can still be explored." if (steps := self.generator_steps()) else ""
         return f"No other state of it is kept, so it cannot continue: start a new run with its settings.{explorable}"
 
@@ -660,7 +673,7 @@ def fork(
         owner, owner_id: whose run it will be, whoever the parent's owner is.
 
     Raises:
-        CheckpointError: the parent has no saved state, or it cannot be read.
+        CheckpointError: the parent has no saved state, or it cannot be read, or something is at `path`.
         ValueError: the settings do not go together, or would need other networks.
     """
     files = parent.usable_states()
@@ -690,10 +703,12 @@ def fork(
     if after.precision not in ("auto", stored["precision"]):
         stored["precision"] = after.precision
 
+    if path.exists():
+        raise CheckpointError(f"there is a run {path.name} already: give the fork another name")
     made = RunFolder(path.with_name(f".{path.name}.part"))
     child = RunFolder(path)
+    made.path.mkdir(parents=True)  # what is there already is another's, and stays
     try:
-        made.path.mkdir(parents=True)
         about = (
             about if same_data else {**about, "data_fingerprint": None, "data_images": None, "data_skipped": [], "data_skipped_count": 0}
         )
@@ -824,5 +839,10 @@ def find_generator(path: Path, step: int | None = None) -> Path:
 
 
 def run_name(recipe: str) -> str:
-    """A new run's name: recipe, date and time, and four hex digits against two at once."""
+    """A new run's name: recipe, date and time, and four hex digits against two at once.
+
+    A recipe that could not be part of a folder's name, from a config.json that somebody else wrote, say, is left out.
+    """
+    if not is_run_name(recipe) or len(recipe) > LONGEST_RECIPE:
+        recipe = "run"
     return f"{recipe}-{time.strftime('%m%d-%H%M%S')}-{os.urandom(2).hex()}"

@@ -12,7 +12,7 @@ import shutil
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -347,6 +347,14 @@ def has_room(folder: RunFolder, state: TrainState) -> bool:
         log.warning("whether there is room for %s cannot be told: %s", folder.path.name, error)
         return False
     return disk.free > 2 * _size(state.state_dict()) + min(ROOM_BYTES, disk.total // 10)
+
+
+def wait_for_room(folder: RunFolder, state: TrainState, ended: Callable[[], bool]) -> bool:
+    """Waits ROOM_EVERY_S, or until `ended` says so -> whether record() should be called again."""
+    until = time.monotonic() + ROOM_EVERY_S
+    while not ended() and time.monotonic() < until:
+        time.sleep(min(0.1, ROOM_EVERY_S))
+    return ended() or has_room(folder, state)
 
 
 class History:

@@ -101,7 +101,7 @@ class Judges:
             with closing(self._ready(key)) as work:
                 while not self._closing.is_set():
                     found.said = next(work).task
-                found.refused = "the server is on its way down"
+                found.said = "Ended before it was ready"
         except StopIteration as stop:
             found.judge = stop.value
         except Exception as error:  # no judge is no reason for a run to fail: its status says why there is none

@@ -480,6 +480,10 @@ class RunFolder:
             known = self._state_at[file] = (stamp, step)
         return known[1]
 
+    def state_step(self) -> int | None:
+        """The step of state.pt; None where there is none, or none that can be opened."""
+        return self._step_in(self.state_file)
+
     def begun(self) -> int:
         """How many steps the run has trained, as far as its files tell; 0 for one that has not begun."""
         try:

@@ -21,6 +21,7 @@ from gan.judge import JudgeCache
 from gan.limits import NO_LIMITS, Limits, folder_size, span
 from gan.owners import LOCAL, WHO_ARE_YOU, NotAllowed, Visitor, clean_name, may_change, refusal
 from gan.runs import AT_WORK, Run, checkpoints_root, refuse_missing_data, refuse_too_large, write_status
+from gan.sizes import refuse_too_few
 from gan.training import extend
 from gan.turns import Done
 from gan.watch import Judges, switched_on
@@ -145,13 +146,14 @@ class RunManager:
 
         Raises:
             NotAllowed: the visitor is not known.
-            ValueError: the data set is not known, too many runs wait, the networks do not fit in memory, or the settings go
+            ValueError: the data set is not known or smaller than a batch, too many runs wait, the networks do not fit in memory, or the settings go
                 beyond what this server lets a run take.
             OSError: the folder cannot be written.
         """
         self._refuse_if_full(visitor)
         refuse_too_large(config, self.device)
         self._refuse_unknown_data(config.data)
+        refuse_too_few(config)
         self._limits(visitor).refuse(config, an_epoch=_an_epoch(config, self._images.get(config.data)))
         folder = RunFolder(self.root / run_name(recipe or "run"))
         folder.path.mkdir(parents=True)
@@ -262,6 +264,7 @@ class RunManager:
             config, stored = folder.read_config()
             done = _done(folder.read_status())
             refuse_too_large(config, self.device)
+            refuse_too_few(config)
             self._limits(visitor).refuse(config, done.step, done.elapsed_s, _an_epoch(config, stored.get("data_images")))
         except ValueError:
             shutil.rmtree(folder.path)

@@ -465,6 +465,16 @@ class Run:
         return self._state is not None
 
     @property
+    def to_be_judged(self) -> bool:
+        """Whether this process will judge its images, as far as that is known."""
+        return self.at_work and self.judges is not None and not (self._watch and self._watch.refused)
+
+    @property
+    def state_is_lost(self) -> bool:
+        """Whether a run that has trained has no saved state to continue from: state.pt is missing, or cannot be opened."""
+        return not self.at_work and self.folder.state_step() is None and self.folder.begun() > 0
+
+    @property
     def state(self) -> str:
         return self._live or str(self._disk_status().get("state", "interrupted"))
 

@@ -18,7 +18,7 @@ LAYERS = [
     {"uploads", "reals"},
     {"features"},
     {"judge", "training", "attributes"},
-    {"checkpoint", "bench", "limits", "watch"},
+    {"checkpoint", "bench", "limits", "watch", "sizes"},
     {"runs", "models", "export", "films", "projection", "evaluation"},
     {"manager", "comparison", "inside", "checkup"},
     {"streams"},

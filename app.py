@@ -21,7 +21,7 @@ logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)
 
 @asynccontextmanager
 async def lifespan(app: st.App) -> AsyncIterator[dict[str, Any]]:
-    """SIGTERM and Ctrl-C end here: every run is stopped and saved, so that it can be resumed.
+    """SIGTERM, Ctrl-C and a closed terminal end here: every run is stopped and saved, so that it can be resumed.
 
     The server first waits for every open connection, and an event stream stays open until it hears of the end: so the
     signal is told to the streams before the server gets it.
@@ -30,13 +30,16 @@ async def lifespan(app: st.App) -> AsyncIterator[dict[str, Any]]:
     def tell(number: int, frame: FrameType | None) -> None:
         manager().closing.set()
         before = handlers[number]
+        if not callable(before):  # nobody else hears of a hangup: it ends the server as SIGTERM does
+            before = handlers.get(signal.SIGTERM)
         if callable(before):
             before(number, frame)
 
     handlers: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGINT):
-            handlers[number] = signal.signal(number, tell)
+        for number in (signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])):
+            if signal.getsignal(number) != signal.SIG_IGN:  # nohup: stays ignored
+                handlers[number] = signal.signal(number, tell)
     send_at_once()
     yield {}
     for number, before in handlers.items():

@@ -25,7 +25,7 @@ def command_line(seconds: float) -> float:
     """images/s of `python -m gan train`."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "gan", "train", "--seconds", str(seconds), "--out", f"{folder}/run", "--json"]
-        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        output = subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
     return float(json.loads(output.splitlines()[-1])["images_per_s"])
 
 

@@ -359,7 +359,7 @@ def _write(path: Path, name: str, patient: Patient, damaged_at: int | None) -> N
     norms = [{"step": row["step"], "gradients": row["gradients"]} for row in rows["norms"]]
     about = {"name": name, "config": patient.state.config.model_dump(), "damaged_at": damaged_at, "error": patient.error}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({**about, **rows, "norms": norms}))
+    path.write_text(json.dumps({**about, **rows, "norms": norms}), encoding="utf-8")
 
 
 def _watch(config: TrainConfig, rows: Rows, steps: int, error: str = "") -> list[tuple[int, Finding]]:
@@ -423,7 +423,7 @@ def again(folder: Path) -> None:
     """The doctor's view of kept rows."""
     healthy = []
     for path in sorted(folder.glob("*.json")):
-        stored = json.loads(path.read_text())
+        stored = json.loads(path.read_text(encoding="utf-8"))
         config = TrainConfig(**stored["config"])
         rows: Rows = {name: stored[name] for name in ("metrics", "norms", "judged")}
         rows["interventions"] = [Intervention(**change) for change in stored["interventions"]]

@@ -268,7 +268,7 @@ def damaged(folder: RunFolder) -> list[str]:
         try:
             match file.suffix:
                 case ".json":
-                    json.loads(file.read_text())
+                    json.loads(file.read_text(encoding="utf-8"))
                 case ".jsonl":
                     for line in file.read_bytes().split(b"\n")[:-1]:
                         json.loads(line)

@@ -303,7 +303,7 @@ async def period(workshop: Workshop, crowd: Crowd, kind: str, viewers: int, sess
 def read_rows(workshop: Workshop) -> tuple[np.ndarray, np.ndarray]:
     """The run's elapsed_s at each row of metrics, and the images seen by then."""
     file = workshop.run_folder / "metrics.jsonl"
-    lines = file.read_text().splitlines() if file.exists() else []
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     rows = [json.loads(line) for line in lines if line.endswith("}")]
     return np.array([row["elapsed_s"] for row in rows]), np.array([row["images_seen"] for row in rows], float)
 
@@ -419,7 +419,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))
     whole = (options.rounds * len(KINDS) + 1) * (options.seconds + ARRIVE_S + 10) + 120
     with Workshop(whole) as workshop:
-        config = json.loads((Path(workshop.run_folder) / "config.json").read_text())["config"]
+        config = json.loads((Path(workshop.run_folder) / "config.json").read_text(encoding="utf-8"))["config"]
         work = measure(workshop, options.viewers, options.sessions, options.seconds, options.rounds, config["log_every"])
         periods = asyncio.run(work)
         if "Traceback" in (log := workshop.end()):

@@ -62,7 +62,7 @@ def main() -> None:
         rates = []
         for runs in (1, 2):
             command = [sys.executable, "-m", "benchmarks.runs", "--recipe", options.recipe, "--seconds", str(options.seconds)]
-            done = subprocess.run([*command, "--leg", str(runs)], check=True, capture_output=True, text=True)
+            done = subprocess.run([*command, "--leg", str(runs)], check=True, capture_output=True, encoding="utf-8")
             rates.append(float(json.loads(done.stdout.splitlines()[-1])))
         ratios.append(rates[1] / rates[0])
         print(f"one alone {rates[0]:,.0f} images/s, two together {rates[1]:,.0f}: {ratios[-1]:.2f}", flush=True)

@@ -44,9 +44,11 @@ class Workshop:
             self.port = int(probe.getsockname()[1])
         environment = os.environ | {"WORKSHOP_CHECKPOINTS": str(root / "checkpoints"), "WORKSHOP_DATA": str(root / "data")}
         self._log = root / "log"
-        with self._log.open("w") as log:
+        with self._log.open("w", encoding="utf-8") as log:
             command = [sys.executable, "-m", "benchmarks.serving", str(self.port), str(seconds)]
-            self._process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=log, text=True, encoding="utf-8"
+            )
         self.pid = self._process.pid
         try:
             told = self._hear()
@@ -71,7 +73,7 @@ class Workshop:
             if line.startswith(MARK):
                 told: dict[str, Any] = json.loads(line.removeprefix(MARK))
                 return told
-        raise SystemExit(f"the server ended: {self._log.read_text()[-2000:]}")
+        raise SystemExit(f"the server ended: {self._log.read_text(encoding='utf-8')[-2000:]}")
 
     def progress(self) -> float:
         """Images that the run has seen by now."""
@@ -85,7 +87,7 @@ class Workshop:
     def resident(self) -> int | None:
         """Bytes of the server's memory that lie in RAM; None where the system has no /proc, or the server is gone."""
         try:
-            status = Path(f"/proc/{self.pid}/status").read_text()
+            status = Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8")
         except OSError:
             return None
         return next((1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")), None)
@@ -98,7 +100,7 @@ class Workshop:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.communicate()
-        return self._log.read_text()
+        return self._log.read_text(encoding="utf-8")
 
 
 def main() -> None:

@@ -1,11 +1,13 @@
 """The command line: python -m gan COMMAND. Drains the same loops as the app."""
 
+import errno
+import io
 import json
 import shutil
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ import torch
 from tqdm import tqdm
 
 from gan import bench, datasets, evaluation, export, latent, terminal
-from gan.checkpoint import CheckpointError, LoadedGenerator, RunFolder, find_generator, load_generator, run_name
+from gan.checkpoint import CheckpointError, LoadedGenerator, RunFolder, StateLost, find_generator, load_generator, run_name
 from gan.checkup import Checkups
 from gan.config import TrainConfig, parse_setting
 from gan.datasets import ImageDataset
@@ -28,8 +30,21 @@ from gan.images import enlarge, gif, png, tile
 from gan.judge import FEWEST, JudgeCache
 from gan.models import pretrained
 from gan.recipes import DEFAULT, RECIPES, recipe
-from gan.runs import Run, checkpoints_root, explain, never_judged, prepare, record, refuse_too_large, write_status
-from gan.training import Control, epoch_images, extend, progress, sample
+from gan.runs import (
+    PASSING,
+    Run,
+    checkpoints_root,
+    data_is_there,
+    explain,
+    never_judged,
+    prepare,
+    record,
+    refuse_missing_data,
+    refuse_too_large,
+    wait_for_room,
+    write_status,
+)
+from gan.training import Control, TrainState, epoch_images, extend, progress, sample
 from gan.watch import Judges, Watch, switched_on
 
 BENCH_RECIPES = ("quick-digits", "lecture", "dcgan")
@@ -65,6 +80,7 @@ def _duration(options: dict[str, float | None]) -> tuple[str | None, float | Non
 
 
 _device_option = click.option("--device", default="auto", show_default=True, envvar="WORKSHOP_DEVICE", help="auto, cpu, cuda or cuda:N.")
+_moved_option = click.option("--data", help="Where its data set is now, if it was moved or renamed; the images must be the same.")
 _judge_option = click.option("--no-judge", is_flag=True, help="Do not judge the images while it trains.")
 _json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
 
@@ -108,68 +124,101 @@ def train_command(
         changes |= {"duration_unit": unit, "duration": amount}
     changes |= {name: value for name, value in (("data", data), ("seed", seed)) if value is not None}
     config = recipe(recipe_name).config.change(**changes)
-    if config.data not in datasets.available() and Path(config.data).exists():
-        config = config.change(data=str(Path(config.data).resolve()))  # so that it can be resumed from any folder
+    config = _at(config, None)
     where = _choose_device(device)
     refuse_too_large(config, where)
     folder = _new_folder(out, recipe_name)
     dataset = _load(config, as_json)
     epoch_images(config, dataset)  # refuses a set that does not fit, before anything is written
-    folder.path.mkdir(parents=True, exist_ok=True)
-    folder.write_config(config, recipe_name)
-    _train(folder, config, dataset, where, as_json, not no_judge)
+    with _claimed(folder):
+        folder.write_config(config, recipe_name)
+        _train(folder, config, dataset, where, as_json, not no_judge)
 
 
 @cli.command("resume")
 @click.argument("run", type=click.Path(path_type=Path))
+@_moved_option
+@click.option("--kept", is_flag=True, help="Where state.pt is lost: continue from the newest kept state; what is later is set aside.")
 @_duration_options
 @_device_option
 @_judge_option
 @_json_option
-def resume_command(run: Path, device: str, no_judge: bool, as_json: bool, **duration: float | None) -> None:
+def resume_command(run: Path, data: str | None, kept: bool, device: str, no_judge: bool, as_json: bool, **duration: float | None) -> None:
     """Go on with RUN, for so much longer if said, else to the end that it was given."""
     folder = RunFolder(_find_run(run))
-    config, _ = folder.read_config()
-    status = folder.read_status()
+    config = _at(folder.read_config()[0], data)
     unit, amount = _duration(duration)
     where = _choose_device(device)
-    dataset = _load(config, as_json)
+    dataset = _load_again(config, as_json, data)
     an_epoch = epoch_images(config, dataset)
-    begun = folder.state_file.exists()  # else it was stopped before its first save, and starts anew
-    done = (int(status["step"]), int(status["images_seen"]), float(status["elapsed_s"])) if begun else (0, 0, 0.0)
-    config = extend(config, unit, amount, *done, an_epoch)
-    if progress(config, *done, an_epoch) >= 1:
-        raise click.UsageError(
-            f"the run {folder.path.name} has reached its {config.duration:g} {config.duration_unit}: say how much longer, as in --steps 1000"
+    with folder.locked():
+        if kept:
+            _go_back(folder, config, dataset, where)
+        status = folder.read_status()
+        begun = folder.state_file.exists()  # else it was stopped before its first step
+        done = (int(status["step"]), int(status["images_seen"]), float(status["elapsed_s"])) if begun else (0, 0, 0.0)
+        config = extend(config, unit, amount, *done, an_epoch)
+        if progress(config, *done, an_epoch) >= 1:
+            raise click.UsageError(
+                f"the run {folder.path.name} has reached its {config.duration:g} {config.duration_unit}: say how much longer, as in --steps 1000"
+            )
+        _train(folder, config, dataset, where, as_json, not no_judge)
+
+
+def _go_back(folder: RunFolder, config: TrainConfig, dataset: ImageDataset, where: torch.device) -> None:
+    """Puts a kept state in the place of one that is lost, and says so.
+
+    Raises:
+        UsageError: nothing is lost.
+        CheckpointError: no state is kept.
+    """
+    try:
+        state = folder.load_state(config, where, dataset.class_names)
+    except StateLost:
+        steps = folder.begun()
+        step = folder.go_back()
+        terminal.say(
+            f"{folder.path.name} goes back to its kept state of step {step:,}. What it had of steps {step + 1:,} to {max(steps, step):,} is "
+            f"in {folder.path / 'set-aside'}."
         )
-    _train(folder, config, dataset, where, as_json, not no_judge)
+    else:
+        raise click.UsageError(
+            f"state.pt of the run {folder.path.name} is whole, of step {state.step:,}: resume it without --kept, "
+            "or fork the run in the app to continue from an earlier step"
+        )
 
 
 @cli.command("replay")
 @click.argument("run", type=click.Path(path_type=Path))
+@_moved_option
 @click.option("--out", type=click.Path(path_type=Path), help="The new run's folder; by default a new one below the checkpoints folder.")
 @_device_option
 @_judge_option
 @_json_option
-def replay_command(run: Path, out: Path | None, device: str, no_judge: bool, as_json: bool) -> None:
+def replay_command(run: Path, data: str | None, out: Path | None, device: str, no_judge: bool, as_json: bool) -> None:
     """Train RUN again from its first step (a fork: from where it began), with the changes made while it trained."""
     original = RunFolder(_find_run(run))
     config, stored = original.read_config()
     status = original.read_status()
     if not status["step"]:
         raise click.UsageError(f"the run {original.path.name} has not trained a step yet")
-    config = config.change(duration=status["step"], duration_unit="steps")
+    config = _at(config.change(duration=status["step"], duration_unit="steps"), data)
     if config.precision == "auto":
         config = config.change(precision=status["precision"])
     script = original.read_interventions()
     folder = _new_folder(out, stored.get("recipe") or "run")
-    dataset = _load(config, as_json)
+    dataset = _load_again(config, as_json, data)
+    if stored.get("data_fingerprint") not in (None, dataset.fingerprint()):
+        raise click.UsageError(
+            f"the data set {config.data} does not hold the images that the run {original.path.name} was trained on, so it would not be "
+            "replayed: give the place that does with --data, or train a new run"
+        )
     where = _choose_device(device)
-    folder.path.mkdir(parents=True, exist_ok=True)
-    folder.write_config(config, stored.get("recipe", ""))
-    if original.fork_file.exists():
-        shutil.copyfile(original.fork_file, folder.state_file)
-    _train(folder, config, dataset, where, as_json, not no_judge, script, status.get("threads"))
+    with _claimed(folder):
+        folder.write_config(config, stored.get("recipe", ""))
+        if original.fork_file.exists():
+            shutil.copyfile(original.fork_file, folder.state_file)
+        _train(folder, config, dataset, where, as_json, not no_judge, script, status.get("threads"))
 
 
 @cli.command("bench")
@@ -205,8 +254,7 @@ def bench_command(names: tuple[str, ...], seconds: float, device: str, settings:
 )
 def sample_command(source: Path, seeds: str, step: int | None, class_name: str | None, out: Path) -> None:
     """Draw images with a generator."""
-    if out.suffix not in (".png", ".npz"):
-        raise click.UsageError(f"--out must end in .png or .npz; got {out}")
+    _refuse_output(out, (".png", ".npz"))
     numbers = latent.parse_seeds(seeds)
     loaded = load_generator(find_generator(_find_source(source), step))
     z = latent.noise(numbers, loaded.config.latent_dim, loaded.config.latent_distribution)
@@ -237,8 +285,7 @@ def walk_command(
     source: Path, seeds: str, frames: int, mode: str, easing: str, closed: bool, step: int | None, class_name: str | None, out: Path
 ) -> None:
     """Walk through the latent space, as a film."""
-    if out.suffix not in (".gif", ".mp4"):
-        raise click.UsageError(f"--out must end in .gif or .mp4; got {out}")
+    _refuse_output(out, (".gif", ".mp4"))
     numbers = latent.parse_seeds(seeds)
     loaded = load_generator(find_generator(_find_source(source), step))
     anchors = latent.noise(numbers, loaded.config.latent_dim, loaded.config.latent_distribution)
@@ -265,6 +312,8 @@ def evaluate_command(source: Path, data: str | None, samples: int, step: int | N
     """Judge a generator's images: figures beside those of real images."""
     loaded = load_generator(find_generator(_find_source(source), step))
     config = loaded.config
+    if data is None and not data_is_there(config.data):
+        raise click.UsageError(f"the data set {config.data} is not there: give --data, where its images are now or others to compare with")
     judge = terminal.drain(JudgeCache().get(data or config.data, config.image_size, config.channels), as_json)
     report = terminal.drain(evaluation.evaluate(loaded, judge, samples), as_json)
     if as_json:
@@ -322,8 +371,7 @@ def doctor_command(run: Path, as_json: bool) -> None:
 )
 def export_command(run: Path, step: int | None, out: Path) -> None:
     """Export RUN, which may be training meanwhile."""
-    if out.suffix not in EXPORTS:
-        raise click.UsageError(f"--out must end in {', '.join(EXPORTS)}; got {out}")
+    _refuse_output(out, tuple(EXPORTS))
     if step is not None and out.suffix != ".zip":
         raise click.UsageError(f"--step chooses the generator in a .zip; got {out}")
     found = _find_run(run)
@@ -346,12 +394,58 @@ def _labels(loaded: LoadedGenerator, class_name: str | None, n: int) -> torch.Te
     return torch.full((n,), names.index(class_name)) if class_name is not None else torch.arange(n) % len(names)
 
 
+def _refuse_output(out: Path, endings: tuple[str, ...]) -> None:
+    """A file that is there already is replaced, as its name was given; what belongs to a run is not.
+
+    Raises:
+        UsageError: another ending, a folder, or a file of a run.
+    """
+    if out.suffix not in endings:
+        raise click.UsageError(f"--out must end in {', '.join(endings[:-1])} or {endings[-1]}; got {out}")
+    if out.is_dir():
+        raise click.UsageError(f"--out must be a file, and {out} is a folder")
+    folder = out.absolute().parent
+    if folder.name == "samples" and RunFolder(folder.parent).config_file.exists():
+        raise click.UsageError(f"{folder} holds the grids of a run, which must not be replaced: choose another --out")
+
+
 def _new_folder(out: Path | None, recipe_name: str) -> RunFolder:
-    """Where a new run goes."""
+    """Where a new run goes.
+
+    Raises:
+        UsageError: something is there.
+    """
     folder = RunFolder(out or checkpoints_root() / run_name(recipe_name))
-    if folder.config_file.exists():
-        raise click.UsageError(f"{folder.path} holds a run already: resume it, or choose another --out")
+    _refuse_taken(folder)
     return folder
+
+
+def _refuse_taken(folder: RunFolder) -> None:
+    path = folder.path
+    if folder.config_file.exists():
+        raise click.UsageError(f"{path} holds a run already: resume it, or choose another --out")
+    if path.exists() and not path.is_dir():
+        raise click.UsageError(f"{path} is a file: choose a new folder as --out")
+    if path.is_dir() and any(not inside.name.startswith(".") for inside in path.iterdir()):
+        raise click.UsageError(f"the folder {path} is not empty: choose a new one as --out")
+
+
+@contextmanager
+def _claimed(folder: RunFolder) -> Iterator[None]:
+    """Makes a new run's folder and holds its lock, so that of two commands that were given the same one the second is refused."""
+    folder.path.mkdir(parents=True, exist_ok=True)
+    with folder.locked():
+        _refuse_taken(folder)
+        yield
+
+
+def _at(config: TrainConfig, data: str | None) -> TrainConfig:
+    """The settings with the place of the data set, as it was given; a path becomes one that holds in any folder."""
+    if data is not None:
+        config = config.change(data=data)
+    if config.data not in datasets.available() and Path(config.data).exists():
+        config = config.change(data=str(Path(config.data).resolve()))
+    return config
 
 
 def _find_run(given: Path) -> Path:
@@ -379,9 +473,19 @@ def _load(config: TrainConfig, quiet: bool) -> ImageDataset:
     return terminal.drain(datasets.load(config.data, config.image_size, config.channels, config.data_split), quiet)
 
 
+def _load_again(config: TrainConfig, quiet: bool, moved: str | None) -> ImageDataset:
+    """_load() for a run that was trained before; where its data set is gone, the error says what can be done."""
+    if moved is None:
+        refuse_missing_data(config)
+    return _load(config, quiet)
+
+
 @contextmanager
 def _halt_on_signals(control: Control) -> Iterator[list[int]]:
-    """Ctrl-C and SIGTERM halt the loop after its step; a second one ends the process at once."""
+    """Ctrl-C, SIGTERM and a closed terminal halt the loop after its step; a second signal ends the process at once.
+
+    What the process was started to ignore (nohup) stays ignored.
+    """
     received: list[int] = []
 
     def halt(number: int, frame: object) -> None:
@@ -389,7 +493,8 @@ def _halt_on_signals(control: Control) -> Iterator[list[int]]:
         control.halt()
         signal.signal(number, before[signal.Signals(number)])
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    before = {number: handler for number in heard if (handler := signal.getsignal(number)) != signal.SIG_IGN}
     for number in before:
         signal.signal(number, halt)
     try:
@@ -407,6 +512,43 @@ def _choose_device(name: str) -> torch.device:
     return where
 
 
+class _Teller:
+    """Shows how a run goes: a bar, or lines, or JSON. Once nobody can read it any more, the run is halted and saved."""
+
+    def __init__(self, folder: RunFolder, state: TrainState, control: Control, received: list[int], bar: tqdm, as_json: bool) -> None:
+        self.metrics: Metrics | None = None
+        self._folder, self._state, self._control, self._received = folder, state, control, received
+        self._bar, self._as_json = bar, as_json
+        self._said_s = state.elapsed_s
+
+    def tell(self, event: object) -> None:
+        if isinstance(event, Metrics):
+            self.metrics = event
+        try:
+            if self._as_json:
+                _print_json(event, self._folder)
+            elif isinstance(event, Metrics):
+                self._show(event)
+        except OSError as error:  # the pipe is closed, or the terminal; signals may say so later, or never
+            if not self._received:
+                self._received.append(signal.SIGPIPE if error.errno == errno.EPIPE else signal.SIGHUP)
+            self._control.halt()
+            terminal.let_go()
+
+    def _show(self, event: Metrics) -> None:
+        if not self._bar.disable:
+            self._bar.set_postfix_str(_in_words(event), refresh=False)
+            self._bar.update(min(_done(self._state), self._bar.total) - self._bar.n)
+        elif self._state.elapsed_s - self._said_s >= LINE_EVERY_S:
+            self._said_s = self._state.elapsed_s
+            click.echo(f"step {event.step}, {event.elapsed_s:.0f} s, {_in_words(event)}", err=True)
+
+
+def _done(state: TrainState) -> int:
+    """How far a run is, in what its bar counts."""
+    return {"steps": state.step, "seconds": round(state.elapsed_s), "epochs": state.images_seen}[state.config.duration_unit]
+
+
 def _train(
     folder: RunFolder,
     config: TrainConfig,
@@ -417,18 +559,15 @@ def _train(
     script: list[Intervention] | None = None,
     threads: int | None = None,
 ) -> None:
-    """Drains record(), showing progress; leaves a folder that can be resumed.
+    """Drains record(), showing progress; leaves a folder that can be resumed. Call it with the folder's lock held.
 
     judged: whether to judge the images along the way, unless the environment forbids it.
     script: changes to make along the way.
     """
     if dataset.skipped:
-        click.echo(
-            f"left out {len(dataset.skipped)} of {len(dataset) + len(dataset.skipped)} files; the first: {dataset.skipped[0]}", err=True
-        )
+        terminal.say(f"left out {len(dataset.skipped)} of {len(dataset) + len(dataset.skipped)} files; the first: {dataset.skipped[0]}")
     control = Control()
     judges = Judges(JudgeCache()) if judged and switched_on() else None
-    folder.lock()
     state = None
     with _halt_on_signals(control) as received, judges or nullcontext():
         try:
@@ -436,31 +575,16 @@ def _train(
             if script:
                 control.repeat(script[state.changes :])
             watch = Watch(judges.prepare(config)) if judges else None
-            write_status(folder, "running", state, error=None, judge=None)
-            total = round(config.duration * (epoch_images(config, dataset) if config.duration_unit == "epochs" else 1))
-            unit = {"steps": "step", "seconds": "s", "epochs": "image"}[config.duration_unit]
-            quiet = as_json or not sys.stderr.isatty()
+            write_status(folder, "running", state, error=None, reason=None, judge=None, stuck=None)
             if not as_json:
-                click.echo(f"{folder.path}: {len(dataset):,} images, {state.execution.precision}, {where}", err=True)
-            said_s, metrics = state.elapsed_s, None
-            started_images, started_s = state.images_seen, state.elapsed_s
-
-            def done() -> int:
-                return {"step": state.step, "s": round(state.elapsed_s), "image": state.images_seen}[unit]
-
-            with tqdm(total=total, unit=unit, disable=quiet, initial=done()) as bar:
-                for event in record(folder, state, dataset, control, watch=watch):
-                    if as_json:
-                        _print_json(event, folder)
-                    if isinstance(event, Metrics):
-                        metrics = event
-                        bar.set_postfix_str(_in_words(event), refresh=False)
-                        bar.update(min(done(), total) - bar.n)
-                        if quiet and not as_json and state.elapsed_s - said_s >= LINE_EVERY_S:
-                            said_s = state.elapsed_s
-                            click.echo(f"step {event.step}, {event.elapsed_s:.0f} s, {_in_words(event)}", err=True)
+                terminal.say(f"{folder.path}: {len(dataset):,} images, {state.execution.precision}, {where}")
+            began_images, began_s = state.images_seen, state.elapsed_s
+            with _bar(config, dataset, state, as_json) as bar:
+                teller = _Teller(folder, state, control, received, bar, as_json)
+                _drain(folder, state, dataset, control, watch, teller)
             ended = "stopped" if received else "finished"
-            write_status(folder, ended, state, judge=never_judged(folder, watch))
+            why = never_judged(folder, watch)  # asked before the judges are closed
+            write_status(folder, ended, state, judge=why)
         except (Exception, KeyboardInterrupt) as error:
             sentence = explain(error) if isinstance(error, Exception) else "interrupted at once; the last saved state stays"
             if isinstance(error, CheckpointError) and state is None:
@@ -470,35 +594,53 @@ def _train(
             except OSError:
                 sentence += " (The status could not be written either.)"
             raise RunFailed(sentence) from error
-        finally:
-            folder.unlock()
-    rate = (state.images_seen - started_images) / max(1e-9, state.elapsed_s - started_s)
+    rate = (state.images_seen - began_images) / max(1e-9, state.elapsed_s - began_s)
     if as_json:
-        click.echo(
-            json.dumps(
-                {
-                    "event": "end",
-                    "state": ended,
-                    "step": state.step,
-                    "images_seen": state.images_seen,
-                    "elapsed_s": state.elapsed_s,
-                    "images_per_s": rate,
-                }
-            )
-        )
+        told = {"step": state.step, "images_seen": state.images_seen, "elapsed_s": state.elapsed_s, "images_per_s": rate}
+        terminal.say(json.dumps({"event": "end", "state": ended, **told}), err=False)
     else:
-        click.echo(
-            f"{ended} at step {state.step}: {state.images_seen:,} images in {state.elapsed_s:.1f} s, {rate:,.0f} images/s. {_in_words(metrics) if metrics else ''}"
-        )
-        if best := folder.best():
-            floor = f"; real images get {best.floor:.3g}" if best.floor is not None else ""
-            click.echo(f"best at step {best.step}: FD {best.fd:.3g} ± {best.error:.2g}{floor}")
-        elif why := never_judged(folder, watch):
-            click.echo(why, err=True)
-        if received:
-            click.echo(f"go on with: python -m gan resume {folder.path}")
+        _say_the_end(folder, state, ended, rate, teller.metrics, why)
     if received:
+        terminal.let_go()
         raise SystemExit(128 + received[0])
+
+
+def _bar(config: TrainConfig, dataset: ImageDataset, state: TrainState, as_json: bool) -> tqdm:
+    """The bar of a run, on standard error; disabled where that is no terminal, or JSON is wanted."""
+    total = round(config.duration * (epoch_images(config, dataset) if config.duration_unit == "epochs" else 1))
+    unit = {"steps": "step", "seconds": "s", "epochs": "image"}[config.duration_unit]
+    quiet = as_json or not sys.stderr.isatty()
+    return tqdm(total=total, unit=unit, disable=quiet, initial=_done(state), file=terminal.Lasting(sys.stderr))
+
+
+def _drain(folder: RunFolder, state: TrainState, dataset: ImageDataset, control: Control, watch: Watch | None, teller: _Teller) -> None:
+    """Drains record(); where the disk is full, waits with the networks in memory until there is room, or a signal comes."""
+    while True:
+        try:
+            for event in record(folder, state, dataset, control, watch=watch):
+                teller.tell(event)
+            return
+        except OSError as error:
+            if error.errno not in PASSING or control.halted:
+                raise
+            terminal.say(f"{PASSING[error.errno]} The run waits at step {state.step:,}, and goes on when there is room; Ctrl-C ends it.")
+        with suppress(OSError):
+            write_status(folder, "paused", state)
+        while not wait_for_room(folder, state, lambda: control.halted):
+            pass
+
+
+def _say_the_end(folder: RunFolder, state: TrainState, ended: str, rate: float, metrics: Metrics | None, why: str | None) -> None:
+    """How a run ended, and how to continue it."""
+    so_far = f"{ended} at step {state.step}: {state.images_seen:,} images in {state.elapsed_s:.1f} s, {rate:,.0f} images/s."
+    terminal.say(f"{so_far} {_in_words(metrics) if metrics else ''}", err=False)
+    if best := folder.best():
+        floor = f"; real images get {best.floor:.3g}" if best.floor is not None else ""
+        terminal.say(f"best at step {best.step}: FD {best.fd:.3g} ± {best.error:.2g}{floor}", err=False)
+    elif why:
+        terminal.say(why)
+    if ended == "stopped":
+        terminal.say(f"go on with: python -m gan resume {folder.path}", err=False)
 
 
 def _in_words(metrics: Metrics) -> str:
@@ -519,6 +661,9 @@ def _print_json(event: object, folder: RunFolder) -> None:
 
 def main() -> None:
     """Runs a command. A bad argument exits 2 and a failed run 1, each with one line on standard error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that is not UTF-8 must not end a run by a sign that it lacks
+            stream.reconfigure(errors="backslashreplace")
     try:
         cli(standalone_mode=False)
     except RunFailed as error:

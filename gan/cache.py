@@ -4,6 +4,7 @@ An entry is a folder: images.npy, uint8 (N, C, H, W); labels.npy and attributes.
 appears whole or not at all, and one that cannot be read is as good as none. Nothing in it is a pickle.
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -19,6 +20,8 @@ from tempfile import gettempdir
 from typing import Any, BinaryIO
 
 import numpy as np
+
+from gan.files import write_through
 
 LARGEST_CACHE = 32 * 2**30  # bytes, all entries together; those not used for longest go first
 DISK_RESERVE = 256 * 2**20  # bytes of the disk that stay free
@@ -53,7 +56,7 @@ def fingerprint(images: np.ndarray) -> str:
 def read(folder: Path) -> Entry | None:
     """The entry in a folder; None where there is none, or one that is cut, damaged or not ours."""
     try:
-        about = json.loads((folder / "about.json").read_text())
+        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
         # Copy on write: nothing is ever written, but torch warns of memory that cannot be.
         images = np.load(folder / "images.npy", mmap_mode="c", allow_pickle=False)
         labels, attributes = (
@@ -127,9 +130,10 @@ def writing(folder: Path, shape: tuple[int, int, int], most: int, what: str) -> 
             os.fsync(file.fileno())
         for name, array in (("labels", writer.labels), ("attributes", writer.attributes)):
             if array is not None:
-                np.save(part / f"{name}.npy", array, allow_pickle=False)
+                with (part / f"{name}.npy").open("wb") as file:
+                    write_through(functools.partial(np.save, arr=array, allow_pickle=False), file)
         writer.about |= {"images": writer.count, "fingerprint": fingerprint(np.load(part / "images.npy", mmap_mode="r"))}
-        (part / "about.json").write_text(json.dumps(writer.about))
+        (part / "about.json").write_text(json.dumps(writer.about), encoding="utf-8")
         writer.entry = read(part)  # the map stays valid when the folder moves or goes
         if kept:
             _put(part, folder)

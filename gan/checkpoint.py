@@ -4,6 +4,7 @@ Weights are safetensors with the config in the file's metadata; the resume state
 Nothing that is read here can run code.
 """
 
+import functools
 import json
 import math
 import os
@@ -14,6 +15,8 @@ import shutil
 import struct
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +30,7 @@ from filelock import FileLock, Timeout
 from gan.config import TrainConfig
 from gan.datasets import ImageDataset
 from gan.events import Intervention, Metrics
-from gan.files import remove_parts, write_atomically
+from gan.files import in_words, remove_parts, write_atomically, write_through
 from gan.images import enlarge, png, tile
 from gan.judgements import Best, best_of, clean, follow
 from gan.networks import Generator
@@ -41,11 +44,16 @@ LARGEST_HEADER = 1 << 20  # bytes
 STATES_KEPT = 8  # whole states of a run, for forks
 STATES_BYTES = 400 * 2**20  # that they may take together; two are kept in any case
 MOST_CLASSES = 1000
+LONGEST_RECIPE = 60  # characters of a recipe's name in a run's
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
 class CheckpointError(ValueError):
     """A file or folder that should hold a run or a generator does not."""
+
+
+class StateLost(CheckpointError):
+    """A run has trained, and the state that it would continue from is missing or cannot be used."""
 
 
 def save_generator(path: Path, state: TrainState) -> None:
@@ -163,7 +171,7 @@ class RunFolder:
         self._norms: list[str] = []  # lines of norms.jsonl
         self._verdicts: list[str] = []  # lines of judge.jsonl
         self._judged = _Read()
-        self._state_step: tuple[int, int] | None = None  # when state.pt was written, and its step
+        self._state_at: dict[Path, tuple[tuple[int, int], int | None]] = {}  # of each saved state: time and size, and its step
 
     # Names of the files: the run folder's contract.
     @property
@@ -229,6 +237,19 @@ class RunFolder:
 
     def unlock(self) -> None:
         self._lock.release()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """lock() until the block ends.
+
+        Raises:
+            CheckpointError: see lock().
+        """
+        self.lock()
+        try:
+            yield
+        finally:
+            self.unlock()
 
     def is_being_written(self) -> bool:
         """Whether some process holds the lock. A killed process holds nothing."""
@@ -401,17 +422,21 @@ class RunFolder:
         """The averaged generator at this step, for Explore."""
         save_generator(self.generator_file(state.step), state)
 
-    def save_state(self, state: TrainState) -> None:
-        """Everything that resuming needs, whole or not at all; before it, what was noted: nobody writes that again."""
+    def save_state(self, state: TrainState, durable: bool = True) -> None:
+        """Everything that resuming needs, whole or not at all; before it, what was noted: nobody writes that again.
+
+        durable: see write_atomically().
+
+        Raises:
+            OSError: the disk is full, say; the state that was there before is untouched.
+        """
         self.flush()
-        with write_atomically(self.state_file) as file:
-            torch.save(state.state_dict(), file)
+        _save(state.state_dict(), self.state_file, durable)
 
     def keep_state(self, state: TrainState) -> None:
         """Keeps this state for forks, beside the others; where these grow too many, the one that is missed least goes."""
         self.flush()
-        with write_atomically(self.kept_state_file(state.step), durable=False) as file:
-            torch.save(state.state_dict(), file)
+        _save(state.state_dict(), self.kept_state_file(state.step), durable=False)
         steps = self.state_steps()
         size = self.kept_state_file(state.step).stat().st_size
         while len(steps) > 2 and (len(steps) > STATES_KEPT or len(steps) * size > STATES_BYTES):
@@ -423,40 +448,123 @@ class RunFolder:
         """The steps whose whole state is kept, so that a fork can begin there, but for state.pt itself."""
         return sorted(int(p.stem) for p in (self.path / "states").glob("*.pt") if p.stem.isdigit())
 
-    def fork_steps(self) -> list[int]:
-        """The steps from which a fork can begin: those of the kept states, and that of state.pt."""
-        steps = set(self.state_steps())
-        if self.state_file.exists():
-            steps.add(self.state_step())
-        return sorted(steps)
+    def usable_states(self) -> dict[int, Path]:
+        """step -> file, in order: the saved states that can be opened. Of files of one step, a kept one before state.pt.
 
-    def state_step(self) -> int:
-        """The step of state.pt.
+        Only the files' tables are read, so a state whose tensors do not fit the settings is among them.
+        """
+        found = {step: file for step in self.state_steps() if self._step_in(file := self.kept_state_file(step)) == step}
+        for file in (self.fork_file, self.state_file):
+            step = self._step_in(file)
+            if step is not None:
+                found.setdefault(step, file)
+        return dict(sorted(found.items()))
+
+    def fork_steps(self) -> list[int]:
+        """The steps from which a fork can begin: those of the saved states that can be opened."""
+        return list(self.usable_states())
+
+    def _step_in(self, file: Path) -> int | None:
+        """The step that a saved state says; None where there is no state, or none that can be opened. Read once for each version."""
+        try:
+            found = file.stat()
+        except OSError:
+            return None
+        stamp = (found.st_mtime_ns, found.st_size)
+        known = self._state_at.get(file)
+        if known is None or known[0] != stamp:
+            try:
+                step = int(self.read_state(file, mapped=True)["step"])
+            except (CheckpointError, KeyError, TypeError, ValueError, OverflowError):
+                step = None
+            known = self._state_at[file] = (stamp, step)
+        return known[1]
+
+    def state_step(self) -> int | None:
+        """The step of state.pt; None where there is none, or none that can be opened."""
+        return self._step_in(self.state_file)
+
+    def begun(self) -> int:
+        """How many steps the run has trained, as far as its files tell; 0 for one that has not begun."""
+        try:
+            steps = [int(self.read_status()["step"])]
+        except (CheckpointError, KeyError):
+            steps = []
+        rows, _ = _read_lines(self.metrics_file)
+        logged = max((row["step"] for row in rows), default=0)
+        return max([*steps, logged, *self.generator_steps(), *self.sample_steps(), *self.state_steps()], default=0)
+
+    def newest_kept(self) -> int | None:
+        """The step of the newest kept state that can be opened, but for state.pt itself; None where there is none."""
+        return max((step for step, file in self.usable_states().items() if file != self.state_file), default=None)
+
+    def what_is_left(self) -> str:
+        """What to do where state.pt cannot be used, in a sentence or two."""
+        kept = self.newest_kept()
+        if kept is not None:
+            return f"Its newest kept state is of step {kept:,}: continue from there (on the command line: resume with --kept), or fork the run."
+        explorable = f" Its {len(steps)} generators can still be explored." if (steps := self.generator_steps()) else ""
+        return f"No other state of it is kept, so it cannot continue: start a new run with its settings.{explorable}"
+
+    def go_back(self) -> int:
+        """Puts the newest kept state (of a fork, the one that it began with, if there is none later) in the place of a state.pt that is missing or cannot be used; returns its step.
+
+        Everything later than that step, and the state.pt that cannot be used, moves to set-aside/1/ (2, 3, ...), where the logs are
+        kept as they were. Call it with the lock held.
 
         Raises:
-            CheckpointError: see read_state().
+            CheckpointError: no usable state is kept.
+            OSError: a file cannot be written. Nothing is lost, and it can be called again.
         """
-        stamp = self.state_file.stat().st_mtime_ns if self.state_file.exists() else 0
-        if self._state_step is None or self._state_step[0] != stamp:
-            self._state_step = (stamp, int(self.read_state(self.state_file).get("step", 0)))
-        return self._state_step[1]
+        step = self.newest_kept()
+        if step is None:
+            raise CheckpointError(f"the run {self.path.name} has no kept state to continue from. {self.what_is_left()}")
+        source, number = self.usable_states()[step], 1
+        while (aside := self.path / "set-aside" / str(number)).exists():
+            number += 1
+        aside.mkdir(parents=True)
+        for log in (self.metrics_file, self.norms_file, self.judge_file, self.interventions_file, self.status_file):
+            if log.exists():
+                shutil.copyfile(log, aside / log.name)
+        later = [self.samples_file(at) for at in self.sample_steps() if at > step]
+        later += [self.generator_file(at) for at in self.generator_steps() if at > step]
+        later += [self.kept_state_file(at) for at in self.state_steps() if at > step]
+        for file in [*later, self.state_file]:
+            if file.exists():
+                target = aside / file.relative_to(self.path)
+                target.parent.mkdir(exist_ok=True)
+                file.rename(target)
+        _copy(source, self.state_file)
+        stored = self.read_state(self.state_file, mapped=True)
+        numbers = {"step": step, "images_seen": int(stored["images_seen"]), "elapsed_s": float(stored["elapsed_s"])}
+        try:
+            status = self.read_status()
+        except CheckpointError:  # damaged; it is set aside as well
+            status = {"started": time.time()}
+        self.write_status(**{**status, **numbers, "state": "stopped", "error": None, "reason": None, "stuck": None})
+        return step
 
-    def read_state(self, file: Path) -> dict[str, Any]:
+    def read_state(self, file: Path, mapped: bool = False) -> dict[str, Any]:
         """What save_state() or keep_state() wrote. Executes nothing that the file holds.
+
+        mapped: tensors stay in the file until they are used.
 
         Raises:
             CheckpointError: the file is missing, cut short, or holds more than numbers.
         """
+        about = f"{file.relative_to(self.path)} of the run {self.path.name}"
         try:
-            stored: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+            stored: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
         except FileNotFoundError:
             raise CheckpointError(f"the run {self.path.name} has no saved state to go on from") from None
         except pickle.UnpicklingError:
-            raise CheckpointError(f"{file} holds more than numbers, or is damaged; it was not executed") from None
-        except (RuntimeError, ValueError, EOFError, AttributeError, OSError) as error:
-            raise CheckpointError(f"{file} cannot be read: {_first_line(error)}") from None
+            raise CheckpointError(f"{about} holds more than numbers, or is damaged; it was not executed") from None
+        except OSError as error:
+            raise CheckpointError(f"{about} cannot be read: {in_words(error)}") from None
+        except (RuntimeError, ValueError, EOFError, AttributeError, KeyError, TypeError, IndexError, OverflowError) as error:
+            raise CheckpointError(f"{about} cannot be read: it is cut short or damaged ({_first_line(error)[:120]})") from None
         if not isinstance(stored, dict):
-            raise CheckpointError(f"{file} does not hold a training state")
+            raise CheckpointError(f"{about} does not hold a training state")
         return stored
 
     def load_state(
@@ -467,16 +575,37 @@ class RunFolder:
         class_names: of the data set, for a conditional run. threads: as new_state() takes them.
 
         Raises:
-            CheckpointError: see read_state(), or it is of another shape.
+            StateLost: see read_state(), or it is of another shape; it says what of the run can still be used.
         """
-        stored = self.read_state(self.state_file)
+        try:
+            stored = self.read_state(self.state_file)
+            return self._filled(stored, config, device, class_names, threads)
+        except CheckpointError as error:
+            raise StateLost(f"{str(error).rstrip('.')}. {self.what_is_left()}") from None
+
+    def _filled(
+        self, stored: dict[str, Any], config: TrainConfig, device: torch.device, class_names: tuple[str, ...], threads: int | None
+    ) -> TrainState:
+        """A training state with what a file held.
+
+        Raises:
+            CheckpointError: it does not fit the settings.
+        """
+        about = f"state.pt of the run {self.path.name} cannot be resumed from"
         try:
             execution = Execution(stored["precision"], stored["channels_last"], stored["threads"])
             same = stored["device"] == device.type
             state = new_state(config, device, class_names=class_names, execution=execution if same else None, threads=threads)
             state.load_state_dict(stored)
-        except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
-            raise CheckpointError(f"{self.state_file} cannot be resumed from: {_first_line(error)}") from None
+        except KeyError as error:
+            raise CheckpointError(f"{about}: it holds no {str(error)[:60]}, so another version of this project wrote it") from None
+        except RuntimeError as error:
+            raise CheckpointError(
+                f"{about}: its tensors have other shapes than the run's settings ask for, so the settings were edited, or another version "
+                f"of this project wrote it ({_first_line(error)[:120]})"
+            ) from None
+        except (ValueError, TypeError, AttributeError, IndexError, OverflowError) as error:
+            raise CheckpointError(f"{about}: {_first_line(error)}") from None
         return state
 
     def write_json(self, path: Path, content: dict[str, Any]) -> None:
@@ -555,14 +684,14 @@ def fork(
         owner, owner_id: whose run it will be, whoever the parent's owner is.
 
     Raises:
-        CheckpointError: the parent has no saved state, or it cannot be read.
+        CheckpointError: the parent has no saved state, or it cannot be read, or something is at `path`.
         ValueError: the settings do not go together, or would need other networks.
     """
-    files = {step: parent.kept_state_file(step) for step in parent.state_steps()}
-    if parent.state_file.exists():
-        files.setdefault(parent.state_step(), parent.state_file)
+    files = parent.usable_states()
     if not files:
-        raise CheckpointError(f"the run {parent.path.name} has no saved state yet: the first one is kept within a minute")
+        unread = parent.state_file.exists() or parent.state_steps()
+        why = "that can be read" if unread else "yet: the first one is saved after its first step"
+        raise CheckpointError(f"the run {parent.path.name} has no saved state {why}")
     step = min(files, key=lambda at: abs(at - wanted))
     stored = parent.read_state(files[step])
     config, about = parent.read_config()
@@ -585,10 +714,12 @@ def fork(
     if after.precision not in ("auto", stored["precision"]):
         stored["precision"] = after.precision
 
+    if path.exists():
+        raise CheckpointError(f"there is a run {path.name} already: give the fork another name")
     made = RunFolder(path.with_name(f".{path.name}.part"))
     child = RunFolder(path)
+    made.path.mkdir(parents=True)  # what is there already is another's, and stays
     try:
-        made.path.mkdir(parents=True)
         about = (
             about if same_data else {**about, "data_fingerprint": None, "data_images": None, "data_skipped": [], "data_skipped_count": 0}
         )
@@ -610,14 +741,23 @@ def fork(
         for kept in parent.generator_steps():
             if kept == step or (best and kept == best.step):
                 _copy(parent.generator_file(kept), made.generator_file(kept))
-        with write_atomically(made.fork_file) as file:
-            torch.save(stored, file)
+        _save(stored, made.fork_file)
         _copy(made.fork_file, made.state_file)
         made.path.rename(path)
     except BaseException:
         shutil.rmtree(made.path, ignore_errors=True)
         raise
     return child
+
+
+def _save(content: dict[str, Any], path: Path, durable: bool = True) -> None:
+    """torch.save(), whole or not at all.
+
+    Raises:
+        OSError: the disk is full, say.
+    """
+    with write_atomically(path, durable) as file:
+        write_through(functools.partial(torch.save, content), file)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -710,5 +850,10 @@ def find_generator(path: Path, step: int | None = None) -> Path:
 
 
 def run_name(recipe: str) -> str:
-    """A new run's name: recipe, date and time, and four hex digits against two at once."""
+    """A new run's name: recipe, date and time, and four hex digits against two at once.
+
+    A recipe that could not be part of a folder's name, from a config.json that somebody else wrote, say, is left out.
+    """
+    if not is_run_name(recipe) or len(recipe) > LONGEST_RECIPE:
+        recipe = "run"
     return f"{recipe}-{time.strftime('%m%d-%H%M%S')}-{os.urandom(2).hex()}"

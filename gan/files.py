@@ -1,16 +1,43 @@
-"""Files that appear whole or not at all. Knows nothing of what is in them."""
+"""Files that appear whole or not at all, and errors of the system in words. Knows nothing of what is in the files."""
 
+import errno
 import os
 import re
 import threading
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 _PART = re.compile(r"\.(?P<name>.+)\.\d+-\d+\.part")  # as write_atomically() calls a file until it is complete
 ABANDONED_S = 60.0
+WORDS = {  # errno -> what is wrong with a file, where strerror alone would not say it or what to do
+    errno.ENOSPC: "the disk is full: free some space",
+    errno.EDQUOT: "the disk quota is used up: free some space",
+    errno.EROFS: "the file system is read-only: choose another folder, or make it writable",
+    errno.EACCES: "permission denied: choose another folder, or change who may write there",
+    errno.EPERM: "the system does not permit it: choose another folder, or change who may write there",
+    errno.ENOMEM: "the machine is out of memory: end other programs, or choose smaller settings",
+    errno.EMFILE: "this process has too many open files: raise its limit (ulimit -n)",
+    errno.ENFILE: "the machine has too many open files: end other programs",
+    errno.EIO: "the disk or the terminal does not answer (input/output error)",
+    errno.ENOENT: "there is no such file or folder",
+    errno.EEXIST: "something is there already: choose another name",
+    errno.ENOTEMPTY: "something is there already: choose another name",
+    errno.EISDIR: "that is a folder, not a file: choose another name",
+    errno.ENOTDIR: "a part of this path is a file, not a folder",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.EINVAL: "the file is damaged, or the system refuses the operation",
+}
+
+
+def in_words(error: OSError) -> str:
+    """An error of the system as a sentence: the file that it is about, if it names one, and what is wrong; no error numbers."""
+    if error.errno is None:
+        return str(error)
+    said = WORDS.get(error.errno) or error.strerror or os.strerror(error.errno)
+    return f"{error.filename}: {said}" if error.filename else said[:1].upper() + said[1:]
 
 
 @contextmanager
@@ -33,6 +60,39 @@ def write_atomically(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
         os.replace(part, path)
     except BaseException:
         part.unlink(missing_ok=True)
+        raise
+
+
+class _Noted:
+    """An open file that keeps the OSError of a write that failed."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.error: OSError | None = None
+
+    def write(self, content: Any) -> int:
+        try:
+            return self._file.write(content)
+        except OSError as error:
+            self.error = self.error or error
+            raise
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+def write_through(save: Callable[[Any], None], file: BinaryIO) -> None:
+    """Calls save(file) for a library that hides why a write failed: torch.save() and numpy.save() report a full disk as other errors.
+
+    Raises:
+        OSError: what the failed write raised, whatever the library makes of it.
+    """
+    noted = _Noted(file)
+    try:
+        save(noted)
+    except Exception:
+        if noted.error:
+            raise noted.error from None
         raise
 
 

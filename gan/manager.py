@@ -20,7 +20,8 @@ from gan.devices import choose_device, cores, passed_over
 from gan.judge import JudgeCache
 from gan.limits import NO_LIMITS, Limits, folder_size, span
 from gan.owners import LOCAL, WHO_ARE_YOU, NotAllowed, Visitor, clean_name, may_change, refusal
-from gan.runs import AT_WORK, Run, checkpoints_root, refuse_too_large, write_status
+from gan.runs import AT_WORK, Run, checkpoints_root, refuse_missing_data, refuse_too_large, write_status
+from gan.sizes import refuse_too_few
 from gan.training import extend
 from gan.turns import Done
 from gan.watch import Judges, switched_on
@@ -149,13 +150,14 @@ class RunManager:
 
         Raises:
             NotAllowed: the visitor is not known.
-            ValueError: the data set is not known, too many runs wait, the networks do not fit in memory, or the settings go
+            ValueError: the data set is not known or smaller than a batch, too many runs wait, the networks do not fit in memory, or the settings go
                 beyond what this server lets a run take.
             OSError: the folder cannot be written.
         """
         self._refuse_if_full(visitor)
         refuse_too_large(config, self.device)
         self._refuse_unknown_data(config.data)
+        refuse_too_few(config)
         self._limits(visitor).refuse(config, an_epoch=_an_epoch(config, self._images.get(config.data)))
         folder = RunFolder(self.root / run_name(recipe or "run"))
         folder.path.mkdir(parents=True)
@@ -181,35 +183,59 @@ class RunManager:
         if data not in datasets.available():  # no paths: whoever submits may be a visitor
             raise ValueError(f"there is no data set {data!r}; choose one of {', '.join(datasets.available())}")
 
-    def resume(self, run_id: str, unit: str | None = None, amount: float | None = None, visitor: Visitor = LOCAL) -> Run:
+    def resume(
+        self,
+        run_id: str,
+        unit: str | None = None,
+        amount: float | None = None,
+        visitor: Visitor = LOCAL,
+        data: str | None = None,
+        kept: bool = False,
+    ) -> Run:
         """Queues a stopped, finished, failed or interrupted run to go on, for `amount` more of `unit` if given.
+
+        Args:
+            data: what its data set is called now, where it was moved or renamed; the images must be the same.
+            kept: continue from the newest kept state, where the run's own is lost; what is later is set aside in its folder.
 
         Raises:
             KeyError: there is no such run.
             NotAllowed: it is somebody else's.
-            ValueError: it is at work, it has reached its duration and nothing says how much longer, or it would go beyond what
-                this server lets a run take.
+            ValueError: it is at work, it has reached its duration and nothing says how much longer, its data set is not there, its
+                state is lost, or it would go beyond what this server lets a run take.
+            OSError: its folder cannot be written.
         """
         with self._lock:  # two at once must not both find it at rest
-            return self._resume(self.steered(run_id, visitor), unit, amount, visitor)
+            return self._resume(self.steered(run_id, visitor), unit, amount, visitor, data, kept)
 
-    def _resume(self, run: Run, unit: str | None, amount: float | None, visitor: Visitor) -> Run:
+    def _resume(self, run: Run, unit: str | None, amount: float | None, visitor: Visitor, data: str | None, kept: bool) -> Run:
         if run.state in AT_WORK:
             raise ValueError(f"the run {run.id} is {run.state} already")
-        config, stored = run.folder.read_config()
+        folder = RunFolder(run.folder.path)
+        config, stored = folder.read_config()
+        if data is not None:
+            self._refuse_unknown_data(data)
+            config = config.change(data=data)
+        refuse_missing_data(config)
         status = run.status()
+        done = _kept(folder) if kept else _done(status)
         an_epoch = _an_epoch(config, stored.get("data_images"))
-        done = _done(status)
         longer = extend(config, unit, amount, done.step, done.images_seen, done.elapsed_s, an_epoch or config.batch_size)
-        if longer is config and status["progress"] >= 1:
+        if amount is None and not kept and status["progress"] >= 1:
             raise ValueError(
                 f"the run {run.id} has reached its {config.duration:g} {config.duration_unit}; say how much longer it should train"
             )
         self._refuse_if_full(visitor)
-        self._limits(visitor).refuse(longer, done.step, done.elapsed_s, an_epoch, folder_size(run.folder.path))
-        if longer != config:
-            run.folder.write_json(run.folder.config_file, {**stored, "config": longer.model_dump()})
-        return self._enqueue(RunFolder(run.folder.path), visitor)
+        self._limits(visitor).refuse(longer, done.step, done.elapsed_s, an_epoch, folder_size(folder.path))
+        if kept:
+            folder.lock()  # another process could be about to resume it
+            try:
+                folder.go_back()
+            finally:
+                folder.unlock()
+        if longer.model_dump() != stored["config"]:
+            folder.write_json(folder.config_file, {**stored, "data": longer.data, "config": longer.model_dump()})
+        return self._enqueue(folder, visitor, before=stored)
 
     def fork(
         self,
@@ -242,15 +268,18 @@ class RunManager:
             config, stored = folder.read_config()
             done = _done(folder.read_status())
             refuse_too_large(config, self.device)
+            refuse_too_few(config)
             self._limits(visitor).refuse(config, done.step, done.elapsed_s, _an_epoch(config, stored.get("data_images")))
         except ValueError:
             shutil.rmtree(folder.path)
             raise
         return self._enqueue(folder, visitor)
 
-    def _enqueue(self, folder: RunFolder, visitor: Visitor) -> Run:
+    def _enqueue(self, folder: RunFolder, visitor: Visitor, before: dict[str, Any] | None = None) -> Run:
+        """before: config.json of a run that continues, to go back to where it cannot."""
         with self._lock:
             run = self._runs[folder.path.name] = Run(folder)
+            run.before = before
             run.limits = self._limits(visitor)
             run.judges = self._judges
             run._live = "queued"
@@ -493,6 +522,18 @@ def _owner(run: Run) -> str:
         return run.owner_id
     except CheckpointError:
         return ""
+
+
+def _kept(folder: RunFolder) -> Done:
+    """How far the newest kept state of a run is.
+
+    Raises:
+        CheckpointError: none is kept that can be used.
+    """
+    step = folder.newest_kept()
+    if step is None:
+        raise CheckpointError(f"the run {folder.path.name} has no kept state to continue from. {folder.what_is_left()}")
+    return _done(folder.read_state(folder.usable_states()[step], mapped=True))
 
 
 def _done(status: dict[str, Any]) -> Done:

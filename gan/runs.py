@@ -3,6 +3,7 @@
 The command line drains record() itself; the server's runs drain it in a thread each.
 """
 
+import contextlib
 import errno
 import logging
 import math
@@ -11,7 +12,7 @@ import shutil
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -19,11 +20,12 @@ from typing import Any, Literal
 import torch
 
 from gan import datasets, graphs
-from gan.checkpoint import METRICS, CheckpointError, RunFolder
+from gan.checkpoint import METRICS, CheckpointError, RunFolder, StateLost, read_config, read_metadata
 from gan.config import TrainConfig
 from gan.datasets import ImageDataset
 from gan.devices import describe_device, free_memory
 from gan.events import Event, Intervention, Judged, Metrics, Progress, Samples, Snapshot
+from gan.files import in_words
 from gan.judgements import better
 from gan.limits import NO_LIMITS, folder_size
 from gan.training import (
@@ -52,8 +54,14 @@ BEST_KEPT = 2  # generators that are kept only because they were the best: the b
 KEPT_EVERY_S = 10.0  # between two states that are kept for forks
 WEIGH_EVERY_S = 10.0  # between two looks how large the folder is, where that is limited
 ROOM_EVERY_S = 3.0  # between two looks whether a full disk has room again
-ROOM_BYTES = 64 * 2**20  # beyond what the saved state takes, before a run goes on
+ROOM_BYTES = 64 * 2**20  # beyond what two saved states take, before a run goes on; on a small disk a tenth of it
 AT_WORK = ("queued", "preparing", "running", "paused")
+AT_REST = ("stopped", "finished", "failed", "interrupted")
+# Errors of the system that pass: a run waits for the end of them with its networks in memory. errno -> what is wrong.
+PASSING = {
+    errno.ENOSPC: "The disk is full.",
+    errno.EDQUOT: "The disk quota is used up.",
+}
 
 
 def record(
@@ -74,13 +82,13 @@ def record(
     """
     flushed = saved = kept = time.monotonic()
     measured = heard = -math.inf
-    # Called again after a write failed: what the disk had no room for comes first.
-    if state.step and is_grid_step(state.step, state.config.grid_every) and not folder.samples_file(state.step).exists():
-        folder.save_samples(state.step, draw_grid(state))
-    if state.step and is_snapshot_step(state.step, state.config.snapshot_every) and not folder.generator_file(state.step).exists():
-        folder.save_generator(state)
+    yield from _catch_up(folder, state)
+    begun = folder.state_file.exists()
     try:
         for event in train(state, dataset, control):
+            if state.step and not begun:
+                _save_first(folder, state)
+                begun = True
             match event:
                 case Metrics():
                     folder.append_metrics(event)
@@ -89,7 +97,6 @@ def record(
                         measured = time.monotonic()
                 case Intervention():
                     folder.append_intervention(event)
-                    folder.flush()
                 case Samples():
                     folder.save_samples(event.step, event.images)
                 case Snapshot():
@@ -97,12 +104,12 @@ def record(
                     if time.monotonic() - kept > KEPT_EVERY_S:
                         folder.keep_state(state)
                         kept = time.monotonic()
+            yield event  # before a write can fail: what is noted is written later, and is not told again
             now = time.monotonic()
+            if isinstance(event, Intervention) or (isinstance(event, Metrics) and now - heard > SELDOM_S):
+                folder.flush()
             if isinstance(event, Metrics):
-                if now - heard > SELDOM_S:
-                    folder.flush()
                 heard = now
-            yield event
             if watch and not control.halted and watch.due(state):
                 yield from _judge(folder, state, dataset, control, watch)
             now = time.monotonic()
@@ -127,6 +134,29 @@ def record(
         folder.save_state(state)
 
 
+def _catch_up(folder: RunFolder, state: TrainState) -> Iterator[Event]:
+    """Where record() is called again after a write failed, what the disk had no room for comes first."""
+    folder.flush()
+    if not state.step:
+        return
+    if is_grid_step(state.step, state.config.grid_every) and not folder.samples_file(state.step).exists():
+        images = draw_grid(state)
+        folder.save_samples(state.step, images)
+        yield Samples(state.step, images)
+    if is_snapshot_step(state.step, state.config.snapshot_every) and not folder.generator_file(state.step).exists():
+        folder.save_generator(state)
+
+
+def _save_first(folder: RunFolder, state: TrainState) -> None:
+    """Saves the state before anything else is written of a run's first step.
+
+    So a run that was killed in its first half minute continues too, and only a run whose state was removed has steps without one.
+    """
+    with contextlib.suppress(Diverged):  # train() says so with more detail
+        state.check_finite()
+        folder.save_state(state, durable=False)
+
+
 def _judge(folder: RunFolder, state: TrainState, dataset: ImageDataset, control: Control, watch: Watch) -> Iterator[Event]:
     """Judges the images of now, and keeps the generator if it is the best so far."""
     with watch.paying(state):
@@ -135,7 +165,11 @@ def _judge(folder: RunFolder, state: TrainState, dataset: ImageDataset, control:
             return
         if better(row, folder.best()):
             if not folder.generator_file(state.step).exists():
-                folder.save_generator(state)
+                try:
+                    folder.save_generator(state)
+                except OSError:
+                    watch.forget()  # this judgement: it is made again when there is room
+                    raise
                 watch.kept.append(state.step)
             # The one that was the best until now stays until the next: somebody may be exploring it.
             while len(watch.kept) > BEST_KEPT:
@@ -203,6 +237,24 @@ def refuse_too_large(config: TrainConfig, device: torch.device) -> None:
         )
 
 
+def data_is_there(name: str) -> bool:
+    """Whether a data set can be found: one by name, or a folder or a file by its path."""
+    return name in datasets.available() or Path(name).expanduser().exists()
+
+
+def refuse_missing_data(config: TrainConfig) -> None:
+    """Before a run that has trained continues.
+
+    Raises:
+        ValueError: its data set is not there.
+    """
+    if not data_is_there(config.data):
+        raise ValueError(
+            f"the data set {config.data} is not there: put it back, or say where the same images are now (--data on the command line). "
+            "To train on other images, fork the run"
+        )
+
+
 def prepare(
     folder: RunFolder,
     config: TrainConfig,
@@ -216,18 +268,19 @@ def prepare(
     control: is asked to repeat the changes of live settings that were made beyond that state.
 
     Raises:
-        CheckpointError: the saved state cannot be used, or the data set is no longer the one that the run began with.
+        StateLost: the run has trained, and its saved state is missing or cannot be used.
+        CheckpointError: the data set is no longer the one that the run began with.
         ValueError: the set does not fit the config.
     """
     epoch_images(config, dataset)
     _, stored = folder.read_config()
-    began_with = stored.get("data_fingerprint")
     if folder.state_file.exists():
-        if began_with and began_with != dataset.fingerprint():
-            raise CheckpointError(
-                f"the data set {config.data} has changed since the run {folder.path.name} began; resuming needs the same images"
-            )
+        _refuse_other_images(folder, config, dataset, stored)
         state = folder.load_state(config, device, dataset.class_names, threads)
+        if stored.get("data_fingerprint") not in (None, dataset.fingerprint()):
+            _note_other_images(folder, stored)
+    elif steps := folder.begun():
+        raise StateLost(f"the run {folder.path.name} has trained {steps:,} steps, and its state.pt is missing. {folder.what_is_left()}")
     else:
         state = new_state(config, device, class_names=dataset.class_names, threads=threads)
     if control:
@@ -235,6 +288,75 @@ def prepare(
     folder.truncate(state.step, state.changes)
     folder.write_config(config, stored.get("recipe", ""), dataset, stored.get("owner", ""), stored.get("owner_id", ""))
     return state
+
+
+def _refuse_other_images(folder: RunFolder, config: TrainConfig, dataset: ImageDataset, stored: dict[str, Any]) -> None:
+    """
+    Raises:
+        CheckpointError: these are not the images, or not the classes, that the run began with.
+    """
+    began_with, name = stored.get("data_fingerprint"), folder.path.name
+    if began_with and began_with != dataset.fingerprint() and not _is_fork_before_its_first_step(folder, stored):
+        held = f", which held {stored['data_images']:,} images" if isinstance(stored.get("data_images"), int) else ""
+        raise CheckpointError(
+            f"the data set {config.data} ({len(dataset):,} images) has changed since the run {name} began{held}; resuming needs the same "
+            "images. If they are elsewhere now, name that place as its data; to train on these images, fork the run"
+        )
+    known = _class_names(folder) if config.conditional else ()
+    if known and known != dataset.class_names:
+        raise CheckpointError(
+            f"the classes of the data set {config.data} are called {', '.join(dataset.class_names[:5])} now; the run {name} began with "
+            f"{', '.join(known[:5])}: give the folders their old names"
+        )
+
+
+def _is_fork_before_its_first_step(folder: RunFolder, stored: dict[str, Any]) -> bool:
+    """Such a run may begin on other images than its parent's: forking is the way to continue on a set that has changed."""
+    parent = stored.get("parent")
+    return isinstance(parent, dict) and folder.fork_file.exists() and folder.begun() == parent.get("step")
+
+
+def _note_other_images(folder: RunFolder, stored: dict[str, Any]) -> None:
+    """Of a fork that begins on other images than its parent's: says so in config.json, and drops the parent's judgements."""
+    log.warning("the run %s begins on other images than its parent's", folder.path.name)
+    folder.judge_file.unlink(missing_ok=True)
+    folder.write_json(folder.config_file, {**stored, "parent": {**stored["parent"], "other_images": True}})
+
+
+def _class_names(folder: RunFolder) -> tuple[str, ...]:
+    """What a conditional run's classes are called, by its newest generator; empty where that cannot be told."""
+    for step in reversed(folder.generator_steps()):
+        try:
+            return read_config(read_metadata(folder.generator_file(step)))[1]
+        except (CheckpointError, KeyError, TypeError, ValueError) as error:
+            log.warning("the classes in %s cannot be read: %s", folder.generator_file(step), error)
+    return ()
+
+
+def _size(stored: Any) -> int:
+    """Bytes of the tensors in a state."""
+    if isinstance(stored, torch.Tensor):
+        return stored.numel() * stored.element_size()
+    parts = stored.values() if isinstance(stored, dict) else stored if isinstance(stored, list | tuple) else ()
+    return sum(map(_size, parts))
+
+
+def has_room(folder: RunFolder, state: TrainState) -> bool:
+    """Whether a run that found the disk full can save everything again: its state twice, the old one staying until then, and more."""
+    try:
+        disk = shutil.disk_usage(folder.path)
+    except OSError as error:
+        log.warning("whether there is room for %s cannot be told: %s", folder.path.name, error)
+        return False
+    return disk.free > 2 * _size(state.state_dict()) + min(ROOM_BYTES, disk.total // 10)
+
+
+def wait_for_room(folder: RunFolder, state: TrainState, ended: Callable[[], bool]) -> bool:
+    """Waits ROOM_EVERY_S, or until `ended` says so -> whether record() should be called again."""
+    until = time.monotonic() + ROOM_EVERY_S
+    while not ended() and time.monotonic() < until:
+        time.sleep(min(0.1, ROOM_EVERY_S))
+    return ended() or has_room(folder, state)
 
 
 class History:
@@ -289,6 +411,7 @@ class Run:
         self.limits = NO_LIMITS
         self.judges: Judges | None = None  # None: its images are not judged while it trains
         self._watch: Watch | None = None
+        self.before: dict[str, Any] | None = None  # config.json before a resume that may be refused
         self._weighed = -math.inf  # when the folder was looked at last
         self._wish = ""  # "pause" or "stop"
         self._reason = ""  # why it is to stop, where somebody else than its owner wishes it
@@ -342,6 +465,16 @@ class Run:
     def in_memory(self) -> bool:
         """Whether its history and status can be told without reading files."""
         return self._state is not None
+
+    @property
+    def to_be_judged(self) -> bool:
+        """Whether this process will judge its images, as far as that is known."""
+        return self.at_work and self.judges is not None and not (self._watch and self._watch.refused)
+
+    @property
+    def state_is_lost(self) -> bool:
+        """Whether a run that has trained has no saved state to continue from: state.pt is missing, or cannot be opened."""
+        return not self.at_work and self.folder.state_step() is None and self.folder.begun() > 0
 
     @property
     def state(self) -> str:
@@ -506,9 +639,13 @@ class Run:
             self.error, self._live = str(error), ""
             return
         try:
-            ended = self._train(device, threads)
+            self._live = "preparing"
+            self.error = ""
+            was = self._disk_status()
+            self._note("running", error=None, reason=None, judge=None, stuck=None)
+            self._started = self._disk_status().get("started")
+            ended = self._work(device, threads, was)
             self._live = ended  # until the status file says so
-            self._note(ended, reason=self._reason or None, judge=never_judged(self.folder, self._watch))
         except Exception as error:
             log.exception("the run %s failed", self.id)
             self._fail(error)
@@ -521,12 +658,8 @@ class Run:
             if device.type == "cuda":
                 graphs.release_memory()
 
-    def _train(self, device: torch.device, threads: int) -> str:
-        """Works until the run's end; returns the state that it ended in."""
-        self._live = "preparing"
-        self.error = ""
-        self._note("running", error=None, reason=None, judge=None)
-        self._started = self._disk_status().get("started")
+    def _prepare(self, device: torch.device, threads: int) -> tuple[TrainState, ImageDataset] | None:
+        """Loads what it needs to train; None where it was stopped meanwhile."""
         config = self.config
         loading = datasets.load(config.data, config.image_size, config.channels, config.data_split)
         while True:
@@ -536,7 +669,7 @@ class Run:
                 dataset = stop.value
                 break
             if self._wish == "stop":
-                return "stopped"
+                return None
         state = prepare(self.folder, config, dataset, device, self._control, threads)
         self._sample_steps = self.folder.sample_steps()
         self._interventions = [asdict(change) for change in self.folder.read_interventions()]
@@ -546,29 +679,51 @@ class Run:
             for row in rows:
                 self._history.append(row)
         self._watch = Watch(self.judges.prepare(config)) if self.judges else None
-        self._state = state
+        return state, dataset
+
+    def _work(self, device: torch.device, threads: int, was: dict[str, Any]) -> str:
+        """Works until the run's end, and writes the status; returns the state that it ended in. was: the status before."""
+        try:
+            prepared = self._prepare(device, threads)
+        except Exception as error:
+            if was.get("state") not in AT_REST or not was.get("step"):
+                raise
+            return self._stay(was, error)
+        ended = "stopped"
+        if prepared:
+            self._state, dataset = prepared
+            ended = self._train(self._state, dataset)
+        self._note(ended, error=self.error or None, reason=self._reason or None, judge=never_judged(self.folder, self._watch))
+        return ended
+
+    def _stay(self, was: dict[str, Any], error: Exception) -> str:
+        """A run that has trained and cannot continue is again what it was, and says why. Returns its state.
+
+        The status then has a `reason`, and in `stuck` what is missing: "state" or "data".
+        """
+        log.warning("the run %s cannot continue: %s", self.id, error, exc_info=not isinstance(error, ValueError | OSError))
+        if self.before is not None:
+            self.folder.write_json(self.folder.config_file, self.before)
+        reason = f"This run could not continue: {explain(error).rstrip('.')}."
+        self.folder.write_status(**{**was, "reason": reason, "stuck": "state" if isinstance(error, StateLost) else "data"})
+        return str(was["state"])
+
+    def _train(self, state: TrainState, dataset: ImageDataset) -> str:
+        """Trains until the run's end; returns the state that it ended in."""
         began_s = state.elapsed_s
-        full = False
         while True:
             once, self._once = self._once, ""
+            full = False
             if not once:
                 self._live = "running"
             try:
-                for event in record(self.folder, state, dataset, self._control, not once, None if once else self._watch):
-                    if isinstance(event, Metrics):
-                        self._history.append(asdict(event))
-                    elif isinstance(event, Intervention):
-                        self._interventions = [*self._interventions, asdict(event)]
-                    elif isinstance(event, Samples) and event.step not in self._sample_steps:
-                        self._sample_steps = [*self._sample_steps, event.step]
-                    if not self._wish and (reason := self._beyond_limits(state, began_s)):
-                        self.stop(reason)
+                self._drain(state, dataset, once, began_s)
             except OSError as error:
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                if error.errno not in PASSING:
                     raise
                 # Nothing is lost: the networks wait in memory until there is room.
                 full = True
-                self.error = "The server's disk is full. The run waits, and goes on by itself when there is room."
+                self.error = f"{PASSING[error.errno]} The run waits, and goes on by itself when there is room."
                 with self._wishes:
                     self._wish = self._wish or "pause"
             with self._wishes:
@@ -580,16 +735,51 @@ class Run:
                     self._live = "paused"
             if self._live == "paused":
                 self._note("paused")
-            with self._wishes:
-                while not self._wishes.wait_for(lambda: self._wish != "pause" or self._once, ROOM_EVERY_S if full else None):
-                    if self._has_room():
-                        self._wish = ""
-                if self._wish == "stop":
-                    return "stopped"
-                self._control.clear()
-                if self._once:
-                    self._control.step_once(self._once)  # type: ignore[arg-type]
-            self.error, full = "", False
+            if not self._rest(state, full):
+                self.error = self._save_at_last(state) if full else ""
+                return "stopped"
+            self.error = ""
+
+    def _drain(self, state: TrainState, dataset: ImageDataset, once: str, began_s: float) -> None:
+        """Trains until the run's end, a pause or a stop.
+
+        Raises:
+            OSError: see record().
+        """
+        for event in record(self.folder, state, dataset, self._control, not once, None if once else self._watch):
+            if isinstance(event, Metrics):
+                self._history.append(asdict(event))
+            elif isinstance(event, Intervention):
+                self._interventions = [*self._interventions, asdict(event)]
+            elif isinstance(event, Samples) and event.step not in self._sample_steps:
+                self._sample_steps = [*self._sample_steps, event.step]
+            if not self._wish and (reason := self._beyond_limits(state, began_s)):
+                self.stop(reason)
+        if not once and not self._wish:  # here, so that a last status that finds no room is waited for like everything else
+            write_status(self.folder, "finished", state, error=None)
+
+    def _rest(self, state: TrainState, full: bool) -> bool:
+        """Waits out a pause; False where the run is to stop. full: until there is room on the disk, too."""
+        with self._wishes:
+            while not self._wishes.wait_for(lambda: self._wish != "pause" or self._once, ROOM_EVERY_S if full else None):
+                if has_room(self.folder, state):
+                    self._wish = ""
+            if self._wish == "stop":
+                return False
+            self._control.clear()
+            if self._once:
+                self._control.step_once(self._once)  # type: ignore[arg-type]
+        return True
+
+    def _save_at_last(self, state: TrainState) -> str:
+        """Where a run is stopped that found no room: tries once more, and says what is lost if that fails."""
+        try:
+            self.folder.save_state(state)
+            return ""
+        except OSError as error:
+            log.warning("the last state of %s could not be saved: %s", self.id, error)
+            saved = max(self.folder.usable_states(), default=0)
+            return f"The state of step {state.step:,} could not be saved: {explain(error)} It continues from step {saved:,}."
 
     def _beyond_limits(self, state: TrainState, began_s: float) -> str:
         """Why the run must end here, in a sentence; empty where it need not, or ends by itself."""
@@ -598,15 +788,6 @@ class Run:
             disk, self._weighed = folder_size(self.folder.path), time.monotonic()
         reason = self.limits.reached(state.step, state.elapsed_s - began_s, disk)
         return reason if reason and self._progress(state.step, state.images_seen, state.elapsed_s)[0] < 1 else ""
-
-    def _has_room(self) -> bool:
-        """Whether a run that found the disk full can write its state again."""
-        try:
-            needed = self.folder.state_file.stat().st_size if self.folder.state_file.exists() else 0
-            return shutil.disk_usage(self.folder.path).free > needed + ROOM_BYTES
-        except OSError as error:
-            log.warning("whether there is room for %s cannot be told: %s", self.id, error)
-            return False
 
     def _note(self, name: str, **more: Any) -> None:
         """Writes status.json; a full disk must not end the run."""
@@ -618,7 +799,7 @@ class Run:
     def _fail(self, error: Exception) -> None:
         self.error = explain(error)
         try:
-            self.folder.error_file.write_text(traceback.format_exc())
+            self.folder.error_file.write_text(traceback.format_exc(), encoding="utf-8", errors="backslashreplace")
         except OSError as cannot:
             log.warning("the trace of %s could not be written: %s", self.id, cannot)
         self._note("failed", error=self.error)
@@ -628,11 +809,14 @@ def explain(error: BaseException) -> str:
     """An exception as one sentence for a participant."""
     if isinstance(error, Diverged):
         return f"Training diverged: {error}. What was kept before is unharmed: fork from there with lower learning rates, or explore it."
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
+    no_memory = isinstance(error, OSError) and error.errno == errno.ENOMEM
+    if no_memory or isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
         return "There is not enough memory for these settings: lower the batch size, the filters or the image size."
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "The disk is full. What was saved before is unharmed: free some space and resume."
-    if isinstance(error, ValueError | OSError):
+    if isinstance(error, OSError) and error.errno in PASSING:
+        return f"{PASSING[error.errno]} What was saved before is unharmed: free some space and resume."
+    if isinstance(error, OSError):
+        return in_words(error)
+    if isinstance(error, ValueError):
         return str(error)
     return f"{type(error).__name__}: {error}"
 

@@ -1,13 +1,18 @@
-"""Work that takes a while, on a terminal: a generator of Progress drained behind a bar."""
+"""Work that takes a while, on a terminal: a generator of Progress drained behind a bar; and output that may lose its terminal."""
 
+import logging
+import os
+import sys
 from collections.abc import Generator
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import click
 from tqdm import tqdm
 
 from gan.events import Progress
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 def drain(work: Generator[Progress, None, T], quiet: bool = False) -> T:
@@ -22,3 +27,46 @@ def drain(work: Generator[Progress, None, T], quiet: bool = False) -> T:
             bar.set_description(event.task, refresh=False)
             bar.total, bar.n = event.total or None, event.done
             bar.refresh()
+
+
+class Lasting:
+    """A stream that swallows what a closed terminal or pipe no longer takes: a run that is being saved must not fail by that."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        try:
+            return int(self._stream.write(text))
+        except OSError as error:
+            log.debug("the terminal is gone: %s", error)
+            return 0
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError as error:
+            log.debug("the terminal is gone: %s", error)
+
+
+def say(text: str, err: bool = True) -> None:
+    """Prints a line, if anybody can still read it."""
+    try:
+        click.echo(text, err=err)
+    except OSError as error:
+        log.debug("the terminal is gone: %s", error)
+
+
+def let_go() -> None:
+    """Closed output goes nowhere from here on: what is left in its buffer would end the process with another status."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError as error:
+            log.debug("the terminal is gone: %s", error)
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)

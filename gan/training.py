@@ -1,5 +1,6 @@
 """TrainState, train_step and train(...): the loop, as a generator of events. Knows nothing of files, threads or pages."""
 
+import contextlib
 import copy
 import functools
 import logging
@@ -543,6 +544,21 @@ def draw_grid(state: TrainState) -> np.ndarray:
     return sample(state.averaged, state.fixed_z, state.fixed_labels)
 
 
+def largest_batch(config: TrainConfig, images: int) -> int | None:
+    """The largest batch_size that a set of so many images and the other settings allow, up to the config's; None where there is none."""
+    for size in range(min(images, config.batch_size), 0, -1):
+        with contextlib.suppress(ValueError):
+            return config.change(batch_size=size).batch_size
+    return None
+
+
+def too_few(config: TrainConfig, images: int) -> str:
+    """What is wrong with a set of so many images, fewer than a batch, and what to do about it."""
+    size = largest_batch(config, images)
+    smaller = f", or set batch_size to {size} or less" if size else ""
+    return f"{images} image{'' if images == 1 else 's'}, fewer than one batch of {config.batch_size}: add images{smaller}"
+
+
 def epoch_images(config: TrainConfig, dataset: ImageDataset) -> int:
     """Images in one pass over the set: whole batches; what is left over is dropped.
 
@@ -553,10 +569,7 @@ def epoch_images(config: TrainConfig, dataset: ImageDataset) -> int:
     if tuple(dataset.images.shape[1:]) != shape:
         raise ValueError(f"the data set {dataset.name} has images of shape {tuple(dataset.images.shape[1:])}; the settings say {shape}")
     if len(dataset) < config.batch_size:
-        raise ValueError(
-            f"the data set {dataset.name} holds {len(dataset)} images, fewer than one batch of {config.batch_size}: "
-            f"add images, or set batch_size to {len(dataset)} or less"
-        )
+        raise ValueError(f"the data set {dataset.name} holds {too_few(config, len(dataset))}")
     if config.conditional and dataset.labels is None:
         raise ValueError(f"the data set {dataset.name} has no labels, and conditional needs them: choose another set, or turn it off")
     return len(dataset) // config.batch_size * config.batch_size

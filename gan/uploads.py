@@ -74,7 +74,7 @@ def add(file: BinaryIO, name: str, file_name: str, visitor: Visitor = LOCAL) -> 
         # Decodes every image, at the size that the Data page shows.
         yield from datasets.load_zip(printable(file_name), part / UPLOADED_ZIP, *datasets.native(name))
         note = {"file": printable(file_name), "owner": visitor.name, "owner_id": visitor.id, "uploaded": time.time()}
-        (part / UPLOADED_ABOUT).write_text(json.dumps(note))
+        (part / UPLOADED_ABOUT).write_text(json.dumps(note), encoding="utf-8")
         return _name_it(part, name)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -128,7 +128,7 @@ def about(name: str) -> dict[str, Any] | None:
     if name in NAMED or not path.is_file():
         return None
     try:
-        note = json.loads(path.read_text())
+        note = json.loads(path.read_text(encoding="utf-8"))
         owner = {"owner": str(note["owner"]), "owner_id": str(note.get("owner_id", ""))}
         return {"file": str(note["file"]), **owner, "uploaded": float(note["uploaded"])}
     except (OSError, ValueError, KeyError, TypeError):  # damaged: still an uploaded set, of which nothing more is known

@@ -101,7 +101,7 @@ class Judges:
             with closing(self._ready(key)) as work:
                 while not self._closing.is_set():
                     found.said = next(work).task
-                found.refused = "the server is on its way down"
+                found.said = "Ended before it was ready"
         except StopIteration as stop:
             found.judge = stop.value
         except Exception as error:  # no judge is no reason for a run to fail: its status says why there is none
@@ -159,6 +159,10 @@ class Watch:
         if self._preparation.judge is None or self._failed or state.step == self._judged_step:
             return False
         return at_the_end or state.elapsed_s >= self._next_s
+
+    def forget(self) -> None:
+        """The last judgement could not be kept, so it may be made again."""
+        self._judged_step = -1
 
     @contextmanager
     def paying(self, state: TrainState) -> Iterator[None]:

@@ -11,6 +11,7 @@ from gan.evaluation import SAMPLES, Evaluation, as_csv, as_object, direction, ev
 from gan.events import Progress
 from gan.judge import Figure, Judge, Report
 from gan.models import Model
+from gan.runs import explain
 from ui.choose_model import choose_model
 from ui.explore_common import stamp
 from ui.judging import CANCELLED, judge_for
@@ -42,7 +43,7 @@ def judge_it(model: Model, key: tuple[str, int, int]) -> Evaluation | None:
     try:
         report = drain(in_turn(work(judge)), "cancel_evaluation")
     except (ValueError, OSError) as error:
-        st.error(f"This generator cannot be judged: {plain(str(error).rstrip('.'))}.", icon=":material/error:")
+        st.error(f"This generator cannot be judged: {plain(explain(error).rstrip('.'))}.", icon=":material/error:")
         return None
     done = Evaluation(key, model.config, model.step, report)
     evaluations().add(done)
@@ -151,7 +152,7 @@ if model:
         key = (model.id, stamp(model), samples)
         done = evaluations().get(key) or (judge_it(model, key) if pressed else None)
     except (CheckpointError, OSError) as error:
-        st.error(f"This generator cannot be used: {plain(error)}", icon=":material/error:")
+        st.error(f"This generator cannot be used: {plain(explain(error))}", icon=":material/error:")
         done = None
     if done:
         st.session_state["evaluated"] = [*(e.key for e in kept() if e.key != key), key][-MOST:]

@@ -7,12 +7,13 @@ from typing import Any
 
 import streamlit as st
 
+from gan import datasets
 from gan.checkpoint import CheckpointError
 from gan.comparison import parent_of
 from gan.config import TrainConfig
 from gan.owners import clean_name, is_personal
 from gan.recipes import DEFAULT, RECIPES
-from gan.runs import AT_WORK, Run
+from gan.runs import AT_WORK, Run, data_is_there, explain
 from ui.accelerator_note import accelerator_note
 from ui.config_form import config_form, fill_fork_form, fill_form, fork_form, read_fork_form, read_form
 from ui.export import export_menu
@@ -38,7 +39,7 @@ def launch() -> None:
     try:
         choose(manager().submit(read_form(), st.session_state["recipe"], visitor()).id)
     except (ValueError, OSError) as error:
-        st.session_state["launch_error"] = str(error)
+        st.session_state["launch_error"] = explain(error)
 
 
 def copy_settings(config: TrainConfig, recipe: str) -> None:
@@ -54,11 +55,21 @@ def steer(action: Callable[..., Any], run_id: str, *arguments: Any) -> None:
     except KeyError:
         st.session_state["launch_error"] = f"There is no run {run_id} any more."
     except (ValueError, OSError) as error:
-        st.session_state["launch_error"] = str(error)
+        st.session_state["launch_error"] = explain(error)
 
 
 def resume_longer(run_id: str) -> None:
     steer(manager().resume, run_id, st.session_state["longer_unit"], st.session_state["longer_amount"])
+
+
+def resume_from_kept(run_id: str) -> None:
+    steer(partial(manager().resume, kept=True), run_id)
+
+
+def resume_elsewhere(run_id: str) -> None:
+    """Continues with the data set that was chosen; for longer where the run had reached its end."""
+    longer = (st.session_state["moved_unit"], st.session_state["moved_amount"]) if "moved_unit" in st.session_state else ()
+    steer(partial(manager().resume, data=st.session_state["moved_to"]), run_id, *longer)
 
 
 def delete(run_id: str) -> None:
@@ -72,7 +83,7 @@ def start_fork(run_id: str, config: TrainConfig, step: int) -> None:
     try:
         choose(manager().fork(run_id, step, *read_fork_form(config), visitor=visitor()).id)
     except (ValueError, OSError) as error:
-        st.session_state["fork_error"] = str(error)
+        st.session_state["fork_error"] = explain(error)
     else:
         st.session_state["forked"] = True
 
@@ -157,6 +168,57 @@ def explorable(run: Run) -> bool:
     return run.state == "running" or bool(run.folder.generator_steps())
 
 
+def resume_buttons(run: Run, config: TrainConfig) -> None:
+    """How a run at rest can continue; where it cannot simply, what can be done instead."""
+    act, status = manager(), run.status()
+    done, stuck = status["progress"] >= 1, status.get("stuck")
+    if stuck == "state" or run.state_is_lost:
+        kept = run.folder.newest_kept()
+        if kept is not None:
+            what = (
+                "The run's saved state is lost. This takes the newest one that was kept, and sets aside in the run's folder what is later."
+            )
+            label = f"Continue from step {kept:,}"
+            st.button(label, icon=":material/restore:", type="primary", help=what, on_click=resume_from_kept, args=(run.id,))
+        return
+    if stuck == "data" or not data_is_there(config.data):
+        with st.popover("Find its data set", icon=":material/folder_open:", key="moved"):
+            st.write("Which data set has its images now? They must be the same images.")
+            st.selectbox("Data set", datasets.available(), key="moved_to")
+            if done:
+                longer("moved", config)
+            st.button("Continue with this data set", on_click=resume_elsewhere, args=(run.id,))
+        if not data_is_there(config.data):
+            return
+    if not done:
+        st.button("Resume", icon=":material/play_arrow:", type="primary", on_click=steer, args=(act.resume, run.id))
+    with st.popover("Train longer", icon=":material/more_time:", key="longer"):
+        longer("longer", config)
+        st.button("Train on", on_click=resume_longer, args=(run.id,))
+
+
+def longer(key: str, config: TrainConfig) -> None:
+    """The choice of how much longer a run trains."""
+    units = ["epochs", "steps", "seconds"]
+    amount = min(max(float(config.duration), 0.01), 1e6)
+    st.number_input("How much longer", 0.01, 1e6, amount, format="%.6g", key=f"{key}_amount")
+    st.selectbox("Unit", units, units.index(config.duration_unit), key=f"{key}_unit")
+
+
+def obstacles(run: Run, config: TrainConfig) -> None:
+    """Says why a run at rest cannot simply continue, before anybody tries."""
+    if run.state in AT_WORK or run.status().get("reason"):
+        return
+    if run.state_is_lost:
+        st.warning(f"The saved state of this run is lost. {plain(run.folder.what_is_left())}", icon=":material/warning:")
+    elif not data_is_there(config.data) and run.status().get("step"):
+        st.warning(
+            f"The data set {plain(config.data)} of this run is not on this server any more. To continue, put it back, or choose the set that "
+            "has the same images now; to train on other images, fork the run.",
+            icon=":material/warning:",
+        )
+
+
 def controls(run: Run, config: TrainConfig) -> None:
     """The buttons that a run's state allows; to those who may not steer it, what anybody may do."""
     state, act = run.state, manager()
@@ -173,15 +235,7 @@ def controls(run: Run, config: TrainConfig) -> None:
         if mine and state in AT_WORK and run.at_work:
             st.button("Stop", icon=":material/stop:", on_click=steer, args=(act.stop, run.id))
         if mine and state not in AT_WORK:
-            done = run.status()["progress"] >= 1
-            if not done:
-                st.button("Resume", icon=":material/play_arrow:", type="primary", on_click=steer, args=(act.resume, run.id))
-            with st.popover("Train longer", icon=":material/more_time:", key="longer"):
-                units = ["epochs", "steps", "seconds"]
-                amount = min(max(float(config.duration), 0.01), 1e6)
-                st.number_input("How much longer", 0.01, 1e6, amount, format="%.6g", key="longer_amount")
-                st.selectbox("Unit", units, units.index(config.duration_unit), key="longer_unit")
-                st.button("Train on", on_click=resume_longer, args=(run.id,))
+            resume_buttons(run, config)
         if explorable(run) and st.button("Explore what it has learnt", icon=":material/explore:"):
             st.switch_page(EXPLORE, query_params={"from": run.id})
         parent = parent_of(run.stored)
@@ -210,6 +264,8 @@ def about(run: Run, config: TrainConfig, status: dict[str, Any]) -> None:
         st.page_link(INSIDE, label="Look inside", icon=":material/visibility:", query_params={"run": run.id})
         st.page_link(EVALUATE, label="Evaluate", icon=":material/balance:", query_params={"from": run.id})
     stored, fields = run.stored, TrainConfig.model_fields
+    if isinstance(origin := stored.get("parent"), dict) and origin.get("other_images"):
+        st.caption("Its data set has other images than when its parent trained on it.")
     recipe = RECIPES.get(stored.get("recipe", ""))
     images = f", {stored['data_images']:,} images" if isinstance(stored.get("data_images"), int) else ""
     st.markdown(f"Recipe **{plain(stored.get('recipe') or 'none')}** on **{plain(Path(config.data).name)}**{images}")
@@ -235,6 +291,7 @@ def show(run: Run) -> None:
         return
     status = run.status()
     controls(run, config)
+    obstacles(run, config)
     if status["error"]:
         (st.warning if status["state"] == "paused" else st.error)(plain(status["error"]), icon=":material/error:")
     if status.get("reason"):

@@ -1,9 +1,12 @@
+import errno
 import json
 import os
+import pty
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -13,7 +16,7 @@ from PIL import Image
 from gan import __main__ as command_line
 from gan import features, runs
 from gan.checkpoint import RunFolder, load_generator
-from gan.events import Intervention
+from gan.events import Intervention, Progress
 
 TINY = [
     "--set",
@@ -162,17 +165,17 @@ def test_bad_arguments_exit_2_with_one_line_and_leave_nothing(gan, tmp_path, pic
 
 
 def test_a_failed_run_exits_1_and_says_why(gan, pictures, tmp_path, monkeypatch):
-    def full(self, step, images):
-        raise OSError(28, "No space left on device")
+    def broken(self, step, images):
+        raise OSError(errno.EIO, "Input/output error", "grid.png")
 
-    monkeypatch.setattr(command_line.RunFolder, "save_samples", full)
+    monkeypatch.setattr(command_line.RunFolder, "save_samples", broken)
     status, _, errors = gan("train", "--data", pictures, "--steps", 5, "--out", tmp_path / "r", *TINY)
-    assert status == 1 and "The disk is full" in errors
+    assert status == 1 and "grid.png: the disk or the terminal does not answer" in errors and "[Errno" not in errors
     assert json.loads((tmp_path / "r" / "status.json").read_text())["state"] == "failed"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_and_sigterm_leave_a_run_that_resumes(gan, pictures, tmp_path, number):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_sigterm_and_a_hangup_leave_a_run_that_resumes(gan, pictures, tmp_path, number):
     out = tmp_path / "run"
     command = [sys.executable, "-m", "gan", "train", "--data", str(pictures), "--steps", "1000000", "--out", str(out), *TINY]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
@@ -187,6 +190,178 @@ def test_ctrl_c_and_sigterm_leave_a_run_that_resumes(gan, pictures, tmp_path, nu
     assert status["state"] == "stopped"
     assert gan("resume", out, "--steps", 3)[0] == 0
     assert json.loads((out / "status.json").read_text())["step"] == status["step"] + 3
+
+
+def start(pictures, out, **options):
+    """A run without an end, in a process of its own, once it has trained some steps."""
+    command = [sys.executable, "-m", "gan", "train", "--data", str(pictures), "--steps", "1000000", "--out", str(out), *TINY]
+    process = subprocess.Popen([*command, *options.pop("more", [])], env=os.environ, **options)
+    deadline = time.monotonic() + 60
+    while not (out / "generator-000004.safetensors").exists():
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.05)
+    return process
+
+
+def test_a_terminal_that_closes_leaves_a_run_that_resumes(gan, pictures, tmp_path):
+    ours, theirs = pty.openpty()
+    process = start(pictures, tmp_path / "run", stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    os.close(ours)  # from here on every write to the terminal fails
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(30) == 129
+    status = json.loads((tmp_path / "run" / "status.json").read_text())
+    assert status["state"] == "stopped" and RunFolder(tmp_path / "run").fork_steps()[-1] == status["step"]
+    assert gan("resume", tmp_path / "run", "--steps", 3)[0] == 0
+
+
+def test_a_reader_that_goes_away_ends_the_run_saved(gan, pictures, tmp_path):
+    with start(pictures, tmp_path / "run", more=["--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.wait(30) == 128 + signal.SIGPIPE and process.stderr.read().startswith(b"left out 1 of 21")
+    status = json.loads((tmp_path / "run" / "status.json").read_text())
+    assert status["state"] == "stopped" and RunFolder(tmp_path / "run").fork_steps()[-1] == status["step"]
+
+
+def test_what_nohup_ignores_stays_ignored(gan, pictures, tmp_path):
+    def ignore():
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    process = start(pictures, tmp_path / "run", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=ignore)
+    step = json.loads((tmp_path / "run" / "status.json").read_text())["step"]
+    process.send_signal(signal.SIGHUP)
+    deadline = time.monotonic() + 30
+    while json.loads((tmp_path / "run" / "status.json").read_text())["step"] <= step:
+        assert time.monotonic() < deadline and process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 143
+
+
+def test_a_lost_state_is_refused_and_a_kept_one_is_taken_when_asked_for(gan, trained, tmp_path):
+    folder = RunFolder(trained)
+    status, _, errors = gan("resume", trained, "--kept", "--steps", 5)
+    assert status == 2 and "is whole, of step 10: resume it without --kept" in errors
+    (trained / "states").mkdir()
+    shutil.copyfile(folder.state_file, folder.kept_state_file(10))
+    assert gan("resume", trained, "--steps", 5)[0] == 0
+    folder.state_file.unlink()
+    logged = folder.metrics_file.read_bytes()
+    status, _, errors = gan("resume", trained, "--steps", 5)
+    assert status == 2 and "has trained 15 steps, and its state.pt is missing. Its newest kept state is of step 10" in errors
+    assert errors.count("error:") == 1 and folder.metrics_file.read_bytes() == logged
+    status, _, errors = gan("resume", trained, "--kept", "--steps", 2)
+    assert status == 0 and "goes back to its kept state of step 10. What it had of steps 11 to 15 is in" in errors
+    assert folder.read_status()["step"] == 12 and (trained / "set-aside" / "1" / "metrics.jsonl").read_bytes() == logged
+    folder.state_file.unlink()
+    shutil.rmtree(trained / "states")
+    status, _, errors = gan("resume", trained, "--steps", 5)
+    assert status == 2 and "it cannot continue: start a new run with its settings" in errors
+    status, _, errors = gan("resume", trained, "--kept", "--steps", 5)
+    assert status == 2 and "has no kept state to continue from" in errors
+
+
+def test_moved_data_are_named_once(gan, trained, pictures, tmp_path):
+    pictures.rename(tmp_path / "moved")
+    for command in (["resume", trained, "--steps", 2], ["replay", trained, "--out", tmp_path / "again"], ["evaluate", trained]):
+        status, _, errors = gan(*command)
+        assert status == 2 and f"the data set {pictures} is not there" in errors and "--data" in errors, command
+    assert json.loads((trained / "status.json").read_text())["state"] == "finished"
+    assert gan("resume", trained, "--data", tmp_path / "moved", "--steps", 2)[0] == 0
+    assert gan("resume", trained, "--steps", 2)[0] == 0, "from here on it knows the place"
+    assert gan("replay", trained, "--data", tmp_path / "moved", "--out", tmp_path / "again")[0] == 0
+    name = "generator-000014.safetensors"
+    told = [load_generator(out / name).network.state_dict() for out in (trained, tmp_path / "again")]
+    assert all((told[0][key] == told[1][key]).all() for key in told[0])
+    Image.new("L", (28, 28)).save(tmp_path / "moved" / "more.png")
+    before = (trained / "config.json").read_bytes()
+    status, _, errors = gan("resume", trained, "--steps", 2)
+    assert status == 2 and "(21 images) has changed since the run run began, which held 20 images" in errors and "fork the run" in errors
+    status, _, errors = gan("replay", trained, "--out", tmp_path / "third")
+    assert status == 2 and "does not hold the images that the run run was trained on" in errors and not (tmp_path / "third").exists()
+    assert (trained / "config.json").read_bytes() == before
+    assert json.loads((trained / "status.json").read_text())["state"] == "finished"
+
+
+def test_what_exists_is_not_overwritten(gan, trained, pictures, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "photo.png").write_text("mine")
+    (tmp_path / "empty").mkdir()
+    shutil.copytree(trained, tmp_path / "lost")
+    (tmp_path / "lost" / "config.json").unlink()
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    for name, words in (("file", "is a file"), ("full", "is not empty"), ("lost", "is not empty"), ("run", "holds a run already")):
+        for command in (["train", "--data", pictures, "--steps", 2, *TINY], ["replay", trained]):
+            status, _, errors = gan(*command, "--out", tmp_path / name)
+            assert status == 2 and words in errors and "choose" in errors and errors.count("\n") == 1, (command, errors)
+    grid = trained / "samples" / "000010.png"
+    status, _, errors = gan("sample", trained, "--out", grid)
+    assert status == 2 and "must not be replaced" in errors
+    for command, out in ((["sample"], "x.png"), (["walk", "--seeds", "1,2"], "x.gif"), (["export"], "x.zip")):
+        (tmp_path / "taken" / out).mkdir(parents=True)
+        status, _, errors = gan(command[0], trained, *command[1:], "--out", tmp_path / "taken" / out)
+        assert status == 2 and "is a folder" in errors
+    assert {p: p.read_bytes() for p in before} == before
+    assert gan("train", "--data", pictures, "--steps", 2, *TINY, "--out", tmp_path / "empty")[0] == 0
+    assert gan("sample", trained, "--out", tmp_path / "mine.png")[0] == 0
+    assert gan("sample", trained, "--seeds", "0,1", "--out", tmp_path / "mine.png")[0] == 0, "a file that was named is replaced"
+
+
+def test_of_two_commands_that_were_given_one_folder_the_second_is_refused(gan, trained, pictures, tmp_path, monkeypatch):
+    load = command_line._load
+
+    def meanwhile(config, quiet):
+        monkeypatch.setattr(command_line, "_load", load)
+        shutil.copytree(trained, tmp_path / "same")  # the other one was faster
+        return load(config, quiet)
+
+    monkeypatch.setattr(command_line, "_load", meanwhile)
+    before = (trained / "config.json").read_bytes()
+    status, _, errors = gan("train", "--data", pictures, "--steps", 2, "--seed", 9, *TINY, "--out", tmp_path / "same")
+    assert status == 2 and "holds a run already" in errors and (tmp_path / "same" / "config.json").read_bytes() == before
+
+
+def test_a_full_disk_is_waited_for(gan, pictures, tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "ROOM_EVERY_S", 0)
+    original, tries = RunFolder.save_samples, []
+
+    def full(self, step, images):
+        tries.append(step)
+        if tries.count(4) == 1 and step == 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        original(self, step, images)
+
+    monkeypatch.setattr(RunFolder, "save_samples", full)
+    status, _, errors = gan("train", "--data", pictures, "--steps", 5, "--out", tmp_path / "r", *TINY)
+    assert status == 0 and "The disk is full. The run waits at step 4, and goes on when there is room" in errors
+    assert RunFolder(tmp_path / "r").sample_steps() == [0, 1, 2, 3, 4, 5] and tries.count(4) == 2
+
+
+def test_a_run_that_ends_before_its_judge_is_ready_does_not_blame_the_server(gan, pictures, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKSHOP_JUDGE", "1")
+    never = threading.Event()
+
+    def slow(self, *key):
+        while not never.wait(0.01):
+            yield Progress("Getting ready", 0, 1)
+
+    monkeypatch.setattr(command_line.JudgeCache, "get", slow)
+    status, _, errors = gan("train", "--data", pictures, "--steps", 2, "--out", tmp_path / "r", *TINY)
+    assert status == 0 and errors.splitlines()[-1] == "The run ended before its images could be judged."
+    assert json.loads((tmp_path / "r" / "status.json").read_text())["judge"] == "The run ended before its images could be judged."
+
+
+@pytest.mark.parametrize(("images", "advice"), [(1, "add images"), (2, "set batch_size to 2 or less"), (5, "set batch_size to 5 or less")])
+def test_a_batch_that_is_possible_is_advised(gan, pictures, tmp_path, images, advice):
+    for path in list(pictures.iterdir())[images:]:
+        path.unlink()
+    (pictures / "broken.png").unlink(missing_ok=True)
+    for i in range(images):
+        Image.new("L", (28, 28), i).save(pictures / f"{i}.png")
+    for path in sorted(pictures.iterdir())[images:]:
+        path.unlink()
+    status, _, errors = gan("train", "--data", pictures, "--steps", 2, "--out", tmp_path / "r", *TINY)
+    assert status == 2 and errors.rstrip().endswith(advice), errors
 
 
 def test_a_replayed_run_is_equal_with_what_was_changed_meanwhile(gan, trained, tmp_path):

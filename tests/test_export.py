@@ -322,7 +322,7 @@ def test_the_command_line_exports_by_the_ending(folder, tmp_path, monkeypatch, c
     assert "tiny-1/generator-000004.safetensors" in unpacked((tmp_path / "out" / "run.zip").read_bytes())
     before = sorted((tmp_path / "out").iterdir())
     for arguments, words in (
-        ([folder.path, "--out", tmp_path / "x.tar"], "--out must end in .zip, .gif, .tfevents; got"),
+        ([folder.path, "--out", tmp_path / "x.tar"], "--out must end in .zip, .gif or .tfevents; got"),
         ([folder.path, "--step", 4, "--out", tmp_path / "out" / "x.gif"], "--step chooses the generator in a .zip"),
         ([folder.path, "--step", 7, "--out", tmp_path / "out" / "x.zip"], "no generator at step 7"),
         ([folder.generator_file(12), "--out", tmp_path / "out" / "x.zip"], "is a generator alone"),

@@ -215,8 +215,9 @@ def test_resuming_needs_the_same_images(manager, endless, blobs, monkeypatch):
     blobs.images[0] += 1
     run = manager.resume(run.id)
     wait_for(ended(run))
-    assert run.state == "failed" and "has changed since" in run.status()["error"]
-    assert run.folder.state_file.exists()
+    status = run.status()
+    assert run.state == "stopped" and "has changed since" in status["reason"] and "fork the run" in status["reason"]
+    assert status["stuck"] == "data" and status["error"] is None and run.folder.state_file.exists()
 
 
 def test_a_manager_finds_what_an_earlier_process_left(manager, endless):
@@ -344,7 +345,7 @@ def test_a_resumed_run_that_ends_early_keeps_its_curves(manager, endless, blobs)
     blobs.images[0] += 1
     run = manager.resume(run.id)
     wait_for(ended(run))
-    assert run.state == "failed" and len(run.history) == points
+    assert run.state == "stopped" and len(run.history) == points
 
 
 def test_settings_that_need_more_memory_than_there_is_are_refused_with_the_estimate(manager, config, monkeypatch):

@@ -24,4 +24,4 @@ def component(name: str, html: str, *before: str) -> Callable[..., Any]:
 
 
 def _joined(names: tuple[str, ...], ending: str) -> str:
-    return "".join(path.read_text() for name in names if (path := _HERE / f"{name}.{ending}").exists())
+    return "".join(path.read_text(encoding="utf-8") for name in names if (path := _HERE / f"{name}.{ending}").exists())

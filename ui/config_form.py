@@ -7,6 +7,8 @@ from pydantic.fields import FieldInfo
 
 from gan import datasets
 from gan.config import GROUPS, TrainConfig
+from gan.sizes import at_most
+from gan.training import largest_batch, too_few
 from ui.text import plain
 
 KEY = "setting_"
@@ -39,10 +41,27 @@ def config_form(base: TrainConfig) -> TrainConfig | None:
                     for name in names:
                         _widget(name, fields[name], getattr(base, name))
     try:
-        return read_form()
+        config = read_form()
     except ValueError as error:
         st.error(f"These settings do not go together: {plain(error)}", icon=":material/error:")
         return None
+    return config if _fills_a_batch(config) else None
+
+
+def _fills_a_batch(config: TrainConfig) -> bool:
+    """Whether the data set has enough images for a batch. Where it has not, the page says so and offers a smaller batch."""
+    images = at_most(config.data, config.batch_size)
+    if images is None:
+        return True
+    st.error(f"The data set {plain(config.data)} holds {plain(too_few(config, images))}.", icon=":material/error:")
+    size = largest_batch(config, images)
+    if size:
+        st.button(f"Use a batch size of {size}", icon=":material/compress:", on_click=_set_batch_size, args=(size,))
+    return False
+
+
+def _set_batch_size(size: int) -> None:
+    st.session_state[KEY + "batch_size"] = size
 
 
 def read_form() -> TrainConfig:

@@ -10,7 +10,7 @@ from gan.checkpoint import CheckpointError
 from gan.config import TrainConfig
 from gan.doctor import Finding
 from gan.remedies import Remedy
-from gan.runs import Run
+from gan.runs import AT_WORK, Run
 from ui.components import component
 from ui.text import plain
 from ui.workshop import checkups
@@ -60,12 +60,21 @@ def _panel(run: Run, actions: Actions) -> None:
         help="Rules look at losses, gradients and, where they are judged, the images. They and their sources are in docs/doctor.md.",
     )
     if not any(finding.severity != "information" for finding in found):
-        some = "" if checkup.judged else " Its images are not judged, so this is about losses and gradients alone."
+        some = "" if checkup.judged else _unjudged(run)
         with st.container(key="nothing_wrong"):
             st.markdown(f":green[:material/check_circle:] Nothing wrong so far.{some}")
     for finding in found:
         with st.container(border=True, key=f"finding_{finding.key}"):
             _finding(finding, run, config, actions)
+
+
+def _unjudged(run: Run) -> str:
+    """What is said of a run none of whose images was judged so far."""
+    if run.to_be_judged:
+        return " Its images are not judged yet."
+    if run.state in AT_WORK and not run.at_work:  # another process knows
+        return ""
+    return " Its images are not judged, so this is about losses and gradients alone."
 
 
 def marks(found: list[Finding]) -> list[dict[str, Any]]:

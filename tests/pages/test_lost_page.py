@@ -1,0 +1,106 @@
+"""What the Train page offers where a run cannot simply continue, or cannot begin."""
+
+import pytest
+from PIL import Image
+
+from gan import datasets, runs
+from gan.recipes import recipe
+from tests.conftest import ADA
+from tests.pages.test_findings import finished  # noqa: F401
+from tests.pages.test_pages import button, manager, open_page, texts  # noqa: F401
+from tests.test_runs import ended, wait_for
+from ui import findings, pages
+from ui.config_form import KEY
+
+
+def labels(at):
+    return {b.label for b in at.button}
+
+
+def test_a_lost_state_is_said_and_the_kept_one_is_a_button(open_page, manager, config, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(runs, "KEPT_EVERY_S", -1)
+    run = manager.submit(config, "quick-digits", ADA)
+    wait_for(ended(run))
+    kept = run.folder.newest_kept()
+    run.folder.state_file.unlink()
+    at = open_page(pages.TRAIN, run=run.id)
+    assert f"newest kept state is of step {kept}" in texts(at.warning) and not {"Resume", "Train on"} & labels(at)
+    button(at, f"Continue from step {kept}").click().run()
+    run = manager.get(run.id)
+    wait_for(ended(run))
+    assert (run.state, run.status()["step"]) == ("finished", 12) and (run.folder.path / "set-aside" / "1").is_dir()
+    at.run()
+    assert not at.warning and "Train on" in labels(at) and not at.exception
+
+
+def test_a_lost_state_without_a_kept_one_offers_a_new_run_alone(open_page, finished):  # noqa: F811
+    finished.folder.state_file.write_bytes(finished.folder.state_file.read_bytes()[:-1000])
+    at = open_page(pages.TRAIN, run=finished.id)
+    assert "it cannot continue: start a new run with its settings" in texts(at.warning).replace("\\", "")
+    assert "New run with these settings" in labels(at) and not {"Resume", "Train on"} & labels(at)
+
+
+def test_a_finished_run_whose_data_moved_stays_finished_and_continues_with_them(open_page, finished, manager, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(datasets, "available", lambda: ["mnist", "moved"])
+    at = open_page(pages.TRAIN, run=finished.id)
+    assert "is not on this server any more" in texts(at.warning) and finished.state == "finished"
+    at.selectbox(key="moved_to").set_value("moved")
+    at.number_input(key="moved_amount").set_value(3.0)
+    at.selectbox(key="moved_unit").set_value("steps")
+    button(at, "Continue with this data set").click().run()
+    run = manager.get(finished.id)
+    wait_for(ended(run))
+    assert (run.state, run.status()["step"], run.config.data) == ("finished", 15, "moved") and not at.exception
+
+
+def test_a_run_whose_data_have_changed_says_so_and_stays_what_it_was(open_page, finished, manager, blobs):  # noqa: F811
+    blobs.images[0] += 1
+    at = open_page(pages.TRAIN, run=finished.id)
+    at.number_input(key="longer_amount").set_value(3.0)
+    button(at, "Train on").click().run()
+    run = manager.get(finished.id)
+    wait_for(ended(run))
+    at.run()
+    assert run.state == "finished" and not at.error
+    assert "has changed since the run" in texts(at.info) and "fork the run" in texts(at.info)
+    assert button(at, "Continue with this data set")
+
+
+def test_a_batch_larger_than_the_set_is_said_in_the_form_with_a_smaller_one_to_press(open_page, manager, monkeypatch):  # noqa: F811
+    folder = datasets.data_root() / "few"
+    folder.mkdir(parents=True)
+    for i in range(5):
+        Image.new("L", (28, 28), i).save(folder / f"{i}.png")
+    monkeypatch.setattr(datasets, "available", lambda: ["mnist", "few"])
+    at = open_page(pages.TRAIN)
+    at.selectbox(key=KEY + "data").set_value("few").run()
+    assert "5 images, fewer than one batch of 64" in texts(at.error).replace("\\", "") and button(at, "Train").disabled
+    button(at, "Use a batch size of 5").click().run()
+    assert not at.error and at.number_input(key=KEY + "batch_size").value == 5 and not button(at, "Train").disabled
+    for i in range(4):
+        (folder / f"{i}.png").unlink()
+    at.run()
+    assert "1 image, fewer than one batch of 5: add images" in texts(at.error).replace("\\", "")
+    assert not any(label.startswith("Use a batch size") for label in labels(at))
+    with pytest.raises(ValueError, match=r"the data set few holds 1 image, fewer than one batch of 64: add images$"):
+        manager.submit(recipe("quick-digits").config.change(data="few"))
+    assert manager.runs() == []
+
+
+def test_images_are_called_not_judged_only_once_that_is_known(finished, manager, config, monkeypatch):  # noqa: F811
+    run = finished
+    assert "not judged, so" in findings._unjudged(run)
+    run._live, run.judges = "running", object()
+    assert findings._unjudged(run) == " Its images are not judged yet."
+
+    class Refusing:
+        refused = "it is blind"
+
+    run._watch = Refusing()
+    assert "not judged, so" in findings._unjudged(run)
+    run._watch = run.judges = None
+    assert "not judged, so" in findings._unjudged(run)
+    run._live = ""
+    run.folder.write_status(**{**run.folder.read_status(), "state": "running"})
+    run.folder.is_being_written = lambda: True
+    assert findings._unjudged(run) == "", "another process knows"

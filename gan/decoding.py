@@ -2,7 +2,7 @@
 
 Files come from anybody, and a few kilobytes can hold a gigabyte of pixels. So the header is read first, the memory that the
 pixels take is worked out from it, and all decodes of the process share one budget. What Pillow has decoded is converted in
-strips, so that next to nothing comes on top.
+strips, so that little comes on top.
 
 "Deep" images are those whose values do not say by themselves what black and white is: 16 bits, 32 bits, floats, signed. They
 are brought to 0..255 by a Scale (see intensity.py), one for a whole set.
@@ -32,6 +32,9 @@ MOST_SCANS = 100  # of a JPEG; progressive ones have about ten, and each costs a
 MEMORY = 384 * 2**20  # bytes of decoded pixels, all decodes of the process together
 LARGEST_REPAIR = 256 * 2**20  # bytes of a PNG that is read again without what it says besides pixels
 STRIP = 2**18  # pixels that are converted at a time
+# Pixels of an 8-bit image that is resized in one go. Pillow resizes across and down in the order that is cheaper, which can
+# change a pixel by a level or two; larger images are resized strip by strip, first across.
+LARGEST_WHOLE = 16_000_000
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 # Pillow goes by the content, not by the name, and would hand an EPS to Ghostscript: it may try these only.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -88,8 +91,8 @@ def decode(source: Path | bytes, image_size: int, channels: int, scale: Scale | 
     return _reading(source, image_size, pixels)
 
 
-def measure(source: Path | bytes) -> Tally | None:
-    """The range of a deep image's values; None for every other image, and for one that cannot be used."""
+def measure(source: Path | bytes) -> Tally | str | None:
+    """The range of a deep image's values; None for every other image, and a sentence for one that cannot be used."""
 
     def range_of(picture: "_Picture") -> Tally | None:
         if not picture.deep:
@@ -98,8 +101,7 @@ def measure(source: Path | bytes) -> Tally | None:
             picture.load()
             return picture.tally()
 
-    result = _reading(source, 0, range_of)
-    return None if isinstance(result, str) else result
+    return _reading(source, SMALLEST_SIDE, range_of)
 
 
 def _reading(source: Path | bytes, image_size: int, use: Callable[["_Picture"], T]) -> T | str:
@@ -126,8 +128,7 @@ def _attempt(source: Path | bytes, image_size: int, use: Callable[["_Picture"], 
         scans = _scans(source, image)
         if scans > MOST_SCANS:
             return f"is a JPEG of {scans:,} scans; at most {MOST_SCANS} are read"
-        if image_size:
-            image.draft("RGB", (image_size * 2, image_size * 2))  # JPEG: decodes at a fraction of the size
+        image.draft("RGB", (image_size * 2, image_size * 2))  # JPEG: decodes at a fraction of the size
         picture = _Picture(source, image)
         if scans > 1:
             picture.weight += _coefficients(image, width, height)
@@ -360,9 +361,9 @@ def _tiff_kind(image: Any, rawmode: str) -> _Kind:
         return _Kind(deep=True, inverted=tags.get(_PHOTOMETRIC) == 0, dtype=np.uint32 if unsigned else None)
     if image.mode == "L" and signed and bits == (8,):
         return _Kind(deep=True, dtype=np.int8)
-    if len(image.tile) == 1 or all(_rawmode(tile.args) == rawmode for tile in image.tile):  # not color by color
-        if low := _other_byte(rawmode):
-            return _Kind(deep=True, low=low)
+    together = all(_rawmode(tile.args) == rawmode for tile in image.tile)  # not color by color
+    if together and (low := _other_byte(rawmode)):
+        return _Kind(deep=True, low=low)
     return _Kind()
 
 
@@ -405,6 +406,8 @@ def _weight(image: Any, kind: _Kind) -> int:
         each = 14 if image.tile and image.tile[0][0] == "ppm_plain" else 6 + each
     elif kind.low:
         each *= 2
+    if not kind.deep and pixels <= LARGEST_WHOLE:
+        each += 4  # a converted copy, for most
     total = pixels * each
     if image.format == "TIFF":
         total += _tiff_buffer(image)
@@ -458,23 +461,25 @@ def _strips(width: int, height: int) -> list[tuple[int, int]]:
 
 
 def _square(picture: _Picture, scale: Scale | None, image_size: int) -> Image.Image:
-    """The middle square at a size; to the bit what ImageOps.fit makes of the converted picture, but never holds that as a whole."""
+    """The middle square at a size, as L or RGB."""
+    size = (image_size, image_size)
     if (image := picture.whole()) is not None:
-        return ImageOps.fit(image, (image_size, image_size), Image.Resampling.LANCZOS)
+        return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
     width, height = picture.size
-    strips = _strips(width, height)
-    if len(strips) == 1:
-        return ImageOps.fit(picture.rows(0, height, scale), (image_size, image_size), Image.Resampling.LANCZOS)
     side = min(width, height)
     left, top = (width - side) * 0.5, (height - side) * 0.5
-    narrow: Image.Image | None = None  # Pillow resizes across first, then down
-    for first, last in strips:
+    at_once = not picture.deep and width * height <= LARGEST_WHOLE
+    converted: Image.Image | None = None
+    for first, last in _strips(width, height):
         strip = picture.rows(first, last, scale)
-        part = strip.resize((image_size, last - first), Image.Resampling.LANCZOS, (left, 0, left + side, last - first))
-        narrow = narrow or Image.new(part.mode, (image_size, height))
-        narrow.paste(part, (0, first))
-    assert narrow is not None
-    return narrow.resize((image_size, image_size), Image.Resampling.LANCZOS, (0, top, image_size, top + side))
+        if not at_once:
+            strip = strip.resize((image_size, last - first), Image.Resampling.LANCZOS, (left, 0, left + side, last - first))
+        converted = converted or Image.new(strip.mode, (strip.width, height))
+        converted.paste(strip, (0, first))
+    assert converted is not None
+    if at_once:
+        return ImageOps.fit(converted, size, Image.Resampling.LANCZOS)
+    return converted.resize(size, Image.Resampling.LANCZOS, (0, top, image_size, top + side))
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:

@@ -99,6 +99,8 @@ def show(name: str, dataset: ImageDataset) -> None:
             st.caption("No classes: there are no folders that tell the images apart.")
         if dataset.attributes is not None:
             counts("Attribute", dataset.attribute_names, dataset.attributes.sum(0).tolist())
+        for note in dataset.notes:
+            st.caption(f"{plain(note[0].upper() + note[1:])}.")
     if dataset.skipped:
         with st.expander(f"{len(dataset.skipped):,} files were left out", icon=":material/warning:"):
             st.text("\n".join(dataset.skipped[:MOST_SENTENCES]))

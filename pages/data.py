@@ -10,6 +10,7 @@ from gan.datasets import ImageDataset
 from gan.images import enlarge, png, tile
 from gan.owners import clean_name
 from gan.runs import AT_WORK, explain
+from ui import held
 from ui.config_form import KEY
 from ui.pages import NEW_RUN, TRAIN
 from ui.progress import drain
@@ -47,6 +48,8 @@ def upload() -> None:
         help="Folders in the zip become classes. Everybody who uses this server can see and use the set.",
     )
     if file is None:
+        if held.room() < uploads.LARGEST_UPLOAD:
+            st.caption("Many uploads wait on this server right now. If yours is refused, try again in a few minutes.")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input(

@@ -564,6 +564,8 @@ def _train(
     judged: whether to judge the images along the way, unless the environment forbids it.
     script: changes to make along the way.
     """
+    for note in dataset.notes:
+        click.echo(note, err=True)
     if dataset.skipped:
         terminal.say(f"left out {len(dataset.skipped)} of {len(dataset) + len(dataset.skipped)} files; the first: {dataset.skipped[0]}")
     control = Control()

@@ -9,10 +9,11 @@ import hashlib
 import os
 import stat
 import warnings
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -20,12 +21,15 @@ from torchvision.transforms.v2 import functional as transforms
 
 from gan import cache, decoding, faces, published
 from gan.archives import Archive, Member, printable
-from gan.decoding import SUFFIXES, decode
+from gan.decoding import NEEDS_SCALE, SUFFIXES, decode, measure
 from gan.events import Progress
+from gan.intensity import Scale, Tally, darkness
 
 NAMED = ("mnist", "faces", "fashion-mnist", "cifar10")  # all of them have test images
 FACES, TEST_FACES = 5000, 1000
 BATCH = 16  # files that are decoded side by side, and lie in memory undecoded
+LARGEST_BATCH = 64 * 2**20  # bytes of them, unless a single one is larger
+MOST_MEASURED = 2000  # deep images that the scale of a set is worked out over
 # Folders below data_root() that hold no images of their own: the cache, and published sets as torchvision lays them out.
 RESERVED = {"cache", "MNIST", "FashionMNIST", "cifar-10-batches-py", "cifar-10-batches-bin"}
 UPLOADED_ZIP, UPLOADED_ABOUT = "images.zip", "upload.json"  # a folder with these is an uploaded set; see uploads.py
@@ -42,6 +46,7 @@ class ImageDataset:
         class_names: one name a class.
         attributes: bool, (N, len(attribute_names)): several yes-or-no facts an image; None where the set has none.
         skipped: a sentence for each file that was left out.
+        notes: sentences on what was done to the pixels, or is wrong with them, without a full stop.
     """
 
     name: str
@@ -51,6 +56,7 @@ class ImageDataset:
     attributes: torch.Tensor | None = None
     attribute_names: tuple[str, ...] = ()
     skipped: tuple[str, ...] = field(default=(), repr=False)
+    notes: tuple[str, ...] = field(default=(), repr=False)
     # Known from the cache. Not an argument, so that dataclasses.replace() with other images forgets it.
     _fingerprint: str = field(default="", init=False, repr=False, compare=False)
 
@@ -146,8 +152,8 @@ def _kept(name: str, digest: str, image_size: int, channels: int, most: int, fil
         if entry is None:
             raise OSError(f"{folder} cannot be read back")
     labels, attributes = (None if array is None else torch.from_numpy(array) for array in (entry.labels, entry.attributes))
-    names = [tuple(entry.about.get(key, ())) for key in ("class_names", "attribute_names", "skipped")]
-    dataset = ImageDataset(name, torch.from_numpy(entry.images), labels, names[0], attributes, names[1], names[2])
+    names = [tuple(entry.about.get(key, ())) for key in ("class_names", "attribute_names", "skipped", "notes")]
+    dataset = ImageDataset(name, torch.from_numpy(entry.images), labels, names[0], attributes, *names[1:])
     object.__setattr__(dataset, "_fingerprint", entry.about["fingerprint"])
     return dataset
 
@@ -245,31 +251,98 @@ def _decode_all(
     image_size: int,
     channels: int,
     writer: cache.Writer,
+    whole: list[Member] | None = None,
 ) -> Filling:
-    """Decodes files side by side into the writer; read gives a file's path or content, or why there is none."""
+    """Decodes files side by side into the writer; read gives a file's path or content, or why there is none.
+
+    Sets of 8-bit images are gone through once. The first deep image (16 bits, floats, ...) has the range of all of them measured,
+    and that is their one scale; 8-bit images among them stay as they are.
+
+    whole: all files of the set, where `members` is a part of it (its test images, say): the scale is the same for all parts.
+    """
     classes, numbers = _classes(members)
     skipped, labels = [*skipped], []
-
-    def decoded(source: Path | bytes | str) -> np.ndarray | str:
-        return source if isinstance(source, str) else decode(source, image_size, channels)
-
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="decode") as pool:
-        for start in range(0, len(members), BATCH):
+    scale: Scale | None = None
+    notes, brightest = [], 0
+    with _Pool(read) as pool:
+        for start, part in _batches(members):
             yield Progress("Reading the images", start, len(members))
-            part = members[start : start + BATCH]
-            sources = [read(member) for member in part]
-            with warnings.catch_warnings(action="ignore"):  # Pillow's, of every oddity in a file
-                results = list(pool.map(decoded, sources))
+
+            def decoded(source: Path | bytes, scale: Scale | None) -> np.ndarray | str:
+                return decode(source, image_size, channels, scale, True)
+
+            results = pool.each(functools.partial(decoded, scale=scale), part)
+            if scale is None and any(result is NEEDS_SCALE for result in results):
+                scale, note = yield from _scale_of(pool, whole or members)
+                notes.append(note)
+                results = pool.each(functools.partial(decoded, scale=scale), part)
             for i, (member, result) in enumerate(zip(part, results, strict=True), start):
                 if isinstance(result, str):
                     skipped.append(f"{printable('/'.join(member.parts))}: {result}")
                 else:
                     writer.add(result[None])
                     labels.append(numbers[i])
+                    brightest = max(brightest, int(result.max()))
     if not labels:
         raise ValueError(f"none of the {len(members)} images in {where} can be used; the first: {skipped[-len(members)]}")
-    writer.about |= {"class_names": classes, "skipped": skipped}
+    notes += [note] if (note := darkness(brightest)) else []
+    writer.about |= {"class_names": classes, "skipped": skipped, "notes": notes}
     writer.labels = np.array(labels, dtype=np.int64) if classes else None
+
+
+T = TypeVar("T")
+
+
+class _Pool:
+    """Threads that do something with files side by side. Use it in a `with`."""
+
+    def __init__(self, read: Callable[[Member], Path | bytes | str]) -> None:
+        self._read = read
+        self._threads = ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="decode")
+
+    def __enter__(self) -> "_Pool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.shutdown()
+
+    def each(self, work: Callable[[Path | bytes], T | str], members: list[Member]) -> list[T | str]:
+        """What the work makes of each file, or why a file cannot be read."""
+        sources = [self._read(member) for member in members]
+        with warnings.catch_warnings(action="ignore"):  # Pillow's, of every oddity in a file
+            return list(self._threads.map(lambda source: source if isinstance(source, str) else work(source), sources))
+
+
+def _batches(members: list[Member]) -> Iterator[tuple[int, list[Member]]]:
+    """Files that may lie in memory together, and the place of the first of them."""
+    start = 0
+    while start < len(members):
+        end, size = start + 1, members[start].size
+        while end < min(start + BATCH, len(members)) and size + members[end].size <= LARGEST_BATCH:
+            size += members[end].size
+            end += 1
+        yield start, members[start:end]
+        start = end
+
+
+def _scale_of(pool: _Pool, members: list[Member]) -> Generator[Progress, None, tuple[Scale, str]]:
+    """The one scale of all deep images in a set, and the sentence that says it."""
+    step = -(-len(members) // MOST_MEASURED)
+    some = members[::step]
+    tally, plain = Tally(), 0
+    for start, part in _batches(some):
+        yield Progress("Measuring the range of values", start, len(some))
+        for found in pool.each(measure, part):
+            if isinstance(found, Tally):
+                tally.merge(found)
+            plain += found is None
+    scale = tally.scale()
+    note = scale.sentence()
+    if step > 1:
+        note += f"; measured on {len(some):,} of {len(members):,} images"
+    if plain:
+        note += "; images of 8 bits stay as they are"
+    return scale, note
 
 
 def _classes(members: list[Member]) -> tuple[list[str], list[int]]:

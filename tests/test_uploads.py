@@ -104,6 +104,18 @@ def test_two_at_once_do_not_collide():
     assert all(len(finish(load(name, 28, 1))) == 3 for name in names)
 
 
+def test_one_upload_is_decoded_at_a_time_and_the_others_say_that_they_wait(monkeypatch):
+    monkeypatch.setattr(uploads, "TURN_S", 0.001)
+    first, second = (uploads.add(pets(), name, "x.zip") for name in ("one", "two"))
+    while next(first).task != "Reading the images":
+        pass
+    told = [next(second).task for _ in range(4)]
+    assert told == ["Copying the zip", *["Waiting for another upload to be decoded"] * 3]
+    first.close()  # the visitor has left
+    assert finish(second) == "two" and left() == ["cache", "two"]
+    assert finish(uploads.add(pets(), "three", "x.zip")) == "three"
+
+
 @pytest.mark.parametrize(
     ("file", "reason"),
     [

@@ -14,6 +14,7 @@ import shutil
 import struct
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from filelock import FileLock, Timeout
 
 from gan.config import TrainConfig
 from gan.datasets import ImageDataset
-from gan.events import Intervention, Metrics
+from gan.events import THREADS, Intervention, Metrics, ThreadChange
 from gan.files import remove_parts, write_atomically
 from gan.images import enlarge, png, tile
 from gan.judgements import Best, best_of, clean, follow
@@ -147,6 +148,11 @@ def load_generator(path: Path) -> LoadedGenerator:
 def is_run_name(name: str) -> bool:
     """Whether a text can be the name of a run's folder: no separators, no leading dot, at most 100 characters."""
     return _RUN_NAME.fullmatch(name) is not None
+
+
+def interventions(script: Iterable[Intervention]) -> list[Intervention]:
+    """The changes of settings in a script, without those of the number of threads."""
+    return [change for change in script if change.field != THREADS]
 
 
 class RunFolder:
@@ -314,8 +320,10 @@ class RunFolder:
             row["scores"] = True
         self._pending.append(json.dumps(row))
 
-    def append_intervention(self, change: Intervention) -> None:
-        """Notes a change of a live setting; flush() writes it."""
+    def append_intervention(self, change: Intervention | ThreadChange) -> None:
+        """Notes a change of a live setting, or of the number of threads; flush() writes it."""
+        if isinstance(change, ThreadChange):
+            change = Intervention(change.step, THREADS, change.old, change.new)
         self._script.append(json.dumps(asdict(change)))
 
     def append_norms(self, step: int, norms: dict[str, Any]) -> None:
@@ -344,7 +352,14 @@ class RunFolder:
         return [{name: row.get(name) for name in METRICS} for row in rows], end
 
     def read_interventions(self) -> list[Intervention]:
-        """The changes of live settings, in order. Damaged lines are left out."""
+        """The changes of live settings, in order: what somebody did. Damaged lines are left out."""
+        return interventions(self.read_script())
+
+    def read_script(self) -> list[Intervention]:
+        """What must be repeated to repeat the run: the changes of live settings, and, as changes of THREADS, of the number of threads.
+
+        In order. Damaged lines are left out.
+        """
         rows, _ = _read_lines(self.interventions_file)
         return [Intervention(row["step"], row["field"], row["old"], row["new"]) for row in rows if {"field", "old", "new"} <= row.keys()]
 
@@ -382,7 +397,7 @@ class RunFolder:
             self.metrics_file: [row for row in _read_lines(self.metrics_file)[0] if row["step"] <= step],
             self.norms_file: [row for row in _read_lines(self.norms_file)[0] if row["step"] <= step],
             self.judge_file: [row for row in _read_lines(self.judge_file)[0] if row["step"] <= step],
-            self.interventions_file: [asdict(change) for change in self.read_interventions()[:changes]],
+            self.interventions_file: [asdict(change) for change in self.read_script()[:changes]],
         }
 
     def save_samples(self, step: int, images: Any) -> None:
@@ -459,8 +474,16 @@ class RunFolder:
             raise CheckpointError(f"{file} does not hold a training state")
         return stored
 
-    def load_state(self, config: TrainConfig, device: torch.device, class_names: tuple[str, ...] = ()) -> TrainState:
-        """A state that goes on where save_state() was called. class_names: of the data set, for a conditional run.
+    def load_state(
+        self, config: TrainConfig, device: torch.device, class_names: tuple[str, ...] = (), threads: int | None = None
+    ) -> TrainState:
+        """A state that goes on where save_state() was called.
+
+        Args:
+            config: the run's settings.
+            device: where to train.
+            class_names: of the data set, for a conditional run.
+            threads: how many processor threads it may choose while it goes on; all cores unless said. It begins with as many as it had.
 
         Raises:
             CheckpointError: see read_state(), or it is of another shape.
@@ -468,7 +491,7 @@ class RunFolder:
         stored = self.read_state(self.state_file)
         try:
             execution = Execution(stored["precision"], stored["channels_last"], stored["threads"])
-            state = new_state(config, device, class_names=class_names, execution=execution)
+            state = new_state(config, device, class_names=class_names, execution=execution, threads=threads)
             state.load_state_dict(stored)
         except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
             raise CheckpointError(f"{self.state_file} cannot be resumed from: {_first_line(error)}") from None
@@ -539,7 +562,7 @@ def fork(
     """A new run's folder that goes on from the parent's saved state nearest to a step, with some settings changed.
 
     What the parent had logged by then stands in it too, so that its curves go on. config.json names the parent: run, step, how many
-    lines of interventions.jsonl are the parent's, and the settings that changed, each with its old value and its new one.
+    of its changes of settings are the parent's, and the settings that changed, each with its old value and its new one.
 
     Args:
         parent: the run to fork from.
@@ -589,7 +612,8 @@ def fork(
         )
         about = {**about, "owner": owner, "owner_id": owner_id, "seed": after.seed, "data": after.data, "config": after.model_dump()}
         other = {name: [getattr(before, name), value] for name, value in after if name in changes and value != getattr(before, name)}
-        origin = {"run": parent.path.name, "step": step, "changes": int(stored["changes"]), "settings": other}
+        script = parent.read_script()[: int(stored["changes"])]
+        origin = {"run": parent.path.name, "step": step, "changes": len(interventions(script)), "settings": other}
         made.write_json(made.config_file, {**about, "parent": origin})
         status = {"state": "queued", **dict(zip(("step", "images_seen", "elapsed_s"), done, strict=True))}
         made.write_status(**status, started=time.time(), ended=None, error=None)

@@ -23,7 +23,7 @@ from gan.checkpoint import METRICS, CheckpointError, RunFolder
 from gan.config import TrainConfig
 from gan.datasets import ImageDataset
 from gan.devices import describe_device, free_memory
-from gan.events import Event, Intervention, Judged, Metrics, Progress, Samples, Snapshot
+from gan.events import Event, Intervention, Judged, Metrics, Progress, Samples, Snapshot, ThreadChange
 from gan.judgements import better
 from gan.limits import NO_LIMITS, folder_size
 from gan.training import (
@@ -87,7 +87,7 @@ def record(
                     if time.monotonic() - measured > NORMS_EVERY_S:
                         folder.append_norms(event.step, layer_norms(state))
                         measured = time.monotonic()
-                case Intervention():
+                case Intervention() | ThreadChange():
                     folder.append_intervention(event)
                     folder.flush()
                 case Samples():
@@ -209,9 +209,9 @@ def prepare(
     control: Control | None = None,
     threads: int | None = None,
 ) -> TrainState:
-    """The state to train from: the folder's own where it holds one, else a new one (on `threads`, or all cores).
+    """The state to train from: the folder's own where it holds one, else a new one (on up to `threads`, or all cores).
 
-    control: is asked to repeat the changes of live settings that were made beyond that state.
+    control: is asked to repeat the changes of live settings, and of the number of threads, that were made beyond that state.
 
     Raises:
         CheckpointError: the saved state cannot be used, or the data set is no longer the one that the run began with.
@@ -225,11 +225,11 @@ def prepare(
             raise CheckpointError(
                 f"the data set {config.data} has changed since the run {folder.path.name} began; resuming needs the same images"
             )
-        state = folder.load_state(config, device, dataset.class_names)
+        state = folder.load_state(config, device, dataset.class_names, threads)
     else:
         state = new_state(config, device, class_names=dataset.class_names, threads=threads)
     if control:
-        control.repeat(folder.read_interventions()[state.changes :])
+        control.repeat(folder.read_script()[state.changes :])
     folder.truncate(state.step, state.changes)
     folder.write_config(config, stored.get("recipe", ""), dataset, stored.get("owner", ""), stored.get("owner_id", ""))
     return state

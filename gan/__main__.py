@@ -22,8 +22,8 @@ from gan.checkpoint import CheckpointError, LoadedGenerator, RunFolder, StateLos
 from gan.checkup import Checkups
 from gan.config import TrainConfig, parse_setting
 from gan.datasets import ImageDataset
-from gan.devices import choose_device, passed_over
-from gan.events import Intervention, Judged, Metrics, Progress, Samples
+from gan.devices import choose_device, cores, passed_over
+from gan.events import THREADS, Intervention, Judged, Metrics, Progress, Samples, ThreadChange
 from gan.files import write_atomically
 from gan.films import FilmError, mp4
 from gan.images import enlarge, gif, png, tile
@@ -205,7 +205,11 @@ def replay_command(run: Path, data: str | None, out: Path | None, device: str, n
     config = _at(config.change(duration=status["step"], duration_unit="steps"), data)
     if config.precision == "auto":
         config = config.change(precision=status["precision"])
-    script = original.read_interventions()
+    script = original.read_script()
+    # The run began with as many threads as it had before it first chose others.
+    threads = next((change.old for change in script if change.field == THREADS), status.get("threads"))
+    if not isinstance(threads, int) or not 1 <= threads <= cores():
+        threads = None
     folder = _new_folder(out, stored.get("recipe") or "run")
     dataset = _load_again(config, as_json, data)
     if stored.get("data_fingerprint") not in (None, dataset.fingerprint()):
@@ -218,7 +222,7 @@ def replay_command(run: Path, data: str | None, out: Path | None, device: str, n
         folder.write_config(config, stored.get("recipe", ""))
         if original.fork_file.exists():
             shutil.copyfile(original.fork_file, folder.state_file)
-        _train(folder, config, dataset, where, as_json, not no_judge, script, status.get("threads"))
+        _train(folder, config, dataset, where, as_json, not no_judge, script, threads)
 
 
 @cli.command("bench")
@@ -574,8 +578,8 @@ def _train(
     with _halt_on_signals(control) as received, judges or nullcontext():
         try:
             state = prepare(folder, config, dataset, where, control, threads)
-            if script:
-                control.repeat(script[state.changes :])
+            if script is not None:
+                control.repeat(script[state.changes :], until=round(config.duration))
             watch = Watch(judges.prepare(config)) if judges else None
             write_status(folder, "running", state, error=None, reason=None, judge=None, stuck=None)
             if not as_json:
@@ -653,6 +657,8 @@ def _in_words(metrics: Metrics) -> str:
 def _print_json(event: object, folder: RunFolder) -> None:
     if isinstance(event, Metrics):
         click.echo(json.dumps({"event": "metrics", **asdict(event)}))
+    elif isinstance(event, ThreadChange):
+        click.echo(json.dumps({"event": THREADS, **asdict(event)}))
     elif isinstance(event, Intervention):
         click.echo(json.dumps({"event": "intervention", **asdict(event)}))
     elif isinstance(event, Judged):

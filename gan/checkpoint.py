@@ -15,7 +15,7 @@ import shutil
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ from filelock import FileLock, Timeout
 
 from gan.config import TrainConfig
 from gan.datasets import ImageDataset
-from gan.events import Intervention, Metrics
+from gan.events import THREADS, Intervention, Metrics, ThreadChange
 from gan.files import in_words, remove_parts, write_atomically, write_through
 from gan.images import enlarge, png, tile
 from gan.judgements import Best, best_of, clean, follow
@@ -155,6 +155,11 @@ def load_generator(path: Path) -> LoadedGenerator:
 def is_run_name(name: str) -> bool:
     """Whether a text can be the name of a run's folder: no separators, no leading dot, at most 100 characters."""
     return _RUN_NAME.fullmatch(name) is not None
+
+
+def interventions(script: Iterable[Intervention]) -> list[Intervention]:
+    """The changes of settings in a script, without those of the number of threads."""
+    return [change for change in script if change.field != THREADS]
 
 
 class RunFolder:
@@ -335,8 +340,10 @@ class RunFolder:
             row["scores"] = True
         self._pending.append(json.dumps(row))
 
-    def append_intervention(self, change: Intervention) -> None:
-        """Notes a change of a live setting; flush() writes it."""
+    def append_intervention(self, change: Intervention | ThreadChange) -> None:
+        """Notes a change of a live setting, or of the number of threads; flush() writes it."""
+        if isinstance(change, ThreadChange):
+            change = Intervention(change.step, THREADS, change.old, change.new)
         self._script.append(json.dumps(asdict(change)))
 
     def append_norms(self, step: int, norms: dict[str, Any]) -> None:
@@ -365,7 +372,14 @@ class RunFolder:
         return [{name: row.get(name) for name in METRICS} for row in rows], end
 
     def read_interventions(self) -> list[Intervention]:
-        """The changes of live settings, in order. Damaged lines are left out."""
+        """The changes of live settings, in order: what somebody did. Damaged lines are left out."""
+        return interventions(self.read_script())
+
+    def read_script(self) -> list[Intervention]:
+        """What must be repeated to repeat the run: the changes of live settings, and, as changes of THREADS, of the number of threads.
+
+        In order. Damaged lines are left out.
+        """
         rows, _ = _read_lines(self.interventions_file)
         return [Intervention(row["step"], row["field"], row["old"], row["new"]) for row in rows if {"field", "old", "new"} <= row.keys()]
 
@@ -403,7 +417,7 @@ class RunFolder:
             self.metrics_file: [row for row in _read_lines(self.metrics_file)[0] if row["step"] <= step],
             self.norms_file: [row for row in _read_lines(self.norms_file)[0] if row["step"] <= step],
             self.judge_file: [row for row in _read_lines(self.judge_file)[0] if row["step"] <= step],
-            self.interventions_file: [asdict(change) for change in self.read_interventions()[:changes]],
+            self.interventions_file: [asdict(change) for change in self.read_script()[:changes]],
         }
 
     def save_samples(self, step: int, images: Any) -> None:
@@ -572,7 +586,11 @@ class RunFolder:
     ) -> TrainState:
         """A state that goes on where save_state() was called; on another kind of device than then it is computed in that one's best way.
 
-        class_names: of the data set, for a conditional run. threads: as new_state() takes them.
+        Args:
+            config: the run's settings.
+            device: where to train.
+            class_names: of the data set, for a conditional run.
+            threads: how many processor threads it may choose while it goes on; all cores unless said. It begins with as many as it had.
 
         Raises:
             StateLost: see read_state(), or it is of another shape; it says what of the run can still be used.
@@ -673,7 +691,7 @@ def fork(
     """A new run's folder that goes on from the parent's saved state nearest to a step, with some settings changed.
 
     What the parent had logged by then stands in it too, so that its curves go on. config.json names the parent: run, step, how many
-    lines of interventions.jsonl are the parent's, and the settings that changed, each with its old value and its new one.
+    of its changes of settings are the parent's, and the settings that changed, each with its old value and its new one.
 
     Args:
         parent: the run to fork from.
@@ -725,7 +743,8 @@ def fork(
         )
         about = {**about, "owner": owner, "owner_id": owner_id, "seed": after.seed, "data": after.data, "config": after.model_dump()}
         other = {name: [getattr(before, name), value] for name, value in after if name in changes and value != getattr(before, name)}
-        origin = {"run": parent.path.name, "step": step, "changes": int(stored["changes"]), "settings": other}
+        script = parent.read_script()[: int(stored["changes"])]
+        origin = {"run": parent.path.name, "step": step, "changes": len(interventions(script)), "settings": other}
         made.write_json(made.config_file, {**about, "parent": origin})
         status = {"state": "queued", **dict(zip(("step", "images_seen", "elapsed_s"), done, strict=True))}
         made.write_status(**status, started=time.time(), ended=None, error=None)

@@ -49,6 +49,25 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def idle_s() -> float | None:
+    """Core-seconds since the machine started in which the cores that this process may use were idle; None where the system does not tell.
+
+    A container may see all of its host's cores here.
+    """
+    if not hasattr(os, "sched_getaffinity"):
+        return None
+    ours = {f"cpu{number}" for number in os.sched_getaffinity(0)}
+    try:
+        with open("/proc/stat") as file:
+            lines = [line.split() for line in file if line.startswith("cpu")]
+        # proc_stat(5): name, user, nice, system, idle, iowait, ...
+        ticks = [int(idle) + int(iowait) for name, _, _, _, idle, iowait, *_ in lines if name in ours]
+    except (OSError, ValueError):
+        return None
+    # Some sandboxes show a machine that never did anything.
+    return sum(ticks) / os.sysconf("SC_CLK_TCK") if any(ticks) else None
+
+
 def describe_device(device: torch.device) -> str:
     """A device in words, for people."""
     if device.type == "cuda":

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+THREADS = "threads"  # what stands for `field` where a ThreadChange is kept among interventions
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -46,6 +48,18 @@ class Intervention:
 
 
 @dataclass(frozen=True)
+class ThreadChange:
+    """The run itself chose another number of processor threads: the steps after `step` are computed on `new`.
+
+    This is no setting, and nobody's intervention; but sums run in another order on another number of threads, so it must be kept.
+    """
+
+    step: int
+    old: int
+    new: int
+
+
+@dataclass(frozen=True)
 class Samples:
     """The averaged generator's images for the run's fixed noise: uint8, (N, C, H, W)."""
 
@@ -67,4 +81,4 @@ class Judged:
     row: dict[str, Any]
 
 
-Event = Progress | Metrics | Intervention | Samples | Snapshot | Judged
+Event = Progress | Metrics | Intervention | ThreadChange | Samples | Snapshot | Judged

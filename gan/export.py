@@ -22,8 +22,18 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import nn
 
-from gan.checkpoint import FORMAT, METRICS, CheckpointError, RunFolder, find_generator, is_run_name, read_config, read_metadata
-from gan.events import Progress
+from gan.checkpoint import (
+    FORMAT,
+    METRICS,
+    CheckpointError,
+    RunFolder,
+    find_generator,
+    interventions,
+    is_run_name,
+    read_config,
+    read_metadata,
+)
+from gan.events import THREADS, Progress
 from gan.images import captioned, gif, spaced
 from gan.judgements import NUMBERS
 from gan.networks import Generator
@@ -58,12 +68,15 @@ def zip_run(folder: RunFolder, file: BinaryIO, step: int | None = None, most_byt
     generator = find_generator(folder.path, step) if step is not None or folder.generator_steps() else None
     grids, all_grids = _within(folder, most_bytes)
     rows, _ = folder.read_metrics()
-    changes = folder.read_interventions()
+    script = folder.read_script()
+    changes, threads = interventions(script), [change for change in script if change.field == THREADS]
     texts = {
         "status.json": json.dumps(status, indent=1),
         "metrics.csv": _csv(METRICS, rows),
         "interventions.csv": _csv(("step", "field", "old", "new"), (vars(change) for change in changes)),
     }
+    if threads:
+        texts["threads.csv"] = _csv(("step", "old", "new"), (vars(change) for change in threads))
     if judged := folder.read_judged():
         texts["judge.csv"] = _csv(JUDGED, judged)
     if norms := folder.read_norms():
@@ -115,6 +128,7 @@ def _readme(names: Iterable[str], step: int, generator: Path | None, grids: int,
         "status.json": "how far it was, and how it was computed",
         "metrics.csv": "a row each logged step: losses, and the discriminator's mean answers",
         "interventions.csv": "a row each setting that was changed while it trained: the steps after `step` have the new value",
+        "threads.csv": "a row each time that the run chose another number of processor threads: the steps after `step` are computed on `new`",
         "judge.csv": "a row each time the images were judged: fd is their Fréchet distance from real ones; empty where it cannot be told",
         "norms.jsonl": "a line now and then: how long each layer's weights and gradients were",
         "samples/": "the images of the same noise vectors, by step"

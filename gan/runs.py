@@ -24,7 +24,7 @@ from gan.checkpoint import METRICS, CheckpointError, RunFolder, StateLost, read_
 from gan.config import TrainConfig
 from gan.datasets import ImageDataset
 from gan.devices import describe_device, free_memory
-from gan.events import Event, Intervention, Judged, Metrics, Progress, Samples, Snapshot
+from gan.events import Event, Intervention, Judged, Metrics, Progress, Samples, Snapshot, ThreadChange
 from gan.files import in_words
 from gan.judgements import better
 from gan.limits import NO_LIMITS, folder_size
@@ -95,7 +95,7 @@ def record(
                     if time.monotonic() - measured > NORMS_EVERY_S:
                         folder.append_norms(event.step, layer_norms(state))
                         measured = time.monotonic()
-                case Intervention():
+                case Intervention() | ThreadChange():
                     folder.append_intervention(event)
                 case Samples():
                     folder.save_samples(event.step, event.images)
@@ -263,9 +263,9 @@ def prepare(
     control: Control | None = None,
     threads: int | None = None,
 ) -> TrainState:
-    """The state to train from: the folder's own where it holds one, else a new one (on `threads`, or all cores).
+    """The state to train from: the folder's own where it holds one, else a new one (on up to `threads`, or all cores).
 
-    control: is asked to repeat the changes of live settings that were made beyond that state.
+    control: is asked to repeat the changes of live settings, and of the number of threads, that were made beyond that state.
 
     Raises:
         StateLost: the run has trained, and its saved state is missing or cannot be used.
@@ -284,7 +284,7 @@ def prepare(
     else:
         state = new_state(config, device, class_names=dataset.class_names, threads=threads)
     if control:
-        control.repeat(folder.read_interventions()[state.changes :])
+        control.repeat(folder.read_script()[state.changes :])
     folder.truncate(state.step, state.changes)
     folder.write_config(config, stored.get("recipe", ""), dataset, stored.get("owner", ""), stored.get("owner_id", ""))
     return state

@@ -9,7 +9,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -20,10 +21,11 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from gan import augment, graphs, latent, losses
 from gan.config import TrainConfig
 from gan.datasets import ImageDataset
-from gan.devices import cores, free_memory, keep_fp32_exact, keep_freed_memory, with_index
-from gan.events import Event, Intervention, Metrics, Samples, Snapshot
+from gan.devices import cores, free_memory, idle_s, keep_fp32_exact, keep_freed_memory, with_index
+from gan.events import THREADS, Event, Intervention, Metrics, Samples, Snapshot, ThreadChange
 from gan.images import to_float, to_uint8
 from gan.networks import Discriminator, Dropout, Generator, count_parameters, initialize
+from gan.threads import ThreadChooser
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,7 @@ class Control:
         self.pace_s = 0.0
         self._halt = threading.Event()
         self._script: deque[Intervention] = deque()
+        self._script_until = 0
         self._wishes: dict[str, Any] = {}  # by setting: of two wishes between two steps the later one counts
         self._once = ""
         self._lock = threading.Lock()
@@ -90,9 +93,17 @@ class Control:
         once, self._once = self._once, ""
         return once
 
-    def repeat(self, script: Iterable[Intervention]) -> None:
-        """Asks for changes to be made again at the steps where they were made before."""
+    def repeat(self, script: Iterable[Intervention], until: int = 0) -> None:
+        """Asks for changes to be made again at the steps where they were made before, those of the number of threads (THREADS) among them.
+
+        until: the script is known to be whole up to this step.
+        """
         self._script = deque(sorted(script, key=lambda change: change.step))
+        self._script_until = until
+
+    def repeating(self, step: int) -> bool:
+        """Whether the steps after `step` follow a script: then the number of threads is not chosen anew."""
+        return bool(self._script) or step < self._script_until
 
     def take(self, step: int) -> Iterator[tuple[str, Any]]:
         """The changes to make before the step behind `step`, each once."""
@@ -111,7 +122,7 @@ class Execution:
     Attributes:
         precision: "fp32" or "bf16".
         channels_last: whether feature maps lie in memory with their channels together.
-        threads: processor threads, on a CPU.
+        threads: processor threads, on a CPU; train() chooses them again when that pays.
     """
 
     precision: str
@@ -140,7 +151,8 @@ class TrainState:
     # steps each of them was a finite number, so that the step at which one was not can be told without asking at each.
     sums: torch.Tensor
     summed: int = 0  # steps in these sums
-    changes: int = 0  # live settings changed so far
+    most_threads: int = 1  # how many processor threads train() may choose
+    changes: int = 0  # live settings changed so far, and numbers of threads
     step: int = 0
     images_seen: int = 0  # real images that the discriminator has been shown
     elapsed_s: float = 0.0
@@ -269,7 +281,7 @@ def new_state(
         device: where to train.
         class_names: of the data set; a conditional run needs them.
         execution: how to compute, where it is known from before; else choose_execution() decides.
-        threads: how many processor threads it may choose; all cores unless said.
+        threads: how many processor threads it may choose, now and while it trains; all cores unless said.
 
     Raises:
         ValueError: a conditional run without classes.
@@ -285,7 +297,8 @@ def new_state(
         keep_freed_memory()
     else:
         keep_fp32_exact()
-    execution = execution or choose_execution(config, device, threads or cores())
+    most_threads = threads or cores()
+    execution = execution or choose_execution(config, device, most_threads)
     layout = torch.channels_last if execution.channels_last else torch.contiguous_format
     for network in (generator, discriminator):
         network.to(device).to(memory_format=layout)  # type: ignore[call-overload]
@@ -309,6 +322,7 @@ def new_state(
         fixed_labels=fixed_labels.to(device) if fixed_labels is not None else None,
         noise=torch.zeros((), device=device),
         sums=torch.zeros(10, device=device),
+        most_threads=most_threads,
     )
 
 
@@ -617,7 +631,7 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
 
     Yields:
         Metrics every `log_every` steps, Samples at log-spaced steps and at the end, Snapshot where the generator is worth
-        keeping, Intervention where a setting has changed. Metrics and Samples at every step where the control slows the
+        keeping, Intervention where a setting has changed, ThreadChange where the number of threads has. Metrics and Samples at every step where the control slows the
         loop down or asks for one step.
 
     Raises:
@@ -629,6 +643,7 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
     torch.set_num_threads(state.execution.threads)
     feed = _Feed(state, dataset)
     update = _launcher(state, feed)
+    threads = _Threads(state, control)
 
     if state.step == 0:
         yield Samples(0, draw_grid(state))
@@ -646,14 +661,18 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
         if changes:
             del update  # a recorded graph has memory of its own, which the next one can have
             update = _launcher(state, feed)
+            threads.forget()
         yield from changes
+        yield from threads.change()
         config = state.config
-        _set_noise(state)
-        update(*feed.next(state.images_seen, config.d_steps))
-        _count(state)
+        watched = bool(once or control.pace_s)
+        with threads.watching(rested=watched):
+            _set_noise(state)
+            update(*feed.next(state.images_seen, config.d_steps))
+            _count(state)
         state.elapsed_s = before_s + time.perf_counter() - entered
 
-        step, watched = state.step, bool(once or control.pace_s)
+        step = state.step
         if step % config.log_every == 0 or watched:
             values, finite = state.sums.view(2, 5).tolist()  # waits for the device
             if min(finite) < state.summed:
@@ -680,10 +699,76 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
             entered += _wait(control, began)
     if not is_grid_step(state.step, state.config.grid_every) and drawn != state.step:
         yield Samples(state.step, draw_grid(state))
+    yield from threads.end()
 
 
-def _change(state: TrainState, name: str, value: Any) -> Intervention | None:
-    """Changes a live setting -> what is to be told of it; None where it is so already, or must not be."""
+class _Threads:
+    """Chooses a run's processor threads between its steps, on a CPU, unless a script says them. Does nothing where there is no choice."""
+
+    def __init__(self, state: TrainState, control: Control) -> None:
+        self._state, self._control = state, control
+        self._chooser: ThreadChooser | None = None  # made when there is something to choose
+        self._wanted = 0  # for the next step; 0 for as many as now
+
+    @contextmanager
+    def watching(self, rested: bool) -> Iterator[None]:
+        """A step is made in here. rested: it does not count, since the run slept before it, or nobody is in a hurry."""
+        state = self._state
+        most = max(state.most_threads, state.execution.threads)
+        if state.device.type != "cpu" or most == 1 or self._control.repeating(state.step):
+            yield
+            return
+        if self._chooser is None:
+            self._chooser = ThreadChooser(state.execution.threads, most, idle_s)
+        began_s, began_cpu_s = time.perf_counter(), time.process_time()
+        yield
+        now_s = time.perf_counter()
+        if rested:
+            self._wanted = self._chooser.rest()
+        else:
+            self._wanted = self._chooser.after_step(now_s, now_s - began_s, time.process_time() - began_cpu_s)
+
+    def forget(self) -> None:
+        """A setting was changed: steps may take another time from here on."""
+        if self._chooser:
+            self._chooser.forget()
+            self._wanted = self._chooser.threads
+
+    def change(self) -> Iterator[ThreadChange]:
+        """Puts into effect what was chosen."""
+        wanted, self._wanted = self._wanted, 0
+        if wanted and (change := _set_threads(self._state, wanted)):
+            yield change
+
+    def end(self) -> Iterator[ThreadChange]:
+        """Ends a trial, so that the state that is kept has the number of threads that was settled."""
+        if self._chooser:
+            self._wanted = self._chooser.rest()
+            yield from self.change()
+
+
+def _set_threads(state: TrainState, threads: Any) -> ThreadChange | None:
+    """Steps from now on use so many threads -> what is to be told of it; None where it is so already, or cannot be.
+
+    threads: it may come from a file, and be anything.
+    """
+    old = state.execution.threads
+    if state.device.type != "cpu" or threads == old:
+        return None
+    if not isinstance(threads, int) or not 1 <= threads <= max(cores(), state.most_threads):
+        log.warning("training stays on %s threads, and may differ in the last bits: %.40r threads cannot be had here", old, threads)
+        return None
+    torch.set_num_threads(threads)
+    state.execution = replace(state.execution, threads=threads)
+    state.changes += 1
+    log.info("step %d: %d processor threads, not %d", state.step, threads, old)
+    return ThreadChange(state.step, old, threads)
+
+
+def _change(state: TrainState, name: str, value: Any) -> Intervention | ThreadChange | None:
+    """Changes a live setting, or the threads -> what is to be told of it; None where it is so already, or must not be."""
+    if name == THREADS:
+        return _set_threads(state, value)
     old = getattr(state.config, name)
     if value == old:
         return None

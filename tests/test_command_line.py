@@ -11,10 +11,11 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from gan import __main__ as command_line
-from gan import features, runs
+from gan import features, runs, training
 from gan.checkpoint import RunFolder, load_generator
 from gan.events import Intervention, Progress
 
@@ -380,6 +381,38 @@ def test_a_replayed_run_is_equal_with_what_was_changed_meanwhile(gan, trained, t
         assert (a == b).all()
     status, _, errors = gan("replay", trained, "--out", tmp_path / "again")
     assert status == 2 and "holds a run already" in errors
+
+
+def test_a_replay_repeats_the_numbers_of_threads_and_chooses_none(gan, pictures, tmp_path, monkeypatch):
+    class Restless:
+        """Takes the other number of threads after each step."""
+
+        def __init__(self, threads, most, idle_s):
+            self.threads = threads
+
+        def after_step(self, now_s, step_s, cpu_s):
+            self.threads = 3 - self.threads
+            return self.threads
+
+        def rest(self):
+            return self.threads
+
+    for module in (training, command_line):
+        monkeypatch.setattr(module, "cores", lambda: 2)
+    monkeypatch.setattr(training, "ThreadChooser", Restless)
+    before = torch.get_num_threads()
+    out, again = tmp_path / "run", tmp_path / "again"
+    status, output, _ = gan("train", "--data", pictures, "--steps", 5, "--out", out, "--json", *TINY)
+    assert status == 0 and '{"event": "threads", "step": 1, "old": 2, "new": 1}' in output
+    script = RunFolder(out).read_script()
+    assert [(change.step, change.new) for change in script] == [(1, 1), (2, 2), (3, 1), (4, 2), (5, 1)]
+    assert json.loads((out / "status.json").read_text())["threads"] == 1
+    status, output, _ = gan("replay", out, "--out", again, "--json")
+    assert status == 0 and output.count('"event": "threads"') == 4  # the last one belongs to the steps that follow
+    a, b = (torch.load(path / "state.pt", weights_only=True) for path in (out, again))
+    assert all(torch.equal(a["generator"][name], b["generator"][name]) for name in a["generator"])
+    assert RunFolder(again).read_script() == script[:4] and gan("resume", again, "--steps", 1)[0] == 0
+    torch.set_num_threads(before)
 
 
 def test_a_conditional_generator_draws_the_class_that_is_named(gan, pictures, tmp_path):

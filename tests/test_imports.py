@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = [
     {"accelerators", "files"},
     {"config", "devices", "events", "faces", "latent", "augment", "graphs", "archives", "cache", "owners", "metrics"}
-    | {"winograd", "intensity", "budget"},
+    | {"winograd", "threads", "intensity", "budget"},
     {"recipes", "losses", "images", "networks", "downloads", "charts", "turns", "directions", "terminal", "snippets", "vectors"}
     | {"judgements", "remedies", "decoding"},
     {"published", "doctor"},

@@ -1,0 +1,225 @@
+"""Chooses how many processor threads a run uses, again and again while it trains. Pure: it is given times, and knows nothing of torch.
+
+Threads that wait for each other at every operation are fast only where each of them has a core. When another process takes one, two
+threads can become thirty times slower than they were, and slower than one alone. What pays can only be tried: a trial is a few
+training steps on another number of threads.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+SLOWER = 1.3  # fewer threads are tried when steps take this many times their best
+MARGIN = 1.1  # another number of threads must be this much faster to be kept: noise must not decide
+HOPELESS = 2.0  # a trial ends at the first step that takes this many times as long as before
+STARVED = 0.75  # threads that get less than this share of the processor time they could use wait for something
+ROOM = 0.6  # idle cores for each thread more, before more are tried
+WINDOW_S = 0.5  # of training, over which steps are averaged
+TRIAL_S = 0.3  # of training that a trial takes, at least
+LEAST_STEPS = 2  # in both
+LOOK_S = 0.5  # between two looks at what is idle
+ROOM_WAIT_S = 1.0  # room must have been there this long before more threads are tried; doubled each time that did not pay
+BLIND_WAIT_S = 5.0  # the same where the system does not tell what is idle
+LONGEST_ROOM_WAIT_S = 300.0
+RETRY_S = 2.0  # before fewer threads are tried again, after a trial that did not pay; doubled each time
+LONGEST_RETRY_S = 60.0
+HELD_S = 20.0  # more threads that were kept for less than this did not pay
+
+
+@dataclass
+class _Trial:
+    """Some steps on another number of threads.
+
+    Attributes:
+        threads: how many.
+        before_s: a step's seconds before the trial.
+        warm: whether steps count already. The first step ever on a number of threads prepares much, and says nothing.
+        steps_s: seconds of the steps that count.
+    """
+
+    threads: int
+    before_s: float
+    warm: bool
+    steps_s: list[float] = field(default_factory=list)
+
+    @property
+    def mean_s(self) -> float:
+        return sum(self.steps_s) / len(self.steps_s)
+
+    def verdict(self, step_s: float) -> bool | None:
+        """Whether this number is to be kept, once a step of so many seconds is added; None while that is open."""
+        if not self.warm:
+            self.warm = True
+            return None
+        self.steps_s.append(step_s)
+        if step_s > HOPELESS * self.before_s:
+            return False
+        if len(self.steps_s) < LEAST_STEPS or sum(self.steps_s) < TRIAL_S:
+            return None
+        return self.mean_s * MARGIN < self.before_s
+
+
+class ThreadChooser:
+    """Chooses the threads of one run.
+
+    Fewer threads are tried when steps have become slow, or, at the start, when the threads get too little processor time. More are
+    tried when cores have been idle for a while. Numbers are halved and doubled.
+
+    Attributes:
+        threads: how many the run uses, apart from a trial.
+    """
+
+    def __init__(self, threads: int, most: int, idle_s: Callable[[], float | None]) -> None:
+        """
+        Args:
+            threads: how many the run begins with.
+            most: how many it may use, at least `threads`.
+            idle_s: core-seconds since some moment in which the run's cores were idle; None where nobody can tell.
+        """
+        self.threads = threads
+        self._most = most
+        self._idle_s = idle_s
+        self._trial: _Trial | None = None
+        self._known = {threads}  # numbers of threads that steps were made on
+        self._recent: deque[tuple[float, float]] = deque()  # of the last steps: seconds by the clock, and of processor time
+        self._best_s: dict[int, float] = {}  # by number of threads: the best average step
+        self._proved = False  # whether `threads` has won a trial
+        self._retry_at_s, self._retry_wait_s, self._lost_s = -math.inf, RETRY_S, math.inf
+        self._looked: tuple[float, float] | None = None  # when, and idle_s() then
+        self._room_since_s: float | None = None
+        self._room_wait_s = self._least_room_wait_s = ROOM_WAIT_S
+        self._idle_cores = 0.0  # at the last look
+        self._lost_idle_cores = math.inf  # when more threads were tried last, and did not pay
+        self._climbed_at_s = -math.inf
+
+    def after_step(self, now_s: float, step_s: float, cpu_s: float) -> int:
+        """Notes a step, and says how many threads the next one uses.
+
+        Args:
+            now_s: the clock.
+            step_s: how long the step took by it.
+            cpu_s: processor time of this process in it.
+        """
+        if self._trial:
+            verdict = self._trial.verdict(step_s)
+            self._known.add(self._trial.threads)
+            if verdict is not None:
+                self._end(self._trial, verdict, now_s)
+        else:
+            self._note(step_s, cpu_s)
+            mean_s = self._mean_s()
+            if mean_s is not None and (other := self._worth_trying(now_s, mean_s)):
+                self._begin(other, mean_s)
+        return self._trial.threads if self._trial else self.threads
+
+    def forget(self) -> None:
+        """Steps take another time from now on: a setting was changed."""
+        self.rest()
+        self._best_s.clear()
+        self._proved = False
+        self._lost_s = math.inf
+
+    def rest(self) -> int:
+        """Ends a trial without a verdict, and what was seen of the last seconds no longer counts; returns the number of threads."""
+        self._trial = None
+        self._start_over()
+        return self.threads
+
+    def _start_over(self) -> None:
+        self._recent.clear()
+        self._looked = self._room_since_s = None
+
+    def _note(self, step_s: float, cpu_s: float) -> None:
+        self._recent.append((step_s, cpu_s))
+        total_s = sum(step_s for step_s, _ in self._recent)
+        while len(self._recent) > LEAST_STEPS and total_s - self._recent[0][0] >= WINDOW_S:
+            total_s -= self._recent.popleft()[0]
+
+    def _mean_s(self) -> float | None:
+        """The average of the last steps; None while they are too few."""
+        total_s = sum(step_s for step_s, _ in self._recent)
+        if len(self._recent) < LEAST_STEPS or total_s < WINDOW_S:
+            return None
+        mean_s = total_s / len(self._recent)
+        self._best_s[self.threads] = min(mean_s, self._best_s.get(self.threads, math.inf))
+        return mean_s
+
+    def _worth_trying(self, now_s: float, mean_s: float) -> int:
+        """Another number of threads to try now, or 0."""
+        if self.threads > 1 and (now_s >= self._retry_at_s or mean_s > SLOWER * self._lost_s) and self._hindered(mean_s):
+            return self.threads // 2
+        if self.threads < self._most and self._has_room(now_s):
+            return self._more()
+        return 0
+
+    def _more(self) -> int:
+        return min(2 * self.threads, self._most)
+
+    def _hindered(self, mean_s: float) -> bool:
+        """Whether something keeps the threads from their best."""
+        limit_s = SLOWER * self._best_s[self.threads]
+        if mean_s > limit_s and sum(step_s > limit_s for step_s, _ in self._recent) >= LEAST_STEPS:
+            return True
+        step_s, cpu_s = (sum(column) for column in zip(*self._recent, strict=True))
+        return not self._proved and cpu_s < STARVED * self.threads * step_s
+
+    def _has_room(self, now_s: float) -> bool:
+        """Whether cores for more threads have been idle for long enough."""
+        if self._looked and now_s - self._looked[0] < LOOK_S:
+            return False
+        before, idle_s = self._looked, self._idle_s()
+        self._looked = (now_s, idle_s or 0.0)
+        if idle_s is None and self._least_room_wait_s != BLIND_WAIT_S:
+            self._room_wait_s = self._least_room_wait_s = BLIND_WAIT_S
+        if before is None:
+            return False
+        if idle_s is not None:
+            self._idle_cores = (idle_s - before[1]) / (now_s - before[0])
+            if self._idle_cores < ROOM * (self._more() - self.threads):
+                self._room_since_s = None
+                return False
+            if self._idle_cores > self._lost_idle_cores + ROOM:  # there is more room than when it did not pay
+                self._room_wait_s, self._lost_idle_cores = self._least_room_wait_s, math.inf
+        if self._room_since_s is None:
+            self._room_since_s = before[0]
+        return now_s - self._room_since_s >= self._room_wait_s
+
+    def _begin(self, threads: int, before_s: float) -> None:
+        self._trial = _Trial(threads, before_s, warm=threads in self._known)
+
+    def _end(self, trial: _Trial, won: bool, now_s: float) -> None:
+        self._trial = None
+        self._start_over()
+        if won:
+            self._best_s[trial.threads] = min(trial.mean_s, self._best_s.get(trial.threads, math.inf))
+        if trial.threads < self.threads:
+            self._end_of_fewer(trial, won, now_s)
+        elif won:
+            self._proved = True
+            self.threads, self._climbed_at_s = trial.threads, now_s
+            self._retry_at_s, self._lost_s = -math.inf, math.inf
+        else:
+            self._room_wait_s = min(2 * self._room_wait_s, LONGEST_ROOM_WAIT_S)
+            self._lost_idle_cores = self._idle_cores
+
+    def _end_of_fewer(self, trial: _Trial, won: bool, now_s: float) -> None:
+        fewer = trial.threads // 2
+        if not won and fewer and self._may_win(fewer, trial.before_s):
+            self._begin(fewer, trial.before_s)
+            return
+        self._proved = True
+        if not won:
+            self._retry_at_s, self._lost_s = now_s + self._retry_wait_s, trial.before_s
+            self._retry_wait_s = min(2 * self._retry_wait_s, LONGEST_RETRY_S)
+            return
+        self.threads = trial.threads
+        self._retry_at_s, self._retry_wait_s, self._lost_s = -math.inf, RETRY_S, math.inf
+        short = now_s - self._climbed_at_s < HELD_S
+        self._room_wait_s = min(2 * self._room_wait_s, LONGEST_ROOM_WAIT_S) if short else self._least_room_wait_s
+        if fewer:
+            self._begin(fewer, trial.mean_s)
+
+    def _may_win(self, fewer: int, before_s: float) -> bool:
+        """Whether so few threads, each with a core, could be faster than what was seen; nobody knows before the first trial."""
+        return not self._proved or before_s > self._best_s[self.threads] * self.threads / fewer

@@ -66,7 +66,7 @@ def release_memory() -> None:
 def _record(function: Function, held: tuple[torch.Tensor | None, ...], rng: torch.Generator) -> torch.cuda.CUDAGraph:
     with _recording, torch.cuda.device(rng.device):
         graph, pool = torch.cuda.CUDAGraph(), torch.cuda.graph_pool_handle()
-        if torch.__version__ < (2, 14):  # later releases see by themselves what is drawn from
+        if torch.__version__ < "2.14":  # compares versions; later releases see by themselves what is drawn from
             graph.register_generator_state(rng)
         here, side = torch.cuda.current_stream(), _side_stream(rng.device)
         try:
@@ -89,7 +89,7 @@ def _side_stream(device: torch.device) -> torch.cuda.Stream:
 
 
 def _reason(error: BaseException) -> str:
-    """What spoiled a recording: ending it raises an error of its own, which only says that there was one."""
+    """What spoiled a recording, in a sentence: ending it raises an error of its own, which only says that there was one."""
     while error.__context__ is not None:
         error = error.__context__
-    return str(error).partition("\n")[0]
+    return str(error).partition("\n")[0].partition(". ")[0]

@@ -3,6 +3,7 @@
 Knows nothing of processes, time limits and tables: benchmarks/gpu.py runs it.
 """
 
+import math
 import os
 import statistics
 import tempfile
@@ -32,7 +33,7 @@ from gan.manager import RunManager
 from gan.models import PRETRAINED, ModelCache, find_model
 from gan.recipes import RECIPES, recipe
 from gan.runs import AT_WORK, Run
-from gan.training import Execution, TrainState, memory_estimate, new_state, sample, train, train_step
+from gan.training import Execution, TrainState, new_state, sample, train, train_step
 
 FIRST_WITHIN = 1e-4  # before the first update: only the order of additions differs. TF32, with 10 bits, is off by about 1e-3
 LATER_WITHIN = 1e-2  # after updates: Adam's first steps are as long for a gradient near zero, whose sign a last bit decides
@@ -76,6 +77,7 @@ class Amounts:
         steps: of a comparison.
         judged: generated images.
         quality_s: after how long images are judged: quick-digits, then dcgan.
+        at_once: how many runs train together.
         knobs: how many changes a run gets whose memory is watched.
     """
 
@@ -87,10 +89,11 @@ class Amounts:
     steps: int = 3
     judged: int = 5000
     quality_s: tuple[tuple[float, ...], tuple[float, ...]] = ((5.0, 15.0), (35.0,))
+    at_once: tuple[int, ...] = (1, 2, 4)
     knobs: int = 20
 
 
-REHEARSAL = Amounts(0.05, 1, 1, 4, 4, 2, 100, ((0.1,), ()), 2)
+REHEARSAL = Amounts(0.05, 1, 0, 4, 4, 2, 100, ((0.1,), ()), knobs=2)
 
 
 @dataclass(frozen=True)
@@ -164,11 +167,18 @@ def _fp32(threads: int | None = None) -> Execution:
 
 
 def deviation(ours: list[float], theirs: list[float]) -> float:
-    """The largest difference, relative to the value; of values below 0.1 to 0.1, since a mean near zero has few digits of its own."""
+    """The largest difference, relative to the value; of values below 0.1 to 0.1, since a mean near zero has few digits of its own.
+
+    Infinite where something is no number.
+    """
+    if not all(map(math.isfinite, (*ours, *theirs))):
+        return math.inf
     return max(abs(a - b) / max(abs(b), 0.1) for a, b in zip(ours, theirs, strict=True))
 
 
 def _checked(part: str, what: str, value: float, within: float, unit: str = "relative", note: str = "") -> Row:
+    if not math.isfinite(value):
+        return Row(part, what, None, unit, within, "off", "something is no longer a number")
     return Row(part, what, value, unit, within, "ok" if value <= within else "off", note)
 
 
@@ -313,7 +323,7 @@ def _together(setup: Bench) -> Iterator[Row]:
     """One, two and four runs at once, as the server trains them; images a second of all of them."""
     config = setup.config("quick-digits")
     alone = None
-    for count in (1, 2, 4):
+    for count in setup.amounts.at_once:
         with _unjudged():
             found = runs.leg("quick-digits", count, 3 * setup.amounts.seconds, str(setup.device), config)
         yield Row("together", f"{count} run{'s' if count > 1 else ''} of quick-digits", found, "images/s", alone)
@@ -325,7 +335,7 @@ def _unjudged() -> Any:
 
 
 class Workshop:
-    """A server's runs in a folder of their own."""
+    """A server's runs in a folder of their own. When it is left, their threads have ended, and their memory is free."""
 
     def __init__(self, setup: Bench) -> None:
         self._setup, self._folder = setup, tempfile.TemporaryDirectory()
@@ -345,10 +355,6 @@ class Workshop:
         run = self.manager.submit(self._setup.config("quick-digits", duration=1_000_000, duration_unit="steps", **changes))
         _wait(run, lambda: len(run.history) > 0)
         return run
-
-    def end(self, run: Run) -> None:
-        self.manager.stop(run.id)
-        _wait(run, lambda: not run.at_work)
 
 
 def _wait(run: Run, until: Callable[[], bool]) -> None:
@@ -395,7 +401,6 @@ def _pictures(setup: Bench, name: str) -> Iterator[Row]:
             drawer.join()
 
         disturbed = _images_per_s(run, both)
-        workshop.end(run)
         yield Row("pictures", f"{name}'s, next to a run", found[0], "pictures/s", alone)
         yield Row("pictures", f"the run next to {name}'s pictures", disturbed, "images/s", undisturbed, note="against the run alone")
 
@@ -420,20 +425,21 @@ def _memory(setup: Bench) -> Iterator[Row]:
         yield Row("memory", "quick-digits", verdict="left out", note="only a GPU's memory is counted")
         return
     with Workshop(setup) as workshop:
-        workshop.end(workshop.start())
-        before = _held(setup.device)
-        workshop.end(workshop.start())
-        yield from _left("after a run", before, setup.device)
+        workshop.start()
+    before = _held(setup.device)
+    with Workshop(setup) as workshop:
+        workshop.start()
+    yield from _left("after a run", before, setup.device)
+    torch.cuda.reset_peak_memory_stats(setup.device)
+    with Workshop(setup) as workshop:
         run = workshop.start()
         for number in range(setup.amounts.knobs):
             workshop.manager.change(run.id, "lr_d", 1e-4 * (1 + (number + 1) / 100))
             _wait(run, partial(_changed, run, number + 1))
-        most, estimate = torch.cuda.max_memory_allocated(setup.device) / MIB, memory_estimate(run.config) / MIB
-        yield Row(
-            "memory", f"most in use with {setup.amounts.knobs} knobs moved", most, "MiB", estimate, note="against the estimate for the run"
-        )
-        workshop.end(run)
-        yield from _left(f"after a run with {setup.amounts.knobs} knobs moved", before, setup.device)
+        most = torch.cuda.max_memory_allocated(setup.device) / MIB
+    yield Row("memory", f"most in use with {setup.amounts.knobs} knobs moved", most, "MiB", note="images, networks, graph, workspaces")
+    del run
+    yield from _left(f"after a run with {setup.amounts.knobs} knobs moved", before, setup.device)
 
 
 def _changed(run: Run, times: int) -> bool:

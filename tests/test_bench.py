@@ -30,6 +30,15 @@ def test_the_operations_of_a_step_are_those_counted_by_hand(config, reuse_fakes)
     assert counted == 2 * (forward + discriminator_backward + generator_backward)
 
 
+def test_the_operations_of_a_gradient_penalty_are_counted(config):
+    counted = []
+    for penalty in (0, 10):
+        state = new_state(config.change(discriminator_norm="none", gradient_penalty=penalty), torch.device("cpu"))
+        real = torch.zeros(8, 1, 28, 28)
+        counted.append(bench.count_flops(lambda state=state, real=real: train_step(state, real)))
+    assert 1.2 * counted[0] < counted[1] < 3 * counted[0]  # a third batch through D, and its gradient's own gradient
+
+
 def test_measuring_trains_on_and_gives_plain_numbers(config):
     state = new_state(config, torch.device("cpu"))
     speed = bench.measure_engine(state, bench.random_images(config), 0.1)

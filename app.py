@@ -42,6 +42,7 @@ async def lifespan(app: st.App) -> AsyncIterator[dict[str, Any]]:
             if signal.getsignal(number) != signal.SIG_IGN:  # nohup: stays ignored
                 handlers[number] = signal.signal(number, tell)
     send_at_once()
+    await anyio.to_thread.run_sync(manager().remove_leftovers)
     yield {}
     for number, before in handlers.items():
         if signal.getsignal(number) is tell:

@@ -9,11 +9,10 @@ import hashlib
 import json
 import os
 import shutil
-import time
 import uuid
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import gettempdir
@@ -21,11 +20,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from gan.files import write_through
+from gan.files import abandoned, claimed, sweep, write_through
 
 LARGEST_CACHE = 32 * 2**30  # bytes, all entries together; those not used for longest go first
 DISK_RESERVE = 256 * 2**20  # bytes of the disk that stay free
-ABANDONED_S = 24 * 3600.0  # a half-written entry this old belongs to a process that was killed
 
 
 @dataclass(frozen=True)
@@ -110,35 +108,42 @@ def writing(folder: Path, shape: tuple[int, int, int], most: int, what: str) -> 
         OSError: the disk is full, say. Nothing is left of the entry.
     """
     root, kept = folder.parent, True
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        part = root / f".part-{uuid.uuid4().hex}"
-        part.mkdir()
-    except OSError as error:
-        warnings.warn(f"decoded images cannot be kept in {root} ({error}); they will be decoded again", stacklevel=3)
-        kept, part = False, Path(gettempdir()) / f"workshop-{uuid.uuid4().hex}"
-        part.mkdir()
-    try:
-        _make_room(part.parent if kept else None, part, most * int(np.prod(shape)), what)
-        # Written as a file, not through a map: a disk that fills up is then an error, where a map would kill the process.
-        with (part / "images.npy").open("wb") as file:
-            writer = Writer(file, shape)
-            writer.header()
-            yield writer
-            writer.header()
-            file.flush()
-            os.fsync(file.fileno())
-        for name, array in (("labels", writer.labels), ("attributes", writer.attributes)):
-            if array is not None:
-                with (part / f"{name}.npy").open("wb") as file:
-                    write_through(functools.partial(np.save, arr=array, allow_pickle=False), file)
-        writer.about |= {"images": writer.count, "fingerprint": fingerprint(np.load(part / "images.npy", mmap_mode="r"))}
-        (part / "about.json").write_text(json.dumps(writer.about), encoding="utf-8")
-        writer.entry = read(part)  # the map stays valid when the folder moves or goes
-        if kept:
-            _put(part, folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    with ExitStack() as claims:
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            part = root / f".part-{uuid.uuid4().hex}"
+            claims.enter_context(claimed(part))
+        except OSError as error:
+            warnings.warn(f"decoded images cannot be kept in {root} ({error}); they will be decoded again", stacklevel=3)
+            kept, part = False, Path(gettempdir()) / f"workshop-{uuid.uuid4().hex}"
+            claims.enter_context(claimed(part))
+        try:
+            _make_room(part.parent if kept else None, part, most * int(np.prod(shape)), what)
+            # Written as a file, not through a map: a disk that fills up is then an error, where a map would kill the process.
+            with (part / "images.npy").open("wb") as file:
+                writer = Writer(file, shape)
+                writer.header()
+                yield writer
+                writer.header()
+                file.flush()
+                os.fsync(file.fileno())
+            for name, array in (("labels", writer.labels), ("attributes", writer.attributes)):
+                if array is not None:
+                    with (part / f"{name}.npy").open("wb") as file:
+                        write_through(functools.partial(np.save, arr=array, allow_pickle=False), file)
+            writer.about |= {"images": writer.count, "fingerprint": fingerprint(np.load(part / "images.npy", mmap_mode="r"))}
+            (part / "about.json").write_text(json.dumps(writer.about), encoding="utf-8")
+            writer.entry = read(part)  # the map stays valid when the folder moves or goes
+            if kept:
+                _put(part, folder)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def remove_abandoned(root: Path) -> None:
+    """Removes what killed processes left half-written in a cache, and where they had to write instead."""
+    sweep(root.glob(".part-*"))
+    sweep(Path(gettempdir()) / lock.stem for lock in Path(gettempdir()).glob("workshop-*.lock"))
 
 
 def drop(entry: Path) -> None:
@@ -194,8 +199,7 @@ def _used(entry: Path) -> float | None:
     """When an entry was used last; None for what must not be dropped: another process is writing it."""
     try:
         if entry.name.startswith("."):
-            begun = entry.stat().st_mtime
-            return 0.0 if time.time() - begun > ABANDONED_S else None
+            return 0.0 if entry.suffix != ".lock" and abandoned(entry) else None
         return (entry / "about.json").stat().st_mtime
     except OSError:
         return 0.0 if entry.is_dir() else None

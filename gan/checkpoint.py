@@ -16,7 +16,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from filelock import FileLock, Timeout
 from gan.config import TrainConfig
 from gan.datasets import ImageDataset
 from gan.events import THREADS, Intervention, Metrics, ThreadChange
-from gan.files import in_words, remove_parts, write_atomically, write_through
+from gan.files import claimed, in_words, remove_parts, sweep, write_atomically, write_through
 from gan.images import enlarge, png, tile
 from gan.judgements import Best, best_of, clean, follow
 from gan.networks import Generator
@@ -736,7 +736,9 @@ def fork(
         raise CheckpointError(f"there is a run {path.name} already: give the fork another name")
     made = RunFolder(path.with_name(f".{path.name}.part"))
     child = RunFolder(path)
-    made.path.mkdir(parents=True)  # what is there already is another's, and stays
+    path.parent.mkdir(parents=True, exist_ok=True)
+    claim = ExitStack()
+    claim.enter_context(claimed(made.path))  # refused where it is there already: it is another's, and stays
     try:
         about = (
             about if same_data else {**about, "data_fingerprint": None, "data_images": None, "data_skipped": [], "data_skipped_count": 0}
@@ -766,7 +768,14 @@ def fork(
     except BaseException:
         shutil.rmtree(made.path, ignore_errors=True)
         raise
+    finally:
+        claim.close()
     return child
+
+
+def remove_abandoned(root: Path) -> None:
+    """Removes the forks that killed processes left half-made in a folder of runs."""
+    sweep(root.glob(".*.part"))
 
 
 def _save(content: dict[str, Any], path: Path, durable: bool = True) -> None:

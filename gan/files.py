@@ -1,17 +1,24 @@
 """Files that appear whole or not at all, and errors of the system in words. Knows nothing of what is in the files."""
 
 import errno
+import logging
 import os
 import re
+import shutil
 import threading
 import time
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from filelock import FileLock, Timeout
+
+log = logging.getLogger(__name__)
+
 _PART = re.compile(r"\.(?P<name>.+)\.\d+-\d+\.part")  # as write_atomically() calls a file until it is complete
 ABANDONED_S = 60.0
+UNLOCKED_S = 24 * 3600.0
 WORDS = {  # errno -> what is wrong with a file, where strerror alone would not say it or what to do
     errno.ENOSPC: "the disk is full: free some space",
     errno.EDQUOT: "the disk quota is used up: free some space",
@@ -94,6 +101,60 @@ def write_through(save: Callable[[Any], None], file: BinaryIO) -> None:
         if noted.error:
             raise noted.error from None
         raise
+
+
+@contextmanager
+def claimed(part: Path) -> Iterator[None]:
+    """Makes a folder that is filled and then renamed or removed; while the block runs, sweep() of no process touches it.
+
+    Raises:
+        OSError: it is there already, or cannot be made.
+    """
+    lock = FileLock(_lock_of(part), timeout=2, thread_local=False)
+    with lock:
+        try:
+            part.mkdir()
+            yield
+        finally:
+            _lock_of(part).unlink(missing_ok=True)
+
+
+def abandoned(part: Path) -> bool:
+    """Whether a folder that claimed() made was left by a process that is gone: nobody holds its lock, and it is a minute old.
+
+    One without a lock, which an earlier version made, is abandoned after a day.
+
+    Raises:
+        OSError: it is gone meanwhile, say.
+    """
+    age_s, lock = time.time() - part.stat().st_mtime, _lock_of(part)
+    if not lock.exists():
+        return age_s > UNLOCKED_S
+    if age_s < ABANDONED_S:
+        return False
+    probe = FileLock(lock, timeout=0)
+    try:
+        probe.acquire()
+    except Timeout:
+        return False
+    probe.release()
+    return True
+
+
+def sweep(parts: Iterable[Path]) -> None:
+    """Removes those folders that are abandoned(), with their locks; what cannot be removed is said in the log, and stays."""
+    for part in parts:
+        try:
+            if part.is_dir() and abandoned(part):
+                shutil.rmtree(part)
+                _lock_of(part).unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("%s was left by a process that is gone, and cannot be removed: %s", part, in_words(error))
+
+
+def _lock_of(part: Path) -> Path:
+    """Next to the folder, so that it does not go along when the folder is renamed."""
+    return part.with_name(f"{part.name}.lock")
 
 
 def remove_parts(folder: Path, shared: Container[str] = ()) -> None:

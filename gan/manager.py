@@ -13,7 +13,7 @@ import uuid
 from pathlib import Path
 from typing import Any, Literal
 
-from gan import datasets, turns
+from gan import cache, checkpoint, datasets, turns, uploads
 from gan.checkpoint import CheckpointError, RunFolder, fork, is_run_name, run_name
 from gan.config import TrainConfig
 from gan.devices import choose_device, cores, passed_over
@@ -469,8 +469,7 @@ class RunManager:
                 self._housekeeper.start()
 
     def _look_after(self) -> None:
-        for half_deleted in self.root.glob(f"{DELETED}*"):  # by a process that was killed meanwhile
-            _remove(half_deleted)
+        self.remove_leftovers()
         while not self.closing.wait(HOUSEKEEPING_S):
             with self._lock:
                 if not self._threads and not self._queue:
@@ -480,6 +479,14 @@ class RunManager:
                 self.make_room()
             except Exception:  # a fault here must not end the thread, and the next look may be better
                 log.exception("looking after the runs failed")
+
+    def remove_leftovers(self) -> None:
+        """Removes what processes that were killed left half-made or half-deleted: runs, forks, uploads and decoded images."""
+        for half_deleted in self.root.glob(f"{DELETED}*"):
+            _remove(half_deleted)
+        checkpoint.remove_abandoned(self.root)
+        uploads.remove_abandoned()
+        cache.remove_abandoned(datasets.data_root() / "cache")
 
     def make_room(self) -> None:
         """Stops runs whose owners have not been seen for the grace time, the longest absent first, as far as others wait."""

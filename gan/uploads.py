@@ -21,6 +21,7 @@ from gan import datasets
 from gan.archives import printable
 from gan.datasets import NAMED, RESERVED, UPLOADED_ABOUT, UPLOADED_ZIP, data_root
 from gan.events import Progress
+from gan.files import claimed, sweep
 from gan.owners import LOCAL, WHO_ARE_YOU, NotAllowed, Visitor, may_change, refusal
 
 LARGEST_UPLOAD = 200 * 2**20  # bytes of one zip; .streamlit/config.toml says the same to the browser
@@ -29,7 +30,6 @@ DISK_RESERVE = 2**30  # bytes of the disk that uploads leave free
 LONGEST_NAME = 40
 TURN_S = 0.5  # seconds between two Progress events of an upload that waits
 CHUNK = 2**22  # bytes copied between two Progress events
-ABANDONED_S = 24 * 3600.0  # a half-made upload this old belongs to a process that was killed
 
 
 def add(file: BinaryIO, name: str, file_name: str, visitor: Visitor = LOCAL) -> Generator[Progress, None, str]:
@@ -61,14 +61,15 @@ def add(file: BinaryIO, name: str, file_name: str, visitor: Visitor = LOCAL) -> 
         raise ValueError(f"the file {printable(file_name)} has {size / 2**20:,.0f} MiB; at most {LARGEST_UPLOAD // 2**20} MiB are taken")
     root = data_root()
     root.mkdir(parents=True, exist_ok=True)
-    _sweep(root)
+    remove_abandoned()
     taken = sum(_size(path) for path in root.glob(f"*/{UPLOADED_ZIP}"))
     if taken + size > LARGEST_TOTAL:
         raise ValueError(f"uploaded sets may take {LARGEST_TOTAL / 2**30:.0f} GiB together, and nearly do: delete one first")
     if shutil.disk_usage(root).free < size + DISK_RESERVE:
         raise ValueError("the server's disk is nearly full: no sets are taken until there is room")
     part = root / f".upload-{uuid.uuid4().hex}"  # hidden, and no other upload's
-    part.mkdir()
+    claim = contextlib.ExitStack()
+    claim.enter_context(claimed(part))
     try:
         with (part / UPLOADED_ZIP).open("wb") as copy:
             while chunk := file.read(CHUNK):
@@ -80,6 +81,7 @@ def add(file: BinaryIO, name: str, file_name: str, visitor: Visitor = LOCAL) -> 
         return _name_it(part, name)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+        claim.close()
 
 
 @functools.cache
@@ -193,8 +195,6 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _sweep(root: Path) -> None:
-    """Removes what killed processes left half-made."""
-    for part in root.glob(".upload-*"):
-        if time.time() - part.stat().st_mtime > ABANDONED_S:
-            shutil.rmtree(part, ignore_errors=True)
+def remove_abandoned() -> None:
+    """Removes what killed processes left half-made or half-deleted."""
+    sweep(data_root().glob(".upload-*"))

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from gan import training
 from gan.recipes import recipe
 
 ROOT = Path(__file__).parent.parent
@@ -36,7 +37,13 @@ class Workshop:
         pid: the server's process.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, threads: int = 0, precision: str = "auto") -> None:
+        """
+        Args:
+            seconds: how long the run trains.
+            threads: how many processor threads it uses all the time; 0 for those that it chooses.
+            precision: its number format.
+        """
         self._folder = tempfile.TemporaryDirectory(prefix="workshop-")
         root = Path(self._folder.name)
         with socket.socket() as probe:
@@ -45,7 +52,7 @@ class Workshop:
         environment = os.environ | {"WORKSHOP_CHECKPOINTS": str(root / "checkpoints"), "WORKSHOP_DATA": str(root / "data")}
         self._log = root / "log"
         with self._log.open("w", encoding="utf-8") as log:
-            command = [sys.executable, "-m", "benchmarks.serving", str(self.port), str(seconds)]
+            command = [sys.executable, "-m", "benchmarks.serving", str(self.port), str(seconds), str(threads), precision]
             self._process = subprocess.Popen(
                 command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=log, text=True, encoding="utf-8"
             )
@@ -104,21 +111,37 @@ class Workshop:
 
 
 def main() -> None:
-    """In the process of its own: PORT SECONDS."""
-    port, seconds = int(sys.argv[1]), float(sys.argv[2])
-    threading.Thread(target=_train if seconds else _say_ready, args=(port, seconds), daemon=True).start()
+    """In the process of its own: PORT SECONDS THREADS PRECISION."""
+    port, seconds, threads, precision = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+    if seconds:
+        threading.Thread(target=_train, args=(port, seconds, threads, precision), daemon=True).start()
+    else:
+        threading.Thread(target=_say_ready, args=(port,), daemon=True).start()
     from streamlit.web import cli
 
     cli.main(["run", "app.py", "--server.port", str(port), "--server.address", "127.0.0.1"])
 
 
-def _train(port: int, seconds: float) -> None:
+def _fix_threads(threads: int) -> None:
+    """Every run of this process uses so many threads."""
+
+    class Fixed(training.ThreadChooser):
+        def after_step(self, now_s: float, step_s: float, cpu_s: float) -> int:
+            return threads
+
+    training.ThreadChooser = Fixed  # type: ignore[misc]
+
+
+def _train(port: int, seconds: float, threads: int, precision: str) -> None:
     """Submits the run once the server answers, says when it began, and how fast it was; then ends the server."""
     try:
         _wait_for_health(port)
         from ui.workshop import manager
 
-        run = manager().submit(recipe("quick-digits").config.change(duration=seconds, duration_unit="seconds"), "quick-digits")
+        if threads:
+            _fix_threads(threads)
+        config = recipe("quick-digits").config.change(duration=seconds, duration_unit="seconds", precision=precision)
+        run = manager().submit(config, "quick-digits")
         # elapsed_s is set at the end of each step. The earliest beginning of many looks is off by what lay between that and
         # the look: less than 2 ms.
         began, looks = float("inf"), 0
@@ -137,7 +160,7 @@ def _train(port: int, seconds: float) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _say_ready(port: int, seconds: float) -> None:
+def _say_ready(port: int) -> None:
     _wait_for_health(port)
     print(MARK + json.dumps({"run": "", "began": 0.0}), flush=True)
 

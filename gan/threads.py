@@ -10,7 +10,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-SLOWER = 1.3  # fewer threads are tried when steps take this many times their best
+SLOWER = 1.3  # fewer threads are tried when steps take this many times their best, and the threads do not get all the processor time
+UNHINDERED = 0.9  # the share of the processor time they could use that says they do get it: then steps are slow for another reason, ...
+MUCH_SLOWER = 2.0  # ... or something else in this process uses it, which shows only in steps that take this many times their best
 MARGIN = 1.1  # another number of threads must be this much faster to be kept: noise must not decide
 HOPELESS = 2.0  # a trial ends at the first step that takes this many times as long as before
 STARVED = 0.75  # threads that get less than this share of the processor time they could use wait for something
@@ -83,6 +85,7 @@ class ThreadChooser:
         self._trial: _Trial | None = None
         self._known = {threads}  # numbers of threads that steps were made on
         self._recent: deque[tuple[float, float]] = deque()  # of the last steps: seconds by the clock, and of processor time
+        self._recent_s = 0.0  # by the clock, of all these
         self._best_s: dict[int, float] = {}  # by number of threads: the best average step
         self._proved = False  # whether `threads` has won a trial
         self._retry_at_s, self._retry_wait_s, self._lost_s = -math.inf, RETRY_S, math.inf
@@ -128,20 +131,20 @@ class ThreadChooser:
 
     def _start_over(self) -> None:
         self._recent.clear()
+        self._recent_s = 0.0
         self._looked = self._room_since_s = None
 
     def _note(self, step_s: float, cpu_s: float) -> None:
         self._recent.append((step_s, cpu_s))
-        total_s = sum(step_s for step_s, _ in self._recent)
-        while len(self._recent) > LEAST_STEPS and total_s - self._recent[0][0] >= WINDOW_S:
-            total_s -= self._recent.popleft()[0]
+        self._recent_s += step_s
+        while len(self._recent) > LEAST_STEPS and self._recent_s - self._recent[0][0] >= WINDOW_S:
+            self._recent_s -= self._recent.popleft()[0]
 
     def _mean_s(self) -> float | None:
         """The average of the last steps; None while they are too few."""
-        total_s = sum(step_s for step_s, _ in self._recent)
-        if len(self._recent) < LEAST_STEPS or total_s < WINDOW_S:
+        if len(self._recent) < LEAST_STEPS or self._recent_s < WINDOW_S:
             return None
-        mean_s = total_s / len(self._recent)
+        mean_s = self._recent_s / len(self._recent)
         self._best_s[self.threads] = min(mean_s, self._best_s.get(self.threads, math.inf))
         return mean_s
 
@@ -158,11 +161,12 @@ class ThreadChooser:
 
     def _hindered(self, mean_s: float) -> bool:
         """Whether something keeps the threads from their best."""
-        limit_s = SLOWER * self._best_s[self.threads]
+        step_s, cpu_s = (sum(column) for column in zip(*self._recent, strict=True))
+        share = cpu_s / (self.threads * step_s)
+        limit_s = (SLOWER if share < UNHINDERED else MUCH_SLOWER) * self._best_s[self.threads]
         if mean_s > limit_s and sum(step_s > limit_s for step_s, _ in self._recent) >= LEAST_STEPS:
             return True
-        step_s, cpu_s = (sum(column) for column in zip(*self._recent, strict=True))
-        return not self._proved and cpu_s < STARVED * self.threads * step_s
+        return not self._proved and share < STARVED
 
     def _has_room(self, now_s: float) -> bool:
         """Whether cores for more threads have been idle for long enough."""

@@ -117,8 +117,11 @@ def test_noise_and_single_slow_steps_change_nothing():
 
 
 def test_a_trial_that_does_not_pay_is_repeated_more_and_more_seldom():
-    """Steps are slower for good, and one thread would be slower still: a hot processor."""
+    """Steps are slower for good, and one thread would be slower still: a processor that has become hot."""
     machine = Machine().run(5)
+    machine.work_s *= 1.8
+    machine.run(600)
+    assert machine.switches() == 0, "the threads get all the processor time they can use"
     machine.work_s *= 1.5
     machine.run(20)
     early = machine.switches()
@@ -130,8 +133,9 @@ def test_a_trial_that_does_not_pay_is_repeated_more_and_more_seldom():
 
 def test_what_becomes_far_slower_is_tried_again_at_once():
     machine = Machine().run(5)
-    machine.work_s *= 1.5
+    machine.work_s *= 2.5
     machine.run(300)
+    assert machine.chooser.threads == 2 and machine.switches() > 0
     machine.others = 1.0
     assert machine.run(10).chooser.threads == 1
 

@@ -1,0 +1,179 @@
+"""Whether a run finds the right number of processor threads when other work comes and goes.
+
+    python -m benchmarks.busy [--recipe quick-digits] [--busy 0 1 2 4] [--cycles 4] [--seconds 2.5]
+    python -m benchmarks.busy --browser [--rounds 2]
+
+Each contender is a process of its own: one run that chooses its threads while it trains, and one for each fixed number. The run that
+chooses begins on an idle machine. Then so many other processes do nothing but count, it has 10 seconds to find its threads, and from
+there on all contenders train in turns, next to the same processes. "idle again" is after the last of them have ended.
+
+With --browser all of it happens in the real server, while a headless Chromium on the same cores shows the run's Train page: a server
+for each contender, in turns. The run begins alone, the browser comes, and images are counted from 10 seconds later on.
+
+The cores are this process' own, so `taskset -c 0,1 python -m benchmarks.busy` measures two of many.
+"""
+
+import argparse
+import multiprocessing
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+
+import torch
+
+from benchmarks.app import CHROMIUM_FLAGS
+from benchmarks.serving import Workshop
+from gan.bench import CLASSES, random_images
+from gan.devices import cores
+from gan.events import Event, ThreadChange
+from gan.recipes import recipe
+from gan.training import Control, Execution, TrainState, choose_execution, new_state, train
+
+CPU = torch.device("cpu")
+SETTLES_S = 10.0  # what the run has to find its threads in
+LEAD_S = 1.0  # of a turn, before images are counted: the others' turns do not look like an idle machine
+ENDLESS = 10**7  # steps
+Turn = tuple[float, float, int]  # images/s; seconds until the last change of threads, 0 for none; threads at the end
+
+# In a child process, which holds one run.
+_state: TrainState
+_events: Iterator[Event]
+
+
+def numbers() -> list[int]:
+    """The fixed numbers of threads to compare with: one, two, four and so on, and all."""
+    return sorted({*(2**i for i in range(cores().bit_length()) if 2**i <= cores()), cores()})
+
+
+def _begin(name: str, execution: Execution, fixed: bool) -> None:
+    global _state, _events
+    config = recipe(name).config.change(duration=ENDLESS, duration_unit="steps", log_every=1)
+    _state = new_state(config, CPU, class_names=CLASSES if config.conditional else (), execution=execution)
+    control = Control()
+    if fixed:
+        control.repeat((), until=ENDLESS)
+    _events = train(_state, random_images(config), control)
+
+
+def _turn(seconds: float) -> Turn:
+    seen, start, changed_s = _state.images_seen, time.perf_counter(), 0.0
+    while (now_s := time.perf_counter() - start) < seconds:
+        if isinstance(next(_events), ThreadChange):
+            changed_s = now_s
+    return (_state.images_seen - seen) / now_s, changed_s, _state.execution.threads
+
+
+@contextmanager
+def busy(processes: int) -> Iterator[None]:
+    """So many processes that do nothing but count."""
+    counting = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processes)]
+    try:
+        yield
+    finally:
+        for process in counting:
+            process.kill()
+            process.wait()
+
+
+def report(load: str, speeds: dict[int, list[float]], said: str) -> None:
+    """A row of the table. speeds: images/s of each turn, by number of threads; 0 for the run that chooses."""
+    medians = {threads: statistics.median(of) for threads, of in speeds.items()}
+    best = max((threads for threads in speeds if threads), key=lambda threads: medians[threads])
+    share = statistics.median(own / other for own, other in zip(speeds[0], speeds[best], strict=True))
+    fixed = " | ".join(f"{medians[threads]:,.0f}" for threads in speeds if threads)
+    print(f"| {load} | {fixed} | {medians[0]:,.0f} | {share:.0%} | {said} |", flush=True)
+
+
+def heading(last: str) -> None:
+    columns = ["next to", *(f"{threads} thread{'s' * (threads > 1)}" for threads in numbers()), "chosen", "of the best", last]
+    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}", flush=True)
+
+
+def compare_processes(name: str, loads: list[int], cycles: int, seconds: float) -> None:
+    """The table for processes that count."""
+    execution = choose_execution(recipe(name).config, CPU, cores())
+    print(f"{name}, {execution.precision}, {cores()} cores; images/s, medians of {cycles} turns of {seconds:g} s\n")
+    heading("last change of threads")
+    with ExitStack() as stack:
+        pools = {}
+        for threads in (0, *numbers()):
+            pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+            pools[threads] = stack.enter_context(pool)
+            pool.submit(_begin, name, replace(execution, threads=threads or cores()), threads > 0).result()
+
+        def turn(threads: int, seconds: float) -> Turn:
+            return pools[threads].submit(_turn, seconds).result()
+
+        def measure(load: str) -> None:
+            _, changed_s, now = turn(0, SETTLES_S)
+            speeds: dict[int, list[float]] = {threads: [] for threads in pools}
+            for _ in range(cycles):
+                for threads in pools:
+                    turn(threads, LEAD_S)
+                    speeds[threads].append(turn(threads, seconds)[0])
+            report(load, speeds, f"after {changed_s:.1f} s, to {now}" if changed_s else f"none, {now}")
+
+        for threads in pools:
+            turn(threads, 2.0)  # warms up
+        for processes in loads:
+            if processes:
+                turn(0, 4.0)
+            with busy(processes):
+                measure(f"{processes} busy" if processes else "nothing")
+        if loads[-1]:
+            measure("nothing again")
+
+
+def in_the_server(threads: int, precision: str, seconds: float) -> float:
+    """images/s of a run in the server that a browser shows. threads: 0 for those that it chooses."""
+    from playwright.sync_api import sync_playwright
+
+    with Workshop(SETTLES_S + 3 * seconds + 30, threads, precision) as workshop, sync_playwright() as playwright:
+        time.sleep(5)
+        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
+        page = chromium.new_page()
+        page.goto(f"http://127.0.0.1:{workshop.port}/train?run={workshop.run_id}")
+        page.wait_for_function("() => document.querySelector('.rv-chart')?.data?.[0]?.x.length > 1", timeout=60_000)
+        page.wait_for_timeout(1000 * SETTLES_S)
+        seen, start = workshop.progress(), time.perf_counter()
+        page.wait_for_timeout(1000 * seconds)
+        speed = (workshop.progress() - seen) / (time.perf_counter() - start)
+        chromium.close()
+        return speed
+
+
+def compare_with_a_browser(rounds: int, seconds: float) -> None:
+    """The table for a browser."""
+    precision = choose_execution(recipe("quick-digits").config, CPU, cores()).precision
+    print(f"quick-digits in the server, {precision}, {cores()} cores; images/s, medians of {rounds} rounds of {seconds:g} s\n")
+    heading("rounds of the one that chooses")
+    speeds: dict[int, list[float]] = {threads: [] for threads in (0, *numbers())}
+    for _ in range(rounds):
+        for threads, of in speeds.items():
+            of.append(in_the_server(threads, precision, seconds))
+    report("Chromium", speeds, ", ".join(f"{speed:,.0f}" for speed in speeds[0]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recipe", default="quick-digits")
+    parser.add_argument("--busy", type=int, nargs="+", default=[0, 1, 2, 4], help="how many processes, load after load")
+    parser.add_argument("--cycles", type=int, default=3)
+    parser.add_argument("--seconds", type=float, help="of a turn: 2.5, or 10 with --browser")
+    parser.add_argument("--browser", action="store_true", help="next to a browser that shows the run, in the server")
+    parser.add_argument("--rounds", type=int, default=2, help="with --browser")
+    options = parser.parse_args()
+    if options.browser:
+        compare_with_a_browser(options.rounds, options.seconds or 10.0)
+    else:
+        compare_processes(options.recipe, options.busy, options.cycles, options.seconds or 2.5)
+
+
+if __name__ == "__main__":
+    main()

@@ -4,14 +4,18 @@ import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 VERSION = 1  # raised when the same file gives other pixels, so that decoded sets of an older version are made anew
 SMALLEST_SIDE = 8  # pixels: smaller images hold nothing to learn
 LARGEST_IMAGE = 50_000_000  # pixels: a phone's 48 million fit; more is a decompression bomb or a satellite
-SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+# What this Pillow was built with: its wheels have both.
+_AVIF, _JPEG_2000 = features.check("avif"), features.check("jpg_2000")
+SUFFIXES = {".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+SUFFIXES |= {".avif"} if _AVIF else set()
+SUFFIXES |= {".jp2"} if _JPEG_2000 else set()
 # Pillow goes by the content, not by the name, and would hand an EPS to Ghostscript: it may try these only.
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP", *(["AVIF"] if _AVIF else []), *(["JPEG2000"] if _JPEG_2000 else []))
 
 
 def decode(source: Path | bytes, image_size: int, channels: int) -> np.ndarray | str:

@@ -11,9 +11,10 @@ from typing import Any
 
 import anyio.to_thread
 import streamlit as st
+from starlette.middleware import Middleware
 
 from gan.server import routes, send_at_once
-from ui import assets
+from ui import assets, held
 from ui.workshop import checkups, manager, models
 
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
@@ -54,5 +55,6 @@ app = st.App(
         *routes(manager(), models(), checkups(), _prefix),
         *assets.routes(_prefix),
     ],
+    middleware=[Middleware(held.BoundUploads)],
     lifespan=lifespan,
 )

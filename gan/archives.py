@@ -21,11 +21,16 @@ from gan.names import guess_encoding, printable
 
 MOST_ENTRIES = 250_000
 LARGEST_CONTENTS = 64 * 2**20  # bytes of the table of contents
+# Bytes of extra fields (times, owners, sizes above 4 GiB): of one entry, and of all, for which each entry adds to what is free.
+# zipfile goes through them with a copy of the rest for each field: 64 MiB of them take 18 s.
+LARGEST_EXTRA, FREE_EXTRA, EXTRA_AN_ENTRY = 4096, 2**20, 128
 LARGEST_FILE = 32 * 2**20  # bytes of one image file, unpacked
 LARGEST_UNPACKED = 8 * 2**30  # bytes, all images together
 MOST_RATIO = 100  # unpacked over packed, beyond FREE_UNPACKED: image files hardly shrink
 FREE_UNPACKED = 64 * 2**20
 DEFLATE64 = 9  # the method's number; Windows' Explorer takes it for files beyond 2 GiB, and zipfile cannot read it
+
+_ENTRY = b"PK\x01\x02"  # starts each entry of the table of contents
 
 # What zipfile raises for a damaged archive, besides its own BadZipFile.
 _DAMAGED = (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, RuntimeError, OverflowError, struct.error, zlib.error)
@@ -156,9 +161,27 @@ class _Watched(io.BufferedReader):
         if size is not None and size > LARGEST_CONTENTS:
             raise TooMuch(f"has a table of contents of more than {LARGEST_CONTENTS // 2**20} MiB: split it")
         content = super().read(LARGEST_CONTENTS if size is None or size < 0 else size)
-        if (entries := content.count(b"PK\x01\x02")) > MOST_ENTRIES:
+        if (entries := content.count(_ENTRY)) > MOST_ENTRIES:
             raise TooMuch(f"holds about {entries:,} files; at most {MOST_ENTRIES:,} are read: split it")
+        if content.startswith(_ENTRY):
+            _bound_extra(content)
         return content
+
+
+def _bound_extra(contents: bytes) -> None:
+    """Refuses a table of contents with more extra fields than any tool writes, before zipfile goes through them.
+
+    Raises:
+        TooMuch: it has.
+    """
+    at = entries = total = 0
+    while contents[at : at + 4] == _ENTRY and at + 46 <= len(contents):
+        name, extra, comment = struct.unpack_from("<3H", contents, at + 28)
+        at, entries, total = at + 46 + name + extra + comment, entries + 1, total + extra
+        if extra > LARGEST_EXTRA:
+            raise TooMuch(f"has a file with {extra:,} bytes of extra fields; at most {LARGEST_EXTRA:,} are read: pack it again")
+    if total > FREE_EXTRA + EXTRA_AN_ENTRY * entries:
+        raise TooMuch(f"has {total / 2**20:,.0f} MiB of extra fields, more than images need: pack it again")
 
 
 def _open(file: _Watched) -> zipfile.ZipFile:

@@ -7,26 +7,24 @@ and can stop.
 import functools
 import os
 import tempfile
-import warnings
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from gan import arrays, cache, faces, folders, imageset, parts, published, tables, tars
+from gan import arrays, cache, faces, folders, imagefiles, imageset, parts, published, tables, tars
 from gan.archives import Archive, Member
-from gan.decoding import SUFFIXES, decode
+from gan.decoding import SUFFIXES, SUFFIXES_OF_FILES
 from gan.events import Progress
 from gan.imageset import Filling, ImageDataset, Loading, data_root
+from gan.intensity import darkness
 from gan.leftout import LeftOut, endings, no_set
 from gan.parts import Choice
 
 NAMED = ("mnist", "faces", "fashion-mnist", "cifar10")  # all of them have test images
 FACES, TEST_FACES = 5000, 1000
 OWN = "own:"  # before the name of a folder below data_root() that is called as one of NAMED
-BATCH = 16  # files that are decoded side by side, and lie in memory undecoded
 # Folders below data_root() that hold no images of their own: the cache, and published sets as torchvision lays them out.
 RESERVED = {"cache", "MNIST", "FashionMNIST", "cifar-10-batches-py", "cifar-10-batches-bin"}
 UPLOADED_ZIP, UPLOADED_ABOUT = "images.zip", "upload.json"  # a folder with these is an uploaded set; see uploads.py
@@ -114,7 +112,7 @@ def load(name: str, image_size: int, channels: int, split: str = "train") -> Loa
         return (yield from _table(name, path, image_size, channels, split))
     if arrays.known(path):
         return (yield from _arrays(name, path, image_size, channels, split))
-    raise ValueError(no_set(path, SUFFIXES, (".zip", *tars.SUFFIXES, *arrays.SUFFIXES, tables.SUFFIX)))
+    raise ValueError(no_set(path, SUFFIXES_OF_FILES, (".zip", *tars.SUFFIXES, *arrays.SUFFIXES, tables.SUFFIX)))
 
 
 def forget(path: Path) -> None:
@@ -173,9 +171,9 @@ def _faces(image_size: int, channels: int, split: str) -> Loading:
 
 def _folder(name: str, folder: Path, image_size: int, channels: int, split: str) -> Loading:
     """Images of a folder and everything below it, sorted by path."""
-    listing = yield from folders.look(folder, SUFFIXES)
+    listing = yield from folders.look(folder, SUFFIXES_OF_FILES)
     if not listing.members:
-        raise ValueError(f"{folder} holds no images{_instead(listing)}; known endings are {', '.join(sorted(SUFFIXES))}")
+        raise ValueError(f"{folder} holds no images{_instead(listing)}; known endings are {', '.join(sorted(SUFFIXES_OF_FILES))}")
     # Known by names, sizes and times of change: reading the files themselves would take as long as a good part of decoding.
     return (
         yield from _files(name, str(folder), listing.members, lambda member: member.source, listing.left_out, image_size, channels, split)
@@ -224,7 +222,7 @@ def _tar(name: str, path: Path, image_size: int, channels: int, split: str) -> L
         choice.left_out.extend(archive.left_out)
 
         def fill(writer: cache.Writer) -> Filling:
-            yield from _decode_all(f"the file {name}", choice, archive.read, image_size, channels, writer)
+            yield from imagefiles.decode_all(f"the file {name}", choice, archive.read, image_size, channels, writer)
             _note(writer, choice)
 
         return (yield from imageset.kept(name, digest, image_size, channels, len(choice.members), fill))
@@ -236,7 +234,7 @@ def _table(name: str, path: Path, image_size: int, channels: int, split: str) ->
         raise ValueError(f"the data set {name} has no test images: it is one table")
     table = tables.Table(path)
     choice = Choice(table.members, table.classes, table.numbers)
-    fill = functools.partial(_decode_all, f"the file {name}", choice, table.read, image_size, channels)
+    fill = functools.partial(imagefiles.decode_all, f"the file {name}", choice, table.read, image_size, channels)
     digest = imageset.digest(["table", *imageset.stamps([path])])
     return (yield from imageset.kept(name, digest, image_size, channels, len(choice.members), fill, choice))
 
@@ -256,11 +254,14 @@ def _arrays(name: str, path: Path, image_size: int, channels: int, split: str) -
             raise ValueError(f"the file {name} {error}") from None
 
         def fill(writer: cache.Writer) -> Filling:
+            brightest = 0
             for done, images in found.images(split):
                 yield Progress("Resizing the images", done, chosen)
                 writer.add(imageset.resize(torch.from_numpy(images), image_size, channels).numpy())
+                brightest = max(brightest, int(images.max()))
+            dark = [note] if (note := darkness(brightest)) else []
             writer.labels = found.labels(split)
-            writer.about |= {"class_names": found.classes, "notes": found.notes, "tests": found.part("test")}
+            writer.about |= {"class_names": found.classes, "notes": [*found.notes, *dark], "tests": found.part("test")}
 
         return (yield from imageset.kept(name, digest, image_size, channels, chosen, fill))
 
@@ -286,41 +287,8 @@ def _files(
     """A set of image files, known by the files."""
     choice = _chosen(name, members, split)
     choice.left_out.extend(left_out)
-    fill = functools.partial(_decode_all, where, choice, read, image_size, channels)
+    fill = functools.partial(imagefiles.decode_all, where, choice, read, image_size, channels)
     return (yield from imageset.kept(name, imageset.digest_of(choice), image_size, channels, len(choice.members), fill, choice))
-
-
-def _decode_all(
-    where: str,
-    choice: Choice,
-    read: Callable[[Member], Path | bytes | str],
-    image_size: int,
-    channels: int,
-    writer: cache.Writer,
-) -> Filling:
-    """Decodes files side by side into the writer; read gives a file's path or content, or why there is none."""
-    left_out, labels, members = LeftOut(), [], choice.members
-
-    def decoded(source: Path | bytes | str) -> np.ndarray | str:
-        return source if isinstance(source, str) else decode(source, image_size, channels)
-
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="decode") as pool:
-        for start in range(0, len(members), BATCH):
-            yield Progress("Reading the images", start, len(members))
-            part = members[start : start + BATCH]
-            sources = [read(member) for member in part]
-            with warnings.catch_warnings(action="ignore"):  # Pillow's, of every oddity in a file
-                results = list(pool.map(decoded, sources))
-            for i, (member, result) in enumerate(zip(part, results, strict=True), start):
-                if isinstance(result, str):
-                    left_out.add(member.parts, result)
-                else:
-                    writer.add(result[None])
-                    labels.append(choice.numbers[i])
-    if not labels:
-        raise ValueError(f"none of the {len(members)} images in {where} can be used; the first: {left_out.sentences[0]}")
-    writer.about |= {"class_names": choice.classes, "left_out": left_out.as_json()}
-    writer.labels = np.array(labels, dtype=np.int64) if choice.classes else None
 
 
 def _note(writer: cache.Writer, choice: Choice) -> None:
@@ -328,4 +296,4 @@ def _note(writer: cache.Writer, choice: Choice) -> None:
     left_out = LeftOut()
     left_out.extend(choice.left_out)
     left_out.extend(LeftOut.from_json(writer.about["left_out"]))
-    writer.about |= {"left_out": left_out.as_json(), "notes": choice.notes, "tests": choice.tests}
+    writer.about |= {"left_out": left_out.as_json(), "notes": [*choice.notes, *writer.about["notes"]], "tests": choice.tests}

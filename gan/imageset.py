@@ -31,7 +31,7 @@ class ImageDataset:
         attributes: bool, (N, len(attribute_names)): several yes-or-no facts an image; None where the set has none.
         skipped: a sentence for each file or folder that was left out; not for all of them where there are very many.
         left_out: the reasons, the most frequent first, and how many files or folders each one left out.
-        notes: sentences on how the set was read: which folder is for training, say.
+        notes: sentences, without a full stop, on how the set was read: what was done to the pixels, which folder is for training.
         tests: how many test images it has, whichever part was loaded.
     """
 
@@ -137,7 +137,8 @@ def stamps(files: Sequence[Path]) -> list[tuple[str, int, int]]:
 
 
 def digest_of(choice: Choice) -> str:
-    return digest([*choice.members, choice.classes, choice.numbers])
+    """The digest of a set of image files. Its other parts count: a set has one scale."""
+    return digest([*choice.members, choice.classes, choice.numbers, *choice.whole])
 
 
 def digest(what: Sequence[object]) -> str:

@@ -87,7 +87,7 @@ def fault_of_name(name: str, suffixes: set[str], where: str) -> str:
     Args:
         name: the file's, without its folders.
         suffixes: the endings of images, as in ".png".
-        where: what the file is in: "folder" or "zip".
+        where: what the file is in: "folder", "zip" or "tar".
     """
     suffix = PurePosixPath(name).suffix.lower()
     if name.startswith("."):
@@ -102,6 +102,8 @@ def fault_of_name(name: str, suffixes: set[str], where: str) -> str:
         return f"is a camera's raw file ({suffix}); convert it to JPEG or PNG"
     if suffix in TABLES or "idx3-ubyte" in name:
         return f"is a table of images or labels inside the {where}; it is read if you name the file itself"
+    if suffix == ".avif" and where != "folder":
+        return f"is an AVIF image inside the {where}, and these are read in folders only; convert it to PNG or JPEG"
     if suffix in (".avif", ".jp2"):
         return f"ends in {suffix}, which this Pillow cannot read; update Pillow"
     return f"ends in {printable(suffix, 20)}, not like an image" if suffix else "has no ending that says it is an image"

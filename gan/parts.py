@@ -30,8 +30,9 @@ class Choice:
         classes: the classes' names; empty where the set has none. The same for every part of a set.
         numbers: the class of each file; zeros where there are none.
         tests: how many test images the set has, whichever part was asked for.
+        whole: the files of all parts, sorted by path; empty where the set has no parts.
         left_out: files that belong to no part, or to no class.
-        notes: sentences on how the set was split.
+        notes: sentences, without a full stop, on how the set was split.
     """
 
     members: list[Member]
@@ -40,6 +41,7 @@ class Choice:
     tests: int = 0
     left_out: LeftOut = field(default_factory=LeftOut)
     notes: list[str] = field(default_factory=list)
+    whole: list[Member] = field(default_factory=list)
 
 
 def role(name: str) -> Role | None:
@@ -79,17 +81,18 @@ def choose(members: Sequence[Member], split: str) -> Choice:
     number = dict(zip((member.parts for member in train), of_train, strict=True))
     if classes:
         test = _with_class(test, _folders(train), level, number, left_out)
-    chosen = {"train": train, "test": test, "all": sorted(train + test, key=lambda member: member.parts)}[split]
+    whole = sorted(train + test, key=lambda member: member.parts)
+    chosen = {"train": train, "test": test, "all": whole}[split]
     notes = [_note(roles, level, train, test)]
-    return Choice(chosen, classes, [number.get(member.parts, 0) for member in chosen], len(test), left_out, notes)
+    return Choice(chosen, classes, [number.get(member.parts, 0) for member in chosen], len(test), left_out, notes, whole)
 
 
 def _note(roles: dict[str, Role | None], level: int, train: list[Member], test: list[Member]) -> str:
     counts = Counter(member.parts[level] for member in (*train, *test))
     shown = {of: ", ".join(f"{printable(readable(name), 40)}/" for name in sorted(counts) if roles[name] == of) for of in ("train", "test")}
     if not test:
-        return f"The training images are those in {shown['train']} ({len(train):,})."
-    return f"The training images are those in {shown['train']} ({len(train):,}); {shown['test']} holds {len(test):,} test images."
+        return f"the training images are those in {shown['train']} ({len(train):,})"
+    return f"the training images are those in {shown['train']} ({len(train):,}), the test images those in {shown['test']} ({len(test):,})"
 
 
 def _around(members: Sequence[Member]) -> int:

@@ -6,9 +6,11 @@ in it can reach the file system; datasets.py reads it in place, and keeps the de
 
 import contextlib
 import errno
+import functools
 import json
 import re
 import shutil
+import threading
 import time
 import uuid
 from collections.abc import Collection, Generator
@@ -25,6 +27,7 @@ LARGEST_UPLOAD = 200 * 2**20  # bytes of one zip; .streamlit/config.toml says th
 LARGEST_TOTAL = 10 * 2**30  # bytes of all uploaded zips together
 DISK_RESERVE = 2**30  # bytes of the disk that uploads leave free
 LONGEST_NAME = 40
+TURN_S = 0.5  # seconds between two Progress events of an upload that waits
 CHUNK = 2**22  # bytes copied between two Progress events
 ABANDONED_S = 24 * 3600.0  # a half-made upload this old belongs to a process that was killed
 
@@ -71,13 +74,28 @@ def add(file: BinaryIO, name: str, file_name: str, visitor: Visitor = LOCAL) -> 
             while chunk := file.read(CHUNK):
                 yield Progress("Copying the zip", copy.tell(), size)
                 copy.write(chunk)
-        # Decodes every image, at the size that the Data page shows.
-        yield from datasets.load_zip(printable(file_name), part / UPLOADED_ZIP, *datasets.native(name))
+        yield from _in_turn(datasets.load_zip(printable(file_name), part / UPLOADED_ZIP, *datasets.native(name)))
         note = {"file": printable(file_name), "owner": visitor.name, "owner_id": visitor.id, "uploaded": time.time()}
         (part / UPLOADED_ABOUT).write_text(json.dumps(note))
         return _name_it(part, name)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+@functools.cache
+def _turn() -> threading.Lock:
+    """Held by the upload that is being decoded: one at a time, so that many do not starve the runs of this process."""
+    return threading.Lock()
+
+
+def _in_turn(loading: datasets.Loading) -> Generator[Progress, None, None]:
+    """Decodes every image of an upload, at the size that the Data page shows, once no other upload is being decoded."""
+    while not _turn().acquire(timeout=TURN_S):
+        yield Progress("Waiting for another upload to be decoded", 0, 0)
+    try:
+        yield from loading
+    finally:
+        _turn().release()
 
 
 def _name_it(part: Path, name: str) -> str:

@@ -10,6 +10,7 @@ from gan.datasets import ImageDataset
 from gan.images import enlarge, png, tile
 from gan.owners import clean_name
 from gan.runs import AT_WORK, explain
+from ui import held
 from ui.config_form import KEY
 from ui.pages import NEW_RUN, TRAIN
 from ui.progress import drain
@@ -47,6 +48,8 @@ def upload() -> None:
         help="Folders in the zip become classes. Everybody who uses this server can see and use the set.",
     )
     if file is None:
+        if held.room() < uploads.LARGEST_UPLOAD:
+            st.caption("Many uploads wait on this server right now. If yours is refused, try again in a few minutes.")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input(
@@ -93,14 +96,14 @@ def show(name: str, dataset: ImageDataset) -> None:
     channels, height, width = dataset.images.shape[1:]
     with right:
         st.markdown(f"**{len(dataset):,} images**, shown at {width} x {height} pixels, {'grey' if channels == 1 else 'in colour'}.")
-        for note in dataset.notes:
-            st.caption(plain(note))
         if dataset.labels is not None:
             counts("Class", dataset.class_names, np.bincount(dataset.labels, minlength=len(dataset.class_names)).tolist())
         else:
             st.caption("No classes: there are no folders that tell the images apart.")
         if dataset.attributes is not None:
             counts("Attribute", dataset.attribute_names, dataset.attributes.sum(0).tolist())
+        for note in dataset.notes:
+            st.caption(f"{plain(note[0].upper() + note[1:])}.")
     if dataset.skipped:
         left_out(dataset)
 

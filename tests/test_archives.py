@@ -179,6 +179,35 @@ def test_a_million_files_are_refused_before_an_object_is_made_of_each(tmp_path, 
         open_zip(tmp_path / "a.zip")
 
 
+def contents(count, extra, name=b"a.png"):
+    """A zip that is nothing but a table of contents with extra fields."""
+    header = struct.pack("<4s4B4HL2L5H2L", b"PK\x01\x02", 20, 3, 20, 0, 0, 0, 0, 0, 0, 0, 0, len(name), len(extra), 0, 0, 0, 0, 0)
+    directory = (header + name + extra) * count
+    return directory + struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, count, count, len(directory), 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("count", "fields", "reason"),
+    [
+        (1000, 16_000, "has a file with 64,000 bytes of extra fields; at most 4,096 are read"),
+        (16_000, 1000, "has 61 MiB of extra fields, more than images need"),
+    ],
+)
+def test_megabytes_of_extra_fields_are_refused_before_zipfile_goes_through_them(tmp_path, monkeypatch, count, fields, reason):
+    (tmp_path / "a.zip").write_bytes(contents(count, b"\xfe\xca\0\0" * fields))
+    monkeypatch.setattr(zipfile, "ZipInfo", None)  # calling it would fail
+    with pytest.raises(ValueError, match=reason):
+        open_zip(tmp_path / "a.zip")
+
+
+def test_the_extra_fields_that_tools_write_are_no_matter(tmp_path):
+    info = entry("a.png")
+    info.extra = struct.pack("<HH", 0xCAFE, 4092) + bytes(4092)
+    assert open_zip(make(tmp_path / "a.zip", (info, picture())))[2] == [picture()]
+    (tmp_path / "b.zip").write_bytes(contents(20_000, b"\xfe\xca\x20\0" + bytes(32)))
+    assert open_zip(tmp_path / "b.zip")[0] == ["a.png"]
+
+
 def test_damage_anywhere_is_a_sentence(tmp_path):
     path = make(tmp_path / "a.zip", *((f"class {i % 2}/{i}.png", picture()) for i in range(4)), ("ö.png", picture()))
     whole, rng = path.read_bytes(), np.random.default_rng(0)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gan import cache, datasets, decoding, imageset, parts
+from gan import cache, datasets, decoding, imagefiles, imageset, parts
 from gan.datasets import load
 from gan.faces import ATTRIBUTES, draw_face
 from tests.conftest import finish
@@ -148,7 +148,7 @@ def decoded_files(monkeypatch):
     """What is decoded from now on."""
     seen = []
     real = decoding.decode
-    monkeypatch.setattr(datasets, "decode", lambda source, *rest: seen.append(source) or real(source, *rest))
+    monkeypatch.setattr(imagefiles, "decode", lambda source, *rest: seen.append(source) or real(source, *rest))
     return seen
 
 

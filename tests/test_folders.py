@@ -2,14 +2,16 @@
 
 import os
 import stat
+import zipfile
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image, features
 
-from gan import datasets
+from gan import datasets, imagefiles
 from gan.datasets import load
-from gan.decoding import SUFFIXES
+from gan.decoding import SUFFIXES_OF_FILES, decode
 from gan.folders import look
 from tests.conftest import finish
 
@@ -20,7 +22,7 @@ def save(path, color="red", **options):
 
 
 def names(folder):
-    listing = finish(look(folder, SUFFIXES))
+    listing = finish(look(folder, SUFFIXES_OF_FILES))
     return ["/".join(member.parts) for member in listing.members], listing.left_out
 
 
@@ -46,7 +48,7 @@ def test_what_is_left_out_is_named_and_counted(tmp_path):
 def test_a_new_file_that_is_left_out_is_told_and_nothing_is_decoded_for_it(tmp_path, monkeypatch):
     save(tmp_path / "pets" / "1.png")
     finish(load(str(tmp_path / "pets"), 28, 1))
-    monkeypatch.setattr(datasets, "decode", None)  # calling it would fail
+    monkeypatch.setattr(imagefiles, "decode", None)  # calling it would fail
     (tmp_path / "pets" / "2.heic").write_bytes(b"x")
     assert finish(load(str(tmp_path / "pets"), 28, 1)).skipped_count == 1
 
@@ -156,6 +158,20 @@ def test_other_endings_of_jpeg_and_newer_formats_are_read(tmp_path):
     assert (middle[:, 0] > 240).all() and (middle[:, 1:] < 20).all()
 
 
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow was built without AVIF")
+def test_an_avif_is_read_as_the_hosts_file_and_not_from_an_archive(tmp_path):
+    """It can say 64 x 64 pixels and hold 16,384 x 16,384: its memory cannot be bounded before it is decoded."""
+    save(tmp_path / "pets" / "a.avif")
+    content = (tmp_path / "pets" / "a.avif").read_bytes()
+    assert isinstance(decode(tmp_path / "pets" / "a.avif", 28, 3), np.ndarray)
+    assert decode(content, 28, 3) == "is not an image that can be read"
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("a.avif", content)
+        file.writestr("called.png", content)
+    with pytest.raises(ValueError, match=r"none of the 1 images in the file \S+a.zip can be used; the first: called.png"):
+        finish(load(str(tmp_path / "a.zip"), 28, 1))
+
+
 def test_a_folder_of_long_or_odd_names_keeps_its_classes(tmp_path):
     raw = os.fsencode(tmp_path / "pets")
     for name in (b"x" * 70 + b"1", b"x" * 70 + b"2", b"caf\xe9", b"caf\xe8"):
@@ -176,7 +192,7 @@ def test_train_and_test_folders_are_parts_of_a_set(tmp_path):
     train, test, every = (finish(load(str(tmp_path / "pets"), 28, 3, split)) for split in ("train", "test", "all"))
     assert (len(train), len(test), len(every)) == (6, 4, 10)
     assert train.class_names == test.class_names == every.class_names == ("cats", "dogs")
-    assert test.labels.tolist() == [0, 0, 1, 1] and train.tests == 4 and "test/ holds 4 test images" in train.notes[0]
+    assert test.labels.tolist() == [0, 0, 1, 1] and train.tests == 4 and "test images those in test/ (4)" in train.notes[0]
 
 
 def test_a_folder_called_like_a_built_in_set_has_a_name_of_its_own(tmp_path, monkeypatch):

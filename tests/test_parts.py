@@ -21,7 +21,7 @@ def test_train_and_test_are_parts_with_the_same_classes(around):
     train, choice = chosen("train", *files)
     assert train == [f"{around}train/cats/1.png", f"{around}train/dogs/1.png"]
     assert (choice.classes, choice.numbers, choice.tests) == (["cats", "dogs"], [0, 1], 2)
-    assert choice.notes == ["The training images are those in train/ (2); test/ holds 2 test images."]
+    assert choice.notes == ["the training images are those in train/ (2), the test images those in test/ (2)"]
     test, choice = chosen("test", *files)
     assert test == [f"{around}test/cats/1.png", f"{around}test/dogs/1.png"] and choice.numbers == [0, 1]
     every, choice = chosen("all", *files)
@@ -40,7 +40,7 @@ def test_parts_without_classes():
     train, choice = chosen("train", "train/1.png", "train/2.png", "val/3.png")
     assert train == ["train/1.png", "train/2.png"] and choice.classes == [] and choice.numbers == [0, 0] and choice.tests == 1
     assert chosen("test", "train/1.png", "val/3.png")[0] == ["val/3.png"]
-    assert choice.notes == ["The training images are those in train/ (2); val/ holds 1 test images."]
+    assert choice.notes == ["the training images are those in train/ (2), the test images those in val/ (1)"]
 
 
 def test_test_images_belong_to_the_classes_of_the_training_images():

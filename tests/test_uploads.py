@@ -8,7 +8,7 @@ import zipfile
 import pytest
 from PIL import Image
 
-from gan import datasets, uploads
+from gan import datasets, imagefiles, uploads
 from gan.datasets import load
 from tests.conftest import ADA, finish
 
@@ -56,7 +56,7 @@ def test_an_uploaded_set_can_be_chosen_like_any_other():
 
 def test_what_is_shown_after_an_upload_was_decoded_by_it(monkeypatch):
     name = finish(uploads.add(pets(), "pets", "pets.zip"))
-    monkeypatch.setattr(datasets, "decode", None)
+    monkeypatch.setattr(imagefiles, "decode", None)
     assert len(finish(load(name, *datasets.native(name)))) == 2
 
 
@@ -102,6 +102,18 @@ def test_two_at_once_do_not_collide():
         thread.join()
     assert sorted(names) == ["pets", *(f"pets-{i}" for i in range(2, 7))]
     assert all(len(finish(load(name, 28, 1))) == 3 for name in names)
+
+
+def test_one_upload_is_decoded_at_a_time_and_the_others_say_that_they_wait(monkeypatch):
+    monkeypatch.setattr(uploads, "TURN_S", 0.001)
+    first, second = (uploads.add(pets(), name, "x.zip") for name in ("one", "two"))
+    while next(first).task != "Reading the images":
+        pass
+    told = [next(second).task for _ in range(4)]
+    assert told == ["Copying the zip", *["Waiting for another upload to be decoded"] * 3]
+    first.close()  # the visitor has left
+    assert finish(second) == "two" and left() == ["cache", "two"]
+    assert finish(uploads.add(pets(), "three", "x.zip")) == "three"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,140 @@
+"""Pixel values of any type and range -> uint8, by one scale for a whole set, and a sentence that says it. Knows nothing of files.
+
+Scientific images hold 12 bits in 16, floats around zero, or counts. Read as if they filled their type they would be black or
+white. So a set's values are tallied first, and then all of its images are brought to 0..255 by the same scale.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+SAMPLED = 4096  # values of one block that the percentiles are worked out from
+MOST_SAMPLED = 2**20  # values of a set that are kept for it
+OUTER = 0.5  # percent of the values, at each end, that outliers may be
+# Outliers are cut where they leave the others less than this share of the range, which is a dozen gray levels of 256.
+LEAST_SHARE = 0.05
+DARK = 32  # of 255: a set whose brightest pixel is darker looks black
+BLOCK = 2**20  # values that are converted at a time, as float64
+
+
+@dataclass(frozen=True)
+class Scale:
+    """One straight line from values to 0..255, for all images of a set.
+
+    Attributes:
+        low, high: the values that become 0 and 255.
+        cut: whether some values lie beyond them; they become 0 or 255.
+        holes: whether some values are no numbers (NaN or infinite); they become 0.
+    """
+
+    low: float
+    high: float
+    cut: bool = False
+    holes: bool = False
+
+    def apply(self, values: np.ndarray) -> np.ndarray:
+        """Values of any real type and shape -> uint8 of the same shape. Works on a copy in float64: give it blocks."""
+        # The bounds of float64 are further apart than float64 reaches: halves are not.
+        half = values.astype(np.float64) * 0.5 - self.low * 0.5
+        with np.errstate(invalid="ignore", over="ignore"):
+            share = half / ((self.high * 0.5 - self.low * 0.5) or 1.0)
+            levels = np.clip(np.rint(share * 255), 0, 255)
+        return np.where(np.isfinite(half), levels, 0).astype(np.uint8)
+
+    def sentence(self) -> str:
+        """The scale, for people, without a full stop: "values 0 to 4,095 stretched to 0 to 255"."""
+        if self.low == self.high:
+            text = f"all values are {_number(self.low)}, so the images are black"
+        else:
+            text = f"values {_number(self.low)} to {_number(self.high)} stretched to 0 to 255"
+        if self.cut:
+            text += "; the few values beyond become black or white"
+        if self.holes:
+            text += "; pixels without a finite number become black"
+        return text
+
+
+@dataclass
+class Tally:
+    """The range of a set's values, taken block by block: add() them, then ask for the scale()."""
+
+    low: float = np.inf
+    high: float = -np.inf
+    holes: bool = False
+    _sample: list[np.ndarray] = field(default_factory=list)
+    _sampled: int = 0
+    _thinned: int = 1
+
+    def add(self, values: np.ndarray) -> None:
+        """Counts values of any real type and shape in.
+
+        Raises:
+            ValueError: they are not real numbers.
+        """
+        if values.dtype.kind not in "biuf":
+            raise ValueError(f"pixel values must be real numbers; these are of type {values.dtype}")
+        flat = values.reshape(-1)
+        if values.dtype.kind == "f" and not (finite := np.isfinite(flat)).all():
+            self.holes, flat = True, flat[finite]
+        if not flat.size:
+            return
+        self.low, self.high = min(self.low, float(flat.min())), max(self.high, float(flat.max()))
+        stride = max(1, flat.size // SAMPLED) * self._thinned
+        some = flat[min(stride, flat.size) // 2 :: stride].astype(np.float64)
+        self._sample.append(some)
+        self._sampled += some.size
+        if self._sampled > MOST_SAMPLED:
+            self._sample = [np.concatenate(self._sample)[::2]]
+            self._sampled, self._thinned = self._sample[0].size, 2 * self._thinned
+
+    def merge(self, other: "Tally") -> None:
+        """Counts in what another tally has seen."""
+        self.low, self.high, self.holes = min(self.low, other.low), max(self.high, other.high), self.holes or other.holes
+        self._sample += other._sample
+        self._sampled += other._sampled
+
+    def scale(self) -> Scale:
+        """From the lowest to the highest value; without outliers where these would leave next to nothing for all others."""
+        if self.low > self.high:  # no finite value at all
+            return Scale(0.0, 0.0, holes=self.holes)
+        first, last = (float(value) for value in np.percentile(np.concatenate(self._sample), (OUTER, 100 - OUTER)))
+        # Halves, since the bounds of float64 are further apart than it reaches.
+        if 0 < last / 2 - first / 2 < LEAST_SHARE * (self.high / 2 - self.low / 2):
+            return Scale(first, last, True, self.holes)
+        return Scale(self.low, self.high, False, self.holes)
+
+
+def stretch(values: np.ndarray) -> tuple[np.ndarray, str]:
+    """An array of images -> the same as uint8, by one scale for all, and the sentence that says it.
+
+    Args:
+        values: any real type, any shape with at least one axis; may be mapped from a file, and is read block by block.
+
+    Returns:
+        uint8 of the same shape, and the sentence. uint8 comes back as it is, with an empty sentence.
+
+    Raises:
+        ValueError: they are not real numbers.
+    """
+    if values.dtype == np.uint8:
+        return values, ""
+    rows = max(1, BLOCK // max(1, values[:1].size))
+    tally = Tally()
+    for start in range(0, len(values), rows):
+        tally.add(values[start : start + rows])
+    scale = tally.scale()
+    result = np.empty(values.shape, np.uint8)
+    for start in range(0, len(values), rows):
+        result[start : start + rows] = scale.apply(values[start : start + rows])
+    return result, scale.sentence()
+
+
+def darkness(brightest: int) -> str:
+    """A sentence, without a full stop, where a set's brightest pixel (of 255) leaves it nearly black; else empty."""
+    return f"the brightest pixel is {brightest} of 255: these images are dark" if brightest < DARK else ""
+
+
+def _number(value: float) -> str:
+    if value == int(value) and abs(value) < 1e10:
+        return f"{int(value):,}"
+    return f"{value:,.4g}"

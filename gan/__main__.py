@@ -47,6 +47,8 @@ from gan.runs import (
 from gan.training import Control, TrainState, epoch_images, extend, progress, sample
 from gan.watch import Judges, Watch, switched_on
 
+REASONS_TOLD = 5  # for leaving out files
+MOST_FILES = 100_000  # single images of one call
 BENCH_RECIPES = ("quick-digits", "lecture", "dcgan")
 LINE_EVERY_S = 10.0  # between two lines of progress where there is no terminal
 EXPORTS: dict[str, Callable[..., Generator[Progress, None, None]]] = {
@@ -98,7 +100,7 @@ def list_recipes(as_json: bool) -> None:
 
 @cli.command("train")
 @click.option("--recipe", "recipe_name", default=DEFAULT, show_default=True, help="Where the settings start from; see the command recipes.")
-@click.option("--data", help="A named data set, or a folder or a zip of images.")
+@click.option("--data", help="A named data set, or the path of a folder, an archive or an array of images.")
 @_duration_options
 @click.option("--seed", type=int, help="Starts every random draw.")
 @_device_option
@@ -254,21 +256,29 @@ def bench_command(names: tuple[str, ...], seconds: float, device: str, settings:
 @click.option("--step", type=int, help="Which of the run's generators; the newest by default.")
 @click.option("--class", "class_name", metavar="NAME", help="For a conditional generator: draw this class alone; else one after the other.")
 @click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="A .png (a grid), or a .npz (images, uint8 (N, C, H, W), and seeds)."
+    "--out",
+    required=True,
+    help="A .png (a grid), a .npz (images, uint8 (N, C, H, W), and seeds), or FOLDER/ (an empty one or a new one, for an image a file).",
 )
-def sample_command(source: Path, seeds: str, step: int | None, class_name: str | None, out: Path) -> None:
+def sample_command(source: Path, seeds: str, step: int | None, class_name: str | None, out: str) -> None:
     """Draw images with a generator."""
-    _refuse_output(out, (".png", ".npz"))
-    numbers = latent.parse_seeds(seeds)
+    path = Path(out)
+    single = out.endswith("/") or path.is_dir()
+    if not single:
+        _refuse_output(path, (".png", ".npz"))
+    numbers = latent.parse_seeds(seeds, MOST_FILES) if single else latent.parse_seeds(seeds)
     loaded = load_generator(find_generator(_find_source(source), step))
-    z = latent.noise(numbers, loaded.config.latent_dim, loaded.config.latent_distribution)
-    images = sample(loaded.network, z, _labels(loaded, class_name, len(z)))
-    with write_atomically(out) as file:
-        if out.suffix == ".png":
-            file.write(png(tile(enlarge(images, max(1, 64 // images.shape[-1])), gap=2)))
-        else:
-            np.savez_compressed(file, images=images, seeds=np.array(numbers, dtype=np.int64))
-    click.echo(f"{len(numbers)} images in {out}")
+    labels = _labels(loaded, class_name, len(numbers))
+    if single:
+        terminal.drain(export.png_files(loaded, numbers, labels, path))
+    else:
+        images = sample(loaded.network, latent.noise(numbers, loaded.config.latent_dim, loaded.config.latent_distribution), labels)
+        with write_atomically(path) as file:
+            if path.suffix == ".png":
+                file.write(png(tile(enlarge(images, max(1, 64 // images.shape[-1])), gap=2)))
+            else:
+                np.savez_compressed(file, images=images, seeds=np.array(numbers, dtype=np.int64))
+    click.echo(f"{len(numbers):,} images in {path}")
 
 
 @cli.command("walk")
@@ -306,7 +316,7 @@ def walk_command(
 
 @cli.command("evaluate")
 @click.argument("source", metavar="RUN|CHECKPOINT", type=click.Path(path_type=Path))
-@click.option("--data", help="What to hold the images against: a named data set, or a folder or a zip; by default what it was trained on.")
+@click.option("--data", help="What to hold the images against: a named data set, or a path; by default what it was trained on.")
 @click.option(
     "--samples", type=click.IntRange(FEWEST, 100_000), default=evaluation.SAMPLES, show_default=True, help="Images to draw, at most."
 )
@@ -484,6 +494,18 @@ def _load_again(config: TrainConfig, quiet: bool, moved: str | None) -> ImageDat
     return _load(config, quiet)
 
 
+def _tell(dataset: ImageDataset) -> None:
+    """Says on standard error how a set was read, and what of it was left out."""
+    for note in filter(None, (datasets.shadowed(dataset.name), *dataset.notes)):
+        terminal.say(note)
+    if dataset.skipped:
+        count = dataset.skipped_count
+        terminal.say(f"left out {count:,} of {len(dataset) + count:,} files; the first: {dataset.skipped[0]}")
+        if len(dataset.left_out) > 1:
+            first = "; ".join(f"{reason}: {number:,}" for reason, number in dataset.left_out[:REASONS_TOLD])
+            terminal.say(f"left out by reason: {first}{'; ...' if len(dataset.left_out) > REASONS_TOLD else ''}")
+
+
 @contextmanager
 def _halt_on_signals(control: Control) -> Iterator[list[int]]:
     """Ctrl-C, SIGTERM and a closed terminal halt the loop after its step; a second signal ends the process at once.
@@ -568,10 +590,7 @@ def _train(
     judged: whether to judge the images along the way, unless the environment forbids it.
     script: changes to make along the way.
     """
-    for note in dataset.notes:
-        click.echo(note, err=True)
-    if dataset.skipped:
-        terminal.say(f"left out {len(dataset.skipped)} of {len(dataset) + len(dataset.skipped)} files; the first: {dataset.skipped[0]}")
+    _tell(dataset)
     control = Control()
     judges = Judges(JudgeCache()) if judged and switched_on() else None
     state = None

@@ -4,15 +4,20 @@ What would be too much is refused from the table of contents, before anything is
 a file than the table says.
 """
 
+import functools
 import io
 import re
 import stat
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
+
+from gan.leftout import LeftOut, fault_of_name, litter, system_folder
+from gan.names import guess_encoding, printable
 
 MOST_ENTRIES = 250_000
 LARGEST_CONTENTS = 64 * 2**20  # bytes of the table of contents
@@ -23,9 +28,7 @@ LARGEST_FILE = 32 * 2**20  # bytes of one image file, unpacked
 LARGEST_UNPACKED = 8 * 2**30  # bytes, all images together
 MOST_RATIO = 100  # unpacked over packed, beyond FREE_UNPACKED: image files hardly shrink
 FREE_UNPACKED = 64 * 2**20
-
-ARCHIVES = {".7z", ".bz2", ".gz", ".rar", ".tar", ".tgz", ".xz", ".zip", ".zst"}
-LITTER = {"__macosx", "thumbs.db", "desktop.ini"}  # what systems leave behind; files that start with a dot too
+DEFLATE64 = 9  # the method's number; Windows' Explorer takes it for files beyond 2 GiB, and zipfile cannot read it
 
 _ENTRY = b"PK\x01\x02"  # starts each entry of the table of contents
 
@@ -46,8 +49,53 @@ class Member(NamedTuple):
     source: Any
 
 
+class Sieve:
+    """Tells an archive's images from what is left out, by their names."""
+
+    def __init__(self, left_out: LeftOut, suffixes: set[str]) -> None:
+        """
+        Args:
+            left_out: where what is left out is noted.
+            suffixes: the endings of images, as in ".png".
+        """
+        self._left_out, self._suffixes = left_out, suffixes
+        self._seen: set[tuple[str, ...]] = set()
+        self._systems: set[tuple[str, ...]] = set()
+
+    def take(self, name: str, where: str, judge: Callable[[], str]) -> tuple[str, ...]:
+        """An entry's folders and name if it is an image to be read, else nothing.
+
+        Args:
+            name: as the archive has it.
+            where: "zip" or "tar".
+            judge: says what speaks against the entry besides its name; empty where nothing does.
+        """
+        parts = _parts(name)
+        if not parts or name.endswith(("/", "\\")) or litter(parts[-1]):
+            return ()
+        system = next((parts[: i + 1] for i, part in enumerate(parts[:-1]) if system_folder(part)), None)
+        if system:
+            if system not in self._systems:  # one word for all that is in it
+                self._systems.add(system)
+                self._left_out.add(system, "is a system's folder")
+            return ()
+        fault = _fault_of_path(name, parts) or fault_of_name(parts[-1], self._suffixes, where) or judge()
+        if not fault and parts in self._seen:
+            fault = "comes more than once; the first is used"
+        if fault:
+            self._left_out.add(parts, fault)
+            return ()
+        self._seen.add(parts)
+        return parts
+
+
 class Archive:
-    """An open zip: the images in it, sorted by name, and a sentence for everything else. Use it in a `with`."""
+    """An open zip. Use it in a `with`.
+
+    Attributes:
+        members: the images in it, sorted by name.
+        left_out: everything else.
+    """
 
     def __init__(self, path: Path, suffixes: set[str]) -> None:
         """
@@ -59,25 +107,26 @@ class Archive:
             ValueError: it is no zip, or what it holds is beyond the bounds; the message wants the file's name before it.
         """
         self.members: list[Member] = []
-        self.skipped: list[str] = []
+        self.left_out = LeftOut()
         self._file = _Watched(io.FileIO(path))
         try:
             self._zip = _open(self._file)
-            seen: set[tuple[str, ...]] = set()
-            for info in self._zip.infolist():
-                parts, fault = _judge(info, suffixes)
-                if parts and not fault and parts in seen:
-                    fault = "comes more than once; the first is used"
-                if fault:
-                    self.skipped.append(f"{printable('/'.join(parts) or info.filename)}: {fault}")
-                elif parts:
-                    seen.add(parts)
-                    self.members.append(Member(parts, info.file_size, info.CRC, info))
-            self.members.sort(key=lambda member: member.parts)
+            self._sort(suffixes)
             self._bound(path)
         except BaseException:
             self._file.close()
             raise
+
+    def _sort(self, suffixes: set[str]) -> None:
+        """Sorts the entries into members and those that are left out."""
+        infos, sieve = self._zip.infolist(), Sieve(self.left_out, suffixes)
+        found: list[tuple[tuple[str, ...], Member]] = []
+        for info, name in zip(infos, _names(infos), strict=True):
+            if parts := sieve.take(name, "zip", functools.partial(_judge, info)):
+                # Sorted by the bytes of the names: their encoding is a guess, and a better one must not change the order.
+                found.append((_parts(_as_utf8(info)), Member(parts, info.file_size, info.CRC, info)))
+        found.sort(key=lambda pair: pair[0])
+        self.members = [member for _, member in found]
 
     def __enter__(self) -> "Archive":
         return self
@@ -103,12 +152,6 @@ class Archive:
         except _DAMAGED as error:
             return f"is damaged in the zip ({printable(str(error))})"
         return content if len(content) == member.size else "is cut short in the zip"
-
-
-def printable(text: str, most: int = 100) -> str:
-    """Text from a file's name without control characters, line ends and writing directions, and of bearable length."""
-    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 class _Watched(io.BufferedReader):
@@ -150,37 +193,54 @@ def _open(file: _Watched) -> zipfile.ZipFile:
         raise ValueError(f"is not a zip file, or is cut or damaged ({error})") from None
 
 
-def _judge(info: zipfile.ZipInfo, suffixes: set[str]) -> tuple[tuple[str, ...], str]:
-    """An entry's folders and name, and what speaks against it. No parts and no fault: nothing worth a word."""
-    name = _name(info).replace("\\", "/")
-    parts = tuple(part for part in name.split("/") if part not in ("", "."))
-    if not parts or name.endswith("/") or any((part.startswith(".") and part != "..") or part.lower() in LITTER for part in parts):
-        return (), ""
+def _fault_of_path(name: str, parts: tuple[str, ...]) -> str:
+    """Why nobody should follow an entry's path; empty where it leads nowhere else."""
+    if name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", name):
+        return "its path starts at the root of a disk"
+    return "its path leads out of the archive" if ".." in parts else ""
+
+
+def _judge(info: zipfile.ZipInfo) -> str:
+    """What speaks against an entry, besides its name; empty where nothing does."""
     kind = stat.S_IFMT(info.external_attr >> 16)
-    suffix = Path(parts[-1]).suffix.lower()
-    if name.startswith("/") or re.match(r"[A-Za-z]:", name):
-        return parts, "its path starts at the root of a disk"
-    if ".." in parts:
-        return parts, "its path leads out of the zip"
     if kind == stat.S_IFLNK:
-        return parts, "is a link"
+        return "is a link, which is not followed in an archive"
     if kind not in (0, stat.S_IFREG):
-        return parts, "is not a regular file"
-    if suffix in ARCHIVES:
-        return parts, "is an archive inside the zip; unpack it first"
-    if suffix not in suffixes:
-        return parts, "does not end like an image"
+        return "is not a regular file"
     if info.flag_bits & 0x1:
-        return parts, "is encrypted"
+        return "is encrypted"
+    if info.compress_type == DEFLATE64:
+        return "is packed with Deflate64, which is not read; unpack the zip and pack it again (7-Zip: method Deflate)"
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         # bzip2 and LZMA unpack without a bound: a few kilobytes of them can fill the memory in one read.
-        return parts, f"is packed with method {info.compress_type}; only plain and deflated files are read"
+        return f"is packed with method {info.compress_type}; only plain and deflated files are read"
     if info.file_size > LARGEST_FILE:
-        return parts, f"unpacks to {info.file_size / 2**20:,.0f} MiB; at most {LARGEST_FILE // 2**20} MiB are read"
-    return parts, ""
+        return f"unpacks to {info.file_size / 2**20:,.0f} MiB; at most {LARGEST_FILE // 2**20} MiB are read"
+    return ""
 
 
-def _name(info: zipfile.ZipInfo) -> str:
+def _parts(name: str) -> tuple[str, ...]:
+    return tuple(part for part in name.replace("\\", "/").split("/") if part not in ("", "."))
+
+
+def _names(infos: list[zipfile.ZipInfo]) -> list[str]:
+    """The entries' names. Where some are not UTF-8, all are read in the one encoding that fits, else as zipfile does (cp437)."""
+    names = [_as_utf8(info) for info in infos]
+    unsaid = [i for i, info in enumerate(infos) if not info.flag_bits & 0x800 and not info.filename.isascii()]
+    if all(names[i] != infos[i].filename for i in unsaid):
+        return names
+    try:
+        raw = [infos[i].filename.encode("cp437") for i in unsaid]
+    except UnicodeError:  # the zip gives some names a second time, in Unicode, and zipfile has taken them
+        return names
+    # Of all names together: some in GBK are UTF-8 too, by chance.
+    if encoding := guess_encoding(raw):
+        for i, content in zip(unsaid, raw, strict=True):
+            names[i] = content.decode(encoding)
+    return names
+
+
+def _as_utf8(info: zipfile.ZipInfo) -> str:
     """The entry's name; many tools, Apple's among them, write UTF-8 without saying so."""
     if info.flag_bits & 0x800:
         return info.filename

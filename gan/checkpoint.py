@@ -296,7 +296,7 @@ class RunFolder:
             "data_fingerprint": dataset.fingerprint() if dataset else None,
             "data_images": len(dataset) if dataset else None,
             "data_skipped": list(dataset.skipped[:SKIPPED_LISTED]) if dataset else [],
-            "data_skipped_count": len(dataset.skipped) if dataset else 0,
+            "data_skipped_count": dataset.skipped_count if dataset else 0,
             "versions": {"python": platform.python_version(), "torch": torch.__version__, "torchvision": torchvision.__version__},
             "config": config.model_dump(),
         }

@@ -1,87 +1,61 @@
-"""Name, folder or zip -> ImageDataset: every image as uint8, decoded once. Knows nothing of networks or runs.
+"""Name, folder, archive or arrays -> ImageDataset: every image as uint8, decoded once. Knows nothing of networks or runs.
 
 Sets are loaded by generators that yield Progress and return the set, so that whoever waits can show how far they are,
 and can stop.
 """
 
 import functools
-import hashlib
 import os
-import stat
-import warnings
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
-from torchvision.transforms.v2 import functional as transforms
 
-from gan import cache, decoding, faces, published
-from gan.archives import Archive, Member, printable
-from gan.decoding import NEEDS_SCALE, SUFFIXES, decode, measure
+from gan import arrays, cache, faces, folders, imagefiles, imageset, parts, published, tables, tars
+from gan.archives import Archive, Member
+from gan.decoding import SUFFIXES, SUFFIXES_OF_FILES
 from gan.events import Progress
-from gan.intensity import Scale, Tally, darkness
+from gan.imageset import Filling, ImageDataset, Loading, data_root
+from gan.intensity import darkness
+from gan.leftout import LeftOut, endings, no_set
+from gan.parts import Choice
 
 NAMED = ("mnist", "faces", "fashion-mnist", "cifar10")  # all of them have test images
 FACES, TEST_FACES = 5000, 1000
-BATCH = 16  # files that are decoded side by side, and lie in memory undecoded
-LARGEST_BATCH = 64 * 2**20  # bytes of them, unless a single one is larger
-MOST_MEASURED = 2000  # deep images that the scale of a set is worked out over
+OWN = "own:"  # before the name of a folder below data_root() that is called as one of NAMED
 # Folders below data_root() that hold no images of their own: the cache, and published sets as torchvision lays them out.
 RESERVED = {"cache", "MNIST", "FashionMNIST", "cifar-10-batches-py", "cifar-10-batches-bin"}
 UPLOADED_ZIP, UPLOADED_ABOUT = "images.zip", "upload.json"  # a folder with these is an uploaded set; see uploads.py
 
 
-@dataclass(frozen=True)
-class ImageDataset:
-    """Images of one size, decoded.
-
-    Attributes:
-        name: what the set was asked for by.
-        images: uint8, (N, C, H, W); decoded files lie on disk, mapped, so a set may be larger than memory.
-        labels: int64, (N,), indices into class_names; None where the set has none.
-        class_names: one name a class.
-        attributes: bool, (N, len(attribute_names)): several yes-or-no facts an image; None where the set has none.
-        skipped: a sentence for each file that was left out.
-        notes: sentences on what was done to the pixels, or is wrong with them, without a full stop.
-    """
-
-    name: str
-    images: torch.Tensor
-    labels: torch.Tensor | None = None
-    class_names: tuple[str, ...] = ()
-    attributes: torch.Tensor | None = None
-    attribute_names: tuple[str, ...] = ()
-    skipped: tuple[str, ...] = field(default=(), repr=False)
-    notes: tuple[str, ...] = field(default=(), repr=False)
-    # Known from the cache. Not an argument, so that dataclasses.replace() with other images forgets it.
-    _fingerprint: str = field(default="", init=False, repr=False, compare=False)
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def fingerprint(self) -> str:
-        """16 hex digits that differ when shape or any pixel differs; of a set from the cache, as it was when it was decoded."""
-        return self._fingerprint or cache.fingerprint(self.images.numpy())
-
-
-Loading = Generator[Progress, None, ImageDataset]
-Filling = Generator[Progress, None, None]
-
-
-def data_root() -> Path:
-    """Where data sets are looked for: WORKSHOP_DATA, or data/ in the working directory."""
-    return Path(os.environ.get("WORKSHOP_DATA") or "data")
-
-
 def available() -> list[str]:
     """The sets that can be chosen without naming a path: the named ones, then the folders below data_root()."""
+    own = [OWN + name if name in NAMED else name for name in _own_folders() if name not in RESERVED]
+    return [*NAMED, *own]
+
+
+def _own_folders() -> list[str]:
     root = data_root()
-    folders = sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")) if root.is_dir() else []
-    return [*NAMED, *(name for name in folders if name not in NAMED and name not in RESERVED)]
+    return sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")) if root.is_dir() else []
+
+
+def shadowed(name: str) -> str:
+    """What else a built-in set's name could have meant, and how to name that; empty where nothing."""
+    if name not in NAMED:
+        return ""
+    own = [f"the folder {data_root() / name} is called {OWN}{name}"] if name in _own_folders() else []
+    elsewhere = Path(name).is_dir() and Path(name).resolve() != (data_root() / name).resolve()
+    here = [f"the folder {name} here is called ./{name}"] if elsewhere else []
+    return f"{name} is the built-in data set; {' and '.join([*own, *here])}" if own or here else ""
+
+
+def _place(name: str) -> Path | None:
+    """Where a set that is no named one lies: a name below data_root() first, what is written as a path as that path first."""
+    below, path = data_root() / name.removeprefix(OWN), Path(name).expanduser()
+    candidates = [path, below] if os.sep in name else [below] if name.startswith(OWN) else [below, path]
+    return next((candidate for candidate in candidates if candidate.exists()), None)
 
 
 def native(name: str) -> tuple[int, int]:
@@ -100,9 +74,10 @@ def load(name: str, image_size: int, channels: int, split: str = "train") -> Loa
     """Loads a set at a size.
 
     Args:
-        name: one of NAMED, a folder below data_root(), or the path of a folder or a zip of images; class subfolders become
-            labels, as in torchvision's ImageFolder. Folders around everything are no classes.
-        image_size: height and width in pixels; folders' images are cropped to their middle square.
+        name: one of NAMED, a folder below data_root() (with OWN before it where NAMED has the same name), or a path: of a folder, a zip
+            or a tar of images, or of arrays or a table of images. Class subfolders become labels, as in torchvision's ImageFolder;
+            folders around everything do not. Of train/ and test/ next to each other each is a part, see parts.choose().
+        image_size: height and width in pixels; images are cropped to their middle square.
         channels: 1 for grey, 3 for RGB.
         split: "train", or "all" to add the test images where the set has them, or "test" for these alone.
 
@@ -117,16 +92,27 @@ def load(name: str, image_size: int, channels: int, split: str = "train") -> Loa
         return (yield from _published(name, image_size, channels, split))
     if name == "faces":
         return (yield from _faces(image_size, channels, split))
-    if split == "test":
-        raise ValueError(f"the data set {name} has no test images: it is one folder or file")
-    for path in (data_root() / name, Path(name).expanduser()):
-        if (path / UPLOADED_ABOUT).is_file():
-            return (yield from load_zip(name, path / UPLOADED_ZIP, image_size, channels))
-        if path.is_dir():
-            return (yield from _folder(name, path, image_size, channels))
-        if path.is_file() and path.suffix.lower() == ".zip":
-            return (yield from load_zip(name, path, image_size, channels))
-    raise ValueError(f"there is no data set {name!r}: choose one of {', '.join(available())}, or the path of a folder or a zip of images")
+    path = _place(name)
+    if path is None:
+        raise ValueError(
+            f"there is no data set {name!r}: choose one of {', '.join(available())}, or the path of a folder, an archive or a file of images"
+        )
+    if (path / UPLOADED_ABOUT).is_file():
+        return (yield from load_zip(name, path / UPLOADED_ZIP, image_size, channels, split))
+    if path.is_dir():
+        return (yield from _folder(name, path, image_size, channels, split))
+    if not path.is_file():
+        raise ValueError(f"{path} is neither a folder nor a file")
+    suffix = path.suffix.lower()
+    if suffix == ".zip":
+        return (yield from load_zip(name, path, image_size, channels, split))
+    if path.name.lower().endswith(tars.SUFFIXES):
+        return (yield from _tar(name, path, image_size, channels, split))
+    if suffix == tables.SUFFIX:
+        return (yield from _table(name, path, image_size, channels, split))
+    if arrays.known(path):
+        return (yield from _arrays(name, path, image_size, channels, split))
+    raise ValueError(no_set(path, SUFFIXES_OF_FILES, (".zip", *tars.SUFFIXES, *arrays.SUFFIXES, tables.SUFFIX)))
 
 
 def forget(path: Path) -> None:
@@ -136,26 +122,10 @@ def forget(path: Path) -> None:
         ValueError: it is no zip.
     """
     with Archive(path, SUFFIXES) as archive:
-        digest = _digest([*archive.members, *archive.skipped])
-    for entry in (data_root() / "cache").glob(f"{digest}-*"):
-        cache.drop(entry)
-
-
-def _kept(name: str, digest: str, image_size: int, channels: int, most: int, fill: Callable[[cache.Writer], Filling]) -> Loading:
-    """A set from the cache, which `fill` fills with at most `most` images where it does not hold them yet."""
-    folder = data_root() / "cache" / f"{digest}-{image_size}-{channels}"
-    entry = cache.read(folder)
-    if entry is None:
-        with cache.writing(folder, (channels, image_size, image_size), most, f"the data set {name}") as writer:
-            yield from fill(writer)
-        entry = writer.entry
-        if entry is None:
-            raise OSError(f"{folder} cannot be read back")
-    labels, attributes = (None if array is None else torch.from_numpy(array) for array in (entry.labels, entry.attributes))
-    names = [tuple(entry.about.get(key, ())) for key in ("class_names", "attribute_names", "skipped", "notes")]
-    dataset = ImageDataset(name, torch.from_numpy(entry.images), labels, names[0], attributes, *names[1:])
-    object.__setattr__(dataset, "_fingerprint", entry.about["fingerprint"])
-    return dataset
+        digests = {imageset.digest_of(parts.choose(archive.members, split)) for split in ("train", "test", "all")}
+    for digest in digests:
+        for entry in (data_root() / "cache").glob(f"{digest}-*"):
+            cache.drop(entry)
 
 
 def _published(name: str, image_size: int, channels: int, split: str) -> Loading:
@@ -164,23 +134,16 @@ def _published(name: str, image_size: int, channels: int, split: str) -> Loading
 
     def fill(writer: cache.Writer) -> Filling:
         images, writer.labels = yield from published.read(name, files, split)
-        writer.about["class_names"] = known.class_names
+        writer.about |= {"class_names": known.class_names, "tests": known.tests}
         for start in range(0, len(images), 2000):
             yield Progress("Resizing the images", start, len(images))
-            writer.add(_resize(torch.from_numpy(images[start : start + 2000]), image_size, channels).numpy())
+            writer.add(imageset.resize(torch.from_numpy(images[start : start + 2000]), image_size, channels).numpy())
 
     if (image_size, channels) == native(name) and not files[0].name.endswith(".tar.gz"):  # as quick to read as a cache
         images, labels = yield from published.read(name, files, split)
-        return ImageDataset(name, torch.from_numpy(images), torch.from_numpy(labels), known.class_names)
-    stamps = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    return (yield from _kept(name, _digest([split, *stamps]), image_size, channels, known.images, fill))
-
-
-def _resize(images: torch.Tensor, image_size: int, channels: int) -> torch.Tensor:
-    """uint8 (N, C, H, W) -> uint8 (N, channels, image_size, image_size), antialiased."""
-    if images.shape[1] != channels:
-        images = transforms.grayscale_to_rgb(images) if channels == 3 else transforms.rgb_to_grayscale(images)
-    return images if images.shape[-1] == image_size else transforms.resize(images, [image_size, image_size], antialias=True)
+        return ImageDataset(name, torch.from_numpy(images), torch.from_numpy(labels), known.class_names, tests=known.tests)
+    digest = imageset.digest([split, *imageset.stamps(files)])
+    return (yield from imageset.kept(name, digest, image_size, channels, known.images, fill))
 
 
 def _faces(image_size: int, channels: int, split: str) -> Loading:
@@ -196,38 +159,34 @@ def _faces(image_size: int, channels: int, split: str) -> Loading:
             facts.append(attributes)
         writer.attributes = np.stack(facts)
         writer.labels = writer.attributes[:, 0].astype(np.int64)
-        writer.about |= {"class_names": ["no glasses", "glasses"], "attribute_names": faces.ATTRIBUTES}
+        writer.about |= {"class_names": ["no glasses", "glasses"], "attribute_names": faces.ATTRIBUTES, "tests": TEST_FACES}
 
-    digest = _digest([*([first] if first else []), last, faces.VERSION])
-    drawn = yield from _kept("faces", digest, image_size, 3, last - first, fill)
+    digest = imageset.digest([*([first] if first else []), last, faces.VERSION])
+    drawn = yield from imageset.kept("faces", digest, image_size, 3, last - first, fill)
     if channels == 3:
         return drawn
-    grey = _resize(drawn.images, image_size, channels)
-    return ImageDataset("faces", grey, drawn.labels, drawn.class_names, drawn.attributes, drawn.attribute_names)
+    grey = imageset.resize(drawn.images, image_size, channels)
+    return ImageDataset("faces", grey, drawn.labels, drawn.class_names, drawn.attributes, drawn.attribute_names, tests=drawn.tests)
 
 
-def _folder(name: str, folder: Path, image_size: int, channels: int) -> Loading:
-    """Images of a folder and everything below it, sorted by path; links to elsewhere are not followed."""
-    members, looked = [], 0
-    for directory, subfolders, files in os.walk(folder):
-        yield Progress("Looking for images", looked, 0)
-        looked += len(files)
-        subfolders[:] = [s for s in subfolders if not s.startswith(".")]
-        inside = Path(directory).relative_to(folder).parts
-        for path in (Path(directory) / file for file in files):
-            if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
-                found = path.lstat()
-                if stat.S_ISREG(found.st_mode):
-                    members.append(Member((*inside, path.name), found.st_size, found.st_mtime_ns, path))
-    if not members:
-        raise ValueError(f"{folder} holds no images; known endings are {', '.join(sorted(SUFFIXES))}")
-    members.sort(key=lambda member: member.parts)
-    fill = functools.partial(_decode_all, str(folder), members, lambda member: member.source, [], image_size, channels)
+def _folder(name: str, folder: Path, image_size: int, channels: int, split: str) -> Loading:
+    """Images of a folder and everything below it, sorted by path."""
+    listing = yield from folders.look(folder, SUFFIXES_OF_FILES)
+    if not listing.members:
+        raise ValueError(f"{folder} holds no images{_instead(listing)}; known endings are {', '.join(sorted(SUFFIXES_OF_FILES))}")
     # Known by names, sizes and times of change: reading the files themselves would take as long as a good part of decoding.
-    return (yield from _kept(name, _digest(members), image_size, channels, len(members), fill))
+    return (
+        yield from _files(name, str(folder), listing.members, lambda member: member.source, listing.left_out, image_size, channels, split)
+    )
 
 
-def load_zip(name: str, path: Path, image_size: int, channels: int) -> Loading:
+def _instead(listing: folders.Listing) -> str:
+    """What a folder without images holds."""
+    first = listing.left_out.sentences[0] if listing.left_out else "it is empty"
+    return f": its files end in {endings(listing.names)}; {first}" if listing.names else f": {first}"
+
+
+def load_zip(name: str, path: Path, image_size: int, channels: int, split: str = "train") -> Loading:
     """load() for a zip whose set is called otherwise than the file."""
     yield Progress("Looking for images", 0, 0)
     try:
@@ -235,131 +194,106 @@ def load_zip(name: str, path: Path, image_size: int, channels: int) -> Loading:
     except ValueError as error:
         raise ValueError(f"the file {name} {error}") from None
     with archive:
-        if not archive.members:
-            reason = f"; the first of {len(archive.skipped):,} other files: {archive.skipped[0]}" if archive.skipped else ""
-            raise ValueError(f"the file {name} holds no images that can be used{reason}")
-        fill = functools.partial(_decode_all, f"the file {name}", archive.members, archive.read, archive.skipped, image_size, channels)
+        _refuse_empty(name, archive)
         # Known by names, sizes and the checksums in the table of contents: by content, and quickly.
-        return (yield from _kept(name, _digest([*archive.members, *archive.skipped]), image_size, channels, len(archive.members), fill))
+        where = f"the file {name}"
+        return (yield from _files(name, where, archive.members, archive.read, archive.left_out, image_size, channels, split))
 
 
-def _decode_all(
+def _refuse_empty(name: str, archive: Archive | tars.Tar) -> None:
+    if not archive.members:
+        left_out = archive.left_out
+        reason = f"; the first of {len(left_out):,} other files: {left_out.sentences[0]}" if left_out else ""
+        raise ValueError(f"the file {name} holds no images that can be used{reason}")
+
+
+def _tar(name: str, path: Path, image_size: int, channels: int, split: str) -> Loading:
+    """Images of a tar. It is known by the file itself, since looking into a packed one means unpacking it."""
+    digest = imageset.digest(["tar", split, *imageset.stamps([path])])
+    if entry := cache.read(imageset.entry_of(digest, image_size, channels)):
+        return imageset.from_cache(name, entry)
+    with tars.Tar(path, imageset.scratch()) as archive:
+        try:
+            yield from archive.look(SUFFIXES)
+        except ValueError as error:
+            raise ValueError(f"the file {name} {error}") from None
+        _refuse_empty(name, archive)
+        choice = _chosen(name, archive.members, split)
+        choice.left_out.extend(archive.left_out)
+
+        def fill(writer: cache.Writer) -> Filling:
+            yield from imagefiles.decode_all(f"the file {name}", choice, archive.read, image_size, channels, writer)
+            _note(writer, choice)
+
+        return (yield from imageset.kept(name, digest, image_size, channels, len(choice.members), fill))
+
+
+def _table(name: str, path: Path, image_size: int, channels: int, split: str) -> Loading:
+    """Images of a Parquet file."""
+    if split == "test":
+        raise ValueError(f"the data set {name} has no test images: it is one table")
+    table = tables.Table(path)
+    choice = Choice(table.members, table.classes, table.numbers)
+    fill = functools.partial(imagefiles.decode_all, f"the file {name}", choice, table.read, image_size, channels)
+    digest = imageset.digest(["table", *imageset.stamps([path])])
+    return (yield from imageset.kept(name, digest, image_size, channels, len(choice.members), fill, choice))
+
+
+def _arrays(name: str, path: Path, image_size: int, channels: int, split: str) -> Loading:
+    """Images of arrays: known by the files themselves."""
+    digest = imageset.digest(["arrays", arrays.VERSION, split, *imageset.stamps(arrays.files(path))])
+    if entry := cache.read(imageset.entry_of(digest, image_size, channels)):
+        return imageset.from_cache(name, entry)
+    with tempfile.TemporaryFile(dir=imageset.scratch()) as numbers:
+        try:
+            found = yield from arrays.read(path, numbers)
+            chosen = found.part(split)
+            if not chosen:
+                raise ValueError("has no test images")
+        except ValueError as error:
+            raise ValueError(f"the file {name} {error}") from None
+
+        def fill(writer: cache.Writer) -> Filling:
+            brightest = 0
+            for done, images in found.images(split):
+                yield Progress("Resizing the images", done, chosen)
+                writer.add(imageset.resize(torch.from_numpy(images), image_size, channels).numpy())
+                brightest = max(brightest, int(images.max()))
+            dark = [note] if (note := darkness(brightest)) else []
+            writer.labels = found.labels(split)
+            writer.about |= {"class_names": found.classes, "notes": [*found.notes, *dark], "tests": found.part("test")}
+
+        return (yield from imageset.kept(name, digest, image_size, channels, chosen, fill))
+
+
+def _chosen(name: str, members: list[Member], split: str) -> Choice:
+    """parts.choose(), refused where nothing is left."""
+    choice = parts.choose(members, split)
+    if not choice.members:
+        raise ValueError(f"the data set {name} has no test images: no folder of it is called test, val or valid next to one called train")
+    return choice
+
+
+def _files(
+    name: str,
     where: str,
     members: list[Member],
     read: Callable[[Member], Path | bytes | str],
-    skipped: list[str],
+    left_out: LeftOut,
     image_size: int,
     channels: int,
-    writer: cache.Writer,
-    whole: list[Member] | None = None,
-) -> Filling:
-    """Decodes files side by side into the writer; read gives a file's path or content, or why there is none.
-
-    Sets of 8-bit images are gone through once. The first deep image (16 bits, floats, ...) has the range of all of them measured,
-    and that is their one scale; 8-bit images among them stay as they are.
-
-    whole: all files of the set, where `members` is a part of it (its test images, say): the scale is the same for all parts.
-    """
-    classes, numbers = _classes(members)
-    skipped, labels = [*skipped], []
-    scale: Scale | None = None
-    notes, brightest = [], 0
-    with _Pool(read) as pool:
-        for start, part in _batches(members):
-            yield Progress("Reading the images", start, len(members))
-
-            def decoded(source: Path | bytes, scale: Scale | None) -> np.ndarray | str:
-                return decode(source, image_size, channels, scale, True)
-
-            results = pool.each(functools.partial(decoded, scale=scale), part)
-            if scale is None and any(result is NEEDS_SCALE for result in results):
-                scale, note = yield from _scale_of(pool, whole or members)
-                notes.append(note)
-                results = pool.each(functools.partial(decoded, scale=scale), part)
-            for i, (member, result) in enumerate(zip(part, results, strict=True), start):
-                if isinstance(result, str):
-                    skipped.append(f"{printable('/'.join(member.parts))}: {result}")
-                else:
-                    writer.add(result[None])
-                    labels.append(numbers[i])
-                    brightest = max(brightest, int(result.max()))
-    if not labels:
-        raise ValueError(f"none of the {len(members)} images in {where} can be used; the first: {skipped[-len(members)]}")
-    notes += [note] if (note := darkness(brightest)) else []
-    writer.about |= {"class_names": classes, "skipped": skipped, "notes": notes}
-    writer.labels = np.array(labels, dtype=np.int64) if classes else None
+    split: str,
+) -> Loading:
+    """A set of image files, known by the files."""
+    choice = _chosen(name, members, split)
+    choice.left_out.extend(left_out)
+    fill = functools.partial(imagefiles.decode_all, where, choice, read, image_size, channels)
+    return (yield from imageset.kept(name, imageset.digest_of(choice), image_size, channels, len(choice.members), fill, choice))
 
 
-T = TypeVar("T")
-
-
-class _Pool:
-    """Threads that do something with files side by side. Use it in a `with`."""
-
-    def __init__(self, read: Callable[[Member], Path | bytes | str]) -> None:
-        self._read = read
-        self._threads = ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="decode")
-
-    def __enter__(self) -> "_Pool":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._threads.shutdown()
-
-    def each(self, work: Callable[[Path | bytes], T | str], members: list[Member]) -> list[T | str]:
-        """What the work makes of each file, or why a file cannot be read."""
-        sources = [self._read(member) for member in members]
-        with warnings.catch_warnings(action="ignore"):  # Pillow's, of every oddity in a file
-            return list(self._threads.map(lambda source: source if isinstance(source, str) else work(source), sources))
-
-
-def _batches(members: list[Member]) -> Iterator[tuple[int, list[Member]]]:
-    """Files that may lie in memory together, and the place of the first of them."""
-    start = 0
-    while start < len(members):
-        end, size = start + 1, members[start].size
-        while end < min(start + BATCH, len(members)) and size + members[end].size <= LARGEST_BATCH:
-            size += members[end].size
-            end += 1
-        yield start, members[start:end]
-        start = end
-
-
-def _scale_of(pool: _Pool, members: list[Member]) -> Generator[Progress, None, tuple[Scale, str]]:
-    """The one scale of all deep images in a set, and the sentence that says it."""
-    step = -(-len(members) // MOST_MEASURED)
-    some = members[::step]
-    tally, plain = Tally(), 0
-    for start, part in _batches(some):
-        yield Progress("Measuring the range of values", start, len(some))
-        for found in pool.each(measure, part):
-            if isinstance(found, Tally):
-                tally.merge(found)
-            plain += found is None
-    scale = tally.scale()
-    note = scale.sentence()
-    if step > 1:
-        note += f"; measured on {len(some):,} of {len(members):,} images"
-    if plain:
-        note += "; images of 8 bits stay as they are"
-    return scale, note
-
-
-def _classes(members: list[Member]) -> tuple[list[str], list[int]]:
-    """Class names, and each file's class: the first folder that tells files apart. None, and zeros, where some have no such folder."""
-    first, last = (chosen(member.parts[:-1] for member in members) for chosen in (min, max))
-    around = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
-    if any(len(member.parts) <= around + 1 for member in members):
-        return [], [0] * len(members)
-    names = [printable(member.parts[around], 60) for member in members]
-    classes = sorted(set(names))
-    number = {name: i for i, name in enumerate(classes)}
-    return classes, [number[name] for name in names]
-
-
-def _digest(what: Sequence[object]) -> str:
-    """16 hex digits of what a decoded set depends on, besides its size."""
-    digest = hashlib.blake2b(str(decoding.VERSION).encode(), digest_size=8)
-    for item in what:
-        digest.update(ascii(item[:3] if isinstance(item, Member) else item).encode())
-    return digest.hexdigest()
+def _note(writer: cache.Writer, choice: Choice) -> None:
+    """Notes in the cache what is known of a set before its images are decoded, for a set whose list of files is not read again."""
+    left_out = LeftOut()
+    left_out.extend(choice.left_out)
+    left_out.extend(LeftOut.from_json(writer.about["left_out"]))
+    writer.about |= {"left_out": left_out.as_json(), "notes": [*choice.notes, *writer.about["notes"]], "tests": choice.tests}

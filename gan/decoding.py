@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from gan.budget import Budget
 from gan.intensity import Scale, Tally
@@ -35,9 +35,16 @@ STRIP = 2**18  # pixels that are converted at a time
 # Pixels of an 8-bit image that is resized in one go. Pillow resizes across and down in the order that is cheaper, which can
 # change a pixel by a level or two; larger images are resized strip by strip, first across.
 LARGEST_WHOLE = 16_000_000
-SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+# What this Pillow was built with: its wheels have both.
+_AVIF, _JPEG_2000 = features.check("avif"), features.check("jpg_2000")
+SUFFIXES = {".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+SUFFIXES |= {".jp2"} if _JPEG_2000 else set()
+SUFFIXES_OF_FILES = SUFFIXES | ({".avif"} if _AVIF else set())
 # Pillow goes by the content, not by the name, and would hand an EPS to Ghostscript: it may try these only.
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP", *(["JPEG2000"] if _JPEG_2000 else []))
+# An AVIF can say that it has 64 x 64 pixels and hold a frame of 16,384 x 16,384, which its decoder makes room for. So it is read where
+# the host has put it, as a file, and not from an archive or an upload, which may come from anybody.
+FORMATS_OF_FILES = (*FORMATS, *(["AVIF"] if _AVIF else []))
 NEEDS_SCALE: Final = "needs the scale of its set"
 
 T = TypeVar("T")
@@ -141,7 +148,9 @@ def _attempt(source: Path | bytes, image_size: int, use: Callable[["_Picture"], 
 
 
 def _opened(source: Path | bytes) -> Any:
-    return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
+    if isinstance(source, bytes):
+        return Image.open(io.BytesIO(source), formats=FORMATS)
+    return Image.open(source, formats=FORMATS_OF_FILES)
 
 
 def _fault(image: Any) -> str:
@@ -400,6 +409,10 @@ def _weight(image: Any, kind: _Kind) -> int:
     each = {"1": 1, "L": 1, "P": 1}.get(image.mode, 2 if image.mode.startswith("I;16") else 4)
     if image.format == "WEBP":
         each = 20  # libwebp's two canvases, a frame, its copy and Pillow's image
+    elif image.format == "JPEG2000":
+        each = 24  # OpenJPEG's integers, and its copies of them: 18.5 measured
+    elif image.format == "AVIF":
+        each = 16  # planes, RGB and Pillow's copies: 9 measured
     elif image.format == "BMP":
         each *= 3  # runs are unpacked by Python, into an array and a copy of it
     elif image.format == "PPM":

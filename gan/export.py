@@ -1,6 +1,6 @@
-"""A run for use elsewhere: everything as a zip, its training as a GIF, its metrics as TensorBoard reads them.
+"""A run for use elsewhere: everything as a zip, its training as a GIF, its metrics as TensorBoard reads them, its images as files.
 
-Each function writes to an open binary file and yields Progress; close it to cancel. The run may be training meanwhile: what
+Each function of a run writes to an open binary file and yields Progress; close it to cancel. The run may be training meanwhile: what
 it has completed by then is exported. Knows nothing of pages.
 """
 
@@ -26,6 +26,7 @@ from gan.checkpoint import (
     FORMAT,
     METRICS,
     CheckpointError,
+    LoadedGenerator,
     RunFolder,
     find_generator,
     interventions,
@@ -34,9 +35,12 @@ from gan.checkpoint import (
     read_metadata,
 )
 from gan.events import THREADS, Progress
-from gan.images import captioned, gif, spaced
+from gan.files import write_atomically
+from gan.images import captioned, gif, png, spaced
 from gan.judgements import NUMBERS
+from gan.latent import noise
 from gan.networks import Generator
+from gan.training import sample
 
 MOST_FRAMES = 100
 FRAMES_PER_S = 10
@@ -101,6 +105,37 @@ def export_name(folder: RunFolder) -> str:
     """The run's name, as a file may be called on any machine."""
     name = folder.path.resolve().name
     return name if is_run_name(name) else "run"
+
+
+def png_files(
+    loaded: LoadedGenerator, seeds: Sequence[int], labels: torch.Tensor | None, folder: Path, piece: int = 256
+) -> Yields[Progress, None, None]:
+    """An image a file, called by its seed: 0.png, 1.png, ...
+
+    Args:
+        loaded: the generator that draws.
+        seeds: all different.
+        labels: a class for each seed, for a conditional generator.
+        folder: is made; must be empty, so that images of two generators never mix and nothing is overwritten.
+        piece: images that are drawn, and lie in memory, at once.
+
+    Raises:
+        ValueError: there are files in the folder, or a file has its name.
+        OSError: a file cannot be written.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"{folder} is not an empty folder: choose another one for the single images")
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("a seed is given twice, and each image's file is called by its seed")
+    folder.mkdir(parents=True, exist_ok=True)
+    for start in range(0, len(seeds), piece):
+        yield Progress("Drawing the images", start, len(seeds))
+        some = seeds[start : start + piece]
+        z = noise(some, loaded.config.latent_dim, loaded.config.latent_distribution)
+        images = sample(loaded.network, z, None if labels is None else labels[start : start + piece])
+        for seed, image in zip(some, images, strict=True):
+            with write_atomically(folder / f"{seed}.png", durable=False) as file:
+                file.write(png(image))
 
 
 def _within(folder: RunFolder, most_bytes: int | None) -> tuple[list[Path], int]:

@@ -27,6 +27,7 @@ class Published(NamedTuple):
     images: int  # in both parts together
     download: int  # bytes
     class_names: tuple[str, ...]
+    tests: int = 10_000  # images of the test part
 
 
 SETS = {

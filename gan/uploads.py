@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from gan import datasets
-from gan.archives import printable
 from gan.datasets import NAMED, RESERVED, UPLOADED_ABOUT, UPLOADED_ZIP, data_root
 from gan.events import Progress
 from gan.files import claimed, sweep
+from gan.names import printable
 from gan.owners import LOCAL, WHO_ARE_YOU, NotAllowed, Visitor, may_change, refusal
 
 LARGEST_UPLOAD = 200 * 2**20  # bytes of one zip; .streamlit/config.toml says the same to the browser

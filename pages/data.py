@@ -105,10 +105,17 @@ def show(name: str, dataset: ImageDataset) -> None:
         for note in dataset.notes:
             st.caption(f"{plain(note[0].upper() + note[1:])}.")
     if dataset.skipped:
-        with st.expander(f"{len(dataset.skipped):,} files were left out", icon=":material/warning:"):
-            st.text("\n".join(dataset.skipped[:MOST_SENTENCES]))
-            if len(dataset.skipped) > MOST_SENTENCES:
-                st.caption(f"And {len(dataset.skipped) - MOST_SENTENCES:,} more.")
+        left_out(dataset)
+
+
+def left_out(dataset: ImageDataset) -> None:
+    """What of a set is not used, by reason, and each file's sentence."""
+    with st.expander(f"{dataset.skipped_count:,} files and folders were left out", icon=":material/warning:"):
+        reasons, numbers = zip(*dataset.left_out, strict=True)
+        st.dataframe({"Reason": reasons, "Left out": numbers})
+        st.text("\n".join(dataset.skipped[:MOST_SENTENCES]))
+        if dataset.skipped_count > MOST_SENTENCES:
+            st.caption(f"And {dataset.skipped_count - MOST_SENTENCES:,} more.")
 
 
 def actions(name: str, channels: int) -> None:
@@ -141,7 +148,13 @@ with left:
     asked = st.query_params.get("set", names[0])
     if asked not in names:
         st.warning(f"There is no data set {plain(asked[:100])} on this server.", icon=":material/search_off:")
-    name = st.selectbox("Data set", names, key="set", bind="query-params", help="What networks can be trained on here.")
+    name = st.selectbox(
+        "Data set",
+        names,
+        key="set",
+        bind="query-params",
+        help="What networks can be trained on here. own: marks a folder that is called like a built-in set.",
+    )
 with right:
     upload()
 

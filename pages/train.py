@@ -322,7 +322,7 @@ def show(run: Run) -> None:
         about(run, config, status)
     skipped = run.stored.get("data_skipped_count", 0)
     if skipped:
-        with st.expander(f"{skipped} files of the data set were left out"):
+        with st.expander(f"{skipped:,} files and folders of the data set were left out"):
             st.text("\n".join(run.stored["data_skipped"]))
     with st.expander("Settings of this run", icon=":material/tune:"):
         fields = TrainConfig.model_fields

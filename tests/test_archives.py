@@ -37,7 +37,7 @@ def make(path, *entries):
 
 def open_zip(path):
     with Archive(path, SUFFIXES) as archive:
-        return ["/".join(m.parts) for m in archive.members], archive.skipped, [archive.read(m) for m in archive.members]
+        return ["/".join(m.parts) for m in archive.members], archive.left_out.sentences, [archive.read(m) for m in archive.members]
 
 
 def test_images_are_found_sorted_and_read(tmp_path):
@@ -52,13 +52,16 @@ def test_images_are_found_sorted_and_read(tmp_path):
     [
         ("/etc/x.png", "starts at the root of a disk"),
         ("C:\\x.png", "starts at the root of a disk"),
-        ("../../x.png", "leads out of the zip"),
-        ("a\\..\\..\\x.png", "leads out of the zip"),
+        ("../../x.png", "leads out of the archive"),
+        ("a\\..\\..\\x.png", "leads out of the archive"),
         (entry("link.png", stat.S_IFLNK | 0o777), "is a link"),
         (entry("pipe.png", stat.S_IFIFO | 0o777), "not a regular file"),
         ("more.zip", "archive inside the zip"),
         ("more.tar.gz", "archive inside the zip"),
-        ("notes.txt", "does not end like an image"),
+        ("notes.txt", "ends in .txt, not like an image"),
+        ("photo.HEIC", "is a HEIC photo, which is not read; convert it to JPEG or PNG"),
+        ("labels", "has no ending"),
+        ("a/.hidden.png", "is hidden"),
         (entry("b.png", method=zipfile.ZIP_BZIP2), "packed with method 12"),
         (entry("l.png", method=zipfile.ZIP_LZMA), "packed with method 14"),
     ],
@@ -69,9 +72,13 @@ def test_what_is_left_out_has_its_reason(tmp_path, name, reason):
     assert len(skipped) == 1 and reason in skipped[0]
 
 
-def test_litter_is_not_worth_a_word(tmp_path):
-    litter = ["__MACOSX/._1.png", ".DS_Store", "a/.hidden.png", ".git/x.png", "a/Thumbs.db", "a/", "./"]
-    assert open_zip(make(tmp_path / "a.zip", *((name, picture()) for name in litter), ("a/1.png", picture())))[:2] == (["a/1.png"], [])
+def test_litter_is_not_worth_a_word_and_a_systems_folder_one(tmp_path):
+    litter = [".DS_Store", "._a.png", "a/Thumbs.db", "a/", "./", "desktop.ini"]
+    systems = ["__MACOSX/._1.png", "__MACOSX/2.png", "__MACOSX/a/3.png", ".git/x.png", "a/@eaDir/1.png", "a/.thumbnails/1.png"]
+    path = make(tmp_path / "a.zip", *((name, picture()) for name in (*litter, *systems)), ("a/1.png", picture()))
+    names, left_out, _ = open_zip(path)
+    assert names == ["a/1.png"]
+    assert left_out == [f"{folder}: is a system's folder" for folder in ("__MACOSX", ".git", "a/@eaDir", "a/.thumbnails")]
 
 
 def test_names_are_never_paths_so_odd_ones_do_no_harm(tmp_path):
@@ -214,3 +221,34 @@ def test_damage_anywhere_is_a_sentence(tmp_path):
         except ValueError:
             continue
         assert all(isinstance(content, (bytes, str)) for content in contents) and all(isinstance(line, str) for line in skipped)
+
+
+def test_deflate64_is_a_sentence_that_says_what_to_do(tmp_path):
+    path = make(tmp_path / "a.zip", ("a.png", picture()), ("b.png", picture()))
+    content = bytearray(path.read_bytes())
+    at = content.index(b"PK\x01\x02") + 10
+    content[at : at + 2] = struct.pack("<H", archives.DEFLATE64)
+    path.write_bytes(content)
+    names, left_out, _ = open_zip(path)
+    assert names == ["b.png"] and left_out == [
+        "a.png: is packed with Deflate64, which is not read; unpack the zip and pack it again (7-Zip: method Deflate)"
+    ]
+
+
+@pytest.mark.parametrize(("encoding", "folders"), [("cp932", ("ネコ", "表", "犬")), ("gbk", ("猫", "狗", "汽车"))])
+def test_names_in_shift_jis_and_gbk_are_read_as_they_were_meant(tmp_path, encoding, folders):
+    raw = [folder.encode(encoding) + b"/1.png" for folder in folders]
+    plain = [f"{'x' * (len(name) - 7)}{i}/1.png"[-len(name) :] for i, name in enumerate(raw)]
+    path = make(tmp_path / "a.zip", *((name, picture()) for name in plain))
+    content = path.read_bytes()
+    for name, other in zip(plain, raw, strict=True):
+        content = content.replace(name.encode(), other)
+    path.write_bytes(content)
+    names, left_out, contents = open_zip(path)
+    assert sorted(names) == sorted(f"{folder}/1.png" for folder in folders) and not left_out and set(contents) == {picture()}
+
+
+def test_a_stranger_cannot_fill_the_memory_with_reasons(tmp_path):
+    path = make(tmp_path / "a.zip", *((f"a.x{chr(97 + i // 26)}{chr(97 + i % 26)}", b"") for i in range(300)), ("a.png", picture()))
+    with Archive(path, SUFFIXES) as archive:
+        assert len(archive.left_out) == 300 and len(archive.left_out.reasons) <= 101 and archive.left_out.reasons["other reasons"] == 200

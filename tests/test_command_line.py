@@ -106,6 +106,45 @@ def test_resuming_gives_the_same_weights_bit_for_bit(gan, pictures, tmp_path, tr
     assert status == 2 and "has reached its 10 steps" in errors
 
 
+def test_the_command_line_says_how_a_set_was_read_and_what_was_left_out(gan, pictures, tmp_path, monkeypatch):
+    for part in ("train", "test"):
+        shutil.copytree(pictures, tmp_path / "set" / part)
+    (tmp_path / "set" / "train" / "photo.heic").write_bytes(b"x")
+    status, _, errors = gan("train", "--data", tmp_path / "set", "--steps", 2, "--out", tmp_path / "run", *TINY)
+    assert (
+        status == 0
+        and "the training images are those in train/" in errors
+        and "left out 2 of 22 files; the first: train/photo.heic" in errors
+    )
+    assert "left out by reason: is a HEIC photo, which is not read: 1; is not an image that can be read: 1" in errors
+    (tmp_path / "faces").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("gan.datasets.FACES", 20)
+    status, _, errors = gan("train", "--data", "faces", "--steps", 2, "--out", tmp_path / "drawn", *TINY)
+    assert status == 0 and "faces is the built-in data set; the folder faces here is called ./faces" in errors
+
+
+def test_single_images_are_files_named_by_seed_and_overwrite_nothing(gan, trained, tmp_path):
+    out = tmp_path / "singles"
+    status, output, _ = gan("sample", trained, "--seeds", "0-4,300", "--out", f"{out}/")
+    assert (
+        status == 0 and sorted(p.name for p in out.iterdir()) == sorted(f"{i}.png" for i in (0, 1, 2, 3, 4, 300)) and "6 images" in output
+    )
+    assert gan("sample", trained, "--seeds", "3,300", "--out", tmp_path / "s.npz")[0] == 0
+    for image, seed in zip(np.load(tmp_path / "s.npz")["images"], (3, 300), strict=True):
+        assert np.array_equal(np.asarray(Image.open(out / f"{seed}.png")), image[0])
+    before = {p.name: p.read_bytes() for p in out.iterdir()}
+    for given in (f"{out}/", out):
+        status, _, errors = gan("sample", trained, "--seeds", "7", "--out", given)
+        assert status == 2 and "is not an empty folder" in errors
+    assert {p.name: p.read_bytes() for p in out.iterdir()} == before
+    status, _, errors = gan("sample", trained, "--seeds", "7,7", "--out", f"{tmp_path}/twice/")
+    assert status == 2 and "a seed is given twice" in errors
+    (tmp_path / "empty").mkdir()
+    assert gan("sample", trained, "--seeds", "0-5000", "--out", tmp_path / "empty")[0] == 0
+    assert len(list((tmp_path / "empty").iterdir())) == 5001
+
+
 def test_sample_and_walk(gan, trained, tmp_path):
     assert gan("sample", trained, "--seeds", "0-5", "--out", tmp_path / "s.npz")[0] == 0
     with np.load(tmp_path / "s.npz") as stored:
@@ -152,7 +191,7 @@ def test_bad_arguments_exit_2_with_one_line_and_leave_nothing(gan, tmp_path, pic
         (["train", "--out", trained], "holds a run already"),
         (["resume", tmp_path / "nothing"], "no run or checkpoint"),
         (["resume", trained, "--steps", "-5"], "more than 0"),
-        (["sample", trained, "--out", tmp_path / "x.bmp"], "end in .png or .npz"),
+        (["sample", trained, "--out", tmp_path / "x.bmp"], "end in .png or .npz, or in /"),
         (["sample", trained, "--seeds", "a", "--out", tmp_path / "x.png"], "seeds read like"),
         (["sample", trained, "--step", "7", "--out", tmp_path / "x.png"], "no generator at step 7"),
         (["walk", trained, "--seeds", "1", "--out", tmp_path / "x.gif"], "at least 2"),

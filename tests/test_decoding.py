@@ -352,26 +352,23 @@ def test_8_bit_images_of_a_mixed_set_stay_as_they_are(tmp_path):
 
 
 def test_a_large_set_is_measured_on_some_of_its_images(tmp_path, monkeypatch):
-    monkeypatch.setattr("gan.datasets.MOST_MEASURED", 4)
+    monkeypatch.setattr("gan.imagefiles.MOST_MEASURED", 4)
     fill(tmp_path / "set", **{f"{i:02}_tif": flat(100 * i) for i in range(10)})
     (note,) = finish(load(str(tmp_path / "set"), 28, 1)).notes
     assert note == "values 0 to 900 stretched to 0 to 255; measured on 4 of 10 images"
 
 
 def test_a_part_of_a_set_has_the_scale_of_the_whole(tmp_path):
-    from gan import cache
-    from gan.datasets import Member, _decode_all
-
-    fill(tmp_path / "set", a_tif=flat(0), b_tif=flat(1000), c_tif=flat(2000))
-    members = [Member((p.name,), p.stat().st_size, 0, p) for p in sorted((tmp_path / "set").iterdir())]
-    with cache.writing(tmp_path / "cache" / "x", (1, 28, 28), 1, "it") as writer:
-        for _ in _decode_all("it", members[1:2], lambda member: member.source, [], 28, 1, writer, members):
-            pass
-    assert writer.entry.images.max() == 128 and writer.entry.about["notes"] == ["values 0 to 2,000 stretched to 0 to 255"]
+    for part, values in (("train", (0, 1000)), ("test", (2000,))):
+        fill(tmp_path / "set" / part, **{f"{value}_tif": flat(value) for value in values})
+    for split, expected in (("train", [0, 128]), ("test", [255]), ("all", [255, 0, 128])):
+        dataset = finish(load(str(tmp_path / "set"), 28, 1, split))
+        assert dataset.images[:, 0, 0, 0].tolist() == expected
+        assert "values 0 to 2,000 stretched to 0 to 255" in dataset.notes
 
 
 def test_sets_of_8_bits_are_not_measured_and_dark_ones_are_said_to_be(tmp_path, monkeypatch):
-    monkeypatch.setattr("gan.datasets.measure", None)
+    monkeypatch.setattr("gan.imagefiles.measure", None)
     fill(tmp_path / "dark", a_png=file_of(Image.new("L", (16, 16), 31)))
     fill(tmp_path / "light", a_png=file_of(Image.new("L", (16, 16), 32)))
     assert finish(load(str(tmp_path / "dark"), 28, 1)).notes == ("the brightest pixel is 31 of 255: these images are dark",)

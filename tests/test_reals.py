@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from gan import datasets, reals
 from gan.datasets import ImageDataset
@@ -58,5 +59,21 @@ def test_faces_are_held_out_that_nobody_has_trained_on(monkeypatch):
 
 
 def test_a_folder_has_no_test_images(tmp_path):
+    (tmp_path / "data" / "mine").mkdir(parents=True)
+    Image.new("L", (40, 40)).save(tmp_path / "data" / "mine" / "1.png")
     with pytest.raises(ValueError, match="the data set mine has no test images"):
         finish(datasets.load("mine", 32, 3, "test"))
+
+
+def test_a_folder_with_a_test_part_is_held_out_by_it(tmp_path):
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 110), ("test", 25)):
+        (tmp_path / "data" / "mine" / part).mkdir(parents=True)
+        for i in range(count):
+            Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(tmp_path / "data" / "mine" / part / f"{i:03}.png")
+    of = finish(reals.load("mine", 28, 1))
+    assert (len(of.training), len(of.held_out), of.new) == (110, 25, True)
+    for i in range(10, 25):  # too few to judge by: a fifth of the training images stands in
+        (tmp_path / "data" / "mine" / "test" / f"{i:03}.png").unlink()
+    of = finish(reals.load("mine", 28, 1))
+    assert (len(of.training), len(of.held_out), of.new) == (88, 22, False)

@@ -8,7 +8,7 @@ import zipfile
 import pytest
 from PIL import Image
 
-from gan import datasets, uploads
+from gan import datasets, imagefiles, uploads
 from gan.datasets import load
 from tests.conftest import ADA, finish
 
@@ -56,7 +56,7 @@ def test_an_uploaded_set_can_be_chosen_like_any_other():
 
 def test_what_is_shown_after_an_upload_was_decoded_by_it(monkeypatch):
     name = finish(uploads.add(pets(), "pets", "pets.zip"))
-    monkeypatch.setattr(datasets, "decode", None)
+    monkeypatch.setattr(imagefiles, "decode", None)
     assert len(finish(load(name, *datasets.native(name)))) == 2
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from gan import augment, graphs, latent, losses
+from gan import augment, graphs, latent, losses, states
 from gan.config import TrainConfig
 from gan.datasets import ImageDataset
 from gan.devices import cores, free_memory, keep_freed_memory
@@ -175,8 +175,9 @@ class TrainState:
         """Takes over what state_dict() gave; live settings as they were then.
 
         Raises:
-            KeyError, RuntimeError, ValueError: something is missing or of another shape.
+            ValueError: something is missing, of another kind or of another shape; then nothing has been taken over.
         """
+        self.check(stored)
         for name in ("generator", "discriminator", "averaged", "optimizer_g", "optimizer_d"):
             getattr(self, name).load_state_dict(stored[name])
         self.sums.copy_(stored["sums"])
@@ -190,6 +191,18 @@ class TrainState:
         else:  # each kind of device has its own random generator
             log.warning("going on on another kind of device (%s, not %s): with other random numbers", self.device.type, stored["device"])
             self.rng.manual_seed(self.config.seed + 1 + self.step)
+
+    def check(self, stored: Any) -> None:
+        """Compares what state_dict() gave elsewhere with this state, before anything of it is used.
+
+        Raises:
+            ValueError: something is missing, of another kind or of another shape.
+        """
+        states.check_values(stored)
+        trained = {"optimizer_g": self.optimizer_g, "optimizer_d": self.optimizer_d}
+        parameters = {name: [p for group in optimizer.param_groups for p in group["params"]] for name, optimizer in trained.items()}
+        states.check_tensors(stored, self.state_dict(), parameters)
+        self.config.change(**{name: stored["config"][name] for name in TrainConfig.live_fields()})
 
     def change(self, name: str, value: Any) -> None:
         """Changes a live setting from the next step on; the optimisers keep their moments.

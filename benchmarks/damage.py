@@ -16,6 +16,7 @@ import json
 import logging
 import os
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -349,6 +350,7 @@ def damaged_folders(count: int, seed: int, work: Path) -> tuple[int, dict[str, l
     else:  # more of the kind that is different each time
         names += [extra[i % len(extra)] for i in range(count - len(names))]
     falls: dict[str, list[str]] = {}
+    _bound_memory()
     signal.signal(signal.SIGALRM, _alarm)
     for number, name in enumerate(names):
         root = work / "roots" / f"{number}"
@@ -370,6 +372,13 @@ def damaged_folders(count: int, seed: int, work: Path) -> tuple[int, dict[str, l
                 left.chmod(0o600)
         shutil.rmtree(root)
     return len(names), falls
+
+
+def _bound_memory() -> None:
+    """Nothing here needs 2 GiB more: what reads without end is to fall, and not to take the machine with it."""
+    if sys.platform == "linux":
+        now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (now + (2 << 30), resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
 def _free(root: Path) -> None:

@@ -7,6 +7,7 @@ Knows nothing of pages.
 import copy
 import itertools
 import math
+import os
 import pickle
 import re
 import threading
@@ -95,7 +96,7 @@ def network_files(root: Path, name: str) -> dict[str, Path]:
     Raises:
         KeyError: there is neither.
     """
-    if is_run_name(name) and (root / name / "config.json").is_file():
+    if is_run_name(name) and os.path.lexists(root / name / "config.json"):
         folder = RunFolder(root / name)
         steps = {step: folder.generator_file(step) for step in folder.generator_steps()}
         steps |= {step: folder.kept_state_file(step) for step in folder.state_steps()}

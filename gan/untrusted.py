@@ -103,9 +103,8 @@ def _whole(text: str) -> int:
 def _refuse_deep(value: Any) -> None:
     level = [value]
     for _ in range(DEEPEST + 1):
-        level = [
-            inner for outer in level if isinstance(outer, dict | list) for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
+        level = [part for part in level if isinstance(part, dict | list)]
         if not level:
             return
+        level = [inner for outer in level for inner in (outer.values() if isinstance(outer, dict) else outer)]
     raise ValueError(f"JSON may be nested {DEEPEST} levels deep; this is deeper")

@@ -21,7 +21,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from gan.files import abandoned, claimed, sweep, write_through
+from gan.untrusted import read_json
 
+LARGEST_ABOUT = 64 * 2**20  # bytes of about.json: it may name 100,000 files that were left out
 LARGEST_CACHE = 32 * 2**30  # bytes, all entries together; those not used for longest go first
 DISK_RESERVE = 256 * 2**20  # bytes of the disk that stay free
 
@@ -54,7 +56,7 @@ def fingerprint(images: np.ndarray) -> str:
 def read(folder: Path) -> Entry | None:
     """The entry in a folder; None where there is none, or one that is cut, damaged or not ours."""
     try:
-        about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        about = read_json(folder / "about.json", LARGEST_ABOUT)
         # Copy on write: nothing is ever written, but torch warns of memory that cannot be.
         images = np.load(folder / "images.npy", mmap_mode="c", allow_pickle=False)
         labels, attributes = (

@@ -15,7 +15,7 @@ import shutil
 import struct
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,14 +27,16 @@ import torch
 import torchvision
 from filelock import FileLock, Timeout
 
+from gan import states
 from gan.config import TrainConfig
 from gan.datasets import ImageDataset
 from gan.events import THREADS, Intervention, Metrics, ThreadChange
 from gan.files import claimed, in_words, remove_parts, sweep, write_atomically, write_through
-from gan.images import enlarge, png, tile
+from gan.images import check_png, enlarge, png, tile
 from gan.judgements import Best, best_of, clean, follow
 from gan.networks import Generator
 from gan.training import Execution, TrainState, extend, new_state
+from gan.untrusted import is_number, is_whole, open_regular, parse_json, read_bytes, read_json
 
 METRICS = tuple(name for name in Metrics.__dataclass_fields__ if name != "scores")  # the columns of numbers
 FORMAT = "dcgan-workshop-1"
@@ -45,6 +47,10 @@ STATES_KEPT = 8  # whole states of a run, for forks
 STATES_BYTES = 400 * 2**20  # that they may take together; two are kept in any case
 MOST_CLASSES = 1000
 LONGEST_RECIPE = 60  # characters of a recipe's name in a run's
+LARGEST_GRID = 32 * 2**20  # bytes of a grid's PNG; ours have less than 1 MiB
+LARGEST_STEP = 10**12
+STATES = ("queued", "preparing", "running", "paused", "stopped", "finished", "failed", "interrupted")
+LATEST = 1e11  # seconds since 1970 that a calendar can still show
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
@@ -88,21 +94,26 @@ def read_metadata(path: Path) -> dict[str, Any]:
         CheckpointError: it is not a generator of this project.
     """
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
             (length,) = struct.unpack("<Q", file.read(8))
             if length > min(LARGEST_HEADER, size):
                 raise CheckpointError(f"{path.name} is not a generator file, or it is cut short")
-            metadata = json.loads(file.read(length)).get("__metadata__", {})
+            metadata = parse_json(file.read(length)).get("__metadata__", {})
         if FORMAT not in metadata:
             raise CheckpointError(f"{path.name} holds no generator of this project")
-        about: dict[str, Any] = json.loads(metadata[FORMAT])
+        try:
+            about: dict[str, Any] = parse_json(metadata[FORMAT])
+        except ValueError as error:
+            raise CheckpointError(f"what {path.name} says of itself cannot be read: {error}") from None
     except FileNotFoundError:
         raise CheckpointError(f"there is no file {path}") from None
-    except (OSError, struct.error, ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, struct.error, ValueError, TypeError, AttributeError) as error:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"{path.name} is not a generator file, or it is cut short") from None
+    if not isinstance(about, dict):
+        raise CheckpointError(f"{path.name} does not say how it was made")
     return about
 
 
@@ -121,6 +132,17 @@ def read_config(about: dict[str, Any]) -> tuple[TrainConfig, tuple[str, ...]]:
     return config, tuple(class_names)
 
 
+def read_step(about: dict[str, Any]) -> int:
+    """The step in a generator's metadata.
+
+    Raises:
+        KeyError, ValueError: there is none.
+    """
+    if not is_whole(about["step"], LARGEST_STEP):
+        raise ValueError(f"step must be a whole number from 0 on; got {str(about['step'])[:40]!r}")
+    return int(about["step"])
+
+
 def load_generator(path: Path) -> LoadedGenerator:
     """Reads what save_generator() wrote. Executes nothing that the file holds.
 
@@ -128,9 +150,9 @@ def load_generator(path: Path) -> LoadedGenerator:
         CheckpointError: the file is missing, cut short, a pickle, too large, or its weights do not fit its config.
     """
     about = read_metadata(path)
-    if path.stat().st_size > LARGEST_GENERATOR:
-        raise CheckpointError(f"{path.name} is larger than {LARGEST_GENERATOR >> 20} MiB")
     try:
+        if path.stat().st_size > LARGEST_GENERATOR:
+            raise CheckpointError(f"{path.name} is larger than {LARGEST_GENERATOR >> 20} MiB")
         config, class_names = read_config(about)
         with torch.device("meta"):
             network = Generator(config, len(class_names))
@@ -142,14 +164,28 @@ def load_generator(path: Path) -> LoadedGenerator:
             raise CheckpointError(
                 f"{path.name} does not fit its own settings: {odd[0]} has shape {found.get(odd[0])}, not {expected.get(odd[0])}"
             )
+        _refuse_odd_numbers(path, tensors, network.state_dict())
         network.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}, assign=True)
-        step = int(about["step"])
+        step = read_step(about)
     except CheckpointError:
         raise
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError, OverflowError, RuntimeError, OSError) as error:
         raise CheckpointError(f"{path.name} cannot be read as a generator: {str(error).splitlines()[0]}") from None
     network.eval().requires_grad_(False)
     return LoadedGenerator(network, config, step, class_names)
+
+
+def _refuse_odd_numbers(path: Path, tensors: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+    """Weights may come in any format of real numbers, counters in their own alone.
+
+    Raises:
+        CheckpointError: a tensor has another kind of numbers, or one that is not finite.
+    """
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() != expected[name].is_floating_point():
+            raise CheckpointError(f"{path.name} does not fit its own settings: {name} has numbers of the format {tensor.dtype}")
+        if tensor.is_floating_point() and not tensor.float().isfinite().all():
+            raise CheckpointError(f"{path.name} cannot be used: {name} has a number that is not finite")
 
 
 def is_run_name(name: str) -> bool:
@@ -160,6 +196,16 @@ def is_run_name(name: str) -> bool:
 def interventions(script: Iterable[Intervention]) -> list[Intervention]:
     """The changes of settings in a script, without those of the number of threads."""
     return [change for change in script if change.field != THREADS]
+
+
+def run_folders(root: Path) -> list[str]:
+    """The names of the folders that hold a config.json, of whatever kind; none where there is no such root."""
+    try:
+        with os.scandir(root) as entries:
+            names = [entry.name for entry in entries]
+    except FileNotFoundError:
+        return []
+    return [name for name in names if os.path.lexists(root / name / "config.json")]
 
 
 class RunFolder:
@@ -310,28 +356,47 @@ class RunFolder:
         """
         content = self._read_json(self.config_file)
         try:
-            return TrainConfig(**content["config"]), content
+            config = TrainConfig(**content["config"])
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{self.config_file} does not hold a run's settings: {error}") from None
+        _refuse_fields(self.config_file, content, _CONFIG_FIELDS)
+        return config, content
 
     def write_status(self, **fields: Any) -> None:
         self.write_json(self.status_file, fields)
 
     def read_status(self) -> dict[str, Any]:
         """status.json; a run that says it is at work while nobody holds its lock was interrupted."""
-        if self.status_file.exists():
+        if os.path.lexists(self.status_file):
             status = self._read_json(self.status_file)
-        else:  # made an instant ago, or whoever made it was killed between its two files
+        else:  # made an instant ago, or the process that made it was killed between its two files
             self.read_config()
-            status = {"state": "queued", "started": self.config_file.stat().st_mtime}
-        numbers = {"step": int, "images_seen": int, "elapsed_s": (int, float), "started": (int, float)}
-        for name, kind in numbers.items():
-            value = status.get(name, 0)
-            if not isinstance(value, kind) or not 0 <= value < 1e15:  # type: ignore[arg-type]
-                raise CheckpointError(f"{self.status_file} is damaged: {name} is {str(value)[:40]!r}")
-        if status.get("state") in ("queued", "running", "paused") and not self.is_being_written():
+            try:
+                status = {"state": "queued", "started": self.config_file.stat().st_mtime}
+            except OSError:
+                raise CheckpointError(f"{self.path} holds no run any more") from None
+        if "state" not in status:
+            raise CheckpointError(f"{self.status_file} is damaged: state is missing")
+        _refuse_fields(self.status_file, status, _STATUS_FIELDS)
+        if status["state"] in ("queued", "running", "paused") and not self.is_being_written():
             status["state"] = "interrupted"
         return status
+
+    def fault(self) -> str:
+        """What is wrong with the run's files, in a sentence, as far as a look at them shows; empty where nothing is."""
+        try:
+            self.read_config()
+            self.read_status()
+        except CheckpointError as error:
+            return str(error)
+        logs = (self.metrics_file, self.interventions_file, self.norms_file, self.judge_file)
+        for path in logs:
+            if os.path.lexists(path) and not path.is_file():
+                return f"{path} is damaged: it is not a file"
+        for folder in (self.path / "samples", self.path / "states"):
+            if os.path.lexists(folder) and not folder.is_dir():
+                return f"{folder} is damaged: it is not a folder"
+        return ""
 
     def append_metrics(self, metrics: Metrics) -> None:
         """Notes a line; flush() writes it. Not-a-numbers become null: JSON has none."""
@@ -369,7 +434,7 @@ class RunFolder:
     def read_metrics(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
         """Complete lines of metrics.jsonl from a byte offset on, and the offset behind them. Damaged lines are left out."""
         rows, end = _read_lines(self.metrics_file, offset)
-        return [{name: row.get(name) for name in METRICS} for row in rows], end
+        return [{name: row[name] if is_number(row.get(name)) else None for name in METRICS} for row in rows], end
 
     def read_interventions(self) -> list[Intervention]:
         """The changes of live settings, in order: what somebody did. Damaged lines are left out."""
@@ -381,12 +446,12 @@ class RunFolder:
         In order. Damaged lines are left out.
         """
         rows, _ = _read_lines(self.interventions_file)
-        return [Intervention(row["step"], row["field"], row["old"], row["new"]) for row in rows if {"field", "old", "new"} <= row.keys()]
+        return [Intervention(row["step"], row["field"], row["old"], row["new"]) for row in rows if _is_change(row)]
 
     def norms_since(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
         """Complete lines of norms.jsonl from a byte offset on, in order, and the offset behind them. Damaged lines are left out."""
         rows, end = _read_lines(self.norms_file, offset)
-        return [row for row in rows if isinstance(row.get("weights"), dict) and isinstance(row.get("gradients"), dict)], end
+        return [row for row in rows if all(_are_norms(row.get(what)) for what in ("weights", "gradients"))], end
 
     def read_norms(self) -> list[dict[str, Any]]:
         """The lines of norms.jsonl, in order. Damaged lines are left out."""
@@ -426,11 +491,26 @@ class RunFolder:
             file.write(png(tile(enlarge(images, max(1, 64 // images.shape[-1])), gap=2)))
 
     def sample_steps(self) -> list[int]:
-        return sorted(int(p.stem) for p in (self.path / "samples").glob("*.png") if p.stem.isdigit())
+        return _steps(self.path / "samples", "", ".png")
+
+    def read_samples(self, step: int) -> bytes:
+        """The grid at a step, as PNG.
+
+        Raises:
+            CheckpointError: there is none, or it is damaged.
+        """
+        path = self.samples_file(step)
+        try:
+            content = read_bytes(path, LARGEST_GRID)
+            check_png(content)
+        except FileNotFoundError:
+            raise CheckpointError(f"the run {self.path.name} has no grid at step {step}") from None
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{path} is damaged: {_first_line(error)}") from None
+        return content
 
     def generator_steps(self) -> list[int]:
-        steps = (p.stem.removeprefix("generator-") for p in self.path.glob("generator-*.safetensors"))
-        return sorted(int(s) for s in steps if s.isdigit())
+        return _steps(self.path, "generator-", ".safetensors")
 
     def save_generator(self, state: TrainState) -> None:
         """The averaged generator at this step, for Explore."""
@@ -460,7 +540,7 @@ class RunFolder:
 
     def state_steps(self) -> list[int]:
         """The steps whose whole state is kept, so that a fork can begin there, but for state.pt itself."""
-        return sorted(int(p.stem) for p in (self.path / "states").glob("*.pt") if p.stem.isdigit())
+        return _steps(self.path / "states", "", ".pt")
 
     def usable_states(self) -> dict[int, Path]:
         """step -> file, in order: the saved states that can be opened. Of files of one step, a kept one before state.pt.
@@ -568,17 +648,15 @@ class RunFolder:
         """
         about = f"{file.relative_to(self.path)} of the run {self.path.name}"
         try:
-            stored: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
+            stored = states.read(file, mapped)
         except FileNotFoundError:
-            raise CheckpointError(f"the run {self.path.name} has no saved state to go on from") from None
+            raise CheckpointError(f"the run {self.path.name} has no saved state to continue from") from None
         except pickle.UnpicklingError:
             raise CheckpointError(f"{about} holds more than numbers, or is damaged; it was not executed") from None
         except OSError as error:
             raise CheckpointError(f"{about} cannot be read: {in_words(error)}") from None
-        except (RuntimeError, ValueError, EOFError, AttributeError, KeyError, TypeError, IndexError, OverflowError) as error:
+        except ValueError as error:
             raise CheckpointError(f"{about} cannot be read: it is cut short or damaged ({_first_line(error)[:120]})") from None
-        if not isinstance(stored, dict):
-            raise CheckpointError(f"{about} does not hold a training state")
         return stored
 
     def load_state(
@@ -628,17 +706,18 @@ class RunFolder:
 
     def write_json(self, path: Path, content: dict[str, Any]) -> None:
         with write_atomically(path, durable=False) as file:
-            file.write(json.dumps(content, indent=1).encode())
+            # A message may name a file whose name is no text; half a character would make the whole document unreadable.
+            file.write(json.dumps(content, indent=1, ensure_ascii=False).encode(errors="replace"))
 
     def _read_json(self, path: Path) -> dict[str, Any]:
         try:
-            content = json.loads(path.read_bytes())
+            content = read_json(path)
         except FileNotFoundError:
             raise CheckpointError(f"{self.path} holds no run: {path.name} is missing") from None
         except NotADirectoryError:
             raise CheckpointError(f"{self.path} is a file, and not the folder of a run") from None
-        except (OSError, ValueError, RecursionError):
-            raise CheckpointError(f"{path} cannot be read as JSON") from None
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{path} cannot be read as JSON: {_first_line(error)[:200]}") from None
         if not isinstance(content, dict):
             raise CheckpointError(f"{path} does not hold a JSON object")
         return content
@@ -667,7 +746,7 @@ class _Read:
         try:
             found = path.stat()
             inode, size = found.st_ino, found.st_size
-        except FileNotFoundError:
+        except OSError:
             inode, size = 0, 0
         if inode != self._inode or size < self._offset:  # cut, by writing it anew
             self._inode, self._offset, self._rows, self._best = inode, 0, [], None
@@ -714,7 +793,10 @@ def fork(
     stored = parent.read_state(files[step])
     config, about = parent.read_config()
     live = {name: stored["config"][name] for name in TrainConfig.live_fields()}
-    before = config.change(**live)
+    try:
+        before = config.change(**live)
+    except ValueError as error:
+        raise CheckpointError(f"{files[step]} cannot be forked from: {_first_line(error)}") from None
     after = before.change(**changes)
     if fixed := [name for name in TrainConfig.fixed_fields() if getattr(before, name) != getattr(after, name)]:
         raise ValueError(
@@ -826,21 +908,87 @@ def _append(path: Path, lines: list[str]) -> None:
 def _read_lines(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
     """The objects of a JSON-lines file from a byte offset on that have a step, and the offset behind the last complete line."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             file.seek(offset)
             content = file.read()
-    except FileNotFoundError:
+    except OSError:  # none yet, or what is there can be no log: RunFolder.fault() says so
         return [], offset
     end = content.rfind(b"\n") + 1
     rows = []
     for line in content[:end].splitlines():
         try:
-            row = json.loads(line)
+            row = parse_json(line)
         except ValueError:
             continue
-        if isinstance(row, dict) and isinstance(row.get("step"), int):
+        if isinstance(row, dict) and is_whole(row.get("step"), LARGEST_STEP):
             rows.append(row)
     return rows, offset + end
+
+
+def _is_change(row: dict[str, Any]) -> bool:
+    """Whether a line of interventions.jsonl can be one: a live setting, and two plain values."""
+    plain = all(name in row and isinstance(row[name], str | int | float) for name in ("old", "new"))
+    return plain and isinstance(row.get("field"), str) and row["field"] in (THREADS, *TrainConfig.live_fields())
+
+
+def _are_norms(kind: Any) -> bool:
+    """Whether it is what layer_norms() makes of weights or of gradients: {network: {name: norm}}."""
+    return isinstance(kind, dict) and all(
+        isinstance(norms, dict) and all(norm is None or is_number(norm) for norm in norms.values()) for norms in kind.values()
+    )
+
+
+def _steps(folder: Path, before: str, after: str) -> list[int]:
+    """The steps of the files in a folder that are named as ours are: "000400.png". None where it is no folder."""
+    steps = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                digits = entry.name.removeprefix(before).removesuffix(after)
+                if digits.isascii() and digits.isdigit() and entry.name == f"{before}{int(digits[:12]):06d}{after}" and entry.is_file():
+                    steps.append(int(digits))
+    except OSError:  # nothing was kept yet, or what is there can be no folder: RunFolder.fault() says so
+        return []
+    return sorted(steps)
+
+
+# What the files of a run may say: how a value must be, in words, and whether it is. What they do not say is fine, but for a status's state.
+_Rule = tuple[str, Callable[[Any], bool]]
+_TEXT: _Rule = ("text", lambda value: isinstance(value, str))
+_TEXT_OR_NULL: _Rule = ("text or null", lambda value: value is None or isinstance(value, str))
+_COUNT: _Rule = ("a whole number from 0 on", lambda value: is_whole(value, 10**15))
+_COUNT_OR_NULL: _Rule = ("a whole number from 0 on, or null", lambda value: value is None or is_whole(value, 10**15))
+_SECONDS: _Rule = ("a number from 0 on", lambda value: is_number(value) and 0 <= value < 1e15)
+_MOMENT: _Rule = ("seconds since 1970, or null", lambda value: value is None or (is_number(value) and 0 <= value < LATEST))
+_STATUS_FIELDS: dict[str, _Rule] = {
+    "state": (f"one of {', '.join(STATES)}", lambda value: isinstance(value, str) and value in STATES),
+    **dict.fromkeys(("step", "images_seen"), _COUNT),
+    "elapsed_s": _SECONDS,
+    **dict.fromkeys(("started", "ended"), _MOMENT),
+    **dict.fromkeys(("error", "reason", "stuck", "judge", "precision", "device", "launch"), _TEXT_OR_NULL),
+    **dict.fromkeys(("threads", "best_step"), _COUNT_OR_NULL),
+    "channels_last": ("true or false", lambda value: isinstance(value, bool)),
+    "best_fd": ("a number or null", lambda value: value is None or is_number(value)),
+}
+_CONFIG_FIELDS: dict[str, _Rule] = {
+    **dict.fromkeys(("recipe", "data"), _TEXT),
+    **dict.fromkeys(("owner", "owner_id", "data_fingerprint"), _TEXT_OR_NULL),
+    "data_images": _COUNT_OR_NULL,
+    "data_skipped_count": _COUNT,
+    "data_skipped": ("a list of names", lambda value: isinstance(value, list) and all(isinstance(name, str) for name in value)),
+    "versions": ("versions by name", lambda value: isinstance(value, dict)),
+    "parent": ("the run that it was forked from", lambda value: isinstance(value, dict)),
+}
+
+
+def _refuse_fields(path: Path, content: dict[str, Any], fields: dict[str, _Rule]) -> None:
+    """
+    Raises:
+        CheckpointError: a value is not what it should be.
+    """
+    for name, (rule, holds) in fields.items():
+        if name in content and not holds(content[name]):
+            raise CheckpointError(f"{path} is damaged: {name} must be {rule}; got {str(content[name])[:40]!r}")
 
 
 def find_generator(path: Path, step: int | None = None) -> Path:

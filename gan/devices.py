@@ -5,9 +5,11 @@ import functools
 import os
 import re
 import sys
+from pathlib import Path
 
 import torch
 
+from gan import cgroups
 from gan.accelerators import accelerator
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
@@ -44,9 +46,14 @@ def with_index(device: torch.device) -> torch.device:
     return torch.device("cuda", torch.cuda.current_device()) if device.type == "cuda" and device.index is None else device
 
 
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def cores(root: Path = cgroups.ROOT) -> int:
+    """Processor cores that this process may use: those that it may run on, and no more than a container's share of processor time.
+
+    root: where the system's files are; tests have their own.
+    """
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    share = cgroups.processors(root)
+    return there if share is None else max(1, min(there, int(share)))
 
 
 def idle_s() -> float | None:
@@ -75,15 +82,20 @@ def describe_device(device: torch.device) -> str:
     return f"CPU, {cores()} cores"
 
 
-def free_memory(device: torch.device) -> int:
-    """Bytes that can still be taken on a device; without a bound where the system does not say."""
+def free_memory(device: torch.device, root: Path = cgroups.ROOT) -> int:
+    """Bytes that can still be taken on a device, in a container too; without a bound where the system does not say.
+
+    root: where the system's files are; tests have their own.
+    """
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     try:
-        with open("/proc/meminfo", encoding="utf-8") as file:
-            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable:"))
+        with (root / "proc/meminfo").open(encoding="utf-8") as file:
+            machine = next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable:"))
     except (OSError, StopIteration, ValueError):
-        return sys.maxsize
+        machine = sys.maxsize
+    contained = cgroups.memory_left(root)
+    return machine if contained is None else min(machine, contained)
 
 
 def keep_fp32_exact() -> None:

@@ -34,6 +34,7 @@ from gan.files import write_atomically
 from gan.images import to_float
 from gan.networks import initialize
 from gan.reals import Part, Reals
+from gan.untrusted import parse_json
 
 FEATURES = 64
 LARGEST_SIDE = 64  # pixels that a network sees; larger images are made smaller
@@ -281,7 +282,7 @@ def load(path: Path) -> FeatureNetwork:
         raise ValueError(f"{path.name} is larger than {LARGEST_FILE >> 20} MiB")
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {})[FORMAT])
+            about = parse_json((file.metadata() or {})[FORMAT])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         about = About(**about | {"outputs": tuple(about["outputs"])})
         known = about.channels in (1, 3) and about.kind in get_args(Kind) and (about.kind == "nothing") == (not about.outputs)

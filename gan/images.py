@@ -9,6 +9,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 CAPTION = 22  # pixels
+LARGEST_PNG = 5_000 * 5_000  # pixels
 
 T = TypeVar("T")
 
@@ -70,6 +71,20 @@ def png(image: np.ndarray, compress_level: int = 6) -> bytes:
     buffer = io.BytesIO()
     _picture(image).save(buffer, "PNG", compress_level=compress_level)
     return buffer.getvalue()
+
+
+def check_png(content: bytes) -> None:
+    """
+    Raises:
+        ValueError: it is not a whole PNG file of at most LARGEST_PNG pixels.
+    """
+    try:
+        with Image.open(io.BytesIO(content), formats=("PNG",)) as picture:
+            if picture.width * picture.height > LARGEST_PNG:
+                raise ValueError(f"a picture may have {LARGEST_PNG:,} pixels; got {picture.width} x {picture.height}")
+            picture.verify()  # the checksums of all its parts; nothing is decoded
+    except (OSError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):  # as Pillow says it
+        raise ValueError("it is not a PNG picture, or it is cut short") from None
 
 
 def webp(image: np.ndarray, quality: int = 80) -> bytes:

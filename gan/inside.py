@@ -6,8 +6,8 @@ Knows nothing of pages.
 
 import copy
 import itertools
-import json
 import math
+import os
 import pickle
 import re
 import threading
@@ -22,13 +22,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from gan import latent
+from gan import latent, states
 from gan.checkpoint import MOST_CLASSES, CheckpointError, RunFolder, is_run_name, load_generator, read_config, read_metadata
 from gan.config import TrainConfig
 from gan.images import to_float
 from gan.models import pretrained
 from gan.networks import Discriminator, Dropout, FromLatent, Generator, MinibatchStd
 from gan.training import sample
+from gan.untrusted import is_number, is_whole, open_regular, parse_json
 
 NEWEST = "newest"
 LARGEST_NETWORKS = 1 << 30  # bytes of both networks' weights
@@ -95,7 +96,7 @@ def network_files(root: Path, name: str) -> dict[str, Path]:
     Raises:
         KeyError: there is neither.
     """
-    if is_run_name(name) and (root / name / "config.json").is_file():
+    if is_run_name(name) and os.path.lexists(root / name / "config.json"):
         folder = RunFolder(root / name)
         steps = {step: folder.generator_file(step) for step in folder.generator_steps()}
         steps |= {step: folder.kept_state_file(step) for step in folder.state_steps()}
@@ -124,7 +125,7 @@ def load_networks(path: Path) -> Networks:
     config, _ = folder.read_config()
     try:
         # Mapped: the optimisers' moments, more than half of the file, are never read.
-        stored = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        stored = states.read(path, mmap=True)
         averaged, discriminator, step = stored["averaged"], stored["discriminator"], int(stored["step"])
         classes = len(averaged["embedding.weight"]) if config.conditional else 0
         if not 0 <= classes <= MOST_CLASSES:
@@ -522,16 +523,16 @@ def read_norms(folder: RunFolder, most: int = 1000) -> Norms | None:
     """A run's norms.jsonl, thinned to about `most` steps; None where it has none. Damaged lines are left out."""
     rows = []
     try:
-        with folder.norms_file.open("rb") as file:
+        with open_regular(folder.norms_file) as file:
             count = sum(1 for _ in file)
             every = max(1, -(-count // most))
             file.seek(0)
             for line in itertools.islice(file, (count - 1) % every if count else 0, None, every):  # the last one is kept
                 try:
-                    row = json.loads(line)
-                except (ValueError, RecursionError):
+                    row = parse_json(line)
+                except ValueError:
                     continue
-                if isinstance(row, dict) and isinstance(row.get("step"), int):
+                if isinstance(row, dict) and is_whole(row.get("step")):
                     rows.append(row)
     except OSError:
         return None
@@ -554,7 +555,7 @@ def _dict(value: Any) -> dict[str, Any]:
 
 def _number(value: Any) -> float | None:
     """A positive finite number, which a logarithmic axis can show, or None."""
-    return float(value) if isinstance(value, int | float) and 0 < value < 1e30 else None
+    return float(value) if is_number(value) and 0 < value < 1e30 else None
 
 
 def parameter_title(name: str) -> str:

@@ -10,11 +10,12 @@ import shutil
 import threading
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from gan import cache, checkpoint, datasets, turns, uploads
-from gan.checkpoint import CheckpointError, RunFolder, fork, is_run_name, run_name
+from gan.checkpoint import CheckpointError, RunFolder, fork, is_run_name, run_folders, run_name
 from gan.config import TrainConfig
 from gan.devices import choose_device, cores, passed_over
 from gan.judge import JudgeCache
@@ -398,20 +399,24 @@ class RunManager:
         with self._lock:
             if run_id in self._runs:
                 return self._runs[run_id]
-            if is_run_name(run_id) and (self.root / run_id / "config.json").is_file():
+            if is_run_name(run_id) and os.path.lexists(self.root / run_id / "config.json"):  # what is wrong with it, the run itself says
                 run = self._runs[run_id] = Run(RunFolder(self.root / run_id))
                 return run
         raise KeyError(run_id)
 
     def runs(self) -> list[Run]:
-        """All runs, the newest first."""
-        found = {p.parent.name: p.stat().st_mtime for p in self.root.glob("*/config.json")} if self.root.is_dir() else {}
+        """All runs, the newest first; damaged ones too, which say so. What is deleted meanwhile is left out."""
+        found = {name for name in run_folders(self.root) if is_run_name(name)}
         with self._lock:
-            for gone in set(self._runs) - set(found):
+            for gone in set(self._runs) - found:
                 if not self._runs[gone].at_work:
                     del self._runs[gone]
-        runs = [self.get(name) for name in found if is_run_name(name)]
-        return sorted(runs, key=lambda run: float(run._disk_status().get("started") or 0), reverse=True)
+        runs = []
+        for name in found:
+            with suppress(KeyError):  # deleted an instant ago
+                run = self.get(name)
+                runs.append((float(run._disk_status().get("started") or 0), run))
+        return [run for _, run in sorted(runs, key=lambda pair: (pair[0], pair[1].id), reverse=True)]
 
     def position(self, run: Run) -> int:
         """1 for the next run to start, 2 for the one behind it; 0 for a run that does not wait."""

@@ -2,6 +2,7 @@
 
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,17 @@ import numpy as np
 import torch
 
 from gan import latent
-from gan.checkpoint import CheckpointError, LoadedGenerator, RunFolder, is_run_name, load_generator, read_config, read_metadata
+from gan.checkpoint import (
+    CheckpointError,
+    LoadedGenerator,
+    RunFolder,
+    is_run_name,
+    load_generator,
+    read_config,
+    read_metadata,
+    read_step,
+    run_folders,
+)
 from gan.config import TrainConfig
 from gan.training import sample
 
@@ -61,7 +72,7 @@ def find_model(root: Path, model_id: str) -> Model:
         raise KeyError(model_id)
     about = read_metadata(path)
     try:
-        return Model(model_id, name if at else "", int(about["step"]), path, *read_config(about))
+        return Model(model_id, name if at else "", read_step(about), path, *read_config(about))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CheckpointError(f"{path.name} does not say how it was made: {error}") from None
 
@@ -76,11 +87,14 @@ def best_step(root: Path, run: str) -> int | None:
 def model_sources(root: Path) -> dict[str, list[str]]:
     """Where generators come from -> their ids, oldest first. Pretrained ones first, then runs, the newest first."""
     sources = {name: [name] for name in sorted(pretrained(root))}
-    folders = [p.parent for p in root.glob("*/config.json") if is_run_name(p.parent.name)]
-    for folder in sorted(folders, key=lambda f: (f / "config.json").stat().st_mtime, reverse=True):
-        steps = RunFolder(folder).generator_steps()
+    made = {}
+    for name in filter(is_run_name, run_folders(root)):
+        with suppress(OSError):  # deleted an instant ago
+            made[name] = (root / name / "config.json").lstat().st_mtime
+    for name in sorted(made, key=lambda name: (made[name], name), reverse=True):
+        steps = RunFolder(root / name).generator_steps()
         if steps:
-            sources[folder.name] = [f"{folder.name}@{step}" for step in steps]
+            sources[name] = [f"{name}@{step}" for step in steps]
     return sources
 
 
@@ -112,7 +126,7 @@ class ModelCache:
         """
         try:
             key = (model.id, model.path.stat().st_mtime_ns)
-        except FileNotFoundError:
+        except OSError:
             raise CheckpointError(f"there is no file {model.path}") from None
         with self._lock:
             if key in self._loaded:

@@ -42,6 +42,7 @@ from gan.training import (
     progress,
     train,
 )
+from gan.untrusted import is_whole
 from gan.watch import Judges, Watch
 
 log = logging.getLogger(__name__)
@@ -438,6 +439,16 @@ class Run:
             return {}
 
     @property
+    def fault(self) -> str:
+        """What is wrong with its files, in a sentence; empty where nothing is, or while this process writes them."""
+        return "" if self._live else self.folder.fault()
+
+    @property
+    def gone(self) -> bool:
+        """Whether it has been deleted: nothing is left of it."""
+        return not self._live and not os.path.lexists(self.folder.config_file)
+
+    @property
     def owner_id(self) -> str:
         """The id of the visitor whose run it is; empty for nobody's.
 
@@ -491,7 +502,7 @@ class Run:
         with self._history_lock:
             if not self._live or self._live == "queued":
                 rows, offset = self.folder.read_metrics(self._history_offset)
-                if self._history_offset and self.folder.metrics_file.stat().st_size < self._history_offset:
+                if self._history_offset and _size(self.folder.metrics_file) < self._history_offset:
                     self._history, (rows, offset) = History(), self.folder.read_metrics()
                 for row in rows:
                     self._history.append(row)
@@ -522,9 +533,14 @@ class Run:
         state = self._state
         if state is not None:
             return state.config.change(**self._control.wishes)
-        inherited = (self.stored.get("parent") or {}).get("changes", 0)  # a fork's settings hold these
-        changed = {change["field"]: change["new"] for change in self.interventions[inherited:]}
-        return self.config.change(**changed, **self._control.wishes)
+        config = self.config
+        inherited = self.stored.get("parent", {}).get("changes")  # a fork's settings hold these
+        changed = {change["field"]: change["new"] for change in self.interventions[inherited if is_whole(inherited) else 0 :]}
+        try:
+            config = config.change(**changed)
+        except ValueError as error:
+            raise CheckpointError(f"{self.folder.interventions_file} is damaged: {error}") from None
+        return config.change(**self._control.wishes)
 
     @property
     def pace_s(self) -> float:
@@ -803,6 +819,14 @@ class Run:
         except OSError as cannot:
             log.warning("the trace of %s could not be written: %s", self.id, cannot)
         self._note("failed", error=self.error)
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; 0 where there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def explain(error: BaseException) -> str:

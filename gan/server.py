@@ -50,7 +50,10 @@ def routes(manager: RunManager, models: ModelCache, checkups: Checkups, prefix: 
     renders = anyio.CapacityLimiter(RENDERS_AT_ONCE)  # a limit of their own: they must not use up the server's threads
 
     async def list_runs(request: Request) -> Response:
-        return JSONResponse(await run_in_threadpool(lambda: [_summary(run) for run in manager.runs()]))
+        def listed() -> list[dict[str, Any]]:
+            return [row for run in manager.runs() if (row := _summary(run)) is not None]
+
+        return JSONResponse(await run_in_threadpool(listed))
 
     async def show_run(request: Request) -> Response:
         run = _run(manager, request)
@@ -211,9 +214,14 @@ def _label(model: Model, request: Request) -> int:
     return model.class_names.index(name)
 
 
-def _summary(run: Run) -> dict[str, Any]:
+def _summary(run: Run) -> dict[str, Any] | None:
+    """A row of the list of runs, with what is wrong with the run's files where something is; None for one that has been deleted."""
     status = run.status()
     stored = run.stored
     row = {"id": run.id, "name": run.id, "state": status["state"], "step": status.get("step", 0)}
     row |= {"recipe": stored.get("recipe"), "data": stored.get("data")}
+    if fault := run.fault:
+        if run.gone:
+            return None
+        row["error"] = fault
     return row | ({"owner": stored["owner"]} if stored.get("owner") else {})

@@ -102,6 +102,9 @@ class Streams:
             except KeyError:
                 yield event("status", {"state": "deleted"})
                 return
+            except (CheckpointError, OSError) as error:  # its files cannot be read: this stream's end, and no other's
+                yield event("status", {"state": "failed", "error": str(error)})
+                return
             text, since = look.metrics(since)
             if text:
                 news.append(text)

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from gan import augment, graphs, latent, losses
+from gan import augment, graphs, latent, losses, states
 from gan.config import TrainConfig
 from gan.datasets import ImageDataset
 from gan.devices import cores, free_memory, idle_s, keep_fp32_exact, keep_freed_memory, with_index
@@ -188,14 +188,16 @@ class TrainState:
         """Takes over what state_dict() gave; live settings as they were then.
 
         Raises:
-            KeyError, RuntimeError, ValueError: something is missing or of another shape.
+            ValueError: something is missing, of another kind or of another shape; then nothing has been taken over.
         """
+        self.check(stored)
         for name in ("generator", "discriminator", "averaged"):
             getattr(self, name).load_state_dict(stored[name])
         for name in ("optimizer_g", "optimizer_d"):
             # "capturable" makes torch move the step counters to the device of the weights; _obey() sets what this device needs.
             groups = [group | {"capturable": True} for group in stored[name]["param_groups"]]
             getattr(self, name).load_state_dict(stored[name] | {"param_groups": groups})
+            _lay_out_moments(getattr(self, name))
         self.sums.copy_(stored["sums"])
         self.summed, self.changes = int(stored["summed"]), int(stored["changes"])
         if stored["device"] == self.device.type:  # another kind of device has its own best way
@@ -208,6 +210,18 @@ class TrainState:
         else:  # each kind of device has its own random generator
             log.warning("going on on another kind of device (%s, not %s): with other random numbers", self.device.type, stored["device"])
             self.rng.manual_seed(self.config.seed + 1 + self.step)
+
+    def check(self, stored: Any) -> None:
+        """Compares what state_dict() gave elsewhere with this state, before anything of it is used.
+
+        Raises:
+            ValueError: something is missing, of another kind or of another shape.
+        """
+        states.check_values(stored)
+        trained = {"optimizer_g": self.optimizer_g, "optimizer_d": self.optimizer_d}
+        parameters = {name: [p for group in optimizer.param_groups for p in group["params"]] for name, optimizer in trained.items()}
+        states.check_tensors(stored, self.state_dict(), parameters)
+        self.config.change(**{name: stored["config"][name] for name in TrainConfig.live_fields()})
 
     def change(self, name: str, value: Any) -> None:
         """Changes a live setting from the next step on; the optimisers keep their moments.
@@ -240,6 +254,14 @@ class TrainState:
         for name, network in (("discriminator", self.discriminator), ("generator", self.generator)):
             if not torch.stack([t.isfinite().all() for t in _floats(network)]).all():
                 raise Diverged(f"the {name} has a weight that is no longer a number, at step {self.step}")
+
+
+def _lay_out_moments(optimizer: torch.optim.Optimizer) -> None:
+    """Gives each moment the memory layout of its parameter, as a new optimizer has it: they may come from another kind of device."""
+    for parameter, held in optimizer.state.items():
+        for key, moment in held.items():
+            if isinstance(moment, torch.Tensor) and moment.shape == parameter.shape and moment.stride() != parameter.stride():
+                held[key] = torch.empty_like(parameter, dtype=moment.dtype).copy_(moment)
 
 
 def _floats(network: nn.Module) -> list[torch.Tensor]:

@@ -23,6 +23,7 @@ from gan.events import Progress
 from gan.files import claimed, sweep
 from gan.names import printable
 from gan.owners import LOCAL, WHO_ARE_YOU, NotAllowed, Visitor, may_change, refusal
+from gan.untrusted import read_json
 
 LARGEST_UPLOAD = 200 * 2**20  # bytes of one zip; .streamlit/config.toml says the same to the browser
 LARGEST_TOTAL = 10 * 2**30  # bytes of all uploaded zips together
@@ -148,7 +149,7 @@ def about(name: str) -> dict[str, Any] | None:
     if name in NAMED or not path.is_file():
         return None
     try:
-        note = json.loads(path.read_text(encoding="utf-8"))
+        note = read_json(path)
         owner = {"owner": str(note["owner"]), "owner_id": str(note.get("owner_id", ""))}
         return {"file": str(note["file"]), **owner, "uploaded": float(note["uploaded"])}
     except (OSError, ValueError, KeyError, TypeError):  # damaged: still an uploaded set, of which nothing more is known

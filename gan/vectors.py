@@ -12,6 +12,7 @@ import torch
 
 from gan import latent
 from gan.owners import clean_name
+from gan.untrusted import parse_json
 
 FORMAT = "dcgan-workshop-noise-1"
 MOST = 24  # in one list
@@ -102,9 +103,9 @@ def read(content: bytes, latent_dim: int | None = None) -> list[NoiseVector]:
     if len(content) > LARGEST_FILE:
         raise ValueError(f"a list of noise vectors has at most {LARGEST_FILE >> 20} MiB; got {len(content) / 2**20:.1f}")
     try:
-        found = json.loads(content)
-    except (ValueError, RecursionError):
-        raise ValueError("the file is not JSON") from None
+        found = parse_json(content, LARGEST_FILE)
+    except ValueError as error:
+        raise ValueError(f"the file is not JSON: {str(error).splitlines()[0]}") from None
     if not isinstance(found, dict) or found.get("format") != FORMAT or not isinstance(found.get("vectors"), list):
         raise ValueError("the file holds no list of noise vectors")
     rows = found["vectors"]

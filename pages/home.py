@@ -76,13 +76,19 @@ with right:
 def card(run: Run) -> None:
     """One run: its newest images, whose it is, how far it is."""
     status, stored = run.status(), run.stored
+    if run.gone:
+        return
     with st.container(border=True):
-        steps = run.sample_steps
-        if steps:
-            st.image(
-                run.folder.samples_file(steps[-1]).read_bytes(), alt=f"Newest images of {run.id}", output_format="PNG", width="stretch"
-            )
+        if steps := run.sample_steps:
+            try:
+                picture = run.folder.read_samples(steps[-1])
+            except CheckpointError as error:
+                st.warning(f"Its newest images cannot be shown: {plain(error)}.", icon=":material/broken_image:")
+            else:
+                st.image(picture, alt=f"Newest images of {run.id}", output_format="PNG", width="stretch")
         st.markdown(f"**{run.id}**")
+        if fault := run.fault:
+            st.warning(f"This run's files are damaged: {plain(fault)}.", icon=":material/error:")
         state = status["state"]
         position = manager().position(run)
         st.badge(f"number {position} in the queue" if position else state, color=STATE_COLOURS.get(state, "gray"))

@@ -80,7 +80,11 @@ def choose() -> tuple[str, Path] | None:
         help="Runs come first, the newest on top. A generator that comes with the app has no discriminator beside it.",
     )
     name = name if name in names else names[0]
-    files = network_files(manager().root, name)
+    try:
+        files = network_files(manager().root, name)
+    except KeyError:
+        st.warning(f"The run {plain(name)} has just been deleted.", icon=":material/search_off:")
+        return None
     if not files:
         st.info(
             "This run has not kept its networks yet: the generator is kept from the first step on, both networks every minute and when it "

@@ -385,5 +385,6 @@ def test_a_damaged_owner_in_a_folder_from_elsewhere_is_no_ones(manager, config):
     wait_for(ended(run))
     RunFolder(run.folder.path).write_json(run.folder.config_file, {**run.stored, "owner": 7, "owner_id": 7})
     assert not manager.may_steer(run, BOB)
-    with pytest.raises(NotAllowed, match="Only whoever started it"):
+    with pytest.raises(NotAllowed, match="Only the server itself can steer"):
         manager.stop(run.id, BOB)
+    assert "owner must be text or null; got '7'" in run.fault

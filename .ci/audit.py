@@ -1,0 +1,41 @@
+"""Compares the packages of a virtual environment with the published advisories, by pip-audit, which gets an environment of its own.
+
+    python .ci/audit.py .venv
+
+Fails where a hole is known and a release mends it. Holes that no release mends yet are printed. Where the advisories cannot be reached, it
+says so and passes: tests/test_floors.py keeps a list of its own.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import venv
+from pathlib import Path
+
+
+def audit(environment: Path) -> int:
+    (packages,) = environment.glob("lib/python*/site-packages")
+    with tempfile.TemporaryDirectory() as folder:
+        venv.create(folder, with_pip=True)
+        subprocess.run([f"{folder}/bin/pip", "install", "--quiet", "--disable-pip-version-check", "pip-audit>=2.9,<3"], check=True)
+        command = [f"{folder}/bin/pip-audit", "--path", str(packages), "--format", "json", "--progress-spinner", "off"]
+        done = subprocess.run(command, capture_output=True, text=True)
+    try:
+        found = json.loads(done.stdout)["dependencies"]
+    except (ValueError, KeyError):
+        print(f"the advisories cannot be reached: {done.stderr.strip().splitlines()[-1:]}")
+        return 0
+    audited = [package for package in found if "vulns" in package]
+    mendable = 0
+    for package in audited:
+        for hole in package["vulns"]:
+            mended = ", ".join(hole["fix_versions"])
+            mendable += bool(mended)
+            print(f"{package['name']} {package['version']}: {hole['id']}, {f'mended in {mended}' if mended else 'not mended yet'}")
+    print(f"{len(audited)} of {len(found)} installed packages were compared with the advisories")
+    return 1 if mendable else 0
+
+
+if __name__ == "__main__":
+    sys.exit(audit(Path(sys.argv[1])))

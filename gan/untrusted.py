@@ -1,0 +1,110 @@
+"""Reads files that anybody may have written: regular files of bounded size, and strict JSON. Knows nothing of what is in them."""
+
+import json
+import math
+import os
+import stat
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+LARGEST_JSON = 1 << 20  # bytes of a document, or of a line of a log
+DEEPEST = 32  # lists and objects inside each other; ours have six levels
+LARGEST_WHOLE = 2**63  # no number of ours comes near, and what is larger overflows elsewhere
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Opens a file for reading. It never waits: a named pipe would hold the reader until somebody writes.
+
+    Raises:
+        OSError: there is no such file, it cannot be read, or it is a folder, a pipe or a device.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(f"{path.name} is not a regular file")
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """The content of a file.
+
+    Raises:
+        OSError: see open_regular().
+        ValueError: it is larger than `most` bytes.
+    """
+    with open_regular(path) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise ValueError(f"{path.name} is larger than {most >> 10:,} KiB")
+    return content
+
+
+def read_json(path: Path, most: int = LARGEST_JSON) -> Any:
+    """The JSON document in a file; see parse_json().
+
+    Raises:
+        OSError: see open_regular().
+        ValueError: it is too large, or not JSON as parse_json() wants it.
+    """
+    return parse_json(read_bytes(path, most), most)
+
+
+def parse_json(content: bytes | str, most: int = LARGEST_JSON) -> Any:
+    """JSON in UTF-8, as the standard has it: what it returns can be written as JSON, sent and counted with.
+
+    Raises:
+        ValueError: it is longer than `most`, not JSON, nested deeper than DEEPEST, or has a number that is not finite or too large, or
+            half a character (a lone surrogate).
+    """
+    if len(content) > most:
+        raise ValueError(f"JSON may have {most >> 10:,} KiB; got {len(content) >> 10:,}")
+    text = content if isinstance(content, str) else content.decode()
+    try:
+        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite, parse_int=_whole)
+    except RecursionError:
+        raise ValueError(f"JSON may be nested {DEEPEST} levels deep; this is deeper") from None
+    if text.count("[") + text.count("{") > DEEPEST:
+        _refuse_deep(value)
+    if "\\u" in text or not text.isascii():  # only an escape, or a text that was no UTF-8, can hold half a character
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+def is_number(value: object) -> bool:
+    """Whether a value from a file is a finite number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def is_whole(value: object, most: int = 10**12) -> bool:
+    """Whether a value from a file is a whole number from 0 to `most`; true and false are none."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"JSON has no {name}")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"a number must be finite; got {text[:40]}")
+    return value
+
+
+def _whole(text: str) -> int:
+    if len(text) > 20 or abs(value := int(text)) >= LARGEST_WHOLE:
+        raise ValueError(f"a whole number must fit in 64 bits; got {text[:40]}")
+    return value
+
+
+def _refuse_deep(value: Any) -> None:
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        level = [part for part in level if isinstance(part, dict | list)]
+        if not level:
+            return
+        level = [inner for outer in level for inner in (outer.values() if isinstance(outer, dict) else outer)]
+    raise ValueError(f"JSON may be nested {DEEPEST} levels deep; this is deeper")

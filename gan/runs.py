@@ -334,12 +334,12 @@ def _class_names(folder: RunFolder) -> tuple[str, ...]:
     return ()
 
 
-def _size(stored: Any) -> int:
+def _state_size(stored: Any) -> int:
     """Bytes of the tensors in a state."""
     if isinstance(stored, torch.Tensor):
         return stored.numel() * stored.element_size()
     parts = stored.values() if isinstance(stored, dict) else stored if isinstance(stored, list | tuple) else ()
-    return sum(map(_size, parts))
+    return sum(map(_state_size, parts))
 
 
 def has_room(folder: RunFolder, state: TrainState) -> bool:
@@ -349,7 +349,7 @@ def has_room(folder: RunFolder, state: TrainState) -> bool:
     except OSError as error:
         log.warning("whether there is room for %s cannot be told: %s", folder.path.name, error)
         return False
-    return disk.free > 2 * _size(state.state_dict()) + min(ROOM_BYTES, disk.total // 10)
+    return disk.free > 2 * _state_size(state.state_dict()) + min(ROOM_BYTES, disk.total // 10)
 
 
 def wait_for_room(folder: RunFolder, state: TrainState, ended: Callable[[], bool]) -> bool:
@@ -502,7 +502,7 @@ class Run:
         with self._history_lock:
             if not self._live or self._live == "queued":
                 rows, offset = self.folder.read_metrics(self._history_offset)
-                if self._history_offset and _size(self.folder.metrics_file) < self._history_offset:
+                if self._history_offset and _file_size(self.folder.metrics_file) < self._history_offset:
                     self._history, (rows, offset) = History(), self.folder.read_metrics()
                 for row in rows:
                     self._history.append(row)
@@ -821,7 +821,7 @@ class Run:
         self._note("failed", error=self.error)
 
 
-def _size(path: Path) -> int:
+def _file_size(path: Path) -> int:
     """Bytes of a file; 0 where there is none."""
     try:
         return path.stat().st_size

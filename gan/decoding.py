@@ -28,6 +28,7 @@ SMALLEST_SIDE = 8  # pixels: smaller images hold nothing to learn
 LARGEST_IMAGE = 50_000_000  # pixels: more is a decompression bomb or a satellite
 LARGEST_JPEG = 120_000_000  # pixels: phones take 108 million, and libjpeg decodes them at an eighth of the size
 LARGEST_TEXT = 5_000_000  # pixels of a PPM written as text, which takes Python a second for each million
+MOST_COMMENTS = 1000  # in a PPM written as text, each of which has Pillow copy what follows
 MOST_SCANS = 100  # of a JPEG; progressive ones have about ten, and each costs as much as decoding the whole image
 MEMORY = 384 * 2**20  # bytes of decoded pixels, all decodes of the process together
 LARGEST_REPAIR = 256 * 2**20  # bytes of a PNG that is read again without what it says besides pixels
@@ -52,7 +53,8 @@ T = TypeVar("T")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}  # the chunks that say what an image looks like
 _ORIENTATION = 0x0112  # of EXIF and TIFF alike
-_PHOTOMETRIC, _BITS, _SAMPLE_FORMAT, _ROWS, _TILE_WIDTH, _TILE_HEIGHT = 262, 258, 339, 278, 322, 323  # TIFF 6.0's tags
+_PHOTOMETRIC, _BITS, _SAMPLE_FORMAT, _COMPRESSION = 262, 258, 339, 259  # TIFF 6.0's tags
+_ROWS, _TILE_WIDTH, _TILE_HEIGHT = 278, 322, 323
 # Pillow keeps the upper byte of 16-bit colors. Read as if its bytes were the other way round, a file gives the lower byte.
 _OTHER_BYTE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 _TURNS = {
@@ -123,6 +125,8 @@ def _reading(source: Path | bytes, image_size: int, use: Callable[["_Picture"], 
             return _attempt(bare, image_size, use)
     except UnidentifiedImageError:
         return _unidentified(source)
+    except Image.DecompressionBombError:  # Pillow's own bound, before the header is ours to read
+        return f"has far too many pixels; at most {LARGEST_IMAGE:,} are read"
     except Exception as error:  # a damaged file trips Pillow's readers in every way: struct.error, KeyError, ZeroDivisionError, ...
         return f"cannot be decoded ({str(error)[:200] or type(error).__name__})"
 
@@ -135,6 +139,8 @@ def _attempt(source: Path | bytes, image_size: int, use: Callable[["_Picture"], 
         scans = _scans(source, image)
         if scans > MOST_SCANS:
             return f"is a JPEG of {scans:,} scans; at most {MOST_SCANS} are read"
+        if _plain_text(image) and (comments := _content(source).count(b"#")) > MOST_COMMENTS:
+            return f"is a text of numbers with {comments:,} comments; at most {MOST_COMMENTS:,} are read"
         image.draft("RGB", (image_size * 2, image_size * 2))  # JPEG: decodes at a fraction of the size
         picture = _Picture(source, image)
         if scans > 1:
@@ -157,13 +163,22 @@ def _fault(image: Any) -> str:
     """What speaks against an image's size; empty where nothing does."""
     width, height = image.size
     most = LARGEST_JPEG if image.format == "JPEG" else LARGEST_IMAGE
-    if image.tile and image.tile[0][0] == "ppm_plain":
+    if _plain_text(image):
         most = min(most, LARGEST_TEXT)
     if width * height > most:
         return f"at most {most:,} are read"
     if min(width, height) < SMALLEST_SIDE:
         return f"at least {SMALLEST_SIDE} x {SMALLEST_SIDE} are needed"
     return ""
+
+
+def _plain_text(image: Any) -> bool:
+    """Whether an image is a PPM written as text."""
+    return bool(image.tile) and image.tile[0][0] == "ppm_plain"
+
+
+def _content(source: Path | bytes) -> bytes:
+    return source if isinstance(source, bytes) else source.read_bytes()
 
 
 def _unidentified(source: Path | bytes) -> str:
@@ -186,7 +201,7 @@ def _only_pixels(source: Path | bytes) -> bytes | None:
     """A PNG without texts, profiles and EXIF; None where there is nothing to leave out, or the file is no PNG or too large."""
     if _first(source, len(_PNG)) != _PNG or (isinstance(source, Path) and source.stat().st_size > LARGEST_REPAIR):
         return None
-    content = source if isinstance(source, bytes) else source.read_bytes()
+    content = _content(source)
     parts, at = [_PNG], len(_PNG)
     while at + 8 <= len(content):
         length, kind = struct.unpack_from(">I4s", content, at)
@@ -202,8 +217,7 @@ def _scans(source: Path | bytes, image: Any) -> int:
     """How often a JPEG goes over its pixels, at most; 1 for small ones, where it does not matter, and for other formats."""
     if image.format != "JPEG" or not (image.info.get("progressive") or image.width * image.height > 2**22):
         return 1
-    content = source if isinstance(source, bytes) else source.read_bytes()
-    return content.count(b"\xff\xda")  # start of scan; thumbnails and profiles may hold a few more
+    return _content(source).count(b"\xff\xda")  # start of scan; thumbnails and profiles may hold a few more
 
 
 def _coefficients(image: Any, width: int, height: int) -> int:
@@ -260,7 +274,7 @@ class _Picture:
         tally = Tally()
         for top, bottom in _strips(*self.size):
             values, opacity = self._values(self._box(top, bottom))
-            tally.add(values if opacity is None else values[opacity > 0])
+            tally.add(values if opacity is None or opacity.all() else values[opacity > 0])
         return tally
 
     def whole(self) -> Image.Image | None:
@@ -300,16 +314,16 @@ class _Picture:
         values = np.asarray(self.image.crop(box))
         if kind.reread:  # gray and alpha, two bytes each, read as four channels
             pairs = values.astype(np.uint16)
-            return pairs[..., 0] << 8 | pairs[..., 1], (pairs[..., 2] << 8 | pairs[..., 3]) / 65535
+            return pairs[..., 0] << 8 | pairs[..., 1], (pairs[..., 2] << 8 | pairs[..., 3]) / np.float32(65535)
         if self._low is not None:
             values = values.astype(np.uint16) << 8 | np.asarray(self._low.crop(box))
         if kind.dtype is not None:
             values = values.view(kind.dtype)
         if values.ndim == 3 and values.shape[2] == 4:
-            return values[..., :3], values[..., 3] / 65535
+            return values[..., :3], values[..., 3] / np.float32(65535)
         if self._key is not None:
             same = values == np.asarray(self._key)
-            return values, 1.0 - (same.all(axis=2) if values.ndim == 3 else same)
+            return values, np.float32(1) - (same.all(axis=2) if values.ndim == 3 else same)
         return values, None
 
     def _stretched(self, box: tuple[int, int, int, int], scale: Scale) -> Image.Image:
@@ -317,9 +331,9 @@ class _Picture:
         levels = scale.apply(values)
         if self._kind.inverted:
             levels = 255 - levels
-        if opacity is not None:
-            opacity = opacity if levels.ndim == 2 else opacity[..., None]
-            levels = np.rint(levels * opacity + 255 * (1 - opacity)).astype(np.uint8)
+        if opacity is not None and not (opacity == 1).all():
+            ink = (255 - levels) * (opacity if levels.ndim == 2 else opacity[..., None])
+            levels = 255 - np.rint(ink).astype(np.uint8)
         return Image.fromarray(levels)
 
 
@@ -416,7 +430,7 @@ def _weight(image: Any, kind: _Kind) -> int:
     elif image.format == "BMP":
         each *= 3  # runs are unpacked by Python, into an array and a copy of it
     elif image.format == "PPM":
-        each = 14 if image.tile and image.tile[0][0] == "ppm_plain" else 6 + each
+        each = 14 if _plain_text(image) else 6 + each
     elif kind.low:
         each *= 2
     if not kind.deep and pixels <= LARGEST_WHOLE:
@@ -439,8 +453,9 @@ def _tiff_buffer(image: Any) -> int:
 
     width, height = image.size
     a_row, rows = whole(_TILE_WIDTH, width), whole(_TILE_HEIGHT, min(height, whole(_ROWS, height)))
-    bits = tags.get(_BITS, (1,))
-    return 2 * a_row * rows * max(4, sum(int(bit) for bit in bits) // 8)
+    bits = sum(int(bit) for bit in tags.get(_BITS, (1,)))
+    as_jpeg = tags.get(_COMPRESSION) in (6, 7)  # read as RGBA
+    return a_row * rows * (max(bits, 32) if as_jpeg else bits) // 8
 
 
 class _Values:

@@ -33,7 +33,9 @@ class Scale:
     holes: bool = False
 
     def apply(self, values: np.ndarray) -> np.ndarray:
-        """Values of any real type and shape -> uint8 of the same shape. Works on a copy in float64: give it blocks."""
+        """Values of any real type and shape -> uint8 of the same shape. Works on copies in float64: give it blocks."""
+        if values.dtype == np.uint16 and values.size > 2**16:  # each value once
+            return self.apply(np.arange(2**16, dtype=np.uint16)).take(values)
         # The bounds of float64 are further apart than float64 reaches: halves are not.
         half = values.astype(np.float64) * 0.5 - self.low * 0.5
         with np.errstate(invalid="ignore", over="ignore"):

@@ -35,6 +35,12 @@ def test_the_scale_is_one_for_the_whole_set():
     assert stretch(values)[0][:, 0, 0].tolist() == [0, 128, 255]
 
 
+def test_many_16_bit_values_give_what_few_give():
+    values = RNG.integers(0, 65536, (300, 300), dtype=np.uint16)
+    scale = Scale(1234, 50_000)
+    assert np.array_equal(scale.apply(values), np.stack([scale.apply(row) for row in values]))
+
+
 def test_uint8_stays_as_it_is():
     values = RNG.integers(3, 9, (5, 8, 8), dtype=np.uint8)
     result, said = stretch(values)

@@ -1,5 +1,6 @@
 """The server: `streamlit run app.py` starts it. Streamlit's pages, the HTTP routes, and runs that outlive both."""
 
+import asyncio
 import logging
 import os
 import signal
@@ -11,12 +12,23 @@ from typing import Any
 
 import anyio.to_thread
 import streamlit as st
+from starlette.middleware import Middleware
+from streamlit import runtime
 
+from gan.connections import bound_connections, raise_limit
+from gan.gate import Hosts, SafeHeaders, allowed_hosts, frame_ancestors
+from gan.logs import bound_logs
+from gan.owners import refuse_weak_admin_token
 from gan.server import routes, send_at_once
 from ui import assets
+from ui.sessions import sweep
 from ui.workshop import checkups, manager, models
 
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
+try:
+    refuse_weak_admin_token()
+except ValueError as error:
+    raise SystemExit(str(error)) from None
 
 
 @asynccontextmanager
@@ -37,8 +49,12 @@ async def lifespan(app: st.App) -> AsyncIterator[dict[str, Any]]:
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
             handlers[number] = signal.signal(number, tell)
+        bound_connections(handlers[signal.SIGTERM], raise_limit())
+    bound_logs()
     send_at_once()
+    sweeping = asyncio.create_task(sweep(runtime.get_instance()))
     yield {}
+    sweeping.cancel()
     for number, before in handlers.items():
         if signal.getsignal(number) is tell:
             signal.signal(number, before)
@@ -54,5 +70,6 @@ app = st.App(
         *routes(manager(), models(), checkups(), _prefix),
         *assets.routes(_prefix),
     ],
+    middleware=[Middleware(Hosts, allowed=allowed_hosts()), Middleware(SafeHeaders, ancestors=frame_ancestors())],
     lifespan=lifespan,
 )

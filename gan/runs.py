@@ -58,6 +58,8 @@ AT_WORK = ("queued", "preparing", "running", "paused")
 PASSING = {
     errno.ENOSPC: "The server's disk is full.",
     errno.EDQUOT: "The server's disk quota is used up.",
+    errno.EMFILE: "The server has too many files open.",
+    errno.ENFILE: "The machine has too many files open.",
 }
 
 

@@ -8,7 +8,24 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # From the ground up; a module may import those before its own layer only.
 LAYERS = [
-    {"config", "devices", "events", "files", "faces", "latent", "augment", "graphs", "archives", "cache", "decoding", "owners", "metrics"}
+    {
+        "config",
+        "connections",
+        "devices",
+        "events",
+        "files",
+        "faces",
+        "gate",
+        "logs",
+        "latent",
+        "augment",
+        "graphs",
+        "archives",
+        "cache",
+        "decoding",
+        "owners",
+        "metrics",
+    }
     | {"winograd"},
     {"recipes", "losses", "images", "networks", "downloads", "charts", "turns", "directions", "terminal", "snippets", "vectors"}
     | {"judgements", "remedies"},

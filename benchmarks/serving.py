@@ -6,6 +6,7 @@ buttons in a page would measure the page.
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -34,9 +35,11 @@ class Workshop:
         run_id, run_folder: the run.
         began: time.perf_counter() when the run's elapsed_s was 0. The clock is the machine's, so other processes can use it.
         pid: the server's process.
+
+    descriptors: how many files the server may have open, without being able to raise that; None for what this process may.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, descriptors: int | None = None) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="workshop-")
         root = Path(self._folder.name)
         with socket.socket() as probe:
@@ -46,7 +49,14 @@ class Workshop:
         self._log = root / "log"
         with self._log.open("w") as log:
             command = [sys.executable, "-m", "benchmarks.serving", str(self.port), str(seconds)]
-            self._process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
+
+            def limit() -> None:
+                if descriptors:
+                    resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=log, text=True, preexec_fn=limit
+            )
         self.pid = self._process.pid
         try:
             told = self._hear()
@@ -90,6 +100,17 @@ class Workshop:
             return None
         return next((1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")), None)
 
+    def descriptors(self) -> int | None:
+        """How many files the server has open; None where the system has no /proc, or the server is gone."""
+        try:
+            return len(os.listdir(f"/proc/{self.pid}/fd"))
+        except OSError:
+            return None
+
+    def log(self) -> str:
+        """What the server has logged by now."""
+        return self._log.read_text(errors="replace")
+
     def end(self) -> str:
         """Ends the server as an operator would, with SIGTERM; returns what it logged."""
         self._process.terminate()
@@ -98,7 +119,7 @@ class Workshop:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.communicate()
-        return self._log.read_text()
+        return self.log()
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ import anyio
 import anyio.to_thread
 import torch
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -49,6 +50,18 @@ class BadRequest(ValueError):
     """A request that asks for something that cannot be."""
 
 
+class Anything(Convertor[str]):
+    """The rest of an address; Starlette's own `path` leaves out those with a line break."""
+
+    regex = "(?s:.*)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
 class Busy(RuntimeError):
     """More is asked for than the server can do in a bearable time."""
 
@@ -59,6 +72,7 @@ class Nobody(RuntimeError):
 
 def routes(manager: RunManager, models: ModelCache, checkups: Checkups, prefix: str = "") -> list[Route]:
     """GET {prefix}/api/..., as docs/architecture.md lists them. prefix: a path that the server lives behind, as "/workshop"."""
+    register_url_convertor("anything", Anything())
     streams = Streams(manager, checkups)
     pictures = Pictures()
 
@@ -138,7 +152,7 @@ def routes(manager: RunManager, models: ModelCache, checkups: Checkups, prefix: 
         Route(f"{prefix}/api/runs/{{id}}/samples/{{step}}.png", _answer(samples)),
         Route(f"{prefix}/api/models", _answer(show_models)),
         Route(f"{prefix}/api/models/{{id}}/image.png", _answer(image)),
-        *(Route(path, _answer(unknown), methods=EVERY_METHOD) for path in (f"{prefix}/api", f"{prefix}/api/{{rest:path}}")),
+        *(Route(path, _answer(unknown), methods=EVERY_METHOD) for path in (f"{prefix}/api", f"{prefix}/api/{{rest:anything}}")),
     ]
 
 

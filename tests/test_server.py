@@ -298,7 +298,9 @@ def test_what_is_not_there_is_not_found(client, path):
     assert client.get(path).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/api", "/api/", "/api/nothing", "/api/runs/x/y/z", "/api/models/x", "/api/runs/"])
+@pytest.mark.parametrize(
+    "path", ["/api", "/api/", "/api/nothing", "/api/runs/x/y/z", "/api/models/x", "/api/runs/", "/api/%0d%0ax", "/api/models/a%0ab"]
+)
 def test_unknown_addresses_are_answered_in_json(client, path):
     answer = client.get(path)
     assert answer.status_code == 404 and "not found" in answer.json()["error"]

@@ -5,8 +5,11 @@ BIN := $(VENV)/bin
 
 .PHONY: run test clean
 
+# For this machine only; for others too: make run ADDRESS=0.0.0.0
+ADDRESS ?= 127.0.0.1
+
 run: $(VENV)/.installed
-	$(BIN)/streamlit run app.py
+	$(BIN)/streamlit run app.py --server.address=$(ADDRESS)
 
 test: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

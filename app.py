@@ -1,5 +1,6 @@
 """The server: `streamlit run app.py` starts it. Streamlit's pages, the HTTP routes, and runs that outlive both."""
 
+import asyncio
 import logging
 import os
 import signal
@@ -12,12 +13,22 @@ from typing import Any
 import anyio.to_thread
 import streamlit as st
 from starlette.middleware import Middleware
+from streamlit import runtime
 
+from gan.connections import bound_connections, raise_limit
+from gan.gate import Hosts, SafeHeaders, allowed_hosts, frame_ancestors
+from gan.logs import bound_logs
+from gan.owners import refuse_weak_admin_token
 from gan.server import routes, send_at_once
 from ui import assets, held
+from ui.sessions import sweep
 from ui.workshop import checkups, manager, models
 
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
+try:
+    refuse_weak_admin_token()
+except ValueError as error:
+    raise SystemExit(str(error)) from None
 
 
 @asynccontextmanager
@@ -41,9 +52,13 @@ async def lifespan(app: st.App) -> AsyncIterator[dict[str, Any]]:
         for number in (signal.SIGTERM, signal.SIGINT, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])):
             if signal.getsignal(number) != signal.SIG_IGN:  # nohup: stays ignored
                 handlers[number] = signal.signal(number, tell)
+        bound_connections(handlers[signal.SIGTERM], raise_limit())
+    bound_logs()
     send_at_once()
     await anyio.to_thread.run_sync(manager().remove_leftovers)
+    sweeping = asyncio.create_task(sweep(runtime.get_instance()))
     yield {}
+    sweeping.cancel()
     for number, before in handlers.items():
         if signal.getsignal(number) is tell:
             signal.signal(number, before)
@@ -59,6 +74,10 @@ app = st.App(
         *routes(manager(), models(), checkups(), _prefix),
         *assets.routes(_prefix),
     ],
-    middleware=[Middleware(held.BoundUploads)],
+    middleware=[
+        Middleware(Hosts, allowed=allowed_hosts()),
+        Middleware(SafeHeaders, ancestors=frame_ancestors()),
+        Middleware(held.BoundUploads),
+    ],
     lifespan=lifespan,
 )

@@ -6,6 +6,7 @@ buttons in a page would measure the page.
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -37,12 +38,13 @@ class Workshop:
         pid: the server's process.
     """
 
-    def __init__(self, seconds: float, threads: int = 0, precision: str = "auto") -> None:
+    def __init__(self, seconds: float, threads: int = 0, precision: str = "auto", descriptors: int | None = None) -> None:
         """
         Args:
             seconds: how long the run trains.
             threads: how many processor threads it uses all the time; 0 for those that it chooses.
             precision: its number format.
+            descriptors: how many files the server may have open, without being able to raise that; None for what this process may.
         """
         self._folder = tempfile.TemporaryDirectory(prefix="workshop-")
         root = Path(self._folder.name)
@@ -53,8 +55,13 @@ class Workshop:
         self._log = root / "log"
         with self._log.open("w", encoding="utf-8") as log:
             command = [sys.executable, "-m", "benchmarks.serving", str(self.port), str(seconds), str(threads), precision]
+
+            def limit() -> None:
+                if descriptors:
+                    resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+
             self._process = subprocess.Popen(
-                command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=log, text=True, encoding="utf-8"
+                command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=log, text=True, encoding="utf-8", preexec_fn=limit
             )
         self.pid = self._process.pid
         try:
@@ -99,6 +106,17 @@ class Workshop:
             return None
         return next((1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")), None)
 
+    def descriptors(self) -> int | None:
+        """How many files the server has open; None where the system has no /proc, or the server is gone."""
+        try:
+            return len(os.listdir(f"/proc/{self.pid}/fd"))
+        except OSError:
+            return None
+
+    def log(self) -> str:
+        """What the server has logged by now."""
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
     def end(self) -> str:
         """Ends the server as an operator would, with SIGTERM; returns what it logged."""
         self._process.terminate()
@@ -107,7 +125,7 @@ class Workshop:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.communicate()
-        return self._log.read_text(encoding="utf-8")
+        return self.log()
 
 
 def main() -> None:

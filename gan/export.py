@@ -47,6 +47,7 @@ FRAMES_PER_S = 10
 HOLD_S = 2.0  # how long the last frame of a GIF stays
 LARGEST_FRAME = 528  # pixels, without the line below: a grid of 8 x 8 images of 64 pixels as it is
 LARGEST_GRID = 8192  # pixels a side; a file that says more is no grid of ours
+MOST_EVENTS = 50_000  # of one kind in an event file, five seconds' work; TensorBoard itself shows 1,000 points of a curve
 TENSORBOARD_GRIDS = 10  # TensorBoard shows that many, and picks at random where there are more
 
 JUDGED = ("step", "images", *NUMBERS, "features")  # columns of the table of judgements
@@ -358,6 +359,7 @@ def event_file(folder: RunFolder, file: BinaryIO) -> Yields[Progress, None, None
     """A run's metrics, judgements, norms and changes, its settings and some grids as a TensorBoard event file.
 
     Wall times are those at which the run would have been there had it never rested: its start and the time that it trained.
+    Of more than MOST_EVENTS rows of one kind, so many are taken, evenly spaced, the last among them.
 
     Raises:
         CheckpointError: there is no run, it has logged nothing yet, or a grid cannot be read.
@@ -373,14 +375,14 @@ def event_file(folder: RunFolder, file: BinaryIO) -> Yields[Progress, None, None
     rows = [row for row in folder.read_metrics()[0] if _is_number(row["elapsed_s"])]
     if not rows:
         raise CheckpointError(f"the run {folder.path.name} has logged no metrics yet")
-    times = np.array([(0, 0.0), *((row["step"], row["elapsed_s"]) for row in rows)]).T
+    steps, elapsed_s = np.ascontiguousarray(np.array([(0, 0.0), *((row["step"], row["elapsed_s"]) for row in rows)]).T)
     parent = stored.get("parent")
     forked_at = parent["step"] if isinstance(parent, dict) and _is_number(parent.get("step")) else 0
     began = folder.read_status().get("started") or folder.config_file.stat().st_mtime
-    began -= float(np.interp(forked_at, *times))  # a fork's times count from its parent's start
-    norms, grids = folder.read_norms(), spaced(folder.sample_steps(), TENSORBOARD_GRIDS)
+    began -= float(np.interp(forked_at, steps, elapsed_s))  # a fork's times count from its parent's start
+    rows, norms, judged = (spaced(kind, MOST_EVENTS) for kind in (rows, folder.read_norms(), folder.read_judged()))
+    grids = spaced(folder.sample_steps(), TENSORBOARD_GRIDS)
     changes = [(step, list(made)) for step, made in groupby(folder.read_interventions(), lambda change: change.step)]
-    judged = folder.read_judged()
     total = len(rows) + len(judged) + len(norms) + len(grids) + len(changes)
     done = 0
 
@@ -391,7 +393,7 @@ def event_file(folder: RunFolder, file: BinaryIO) -> Yields[Progress, None, None
         def write(step: int, summary: Any) -> Progress:
             nonlocal done
             done += 1
-            wall_time = began + float(np.interp(step, *times))
+            wall_time = began + float(np.interp(step, steps, elapsed_s))
             writer.write(Event(wall_time=wall_time, step=step, summary=summary).SerializeToString())
             return Progress("Writing events", done - 1, total)
 

@@ -5,15 +5,25 @@ Knows nothing of pages or runs.
 
 import hashlib
 import hmac
+import logging
+import math
 import os
 import re
+import threading
+import time
 import unicodedata
 from dataclasses import dataclass
 
+log = logging.getLogger(__name__)
+
 LONGEST_NAME = 40
+SHORTEST_ADMIN_TOKEN = 16  # characters
+FREE_GUESSES = 5  # at the host's token from one address; each one after that costs a wait, twice as long as the one before
+FIRST_WAIT_S, LONGEST_WAIT_S = 2.0, 300.0
+FORGIVEN_AFTER_S = 900.0  # since the last wrong guess
+MOST_ADDRESSES = 1000  # that are remembered
 WHO_ARE_YOU = "Your browser has not said who you are: reload the page."
 _TOKEN = re.compile(r"[0-9a-f]{32}")
-_ID = re.compile(r"[0-9a-f]{16}")
 
 
 class NotAllowed(PermissionError):
@@ -73,11 +83,6 @@ def clean_name(name: object) -> str:
     return " ".join(visible.split())[:LONGEST_NAME].strip()
 
 
-def is_visitor_id(text: str) -> bool:
-    """Whether a text can be a visitor's id."""
-    return _ID.fullmatch(text) is not None
-
-
 def is_personal() -> bool:
     """Whether this server has no host: WORKSHOP_ADMIN_TOKEN is not set."""
     return not os.environ.get("WORKSHOP_ADMIN_TOKEN")
@@ -87,6 +92,62 @@ def is_admin_token(text: str) -> bool:
     """Whether a text is WORKSHOP_ADMIN_TOKEN; never, where none is set."""
     token = os.environ.get("WORKSHOP_ADMIN_TOKEN", "")
     return bool(token) and hmac.compare_digest(text.encode(), token.encode())
+
+
+def refuse_weak_admin_token() -> None:
+    """To be called when a server starts.
+
+    Raises:
+        ValueError: WORKSHOP_ADMIN_TOKEN is set, and so short that it could be guessed.
+    """
+    token = os.environ.get("WORKSHOP_ADMIN_TOKEN", "")
+    if token and len(token) < SHORTEST_ADMIN_TOKEN:
+        raise ValueError(
+            f"WORKSHOP_ADMIN_TOKEN must have at least {SHORTEST_ADMIN_TOKEN} characters; it has {len(token)}. "
+            'Choose a random one: python -c "import secrets; print(secrets.token_urlsafe())"'
+        )
+
+
+class Guesses:
+    """Wrong tokens by the address that they came from: after a few, each further one must wait. Safe from any thread.
+
+    All visitors behind one proxy may share an address, and so the wait; the token's length is what keeps it from being guessed.
+    """
+
+    def __init__(self) -> None:
+        self._clock = time.monotonic
+        self._lock = threading.Lock()
+        self._wrong: dict[str, tuple[int, float]] = {}  # by address: how many, and when the last one was
+
+    def wait_s(self, address: str) -> float:
+        """Seconds until this address may try again; 0 for now."""
+        with self._lock:
+            number, last = self._wrong.get(address, (0, 0.0))
+            rested = self._clock() - last
+            if number < FREE_GUESSES or rested > FORGIVEN_AFTER_S:
+                return 0.0
+            return max(0.0, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(number - FREE_GUESSES, 20)) - rested)
+
+    def try_token(self, text: str, address: str) -> bool:
+        """Whether a text is WORKSHOP_ADMIN_TOKEN; a wrong one is noted, and logged once there are many.
+
+        Raises:
+            NotAllowed: the address must wait first; the message says for how long. The text is not looked at.
+        """
+        if wait_s := self.wait_s(address):
+            raise NotAllowed(f"Too many wrong tokens were given. Try again in {math.ceil(wait_s)} seconds.")
+        if is_admin_token(text):
+            return True
+        with self._lock:
+            now = self._clock()
+            number, last = self._wrong.pop(address, (0, now))
+            number = number + 1 if now - last <= FORGIVEN_AFTER_S else 1
+            self._wrong[address] = (number, now)  # last in the order
+            while len(self._wrong) > MOST_ADDRESSES:
+                del self._wrong[next(iter(self._wrong))]
+        if number >= FREE_GUESSES:
+            log.warning("%d wrong tokens for the host were given from %s", number, address or "an unknown address")
+        return False
 
 
 def may_change(owner_id: object, visitor: Visitor) -> bool:

@@ -62,6 +62,8 @@ AT_REST = ("stopped", "finished", "failed", "interrupted")
 PASSING = {
     errno.ENOSPC: "The disk is full.",
     errno.EDQUOT: "The disk quota is used up.",
+    errno.EMFILE: "The server has too many files open.",
+    errno.ENFILE: "The machine has too many files open.",
 }
 
 
@@ -837,7 +839,9 @@ def explain(error: BaseException) -> str:
     if no_memory or isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
         return "There is not enough memory for these settings: lower the batch size, the filters or the image size."
     if isinstance(error, OSError) and error.errno in PASSING:
-        return f"{PASSING[error.errno]} What was saved before is unharmed: free some space and resume."
+        files = error.errno in (errno.EMFILE, errno.ENFILE)
+        what = "wait until fewer visitors are here, or raise the limit (ulimit -n)" if files else "free some space"
+        return f"{PASSING[error.errno]} What was saved before is unharmed: {what}, and resume."
     if isinstance(error, OSError):
         return in_words(error)
     if isinstance(error, ValueError):

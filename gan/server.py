@@ -16,6 +16,7 @@ import anyio
 import anyio.to_thread
 import torch
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
@@ -26,16 +27,21 @@ from gan.checkup import Checkups
 from gan.images import enlarge, png
 from gan.manager import RunManager
 from gan.models import Model, ModelCache, find_model, list_models, model_sources
-from gan.owners import is_visitor_id
+from gan.owners import recognise
 from gan.runs import Run
 from gan.streams import Streams, status_of
 
 RENDERS_AT_ONCE = 2
+MOST_WAITING = 128  # pictures; a room of forty asks for eighty at most, two a browser
+RETRY_AFTER_S = 1
 LONGEST_QUERY = 16_000  # characters
 LARGEST_SCALE = 8
 # How seldom a picture is to be asked for on each of a page's two ways while a run trains here, which loses twice the time of a
 # picture: the thread that it displaces, and the one that waits for that. 20 a second in all.
 PICTURE_EVERY_MS = 100
+
+VISITOR_HEADER = "X-Workshop-Visitor"  # a browser's secret token: not in the address, which proxies log
+EVERY_METHOD = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -44,10 +50,31 @@ class BadRequest(ValueError):
     """A request that asks for something that cannot be."""
 
 
+class Anything(Convertor[str]):
+    """The rest of an address; Starlette's own `path` leaves out those with a line break."""
+
+    regex = "(?s:.*)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+class Busy(RuntimeError):
+    """More is asked for than the server can do in a bearable time."""
+
+
+class Nobody(RuntimeError):
+    """The client has left; no answer reaches it."""
+
+
 def routes(manager: RunManager, models: ModelCache, checkups: Checkups, prefix: str = "") -> list[Route]:
     """GET {prefix}/api/..., as docs/architecture.md lists them. prefix: a path that the server lives behind, as "/workshop"."""
+    register_url_convertor("anything", Anything())
     streams = Streams(manager, checkups)
-    renders = anyio.CapacityLimiter(RENDERS_AT_ONCE)  # a limit of their own: they must not use up the server's threads
+    pictures = Pictures()
 
     async def list_runs(request: Request) -> Response:
         def listed() -> list[dict[str, Any]]:
@@ -57,10 +84,11 @@ def routes(manager: RunManager, models: ModelCache, checkups: Checkups, prefix: 
 
     async def show_run(request: Request) -> Response:
         run = _run(manager, request)
-        if who := request.query_params.get("visitor"):  # the owner of a run tells so that they are still there
-            if not is_visitor_id(who):
-                raise BadRequest(f"visitor must be 16 hexadecimal digits; got {who[:40]!r}")
-            manager.seen(who)
+        if token := request.headers.get(VISITOR_HEADER):  # the owner of a run tells so that they are still there
+            who = recognise(token)
+            if not who.known:
+                raise BadRequest(f"{VISITOR_HEADER} must be a browser's token, 32 hexadecimal digits")
+            manager.seen(who.id)
 
         def details() -> dict[str, Any]:
             return {"id": run.id, "config": run.stored, "status": status_of(manager, run)}
@@ -109,11 +137,16 @@ def routes(manager: RunManager, models: ModelCache, checkups: Checkups, prefix: 
             scale = _whole(request.query_params.get("scale", "1"), "scale", 1, LARGEST_SCALE)
             return png(enlarge(models.images(model, z, label)[0], scale), compress_level=1)
 
-        content = await anyio.to_thread.run_sync(render, limiter=renders)
+        content = await pictures.draw(render, request)
         headers = {"Cache-Control": "max-age=60"}
         if manager.trains_here():
             headers["X-Picture-Every-Ms"] = str(PICTURE_EVERY_MS)
         return Response(content, media_type="image/png", headers=headers)
+
+    async def unknown(request: Request) -> Response:
+        if request.method not in ("GET", "HEAD"):
+            return JSONResponse({"error": f"{request.method} is not possible: these routes are read only"}, 405, {"Allow": "GET, HEAD"})
+        raise KeyError(f"the address {request.url.path[:200]}")
 
     return [
         Route(f"{prefix}/api/runs", _answer(list_runs)),
@@ -122,7 +155,30 @@ def routes(manager: RunManager, models: ModelCache, checkups: Checkups, prefix: 
         Route(f"{prefix}/api/runs/{{id}}/samples/{{step}}.png", _answer(samples)),
         Route(f"{prefix}/api/models", _answer(show_models)),
         Route(f"{prefix}/api/models/{{id}}/image.png", _answer(image)),
+        *(Route(path, _answer(unknown), methods=EVERY_METHOD) for path in (f"{prefix}/api", f"{prefix}/api/{{rest:anything}}")),
     ]
+
+
+class Pictures:
+    """The queue of pictures: few are drawn at once, few wait, and none is drawn that nobody waits for."""
+
+    def __init__(self) -> None:
+        # Limits of their own: pictures must not use up the server's threads.
+        self._turns, self._threads = anyio.CapacityLimiter(RENDERS_AT_ONCE), anyio.CapacityLimiter(RENDERS_AT_ONCE)
+
+    async def draw(self, render: Callable[[], bytes], request: Request) -> bytes:
+        """What `render` returns, in a thread, once it is this request's turn.
+
+        Raises:
+            Busy: too many wait already.
+            Nobody: the client left while it waited.
+        """
+        if self._turns.statistics().tasks_waiting >= MOST_WAITING:
+            raise Busy(f"{MOST_WAITING} pictures are waiting already: ask again in {RETRY_AFTER_S} s")
+        async with self._turns:
+            if await request.is_disconnected():
+                raise Nobody
+            return await anyio.to_thread.run_sync(render, limiter=self._threads)
 
 
 def send_at_once() -> None:
@@ -156,6 +212,10 @@ def _answer(handler: Handler) -> Handler:
             return JSONResponse({"error": f"not found: {error.args[0]}"}, 404)
         except (BadRequest, CheckpointError) as error:
             return JSONResponse({"error": str(error)}, 400)
+        except Busy as error:
+            return JSONResponse({"error": str(error)}, 503, {"Retry-After": str(RETRY_AFTER_S)})
+        except Nobody:
+            return Response(status_code=499)  # for logs only
 
     return answer
 

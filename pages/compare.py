@@ -144,6 +144,7 @@ def lay_over(ids: list[str], names: dict[str, str], states: list[str]) -> None:
         on_change=go_to,
         help="What the runs are held against: steps, images that the networks have seen, or seconds of training.",
     )
+    axis = axis or "step"  # ?along= clears even what is required
     smoothing = right.slider(
         "Smoothing",
         0,

@@ -61,6 +61,7 @@ def square(model: Model, label: int) -> None:
         required=True,
         help="How much of the map the square shows.",
     )
+    cells = cells or 1  # ?cells= clears even what is required
     seeds = read_seeds(text, 4, 4)
     if not seeds:
         return
@@ -98,6 +99,7 @@ if model:
         label_visibility="collapsed",
         wrap=True,
     )
+    view = view or "pad"  # ?view= clears even what is required
     try:
         drawn = {
             "pad": square,

@@ -28,6 +28,7 @@ from gan.inside import (
 )
 from gan.models import pretrained
 from gan.runs import explain
+from ui.address import bound
 from ui.layer_view import layer_view
 from ui.norm_charts import KINDS, norm_chart, norm_words
 from ui.own_image import drawing, own_image
@@ -120,7 +121,7 @@ def generator_view(networks: Networks) -> None:
     st.markdown("From noise to an image: what each layer makes of what the layer before it made.")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         seed = st.number_input(
-            "Seed", 0, 2**31 - 1, 1, key="seed", bind="query-params", help="The noise vector z that goes in, by its seed.", width=160
+            "Seed", 0, 2**31 - 1, 1, key="seed", bind=bound("seed"), help="The noise vector z that goes in, by its seed.", width=160
         )
         label = class_number(networks, "Class", "What the generator is asked to draw.")
     z = networks.noise(int(seed))
@@ -218,6 +219,7 @@ def discriminator_view(networks: Networks, path: Path) -> None:
         if st.session_state.get("image", REAL) not in kinds:
             st.session_state.pop("image", None)
         kind = st.segmented_control("Image", kinds, default=REAL, key="image", bind="query-params", required=True, wrap=True)
+        kind = kind or REAL  # ?image= clears even what is required
         judged = ALONE
         if networks.depends_on_company:
             judged = st.segmented_control(
@@ -231,6 +233,7 @@ def discriminator_view(networks: Networks, path: Path) -> None:
                 help="Batch normalisation makes D's answer depend on the images beside it: while training these were a batch of real "
                 "images, or a batch of generated ones. Alone, an image is judged by averages over both that training kept.",
             )
+            judged = judged or (AMONG_FAKES if config.minibatch_std else ALONE)  # ?judged= clears even what is required
     needs_real = kind == REAL or judged == AMONG_REAL
     real = real_images(networks) if needs_real else None
     if needs_real and real is None:
@@ -399,6 +402,7 @@ if chosen:
     view = st.segmented_control(
         "View", VIEWS, default=VIEWS[0], key="look", bind="query-params", required=True, label_visibility="collapsed"
     )
+    view = view or VIEWS[0]  # ?look= clears even what is required
     try:
         if view == "Norms over time":
             norms_view(name)

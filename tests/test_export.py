@@ -14,6 +14,7 @@ from PIL import Image
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.record_writer import masked_crc32c
 
+from gan import export as exports
 from gan import latent
 from gan.checkpoint import METRICS, CheckpointError, RunFolder, load_generator, save_generator
 from gan.config import TrainConfig
@@ -289,6 +290,15 @@ def test_the_event_file_reads_back(folder):
     assert len(images) == min(10, len(folder.sample_steps())) and max(images) == 12
     with Image.open(io.BytesIO(images[12].encoded_image_string)) as grid:
         assert grid.size == (images[12].width, images[12].height)
+
+
+def test_long_curves_are_thinned_evenly_and_keep_their_end_and_times(folder, monkeypatch):
+    folder.append_metrics(Metrics(15, 120, 3.0, 40.0, 1.0, 1.0, 0.5, 0.5, 0.5))
+    folder.flush()
+    whole = {e.step: e.wall_time for e in events(exported(event_file, folder)) if any(v.tag == "losses/loss_g" for v in e.summary.value)}
+    monkeypatch.setattr(exports, "MOST_EVENTS", 2)
+    thin = {e.step: e.wall_time for e in events(exported(event_file, folder)) if any(v.tag == "losses/loss_g" for v in e.summary.value)}
+    assert list(whole) == [5, 10, 15] and list(thin) in ([5, 15], [10, 15]) and thin.items() <= whole.items()
 
 
 def test_times_of_a_fork_are_counted_from_its_own_start(folder):

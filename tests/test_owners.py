@@ -3,7 +3,21 @@ import hashlib
 import pytest
 
 from gan import owners
-from gan.owners import LOCAL, STRANGER, Visitor, clean_name, guest, is_admin_token, is_visitor_id, may_change, recognise, refusal
+from gan.owners import (
+    FREE_GUESSES,
+    LOCAL,
+    LONGEST_WAIT_S,
+    STRANGER,
+    Guesses,
+    NotAllowed,
+    Visitor,
+    clean_name,
+    guest,
+    is_admin_token,
+    may_change,
+    recognise,
+    refusal,
+)
 from tests.conftest import ADA, BOB
 
 TOKEN = "0123456789abcdef" * 2
@@ -12,7 +26,7 @@ TOKEN = "0123456789abcdef" * 2
 def test_a_token_makes_a_visitor_and_cannot_be_read_from_it():
     who = recognise(TOKEN, "Ada")
     assert who == Visitor("Ada", hashlib.sha256(TOKEN.encode()).hexdigest()[:16]) and not who.admin
-    assert is_visitor_id(who.id) and TOKEN not in repr(who)
+    assert TOKEN not in repr(who)
     assert recognise(TOKEN).name == guest(who.id) == f"Guest {who.id[:4]}"
     assert who.named and not recognise(TOKEN).named
 
@@ -70,3 +84,51 @@ def test_a_refusal_says_who_may(monkeypatch):
         "Only A da, who started it, or the workshop's host can steer this run.",
         "Only the workshop's host can steer this run.",
     ]
+
+
+@pytest.mark.parametrize(("token", "refused"), [("", False), ("x" * 15, True), ("x" * 16, False), ("open sesame", True)])
+def test_a_short_host_token_is_refused_without_being_told(monkeypatch, token, refused):
+    monkeypatch.setenv("WORKSHOP_ADMIN_TOKEN", token)
+    if not refused:
+        owners.refuse_weak_admin_token()
+        return
+    with pytest.raises(ValueError, match=f"at least 16 characters; it has {len(token)}") as error:
+        owners.refuse_weak_admin_token()
+    assert token not in str(error.value)
+
+
+@pytest.fixture
+def guesses(monkeypatch):
+    """A memory of guesses, and its clock."""
+    monkeypatch.setenv("WORKSHOP_ADMIN_TOKEN", TOKEN)
+    guesses, now = Guesses(), [1000.0]
+    guesses._clock = lambda: now[0]
+    return guesses, now
+
+
+def test_guesses_at_the_hosts_token_slow_down_and_are_logged(guesses, caplog):
+    guesses, now = guesses
+    for _ in range(FREE_GUESSES):
+        assert not guesses.try_token("guess", "10.0.0.1")
+    waits = []
+    for _ in range(12):
+        waits.append(guesses.wait_s("10.0.0.1"))
+        with pytest.raises(NotAllowed, match=f"Try again in {waits[-1]:.0f} seconds"):
+            guesses.try_token(TOKEN, "10.0.0.1")  # even the right one: else waiting would cost a guesser nothing
+        now[0] += waits[-1]
+        assert not guesses.try_token("guess", "10.0.0.1")
+    assert waits == [min(2.0 ** (i + 1), LONGEST_WAIT_S) for i in range(12)]
+    assert guesses.try_token(TOKEN, "10.0.0.2")  # others do not wait
+    assert "17 wrong tokens for the host were given from 10.0.0.1" in caplog.text and "guess" not in caplog.text
+
+
+def test_guesses_are_forgiven_and_forgotten(guesses, monkeypatch):
+    guesses, now = guesses
+    for _ in range(FREE_GUESSES):
+        guesses.try_token("guess", "")
+    now[0] += owners.FORGIVEN_AFTER_S + 1
+    assert guesses.try_token(TOKEN, "") and not guesses.try_token("guess", "") and guesses.wait_s("") == 0
+    monkeypatch.setattr(owners, "MOST_ADDRESSES", 3)
+    for number in range(10):
+        guesses.try_token("guess", f"10.0.0.{number}")
+    assert len(guesses._wrong) == 3

@@ -2,6 +2,7 @@ import asyncio
 import io
 import json
 import socket
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -15,6 +16,7 @@ from gan.checkpoint import save_generator
 from gan.checkup import Checkups
 from gan.manager import RunManager
 from gan.models import ModelCache, find_model, model_sources
+from gan.owners import recognise
 from gan.training import new_state
 from tests.conftest import ADA
 from tests.test_runs import ended, wait_for
@@ -294,6 +296,81 @@ def test_greedy_and_malformed_image_requests_are_refused_in_a_sentence(client, r
 )
 def test_what_is_not_there_is_not_found(client, path):
     assert client.get(path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["/api", "/api/", "/api/nothing", "/api/runs/x/y/z", "/api/models/x", "/api/runs/", "/api/%0d%0ax", "/api/models/a%0ab"]
+)
+def test_unknown_addresses_are_answered_in_json(client, path):
+    answer = client.get(path)
+    assert answer.status_code == 404 and "not found" in answer.json()["error"]
+
+
+def test_other_methods_are_refused_in_json(client):
+    for method in ("POST", "PUT", "DELETE", "OPTIONS"):
+        answer = client.request(method, "/api/runs")
+        assert answer.status_code == 405 and answer.headers["Allow"] == "GET, HEAD" and "read only" in answer.json()["error"]
+    assert client.head("/api/runs").status_code == 200
+
+
+def test_only_the_secret_token_says_that_an_owner_is_here(client, run, manager, monkeypatch):
+    seen = []
+    monkeypatch.setattr(manager, "seen", seen.append)
+    assert client.get(f"/api/runs/{run.id}?visitor={ADA.id}").status_code == 200 and not seen
+    for forged in (ADA.id, "g" * 32, ADA.id * 3):
+        answer = client.get(f"/api/runs/{run.id}", headers={server.VISITOR_HEADER: forged})
+        assert answer.status_code == 400 and server.VISITOR_HEADER in answer.json()["error"] and forged not in answer.text
+    token = "0123456789abcdef" * 2
+    assert client.get(f"/api/runs/{run.id}", headers={server.VISITOR_HEADER: token}).status_code == 200
+    assert seen == [recognise(token).id]
+
+
+class Caller:
+    """A request for a picture; gone: whether its client has left."""
+
+    def __init__(self, gone=False):
+        self.gone = gone
+
+    async def is_disconnected(self):
+        return self.gone
+
+
+def test_no_picture_is_drawn_that_nobody_waits_for_and_too_many_are_refused(monkeypatch):
+    monkeypatch.setattr(server, "MOST_WAITING", 3)
+    may_draw, drawn = threading.Event(), []
+
+    def render(number):
+        may_draw.wait()
+        drawn.append(number)
+        return b"png"
+
+    async def check():
+        pictures = server.Pictures()
+
+        async def ask(number, caller):
+            try:
+                return await pictures.draw(lambda: render(number), caller)
+            except (server.Busy, server.Nobody) as error:
+                return type(error)
+
+        callers = [Caller() for _ in range(7)]
+        asked = []
+        for number, caller in enumerate(callers):
+            asked.append(asyncio.create_task(ask(number, caller)))
+            await asyncio.sleep(0)
+        assert await asyncio.gather(*asked[5:]) == [server.Busy, server.Busy]
+        callers[2].gone = callers[3].gone = True
+        may_draw.set()
+        assert await asyncio.gather(*asked[:5]) == [b"png", b"png", server.Nobody, server.Nobody, b"png"]
+        assert sorted(drawn) == [0, 1, 4]
+
+    in_a_loop(check())
+
+
+def test_a_busy_server_says_when_to_ask_again(client, run, monkeypatch):
+    monkeypatch.setattr(server, "MOST_WAITING", 0)
+    answer = client.get(f"/api/models/{run.id}@12/image.png")
+    assert answer.status_code == 503 and answer.headers["Retry-After"] == "1" and "ask again" in answer.json()["error"]
 
 
 def test_sources_are_ordered(run, manager):

@@ -119,7 +119,7 @@ class Arithmetic {
     const round = (this.drawing = (this.drawing ?? 0) + 1), around = this.cells.filter((_, i) => i !== 4);
     for (const [i, canvas] of around.entries()) {
       try {
-        const answer = await fetch(this.ask(this.point(this.data.noise[i])));
+        const answer = await patient(this.ask(this.point(this.data.noise[i])), () => round === this.drawing);
         if (!answer.ok || round !== this.drawing) return;  // the middle says why
         const image = await createImageBitmap(await answer.blob());
         if (round !== this.drawing) return;

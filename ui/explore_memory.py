@@ -42,6 +42,7 @@ def view(model: Model, label: int) -> None:
         required=True,
         help=f"Seeds of your choice, or the {SHOWN} that come closest to the training set among the seeds 0 to {SURVEYED - 1}.",
     )
+    which = which or CHOSEN  # ?memory= clears even what is required
     seeds: list[int] | None = None
     if which == CHOSEN:
         text = st.text_input("Seeds", "0-7", key="memory_seeds", bind="query-params", help="As in 1,2,10-13.")

@@ -13,6 +13,7 @@ from gan.judge import Judge
 from gan.models import Model
 from gan.projection import STARTS, Drawn, Guess, Projection, project
 from gan.vectors import MOST, NoiseVector
+from ui.address import bound
 from ui.explore_common import stamp
 from ui.judging import judge_for
 from ui.noise_list import keep
@@ -46,6 +47,7 @@ def view(model: Model, label: int) -> None:
         required=True,
         help="A real image that the generator was not trained on, one from your machine, or one that you draw.",
     )
+    kind = kind or HELD_OUT  # ?picture= clears even what is required
     judge = judge_for(config)
     if judge is None and kind == HELD_OUT:
         return
@@ -88,7 +90,7 @@ def held_out(judge: Judge) -> np.ndarray:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if st.session_state.get("held_out", 0) >= len(part):  # another set's
             st.session_state.pop("held_out", None)
-        number = int(st.number_input("Number", 0, len(part) - 1, 0, key="held_out", bind="query-params", width=140))
+        number = int(st.number_input("Number", 0, len(part) - 1, 0, key="held_out", bind=bound("held_out"), width=140))
 
         def another() -> None:
             st.session_state["held_out"] = (number * 7919 + 4801) % len(part)

@@ -9,6 +9,7 @@ from gan import directions, snippets
 from gan.directions import Directions
 from gan.images import shrink, tile, webp
 from gan.models import Model, find_model
+from ui.address import bound
 from ui.explore_common import stamp
 from ui.latent_sliders import FURTHEST, Place, checked, latent_sliders
 from ui.share import share
@@ -57,7 +58,7 @@ def view(model: Model, label: int) -> None:
     first, second, third = st.columns([2, 4, 3], vertical_alignment="bottom")
     seed = int(
         first.number_input(
-            "Start from seed", 0, 2**31 - 1, 1, key="seed", bind="query-params", help="The noise vector that the sliders change."
+            "Start from seed", 0, 2**31 - 1, 1, key="seed", bind=bound("seed"), help="The noise vector that the sliders change."
         )
     )
     method = second.segmented_control(
@@ -70,6 +71,7 @@ def view(model: Model, label: int) -> None:
         required=True,
         help=_HELP,
     )
+    method = method or "pca"  # ?directions= clears even what is required
     within = label if model.class_names else None
     most = model.config.latent_dim if method == "raw" else directions.MOST
     found = find(model.id, stamp(model), method, within)
@@ -87,6 +89,7 @@ def view(model: Model, label: int) -> None:
         count = third.segmented_control(
             "Sliders", [STRONGEST, directions.MOST], default=STRONGEST, key="count", bind="query-params", required=True
         )
+        count = count or STRONGEST  # ?count= clears even what is required
         places = list(range(min(count, len(found))))
     if not places:
         st.info("The features of this generator follow no direction: it has hardly been trained.", icon=":material/info:")

@@ -93,6 +93,7 @@ def settings() -> tuple[str, str, int, int, bool]:
             required=True,
             help="slerp follows the sphere on which the noise lies; lerp cuts straight through it, where training never was.",
         )
+        mode = mode or "slerp"  # ?mode= clears even what is required
         easing = st.segmented_control(
             "Pace",
             ["linear", "smooth"],
@@ -103,6 +104,7 @@ def settings() -> tuple[str, str, int, int, bool]:
             required=True,
             help="At rest: slower before each noise vector and behind it, fastest half-way.",
         )
+        easing = easing or "linear"  # ?easing= clears even what is required
         closed = st.checkbox("Come back to the first", True, key="closed", bind="query-params", help="The film then loops without a jump.")
     first, second = st.columns(2, gap="medium")
     frames = first.slider("Frames", 2, MOST_FRAMES, 96, key="frames", bind="query-params", help="Of the whole film.")

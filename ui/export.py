@@ -59,7 +59,7 @@ KINDS = {
         "Metrics (TensorBoard)",
         ":material/monitoring:",
         "the event files",
-        "All curves, norms and changes as a zip of TensorBoard's event files. Unpack several in one folder to compare them.",
+        "All curves (thinned to 50,000 points), norms and changes as a zip of event files. Unpack several in one folder to compare them.",
         "-tensorboard.zip",
         "application/zip",
         tensorboard_zip,

@@ -5,6 +5,18 @@ function pictureAddress(root, model, label, what) {
   return `${root}api/models/${encodeURIComponent(model)}/image.png?${what}${label == null ? "" : `&class=${encodeURIComponent(label)}`}`;
 }
 
+// The server's answer; a busy one (503) is asked again, after the time that it names, as long as the picture is still wanted.
+const TRIES = 30;
+async function patient(address, wanted) {
+  for (let tries = 1; ; tries++) {
+    const answer = await fetch(address);
+    if (answer.status !== 503 || tries === TRIES) return answer;
+    const seconds = Number(answer.headers.get("Retry-After")) || 1;
+    await new Promise((resolve) => setTimeout(resolve, 1000 * seconds * (0.5 + Math.random())));  // not all at the same moment
+    if (!wanted()) return answer;
+  }
+}
+
 const AT_ONCE = 2;  // requests on their way; more would only wait in the server
 const LOGGED = 2000;  // pictures whose times are kept, for who measures
 
@@ -15,6 +27,7 @@ class Follower {
   }
 
   show(address) {
+    this.ended = false;
     this.wanted = { address, since: performance.now() };
     this.pump();
   }
@@ -26,7 +39,7 @@ class Follower {
     this.wanted = null;
     this.underway++;
     try {
-      const answer = await fetch(address);
+      const answer = await patient(address, () => !this.wanted && !this.ended);
       if (!answer.ok) throw new Error((await answer.json()).error);
       every = Number(answer.headers.get("X-Picture-Every-Ms") ?? 0);
       const image = await createImageBitmap(await answer.blob());
@@ -38,7 +51,7 @@ class Follower {
         if (this.log.length > LOGGED) this.log.shift();
       }
     } catch (error) {
-      if (number > this.drawn) this.fault.textContent = `The picture could not be drawn: ${error.message}. Move on to try again.`;
+      if (number > this.drawn && !this.wanted) this.fault.textContent = `The picture could not be drawn: ${error.message}. Move on to try again.`;
     }
     const rest = every - (performance.now() - asked);
     if (rest > 0) await new Promise((resolve) => setTimeout(resolve, rest));
@@ -48,6 +61,7 @@ class Follower {
 
   end() {
     this.wanted = null;
+    this.ended = true;
   }
 }
 

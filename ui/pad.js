@@ -77,7 +77,7 @@ class Pad {
     for (let n = 0; n < MAP * MAP; n++) {
       const column = n % MAP, row = Math.floor(n / MAP);
       try {
-        const answer = await fetch(this.address(left + cells * (column + 0.5) / MAP, top + cells * (row + 0.5) / MAP));
+        const answer = await patient(this.address(left + cells * (column + 0.5) / MAP, top + cells * (row + 0.5) / MAP), () => round === this.mapRound);
         if (round !== this.mapRound) return;
         if (!answer.ok) return;  // the picture itself says why
         context.drawImage(await createImageBitmap(await answer.blob()), column * scale, row * scale, scale, scale);

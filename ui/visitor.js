@@ -37,8 +37,9 @@ export default function ({ data, parentElement, setStateValue }) {
   // While a run of this browser's is at work, a sign of life now and then: whoever is away for long makes room for others.
   clearInterval(session.beat);
   if (data.id && data.run) {
-    const address = `${base(data.page)}api/runs/${encodeURIComponent(data.run)}?visitor=${data.id}`;
-    const beat = () => fetch(address, { cache: "no-store" }).catch(() => {});  // the next one may get through
+    const address = `${base(data.page)}api/runs/${encodeURIComponent(data.run)}`;
+    const headers = { "X-Workshop-Visitor": who.token };  // the id is public: only the secret proves who is here
+    const beat = () => fetch(address, { cache: "no-store", headers }).catch(() => {});  // the next one may get through
     session.beat = setInterval(beat, 1000 * data.every);
   }
   return () => { clearInterval(session.beat); sessions.delete(parentElement); };

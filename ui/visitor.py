@@ -1,21 +1,19 @@
 """Who sits at this session's browser. No accounts: the browser keeps a secret token and a name, and shows them to its sessions."""
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
 
-from gan.owners import LONGEST_NAME, STRANGER, Visitor, clean_name, guest, is_admin_token, is_personal, recognise
+from gan.owners import LONGEST_NAME, STRANGER, NotAllowed, Visitor, clean_name, guest, is_personal, recognise
 from ui.components import component
 from ui.text import plain
-from ui.workshop import manager
+from ui.workshop import guesses, manager
 
 KEY = "visitor"  # of the component; visitor.css knows it
-# In the session: the visitor, the name that was given in it, whether they are the host, whether a wrong token was given.
+# In the session: the visitor, the name that was given in it, whether they are the host, what was wrong with the token that was given.
 WHO, NAME, HOST, FAULT = "visitor_who", "visitor_given", "visitor_host", "visitor_fault"
 NAME_KEY, TOKEN_KEY = "visitor_name", "visitor_token"  # of the fields
-PAUSE_S = 1.0  # after a wrong token
 BEAT_S = 60.0  # between two signs of life of a browser whose run is at work; a hidden tab gives none more often
 LONGEST_LABEL = 20
 
@@ -92,8 +90,8 @@ def _introduce(who: Visitor) -> None:
         st.button("Be the host no longer", on_click=st.session_state.pop, args=(HOST,))
         return
     st.text_input("The host's token", key=TOKEN_KEY, type="password", on_change=_become_host, help="For whoever runs the workshop.")
-    if st.session_state.pop(FAULT, False):
-        st.error("That is not the host's token.", icon=":material/error:")
+    if fault := st.session_state.pop(FAULT, ""):
+        st.error(fault, icon=":material/error:")
 
 
 def _rename() -> None:
@@ -104,8 +102,18 @@ def _become_host() -> None:
     """For this session alone; the token is forgotten at once."""
     given = st.session_state[TOKEN_KEY]
     st.session_state[TOKEN_KEY] = ""
-    if is_admin_token(given):
-        st.session_state[HOST] = True
-    elif given:
-        time.sleep(PAUSE_S)
-        st.session_state[FAULT] = True
+    if not given:
+        return
+    try:
+        if guesses().try_token(given, _address()):
+            st.session_state[HOST] = True
+        else:
+            st.session_state[FAULT] = "That is not the host's token."
+    except NotAllowed as error:
+        st.session_state[FAULT] = str(error)
+
+
+def _address() -> str:
+    """The browser's address; empty where Streamlit tells none, as for this machine's own."""
+    address = st.context.ip_address
+    return address if isinstance(address, str) else ""

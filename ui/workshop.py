@@ -8,6 +8,7 @@ from gan.inside import NetworkCache
 from gan.judge import JudgeCache
 from gan.manager import RunManager
 from gan.models import ModelCache
+from gan.owners import Guesses
 from gan.runs import checkpoints_root
 
 
@@ -45,3 +46,9 @@ def judges() -> JudgeCache:
 def evaluations() -> Evaluations:
     """The server's one memory of generators that were judged."""
     return Evaluations()
+
+
+@functools.cache
+def guesses() -> Guesses:
+    """The server's one memory of wrong tokens."""
+    return Guesses()

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent.parent
 CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
-ADMIN_TOKEN = "open sesame"
+ADMIN_TOKEN = "open sesame, please"
 expect.set_options(timeout=30_000)  # of a machine with other work
 
 

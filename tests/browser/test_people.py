@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
 
+from gan.server import VISITOR_HEADER
 from tests.browser.conftest import ADMIN_TOKEN
 
 KEPT = "() => JSON.parse(localStorage.getItem('dcgan-workshop-visitor'))"
@@ -35,10 +36,10 @@ def people(browser: Browser) -> Iterator[tuple[Page, Page]]:
 
 def call_oneself(page: Page, server: str, name: str) -> None:
     page.goto(f"{server}/train")
-    page.get_by_role("button", name=re.compile("You: Guest")).click()
+    page.get_by_role("button", name=re.compile("You: ")).click()
     page.get_by_role("textbox", name="Your name").fill(name)
     page.get_by_role("textbox", name="Your name").press("Enter")
-    expect(page.get_by_role("button", name=f"You: {name}")).to_be_visible()
+    expect(page.get_by_role("button", name="You: ")).not_to_contain_text("Guest")
     page.keyboard.press("Escape")
 
 
@@ -98,8 +99,8 @@ def test_two_participants_and_neither_steers_the_others_run(server: str, people:
     for path in (f"runs/{run}", "runs", f"runs/{run}/events", f"runs/{run}/samples/0.png"):
         for method in ("POST", "PUT", "DELETE", "PATCH"):
             assert ask(f"{server}/api/{path}", method)[0] == 405
-    assert ask(f"{server}/api/runs/{run}?visitor={owner_id}")[0] == 200
-    assert ask(f"{server}/api/runs/{run}?visitor=../x")[0] == 400
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        urllib.request.urlopen(urllib.request.Request(f"{server}/api/runs/{run}", headers={VISITOR_HEADER: owner_id}), timeout=10)
     mallory = forger(bob.context, owner_id)
     mallory.goto(f"{server}/train?run={run}")
     expect(mallory.get_by_role("button", name="You: Ada")).to_be_visible()
@@ -168,3 +169,19 @@ def test_a_browser_that_keeps_nothing_still_trains(server: str, browser: Browser
     page.get_by_role("link", name="Home").click()
     expect(page.get_by_role("button", name=re.compile("You: Guest"))).to_be_visible()
     context.close()
+
+
+def test_a_name_is_no_link_emoji_or_icon(people: tuple[Page, Page], server: str) -> None:
+    ada, bob = people
+    for name in ("www.evil.example a@b.example", "https://evil.example/x", ":smile: :material/home: :red[x]"):
+        call_oneself(ada, server, name)
+        run = launch(ada)
+        bob.goto(f"{server}/")
+        expect(bob.get_by_text("Now training")).to_be_visible()
+        shown = bob.get_by_test_id("stMain").get_by_text(re.compile("evil|smile"))
+        expect(shown.first).to_be_visible()
+        assert name in shown.first.inner_text().replace("\u2060", "")
+        expect(bob.get_by_test_id("stMain").locator("a[href*='evil'], a[href*='b.example'], a[href^='mailto']")).to_have_count(0)
+        ada.goto(f"{server}/train?run={run}")
+        control(ada, "Stop").click()
+        expect(control(ada, "Resume")).to_be_visible()

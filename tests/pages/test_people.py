@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from gan import uploads
-from gan.owners import STRANGER, recognise
+from gan.owners import FREE_GUESSES, STRANGER, Guesses, recognise
 from tests.conftest import ADA, BOB
 from tests.pages.test_pages import button, manager, open_page, texts  # noqa: F401
 from tests.test_runs import ended, wait_for
@@ -123,7 +123,6 @@ def test_a_name_is_given_once_and_goes_to_the_browser(open_page, manager, runnin
 
 
 def test_the_host_gives_a_token_and_steers_everything(open_page, manager, running, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(visitor, "PAUSE_S", 0)
     at = open_page(pages.TRAIN, run=running.id)
     assert not [field for field in at.text_input if field.key == visitor.TOKEN_KEY]  # nobody is the host of this server
     monkeypatch.setenv("WORKSHOP_ADMIN_TOKEN", "sesame")
@@ -195,3 +194,16 @@ def test_an_uploaded_set_is_deleted_by_whoever_brought_it(monkeypatch, folders):
     assert not uploads.may_delete("pets", ADA)
     with pytest.raises(PermissionError, match="reload the page"):
         next(uploads.add(SimpleNamespace(), "pets", "pets.zip", STRANGER))
+
+
+def test_a_guesser_of_the_hosts_token_is_told_to_wait(open_page, manager, monkeypatch):  # noqa: F811
+    guesses = Guesses()
+    guesses._clock = lambda: 0.0
+    monkeypatch.setattr(visitor, "guesses", lambda: guesses)
+    monkeypatch.setenv("WORKSHOP_ADMIN_TOKEN", "sesame")
+    at = open_page(pages.TRAIN)
+    for _ in range(FREE_GUESSES):
+        at.text_input(key=visitor.TOKEN_KEY).set_value("open").run()
+        assert "not the host's token" in texts(at.error)
+    at.text_input(key=visitor.TOKEN_KEY).set_value("sesame").run()
+    assert "Try again in 2 seconds" in texts(at.error) and "(host)" not in popovers(at)[0]

@@ -1,0 +1,139 @@
+"""How many files and connections the server holds open: the one place that knows the insides of uvicorn.
+
+Every connection is a descriptor, and so is every file that a run writes. A server that has no descriptors left cannot write a
+run's metrics, so connections get a share of what the process may open, and one that sends no request is closed.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+try:
+    import resource
+except ImportError:  # Windows has no such limits
+    resource = None  # type: ignore[assignment]
+
+log = logging.getLogger(__name__)
+
+WANTED = 8192  # descriptors; macOS begins with 256, Linux with 1,024, and both allow more on request
+RESERVE = 96  # descriptors for runs, data sets, libraries and the server itself
+EACH = 4  # descriptors of a page: its websocket, and three of the event loop that Streamlit makes for its scripts
+FEWEST, MOST_QUEUED = 16, 512
+HEADERS_WITHIN_S = 10.0  # from the first byte that could belong to a request, or the connection, to the request's whole header
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a limit of descriptors leaves for connections.
+
+    connections: at once. queued: accepted at one go before any of them is looked at.
+    """
+
+    connections: int
+    queued: int
+
+
+def budget(descriptors: int) -> Budget:
+    """The connections that a process with so many descriptors can afford."""
+    connections = max(FEWEST, (descriptors - RESERVE) // EACH)
+    return Budget(connections, max(FEWEST, min(MOST_QUEUED, connections // 2)))
+
+
+def raise_limit(wanted: int = WANTED) -> int:
+    """Lets this process open more files, as far as the system allows without asking anybody; returns how many that is."""
+    if resource is None:
+        return wanted
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft == resource.RLIM_INFINITY or soft >= most:
+        return wanted if soft == resource.RLIM_INFINITY else soft
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    except (OSError, ValueError) as error:  # macOS: more than the kernel allows a process
+        log.warning("the server may open %d files only; raising the limit to %d failed: %s", soft, most, error)
+        return soft
+    return most
+
+
+class Gate:
+    """Which connections are open, and which of them have sent no whole request yet. Used from the event loop alone."""
+
+    def __init__(self, most: int, within_s: float = HEADERS_WITHIN_S) -> None:
+        self.most, self.within_s = most, within_s
+        self.waiting: OrderedDict[Any, asyncio.TimerHandle] = OrderedDict()  # protocols, those that have waited longest first
+
+    def opened(self, protocol: Any, number: int) -> None:
+        """A connection is there. number: of all that are open, with it. At the bound the one that has waited longest closes."""
+        self.wait(protocol)
+        if number > self.most:
+            oldest = next(iter(self.waiting))
+            log.warning("more than %d connections: the one that has waited longest without a request is closed", self.most)
+            self.close(oldest)
+
+    def wait(self, protocol: Any) -> None:
+        """A request is due on this connection; does nothing where one is waited for already."""
+        if protocol not in self.waiting:
+            self.waiting[protocol] = asyncio.get_running_loop().call_later(self.within_s, self.close, protocol)
+
+    def done(self, protocol: Any) -> None:
+        """A request came, or the connection ended."""
+        if timer := self.waiting.pop(protocol, None):
+            timer.cancel()
+
+    def close(self, protocol: Any) -> None:
+        """Ends a connection at once, and frees its descriptor with the event loop's next turn."""
+        self.done(protocol)
+        protocol.transport.abort()
+
+
+class Bounded:
+    """Put before uvicorn's protocol of HTTP connections: tells a gate of what comes and goes."""
+
+    gate: Gate
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)  # type: ignore[misc]
+        self.gate.opened(self, len(self.connections))  # type: ignore[attr-defined]
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)  # type: ignore[misc]
+        cycle = self.cycle  # type: ignore[attr-defined]
+        upgraded = self.transport.get_protocol() is not self  # type: ignore[attr-defined]
+        if upgraded or (cycle is not None and not cycle.response_complete):
+            self.gate.done(self)
+        elif not self.transport.is_closing():  # type: ignore[attr-defined]
+            self.gate.wait(self)
+
+    def on_response_complete(self) -> None:
+        self.gate.done(self)  # of a connection that is kept, uvicorn itself waits for the first byte of the next request
+        super().on_response_complete()  # type: ignore[misc]
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.gate.done(self)
+        super().connection_lost(error)  # type: ignore[misc]
+
+
+def bound_connections(handler: object, descriptors: int) -> Gate | None:
+    """Makes a uvicorn server keep to the budget; to be called while it starts, before it listens.
+
+    Args:
+        handler: the server's signal handler, a method of it, which is the only way to it from an application.
+        descriptors: how many files the process may open.
+
+    Returns:
+        the gate; None, with a line in the log, where the server is none of uvicorn's that we know.
+    """
+    config = getattr(getattr(handler, "__self__", None), "config", None)
+    protocol = getattr(config, "http_protocol_class", None)
+    known = all(hasattr(protocol, name) for name in ("connection_made", "data_received", "on_response_complete", "connection_lost"))
+    if config is None or not isinstance(protocol, type) or not known:
+        log.warning("connections are not bounded: the server is not one of uvicorn's that we know")
+        return None
+    afforded = budget(descriptors)
+    gate = Gate(afforded.connections)
+    config.http_protocol_class = type("BoundedProtocol", (Bounded, protocol), {"gate": gate})
+    config.backlog = afforded.queued
+    log.info("up to %d connections at once (%d files may be open)", afforded.connections, descriptors)
+    return gate

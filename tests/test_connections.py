@@ -1,0 +1,151 @@
+"""Real sockets against a real uvicorn server, whose budget is tiny."""
+
+import asyncio
+import contextlib
+import errno
+import subprocess
+import sys
+
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route, WebSocketRoute
+from websockets.asyncio.client import connect
+
+from gan import connections
+from gan.connections import EACH, FEWEST, RESERVE, bound_connections, budget
+from tests.test_server import in_a_loop
+
+
+def test_connections_get_what_the_rest_leaves():
+    for descriptors in (256, 1024, 8192):
+        afforded = budget(descriptors)
+        assert EACH * afforded.connections + RESERVE <= descriptors and FEWEST <= afforded.queued <= afforded.connections
+        assert EACH * (afforded.connections + 1) + RESERVE > descriptors
+    assert budget(10).connections == FEWEST
+
+
+def test_the_limit_is_raised_as_far_as_allowed():
+    said = "import resource; from gan.connections import raise_limit; resource.setrlimit(resource.RLIMIT_NOFILE, ({0}, {1}));"
+    said += "print(raise_limit(500), resource.getrlimit(resource.RLIMIT_NOFILE))"
+    for soft, hard, most in ((100, 300, 300), (100, 600, 500), (550, 600, 550)):
+        done = subprocess.run([sys.executable, "-c", said.format(soft, hard)], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == f"{most} ({most}, {hard})"
+
+
+@contextlib.asynccontextmanager
+async def served(most, within_s, monkeypatch):
+    """A server with a budget of so many connections, each with so much time for its headers -> its port and gate."""
+    slow = asyncio.Event()
+
+    async def hello(request):
+        return PlainTextResponse("hello")
+
+    async def wait(request):
+        await slow.wait()
+        return PlainTextResponse("late")
+
+    async def talk(websocket):
+        await websocket.accept()
+        await websocket.send_text(await websocket.receive_text())
+
+    app = Starlette(routes=[Route("/", hello), Route("/wait", wait), WebSocketRoute("/talk", talk)])
+    config = uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=1)
+    config.load()
+    server = uvicorn.Server(config)
+    monkeypatch.setattr(connections, "budget", lambda descriptors: connections.Budget(most, 16))
+    gate = bound_connections(server.handle_exit, 0)
+    gate.within_s = within_s
+    task = asyncio.create_task(server._serve(None))
+    while not server.started:
+        await asyncio.sleep(0.01)
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1], gate, slow
+    finally:
+        server.should_exit = True
+        slow.set()
+        await task
+
+
+async def opened(port, text=b""):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(text)
+    return reader, writer
+
+
+async def ended(reader):
+    with contextlib.suppress(ConnectionError):
+        return await reader.read()
+
+
+HALF, WHOLE = b"GET / HTTP/1.1\r\nHost: localhost\r\n", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def test_the_oldest_half_open_request_makes_room(monkeypatch):
+    async def check():
+        async with served(4, 60, monkeypatch) as (port, _, _):
+            halves = []
+            for _ in range(10):
+                halves.append(await opened(port, HALF))
+                await asyncio.sleep(0.01)
+            for reader, _ in halves[:6]:
+                assert not await ended(reader)
+            reader, writer = await opened(port, WHOLE)
+            assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200")
+            for _, half in halves:
+                half.close()
+            writer.close()
+
+    in_a_loop(check())
+
+
+def test_headers_that_do_not_come_end_a_connection_and_work_does_not(monkeypatch):
+    async def check():
+        async with served(100, 0.2, monkeypatch) as (port, gate, slow):
+            silent, half, busy = await opened(port), await opened(port, HALF), await opened(port, WHOLE.replace(b"/ ", b"/wait "))
+            second = await opened(port, WHOLE)
+            await second[0].readuntil(b"hello")
+            second[1].write(HALF)  # the next one on the same connection
+            for reader, _ in (silent, half, second):
+                assert not await ended(reader)
+            async with connect(f"ws://127.0.0.1:{port}/talk") as websocket:
+                while gate.waiting:
+                    await asyncio.sleep(0.01)
+                await asyncio.sleep(0.3)
+                await websocket.send("still here")
+                assert await websocket.recv() == "still here"
+            slow.set()
+            assert b"late" in await busy[0].readuntil(b"late")
+            for _, writer in (silent, half, second, busy):
+                writer.close()
+
+    in_a_loop(check())
+
+
+def test_with_all_at_work_a_new_connection_is_turned_away(monkeypatch):
+    async def check():
+        async with served(2, 60, monkeypatch) as (port, gate, slow):
+            busy = [await opened(port, WHOLE.replace(b"/ ", b"/wait ")) for _ in range(2)]
+            while gate.waiting:
+                await asyncio.sleep(0.01)
+            late = await opened(port)
+            assert not await ended(late[0])
+            slow.set()
+            for reader, _ in busy:
+                assert b"late" in await reader.readuntil(b"late")
+            for _, writer in (*busy, late):
+                writer.close()
+
+    in_a_loop(check())
+
+
+@pytest.mark.parametrize("handler", [None, print, "text"])
+def test_a_server_that_is_not_known_is_left_alone_and_said(handler, caplog):
+    assert bound_connections(handler, 1000) is None and "not bounded" in caplog.text
+
+
+def test_a_run_waits_for_descriptors():
+    from gan.runs import PASSING
+
+    assert {errno.EMFILE, errno.ENFILE, errno.ENOSPC} <= PASSING.keys()

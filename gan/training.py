@@ -653,8 +653,8 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
 
     Yields:
         Metrics every `log_every` steps, Samples at log-spaced steps and at the end, Snapshot where the generator is worth
-        keeping, Intervention where a setting has changed, ThreadChange where the number of threads has. Metrics and Samples at every step where the control slows the
-        loop down or asks for one step.
+        keeping, Intervention where a setting has changed, ThreadChange where the number of threads has. Metrics and Samples
+        at every step where the control slows the loop down or asks for one step.
 
     Raises:
         ValueError: the set does not fit the config.

@@ -395,7 +395,7 @@ def step(workshop: Workshop) -> int:
     """The run's newest step, from its folder: that works whatever becomes of the server."""
     file = workshop.run_folder / "metrics.jsonl"
     with contextlib.suppress(OSError, ValueError, IndexError):
-        return int(json.loads(file.read_text().splitlines()[-1])["step"])
+        return int(json.loads(file.read_text(encoding="utf-8").splitlines()[-1])["step"])
     return 0
 
 

@@ -88,7 +88,7 @@ def make_run(path: Path, config: TrainConfig = CONFIG) -> RunFolder:
     for step, fd in ((4, 9.0), (8, 5.0), (12, 6.0)):
         folder.append_judged({"step": step, "images": 100, "fd": fd, "fd_error": 0.5, "fd_floor": 1.0, "shares": [0.5, 0.5], "missing": []})
     folder.flush()
-    content = json.loads(folder.config_file.read_text())
+    content = json.loads(folder.config_file.read_text(encoding="utf-8"))
     content["parent"] = {"run": "older", "step": 2, "changes": 0, "settings": {"lr_d": [0.002, 0.001]}}
     folder.write_json(folder.config_file, content)
     folder.write_status(
@@ -110,9 +110,9 @@ def folder_damages(base: Path) -> dict[str, Damage]:
     for name in files:
         damages |= {f"{name}: {what}": damage for what, damage in _of_a_file(name, (base / name).is_dir())}
     for name in ("config.json", "status.json"):
-        damages |= _of_json(name, json.loads((base / name).read_text()))
+        damages |= _of_json(name, json.loads((base / name).read_text(encoding="utf-8")))
     for name in ("metrics.jsonl", "interventions.jsonl", "norms.jsonl", "judge.jsonl"):
-        damages |= _of_json(name, json.loads((base / name).read_text().splitlines()[-1]))
+        damages |= _of_json(name, json.loads((base / name).read_text(encoding="utf-8").splitlines()[-1]))
     for place, ending in (("samples/", ".png"), ("generator-", ".safetensors"), ("states/", ".pt")):
         for odd in ("²²²²²²", "٣٣٣٣٣٣", "4", "-00001", "+00002", "9" * 200, "1_0000", "", "a", "000004.5", " 00004"):
             damages[f"{place}{odd}{ending}"] = _odd_name(f"{place}{odd}{ending}")
@@ -179,9 +179,9 @@ def _of_json(name: str, content: dict[str, Any]) -> dict[str, Damage]:
 
         def damage(run: Path, rng: random.Random) -> None:
             if name.endswith(".json"):
-                (run / name).write_text(text)
+                (run / name).write_text(text, encoding="utf-8")
             else:
-                with (run / name).open("a") as file:
+                with (run / name).open("a", encoding="utf-8") as file:
                     file.write(text + "\n")
 
         return damage
@@ -377,7 +377,7 @@ def damaged_folders(count: int, seed: int, work: Path) -> tuple[int, dict[str, l
 def _bound_memory() -> None:
     """Nothing here needs 2 GiB more: what reads without end is to fall, and not to take the machine with it."""
     if sys.platform == "linux":
-        now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        now = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (now + (2 << 30), resource.getrlimit(resource.RLIMIT_AS)[1]))
 
 
@@ -533,7 +533,9 @@ def damaged_states(count: int, seed: int, work: Path) -> list[tuple[str, str]]:
     while len(outcomes) < len(made):
         rest = [str(path) for _, path in made[len(outcomes) :]]
         command = [sys.executable, "-m", "benchmarks.damage", "--try"]
-        done = subprocess.run(command, input="\n".join(rest), capture_output=True, text=True, cwd=Path(__file__).parent.parent)
+        done = subprocess.run(
+            command, input="\n".join(rest), capture_output=True, text=True, encoding="utf-8", cwd=Path(__file__).parent.parent
+        )
         outcomes += done.stdout.splitlines()[: len(rest)]
         if len(outcomes) < len(made):
             outcomes.append(f"fall: the process ended with {done.returncode}")

@@ -494,7 +494,7 @@ def _finish(work):  # type: ignore[no-untyped-def]
 def reset_peak() -> bool:
     """Forgets the most memory that this process has had; False where the system cannot."""
     try:
-        Path("/proc/self/clear_refs").write_text("5")
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     except OSError:
         return False
     return True
@@ -502,7 +502,7 @@ def reset_peak() -> bool:
 
 def memory(line: str) -> int:
     """Bytes of memory, now ("VmRSS") or at most ("VmHWM")."""
-    status = Path("/proc/self/status").read_text()
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.partition(f"{line}:")[2].split()[0]) * 1024
 
 

@@ -263,9 +263,9 @@ def bench_command(names: tuple[str, ...], seconds: float, device: str, settings:
 def sample_command(source: Path, seeds: str, step: int | None, class_name: str | None, out: str) -> None:
     """Draw images with a generator."""
     path = Path(out)
-    single = out.endswith("/") or path.is_dir()
+    single = out.endswith("/") or (path.is_dir() and path.suffix not in (".png", ".npz"))
     if not single:
-        _refuse_output(path, (".png", ".npz"))
+        _refuse_output(path, (".png", ".npz"), ", or in / for a folder of single images")
     numbers = latent.parse_seeds(seeds, MOST_FILES) if single else latent.parse_seeds(seeds)
     loaded = load_generator(find_generator(_find_source(source), step))
     labels = _labels(loaded, class_name, len(numbers))
@@ -408,14 +408,14 @@ def _labels(loaded: LoadedGenerator, class_name: str | None, n: int) -> torch.Te
     return torch.full((n,), names.index(class_name)) if class_name is not None else torch.arange(n) % len(names)
 
 
-def _refuse_output(out: Path, endings: tuple[str, ...]) -> None:
+def _refuse_output(out: Path, endings: tuple[str, ...], otherwise: str = "") -> None:
     """A file that is there already is replaced, as its name was given; what belongs to a run is not.
 
     Raises:
         UsageError: another ending, a folder, or a file of a run.
     """
     if out.suffix not in endings:
-        raise click.UsageError(f"--out must end in {', '.join(endings[:-1])} or {endings[-1]}; got {out}")
+        raise click.UsageError(f"--out must end in {', '.join(endings[:-1])} or {endings[-1]}{otherwise}; got {out}")
     if out.is_dir():
         raise click.UsageError(f"--out must be a file, and {out} is a folder")
     folder = out.absolute().parent

@@ -224,7 +224,9 @@ def _ask_driver(facts: Facts) -> Facts:
         return facts
     command = [program, "--query-gpu=name,driver_version", "--format=csv,noheader"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SMI_TIMEOUT_S, check=True)
+        done = subprocess.run(
+            command, capture_output=True, text=True, encoding="utf-8", errors="replace", timeout=SMI_TIMEOUT_S, check=True
+        )
         name, driver = done.stdout.splitlines()[0].split(",")
     except (OSError, subprocess.SubprocessError, ValueError, IndexError):  # it has nothing to say: other facts decide
         return facts
@@ -244,7 +246,9 @@ def _on_bus() -> bool:
     """Whether Linux lists a display controller (PCI class 03) of NVIDIA's."""
     for vendor in Path("/sys/bus/pci/devices").glob("*/vendor"):
         try:
-            if vendor.read_text().strip() == NVIDIA and vendor.with_name("class").read_text().startswith("0x03"):
+            if vendor.read_text(encoding="utf-8").strip() == NVIDIA and vendor.with_name("class").read_text(encoding="utf-8").startswith(
+                "0x03"
+            ):
                 return True
         except OSError:
             continue
@@ -254,7 +258,7 @@ def _on_bus() -> bool:
 def _driver() -> str:
     """The loaded kernel module's version, as in "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat Aug 19"; ""."""
     try:
-        text = Path("/proc/driver/nvidia/version").read_text()
+        text = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8")
     except OSError:
         return ""
     found = re.search(r"Kernel Module\D*?(?:x86_64|aarch64)?\s+(\d+(?:\.\d+)+)", text)

@@ -58,7 +58,7 @@ def _folders(root: Path, controller: str) -> Iterator[Path]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text()
+        return path.read_text(encoding="utf-8")
     except (OSError, ValueError):  # another system, or a group without this limit
         return ""
 

@@ -656,7 +656,7 @@ class RunFolder:
         except OSError as error:
             raise CheckpointError(f"{about} cannot be read: {in_words(error)}") from None
         except ValueError as error:
-            raise CheckpointError(f"{about} cannot be read: it is cut short or damaged ({_first_line(error)[:120]})") from None
+            raise CheckpointError(f"{about} cannot be used: {_first_line(error)[:160]}") from None
         return stored
 
     def load_state(
@@ -786,9 +786,10 @@ def fork(
     """
     files = parent.usable_states()
     if not files:
-        unread = parent.state_file.exists() or parent.state_steps()
-        why = "that can be read" if unread else "yet: the first one is saved after its first step"
-        raise CheckpointError(f"the run {parent.path.name} has no saved state {why}")
+        kept = [parent.state_file, *(parent.kept_state_file(at) for at in parent.state_steps())]
+        if unusable := next((file for file in kept if file.exists()), None):
+            parent.read_state(unusable)  # says what is wrong with it
+        raise CheckpointError(f"the run {parent.path.name} has no saved state yet: the first one is saved after its first step")
     step = min(files, key=lambda at: abs(at - wanted))
     stored = parent.read_state(files[step])
     config, about = parent.read_config()

@@ -65,7 +65,7 @@ def idle_s() -> float | None:
         return None
     ours = {f"cpu{number}" for number in os.sched_getaffinity(0)}
     try:
-        with open("/proc/stat") as file:
+        with open("/proc/stat", encoding="utf-8") as file:
             lines = [line.split() for line in file if line.startswith("cpu")]
         # proc_stat(5): name, user, nice, system, idle, iowait, ...
         ticks = [int(idle) + int(iowait) for name, _, _, _, idle, iowait, *_ in lines if name in ours]

@@ -165,7 +165,7 @@ def _of(found: Any, key: str, where: str = "") -> Any:
     if not isinstance(found, dict):
         raise ValueError(f"{where or 'it '}must be a dictionary; got {_short(found)}")
     if key not in found:
-        raise ValueError(f"{where}{key} is missing")
+        raise ValueError(f"{where}{key} is missing, so another version of this project wrote it, or it is damaged")
     return found[key]
 
 

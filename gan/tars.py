@@ -107,7 +107,7 @@ def _unpacked(path: Path, scratch: Path) -> Generator[Progress, None, BinaryIO]:
     """What is in a gzip file, in a file without a name that goes when it is closed."""
     copy = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 (closed by its user)
     try:
-        with gzip.open(path) as packed:
+        with gzip.open(path, "rb") as packed:
             while chunk := _read(packed):
                 copy.write(chunk)
                 if copy.tell() > LARGEST_UNPACKED:

@@ -186,7 +186,7 @@ def without_encoding(path):
         owner = ast.unparse(node.func.value) if isinstance(node.func, ast.Attribute) else ""
         modes = [a.value for a in (*node.args, named.get("mode")) if isinstance(a, ast.Constant) and isinstance(a.value, str)]
         if name == "open":
-            if owner in ("Image", "tarfile", "zipfile") or owner.endswith("_zip") or owner == "os" or owner == "self":
+            if owner in ("Image", "tarfile", "zipfile") or owner.endswith("_zip") or owner in ("os", "self", "file", "gzip"):
                 continue
             if not any("b" in mode for mode in modes if len(mode) <= 3):
                 yield node.lineno

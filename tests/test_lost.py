@@ -72,11 +72,11 @@ def an_older_version(file):
 
 DAMAGES = {
     remove: "state.pt is missing",
-    cut: "cut short or damaged",
-    empty: "cut short or damaged",
-    no_zip: "holds more than numbers, or is damaged",
-    another_shape: "other shapes than the run's settings ask for",
-    an_older_version: "holds no 'summed', so another version of this project wrote it",
+    cut: "is damaged",
+    empty: "cut short",
+    no_zip: "cut short",
+    another_shape: "has shape",
+    an_older_version: "summed is missing, so another version of this project wrote it",
 }
 
 
@@ -133,7 +133,7 @@ def test_a_damaged_kept_state_is_not_offered_and_an_older_one_is(run, config):
     assert child.newest_kept() == 4, "the state that a fork began with is one to go back to"
     empty(run.kept_state_file(4))
     assert run.fork_steps() == []
-    with pytest.raises(CheckpointError, match="no saved state that can be read"):
+    with pytest.raises(CheckpointError, match=r"states/000004\.pt of the run run cannot be used"):
         fork(run, run.path.with_name("other"), 10, {})
     with pytest.raises(CheckpointError, match="no kept state to continue from"):
         run.go_back()

@@ -166,9 +166,9 @@ def test_forks_lists_and_looks_refuse_a_damaged_state_too(field, value, saved, t
     stored = torch.load(saved.state_file, weights_only=True) | {field: value}
     torch.save(stored, saved.state_file)
     said = f"{field} must be"
+    assert saved.state_step() is None and saved.state_file not in saved.usable_states().values()
     for use in (
-        saved.state_step,
-        saved.fork_steps,
+        lambda: saved.read_state(saved.state_file),
         lambda: fork(saved, tmp_path / "child", 12, {}),
         lambda: load_networks(saved.state_file),
     ):
@@ -181,4 +181,5 @@ def test_a_file_that_torch_did_not_write_is_not_given_to_its_reader(saved):
     for content in (b"", b"PK", b"\x80\x02}q\x00.", b"nonsense" * 100):
         saved.state_file.write_bytes(content)
         with pytest.raises(CheckpointError, match="cut short"):
-            saved.state_step()
+            saved.read_state(saved.state_file)
+        assert saved.state_step() is None

@@ -84,7 +84,7 @@ def test_an_upload_is_shown_and_can_be_trained_on(open_data):
     assert at.selectbox(key="set").value == "My-pets" and "2 images" in texts(at.markdown)
     assert "as My pets.zip" in texts(at.caption).replace("\\", "")
     assert at.text[0].value.splitlines() == [
-        "pets/*bold*.txt: does not end like an image",
+        "pets/*bold*.txt: ends in .txt, not like an image",
         "pets/cats/2.png: is not an image that can be read",
     ]
     button(at, "Train on it").click().run()

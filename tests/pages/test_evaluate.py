@@ -16,6 +16,7 @@ from tests.conftest import finish
 from tests.pages.test_explore_views import state
 from tests.pages.test_pages import ENTRY, button, texts
 from ui import workshop
+from ui.text import plain
 
 
 def part_of_mnist(n, seed):
@@ -106,12 +107,12 @@ def test_a_run_opens_with_its_best_and_stands_beside_others(open_page):
     at = open_page(**{"from": "a-run"})
     assert at.select_slider(key="step").value == "best" and "Best: step 5, FD 3 ± 0.25" in texts(at.caption)
     judge_it(at)
-    assert "**a\\-run@5**, step 5" in texts(at.markdown)
+    assert f"**{plain('a-run@5')}**, step 5" in texts(at.markdown)
     at.select_slider(key="step").set_value("newest").run()
     assert not at.metric, "another generator is not judged unasked"
     judge_it(at)
     table = at.table[0].value
-    assert list(table.columns) == ["a\\-run@5, 60", "a\\-run@9, 60", "Real images"]
+    assert list(table.columns) == [f"{plain('a-run@5')}, 60", f"{plain('a-run@9')}, 60", "Real images"]
     assert "FD (digits-CNN)" in table.index.str.replace("\\", "").tolist()
     again = open_page(**{"from": "a-run", "step": "9"})
     assert again.metric, "what the server has judged is there at once"

@@ -338,6 +338,26 @@ def _ask(app: Starlette, root: Path, falls: list[str], at: Callable[[str], Any])
         asyncio.run(listen())
 
 
+def _look_at_damaged(root: Path, base: Path, damage: Damage, rng: random.Random) -> list[str]:
+    """Damages a copy of a run next to a sound one, and looks at both; returns what fell."""
+    shutil.copytree(base, root / GOOD)
+    shutil.copytree(base, root / BAD)
+    damage(root / BAD, rng)
+    signal.alarm(PATIENCE_S)
+    try:
+        fell = look(root)
+    except _Hung:
+        fell = [f"a look did not come back within {PATIENCE_S} s"]
+        _free(root)
+    finally:
+        signal.alarm(0)
+    for left in root.rglob("*"):
+        if not left.is_symlink() and left.is_file():
+            left.chmod(0o600)
+    shutil.rmtree(root)
+    return fell
+
+
 def damaged_folders(count: int, seed: int, work: Path) -> tuple[int, dict[str, list[str]]]:
     """Looks at so many damaged folders. Returns how many there were, and the falls by damage."""
     base = make_run(work / "base" / GOOD).path
@@ -350,35 +370,28 @@ def damaged_folders(count: int, seed: int, work: Path) -> tuple[int, dict[str, l
     else:  # more of the kind that is different each time
         names += [extra[i % len(extra)] for i in range(count - len(names))]
     falls: dict[str, list[str]] = {}
-    _bound_memory()
-    signal.signal(signal.SIGALRM, _alarm)
-    for number, name in enumerate(names):
-        root = work / "roots" / f"{number}"
-        shutil.copytree(base, root / GOOD)
-        shutil.copytree(base, root / BAD)
-        found[name](root / BAD, random.Random(f"{seed}-{number}"))
-        signal.alarm(PATIENCE_S)
-        try:
-            fell = look(root)
-        except _Hung:
-            fell = [f"a look did not come back within {PATIENCE_S} s"]
-            _free(root)
-        finally:
-            signal.alarm(0)
-        if fell:
-            falls[f"{number} {name}"] = fell
-        for left in root.rglob("*"):
-            if not left.is_symlink() and left.is_file():
-                left.chmod(0o600)
-        shutil.rmtree(root)
+    before = signal.signal(signal.SIGALRM, _alarm)
+    try:
+        with _bounded_memory():
+            for number, name in enumerate(names):
+                if fell := _look_at_damaged(work / "roots" / f"{number}", base, found[name], random.Random(f"{seed}-{number}")):
+                    falls[f"{number} {name}"] = fell
+    finally:
+        signal.signal(signal.SIGALRM, before)
     return len(names), falls
 
 
-def _bound_memory() -> None:
+@contextlib.contextmanager
+def _bounded_memory() -> Iterator[None]:
     """Nothing here needs 2 GiB more: what reads without end is to fall, and not to take the machine with it."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
     if sys.platform == "linux":
         now = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (now + (2 << 30), resource.getrlimit(resource.RLIMIT_AS)[1]))
+        resource.setrlimit(resource.RLIMIT_AS, (now + (2 << 30), before[1]))
+    try:
+        yield
+    finally:  # a browser that this process starts later could not live with it
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def _free(root: Path) -> None:

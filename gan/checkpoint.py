@@ -786,8 +786,8 @@ def fork(
     """
     files = parent.usable_states()
     if not files:
-        kept = [parent.state_file, *(parent.kept_state_file(at) for at in parent.state_steps())]
-        if unusable := next((file for file in kept if file.exists()), None):
+        saved = [parent.state_file, *(parent.kept_state_file(at) for at in parent.state_steps())]
+        if unusable := next((file for file in saved if file.exists()), None):
             parent.read_state(unusable)  # says what is wrong with it
         raise CheckpointError(f"the run {parent.path.name} has no saved state yet: the first one is saved after its first step")
     step = min(files, key=lambda at: abs(at - wanted))

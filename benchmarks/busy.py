@@ -1,11 +1,13 @@
 """Whether a run finds the right number of processor threads when other work comes and goes.
 
-    python -m benchmarks.busy [--recipe quick-digits] [--busy 0 1 2 4] [--cycles 4] [--seconds 2.5]
+    python -m benchmarks.busy [--recipe quick-digits] [--busy 0 1 2 4] [--cycles 2] [--seconds 7]
     python -m benchmarks.busy --browser [--rounds 2]
 
 Each contender is a process of its own: one run that chooses its threads while it trains, and one for each fixed number. The run that
 chooses begins on an idle machine. Then so many other processes do nothing but count, it has 10 seconds to find its threads, and from
-there on all contenders train in turns, next to the same processes. "idle again" is after the last of them have ended.
+there on all contenders train in turns, next to the same processes; those that do not have their turn are stopped by SIGSTOP. "of the
+best" is the median, over the cycles, of its speed by that of the best fixed number in the same cycle. "others" is how many cores were
+used meanwhile by processes that are not part of this: where that is not about 0, the machine was not idle.
 
 With --browser all of it happens in the real server, while a headless Chromium on the same cores shows the run's Train page: a server
 for each contender, in turns. The run begins alone, the browser comes, and images are counted from 10 seconds later on.
@@ -15,7 +17,9 @@ The cores are this process' own, so `taskset -c 0,1 python -m benchmarks.busy` m
 
 import argparse
 import multiprocessing
+import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -24,6 +28,8 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from types import TracebackType
+from typing import NamedTuple
 
 import torch
 
@@ -37,9 +43,27 @@ from gan.training import Control, Execution, TrainState, choose_execution, new_s
 
 CPU = torch.device("cpu")
 SETTLES_S = 10.0  # what the run has to find its threads in
-LEAD_S = 1.0  # of a turn, before images are counted: the others' turns do not look like an idle machine
+LEAD_S = 0.5  # of a turn, before images are counted
 ENDLESS = 10**7  # steps
-Turn = tuple[float, float, int]  # images/s; seconds until the last change of threads, 0 for none; threads at the end
+
+
+class Turn(NamedTuple):
+    """What one contender did in its turn.
+
+    Attributes:
+        images_per_s: images/s.
+        changed_s: seconds until the last change of threads; 0 for none.
+        threads: at the end.
+        seconds: by the clock.
+        cpu_s: processor time of its process.
+    """
+
+    images_per_s: float
+    changed_s: float
+    threads: int
+    seconds: float
+    cpu_s: float
+
 
 # In a child process, which holds one run.
 _state: TrainState
@@ -62,19 +86,58 @@ def _begin(name: str, execution: Execution, fixed: bool) -> None:
 
 
 def _turn(seconds: float) -> Turn:
-    seen, start, changed_s = _state.images_seen, time.perf_counter(), 0.0
+    seen, start, start_cpu_s, changed_s = _state.images_seen, time.perf_counter(), time.process_time(), 0.0
     while (now_s := time.perf_counter() - start) < seconds:
         if isinstance(next(_events), ThreadChange):
             changed_s = now_s
-    return (_state.images_seen - seen) / now_s, changed_s, _state.execution.threads
+    cpu_s = time.process_time() - start_cpu_s
+    return Turn((_state.images_seen - seen) / now_s, changed_s, _state.execution.threads, now_s, cpu_s)
+
+
+class Contender:
+    """A process with one run in it, stopped but for its turns; a context manager, which ends it."""
+
+    def __init__(self, name: str, execution: Execution, fixed: bool) -> None:
+        self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+        self._pid = self._pool.submit(os.getpid).result()
+        self._pool.submit(_begin, name, execution, fixed).result()
+        os.kill(self._pid, signal.SIGSTOP)
+
+    def __enter__(self) -> "Contender":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        os.kill(self._pid, signal.SIGCONT)
+        self._pool.shutdown()
+
+    def turn(self, seconds: float) -> Turn:
+        os.kill(self._pid, signal.SIGCONT)
+        try:
+            return self._pool.submit(_turn, seconds).result()
+        finally:
+            os.kill(self._pid, signal.SIGSTOP)
+
+
+def used_s(pids: list[int]) -> float:
+    """Core-seconds that the machine has worked so far, but for these processes; 0 where the system does not tell."""
+    try:
+        with open("/proc/stat", encoding="utf-8") as file:
+            user, nice, system, _, _, *interrupts = (int(ticks) for ticks in file.readline().split()[1:8])
+        ours = 0
+        for pid in pids:
+            with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+                ours += sum(int(ticks) for ticks in file.read().rpartition(")")[2].split()[11:13])
+    except (OSError, ValueError):
+        return 0.0
+    return (user + nice + system + sum(interrupts) - ours) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
-def busy(processes: int) -> Iterator[None]:
-    """So many processes that do nothing but count."""
+def busy(processes: int) -> Iterator[list[int]]:
+    """So many processes that do nothing but count; yields their ids."""
     counting = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processes)]
     try:
-        yield
+        yield [process.pid for process in counting]
     finally:
         for process in counting:
             process.kill()
@@ -92,42 +155,42 @@ def report(load: str, speeds: dict[int, list[float]], said: str) -> None:
 
 def heading(last: str) -> None:
     columns = ["next to", *(f"{threads} thread{'s' * (threads > 1)}" for threads in numbers()), "chosen", "of the best", last]
-    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}", flush=True)
+    row = " | ".join(columns)
+    print(f"| {row} |\n|{'---|' * (row.count('|') + 1)}", flush=True)
 
 
 def compare_processes(name: str, loads: list[int], cycles: int, seconds: float) -> None:
     """The table for processes that count."""
     execution = choose_execution(recipe(name).config, CPU, cores())
     print(f"{name}, {execution.precision}, {cores()} cores; images/s, medians of {cycles} turns of {seconds:g} s\n")
-    heading("last change of threads")
+    heading("last change of threads | others")
     with ExitStack() as stack:
-        pools = {}
-        for threads in (0, *numbers()):
-            pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
-            pools[threads] = stack.enter_context(pool)
-            pool.submit(_begin, name, replace(execution, threads=threads or cores()), threads > 0).result()
+        contenders = {
+            threads: stack.enter_context(Contender(name, replace(execution, threads=threads or cores()), threads > 0))
+            for threads in (0, *numbers())
+        }
 
-        def turn(threads: int, seconds: float) -> Turn:
-            return pools[threads].submit(_turn, seconds).result()
-
-        def measure(load: str) -> None:
-            _, changed_s, now = turn(0, SETTLES_S)
-            speeds: dict[int, list[float]] = {threads: [] for threads in pools}
+        def measure(load: str, pids: list[int]) -> None:
+            found = contenders[0].turn(SETTLES_S)
+            speeds: dict[int, list[float]] = {threads: [] for threads in contenders}
+            others = []
             for _ in range(cycles):
-                for threads in pools:
-                    turn(threads, LEAD_S)
-                    speeds[threads].append(turn(threads, seconds)[0])
-            report(load, speeds, f"after {changed_s:.1f} s, to {now}" if changed_s else f"none, {now}")
+                for threads, contender in contenders.items():
+                    contender.turn(LEAD_S)
+                    before_s = used_s(pids)
+                    turn = contender.turn(seconds)
+                    speeds[threads].append(turn.images_per_s)
+                    others.append((used_s(pids) - before_s - turn.cpu_s) / turn.seconds)
+            said = f"after {found.changed_s:.1f} s, to {found.threads}" if found.changed_s else f"none, {found.threads}"
+            report(load, speeds, f"{said} | {max(0.0, statistics.mean(others)):.2f}")
 
-        for threads in pools:
-            turn(threads, 2.0)  # warms up
+        for contender in contenders.values():
+            contender.turn(2.0)  # warms up
         for processes in loads:
             if processes:
-                turn(0, 4.0)
-            with busy(processes):
-                measure(f"{processes} busy" if processes else "nothing")
-        if loads[-1]:
-            measure("nothing again")
+                contenders[0].turn(4.0)
+            with busy(processes) as pids:
+                measure(f"{processes} busy" if processes else "nothing", pids)
 
 
 def in_the_server(threads: int, precision: str, seconds: float) -> float:
@@ -164,15 +227,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", default="quick-digits")
     parser.add_argument("--busy", type=int, nargs="+", default=[0, 1, 2, 4], help="how many processes, load after load")
-    parser.add_argument("--cycles", type=int, default=3)
-    parser.add_argument("--seconds", type=float, help="of a turn: 2.5, or 10 with --browser")
+    parser.add_argument("--cycles", type=int, default=2)
+    parser.add_argument("--seconds", type=float, help="of a turn: 7, or 10 with --browser")
     parser.add_argument("--browser", action="store_true", help="next to a browser that shows the run, in the server")
     parser.add_argument("--rounds", type=int, default=2, help="with --browser")
     options = parser.parse_args()
     if options.browser:
         compare_with_a_browser(options.rounds, options.seconds or 10.0)
     else:
-        compare_processes(options.recipe, options.busy, options.cycles, options.seconds or 2.5)
+        compare_processes(options.recipe, options.busy, options.cycles, options.seconds or 7.0)
 
 
 if __name__ == "__main__":

@@ -14,19 +14,24 @@ SLOWER = 1.3  # fewer threads are tried when steps take this many times their be
 UNHINDERED = 0.9  # the share of the processor time they could use that says they do get it: then steps are slow for another reason, ...
 MUCH_SLOWER = 2.0  # ... or something else in this process uses it, which shows only in steps that take this many times their best
 MARGIN = 1.05  # another number of threads must be this much faster to be kept: noise must not decide
-HOPELESS = 2.0  # a trial ends at the first step that takes this many times as long as before
+LOST_S = 0.3  # a trial ends as soon as it has lost this much to what was before, or a whole step
 STARVED = 0.75  # threads that get less than this share of the processor time they could use wait for something
 ROOM = 0.4  # idle cores for each thread more, before more are tried
 WINDOW_S = 1.0  # of training, over which steps are averaged
-TRIAL_S = 0.3  # of training that a trial takes, at least
+TRIAL_S = 1.0  # of training that a trial takes, at least, unless it ends early
 LEAST_STEPS = 2  # in both
 LOOK_S = 1.0  # between two looks at what is idle
 ROOM_WAIT_S = 1.0  # room must have been there this long before more threads are tried; doubled each time that did not pay
 BLIND_WAIT_S = 5.0  # the same where the system does not tell what is idle
 LONGEST_ROOM_WAIT_S = 300.0
+CHEAP_WAIT_S = 30.0  # the longest wait after trials of more threads that lost little; one that lost much may be waited for ...
+COST = 200.0  # ... this many times as long as it lost
+STEADY_S = 5.0  # room that has been there this long is no gap between two bursts of other work
 RETRY_S = 2.0  # before fewer threads are tried again, after a trial that did not pay; doubled each time
 LONGEST_RETRY_S = 60.0
 HELD_S = 20.0  # more threads that were kept for less than this did not pay
+AWAY_S = 2.0  # this long between two steps, and what was seen before no longer counts: a judgement, a pause, a computer that slept
+STOPPED = 0.02  # nor does a step of that length in which one core was used less than this share of the time
 
 
 @dataclass
@@ -38,6 +43,7 @@ class _Trial:
         before_s: a step's seconds before the trial.
         warm: whether steps count already. The first step ever on a number of threads prepares much, and says nothing.
         steps_s: seconds of the steps that count.
+        lost_s: how much longer these took than as many steps before.
     """
 
     threads: int
@@ -49,24 +55,42 @@ class _Trial:
     def mean_s(self) -> float:
         return sum(self.steps_s) / len(self.steps_s)
 
+    @property
+    def lost_s(self) -> float:
+        return sum(self.steps_s) - len(self.steps_s) * self.before_s
+
     def verdict(self, step_s: float) -> bool | None:
         """Whether this number is to be kept, once a step of so many seconds is added; None while that is open."""
         if not self.warm:
             self.warm = True
             return None
         self.steps_s.append(step_s)
-        if step_s > HOPELESS * self.before_s:
+        if self.lost_s > max(LOST_S, self.before_s):
             return False
         if len(self.steps_s) < LEAST_STEPS or sum(self.steps_s) < TRIAL_S:
             return None
         return self.mean_s * MARGIN < self.before_s
 
 
+@dataclass(frozen=True)
+class _Undo:
+    """What fewer threads must be better than, in their first window.
+
+    Attributes:
+        threads: how many there were before.
+        before_s: a step's seconds on these.
+    """
+
+    threads: int
+    before_s: float
+
+
 class ThreadChooser:
     """Chooses the threads of one run.
 
-    Fewer threads are tried when steps have become slow, or, at the start, when the threads get too little processor time. More are
-    tried when cores have been idle for a while. Numbers are halved and doubled.
+    Fewer threads are tried when steps have been slow for two windows, or, at the start, when the threads get too little processor
+    time for that long. Once they are chosen, the first window must show the gain too; otherwise the choice is undone. More are tried
+    when cores have been idle for a while. Numbers are halved and doubled.
 
     Attributes:
         threads: how many the run uses, apart from a trial.
@@ -88,6 +112,9 @@ class ThreadChooser:
         self._recent_s = 0.0  # by the clock, of all these
         self._best_s: dict[int, float] = {}  # by number of threads: the best average step
         self._proved = False  # whether `threads` has won a trial
+        self._hindered_since_s: float | None = None
+        self._undo: _Undo | None = None
+        self._last_s: float | None = None  # when the last step ended
         self._retry_at_s, self._retry_wait_s, self._lost_s = -math.inf, RETRY_S, math.inf
         self._looked: tuple[float, float] | None = None  # when, and idle_s() then
         self._room_since_s: float | None = None
@@ -104,6 +131,10 @@ class ThreadChooser:
             step_s: how long the step took by it.
             cpu_s: processor time of this process in it.
         """
+        away = self._was_away(now_s, step_s, cpu_s)
+        self._last_s = now_s
+        if away:
+            return self.rest()
         if self._trial:
             verdict = self._trial.verdict(step_s)
             self._known.add(self._trial.threads)
@@ -112,7 +143,9 @@ class ThreadChooser:
         else:
             self._note(step_s, cpu_s)
             mean_s = self._mean_s()
-            if mean_s is not None and (other := self._worth_trying(now_s, mean_s)):
+            if mean_s is not None and self._undo:
+                self._check(self._undo, mean_s, now_s)
+            elif mean_s is not None and (other := self._worth_trying(now_s, mean_s)):
                 self._begin(other, mean_s)
         return self._trial.threads if self._trial else self.threads
 
@@ -122,6 +155,7 @@ class ThreadChooser:
         self._best_s.clear()
         self._proved = False
         self._lost_s = math.inf
+        self._undo = None
 
     def rest(self) -> int:
         """Ends a trial without a verdict, and what was seen of the last seconds no longer counts; returns the number of threads."""
@@ -132,7 +166,13 @@ class ThreadChooser:
     def _start_over(self) -> None:
         self._recent.clear()
         self._recent_s = 0.0
-        self._looked = self._room_since_s = None
+        self._looked = self._room_since_s = self._hindered_since_s = None
+
+    def _was_away(self, now_s: float, step_s: float, cpu_s: float) -> bool:
+        """Whether the run did something else before this step, or the process was stopped in it."""
+        if step_s > AWAY_S and cpu_s < STOPPED * step_s:
+            return True
+        return self._last_s is not None and now_s - step_s - self._last_s > AWAY_S
 
     def _note(self, step_s: float, cpu_s: float) -> None:
         self._recent.append((step_s, cpu_s))
@@ -150,7 +190,7 @@ class ThreadChooser:
 
     def _worth_trying(self, now_s: float, mean_s: float) -> int:
         """Another number of threads to try now, or 0."""
-        if self.threads > 1 and (now_s >= self._retry_at_s or mean_s > SLOWER * self._lost_s) and self._hindered(mean_s):
+        if self.threads > 1 and (now_s >= self._retry_at_s or mean_s > SLOWER * self._lost_s) and self._stays_hindered(now_s, mean_s):
             return self.threads // 2
         if self.threads < self._most and self._has_room(now_s):
             return self._more()
@@ -158,6 +198,15 @@ class ThreadChooser:
 
     def _more(self) -> int:
         return min(2 * self.threads, self._most)
+
+    def _stays_hindered(self, now_s: float, mean_s: float) -> bool:
+        """Whether something has kept the threads from their best for two windows. Long steps are two windows each."""
+        if not self._hindered(mean_s):
+            self._hindered_since_s = None
+            return False
+        if self._hindered_since_s is None:
+            self._hindered_since_s = now_s - max(0.0, self._recent_s - WINDOW_S)
+        return now_s - self._hindered_since_s >= WINDOW_S
 
     def _hindered(self, mean_s: float) -> bool:
         """Whether something keeps the threads from their best."""
@@ -184,7 +233,7 @@ class ThreadChooser:
                 self._room_since_s = None
                 return False
             if self._idle_cores > self._lost_idle_cores + ROOM:  # there is more room than when it did not pay
-                self._room_wait_s, self._lost_idle_cores = self._least_room_wait_s, math.inf
+                self._room_wait_s, self._lost_idle_cores = min(self._room_wait_s, STEADY_S), math.inf
         if self._room_since_s is None:
             self._room_since_s = before[0]
         return now_s - self._room_since_s >= self._room_wait_s
@@ -204,7 +253,7 @@ class ThreadChooser:
             self.threads, self._climbed_at_s = trial.threads, now_s
             self._retry_at_s, self._lost_s = -math.inf, math.inf
         else:
-            self._room_wait_s = min(2 * self._room_wait_s, LONGEST_ROOM_WAIT_S)
+            self._wait_longer(max(CHEAP_WAIT_S, COST * trial.lost_s))
             self._lost_idle_cores = self._idle_cores
 
     def _end_of_fewer(self, trial: _Trial, won: bool, now_s: float) -> None:
@@ -214,15 +263,37 @@ class ThreadChooser:
             return
         self._proved = True
         if not won:
-            self._retry_at_s, self._lost_s = now_s + self._retry_wait_s, trial.before_s
-            self._retry_wait_s = min(2 * self._retry_wait_s, LONGEST_RETRY_S)
+            self._retry_later(now_s, trial.before_s)
             return
+        if self._undo is None:
+            self._undo = _Undo(self.threads, trial.before_s)
         self.threads = trial.threads
-        self._retry_at_s, self._retry_wait_s, self._lost_s = -math.inf, RETRY_S, math.inf
-        short = now_s - self._climbed_at_s < HELD_S
-        self._room_wait_s = min(2 * self._room_wait_s, LONGEST_ROOM_WAIT_S) if short else self._least_room_wait_s
+        self._retry_at_s, self._lost_s = -math.inf, math.inf
         if fewer:
             self._begin(fewer, trial.mean_s)
+
+    def _check(self, undo: _Undo, mean_s: float, now_s: float) -> None:
+        """After the first window on fewer threads: the other work may have ended meanwhile, or one of the two numbers was but noise."""
+        self._undo = None
+        if mean_s * MARGIN >= undo.before_s:
+            self.threads = undo.threads
+            self._start_over()
+            self._retry_later(now_s, undo.before_s)
+            return
+        self._retry_wait_s = RETRY_S
+        if now_s - self._climbed_at_s < HELD_S:
+            self._wait_longer(STEADY_S if self._least_room_wait_s == ROOM_WAIT_S else LONGEST_ROOM_WAIT_S)
+        else:
+            self._room_wait_s = self._least_room_wait_s
+
+    def _wait_longer(self, longest_s: float) -> None:
+        """More threads did not pay: room must be there for twice as long, within bounds."""
+        self._room_wait_s = max(self._room_wait_s, min(2 * self._room_wait_s, longest_s, LONGEST_ROOM_WAIT_S))
+
+    def _retry_later(self, now_s: float, step_s: float) -> None:
+        """Fewer threads did not pay when steps took so many seconds."""
+        self._retry_at_s, self._lost_s = now_s + self._retry_wait_s, step_s
+        self._retry_wait_s = min(2 * self._retry_wait_s, LONGEST_RETRY_S)
 
     def _may_win(self, fewer: int, before_s: float) -> bool:
         """Whether so few threads, each with a core, could be faster than what was seen; nobody knows before the first trial."""

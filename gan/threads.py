@@ -20,6 +20,7 @@ ROOM = 0.4  # idle cores for each thread more, before more are tried
 WINDOW_S = 1.0  # of training, over which steps are averaged
 TRIAL_S = 1.0  # of training that a trial takes, at least, unless it ends early
 LEAST_STEPS = 2  # in both
+HINDERED_S = 1.5  # windows must have been slow for this long before fewer threads are tried
 LOOK_S = 1.0  # between two looks at what is idle
 ROOM_WAIT_S = 1.0  # room must have been there this long before more threads are tried; doubled each time that did not pay
 BLIND_WAIT_S = 5.0  # the same where the system does not tell what is idle
@@ -88,8 +89,8 @@ class _Undo:
 class ThreadChooser:
     """Chooses the threads of one run.
 
-    Fewer threads are tried when steps have been slow for two windows, or, at the start, when the threads get too little processor
-    time for that long. Once they are chosen, the first window must show the gain too; otherwise the choice is undone. More are tried
+    Fewer threads are tried when steps have been slow for longer than a window, or, at the start, when the threads get too little
+    processor time for that long. Once they are chosen, the first window must show the gain too; otherwise the choice is undone. More are tried
     when cores have been idle for a while. Numbers are halved and doubled.
 
     Attributes:
@@ -155,11 +156,10 @@ class ThreadChooser:
         self._best_s.clear()
         self._proved = False
         self._lost_s = math.inf
-        self._undo = None
 
     def rest(self) -> int:
         """Ends a trial without a verdict, and what was seen of the last seconds no longer counts; returns the number of threads."""
-        self._trial = None
+        self._trial = self._undo = None
         self._start_over()
         return self.threads
 
@@ -190,7 +190,7 @@ class ThreadChooser:
 
     def _worth_trying(self, now_s: float, mean_s: float) -> int:
         """Another number of threads to try now, or 0."""
-        if self.threads > 1 and (now_s >= self._retry_at_s or mean_s > SLOWER * self._lost_s) and self._stays_hindered(now_s, mean_s):
+        if self.threads > 1 and self._stays_hindered(now_s, mean_s) and (now_s >= self._retry_at_s or mean_s > SLOWER * self._lost_s):
             return self.threads // 2
         if self.threads < self._most and self._has_room(now_s):
             return self._more()
@@ -200,13 +200,13 @@ class ThreadChooser:
         return min(2 * self.threads, self._most)
 
     def _stays_hindered(self, now_s: float, mean_s: float) -> bool:
-        """Whether something has kept the threads from their best for two windows. Long steps are two windows each."""
+        """Whether something has kept the threads from their best for more than one window. Long steps are enough by themselves."""
         if not self._hindered(mean_s):
             self._hindered_since_s = None
             return False
         if self._hindered_since_s is None:
             self._hindered_since_s = now_s - max(0.0, self._recent_s - WINDOW_S)
-        return now_s - self._hindered_since_s >= WINDOW_S
+        return now_s - self._hindered_since_s >= HINDERED_S
 
     def _hindered(self, mean_s: float) -> bool:
         """Whether something keeps the threads from their best."""

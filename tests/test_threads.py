@@ -197,6 +197,97 @@ def test_steps_of_seconds_are_judged_by_two():
     assert machine.chooser.threads == 1 and machine.switches() == 1
 
 
+def test_one_slow_second_is_not_enough_to_try_fewer_threads():
+    machine = Machine().run(10)
+    machine.others = 1.0
+    for _ in range(22):
+        machine.step(0.06)  # 1.3 s; alone a step takes 0.03
+    machine.others = 0.0
+    assert machine.run(60).switches() == 0
+    machine.others = 1.0
+    for _ in range(40):
+        machine.step(0.06)
+    assert machine.switches() > 0
+
+
+@pytest.mark.parametrize(("on_one_s", "threads"), [(0.09, 2), (0.05, 1)])
+def test_fewer_threads_whose_first_window_shows_no_gain_are_undone(on_one_s, threads):
+    """The trial was lucky: a step on one thread takes 0.05 s in it, and afterward what is said here. On two it takes 0.09 s."""
+    machine = Machine().run(10)
+    machine.others = 1.0
+    while machine.chooser.threads == 2:
+        machine.step(0.09 if machine.threads == 2 else 0.05)
+    for _ in range(25):
+        machine.step(on_one_s)
+    assert machine.chooser.threads == threads
+
+
+def test_a_trial_in_which_the_process_is_stopped_counts_as_none():
+    """As by Ctrl-Z, or by a container that is paused."""
+    machine = Machine(threads=1)
+    while machine.threads == 1:
+        machine.step()
+    assert machine.chooser.threads == 1
+    machine.now_s += 60.0
+    machine.threads = machine.chooser.after_step(machine.now_s, 60.0, 0.03)
+    assert machine.threads == 1
+    assert machine.run(4).chooser.threads == 2
+
+
+def test_a_computer_that_slept_has_no_room_because_of_that():
+    """All cores were idle for an hour between two steps; before and afterward other work takes one."""
+    machine = Machine().run(10)
+    machine.others = 1.0
+    machine.run(30)
+    before = machine.switches()
+    machine.now_s, machine.idle_s = machine.now_s + 3600.0, machine.idle_s + 7200.0
+    machine.run(60)
+    assert machine.switches() == before and machine.chooser.threads == 1
+
+
+def test_work_during_a_long_gap_does_not_hide_that_the_machine_is_idle():
+    """Runs of which one at a time trains for some seconds, while the others are stopped: each sees its own seconds alone."""
+    machine = Machine(threads=1)
+    machine.run(1.5)
+    machine.now_s += 20.0  # nothing was idle meanwhile
+    assert machine.run(4.5).chooser.threads == 2
+    for _ in range(20):
+        machine.now_s += 20.0
+        machine.run(8)
+    assert machine.chooser.threads == 2 and machine.switches() == 1
+
+
+def test_short_bursts_of_other_work_do_not_keep_a_run_on_one_thread():
+    """Three seconds of other work twice a minute."""
+    machine, idle = Machine(), []
+    for _ in range(40):
+        machine.others = 1.0
+        machine.run(3)
+        machine.others = 0.0
+        start = len(machine.history)
+        machine.run(27)
+        idle += [number for _, number in machine.history[start:]]
+    assert idle.count(2) > 0.8 * len(idle)
+
+
+def test_a_hiccup_in_a_trial_of_more_threads_does_not_end_it():
+    machine = Machine(threads=1)
+    while machine.threads == 1:
+        machine.step()
+    machine.step()  # the first on two threads does not count
+    machine.step(0.2)
+    machine.run(3)
+    assert machine.chooser.threads == 2 and machine.switches() == 1
+
+
+def test_more_threads_that_lost_little_are_tried_again_within_half_a_minute():
+    machine = Machine(threads=1)
+    machine.step_s = lambda threads: 0.05
+    machine.run(600)
+    assert machine.chooser.threads == 1
+    assert 600 / rules.CHEAP_WAIT_S / 2 < machine.switches() / 2 <= 600 / rules.CHEAP_WAIT_S + 6
+
+
 # In training: the numbers are chosen by a script of the test, in place of the rules above.
 
 

@@ -208,6 +208,9 @@ def in_the_server(threads: int, precision: str, seconds: float) -> float:
         page.wait_for_timeout(1000 * seconds)
         speed = (workshop.progress() - seen) / (time.perf_counter() - start)
         chromium.close()
+        changes = workshop.run_folder / "interventions.jsonl"
+        times = len(changes.read_text(encoding="utf-8").splitlines()) if changes.exists() else 0
+        print(f"{threads or 'chosen'}: {speed:,.0f} images/s, {times} changes of threads", file=sys.stderr, flush=True)
         return speed
 
 

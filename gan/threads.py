@@ -25,14 +25,14 @@ LOOK_S = 1.0  # between two looks at what is idle
 ROOM_WAIT_S = 1.0  # room must have been there this long before more threads are tried; doubled each time that did not pay
 BLIND_WAIT_S = 5.0  # the same where the system does not tell what is idle
 LONGEST_ROOM_WAIT_S = 300.0
-CHEAP_WAIT_S = 30.0  # the longest wait after trials of more threads that lost little; one that lost much may be waited for ...
-COST = 200.0  # ... this many times as long as it lost
-STEADY_S = 5.0  # room that has been there this long is no gap between two bursts of other work
+CHEAP_WAIT_S = 30.0  # the longest wait after a trial of more threads that lost little; after one that lost much, the longest is ...
+COST = 200.0  # ... this many times what it lost
+STEADY_S = 5.0  # room that has been there this long is more than a gap between two bursts of other work
 RETRY_S = 2.0  # before fewer threads are tried again, after a trial that did not pay; doubled each time
 LONGEST_RETRY_S = 60.0
 HELD_S = 20.0  # more threads that were kept for less than this did not pay
-AWAY_S = 2.0  # this long between two steps, and what was seen before no longer counts: a judgement, a pause, a computer that slept
-STOPPED = 0.02  # nor does a step of that length in which one core was used less than this share of the time
+AWAY_S = 2.0  # after this long between two steps, what was seen before no longer counts: the run was scored, or the computer slept
+STOPPED = 0.02  # the same after a step of that length that used less than this share of one core: the process was stopped
 
 
 @dataclass
@@ -273,7 +273,7 @@ class ThreadChooser:
             self._begin(fewer, trial.mean_s)
 
     def _check(self, undo: _Undo, mean_s: float, now_s: float) -> None:
-        """After the first window on fewer threads: the other work may have ended meanwhile, or one of the two numbers was but noise."""
+        """Judges the first window on fewer threads: the other work may have ended, or the trial was lucky."""
         self._undo = None
         if mean_s * MARGIN >= undo.before_s:
             self.threads = undo.threads

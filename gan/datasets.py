@@ -255,10 +255,13 @@ def _arrays(name: str, path: Path, image_size: int, channels: int, split: str) -
 
         def fill(writer: cache.Writer) -> Filling:
             brightest = 0
-            for done, images in found.images(split):
-                yield Progress("Resizing the images", done, chosen)
-                writer.add(imageset.resize(torch.from_numpy(images), image_size, channels).numpy())
-                brightest = max(brightest, int(images.max()))
+            try:
+                for done, images in found.images(split):
+                    yield Progress("Resizing the images", done, chosen)
+                    writer.add(imageset.resize(torch.from_numpy(images), image_size, channels).numpy())
+                    brightest = max(brightest, int(images.max()))
+            except ValueError as error:  # the file is cut
+                raise ValueError(f"the file {name} {error}") from None
             dark = [note] if (note := darkness(brightest)) else []
             writer.labels = found.labels(split)
             writer.about |= {"class_names": found.classes, "notes": [*found.notes, *dark], "tests": found.part("test")}

@@ -54,7 +54,10 @@ def shadowed(name: str) -> str:
 def _place(name: str) -> Path | None:
     """Where a set that is no named one lies: a name below data_root() first, what is written as a path as that path first."""
     below, path = data_root() / name.removeprefix(OWN), Path(name).expanduser()
-    candidates = [path, below] if os.sep in name else [below] if name.startswith(OWN) else [below, path]
+    if name.startswith(OWN):
+        candidates = [below] if name.removeprefix(OWN) in _own_folders() else [path]
+    else:
+        candidates = [path, below] if os.sep in name else [below, path]
     return next((candidate for candidate in candidates if candidate.exists()), None)
 
 

@@ -5,6 +5,7 @@ import io
 import json
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
@@ -713,6 +714,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that is not UTF-8 must not end a run by a sign that it lacks
             stream.reconfigure(errors="backslashreplace")
+    with_source = warnings.formatwarning
+    # Ours are for people: without the place in the code where they come from.
+    warnings.formatwarning = lambda message, kind, *where: f"{message}\n" if kind is UserWarning else with_source(message, kind, *where)
     try:
         cli(standalone_mode=False)
     except RunFailed as error:
@@ -725,6 +729,8 @@ def main() -> None:
         code, sentence = 2, explain(error)
     else:
         return
+    finally:
+        warnings.formatwarning = with_source
     click.echo(f"error: {' '.join(sentence.split())}", err=True)
     sys.exit(code)
 

@@ -612,3 +612,25 @@ def test_a_folder_whose_name_is_not_utf8_gets_a_sentence(gan, pictures, tmp_path
     assert code == 2 and "data must be text in UTF-8" in errors and "name a link to it" in errors and not (tmp_path / "run").exists()
     os.symlink(moved, tmp_path / "coffee")
     assert gan("train", "--data", tmp_path / "coffee", "--steps", 2, "--out", tmp_path / "run", *TINY)[0] == 2  # links are resolved
+
+
+@pytest.mark.filterwarnings("default:decoded images")
+def test_a_data_folder_that_cannot_be_made_is_told_in_words(pictures, tmp_path):
+    (tmp_path / "file").touch()
+    command = [
+        sys.executable,
+        "-m",
+        "gan",
+        "train",
+        "--data",
+        str(pictures),
+        "--steps",
+        "2",
+        "--out",
+        str(tmp_path / "run"),
+        "--no-judge",
+        *TINY,
+    ]
+    ended = subprocess.run(command, env={**os.environ, "WORKSHOP_DATA": str(tmp_path / "file")}, capture_output=True, text=True)
+    assert ended.returncode == 0 and "decoded images cannot be kept in " in ended.stderr and "is a file, not a folder" in ended.stderr
+    assert "Errno" not in ended.stderr and "UserWarning" not in ended.stderr and "writing(" not in ended.stderr

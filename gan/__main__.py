@@ -3,9 +3,9 @@
 import errno
 import io
 import json
-import shutil
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
@@ -37,6 +37,7 @@ from gan.runs import (
     data_is_there,
     explain,
     never_judged,
+    other_labels,
     prepare,
     record,
     refuse_missing_data,
@@ -156,9 +157,7 @@ def resume_command(run: Path, data: str | None, kept: bool, device: str, no_judg
     with folder.locked():
         if kept:
             _go_back(folder, config, dataset, where)
-        status = folder.read_status()
-        begun = folder.state_file.exists()  # else it was stopped before its first step
-        done = (int(status["step"]), int(status["images_seen"]), float(status["elapsed_s"])) if begun else (0, 0, 0.0)
+        done = folder.reached()
         config = extend(config, unit, amount, *done, an_epoch)
         if progress(config, *done, an_epoch) >= 1:
             raise click.UsageError(
@@ -201,11 +200,14 @@ def replay_command(run: Path, data: str | None, out: Path | None, device: str, n
     """Train RUN again from its first step (a fork: from where it began), with the changes made while it trained."""
     original = RunFolder(_find_run(run))
     config, stored = original.read_config()
-    status = original.read_status()
-    if not status["step"]:
+    status, steps = original.read_status(), original.begun()
+    if not steps:
         raise click.UsageError(f"the run {original.path.name} has not trained a step yet")
-    config = _at(config.change(duration=status["step"], duration_unit="steps"), data)
-    if config.precision == "auto":
+    forked = isinstance(stored.get("parent"), dict)
+    if forked:
+        _refuse_lost_start(original)
+    config = _at(config.change(duration=steps, duration_unit="steps"), data)
+    if config.precision == "auto" and status.get("precision"):
         config = config.change(precision=status["precision"])
     script = original.read_script()
     # The run began with as many threads as it had before it first chose others.
@@ -219,12 +221,32 @@ def replay_command(run: Path, data: str | None, out: Path | None, device: str, n
             f"the data set {config.data} does not hold the images that the run {original.path.name} was trained on, so it would not be "
             "replayed: give the place that does with --data, or train a new run"
         )
+    if other_labels(config, dataset, stored):
+        raise click.UsageError(
+            f"the images of the data set {config.data} are in other classes than those that the run {original.path.name} was trained on, so "
+            "it would not be replayed: put them back, or train a new run"
+        )
     where = _choose_device(device)
     with _claimed(folder):
         folder.write_config(config, stored.get("recipe", ""))
-        if original.fork_file.exists():
-            shutil.copyfile(original.fork_file, folder.state_file)
+        if forked:
+            folder.begin_as(original)
         _train(folder, config, dataset, where, as_json, not no_judge, script, threads)
+
+
+def _refuse_lost_start(original: RunFolder) -> None:
+    """A fork is replayed from where it began, and from nowhere else: from its first step it would be another run.
+
+    Raises:
+        UsageError: that state is gone.
+        CheckpointError: it cannot be used.
+    """
+    if not original.fork_file.exists():
+        raise click.UsageError(
+            f"the run {original.path.name} is a fork, and {original.fork_file.name}, the state that it began with, is missing: put it back, "
+            "or fork its parent again"
+        )
+    original.read_state(original.fork_file)
 
 
 @cli.command("bench")
@@ -329,6 +351,7 @@ def evaluate_command(source: Path, data: str | None, samples: int, step: int | N
     if data is None and not data_is_there(config.data):
         raise click.UsageError(f"the data set {config.data} is not there: give --data, where its images are now or others to compare with")
     judge = terminal.drain(JudgeCache().get(data or config.data, config.image_size, config.channels), as_json)
+    _tell(judge.reals.learnt.dataset)
     report = terminal.drain(evaluation.evaluate(loaded, judge, samples), as_json)
     if as_json:
         click.echo(json.dumps(evaluation.as_object(report, config, loaded.step)))
@@ -691,6 +714,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that is not UTF-8 must not end a run by a sign that it lacks
             stream.reconfigure(errors="backslashreplace")
+    with_source = warnings.formatwarning
+    # Ours are for people: without the place in the code where they come from.
+    warnings.formatwarning = lambda message, kind, *where: f"{message}\n" if kind is UserWarning else with_source(message, kind, *where)
     try:
         cli(standalone_mode=False)
     except RunFailed as error:
@@ -703,6 +729,8 @@ def main() -> None:
         code, sentence = 2, explain(error)
     else:
         return
+    finally:
+        warnings.formatwarning = with_source
     click.echo(f"error: {' '.join(sentence.split())}", err=True)
     sys.exit(code)
 

@@ -299,6 +299,8 @@ def _find_scale(arrays: Arrays) -> Generator[Progress, None, None]:
 
 def _usual(tally: Tally, dtype: np.dtype) -> Scale | None:
     """The range that pixels usually have in such numbers, where all of them stay within it: 0 to 1, -1 to 1 or 0 to 255."""
+    if tally.low > tally.high:  # no finite value at all
+        return None
     usual: list[tuple[float, float]] = [(0, 1), (-1, 1)] if dtype.kind in "fb" else []
     for low, high in (*usual, (0, 255)):
         if low <= tally.low and tally.high <= high and (high != 255 or tally.high > 1):

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from gan.files import abandoned, claimed, sweep, write_through
+from gan.files import abandoned, claimed, in_words, sweep, write_through
 from gan.untrusted import read_json
 
 LARGEST_ABOUT = 64 * 2**20  # bytes of about.json: it may name 100,000 files that were left out
@@ -116,7 +116,7 @@ def writing(folder: Path, shape: tuple[int, int, int], most: int, what: str) -> 
             part = root / f".part-{uuid.uuid4().hex}"
             claims.enter_context(claimed(part))
         except OSError as error:
-            warnings.warn(f"decoded images cannot be kept in {root} ({error}); they will be decoded again", stacklevel=3)
+            warnings.warn(f"decoded images cannot be kept in {root} ({in_words(error)}); they will be decoded again", stacklevel=3)
             kept, part = False, Path(gettempdir()) / f"workshop-{uuid.uuid4().hex}"
             claims.enter_context(claimed(part))
         try:

@@ -341,6 +341,7 @@ class RunFolder:
             "data": config.data,
             "data_fingerprint": dataset.fingerprint() if dataset else None,
             "data_images": len(dataset) if dataset else None,
+            "data_labels": dataset.labels_fingerprint() if dataset and config.conditional else None,
             "data_skipped": list(dataset.skipped[:SKIPPED_LISTED]) if dataset else [],
             "data_skipped_count": dataset.skipped_count if dataset else 0,
             "versions": {"python": platform.python_version(), "torch": torch.__version__, "torchvision": torchvision.__version__},
@@ -588,6 +589,32 @@ class RunFolder:
         logged = max((row["step"] for row in rows), default=0)
         return max([*steps, logged, *self.generator_steps(), *self.sample_steps(), *self.state_steps()], default=0)
 
+    def reached(self) -> tuple[int, int, float]:
+        """(steps, images seen, seconds) of state.pt, where the run would continue; zeros where nothing is saved.
+
+        The state itself is asked: a killed process may have written a status of a later step. Of a state that cannot be used, the status.
+        """
+        if not self.state_file.exists():
+            return 0, 0, 0.0
+        try:
+            told = self.read_state(self.state_file, mapped=True)
+        except CheckpointError:  # load_state() says what is wrong, and what is left
+            told = {"step": 0, "images_seen": 0, "elapsed_s": 0.0, **self.read_status()}
+        return int(told["step"]), int(told["images_seen"]), float(told["elapsed_s"])
+
+    def begin_as(self, original: "RunFolder") -> None:
+        """Makes this new run's folder a fork from the same state as another's, so that both are the same run, and can be replayed.
+
+        Raises:
+            OSError: a file cannot be written.
+        """
+        _copy(original.fork_file, self.fork_file)
+        _copy(original.fork_file, self.state_file)
+        if original.interventions_file.exists():  # the state counts the changes that were made before it
+            shutil.copyfile(original.interventions_file, self.interventions_file)  # no second name: lines are appended to it
+        parent = self._read_json(original.config_file)["parent"]
+        self.write_json(self.config_file, {**self._read_json(self.config_file), "parent": parent})
+
     def newest_kept(self) -> int | None:
         """The step of the newest kept state that can be opened, but for state.pt itself; None where there is none."""
         return max((step for step, file in self.usable_states().items() if file != self.state_file), default=None)
@@ -824,7 +851,9 @@ def fork(
     claim.enter_context(claimed(made.path))  # refused where it is there already: it is another's, and stays
     try:
         about = (
-            about if same_data else {**about, "data_fingerprint": None, "data_images": None, "data_skipped": [], "data_skipped_count": 0}
+            about
+            if same_data
+            else {**about, **dict.fromkeys(("data_fingerprint", "data_labels", "data_images")), "data_skipped": [], "data_skipped_count": 0}
         )
         about = {**about, "owner": owner, "owner_id": owner_id, "seed": after.seed, "data": after.data, "config": after.model_dump()}
         other = {name: [getattr(before, name), value] for name, value in after if name in changes and value != getattr(before, name)}
@@ -973,7 +1002,7 @@ _STATUS_FIELDS: dict[str, _Rule] = {
 }
 _CONFIG_FIELDS: dict[str, _Rule] = {
     **dict.fromkeys(("recipe", "data"), _TEXT),
-    **dict.fromkeys(("owner", "owner_id", "data_fingerprint"), _TEXT_OR_NULL),
+    **dict.fromkeys(("owner", "owner_id", "data_fingerprint", "data_labels"), _TEXT_OR_NULL),
     "data_images": _COUNT_OR_NULL,
     "data_skipped_count": _COUNT,
     "data_skipped": ("a list of names", lambda value: isinstance(value, list) and all(isinstance(name, str) for name in value)),

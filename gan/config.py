@@ -499,6 +499,10 @@ def _sentence(error: Any) -> str:
     name = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         return f"{name} is not a setting; known are {', '.join(TrainConfig.model_fields)}"
+    if error["type"] == "string_unicode":  # a path in another encoding, which no JSON file can hold
+        return f"{name} must be text in UTF-8; got {error['input']!a}: rename it, or name a link to it"
+    if error["type"] == "string_too_short":
+        return f"{name} must not be empty"
     rule = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if not name:
         return rule

@@ -54,7 +54,10 @@ def shadowed(name: str) -> str:
 def _place(name: str) -> Path | None:
     """Where a set that is no named one lies: a name below data_root() first, what is written as a path as that path first."""
     below, path = data_root() / name.removeprefix(OWN), Path(name).expanduser()
-    candidates = [path, below] if os.sep in name else [below] if name.startswith(OWN) else [below, path]
+    if name.startswith(OWN):
+        candidates = [below] if name.removeprefix(OWN) in _own_folders() else [path]
+    else:
+        candidates = [path, below] if os.sep in name else [below, path]
     return next((candidate for candidate in candidates if candidate.exists()), None)
 
 
@@ -255,10 +258,13 @@ def _arrays(name: str, path: Path, image_size: int, channels: int, split: str) -
 
         def fill(writer: cache.Writer) -> Filling:
             brightest = 0
-            for done, images in found.images(split):
-                yield Progress("Resizing the images", done, chosen)
-                writer.add(imageset.resize(torch.from_numpy(images), image_size, channels).numpy())
-                brightest = max(brightest, int(images.max()))
+            try:
+                for done, images in found.images(split):
+                    yield Progress("Resizing the images", done, chosen)
+                    writer.add(imageset.resize(torch.from_numpy(images), image_size, channels).numpy())
+                    brightest = max(brightest, int(images.max()))
+            except ValueError as error:  # the file is cut
+                raise ValueError(f"the file {name} {error}") from None
             dark = [note] if (note := darkness(brightest)) else []
             writer.labels = found.labels(split)
             writer.about |= {"class_names": found.classes, "notes": [*found.notes, *dark], "tests": found.part("test")}

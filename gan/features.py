@@ -30,7 +30,7 @@ from gan import reals as real_images
 from gan import terminal
 from gan.datasets import NAMED, ImageDataset, data_root, native
 from gan.events import Progress
-from gan.files import write_atomically
+from gan.files import in_words, write_atomically
 from gan.images import to_float
 from gan.networks import initialize
 from gan.reals import Part, Reals
@@ -319,7 +319,7 @@ def network_for(reals: Reals) -> Generator[Progress, None, FeatureNetwork]:
         _note(file.parent, network.about)
         save(file, network)
     except OSError as error:
-        warnings.warn(f"the feature network cannot be kept in {file.parent} ({error}); it will be trained again", stacklevel=2)
+        warnings.warn(f"the feature network cannot be kept in {file.parent} ({in_words(error)}); it will be trained again", stacklevel=2)
     return network
 
 
@@ -341,7 +341,7 @@ def feature_matrix(network: FeatureNetwork, dataset: ImageDataset) -> Generator[
             return kept
         raise OSError("it cannot be read back")
     except OSError as error:
-        warnings.warn(f"features cannot be kept in {folder} ({error}); they will be computed again", stacklevel=2)
+        warnings.warn(f"features cannot be kept in {folder} ({in_words(error)}); they will be computed again", stacklevel=2)
     parts = []
     for start in range(0, n, 500):
         yield Progress(task, start, n)

@@ -60,6 +60,10 @@ class ImageDataset:
         """16 hex digits that differ when shape or any pixel differs; of a set from the cache, as it was when it was decoded."""
         return self._fingerprint or cache.fingerprint(self.images.numpy())
 
+    def labels_fingerprint(self) -> str:
+        """16 hex digits that differ when the class of any image differs; empty where the set has no labels. What classes are called does not count."""
+        return cache.fingerprint(self.labels.numpy()) if self.labels is not None else ""
+
 
 Loading = Generator[Progress, None, ImageDataset]
 Filling = Generator[Progress, None, None]

@@ -45,6 +45,8 @@ class Scale:
 
     def sentence(self) -> str:
         """The scale, for people, without a full stop: "values 0 to 4,095 stretched to 0 to 255"."""
+        if self.low == self.high == 0 and self.holes:
+            return "no other values than 0 and what is no finite number, so the images are black"
         if self.low == self.high:
             text = f"all values are {_number(self.low)}, so the images are black"
         else:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -37,8 +38,9 @@ def class_names(folders: Sequence[str]) -> list[str]:
         folders: the folders' true names, all different; bytes that are not UTF-8 as Python's surrogates.
     """
     shown = [printable(readable(folder), LONGEST_CLASS) for folder in folders]
-    counts = Counter(shown)
-    return [_marked(folder, name) if counts[name] > 1 else name for folder, name in zip(folders, shown, strict=True)]
+    looks = [unicodedata.normalize("NFC", name) for name in shown]  # an é may be written as one character or as two
+    counts = Counter(looks)
+    return [_marked(folder, name) if counts[look] > 1 else name for folder, name, look in zip(folders, shown, looks, strict=True)]
 
 
 def _marked(folder: str, shown: str) -> str:

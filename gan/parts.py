@@ -67,7 +67,7 @@ def choose(members: Sequence[Member], split: str) -> Choice:
     others = sum(of is None for of in roles.values())
     if not {"train", "test"} <= set(roles.values()) or others >= len(roles) - others:
         classes, numbers = _classes(members)
-        return Choice([*members] if split != "test" else [], classes, numbers)
+        return Choice([*members] if split != "test" else [], classes, numbers, notes=_without_classes(members))
     train: list[Member] = []
     test: list[Member] = []
     left_out = LeftOut()
@@ -83,7 +83,7 @@ def choose(members: Sequence[Member], split: str) -> Choice:
         test = _with_class(test, _folders(train), level, number, left_out)
     whole = sorted(train + test, key=lambda member: member.parts)
     chosen = {"train": train, "test": test, "all": whole}[split]
-    notes = [_note(roles, level, train, test)]
+    notes = [_note(roles, level, train, test), *_without_classes(train)]
     return Choice(chosen, classes, [number.get(member.parts, 0) for member in chosen], len(test), left_out, notes, whole)
 
 
@@ -109,6 +109,17 @@ def _classes(members: Sequence[Member]) -> tuple[list[str], list[int]]:
     folders = _folders(members)
     number = {folder: i for i, folder in enumerate(folders)}
     return class_names(folders), [number[member.parts[around]] for member in members]
+
+
+def _without_classes(members: Sequence[Member]) -> list[str]:
+    """A sentence where most images are in class folders and a few next to them, so that the set has no classes."""
+    around = _around(members)
+    loose = [member for member in members if len(member.parts) <= around + 1]
+    if not loose or 2 * len(loose) >= len(members):
+        return []
+    first = printable(readable(loose[0].parts[-1]), 40)
+    verb = "image is" if len(loose) == 1 else "images are"
+    return [f"the folders are not classes, since {len(loose):,} {verb} next to them ({first}): move or remove what is there for labels"]
 
 
 def _folders(members: Sequence[Member]) -> list[str]:

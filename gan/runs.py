@@ -305,12 +305,22 @@ def _refuse_other_images(folder: RunFolder, config: TrainConfig, dataset: ImageD
             f"the data set {config.data} ({len(dataset):,} images) has changed since the run {name} began{held}; resuming needs the same "
             "images. If they are elsewhere now, name that place as its data; to train on these images, fork the run"
         )
+    if other_labels(config, dataset, stored) and not _is_fork_before_its_first_step(folder, stored):
+        raise CheckpointError(
+            f"the images of the data set {config.data} are in other classes now than when the run {name} began, and it draws by class: put "
+            "them back, or fork the run to train with these classes"
+        )
     known = _class_names(folder) if config.conditional else ()
     if known and known != dataset.class_names:
         raise CheckpointError(
             f"the classes of the data set {config.data} are called {', '.join(dataset.class_names[:5])} now; the run {name} began with "
             f"{', '.join(known[:5])}: give the folders their old names"
         )
+
+
+def other_labels(config: TrainConfig, dataset: ImageDataset, stored: dict[str, Any]) -> bool:
+    """Whether a run that draws by class began with other classes of the same images. stored: its config.json; older ones do not say."""
+    return config.conditional and stored.get("data_labels") not in (None, dataset.labels_fingerprint())
 
 
 def _is_fork_before_its_first_step(folder: RunFolder, stored: dict[str, Any]) -> bool:

@@ -5,6 +5,7 @@ pointers of its moments without a look at their sizes, so a moment of another sh
 """
 
 import pickle
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,12 +37,14 @@ def read(file: Path, mmap: bool = False) -> dict[str, Any]:
     with open_regular(file) as opened:
         if opened.read(len(_ARCHIVE)) != _ARCHIVE:
             raise ValueError("it is not a file of torch.save(), or it is cut short")
+        if not zipfile.is_zipfile(opened):  # its table of contents comes last
+            raise ValueError("it is cut short")
     try:
         stored = torch.load(file, map_location="cpu", weights_only=True, mmap=mmap)
     except (OSError, MemoryError, pickle.UnpicklingError):
         raise
     except Exception as error:  # a damaged file can make torch's reader trip over anything
-        raise ValueError(f"it is damaged, {type(error).__name__}: {_short(error)}") from None
+        raise ValueError(f"it is damaged ({_short(error)})") from None
     check_values(stored)
     return stored
 

@@ -258,3 +258,26 @@ def test_rows_are_read_in_pieces(tmp_path, monkeypatch):
 def test_any_other_file_gets_a_sentence_that_says_what_to_do(tmp_path, name, what):
     (tmp_path / name).write_bytes(b"x")
     assert what in refused(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.npz", "a-idx3-ubyte"])
+def test_a_cut_file_of_bytes_is_named(tmp_path, name):
+    path = tmp_path / name
+    if name.endswith("ubyte"):
+        idx(path, GREY)
+        path.write_bytes(path.read_bytes()[:-5])
+    elif name.endswith(".npy"):
+        np.save(path, GREY)
+        path.write_bytes(path.read_bytes()[:-5])
+    else:
+        header = io.BytesIO()
+        np.save(header, GREY)
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr("images.npy", header.getvalue()[:-5])
+    assert "is cut" in refused(path)
+
+
+def test_arrays_without_any_number_are_said_to_be_black(tmp_path):
+    np.save(tmp_path / "a.npy", np.full((20, 28, 28), np.nan))
+    dataset = loaded(tmp_path / "a.npy")
+    assert dataset.images.max() == 0 and "so the images are black" in dataset.notes[0]

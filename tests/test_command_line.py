@@ -16,7 +16,7 @@ from PIL import Image
 
 from gan import __main__ as command_line
 from gan import features, runs, training
-from gan.checkpoint import RunFolder, load_generator
+from gan.checkpoint import RunFolder, fork, load_generator
 from gan.events import Intervention, Progress
 
 TINY = [
@@ -536,3 +536,101 @@ def test_evaluate_says_what_it_lacks(gan, trained, tmp_path):
     assert gan("evaluate", tmp_path / "none")[0] == 2
     status, _, errors = gan("evaluate", trained, "--samples", 3)
     assert status == 2 and "--samples" in errors
+
+
+def test_a_run_continues_from_its_state_whatever_the_status_says(gan, trained):
+    status = json.loads((trained / "status.json").read_text())
+    for said in ({**status, "step": 900, "images_seen": 7200, "state": "running"}, {**status, "step": 0}, None):  # killed, edited, removed
+        if said is None:
+            (trained / "status.json").unlink()
+        else:
+            (trained / "status.json").write_text(json.dumps(said))
+        reached = RunFolder(trained).reached()[0]
+        code, output, _ = gan("resume", trained, "--steps", 2)
+        assert code == 0 and f"finished at step {reached + 2}:" in output
+    assert RunFolder(trained).read_status()["step"] == 16
+
+
+def test_a_run_without_a_status_is_replayed(gan, trained, tmp_path):
+    (trained / "status.json").unlink()
+    assert gan("replay", trained, "--out", tmp_path / "again")[0] == 0
+    name = "generator-000010.safetensors"
+    assert (tmp_path / "again" / name).read_bytes() == (trained / name).read_bytes()
+
+
+def test_a_fork_is_replayed_from_where_it_began_or_not_at_all(gan, trained, tmp_path):
+    child = fork(RunFolder(trained), tmp_path / "child", 10, {"lr_g": 1e-3}, "steps", 4)
+    (child.interventions_file).write_text(json.dumps({"step": 12, "field": "lr_d", "old": 2e-4, "new": 1e-3}) + "\n")
+    assert gan("resume", child.path)[0] == 0
+    assert gan("replay", child.path, "--out", tmp_path / "again")[0] == 0
+    assert gan("replay", tmp_path / "again", "--out", tmp_path / "twice")[0] == 0
+    name = "generator-000014.safetensors"
+    for replayed in ("again", "twice"):
+        assert (tmp_path / replayed / name).read_bytes() == (child.path / name).read_bytes()
+        assert RunFolder(tmp_path / replayed).read_config()[1]["parent"]["step"] == 10
+        assert RunFolder(tmp_path / replayed).generator_steps()[0] >= 10
+    began_with = child.fork_file.read_bytes()
+    child.fork_file.write_bytes(began_with[:-100])
+    code, _, errors = gan("replay", child.path, "--out", tmp_path / "no")
+    assert code == 2 and "fork.pt of the run child cannot be used: it is cut short" in errors
+    child.fork_file.unlink()
+    code, _, errors = gan("replay", child.path, "--out", tmp_path / "no")
+    assert code == 2 and "the run child is a fork, and fork.pt, the state that it began with, is missing" in errors
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_run_that_draws_by_class_needs_the_same_classes_of_the_same_images(gan, tmp_path):
+    images, labels = np.random.default_rng(0).integers(0, 256, (20, 28, 28), dtype=np.uint8), np.arange(20) % 2
+    np.savez(tmp_path / "set.npz", images=images, labels=labels)
+    np.savez(tmp_path / "other.npz", images=images, labels=1 - labels)
+    by_class, plain = tmp_path / "by-class", tmp_path / "plain"
+    for run, conditional in ((by_class, "true"), (plain, "false")):
+        settings = (*TINY, "--set", f"conditional={conditional}")
+        assert gan("train", "--data", tmp_path / "set.npz", "--steps", 2, "--out", run, *settings)[0] == 0
+    code, _, errors = gan("resume", by_class, "--data", tmp_path / "other.npz", "--steps", 2)
+    assert code == 2 and "are in other classes now" in errors and RunFolder(by_class).read_status()["state"] == "finished"
+    code, _, errors = gan("replay", by_class, "--data", tmp_path / "other.npz", "--out", tmp_path / "no")
+    assert code == 2 and "are in other classes than those" in errors and not (tmp_path / "no").exists()
+    assert gan("resume", plain, "--data", tmp_path / "other.npz", "--steps", 2)[0] == 0
+    assert gan("resume", by_class, "--steps", 2)[0] == 0
+
+
+def test_evaluate_says_what_it_left_out(gan, trained, tmp_path):
+    rng = np.random.default_rng(0)
+    (tmp_path / "others").mkdir()
+    for i in range(100):
+        Image.fromarray(rng.integers(0, 256, (28, 28), dtype=np.uint8)).save(tmp_path / "others" / f"{i}.png")
+    (tmp_path / "others" / "photo.heic").write_bytes(b"x")
+    code, _, errors = gan("evaluate", trained, "--data", tmp_path / "others", "--samples", 100)
+    assert code == 0 and "left out 1 of 101 files; the first: photo.heic" in errors
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS takes names in UTF-8 only")
+def test_a_folder_whose_name_is_not_utf8_gets_a_sentence(gan, pictures, tmp_path):
+    moved = pictures.rename(tmp_path / os.fsdecode(b"caf\xe9"))
+    code, _, errors = gan("train", "--data", moved, "--steps", 2, "--out", tmp_path / "run", *TINY)
+    assert code == 2 and "data must be text in UTF-8" in errors and "name a link to it" in errors and not (tmp_path / "run").exists()
+    os.symlink(moved, tmp_path / "coffee")
+    assert gan("train", "--data", tmp_path / "coffee", "--steps", 2, "--out", tmp_path / "run", *TINY)[0] == 2  # links are resolved
+
+
+@pytest.mark.filterwarnings("default:decoded images")
+def test_a_data_folder_that_cannot_be_made_is_told_in_words(pictures, tmp_path):
+    (tmp_path / "file").touch()
+    command = [
+        sys.executable,
+        "-m",
+        "gan",
+        "train",
+        "--data",
+        str(pictures),
+        "--steps",
+        "2",
+        "--out",
+        str(tmp_path / "run"),
+        "--no-judge",
+        *TINY,
+    ]
+    ended = subprocess.run(command, env={**os.environ, "WORKSHOP_DATA": str(tmp_path / "file")}, capture_output=True, text=True)
+    assert ended.returncode == 0 and "decoded images cannot be kept in " in ended.stderr and "is a file, not a folder" in ended.stderr
+    assert "Errno" not in ended.stderr and "UserWarning" not in ended.stderr and "writing(" not in ended.stderr

@@ -283,3 +283,14 @@ def test_a_set_that_does_not_fit_on_the_disk_is_refused_by_name(tmp_path, monkey
     monkeypatch.setattr(cache, "LARGEST_CACHE", 1000)
     with pytest.raises(ValueError, match=r"the data set \S+pets takes 0.0 GiB once decoded"):
         finish(load(str(tmp_path / "pets"), 32, 3))
+
+
+@pytest.mark.parametrize("name", ["own:", "own:../elsewhere", "own:nothing"])
+def test_own_names_a_folder_of_the_data_folder_and_nothing_else(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKSHOP_DATA", str(tmp_path / "data"))
+    for folder in ("data/mine", "elsewhere"):
+        (tmp_path / folder).mkdir(parents=True)
+        Image.new("RGB", (32, 32)).save(tmp_path / folder / "1.png")
+    assert len(finish(load("own:mine", 32, 3))) == 1
+    with pytest.raises(ValueError, match="there is no data set"):
+        finish(load(name, 32, 3))

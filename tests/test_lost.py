@@ -72,7 +72,7 @@ def an_older_version(file):
 
 DAMAGES = {
     remove: "state.pt is missing",
-    cut: "is damaged",
+    cut: "is cut short",
     empty: "cut short",
     no_zip: "cut short",
     another_shape: "has shape",

@@ -50,3 +50,8 @@ def test_one_name_that_does_not_fit_decides():
 
 def test_what_is_shown_has_no_control_characters_and_an_end():
     assert printable("line\nbreak\u202e") == "line\ufffdbreak\ufffd" and len(printable("x" * 300)) == 100
+
+
+def test_letters_written_in_two_ways_look_the_same_and_get_a_mark():
+    names = class_names(["\u00e9", "e\u0301", "e"])
+    assert names[2] == "e" and all("#" in name for name in names[:2]) and names[0] != names[1]

@@ -88,3 +88,15 @@ def test_classes_whose_names_look_the_same_stay_different():
     _, choice = chosen("train", f"{long}a/1.png", f"{long}b/1.png", f"{long}c/1.png")
     assert len(set(choice.classes)) == 3 and choice.numbers == [choice.numbers[0], choice.numbers[1], choice.numbers[2]]
     assert sorted(choice.numbers) == [0, 1, 2]
+
+
+def test_a_few_images_next_to_class_folders_are_told():
+    files = [f"{name}/{i}.png" for name in ("cats", "dogs") for i in range(3)]
+    names, choice = chosen("train", *files, "logo.png")
+    assert len(names) == 7 and choice.classes == []
+    assert choice.notes == [
+        "the folders are not classes, since 1 image is next to them (logo.png): move or remove what is there for labels"
+    ]
+    assert not chosen("train", *files)[1].notes and not chosen("train", "1.png", "2.png", "more/3.png")[1].notes
+    split = [f"{part}/{file}" for part in ("train", "test") for file in files]
+    assert len(chosen("train", *split, "train/logo.png")[1].notes) == 2 and len(chosen("train", *split)[1].notes) == 1

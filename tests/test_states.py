@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from gan.checkpoint import CheckpointError, RunFolder, fork
+from gan.checkpoint import CheckpointError, RunFolder, StateLost, fork
 from gan.datasets import ImageDataset
 from gan.inside import load_networks
 from gan.recipes import RECIPES
@@ -183,3 +183,12 @@ def test_a_file_that_torch_did_not_write_is_not_given_to_its_reader(saved):
         with pytest.raises(CheckpointError, match="cut short"):
             saved.read_state(saved.state_file)
         assert saved.state_step() is None
+
+
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.999])
+def test_a_cut_state_is_said_to_be_cut_in_plain_words(kept, saved, config):
+    content = saved.state_file.read_bytes()
+    saved.state_file.write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(StateLost, match="it is cut short") as info:
+        saved.load_state(config, CPU)
+    assert "Reader" not in str(info.value)

@@ -84,7 +84,7 @@ class Accelerator:
         """For people who left the choice of device to the app: that a GPU is not used, why, and what to do. "" if there is nothing to say."""
         if self.usable or not self.remedy:
             return ""
-        return f"A GPU is not used: {self.problem}. {self.remedy}. Until then training runs on the CPU."
+        return f"Training runs on the CPU, since the GPU cannot be used: {self.problem}. {self.remedy}."
 
     @property
     def refusal(self) -> str:

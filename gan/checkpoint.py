@@ -625,7 +625,7 @@ class RunFolder:
         if kept is not None:
             return f"Its newest kept state is of step {kept:,}: continue from there (on the command line: resume with --kept), or fork the run."
         explorable = f" Its {len(steps)} generators can still be explored." if (steps := self.generator_steps()) else ""
-        return f"No other state of it is kept, so it cannot continue: start a new run with its settings.{explorable}"
+        return f"No other state of it was kept, so it cannot continue: start a new run with its settings.{explorable}"
 
     def go_back(self) -> int:
         """Puts the newest kept state (of a fork, the one that it began with, if there is none later) in the place of a state.pt that is missing or cannot be used; returns its step.

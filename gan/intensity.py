@@ -14,6 +14,7 @@ OUTER = 0.5  # percent of the values, at each end, that outliers may be
 # Outliers are cut where they leave the others less than this share of the range, which is a dozen gray levels of 256.
 LEAST_SHARE = 0.05
 DARK = 32  # of 255: a set whose brightest pixel is darker looks black
+TOO_DARK = "these images are nearly black, so brighten them before you train"
 BLOCK = 2**20  # values that are converted at a time, as float64
 
 
@@ -135,7 +136,7 @@ def stretch(values: np.ndarray) -> tuple[np.ndarray, str]:
 
 def darkness(brightest: int) -> str:
     """A sentence, without a full stop, where a set's brightest pixel (of 255) leaves it nearly black; else empty."""
-    return f"the brightest pixel is {brightest} of 255: these images are dark" if brightest < DARK else ""
+    return f"the brightest pixel is {brightest} of 255: {TOO_DARK}" if brightest < DARK else ""
 
 
 def _number(value: float) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -69,6 +69,20 @@ def kind(reason: str) -> str:
     "has 3 x 3 pixels; at least 8 x 8 are needed" -> "has … x … pixels", "cannot be decoded (broken)" -> "cannot be decoded".
     """
     return re.sub(r"(?<![\w.])\d[\d,.]*", "…", re.split(r" \(|; ", reason)[0])
+
+
+def examples(sentences: Sequence[str], reasons: Iterable[tuple[str, int]]) -> list[tuple[int, str]]:
+    """How many were left out for each reason, and the first sentence with that reason; the bare reason where no sentence has it.
+
+    Args:
+        sentences: "PATH: REASON", see LeftOut. There may be a colon in either.
+        reasons: as kind() gives them, with counts.
+    """
+    first: dict[str, str] = {}
+    for sentence in sentences:
+        for colon in re.finditer(": ", sentence):
+            first.setdefault(kind(sentence[colon.end() :]), sentence)
+    return [(count, first.get(reason, reason)) for reason, count in reasons]
 
 
 def system_folder(name: str) -> bool:

@@ -8,6 +8,8 @@ import streamlit as st
 from gan import datasets, uploads
 from gan.datasets import ImageDataset
 from gan.images import enlarge, png, tile
+from gan.intensity import TOO_DARK
+from gan.leftout import examples
 from gan.owners import clean_name
 from gan.runs import AT_WORK, explain
 from ui import held
@@ -21,6 +23,8 @@ from ui.workshop import manager
 SHOWN = 32  # images of a set
 MOST_BARS = 30  # classes with a bar each
 MOST_SENTENCES = 200  # of files that were left out
+MOST_REASONS = 20  # that are shown
+LIST_HEIGHT = 240  # pixels; the list scrolls
 
 
 def choose(name: str) -> None:
@@ -95,7 +99,7 @@ def show(name: str, dataset: ImageDataset) -> None:
     left.image(preview(dataset), alt=f"Some images of {name}", output_format="PNG", width="stretch")
     channels, height, width = dataset.images.shape[1:]
     with right:
-        st.markdown(f"**{len(dataset):,} images**, shown at {width} x {height} pixels, {'grey' if channels == 1 else 'in colour'}.")
+        st.markdown(f"**{len(dataset):,} images**, shown at {width} x {height} pixels, {'gray' if channels == 1 else 'in color'}.")
         if dataset.labels is not None:
             counts("Class", dataset.class_names, np.bincount(dataset.labels, minlength=len(dataset.class_names)).tolist())
         else:
@@ -103,19 +107,30 @@ def show(name: str, dataset: ImageDataset) -> None:
         if dataset.attributes is not None:
             counts("Attribute", dataset.attribute_names, dataset.attributes.sum(0).tolist())
         for note in dataset.notes:
-            st.caption(f"{plain(note[0].upper() + note[1:])}.")
+            text = f"{plain(note[0].upper() + note[1:])}."
+            if note.endswith(TOO_DARK):
+                st.warning(text, icon=":material/brightness_low:")
+            else:
+                st.caption(text)
     if dataset.skipped:
         left_out(dataset)
 
 
 def left_out(dataset: ImageDataset) -> None:
-    """What of a set is not used, by reason, and each file's sentence."""
-    with st.expander(f"{dataset.skipped_count:,} files and folders were left out", icon=":material/warning:"):
-        reasons, numbers = zip(*dataset.left_out, strict=True)
-        st.dataframe({"Reason": reasons, "Left out": numbers})
-        st.text("\n".join(dataset.skipped[:MOST_SENTENCES]))
-        if dataset.skipped_count > MOST_SENTENCES:
-            st.caption(f"And {dataset.skipped_count - MOST_SENTENCES:,} more.")
+    """What of a set is not used: how many for each reason, with an example, then each file's sentence."""
+    with st.expander(left_out_title(dataset.skipped_count), icon=":material/warning:"):
+        for count, example in examples(dataset.skipped, dataset.left_out[:MOST_REASONS]):
+            st.markdown(f"**{count:,}** {'such as ' if count > 1 else ''}{plain(example)}")
+        if len(dataset.left_out) > MOST_REASONS:
+            st.caption(f"And {len(dataset.left_out) - MOST_REASONS:,} more reasons.")
+        if dataset.skipped_count > len(dataset.left_out):
+            st.markdown("**All of them**" if dataset.skipped_count <= MOST_SENTENCES else f"**The first {MOST_SENTENCES:,}**")
+            with st.container(height=LIST_HEIGHT):
+                st.text("\n".join(dataset.skipped[:MOST_SENTENCES]))
+
+
+def left_out_title(count: int) -> str:
+    return "1 file or folder was left out" if count == 1 else f"{count:,} files and folders were left out"
 
 
 def actions(name: str, channels: int) -> None:

@@ -13,7 +13,7 @@ from gan.recipes import RECIPES
 from gan.runs import AT_WORK, Run
 from ui.accelerator_note import accelerator_note
 from ui.pages import COMPARE, DATA, EVALUATE, EXPLORE, INSIDE, TRAIN
-from ui.text import plain
+from ui.text import plain, within
 from ui.visitor import heading
 from ui.workshop import manager, models
 
@@ -83,19 +83,20 @@ def card(run: Run) -> None:
             try:
                 picture = run.folder.read_samples(steps[-1])
             except CheckpointError as error:
-                st.warning(f"Its newest images cannot be shown: {plain(error)}.", icon=":material/broken_image:")
+                st.warning(f"Its newest images cannot be shown: {plain(within(run.folder.path, error))}.", icon=":material/broken_image:")
             else:
                 st.image(picture, alt=f"Newest images of {run.id}", output_format="PNG", width="stretch")
         st.markdown(f"**{run.id}**")
         if fault := run.fault:
-            st.warning(f"This run's files are damaged: {plain(fault)}.", icon=":material/error:")
+            st.warning(f"This run's files are damaged: {plain(within(run.folder.path, fault))}.", icon=":material/error:")
         state = status["state"]
         position = manager().position(run)
         st.badge(f"number {position} in the queue" if position else state, color=STATE_COLOURS.get(state, "gray"))
         if state in ("running", "paused"):
             st.progress(status["progress"])
         when = time.strftime("%d %b, %H:%M", time.localtime(float(status.get("started") or time.time())))
-        what = [stored.get("recipe") or "own settings", stored.get("data", "?"), f"step {status.get('step', 0):,}", when]
+        settings = [stored.get("recipe") or "own settings", stored.get("data", "?")] if stored else []  # a damaged run says neither
+        what = [*settings, f"step {status.get('step', 0):,}", when]
         owner = clean_name(stored.get("owner"))
         st.caption(f"{f'**{plain(owner)}**: ' if owner else ''}{plain(', '.join(map(str, what)))}")
         st.page_link(TRAIN, label="Open", icon=":material/open_in_new:", query_params={"run": run.id})

@@ -21,7 +21,7 @@ from ui.findings import Actions, findings_panel
 from ui.knobs import knobs
 from ui.pages import COMPARE, EVALUATE, EXPLORE, INSIDE, NEW_RUN
 from ui.run_view import run_view
-from ui.text import plain
+from ui.text import plain, within
 from ui.visitor import heading, visitor
 from ui.workshop import manager
 
@@ -175,15 +175,13 @@ def resume_buttons(run: Run, config: TrainConfig) -> None:
     if stuck == "state" or run.state_is_lost:
         kept = run.folder.newest_kept()
         if kept is not None:
-            what = (
-                "The run's saved state is lost. This takes the newest one that was kept, and sets aside in the run's folder what is later."
-            )
+            what = "Goes back to the newest copy. What the run did after it moves to set-aside/ in the run's folder."
             label = f"Continue from step {kept:,}"
             st.button(label, icon=":material/restore:", type="primary", help=what, on_click=resume_from_kept, args=(run.id,))
         return
     if stuck == "data" or not data_is_there(config.data):
-        with st.popover("Find its data set", icon=":material/folder_open:", key="moved"):
-            st.write("Which data set has its images now? They must be the same images.")
+        with st.popover("Find its data set", icon=":material/folder_open:", key="moved", type="primary"):
+            st.write("Which data set has this run's images now? They must be the same images.")
             st.selectbox("Data set", datasets.available(), key="moved_to")
             if done:
                 longer("moved", config)
@@ -210,11 +208,16 @@ def obstacles(run: Run, config: TrainConfig) -> None:
     if run.state in AT_WORK or run.status().get("reason"):
         return
     if run.state_is_lost:
-        st.warning(f"The saved state of this run is lost. {plain(run.folder.what_is_left())}", icon=":material/warning:")
+        lost = "This run's saved state is missing or damaged."
+        kept = run.folder.newest_kept()
+        if kept is None:
+            st.warning(f"{lost} {plain(run.folder.what_is_left())}", icon=":material/warning:")
+        else:
+            st.warning(f"{lost} The newest copy is of step {kept:,}: continue from there, or fork the run.", icon=":material/warning:")
     elif not data_is_there(config.data) and run.status().get("step"):
         st.warning(
-            f"The data set {plain(config.data)} of this run is not on this server any more. To continue, put it back, or choose the set that "
-            "has the same images now; to train on other images, fork the run.",
+            f"This run's data set {plain(config.data)} is not on this server anymore. If it has another name now, press Find its data set. "
+            "Otherwise put it back. To train on other images, fork the run.",
             icon=":material/warning:",
         )
 
@@ -250,11 +253,16 @@ def controls(run: Run, config: TrainConfig) -> None:
             args=(config, run.stored.get("recipe", "")),
         )
         if mine and state not in AT_WORK:
-            with st.popover("Delete", icon=":material/delete:", key="delete_run"):
-                st.write("The run goes for good, with its images and generators. Runs that were forked from it stay.")
-                st.button("Delete it", on_click=delete, args=(run.id,))
+            delete_button(run)
     if not mine and visitor().known:
         st.caption(plain(act.who_may_steer(run)))
+
+
+def delete_button(run: Run) -> None:
+    """Asks before it deletes."""
+    with st.popover("Delete", icon=":material/delete:", key="delete_run"):
+        st.write("The run goes for good, with its images and generators. Runs that were forked from it stay.")
+        st.button("Delete it", on_click=delete, args=(run.id,))
 
 
 def about(run: Run, config: TrainConfig, status: dict[str, Any]) -> None:
@@ -282,20 +290,15 @@ def about(run: Run, config: TrainConfig, status: dict[str, Any]) -> None:
         st.caption(f"Computed in {numbers}{layout}: {plain(status['device'])}{threads}{launch}.")
 
 
-def show(run: Run) -> None:
-    """One run: its controls, its live view, its settings."""
-    try:
-        config = run.config
-    except CheckpointError as error:
-        st.error(plain(error), icon=":material/error:")
-        return
-    status = run.status()
-    controls(run, config)
-    obstacles(run, config)
-    if status["error"]:
+def notes(run: Run, status: dict[str, Any]) -> None:
+    """What went wrong with the run, or is out of the ordinary."""
+    fault = run.fault
+    if fault:
+        st.warning(f"This run's files are damaged: {plain(within(run.folder.path, fault))}.", icon=":material/error:")
+    if status["error"] and status["error"] != fault:
         (st.warning if status["state"] == "paused" else st.error)(plain(status["error"]), icon=":material/error:")
     if status.get("reason"):
-        st.info(plain(status["reason"]), icon=":material/info:")
+        (st.warning if status.get("stuck") else st.info)(plain(status["reason"]), icon=":material/info:")
     if status["state"] == "interrupted":
         st.info(
             "The server ended while this run was at work. Everything up to its last saved state is there: press Resume.",
@@ -303,6 +306,24 @@ def show(run: Run) -> None:
         )
     if status["state"] in AT_WORK and not run.at_work:
         st.info("This run is trained by another process, on the command line say. It can be watched here.", icon=":material/info:")
+
+
+def show(run: Run) -> None:
+    """One run: its controls, its live view, its settings."""
+    try:
+        config = run.config
+    except CheckpointError as error:
+        st.error(f"This run cannot be opened: {plain(within(run.folder.path, error))}.", icon=":material/error:")
+        st.caption("The other runs are not affected: choose one above.")
+        if manager().may_steer(run, visitor()):
+            delete_button(run)
+        return
+    status = run.status()
+    said = st.container()  # why first, then what to press
+    controls(run, config)
+    with said:
+        notes(run, status)
+        obstacles(run, config)
     # The same columns in every state: the live view would be made anew in another place.
     view, beside = st.columns([3, 1], gap="medium")
     with view:

@@ -57,13 +57,13 @@ def test_a_gpu_that_works_is_used_without_a_word(monkeypatch):
 def test_a_gpu_that_cannot_be_used_is_said(facts, words, monkeypatch):
     found = diagnose(facts)
     assert not found.usable and words in found.passed_over and words in found.refusal
-    assert found.passed_over.endswith("Until then training runs on the CPU.")
+    assert found.passed_over.startswith("Training runs on the CPU, since the GPU cannot be used: ")
     monkeypatch.setattr(devices, "accelerator", lambda index=0: found)
     assert devices.choose_device("auto").type == "cpu" and devices.passed_over("auto") == found.passed_over
     assert devices.passed_over("cpu") == devices.passed_over("cuda") == ""
     with pytest.raises(ValueError) as refused:
         devices.choose_device("cuda")
-    assert str(refused.value) == f"device cuda {found.refusal}" and "Until then" not in found.refusal
+    assert str(refused.value) == f"device cuda {found.refusal}" and "runs on the CPU" not in found.refusal
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_nvidia_smi_is_asked_for_so_long_and_no_longer(monkeypatch):
     ],
 )
 def test_the_drivers_version_is_read_from_the_kernel(text, version, monkeypatch):
-    monkeypatch.setattr(accelerators.Path, "read_text", lambda self: text)
+    monkeypatch.setattr(accelerators.Path, "read_text", lambda self, encoding: text)
     assert accelerators._driver() == version
 
 

@@ -372,7 +372,9 @@ def test_sets_of_8_bits_are_not_measured_and_dark_ones_are_said_to_be(tmp_path, 
     monkeypatch.setattr("gan.imagefiles.measure", None)
     fill(tmp_path / "dark", a_png=file_of(Image.new("L", (16, 16), 31)))
     fill(tmp_path / "light", a_png=file_of(Image.new("L", (16, 16), 32)))
-    assert finish(load(str(tmp_path / "dark"), 28, 1)).notes == ("the brightest pixel is 31 of 255: these images are dark",)
+    assert finish(load(str(tmp_path / "dark"), 28, 1)).notes == (
+        "the brightest pixel is 31 of 255: these images are nearly black, so brighten them before you train",
+    )
     assert finish(load(str(tmp_path / "light"), 28, 1)).notes == ()
 
 

@@ -98,4 +98,7 @@ def test_what_is_no_number_is_refused(values):
 
 
 def test_a_set_below_32_is_dark():
-    assert darkness(31) == "the brightest pixel is 31 of 255: these images are dark" and darkness(32) == ""
+    assert (
+        darkness(31) == "the brightest pixel is 31 of 255: these images are nearly black, so brighten them before you train"
+        and darkness(32) == ""
+    )

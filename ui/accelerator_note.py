@@ -1,12 +1,19 @@
 """A GPU that is in the server and cannot be used, said where people start runs."""
 
+import re
+
 import streamlit as st
 
 from ui.text import plain
 from ui.workshop import manager
 
+_COMMAND = re.compile(r"(?<=\()(?:uv|docker) [a-z0-9 -]+(?=\))")  # what the remedies give in brackets
+
 
 def accelerator_note() -> None:
     """What is wrong with the server's GPU and what to install; nothing if it is used, or not there, or not wanted."""
-    if manager().passed_over:
-        st.warning(plain(manager().passed_over), icon=":material/developer_board_off:")
+    said = manager().passed_over
+    if said:
+        words, commands = _COMMAND.split(said), _COMMAND.findall(said)
+        text = plain(words[0]) + "".join(f"`{command}`{plain(rest)}" for command, rest in zip(commands, words[1:], strict=True))
+        st.warning(text, icon=":material/developer_board_off:")

@@ -81,6 +81,7 @@ class View {
         judged: null });
       this.showJudged();
       this.find("img").removeAttribute("src");
+      this.find(".rv-frame span").textContent = "The first grid appears in a moment.";
       this.find(".rv-step").textContent = this.find(".rv-reading").textContent = "";
       this.listChanges();
       for (const fact of this.element.querySelectorAll("[data-fact]")) fact.textContent = "–";
@@ -350,6 +351,10 @@ class View {
     const image = this.find("img");
     const address = `${this.root}api/runs/${encodeURIComponent(this.data.run)}/samples/${step}.png`;
     if (image.getAttribute("src") === address) return;
+    image.onerror = () => {
+      image.removeAttribute("src");  // a browser's sign of a broken image helps nobody
+      this.find(".rv-frame span").textContent = `The images of step ${step.toLocaleString("en")} cannot be shown: the file is damaged or gone.`;
+    };
     image.src = address;
     image.alt = `Grid of generated images at step ${step}`;
   }

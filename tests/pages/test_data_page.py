@@ -1,5 +1,7 @@
 """The Data page as its script draws it: what it says of a set, and an upload from the file to the Train page."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from streamlit.testing.v1 import AppTest
@@ -7,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 from gan import datasets, published, uploads
 from gan.config import TrainConfig
 from gan.datasets import ImageDataset
+from gan.intensity import darkness
 from tests.conftest import ADA, finish
 from tests.pages.test_pages import ENTRY, button, texts
 from tests.test_uploads import left, packed, pets, picture
@@ -83,10 +86,10 @@ def test_an_upload_is_shown_and_can_be_trained_on(open_data):
     assert "My\\-pets is ready" in texts(at.success) and at.query_params["set"] == "My-pets"
     assert at.selectbox(key="set").value == "My-pets" and "2 images" in texts(at.markdown)
     assert "as My pets.zip" in texts(at.caption).replace("\\", "")
-    assert at.text[0].value.splitlines() == [
-        "pets/*bold*.txt: ends in .txt, not like an image",
-        "pets/cats/2.png: is not an image that can be read",
-    ]
+    said = texts(at.markdown)
+    assert "**1** pets/\\*bold\\*.txt\\: ends in .txt, not like an image" in said
+    assert "**1** pets/cats/2.png\\: is not an image that can be read" in said
+    assert [e.label for e in at.expander] == ["2 files and folders were left out"] and not at.text, "each has its sentence already"
     button(at, "Train on it").click().run()
     assert not at.exception and texts(at.title) == "Train"
     assert (at.selectbox(key=KEY + "data").value, at.selectbox(key=KEY + "channels").value) == ("My-pets", 3)
@@ -145,3 +148,20 @@ def test_classes_are_bars_and_very_many_are_a_table(open_data, digits, blobs):
 
 def test_an_unknown_set_in_the_address_is_a_sentence(open_data):
     assert "no data set \\*x\\*" in texts(open_data(set="*x*").warning)
+
+
+def test_what_is_left_out_is_told_by_reason_and_then_file_by_file(open_data, digits, blobs):
+    sentences = [f"a: b/{i}.heic: is a HEIC photo, which is not read; convert it" for i in range(3)] + ["x.png: has 3 x 3 pixels; too few"]
+    left_out = (("is a HEIC photo, which is not read", 300), ("has … x … pixels", 1))
+    digits[0] = replace(blobs, name="mnist", skipped=tuple(sentences), left_out=left_out)
+    at = open_data()
+    said = texts(at.markdown).replace("\\", "")
+    assert "**300** such as a: b/0.heic: is a HEIC photo" in said and "**1** x.png: has 3 x 3 pixels; too few" in said
+    assert at.text[0].value.splitlines() == sentences and "The first 200" in said
+    assert at.expander[0].label == "301 files and folders were left out"
+
+
+def test_a_set_that_is_nearly_black_is_an_alarm_and_other_notes_are_not(open_data, digits, blobs):
+    digits[0] = replace(blobs, name="mnist", notes=("values 0 to 4,095 stretched to 0 to 255", darkness(3)))
+    at = open_data()
+    assert "brightest pixel is 3 of 255" in texts(at.warning) and "4,095" in texts(at.caption) and "4,095" not in texts(at.warning)

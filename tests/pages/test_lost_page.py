@@ -24,7 +24,7 @@ def test_a_lost_state_is_said_and_the_kept_one_is_a_button(open_page, manager, c
     kept = run.folder.newest_kept()
     run.folder.state_file.unlink()
     at = open_page(pages.TRAIN, run=run.id)
-    assert f"newest kept state is of step {kept}" in texts(at.warning) and not {"Resume", "Train on"} & labels(at)
+    assert f"newest copy is of step {kept}" in texts(at.warning) and not {"Resume", "Train on"} & labels(at)
     button(at, f"Continue from step {kept}").click().run()
     run = manager.get(run.id)
     wait_for(ended(run))
@@ -43,7 +43,7 @@ def test_a_lost_state_without_a_kept_one_offers_a_new_run_alone(open_page, finis
 def test_a_finished_run_whose_data_moved_stays_finished_and_continues_with_them(open_page, finished, manager, monkeypatch):  # noqa: F811
     monkeypatch.setattr(datasets, "available", lambda: ["mnist", "moved"])
     at = open_page(pages.TRAIN, run=finished.id)
-    assert "is not on this server any more" in texts(at.warning) and finished.state == "finished"
+    assert "is not on this server anymore" in texts(at.warning) and finished.state == "finished"
     at.selectbox(key="moved_to").set_value("moved")
     at.number_input(key="moved_amount").set_value(3.0)
     at.selectbox(key="moved_unit").set_value("steps")
@@ -62,7 +62,7 @@ def test_a_run_whose_data_have_changed_says_so_and_stays_what_it_was(open_page, 
     wait_for(ended(run))
     at.run()
     assert run.state == "finished" and not at.error
-    assert "has changed since the run" in texts(at.info) and "fork the run" in texts(at.info)
+    assert "has changed since the run" in texts(at.warning) and "fork the run" in texts(at.warning)
     assert button(at, "Continue with this data set")
 
 

@@ -5,6 +5,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from gan import datasets
+from gan.accelerators import Facts, diagnose
 from gan.checkpoint import save_generator
 from gan.config import TrainConfig
 from gan.training import new_state
@@ -66,9 +67,10 @@ def texts(elements):
 @pytest.mark.parametrize("page", [pages.HOME, pages.TRAIN], ids=["home", "train"])
 def test_a_gpu_that_cannot_be_used_is_said_where_runs_start(page, open_page, manager):
     assert "GPU" not in texts(open_page(page).warning)
-    manager.passed_over = "A GPU is not used: torch 2.14.1+cpu is built without CUDA. Until then training runs on the CPU."
+    manager.passed_over = diagnose(Facts("2.14.1+cpu", on_bus=True, name="[T4](x)")).passed_over
     (said,) = open_page(page).warning
-    assert "is built without CUDA" in said.value and "training runs on the CPU" in said.value
+    assert said.value.startswith("Training runs on the CPU") and "is built without CUDA" in said.value and "[T4](x)" not in said.value
+    assert "`uv pip install --reinstall --torch-backend auto torch torchvision`" in said.value, "to be copied"
 
 
 def test_home_without_and_with_runs(open_page, manager, config):
@@ -151,8 +153,11 @@ def test_a_failed_run_and_a_damaged_one_are_sentences(open_page, manager, config
     assert "fewer than one batch" in texts(at.error)
     run.folder.config_file.write_text("{")
     at = open_page(pages.TRAIN, run=run.id)
-    assert "cannot be read" in texts(at.error)
-    open_page(pages.HOME)
+    said = texts(at.error).replace("\\", "")
+    assert "This run cannot be opened: config.json cannot be read" in said and str(run.folder.path) not in said
+    at = open_page(pages.HOME)
+    said = texts(at.warning).replace("\\", "")
+    assert "files are damaged: config.json cannot be read" in said and "?" not in texts(at.caption)
 
 
 def test_explore_grid_and_walk(open_page):

@@ -6,6 +6,7 @@ run's metrics, so connections get a share of what the process may open, and one 
 
 import asyncio
 import logging
+import socket
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ WANTED = 8192  # descriptors; macOS begins with 256, Linux with 1,024, and both 
 RESERVE = 96  # descriptors for runs, data sets, libraries and the server itself
 EACH = 4  # descriptors of a page: its websocket, and three of the event loop that Streamlit makes for its scripts
 FEWEST, MOST_QUEUED = 16, 512
+_CLOSED, _CLOSED_BY_CLIENT = 7, 8  # TCP_CLOSE and TCP_CLOSE_WAIT of Linux
 HEADERS_WITHIN_S = 10.0  # from the first byte that could belong to a request, or the connection, to the request's whole header
 
 
@@ -88,6 +90,21 @@ class Gate:
         protocol.transport.abort()
 
 
+def has_left(transport: Any) -> bool:
+    """Whether the client has closed its side already, although what it sent before that has not been read yet.
+
+    The event loop learns that only when it has read everything, and by then the request is being answered. Linux knows at once;
+    elsewhere the answer is no. Like uvicorn, this takes a client that closes only its own direction for one that has left.
+    """
+    connection = transport.get_extra_info("socket")
+    if connection is None or not hasattr(socket, "TCP_INFO"):
+        return False
+    try:
+        return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] in (_CLOSED, _CLOSED_BY_CLIENT)
+    except OSError:  # not a TCP connection
+        return False
+
+
 class Bounded:
     """Put before uvicorn's protocol of HTTP connections: tells a gate of what comes and goes."""
 
@@ -95,9 +112,16 @@ class Bounded:
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)  # type: ignore[misc]
+        if has_left(transport):  # a flood of these must not cost the others their places
+            self.connections.discard(self)  # type: ignore[attr-defined]
+            transport.abort()
+            return
         self.gate.opened(self, len(self.connections))  # type: ignore[attr-defined]
 
     def data_received(self, data: bytes) -> None:
+        if has_left(self.transport):  # type: ignore[attr-defined]
+            self.gate.close(self)
+            return
         super().data_received(data)  # type: ignore[misc]
         cycle = self.cycle  # type: ignore[attr-defined]
         upgraded = self.transport.get_protocol() is not self  # type: ignore[attr-defined]

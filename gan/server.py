@@ -160,7 +160,7 @@ def routes(manager: RunManager, models: ModelCache, checkups: Checkups, prefix: 
 
 
 class Pictures:
-    """The queue of pictures: few are drawn at once, few wait, and none is drawn that nobody waits for."""
+    """The queue of pictures: a few are drawn at once, a bounded number wait, and those whose clients leave drop out at once."""
 
     def __init__(self) -> None:
         # Limits of their own: pictures must not use up the server's threads.
@@ -170,15 +170,38 @@ class Pictures:
         """What `render` returns, in a thread, once it is this request's turn.
 
         Raises:
-            Busy: too many wait already.
+            Busy: too many clients are waiting already.
             Nobody: the client left while it waited.
         """
-        if self._turns.statistics().tasks_waiting >= MOST_WAITING:
-            raise Busy(f"{MOST_WAITING} pictures are waiting already: ask again in {RETRY_AFTER_S} s")
-        async with self._turns:
+        try:
+            self._turns.acquire_on_behalf_of_nowait(request)
+        except anyio.WouldBlock:
+            if self._turns.statistics().tasks_waiting >= MOST_WAITING:
+                raise Busy(f"{MOST_WAITING} pictures are waiting already: ask again in {RETRY_AFTER_S} s") from None
+            await self._wait(request)
+        try:
             if await request.is_disconnected():
                 raise Nobody
             return await anyio.to_thread.run_sync(render, limiter=self._threads)
+        finally:
+            self._turns.release_on_behalf_of(request)
+
+    async def _wait(self, request: Request) -> None:
+        """Returns when it is this request's turn; raises Nobody as soon as its client leaves."""
+        has_turn = False
+
+        async def leave() -> None:
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+            group.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(leave)
+            await self._turns.acquire_on_behalf_of(request)
+            has_turn = True
+            group.cancel_scope.cancel()
+        if not has_turn:
+            raise Nobody
 
 
 def send_at_once() -> None:

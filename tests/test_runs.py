@@ -207,6 +207,28 @@ def test_a_full_disk_pauses_the_run_and_loses_nothing(manager, config, monkeypat
     assert [r["step"] for r in run.folder.read_metrics()[0]] == [5, 10]
 
 
+@pytest.mark.parametrize(("missing", "said"), [(errno.EMFILE, "server has too many files"), (errno.ENFILE, "machine has too many files")])
+def test_a_state_that_finds_no_file_free_is_saved_later(manager, config, monkeypatch, missing, said):
+    """torch.save() itself fails so, as it does on a machine where every file is taken."""
+    monkeypatch.setattr(runs, "ROOM_EVERY_S", 0.01)
+    original, free, tries = torch.save, threading.Event(), []
+
+    def save(content, file, **rest):
+        tries.append(1)
+        if not free.is_set():
+            raise OSError(missing, "no file free")
+        original(content, file, **rest)
+
+    monkeypatch.setattr(torch, "save", save)
+    run = manager.submit(config)
+    wait_for(lambda: run.state == "paused" and len(tries) > 2)  # it tries again, and rests again
+    assert run.error and said in run.error and "by itself" in run.error
+    free.set()
+    wait_for(ended(run))
+    assert run.state == "finished" and run.status()["error"] is None and run.folder.state_file.exists()
+    assert [r["step"] for r in run.folder.read_metrics()[0]] == [5, 10]
+
+
 def test_resuming_needs_the_same_images(manager, endless, blobs, monkeypatch):
     run = manager.submit(endless)
     wait_for(lambda: run.status()["step"] > 2)

@@ -326,13 +326,23 @@ def test_only_the_secret_token_says_that_an_owner_is_here(client, run, manager, 
 
 
 class Caller:
-    """A request for a picture; gone: whether its client has left."""
+    """A request for a picture, whose client leaves with leave()."""
 
-    def __init__(self, gone=False):
-        self.gone = gone
+    def __init__(self):
+        self._gone = asyncio.Event()
+        self._messages = [{"type": "http.request", "body": b"", "more_body": False}]
+
+    def leave(self):
+        self._gone.set()
+
+    async def receive(self):
+        if self._messages:
+            return self._messages.pop()
+        await self._gone.wait()
+        return {"type": "http.disconnect"}
 
     async def is_disconnected(self):
-        return self.gone
+        return self._gone.is_set()
 
 
 def test_no_picture_is_drawn_that_nobody_waits_for_and_too_many_are_refused(monkeypatch):
@@ -359,16 +369,25 @@ def test_no_picture_is_drawn_that_nobody_waits_for_and_too_many_are_refused(monk
             asked.append(asyncio.create_task(ask(number, caller)))
             await asyncio.sleep(0)
         assert await asyncio.gather(*asked[5:]) == [server.Busy, server.Busy]
-        callers[2].gone = callers[3].gone = True
+        for left in callers[:1] + callers[2:4]:
+            left.leave()
+        assert await asyncio.gather(*asked[2:4]) == [server.Nobody, server.Nobody]  # before anything is drawn
+        late = [asyncio.create_task(ask(number, Caller())) for number in (7, 8)]  # those who left made room for these
         may_draw.set()
-        assert await asyncio.gather(*asked[:5]) == [b"png", b"png", server.Nobody, server.Nobody, b"png"]
-        assert sorted(drawn) == [0, 1, 4]
+        assert await asyncio.gather(*asked[:2], asked[4], *late) == [b"png"] * 5
+        assert sorted(drawn) == [0, 1, 4, 7, 8]
+        gone = Caller()
+        gone.leave()
+        assert await ask(9, gone) == server.Nobody and await ask(10, Caller()) == b"png" and drawn[-1] == 10
 
     in_a_loop(check())
 
 
 def test_a_busy_server_says_when_to_ask_again(client, run, monkeypatch):
-    monkeypatch.setattr(server, "MOST_WAITING", 0)
+    async def busy(self, render, request):
+        raise server.Busy("ask again in 1 s")
+
+    monkeypatch.setattr(server.Pictures, "draw", busy)
     answer = client.get(f"/api/models/{run.id}@12/image.png")
     assert answer.status_code == 503 and answer.headers["Retry-After"] == "1" and "ask again" in answer.json()["error"]
 

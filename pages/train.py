@@ -140,7 +140,7 @@ def new_run() -> None:
     st.caption(f"{RECIPES[name].summary} Source: {RECIPES[name].source}")
     accelerator_note()
     start = st.container()  # above the settings, so that a phone shows it without scrolling
-    config = config_form(RECIPES[name].config)
+    config = config_form(RECIPES[name].config, st.container())
     who = visitor()
     start.button("Train", type="primary", icon=":material/play_arrow:", disabled=config is None or not who.known, on_click=launch)
     notes = [queue_note(), "" if who.admin else manager().limits.describe()]
@@ -314,8 +314,9 @@ def show(run: Run) -> None:
         config = run.config
     except CheckpointError as error:
         st.error(f"This run cannot be opened: {plain(within(run.folder.path, error))}.", icon=":material/error:")
-        st.caption("The other runs are not affected: choose one above.")
-        if manager().may_steer(run, visitor()):
+        mine = manager().may_steer(run, visitor())
+        st.caption(f"The other runs are not affected: choose one above.{'' if mine else ' The host can delete this one.'}")
+        if mine:
             delete_button(run)
         return
     status = run.status()

@@ -4,6 +4,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
 from pydantic.fields import FieldInfo
+from streamlit.delta_generator import DeltaGenerator
 
 from gan import datasets
 from gan.config import GROUPS, TrainConfig
@@ -21,8 +22,12 @@ def fill_form(config: TrainConfig) -> None:
         st.session_state[KEY + name] = value
 
 
-def config_form(base: TrainConfig) -> TrainConfig | None:
+def config_form(base: TrainConfig, faults: DeltaGenerator) -> TrainConfig | None:
     """Draws a widget for every field: the common ones first, the others by group in an expander.
+
+    Args:
+        base: the values to begin with.
+        faults: where it says what is wrong; next to the button that it disables, so that a phone shows both.
 
     Returns:
         the config as it is set, or None where the values do not go together; the reason is then on the page.
@@ -43,9 +48,10 @@ def config_form(base: TrainConfig) -> TrainConfig | None:
     try:
         config = read_form()
     except ValueError as error:
-        st.error(f"These settings do not go together: {plain(error)}", icon=":material/error:")
+        faults.error(f"These settings do not go together: {plain(error)}", icon=":material/error:")
         return None
-    return config if _fills_a_batch(config) else None
+    with faults:
+        return config if _fills_a_batch(config) else None
 
 
 def _fills_a_batch(config: TrainConfig) -> bool:

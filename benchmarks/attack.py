@@ -1,6 +1,7 @@
-"""What a hostile client can do to the server: addresses, half-open requests, many pages, abandoned pictures, forged messages.
+"""What a hostile client can do to the server: addresses, half-open requests, many pages, abandoned pictures, forged
+messages, uploads that no page asked for.
 
-    python -m benchmarks.attack [--descriptors 256] [--only half-open pages pictures addresses scripts messages]
+    python -m benchmarks.attack [--descriptors 256] [--only half-open pages pictures addresses scripts messages uploads]
 
 Starts a server of its own on 127.0.0.1 with a run at work, attacks it in a bounded number of ways, and prints a table: of each
 attack how many requests there were, how many of them fell, how far the run trained meanwhile, and the most files that the server
@@ -30,12 +31,15 @@ from websockets.exceptions import WebSocketException
 
 from benchmarks.serving import Workshop
 from gan.models import list_models
+from ui.held import MOST_A_SESSION
+from ui.held import UPLOADS as UPLOADS_PATH
 
 PATIENCE_S = 30.0
 AT_ONCE = 8
 LASTS_S = 900.0  # the run, longer than all attacks
 HALF_OPEN, PAGE_LOADS, ABANDONED, MESSAGES = 1_100, 200, 1_500, 200
 HELD_S = 3.0  # that half-open requests and pages stay
+UPLOADS, UPLOAD = 7, 150 * 2**20  # how many, and the bytes of each
 PICTURE_WITHIN_S = 0.3  # the next visitor's, after the abandoned ones
 MOST_LOG = 200_000  # bytes that an attack may make the server write
 RESTS_WITHIN_S = 20.0  # a run that found no descriptor tries again within that
@@ -203,6 +207,7 @@ class Session:
 
     def __init__(self, websocket: ClientConnection) -> None:
         self._websocket = websocket
+        self.id = ""  # known once a script ran
 
     async def script(self, page: str, query: str, message: BackMsg | None = None) -> str:
         """Runs the page's script; what is wrong with what came, or nothing."""
@@ -214,6 +219,8 @@ class Session:
             while True:
                 told = ForwardMsg.FromString(bytes(await self._websocket.recv(decode=False)))
                 kind = told.WhichOneof("type")
+                if kind == "new_session":
+                    self.id = told.new_session.initialize.session_id
                 if kind == "delta" and told.delta.new_element.WhichOneof("type") == "exception":
                     wrong = f"an exception: {told.delta.new_element.exception.message[:200]}"
                 if kind == "delta" and "ran into a problem" in told.delta.new_element.alert.body:
@@ -345,6 +352,56 @@ async def messages(port: int, run_id: str, attack: Attack) -> None:
         attack.requests += 1
 
 
+async def uploads(workshop: Workshop, attack: Attack) -> None:
+    """Files for a session whose page has no uploader: the server takes what a session may hold, and no more; another one's still come."""
+    port = workshop.port
+    before = workshop.resident() or 0
+    async with session(port) as greedy, session(port) as other:
+        await greedy.script("train", "")
+        await other.script("train", "")
+        statuses = [await put(port, greedy.id, f"file-{number}", UPLOAD) for number in range(UPLOADS)]
+        statuses += await asyncio.gather(*(put(port, greedy.id, f"at-once-{number}", UPLOAD) for number in range(UPLOADS)))
+        small = await put(port, other.id, "small", 1000)
+        grown = (workshop.resident() or 0) - before
+    attack.requests += len(statuses) + 1
+    taken = sum(status < 300 for status in statuses)
+    attack.notes.append(f"{taken} of {len(statuses)} files of {UPLOAD // 2**20} MiB taken, {grown // 2**20} MiB more memory")
+    if taken != MOST_A_SESSION // UPLOAD or set(statuses) - {204, 413, 0}:
+        attack.falls[f"statuses {statuses}"] += 1
+    if small != 204:
+        attack.falls[f"status {small} for somebody else's small file"] += 1
+
+
+async def put(port: int, session_id: str, name: str, size: int) -> int:
+    """Uploads a file as a browser does -> the status; 0 where the server ended the connection while the file was being sent."""
+    _, head, _ = await ask(port, "/_stcore/health")
+    token = next(line.split("=", 1)[1].split(";")[0] for line in head.splitlines() if "_streamlit_xsrf=" in line)
+    begin = b'--edge\r\nContent-Disposition: form-data; name="f"; filename="f.zip"\r\nContent-Type: application/zip\r\n\r\n'
+    end = b"\r\n--edge--\r\n"
+    async with asyncio.timeout(PATIENCE_S):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            head = f"PUT {UPLOADS_PATH}{session_id}/{name} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n"
+            head += f"X-Xsrftoken: {token}\r\nCookie: _streamlit_xsrf={token}\r\nContent-Type: multipart/form-data; boundary=edge\r\n"
+            writer.write(f"{head}Content-Length: {len(begin) + size + len(end)}\r\n\r\n".encode() + begin)
+            answer = asyncio.create_task(reader.readuntil(b"\r\n\r\n"))
+            await asyncio.wait([answer], timeout=0.5)  # a refusal comes before the file is sent
+            with contextlib.suppress(ConnectionError):  # a refused upload may end while it is being sent
+                for sent in range(0, size, 2**20):
+                    if answer.done():
+                        break
+                    writer.write(bytes(min(2**20, size - sent)))
+                    await writer.drain()
+                else:
+                    writer.write(end)
+            try:
+                return int((await answer).split()[1])
+            except (ConnectionError, asyncio.IncompleteReadError):
+                return 0
+        finally:
+            writer.close()
+
+
 async def each(attack: Attack, requests: list[Callable[[], Awaitable[None]]]) -> None:
     """Makes all requests, a few at once; an answer that does not come is a fall."""
     queue: Iterator[Callable[[], Awaitable[None]]] = iter(requests)
@@ -399,6 +456,9 @@ def step(workshop: Workshop) -> int:
     return 0
 
 
+KINDS = ["half-open", "pages", "pictures", "addresses", "scripts", "messages", "uploads"]
+
+
 async def attack_all(workshop: Workshop, only: list[str]) -> list[Attack]:
     port, run_id, model_id = workshop.port, workshop.run_id, ""
     async with asyncio.timeout(60):
@@ -412,6 +472,7 @@ async def attack_all(workshop: Workshop, only: list[str]) -> list[Attack]:
         "addresses": lambda a: addresses(port, run_id, model_id, a),
         "scripts": lambda a: scripts(port, run_id, model_id, a),
         "messages": lambda a: messages(port, run_id, a),
+        "uploads": lambda a: uploads(workshop, a),
     }
     made = []
     for name in only or kinds:
@@ -434,13 +495,13 @@ def table(attacks: list[Attack]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--descriptors", type=int, help="that the server may have, at most; 64 to 100,000")
-    parser.add_argument("--only", nargs="*", default=[], choices=["half-open", "pages", "pictures", "addresses", "scripts", "messages"])
+    parser.add_argument("--only", nargs="*", default=[], choices=KINDS)
     options = parser.parse_args()
     if options.descriptors is not None and not 64 <= options.descriptors <= 100_000:
         parser.error(f"--descriptors must be between 64 and 100,000; got {options.descriptors}")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))
-    with Workshop(LASTS_S, options.descriptors) as workshop:
+    with Workshop(LASTS_S, descriptors=options.descriptors) as workshop:
         attacks = asyncio.run(attack_all(workshop, options.only))
     print(table(attacks))
     raise SystemExit(any(a.falls for a in attacks))

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent
 # From the ground up; a module may import those before its own layer only.
 LAYERS = [
     {"config", "devices", "events", "files", "faces", "latent", "augment", "graphs", "archives", "cache", "decoding", "owners", "metrics"}
-    | {"winograd"},
+    | {"winograd", "glossary"},
     {"recipes", "losses", "images", "networks", "downloads", "charts", "turns", "directions", "terminal", "snippets", "vectors"}
     | {"judgements", "remedies"},
     {"published", "doctor"},

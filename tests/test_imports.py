@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = [
     {"accelerators", "files", "untrusted", "cgroups"},
     {"config", "devices", "events", "faces", "latent", "augment", "graphs", "cache", "owners", "metrics", "names"}
-    | {"connections", "gate", "logs", "winograd", "threads", "intensity", "budget"},
+    | {"glossary", "connections", "gate", "logs", "winograd", "threads", "intensity", "budget"},
     {"leftout", "csvs", "decoding"},
     {"archives"},
     {"folders", "parts", "tars", "tables", "rows"},

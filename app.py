@@ -15,11 +15,11 @@ import streamlit as st
 from starlette.middleware import Middleware
 from streamlit import runtime
 
-from gan.connections import bound_connections, raise_limit
-from gan.gate import Hosts, SafeHeaders, allowed_hosts, frame_ancestors
-from gan.logs import bound_logs
 from gan.owners import refuse_weak_admin_token
-from gan.server import routes, send_at_once
+from gan.serving.connections import bound_connections, raise_limit
+from gan.serving.gate import Hosts, SafeHeaders, allowed_hosts, frame_ancestors
+from gan.serving.logs import bound_logs
+from gan.serving.routes import routes, send_at_once
 from ui import assets, held
 from ui.sessions import sweep
 from ui.workshop import checkups, manager, models

@@ -30,7 +30,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from benchmarks.serving import Workshop
-from gan.models import list_models
+from gan.explore.models import list_models
 from ui.held import MOST_A_SESSION
 from ui.held import UPLOADS as UPLOADS_PATH
 

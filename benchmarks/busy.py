@@ -35,11 +35,11 @@ import torch
 
 from benchmarks.app import CHROMIUM_FLAGS
 from benchmarks.serving import Workshop
-from gan.bench import CLASSES, random_images
 from gan.devices import cores
 from gan.events import Event, ThreadChange
 from gan.recipes import recipe
-from gan.training import Control, Execution, TrainState, choose_execution, new_state, train
+from gan.training.bench import CLASSES, random_images
+from gan.training.loop import Control, Execution, TrainState, choose_execution, new_state, train
 
 CPU = torch.device("cpu")
 SETTLES_S = 10.0  # what the run has to find its threads in

@@ -27,14 +27,16 @@ import torch
 
 from benchmarks import textbook
 from benchmarks.textbook import load_mnist
-from gan import bench, latent, terminal
-from gan.datasets import ImageDataset
+from gan import latent
+from gan import progress as terminal
+from gan.data.datasets import ImageDataset
 from gan.devices import choose_device, cores, describe_device
 from gan.events import Event, Metrics
 from gan.images import to_uint8
-from gan.judge import Judge, JudgeCache
+from gan.judging.judge import Judge, JudgeCache
 from gan.recipes import recipe
-from gan.training import TrainState, epoch_images, new_state, sample, train, train_step
+from gan.training import bench
+from gan.training.loop import TrainState, epoch_images, new_state, sample, train, train_step
 
 # recipe -> the loop that it is held against
 PAIRS = {"quick-digits": "lecture", "lecture": "lecture", "pyimagesearch": "pyimagesearch", "polarsparc": "polarsparc"}

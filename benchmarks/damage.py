@@ -32,17 +32,18 @@ import torch
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from gan import server, streams
-from gan.checkpoint import CheckpointError, RunFolder, fork
-from gan.checkup import Checkups
-from gan.comparison import look_at
 from gan.config import TrainConfig
-from gan.datasets import ImageDataset
-from gan.inside import load_networks, network_files, read_norms
-from gan.manager import RunManager
-from gan.models import ModelCache, best_step, list_models, model_sources
-from gan.runs import Run, record
-from gan.training import Control, Diverged, new_state, train
+from gan.data.datasets import ImageDataset
+from gan.doctor.checkup import Checkups
+from gan.explore.models import ModelCache, best_step, list_models, model_sources
+from gan.inside.layers import load_networks, network_files, read_norms
+from gan.runs.folder import CheckpointError, RunFolder, fork
+from gan.runs.manager import RunManager
+from gan.runs.run import Run, record
+from gan.serving import routes as server
+from gan.serving import streams
+from gan.training.loop import Control, Diverged, new_state, train
+from ui.comparison import look_at
 
 GOOD, BAD = "good", "bad"
 STEPS = 12

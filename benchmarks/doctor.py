@@ -26,16 +26,19 @@ import numpy as np
 import torch
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from gan import datasets, latent, terminal, training
+from gan import latent
+from gan import progress as terminal
 from gan.config import TrainConfig
-from gan.datasets import ImageDataset
-from gan.doctor import FIGURES, RULES, Finding, diagnose, examine
+from gan.data import datasets
+from gan.data.datasets import ImageDataset
+from gan.doctor.diagnosis import FIGURES, RULES, Finding, diagnose, examine
+from gan.doctor.remedies import Remedy
 from gan.events import Intervention, Metrics
-from gan.judge import Judge, JudgeCache
+from gan.judging.judge import Judge, JudgeCache
 from gan.recipes import recipe
-from gan.remedies import Remedy
-from gan.training import Control, Diverged, TrainState, layer_norms, new_state, sample, train
-from gan.watch import Preparation, Watch
+from gan.runs.watch import Preparation, Watch
+from gan.training import loop as training
+from gan.training.loop import Control, Diverged, TrainState, layer_norms, new_state, sample, train
 
 LOOK_EVERY, NORMS_EVERY, JUDGE_EVERY = 50, 50, 150  # steps
 COMPARED = 2000  # images, at the end

@@ -21,8 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.kills import PICTURES, Case, References, damaged, differences, draw_pictures, workers
-from gan import runs
 from gan.recipes import recipe
+from gan.runs import run as runs
 
 LIMIT_S = 120.0  # to wait for anything
 OFTEN = {"STATE_EVERY_S": 0.05, "KEPT_EVERY_S": 0.2, "FLUSH_EVERY_S": 0.02, "ROOM_EVERY_S": 0.2}

@@ -16,14 +16,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gan import attributes, datasets, latent
-from gan.attributes import Contrast
-from gan.checkpoint import load_generator
-from gan.datasets import ImageDataset
+from gan import latent
+from gan.data import datasets
+from gan.data.datasets import ImageDataset
 from gan.events import Progress
+from gan.explore import attributes
+from gan.explore.attributes import Contrast
+from gan.explore.models import SHIPPED
 from gan.images import to_float
-from gan.models import SHIPPED
-from gan.training import sample
+from gan.runs.folder import load_generator
+from gan.training.loop import sample
 
 FIRST_SEED = 1_000_000
 REFEREE_SEED = 4321

@@ -21,19 +21,23 @@ from torch.overrides import TorchFunctionMode
 
 from benchmarks import compare, runs
 from benchmarks.textbook import load_mnist
-from gan import bench, datasets, graphs, latent, terminal, winograd
-from gan.checkpoint import save_generator
+from gan import latent
+from gan import progress as terminal
 from gan.config import TrainConfig
-from gan.datasets import ImageDataset
+from gan.data import datasets
+from gan.data.datasets import ImageDataset
 from gan.devices import cores
 from gan.events import Metrics
+from gan.explore.models import PRETRAINED, ModelCache, find_model
 from gan.images import to_float
-from gan.judge import JudgeCache
-from gan.manager import RunManager
-from gan.models import PRETRAINED, ModelCache, find_model
+from gan.judging.judge import JudgeCache
+from gan.networks import winograd
 from gan.recipes import RECIPES, recipe
-from gan.runs import AT_WORK, Run
-from gan.training import Execution, TrainState, new_state, sample, train, train_step
+from gan.runs.folder import save_generator
+from gan.runs.manager import RunManager
+from gan.runs.run import AT_WORK, Run
+from gan.training import bench, graphs
+from gan.training.loop import Execution, TrainState, new_state, sample, train, train_step
 
 FIRST_WITHIN = 1e-4  # before the first update: only the order of additions differs. TF32, with 10 bits, is off by about 1e-3
 LATER_WITHIN = 1e-2  # after updates: Adam's first steps are as long for a gradient near zero, whose sign a last bit decides

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from gan import uploads
-from gan.datasets import ImageDataset, load
+from gan.data import uploads
+from gan.data.datasets import ImageDataset, load
 
 Builder = Callable[[], bytes]
 ZIPS: dict[str, Builder] = {}

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from gan.manager import RunManager
 from gan.recipes import recipe
-from gan.runs import AT_WORK, Run
-from gan.watch import Watch
+from gan.runs.manager import RunManager
+from gan.runs.run import AT_WORK, Run
+from gan.runs.watch import Watch
 
 ENDS_BEFORE_S = 1.0  # the end of a window nothing new is judged, so that each judgement lies in a window of its kind
 PATIENCE_S = 300.0  # for the first judgement

@@ -31,15 +31,17 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-from gan import checkpoint, datasets, runs
-from gan.checkpoint import RunFolder
 from gan.config import TrainConfig
-from gan.datasets import ImageDataset
+from gan.data import datasets
+from gan.data.datasets import ImageDataset
 from gan.devices import cores
 from gan.events import Intervention, Metrics
-from gan.manager import RunManager
 from gan.recipes import recipe
-from gan.training import Control
+from gan.runs import folder as checkpoint
+from gan.runs import run as runs
+from gan.runs.folder import RunFolder
+from gan.runs.manager import RunManager
+from gan.training.loop import Control
 
 # Each process is forked from one that has only loaded the libraries, which takes longer than a small run. On macOS what they load
 # does not bear a fork.
@@ -380,7 +382,7 @@ def kill(total: int, its_cases: list[Case], folder: Path, rng: random.Random) ->
     """
     (folder / "references").mkdir()
     references, faults, kills = References(folder / "references"), [], 0
-    PROCESSES.set_forkserver_preload(["gan.manager"])
+    PROCESSES.set_forkserver_preload(["gan.runs.manager"])
     for number in range(2 * total):
         if kills == total:
             break

@@ -22,9 +22,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gan import losses
 from gan.devices import choose_device, describe_device
-from gan.metrics import kl_divergence
+from gan.judging.metrics import kl_divergence
+from gan.training import losses
 
 PIECES = 5  # of maxout
 BETA1 = 0.8

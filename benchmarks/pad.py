@@ -25,9 +25,9 @@ from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.app import CHROMIUM_FLAGS
 from benchmarks.serving import Workshop
-from gan.checkpoint import save_generator
 from gan.recipes import recipe
-from gan.training import new_state
+from gan.runs.folder import save_generator
+from gan.training.loop import new_state
 
 MOST_A_SECOND = 30.0  # requests of one visitor
 DRAG = """(seconds) => new Promise((resolve) => {

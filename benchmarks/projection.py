@@ -12,11 +12,12 @@ import time
 
 import numpy as np
 
-from gan import metrics, terminal
-from gan.judge import JudgeCache
-from gan.models import ModelCache, find_model
-from gan.projection import project
-from gan.runs import checkpoints_root
+from gan import progress as terminal
+from gan.explore.models import ModelCache, find_model
+from gan.explore.projection import project
+from gan.judging import metrics
+from gan.judging.judge import JudgeCache
+from gan.runs.run import checkpoints_root
 
 
 def main() -> None:

@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 
 from gan.config import TrainConfig
-from gan.manager import RunManager
 from gan.recipes import recipe
-from gan.runs import AT_WORK, Run
+from gan.runs.manager import RunManager
+from gan.runs.run import AT_WORK, Run
 
 
 def leg(name: str, runs: int, seconds: float, device: str = "cpu", config: TrainConfig | None = None) -> float:

@@ -19,8 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from gan import training
 from gan.recipes import recipe
+from gan.training import loop as training
 
 ROOT = Path(__file__).parent.parent
 STARTS_WITHIN_S = 120.0

@@ -21,14 +21,15 @@ import numpy as np
 import torch
 
 from benchmarks.textbook import load_mnist
-from gan import features, latent
+from gan import latent
 from gan.config import TrainConfig
-from gan.datasets import ImageDataset
+from gan.data.datasets import ImageDataset
 from gan.devices import choose_device, describe_device
-from gan.features import FeatureNetwork
-from gan.metrics import kl_divergence
+from gan.judging import features
+from gan.judging.features import FeatureNetwork
+from gan.judging.metrics import kl_divergence
 from gan.recipes import recipe
-from gan.training import TrainState, new_state, sample, train
+from gan.training.loop import TrainState, new_state, sample, train
 
 MODES = 1000
 JUDGED = 26_000  # generated images

@@ -19,7 +19,7 @@ from torch import nn, optim
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from gan import datasets
+from gan.data import datasets
 
 Transform = Callable[[Image.Image], torch.Tensor]
 

@@ -17,20 +17,24 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from gan import bench, datasets, evaluation, export, latent, terminal
-from gan.checkpoint import CheckpointError, LoadedGenerator, RunFolder, StateLost, find_generator, load_generator, run_name
-from gan.checkup import Checkups
+from gan import latent
+from gan import progress as terminal
 from gan.config import TrainConfig, parse_setting
-from gan.datasets import ImageDataset
+from gan.data import datasets
+from gan.data.datasets import ImageDataset
 from gan.devices import choose_device, cores, passed_over
+from gan.doctor.checkup import Checkups
 from gan.events import THREADS, Intervention, Judged, Metrics, Progress, Samples, ThreadChange
+from gan.explore.films import FilmError, mp4
+from gan.explore.models import pretrained
 from gan.files import write_atomically
-from gan.films import FilmError, mp4
 from gan.images import enlarge, gif, png, tile
-from gan.judge import FEWEST, JudgeCache
-from gan.models import pretrained
+from gan.judging import evaluation
+from gan.judging.judge import FEWEST, JudgeCache
 from gan.recipes import DEFAULT, RECIPES, recipe
-from gan.runs import (
+from gan.runs import export
+from gan.runs.folder import CheckpointError, LoadedGenerator, RunFolder, StateLost, find_generator, load_generator, run_name
+from gan.runs.run import (
     PASSING,
     Run,
     checkpoints_root,
@@ -45,8 +49,9 @@ from gan.runs import (
     wait_for_room,
     write_status,
 )
-from gan.training import Control, TrainState, epoch_images, extend, progress, sample
-from gan.watch import Judges, Watch, switched_on
+from gan.runs.watch import Judges, Watch, switched_on
+from gan.training import bench
+from gan.training.loop import Control, TrainState, epoch_images, extend, progress, sample
 
 REASONS_TOLD = 5  # for leaving out files
 MOST_FILES = 100_000  # single images of one call

@@ -5,14 +5,14 @@ import time
 
 import streamlit as st
 
-from gan.charts import AXES, COLOURS, charts
-from gan.checkpoint import CheckpointError
-from gan.comparison import MOST_RUNS, Compared, Row, curve, differences, grid_remarks, look_at, outcomes, remarks, short_names
-from gan.runs import AT_WORK, Run
-from ui.compare_view import compare_view
-from ui.pages import TRAIN
+from gan.runs.folder import CheckpointError
+from gan.runs.run import AT_WORK, Run
+from ui.charts import AXES, COLOURS, charts
+from ui.comparison import MOST_RUNS, Compared, Row, curve, differences, grid_remarks, look_at, outcomes, remarks, short_names
+from ui.components.compare_view import compare_view
+from ui.components.visitor import heading
+from ui.page_files import TRAIN
 from ui.text import plain
-from ui.visitor import heading
 from ui.workshop import manager
 
 REFRESH_S = 5.0  # while one of the runs is at work

@@ -5,19 +5,19 @@ import time
 import numpy as np
 import streamlit as st
 
-from gan import datasets, uploads
-from gan.datasets import ImageDataset
+from gan.data import datasets, uploads
+from gan.data.datasets import ImageDataset
+from gan.data.intensity import TOO_DARK
+from gan.data.leftout import examples
 from gan.images import enlarge, png, tile
-from gan.intensity import TOO_DARK
-from gan.leftout import examples
 from gan.owners import clean_name
-from gan.runs import AT_WORK, explain
+from gan.runs.run import AT_WORK, explain
 from ui import held
+from ui.components.visitor import heading, visitor
 from ui.config_form import KEY
-from ui.pages import NEW_RUN, TRAIN
+from ui.page_files import NEW_RUN, TRAIN
 from ui.progress import drain
 from ui.text import plain
-from ui.visitor import heading, visitor
 from ui.workshop import manager
 
 SHOWN = 32  # images of a set

@@ -5,20 +5,20 @@ from collections.abc import Generator
 
 import streamlit as st
 
-from gan.charts import shares_chart
-from gan.checkpoint import CheckpointError
-from gan.evaluation import SAMPLES, Evaluation, as_csv, as_object, direction, evaluate, in_turn, unseen, with_spread
 from gan.events import Progress
-from gan.judge import Figure, Judge, Report
-from gan.models import Model
-from gan.runs import explain
+from gan.explore.models import Model
+from gan.judging.evaluation import SAMPLES, Evaluation, as_csv, as_object, direction, evaluate, in_turn, unseen, with_spread
+from gan.judging.judge import Figure, Judge, Report
+from gan.runs.folder import CheckpointError
+from gan.runs.run import explain
+from ui.charts import shares_chart
 from ui.choose_model import choose_model
-from ui.explore_common import stamp
+from ui.components.visitor import heading
+from ui.explore.common import stamp
 from ui.judging import CANCELLED, judge_for
-from ui.pages import DATA, EXPLORE
+from ui.page_files import DATA, EXPLORE
 from ui.progress import drain
 from ui.text import plain
-from ui.visitor import heading
 from ui.workshop import evaluations, manager, models
 
 COUNTS = (500, 1000, 2000, 5000, 10_000)

@@ -4,17 +4,24 @@ import math
 
 import streamlit as st
 
-from gan import latent, snippets
-from gan.checkpoint import CheckpointError
-from gan.models import Model
-from ui import explore_arithmetic, explore_grid, explore_memory, explore_projection, explore_sliders, explore_time, explore_walk
+from gan import latent
+from gan.explore.models import Model
+from gan.runs.folder import CheckpointError
 from ui.choose_model import choose_model
-from ui.explore_common import read_seeds
-from ui.pad import pad
-from ui.pages import INSIDE
-from ui.share import share
+from ui.components.pad import pad
+from ui.components.visitor import heading
+from ui.explore import arithmetic as explore_arithmetic
+from ui.explore import grid as explore_grid
+from ui.explore import memory as explore_memory
+from ui.explore import projection as explore_projection
+from ui.explore import sliders as explore_sliders
+from ui.explore import snippets
+from ui.explore import time as explore_time
+from ui.explore import walk as explore_walk
+from ui.explore.common import read_seeds
+from ui.explore.share import share
+from ui.page_files import INSIDE
 from ui.text import plain
-from ui.visitor import heading
 from ui.workshop import manager
 
 VIEWS = {

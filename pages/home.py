@@ -4,17 +4,17 @@ import time
 
 import streamlit as st
 
-from gan.checkpoint import CheckpointError
 from gan.devices import describe_device
+from gan.explore.models import find_model, pretrained
 from gan.images import enlarge, png, tile
-from gan.models import find_model, pretrained
 from gan.owners import clean_name
 from gan.recipes import RECIPES
-from gan.runs import AT_WORK, Run
+from gan.runs.folder import CheckpointError
+from gan.runs.run import AT_WORK, Run
 from ui.accelerator_note import accelerator_note
-from ui.pages import COMPARE, DATA, EVALUATE, EXPLORE, INSIDE, TRAIN
+from ui.components.visitor import heading
+from ui.page_files import COMPARE, DATA, EVALUATE, EXPLORE, INSIDE, TRAIN
 from ui.text import plain, within
-from ui.visitor import heading
 from ui.workshop import manager, models
 
 STATE_COLOURS = {"running": "green", "preparing": "green", "paused": "orange", "queued": "blue", "failed": "red", "interrupted": "orange"}

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from gan import datasets
-from gan.checkpoint import CheckpointError, RunFolder
+from gan.data import datasets
+from gan.explore.models import pretrained
 from gan.images import enlarge, png, tile
-from gan.inside import (
+from gan.inside.layers import (
     COMPANY,
     NETWORKS,
     NEWEST,
@@ -26,16 +26,16 @@ from gan.inside import (
     paint_filters,
     read_norms,
 )
-from gan.models import pretrained
-from gan.runs import explain
+from gan.runs.folder import CheckpointError, RunFolder
+from gan.runs.run import explain
 from ui.address import bound
+from ui.components.visitor import heading
 from ui.layer_view import layer_view
 from ui.norm_charts import KINDS, norm_chart, norm_words
 from ui.own_image import drawing, own_image
-from ui.pages import NEW_RUN, TRAIN
+from ui.page_files import NEW_RUN, TRAIN
 from ui.progress import drain
 from ui.text import plain
-from ui.visitor import heading
 from ui.workshop import manager, network_cache
 
 VIEWS = ["Generator", "Discriminator", "Filters", "Norms over time"]

@@ -7,22 +7,22 @@ from typing import Any
 
 import streamlit as st
 
-from gan import datasets
-from gan.checkpoint import CheckpointError
-from gan.comparison import parent_of
 from gan.config import TrainConfig
+from gan.data import datasets
 from gan.owners import clean_name, is_personal
 from gan.recipes import DEFAULT, RECIPES
-from gan.runs import AT_WORK, Run, data_is_there, explain
+from gan.runs.folder import CheckpointError
+from gan.runs.run import AT_WORK, Run, data_is_there, explain
 from ui.accelerator_note import accelerator_note
+from ui.comparison import parent_of
+from ui.components.findings import Actions, findings_panel
+from ui.components.run_view import run_view
+from ui.components.visitor import heading, visitor
 from ui.config_form import config_form, fill_fork_form, fill_form, fork_form, read_fork_form, read_form
 from ui.export import export_menu
-from ui.findings import Actions, findings_panel
 from ui.knobs import knobs
-from ui.pages import COMPARE, EVALUATE, EXPLORE, INSIDE, NEW_RUN
-from ui.run_view import run_view
+from ui.page_files import COMPARE, EVALUATE, EXPLORE, INSIDE, NEW_RUN
 from ui.text import plain, within
-from ui.visitor import heading, visitor
 from ui.workshop import manager
 
 

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from gan import manager, models, training
 from gan.config import TrainConfig
-from gan.datasets import ImageDataset
+from gan.data.datasets import ImageDataset
+from gan.explore import models
 from gan.owners import Visitor
+from gan.runs import manager
+from gan.training import loop as training
 
 ADA, BOB = Visitor("Ada", "a" * 16), Visitor("Bob", "b" * 16)
 

@@ -9,7 +9,7 @@ import torch
 
 from gan import accelerators, devices
 from gan.accelerators import Facts, diagnose, runs_on
-from gan.manager import RunManager
+from gan.runs.manager import RunManager
 from tests.test_command_line import call
 
 CODE = ("sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120")

@@ -15,9 +15,11 @@ import torch
 from PIL import Image
 
 from gan import __main__ as command_line
-from gan import features, runs, training
-from gan.checkpoint import RunFolder, fork, load_generator
 from gan.events import Intervention, Progress
+from gan.judging import features
+from gan.runs import run as runs
+from gan.runs.folder import RunFolder, fork, load_generator
+from gan.training import loop as training
 
 TINY = [
     "--set",
@@ -119,7 +121,7 @@ def test_the_command_line_says_how_a_set_was_read_and_what_was_left_out(gan, pic
     assert "left out by reason: is a HEIC photo, which is not read: 1; is not an image that can be read: 1" in errors
     (tmp_path / "faces").mkdir()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("gan.datasets.FACES", 20)
+    monkeypatch.setattr("gan.data.datasets.FACES", 20)
     status, _, errors = gan("train", "--data", "faces", "--steps", 2, "--out", tmp_path / "drawn", *TINY)
     assert status == 0 and "faces is the built-in data set; the folder faces here is called ./faces" in errors
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from gan.__main__ import cli
-from gan.datasets import NAMED
+from gan.data.datasets import NAMED
 from gan.recipes import RECIPES
 
 ROOT = Path(__file__).parent.parent
@@ -12,7 +12,7 @@ README = (ROOT / "README.md").read_text()
 
 
 def code():
-    return [*(ROOT / "gan").glob("*.py"), *(ROOT / "ui").glob("*.py"), *(ROOT / "pages").glob("*.py"), ROOT / "app.py"]
+    return [*(ROOT / "gan").rglob("*.py"), *(ROOT / "ui").rglob("*.py"), *(ROOT / "pages").glob("*.py"), ROOT / "app.py"]
 
 
 def test_every_command_and_option_is_in_the_readme():
@@ -43,7 +43,7 @@ def test_every_file_is_in_the_picture_of_the_architecture():
 
 
 def test_every_route_is_in_the_readme():
-    routes = re.findall(r'Route\(f"\{prefix\}(\S+)"', (ROOT / "gan" / "server.py").read_text())
+    routes = re.findall(r'Route\(f"\{prefix\}(\S+)"', (ROOT / "gan" / "serving" / "routes.py").read_text())
     assert len(routes) == 6
     for route in routes:
         assert f"GET {route.replace('{{', '{').replace('}}', '}')}" in README

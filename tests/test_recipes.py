@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from gan import latent
-from gan.checkpoint import RunFolder, load_generator
-from gan.datasets import ImageDataset
+from gan.data.datasets import ImageDataset
 from gan.events import Metrics, Samples
 from gan.recipes import RECIPES
-from gan.runs import prepare, record
-from gan.training import Control, sample
+from gan.runs.folder import RunFolder, load_generator
+from gan.runs.run import prepare, record
+from gan.training.loop import Control, sample
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gan.checkpoint import RunFolder
+from gan.runs.folder import RunFolder
 
 ROOT = Path(__file__).parent.parent
 # Starts a run inside the server as soon as its manager is made, so that no browser is needed.

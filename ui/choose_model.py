@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from gan.checkpoint import CheckpointError, RunFolder
-from gan.models import BEST, Model, best_step, find_model, model_sources
-from ui.pages import TRAIN
+from gan.explore.models import BEST, Model, best_step, find_model, model_sources
+from gan.runs.folder import CheckpointError, RunFolder
+from ui.page_files import TRAIN
 from ui.text import plain
 from ui.workshop import models
 

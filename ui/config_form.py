@@ -6,10 +6,10 @@ import streamlit as st
 from pydantic.fields import FieldInfo
 from streamlit.delta_generator import DeltaGenerator
 
-from gan import datasets
 from gan.config import GROUPS, TrainConfig
-from gan.sizes import at_most
-from gan.training import largest_batch, too_few
+from gan.data import datasets
+from gan.runs.sizes import at_most
+from gan.training.loop import largest_batch, too_few
 from ui.text import plain
 
 KEY = "setting_"

@@ -10,10 +10,10 @@ from typing import BinaryIO
 
 import streamlit as st
 
-from gan.checkpoint import RunFolder
 from gan.events import Progress
-from gan.export import export_name, tensorboard_zip, training_gif, zip_run
-from gan.runs import Run, explain
+from gan.runs.export import export_name, tensorboard_zip, training_gif, zip_run
+from gan.runs.folder import RunFolder
+from gan.runs.run import Run, explain
 from ui.progress import PATIENCE_S
 from ui.text import plain
 

@@ -2,11 +2,11 @@
 
 import streamlit as st
 
-from gan import datasets
 from gan.config import TrainConfig
-from gan.judge import Judge
-from gan.runs import explain
-from ui.pages import DATA
+from gan.data import datasets
+from gan.judging.judge import Judge
+from gan.runs.run import explain
+from ui.page_files import DATA
 from ui.progress import drain
 from ui.text import plain
 from ui.workshop import judges

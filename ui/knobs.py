@@ -6,7 +6,7 @@ from typing import Any, get_args
 import streamlit as st
 
 from gan.config import TrainConfig
-from gan.runs import Run
+from gan.runs.run import Run
 
 KEY = "knob_"
 LABELS = ("real_label", "fake_label", "label_flips")  # settings of losses that have labels

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from gan.runs import explain
-from ui import visitor
-from ui.pages import COMPARE, DATA, EVALUATE, EXPLORE, HOME, INSIDE, TRAIN
+from gan.runs.run import explain
+from ui.components import visitor
+from ui.page_files import COMPARE, DATA, EVALUATE, EXPLORE, HOME, INSIDE, TRAIN
 from ui.text import plain
 
 st.set_page_config(page_title="DCGAN Workshop", page_icon=str(Path(__file__).parent / "icon.png"), layout="wide")

@@ -4,8 +4,8 @@ import numpy as np
 import streamlit as st
 
 from gan.config import TrainConfig
-from gan.decoding import SUFFIXES, decode
-from ui.sketchpad import sketchpad
+from gan.data.decoding import SUFFIXES, decode
+from ui.components.sketchpad import sketchpad
 from ui.text import plain
 
 LARGEST_UPLOAD_MB = 20

@@ -2,14 +2,14 @@
 
 import functools
 
-from gan.checkup import Checkups
-from gan.evaluation import Evaluations
-from gan.inside import NetworkCache
-from gan.judge import JudgeCache
-from gan.manager import RunManager
-from gan.models import ModelCache
+from gan.doctor.checkup import Checkups
+from gan.explore.models import ModelCache
+from gan.inside.layers import NetworkCache
+from gan.judging.evaluation import Evaluations
+from gan.judging.judge import JudgeCache
 from gan.owners import Guesses
-from gan.runs import checkpoints_root
+from gan.runs.manager import RunManager
+from gan.runs.run import checkpoints_root
 
 
 @functools.cache

@@ -14,9 +14,9 @@ import pytest
 import torch
 from playwright.sync_api import Page, expect
 
-from gan.checkpoint import save_generator
 from gan.config import TrainConfig
-from gan.training import new_state
+from gan.runs.folder import save_generator
+from gan.training.loop import new_state
 
 ROOT = Path(__file__).parent.parent.parent
 CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)

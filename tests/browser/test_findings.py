@@ -5,11 +5,11 @@ import shutil
 
 from playwright.sync_api import Page, expect
 
-from gan.checkup import FRESH_S
+from gan.doctor.checkup import FRESH_S
 from gan.events import Metrics
 from tests.browser.conftest import Server
 from tests.browser.test_browser import both_charts_have
-from tests.test_doctor import write_sick_run
+from tests.doctor.test_doctor import write_sick_run
 
 MARKS = """() => [...document.querySelectorAll(".rv-chart:not([hidden])")].map((chart) => (chart.layout?.annotations ?? []).filter((a) => a.text === "!")
   .map((a) => [a.x, a.hovertext]))"""

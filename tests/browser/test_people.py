@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
 
-from gan.server import VISITOR_HEADER
+from gan.serving.routes import VISITOR_HEADER
 from tests.browser.conftest import ADMIN_TOKEN
 
 KEPT = "() => JSON.parse(localStorage.getItem('dcgan-workshop-visitor'))"

@@ -20,14 +20,19 @@ from unittest import mock
 
 import torch
 
-from gan import features, graphs, judge, models, reals, runs, training, watch
-from gan.checkpoint import RunFolder
 from gan.config import TrainConfig
-from gan.datasets import ImageDataset
+from gan.data.datasets import ImageDataset
 from gan.devices import choose_device
-from gan.manager import RunManager
+from gan.explore import models
+from gan.judging import features, judge, reals
 from gan.recipes import RECIPES
-from gan.training import Control, Execution, TrainState, new_state, train
+from gan.runs import run as runs
+from gan.runs import watch
+from gan.runs.folder import RunFolder
+from gan.runs.manager import RunManager
+from gan.training import graphs
+from gan.training import loop as training
+from gan.training.loop import Control, Execution, TrainState, new_state, train
 
 runtime = ctypes.CDLL(None)
 runtime.stand_in_count.restype = runtime.stand_in_kernels.restype = ctypes.c_long

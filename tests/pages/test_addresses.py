@@ -5,9 +5,9 @@ from streamlit.testing.v1 import AppTest
 
 from tests.conftest import ADA
 from tests.pages.test_pages import ENTRY, manager  # noqa: F401
-from tests.test_runs import ended, wait_for
-from ui import pages
-from ui.visitor import WHO
+from tests.runs.test_runs import ended, wait_for
+from ui import page_files as pages
+from ui.components.visitor import WHO
 
 NONSENSE = ["", "1e999", "-1", "nan", "99999999999999999999999", "a\x00b🙂", "x" * 3000, ",".join(["1"] * 800)]
 CHOICES = ["view", "cells", "along", "look", "image", "memory", "easing", "mode", "count", "directions", "picture"]

@@ -6,8 +6,8 @@ import shutil
 import pytest
 
 from tests.pages.test_pages import button, manager, open_page, texts  # noqa: F401
-from tests.test_runs import ended, wait_for
-from ui import pages
+from tests.runs.test_runs import ended, wait_for
+from ui import page_files as pages
 
 
 @pytest.fixture

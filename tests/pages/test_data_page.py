@@ -6,16 +6,16 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from gan import datasets, published, uploads
 from gan.config import TrainConfig
-from gan.datasets import ImageDataset
-from gan.intensity import darkness
+from gan.data import datasets, published, uploads
+from gan.data.datasets import ImageDataset
+from gan.data.intensity import darkness
 from tests.conftest import ADA, finish
+from tests.data.test_uploads import left, packed, pets, picture
 from tests.pages.test_pages import ENTRY, button, texts
-from tests.test_uploads import left, packed, pets, picture
 from ui import workshop
+from ui.components.visitor import WHO
 from ui.config_form import KEY
-from ui.visitor import WHO
 
 
 @pytest.fixture

@@ -8,10 +8,11 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from gan import datasets, evaluation, features, reals
-from gan.checkpoint import RunFolder, load_generator, save_generator
-from gan.datasets import ImageDataset
-from gan.judge import Judge, JudgeCache
+from gan.data import datasets
+from gan.data.datasets import ImageDataset
+from gan.judging import evaluation, features, reals
+from gan.judging.judge import Judge, JudgeCache
+from gan.runs.folder import RunFolder, load_generator, save_generator
 from tests.conftest import finish
 from tests.pages.test_explore_views import state
 from tests.pages.test_pages import ENTRY, button, texts

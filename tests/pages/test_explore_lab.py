@@ -5,16 +5,19 @@ import json
 import pytest
 import torch
 
-from gan import attributes, datasets, latent
-from gan.attributes import Contrast, Mean
-from gan.checkpoint import save_generator
+from gan import latent
 from gan.config import TrainConfig
+from gan.data import datasets
 from gan.events import Progress
-from gan.training import new_state
+from gan.explore import attributes
+from gan.explore.attributes import Contrast, Mean
+from gan.runs.folder import save_generator
+from gan.training.loop import new_state
 from tests.pages.test_pages import manager, open_page, texts  # noqa: F401 (fixtures)
-from ui import explore_arithmetic, pages
-from ui.arithmetic import bounded
-from ui.latent_sliders import Place, checked
+from ui import page_files as pages
+from ui.components.arithmetic import bounded
+from ui.components.latent_sliders import Place, checked
+from ui.explore import arithmetic as explore_arithmetic
 
 
 def drawn(at):

@@ -8,14 +8,17 @@ import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from gan import datasets, latent, projection
-from gan.checkpoint import save_generator
+from gan import latent
 from gan.config import TrainConfig
-from gan.datasets import ImageDataset
-from gan.training import new_state, sample
-from gan.vectors import MOST, NoiseVector
+from gan.data import datasets
+from gan.data.datasets import ImageDataset
+from gan.explore import projection
+from gan.explore.vectors import MOST, NoiseVector
+from gan.runs.folder import save_generator
+from gan.training.loop import new_state, sample
 from tests.pages.test_pages import ENTRY, button, texts
-from ui import explore_memory, workshop
+from ui import workshop
+from ui.explore import memory as explore_memory
 
 MEMORY, BACK = "Memory or invention?", "Back from an image"
 

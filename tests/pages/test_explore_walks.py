@@ -8,17 +8,21 @@ import numpy as np
 import pytest
 import torch
 
-from gan import vectors
-from gan.checkpoint import RunFolder, save_generator
-from gan.models import find_model
-from gan.runs import write_status
-from gan.training import new_state
-from gan.vectors import NoiseVector
+from gan.explore import vectors
+from gan.explore.models import find_model
+from gan.explore.vectors import NoiseVector
+from gan.runs.folder import RunFolder, save_generator
+from gan.runs.run import write_status
+from gan.training.loop import new_state
 from tests.pages.test_pages import button, manager, open_page, texts  # noqa: F401 (fixtures)
-from tests.test_runs import wait_for
-from ui import explore_time, explore_walk, noise_list, pages, workshop
+from tests.runs.test_runs import wait_for
+from ui import page_files as pages
+from ui import workshop
+from ui.components import noise_list
+from ui.components.noise_list import read_items
+from ui.explore import time as explore_time
+from ui.explore import walk as explore_walk
 from ui.kept import Kept
-from ui.noise_list import read_items
 
 CPU = torch.device("cpu")
 

@@ -8,11 +8,12 @@ import zipfile
 import pytest
 from PIL import Image
 
-from gan.checkpoint import RunFolder
 from gan.events import Progress
+from gan.runs.folder import RunFolder
 from tests.pages.test_pages import button, manager, open_page, texts  # noqa: F401
-from tests.test_runs import ended, wait_for
-from ui import export, pages
+from tests.runs.test_runs import ended, wait_for
+from ui import export
+from ui import page_files as pages
 
 
 @pytest.fixture

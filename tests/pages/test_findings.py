@@ -2,13 +2,14 @@
 
 import pytest
 
-from gan.checkup import Checkup
-from gan.doctor import Evidence, Finding
-from gan.remedies import Remedy
+from gan.doctor.checkup import Checkup
+from gan.doctor.diagnosis import Evidence, Finding
+from gan.doctor.remedies import Remedy
 from tests.conftest import ADA, BOB
 from tests.pages.test_pages import button, manager, open_page, texts  # noqa: F401
-from tests.test_runs import ended, wait_for
-from ui import findings, pages, visitor
+from tests.runs.test_runs import ended, wait_for
+from ui import page_files as pages
+from ui.components import findings, visitor
 
 FOUND = Finding(
     "d-winning",

@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from gan import datasets
-from gan.checkpoint import RunFolder, save_generator
-from gan.runs import write_status
-from gan.training import layer_norms, new_state
+from gan.data import datasets
+from gan.runs.folder import RunFolder, save_generator
+from gan.runs.run import write_status
+from gan.training.loop import layer_norms, new_state
 from tests.pages.test_pages import ENTRY, button, texts
 from ui import workshop
 

@@ -3,13 +3,15 @@
 import pytest
 from PIL import Image
 
-from gan import datasets, runs
+from gan.data import datasets
 from gan.recipes import recipe
+from gan.runs import run as runs
 from tests.conftest import ADA
 from tests.pages.test_findings import finished  # noqa: F401
 from tests.pages.test_pages import button, manager, open_page, texts  # noqa: F401
-from tests.test_runs import ended, wait_for
-from ui import findings, pages
+from tests.runs.test_runs import ended, wait_for
+from ui import page_files as pages
+from ui.components import findings
 from ui.config_form import KEY
 
 

@@ -4,15 +4,16 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from gan import datasets
 from gan.accelerators import Facts, diagnose
-from gan.checkpoint import save_generator
 from gan.config import TrainConfig
-from gan.training import new_state
+from gan.data import datasets
+from gan.runs.folder import save_generator
+from gan.training.loop import new_state
 from tests.conftest import ADA
-from tests.test_runs import ended, wait_for
-from ui import pages, workshop
-from ui.visitor import WHO
+from tests.runs.test_runs import ended, wait_for
+from ui import page_files as pages
+from ui import workshop
+from ui.components.visitor import WHO
 
 ENTRY = str(pages.HOME.parent.parent / "ui" / "navigation.py")
 

@@ -4,12 +4,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from gan import uploads
+from gan.data import uploads
 from gan.owners import FREE_GUESSES, STRANGER, Guesses, recognise
 from tests.conftest import ADA, BOB
 from tests.pages.test_pages import button, manager, open_page, texts  # noqa: F401
-from tests.test_runs import ended, wait_for
-from ui import pages, visitor, workshop
+from tests.runs.test_runs import ended, wait_for
+from ui import page_files as pages
+from ui import workshop
+from ui.components import visitor
 
 TOKEN = "0123456789abcdef" * 2
 

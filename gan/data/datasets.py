@@ -1,0 +1,305 @@
+"""Name, folder, archive or arrays -> ImageDataset: every image as uint8, decoded once. Knows nothing of networks or runs.
+
+Sets are loaded by generators that yield Progress and return the set, so that whoever waits can show how far they are,
+and can stop.
+"""
+
+import functools
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from gan.data import arrays, cache, faces, folders, imagefiles, imageset, parts, published, tables, tars
+from gan.data.archives import Archive, Member
+from gan.data.decoding import SUFFIXES, SUFFIXES_OF_FILES
+from gan.data.imageset import Filling, ImageDataset, Loading, data_root
+from gan.data.intensity import darkness
+from gan.data.leftout import LeftOut, endings, no_set
+from gan.data.parts import Choice
+from gan.events import Progress
+
+NAMED = ("mnist", "faces", "fashion-mnist", "cifar10")  # all of them have test images
+FACES, TEST_FACES = 5000, 1000
+OWN = "own:"  # before the name of a folder below data_root() that is called as one of NAMED
+# Folders below data_root() that hold no images of their own: the cache, and published sets as torchvision lays them out.
+RESERVED = {"cache", "MNIST", "FashionMNIST", "cifar-10-batches-py", "cifar-10-batches-bin"}
+UPLOADED_ZIP, UPLOADED_ABOUT = "images.zip", "upload.json"  # a folder with these is an uploaded set; see uploads.py
+
+
+def available() -> list[str]:
+    """The sets that can be chosen without naming a path: the named ones, then the folders below data_root()."""
+    own = [OWN + name if name in NAMED else name for name in _own_folders() if name not in RESERVED]
+    return [*NAMED, *own]
+
+
+def _own_folders() -> list[str]:
+    root = data_root()
+    return sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")) if root.is_dir() else []
+
+
+def shadowed(name: str) -> str:
+    """What else a built-in set's name could have meant, and how to name that; empty where nothing."""
+    if name not in NAMED:
+        return ""
+    own = [f"the folder {data_root() / name} is called {OWN}{name}"] if name in _own_folders() else []
+    elsewhere = Path(name).is_dir() and Path(name).resolve() != (data_root() / name).resolve()
+    here = [f"the folder {name} here is called ./{name}"] if elsewhere else []
+    return f"{name} is the built-in data set; {' and '.join([*own, *here])}" if own or here else ""
+
+
+def _place(name: str) -> Path | None:
+    """Where a set that is no named one lies: a name below data_root() first, what is written as a path as that path first."""
+    below, path = data_root() / name.removeprefix(OWN), Path(name).expanduser()
+    if name.startswith(OWN):
+        candidates = [below] if name.removeprefix(OWN) in _own_folders() else [path]
+    else:
+        candidates = [path, below] if os.sep in name else [below, path]
+    return next((candidate for candidate in candidates if candidate.exists()), None)
+
+
+def native(name: str) -> tuple[int, int]:
+    """(image_size, channels) at which a set is best looked at: its own, where it has one."""
+    known = published.SETS.get(name)
+    return (known.image_size, known.channels) if known else (64, 3)
+
+
+def to_download(name: str) -> int:
+    """Bytes that must be downloaded before a set can be used; 0 for all that are on this machine."""
+    known = published.SETS.get(name)
+    return known.download if known and not published.find(name, data_root()) else 0
+
+
+def load(name: str, image_size: int, channels: int, split: str = "train") -> Loading:
+    """Loads a set at a size.
+
+    Args:
+        name: one of NAMED, a folder below data_root() (with OWN before it where NAMED has the same name), or a path: of a folder, a zip
+            or a tar of images, or of arrays or a table of images. Class subfolders become labels, as in torchvision's ImageFolder;
+            folders around everything do not. Of train/ and test/ next to each other each is a part, see parts.choose().
+        image_size: height and width in pixels; images are cropped to their middle square.
+        channels: 1 for grey, 3 for RGB.
+        split: "train", or "all" to add the test images where the set has them, or "test" for these alone.
+
+    Yields:
+        Progress.
+
+    Raises:
+        ValueError: there is no such set or file, it has no test images, no image in it can be used, it cannot be downloaded, or
+            there is no room.
+    """
+    if name in published.SETS:
+        return (yield from _published(name, image_size, channels, split))
+    if name == "faces":
+        return (yield from _faces(image_size, channels, split))
+    path = _place(name)
+    if path is None:
+        raise ValueError(
+            f"there is no data set {name!r}: choose one of {', '.join(available())}, or the path of a folder, an archive or a file of images"
+        )
+    if (path / UPLOADED_ABOUT).is_file():
+        return (yield from load_zip(name, path / UPLOADED_ZIP, image_size, channels, split))
+    if path.is_dir():
+        return (yield from _folder(name, path, image_size, channels, split))
+    if not path.is_file():
+        raise ValueError(f"{path} is neither a folder nor a file")
+    suffix = path.suffix.lower()
+    if suffix == ".zip":
+        return (yield from load_zip(name, path, image_size, channels, split))
+    if path.name.lower().endswith(tars.SUFFIXES):
+        return (yield from _tar(name, path, image_size, channels, split))
+    if suffix == tables.SUFFIX:
+        return (yield from _table(name, path, image_size, channels, split))
+    if arrays.known(path):
+        return (yield from _arrays(name, path, image_size, channels, split))
+    raise ValueError(no_set(path, SUFFIXES_OF_FILES, (".zip", *tars.SUFFIXES, *arrays.SUFFIXES, tables.SUFFIX)))
+
+
+def forget(path: Path) -> None:
+    """Deletes what the cache holds of a zip, at every size.
+
+    Raises:
+        ValueError: it is no zip.
+    """
+    with Archive(path, SUFFIXES) as archive:
+        digests = {imageset.digest_of(parts.choose(archive.members, split)) for split in ("train", "test", "all")}
+    for digest in digests:
+        for entry in (data_root() / "cache").glob(f"{digest}-*"):
+            cache.drop(entry)
+
+
+def _published(name: str, image_size: int, channels: int, split: str) -> Loading:
+    files = yield from published.obtain(name, data_root())
+    known = published.SETS[name]
+
+    def fill(writer: cache.Writer) -> Filling:
+        images, writer.labels = yield from published.read(name, files, split)
+        writer.about |= {"class_names": known.class_names, "tests": known.tests}
+        for start in range(0, len(images), 2000):
+            yield Progress("Resizing the images", start, len(images))
+            writer.add(imageset.resize(torch.from_numpy(images[start : start + 2000]), image_size, channels).numpy())
+
+    if (image_size, channels) == native(name) and not files[0].name.endswith(".tar.gz"):  # as quick to read as a cache
+        images, labels = yield from published.read(name, files, split)
+        return ImageDataset(name, torch.from_numpy(images), torch.from_numpy(labels), known.class_names, tests=known.tests)
+    digest = imageset.digest([split, *imageset.stamps(files)])
+    return (yield from imageset.kept(name, digest, image_size, channels, known.images, fill))
+
+
+def _faces(image_size: int, channels: int, split: str) -> Loading:
+    first, last = {"train": (0, FACES), "test": (FACES, FACES + TEST_FACES), "all": (0, FACES + TEST_FACES)}[split]
+
+    def fill(writer: cache.Writer) -> Filling:
+        facts = []
+        for i in range(first, last):
+            if i % 50 == 0:
+                yield Progress("Drawing the faces (once)", i - first, last - first)
+            pixels, attributes = faces.draw_face(i, image_size)
+            writer.add(pixels[None])
+            facts.append(attributes)
+        writer.attributes = np.stack(facts)
+        writer.labels = writer.attributes[:, 0].astype(np.int64)
+        writer.about |= {"class_names": ["no glasses", "glasses"], "attribute_names": faces.ATTRIBUTES, "tests": TEST_FACES}
+
+    digest = imageset.digest([*([first] if first else []), last, faces.VERSION])
+    drawn = yield from imageset.kept("faces", digest, image_size, 3, last - first, fill)
+    if channels == 3:
+        return drawn
+    grey = imageset.resize(drawn.images, image_size, channels)
+    return ImageDataset("faces", grey, drawn.labels, drawn.class_names, drawn.attributes, drawn.attribute_names, tests=drawn.tests)
+
+
+def _folder(name: str, folder: Path, image_size: int, channels: int, split: str) -> Loading:
+    """Images of a folder and everything below it, sorted by path."""
+    listing = yield from folders.look(folder, SUFFIXES_OF_FILES)
+    if not listing.members:
+        raise ValueError(f"{folder} holds no images{_instead(listing)}; known endings are {', '.join(sorted(SUFFIXES_OF_FILES))}")
+    # Known by names, sizes and times of change: reading the files themselves would take as long as a good part of decoding.
+    return (
+        yield from _files(name, str(folder), listing.members, lambda member: member.source, listing.left_out, image_size, channels, split)
+    )
+
+
+def _instead(listing: folders.Listing) -> str:
+    """What a folder without images holds."""
+    first = listing.left_out.sentences[0] if listing.left_out else "it is empty"
+    return f": its files end in {endings(listing.names)}; {first}" if listing.names else f": {first}"
+
+
+def load_zip(name: str, path: Path, image_size: int, channels: int, split: str = "train") -> Loading:
+    """load() for a zip whose set is called otherwise than the file."""
+    yield Progress("Looking for images", 0, 0)
+    try:
+        archive = Archive(path, SUFFIXES)
+    except ValueError as error:
+        raise ValueError(f"the file {name} {error}") from None
+    with archive:
+        _refuse_empty(name, archive)
+        # Known by names, sizes and the checksums in the table of contents: by content, and quickly.
+        where = f"the file {name}"
+        return (yield from _files(name, where, archive.members, archive.read, archive.left_out, image_size, channels, split))
+
+
+def _refuse_empty(name: str, archive: Archive | tars.Tar) -> None:
+    if not archive.members:
+        left_out = archive.left_out
+        reason = f"; the first of {len(left_out):,} other files: {left_out.sentences[0]}" if left_out else ""
+        raise ValueError(f"the file {name} holds no images that can be used{reason}")
+
+
+def _tar(name: str, path: Path, image_size: int, channels: int, split: str) -> Loading:
+    """Images of a tar. It is known by the file itself, since looking into a packed one means unpacking it."""
+    digest = imageset.digest(["tar", split, *imageset.stamps([path])])
+    if entry := cache.read(imageset.entry_of(digest, image_size, channels)):
+        return imageset.from_cache(name, entry)
+    with tars.Tar(path, imageset.scratch()) as archive:
+        try:
+            yield from archive.look(SUFFIXES)
+        except ValueError as error:
+            raise ValueError(f"the file {name} {error}") from None
+        _refuse_empty(name, archive)
+        choice = _chosen(name, archive.members, split)
+        choice.left_out.extend(archive.left_out)
+
+        def fill(writer: cache.Writer) -> Filling:
+            yield from imagefiles.decode_all(f"the file {name}", choice, archive.read, image_size, channels, writer)
+            _note(writer, choice)
+
+        return (yield from imageset.kept(name, digest, image_size, channels, len(choice.members), fill))
+
+
+def _table(name: str, path: Path, image_size: int, channels: int, split: str) -> Loading:
+    """Images of a Parquet file."""
+    if split == "test":
+        raise ValueError(f"the data set {name} has no test images: it is one table")
+    table = tables.Table(path)
+    choice = Choice(table.members, table.classes, table.numbers)
+    fill = functools.partial(imagefiles.decode_all, f"the file {name}", choice, table.read, image_size, channels)
+    digest = imageset.digest(["table", *imageset.stamps([path])])
+    return (yield from imageset.kept(name, digest, image_size, channels, len(choice.members), fill, choice))
+
+
+def _arrays(name: str, path: Path, image_size: int, channels: int, split: str) -> Loading:
+    """Images of arrays: known by the files themselves."""
+    digest = imageset.digest(["arrays", arrays.VERSION, split, *imageset.stamps(arrays.files(path))])
+    if entry := cache.read(imageset.entry_of(digest, image_size, channels)):
+        return imageset.from_cache(name, entry)
+    with tempfile.TemporaryFile(dir=imageset.scratch()) as numbers:
+        try:
+            found = yield from arrays.read(path, numbers)
+            chosen = found.part(split)
+            if not chosen:
+                raise ValueError("has no test images")
+        except ValueError as error:
+            raise ValueError(f"the file {name} {error}") from None
+
+        def fill(writer: cache.Writer) -> Filling:
+            brightest = 0
+            try:
+                for done, images in found.images(split):
+                    yield Progress("Resizing the images", done, chosen)
+                    writer.add(imageset.resize(torch.from_numpy(images), image_size, channels).numpy())
+                    brightest = max(brightest, int(images.max()))
+            except ValueError as error:  # the file is cut
+                raise ValueError(f"the file {name} {error}") from None
+            dark = [note] if (note := darkness(brightest)) else []
+            writer.labels = found.labels(split)
+            writer.about |= {"class_names": found.classes, "notes": [*found.notes, *dark], "tests": found.part("test")}
+
+        return (yield from imageset.kept(name, digest, image_size, channels, chosen, fill))
+
+
+def _chosen(name: str, members: list[Member], split: str) -> Choice:
+    """parts.choose(), refused where nothing is left."""
+    choice = parts.choose(members, split)
+    if not choice.members:
+        raise ValueError(f"the data set {name} has no test images: no folder of it is called test, val or valid next to one called train")
+    return choice
+
+
+def _files(
+    name: str,
+    where: str,
+    members: list[Member],
+    read: Callable[[Member], Path | bytes | str],
+    left_out: LeftOut,
+    image_size: int,
+    channels: int,
+    split: str,
+) -> Loading:
+    """A set of image files, known by the files."""
+    choice = _chosen(name, members, split)
+    choice.left_out.extend(left_out)
+    fill = functools.partial(imagefiles.decode_all, where, choice, read, image_size, channels)
+    return (yield from imageset.kept(name, imageset.digest_of(choice), image_size, channels, len(choice.members), fill, choice))
+
+
+def _note(writer: cache.Writer, choice: Choice) -> None:
+    """Notes in the cache what is known of a set before its images are decoded, for a set whose list of files is not read again."""
+    left_out = LeftOut()
+    left_out.extend(choice.left_out)
+    left_out.extend(LeftOut.from_json(writer.about["left_out"]))
+    writer.about |= {"left_out": left_out.as_json(), "notes": [*choice.notes, *writer.about["notes"]], "tests": choice.tests}

@@ -1,0 +1,153 @@
+"""A set of decoded images, and its way into the cache and out of it. Knows nothing of where images come from."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torchvision.transforms.v2 import functional as transforms
+
+from gan.data import cache, decoding
+from gan.data.archives import Member
+from gan.data.leftout import LeftOut
+from gan.data.parts import Choice
+from gan.events import Progress
+
+LAYOUT = 2  # raised when what the cache notes of a set besides its pixels changes
+
+
+@dataclass(frozen=True)
+class ImageDataset:
+    """Images of one size, decoded.
+
+    Attributes:
+        name: what the set was asked for by.
+        images: uint8, (N, C, H, W); decoded files lie on disk, mapped, so a set may be larger than memory.
+        labels: int64, (N,), indices into class_names; None where the set has none.
+        class_names: one name a class.
+        attributes: bool, (N, len(attribute_names)): several yes-or-no facts an image; None where the set has none.
+        skipped: a sentence for each file or folder that was left out; not for all of them where there are very many.
+        left_out: the reasons, the most frequent first, and how many files or folders each one left out.
+        notes: sentences, without a full stop, on how the set was read: what was done to the pixels, which folder is for training.
+        tests: how many test images it has, whichever part was loaded.
+    """
+
+    name: str
+    images: torch.Tensor
+    labels: torch.Tensor | None = None
+    class_names: tuple[str, ...] = ()
+    attributes: torch.Tensor | None = None
+    attribute_names: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = field(default=(), repr=False)
+    left_out: tuple[tuple[str, int], ...] = field(default=(), repr=False)
+    notes: tuple[str, ...] = field(default=(), repr=False)
+    tests: int = 0
+    # Known from the cache. Not an argument, so that dataclasses.replace() with other images forgets it.
+    _fingerprint: str = field(default="", init=False, repr=False, compare=False)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def skipped_count(self) -> int:
+        """How many files and folders were left out."""
+        return sum(count for _, count in self.left_out)
+
+    def fingerprint(self) -> str:
+        """16 hex digits that differ when shape or any pixel differs; of a set from the cache, as it was when it was decoded."""
+        return self._fingerprint or cache.fingerprint(self.images.numpy())
+
+    def labels_fingerprint(self) -> str:
+        """16 hex digits that differ when the class of any image differs; empty where the set has no labels. What classes are called does not count."""
+        return cache.fingerprint(self.labels.numpy()) if self.labels is not None else ""
+
+
+Loading = Generator[Progress, None, ImageDataset]
+Filling = Generator[Progress, None, None]
+
+
+def data_root() -> Path:
+    """Where data sets are looked for: WORKSHOP_DATA, or data/ in the working directory."""
+    return Path(os.environ.get("WORKSHOP_DATA") or "data")
+
+
+def kept(
+    name: str, digest: str, image_size: int, channels: int, most: int, fill: Callable[[cache.Writer], Filling], choice: Choice | None = None
+) -> Loading:
+    """A set from the cache, which `fill` fills with at most `most` images where it does not hold them yet.
+
+    choice: what is known of the set besides what the cache notes.
+    """
+    entry = cache.read(entry_of(digest, image_size, channels))
+    if entry is None:
+        with cache.writing(
+            entry_of(digest, image_size, channels), (channels, image_size, image_size), most, f"the data set {name}"
+        ) as writer:
+            yield from fill(writer)
+        entry = writer.entry
+        if entry is None:
+            raise OSError(f"{entry_of(digest, image_size, channels)} cannot be read back")
+    return from_cache(name, entry, choice)
+
+
+def entry_of(digest: str, image_size: int, channels: int) -> Path:
+    return data_root() / "cache" / f"{digest}-{image_size}-{channels}"
+
+
+def from_cache(name: str, entry: cache.Entry, choice: Choice | None = None) -> ImageDataset:
+    labels, attributes = (None if array is None else torch.from_numpy(array) for array in (entry.labels, entry.attributes))
+    about, left_out = entry.about, LeftOut()
+    if choice:
+        left_out.extend(choice.left_out)
+    left_out.extend(LeftOut.from_json(about.get("left_out")))
+    dataset = ImageDataset(
+        name,
+        torch.from_numpy(entry.images),
+        labels,
+        tuple(about.get("class_names", ())),
+        attributes,
+        tuple(about.get("attribute_names", ())),
+        tuple(left_out.sentences),
+        tuple(left_out.reasons.most_common()),
+        (*(choice.notes if choice else ()), *about.get("notes", ())),
+        choice.tests if choice else int(about.get("tests", 0)),
+    )
+    object.__setattr__(dataset, "_fingerprint", about["fingerprint"])
+    return dataset
+
+
+def resize(images: torch.Tensor, image_size: int, channels: int) -> torch.Tensor:
+    """uint8 (N, C, H, W) -> uint8 (N, channels, image_size, image_size), antialiased."""
+    if images.shape[1] != channels:
+        images = transforms.grayscale_to_rgb(images) if channels == 3 else transforms.rgb_to_grayscale(images)
+    return images if images.shape[-1] == image_size else transforms.resize(images, [image_size, image_size], antialias=True)
+
+
+def scratch() -> Path:
+    """A folder on a disk with room for large files that are gone when they are closed."""
+    folder = data_root() / "cache"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:  # a read-only disk, as for the cache
+        return Path(tempfile.gettempdir())
+    return folder
+
+
+def stamps(files: Sequence[Path]) -> list[tuple[str, int, int]]:
+    return [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+
+
+def digest_of(choice: Choice) -> str:
+    """The digest of a set of image files. Its other parts count: a set has one scale."""
+    return digest([*choice.members, choice.classes, choice.numbers, *choice.whole])
+
+
+def digest(what: Sequence[object]) -> str:
+    """16 hex digits of what a decoded set depends on, besides its size."""
+    hashed = hashlib.blake2b(f"{decoding.VERSION}/{LAYOUT}".encode(), digest_size=8)
+    for item in what:
+        hashed.update(ascii(item[:3] if isinstance(item, Member) else item).encode())
+    return hashed.hexdigest()

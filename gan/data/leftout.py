@@ -1,0 +1,152 @@
+"""What of a data set is not used, and why: a sentence for each file, and counts by reason. Knows nothing of how sets are read."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from gan.data.names import printable, readable
+
+MOST_SENTENCES = 1000  # that are kept; everything is counted
+MOST_REASONS = 100  # that are told apart: a stranger's zip may have another ending for each file
+
+ARCHIVES = {".7z", ".bz2", ".gz", ".rar", ".tar", ".tgz", ".xz", ".zip", ".zst"}
+TABLES = {".csv", ".npy", ".npz", ".parquet"}
+HEIC = {".heic", ".heif", ".hif"}
+RAW = {".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".rw2"}
+
+LITTER = {"thumbs.db", "desktop.ini", ".ds_store"}  # files that systems leave everywhere: not worth a word
+# Folders of thumbnails, indices and deleted files: Synology's, Apple's, Windows', Picasa's. Hidden folders count too.
+SYSTEM_FOLDERS = {"@eadir", "#recycle", "__macosx", "__pycache__", "$recycle.bin", "lost+found", "system volume information"}
+
+
+@dataclass
+class LeftOut:
+    """What was left out so far.
+
+    Attributes:
+        sentences: "PATH: REASON", at most MOST_SENTENCES.
+        reasons: how many files or folders there are for each reason. What differs from file to file, as its size, is not in it.
+    """
+
+    sentences: list[str] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def add(self, parts: Iterable[str], reason: str) -> None:
+        """Leaves out a file or a folder; parts: its folders and its name."""
+        self._count(kind(reason), 1)
+        if len(self.sentences) < MOST_SENTENCES:
+            self.sentences.append(f"{printable('/'.join(readable(part) for part in parts))}: {reason}")
+
+    def extend(self, other: "LeftOut") -> None:
+        """Adds what another one holds."""
+        for reason, count in other.reasons.items():
+            self._count(reason, count)
+        self.sentences += other.sentences[: MOST_SENTENCES - len(self.sentences)]
+
+    def as_json(self) -> dict[str, Any]:
+        """What from_json() reads."""
+        return {"sentences": self.sentences, "reasons": dict(self.reasons)}
+
+    @staticmethod
+    def from_json(content: dict[str, Any] | None) -> "LeftOut":
+        """What as_json() gave; nothing for None."""
+        return LeftOut([*content["sentences"]], Counter(content["reasons"])) if content else LeftOut()
+
+    def _count(self, reason: str, count: int) -> None:
+        known = reason in self.reasons or len(self.reasons) < MOST_REASONS
+        self.reasons[reason if known else "other reasons"] += count
+
+    def __len__(self) -> int:
+        return self.reasons.total()
+
+
+def kind(reason: str) -> str:
+    """A reason without what differs from file to file.
+
+    "has 3 x 3 pixels; at least 8 x 8 are needed" -> "has … x … pixels", "cannot be decoded (broken)" -> "cannot be decoded".
+    """
+    return re.sub(r"(?<![\w.])\d[\d,.]*", "…", re.split(r" \(|; ", reason)[0])
+
+
+def examples(sentences: Sequence[str], reasons: Iterable[tuple[str, int]]) -> list[tuple[int, str]]:
+    """How many were left out for each reason, and the first sentence with that reason; the bare reason where no sentence has it.
+
+    Args:
+        sentences: "PATH: REASON", see LeftOut. There may be a colon in either.
+        reasons: as kind() gives them, with counts.
+    """
+    first: dict[str, str] = {}
+    for sentence in sentences:
+        for colon in re.finditer(": ", sentence):
+            first.setdefault(kind(sentence[colon.end() :]), sentence)
+    return [(count, first.get(reason, reason)) for reason, count in reasons]
+
+
+def system_folder(name: str) -> bool:
+    """Whether a folder belongs to a system or a tool, not to the images: @eaDir, __MACOSX, .thumbnails."""
+    return name.lower() in SYSTEM_FOLDERS or (name.startswith(".") and name not in (".", ".."))
+
+
+def litter(name: str) -> bool:
+    """Whether a file is one that systems leave everywhere: Thumbs.db, .DS_Store, Apple's ._copies."""
+    return name.lower() in LITTER or name.startswith("._")
+
+
+def fault_of_name(name: str, suffixes: set[str], where: str) -> str:
+    """Why a file is no image to read, by its name; empty where it may be one.
+
+    Args:
+        name: the file's, without its folders.
+        suffixes: the endings of images, as in ".png".
+        where: what the file is in: "folder", "zip" or "tar".
+    """
+    suffix = PurePosixPath(name).suffix.lower()
+    if name.startswith("."):
+        return "is hidden"
+    if suffix in suffixes:
+        return ""
+    if suffix in ARCHIVES:
+        return f"is an archive inside the {where}; unpack it first"
+    if suffix in HEIC:
+        return "is a HEIC photo, which is not read; convert it to JPEG or PNG (on a Mac, Preview exports many at once)"
+    if suffix in RAW:
+        return f"is a camera's raw file ({suffix}); convert it to JPEG or PNG"
+    if suffix in TABLES or "idx3-ubyte" in name:
+        return f"is a table of images or labels inside the {where}; it is read if you name the file itself"
+    if suffix == ".avif" and where != "folder":
+        return f"is an AVIF image inside the {where}, and these are read in folders only; convert it to PNG or JPEG"
+    if suffix in (".avif", ".jp2"):
+        return f"ends in {suffix}, which this Pillow cannot read; update Pillow"
+    return f"ends in {printable(suffix, 20)}, not like an image" if suffix else "has no ending that says it is an image"
+
+
+def endings(names: Iterable[str]) -> str:
+    """The endings of files with their counts, the most frequent first: ".heic (50), .txt (2), none (1)"."""
+    counts = Counter(printable(PurePosixPath(name).suffix.lower(), 20) or "none" for name in names)
+    first = ", ".join(f"{ending} ({count:,})" for ending, count in counts.most_common(8))
+    return first + (", and others" if len(counts) > 8 else "")
+
+
+def no_set(path: Path, suffixes: set[str], sets: Iterable[str]) -> str:
+    """What to do about a file that is no set of images.
+
+    Args:
+        path: the file.
+        suffixes: the endings of images.
+        sets: the endings of files that are sets.
+    """
+    suffix = path.suffix.lower()
+    if suffix in suffixes:
+        return f"{path} is a single image, and networks learn from many: name the folder that holds them ({path.parent})"
+    if suffix in (".7z", ".rar", ".bz2", ".xz", ".zst", ".gz"):
+        return f"{path} is a kind of archive that is not read: unpack it and name the folder, or pack it as a .zip"
+    if suffix in (".pkl", ".pickle", ".pt", ".pth"):
+        return f"{path} may run code when it is opened, so it is not read: save its images as .npz (numpy.savez, images and labels)"
+    if suffix in (".mat", ".h5", ".hdf5", ".tfrecord", ".tfrecords", ".arrow", ".feather", ".json", ".txt", ".tsv"):
+        return f"{path}: {suffix} files are not read: save the images as .npz (numpy.savez, images and labels) or as files in a folder"
+    if suffix in HEIC or suffix in RAW:
+        return f"{path}: {suffix} files are not read: convert your photos to JPEG or PNG, and name the folder that holds them"
+    return f"{path} is not a set of images: name a folder of images, an IDX file, or a file that ends in {', '.join(sets)}"

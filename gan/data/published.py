@@ -1,0 +1,190 @@
+"""The published sets: where their files lie or come from, and what is in them. Knows nothing of sizes or caches.
+
+Pickles can run code when they are loaded, and CIFAR-10 is mostly known as pickles: they are never loaded here.
+"""
+
+import gzip
+import hashlib
+import pickletools
+import tarfile
+import zlib
+from collections.abc import Generator
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+from torchvision.datasets import CIFAR10, FashionMNIST
+
+from gan.data.downloads import download
+from gan.events import Progress
+
+
+class Published(NamedTuple):
+    """What is known of a set before it is read."""
+
+    image_size: int
+    channels: int
+    images: int  # in both parts together
+    download: int  # bytes
+    class_names: tuple[str, ...]
+    tests: int = 10_000  # images of the test part
+
+
+SETS = {
+    "mnist": Published(28, 1, 70_000, 0, tuple("0123456789")),
+    "fashion-mnist": Published(28, 1, 70_000, 30_878_645, tuple(FashionMNIST.classes)),
+    # torchvision reads these names from a pickle.
+    "cifar10": Published(
+        32, 3, 60_000, 170_052_171, ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+    ),
+}
+EMBEDDED = Path(__file__).parent / "mnist"
+SYSTEM = Path("/usr/share/datasets/fashion-mnist")  # Debian's package dataset-fashion-mnist
+FASHION = "FashionMNIST/raw"  # where torchvision keeps it
+# The binary version: records of a label and 3,072 pixels. torchvision's is the same images as pickles.
+CIFAR_URL, CIFAR_MD5 = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530"
+CIFAR_BINARY = ("data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin")
+CIFAR_PYTHON = {name: md5 for name, md5 in (*CIFAR10.train_list, *CIFAR10.test_list)}
+LARGEST_BATCH = 40_000_000  # bytes; the published ones have 31 million
+PIXELS = 3 * 32 * 32
+
+Arrays = tuple[np.ndarray, np.ndarray]  # images uint8 (N, C, H, W) and labels int64 (N,)
+
+
+def find(name: str, root: Path) -> list[Path]:
+    """The files of a set that lie on this machine, below `root` as torchvision lays them out, say; empty unless all are there."""
+    if name == "mnist":
+        candidates = [[EMBEDDED / file for file, _ in FashionMNIST.resources]]
+    elif name == "fashion-mnist":
+        candidates = [[next((p for p in _fashion_places(root, file) if p.is_file()), root) for file, _ in FashionMNIST.resources]]
+    else:
+        candidates = [
+            [root / "cifar-10-batches-bin" / file for file in CIFAR_BINARY],
+            [root / Path(CIFAR_URL).name],
+            [root / CIFAR10.base_folder / file for file in CIFAR_PYTHON],
+            [root / CIFAR10.filename],
+        ]
+    return next((files for files in candidates if all(file.is_file() for file in files)), [])
+
+
+def _fashion_places(root: Path, file: str) -> tuple[Path, ...]:
+    return root / FASHION / file, root / FASHION / Path(file).stem, SYSTEM / file
+
+
+def obtain(name: str, root: Path) -> Generator[Progress, None, list[Path]]:
+    """find(), after downloading what is not there.
+
+    Raises:
+        ValueError: it could not be downloaded; the message says what to do by hand.
+    """
+    if files := find(name, root):
+        return files
+    task = f"Downloading {name}"
+    if name == "fashion-mnist":
+        wanted = [(f"{FashionMNIST.mirrors[0]}{file}", root / FASHION / file, md5) for file, md5 in FashionMNIST.resources]
+        wanted = [each for each in wanted if not any(p.is_file() for p in _fashion_places(root, each[1].name))]
+    else:
+        wanted = [(CIFAR_URL, root / Path(CIFAR_URL).name, CIFAR_MD5)]
+    for url, path, md5 in wanted:
+        try:
+            yield from download(url, path, md5, task)
+        except OSError as error:
+            raise ValueError(
+                f"the data set {name} could not be downloaded from {url} ({error}): try again, or put {path.name} into {path.parent} by hand"
+            ) from error
+    return find(name, root)
+
+
+def read(name: str, files: list[Path], split: str) -> Generator[Progress, None, Arrays]:
+    """The images and labels in a set's files, as find() gave them.
+
+    Args:
+        split: "train", "test", or "all" for both, the test images last.
+
+    Raises:
+        ValueError: a file is damaged, or not the published one.
+    """
+    parts = []
+    for done, (images, labels) in enumerate(_cifar_parts(files, split) if name == "cifar10" else _idx_parts(files, split)):
+        yield Progress(f"Reading {name}", done, 6)
+        parts.append((images, labels))
+    yield Progress(f"Reading {name}", len(parts), len(parts))
+    classes = len(SETS[name].class_names)
+    stacked, found = (np.concatenate(part) for part in zip(*parts, strict=True))
+    if len(stacked) != len(found) or not len(found) or found.max() >= classes:
+        raise ValueError(f"{files[0].parent} does not hold {name}: {len(stacked)} images and {len(found)} labels of {classes} classes")
+    return stacked, found.astype(np.int64)
+
+
+def _idx_parts(files: list[Path], split: str) -> Generator[Arrays, None, None]:
+    for images, labels in zip(files[0::2], files[1::2], strict=True):
+        if split == "all" or images.name.startswith("train") == (split == "train"):
+            yield _idx(images, 3)[:, None], _idx(labels, 1)
+
+
+def _idx(path: Path, dimensions: int) -> np.ndarray:
+    """An IDX file as a uint8 array (LeCun's format: magic, sizes, big-endian 32-bit, then the bytes)."""
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        if content[:4] != bytes([0, 0, 8, dimensions]):
+            raise ValueError(f"it is not an IDX file of {dimensions} dimensions")
+        shape = np.frombuffer(content, ">i4", dimensions, 4)
+        return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise ValueError(f"{path} cannot be read ({error}): delete it, or put the published file in its place") from error
+
+
+def _cifar_parts(files: list[Path], split: str) -> Generator[Arrays, None, None]:
+    contents = sorted(_cifar_files(files, split))  # an archive holds them in any order
+    for name, path, content in contents:
+        try:
+            yield _cifar_records(content) if name.endswith(".bin") else _cifar_pickle(name, content)
+        except ValueError as error:
+            raise ValueError(f"{path} cannot be read ({name}: {error}): delete it, or put the published file in its place") from error
+    if len(contents) != (wanted := {"train": 5, "test": 1, "all": 6}[split]):
+        raise ValueError(
+            f"{files[0]} holds {len(contents)} of the {wanted} batches of cifar10: delete it, or put the published file in its place"
+        )
+
+
+def _cifar_files(files: list[Path], split: str) -> Generator[tuple[str, Path, bytes], None, None]:
+    """(name, where, content) of each batch, out of single files or the archive that holds them."""
+    names = {name for name in (*CIFAR_BINARY, *CIFAR_PYTHON) if split == "all" or name.startswith("test") == (split == "test")}
+    if len(files) > 1:
+        yield from ((path.name, path, path.read_bytes()) for path in files if path.name in names)
+        return
+    try:
+        with tarfile.open(files[0]) as archive:
+            for member in archive:  # read in place: nothing is unpacked
+                name = PurePosixPath(member.name).name
+                if name in names and member.size <= LARGEST_BATCH and (content := archive.extractfile(member)):
+                    yield name, files[0], content.read()
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"{files[0]} cannot be read ({error}): delete it, or put the published file in its place") from error
+
+
+def _cifar_records(content: bytes) -> Arrays:
+    if not content or len(content) % (1 + PIXELS):
+        raise ValueError(f"{len(content):,} bytes are not records of {1 + PIXELS:,}")
+    records = np.frombuffer(content, np.uint8).reshape(-1, 1 + PIXELS)
+    return records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0]
+
+
+def _cifar_pickle(name: str, content: bytes) -> Arrays:
+    """Pixels and labels out of one of the published pickles, by looking through its opcodes. It is not loaded.
+
+    In the published files the pixels are one string, and the labels are the small numbers behind the string "labels".
+    """
+    if hashlib.md5(content, usedforsecurity=False).hexdigest() != CIFAR_PYTHON[name]:
+        raise ValueError("its MD5 is not the published one, and it is a pickle, which may hold code")
+    labels: list[int] = []
+    pixels, after_labels = "", False
+    for opcode, argument, _ in pickletools.genops(content):
+        if isinstance(argument, str):
+            after_labels = argument == "labels"
+            pixels = argument if opcode.name == "BINSTRING" and len(argument) > len(pixels) else pixels
+        elif after_labels and isinstance(argument, int) and opcode.name == "BININT1":
+            labels.append(argument)
+    if not labels or len(pixels) != PIXELS * len(labels):
+        raise ValueError(f"{len(pixels):,} pixels and {len(labels):,} labels were found in it")
+    return np.frombuffer(pixels.encode("latin-1"), np.uint8).reshape(-1, 3, 32, 32), np.array(labels, np.uint8)

@@ -1,0 +1,132 @@
+"""An array in a file, read row by row, and the ways in which rows can be images. Knows nothing of the files' forms."""
+
+import gzip
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from math import isqrt
+from typing import BinaryIO, Literal, NamedTuple
+
+import numpy as np
+
+from gan.data.archives import LARGEST_UNPACKED
+from gan.data.decoding import LARGEST_IMAGE, SMALLEST_SIDE
+
+PIECE = 16 * 2**20  # bytes of rows that are read at once
+
+# What readers raise for damaged files.
+DAMAGED = (
+    zipfile.BadZipFile,
+    EOFError,
+    zlib.error,
+    gzip.BadGzipFile,
+    NotImplementedError,
+    RuntimeError,
+    OverflowError,
+    KeyError,
+    struct.error,
+)
+
+
+class Rows(NamedTuple):
+    """An array that is read from its first row to its last.
+
+    Attributes:
+        shape: the first is the number of rows.
+        dtype: of the numbers.
+        open: gives a stream that stands at the first row; rows follow each other, each in C order.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    open: Callable[[], BinaryIO]
+
+    def pieces(self, most: int = PIECE) -> Iterator[np.ndarray]:
+        """The rows in order, about `most` bytes at a time.
+
+        Raises:
+            ValueError: the file ends too early, or is damaged.
+        """
+        row = int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
+        step = max(1, most // max(1, row))
+        try:
+            with self.open() as stream:
+                for start in range(0, self.shape[0], step):
+                    count = min(step, self.shape[0] - start)
+                    content = stream.read(count * row)
+                    if len(content) < count * row:
+                        raise ValueError("is cut: it holds fewer numbers than it says")
+                    yield np.frombuffer(content, self.dtype).reshape(count, *self.shape[1:])
+        except DAMAGED as error:
+            raise ValueError(f"is damaged ({error})") from None
+
+
+def fits(rows: Rows) -> bool:
+    try:
+        layout(rows.shape)
+    except ValueError:
+        return False
+    return rows.dtype.kind in "buif"
+
+
+Layout = Literal["grey", "flat", "last", "first"]
+
+
+def layout(shape: tuple[int, ...]) -> Callable[[np.ndarray], np.ndarray]:
+    """How rows of a shape become (n, C, H, W).
+
+    Raises:
+        ValueError: they are no images.
+    """
+    sizes = tuple(shape[1:])
+    form: Layout | None = None
+    channels_last, channels_first = sizes[2:] in ((1,), (3,), (4,)), sizes[:1] in ((1,), (3,), (4,))
+    if len(sizes) == 1 and isqrt(sizes[0]) ** 2 == sizes[0] and sizes[0] != shape[0]:
+        form, sizes = "flat", (isqrt(sizes[0]),) * 2
+    elif len(sizes) == 2:
+        form = "grey"
+    elif len(sizes) == 3 and channels_last:
+        form, sizes = "last", sizes[:2]
+    elif len(sizes) == 3 and channels_first:
+        form, sizes = "first", sizes[1:]
+    shown = " x ".join(map(str, shape))
+    if form is None:
+        raise ValueError(f"holds an array of {shown}; images are N x H x W, N x H x W x C or N x C x H x W, with 1, 3 or 4 channels C")
+    if min(sizes) < SMALLEST_SIDE or sizes[0] * sizes[1] > LARGEST_IMAGE:
+        raise ValueError(
+            f"holds an array of {shown}, so images of {sizes[1]} x {sizes[0]} pixels; "
+            f"{SMALLEST_SIDE} x {SMALLEST_SIDE} to {LARGEST_IMAGE:,} pixels are read"
+        )
+    side = sizes[0]
+    arrange: dict[Layout, Callable[[np.ndarray], np.ndarray]] = {
+        "flat": lambda rows: rows.reshape(len(rows), 1, side, side),
+        "grey": lambda rows: rows[:, None],
+        "last": lambda rows: rows.transpose(0, 3, 1, 2),
+        "first": lambda rows: rows,
+    }
+    return arrange[form]
+
+
+def refuse_too_much(rows: Rows) -> None:
+    if rows.dtype.kind not in "buif":
+        raise ValueError(f"holds {rows.dtype.name}, which are no numbers of pixels")
+    size = int(np.prod([int(n) for n in rows.shape], dtype=object)) * rows.dtype.itemsize
+    if size > LARGEST_UNPACKED:
+        raise ValueError(f"unpacks to {size / 2**30:,.1f} GiB; at most {LARGEST_UNPACKED / 2**30:.0f} GiB are read: split it")
+
+
+def square(images: np.ndarray) -> np.ndarray:
+    """(n, C, H, W) cut to its middle square."""
+    height, width = images.shape[2:]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return images[:, :, top : top + side, left : left + side]
+
+
+def on_white(images: np.ndarray) -> np.ndarray:
+    """uint8 (n, 4, H, W) laid on white; others as they are."""
+    if images.shape[1] != 4:
+        return images
+    opaque = images[:, 3:].astype(np.uint16)
+    return ((images[:, :3] * opaque + 255 * (255 - opaque) + 127) // 255).astype(np.uint8)

@@ -1,0 +1,201 @@
+"""Sets that visitors bring: a zip, checked and kept under a name below data_root(). Knows nothing of pages or runs.
+
+An uploaded set is a folder with the zip as it came and a note about it. The zip is never unpacked to disk, so that no name
+in it can reach the file system; datasets.py reads it in place, and keeps the decoded images in the cache.
+"""
+
+import contextlib
+import errno
+import functools
+import json
+import re
+import shutil
+import threading
+import time
+import uuid
+from collections.abc import Collection, Generator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from gan.data import datasets
+from gan.data.datasets import NAMED, RESERVED, UPLOADED_ABOUT, UPLOADED_ZIP, data_root
+from gan.data.names import printable
+from gan.events import Progress
+from gan.files import claimed, sweep
+from gan.owners import LOCAL, WHO_ARE_YOU, NotAllowed, Visitor, may_change, refusal
+from gan.untrusted import read_json
+
+LARGEST_UPLOAD = 200 * 2**20  # bytes of one zip; .streamlit/config.toml says the same to the browser
+LARGEST_TOTAL = 10 * 2**30  # bytes of all uploaded zips together
+DISK_RESERVE = 2**30  # bytes of the disk that uploads leave free
+LONGEST_NAME = 40
+TURN_S = 0.5  # seconds between two Progress events of an upload that waits
+CHUNK = 2**22  # bytes copied between two Progress events
+
+
+def add(file: BinaryIO, name: str, file_name: str, visitor: Visitor = LOCAL) -> Generator[Progress, None, str]:
+    """Takes in a zip of images: copies, checks and decodes it, then gives it its name.
+
+    Args:
+        file: the zip's content, seekable.
+        name: what the set should be called, see check_name(); where there is such a set already, a number is added.
+        file_name: what the file was called, for people.
+        visitor: who brings it, and may delete it again.
+
+    Yields:
+        Progress; closing the generator at any of them leaves nothing behind.
+
+    Returns:
+        the set's name.
+
+    Raises:
+        NotAllowed: the visitor is not known.
+        ValueError: the name is not allowed, the zip is refused, or no image in it can be used. Nothing is left of it.
+        OSError: the disk is full, say. Nothing is left of it.
+    """
+    if not visitor.known:
+        raise NotAllowed(WHO_ARE_YOU)
+    check_name(name)
+    size = file.seek(0, 2)
+    file.seek(0)
+    if size > LARGEST_UPLOAD:
+        raise ValueError(f"the file {printable(file_name)} has {size / 2**20:,.0f} MiB; at most {LARGEST_UPLOAD // 2**20} MiB are taken")
+    root = data_root()
+    root.mkdir(parents=True, exist_ok=True)
+    remove_abandoned()
+    taken = sum(_size(path) for path in root.glob(f"*/{UPLOADED_ZIP}"))
+    if taken + size > LARGEST_TOTAL:
+        raise ValueError(f"uploaded sets may take {LARGEST_TOTAL / 2**30:.0f} GiB together, and nearly do: delete one first")
+    if shutil.disk_usage(root).free < size + DISK_RESERVE:
+        raise ValueError("the server's disk is nearly full: no sets are taken until there is room")
+    part = root / f".upload-{uuid.uuid4().hex}"  # hidden, and no other upload's
+    claim = contextlib.ExitStack()
+    claim.enter_context(claimed(part))
+    try:
+        with (part / UPLOADED_ZIP).open("wb") as copy:
+            while chunk := file.read(CHUNK):
+                yield Progress("Copying the zip", copy.tell(), size)
+                copy.write(chunk)
+        yield from _in_turn(datasets.load_zip(printable(file_name), part / UPLOADED_ZIP, *datasets.native(name)))
+        note = {"file": printable(file_name), "owner": visitor.name, "owner_id": visitor.id, "uploaded": time.time()}
+        (part / UPLOADED_ABOUT).write_text(json.dumps(note), encoding="utf-8")
+        return _name_it(part, name)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        claim.close()
+
+
+@functools.cache
+def _turn() -> threading.Lock:
+    """Held by the upload that is being decoded: one at a time, so that many do not starve the runs of this process."""
+    return threading.Lock()
+
+
+def _in_turn(loading: datasets.Loading) -> Generator[Progress, None, None]:
+    """Decodes every image of an upload, at the size that the Data page shows, once no other upload is being decoded."""
+    while not _turn().acquire(timeout=TURN_S):
+        yield Progress("Waiting for another upload to be decoded", 0, 0)
+    try:
+        yield from loading
+    finally:
+        _turn().release()
+
+
+def _name_it(part: Path, name: str) -> str:
+    """Moves a finished upload to the first free name; two that finish at once cannot get the same."""
+    while True:
+        free = free_name(name)
+        try:
+            part.rename(data_root() / free)
+            return free
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+
+
+def check_name(name: str) -> None:
+    """
+    Raises:
+        ValueError: the name is not one that a set may have.
+    """
+    if not re.fullmatch(rf"[A-Za-z0-9][A-Za-z0-9_-]{{0,{LONGEST_NAME - 1}}}", name):
+        raise ValueError(
+            f"a set's name has 1 to {LONGEST_NAME} letters, digits, - and _, and starts with a letter or digit; got {name[:100]!r}"
+        )
+
+
+def name_from(file_name: str) -> str:
+    """A name that a set may have, from its file's."""
+    return re.sub(r"[^A-Za-z0-9_]+", "-", Path(file_name).stem).strip("-_")[:LONGEST_NAME] or "images"
+
+
+def free_name(name: str) -> str:
+    """The name, or the first of name-2, name-3, ... that no set has yet, upper and lower case alike."""
+    taken = {other.casefold() for other in (*NAMED, *RESERVED)}
+    taken |= {path.name.casefold() for path in data_root().iterdir()} if data_root().is_dir() else set()
+    number, free = 1, name
+    while free.casefold() in taken:
+        number += 1
+        free = f"{name[: LONGEST_NAME - len(str(number)) - 1]}-{number}"
+    return free
+
+
+def about(name: str) -> dict[str, Any] | None:
+    """What is known of an uploaded set: `file`, `owner`, `owner_id`, `uploaded` (seconds since 1970). None for every other set.
+
+    owner_id is empty where nobody owns it, and None where that cannot be told.
+    """
+    path = data_root() / name / UPLOADED_ABOUT
+    if name in NAMED or not path.is_file():
+        return None
+    try:
+        note = read_json(path)
+        owner = {"owner": str(note["owner"]), "owner_id": str(note.get("owner_id", ""))}
+        return {"file": str(note["file"]), **owner, "uploaded": float(note["uploaded"])}
+    except (OSError, ValueError, KeyError, TypeError):  # damaged: still an uploaded set, of which nothing more is known
+        return {"file": "", "owner": "", "owner_id": None, "uploaded": 0.0}
+
+
+def may_delete(name: str, visitor: Visitor) -> bool:
+    """Whether a visitor may delete a set: who uploaded it and the host may; one that nobody owns anybody on a server without a host."""
+    note = about(name)
+    return note is not None and (visitor.admin if note["owner_id"] is None else may_change(note["owner_id"], visitor))
+
+
+def delete(name: str, in_use: Collection[str], visitor: Visitor = LOCAL) -> None:
+    """Deletes an uploaded set, and what the cache holds of it.
+
+    Args:
+        name: the set's.
+        in_use: the sets that runs at work train on.
+        visitor: who wants to.
+
+    Raises:
+        NotAllowed: it is somebody else's.
+        ValueError: it was not uploaded, or is in use.
+        OSError: it cannot be deleted.
+    """
+    if (note := about(name)) is None:
+        raise ValueError(f"the data set {name} was not uploaded, so it cannot be deleted here")
+    if not may_delete(name, visitor):
+        raise NotAllowed(refusal(note["owner"], note["owner_id"], "brought it", "delete this data set"))
+    if name in in_use:
+        raise ValueError(f"a run trains on the data set {name}: stop it first")
+    gone = data_root() / f".upload-{uuid.uuid4().hex}"
+    (data_root() / name).rename(gone)  # at once, and for everybody
+    with contextlib.suppress(ValueError, OSError):  # a zip that was damaged meanwhile: the cache lets its images go in time
+        datasets.forget(gone / UPLOADED_ZIP)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; 0 for one that has just been deleted."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def remove_abandoned() -> None:
+    """Removes what killed processes left half-made or half-deleted."""
+    sweep(data_root().glob(".upload-*"))

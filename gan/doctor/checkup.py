@@ -1,0 +1,91 @@
+"""The doctor at a run: reads what its folder holds, and asks gan.doctor; worked out once for all who look at a run."""
+
+import math
+import threading
+import time
+from collections import OrderedDict
+from typing import Any
+
+from gan.doctor.diagnosis import Finding, diagnose, total_norm
+from gan.events import Intervention
+from gan.runs.run import Run
+
+MOST_ROWS = 4000  # of a history: longer ones are thinned
+MOST_RUNS = 50  # that are remembered
+FRESH_S = 3.0  # for so long an answer is good: a look at a long run takes 50 ms, and forty may be looking
+
+
+class Checkup:
+    """One run's findings. Safe to use from any thread.
+
+    Attributes:
+        judged: whether the images of the run are judged.
+        version: a number that rises whenever something else is found, or its figures are written otherwise; 0 before the first look.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._lock = threading.Lock()
+        self._norms: list[dict[str, Any]] = []  # a total a network: whole rows would be megabytes an hour
+        self._offset = 0
+        self._looked = -math.inf
+        self._findings: list[Finding] = []
+        self._told: object = None
+        self.judged: bool = False
+        self.version = 0
+
+    @property
+    def fresh(self) -> bool:
+        """Whether findings() will say the same as before, without a look."""
+        return time.monotonic() - self._looked < FRESH_S
+
+    def findings(self) -> list[Finding]:
+        """What is the matter with the run now; see gan.doctor.diagnose().
+
+        Raises:
+            CheckpointError: the run's settings cannot be read.
+        """
+        with self._lock:
+            if not self.fresh:
+                self._findings = self._look()
+                self._looked = time.monotonic()
+                told = self.judged, [(f.key, f.began, [e.shown for e in f.evidence], f.remedies) for f in self._findings]
+                if told != self._told:
+                    self._told = told
+                    self.version += 1
+            return self._findings
+
+    def _look(self) -> list[Finding]:
+        run = self._run
+        columns = run.history.since(0, MOST_ROWS)
+        metrics = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        last = metrics[-1]["step"] if metrics else 0
+        if self._norms and self._norms[-1]["step"] > last:  # the run was resumed from before
+            self._norms, self._offset = [], 0
+        rows, self._offset = run.folder.norms_since(self._offset)
+        for row in rows:
+            self._norms.append({"step": row["step"], "gradients": {n: {"all": total_norm(g)} for n, g in row["gradients"].items()}})
+        judged = run.folder.read_judged()
+        self.judged = bool(judged)
+        changes = [Intervention(**change) for change in run.interventions]
+        error = run.status().get("error") or ""
+        return diagnose(run.live_config, metrics, self._norms, judged, changes, str(error))
+
+
+class Checkups:
+    """The checkups of the runs that were looked at last. Safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, Checkup] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, run: Run) -> Checkup:
+        """A run's checkup."""
+        with self._lock:
+            checkup = self._known.get(run.id)
+            if checkup is None or checkup._run is not run:
+                checkup = self._known[run.id] = Checkup(run)
+            self._known.move_to_end(run.id)
+            while len(self._known) > MOST_RUNS:
+                self._known.popitem(last=False)
+            return checkup

@@ -1,0 +1,727 @@
+"""What is wrong with a run, by its own figures: one table of rules, and the findings that they make. Pure: no files, no pages.
+
+    diagnose(config, metrics, norms, judged, interventions) -> findings
+
+A rule is a few conditions on figures that must all hold for some steps and some measurements in a row; a finding ends only when the
+figures have been well on the healthy side for a while, so that it does not flicker. What cannot be told, since a row or a number is
+missing, neither starts a finding nor ends it.
+"""
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from gan.config import TrainConfig
+from gan.doctor.remedies import Remedy, Situation, remedies
+from gan.events import Intervention
+
+Severity = Literal["alarm", "warning", "information"]
+Row = Mapping[str, Any]
+SEVERITIES: tuple[Severity, ...] = ("alarm", "warning", "information")
+
+BIN = 25  # steps: single measurements of the losses are noisy, and their means over so many are looked at
+MOST_BINS = 4000  # of a long run; the bins then grow
+EARLY = (50, 8)  # what a gradient is held against: the median of so many measurements from this step on
+LEAST_NORM = 1.0  # that a gradient is held against
+TELLING = 0.65  # of D's answers must be right before what it thinks of new images says anything
+TOPS = 6  # judged in a row, in which the commonest class may change
+USUAL_RATE = 5e-4  # at which a beginning takes as long as the rules say; at lower rates it takes longer,
+SLOWEST = 4.0  # up to so many times
+PEAK = 0.25  # of the images: a class that is so common stands out
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Something that rules look at. base: when it is measured. text: how it is called; format: how it is written."""
+
+    base: Literal["metrics", "norms", "judged"]
+    text: str
+    format: str = ".2f"
+
+
+FIGURES: dict[str, Figure] = {
+    "lost": Figure("metrics", "Losses that are no longer numbers", ".0f"),
+    "lead": Figure("metrics", "D's lead: how far apart it holds real and generated images, of what its labels ask"),
+    "gap": Figure("metrics", "D's mean answer to real images less that to generated ones"),
+    "gradient": Figure("norms", "Norm of the larger network's gradient", ".3g"),
+    "gradient_growth": Figure("norms", "The same, in terms of what it was early in the run", ".3g"),
+    "g_gradient_share": Figure("norms", "Norm of G's gradient, in terms of what it was early in the run", ".2g"),
+    "worse": Figure("judged", "Fréchet distance, in terms of the best so far"),
+    "worse_errors": Figure("judged", "Its distance from the best, in standard errors", ".1f"),
+    "variety": Figure("judged", "Distance between two images, in terms of real ones"),
+    "raw_variety": Figure("judged", "The same without averaged weights"),
+    "averaging": Figure("judged", "Distance between two images without averaged weights, in terms of that with them"),
+    "latent": Figure("judged", "Numbers that the generator turns into an image", ".0f"),
+    "coverage_share": Figure("judged", "Coverage, in terms of the floor"),
+    "stall": Figure("judged", "Fréchet distance, in terms of the best a fifth of the run ago"),
+    "missing": Figure("judged", "Classes that are hardly drawn", ".0f"),
+    "missing_share": Figure("judged", "Share of the classes that are hardly drawn"),
+    "overfit": Figure("judged", "How far D takes new real images for generated ones: 0 as the training images, 1 as the generated ones"),
+    "copying": Figure("judged", "How often an image lies closer to the training set than a new real one (0.5 if none is copied)"),
+    "turns": Figure("judged", "Changes of the commonest class in six judgements", ".0f"),
+    "gain": Figure("judged", "Fréchet distance gained in the last third of the run", ".0%"),
+}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A bound on a figure.
+
+    Attributes:
+        figure: a key of FIGURES.
+        sign: on which side of the limit it is wrong.
+        limit: where a finding can begin.
+        release: where it can end; on the healthy side of the limit.
+    """
+
+    figure: str
+    sign: Literal[">", "<"]
+    limit: float
+    release: float
+
+    def holds(self, values: np.ndarray) -> np.ndarray:
+        """Where it is wrong; nowhere where nothing is known."""
+        return values > self.limit if self.sign == ">" else values < self.limit
+
+    def is_over(self, values: np.ndarray) -> np.ndarray:
+        """Where it is well again."""
+        return values < self.release if self.sign == ">" else values > self.release
+
+    def __str__(self) -> str:
+        form = FIGURES[self.figure].format
+        return f"{self.figure} {self.sign} {self.limit:{'.0%' if form.endswith('%') else 'g'}}"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When something is found, and why it happens.
+
+    Attributes:
+        key: a short name.
+        name: as people read it.
+        severity: "alarm": the run will hardly recover by itself; "warning": it may; "information": nothing is wrong.
+        conditions: all must hold.
+        steps: for at least so many steps,
+        rows: and so many measurements in a row,
+        after: counted from this step on: at first every run has a discriminator that wins, and bad images. Where a network learns more
+            slowly than at USUAL_RATE, the beginning is longer.
+        losses: which losses it knows about; empty for all. Losses and probabilities of other than "bce" have no anchor.
+        why: a few sentences.
+        source: of the rule and of the sentences.
+        matching: whether it holds where the generator aims at features, too.
+    """
+
+    key: str
+    name: str
+    severity: Severity
+    conditions: tuple[Condition, ...]
+    steps: int
+    rows: int
+    after: int
+    why: str
+    source: str
+    losses: tuple[str, ...] = ()
+    matching: bool = True
+
+    @property
+    def base(self) -> str:
+        return FIGURES[self.conditions[0].figure].base
+
+    def __str__(self) -> str:
+        """Its conditions in one line."""
+        lasting = f" for {self.steps} steps" if self.steps else ""
+        rows = f", {self.rows} times in a row" if self.rows > 1 else ""
+        after = f", from step {self.after} on" if self.after else ""
+        return " and ".join(map(str, self.conditions)) + lasting + rows + after
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "nan",
+        "Numbers are lost",
+        "alarm",
+        (Condition("lost", ">", 0, -1),),
+        steps=0,
+        rows=1,
+        after=0,
+        why="A loss or a weight is no longer a number. A step that was too large has thrown the weights so far that the next numbers do "
+        "not fit, and from then on nothing is computed any more. What was saved before is unharmed.",
+        source="Goodfellow, Bengio and Courville 2016, section 8.2.4",
+    ),
+    Rule(
+        "averaging",
+        "The averaged weights lag behind",
+        "alarm",
+        (Condition("averaging", ">", 1.5, 1.25), Condition("variety", "<", 0.7, 0.8)),
+        steps=0,
+        rows=2,
+        after=150,
+        why="The network itself draws varied images, the average of its weights does not. Samples come from the average, which still "
+        "holds the weights of the first steps, or mixes weights that lie too far apart. The network is better than what is shown.",
+        source="Karras et al. 2020 (StyleGAN2-ADA) let the average begin short; Yazıcı et al. 2019",
+    ),
+    Rule(
+        "d-winning",
+        "The discriminator wins",
+        "alarm",
+        (Condition("lead", ">", 0.95, 0.88),),
+        steps=200,
+        rows=4,
+        after=300,
+        losses=("bce",),
+        matching=False,
+        why="The discriminator tells nearly every image right, and is sure of it. Its answer then hardly changes from one generated image "
+        "to another, and the generator learns from those changes alone: it gets little to go by, and falls further behind.",
+        source="Arjovsky and Bottou 2017, theorem 2.4; ganhacks (Chintala et al. 2016), 10: D's loss goes to 0",
+    ),
+    Rule(
+        "g-winning",
+        "The discriminator tells nothing apart",
+        "alarm",
+        (Condition("gap", "<", 0.04, 0.08),),
+        steps=150,
+        rows=4,
+        after=300,
+        losses=("bce",),
+        why="The discriminator answers the same to real and to generated images. Were the images perfect, that would be the end of the game; "
+        "as long as they are not, it sees too little, or is not taught, and what the generator learns from it is noise.",
+        source="Goodfellow et al. 2014, proposition 1; ganhacks, 10",
+    ),
+    Rule(
+        "collapse",
+        "The generator has collapsed",
+        "alarm",
+        (Condition("variety", "<", 0.5, 0.6), Condition("raw_variety", "<", 0.6, 0.7)),
+        steps=0,
+        rows=2,
+        after=300,
+        why="All images look nearly alike. The generator has found an image that the discriminator takes for real, and draws it from every "
+        "noise vector; when the discriminator learns it, both move on to the next one.",
+        source="Goodfellow 2016 (tutorial), section 5.1; Salimans et al. 2016, section 3.2",
+    ),
+    Rule(
+        "classes-missing",
+        "Many classes are missing",
+        "alarm",
+        (Condition("missing_share", ">", 0.35, 0.25),),
+        steps=0,
+        rows=2,
+        after=300,
+        why="Several classes are hardly ever drawn. The discriminator judges single images, so nothing tells the generator "
+        "that it leaves some kinds out. Or they are not among the images that it is shown: look at the data.",
+        source="Srivastava et al. 2017 (VEEGAN); Lin et al. 2018 (PacGAN)",
+    ),
+    Rule(
+        "class-missing",
+        "A class is missing",
+        "warning",
+        (Condition("missing", ">", 0.5, 0.5),),
+        steps=600,
+        rows=4,
+        after=1000,
+        why="A class is hardly ever drawn, and has not been for a while. The discriminator judges single images, so nothing "
+        "tells the generator that it leaves one kind out.",
+        source="Srivastava et al. 2017 (VEEGAN); Lin et al. 2018 (PacGAN)",
+    ),
+    Rule(
+        "d-overfitting",
+        "The discriminator knows its images by heart",
+        "alarm",
+        (Condition("overfit", ">", 0.4, 0.3),),
+        steps=0,
+        rows=2,
+        after=200,
+        why="The discriminator takes real images that it has not been shown for generated ones. It has learnt the training images one by one "
+        "instead of what they have in common, so that its answers lead the generator astray. The smaller the set, the sooner.",
+        source="Karras et al. 2020 (StyleGAN2-ADA), section 3, heuristic r_v of equation 1",
+    ),
+    Rule(
+        "tiny-latent",
+        "The generator has too few numbers",
+        "alarm",
+        (Condition("latent", "<", 10, 10), Condition("coverage_share", "<", 0.25, 0.35), Condition("stall", ">", 0.9, 0.8)),
+        steps=0,
+        rows=2,
+        after=300,
+        why="Most real images have no generated one nearby, that is not getting better, and the generator draws from a handful of numbers. "
+        "Images that lie on a sheet of so few dimensions, however it is folded, cannot come near all real ones.",
+        source="Arjovsky and Bottou 2017, section 2.1: the generator's images have at most the dimension of z",
+    ),
+    Rule(
+        "low-variety",
+        "The images cover little of the data",
+        "warning",
+        (Condition("coverage_share", "<", 0.15, 0.25), Condition("stall", ">", 0.9, 0.8)),
+        steps=300,
+        rows=4,
+        after=1000,
+        why="Most real images have no generated one nearby, and that is not getting better. The generator draws only some of what there is to "
+        "draw, or nothing that looks real.",
+        source="Naeem et al. 2020, section 3.2",
+    ),
+    Rule(
+        "divergence",
+        "The images were better before",
+        "alarm",
+        (Condition("worse", ">", 1.8, 1.4), Condition("worse_errors", ">", 4, 3)),
+        steps=0,
+        rows=2,
+        after=200,
+        why="The images have been much closer to the real ones than they are now. The two networks chase each other, and nothing holds the game at "
+        "a good point: steps that are too large, or a discriminator that is no match any more, lead away from it.",
+        source="Mescheder et al. 2018; Heusel et al. 2017, section 2",
+    ),
+    Rule(
+        "exploding",
+        "The gradients explode",
+        "alarm",
+        (Condition("gradient", ">", 100, 50), Condition("gradient_growth", ">", 20, 10)),
+        steps=100,
+        rows=3,
+        after=100,
+        why="The gradients are far larger than they were. Adam evens out their size and hides it for a while, but a network whose answers change "
+        "that steeply teaches the other one nothing, and numbers may soon be lost.",
+        source="ganhacks, 10: norms over 100",
+    ),
+    Rule(
+        "vanishing",
+        "The generator's gradient vanishes",
+        "alarm",
+        (Condition("g_gradient_share", "<", 0.01, 0.03),),
+        steps=100,
+        rows=3,
+        after=200,
+        why="Next to nothing of what the discriminator thinks reaches the generator any more: its gradient has fallen to less than a hundredth. "
+        "Its images then stay as they are.",
+        source="Arjovsky and Bottou 2017, section 2",
+    ),
+    Rule(
+        "oscillation",
+        "The images go round in circles",
+        "warning",
+        (Condition("turns", ">", 2.5, 1.5),),
+        steps=0,
+        rows=1,
+        after=500,
+        why="Now one class is drawn far too often, then another. The generator goes where the discriminator is weak at the moment, "
+        "the discriminator follows, and neither keeps what it knew.",
+        source="Metz et al. 2017 (unrolled GAN), section 3.1; Mescheder et al. 2018",
+    ),
+    Rule(
+        "memorisation",
+        "The images are copies",
+        "alarm",
+        (Condition("copying", ">", 0.75, 0.65), Condition("variety", ">", 0.6, 0.5)),
+        steps=0,
+        rows=2,
+        after=300,
+        why="The images lie closer to the training set than new real ones do. The generator has learnt single images by heart, which happens where "
+        "they are few and it is large.",
+        source="Meehan et al. 2020; Webster et al. 2019",
+    ),
+    Rule(
+        "finished",
+        "Learning is finished",
+        "information",
+        (Condition("gain", "<", 0.03, 0.08), Condition("worse", "<", 1.3, 1.6)),
+        steps=0,
+        rows=3,
+        after=3000,
+        why="The images have not come closer to the real ones for a third of the run. Nothing is wrong: this is what these settings "
+        "can do in this time, or the rest takes smaller steps.",
+        source="Prechelt 1998 (early stopping)",
+    ),
+)
+_BY_KEY = {rule.key: rule for rule in RULES}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One figure behind a finding.
+
+    Attributes:
+        figure: a key of FIGURES.
+        text: how it is called.
+        value: what it is now.
+        shown: the value as it is written.
+        limit: the rule, as in "above 0.95".
+    """
+
+    figure: str
+    text: str
+    value: float
+    shown: str
+    limit: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is the matter with a run now.
+
+    Attributes:
+        key: of its rule.
+        name: as people read it.
+        severity: see Rule.
+        began: the step where its conditions began to hold.
+        found: the step at which that could be told.
+        evidence: the rule's figures as they are now.
+        why: why it happens.
+        source: who says so.
+        remedies: what to try, in order of promise.
+    """
+
+    key: str
+    name: str
+    severity: Severity
+    began: int
+    found: int
+    evidence: tuple[Evidence, ...]
+    why: str
+    source: str
+    remedies: tuple[Remedy, ...]
+
+
+def diagnose(
+    config: TrainConfig,
+    metrics: Sequence[Row] = (),
+    norms: Sequence[Row] = (),
+    judged: Sequence[Row] = (),
+    interventions: Sequence[Intervention] = (),
+    error: str = "",
+) -> list[Finding]:
+    """What is the matter with a run at its last row; alarms first, then as they stand in RULES.
+
+    Args:
+        config: the settings as they are now.
+        metrics: rows of metrics.jsonl.
+        norms: rows of norms.jsonl.
+        judged: rows of judge.jsonl.
+        interventions: the changes of live settings so far.
+        error: why the run failed, if it did, as its status says it.
+
+    Rows may be few, incomplete or damaged: what they do not say is not known.
+    """
+    case = examine(config, metrics, norms, judged, interventions)
+    found = []
+    for rule in RULES:
+        episode = case.episode(rule)
+        if rule.key == "nan" and episode is None and "no longer a number" in error:
+            episode = (case.step, case.step)
+        if episode:
+            found.append(_finding(rule, case, *episode))
+    return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def _finding(rule: Rule, case: "Case", began: int, seen: int) -> Finding:
+    evidence = []
+    for condition in rule.conditions:
+        value = case.last(condition.figure)
+        if not math.isnan(value):
+            figure = FIGURES[condition.figure]
+            limit = (
+                f"{'above' if condition.sign == '>' else 'below'} {condition.limit:{figure.format if figure.format.endswith('%') else 'g'}}"
+            )
+            evidence.append(Evidence(condition.figure, figure.text, value, f"{value:{figure.format}}", limit))
+    situation = Situation(case.config, case.interventions, began, case.step, case.best, case.images_seen, case.classes)
+    tried = remedies(rule.key, situation)
+    return Finding(rule.key, rule.name, rule.severity, began, seen, tuple(evidence), rule.why, rule.source, tried)
+
+
+# The figures.
+
+
+@dataclass(frozen=True)
+class Case:
+    """A run's figures over time.
+
+    Attributes:
+        config: the settings as they are now.
+        interventions: the changes of live settings so far.
+        times: base -> steps of its measurements, rising.
+        begins: base -> steps where each of these measurements began.
+        values: figure -> float array like its base's steps; NaN where it is not known.
+        step: the last step that is known of.
+        images_seen: by then; 0 where that is not known.
+        best: the step of the lowest Fréchet distance; None before the first judgement.
+        classes: whether the images' classes are known.
+        pace: how many times longer than usual the run's beginning is.
+    """
+
+    config: TrainConfig
+    interventions: tuple[Intervention, ...]
+    times: dict[str, np.ndarray]
+    begins: dict[str, np.ndarray]
+    values: dict[str, np.ndarray]
+    step: int
+    images_seen: int
+    best: int | None
+    classes: bool
+    pace: float = 1.0
+
+    def last(self, figure: str) -> float:
+        """What a figure was when it was last known; NaN if it never was."""
+        values = self.values[figure]
+        known = values[~np.isnan(values)]
+        return float(known[-1]) if len(known) else math.nan
+
+    def at(self, figure: str, steps: np.ndarray) -> np.ndarray:
+        """What a figure was at these steps, as far as it had been measured by then."""
+        times, values = self.times[FIGURES[figure].base], self.values[figure]
+        places = np.searchsorted(times, steps, side="right") - 1
+        return np.where(places >= 0, values[np.maximum(places, 0)], np.nan) if len(values) else np.full(len(steps), np.nan)
+
+    def applies(self, rule: Rule) -> bool:
+        """Whether the rule says anything about a run with these settings."""
+        return (not rule.losses or self.config.loss in rule.losses) and (rule.matching or not self.config.feature_matching)
+
+    def episode(self, rule: Rule) -> tuple[int, int] | None:
+        """Since when the rule's conditions hold, and when that could be told; None where they do not hold now."""
+        if not self.applies(rule):
+            return None
+        steps, begins = self.times[rule.base], self.begins[rule.base]
+        columns = [self.at(condition.figure, steps) for condition in rule.conditions]
+        holds, over, known = np.ones(len(steps), bool), np.zeros(len(steps), bool), np.ones(len(steps), bool)
+        for condition, values in zip(rule.conditions, columns, strict=True):
+            holds &= condition.holds(values)
+            over |= condition.is_over(values)
+            known &= ~np.isnan(values)
+        after = rule.after * self.pace
+        began = seen = first = well = -1
+        rows = 0
+        for i, step in enumerate(steps.tolist()):
+            if seen < 0:
+                if holds[i]:
+                    if first < 0:
+                        first, rows = i, 0
+                    rows += step >= after
+                    if rows >= rule.rows and step - max(int(begins[first]), after) >= rule.steps:
+                        began, seen, well, rows = int(begins[first]), step, -1, 0
+                elif known[i]:
+                    first = -1
+            elif over[i]:
+                well, rows = (i, 1) if well < 0 else (well, rows + 1)
+                if rows >= rule.rows and step - int(begins[well]) >= rule.steps / 2:
+                    began = seen = first = -1
+            elif known[i]:
+                well = -1
+        return (began, seen) if seen >= 0 else None
+
+
+def examine(
+    config: TrainConfig,
+    metrics: Sequence[Row] = (),
+    norms: Sequence[Row] = (),
+    judged: Sequence[Row] = (),
+    interventions: Sequence[Intervention] = (),
+) -> Case:
+    """A run's rows -> its figures over time; see diagnose()."""
+    metrics, norms, judged = _sound(metrics), _sound(norms), _sound(judged)
+    times: dict[str, np.ndarray] = {}
+    begins: dict[str, np.ndarray] = {}
+    values: dict[str, np.ndarray] = {}
+    times["metrics"], begins["metrics"], found = _losses(config, metrics, interventions)
+    values |= found
+    times["norms"] = begins["norms"] = _steps(norms)
+    values |= _gradients(norms)
+    times["judged"] = begins["judged"] = _steps(judged)
+    found, best = _judgements(judged, config)
+    values |= found
+    step = max([int(rows[-1]["step"]) for rows in (metrics, norms, judged) if rows], default=0)
+    seen = _number(metrics[-1].get("images_seen")) if metrics else math.nan
+    classes = any(row.get("shares") for row in judged)
+    start = np.zeros(1, np.int64)
+    slower = min(float(_setting(config, interventions, name, start)[0]) for name in ("lr_g", "lr_d"))
+    pace = min(max(USUAL_RATE / slower, 1.0), SLOWEST)
+    return Case(config, tuple(interventions), times, begins, values, step, 0 if math.isnan(seen) else int(seen), best, classes, pace)
+
+
+def _number(value: object) -> float:
+    """A number as it is; NaN for what is none."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) else math.nan
+
+
+def _sound(rows: Iterable[Row]) -> list[Row]:
+    """The rows whose steps are whole numbers and rise."""
+    found: list[Row] = []
+    for row in rows:
+        step = row.get("step") if isinstance(row, Mapping) else None
+        if isinstance(step, int) and not isinstance(step, bool) and step >= 0 and (not found or step > found[-1]["step"]):
+            found.append(row)
+    return found
+
+
+def _steps(rows: Sequence[Row]) -> np.ndarray:
+    return np.array([row["step"] for row in rows], dtype=np.int64)
+
+
+def _column(rows: Sequence[Row], name: str) -> np.ndarray:
+    return np.array([_number(row.get(name)) for row in rows], dtype=float)
+
+
+def _setting(config: TrainConfig, interventions: Sequence[Intervention], name: str, steps: np.ndarray) -> np.ndarray:
+    """What a live setting was at these steps."""
+    values = np.full(len(steps), float(getattr(config, name)))
+    for change in reversed(interventions):
+        if change.field == name and not math.isnan(_number(change.old)):
+            values[steps <= change.step] = change.old  # the steps behind change.step are computed with the new value
+    return values
+
+
+def _losses(
+    config: TrainConfig, rows: Sequence[Row], interventions: Sequence[Intervention]
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """Figures of the metrics, as means over bins: steps of the bins' ends, of their beginnings, and the figures."""
+    names = ("lost", "gap", "lead")
+    if not rows:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), {name: np.zeros(0) for name in names}
+    steps = _steps(rows)
+    columns = {name: _column(rows, name) for name in ("loss_d", "loss_g", "d_real", "d_fake")}
+    real, fake, flips = (_setting(config, interventions, name, steps) for name in ("real_label", "fake_label", "label_flips"))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gap = (columns["d_real"] - columns["d_fake"]) / (real - fake)
+        told = 1 - 2 * flips
+        lead = np.where(told > 0.1, gap / told, np.nan)  # told nothing, it cannot lead
+    lost = np.isnan(columns["loss_d"]) | np.isnan(columns["loss_g"])
+    series = {"lost": lost.astype(float), "gap": gap, "lead": lead}
+
+    size = BIN * -(-int(steps[-1]) // (BIN * MOST_BINS))
+    numbers = (steps - 1) // max(size, BIN)
+    starts = np.flatnonzero(np.diff(numbers, prepend=-2))
+    ends = np.append(starts[1:], len(steps)) - 1
+    binned = {name: _means(values, starts) for name, values in series.items()}
+    if steps[-1] != (numbers[-1] + 1) * max(size, BIN) and not lost[-1]:  # half a bin would change once more
+        starts, ends, binned = starts[:-1], ends[:-1], {name: values[:-1] for name, values in binned.items()}
+    return steps[ends], steps[starts], binned
+
+
+def _means(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Means of what is known from each of the starts to the next."""
+    known = ~np.isnan(values)
+    count = np.add.reduceat(known.astype(float), starts)
+    total = np.add.reduceat(np.where(known, values, 0.0), starts)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+
+def total_norm(norms: object) -> float:
+    """Of the norms of a network's tensors, {name: norm}, that of all together; NaN where none is known."""
+    found = [number for value in norms.values() if not math.isnan(number := _number(value))] if isinstance(norms, Mapping) else []
+    return math.sqrt(sum(number * number for number in found)) if found else math.nan
+
+
+def _gradients(rows: Sequence[Row]) -> dict[str, np.ndarray]:
+    """Figures of the norms."""
+    steps = _steps(rows)
+
+    def of(network: str) -> tuple[np.ndarray, np.ndarray]:
+        column = []
+        for row in rows:
+            gradients = row.get("gradients")
+            column.append(total_norm(gradients.get(network)) if isinstance(gradients, Mapping) else math.nan)
+        values = np.array(column, dtype=float)
+        early = values[(steps >= EARLY[0]) & ~np.isnan(values)][: EARLY[1]]
+        # Not less than LEAST_NORM: while a discriminator wins at first, gradients are next to nothing, and grow to what is usual.
+        usual = max(float(np.median(early)), LEAST_NORM) if len(early) >= EARLY[1] // 2 else math.nan
+        return values, values / usual if usual > 0 else np.full(len(values), np.nan)
+
+    (g, g_share), (d, d_share) = of("generator"), of("discriminator")
+    return {"gradient": np.fmax(g, d), "gradient_growth": np.fmax(g_share, d_share), "g_gradient_share": g_share}
+
+
+def _judgements(rows: Sequence[Row], config: TrainConfig) -> tuple[dict[str, np.ndarray], int | None]:
+    """Figures of the judged rows, and the step of the best one."""
+    columns = {
+        name: _column(rows, name)
+        for name in (
+            *("fd", "fd_error", "coverage", "coverage_floor", "diversity", "diversity_real", "raw_diversity"),
+            *("copying", "d_accuracy", "d_train", "d_held_out", "d_fake"),
+        )
+    }
+    steps, fd = _steps(rows), columns["fd"]
+    best = np.fmin.accumulate(fd) if len(fd) else fd
+    with np.errstate(divide="ignore", invalid="ignore"):
+        worse = fd / best
+        place = np.array([int(np.nanargmin(fd[: i + 1])) if not np.isnan(b) else -1 for i, b in enumerate(best)], dtype=int)
+        error = np.nan_to_num(columns["fd_error"])
+        worse_errors = (fd - best) / np.maximum(np.hypot(error, error[place]) if len(fd) else error, 1e-9)
+        variety = columns["diversity"] / columns["diversity_real"]
+        raw = columns["raw_diversity"] / columns["diversity_real"]
+        # 0 where D answers to new real images as to those it was trained on, 1 where as to generated ones (StyleGAN2-ADA's r_v).
+        apart = columns["d_train"] - columns["d_fake"]
+        # Where it does not tell real from generated images either, there is nothing to compare.
+        telling = (apart > 0) & ~(columns["d_accuracy"] < TELLING if config.loss in ("bce", "hinge") else np.zeros(len(rows), bool))
+        overfit = np.where(telling, (columns["d_train"] - columns["d_held_out"]) / apart, np.nan)
+        values = {
+            "latent": np.full(len(rows), float(config.latent_dim)),
+            "worse": worse,
+            "worse_errors": worse_errors,
+            "variety": variety,
+            "raw_variety": np.where(np.isnan(raw), variety, raw),
+            "averaging": columns["raw_diversity"] / columns["diversity"],
+            "coverage_share": columns["coverage"] / columns["coverage_floor"],
+            "overfit": overfit,
+            "copying": columns["copying"],
+        }
+    missing, shares = [], []
+    for row in rows:
+        names, found = row.get("missing"), row.get("shares")
+        classes = found if isinstance(found, Sequence) and len(found) > 1 else None
+        known = classes is not None and isinstance(names, Sequence) and not isinstance(names, str)
+        missing.append((len(names), len(names) / len(classes)) if known else (math.nan, math.nan))  # type: ignore[arg-type]
+        shares.append(classes)
+    counts = np.array(missing, dtype=float).reshape(-1, 2)
+    values |= {
+        "missing": counts[:, 0],
+        "missing_share": counts[:, 1],
+        "turns": _turns(shares),
+        "gain": _gain(steps, fd),
+        "stall": _stall(steps, fd),
+    }
+    known_best = int(steps[int(np.nanargmin(fd))]) if np.isfinite(fd).any() else None
+    return {name: np.where(np.isfinite(column), column, np.nan) for name, column in values.items()}, known_best
+
+
+def _turns(shares: Sequence[Sequence[Any] | None]) -> np.ndarray:
+    """How often the commonest class has changed in the last TOPS judgements, in each of which one stood out; 0 where none did."""
+    tops: list[tuple[int, float] | None] = []
+    for found in shares:
+        numbers = [_number(value) for value in found] if found else []
+        known = numbers and not any(math.isnan(number) for number in numbers)
+        tops.append(max(enumerate(numbers), key=lambda pair: pair[1]) if known else None)
+    turns = np.full(len(tops), np.nan)
+    for i in range(TOPS - 1, len(tops)):
+        some = [top for top in tops[i + 1 - TOPS : i + 1] if top is not None]
+        if len(some) == TOPS:
+            stood_out = all(share >= PEAK for _, share in some)
+            turns[i] = sum(a[0] != b[0] for a, b in itertools.pairwise(some)) if stood_out else 0
+    return turns
+
+
+def _gain(steps: np.ndarray, fd: np.ndarray) -> np.ndarray:
+    """By which share the best Fréchet distance has fallen in the last third of the steps; NaN with fewer than 4 judgements in it."""
+    gain = np.full(len(fd), np.nan)
+    for i in range(len(fd)):
+        start = int(np.searchsorted(steps, steps[i] * 2 / 3, side="right"))
+        before, since = fd[:start], fd[start : i + 1]
+        if np.isfinite(before).sum() >= 4 and np.isfinite(since).sum() >= 4:
+            best = float(np.nanmin(before))
+            gain[i] = (best - float(np.nanmin(since))) / best if best > 0 else 0.0
+    return gain
+
+
+def _stall(steps: np.ndarray, fd: np.ndarray) -> np.ndarray:
+    """The Fréchet distance over the best one by four fifths of the steps; NaN before there is one."""
+    stall = np.full(len(fd), np.nan)
+    for i in range(len(fd)):
+        before = fd[: int(np.searchsorted(steps, steps[i] * 4 / 5, side="right"))]
+        if np.isfinite(before).any() and (best := float(np.nanmin(before))) > 0:
+            stall[i] = fd[i] / best
+    return stall
+
+
+def rule(key: str) -> Rule:
+    """The rule of that key."""
+    return _BY_KEY[key]

@@ -1,0 +1,180 @@
+"""Arithmetic with noise vectors: what a judge of images sees in a generator's samples, and the mean vectors of those that share it.
+
+Radford et al. 2016, section 6.3.2: "with glasses - without glasses + another face". Where the data has labels, the samples that share
+one are found by the network that learnt them (features.py); generators are functions that are given.
+"""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from gan import latent
+from gan.config import TrainConfig
+from gan.events import Progress
+from gan.judging import features, reals
+
+SAMPLES = 4096  # that are looked at
+BATCH = 128
+FEWEST = 40  # samples that must show a thing, and as many that must not
+MOST_NAMES = 40  # things that are told apart, the most frequent first
+TRIED = 100  # samples that a strength is tried on
+STRENGTHS = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0)
+ENOUGH = 0.95  # of the tried samples
+JITTER = 0.25  # of each number of z, up and down, as in the paper's figure 7
+
+Draw = Callable[[torch.Tensor], np.ndarray]  # z (N, latent_dim) -> uint8 (N, C, H, W)
+Judge = Callable[[np.ndarray], np.ndarray]  # these -> probabilities (N, names)
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The mean noise vector of some samples.
+
+    Attributes:
+        name: "with glasses", "without glasses", "class 7", "not class 7".
+        vector: float32 (latent_dim,). Of attributes adjusted: what else the samples have in common is held at everybody's mean.
+        seeds: of the samples, rising.
+    """
+
+    name: str
+    vector: torch.Tensor
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """What one thing does: its mean minus that of the samples without it.
+
+    Attributes:
+        name: "glasses", "7".
+        present, absent: the two means.
+        strength: how many times the difference of the means is wanted.
+        share: of samples without it that show it then, 0 to 1.
+    """
+
+    name: str
+    present: Mean
+    absent: Mean
+    strength: float
+    share: float
+
+    @property
+    def difference(self) -> torch.Tensor:
+        """(latent_dim,)."""
+        return self.present.vector - self.absent.vector
+
+
+def find(draw: Draw, config: TrainConfig) -> Generator[Progress, None, list[Contrast]]:
+    """What the classes or attributes of a generator's data do in its samples; empty where the data has none.
+
+    Args:
+        draw: the generator, within one class where it is conditional.
+        config: its settings; `config.data` must be a set that can be loaded.
+
+    Raises:
+        ValueError: as reals.load().
+    """
+    known = yield from reals.load(config.data, config.image_size, config.channels)
+    network = yield from features.network_for(known)
+    about = network.about
+    if about.kind == "nothing":
+        return []
+
+    def judge(images: np.ndarray) -> np.ndarray:
+        return network.probabilities(network.features(images))
+
+    return (yield from contrasts(draw, judge, about.outputs, about.kind == "classes", config.latent_dim, config.latent_distribution))
+
+
+def contrasts(
+    draw: Draw,
+    judge: Judge,
+    names: tuple[str, ...],
+    exclusive: bool,
+    latent_dim: int,
+    distribution: str = "normal",
+    samples: int = SAMPLES,
+) -> Generator[Progress, None, list[Contrast]]:
+    """Looks at a generator's samples of the seeds 0, 1, ..., and finds what each thing that the judge knows does.
+
+    Args:
+        draw: the generator.
+        judge: probabilities of each thing in each image.
+        names: of these things.
+        exclusive: whether an image shows exactly one of them (classes), or any number (attributes).
+        latent_dim, distribution: of the generator's noise.
+        samples: how many are looked at.
+
+    Returns:
+        one for each thing that enough samples show and enough do not, in the order of `names`.
+    """
+    z = latent.noise(range(samples), latent_dim, distribution)
+    parts = []
+    for start in range(0, samples, BATCH):
+        yield Progress("Looking at samples", start, samples)
+        parts.append(judge(draw(z[start : start + BATCH])))
+    found = np.concatenate(parts)
+    shown = np.eye(len(names), dtype=bool)[found.argmax(1)] if exclusive else found > 0.5
+    counts = shown.sum(0)
+    usable = [i for i in np.argsort(-counts, kind="stable")[:MOST_NAMES] if FEWEST <= counts[i] <= samples - FEWEST]
+    usable.sort()
+    results = []
+    pairs = means(z, torch.from_numpy(shown[:, usable]), [names[i] for i in usable], exclusive)
+    for place, (i, (present, absent)) in enumerate(zip(usable, pairs, strict=True)):
+        yield Progress("Trying how far to go", place, len(usable))
+        tried = z[list(absent.seeds[:TRIED])]
+        strength, share = 0.0, -1.0
+        for times in STRENGTHS:
+            moved = move(tried, present.vector - absent.vector, times, distribution)
+            answers = judge(draw(moved))
+            now = float(((answers.argmax(1) == i) if exclusive else (answers[:, i] > 0.5)).mean())
+            if now > share:
+                strength, share = times, now
+            if share >= ENOUGH:
+                break
+        results.append(Contrast(names[i], present, absent, strength, share))
+    return results
+
+
+def means(z: torch.Tensor, shown: torch.Tensor, names: list[str], exclusive: bool) -> list[tuple[Mean, Mean]]:
+    """The mean noise vectors of samples with and without each of some things.
+
+    Attributes come together (beards with short hair), and the plain difference of two means would move both. So z is fitted by
+    least squares as a sum of what each attribute adds; the two means of one differ by what it adds itself, the others held at
+    their own means. Classes, of which each sample has one, have plain means.
+
+    Args:
+        z: (n, d); row i is the noise vector of seed i.
+        shown: bool (n, len(names)).
+        names: of the things.
+        exclusive: classes rather than attributes.
+    """
+    middle = z.mean(0)
+    weights = shown.double()
+    centred = weights - weights.mean(0)
+    # Of attributes that always come together each adds half: the shortest of all solutions.
+    added = torch.linalg.lstsq(centred, (z - middle).double(), driver="gelsd").solution.float()
+    found = []
+    for i, name in enumerate(names):
+        rows = shown[:, i]
+        have, lack = (tuple(side.nonzero().flatten().tolist()) for side in (rows, ~rows))
+        if exclusive:
+            found.append((Mean(f"class {name}", z[rows].mean(0), have), Mean(f"not class {name}", z[~rows].mean(0), lack)))
+        else:
+            share = float(rows.float().mean())
+            with_it, without = middle + added[i] * (1 - share), middle - added[i] * share
+            found.append((Mean(f"with {name}", with_it, have), Mean(f"without {name}", without, lack)))
+    return found
+
+
+def move(z: torch.Tensor, difference: torch.Tensor, strength: float, distribution: str = "normal") -> torch.Tensor:
+    """z (..., d) + strength * difference (d,); uniform noise is kept within its bounds, beyond which training knew nothing."""
+    moved = z + strength * difference
+    return moved.clamp(-1, 1) if distribution == "uniform" else moved
+
+
+def jitter(latent_dim: int, count: int = 8) -> torch.Tensor:
+    """Uniform noise in [-1, 1] (count, latent_dim), always the same: times JITTER it goes onto the results of arithmetic."""
+    return torch.rand(count, latent_dim, generator=torch.Generator().manual_seed(0)) * 2 - 1

@@ -1,0 +1,150 @@
+"""The generators that can be explored: those that ship with the project, and those that runs have kept."""
+
+import threading
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from gan import latent
+from gan.config import TrainConfig
+from gan.runs.folder import (
+    CheckpointError,
+    LoadedGenerator,
+    RunFolder,
+    is_run_name,
+    load_generator,
+    read_config,
+    read_metadata,
+    read_step,
+    run_folders,
+)
+from gan.training.loop import sample
+
+PRETRAINED = "pretrained"
+BEST = "best"  # in an id, for the step of a run's best judged generator
+# The project's own, so that they are there wherever runs land.
+SHIPPED = Path(__file__).resolve().parents[2] / "checkpoints" / PRETRAINED
+
+
+@dataclass(frozen=True)
+class Model:
+    """A generator's file, without its weights. `run` is empty for those that ship with the project."""
+
+    id: str
+    run: str
+    step: int
+    path: Path
+    config: TrainConfig
+    class_names: tuple[str, ...] = ()  # of a conditional generator
+
+    def noise(self, seeds: list[int]) -> torch.Tensor:
+        """The noise vectors of seeds, as this generator was trained on: (len(seeds), latent_dim)."""
+        return latent.noise(seeds, self.config.latent_dim, self.config.latent_distribution)
+
+
+def pretrained(root: Path) -> dict[str, Path]:
+    """The generators without a run, by name: the project's own, and those in root/pretrained, which come first."""
+    return {p.stem: p for folder in (SHIPPED, root / PRETRAINED) for p in folder.glob("*.safetensors") if is_run_name(p.stem)}
+
+
+def find_model(root: Path, model_id: str) -> Model:
+    """The model of an id: "digits" for checkpoints/pretrained/digits.safetensors, "RUN@400" for a run's step 400, "RUN@best" for its best
+    judged one (whose own id then is that of its step).
+
+    Raises:
+        KeyError: there is none.
+        CheckpointError: its file cannot be used.
+    """
+    name, at, step_text = model_id.partition("@")
+    if step_text == BEST and is_run_name(name):
+        step = best_step(root, name)
+        if step is None:
+            raise KeyError(model_id)
+        return find_model(root, f"{name}@{step}")
+    if not is_run_name(name) or (at and not (step_text.isascii() and step_text.isdigit() and len(step_text) < 12)):
+        raise KeyError(model_id)
+    path = RunFolder(root / name).generator_file(int(step_text)) if at else pretrained(root).get(name)
+    if path is None or not path.is_file():
+        raise KeyError(model_id)
+    about = read_metadata(path)
+    try:
+        return Model(model_id, name if at else "", read_step(about), path, *read_config(about))
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise CheckpointError(f"{path.name} does not say how it was made: {error}") from None
+
+
+def best_step(root: Path, run: str) -> int | None:
+    """The step of a run's best judged generator; None where nothing was judged, or its file is gone."""
+    folder = RunFolder(root / run)
+    best = folder.best()
+    return best.step if best and folder.generator_file(best.step).is_file() else None
+
+
+def model_sources(root: Path) -> dict[str, list[str]]:
+    """Where generators come from -> their ids, oldest first. Pretrained ones first, then runs, the newest first."""
+    sources = {name: [name] for name in sorted(pretrained(root))}
+    made = {}
+    for name in filter(is_run_name, run_folders(root)):
+        with suppress(OSError):  # deleted an instant ago
+            made[name] = (root / name / "config.json").lstat().st_mtime
+    for name in sorted(made, key=lambda name: (made[name], name), reverse=True):
+        steps = RunFolder(root / name).generator_steps()
+        if steps:
+            sources[name] = [f"{name}@{step}" for step in steps]
+    return sources
+
+
+def list_models(root: Path) -> list[Model]:
+    """The newest generator of each source; files that cannot be used are left out."""
+    models = []
+    for ids in model_sources(root).values():
+        try:
+            models.append(find_model(root, ids[-1]))
+        except (KeyError, CheckpointError):
+            continue
+    return models
+
+
+class ModelCache:
+    """The generators used last, loaded. Safe to use from any thread."""
+
+    def __init__(self, root: Path, most: int = 8) -> None:
+        self.root = root
+        self._most = most
+        self._loaded: OrderedDict[tuple[str, int], LoadedGenerator] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, model: Model) -> LoadedGenerator:
+        """A model's generator on the CPU, in eval mode.
+
+        Raises:
+            CheckpointError: its file cannot be used.
+        """
+        try:
+            key = (model.id, model.path.stat().st_mtime_ns)
+        except OSError:
+            raise CheckpointError(f"there is no file {model.path}") from None
+        with self._lock:
+            if key in self._loaded:
+                self._loaded.move_to_end(key)
+                return self._loaded[key]
+        loaded = load_generator(model.path)
+        loaded.network.to(memory_format=torch.channels_last)
+        with self._lock:
+            self._loaded[key] = loaded
+            while len(self._loaded) > self._most:
+                self._loaded.popitem(last=False)
+        return loaded
+
+    def images(self, model: Model, z: torch.Tensor, label: int | list[int] = 0) -> np.ndarray:
+        """uint8 images (N, C, H, W) for z (N, latent_dim); of one class, or a class each, where the generator is conditional.
+
+        On one thread: a few images gain little from more, and a run that trains beside keeps its cores.
+        """
+        torch.set_num_threads(1)
+        labels = torch.tensor(label).expand(len(z)) if model.class_names else None
+        return sample(self.get(model).network, z, labels)

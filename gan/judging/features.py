@@ -1,0 +1,397 @@
+"""Networks in whose features images are compared: small CNNs that are trained on a data set's labels, once.
+
+Features of ImageNet say little about small grey images; a network that knows the data itself says more, and is named for it
+("digits-CNN"). It learns two things at once: the labels or attributes, and to draw the image again from its features, so that
+these hold what no label says (a digit's slant, a face's colours). Without labels it learns to draw again alone ("pets-autoencoder").
+
+    python -m gan.judging.features mnist       # how the networks in gan/judging/feature_networks were trained; takes a few minutes
+"""
+
+import argparse
+import functools
+import hashlib
+import itertools
+import json
+import warnings
+from collections.abc import Generator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torchvision.transforms.v2 import functional as transforms
+
+from gan import progress as terminal
+from gan.data.datasets import NAMED, ImageDataset, data_root, native
+from gan.events import Progress
+from gan.files import in_words, write_atomically
+from gan.images import to_float
+from gan.judging import reals as real_images
+from gan.judging.reals import Part, Reals
+from gan.networks.dcgan import initialize
+from gan.untrusted import parse_json
+
+FEATURES = 64
+LARGEST_SIDE = 64  # pixels that a network sees; larger images are made smaller
+SMALLEST_MAP = 7  # pixels: maps are halved until they are no larger
+WIDTHS, DECODER_WIDTHS = (16, 32, 64, 64), (8, 16, 32, 32)
+BATCH = 100
+LR = 4e-3
+# Pixels seen in training: about half a minute on one core, at any image size. The shipped networks have seen more.
+TRAINED_PIXELS, SHIPPED_TIMES = 110_000_000, 4
+FEWEST_A_CLASS = 20  # images: of fewer a class is learnt by heart
+MOST_OUTPUTS = 1000
+VERSION = 1  # raised when networks are trained otherwise, so that kept ones are trained anew
+FORMAT = "dcgan-workshop-features-1"
+LARGEST_FILE = 8 * 2**20  # bytes
+SHIPPED = Path(__file__).parent / "feature_networks"
+CALLED = {"mnist": "digits"}  # what a set holds, where that is not its name
+
+Kind = Literal["classes", "attributes", "nothing"]
+
+
+@dataclass(frozen=True)
+class About:
+    """What is known of a feature network.
+
+    Attributes:
+        data: what it was trained on, as it is called.
+        image_size: pixels from side to side that it sees.
+        channels: 1 or 3.
+        kind: what it was told of each image.
+        outputs: the names of these classes or attributes.
+        accuracy: share of held-out images whose class it knows, or the mean over attributes; None where it was told nothing.
+        explained: share of the held-out images' variance that it could draw again.
+    """
+
+    data: str
+    image_size: int
+    channels: int
+    kind: Kind
+    outputs: tuple[str, ...] = ()
+    accuracy: float | None = None
+    explained: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """As figures name it: "digits-CNN"."""
+        return f"{self.data}-{'autoencoder' if self.kind == 'nothing' else 'CNN'}"
+
+
+def _maps(image_size: int) -> list[int]:
+    """Sides of the feature maps, from the image's down: 28, 14, 7 or 64, 32, 16, 8, 4."""
+    sides = [image_size]
+    while sides[-1] > SMALLEST_MAP:
+        sides.append((sides[-1] + 1) // 2)
+    return sides
+
+
+class FeatureNetwork(nn.Module):
+    """Images -> features, and from these the classes or attributes. In eval mode once it is loaded or trained."""
+
+    scale: torch.Tensor
+
+    def __init__(self, about: About) -> None:
+        super().__init__()
+        self.about = about
+        sides = _maps(about.image_size)
+        widths = [about.channels, *WIDTHS[: len(sides) - 1]]
+        layers: list[nn.Module] = []
+        for before, after in itertools.pairwise(widths):
+            layers += [nn.Conv2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+        # No ReLU behind the last layer: a quarter of the features would be zero for every image.
+        self.encoder = nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * sides[-1] ** 2, FEATURES))
+        self.head: nn.Module = nn.Linear(FEATURES, len(about.outputs)) if about.outputs else nn.Identity()
+        self.register_buffer("scale", torch.ones(()))
+
+    @property
+    def name(self) -> str:
+        return self.about.name
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """16 hex digits that differ when any weight differs."""
+        return hashlib.blake2b(safetensors.torch.save(self.state_dict()), digest_size=8).hexdigest()
+
+    def fit(self, images: torch.Tensor) -> torch.Tensor:
+        """Float images of any size, with 1 or 3 channels -> those that the network takes. Gradients pass."""
+        if images.shape[1] != self.about.channels:
+            images = transforms.grayscale_to_rgb(images) if self.about.channels == 3 else transforms.rgb_to_grayscale(images)
+        size = self.about.image_size
+        return images if images.shape[-1] == size else F.interpolate(images, (size, size), mode="bilinear", antialias=True)
+
+    def embed(self, images: torch.Tensor) -> torch.Tensor:
+        """Float images in [-1, 1] (N, C, H, W), of any size, with 1 or 3 channels -> features (N, FEATURES). Gradients pass.
+
+        Their variances over real images add up to FEATURES, so that distances in different networks are of one size.
+        """
+        features: torch.Tensor = self.encoder(self.fit(images)) / self.scale
+        return features
+
+    def features(self, images: np.ndarray, batch: int = 250) -> np.ndarray:
+        """uint8 images (N, C, H, W) -> features float32 (N, FEATURES), each image's own whatever it is computed with.
+
+        On one thread, so that a run beside keeps its cores.
+        """
+        torch.set_num_threads(1)
+        found = np.empty((len(images), FEATURES), np.float32)
+        with torch.inference_mode():
+            for start in range(0, len(images), batch):
+                part = torch.tensor(images[start : start + batch])  # a copy: what came from a file may be read-only
+                found[start : start + len(part)] = self.embed(to_float(part)).numpy()
+        return found
+
+    def probabilities(self, features: np.ndarray) -> np.ndarray:
+        """Features (N, FEATURES) -> float32 (N, outputs): of each class, adding up to 1, or of each attribute by itself."""
+        with torch.inference_mode():
+            logits = self.head(torch.from_numpy(features) * self.scale)
+            return (logits.sigmoid() if self.about.kind == "attributes" else logits.softmax(1)).numpy()
+
+
+class _Decoder(nn.Module):
+    """Features -> the image again; needed in training alone."""
+
+    def __init__(self, about: About) -> None:
+        super().__init__()
+        sides = _maps(about.image_size)
+        widths = [about.channels, *DECODER_WIDTHS[: len(sides) - 1]]
+        layers: list[nn.Module] = [nn.Linear(FEATURES, widths[-1] * sides[-1] ** 2), nn.ReLU()]
+        layers.append(nn.Unflatten(1, (widths[-1], sides[-1], sides[-1])))
+        for i in range(len(widths) - 1, 0, -1):
+            layers.append(nn.ConvTranspose2d(widths[i], widths[i - 1], 4, 2, 1))
+            if i > 1:
+                layers += [nn.BatchNorm2d(widths[i - 1]), nn.ReLU()]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        images: torch.Tensor = self.layers(features)
+        return images
+
+
+def _told(reals: Reals) -> tuple[Kind, tuple[str, ...]]:
+    """What a network can be told of a set's images, and its names."""
+    dataset, names = reals.learnt.dataset, reals.learnt.dataset.class_names
+    if dataset.attributes is not None and len(dataset.attribute_names) <= MOST_OUTPUTS:
+        return "attributes", dataset.attribute_names
+    enough = dataset.labels is not None and len(names) * FEWEST_A_CLASS <= len(reals.learnt)
+    return ("classes", names) if enough and 2 <= len(names) <= MOST_OUTPUTS else ("nothing", ())
+
+
+def _labels(part: Part, kind: Kind) -> torch.Tensor:
+    """Targets of a part's images: (N,) classes, (N, A) attributes as floats, or (N, 0)."""
+    if kind == "nothing":
+        return torch.empty(len(part), 0)
+    labels = part.dataset.attributes if kind == "attributes" else part.dataset.labels
+    assert labels is not None
+    return labels[part.rows].float() if kind == "attributes" else labels[part.rows]
+
+
+def train(reals: Reals, pixels: float = TRAINED_PIXELS) -> Generator[Progress, None, FeatureNetwork]:
+    """Trains a network on one thread. Equal data give an equal network on the same processor.
+
+    pixels: how many it sees; half a minute's by default.
+    """
+    kind, outputs = _told(reals)
+    dataset = reals.learnt.dataset
+    channels, side = dataset.images.shape[1], dataset.images.shape[-1]
+    about = About(_called(reals.name), min(side, LARGEST_SIDE), channels, kind, outputs)
+    rng = torch.Generator().manual_seed(0)
+    network, decoder = FeatureNetwork(about), _Decoder(about)
+    for part in (network, decoder):
+        initialize(part, "pytorch", rng)
+    parameters = [*network.parameters(), *decoder.parameters()]
+    steps = max(20, round(pixels / about.image_size**2 / BATCH))
+    optimizer = torch.optim.Adam(parameters, LR)
+    # A short rise and a long fall (Smith and Topin 2019): a short training gets far with it.
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, total_steps=steps, pct_start=0.1)
+    labels, order = _labels(reals.learnt, kind), np.empty(0, np.int64)
+    variance = to_float(torch.from_numpy(reals.learnt.some(1000).images())).var(0).mean().clamp_min(1e-4)
+    for step in range(steps):
+        if step % 20 == 0:
+            yield Progress(f"Learning the features of {about.data} (once)", step, steps)
+        torch.set_num_threads(1)
+        if len(order) < BATCH:
+            order = torch.randperm(len(reals.learnt), generator=rng).numpy()
+        batch, order = np.sort(order[:BATCH]), order[BATCH:]
+        images = network.fit(to_float(torch.from_numpy(reals.learnt.images(batch))))
+        features = network.encoder(images)
+        loss = F.mse_loss(decoder(features), images) / variance
+        if kind == "classes":
+            loss = loss + F.cross_entropy(network.head(features), labels[batch])
+        elif kind == "attributes":
+            loss = loss + F.binary_cross_entropy_with_logits(network.head(features), labels[batch], reduction="none").sum(1).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    # Kept in 16 bits: what is measured is what will be loaded.
+    network.load_state_dict({name: t.half().to(t.dtype) if t.is_floating_point() else t for name, t in network.state_dict().items()})
+    _freeze(network)
+    decoder.eval()
+    spread = network.features(reals.learnt.some(2000).images()).var(0, ddof=1).sum()
+    network.scale.fill_(float(np.sqrt(spread / FEATURES).clip(1e-4)))
+    network.about = _examined(network, decoder, reals.held_out)
+    return network
+
+
+def _freeze(network: FeatureNetwork) -> FeatureNetwork:
+    network.zero_grad()
+    network.eval().requires_grad_(False)
+    return network
+
+
+@torch.inference_mode()
+def _examined(network: FeatureNetwork, decoder: _Decoder, held_out: Part) -> About:
+    """What the network knows of images that it has not seen."""
+    images = held_out.images()
+    features = network.features(images)
+    wanted = network.fit(to_float(torch.from_numpy(images)))
+    error = sum(
+        F.mse_loss(decoder(part * network.scale), its, reduction="sum").item()
+        for part, its in zip(torch.from_numpy(features).split(500), wanted.split(500), strict=True)
+    )
+    explained = 1 - error / (wanted - wanted.mean(0)).square().sum().item()
+    accuracy = None
+    if network.about.kind != "nothing":
+        answers, labels = torch.from_numpy(network.probabilities(features)), _labels(held_out, network.about.kind)
+        right = (answers > 0.5) == (labels > 0.5) if network.about.kind == "attributes" else answers.argmax(1) == labels
+        accuracy = round(right.double().mean().item(), 4)
+    return replace(network.about, accuracy=accuracy, explained=round(explained, 4))
+
+
+def save(path: Path, network: FeatureNetwork) -> None:
+    """Writes a network as safetensors, weights in 16 bits, what is known of it in the file's metadata."""
+    tensors = {name: t.half() if t.is_floating_point() and name != "scale" else t for name, t in network.state_dict().items()}
+    with write_atomically(path) as file:
+        file.write(safetensors.torch.save(tensors, {FORMAT: json.dumps(asdict(network.about))}))
+
+
+def load(path: Path) -> FeatureNetwork:
+    """Reads what save() wrote. Executes nothing that the file holds.
+
+    Raises:
+        ValueError: it is not such a file, or damaged.
+        OSError: it cannot be read.
+    """
+    if path.stat().st_size > LARGEST_FILE:
+        raise ValueError(f"{path.name} is larger than {LARGEST_FILE >> 20} MiB")
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            about = parse_json((file.metadata() or {})[FORMAT])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        about = About(**about | {"outputs": tuple(about["outputs"])})
+        known = about.channels in (1, 3) and about.kind in get_args(Kind) and (about.kind == "nothing") == (not about.outputs)
+        if not known or not 8 <= about.image_size <= LARGEST_SIDE or len(about.outputs) > MOST_OUTPUTS:
+            raise ValueError("what it says of itself is out of bounds")
+        with torch.device("meta"):
+            network = FeatureNetwork(about)
+        network.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}, assign=True)
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{path.name} is not a feature network, or it is damaged: {str(error).splitlines()[0][:200]}") from None
+    return _freeze(network)
+
+
+def network_for(reals: Reals) -> Generator[Progress, None, FeatureNetwork]:
+    """The network in whose features images are held against a data set: shipped, kept, or trained now and kept."""
+    shipped = SHIPPED / f"{reals.name}.safetensors"
+    if reals.name in NAMED and shipped.exists():
+        return load(shipped)
+    dataset = reals.learnt.dataset
+    key = hashlib.blake2b(f"{VERSION} {dataset.fingerprint()} {_told(reals)}".encode(), digest_size=8)
+    for labels in (dataset.labels, dataset.attributes):
+        key.update(b"" if labels is None else labels.numpy().tobytes())
+    side, channels = dataset.images.shape[-1], dataset.images.shape[1]
+    file = data_root() / "cache" / f"network-{key.hexdigest()}-{side}-{channels}" / "network.safetensors"
+    try:
+        network = load(file)
+        network.about = replace(network.about, data=_called(reals.name))  # the same images may be known by another name
+        _note(file.parent, network.about)
+        return network
+    except (OSError, ValueError):  # none yet, or one that was cut: it is trained
+        pass
+    network = yield from train(reals)
+    try:
+        _note(file.parent, network.about)
+        save(file, network)
+    except OSError as error:
+        warnings.warn(f"the feature network cannot be kept in {file.parent} ({in_words(error)}); it will be trained again", stacklevel=2)
+    return network
+
+
+def feature_matrix(network: FeatureNetwork, dataset: ImageDataset) -> Generator[Progress, None, np.ndarray]:
+    """The features of all images of a set, float32 (N, FEATURES): computed once, then mapped from the cache."""
+    folder = data_root() / "cache" / f"features-{network.digest}-{dataset.fingerprint()}"
+    file, images, n = folder / "features.npy", dataset.images.numpy(), len(dataset)
+    task = f"Looking at the images of {_called(dataset.name)} (once)"
+    if (kept := _kept(file, n)) is not None:
+        return kept
+    try:
+        _note(folder, network.about)
+        with write_atomically(file) as out:
+            np.lib.format.write_array_header_1_0(out, {"descr": "<f4", "fortran_order": False, "shape": (n, FEATURES)})
+            for start in range(0, n, 500):
+                yield Progress(task, start, n)
+                out.write(network.features(images[start : start + 500]).astype("<f4").data)
+        if (kept := _kept(file, n)) is not None:
+            return kept
+        raise OSError("it cannot be read back")
+    except OSError as error:
+        warnings.warn(f"features cannot be kept in {folder} ({in_words(error)}); they will be computed again", stacklevel=2)
+    parts = []
+    for start in range(0, n, 500):
+        yield Progress(task, start, n)
+        parts.append(network.features(images[start : start + 500]))
+    return np.concatenate(parts)
+
+
+def _kept(file: Path, n: int) -> np.ndarray | None:
+    """A feature matrix from the cache, mapped; None where there is none, or one that is cut."""
+    try:
+        matrix: np.ndarray = np.load(file, mmap_mode="r", allow_pickle=False)
+        if (matrix.dtype, matrix.shape) != (np.float32, (n, FEATURES)):
+            raise ValueError("another shape")
+        (file.parent / "about.json").touch()  # when it was used last
+    except (OSError, ValueError, EOFError):  # whoever asked makes it anew
+        return None
+    return matrix
+
+
+def _note(folder: Path, about: About) -> None:
+    """Makes an entry of the cache, or says that it was used: cache.py drops those that were not for longest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with write_atomically(folder / "about.json", durable=False) as file:
+        file.write(json.dumps({"network": asdict(about)}).encode())
+
+
+def _called(name: str) -> str:
+    """What a set is called in figures: its name, or that of the folder or file that it was asked for by."""
+    return CALLED.get(name) or Path(name).stem or "images"
+
+
+def main() -> None:
+    """Trains a network that ships with the project."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", choices=("mnist", "faces"))
+    parser.add_argument("--out", type=Path, help="by default where the project keeps it")
+    given = parser.parse_args()
+    side, channels = native(given.data)
+
+    def work() -> Generator[Progress, None, FeatureNetwork]:
+        return (yield from train((yield from real_images.load(given.data, side, channels)), SHIPPED_TIMES * TRAINED_PIXELS))
+
+    network = terminal.drain(work())
+    path = given.out or SHIPPED / f"{given.data}.safetensors"
+    save(path, network)
+    about = network.about
+    print(
+        f"{path}: {about.name}, {path.stat().st_size / 1000:.0f} kB, held-out accuracy {about.accuracy:.2%}, {about.explained:.1%} drawn again"
+    )
+
+
+if __name__ == "__main__":
+    main()

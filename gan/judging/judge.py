@@ -1,0 +1,360 @@
+"""How good images are, held against the data set that a generator learnt from: figures in a small network's features.
+
+Each figure stands beside its floor: what real images get that the generator may have been trained on, judged in its place.
+"""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from gan.data.datasets import NAMED
+from gan.events import Progress
+from gan.judging import features, metrics, reals
+from gan.judging.features import FeatureNetwork
+from gan.judging.reals import Reals
+
+FEWEST = 2 * metrics.NEAREST  # images that can be judged
+CALIBRATED_BY = 2000  # held-out images whose distance to the training set is known
+SUBSETS = 50  # of the kernel distance
+COPIES = 0.99  # an image is called a copy when it lies closer to the training set than this share of new real images
+GROUPS = 10  # of the jackknife
+GLANCED = 250  # images of a glance whose nearest training images are looked for
+GLANCED_AGAINST = 2000  # held-out images: the more, the steadier the distance, and the floor beside it
+GLANCED_FLOORS = 8  # sets of real images
+POLL_S = 0.2
+
+Better = Literal["lower", "higher", "floor"]  # "floor": the nearer to the floor the better
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of a set of images.
+
+    Attributes:
+        key: a short name: fd, kid, ...
+        name: as people read it; names its features where they matter.
+        value: the figure.
+        spread: its standard error over resamples of the images; of KID the standard deviation over subsets; None where there is none.
+        floor: what real images get.
+        floor_spread: as spread.
+        better: which way is good.
+        help: what it says, in a sentence.
+    """
+
+    key: str
+    name: str
+    value: float
+    spread: float | None
+    floor: float
+    floor_spread: float | None
+    better: Better
+    help: str
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How often a class or attribute is seen, by the feature network's own answers.
+
+    Attributes:
+        names: the classes or attributes.
+        images: share of the judged images, (len(names),).
+        real: share of held-out real images.
+        missing: names of those seen less than a tenth as often as among real images.
+    """
+
+    names: tuple[str, ...]
+    images: np.ndarray
+    real: np.ndarray
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is to be said of a set of images.
+
+    Attributes:
+        features: the name of the network in whose features they were judged.
+        data: the data set that they were held against.
+        images: how many were judged; as many real ones made the floor.
+        real: how many held-out real images they were held against.
+        new: whether generators of that data set had not seen these.
+        figures: in the order in which they should be read.
+        shares: of classes or attributes; None where the network was told none.
+    """
+
+    features: str
+    data: str
+    images: int
+    real: int
+    new: bool
+    figures: tuple[Figure, ...]
+    shares: Shares | None
+
+    def __getitem__(self, key: str) -> Figure:
+        return next(figure for figure in self.figures if figure.key == key)
+
+
+# key -> (name, which way is good, what it says); {} is the features' name
+FIGURES: dict[str, tuple[str, Better, str]] = {
+    "fd": ("FD ({})", "lower", "Fréchet distance: how far the two sets' features are apart, as two bell curves."),
+    "kid": ("KID ({})", "lower", "Kernel distance: the same question without bell curves; around zero for real images."),
+    "precision": ("Precision", "higher", "Share of the images that look like some real one."),
+    "recall": ("Recall", "higher", "Share of real images that look like some of these."),
+    "density": ("Density", "higher", "How thick real images lie around these: quality."),
+    "coverage": ("Coverage", "higher", "Share of real images with one of these nearby: variety."),
+    "diversity": ("Diversity", "floor", "Distance between two of the images (root mean square): low when all look alike."),
+    "kl": ("Class histogram, KL", "lower", "How far the shares of the classes are from the real ones, in nats."),
+    "attributes": ("Attributes, mean difference", "lower", "How far the attributes' shares are from the real ones, on average."),
+    "copying": (
+        "Closer than a new image",
+        "floor",
+        "How often an image lies closer to the training set than a new real one: 0.5 if none is copied.",
+    ),
+    "copies": ("Copies", "lower", "Share of images closer to the training set than 99 % of new real ones."),
+}
+
+
+class Judge:
+    """Judges images by one data set at one size. Safe to use from any thread."""
+
+    def __init__(self, of: Reals, network: FeatureNetwork, matrix: np.ndarray, held_out: np.ndarray) -> None:
+        """matrix: the features of all of the set's training images; held_out: those of its held-out part."""
+        self.reals, self.network = of, network
+        self.held_out = held_out
+        self._matrix = matrix
+        rows = of.training.rows
+        # All of a set with test images: the map itself, without a copy.
+        self.training = matrix if len(rows) == len(matrix) else matrix[rows]
+        # Sets of fewer are taken by chance, not at even distances: every thirtieth digit is not like all of them. Many sets are sorted.
+        self._spare = np.random.default_rng(0).permutation(of.spare.rows)
+        self._chosen = np.random.default_rng(1).permutation(len(held_out))
+        few = np.linspace(0, len(held_out) - 1, min(CALIBRATED_BY, len(held_out))).round().astype(int)
+        #: how far held-out real images lie from the training set, rising
+        self.distances = np.sort(metrics.nearest(held_out[few], self.training)[0][:, 0])
+        self._floors: dict[int, dict[str, tuple[float, float | None]]] = {}
+        self._glanced: dict[int, dict[str, float]] = {}
+
+    def neighbours(self, images: np.ndarray, k: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The training images nearest to some images, uint8 (N, C, H, W).
+
+        Returns:
+            distances (N, k), the rows of these images in the data set (N, k), and for each image the share of held-out real
+            images that lie farther from the training set than it does (N,): near 1 for a copy.
+        """
+        distances, places = metrics.nearest(self.network.features(images), self.training, k)
+        return distances, self.reals.training.rows[places], metrics.farther(distances[:, 0], self.distances)
+
+    def labels(self, n: int, class_names: tuple[str, ...], seed: int = 0) -> list[int]:
+        """Classes for a conditional generator to draw: as often as they are among real images, or evenly where its classes are others."""
+        dataset = self.reals.spare.dataset
+        if dataset.labels is not None and dataset.class_names == class_names:
+            rng = np.random.default_rng(seed)
+            return [int(label) for label in dataset.labels.numpy()[rng.choice(self.reals.spare.rows, n)]]
+        return [i % len(class_names) for i in range(n)]
+
+    def judged(self, samples: int) -> int:
+        """How many of so many images are judged: the floor's real images are as many."""
+        return min(samples, len(self.reals.spare))
+
+    def distance(self, images: np.ndarray) -> float:
+        """The Fréchet distance alone, of uint8 images (N, C, H, W); floor() has what real ones get."""
+        n = self.judged(len(images))
+        return metrics.frechet_distance(self.network.features(images[:n]), self._reference(n))
+
+    def floor(self, samples: int) -> float:
+        """What distance() gives so many real images."""
+        n = self.judged(samples)
+        return metrics.frechet_distance(self._matrix[self._spare[:n]], self._reference(n))
+
+    def report(self, images: np.ndarray) -> Generator[Progress, None, Report]:
+        """Judges uint8 images (N, C, H, W), in random order; of more than judged() the first.
+
+        Raises:
+            ValueError: there are too few images.
+        """
+        n = self.judged(len(images))
+        if n < FEWEST:
+            raise ValueError(f"at least {FEWEST} images can be judged; got {n}")
+        found = []
+        for start in range(0, n, 500):
+            yield Progress("Looking at the images", start, n)
+            found.append(self.network.features(images[start : min(n, start + 500)]))
+        fake = np.concatenate(found)
+        values = yield from self._figures(fake, "Comparing with real images")
+        if n not in self._floors:
+            spare = self._matrix[self._spare[:n]]
+            self._floors[n] = yield from self._figures(spare, "Comparing real images with one another")
+        floors = self._floors[n] | {
+            "copying": (0.5, None),
+            "copies": (round(1 - COPIES, 4), None),
+        }  # they are in the training set themselves
+        figures = []
+        for key, (name, better, text) in FIGURES.items():
+            if key in values:
+                figures.append(Figure(key, name.format(self.network.name), *values[key], *floors[key], better, text))
+        return Report(self.network.name, self.reals.name, n, len(self._reference(n)), self.reals.new, tuple(figures), self._shares(fake, n))
+
+    def glance(self, images: np.ndarray) -> dict[str, Any]:
+        """Figures of uint8 images (N, C, H, W), in random order, at a small part of report()'s cost: to watch a run by.
+
+        Of more than judged() images the first. Other than in a report, the Fréchet distance is taken to up to GLANCED_AGAINST held-out
+        images, the kernel distance is that of all images at once, and copies are looked for among the first GLANCED.
+
+        Returns:
+            images, fd, fd_error, fd_floor, kid, kid_floor, density, coverage, coverage_floor, diversity, diversity_real (of real
+            images), kl and shares (of classes; None where the network knows none), missing (names), copying, copies.
+
+        Raises:
+            ValueError: there are too few images.
+        """
+        n = self.judged(len(images))
+        if n < FEWEST:
+            raise ValueError(f"at least {FEWEST} images can be judged; got {n}")
+        fake, reference, many = self.network.features(images[:n]), self._reference(n), self._reference(GLANCED_AGAINST)
+        floor = self.glance_floor(n)
+        left_out = [{"fd": metrics.frechet_distance(fake[kept], many)} for kept in metrics.leave_out(n, GROUPS)]
+        balls = metrics.prdc(reference, fake)
+        distances = metrics.nearest(fake[:GLANCED], self.training)[0][:, 0]
+        shares = self._shares(fake, n)
+        statistics = self._statistics(fake, distances, reference)
+        exclusive = shares is not None and self.network.about.kind == "classes"
+        return {
+            "images": n,
+            "fd": metrics.frechet_distance(fake, many),
+            "fd_error": metrics.jackknife(left_out)["fd"],
+            "fd_floor": floor["fd"],
+            "kid": metrics.mmd2(fake, reference),
+            "kid_floor": floor["kid"],
+            "density": balls.density,
+            "coverage": balls.coverage,
+            "coverage_floor": floor["coverage"],
+            "diversity": statistics["diversity"],
+            "diversity_real": metrics.diversity(reference),
+            "kl": statistics.get("kl"),
+            "shares": [round(float(share), 4) for share in shares.images] if shares and exclusive else None,
+            "missing": list(shares.missing) if shares else [],
+            "copying": statistics["copying"],
+            "copies": statistics["copies"],
+        }
+
+    def glance_floor(self, samples: int) -> dict[str, float]:
+        """What glance() gives so many real images: fd, kid, coverage. Means over several such sets; computed once for each number."""
+        n = self.judged(samples)
+        if n not in self._glanced:
+            reference, many = self._reference(n), self._reference(GLANCED_AGAINST)
+            found = []
+            for i in range(min(GLANCED_FLOORS, len(self._spare) // n)):
+                real = self._matrix[self._spare[i * n : (i + 1) * n]]
+                told = (metrics.frechet_distance(real, many), metrics.mmd2(real, reference), metrics.prdc(reference, real).coverage)
+                found.append(told)
+            self._glanced[n] = dict(zip(("fd", "kid", "coverage"), np.mean(found, 0).tolist(), strict=True))
+        return self._glanced[n]
+
+    def _reference(self, n: int) -> np.ndarray:
+        """The held-out features that n images are held against: as many, where there are."""
+        reference: np.ndarray = self.held_out[np.sort(self._chosen[:n])]
+        return reference
+
+    def _figures(self, fake: np.ndarray, task: str) -> Generator[Progress, None, dict[str, tuple[float, float | None]]]:
+        """Figures and their spreads of features (n, D)."""
+        torch.set_num_threads(1)  # a run that trains beside keeps its cores
+        reference = self._reference(len(fake))
+        yield Progress(task, 0, 3)
+        distances = metrics.nearest(fake, self.training)[0][:, 0]
+        yield Progress(task, 1, 3)
+        size = min(1000, len(fake) // 2, len(reference))
+        kernel, kernel_spread = metrics.kid(fake, reference, SUBSETS, size)
+        yield Progress(task, 2, 3)
+        balls, balls_error = metrics.prdc_with_error(reference, fake, groups=GROUPS)
+        values = self._statistics(fake, distances, reference)
+        errors = metrics.jackknife(
+            [self._statistics(fake[kept], distances[kept], reference) for kept in metrics.leave_out(len(fake), GROUPS)]
+        )
+        found: dict[str, tuple[float, float | None]] = {key: (value, errors[key]) for key, value in values.items()}
+        found |= {name: (value, error) for name, value, error in zip(balls._fields, balls, balls_error, strict=True)}
+        return found | {"kid": (kernel, kernel_spread)}
+
+    def _statistics(self, fake: np.ndarray, distances: np.ndarray, reference: np.ndarray) -> dict[str, float]:
+        """The figures that are quickly computed again for a part of the images."""
+        found = {"fd": metrics.frechet_distance(fake, reference), "diversity": metrics.diversity(fake)}
+        found["copying"] = metrics.copying(distances, self.distances)
+        found["copies"] = float((metrics.farther(distances, self.distances) >= COPIES).mean())
+        kind = self.network.about.kind
+        if kind != "nothing":
+            seen, real = self._seen(fake), self._seen(reference)
+            if kind == "classes":
+                # A class that the network sees in no real image would be infinitely far: half an image stands for none.
+                found["kl"] = metrics.kl_divergence(seen, np.maximum(real, 0.5 / len(reference)))
+            else:
+                found["attributes"] = float(np.abs(seen - real).mean())
+        return found
+
+    def _seen(self, found: np.ndarray) -> np.ndarray:
+        return metrics.class_shares(self.network.probabilities(found), self.network.about.kind == "classes")
+
+    def _shares(self, fake: np.ndarray, n: int) -> Shares | None:
+        names = self.network.about.outputs
+        if not names:
+            return None
+        seen, real = self._seen(fake), self._seen(self._reference(n))
+        return Shares(names, seen, real, tuple(names[i] for i in metrics.missing(seen, real)))
+
+
+def prepare(of: Reals) -> Generator[Progress, None, Judge]:
+    """The judge of a data set; the first time for a set takes up to a minute or two, and is kept on disk."""
+    network = yield from features.network_for(of)
+    matrix = yield from features.feature_matrix(network, of.learnt.dataset)
+    held_out = of.held_out.dataset
+    all_held_out = matrix if held_out is of.learnt.dataset else (yield from features.feature_matrix(network, held_out))
+    return Judge(of, network, matrix, all_held_out[of.held_out.rows])
+
+
+class JudgeCache:
+    """The judges used last. One is prepared at a time: whoever asks meanwhile waits. Safe to use from any thread."""
+
+    def __init__(self, most: int = 3) -> None:
+        self._most = most
+        self._judges: OrderedDict[tuple[str, int, int], Judge] = OrderedDict()
+        self._lock, self._preparing = threading.Lock(), threading.Lock()
+
+    def get(self, name: str, image_size: int, channels: int) -> Generator[Progress, None, Judge]:
+        """The judge of a data set at a size.
+
+        Raises:
+            ValueError: as reals.load().
+            OSError: the disk is full, say.
+        """
+        key = (name, image_size, channels)
+        if name in NAMED and (known := self._known(key)) is not None:
+            return known
+        while not self._preparing.acquire(blocking=False):
+            yield Progress("Waiting for another visitor's comparison", 0, 0)
+            time.sleep(POLL_S)
+        try:
+            known = self._known(key)
+            if known is not None and name in NAMED:
+                return known
+            # A folder may hold other images by now; reading it again is quick, since they are kept decoded.
+            of = yield from reals.load(name, image_size, channels)
+            if known is not None and known.reals.learnt.dataset.fingerprint() == of.learnt.dataset.fingerprint():
+                return known
+            judge = yield from prepare(of)
+            with self._lock:
+                self._judges[key] = judge
+                while len(self._judges) > self._most:
+                    self._judges.popitem(last=False)
+            return judge
+        finally:
+            self._preparing.release()
+
+    def _known(self, key: tuple[str, int, int]) -> Judge | None:
+        with self._lock:
+            if key in self._judges:
+                self._judges.move_to_end(key)
+            return self._judges.get(key)

@@ -1,0 +1,101 @@
+"""The real images of a data set, parted into what a judge may learn from and what it has never seen. Knows nothing of networks."""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import numpy as np
+
+from gan.data import datasets
+from gan.data.datasets import ImageDataset
+from gan.events import Progress
+
+PART = 5  # every fifth image: classes stand in blocks in many sets, and all of them must be in each part
+FEWEST = 100  # images of a set; of fewer no part says anything
+MOST_HELD_OUT = 5000  # of a set without test images: the more are held out, the fewer are learnt from
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some images of a data set, not copied.
+
+    Attributes:
+        dataset: the whole set.
+        rows: int64, (n,), rising: which of its images.
+    """
+
+    dataset: ImageDataset
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def images(self, which: slice | np.ndarray = slice(None)) -> np.ndarray:
+        """uint8 (N, C, H, W): all of the part, or those at some places of it."""
+        found: np.ndarray = self.dataset.images.numpy()[self.rows[which]]
+        return found
+
+    def some(self, n: int) -> "Part":
+        """n images from all over the part, the same at every call; all of it where it has no more."""
+        places = np.linspace(0, len(self) - 1, n).round().astype(np.int64) if n < len(self) else slice(None)
+        return Part(self.dataset, self.rows[places])
+
+
+@dataclass(frozen=True)
+class Reals:
+    """A data set, parted.
+
+    Attributes:
+        name: the data set's.
+        learnt: what a feature network is trained on: training images of generators.
+        spare: training images of generators that no feature network is trained on: they stand for a perfect generator.
+        held_out: what figures are held against; no feature network has seen them.
+        new: whether generators that are trained on the set's training images have not seen `held_out` either. Not so for a set
+            without test images.
+    """
+
+    name: str
+    learnt: Part
+    spare: Part
+    held_out: Part
+    new: bool
+
+    @property
+    def training(self) -> Part:
+        """Learnt and spare together."""
+        return Part(self.learnt.dataset, np.sort(np.concatenate([self.learnt.rows, self.spare.rows])))
+
+
+def load(name: str, image_size: int, channels: int) -> Generator[Progress, None, Reals]:
+    """Loads a data set, and its test images where it has them.
+
+    Raises:
+        ValueError: as datasets.load(), or it has too few images.
+    """
+    training = yield from datasets.load(name, image_size, channels)
+    enough = name in datasets.NAMED or training.tests >= FEWEST // PART
+    test = (yield from datasets.load(name, image_size, channels, "test")) if enough else None
+    return part(training, test)
+
+
+def part(training: ImageDataset, test: ImageDataset | None = None) -> Reals:
+    """Parts a set by the places of its images alone: the same at every call.
+
+    Without test images a fifth of the training images, at most MOST_HELD_OUT, is held out.
+
+    Raises:
+        ValueError: it has too few images.
+    """
+    n = len(training)
+    if n < FEWEST or (test is not None and len(test) < FEWEST // PART):
+        raise ValueError(f"the data set {training.name} has {n} images; judging images by it needs at least {FEWEST}")
+    place = np.arange(n)
+    spare = place % PART == PART - 1
+    held_out = np.zeros(n, bool) if test is not None else place % max(PART, -(-n // MOST_HELD_OUT)) == 2
+    spare &= ~held_out
+    return Reals(
+        training.name,
+        Part(training, place[~spare & ~held_out]),
+        Part(training, place[spare]),
+        Part(test, np.arange(len(test))) if test is not None else Part(training, place[held_out]),
+        test is not None,
+    )

@@ -1,0 +1,460 @@
+"""A run for use elsewhere: everything as a zip, its training as a GIF, its metrics as TensorBoard reads them, its images as files.
+
+Each function of a run writes to an open binary file and yields Progress; close it to cancel. The run may be training meanwhile: what
+it has completed by then is exported. Knows nothing of pages.
+"""
+
+import csv
+import io
+import json
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Generator as Yields
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+from string import Template
+from typing import Any, BinaryIO, TypeVar
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import nn
+
+from gan.events import THREADS, Progress
+from gan.files import write_atomically
+from gan.images import captioned, gif, png, spaced
+from gan.judging.judgements import NUMBERS
+from gan.latent import noise
+from gan.networks.dcgan import Generator
+from gan.runs.folder import (
+    FORMAT,
+    METRICS,
+    CheckpointError,
+    LoadedGenerator,
+    RunFolder,
+    find_generator,
+    interventions,
+    is_run_name,
+    read_config,
+    read_metadata,
+)
+from gan.training.loop import sample
+
+MOST_FRAMES = 100
+FRAMES_PER_S = 10
+HOLD_S = 2.0  # how long the last frame of a GIF stays
+LARGEST_FRAME = 528  # pixels, without the line below: a grid of 8 x 8 images of 64 pixels as it is
+LARGEST_GRID = 8192  # pixels a side; a file that says more is no grid of ours
+MOST_EVENTS = 50_000  # of one kind in an event file, five seconds' work; TensorBoard itself shows 1,000 points of a curve
+TENSORBOARD_GRIDS = 10  # TensorBoard shows that many, and picks at random where there are more
+
+JUDGED = ("step", "images", *NUMBERS, "features")  # columns of the table of judgements
+
+T = TypeVar("T")
+
+
+def zip_run(folder: RunFolder, file: BinaryIO, step: int | None = None, most_bytes: int | None = None) -> Yields[Progress, None, None]:
+    """Everything of a run as a zip: settings, status, metrics, judgements and changes as CSV, grids, a generator, and a script that samples it.
+
+    Args:
+        folder: the run's.
+        file: where the zip goes.
+        step: which of the run's generators; the newest by default. A run that has kept none yet is exported without.
+        most_bytes: of grids; where they are more, evenly spaced ones are taken.
+
+    Raises:
+        CheckpointError: there is no run, it has no generator at that step, or a file of it cannot be used.
+        OSError: the zip cannot be written.
+    """
+    folder.read_config()  # refuses what is no run
+    status = folder.read_status()
+    generator = find_generator(folder.path, step) if step is not None or folder.generator_steps() else None
+    grids, all_grids = _within(folder, most_bytes)
+    rows, _ = folder.read_metrics()
+    script = folder.read_script()
+    changes, threads = interventions(script), [change for change in script if change.field == THREADS]
+    texts = {
+        "status.json": json.dumps(status, indent=1),
+        "metrics.csv": _csv(METRICS, rows),
+        "interventions.csv": _csv(("step", "field", "old", "new"), (vars(change) for change in changes)),
+    }
+    if threads:
+        texts["threads.csv"] = _csv(("step", "old", "new"), (vars(change) for change in threads))
+    if judged := folder.read_judged():
+        texts["judge.csv"] = _csv(JUDGED, judged)
+    if norms := folder.read_norms():
+        texts["norms.jsonl"] = "".join(json.dumps(row) + "\n" for row in norms)
+    if generator:
+        texts["sample.py"] = sample_script(generator)
+    texts["README.txt"] = _readme(texts, int(status.get("step", 0)), generator, len(grids), all_grids)
+    files = [folder.config_file, *([generator] if generator else []), *grids]
+    top = export_name(folder)
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
+        for name, text in texts.items():
+            archive.writestr(f"{top}/{name}", text)
+        for i, path in enumerate(files):
+            yield Progress("Packing", i, len(files))
+            try:  # stored as they are: neither pictures nor weights get smaller
+                archive.write(path, f"{top}/{path.relative_to(folder.path).as_posix()}", zipfile.ZIP_STORED)
+            except FileNotFoundError:
+                raise CheckpointError(f"{path.name} of the run {folder.path.name} went away while it was packed") from None
+
+
+def export_name(folder: RunFolder) -> str:
+    """The run's name, as a file may be called on any machine."""
+    name = folder.path.resolve().name
+    return name if is_run_name(name) else "run"
+
+
+def png_files(
+    loaded: LoadedGenerator, seeds: Sequence[int], labels: torch.Tensor | None, folder: Path, piece: int = 256
+) -> Yields[Progress, None, None]:
+    """An image a file, called by its seed: 0.png, 1.png, ...
+
+    Args:
+        loaded: the generator that draws.
+        seeds: all different.
+        labels: a class for each seed, for a conditional generator.
+        folder: is made; must be empty, so that images of two generators never mix and nothing is overwritten.
+        piece: images that are drawn, and lie in memory, at once.
+
+    Raises:
+        ValueError: there are files in the folder, or a file has its name.
+        OSError: a file cannot be written.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"{folder} is not an empty folder: choose another one for the single images")
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("a seed is given twice, and each image's file is called by its seed")
+    folder.mkdir(parents=True, exist_ok=True)
+    for start in range(0, len(seeds), piece):
+        yield Progress("Drawing the images", start, len(seeds))
+        some = seeds[start : start + piece]
+        z = noise(some, loaded.config.latent_dim, loaded.config.latent_distribution)
+        images = sample(loaded.network, z, None if labels is None else labels[start : start + piece])
+        for seed, image in zip(some, images, strict=True):
+            with write_atomically(folder / f"{seed}.png", durable=False) as file:
+                file.write(png(image))
+
+
+def _within(folder: RunFolder, most_bytes: int | None) -> tuple[list[Path], int]:
+    """The grids to pack, evenly spaced where all of them would be too much, and how many there are."""
+    grids = [folder.samples_file(step) for step in folder.sample_steps()]
+    size = sum(path.stat().st_size for path in grids if path.exists()) if most_bytes is not None else 0
+    if most_bytes is None or size <= most_bytes:
+        return grids, len(grids)
+    return spaced(grids, max(1, len(grids) * most_bytes // size)), len(grids)
+
+
+def _csv(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
+    """A table with a header; what is not a number in JSON (null) is an empty cell."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _readme(names: Iterable[str], step: int, generator: Path | None, grids: int, all_grids: int) -> str:
+    """What is in the zip. names: those of its texts."""
+    about = {
+        "config.json": "its settings, its data set, and the versions that it was trained with",
+        "status.json": "how far it was, and how it was computed",
+        "metrics.csv": "a row each logged step: losses, and the discriminator's mean answers",
+        "interventions.csv": "a row each setting that was changed while it trained: the steps after `step` have the new value",
+        "threads.csv": "a row each time that the run chose another number of processor threads: the steps after `step` are computed on `new`",
+        "judge.csv": "a row each time the images were judged: fd is their Fréchet distance from real ones; empty where it cannot be told",
+        "norms.jsonl": "a line now and then: how long each layer's weights and gradients were",
+        "samples/": "the images of the same noise vectors, by step"
+        + (f": {grids} of {all_grids}, evenly spaced" if grids < all_grids else ""),
+        "sample.py": f"draws with {generator.name if generator else ''}, and needs Python and PyTorch alone:",
+    }
+    here = {"config.json", *names, *(["samples/"] if grids else [])}
+    lines = [f"{name:18} {what}" for name, what in about.items() if name in here]
+    if generator:
+        lines.append(f"{'':18} python sample.py --seeds 0-63 --out samples.png")
+    return "\n".join([f"A run of DCGAN Workshop, up to step {step}", "", *lines, ""])
+
+
+# Everything that is filled in is a number or a layer's own name; names of classes are read from the generator's file.
+_SCRIPT = Template('''\
+"""Draws images with the generator beside this file; needs PyTorch alone: python sample.py --seeds 0-63 --out samples.png"""
+
+import argparse
+import json
+import zlib
+from collections import OrderedDict
+from pathlib import Path
+
+import torch
+from torch import nn
+
+# The weights: the file begins with the length of its header, in 8 bytes; the header says where each tensor's numbers are.
+content = Path(__file__).with_name("$file").read_bytes()
+start = 8 + int.from_bytes(content[:8], "little")
+header, numbers, weights = json.loads(content[8:start]), content[start:], {}
+${about}
+for name, entry in header.items():
+    kind = {"F32": torch.float32, "I64": torch.int64}[entry["dtype"]]
+    weights[name] = torch.frombuffer(bytearray(numbers[slice(*entry["data_offsets"])]), dtype=kind).reshape(entry["shape"])
+
+parser = argparse.ArgumentParser(description="Draws images with the generator of step $step.")
+parser.add_argument("--seeds", default="0-63", help="which noise vectors, as in 1,2,10-13")
+${class_option}parser.add_argument("--out", default="samples.png", help="the picture to write, a PNG")
+args = parser.parse_args()
+
+# The network: $inputs become an image of $channels x $size x $size numbers from -1 to 1.
+network = nn.Sequential(OrderedDict(
+$layers
+)).eval()
+network.load_state_dict({name[7:]: tensor for name, tensor in weights.items() if name.startswith("layers.")})
+
+# Each seed names a noise vector, the same wherever it is used.
+seeds = [n for part in args.seeds.split(",") for n in range(int(part.split("-")[0]), int(part.split("-")[-1]) + 1)]
+z = torch.stack([$noise for seed in seeds])
+${class_noise}with torch.inference_mode():
+    images = torch.cat([network(part$maps) for part in z.split(64)])
+images = images.clamp(-1, 1).add(1).mul(127.5).round().byte()$enlarged
+
+# The picture: the images in rows, on grey, as a PNG.
+side, columns = images.shape[2] + 2, int((len(seeds) - 1) ** 0.5) + 1
+canvas = torch.full((-(-len(seeds) // columns) * side - 2, columns * side - 2, $channels), 128).byte()
+for i, image in enumerate(images):
+    canvas[i // columns * side :, i % columns * side :][: side - 2, : side - 2] = image.permute(1, 2, 0)
+rows = b"".join(b"\\0" + bytes(row.flatten().tolist()) for row in canvas)
+shape = canvas.shape[1].to_bytes(4, "big") + len(canvas).to_bytes(4, "big") + bytes([8, $colour, 0, 0, 0])
+parts = ((b"IHDR", shape), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+chunks = [len(part).to_bytes(4, "big") + kind + part + zlib.crc32(kind + part).to_bytes(4, "big") for kind, part in parts]
+Path(args.out).write_bytes(b"\\x89PNG\\r\\n\\x1a\\n" + b"".join(chunks))
+''')
+
+
+def sample_script(generator: Path) -> str:
+    """A script of at most 60 lines that samples a generator's file beside it with torch alone, to the same pictures as `sample`.
+
+    Raises:
+        CheckpointError: the file is not a generator, or does not say how it was made.
+    """
+    about = read_metadata(generator)
+    try:
+        config, class_names = read_config(about)
+        step = int(about["step"])
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise CheckpointError(f"{generator.name} does not say how it was made: {error}") from None
+    with torch.device("meta"):  # shapes without numbers
+        network = Generator(config, len(class_names))
+    draw = "randn" if config.latent_distribution == "normal" else "rand"
+    noise = f"torch.{draw}({config.latent_dim}, generator=torch.Generator().manual_seed(seed))"
+    inputs, about_it = f"{config.latent_dim} random numbers", 'header.pop("__metadata__")'
+    class_option = class_noise = ""
+    if class_names:
+        inputs += f" and {network.embedding.embedding_dim} that stand for a class"
+        about_it = f'classes = json.loads({about_it}["{FORMAT}"])["class_names"]'
+        class_option = 'parser.add_argument("--class", dest="name", metavar="NAME", choices=classes, help="draw this class alone")\n'
+        class_noise = (
+            "labels = [classes.index(args.name) if args.name else i % len(classes) for i in range(len(seeds))]\n"
+            'z = torch.cat([z, weights["embedding.weight"][labels]], 1)\n'
+        )
+    factor = max(1, 64 // config.image_size)
+    return _SCRIPT.substitute(
+        file=generator.name,
+        about=about_it,
+        step=step,
+        inputs=inputs,
+        class_option=class_option,
+        channels=config.channels,
+        size=config.image_size,
+        layers=_layers(network.layers),
+        noise=noise if draw == "randn" else f"{noise} * 2 - 1",
+        class_noise=class_noise,
+        maps="" if config.networks == "mlp" else "[:, :, None, None]",
+        enlarged=f".repeat_interleave({factor}, 2).repeat_interleave({factor}, 3)" if factor > 1 else "",
+        colour=0 if config.channels == 1 else 2,
+    )
+
+
+def _layers(layers: nn.Sequential) -> str:
+    """A network's layers as arguments of OrderedDict, a line each time that the maps are computed anew."""
+    lines: list[str] = []
+    resized = False
+    for name, layer in layers.named_children():
+        text = f"{name}={_layer(layer)},"
+        if not lines or (isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d | nn.Upsample) and not resized):
+            lines.append(f"    {text}")
+        else:
+            lines[-1] += f" {text}"
+        resized = isinstance(layer, nn.Upsample)
+    return "\n".join(lines)
+
+
+def _layer(layer: nn.Module) -> str:
+    """A layer as Python makes it. Layers of ours that only compute in another way are written as their parents."""
+    match layer:
+        case nn.ConvTranspose2d() | nn.Conv2d():
+            kind = "ConvTranspose2d" if isinstance(layer, nn.ConvTranspose2d) else "Conv2d"
+            numbers = (layer.in_channels, layer.out_channels, layer.kernel_size[0], layer.stride[0], layer.padding[0])
+            return f"nn.{kind}({', '.join(map(str, numbers))}{'' if layer.bias is not None else ', bias=False'})"
+        case nn.Linear():
+            return f"nn.Linear({layer.in_features}, {layer.out_features})"
+        case nn.BatchNorm2d() | nn.BatchNorm1d():
+            return f"nn.{type(layer).__name__}({layer.num_features})"
+        case nn.LeakyReLU():
+            return f"nn.LeakyReLU({layer.negative_slope})"
+        case nn.Upsample():
+            return f"nn.Upsample({layer.size})"
+        case nn.Unflatten():
+            return f"nn.Unflatten({layer.dim}, {tuple(layer.unflattened_size)})"
+        case nn.ReLU() | nn.Tanh():
+            return f"nn.{type(layer).__name__}()"
+    raise TypeError(f"a script cannot be written with a layer of the kind {type(layer).__name__}")
+
+
+def training_gif(folder: RunFolder, file: BinaryIO, frames: int = MOST_FRAMES) -> Yields[Progress, None, None]:
+    """The grids of a run's fixed noise through training as a GIF, each with its step below; the last one stays for a while.
+
+    frames: where there are more grids, evenly spaced ones are taken.
+
+    Raises:
+        CheckpointError: there is no run, it has drawn no grid yet, or one cannot be read.
+        OSError: the GIF cannot be written.
+    """
+    folder.read_config()
+    steps = spaced(folder.sample_steps(), frames)
+    if not steps:
+        raise CheckpointError(f"the run {folder.path.name} has drawn no grid yet")
+    newest = _grid(folder.samples_file(steps[-1]))  # a fork may have other grids than its parent
+    still = round(HOLD_S * FRAMES_PER_S)  # equal frames, which become one that stays
+    film = np.repeat(captioned(_pixels(newest), f"step {steps[-1]:,}")[None], len(steps) + still, 0)
+    for i, step in enumerate(steps[:-1]):
+        yield Progress("Reading the grids", i, len(steps))
+        grid = _grid(folder.samples_file(step)).convert(newest.mode).resize(newest.size)
+        film[i] = captioned(_pixels(grid), f"step {step:,}")
+    yield Progress("Writing the GIF", 0, 0)
+    file.write(gif(film, FRAMES_PER_S))
+
+
+def _grid(path: Path) -> Image.Image:
+    """A grid, at most LARGEST_FRAME pixels wide."""
+    try:
+        with Image.open(path, formats=["PNG"]) as grid:
+            if max(grid.size) > LARGEST_GRID:
+                raise CheckpointError(f"{path.name} is larger than a grid can be: {grid.width} x {grid.height} pixels")
+            small = grid.convert("L" if grid.mode == "L" else "RGB")
+    except (UnidentifiedImageError, FileNotFoundError, SyntaxError, ValueError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"the grid {path.name} cannot be read") from None
+    return small.reduce(-(-small.width // LARGEST_FRAME))
+
+
+def _pixels(grid: Image.Image) -> np.ndarray:
+    """Pillow image, L or RGB -> uint8 (C, H, W)."""
+    pixels = np.asarray(grid)
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def event_file(folder: RunFolder, file: BinaryIO) -> Yields[Progress, None, None]:
+    """A run's metrics, judgements, norms and changes, its settings and some grids as a TensorBoard event file.
+
+    Wall times are those at which the run would have been there had it never rested: its start and the time that it trained.
+    Of more than MOST_EVENTS rows of one kind, so many are taken, evenly spaced, the last among them.
+
+    Raises:
+        CheckpointError: there is no run, it has logged nothing yet, or a grid cannot be read.
+        OSError: the file cannot be written.
+    """
+    # A third of a second, and only this needs it.
+    from tensorboardX import RecordWriter
+    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.proto.summary_pb2 import Summary
+    from tensorboardX.summary import text
+
+    config, stored = folder.read_config()
+    rows = [row for row in folder.read_metrics()[0] if _is_number(row["elapsed_s"])]
+    if not rows:
+        raise CheckpointError(f"the run {folder.path.name} has logged no metrics yet")
+    steps, elapsed_s = np.ascontiguousarray(np.array([(0, 0.0), *((row["step"], row["elapsed_s"]) for row in rows)]).T)
+    parent = stored.get("parent")
+    forked_at = parent["step"] if isinstance(parent, dict) and _is_number(parent.get("step")) else 0
+    began = folder.read_status().get("started") or folder.config_file.stat().st_mtime
+    began -= float(np.interp(forked_at, steps, elapsed_s))  # a fork's times count from its parent's start
+    rows, norms, judged = (spaced(kind, MOST_EVENTS) for kind in (rows, folder.read_norms(), folder.read_judged()))
+    grids = spaced(folder.sample_steps(), TENSORBOARD_GRIDS)
+    changes = [(step, list(made)) for step, made in groupby(folder.read_interventions(), lambda change: change.step)]
+    total = len(rows) + len(judged) + len(norms) + len(grids) + len(changes)
+    done = 0
+
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "events"
+        writer = RecordWriter(str(path))  # no thread, no queue, and no name of this machine in the file's
+
+        def write(step: int, summary: Any) -> Progress:
+            nonlocal done
+            done += 1
+            wall_time = began + float(np.interp(step, steps, elapsed_s))
+            writer.write(Event(wall_time=wall_time, step=step, summary=summary).SerializeToString())
+            return Progress("Writing events", done - 1, total)
+
+        def scalars(values: dict[str, Any]) -> Any:
+            return Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items() if _is_number(value)])
+
+        try:
+            writer.write(Event(wall_time=began, file_version="brain.Event:2").SerializeToString())
+            settings = json.dumps(config.model_dump(), indent=1).replace("\n", "\n    ")
+            yield write(0, text("settings", f"    {settings}"))
+            for row in rows:
+                yield write(row["step"], scalars({_TAGS[name]: row[name] for name in METRICS if name != "step"}))
+            for row in judged:
+                yield write(row["step"], scalars({f"judge/{name}": row[name] for name in NUMBERS if name != "elapsed_s"}))
+            for row in norms:
+                lengths = ((kind, network, of) for kind in ("weights", "gradients") for network, of in row[kind].items())
+                values = {f"{kind}/{net}.{name}": value for kind, net, of in lengths if isinstance(of, dict) for name, value in of.items()}
+                yield write(row["step"], scalars(values))
+            for step, made in changes:
+                yield write(step, text("interventions", "\n\n".join(f"{c.field}: {c.old} → {c.new}" for c in made)))
+            for step in grids:
+                grid = _grid(folder.samples_file(step))
+                image = Summary.Image(
+                    height=grid.height, width=grid.width, colorspace=len(grid.getbands()), encoded_image_string=_png(grid)
+                )
+                yield write(step, Summary(value=[Summary.Value(tag="samples", image=image)]))
+        finally:
+            writer.close()
+        with path.open("rb") as written:
+            shutil.copyfileobj(written, file)
+
+
+_TAGS = {
+    name: f"{group}/{name}"
+    for group, names in {
+        "losses": ("loss_d", "loss_g"),
+        "answers": ("d_real", "d_fake", "d_fake_after"),
+        "progress": ("images_seen", "elapsed_s", "images_per_s"),
+    }.items()
+    for name in names
+}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _png(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def tensorboard_zip(folder: RunFolder, file: BinaryIO) -> Yields[Progress, None, None]:
+    """event_file() in a folder with the run's name, which is how TensorBoard will call it, as a zip.
+
+    Raises:
+        CheckpointError, OSError: see event_file().
+    """
+    events = io.BytesIO()
+    yield from event_file(folder, events)
+    name = export_name(folder)
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(f"{name}/events.out.tfevents.{name}", events.getvalue())

@@ -1,0 +1,1065 @@
+"""A run's folder: config, status, metrics, grids, generators, resume state. Knows nothing of threads or pages.
+
+Weights are safetensors with the config in the file's metadata; the resume state is loaded with weights_only=True.
+Nothing that is read here can run code.
+"""
+
+import functools
+import json
+import math
+import os
+import pickle
+import platform
+import re
+import shutil
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+import torchvision
+from filelock import FileLock, Timeout
+
+from gan.config import TrainConfig
+from gan.data.datasets import ImageDataset
+from gan.events import THREADS, Intervention, Metrics, ThreadChange
+from gan.files import claimed, in_words, remove_parts, sweep, write_atomically, write_through
+from gan.images import check_png, enlarge, png, tile
+from gan.judging.judgements import Best, best_of, clean, follow
+from gan.networks.dcgan import Generator
+from gan.training import saved_state as states
+from gan.training.loop import Execution, TrainState, extend, new_state
+from gan.untrusted import is_number, is_whole, open_regular, parse_json, read_bytes, read_json
+
+METRICS = tuple(name for name in Metrics.__dataclass_fields__ if name != "scores")  # the columns of numbers
+FORMAT = "dcgan-workshop-1"
+LARGEST_GENERATOR = 512 * 2**20  # bytes
+SKIPPED_LISTED = 20  # files left out of the data that config.json names
+LARGEST_HEADER = 1 << 20  # bytes
+STATES_KEPT = 8  # whole states of a run, for forks
+STATES_BYTES = 400 * 2**20  # that they may take together; two are kept in any case
+MOST_CLASSES = 1000
+LONGEST_RECIPE = 60  # characters of a recipe's name in a run's
+LARGEST_GRID = 32 * 2**20  # bytes of a grid's PNG; ours have less than 1 MiB
+LARGEST_STEP = 10**12
+STATES = ("queued", "preparing", "running", "paused", "stopped", "finished", "failed", "interrupted")
+LATEST = 1e11  # seconds since 1970 that a calendar can still show
+_RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+
+class CheckpointError(ValueError):
+    """A file or folder that should hold a run or a generator does not."""
+
+
+class StateLost(CheckpointError):
+    """A run has trained, and the state that it would continue from is missing or cannot be used."""
+
+
+def save_generator(path: Path, state: TrainState) -> None:
+    """Writes the averaged generator, with everything that sampling it needs, as one safetensors file.
+
+    Equal states give equal files.
+    """
+    # One entry: safetensors writes several in an order that changes from file to file.
+    about = {"config": state.config.model_dump(), "step": state.step, "images_seen": state.images_seen}
+    if state.class_names:
+        about["class_names"] = list(state.class_names)
+    metadata = {FORMAT: json.dumps(about)}
+    tensors = {name: t.detach().cpu().contiguous() for name, t in state.averaged.state_dict().items()}
+    with write_atomically(path) as file:
+        file.write(safetensors.torch.save(tensors, metadata))
+
+
+@dataclass(frozen=True)
+class LoadedGenerator:
+    """A generator in eval mode, and what is known of it."""
+
+    network: Generator
+    config: TrainConfig
+    step: int
+    class_names: tuple[str, ...] = ()  # of a conditional generator
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """What a generator file says of itself, without its weights: config, step, images_seen; class_names where it draws by class.
+
+    Raises:
+        CheckpointError: it is not a generator of this project.
+    """
+    try:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > min(LARGEST_HEADER, size):
+                raise CheckpointError(f"{path.name} is not a generator file, or it is cut short")
+            metadata = parse_json(file.read(length)).get("__metadata__", {})
+        if FORMAT not in metadata:
+            raise CheckpointError(f"{path.name} holds no generator of this project")
+        try:
+            about: dict[str, Any] = parse_json(metadata[FORMAT])
+        except ValueError as error:
+            raise CheckpointError(f"what {path.name} says of itself cannot be read: {error}") from None
+    except FileNotFoundError:
+        raise CheckpointError(f"there is no file {path}") from None
+    except (OSError, struct.error, ValueError, TypeError, AttributeError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"{path.name} is not a generator file, or it is cut short") from None
+    if not isinstance(about, dict):
+        raise CheckpointError(f"{path.name} does not say how it was made")
+    return about
+
+
+def read_config(about: dict[str, Any]) -> tuple[TrainConfig, tuple[str, ...]]:
+    """The settings in a generator's metadata, and the names of its classes, empty where it does not draw by class.
+
+    Raises:
+        KeyError, TypeError, ValueError: they cannot be used.
+    """
+    config = TrainConfig(**about["config"])
+    class_names = about.get("class_names", []) if config.conditional else []
+    if not isinstance(class_names, list) or len(class_names) > MOST_CLASSES or not all(isinstance(name, str) for name in class_names):
+        raise ValueError(f"class_names must be a list of at most {MOST_CLASSES} names")
+    if config.conditional and not class_names:
+        raise ValueError("it draws by class, and does not say which classes there are")
+    return config, tuple(class_names)
+
+
+def read_step(about: dict[str, Any]) -> int:
+    """The step in a generator's metadata.
+
+    Raises:
+        KeyError, ValueError: there is none.
+    """
+    if not is_whole(about["step"], LARGEST_STEP):
+        raise ValueError(f"step must be a whole number from 0 on; got {str(about['step'])[:40]!r}")
+    return int(about["step"])
+
+
+def load_generator(path: Path) -> LoadedGenerator:
+    """Reads what save_generator() wrote. Executes nothing that the file holds.
+
+    Raises:
+        CheckpointError: the file is missing, cut short, a pickle, too large, or its weights do not fit its config.
+    """
+    about = read_metadata(path)
+    try:
+        if path.stat().st_size > LARGEST_GENERATOR:
+            raise CheckpointError(f"{path.name} is larger than {LARGEST_GENERATOR >> 20} MiB")
+        config, class_names = read_config(about)
+        with torch.device("meta"):
+            network = Generator(config, len(class_names))
+        expected = {name: tuple(t.shape) for name, t in network.state_dict().items()}
+        tensors = safetensors.torch.load_file(path)
+        found = {name: tuple(t.shape) for name, t in tensors.items()}
+        if found != expected:
+            odd = sorted(set(found.items()) ^ set(expected.items()))[0]
+            raise CheckpointError(
+                f"{path.name} does not fit its own settings: {odd[0]} has shape {found.get(odd[0])}, not {expected.get(odd[0])}"
+            )
+        _refuse_odd_numbers(path, tensors, network.state_dict())
+        network.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}, assign=True)
+        step = read_step(about)
+    except CheckpointError:
+        raise
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError, OverflowError, RuntimeError, OSError) as error:
+        raise CheckpointError(f"{path.name} cannot be read as a generator: {str(error).splitlines()[0]}") from None
+    network.eval().requires_grad_(False)
+    return LoadedGenerator(network, config, step, class_names)
+
+
+def _refuse_odd_numbers(path: Path, tensors: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+    """Weights may come in any format of real numbers, counters in their own alone.
+
+    Raises:
+        CheckpointError: a tensor has another kind of numbers, or one that is not finite.
+    """
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() != expected[name].is_floating_point():
+            raise CheckpointError(f"{path.name} does not fit its own settings: {name} has numbers of the format {tensor.dtype}")
+        if tensor.is_floating_point() and not tensor.float().isfinite().all():
+            raise CheckpointError(f"{path.name} cannot be used: {name} has a number that is not finite")
+
+
+def is_run_name(name: str) -> bool:
+    """Whether a text can be the name of a run's folder: no separators, no leading dot, at most 100 characters."""
+    return _RUN_NAME.fullmatch(name) is not None
+
+
+def interventions(script: Iterable[Intervention]) -> list[Intervention]:
+    """The changes of settings in a script, without those of the number of threads."""
+    return [change for change in script if change.field != THREADS]
+
+
+def run_folders(root: Path) -> list[str]:
+    """The names of the folders that hold a config.json, of whatever kind; none where there is no such root."""
+    try:
+        with os.scandir(root) as entries:
+            names = [entry.name for entry in entries]
+    except FileNotFoundError:
+        return []
+    return [name for name in names if os.path.lexists(root / name / "config.json")]
+
+
+class RunFolder:
+    """The files of one run. One RunFolder writes at a time: it holds the lock."""
+
+    _probing = threading.Lock()
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        # A moment of patience: is_being_written() of another process holds the lock for an instant.
+        self._lock = FileLock(self.path / ".lock", timeout=2, thread_local=False)
+        self._pending: list[str] = []  # lines of metrics.jsonl
+        self._script: list[str] = []  # lines of interventions.jsonl
+        self._norms: list[str] = []  # lines of norms.jsonl
+        self._verdicts: list[str] = []  # lines of judge.jsonl
+        self._judged = _Read()
+        self._state_at: dict[Path, tuple[tuple[int, int], int | None]] = {}  # of each saved state: time and size, and its step
+
+    # Names of the files: the run folder's contract.
+    @property
+    def config_file(self) -> Path:
+        return self.path / "config.json"
+
+    @property
+    def status_file(self) -> Path:
+        return self.path / "status.json"
+
+    @property
+    def metrics_file(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def interventions_file(self) -> Path:
+        return self.path / "interventions.jsonl"
+
+    @property
+    def norms_file(self) -> Path:
+        return self.path / "norms.jsonl"
+
+    @property
+    def judge_file(self) -> Path:
+        return self.path / "judge.jsonl"
+
+    @property
+    def state_file(self) -> Path:
+        return self.path / "state.pt"
+
+    @property
+    def fork_file(self) -> Path:
+        """The state that a fork began with, so that it can be replayed."""
+        return self.path / "fork.pt"
+
+    def kept_state_file(self, step: int) -> Path:
+        return self.path / "states" / f"{step:06d}.pt"
+
+    @property
+    def error_file(self) -> Path:
+        return self.path / "error.txt"
+
+    def samples_file(self, step: int) -> Path:
+        return self.path / "samples" / f"{step:06d}.png"
+
+    def generator_file(self, step: int) -> Path:
+        return self.path / f"generator-{step:06d}.safetensors"
+
+    def lock(self) -> None:
+        """Takes the folder for writing, and clears away what a killed process left half-written.
+
+        Raises:
+            CheckpointError: another process, or another RunFolder, is writing to it, or it cannot be written.
+        """
+        try:
+            self._lock.acquire()
+            remove_parts(self.path, shared=(self.config_file.name, self.status_file.name))  # these are written without the lock too
+        except Timeout:
+            raise CheckpointError(f"the run {self.path.name} is being trained already; wait for it, or stop it") from None
+        except OSError as error:
+            self._lock.release()
+            raise CheckpointError(f"the folder of the run {self.path.name} cannot be written: {error.strerror}") from None
+
+    def unlock(self) -> None:
+        self._lock.release()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """lock() until the block ends.
+
+        Raises:
+            CheckpointError: see lock().
+        """
+        self.lock()
+        try:
+            yield
+        finally:
+            self.unlock()
+
+    def is_being_written(self) -> bool:
+        """Whether some process holds the lock. A killed process holds nothing."""
+        if self._lock.is_locked:
+            return True
+        if not (self.path / ".lock").exists():
+            return False
+        with self._probing:  # two probes at once would each take the other for a writer
+            probe = FileLock(self.path / ".lock", timeout=0)
+            try:
+                probe.acquire()
+            except Timeout:
+                return True
+            except OSError:  # a folder that this process may not write: then no run of ours is at work there
+                return False
+            probe.release()
+            return False
+
+    def write_config(
+        self, config: TrainConfig, recipe: str, dataset: ImageDataset | None = None, owner: str = "", owner_id: str = ""
+    ) -> None:
+        """What the run is. The data set's fingerprint is known once it has been loaded.
+
+        owner, owner_id: the name and the id of the visitor whose run it is; empty for nobody's.
+
+        What else config.json says (the run that it was forked from) stays.
+        """
+        try:
+            before = self._read_json(self.config_file)
+        except CheckpointError:
+            before = {}
+        content = {
+            **before,
+            "recipe": recipe,
+            "owner": owner,
+            "owner_id": owner_id,
+            "seed": config.seed,
+            "data": config.data,
+            "data_fingerprint": dataset.fingerprint() if dataset else None,
+            "data_images": len(dataset) if dataset else None,
+            "data_labels": dataset.labels_fingerprint() if dataset and config.conditional else None,
+            "data_skipped": list(dataset.skipped[:SKIPPED_LISTED]) if dataset else [],
+            "data_skipped_count": dataset.skipped_count if dataset else 0,
+            "versions": {"python": platform.python_version(), "torch": torch.__version__, "torchvision": torchvision.__version__},
+            "config": config.model_dump(),
+        }
+        self.write_json(self.config_file, content)
+
+    def read_config(self) -> tuple[TrainConfig, dict[str, Any]]:
+        """The run's settings, and the whole of config.json.
+
+        Raises:
+            CheckpointError: there is no run here, or its config cannot be read.
+        """
+        content = self._read_json(self.config_file)
+        try:
+            config = TrainConfig(**content["config"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{self.config_file} does not hold a run's settings: {error}") from None
+        _refuse_fields(self.config_file, content, _CONFIG_FIELDS)
+        return config, content
+
+    def write_status(self, **fields: Any) -> None:
+        self.write_json(self.status_file, fields)
+
+    def read_status(self) -> dict[str, Any]:
+        """status.json; a run that says it is at work while nobody holds its lock was interrupted."""
+        if os.path.lexists(self.status_file):
+            status = self._read_json(self.status_file)
+        else:  # made an instant ago, or the process that made it was killed between its two files
+            self.read_config()
+            try:
+                status = {"state": "queued", "started": self.config_file.stat().st_mtime}
+            except OSError:
+                raise CheckpointError(f"{self.path} holds no run any more") from None
+        if "state" not in status:
+            raise CheckpointError(f"{self.status_file} is damaged: state is missing")
+        _refuse_fields(self.status_file, status, _STATUS_FIELDS)
+        if status["state"] in ("queued", "running", "paused") and not self.is_being_written():
+            status["state"] = "interrupted"
+        return status
+
+    def fault(self) -> str:
+        """What is wrong with the run's files, in a sentence, as far as a look at them shows; empty where nothing is."""
+        try:
+            self.read_config()
+            self.read_status()
+        except CheckpointError as error:
+            return str(error)
+        logs = (self.metrics_file, self.interventions_file, self.norms_file, self.judge_file)
+        for path in logs:
+            if os.path.lexists(path) and not path.is_file():
+                return f"{path} is damaged: it is not a file"
+        for folder in (self.path / "samples", self.path / "states"):
+            if os.path.lexists(folder) and not folder.is_dir():
+                return f"{folder} is damaged: it is not a folder"
+        return ""
+
+    def append_metrics(self, metrics: Metrics) -> None:
+        """Notes a line; flush() writes it. Not-a-numbers become null: JSON has none."""
+        row = {name: (value if math.isfinite(value) else None) for name, value in asdict(metrics).items() if name != "scores"}
+        if metrics.scores:
+            row["scores"] = True
+        self._pending.append(json.dumps(row))
+
+    def append_intervention(self, change: Intervention | ThreadChange) -> None:
+        """Notes a change of a live setting, or of the number of threads; flush() writes it."""
+        if isinstance(change, ThreadChange):
+            change = Intervention(change.step, THREADS, change.old, change.new)
+        self._script.append(json.dumps(asdict(change)))
+
+    def append_norms(self, step: int, norms: dict[str, Any]) -> None:
+        """Notes a line of layer_norms(); flush() writes it."""
+        self._norms.append(json.dumps({"step": step, **norms}))
+
+    def append_judged(self, row: dict[str, Any]) -> None:
+        """Notes a judgement; flush() writes it. Not-a-numbers become null."""
+        self._verdicts.append(json.dumps({name: _finite(value) for name, value in row.items()}))
+
+    def flush(self) -> None:
+        """Writes the noted lines.
+
+        Raises:
+            OSError: the disk is full, say. No half line is left, and the lines are kept for the next flush.
+        """
+        noted = ((self.interventions_file, self._script), (self.metrics_file, self._pending), (self.norms_file, self._norms))
+        for path, lines in (*noted, (self.judge_file, self._verdicts)):
+            if lines:
+                _append(path, lines)
+                lines.clear()
+
+    def read_metrics(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+        """Complete lines of metrics.jsonl from a byte offset on, and the offset behind them. Damaged lines are left out."""
+        rows, end = _read_lines(self.metrics_file, offset)
+        return [{name: row[name] if is_number(row.get(name)) else None for name in METRICS} for row in rows], end
+
+    def read_interventions(self) -> list[Intervention]:
+        """The changes of live settings, in order: what somebody did. Damaged lines are left out."""
+        return interventions(self.read_script())
+
+    def read_script(self) -> list[Intervention]:
+        """What must be repeated to repeat the run: the changes of live settings, and, as changes of THREADS, of the number of threads.
+
+        In order. Damaged lines are left out.
+        """
+        rows, _ = _read_lines(self.interventions_file)
+        return [Intervention(row["step"], row["field"], row["old"], row["new"]) for row in rows if _is_change(row)]
+
+    def norms_since(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+        """Complete lines of norms.jsonl from a byte offset on, in order, and the offset behind them. Damaged lines are left out."""
+        rows, end = _read_lines(self.norms_file, offset)
+        return [row for row in rows if all(_are_norms(row.get(what)) for what in ("weights", "gradients"))], end
+
+    def read_norms(self) -> list[dict[str, Any]]:
+        """The lines of norms.jsonl, in order. Damaged lines are left out."""
+        return self.norms_since()[0]
+
+    def read_judged(self) -> list[dict[str, Any]]:
+        """The judgements, in order; read again as far as they are new. Not to be changed. Damaged lines are left out.
+
+        Each has step, images, what judgements.NUMBERS lists, shares and missing; of other versions' lines, what there is.
+        """
+        return self._judged.rows(self.judge_file)
+
+    def best(self) -> Best | None:
+        """The best judgement so far; None where nothing was judged."""
+        return self._judged.best(self.judge_file)
+
+    def truncate(self, step: int, changes: int) -> None:
+        """Forgets what was logged beyond a state at `step`, after so many changes, and half-written last lines."""
+        for noted in (self._pending, self._script, self._norms, self._verdicts):
+            noted.clear()
+        for path, rows in self._logged_until(step, changes).items():
+            if path.exists():
+                _write_lines(path, rows)
+
+    def _logged_until(self, step: int, changes: int) -> dict[Path, list[dict[str, Any]]]:
+        """What a run that is at `step`, after so many changes, has logged: file -> rows."""
+        return {
+            self.metrics_file: [row for row in _read_lines(self.metrics_file)[0] if row["step"] <= step],
+            self.norms_file: [row for row in _read_lines(self.norms_file)[0] if row["step"] <= step],
+            self.judge_file: [row for row in _read_lines(self.judge_file)[0] if row["step"] <= step],
+            self.interventions_file: [asdict(change) for change in self.read_script()[:changes]],
+        }
+
+    def save_samples(self, step: int, images: Any) -> None:
+        """The fixed-noise grid, 28 px images at twice their size."""
+        with write_atomically(self.samples_file(step), durable=False) as file:
+            file.write(png(tile(enlarge(images, max(1, 64 // images.shape[-1])), gap=2)))
+
+    def sample_steps(self) -> list[int]:
+        return _steps(self.path / "samples", "", ".png")
+
+    def read_samples(self, step: int) -> bytes:
+        """The grid at a step, as PNG.
+
+        Raises:
+            CheckpointError: there is none, or it is damaged.
+        """
+        path = self.samples_file(step)
+        try:
+            content = read_bytes(path, LARGEST_GRID)
+            check_png(content)
+        except FileNotFoundError:
+            raise CheckpointError(f"the run {self.path.name} has no grid at step {step}") from None
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{path} is damaged: {_first_line(error)}") from None
+        return content
+
+    def generator_steps(self) -> list[int]:
+        return _steps(self.path, "generator-", ".safetensors")
+
+    def save_generator(self, state: TrainState) -> None:
+        """The averaged generator at this step, for Explore."""
+        save_generator(self.generator_file(state.step), state)
+
+    def save_state(self, state: TrainState, durable: bool = True) -> None:
+        """Everything that resuming needs, whole or not at all; before it, what was noted: nobody writes that again.
+
+        durable: see write_atomically().
+
+        Raises:
+            OSError: the disk is full, say; the state that was there before is untouched.
+        """
+        self.flush()
+        _save(state.state_dict(), self.state_file, durable)
+
+    def keep_state(self, state: TrainState) -> None:
+        """Keeps this state for forks, beside the others; where these grow too many, the one that is missed least goes."""
+        self.flush()
+        _save(state.state_dict(), self.kept_state_file(state.step), durable=False)
+        steps = self.state_steps()
+        size = self.kept_state_file(state.step).stat().st_size
+        while len(steps) > 2 and (len(steps) > STATES_KEPT or len(steps) * size > STATES_BYTES):
+            # The one whose neighbours are closest to each other; the newest stays.
+            least = min(range(len(steps) - 1), key=lambda i: steps[i + 1] - (steps[i - 1] if i else 0))
+            self.kept_state_file(steps.pop(least)).unlink(missing_ok=True)
+
+    def state_steps(self) -> list[int]:
+        """The steps whose whole state is kept, so that a fork can begin there, but for state.pt itself."""
+        return _steps(self.path / "states", "", ".pt")
+
+    def usable_states(self) -> dict[int, Path]:
+        """step -> file, in order: the saved states that can be opened. Of files of one step, a kept one before state.pt.
+
+        Only the files' tables are read, so a state whose tensors do not fit the settings is among them.
+        """
+        found = {step: file for step in self.state_steps() if self._step_in(file := self.kept_state_file(step)) == step}
+        for file in (self.fork_file, self.state_file):
+            step = self._step_in(file)
+            if step is not None:
+                found.setdefault(step, file)
+        return dict(sorted(found.items()))
+
+    def fork_steps(self) -> list[int]:
+        """The steps from which a fork can begin: those of the saved states that can be opened."""
+        return list(self.usable_states())
+
+    def _step_in(self, file: Path) -> int | None:
+        """The step that a saved state says; None where there is no state, or none that can be opened. Read once for each version."""
+        try:
+            found = file.stat()
+        except OSError:
+            return None
+        stamp = (found.st_mtime_ns, found.st_size)
+        known = self._state_at.get(file)
+        if known is None or known[0] != stamp:
+            try:
+                step = int(self.read_state(file, mapped=True)["step"])
+            except (CheckpointError, KeyError, TypeError, ValueError, OverflowError):
+                step = None
+            known = self._state_at[file] = (stamp, step)
+        return known[1]
+
+    def state_step(self) -> int | None:
+        """The step of state.pt; None where there is none, or none that can be opened."""
+        return self._step_in(self.state_file)
+
+    def begun(self) -> int:
+        """How many steps the run has trained, as far as its files tell; 0 for one that has not begun."""
+        try:
+            steps = [int(self.read_status()["step"])]
+        except (CheckpointError, KeyError):
+            steps = []
+        rows, _ = _read_lines(self.metrics_file)
+        logged = max((row["step"] for row in rows), default=0)
+        return max([*steps, logged, *self.generator_steps(), *self.sample_steps(), *self.state_steps()], default=0)
+
+    def reached(self) -> tuple[int, int, float]:
+        """(steps, images seen, seconds) of state.pt, where the run would continue; zeros where nothing is saved.
+
+        The state itself is asked: a killed process may have written a status of a later step. Of a state that cannot be used, the status.
+        """
+        if not self.state_file.exists():
+            return 0, 0, 0.0
+        try:
+            told = self.read_state(self.state_file, mapped=True)
+        except CheckpointError:  # load_state() says what is wrong, and what is left
+            told = {"step": 0, "images_seen": 0, "elapsed_s": 0.0, **self.read_status()}
+        return int(told["step"]), int(told["images_seen"]), float(told["elapsed_s"])
+
+    def begin_as(self, original: "RunFolder") -> None:
+        """Makes this new run's folder a fork from the same state as another's, so that both are the same run, and can be replayed.
+
+        Raises:
+            OSError: a file cannot be written.
+        """
+        _copy(original.fork_file, self.fork_file)
+        _copy(original.fork_file, self.state_file)
+        if original.interventions_file.exists():  # the state counts the changes that were made before it
+            shutil.copyfile(original.interventions_file, self.interventions_file)  # no second name: lines are appended to it
+        parent = self._read_json(original.config_file)["parent"]
+        self.write_json(self.config_file, {**self._read_json(self.config_file), "parent": parent})
+
+    def newest_kept(self) -> int | None:
+        """The step of the newest kept state that can be opened, but for state.pt itself; None where there is none."""
+        return max((step for step, file in self.usable_states().items() if file != self.state_file), default=None)
+
+    def what_is_left(self) -> str:
+        """What to do where state.pt cannot be used, in a sentence or two."""
+        kept = self.newest_kept()
+        if kept is not None:
+            return f"Its newest kept state is of step {kept:,}: continue from there (on the command line: resume with --kept), or fork the run."
+        explorable = f" Its {len(steps)} generators can still be explored." if (steps := self.generator_steps()) else ""
+        return f"No other state of it was kept, so it cannot continue: start a new run with its settings.{explorable}"
+
+    def go_back(self) -> int:
+        """Puts the newest kept state (of a fork, the one that it began with, if there is none later) in the place of a state.pt that is missing or cannot be used; returns its step.
+
+        Everything later than that step, and the state.pt that cannot be used, moves to set-aside/1/ (2, 3, ...), where the logs are
+        kept as they were. Call it with the lock held.
+
+        Raises:
+            CheckpointError: no usable state is kept.
+            OSError: a file cannot be written. Nothing is lost, and it can be called again.
+        """
+        step = self.newest_kept()
+        if step is None:
+            raise CheckpointError(f"the run {self.path.name} has no kept state to continue from. {self.what_is_left()}")
+        source, number = self.usable_states()[step], 1
+        while (aside := self.path / "set-aside" / str(number)).exists():
+            number += 1
+        aside.mkdir(parents=True)
+        for log in (self.metrics_file, self.norms_file, self.judge_file, self.interventions_file, self.status_file):
+            if log.exists():
+                shutil.copyfile(log, aside / log.name)
+        later = [self.samples_file(at) for at in self.sample_steps() if at > step]
+        later += [self.generator_file(at) for at in self.generator_steps() if at > step]
+        later += [self.kept_state_file(at) for at in self.state_steps() if at > step]
+        for file in [*later, self.state_file]:
+            if file.exists():
+                target = aside / file.relative_to(self.path)
+                target.parent.mkdir(exist_ok=True)
+                file.rename(target)
+        _copy(source, self.state_file)
+        stored = self.read_state(self.state_file, mapped=True)
+        numbers = {"step": step, "images_seen": int(stored["images_seen"]), "elapsed_s": float(stored["elapsed_s"])}
+        try:
+            status = self.read_status()
+        except CheckpointError:  # damaged; it is set aside as well
+            status = {"started": time.time()}
+        self.write_status(**{**status, **numbers, "state": "stopped", "error": None, "reason": None, "stuck": None})
+        return step
+
+    def read_state(self, file: Path, mapped: bool = False) -> dict[str, Any]:
+        """What save_state() or keep_state() wrote. Executes nothing that the file holds.
+
+        mapped: tensors stay in the file until they are used.
+
+        Raises:
+            CheckpointError: the file is missing, cut short, or holds more than numbers.
+        """
+        about = f"{file.relative_to(self.path)} of the run {self.path.name}"
+        try:
+            stored = states.read(file, mapped)
+        except FileNotFoundError:
+            raise CheckpointError(f"the run {self.path.name} has no saved state to continue from") from None
+        except pickle.UnpicklingError:
+            raise CheckpointError(f"{about} holds more than numbers, or is damaged; it was not executed") from None
+        except OSError as error:
+            raise CheckpointError(f"{about} cannot be read: {in_words(error)}") from None
+        except ValueError as error:
+            raise CheckpointError(f"{about} cannot be used: {_first_line(error)[:160]}") from None
+        return stored
+
+    def load_state(
+        self, config: TrainConfig, device: torch.device, class_names: tuple[str, ...] = (), threads: int | None = None
+    ) -> TrainState:
+        """A state that goes on where save_state() was called; on another kind of device than then it is computed in that one's best way.
+
+        Args:
+            config: the run's settings.
+            device: where to train.
+            class_names: of the data set, for a conditional run.
+            threads: how many processor threads it may choose while it goes on; all cores unless said. It begins with as many as it had.
+
+        Raises:
+            StateLost: see read_state(), or it is of another shape; it says what of the run can still be used.
+        """
+        try:
+            stored = self.read_state(self.state_file)
+            return self._filled(stored, config, device, class_names, threads)
+        except CheckpointError as error:
+            raise StateLost(f"{str(error).rstrip('.')}. {self.what_is_left()}") from None
+
+    def _filled(
+        self, stored: dict[str, Any], config: TrainConfig, device: torch.device, class_names: tuple[str, ...], threads: int | None
+    ) -> TrainState:
+        """A training state with what a file held.
+
+        Raises:
+            CheckpointError: it does not fit the settings.
+        """
+        about = f"state.pt of the run {self.path.name} cannot be resumed from"
+        try:
+            execution = Execution(stored["precision"], stored["channels_last"], stored["threads"])
+            same = stored["device"] == device.type
+            state = new_state(config, device, class_names=class_names, execution=execution if same else None, threads=threads)
+            state.load_state_dict(stored)
+        except KeyError as error:
+            raise CheckpointError(f"{about}: it holds no {str(error)[:60]}, so another version of this project wrote it") from None
+        except RuntimeError as error:
+            raise CheckpointError(
+                f"{about}: its tensors have other shapes than the run's settings ask for, so the settings were edited, or another version "
+                f"of this project wrote it ({_first_line(error)[:120]})"
+            ) from None
+        except (ValueError, TypeError, AttributeError, IndexError, OverflowError) as error:
+            raise CheckpointError(f"{about}: {_first_line(error)}") from None
+        return state
+
+    def write_json(self, path: Path, content: dict[str, Any]) -> None:
+        with write_atomically(path, durable=False) as file:
+            # A message may name a file whose name is no text; half a character would make the whole document unreadable.
+            file.write(json.dumps(content, indent=1, ensure_ascii=False).encode(errors="replace"))
+
+    def _read_json(self, path: Path) -> dict[str, Any]:
+        try:
+            content = read_json(path)
+        except FileNotFoundError:
+            raise CheckpointError(f"{self.path} holds no run: {path.name} is missing") from None
+        except NotADirectoryError:
+            raise CheckpointError(f"{self.path} is a file, and not the folder of a run") from None
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{path} cannot be read as JSON: {_first_line(error)[:200]}") from None
+        if not isinstance(content, dict):
+            raise CheckpointError(f"{path} does not hold a JSON object")
+        return content
+
+
+class _Read:
+    """A run's judgements as far as they were read: pages ask for them many times a second. Safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inode, self._offset = 0, 0
+        self._rows: list[dict[str, Any]] = []
+        self._best: Best | None = None
+
+    def rows(self, path: Path) -> list[dict[str, Any]]:
+        with self._lock:
+            self._read_on(path)
+            return list(self._rows)
+
+    def best(self, path: Path) -> Best | None:
+        with self._lock:
+            self._read_on(path)
+            return self._best
+
+    def _read_on(self, path: Path) -> None:
+        try:
+            found = path.stat()
+            inode, size = found.st_ino, found.st_size
+        except OSError:
+            inode, size = 0, 0
+        if inode != self._inode or size < self._offset:  # cut, by writing it anew
+            self._inode, self._offset, self._rows, self._best = inode, 0, [], None
+        if size > self._offset:
+            rows, self._offset = _read_lines(path, self._offset)
+            for row in map(clean, rows):
+                self._rows.append(row)
+                self._best = follow(self._best, row)
+
+
+def fork(
+    parent: RunFolder,
+    path: Path,
+    wanted: int,
+    changes: dict[str, Any],
+    unit: str | None = None,
+    amount: float | None = None,
+    owner: str = "",
+    owner_id: str = "",
+) -> RunFolder:
+    """A new run's folder that goes on from the parent's saved state nearest to a step, with some settings changed.
+
+    What the parent had logged by then stands in it too, so that its curves go on. config.json names the parent: run, step, how many
+    of its changes of settings are the parent's, and the settings that changed, each with its old value and its new one.
+
+    Args:
+        parent: the run to fork from.
+        path: where the new run goes; nothing may be there.
+        wanted: a step; the state nearest to it is taken.
+        changes: settings; `duration` counts from the parent's start.
+        unit, amount: how much longer it trains; to its settings' duration if none is given.
+        owner, owner_id: whose run it will be, whoever the parent's owner is.
+
+    Raises:
+        CheckpointError: the parent has no saved state, or it cannot be read, or something is at `path`.
+        ValueError: the settings do not go together, or would need other networks.
+    """
+    files = parent.usable_states()
+    if not files:
+        saved = [parent.state_file, *(parent.kept_state_file(at) for at in parent.state_steps())]
+        if unusable := next((file for file in saved if file.exists()), None):
+            parent.read_state(unusable)  # says what is wrong with it
+        raise CheckpointError(f"the run {parent.path.name} has no saved state yet: the first one is saved after its first step")
+    step = min(files, key=lambda at: abs(at - wanted))
+    stored = parent.read_state(files[step])
+    config, about = parent.read_config()
+    live = {name: stored["config"][name] for name in TrainConfig.live_fields()}
+    try:
+        before = config.change(**live)
+    except ValueError as error:
+        raise CheckpointError(f"{files[step]} cannot be forked from: {_first_line(error)}") from None
+    after = before.change(**changes)
+    if fixed := [name for name in TrainConfig.fixed_fields() if getattr(before, name) != getattr(after, name)]:
+        raise ValueError(
+            f"{', '.join(fixed)} cannot change in a fork: its networks go on from what they have learnt; start a new run instead"
+        )
+    done = (step, int(stored["images_seen"]), float(stored["elapsed_s"]))
+    same_data = (after.data, after.data_split) == (before.data, before.data_split)
+    images = about.get("data_images") if same_data else None
+    if unit == "epochs" and not images:
+        raise ValueError("say in steps or seconds how long a fork on another data set should train: its epochs are not known yet")
+    after = extend(after, unit, amount, *done, max(1, (images or 0) // after.batch_size) * after.batch_size)
+    stored["config"] = after.model_dump()
+    if after.seed != before.seed:  # other random numbers from here on
+        stored["rng"], stored["device"] = torch.Generator().manual_seed(after.seed + 1 + step).get_state(), "cpu"
+    if after.precision not in ("auto", stored["precision"]):
+        stored["precision"] = after.precision
+
+    if path.exists():
+        raise CheckpointError(f"there is a run {path.name} already: give the fork another name")
+    made = RunFolder(path.with_name(f".{path.name}.part"))
+    child = RunFolder(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    claim = ExitStack()
+    claim.enter_context(claimed(made.path))  # refused where it is there already: it is another's, and stays
+    try:
+        about = (
+            about
+            if same_data
+            else {**about, **dict.fromkeys(("data_fingerprint", "data_labels", "data_images")), "data_skipped": [], "data_skipped_count": 0}
+        )
+        about = {**about, "owner": owner, "owner_id": owner_id, "seed": after.seed, "data": after.data, "config": after.model_dump()}
+        other = {name: [getattr(before, name), value] for name, value in after if name in changes and value != getattr(before, name)}
+        script = parent.read_script()[: int(stored["changes"])]
+        origin = {"run": parent.path.name, "step": step, "changes": len(interventions(script)), "settings": other}
+        made.write_json(made.config_file, {**about, "parent": origin})
+        status = {"state": "queued", **dict(zip(("step", "images_seen", "elapsed_s"), done, strict=True))}
+        made.write_status(**status, started=time.time(), ended=None, error=None)
+        logged_until = parent._logged_until(step, int(stored["changes"]))
+        if not same_data:  # its images will be held against others
+            logged_until[parent.judge_file] = []
+        for logged, rows in logged_until.items():
+            _write_lines(made.path / logged.name, rows)
+        for shown in parent.sample_steps():
+            if shown <= step:
+                _copy(parent.samples_file(shown), made.samples_file(shown))
+        best = best_of(map(clean, logged_until[parent.judge_file]))
+        for kept in parent.generator_steps():
+            if kept == step or (best and kept == best.step):
+                _copy(parent.generator_file(kept), made.generator_file(kept))
+        _save(stored, made.fork_file)
+        _copy(made.fork_file, made.state_file)
+        made.path.rename(path)
+    except BaseException:
+        shutil.rmtree(made.path, ignore_errors=True)
+        raise
+    finally:
+        claim.close()
+    return child
+
+
+def remove_abandoned(root: Path) -> None:
+    """Removes the forks that killed processes left half-made in a folder of runs."""
+    sweep(root.glob(".*.part"))
+
+
+def _save(content: dict[str, Any], path: Path, durable: bool = True) -> None:
+    """torch.save(), whole or not at all.
+
+    Raises:
+        OSError: the disk is full, say.
+    """
+    with write_atomically(path, durable) as file:
+        write_through(functools.partial(torch.save, content), file)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """A second name for a file that is only ever replaced, never written into; a copy where the file system has no such names."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
+    with write_atomically(path) as file:
+        file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
+
+
+def _append(path: Path, lines: list[str]) -> None:
+    """Adds lines to a file, all or none."""
+    content = "".join(line + "\n" for line in lines).encode()
+    with path.open("ab", buffering=0) as file:  # a buffer would write its rest when the file is closed
+        end = file.seek(0, os.SEEK_END)
+        try:
+            while content:
+                content = content[file.write(content) :]
+        except OSError:
+            os.ftruncate(file.fileno(), end)
+            raise
+
+
+def _read_lines(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+    """The objects of a JSON-lines file from a byte offset on that have a step, and the offset behind the last complete line."""
+    try:
+        with open_regular(path) as file:
+            file.seek(offset)
+            content = file.read()
+    except OSError:  # none yet, or what is there can be no log: RunFolder.fault() says so
+        return [], offset
+    end = content.rfind(b"\n") + 1
+    rows = []
+    for line in content[:end].splitlines():
+        try:
+            row = parse_json(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict) and is_whole(row.get("step"), LARGEST_STEP):
+            rows.append(row)
+    return rows, offset + end
+
+
+def _is_change(row: dict[str, Any]) -> bool:
+    """Whether a line of interventions.jsonl can be one: a live setting, and two plain values."""
+    plain = all(name in row and isinstance(row[name], str | int | float) for name in ("old", "new"))
+    return plain and isinstance(row.get("field"), str) and row["field"] in (THREADS, *TrainConfig.live_fields())
+
+
+def _are_norms(kind: Any) -> bool:
+    """Whether it is what layer_norms() makes of weights or of gradients: {network: {name: norm}}."""
+    return isinstance(kind, dict) and all(
+        isinstance(norms, dict) and all(norm is None or is_number(norm) for norm in norms.values()) for norms in kind.values()
+    )
+
+
+def _steps(folder: Path, before: str, after: str) -> list[int]:
+    """The steps of the files in a folder that are named as ours are: "000400.png". None where it is no folder."""
+    steps = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                digits = entry.name.removeprefix(before).removesuffix(after)
+                if digits.isascii() and digits.isdigit() and entry.name == f"{before}{int(digits[:12]):06d}{after}" and entry.is_file():
+                    steps.append(int(digits))
+    except OSError:  # nothing was kept yet, or what is there can be no folder: RunFolder.fault() says so
+        return []
+    return sorted(steps)
+
+
+# What the files of a run may say: how a value must be, in words, and whether it is. What they do not say is fine, but for a status's state.
+_Rule = tuple[str, Callable[[Any], bool]]
+_TEXT: _Rule = ("text", lambda value: isinstance(value, str))
+_TEXT_OR_NULL: _Rule = ("text or null", lambda value: value is None or isinstance(value, str))
+_COUNT: _Rule = ("a whole number from 0 on", lambda value: is_whole(value, 10**15))
+_COUNT_OR_NULL: _Rule = ("a whole number from 0 on, or null", lambda value: value is None or is_whole(value, 10**15))
+_SECONDS: _Rule = ("a number from 0 on", lambda value: is_number(value) and 0 <= value < 1e15)
+_MOMENT: _Rule = ("seconds since 1970, or null", lambda value: value is None or (is_number(value) and 0 <= value < LATEST))
+_STATUS_FIELDS: dict[str, _Rule] = {
+    "state": (f"one of {', '.join(STATES)}", lambda value: isinstance(value, str) and value in STATES),
+    **dict.fromkeys(("step", "images_seen"), _COUNT),
+    "elapsed_s": _SECONDS,
+    **dict.fromkeys(("started", "ended"), _MOMENT),
+    **dict.fromkeys(("error", "reason", "stuck", "judge", "precision", "device", "launch"), _TEXT_OR_NULL),
+    **dict.fromkeys(("threads", "best_step"), _COUNT_OR_NULL),
+    "channels_last": ("true or false", lambda value: isinstance(value, bool)),
+    "best_fd": ("a number or null", lambda value: value is None or is_number(value)),
+}
+_CONFIG_FIELDS: dict[str, _Rule] = {
+    **dict.fromkeys(("recipe", "data"), _TEXT),
+    **dict.fromkeys(("owner", "owner_id", "data_fingerprint", "data_labels"), _TEXT_OR_NULL),
+    "data_images": _COUNT_OR_NULL,
+    "data_skipped_count": _COUNT,
+    "data_skipped": ("a list of names", lambda value: isinstance(value, list) and all(isinstance(name, str) for name in value)),
+    "versions": ("versions by name", lambda value: isinstance(value, dict)),
+    "parent": ("the run that it was forked from", lambda value: isinstance(value, dict)),
+}
+
+
+def _refuse_fields(path: Path, content: dict[str, Any], fields: dict[str, _Rule]) -> None:
+    """
+    Raises:
+        CheckpointError: a value is not what it should be.
+    """
+    for name, (rule, holds) in fields.items():
+        if name in content and not holds(content[name]):
+            raise CheckpointError(f"{path} is damaged: {name} must be {rule}; got {str(content[name])[:40]!r}")
+
+
+def find_generator(path: Path, step: int | None = None) -> Path:
+    """The generator file that RUN|CHECKPOINT means: a .safetensors file itself, or a run's, the newest unless a step is named.
+
+    "RUN@400" is that of step 400, "RUN@best" that of the best judgement.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    if path.is_file():
+        return path
+    name, at, which = path.name.rpartition("@")
+    if at and not path.exists():
+        path = path.with_name(name)
+        if step is not None:
+            raise CheckpointError(f"two steps are named: {which} and {step}")
+        if which == "best":
+            best = RunFolder(path).best()
+            if best is None:
+                raise CheckpointError(f"no images of the run {name} were judged, so none is known to be the best")
+            step = best.step
+        elif which.isascii() and which.isdigit() and len(which) < 12:
+            step = int(which)
+        else:
+            raise CheckpointError(f"behind @ stands a step, or best; got {which[:40]!r}")
+    if not path.is_dir():
+        raise CheckpointError(f"there is no run or checkpoint {path}")
+    steps = RunFolder(path).generator_steps()
+    if not steps:
+        raise CheckpointError(f"the run {path.name} has kept no generator yet")
+    if step is not None and step not in steps:
+        raise CheckpointError(f"the run {path.name} has no generator at step {step}; it has {', '.join(map(str, steps))}")
+    return RunFolder(path).generator_file(steps[-1] if step is None else step)
+
+
+def run_name(recipe: str) -> str:
+    """A new run's name: recipe, date and time, and four hex digits against two at once.
+
+    A recipe that could not be part of a folder's name, from a config.json that somebody else wrote, say, is left out.
+    """
+    if not is_run_name(recipe) or len(recipe) > LONGEST_RECIPE:
+        recipe = "run"
+    return f"{recipe}-{time.strftime('%m%d-%H%M%S')}-{os.urandom(2).hex()}"

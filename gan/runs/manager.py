@@ -1,0 +1,567 @@
+"""The manager of all runs of one checkpoints folder: who may train, who waits, what earlier processes left. Knows nothing of pages.
+
+What changes a run names the visitor who asks, and is refused here to everybody but its owner and the workshop's host.
+"""
+
+import logging
+import math
+import os
+import shutil
+import threading
+import time
+import uuid
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal
+
+from gan.config import TrainConfig
+from gan.data import cache, datasets, uploads
+from gan.devices import choose_device, cores, passed_over
+from gan.judging.judge import JudgeCache
+from gan.owners import LOCAL, WHO_ARE_YOU, NotAllowed, Visitor, clean_name, may_change, refusal
+from gan.runs import folder as checkpoint
+from gan.runs import turns
+from gan.runs.folder import CheckpointError, RunFolder, fork, is_run_name, run_folders, run_name
+from gan.runs.limits import NO_LIMITS, Limits, folder_size, span
+from gan.runs.run import AT_WORK, Run, checkpoints_root, refuse_missing_data, refuse_too_large, write_status
+from gan.runs.sizes import refuse_too_few
+from gan.runs.turns import Done
+from gan.runs.watch import Judges, switched_on
+from gan.training.loop import extend
+
+log = logging.getLogger(__name__)
+
+MOST_WAITING = 100  # runs of all participants together
+HOUSEKEEPING_S = 2.0  # between two looks whose owners have left
+PLAN_S = 1.0  # for so long an estimate of when waiting runs start is good
+DELETED = ".deleted-"  # how the names of folders begin that are on their way out
+
+
+class RunManager:
+    """All runs of one checkpoints folder: those at work here, those waiting, and those that earlier processes left."""
+
+    def __init__(self, root: Path | None = None, max_runs: int | None = None, device: str | None = None) -> None:
+        """
+        Args:
+            root: where runs land; WORKSHOP_CHECKPOINTS, or checkpoints/.
+            max_runs: how many train at once; WORKSHOP_MAX_RUNS, or 1 (two at once on the same cores slow each other
+                down more than twofold).
+            device: "auto", "cpu", "cuda" or "cuda:N"; WORKSHOP_DEVICE, or "auto".
+
+        Raises:
+            ValueError: an environment variable does not read as it should.
+        """
+        self.root = root or checkpoints_root()
+        text = str(max_runs or os.environ.get("WORKSHOP_MAX_RUNS") or 1)
+        if not text.isdigit() or int(text) < 1:
+            raise ValueError(f"WORKSHOP_MAX_RUNS must be a whole number of at least 1; got {text!r}")
+        self.max_runs = int(text)
+        self.limits = Limits.from_environment()
+        self.judges = JudgeCache()
+        self._judges = Judges(self.judges) if switched_on() else None  # for runs, behind them
+        asked = device or os.environ.get("WORKSHOP_DEVICE") or "auto"
+        self.device = choose_device(asked)
+        self.passed_over = passed_over(asked)  # a GPU that is here and cannot be used, in words; ""
+        if self.passed_over:
+            log.warning("%s", self.passed_over)
+        self._runs: dict[str, Run] = {}
+        self._queue: list[Run] = []  # in the order of their submission
+        self._threads: dict[str, threading.Thread] = {}
+        # Since when a run is at work, or could have been; and how far it was then.
+        self._began: dict[str, tuple[float, Done]] = {}
+        self._like: dict[tuple[object, ...], Done] = {}  # how far runs of a kind came in which time
+        self._images: dict[str, int] = {}  # in each data set
+        self._seen: dict[str, float] = {}  # when the owners of runs at work or waiting were last here
+        self._plan: tuple[float, dict[str, tuple[int, float | None]]] | None = None
+        self._housekeeper: threading.Thread | None = None
+        self._clock = time.monotonic
+        self._lock = threading.RLock()
+        self.closing = threading.Event()  # the server is on its way down: streams end, nothing new starts
+
+    @property
+    def threads(self) -> int:
+        """Processor threads of each run: the cores, shared out."""
+        return max(1, cores() // self.max_runs)
+
+    # Whose run it is.
+
+    def may_steer(self, run: Run, visitor: Visitor) -> bool:
+        """Whether a visitor may change a run: its owner and the host may; one that nobody owns anybody on a server without a host.
+
+        A run whose owner cannot be told is the host's alone.
+        """
+        try:
+            return may_change(run.owner_id, visitor)
+        except CheckpointError:
+            return visitor.admin
+
+    def steered(self, run_id: str, visitor: Visitor) -> Run:
+        """The run, for one who may change it. Everything here that changes a run begins with this.
+
+        Raises:
+            KeyError: there is no such run.
+            NotAllowed: it is somebody else's.
+        """
+        run = self.get(run_id)
+        if not self.may_steer(run, visitor):
+            raise NotAllowed(self.who_may_steer(run))
+        return run
+
+    def who_may_steer(self, run: Run) -> str:
+        """In one sentence, for those who may not."""
+        return refusal(run.stored.get("owner"), run.stored.get("owner_id"), "started it", "steer this run")
+
+    def seen(self, visitor_id: str) -> None:
+        """Notes that a visitor is here. Others' ids than those whose runs are at work or wait mean nothing."""
+        with self._lock:
+            present = {_owner(run) for run in self._unfinished()}
+            if visitor_id in present:
+                self._seen[visitor_id] = self._clock()
+            for gone in self._seen.keys() - present:
+                del self._seen[gone]
+
+    def unfinished_run(self, visitor: Visitor) -> Run | None:
+        """A run of the visitor's that is at work or waits, if there is one."""
+        with self._lock:
+            return next((run for run in self._unfinished() if visitor.id and _owner(run) == visitor.id), None)
+
+    def unfinished(self) -> list[Run]:
+        """The runs at work, then those that wait, in the order in which they start."""
+        with self._lock:
+            return self._unfinished()
+
+    def trains_here(self) -> bool:
+        """Whether a run of this process is training just now."""
+        with self._lock:
+            return any(run.state == "running" for run in self._working())
+
+    def _unfinished(self) -> list[Run]:
+        return [*self._working(), *self._waiting()]
+
+    def _working(self) -> list[Run]:
+        return [run for name in self._threads if (run := self._runs.get(name)) and run not in self._queue]
+
+    def _waiting(self) -> list[Run]:
+        """Waiting runs in the order in which they start."""
+        at_work = [_owner(run) for run in self._working()]
+        return [self._queue[i] for i in turns.order([(_owner(run), self._began[run.id][0]) for run in self._queue], at_work)]
+
+    # What starts runs.
+
+    def submit(self, config: TrainConfig, recipe: str = "", visitor: Visitor = LOCAL) -> Run:
+        """Makes a run's folder and queues it; it starts at once when there is room.
+
+        Raises:
+            NotAllowed: the visitor is not known.
+            ValueError: the data set is not known or smaller than a batch, too many runs wait, the networks do not fit in memory, or the settings go
+                beyond what this server lets a run take.
+            OSError: the folder cannot be written.
+        """
+        self._refuse_if_full(visitor)
+        refuse_too_large(config, self.device)
+        self._refuse_unknown_data(config.data)
+        refuse_too_few(config)
+        self._limits(visitor).refuse(config, an_epoch=_an_epoch(config, self._images.get(config.data)))
+        folder = RunFolder(self.root / run_name(recipe or "run"))
+        folder.path.mkdir(parents=True)
+        folder.write_config(config, recipe, owner=visitor.name, owner_id=visitor.id)
+        write_status(folder, "queued")
+        return self._enqueue(folder, visitor)
+
+    def _limits(self, visitor: Visitor) -> Limits:
+        return NO_LIMITS if visitor.admin else self.limits
+
+    def _refuse_if_full(self, visitor: Visitor) -> None:
+        if not visitor.known:
+            raise NotAllowed(WHO_ARE_YOU)
+        if len(self._queue) >= MOST_WAITING:
+            raise ValueError(f"{MOST_WAITING} runs are waiting already; try again when some have ended")
+        most = self._limits(visitor).waiting
+        with self._lock:  # a run whose thread has just been made is still called queued, and waits no longer
+            waiting = sum(_owner(run) == visitor.id for run in self._queue)
+        if most is not None and waiting >= most:
+            raise ValueError(f"{most} run{' of yours waits' if most == 1 else 's of yours wait'} already; try again when one has started")
+
+    def _refuse_unknown_data(self, data: str) -> None:
+        if data not in datasets.available():  # no paths: whoever submits may be a visitor
+            raise ValueError(f"there is no data set {data!r}; choose one of {', '.join(datasets.available())}")
+
+    def resume(
+        self,
+        run_id: str,
+        unit: str | None = None,
+        amount: float | None = None,
+        visitor: Visitor = LOCAL,
+        data: str | None = None,
+        kept: bool = False,
+    ) -> Run:
+        """Queues a stopped, finished, failed or interrupted run to go on, for `amount` more of `unit` if given.
+
+        Args:
+            data: what its data set is called now, where it was moved or renamed; the images must be the same.
+            kept: continue from the newest kept state, where the run's own is lost; what is later is set aside in its folder.
+
+        Raises:
+            KeyError: there is no such run.
+            NotAllowed: it is somebody else's.
+            ValueError: it is at work, it has reached its duration and nothing says how much longer, its data set is not there, its
+                state is lost, or it would go beyond what this server lets a run take.
+            OSError: its folder cannot be written.
+        """
+        with self._lock:  # two at once must not both find it at rest
+            return self._resume(self.steered(run_id, visitor), unit, amount, visitor, data, kept)
+
+    def _resume(self, run: Run, unit: str | None, amount: float | None, visitor: Visitor, data: str | None, kept: bool) -> Run:
+        if run.state in AT_WORK:
+            raise ValueError(f"the run {run.id} is {run.state} already")
+        folder = RunFolder(run.folder.path)
+        config, stored = folder.read_config()
+        if data is not None:
+            self._refuse_unknown_data(data)
+            config = config.change(data=data)
+        refuse_missing_data(config)
+        status = run.status()
+        done = _kept(folder) if kept else _done(status)
+        an_epoch = _an_epoch(config, stored.get("data_images"))
+        longer = extend(config, unit, amount, done.step, done.images_seen, done.elapsed_s, an_epoch or config.batch_size)
+        if amount is None and not kept and status["progress"] >= 1:
+            raise ValueError(
+                f"the run {run.id} has reached its {config.duration:g} {config.duration_unit}; say how much longer it should train"
+            )
+        self._refuse_if_full(visitor)
+        self._limits(visitor).refuse(longer, done.step, done.elapsed_s, an_epoch, folder_size(folder.path))
+        if kept:
+            folder.lock()  # another process could be about to resume it
+            try:
+                folder.go_back()
+            finally:
+                folder.unlock()
+        if longer.model_dump() != stored["config"]:
+            folder.write_json(folder.config_file, {**stored, "data": longer.data, "config": longer.model_dump()})
+        return self._enqueue(folder, visitor, before=stored)
+
+    def fork(
+        self,
+        run_id: str,
+        step: int,
+        changes: dict[str, Any],
+        unit: str | None = None,
+        amount: float | None = None,
+        visitor: Visitor = LOCAL,
+    ) -> Run:
+        """Queues a new run that goes on from another one's saved state nearest to a step, with some settings changed.
+
+        It trains for `amount` more of `unit` from there; if none is given, to the duration that its settings say. Anybody may fork
+        any run: the new one is the visitor's own.
+
+        Raises:
+            KeyError: there is no such run.
+            NotAllowed: the visitor is not known.
+            ValueError: nothing is saved of it yet, the settings do not go together or go beyond what this server lets a run
+                take, or too many runs wait.
+            OSError: the folder cannot be written.
+        """
+        parent = self.get(run_id)
+        self._refuse_if_full(visitor)
+        if (data := changes.get("data")) is not None:
+            self._refuse_unknown_data(data)
+        recipe = str(parent.stored.get("recipe") or "run")
+        folder = fork(parent.folder, self.root / run_name(recipe), step, changes, unit, amount, visitor.name, visitor.id)
+        try:
+            config, stored = folder.read_config()
+            done = _done(folder.read_status())
+            refuse_too_large(config, self.device)
+            refuse_too_few(config)
+            self._limits(visitor).refuse(config, done.step, done.elapsed_s, _an_epoch(config, stored.get("data_images")))
+        except ValueError:
+            shutil.rmtree(folder.path)
+            raise
+        return self._enqueue(folder, visitor)
+
+    def _enqueue(self, folder: RunFolder, visitor: Visitor, before: dict[str, Any] | None = None) -> Run:
+        """before: config.json of a run that continues, to go back to where it cannot."""
+        with self._lock:
+            run = self._runs[folder.path.name] = Run(folder)
+            run.before = before
+            run.limits = self._limits(visitor)
+            run.judges = self._judges
+            run._live = "queued"
+            self._began[run.id] = (self._clock(), _done(run._disk_status()))
+            self._queue.append(run)
+            self._plan = None
+            if visitor.id:
+                self._seen[visitor.id] = self._clock()
+        self._fill()
+        self._keep_house()
+        return run
+
+    def _fill(self) -> None:
+        """Starts waiting runs while there is room."""
+        with self._lock:
+            while self._queue and len(self._threads) < self.max_runs and not self.closing.is_set():
+                run = self._waiting()[0]
+                self._queue.remove(run)
+                self._plan = None
+                self._began[run.id] = (self._clock(), self._began[run.id][1])
+                thread = threading.Thread(target=self._work, args=(run,), name=f"run-{run.id}", daemon=True)
+                self._threads[run.id] = thread
+                thread.start()
+
+    def _work(self, run: Run) -> None:
+        try:
+            if run._wish == "stop":
+                run._note("stopped")
+                run._live = ""
+            else:
+                run.work(self.device, self.threads)
+        finally:
+            with self._lock:
+                if self._threads.get(run.id) is threading.current_thread():
+                    del self._threads[run.id]
+                self._plan = None
+                self._learn(run)
+                for other in self._queue:
+                    if _owner(other) == _owner(run):  # its owner has had a turn: others who wait come first
+                        self._began[other.id] = (self._clock(), self._began[other.id][1])
+            self._fill()
+
+    # What steers them. Each raises KeyError where there is no such run, and NotAllowed where it is somebody else's.
+
+    def pause(self, run_id: str, visitor: Visitor = LOCAL) -> None:
+        """Asks a run to rest after its step; its networks stay in memory."""
+        self.steered(run_id, visitor).pause()
+
+    def go_on(self, run_id: str, visitor: Visitor = LOCAL) -> None:
+        """Ends a pause."""
+        self.steered(run_id, visitor).go_on()
+
+    def step_once(self, run_id: str, network: Literal["generator", "discriminator", "both"], visitor: Visitor = LOCAL) -> None:
+        """One step of a paused run, in which only this network learns."""
+        self.steered(run_id, visitor).step_once(network)
+
+    def change(self, run_id: str, name: str, value: Any, visitor: Visitor = LOCAL) -> None:
+        """Changes a live setting before the run's next step.
+
+        Raises:
+            ValueError: see Run.change().
+        """
+        self.steered(run_id, visitor).change(name, value)
+
+    def set_pace(self, run_id: str, pace_s: float, visitor: Visitor = LOCAL) -> None:
+        """Slow motion: see Run.set_pace().
+
+        Raises:
+            ValueError: out of bounds.
+        """
+        self.steered(run_id, visitor).set_pace(pace_s)
+
+    def stop(self, run_id: str, visitor: Visitor = LOCAL) -> None:
+        """Stops a run, or takes it out of the queue."""
+        run = self.steered(run_id, visitor)
+        with self._lock:
+            waiting = run in self._queue
+            if waiting:
+                self._queue.remove(run)
+                self._plan = None
+        if waiting:
+            run._note("stopped")
+            run._live = ""
+        else:
+            run.stop()
+
+    def delete(self, run_id: str, visitor: Visitor = LOCAL) -> None:
+        """Deletes a run that is not at work: its folder, and with it its generators.
+
+        Raises:
+            ValueError: it is at work, here or in another process.
+            OSError: the folder cannot be renamed.
+        """
+        with self._lock:
+            run = self.steered(run_id, visitor)
+            if run.state in AT_WORK:
+                raise ValueError(f"the run {run_id} is {run.state}: stop it first")
+            gone = self.root / f"{DELETED}{uuid.uuid4().hex}"
+            run.folder.lock()  # another process could be about to resume it
+            try:
+                run.folder.path.rename(gone)  # at once, and for everybody
+            finally:
+                run.folder.unlock()
+            self._runs.pop(run_id, None)
+            self._began.pop(run_id, None)
+        _remove(gone)
+
+    # What there is to see.
+
+    def get(self, run_id: str) -> Run:
+        """A run by its id.
+
+        Raises:
+            KeyError: there is none, or the id could not be a folder's name.
+        """
+        with self._lock:
+            if run_id in self._runs:
+                return self._runs[run_id]
+            if is_run_name(run_id) and os.path.lexists(self.root / run_id / "config.json"):  # what is wrong with it, the run itself says
+                run = self._runs[run_id] = Run(RunFolder(self.root / run_id))
+                return run
+        raise KeyError(run_id)
+
+    def runs(self) -> list[Run]:
+        """All runs, the newest first; damaged ones too, which say so. What is deleted meanwhile is left out."""
+        found = {name for name in run_folders(self.root) if is_run_name(name)}
+        with self._lock:
+            for gone in set(self._runs) - found:
+                if not self._runs[gone].at_work:
+                    del self._runs[gone]
+        runs = []
+        for name in found:
+            with suppress(KeyError):  # deleted an instant ago
+                run = self.get(name)
+                runs.append((float(run._disk_status().get("started") or 0), run))
+        return [run for _, run in sorted(runs, key=lambda pair: (pair[0], pair[1].id), reverse=True)]
+
+    def position(self, run: Run) -> int:
+        """1 for the next run to start, 2 for the one behind it; 0 for a run that does not wait."""
+        return self.place(run)[0]
+
+    def place(self, run: Run) -> tuple[int, float | None]:
+        """A run's position(), and the seconds until it starts, roughly; None where that cannot be known, or it does not wait."""
+        with self._lock:
+            if run not in self._queue:
+                return 0, None
+            if self._plan is None or self._clock() - self._plan[0] > PLAN_S:
+                waiting, working = self._waiting(), self._working()
+                slots = [self._left_s(run) for run in working] + [0.0] * (self.max_runs - len(self._threads))
+                starts = turns.starts(slots or [None], [self._left_s(run) for run in waiting])
+                self._plan = (self._clock(), {r.id: (place + 1, starts[place]) for place, r in enumerate(waiting)})
+            return self._plan[1][run.id]
+
+    def _left_s(self, run: Run) -> float | None:
+        """Seconds until a run at work ends, or that a waiting one takes; None where that cannot be known."""
+        if run.state == "paused":
+            return None
+        try:
+            config = run.config
+        except CheckpointError:
+            return None
+        began = done = self._began[run.id][1]
+        if run.in_memory:
+            self._learn(run)
+            done = _done(run.status())
+        images = run.stored.get("data_images") or self._images.get(config.data)
+        left = turns.left_s(config, done, self._like.get(turns.kind(config)), images)
+        if run.limits.minutes is not None and left is not None:
+            left = min(left, 60 * run.limits.minutes - (done.elapsed_s - began.elapsed_s))
+        return left
+
+    def _learn(self, run: Run) -> None:
+        """Notes how fast a run was, to tell how long others of its kind will take."""
+        try:
+            config = run.config
+        except CheckpointError:
+            return
+        status, images = run.status(), run.stored.get("data_images")
+        if status.get("step"):
+            self._like[turns.kind(config)] = _done(status)
+        if isinstance(images, int):
+            self._images[config.data] = images
+
+    # What goes on behind.
+
+    def _keep_house(self) -> None:
+        """Starts the thread that looks after the runs, unless it is there; it ends when nothing is left to look after."""
+        with self._lock:
+            if self._housekeeper is None and not self.closing.is_set():
+                self._housekeeper = threading.Thread(target=self._look_after, name="housekeeping", daemon=True)
+                self._housekeeper.start()
+
+    def _look_after(self) -> None:
+        self.remove_leftovers()
+        while not self.closing.wait(HOUSEKEEPING_S):
+            with self._lock:
+                if not self._threads and not self._queue:
+                    self._housekeeper = None
+                    return
+            try:
+                self.make_room()
+            except Exception:  # a fault here must not end the thread, and the next look may be better
+                log.exception("looking after the runs failed")
+
+    def remove_leftovers(self) -> None:
+        """Removes what processes that were killed left half-made or half-deleted: runs, forks, uploads and decoded images."""
+        for half_deleted in self.root.glob(f"{DELETED}*"):
+            _remove(half_deleted)
+        checkpoint.remove_abandoned(self.root)
+        uploads.remove_abandoned()
+        cache.remove_abandoned(datasets.data_root() / "cache")
+
+    def make_room(self) -> None:
+        """Stops runs whose owners have not been seen for the grace time, the longest absent first, as far as others wait."""
+        with self._lock:
+            working = self._working()
+            room = self.max_runs - len(self._threads) + sum(run._wish == "stop" for run in working)
+            away = {run.id: self._clock() - max(self._seen.get(_owner(run), -math.inf), self._began[run.id][0]) for run in working}
+            for run in sorted(working, key=lambda run: away[run.id], reverse=True):
+                owner, grace_s = _owner(run), run.limits.grace_s
+                others = sum(_owner(other) != owner for other in self._queue)
+                if not owner or grace_s is None or away[run.id] <= grace_s or others <= room or run._wish == "stop":
+                    continue
+                name = clean_name(run.stored.get("owner")) or "its owner"
+                run.stop(f"Others were waiting, and {name} had not been here for {span(grace_s)}. Resume it to go on.")
+                log.info("the run %s is stopped: others wait, and its owner has left", run.id)
+                room += 1
+
+    def shutdown(self, timeout_s: float = 20.0) -> None:
+        """Stops every run and waits until their states are saved."""
+        with self._lock:
+            self.closing.set()
+            waiting, self._queue = self._queue, []
+            threads = list(self._threads.values())
+            at_work = [run for run in self._runs.values() if run.at_work]
+        for run in waiting:
+            run._note("stopped")
+            run._live = ""
+        for run in at_work:
+            run.stop()
+        if self._judges:
+            self._judges.close()
+        deadline = time.monotonic() + timeout_s
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+
+def _owner(run: Run) -> str:
+    """The owner's id, for whose turn it is; empty where nobody owns it, or nobody knows."""
+    try:
+        return run.owner_id
+    except CheckpointError:
+        return ""
+
+
+def _kept(folder: RunFolder) -> Done:
+    """How far the newest kept state of a run is.
+
+    Raises:
+        CheckpointError: none is kept that can be used.
+    """
+    step = folder.newest_kept()
+    if step is None:
+        raise CheckpointError(f"the run {folder.path.name} has no kept state to continue from. {folder.what_is_left()}")
+    return _done(folder.read_state(folder.usable_states()[step], mapped=True))
+
+
+def _done(status: dict[str, Any]) -> Done:
+    return Done(int(status.get("step", 0)), int(status.get("images_seen", 0)), float(status.get("elapsed_s", 0)))
+
+
+def _an_epoch(config: TrainConfig, images: int | None) -> int | None:
+    """Images in an epoch; None where the data set's size is not known."""
+    return max(1, images // config.batch_size) * config.batch_size if images else None
+
+
+def _remove(folder: Path) -> None:
+    """Removes a folder that is no longer listed; what cannot be removed is tried again when the next run starts."""
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        log.warning("%s could not be removed: %s", folder, error)

@@ -1,0 +1,865 @@
+"""Runs: a training loop with a folder, a thread and a history. Knows nothing of queues or pages.
+
+The command line drains record() itself; the server's runs drain it in a thread each.
+"""
+
+import contextlib
+import errno
+import logging
+import math
+import os
+import shutil
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from gan.config import TrainConfig
+from gan.data import datasets
+from gan.data.datasets import ImageDataset
+from gan.devices import describe_device, free_memory
+from gan.events import Event, Intervention, Judged, Metrics, Progress, Samples, Snapshot, ThreadChange
+from gan.files import in_words
+from gan.judging.judgements import better
+from gan.runs.folder import METRICS, CheckpointError, RunFolder, StateLost, read_config, read_metadata
+from gan.runs.limits import NO_LIMITS, folder_size
+from gan.runs.watch import Judges, Watch
+from gan.training import graphs
+from gan.training.loop import (
+    Control,
+    Diverged,
+    TrainState,
+    draw_grid,
+    epoch_images,
+    is_grid_step,
+    is_snapshot_step,
+    layer_norms,
+    memory_estimate,
+    new_state,
+    progress,
+    train,
+)
+from gan.untrusted import is_whole
+
+log = logging.getLogger(__name__)
+
+STATE_EVERY_S = 30.0  # between two saves of the resume state
+FLUSH_EVERY_S = 0.5  # between two writes of metrics and status
+SELDOM_S = 0.2  # metrics that come more seldom are written at once: the next event may be long in coming
+NORMS_EVERY_S = 1.0  # between two measurements of how long weights and gradients are
+BEST_KEPT = 2  # generators that are kept only because they were the best: the best one, and the one before
+KEPT_EVERY_S = 10.0  # between two states that are kept for forks
+WEIGH_EVERY_S = 10.0  # between two looks how large the folder is, where that is limited
+ROOM_EVERY_S = 3.0  # between two looks whether a full disk has room again
+ROOM_BYTES = 64 * 2**20  # beyond what two saved states take, before a run goes on; on a small disk a tenth of it
+AT_WORK = ("queued", "preparing", "running", "paused")
+AT_REST = ("stopped", "finished", "failed", "interrupted")
+# Errors of the system that pass: a run waits for the end of them with its networks in memory. errno -> what is wrong.
+PASSING = {
+    errno.ENOSPC: "The disk is full.",
+    errno.EDQUOT: "The disk quota is used up.",
+    errno.EMFILE: "The server has too many files open.",
+    errno.ENFILE: "The machine has too many files open.",
+}
+
+
+def record(
+    folder: RunFolder, state: TrainState, dataset: ImageDataset, control: Control, keep: bool = True, watch: Watch | None = None
+) -> Iterator[Event]:
+    """Trains, and writes everything to the run's folder as it comes; yields the events on.
+
+    When the duration is reached or the control halts it, the resume state is saved, and, with `keep`, the generator for
+    Explore.
+
+    watch: judges the images every few seconds, between two steps, and once more at the end; generators that are better than all
+    before are kept.
+
+    Raises:
+        OSError: a file could not be written, say because the disk is full. `state` is whole, and record() can be
+            called again with it.
+        Diverged, ValueError: see train().
+    """
+    flushed = saved = kept = time.monotonic()
+    measured = heard = -math.inf
+    yield from _catch_up(folder, state)
+    begun = folder.state_file.exists()
+    try:
+        for event in train(state, dataset, control):
+            if state.step and not begun:
+                _save_first(folder, state)
+                begun = True
+            match event:
+                case Metrics():
+                    folder.append_metrics(event)
+                    if time.monotonic() - measured > NORMS_EVERY_S:
+                        folder.append_norms(event.step, layer_norms(state))
+                        measured = time.monotonic()
+                case Intervention() | ThreadChange():
+                    folder.append_intervention(event)
+                case Samples():
+                    folder.save_samples(event.step, event.images)
+                case Snapshot():
+                    folder.save_generator(state)
+                    if time.monotonic() - kept > KEPT_EVERY_S:
+                        folder.keep_state(state)
+                        kept = time.monotonic()
+            yield event  # before a write can fail: what is noted is written later, and is not told again
+            now = time.monotonic()
+            if isinstance(event, Intervention) or (isinstance(event, Metrics) and now - heard > SELDOM_S):
+                folder.flush()
+            if isinstance(event, Metrics):
+                heard = now
+            if watch and not control.halted and watch.due(state):
+                yield from _judge(folder, state, dataset, control, watch)
+            now = time.monotonic()
+            if now - flushed > FLUSH_EVERY_S:
+                folder.flush()
+                write_status(folder, "running", state, **_told(watch))
+                flushed = now
+            if now - saved > STATE_EVERY_S:
+                state.check_finite()
+                folder.save_state(state)
+                saved = time.monotonic()
+    except Diverged:
+        folder.flush()
+        raise
+    folder.flush()
+    state.check_finite()
+    if watch and state.step and not control.halted and watch.due(state, True):
+        yield from _judge(folder, state, dataset, control, watch)
+    if keep and state.step and state.step not in folder.generator_steps():
+        folder.save_generator(state)
+    if state.step:
+        folder.save_state(state)
+
+
+def _catch_up(folder: RunFolder, state: TrainState) -> Iterator[Event]:
+    """Where record() is called again after a write failed, what the disk had no room for comes first."""
+    folder.flush()
+    if not state.step:
+        return
+    if is_grid_step(state.step, state.config.grid_every) and not folder.samples_file(state.step).exists():
+        images = draw_grid(state)
+        folder.save_samples(state.step, images)
+        yield Samples(state.step, images)
+    if is_snapshot_step(state.step, state.config.snapshot_every) and not folder.generator_file(state.step).exists():
+        folder.save_generator(state)
+
+
+def _save_first(folder: RunFolder, state: TrainState) -> None:
+    """Saves the state before anything else is written of a run's first step.
+
+    So a run that was killed in its first half minute continues too, and only a run whose state was removed has steps without one.
+    """
+    with contextlib.suppress(Diverged):  # train() says so with more detail
+        state.check_finite()
+        folder.save_state(state, durable=False)
+
+
+def _judge(folder: RunFolder, state: TrainState, dataset: ImageDataset, control: Control, watch: Watch) -> Iterator[Event]:
+    """Judges the images of now, and keeps the generator if it is the best so far."""
+    with watch.paying(state):
+        row = watch.look(state, dataset, lambda: control.halted)
+        if row is None:
+            return
+        if better(row, folder.best()):
+            if not folder.generator_file(state.step).exists():
+                try:
+                    folder.save_generator(state)
+                except OSError:
+                    watch.forget()  # this judgement: it is made again when there is room
+                    raise
+                watch.kept.append(state.step)
+            # The one that was the best until now stays until the next: somebody may be exploring it.
+            while len(watch.kept) > BEST_KEPT:
+                folder.generator_file(watch.kept.pop(0)).unlink(missing_ok=True)
+        folder.append_judged(row)
+        folder.flush()
+    yield Judged(row)
+
+
+def _told(watch: Watch | None) -> dict[str, Any]:
+    """What the status says of the judging: why there is none, where there is none."""
+    return {"judge": watch.reason or None} if watch else {}
+
+
+def never_judged(folder: RunFolder, watch: Watch | None) -> str | None:
+    """Of a run that ends: why its images were not judged, in a sentence; None where they were, or where nobody was to."""
+    if watch is None or not watch.reason or folder.best():
+        return None
+    return watch.reason if watch.refused else "The run ended before its images could be judged."
+
+
+def write_status(folder: RunFolder, name: str, state: TrainState | None = None, **more: Any) -> None:
+    """status.json: the run's state by name, and how far it is."""
+    try:
+        fields = folder.read_status()
+    except CheckpointError:
+        fields = {"started": time.time()}
+    if state:
+        for key in ("threads", "launch"):  # of the device that the run may have been on before
+            fields.pop(key, None)
+        fields |= {"step": state.step, "images_seen": state.images_seen, "elapsed_s": round(state.elapsed_s, 3)}
+        fields |= _execution(state)
+    fields |= _best(folder)
+    fields |= {"state": name, "ended": time.time() if name in ("stopped", "finished", "failed") else None}
+    folder.write_status(**{"step": 0, "images_seen": 0, "elapsed_s": 0.0, "error": None, **fields, **more})
+
+
+def _best(folder: RunFolder) -> dict[str, Any]:
+    """The best judgement so far, for the status; None where there is none."""
+    best = folder.best()
+    return {"best_step": best.step, "best_fd": best.fd} if best else {"best_step": None, "best_fd": None}
+
+
+def _execution(state: TrainState) -> dict[str, Any]:
+    """How a run computes, for its status."""
+    how: dict[str, Any] = {"precision": state.execution.precision, "channels_last": state.execution.channels_last}
+    if state.device.type == "cpu":
+        how["threads"] = state.execution.threads
+    if state.launch:
+        how["launch"] = state.launch
+    return how | {"device": describe_device(state.device)}
+
+
+def refuse_too_large(config: TrainConfig, device: torch.device) -> None:
+    """Before anything is made or loaded.
+
+    Raises:
+        ValueError: training would need more memory than is free on the device; the message has the estimate.
+    """
+    needed, free = memory_estimate(config), free_memory(device)
+    if needed > free:
+        raise ValueError(
+            f"these settings need about {needed / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} GiB are free: "
+            "lower the filters, the image size or the batch size"
+        )
+
+
+def data_is_there(name: str) -> bool:
+    """Whether a data set can be found: one by name, or a folder or a file by its path."""
+    return name in datasets.available() or Path(name).expanduser().exists()
+
+
+def refuse_missing_data(config: TrainConfig) -> None:
+    """Before a run that has trained continues.
+
+    Raises:
+        ValueError: its data set is not there.
+    """
+    if not data_is_there(config.data):
+        raise ValueError(
+            f"the data set {config.data} is not there: put it back, or say where the same images are now (--data on the command line). "
+            "To train on other images, fork the run"
+        )
+
+
+def prepare(
+    folder: RunFolder,
+    config: TrainConfig,
+    dataset: ImageDataset,
+    device: torch.device,
+    control: Control | None = None,
+    threads: int | None = None,
+) -> TrainState:
+    """The state to train from: the folder's own where it holds one, else a new one (on up to `threads`, or all cores).
+
+    control: is asked to repeat the changes of live settings, and of the number of threads, that were made beyond that state.
+
+    Raises:
+        StateLost: the run has trained, and its saved state is missing or cannot be used.
+        CheckpointError: the data set is no longer the one that the run began with.
+        ValueError: the set does not fit the config.
+    """
+    epoch_images(config, dataset)
+    _, stored = folder.read_config()
+    if folder.state_file.exists():
+        _refuse_other_images(folder, config, dataset, stored)
+        state = folder.load_state(config, device, dataset.class_names, threads)
+        if stored.get("data_fingerprint") not in (None, dataset.fingerprint()):
+            _note_other_images(folder, stored)
+    elif steps := folder.begun():
+        raise StateLost(f"the run {folder.path.name} has trained {steps:,} steps, and its state.pt is missing. {folder.what_is_left()}")
+    else:
+        state = new_state(config, device, class_names=dataset.class_names, threads=threads)
+    if control:
+        control.repeat(folder.read_script()[state.changes :])
+    folder.truncate(state.step, state.changes)
+    folder.write_config(config, stored.get("recipe", ""), dataset, stored.get("owner", ""), stored.get("owner_id", ""))
+    return state
+
+
+def _refuse_other_images(folder: RunFolder, config: TrainConfig, dataset: ImageDataset, stored: dict[str, Any]) -> None:
+    """
+    Raises:
+        CheckpointError: these are not the images, or not the classes, that the run began with.
+    """
+    began_with, name = stored.get("data_fingerprint"), folder.path.name
+    if began_with and began_with != dataset.fingerprint() and not _is_fork_before_its_first_step(folder, stored):
+        held = f", which held {stored['data_images']:,} images" if isinstance(stored.get("data_images"), int) else ""
+        raise CheckpointError(
+            f"the data set {config.data} ({len(dataset):,} images) has changed since the run {name} began{held}; resuming needs the same "
+            "images. If they are elsewhere now, name that place as its data; to train on these images, fork the run"
+        )
+    if other_labels(config, dataset, stored) and not _is_fork_before_its_first_step(folder, stored):
+        raise CheckpointError(
+            f"the images of the data set {config.data} are in other classes now than when the run {name} began, and it draws by class: put "
+            "them back, or fork the run to train with these classes"
+        )
+    known = _class_names(folder) if config.conditional else ()
+    if known and known != dataset.class_names:
+        raise CheckpointError(
+            f"the classes of the data set {config.data} are called {', '.join(dataset.class_names[:5])} now; the run {name} began with "
+            f"{', '.join(known[:5])}: give the folders their old names"
+        )
+
+
+def other_labels(config: TrainConfig, dataset: ImageDataset, stored: dict[str, Any]) -> bool:
+    """Whether a run that draws by class began with other classes of the same images. stored: its config.json; older ones do not say."""
+    return config.conditional and stored.get("data_labels") not in (None, dataset.labels_fingerprint())
+
+
+def _is_fork_before_its_first_step(folder: RunFolder, stored: dict[str, Any]) -> bool:
+    """Such a run may begin on other images than its parent's: forking is the way to continue on a set that has changed."""
+    parent = stored.get("parent")
+    return isinstance(parent, dict) and folder.fork_file.exists() and folder.begun() == parent.get("step")
+
+
+def _note_other_images(folder: RunFolder, stored: dict[str, Any]) -> None:
+    """Of a fork that begins on other images than its parent's: says so in config.json, and drops the parent's judgements."""
+    log.warning("the run %s begins on other images than its parent's", folder.path.name)
+    folder.judge_file.unlink(missing_ok=True)
+    folder.write_json(folder.config_file, {**stored, "parent": {**stored["parent"], "other_images": True}})
+
+
+def _class_names(folder: RunFolder) -> tuple[str, ...]:
+    """What a conditional run's classes are called, by its newest generator; empty where that cannot be told."""
+    for step in reversed(folder.generator_steps()):
+        try:
+            return read_config(read_metadata(folder.generator_file(step)))[1]
+        except (CheckpointError, KeyError, TypeError, ValueError) as error:
+            log.warning("the classes in %s cannot be read: %s", folder.generator_file(step), error)
+    return ()
+
+
+def _state_size(stored: Any) -> int:
+    """Bytes of the tensors in a state."""
+    if isinstance(stored, torch.Tensor):
+        return stored.numel() * stored.element_size()
+    parts = stored.values() if isinstance(stored, dict) else stored if isinstance(stored, list | tuple) else ()
+    return sum(map(_state_size, parts))
+
+
+def has_room(folder: RunFolder, state: TrainState) -> bool:
+    """Whether a run that found the disk full can save everything again: its state twice, the old one staying until then, and more."""
+    try:
+        disk = shutil.disk_usage(folder.path)
+    except OSError as error:
+        log.warning("whether there is room for %s cannot be told: %s", folder.path.name, error)
+        return False
+    return disk.free > 2 * _state_size(state.state_dict()) + min(ROOM_BYTES, disk.total // 10)
+
+
+def wait_for_room(folder: RunFolder, state: TrainState, ended: Callable[[], bool]) -> bool:
+    """Waits ROOM_EVERY_S, or until `ended` says so -> whether record() should be called again."""
+    until = time.monotonic() + ROOM_EVERY_S
+    while not ended() and time.monotonic() < until:
+        time.sleep(min(0.1, ROOM_EVERY_S))
+    return ended() or has_room(folder, state)
+
+
+class History:
+    """A run's metrics as columns of numbers, shared by all who look. Appended by one thread, read by many."""
+
+    def __init__(self) -> None:
+        self.columns: dict[str, list[Any]] = {name: [] for name in METRICS}
+
+    def __len__(self) -> int:
+        return len(self.columns[METRICS[-1]])  # appended last: when it is there, the row is whole
+
+    def append(self, row: dict[str, Any]) -> None:
+        for name in METRICS:
+            self.columns[name].append(row[name])
+
+    def after(self, step: int) -> int:
+        """The index of the first row whose step is beyond `step`."""
+        steps = self.columns["step"]
+        index = len(self)
+        while index and steps[index - 1] > step:
+            index -= 1
+        return index
+
+    def since(self, index: int, most: int = 4000) -> dict[str, list[Any]]:
+        """Columns from a row on. Longer stretches are thinned evenly to `most` rows; the last stays."""
+        end = len(self)
+        every = max(1, -(-(end - index) // most))
+        first = index + (end - index - 1) % every if end > index else index
+        return {name: column[first:end:every] for name, column in self.columns.items()}
+
+
+class Run:
+    """One run as the server knows it: its folder, and, while it is at work here, its thread.
+
+    States: queued, preparing, running, paused, stopped, finished, failed, interrupted. All methods are safe from any
+    thread.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        self.id = folder.path.name
+        self.error = ""
+        self.preparing: Progress | None = None
+        self._history = History()
+        self._history_offset = 0
+        self._history_lock = threading.Lock()
+        self._sample_steps: list[int] = []
+        self._started: float | None = None
+        self._read_config: tuple[int, TrainConfig, dict[str, Any]] | None = None
+        self._live = ""  # the state, while this process works on the run
+        self._control = Control()
+        self.limits = NO_LIMITS
+        self.judges: Judges | None = None  # None: its images are not judged while it trains
+        self._watch: Watch | None = None
+        self.before: dict[str, Any] | None = None  # config.json before a resume that may be refused
+        self._weighed = -math.inf  # when the folder was looked at last
+        self._wish = ""  # "pause" or "stop"
+        self._reason = ""  # why it is to stop, where somebody else than its owner wishes it
+        self._once = ""  # the network that a paused run is to teach for one step
+        self._interventions: list[dict[str, Any]] = []
+        self._wishes = threading.Condition()  # guards the wish, and what it means to the run's thread
+        self._state: TrainState | None = None
+
+    @property
+    def config(self) -> TrainConfig:
+        """The run's settings.
+
+        Raises:
+            CheckpointError: they cannot be read.
+        """
+        return self._stored()[0]
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        """config.json: recipe, owner, data, fingerprint, versions; empty where it cannot be read."""
+        try:
+            return self._stored()[1]
+        except CheckpointError:
+            return {}
+
+    @property
+    def fault(self) -> str:
+        """What is wrong with its files, in a sentence; empty where nothing is, or while this process writes them."""
+        return "" if self._live else self.folder.fault()
+
+    @property
+    def gone(self) -> bool:
+        """Whether it has been deleted: nothing is left of it."""
+        return not self._live and not os.path.lexists(self.folder.config_file)
+
+    @property
+    def owner_id(self) -> str:
+        """The id of the visitor whose run it is; empty for nobody's.
+
+        Raises:
+            CheckpointError: config.json cannot be read, so nobody knows.
+        """
+        return str(self._stored()[1].get("owner_id") or "")
+
+    def _stored(self) -> tuple[TrainConfig, dict[str, Any]]:
+        """config.json, read again only when it has changed: every viewer asks for it many times a second."""
+        try:
+            stamp = self.folder.config_file.stat().st_mtime_ns
+        except OSError:
+            stamp = 0
+        if self._read_config is None or self._read_config[0] != stamp:
+            self._read_config = (stamp, *self.folder.read_config())
+        return self._read_config[1:]
+
+    @property
+    def at_work(self) -> bool:
+        """Whether this process has it queued or in a thread."""
+        return bool(self._live)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether its history and status can be told without reading files."""
+        return self._state is not None
+
+    @property
+    def to_be_judged(self) -> bool:
+        """Whether this process will judge its images, as far as that is known."""
+        return self.at_work and self.judges is not None and not (self._watch and self._watch.refused)
+
+    @property
+    def state_is_lost(self) -> bool:
+        """Whether a run that has trained has no saved state to continue from: state.pt is missing, or cannot be opened."""
+        return not self.at_work and self.folder.state_step() is None and self.folder.begun() > 0
+
+    @property
+    def state(self) -> str:
+        return self._live or str(self._disk_status().get("state", "interrupted"))
+
+    @property
+    def stopping(self) -> bool:
+        """Asked to pause or stop, and still finishing its step."""
+        return bool(self._wish) and self._live in ("preparing", "running")
+
+    @property
+    def history(self) -> History:
+        """The metrics so far; those of a run that another process trains are read from its folder as they come."""
+        with self._history_lock:
+            if not self._live or self._live == "queued":
+                rows, offset = self.folder.read_metrics(self._history_offset)
+                if self._history_offset and _file_size(self.folder.metrics_file) < self._history_offset:
+                    self._history, (rows, offset) = History(), self.folder.read_metrics()
+                for row in rows:
+                    self._history.append(row)
+                self._history_offset = offset
+            return self._history
+
+    @property
+    def sample_steps(self) -> list[int]:
+        """The steps at which the fixed-noise grid was kept."""
+        if not self._state:
+            self._sample_steps = self.folder.sample_steps()
+        return self._sample_steps
+
+    @property
+    def interventions(self) -> list[dict[str, Any]]:
+        """The changes of live settings so far: step, field, old, new."""
+        if self._state is None:
+            self._interventions = [asdict(change) for change in self.folder.read_interventions()]
+        return self._interventions
+
+    @property
+    def live_config(self) -> TrainConfig:
+        """The settings as they are now: live ones as they were changed last, or are about to be.
+
+        Raises:
+            CheckpointError: they cannot be read.
+        """
+        state = self._state
+        if state is not None:
+            return state.config.change(**self._control.wishes)
+        config = self.config
+        inherited = self.stored.get("parent", {}).get("changes")  # a fork's settings hold these
+        changed = {change["field"]: change["new"] for change in self.interventions[inherited if is_whole(inherited) else 0 :]}
+        try:
+            config = config.change(**changed)
+        except ValueError as error:
+            raise CheckpointError(f"{self.folder.interventions_file} is damaged: {error}") from None
+        return config.change(**self._control.wishes)
+
+    @property
+    def pace_s(self) -> float:
+        """Seconds that each step takes at least; 0 for as fast as it goes."""
+        return self._control.pace_s
+
+    def status(self) -> dict[str, Any]:
+        """State, step, images_seen, elapsed_s, progress (0 to 1), eta_s, error, how it computes, started, ended."""
+        state = self._state
+        if state is not None:  # at work here: nothing needs to be read
+            status: dict[str, Any] = {
+                "state": self._live,
+                "step": state.step,
+                "images_seen": state.images_seen,
+                "elapsed_s": state.elapsed_s,
+            }
+            status |= _execution(state) | {"error": self.error or None, "started": self._started, "ended": None}
+            status |= _best(self.folder) | _told(self._watch)
+        else:
+            status = self._disk_status()
+            status |= {"state": self._live or status.get("state"), "error": self.error or status.get("error")}
+        done = (int(status.get("step", 0)), int(status.get("images_seen", 0)), float(status.get("elapsed_s", 0.0)))
+        status["progress"], status["eta_s"] = self._progress(*done)
+        if self.preparing and self._live == "preparing":
+            status["preparing"] = {"task": self.preparing.task, "done": self.preparing.done, "total": self.preparing.total}
+        status["stopping"] = self.stopping
+        status["pace_s"] = self.pace_s
+        return status
+
+    def _progress(self, step: int, images_seen: int, elapsed_s: float) -> tuple[float, float | None]:
+        try:
+            config, stored = self._stored()
+        except CheckpointError:
+            return 0.0, None
+        images = stored.get("data_images")
+        if not isinstance(images, int) or images < config.batch_size:
+            return 0.0, None
+        done = progress(config, step, images_seen, elapsed_s, images // config.batch_size * config.batch_size)
+        return done, elapsed_s * (1 - done) / done if done > 0 else None
+
+    def _disk_status(self) -> dict[str, Any]:
+        try:
+            return self.folder.read_status()
+        except CheckpointError as error:
+            return {"state": "failed", "error": str(error)}
+
+    def pause(self) -> None:
+        """Asks the run to rest after its step; its networks stay in memory."""
+        with self._wishes:
+            if self._live in ("preparing", "running") and not self._wish:
+                self._wish = "pause"
+                self._control.halt()
+
+    def change(self, name: str, value: Any) -> None:
+        """Asks for a live setting to be changed before the run's next step.
+
+        Raises:
+            ValueError: the run is not at work, the setting cannot change while it trains, or the value is out of bounds.
+        """
+        with self._wishes:
+            if not self._live:
+                raise ValueError(f"{name} cannot change: the run {self.id} is not training; fork it to go on with other settings")
+            self.live_config.change(**{name: value})  # refused here, where somebody reads the reason
+            self._control.change(name, value)
+
+    def set_pace(self, pace_s: float) -> None:
+        """Slow motion: at least so many seconds a step, 0 to 10; 0 for as fast as it goes.
+
+        Raises:
+            ValueError: out of bounds.
+        """
+        if not 0 <= pace_s <= 10:
+            raise ValueError(f"the pace must be 0 to 10 seconds a step; got {pace_s}")
+        self._control.pace_s = pace_s
+
+    def step_once(self, network: Literal["generator", "discriminator", "both"]) -> None:
+        """One step of a paused run, in which only this network learns."""
+        with self._wishes:
+            if self._live == "paused" and self._wish == "pause" and not self._once:
+                self._once = network
+                self._wishes.notify_all()
+
+    def go_on(self) -> None:
+        """Ends a pause."""
+        with self._wishes:
+            if self._live == "paused" and self._wish == "pause":
+                self._wish = ""
+                self._control.clear()
+                self._wishes.notify_all()
+
+    def stop(self, reason: str = "") -> None:
+        """Asks the run to end after its step; it can be resumed.
+
+        reason: why, in a sentence, where its owner did not wish it; status() then has it as `reason`.
+        """
+        with self._wishes:
+            if self._live:
+                if self._wish != "stop":
+                    self._reason = reason
+                self._wish = "stop"
+                self._control.halt()
+                self._wishes.notify_all()
+
+    # What follows runs in the run's own thread, and in no other.
+
+    def work(self, device: torch.device, threads: int) -> None:
+        """Trains until the end, a stop or a failure. Never raises: what went wrong is kept with the run."""
+        torch.set_num_threads(threads)  # a new thread takes over what another one set for itself
+        try:
+            self.folder.lock()
+        except CheckpointError as error:
+            self.error, self._live = str(error), ""
+            return
+        try:
+            self._live = "preparing"
+            self.error = ""
+            was = self._disk_status()
+            self._note("running", error=None, reason=None, judge=None, stuck=None)
+            self._started = self._disk_status().get("started")
+            ended = self._work(device, threads, was)
+            self._live = ended  # until the status file says so
+        except Exception as error:
+            log.exception("the run %s failed", self.id)
+            self._fail(error)
+        finally:
+            self.folder.unlock()
+            with self._history_lock:  # from here on the history follows the file
+                self._history, self._history_offset = History(), 0
+                self._state = self.preparing = self._watch = None
+                self._live = ""
+            if device.type == "cuda":
+                graphs.release_memory()
+
+    def _prepare(self, device: torch.device, threads: int) -> tuple[TrainState, ImageDataset] | None:
+        """Loads what it needs to train; None where it was stopped meanwhile."""
+        config = self.config
+        loading = datasets.load(config.data, config.image_size, config.channels, config.data_split)
+        while True:
+            try:
+                self.preparing = next(loading)
+            except StopIteration as stop:
+                dataset = stop.value
+                break
+            if self._wish == "stop":
+                return None
+        state = prepare(self.folder, config, dataset, device, self._control, threads)
+        self._sample_steps = self.folder.sample_steps()
+        self._interventions = [asdict(change) for change in self.folder.read_interventions()]
+        with self._history_lock:
+            self._history, self._history_offset = History(), 0
+            rows, self._history_offset = self.folder.read_metrics()
+            for row in rows:
+                self._history.append(row)
+        self._watch = Watch(self.judges.prepare(config)) if self.judges else None
+        return state, dataset
+
+    def _work(self, device: torch.device, threads: int, was: dict[str, Any]) -> str:
+        """Works until the run's end, and writes the status; returns the state that it ended in. was: the status before."""
+        try:
+            prepared = self._prepare(device, threads)
+        except Exception as error:
+            if was.get("state") not in AT_REST or not was.get("step"):
+                raise
+            return self._stay(was, error)
+        ended = "stopped"
+        if prepared:
+            self._state, dataset = prepared
+            ended = self._train(self._state, dataset)
+        self._note(ended, error=self.error or None, reason=self._reason or None, judge=never_judged(self.folder, self._watch))
+        return ended
+
+    def _stay(self, was: dict[str, Any], error: Exception) -> str:
+        """A run that has trained and cannot continue is again what it was, and says why. Returns its state.
+
+        The status then has a `reason`, and in `stuck` what is missing: "state" or "data".
+        """
+        log.warning("the run %s cannot continue: %s", self.id, error, exc_info=not isinstance(error, ValueError | OSError))
+        if self.before is not None:
+            self.folder.write_json(self.folder.config_file, self.before)
+        reason = f"This run could not continue: {explain(error).rstrip('.')}."
+        self.folder.write_status(**{**was, "reason": reason, "stuck": "state" if isinstance(error, StateLost) else "data"})
+        return str(was["state"])
+
+    def _train(self, state: TrainState, dataset: ImageDataset) -> str:
+        """Trains until the run's end; returns the state that it ended in."""
+        began_s = state.elapsed_s
+        while True:
+            once, self._once = self._once, ""
+            full = False
+            if not once:
+                self._live = "running"
+            try:
+                self._drain(state, dataset, once, began_s)
+            except OSError as error:
+                if error.errno not in PASSING:
+                    raise
+                # Nothing is lost: the networks wait in memory until there is room.
+                full = True
+                self.error = f"{PASSING[error.errno]} The run waits, and goes on by itself when there is room."
+                with self._wishes:
+                    self._wish = self._wish or "pause"
+            with self._wishes:
+                if once and not self._wish:  # Go on was pressed during the single step
+                    continue
+                if not self._wish:
+                    return "finished"
+                if self._wish == "pause":
+                    self._live = "paused"
+            if self._live == "paused":
+                self._note("paused")
+            if not self._rest(state, full):
+                self.error = self._save_at_last(state) if full else ""
+                return "stopped"
+            self.error = ""
+
+    def _drain(self, state: TrainState, dataset: ImageDataset, once: str, began_s: float) -> None:
+        """Trains until the run's end, a pause or a stop.
+
+        Raises:
+            OSError: see record().
+        """
+        for event in record(self.folder, state, dataset, self._control, not once, None if once else self._watch):
+            if isinstance(event, Metrics):
+                self._history.append(asdict(event))
+            elif isinstance(event, Intervention):
+                self._interventions = [*self._interventions, asdict(event)]
+            elif isinstance(event, Samples) and event.step not in self._sample_steps:
+                self._sample_steps = [*self._sample_steps, event.step]
+            if not self._wish and (reason := self._beyond_limits(state, began_s)):
+                self.stop(reason)
+        if not once and not self._wish:  # here, so that a last status that finds no room is waited for like everything else
+            write_status(self.folder, "finished", state, error=None)
+
+    def _rest(self, state: TrainState, full: bool) -> bool:
+        """Waits out a pause; False where the run is to stop. full: until there is room on the disk, too."""
+        with self._wishes:
+            while not self._wishes.wait_for(lambda: self._wish != "pause" or self._once, ROOM_EVERY_S if full else None):
+                if has_room(self.folder, state):
+                    self._wish = ""
+            if self._wish == "stop":
+                return False
+            self._control.clear()
+            if self._once:
+                self._control.step_once(self._once)  # type: ignore[arg-type]
+        return True
+
+    def _save_at_last(self, state: TrainState) -> str:
+        """Where a run is stopped that found no room: tries once more, and says what is lost if that fails."""
+        try:
+            self.folder.save_state(state)
+            return ""
+        except OSError as error:
+            log.warning("the last state of %s could not be saved: %s", self.id, error)
+            saved = max(self.folder.usable_states(), default=0)
+            return f"The state of step {state.step:,} could not be saved: {explain(error)} It continues from step {saved:,}."
+
+    def _beyond_limits(self, state: TrainState, began_s: float) -> str:
+        """Why the run must end here, in a sentence; empty where it need not, or ends by itself."""
+        disk = 0
+        if self.limits.disk_mb is not None and time.monotonic() - self._weighed > WEIGH_EVERY_S:
+            disk, self._weighed = folder_size(self.folder.path), time.monotonic()
+        reason = self.limits.reached(state.step, state.elapsed_s - began_s, disk)
+        return reason if reason and self._progress(state.step, state.images_seen, state.elapsed_s)[0] < 1 else ""
+
+    def _note(self, name: str, **more: Any) -> None:
+        """Writes status.json; a full disk must not end the run."""
+        try:
+            write_status(self.folder, name, self._state, **more)
+        except OSError as error:
+            log.warning("the status of %s could not be written: %s", self.id, error)
+
+    def _fail(self, error: Exception) -> None:
+        self.error = explain(error)
+        try:
+            self.folder.error_file.write_text(traceback.format_exc(), encoding="utf-8", errors="backslashreplace")
+        except OSError as cannot:
+            log.warning("the trace of %s could not be written: %s", self.id, cannot)
+        self._note("failed", error=self.error)
+
+
+def _file_size(path: Path) -> int:
+    """Bytes of a file; 0 where there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def explain(error: BaseException) -> str:
+    """An exception as one sentence for a participant."""
+    if isinstance(error, Diverged):
+        return f"Training diverged: {error}. What was kept before is unharmed: fork from there with lower learning rates, or explore it."
+    no_memory = isinstance(error, OSError) and error.errno == errno.ENOMEM
+    if no_memory or isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
+        return "There is not enough memory for these settings: lower the batch size, the filters or the image size."
+    if isinstance(error, OSError) and error.errno in PASSING:
+        files = error.errno in (errno.EMFILE, errno.ENFILE)
+        what = "wait until fewer visitors are here, or raise the limit (ulimit -n)" if files else "free some space"
+        return f"{PASSING[error.errno]} What was saved before is unharmed: {what}, and resume."
+    if isinstance(error, OSError):
+        return in_words(error)
+    if isinstance(error, ValueError):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
+
+
+def checkpoints_root() -> Path:
+    """Where runs land: WORKSHOP_CHECKPOINTS, or checkpoints/ in the working directory."""
+    return Path(os.environ.get("WORKSHOP_CHECKPOINTS") or "checkpoints")

@@ -1,0 +1,69 @@
+"""How many images a set can have at most, told quickly: so that a batch that is too large is refused before a run waits for its turn."""
+
+import functools
+import os
+from pathlib import Path
+
+from gan.config import TrainConfig
+from gan.data.archives import Archive
+from gan.data.datasets import UPLOADED_ABOUT, UPLOADED_ZIP, data_root
+from gan.data.decoding import SUFFIXES
+from gan.data.published import SETS
+from gan.training.loop import too_few
+
+MOST_LOOKED_AT = 20_000  # files; a folder of more is not counted
+LARGEST_ZIP = 64 * 2**20  # bytes; the table of contents of a larger one may take seconds to read
+# Files with these endings, or none, may hold many images each.
+PACKED = {"", ".npy", ".npz", ".csv", ".parquet", ".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst"}
+
+
+def refuse_too_few(config: TrainConfig) -> None:
+    """Before a run is queued.
+
+    Raises:
+        ValueError: its data set has fewer images than a batch, as far as that can be told without reading them.
+    """
+    images = at_most(config.data, config.batch_size)
+    if images is not None and images < config.batch_size:
+        raise ValueError(f"the data set {config.data} holds {too_few(config, images)}")
+
+
+def at_most(name: str, enough: int) -> int | None:
+    """How many images a set below data_root() can have at most; None where that cannot be told quickly, or it has `enough`.
+
+    Files that turn out to be no images are counted too. Anything that may hold more (links, archives) makes the number unknown.
+    """
+    if name in SETS or name == "faces":
+        return None
+    path = data_root() / name
+    try:
+        if (path / UPLOADED_ABOUT).is_file():
+            found = (path / UPLOADED_ZIP).stat()
+            images = _in_zip(path / UPLOADED_ZIP, found.st_mtime_ns, found.st_size)
+        else:
+            images = _in_folder(path, enough)
+    except (OSError, ValueError):  # said better where the set is loaded
+        return None
+    return images if images is not None and images < enough else None
+
+
+@functools.lru_cache(64)
+def _in_zip(path: Path, changed_ns: int, size: int) -> int | None:
+    """Images in a zip of this time and size."""
+    if size > LARGEST_ZIP:
+        return None
+    with Archive(path, SUFFIXES) as archive:
+        return len(archive.members)
+
+
+def _in_folder(folder: Path, enough: int) -> int | None:
+    images = looked = 0
+    for directory, subfolders, files in os.walk(folder):
+        if any((Path(directory) / name).is_symlink() for name in (*subfolders, *files)):
+            return None
+        endings = [Path(name).suffix.lower() for name in files if not name.startswith(".")]
+        images += sum(ending in SUFFIXES for ending in endings)
+        looked += len(files)
+        if images >= enough or looked > MOST_LOOKED_AT or any(ending in PACKED for ending in endings):
+            return None
+    return images or None

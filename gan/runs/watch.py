@@ -1,0 +1,295 @@
+"""A run watched while it trains: every few seconds some of its images are judged, between two steps, and nothing in it changes.
+
+The judge itself is made ready in a thread behind the run, which begins at once; until then there is nothing to tell.
+"""
+
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import nn
+
+from gan import latent
+from gan.config import TrainConfig
+from gan.data.datasets import ImageDataset
+from gan.events import Progress
+from gan.images import to_float, to_uint8
+from gan.judging import metrics
+from gan.judging.judge import Judge, JudgeCache
+from gan.networks.dcgan import Discriminator, Dropout
+from gan.networks.dcgan import Generator as GeneratorNetwork
+from gan.training.loop import TrainState, as_shown, autocast, sample
+
+log = logging.getLogger(__name__)
+
+SAMPLES = 500  # images that are judged at a time
+ASKED = 256  # images of each kind that D is asked about: whole batches, at least one
+REST = 25  # times as long as a judgement took nothing is judged: at most 1 / 26 of the time goes into it
+LEAST_S = 3.0  # of training between two judgements
+
+
+def switched_on() -> bool:
+    """Whether runs are to be watched: not so with WORKSHOP_JUDGE=0.
+
+    Raises:
+        ValueError: the variable is neither 0 nor 1.
+    """
+    text = os.environ.get("WORKSHOP_JUDGE") or "1"
+    if text not in ("0", "1"):
+        raise ValueError(f"WORKSHOP_JUDGE must be 0 or 1; got {text!r}")
+    return text == "1"
+
+
+class Preparation:
+    """A judge that is made ready. Written by its thread alone.
+
+    Attributes:
+        judge: once it is ready.
+        said: what is being done for it.
+        refused: why there will be none, in a sentence.
+    """
+
+    def __init__(self) -> None:
+        self.judge: Judge | None = None
+        self.said = "Waiting"
+        self.refused = ""
+
+
+class Judges:
+    """Makes judges ready behind the runs that need them, on threads of low priority. Safe to use from any thread."""
+
+    def __init__(self, cache: JudgeCache) -> None:
+        self.cache = cache
+        self._closing = threading.Event()
+        self._at_work: dict[tuple[str, int, int], Preparation] = {}
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
+
+    def prepare(self, config: TrainConfig) -> Preparation:
+        """The judge for a run's images: at once, or after up to a minute or two where its data set was never judged before."""
+        key = (config.data, config.image_size, config.channels)
+        with self._lock:
+            if key not in self._at_work:
+                found = self._at_work[key] = Preparation()
+                thread = threading.Thread(target=self._work, args=(key, found), name="judge", daemon=True)
+                self._threads = [*(other for other in self._threads if other.is_alive()), thread]
+                thread.start()
+            return self._at_work[key]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self, timeout_s: float = 2.0) -> None:
+        """Ends what is being made ready, and waits so long for it."""
+        self._closing.set()
+        deadline = time.monotonic() + timeout_s
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _work(self, key: tuple[str, int, int], found: Preparation) -> None:
+        _step_back()
+        try:
+            with closing(self._ready(key)) as work:
+                while not self._closing.is_set():
+                    found.said = next(work).task
+                found.said = "Ended before it was ready"
+        except StopIteration as stop:
+            found.judge = stop.value
+        except Exception as error:  # no judge is no reason for a run to fail: its status says why there is none
+            log.warning("no judge for %s: %s", key[0], error, exc_info=not isinstance(error, ValueError | OSError))
+            found.refused = str(error) if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {error}"
+        finally:
+            with self._lock:
+                del self._at_work[key]
+
+    def _ready(self, key: tuple[str, int, int]) -> Generator[Progress, None, Judge]:
+        judge = yield from self.cache.get(*key)
+        torch.set_num_threads(1)
+        judge.glance_floor(SAMPLES)
+        return judge
+
+
+def _step_back() -> None:
+    """Lets the threads of runs come first on the cores: a run on two threads waits for both at every operation."""
+    if sys.platform == "linux":  # elsewhere the whole process would step back
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+
+
+class Watch:
+    """One run, watched in the thread that trains it.
+
+    Attributes:
+        kept: the steps at which a generator was kept only because it was the best.
+    """
+
+    def __init__(self, preparation: Preparation, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.kept: list[int] = []
+        self._preparation = preparation
+        self._clock = clock
+        self._failed = ""
+        self._next_s: float | None = None  # of training
+        self._judged_step = -1
+        self._noise: tuple[torch.Tensor, torch.Tensor | None] | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why nothing is judged, in a sentence; empty where it is."""
+        if self.refused:
+            return f"The images are not judged: {self.refused.rstrip('.')}."
+        return "" if self._preparation.judge else f"Getting ready to judge the images: {self._preparation.said}…"
+
+    @property
+    def refused(self) -> str:
+        """Why nothing will be judged; empty where it will."""
+        return self._failed or self._preparation.refused
+
+    def due(self, state: TrainState, at_the_end: bool = False) -> bool:
+        """Whether the images should be judged now. at_the_end: of the run, when nothing waits for it any more."""
+        if self._next_s is None:
+            self._next_s = state.elapsed_s + LEAST_S
+        if self._preparation.judge is None or self._failed or state.step == self._judged_step:
+            return False
+        return at_the_end or state.elapsed_s >= self._next_s
+
+    def forget(self) -> None:
+        """The last judgement could not be kept, so it may be made again."""
+        self._judged_step = -1
+
+    @contextmanager
+    def paying(self, state: TrainState) -> Iterator[None]:
+        """Everything that a judgement costs is spent in here."""
+        began = self._clock()
+        try:
+            yield
+        finally:
+            cost = self._clock() - began
+            self._next_s = state.elapsed_s + cost + max(LEAST_S, REST * cost)
+            torch.set_num_threads(state.execution.threads)  # whoever computes features sets it to 1
+
+    def look(self, state: TrainState, dataset: ImageDataset, halted: Callable[[], bool] = lambda: False) -> dict[str, Any] | None:
+        """Judges the images that the networks would draw now: a line of judge.jsonl. Nothing in the state changes.
+
+        The noise is the same at every call, so that two judgements differ by what the networks have learnt alone.
+
+        Args:
+            state: between two steps.
+            dataset: what it is trained on.
+            halted: whether the run should end its step now: then there is no judgement.
+
+        Returns:
+            None where it was halted, or the images cannot be judged: reason says why.
+        """
+        judge, began = self._preparation.judge, self._clock()
+        assert judge is not None
+        try:
+            row = self._look(judge, state, dataset, halted)
+        except Exception as error:  # the run itself is whole
+            log.exception("the images of a run cannot be judged")
+            self._failed = f"{type(error).__name__}: {error}"
+            return None
+        if row is None:
+            return None
+        self._judged_step = state.step
+        row = {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in row.items()}
+        return {"step": state.step, **row, "elapsed_s": round(self._clock() - began, 4), "features": judge.network.name}
+
+    def _look(self, judge: Judge, state: TrainState, dataset: ImageDataset, halted: Callable[[], bool]) -> dict[str, Any] | None:
+        if self._noise is None:
+            n, config = judge.judged(SAMPLES), state.config
+            labels = torch.tensor(judge.labels(n, state.class_names)) if state.class_names else None
+            self._noise = latent.noise(range(n), config.latent_dim, config.latent_distribution), labels
+        z, labels = self._noise
+        images = []
+        for start in range(0, len(z), 128):
+            if halted():
+                return None
+            part = slice(start, start + 128)
+            images.append(sample(state.averaged, z[part], labels[part] if labels is not None else None))
+        answers = _answers(judge, state, dataset)
+        return None if halted() else judge.glance(np.concatenate(images)) | answers
+
+
+@torch.inference_mode()
+def _answers(judge: Judge, state: TrainState, dataset: ImageDataset) -> dict[str, float | None]:
+    """What D thinks of training images, of held-out ones and of fakes, each as in training: batch by batch, normalised by the batch.
+
+    It is asked through copies, so that the averages that batch normalisation keeps stay as they are; without dropout, and with the
+    noise and the augmentation that it is trained with, from a random generator of its own. The fakes are those of the generator
+    that learns, not of the averaged one.
+    """
+    config, batch = state.config, state.config.batch_size
+    generator = _copied(GeneratorNetwork, state.generator, state)
+    discriminator = _copied(Discriminator, state.discriminator, state)
+    rng = torch.Generator(state.device).manual_seed(0)
+    n = min(max(batch, ASKED // batch * batch), len(dataset) // batch * batch)
+
+    def ask(images: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
+        parts = images.split(batch)
+        its = labels.to(state.device).split(batch) if labels is not None else (None,) * len(parts)
+        layout = torch.channels_last if state.execution.channels_last else torch.contiguous_format
+        with autocast(state):
+            found = [
+                discriminator(as_shown(state, part.to(state.device), rng).contiguous(memory_format=layout), label)
+                for part, label in zip(parts, its, strict=True)
+            ]
+        return torch.cat(found).float().cpu()
+
+    def ask_reals(of: ImageDataset, rows: np.ndarray) -> torch.Tensor:
+        labels = of.labels[torch.from_numpy(rows)] if of.labels is not None and state.class_names else None
+        return ask(to_float(of.images[torch.from_numpy(rows)]), labels)
+
+    on_train = ask_reals(dataset, _some(len(dataset), n))
+    z = latent.noise(range(n), config.latent_dim, config.latent_distribution).to(state.device)
+    labels = torch.tensor(judge.labels(n, state.class_names), device=state.device) if state.class_names else None
+    with autocast(state):
+        fakes = [
+            generator(part, its)
+            for part, its in zip(z.split(batch), labels.split(batch) if labels is not None else (None,) * (n // batch), strict=True)
+        ]
+    on_fakes = ask(torch.cat(fakes).float(), labels)
+    raw = np.concatenate([to_uint8(part) for part in fakes])
+    told: dict[str, float | None] = {
+        "d_accuracy": float(torch.cat([on_train > 0, on_fakes < 0]).float().mean()),
+        "d_train": float(on_train.mean()),
+        "d_held_out": None,
+        "d_fake": float(on_fakes.mean()),
+        "sign_train": float(on_train.sign().mean()),
+        "sign_held_out": None,
+        "raw_diversity": metrics.diversity(judge.network.features(raw)),
+    }
+    held_out = judge.reals.held_out
+    same_classes = not state.class_names or held_out.dataset.class_names == state.class_names
+    # Only a set with test images holds some out of training; the others' networks have seen all of them.
+    if judge.reals.new and config.data_split == "train" and same_classes and len(held_out) >= batch:
+        rows = held_out.rows[_some(len(held_out), min(n, len(held_out) // batch * batch))]
+        on_held_out = ask_reals(held_out.dataset, rows)
+        told |= {"d_held_out": float(on_held_out.mean()), "sign_held_out": float(on_held_out.sign().mean())}
+    return told
+
+
+def _some(n: int, wanted: int) -> np.ndarray:
+    """`wanted` of n rows by chance, the same at every call, in random order: many sets are sorted by class."""
+    rows: np.ndarray = np.random.default_rng(0).permutation(n)[:wanted]
+    return rows
+
+
+def _copied(kind: type[Any], network: nn.Module, state: TrainState) -> Any:
+    """A network once more, in training mode but for dropout."""
+    with torch.device("meta"):  # made without first weights: these would come from the global random generator
+        copied = kind(state.config, len(state.class_names))
+    copied.load_state_dict({name: tensor.clone() for name, tensor in network.state_dict().items()}, assign=True)
+    copied.train()
+    for module in copied.modules():
+        if isinstance(module, Dropout):
+            module.eval()
+    return copied

@@ -1,0 +1,310 @@
+"""The HTTP routes over runs and models, read only. Imported by app.py alone.
+
+Every refused request gets a 4xx with one sentence as JSON: {"error": "..."}.
+"""
+
+import math
+import os
+import socket
+import stat
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import torch
+from starlette.concurrency import run_in_threadpool
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from gan import latent
+from gan.doctor.checkup import Checkups
+from gan.explore.models import Model, ModelCache, find_model, list_models, model_sources
+from gan.images import enlarge, png
+from gan.owners import recognise
+from gan.runs.folder import CheckpointError
+from gan.runs.manager import RunManager
+from gan.runs.run import Run
+from gan.serving.streams import Streams, status_of
+
+RENDERS_AT_ONCE = 2
+MOST_WAITING = 128  # pictures; a room of forty asks for eighty at most, two a browser
+RETRY_AFTER_S = 1
+LONGEST_QUERY = 16_000  # characters
+LARGEST_SCALE = 8
+# How seldom a picture is to be asked for on each of a page's two ways while a run trains here, which loses twice the time of a
+# picture: the thread that it displaces, and the one that waits for that. 20 a second in all.
+PICTURE_EVERY_MS = 100
+
+VISITOR_HEADER = "X-Workshop-Visitor"  # a browser's secret token: not in the address, which proxies log
+EVERY_METHOD = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class BadRequest(ValueError):
+    """A request that asks for something that cannot be."""
+
+
+class Anything(Convertor[str]):
+    """The rest of an address; Starlette's own `path` leaves out those with a line break."""
+
+    regex = "(?s:.*)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+class Busy(RuntimeError):
+    """More is asked for than the server can do in a bearable time."""
+
+
+class Nobody(RuntimeError):
+    """The client has left; no answer reaches it."""
+
+
+def routes(manager: RunManager, models: ModelCache, checkups: Checkups, prefix: str = "") -> list[Route]:
+    """GET {prefix}/api/..., as docs/architecture.md lists them. prefix: a path that the server lives behind, as "/workshop"."""
+    register_url_convertor("anything", Anything())
+    streams = Streams(manager, checkups)
+    pictures = Pictures()
+
+    async def list_runs(request: Request) -> Response:
+        def listed() -> list[dict[str, Any]]:
+            return [row for run in manager.runs() if (row := _summary(run)) is not None]
+
+        return JSONResponse(await run_in_threadpool(listed))
+
+    async def show_run(request: Request) -> Response:
+        run = _run(manager, request)
+        if token := request.headers.get(VISITOR_HEADER):  # the owner of a run tells so that they are still there
+            who = recognise(token)
+            if not who.known:
+                raise BadRequest(f"{VISITOR_HEADER} must be a browser's token, 32 hexadecimal digits")
+            manager.seen(who.id)
+
+        def details() -> dict[str, Any]:
+            return {"id": run.id, "config": run.stored, "status": status_of(manager, run)}
+
+        return JSONResponse(await run_in_threadpool(details))
+
+    async def events(request: Request) -> Response:
+        run = _run(manager, request)
+        since = _whole(request.headers.get("last-event-id") or request.query_params.get("since", "0"), "since", 0, 2**53)
+        stream = streams.follow(run.id, since, request)
+        return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
+
+    async def samples(request: Request) -> Response:
+        run = _run(manager, request)
+        path = run.folder.samples_file(_whole(request.path_params["step"], "step", 0, 10**12))
+        if not path.is_file():
+            raise KeyError(f"the run {run.id} has no grid at that step")
+        return FileResponse(path, media_type="image/png", headers={"Cache-Control": "max-age=3600"})
+
+    async def show_models(request: Request) -> Response:
+        def listed() -> list[dict[str, Any]]:
+            steps = {ids[-1]: ids for ids in model_sources(models.root).values()}
+            return [
+                {
+                    "id": m.id,
+                    "run": m.run or None,
+                    "step": m.step,
+                    "latent_dim": m.config.latent_dim,
+                    "image_size": m.config.image_size,
+                    "channels": m.config.channels,
+                    "classes": list(m.class_names),
+                    "all": steps.get(m.id, [m.id]),
+                }
+                for m in list_models(models.root)
+            ]
+
+        return JSONResponse(await run_in_threadpool(listed))
+
+    async def image(request: Request) -> Response:
+        if len(request.url.query) > LONGEST_QUERY:
+            raise BadRequest(f"a query may have {LONGEST_QUERY} characters; got {len(request.url.query)}")
+
+        def render() -> bytes:
+            model = find_model(models.root, request.path_params["id"])
+            z, label = _latent(model, request), _label(model, request)
+            scale = _whole(request.query_params.get("scale", "1"), "scale", 1, LARGEST_SCALE)
+            return png(enlarge(models.images(model, z, label)[0], scale), compress_level=1)
+
+        content = await pictures.draw(render, request)
+        headers = {"Cache-Control": "max-age=60"}
+        if manager.trains_here():
+            headers["X-Picture-Every-Ms"] = str(PICTURE_EVERY_MS)
+        return Response(content, media_type="image/png", headers=headers)
+
+    async def unknown(request: Request) -> Response:
+        if request.method not in ("GET", "HEAD"):
+            return JSONResponse({"error": f"{request.method} is not possible: these routes are read only"}, 405, {"Allow": "GET, HEAD"})
+        raise KeyError(f"the address {request.url.path[:200]}")
+
+    return [
+        Route(f"{prefix}/api/runs", _answer(list_runs)),
+        Route(f"{prefix}/api/runs/{{id}}", _answer(show_run)),
+        Route(f"{prefix}/api/runs/{{id}}/events", _answer(events)),
+        Route(f"{prefix}/api/runs/{{id}}/samples/{{step}}.png", _answer(samples)),
+        Route(f"{prefix}/api/models", _answer(show_models)),
+        Route(f"{prefix}/api/models/{{id}}/image.png", _answer(image)),
+        *(Route(path, _answer(unknown), methods=EVERY_METHOD) for path in (f"{prefix}/api", f"{prefix}/api/{{rest:anything}}")),
+    ]
+
+
+class Pictures:
+    """The queue of pictures: a few are drawn at once, a bounded number wait, and those whose clients leave drop out at once."""
+
+    def __init__(self) -> None:
+        # Limits of their own: pictures must not use up the server's threads.
+        self._turns, self._threads = anyio.CapacityLimiter(RENDERS_AT_ONCE), anyio.CapacityLimiter(RENDERS_AT_ONCE)
+
+    async def draw(self, render: Callable[[], bytes], request: Request) -> bytes:
+        """What `render` returns, in a thread, once it is this request's turn.
+
+        Raises:
+            Busy: too many clients are waiting already.
+            Nobody: the client left while it waited.
+        """
+        try:
+            self._turns.acquire_on_behalf_of_nowait(request)
+        except anyio.WouldBlock:
+            if self._turns.statistics().tasks_waiting >= MOST_WAITING:
+                raise Busy(f"{MOST_WAITING} pictures are waiting already: ask again in {RETRY_AFTER_S} s") from None
+            await self._wait(request)
+        try:
+            if await request.is_disconnected():
+                raise Nobody
+            return await anyio.to_thread.run_sync(render, limiter=self._threads)
+        finally:
+            self._turns.release_on_behalf_of(request)
+
+    async def _wait(self, request: Request) -> None:
+        """Returns when it is this request's turn; raises Nobody as soon as its client leaves."""
+        has_turn = False
+
+        async def leave() -> None:
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+            group.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(leave)
+            await self._turns.acquire_on_behalf_of(request)
+            has_turn = True
+            group.cancel_scope.cancel()
+        if not has_turn:
+            raise Nobody
+
+
+def send_at_once() -> None:
+    """Lets small answers leave at once; without, a body waits up to 40 ms until the browser has confirmed the headers (Nagle 1984).
+
+    asyncio sees to that only for sockets that were made with the protocol named; Streamlit's listening socket is not. What is
+    accepted inherits the option from the socket that listens. Call it when that is bound, in the process that serves.
+    """
+    folder = Path("/dev/fd")
+    for name in os.listdir(folder) if folder.is_dir() else []:  # Windows has no such folder
+        with suppress(OSError):  # not a socket, or closed by now
+            descriptor = os.dup(int(name))
+            try:
+                if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                    continue
+                with socket.socket(fileno=os.dup(descriptor)) as listening:
+                    internet = listening.family in (socket.AF_INET, socket.AF_INET6) and listening.type == socket.SOCK_STREAM
+                    if internet and listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            finally:
+                os.close(descriptor)
+
+
+def _answer(handler: Handler) -> Handler:
+    """Turns what a handler raises into an answer of one sentence."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except KeyError as error:
+            return JSONResponse({"error": f"not found: {error.args[0]}"}, 404)
+        except (BadRequest, CheckpointError) as error:
+            return JSONResponse({"error": str(error)}, 400)
+        except Busy as error:
+            return JSONResponse({"error": str(error)}, 503, {"Retry-After": str(RETRY_AFTER_S)})
+        except Nobody:
+            return Response(status_code=499)  # for logs only
+
+    return answer
+
+
+def _run(manager: RunManager, request: Request) -> Run:
+    return manager.get(request.path_params["id"])
+
+
+def _whole(text: str, name: str, low: int, high: int) -> int:
+    """A whole number from a request, within bounds."""
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and low <= int(text) <= high):
+        raise BadRequest(f"{name} must be a whole number between {low} and {high}; got {text[:40]!r}")
+    return int(text)
+
+
+def _number(text: str, name: str, low: float, high: float) -> float:
+    """A finite number from a request, within bounds."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not low <= value <= high:
+        raise BadRequest(f"{name} must be a number between {low:g} and {high:g}; got {text[:40]!r}")
+    return value
+
+
+def _latent(model: Model, request: Request) -> torch.Tensor:
+    """The point (1, latent_dim) that a request names: z itself, one seed, or four corner seeds blended by u and v."""
+    query = request.query_params
+    if "z" in query:
+        parts = query["z"].split(",")
+        if len(parts) != model.config.latent_dim:
+            raise BadRequest(f"z must be {model.config.latent_dim} numbers; got {len(parts)}")
+        return torch.tensor([[_number(part, "each number of z", -100, 100) for part in parts]])
+    try:
+        corners = model.noise(latent.parse_seeds(query.get("seeds", "0"), most=4))
+    except ValueError as error:
+        raise BadRequest(str(error)) from None
+    if len(corners) == 1:
+        return corners
+    if len(corners) != 4:
+        raise BadRequest(f"seeds must be one seed, or the four corners of a square; got {len(corners)}")
+    u, v = (_number(query.get(name, "0"), name, 0, 1) for name in ("u", "v"))
+    top, bottom = (latent.slerp(corners[i : i + 1], corners[i + 1 : i + 2], torch.tensor(u)) for i in (0, 2))
+    return latent.slerp(top, bottom, torch.tensor(v))
+
+
+def _label(model: Model, request: Request) -> int:
+    """The class that a request names, for a conditional generator; its first one where the request names none."""
+    name = request.query_params.get("class")
+    if name is None:
+        return 0
+    if name not in model.class_names:
+        known = f"must be one of {', '.join(model.class_names)[:400]}" if model.class_names else "cannot be chosen with this generator"
+        raise BadRequest(f"class {known}; got {name[:40]!r}")
+    return model.class_names.index(name)
+
+
+def _summary(run: Run) -> dict[str, Any] | None:
+    """A row of the list of runs, with what is wrong with the run's files where something is; None for one that has been deleted."""
+    status = run.status()
+    stored = run.stored
+    row = {"id": run.id, "name": run.id, "state": status["state"], "step": status.get("step", 0)}
+    row |= {"recipe": stored.get("recipe"), "data": stored.get("data")}
+    if fault := run.fault:
+        if run.gone:
+            return None
+        row["error"] = fault
+    return row | ({"owner": stored["owner"]} if stored.get("owner") else {})

@@ -1,0 +1,213 @@
+"""Event streams: what happens in a run, as server-sent events, to as many as are looking.
+
+All streams look at the same moments, twice a second, and what they tell of one run is worked out once for all of them: each look
+takes the training threads off their cores for a moment.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from gan.doctor.checkup import Checkup, Checkups
+from gan.judging.judgements import best_of
+from gan.runs.folder import CheckpointError
+from gan.runs.manager import RunManager
+from gan.runs.run import History, Run
+
+POLL_S = 0.5  # between two looks at a run
+HEARTBEAT_S = 15.0  # a comment when there is no news, so that proxies keep the stream open
+STATUS_EVERY_S = 1.0  # between two words on how far a run is; a change of state is told at once
+COUNTERS = ("step", "images_seen", "elapsed_s", "progress", "eta_s", "starts_in_s")
+MOST_JUDGED = 1000  # judgements that are told at once
+
+Told = tuple[History, list[int], list[dict[str, Any]], list[dict[str, Any]], dict[str, Any]]  # a Look's history to status
+
+
+@dataclass(frozen=True)
+class Look:
+    """A run at one moment.
+
+    Attributes:
+        at: which moment, as a number that rises.
+        run: it.
+        history: its metrics.
+        samples: the steps of its grids.
+        changes: its changed settings.
+        judged: its judgements.
+        status: its state, its place in the queue, and how far it is.
+        gist: the same without what changes at every step.
+        texts: events that were worked out already, by what they begin after.
+    """
+
+    at: int
+    run: Run
+    history: History
+    samples: list[int]
+    changes: list[dict[str, Any]]
+    judged: list[dict[str, Any]]
+    status: dict[str, Any]
+    gist: dict[str, Any]
+    texts: dict[tuple[str, int], tuple[str, int]] = field(default_factory=dict)
+
+    def metrics(self, since: int) -> tuple[str, int]:
+        """The event of what was logged behind a step, and the last step in it; no text where there is nothing new."""
+        key = ("metrics", since)
+        if key not in self.texts:
+            columns = self.history.since(self.history.after(since))
+            last = columns["step"][-1] if columns["step"] else since
+            self.texts[key] = (event("metrics", columns, last) if columns["step"] else "", last)
+        return self.texts[key]
+
+    def judgements(self, first: int) -> str:
+        """The event of the judgements from the one numbered `first` on."""
+        key = ("judged", first)
+        if key not in self.texts:
+            self.texts[key] = (event("judged", judged_columns(self.judged, first)), 0)
+        return self.texts[key][0]
+
+
+class Streams:
+    """The event streams of one server. Used from its event loop alone."""
+
+    def __init__(self, manager: RunManager, checkups: Checkups) -> None:
+        self._manager, self._checkups = manager, checkups
+        self._looks: dict[str, Look] = {}  # the newest one of each run
+        self._readings: dict[str, asyncio.Task[Told]] = {}  # runs that are being read from their folders
+        self._examined: dict[str, asyncio.Task[Any]] = {}  # runs that the doctor is at
+
+    async def follow(self, run_id: str, since: int, request: Request) -> AsyncIterator[str]:
+        """Server-sent events: metrics and judgements as columns of what is new; all grids' steps, all changed settings, the status and the
+        version of the doctor's findings when they change.
+
+        The run is looked up anew each time: one that is resumed goes on in the same stream.
+
+        Args:
+            run_id: which run; one that is deleted ends the stream with that state.
+            since: the step behind which metrics are told.
+            request: whose end is the stream's end.
+        """
+        said_status: dict[str, Any] = {}
+        said_gist: dict[str, Any] = {}
+        said_samples, said_changes, said_judged, said_findings, said_s, quiet_s = -1, -1, 0, -1, 0.0, 0.0
+        while not self._manager.closing.is_set() and not await request.is_disconnected():
+            news = []
+            try:
+                look = await self._look(run_id)
+            except KeyError:
+                yield event("status", {"state": "deleted"})
+                return
+            except (CheckpointError, OSError) as error:  # its files cannot be read: this stream's end, and no other's
+                yield event("status", {"state": "failed", "error": str(error)})
+                return
+            text, since = look.metrics(since)
+            if text:
+                news.append(text)
+            if len(look.samples) != said_samples:
+                said_samples = len(look.samples)
+                news.append(event("samples", {"steps": look.samples}))
+            if len(look.changes) != said_changes:
+                said_changes = len(look.changes)
+                news.append(event("intervention", {"changes": look.changes}))
+            if len(look.judged) != said_judged:
+                if len(look.judged) < said_judged:  # the run was resumed from before
+                    said_judged = 0
+                if look.judged:
+                    news.append(look.judgements(said_judged))
+                said_judged = len(look.judged)
+            due = time.monotonic() - said_s > STATUS_EVERY_S
+            if look.gist != said_gist or (due and look.status != said_status):
+                said_gist, said_status, said_s = look.gist, look.status, time.monotonic()
+                news.append(event("status", look.status))
+            if (version := self._findings(look.run)) != said_findings:
+                said_findings = version
+                news.append(event("findings", {"version": version}))
+            quiet_s = 0.0 if news else quiet_s + POLL_S
+            if quiet_s >= HEARTBEAT_S:
+                quiet_s = 0.0
+                news.append(": still here\n\n")
+            if news:
+                yield "".join(news)
+            await asyncio.sleep(POLL_S - time.monotonic() % POLL_S)
+
+    async def _look(self, run_id: str) -> Look:
+        """The run as it is now, or was when another stream looked at this moment.
+
+        Raises:
+            KeyError: there is no such run.
+        """
+        at = int(time.monotonic() / POLL_S)
+        run = self._manager.get(run_id)
+
+        def known() -> Look | None:
+            look = self._looks.get(run_id)
+            return look if look is not None and look.at == at and look.run is run else None
+
+        if look := known():
+            return look
+        # A run in a thread of this process is all in memory; any other is read from its folder, off the event loop.
+        found = self._told(run) if run.in_memory else await self._read(run)
+        if look := known():  # of another stream that waited for the same reading
+            return look
+        gist = {name: value for name, value in found[-1].items() if name not in COUNTERS}
+        look = self._looks[run_id] = Look(at, run, *found, gist)
+        for other in [name for name, old in self._looks.items() if old.at < at - 1]:  # nobody looks any more
+            del self._looks[other]
+        return look
+
+    async def _read(self, run: Run) -> Told:
+        reading = self._readings.get(run.id)
+        if reading is None:
+            reading = self._readings[run.id] = asyncio.create_task(run_in_threadpool(self._told, run))
+            reading.add_done_callback(lambda _: self._readings.pop(run.id, None))
+        return await asyncio.shield(reading)  # one reader may leave while others wait for the same
+
+    def _told(self, run: Run) -> Told:
+        return run.history, run.sample_steps, run.interventions, run.folder.read_judged(), status_of(self._manager, run)
+
+    def _findings(self, run: Run) -> int:
+        """The version of what the doctor has found; while the run trains, it is sent to look again, off the event loop."""
+        checkup = self._checkups.of(run)
+        if run.state == "running" and not checkup.fresh and run.id not in self._examined:
+            self._examined[run.id] = asyncio.create_task(self._examine(run.id, checkup))
+        return checkup.version
+
+    async def _examine(self, run_id: str, checkup: Checkup) -> None:
+        try:
+            await run_in_threadpool(checkup.findings)
+        except CheckpointError:
+            pass  # its settings cannot be read: the page says so
+        finally:
+            del self._examined[run_id]
+
+
+def status_of(manager: RunManager, run: Run) -> dict[str, Any]:
+    """A run's state, how far it is, and its place in the queue."""
+    position, starts_in_s = manager.place(run)
+    return run.status() | {"position": position, "starts_in_s": starts_in_s}
+
+
+def event(name: str, data: object, number: int | None = None) -> str:
+    """One server-sent event; number: what a reader that comes back will name."""
+    return (f"id: {number}\n" if number is not None else "") + f"event: {name}\ndata: {json.dumps(data)}\n\n"
+
+
+def judged_columns(rows: list[dict[str, Any]], first: int) -> dict[str, Any]:
+    """Judgements from the one numbered `first` on as columns, thinned where they are many, and the best of all."""
+    every = max(1, -(-(len(rows) - first) // MOST_JUDGED))
+    shown, last = rows[first + (len(rows) - first - 1) % every :: every], rows[-1]
+    best = best_of(rows)
+    return {
+        "first": first,
+        "step": [row["step"] for row in shown],
+        "fd": [row["fd"] for row in shown],
+        "error": [row["fd_error"] for row in shown],
+        "floor": last["fd_floor"],
+        "features": str(last.get("features") or ""),
+        "best": asdict(best) if best else None,
+    }

@@ -1,0 +1,186 @@
+"""How fast training runs here: images/s, memory, and the share of the machine's matrix-product speed. Knows nothing of real data."""
+
+import multiprocessing
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from gan.config import TrainConfig
+from gan.data.datasets import ImageDataset
+from gan.devices import describe_device
+from gan.training.loop import TrainState, new_state, train, train_step
+
+Result = TypeVar("Result")
+CLASSES = tuple("0123456789")  # of random images, for conditional recipes
+
+
+@dataclass(frozen=True)
+class Speed:
+    """What one stretch of training reached.
+
+    Attributes:
+        images_per_s: real images that the discriminator was shown.
+        gflop_per_s: 10^9 floating-point operations of the convolutions and matrix products, both passes.
+        matmul_gflop_per_s: what a large matrix product reaches in the same process, number format and threads.
+        cores_used: processor seconds a second; fewer than threads where other work takes the processor, and speeds then say little.
+        peak_memory_gb: 10^9 bytes: on a GPU what training held there, else the whole process with its libraries.
+    """
+
+    images_per_s: float
+    gflop_per_s: float
+    matmul_gflop_per_s: float
+    cores_used: float
+    peak_memory_gb: float
+    precision: str
+    threads: int
+    device: str
+
+    @property
+    def share(self) -> float:
+        """Of the matrix product's speed."""
+        return self.gflop_per_s / self.matmul_gflop_per_s
+
+
+def random_images(config: TrainConfig) -> ImageDataset:
+    """Noise in the config's shape: a step takes as long on it as on pictures."""
+    shape = (max(4096, config.batch_size), config.channels, config.image_size, config.image_size)
+    images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    return ImageDataset("noise", images, torch.arange(len(images)) % len(CLASSES), CLASSES)
+
+
+def measure(
+    advance: Callable[[float], int],
+    step: Callable[[], object],
+    seconds: float,
+    *,
+    batch_size: int,
+    device: torch.device,
+    precision: str,
+    threads: int,
+) -> Speed:
+    """Measures any training loop: a tenth of the time to warm up, then so many seconds by the clock.
+
+    Args:
+        advance: trains for that many seconds, and says how many real images were shown.
+        step: makes one step more, in which the operations are counted.
+        batch_size: real images in a step.
+    """
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    advance(seconds / 10)
+    wait(device)
+    start, start_cpu = time.perf_counter(), time.process_time()
+    images = advance(seconds)
+    wait(device)
+    elapsed_s, cpu_s = time.perf_counter() - start, time.process_time() - start_cpu
+    memory = peak_memory(device)
+    return Speed(
+        images_per_s=images / elapsed_s,
+        gflop_per_s=count_flops(step) / batch_size * images / elapsed_s / 1e9,
+        matmul_gflop_per_s=matmul_speed(device, precision, seconds / 10) / 1e9,
+        cores_used=cpu_s / elapsed_s,
+        peak_memory_gb=memory / 1e9,
+        precision=precision,
+        threads=threads,
+        device=describe_device(device),
+    )
+
+
+def measure_engine(state: TrainState, dataset: ImageDataset, seconds: float) -> Speed:
+    """The engine's speed, with the grids and metrics that a run makes. The state is trained in place."""
+    config = state.config
+
+    def advance(amount: float) -> int:
+        seen = state.images_seen
+        state.config = config.change(duration_unit="seconds", duration=state.elapsed_s + amount)
+        for _ in train(state, dataset):
+            pass
+        return state.images_seen - seen
+
+    n = config.batch_size * config.d_steps
+    real = torch.zeros(n, config.channels, config.image_size, config.image_size, device=state.device)
+    labels = torch.zeros(n, dtype=torch.int64, device=state.device) if config.conditional else None
+    return measure(
+        advance,
+        lambda: train_step(state, real, labels),
+        seconds,
+        batch_size=n,
+        device=state.device,
+        precision=state.execution.precision,
+        threads=state.execution.threads,
+    )
+
+
+def measure_on_noise(config: TrainConfig, device: str, seconds: float) -> Speed:
+    """A new state's speed on random images. Plain arguments, so that another process can be asked for it."""
+    return measure_engine(new_state(config, torch.device(device), class_names=CLASSES), random_images(config), seconds)
+
+
+def count_flops(step: Callable[[], object]) -> int:
+    """Floating-point operations of the convolutions and matrix products, forward and backward, that step() makes.
+
+    A multiplication and an addition are two. Convolutions count their padding too; normalisation, activations and the
+    optimizer, which are bound by memory, count nothing.
+    """
+    counter = FlopCounterMode(display=False)
+    counter.mod_tracker = _NoModules()  # type: ignore[assignment]
+    with counter:
+        step()
+    return counter.get_total_flops()
+
+
+class _NoModules(nullcontext[None]):
+    """In place of torch's tracker, which tells operations apart by module and cannot follow a gradient of a gradient."""
+
+    parents = frozenset({"Global"})
+
+
+def matmul_speed(device: torch.device, precision: str, seconds: float) -> float:
+    """Operations a second of the fastest of the large square matrix products that fit in so many seconds; at least two are made."""
+    n = 8192 if device.type == "cuda" else 2048
+    a = torch.ones(n, n, dtype=torch.bfloat16 if precision == "bf16" else torch.float32, device=device)
+    out, best, made, begun = torch.empty_like(a), float("inf"), 0, time.perf_counter()
+    while made < 2 or time.perf_counter() - begun < seconds:
+        wait(device)
+        start = time.perf_counter()
+        torch.mm(a, a, out=out)
+        wait(device)
+        best, made = min(best, time.perf_counter() - start), made + 1
+    return 2 * n**3 / best
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes at the most so far: a GPU's held by tensors, else this process's resident set."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if sys.platform == "linux":  # where ru_maxrss is inherited: a child's starts at its parent's, new program or not
+        with open("/proc/self/status", encoding="utf-8") as file:
+            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM:"))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in bytes on macOS
+
+
+def fresh_process() -> ProcessPoolExecutor:
+    """A new interpreter to give work to: its peak memory and the allocator's settings are nobody else's."""
+    # Ctrl-C reaches both: the child goes without a word, and this process says so.
+    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_DFL))
+
+
+def in_fresh_process(work: Callable[..., Result], *arguments: Any) -> Result:
+    """work(*arguments) in a fresh_process()."""
+    with fresh_process() as pool:
+        return pool.submit(work, *arguments).result()
+
+
+def wait(device: torch.device) -> None:
+    """Until the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

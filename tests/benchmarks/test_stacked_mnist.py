@@ -1,0 +1,70 @@
+"""The figures of Stacked MNIST by hand, and a few steps of the engine on it."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import stacked_mnist
+from benchmarks.stacked_mnist import Setting
+from benchmarks.textbook import load_mnist
+from gan.judging import features
+
+TINY = Setting("scaled down for a CPU", 300, 4, 4, 2e-4, 2, "none", "pytorch", 2)
+
+
+@pytest.fixture(scope="module")
+def reader():
+    return features.load(features.SHIPPED / "mnist.safetensors")
+
+
+@pytest.fixture
+def digits():
+    return load_mnist("test")
+
+
+def test_modes_and_divergence_by_hand():
+    assert stacked_mnist.judge(np.arange(1000).repeat(26)) == stacked_mnist.Found(1000, pytest.approx(0, abs=1e-9))
+    assert stacked_mnist.judge(np.full(26000, 7)) == stacked_mnist.Found(1, pytest.approx(math.log(1000)))
+    # Three quarters on one mode, a quarter on another.
+    found = stacked_mnist.judge(np.array([999, 999, 999, 0]))
+    assert found == stacked_mnist.Found(2, pytest.approx(0.75 * math.log(750) + 0.25 * math.log(250)))
+
+
+def test_a_stack_shows_the_digits_of_its_channels(digits, reader):
+    stacked = stacked_mnist.stack(digits.images, 200, seed=3)
+    assert stacked.images.shape == (200, 3, 28, 28) and stacked.images.dtype == torch.uint8
+    picks = torch.randint(len(digits), (200, 3), generator=torch.Generator().manual_seed(3))
+    assert torch.equal(stacked.images[5, 2], digits.images[picks[5, 2], 0])
+    labels = digits.labels[picks].numpy()
+    wanted = labels[:, 0] * 100 + labels[:, 1] * 10 + labels[:, 2]
+    assert (stacked_mnist.modes_shown(stacked.images.numpy(), reader) == wanted).mean() > 0.9
+    assert torch.equal(stacked.images, stacked_mnist.stack(digits.images, 200, seed=3).images)
+    assert not torch.equal(stacked.images, stacked_mnist.stack(digits.images, 200, seed=4).images)
+
+
+@pytest.mark.parametrize("packing", [1, 2])
+def test_a_run_is_the_engine_s(packing, digits, reader, monkeypatch):
+    monkeypatch.setattr(stacked_mnist, "JUDGED", 50)
+    config = TINY.config(packing, 1)
+    assert (config.image_size, config.channels, config.packing, config.batch_size) == (28, 3, packing, 64 * packing)
+    found = stacked_mnist.run(TINY, packing, 1, digits.images, reader, 1, torch.device("cpu"))
+    assert 1 <= found.modes <= 50 and found.kl >= math.log(1000 / 50) - 1e-9
+    assert stacked_mnist.run(TINY, packing, 1, digits.images, reader, 1, torch.device("cpu")) == found
+
+
+def test_rows_of_a_setting_differ_in_packing_alone():
+    for setting in (stacked_mnist.CPU, stacked_mnist.FULL):
+        plain, packed = (setting.config(packing, 0).model_dump() for packing in (1, 2))
+        assert {name for name in plain if plain[name] != packed[name]} == {"packing", "batch_size"}
+
+
+def test_the_command_line_prints_a_table(monkeypatch, capsys):
+    monkeypatch.setattr(stacked_mnist, "CPU", TINY)
+    monkeypatch.setattr(stacked_mnist, "JUDGED", 100)
+    monkeypatch.setattr("sys.argv", ["stacked_mnist", "--seeds", "0,1"])
+    stacked_mnist.main()
+    told = capsys.readouterr().out
+    for part in ("scaled down for a CPU", "real stacked digits", "dcgan, packing 2", "times the modes", "1,000 / 0.06", "held-out digits"):
+        assert part in told

@@ -1,0 +1,79 @@
+"""Downloads from a server on this machine's own loopback."""
+
+import hashlib
+import http.server
+import threading
+
+import pytest
+
+from gan.data import downloads
+from gan.data.downloads import download
+
+CONTENT = bytes(range(256)) * 4000
+MD5 = hashlib.md5(CONTENT).hexdigest()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.path == "/missing":
+            self.send_error(404)
+            return
+        self.send_response(200)
+        if self.path != "/unsized":
+            self.send_header("Content-Length", str(len(CONTENT)))
+        self.end_headers()
+        self.wfile.write(CONTENT[:1000] if self.path == "/cut" else CONTENT)
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def server():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("name", ["file", "unsized"])
+def test_a_file_comes_whole_and_says_how_far_it_is(server, tmp_path, name):
+    events = list(download(f"{server}/{name}", tmp_path / "a" / "file", MD5, "Fetching"))
+    assert (tmp_path / "a" / "file").read_bytes() == CONTENT
+    total = len(CONTENT) if name == "file" else 0
+    assert events[0].done == 0 and (events[-1].task, events[-1].done, events[-1].total) == ("Fetching", len(CONTENT), total)
+    assert [e.done for e in events] == sorted(e.done for e in events) and len(events) == 5
+
+
+def test_an_interrupted_download_leaves_what_was_there(server, tmp_path):
+    (tmp_path / "file").write_text("old")
+    loading = download(f"{server}/file", tmp_path / "file", MD5, "x")
+    for _ in range(3):
+        next(loading)
+    loading.close()
+    assert [p.name for p in tmp_path.iterdir()] == ["file"] and (tmp_path / "file").read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    ("address", "md5", "reason"),
+    [
+        ("/file", "0" * 32, "not the published file"),
+        ("/cut", MD5, "1,000 bytes came, and they are not the published file"),
+        ("/missing", MD5, "404"),
+    ],
+)
+def test_what_is_not_the_file_is_refused_and_nothing_stays(server, tmp_path, address, md5, reason):
+    with pytest.raises(OSError, match=reason):
+        list(download(f"{server}{address}", tmp_path / "file", md5, "x"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nobody_answers_and_too_much_comes(server, tmp_path, monkeypatch):
+    with pytest.raises(OSError, match="refused"):
+        list(download("http://127.0.0.1:9/file", tmp_path / "file", MD5, "x"))
+    monkeypatch.setattr(downloads, "LARGEST", 1000)
+    with pytest.raises(OSError, match="more than 1,000 bytes"):
+        list(download(f"{server}/file", tmp_path / "file", MD5, "x"))
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,418 @@
+"""Inside the networks: files, layers, filters, answers, norms."""
+
+import base64
+import copy
+import json
+import math
+import os
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from gan.config import TrainConfig
+from gan.inside import layers as inside
+from gan.inside.layers import NetworkCache, Networks, activations, answers, load_networks, network_files
+from gan.networks.dcgan import Discriminator, Generator
+from gan.recipes import RECIPES
+from gan.runs.folder import CheckpointError, RunFolder, save_generator
+from gan.training.loop import layer_norms, new_state, sample, train
+from tests.runs.test_checkpoint import Bomb
+from ui.components.sketchpad import read_pixels
+from ui.norm_charts import norm_chart, norm_words
+
+CPU = torch.device("cpu")
+
+
+def made(config, classes=()):
+    """Networks that nobody trained."""
+    torch.manual_seed(0)
+    networks = [kind(config, len(classes)).eval().requires_grad_(False) for kind in (Generator, Discriminator)]
+    return Networks(networks[0], networks[1], config, 0, tuple(classes) if config.conditional else ())
+
+
+def images(config, count=3):
+    shape = (count, config.channels, config.image_size, config.image_size)
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+def as_floats(pictures):
+    return torch.from_numpy(pictures).float() / 127.5 - 1
+
+
+@pytest.fixture
+def state(config, blobs):
+    state = new_state(config.change(duration=5), CPU)
+    list(train(state, blobs))
+    return state
+
+
+@pytest.fixture
+def folder(state, tmp_path):
+    """A run's folder with a saved state."""
+    folder = RunFolder(tmp_path / "checkpoints" / "one")
+    folder.path.mkdir(parents=True)
+    folder.write_config(state.config, "quick-digits")
+    folder.save_state(state)
+    return folder
+
+
+# Layers
+
+
+def test_activations_are_those_of_a_pass_by_hand(config):
+    networks = made(config)
+    z = networks.noise(3)
+    found = activations(networks.generator, z)
+    by_hand = z
+    for name, module in networks.generator.layers.named_children():
+        by_hand = module(by_hand.clone())  # activations work in place
+        assert np.allclose(found[name].maps, by_hand[0].numpy(), atol=1e-6), name
+    assert np.allclose(found["tanh"].maps, networks.generator(z)[0].numpy(), atol=1e-6)
+    assert list(found) == [name for name, _ in networks.generator.layers.named_children()]
+    assert (found["conv7"].kind, found["conv7"].size) == ("transposed convolution", "8 maps of 7 x 7")
+    assert not networks.generator.layers.conv7._forward_hooks
+
+    picture = as_floats(images(config, 1))
+    found = activations(networks.discriminator, picture)
+    by_hand = picture
+    for name, module in networks.discriminator.layers.named_children():
+        by_hand = module(by_hand.clone())
+        assert name.startswith("drop") or np.allclose(found[name].maps, by_hand[0].numpy(), atol=1e-6), name
+    assert found["logit"].maps.item() == pytest.approx(networks.discriminator(picture).item(), abs=1e-5)
+    assert (found["logit"].size, found["conv14"].size) == ("1 number", "4 maps of 14 x 14")
+
+
+SWITCHES = {
+    "packed": TrainConfig(packing=2, minibatch_std=True, spectral_norm=True, generator_upsampling="resize", generator_extra_layers=1),
+    "packed mlp": TrainConfig(packing=4, networks="mlp", generator_norm="none", data="cifar10", image_size=32, channels=3),
+    "bare": TrainConfig(discriminator_norm="none", generator_norm="none", generator_order="activation_first"),
+}
+
+
+@pytest.mark.parametrize("name", [*RECIPES, *SWITCHES])
+def test_every_recipe_can_be_looked_into(name):
+    config = RECIPES[name].config if name in RECIPES else SWITCHES[name]
+    config = config.change(generator_filters=4, discriminator_filters=4)
+    networks = made(config, ["a", "b", "c"])
+    size, label = config.image_size, 2 if config.conditional else 0
+    found = activations(networks.generator, networks.noise(1), networks.labels(label))
+    assert found["tanh"].maps.shape == (config.channels, size, size)
+    some = images(config, 18)
+    company = some[2:] if networks.depends_on_company else None
+    looked = activations(networks.discriminator, as_floats(some[:1]), networks.labels(label), company)
+    assert looked["logit"].maps.shape == (1, 1, 1)
+    for layer in (*found.values(), *looked.values()):
+        assert layer.about and np.isfinite(layer.maps).all() and layer.maps.dtype == np.float32
+        assert layer.kind[0].islower() or layer.kind == "ReLU"
+    chosen = inside.choose_maps(found, 3)
+    assert chosen.keys() == found.keys() and all(len(picks) <= 3 for picks in chosen.values())
+    (answer,) = answers(networks, some[:1], [label], company)
+    answer = answer if config.has_scores else math.log(answer / (1 - answer))
+    if not config.conditional:  # where the class adds a part of its own
+        assert answer == pytest.approx(looked["logit"].maps.item(), abs=1e-3)
+    first, last = inside.first_filters(networks), inside.last_filters(networks)
+    kernel = size if config.networks == "mlp" else 4
+    assert first.shape[1:] == (config.channels, kernel, kernel * config.packing)
+    assert last.shape[1] == config.channels and last.shape[0] == (16 if config.networks == "mlp" else 4)
+    assert inside.paint_filters(first).shape == (len(first), 3, *first.shape[2:])
+    assert 1 <= inside.affordable(networks, 12, True) <= 12
+
+
+def test_dense_layers_before_an_image_lie_as_the_image_does():
+    config = RECIPES["mlp"].config.change(generator_filters=4)
+    found = activations(made(config).generator, made(config).noise(0))
+    assert found["dense4"].maps.shape == (3, 64, 64) and "unflatten" not in found
+    assert np.allclose(np.tanh(found["dense4"].maps), found["tanh"].maps, atol=1e-6)
+
+
+def test_a_block_shows_the_same_maps_all_along(config):
+    found = activations(made(config).generator, made(config).noise(0))
+    assert [[layer.name for layer in block] for block in inside.blocks(found)][1:] == [
+        ["conv7", "norm7", "act7"],
+        ["conv14", "norm14", "act14"],
+        ["conv28", "tanh"],
+    ]
+    chosen = inside.choose_maps(found, 2)
+    assert chosen["conv14"] == chosen["act14"]
+    strongest = found["act14"].maps.var(axis=(1, 2))
+    assert chosen["act14"] == sorted(range(4), key=lambda i: -strongest[i])[:2]
+
+
+# Answers
+
+
+def test_an_answer_depends_on_the_image_alone_or_on_its_company(config):
+    networks = made(config)
+    some = images(config, 20)
+    with torch.no_grad():
+        expected = torch.sigmoid(networks.discriminator(as_floats(some))).tolist()
+    assert answers(networks, some) == pytest.approx(expected, abs=1e-5)
+    before = copy.deepcopy(networks.discriminator.state_dict())
+    among = answers(networks, some[:2], company=some[4:])
+    training = copy.deepcopy(networks.discriminator).train()
+    for i, answer in enumerate(among):
+        with torch.no_grad():
+            batch = as_floats(np.concatenate([some[i : i + 1], some[5:]]))
+            assert answer == pytest.approx(torch.sigmoid(training(batch))[0].item(), abs=1e-5)
+    assert among != pytest.approx(expected[:2], abs=1e-4)
+    assert all(torch.equal(t, before[name]) for name, t in networks.discriminator.state_dict().items())
+
+
+def test_many_visitors_at_once_get_what_each_would_get_alone(config):
+    networks = made(config)
+    some = images(config, 18)
+
+    def look(i):
+        maps = activations(networks.discriminator, as_floats(some[i : i + 1]), company=some[2:] if i else None)
+        return maps["act7"].maps, answers(networks, some[:2], company=some[2:] if i else None)
+
+    alone = [look(0), look(1)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(look, [0, 1] * 8))
+    for i, (maps, told) in enumerate(together):
+        assert np.array_equal(maps, alone[i % 2][0]) and told == alone[i % 2][1]
+    assert not networks.discriminator.layers.conv7._forward_hooks
+
+
+def test_a_packed_discriminator_sees_an_image_several_times(config):
+    networks = made(config.change(packing=2))
+    (one,) = images(config, 1)
+    with torch.no_grad():
+        expected = torch.sigmoid(networks.discriminator(as_floats(np.stack([one, one])))).item()
+    assert answers(networks, one[None]) == pytest.approx([expected], abs=1e-5)
+
+
+def test_a_class_changes_the_answer(config):
+    networks = made(config.change(conditional=True), ["cats", "dogs"])
+    (one,) = images(config, 1)
+    cat, dog = answers(networks, np.stack([one, one]), [0, 1])
+    assert cat != dog
+    drawn = inside.draw(networks, [1, 2], 1)
+    assert drawn.shape == (2, 1, 28, 28)
+    labels = torch.tensor([1, 1])
+    assert (drawn == sample(networks.generator, torch.cat([networks.noise(1), networks.noise(2)]), labels)).all()
+
+
+def test_large_networks_are_asked_less_at_a_time():
+    small, large = made(TrainConfig()), made(TrainConfig(image_size=64, discriminator_filters=128, generator_filters=4))
+    assert inside.affordable(small, 12, True) == 12
+    assert 1 <= inside.affordable(large, 12, True) < inside.affordable(large, 12) <= 12
+
+
+# Files
+
+
+def test_a_saved_state_holds_both_networks(folder, state):
+    networks = load_networks(folder.state_file)
+    z = networks.noise(5)
+    assert (sample(networks.generator, z) == sample(state.averaged, z)).all()
+    one = images(state.config, 1)
+    state.discriminator.eval()
+    assert networks.discriminator and not networks.discriminator.training
+    assert torch.equal(networks.discriminator(as_floats(one)), state.discriminator(as_floats(one)))
+    assert (networks.config, networks.step, networks.class_names) == (state.config, 5, ())
+
+
+def test_a_conditional_run_takes_the_names_of_its_classes_from_its_generator(config, tmp_path):
+    folder = RunFolder(tmp_path / "named")
+    folder.path.mkdir()
+    state = new_state(config.change(conditional=True), CPU, class_names=("cats", "dogs"))
+    folder.write_config(state.config, "")
+    folder.save_state(state)
+    assert load_networks(folder.state_file).class_names == ("class 0", "class 1")
+    folder.save_generator(state)
+    assert load_networks(folder.state_file).class_names == ("cats", "dogs")
+    folder.generator_file(0).write_bytes(b"broken")
+    assert load_networks(folder.state_file).class_names == ("class 0", "class 1")
+
+
+def test_the_files_of_a_run_by_step_with_states_before_generators(folder, state, tmp_path):
+    root = tmp_path / "checkpoints"
+    assert network_files(root, "one") == {"newest": folder.state_file}
+    folder.save_generator(state)
+    state.step = 40
+    folder.save_generator(state)
+    folder.keep_state(state)
+    folder.state_file.unlink()
+    files = network_files(root, "one")
+    assert files == {"5": folder.generator_file(5), "40": folder.kept_state_file(40), "newest": folder.kept_state_file(40)}
+    assert load_networks(files["40"]).step == 40
+    alone = load_networks(files["5"])
+    assert alone.discriminator is None and alone.step == 5
+    save_generator(root / "pretrained" / "shipped.safetensors", state)
+    assert list(network_files(root, "shipped")) == ["newest"]
+    (root / "empty").mkdir()
+    (root / "empty" / "config.json").write_text("{}")
+    assert network_files(root, "empty") == {}
+    for name in ("gone", "../one", "", "pretrained"):
+        with pytest.raises(KeyError):
+            network_files(root, name)
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_damaged_states_are_refused_in_one_sentence(folder, state, tmp_path):
+    good = folder.state_file.read_bytes()
+    plain = state.state_dict()
+    infinite = copy.deepcopy(plain)
+    infinite["averaged"]["layers.conv7.weight"][0] = math.inf
+    short = copy.deepcopy(plain)
+    short["discriminator"]["layers.conv7.weight"] = torch.zeros(1, 2)
+    cases = {
+        "cannot be looked into": [good[:-2000], good[:100], b"", {}, [1, 2], {**plain, "averaged": 7}, {**plain, "step": "x" * 5}],
+        "layers.conv7.weight has shape (1, 2), not (8, 4, 4, 4)": [short],
+        "a weight that is no number": [infinite],
+        "more than numbers": [{"averaged": Bomb(tmp_path / "ran")}],
+        "": [pickle.dumps(Bomb(tmp_path / "ran"))],
+    }
+    for words, wrongs in cases.items():
+        for wrong in wrongs:
+            folder.state_file.write_bytes(wrong) if isinstance(wrong, bytes) else torch.save(wrong, folder.state_file)
+            with pytest.raises(CheckpointError) as caught:
+                load_networks(folder.state_file)
+            assert words in str(caught.value) and "\n" not in str(caught.value), (words, caught.value)
+    assert not (tmp_path / "ran").exists()
+    folder.state_file.write_bytes(good)
+    folder.write_config(state.config.change(generator_filters=8), "")
+    with pytest.raises(CheckpointError, match="has shape"):
+        load_networks(folder.state_file)
+    folder.write_config(state.config.change(conditional=True), "")
+    with pytest.raises(CheckpointError, match="cannot be looked into"):
+        load_networks(folder.state_file)
+    folder.config_file.write_text("{")
+    with pytest.raises(CheckpointError, match="JSON"):
+        load_networks(folder.state_file)
+    folder.state_file.unlink()
+    folder.write_config(state.config, "")
+    with pytest.raises(CheckpointError, match="no such saved state"):
+        load_networks(folder.state_file)
+
+
+def test_networks_too_large_to_look_into_are_refused(folder, monkeypatch):
+    monkeypatch.setattr(inside, "LARGEST_NETWORKS", 1000)
+    with pytest.raises(CheckpointError, match="GiB"):
+        load_networks(folder.state_file)
+
+
+def test_the_cache_keeps_few_and_sees_that_a_file_has_changed(folder, state):
+    cache = NetworkCache(most=2)
+    first = cache.get(folder.state_file)
+    assert cache.get(folder.state_file) is first
+    os.utime(folder.state_file, ns=(1, 1))
+    assert cache.get(folder.state_file) is not first and len(cache._loaded) == 1
+    for step in (1, 2, 3):
+        state.step = step
+        folder.save_generator(state)
+        cache.get(folder.generator_file(step))
+    assert len(cache._loaded) == 2
+    with pytest.raises(CheckpointError, match="no file"):
+        cache.get(folder.path / "states" / "000007.pt")
+
+
+# Pictures
+
+
+def test_maps_are_painted_on_scales_of_their_own():
+    maps = np.array([[[-2.0, 0.0], [1.0, np.nan]], [[0.0, 0.0], [0.0, 0.0]]])
+    first, flat = inside.paint(maps, signed=True)
+    assert first[:, 0, 0].tolist() == [33, 102, 172] and first[:, 0, 1].tolist() == [247] * 3 and first[:, 1, 1].tolist() == [128] * 3
+    assert first[0, 1, 0] > first[2, 1, 0] and (flat == 247).all()
+    grey = inside.paint(np.array([[[1.0, 3.0]], [[5.0, 5.0]]]), signed=False)
+    assert grey[0, :, 0].tolist() == [[0, 255]] * 3 and (grey[1] == 0).all()
+    colours = inside.paint_filters(np.array([[[[1.0]], [[0.0]], [[-0.5]]], [[[0.0]], [[0.0]], [[0.0]]]]))
+    assert colours[:, :, 0, 0].tolist() == [[255, 128, 64], [128, 128, 128]]
+
+
+@pytest.mark.parametrize(("count", "shape"), [(1, (1, 1)), (64, (8, 8)), (32, (4, 8)), (512, (16, 32)), (7, (3, 3)), (12288, (96, 128))])
+def test_numbers_without_a_place_are_laid_out_in_rows(count, shape):
+    (rows,) = inside.as_map(np.arange(count).reshape(-1, 1, 1))
+    assert rows.shape == shape and rows.reshape(-1)[:count].tolist() == list(range(count)) and np.isnan(rows.reshape(-1)[count:]).all()
+
+
+# Norms
+
+
+def test_norms_are_read_thinned_and_damage_is_left_out(folder, state):
+    assert inside.read_norms(folder) is None
+    folder.lock()
+    for step in range(1, 26):
+        folder.append_norms(step, layer_norms(state))
+    folder.flush()
+    folder.unlock()
+    norms = inside.read_norms(folder)
+    assert norms and norms.steps == list(range(1, 26))
+    weight = next(p for name, p in state.generator.named_parameters() if name == "layers.conv7.weight")
+    assert norms.weights["generator"]["layers.conv7.weight"] == pytest.approx([weight.norm().item()] * 25)
+    assert list(norms.gradients["discriminator"]) == [name for name, _ in state.discriminator.named_parameters()]
+    thin = inside.read_norms(folder, most=10)
+    assert thin and thin.steps == [1, 4, 7, 10, 13, 16, 19, 22, 25]
+    rows = [{"step": 3, "weights": {"generator": {"a": 0, "b": 2, "c": "x"}}, "gradients": []}, [1], {"step": "1"}, {"step": 2}]
+    folder.norms_file.write_text("{\n" + "\n".join(map(json.dumps, rows)) + "\n" + "[" * 100_000)
+    norms = inside.read_norms(folder)
+    assert norms and norms.steps == [2, 3]
+    assert norms.weights == {"generator": {"a": [None, None], "b": [None, 2.0], "c": [None, None]}, "discriminator": {}}
+    assert norms.gradients == {"generator": {}, "discriminator": {}}
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("layers.conv7.weight", "convolution at 7 x 7"),
+        ("layers.conv14.parametrizations.weight.original", "convolution at 14 x 14"),
+        ("layers.norm14.bias", "normalisation at 14 x 14, shift"),
+        ("layers.norm2.weight", "normalisation 2, scale"),
+        ("layers.norm_extra1.weight", "normalisation of extra convolution 1, scale"),
+        ("layers.dense2.bias", "dense layer 2, bias"),
+        ("layers.dense.weight", "dense layer"),
+        ("logit.weight", "last layer"),
+        ("embedding.weight", "class embedding"),
+        ("<b>other", "<b>other"),
+    ],
+)
+def test_parameters_have_names_in_plain_words(name, title):
+    assert inside.parameter_title(name) == title
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_parameter_has_a_title_of_its_own(name):
+    networks = made(RECIPES[name].config.change(generator_filters=4, discriminator_filters=4), ["a", "b"])
+    for network in (networks.generator, networks.discriminator):
+        names = [parameter for parameter, _ in network.named_parameters()]
+        titles = [inside.parameter_title(parameter) for parameter in names]
+        assert len(set(titles)) == len(names) and not [title for title in titles if "." in title or "{" in title]
+
+
+def test_charts_have_a_line_a_layer_and_say_the_same_in_words(folder, state):
+    norms = inside.Norms(
+        [10, 20],
+        {"generator": {"layers.conv4.weight": [1.0, 2.0], "layers.norm4.weight": [3.0, 4.0]}, "discriminator": {}},
+        {"generator": {"layers.conv4.weight": [None, 0.5]}, "discriminator": {}},
+    )
+    figure = norm_chart(norms, "generator", "weights")
+    assert [trace.name for trace in figure.data] == ["convolution at 4 x 4"] and figure.layout.yaxis.type == "log"
+    assert len(norm_chart(norms, "generator", "weights", everything=True).data) == 2
+    assert "convolution at 4 x 4 1 to 2." in norm_words(norms, "generator", "weights")
+    assert "0.5 to 0.5" in norm_words(norms, "generator", "gradients") and "none" in norm_words(norms, "discriminator", "weights")
+
+
+# Drawings
+
+
+def test_a_drawing_is_exactly_its_pixels_or_refused():
+    pixels = bytes(range(16))
+    text = base64.b64encode(pixels).decode()
+    drawn = read_pixels(text, 4)
+    assert drawn is not None and drawn.tobytes() == pixels and drawn.shape == (1, 4, 4)
+    assert read_pixels("", 4) is None
+    for wrong in (None, 7, {}, text + "AAAA", text[:-4], "!" * len(text), "=" * len(text), "x" * 10**6):
+        with pytest.raises(ValueError, match="4 x 4 grey values"):
+            read_pixels(wrong, 4)
+
+
+def test_only_the_batch_normalisation_is_as_in_training(config):
+    prepared = inside._as_in_training(made(config.change(dropout=0.5)).discriminator)
+    training = {type(module) for module in prepared.modules() if module.training}
+    assert training == {nn.BatchNorm2d}

@@ -1,0 +1,272 @@
+"""The judge that watches a run: what it writes, what it costs, and that it changes nothing."""
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from gan.data import datasets
+from gan.data.datasets import ImageDataset
+from gan.events import Judged, Progress
+from gan.judging import features, reals
+from gan.judging.judge import Judge, JudgeCache
+from gan.judging.judgements import NUMBERS
+from gan.runs import run as runs
+from gan.runs import watch
+from gan.runs.folder import RunFolder
+from gan.runs.manager import RunManager
+from gan.runs.run import prepare, record
+from gan.runs.watch import Preparation, Watch
+from gan.training.loop import Control, new_state
+from tests.runs.test_runs import ended, wait_for
+
+CPU = torch.device("cpu")
+
+
+def images(name, n, seed):
+    rng = torch.Generator().manual_seed(seed)
+    pixels = torch.randint(0, 256, (n, 1, 28, 28), dtype=torch.uint8, generator=rng)
+    return ImageDataset(name, pixels, torch.arange(n) % 2, ("even", "odd"))
+
+
+@pytest.fixture
+def dataset():
+    return images("blobs", 120, 0)
+
+
+@pytest.fixture
+def judge(dataset):
+    """A judge with a feature network that has learnt nothing."""
+    torch.manual_seed(0)
+    network = features.FeatureNetwork(features.About("blobs", 28, 1, "classes", ("even", "odd"))).eval().requires_grad_(False)
+    test = images("blobs", 40, 1)
+    return Judge(reals.part(dataset, test), network, network.features(dataset.images.numpy()), network.features(test.images.numpy()))
+
+
+@pytest.fixture
+def watching(judge, monkeypatch):
+    """Makes watches whose judge is ready, and which judge whenever they can."""
+    monkeypatch.setattr(watch, "LEAST_S", -math.inf)
+    monkeypatch.setattr(watch, "REST", -math.inf)
+
+    def make(**given):
+        preparation = Preparation()
+        preparation.judge = judge
+        return Watch(preparation, **given)
+
+    return make
+
+
+def run(path, config, dataset, watching=None, control=None):
+    """Trains, and returns the folder, the state and the events."""
+    folder = RunFolder(path)
+    folder.path.mkdir(exist_ok=True)
+    folder.write_config(config, "")
+    state = prepare(folder, config, dataset, CPU)
+    events = list(record(folder, state, dataset, control or Control(), watch=watching))
+    return folder, state, events
+
+
+def weights(state):
+    return {
+        f"{name}.{key}": t for name in ("generator", "discriminator", "averaged") for key, t in getattr(state, name).state_dict().items()
+    }
+
+
+SETTINGS = {
+    "plain": {},
+    "all that draws": {"dropout": 0.3, "instance_noise": 0.1, "diffaugment": "color, translation, cutout", "conditional": True},
+    "packing": {"packing": 2, "minibatch_std": True},
+    "critic": {"loss": "hinge", "spectral_norm": True, "discriminator_norm": "none", "reuse_fakes": False},
+    "mlp": {"networks": "mlp"},
+    "bf16": {"precision": "bf16"},
+}
+
+
+@pytest.mark.parametrize("changes", SETTINGS.values(), ids=list(SETTINGS))
+def test_a_run_that_is_watched_is_the_same_bit_for_bit(tmp_path, config, dataset, watching, changes):
+    config = config.change(log_every=2, **changes)
+    torch.manual_seed(7)
+    _, alone, _ = run(tmp_path / "alone", config, dataset)
+    global_rng = torch.get_rng_state()
+    torch.manual_seed(7)
+    folder, watched, events = run(tmp_path / "watched", config, dataset, watching())
+    assert torch.equal(torch.get_rng_state(), global_rng)
+    assert len(folder.read_judged()) == sum(isinstance(event, Judged) for event in events) > 5
+    assert torch.equal(alone.rng.get_state(), watched.rng.get_state())
+    before = weights(alone)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in weights(watched).items())
+
+
+def test_a_line_has_what_the_contract_says(tmp_path, config, dataset, watching):
+    folder, _, events = run(tmp_path / "run", config, dataset, watching())
+    rows = [json.loads(line) for line in folder.judge_file.read_text().splitlines()]
+    assert [row["step"] for row in rows] == [event.row["step"] for event in events if isinstance(event, Judged)] and rows[-1]["step"] == 12
+    for row in rows:
+        assert set(row) == {"step", "images", "shares", "missing", "features", *NUMBERS}
+        assert row["images"] == 24 and row["features"] == "blobs-CNN" and sum(row["shares"]) == pytest.approx(1, abs=1e-3)
+        assert all(np.isfinite(row[name]) for name in NUMBERS)
+        assert 0 <= row["d_accuracy"] <= 1 and abs(row["sign_train"]) <= 1 and row["fd_error"] > 0 and row["coverage_floor"] > 0.3
+
+
+def test_the_same_networks_are_judged_the_same(config, dataset, watching):
+    state, looking = new_state(config, CPU), watching()
+    first, second = (looking.look(state, dataset) for _ in range(2))
+    assert {**first, "elapsed_s": 0} == {**second, "elapsed_s": 0}
+
+
+def test_what_every_network_has_seen_is_not_held_out(config, dataset, judge, watching):
+    state = new_state(config.change(data_split="all"), CPU)
+    row = watching().look(state, dataset)
+    assert row["d_held_out"] is None and row["sign_held_out"] is None and row["d_train"] is not None
+    judge.reals = dataclasses.replace(judge.reals, new=False)
+    assert watching().look(new_state(config, CPU), dataset)["d_held_out"] is None
+
+
+def test_it_takes_at_most_a_26th_of_the_time(config, dataset, judge):
+    """With a clock by which each judgement takes as long as is said, and each step a tenth of a second."""
+    costs = iter([0.4, 0.1, 3.0, 0.01, 0.2] * 100)
+    now, state, spent, began = 0.0, new_state(config, CPU), [], []
+    preparation = Preparation()
+    preparation.judge = judge
+    looking = Watch(preparation, clock=lambda: now)
+    assert not looking.due(state)
+    while state.elapsed_s < 1000:
+        state.step += 1
+        state.elapsed_s += 0.1
+        if looking.due(state):
+            with looking.paying(state):
+                spent.append(next(costs))
+                now += spent[-1]
+            began.append(state.elapsed_s)
+            state.elapsed_s += spent[-1]
+    assert sum(spent[:-1]) <= 0.0401 * (began[-1] - began[0]) and began[0] >= watch.LEAST_S
+    assert min(np.diff(began)) >= watch.LEAST_S and len(spent) > 30
+
+
+def test_the_run_keeps_its_threads(config, dataset, watching):
+    state = new_state(config, CPU)
+    state.execution = dataclasses.replace(state.execution, threads=2)
+    looking = watching()
+    with looking.paying(state):
+        looking.look(state, dataset)
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(1)
+
+
+def test_a_halted_run_is_not_judged(tmp_path, config, dataset, watching):
+    assert watching().look(new_state(config, CPU), dataset, lambda: True) is None
+    control = Control()
+    control.halt()
+    folder, _, _ = run(tmp_path / "run", config, dataset, watching(), control)
+    assert folder.read_judged() == []
+
+
+def test_a_judgement_that_fails_leaves_the_run_alone(tmp_path, config, dataset, judge, watching, caplog):
+    judge.glance = lambda images: 1 / 0
+    looking = watching()
+    folder, state, _ = run(tmp_path / "run", config, dataset, looking)
+    assert state.step == 12 and folder.read_judged() == []
+    assert looking.reason == "The images are not judged: ZeroDivisionError: division by zero."
+
+
+def test_the_best_generator_is_kept_and_those_before_it_go(tmp_path, config, dataset, watching, monkeypatch):
+    fd = dict(zip((5, 10, 15, 20, 25, 30, 35, 40, 42), (9.0, 8.95, 7.0, 6.0, 5.0, 5.5, 6.0, 7.0, 8.0), strict=True))
+    asked = []
+
+    def due(self, state, at_the_end=False):
+        new = state.step in fd and state.step not in asked
+        asked.append(state.step)
+        return new
+
+    monkeypatch.setattr(Watch, "due", due)
+    told = {"fd_error": 0.1, "fd_floor": 1.0, "features": "blobs-CNN"}
+    looking = watching()
+    monkeypatch.setattr(looking, "look", lambda state, *rest: {"step": state.step, "fd": fd[state.step], **told})
+    folder, _, _ = run(tmp_path / "run", config.change(duration=42, snapshot_every=1000), dataset, looking)
+    steps = [row["step"] for row in folder.read_judged()]
+    assert steps == list(fd)
+    best = folder.best()
+    assert (best.step, best.fd, best.error, best.since) == (25, 5.0, 0.1, 17)
+    kept = [step for step in folder.generator_steps() if step.bit_count() > 1]
+    assert kept == [20, 25, 42], "the best, the one before, the last"
+
+
+def test_runs_of_the_server_are_judged_and_say_which_was_best(config, dataset, judge, monkeypatch):
+    def load(*given):
+        yield Progress("Loading", 0, 1)
+        return dataset
+
+    def ready(self, *key):
+        yield Progress("Learning", 0, 1)
+        return judge
+
+    monkeypatch.setattr(datasets, "load", load)
+    monkeypatch.setattr(datasets, "available", lambda: ["blobs"])
+    monkeypatch.setattr(JudgeCache, "get", ready)
+    monkeypatch.setattr(watch, "LEAST_S", 0.01)
+    monkeypatch.setenv("WORKSHOP_JUDGE", "1")
+    manager = RunManager()
+    run = manager.submit(config.change(duration=1_000_000))
+    wait_for(lambda: len(run.folder.read_judged()) > 1)
+    live = run.status()
+    assert live["judge"] is None and live["best_step"] == run.folder.best().step and live["best_fd"] > 0
+    manager.stop(run.id)
+    wait_for(ended(run))
+    stored, best = json.loads(run.folder.status_file.read_text()), run.folder.best()
+    assert (stored["best_step"], stored["best_fd"], stored["judge"]) == (best.step, best.fd, None)
+    assert run.folder.generator_file(best.step).exists()
+    before = len(run.folder.read_judged())
+    again = manager.resume(run.id)
+    wait_for(lambda: len(again.folder.read_judged()) > before)
+    steps = [row["step"] for row in again.folder.read_judged()]
+    assert steps == sorted(set(steps))
+
+
+def test_a_set_with_too_few_images_is_said_and_trained_on(config, blobs, monkeypatch):
+    def load(*given):
+        yield Progress("Loading", 0, 1)
+        return blobs
+
+    monkeypatch.setattr(datasets, "load", load)
+    monkeypatch.setattr(datasets, "available", lambda: ["blobs"])
+    monkeypatch.setenv("WORKSHOP_JUDGE", "1")
+    run = RunManager().submit(config.change(duration=1_000_000))
+    wait_for(lambda: "has 50 images; judging images by it needs at least 100." in (run.status().get("judge") or ""))
+    run.stop()
+    wait_for(ended(run))
+    assert run.state == "stopped" and "at least 100" in run.status()["judge"] and not run.folder.judge_file.exists()
+
+
+def test_a_judge_that_comes_too_late_is_said(config, dataset, monkeypatch):
+    closed = []
+
+    def never(self, *key):
+        try:
+            while True:
+                yield Progress("Learning the features of blobs (once)", 0, 1)
+        finally:
+            closed.append(key)
+
+    monkeypatch.setattr(JudgeCache, "get", never)
+    with watch.Judges(JudgeCache()) as judges:
+        preparation = judges.prepare(config)
+        assert judges.prepare(config) is preparation
+        wait_for(lambda: preparation.said != "Waiting")
+        looking = Watch(preparation)
+        assert looking.reason == "Getting ready to judge the images: Learning the features of blobs (once)…"
+        assert not looking.due(new_state(config, CPU), at_the_end=True)
+        assert runs.never_judged(RunFolder("nowhere"), looking) == "The run ended before its images could be judged."
+    assert closed == [("blobs", 28, 1)] and not any(thread.is_alive() for thread in judges._threads)
+
+
+def test_watching_is_switched_off_by_the_environment(monkeypatch):
+    assert not watch.switched_on()
+    monkeypatch.delenv("WORKSHOP_JUDGE")
+    assert watch.switched_on()
+    monkeypatch.setenv("WORKSHOP_JUDGE", "perhaps")
+    with pytest.raises(ValueError, match="WORKSHOP_JUDGE must be 0 or 1; got 'perhaps'"):
+        RunManager()

@@ -1,0 +1,410 @@
+import asyncio
+import io
+import json
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
+
+from gan.data import datasets
+from gan.doctor.checkup import Checkups
+from gan.explore.models import ModelCache, find_model, model_sources
+from gan.owners import recognise
+from gan.runs.folder import save_generator
+from gan.runs.manager import RunManager
+from gan.serving import routes as server
+from gan.serving import streams
+from gan.training.loop import new_state
+from tests.conftest import ADA
+from tests.runs.test_runs import ended, wait_for
+
+
+@pytest.fixture
+def run(manager, config):
+    run = manager.submit(config, "quick-digits", visitor=ADA)
+    wait_for(ended(run))
+    return run
+
+
+@pytest.fixture
+def manager(blobs, monkeypatch):
+    def load(*rest):
+        yield from ()
+        return blobs
+
+    monkeypatch.setattr(datasets, "load", load)
+    monkeypatch.setattr(datasets, "available", lambda: ["blobs"])
+    manager = RunManager()
+    yield manager
+    manager.shutdown()
+
+
+@pytest.fixture
+def client(manager):
+    with TestClient(Starlette(routes=server.routes(manager, ModelCache(manager.root), Checkups()))) as client:
+        yield client
+
+
+def events(text):
+    """The events of a stream's text: (name, data)."""
+    blocks = [dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":")) for block in text.split("\n\n") if block]
+    return [(b["event"], json.loads(b["data"])) for b in blocks if b]
+
+
+def in_a_loop(coroutine):
+    """Runs a coroutine in a thread of its own: Playwright's loop may still be running in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, asyncio.wait_for(coroutine, 30)).result()
+
+
+def read_stream(manager, run_id, since, monkeypatch, until=lambda events: True, checkups=None):
+    """What a reader gets until it has seen enough; it then disconnects."""
+    monkeypatch.setattr(streams, "POLL_S", 0.01)
+    got: list[str] = []
+
+    class Request:
+        async def is_disconnected(self):
+            return bool(got) and until(events("".join(got)))
+
+    async def read():
+        async for text in streams.Streams(manager, checkups or Checkups()).follow(run_id, since, Request()):
+            got.append(text)
+
+    in_a_loop(read())
+    return events("".join(got))
+
+
+def test_runs_are_listed_and_shown(client, run, config):
+    (row,) = client.get("/api/runs").json()
+    assert row == {
+        "id": run.id,
+        "name": run.id,
+        "state": "finished",
+        "step": 12,
+        "recipe": "quick-digits",
+        "data": "blobs",
+        "owner": "Ada",
+    }
+    shown = client.get(f"/api/runs/{run.id}").json()
+    assert shown["config"]["config"] == config.model_dump()
+    assert shown["status"]["state"] == "finished" and shown["status"]["progress"] == 1
+
+
+def test_a_stream_tells_metrics_grids_and_status(manager, run, monkeypatch):
+    got = dict(read_stream(manager, run.id, 0, monkeypatch))
+    assert got["metrics"]["step"] == [5, 10] and len(got["metrics"]["loss_d"]) == 2
+    assert got["samples"]["steps"][-1] == 12
+    assert got["status"]["state"] == "finished"
+    assert dict(read_stream(manager, run.id, 5, monkeypatch))["metrics"]["step"] == [10]
+
+
+def test_a_stream_tells_changed_settings(manager, config, monkeypatch):
+    run = manager.submit(config.change(duration=1_000_000))
+    wait_for(lambda: len(run.history) > 1)
+    run.change("lr_g", 0.001)
+    wait_for(lambda: run.interventions)
+    told = read_stream(manager, run.id, 0, monkeypatch, lambda events: any(name == "intervention" for name, _ in events))
+    (changes,) = [data["changes"] for name, data in told if name == "intervention"]
+    assert changes == run.interventions and changes[0]["field"] == "lr_g" and changes[0]["new"] == 0.001
+
+
+def test_a_stream_goes_on_while_the_run_trains_and_to_its_end(manager, config, monkeypatch):
+    run = manager.submit(config.change(duration=60))
+    got = read_stream(manager, run.id, 0, monkeypatch, until=lambda e: any(n == "status" and d["state"] == "finished" for n, d in e))
+    steps = [s for name, data in got if name == "metrics" for s in data["step"]]
+    assert steps == list(range(5, 61, 5))
+
+
+def test_a_stream_tells_what_was_judged_and_the_best(manager, run, monkeypatch):
+    for step, fd in ((5, 9.0), (10, 4.0)):
+        run.folder.append_judged({"step": step, "fd": fd, "fd_error": 0.5, "fd_floor": 1.0, "features": "blobs-CNN"})
+    run.folder.flush()
+    monkeypatch.setattr(streams, "MOST_JUDGED", 2)
+    cut = []
+
+    def until(events):
+        told = [data for name, data in events if name == "judged"]
+        if len(told) == 1 and not cut:
+            run.folder.append_judged({"step": 12, "fd": 4.5, "fd_error": 0.5, "fd_floor": 1.0, "features": "blobs-CNN"})
+            run.folder.flush()
+            cut.append(1)
+        elif len(told) == 2 and len(cut) == 1:
+            run.folder.truncate(5, 0)
+            cut.append(2)
+        return len(told) == 3
+
+    first, more, again = [data for name, data in read_stream(manager, run.id, 0, monkeypatch, until) if name == "judged"]
+    assert first == {
+        **{"first": 0, "step": [5, 10], "fd": [9.0, 4.0], "error": [0.5, 0.5], "floor": 1.0, "features": "blobs-CNN"},
+        "best": {"step": 10, "fd": 4.0, "error": 0.5, "floor": 1.0, "since": 0},
+    }
+    assert (more["first"], more["step"], more["best"]["since"]) == (2, [12], 2)
+    assert (again["first"], again["step"], again["best"]["step"]) == (0, [5], 5)
+
+
+def test_a_stream_over_http_honours_last_event_id(client, run, monkeypatch):
+    async def once(*arguments):
+        yield str(arguments[2])
+
+    monkeypatch.setattr(streams.Streams, "follow", once)
+    url = f"/api/runs/{run.id}/events"
+    answer = client.get(url, headers={"Last-Event-ID": "7"})
+    assert answer.text == "7" and answer.headers["content-type"].startswith("text/event-stream")
+    assert client.get(url + "?since=3").text == "3"
+    assert client.get(url + "?since=-3").status_code == 400
+
+
+def test_streams_of_one_run_look_together(manager, run, monkeypatch):
+    looks, now = [], [10.2]
+    monkeypatch.setattr(streams.time, "monotonic", lambda: now[0])
+    told = streams.status_of
+    monkeypatch.setattr(streams, "status_of", lambda manager, run: looks.append(run.id) or told(manager, run))
+    ours = streams.Streams(manager, Checkups())
+
+    async def look_twice():
+        first, second = await asyncio.gather(ours._look(run.id), ours._look(run.id))
+        assert first is second is await ours._look(run.id) and first.metrics(0) is second.metrics(0)
+        assert first.metrics(run.history.columns["step"][-1]) == ("", run.history.columns["step"][-1])
+        now[0] += streams.POLL_S
+        assert await ours._look(run.id) is not first
+
+    in_a_loop(look_twice())
+    assert looks == [run.id] * 2
+
+
+def test_a_stream_tells_that_something_else_was_found(manager, config, monkeypatch):
+    run = manager.submit(config.change(duration=1_000_000))
+    wait_for(lambda: run.state == "running")
+    found = iter([[], ["d-winning"], ["d-winning"]])
+    checkups = Checkups()
+    checkup = checkups.of(run)
+    looked = []
+
+    def findings():
+        looked.append(1)
+        checkup.version = 1 if len(looked) < 3 else 2
+        return next(found, [])
+
+    monkeypatch.setattr(checkup, "findings", findings)
+    got = read_stream(manager, run.id, 0, monkeypatch, lambda events: sum(name == "findings" for name, _ in events) == 3, checkups=checkups)
+    manager.stop(run.id)
+    wait_for(ended(run))
+    assert [data["version"] for name, data in got if name == "findings"] == [0, 1, 2]
+
+
+def test_a_quiet_stream_has_a_heartbeat(manager, run, monkeypatch):
+    monkeypatch.setattr(streams, "HEARTBEAT_S", 0.03)
+    monkeypatch.setattr(streams, "POLL_S", 0.01)
+    got = []
+
+    class Request:
+        async def is_disconnected(self):
+            return any(text.startswith(":") for text in got)
+
+    async def read():
+        async for text in streams.Streams(manager, Checkups()).follow(run.id, 0, Request()):
+            got.append(text)
+
+    in_a_loop(read())
+    assert got[-1] == ": still here\n\n"
+
+
+def test_grids_are_served(client, run):
+    answer = client.get(f"/api/runs/{run.id}/samples/12.png")
+    assert answer.headers["content-type"] == "image/png" and Image.open(io.BytesIO(answer.content)).size == (462, 462)
+    assert client.get(f"/api/runs/{run.id}/samples/11.png").status_code == 404
+
+
+def test_models_are_listed_and_draw(client, run, manager, config):
+    pretrained = manager.root / "pretrained"
+    pretrained.mkdir()
+
+    save_generator(pretrained / "digits.safetensors", new_state(config, torch.device("cpu")))
+    (pretrained / "broken.safetensors").write_bytes(b"nothing")
+    models = client.get("/api/models").json()
+    assert [m["id"] for m in models] == ["digits", f"{run.id}@12"]
+    assert models[1] | {"all": 0} == {
+        "id": f"{run.id}@12",
+        "run": run.id,
+        "step": 12,
+        "latent_dim": 4,
+        "image_size": 28,
+        "channels": 1,
+        "classes": [],
+        "all": 0,
+    }
+    assert models[1]["all"] == [f"{run.id}@{s}" for s in (1, 2, 4, 8, 12)]
+    url = f"/api/models/{run.id}@12/image.png"
+    seed = client.get(url + "?seeds=3")
+    assert Image.open(io.BytesIO(seed.content)).size == (28, 28)
+    assert Image.open(io.BytesIO(client.get(url + "?seeds=3&scale=4").content)).size == (112, 112)
+    z = find_model(manager.root, f"{run.id}@12").noise([3])[0].tolist()
+    assert client.get(url + "?z=" + ",".join(map(repr, z))).content == seed.content
+    for corner, (u, v) in enumerate([(0, 0), (1, 0), (0, 1), (1, 1)]):
+        assert client.get(f"{url}?seeds=3,4,5,6&u={u}&v={v}").content == client.get(f"{url}?seeds={3 + corner}").content
+    assert client.get(f"{url}?seeds=3,4,5,6&u=0.5&v=0.5").content != seed.content
+    assert client.get("/api/models/broken/image.png").status_code == 400
+
+
+def test_who_drags_beside_a_run_is_told_to_ask_less_often(client, run, manager, monkeypatch):
+    for trains in (False, True):
+        monkeypatch.setattr(manager, "trains_here", lambda trains=trains: trains)
+        answer = client.get(f"/api/models/{run.id}@12/image.png")
+        assert answer.headers.get("X-Picture-Every-Ms") == ("100" if trains else None)
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("seeds=", "seeds read like"),
+        ("seeds=1,2", "one seed, or the four corners"),
+        ("seeds=1-100000", "at most 4"),
+        ("seeds=99999999999999999999999", "2^63"),
+        ("seeds=1,2,3,4&u=nan&v=0", "u must be a number between 0 and 1"),
+        ("seeds=1,2,3,4&u=0&v=1.01", "v must be a number between 0 and 1"),
+        ("z=1,2", "z must be 4 numbers; got 2"),
+        ("z=1,2,3,inf", "each number of z"),
+        ("z=1,2,3,x", "each number of z"),
+        ("scale=0", "scale must be"),
+        ("scale=9", "scale must be"),
+        ("scale=1e3", "scale must be"),
+        ("z=" + "1," * 9000, "a query may have"),
+    ],
+)
+def test_greedy_and_malformed_image_requests_are_refused_in_a_sentence(client, run, query, words):
+    answer = client.get(f"/api/models/{run.id}@12/image.png?{query}")
+    assert answer.status_code == 400
+    assert words in answer.json()["error"] and "\n" not in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/runs/none",
+        "/api/runs/none/events",
+        "/api/runs/none/samples/1.png",
+        "/api/runs/..%2f..%2fetc/samples/1.png",
+        "/api/models/none/image.png",
+        "/api/models/..@1/image.png",
+        "/api/models/%2e%2e%2fx@1/image.png",
+        "/api/models/x@99999999999999999/image.png",
+        "/api/models/x@-1/image.png",
+    ],
+)
+def test_what_is_not_there_is_not_found(client, path):
+    assert client.get(path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["/api", "/api/", "/api/nothing", "/api/runs/x/y/z", "/api/models/x", "/api/runs/", "/api/%0d%0ax", "/api/models/a%0ab"]
+)
+def test_unknown_addresses_are_answered_in_json(client, path):
+    answer = client.get(path)
+    assert answer.status_code == 404 and "not found" in answer.json()["error"]
+
+
+def test_other_methods_are_refused_in_json(client):
+    for method in ("POST", "PUT", "DELETE", "OPTIONS"):
+        answer = client.request(method, "/api/runs")
+        assert answer.status_code == 405 and answer.headers["Allow"] == "GET, HEAD" and "read only" in answer.json()["error"]
+    assert client.head("/api/runs").status_code == 200
+
+
+def test_only_the_secret_token_says_that_an_owner_is_here(client, run, manager, monkeypatch):
+    seen = []
+    monkeypatch.setattr(manager, "seen", seen.append)
+    assert client.get(f"/api/runs/{run.id}?visitor={ADA.id}").status_code == 200 and not seen
+    for forged in (ADA.id, "g" * 32, ADA.id * 3):
+        answer = client.get(f"/api/runs/{run.id}", headers={server.VISITOR_HEADER: forged})
+        assert answer.status_code == 400 and server.VISITOR_HEADER in answer.json()["error"] and forged not in answer.text
+    token = "0123456789abcdef" * 2
+    assert client.get(f"/api/runs/{run.id}", headers={server.VISITOR_HEADER: token}).status_code == 200
+    assert seen == [recognise(token).id]
+
+
+class Caller:
+    """A request for a picture, whose client leaves with leave()."""
+
+    def __init__(self):
+        self._gone = asyncio.Event()
+        self._messages = [{"type": "http.request", "body": b"", "more_body": False}]
+
+    def leave(self):
+        self._gone.set()
+
+    async def receive(self):
+        if self._messages:
+            return self._messages.pop()
+        await self._gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def is_disconnected(self):
+        return self._gone.is_set()
+
+
+def test_no_picture_is_drawn_that_nobody_waits_for_and_too_many_are_refused(monkeypatch):
+    monkeypatch.setattr(server, "MOST_WAITING", 3)
+    may_draw, drawn = threading.Event(), []
+
+    def render(number):
+        may_draw.wait()
+        drawn.append(number)
+        return b"png"
+
+    async def check():
+        pictures = server.Pictures()
+
+        async def ask(number, caller):
+            try:
+                return await pictures.draw(lambda: render(number), caller)
+            except (server.Busy, server.Nobody) as error:
+                return type(error)
+
+        callers = [Caller() for _ in range(7)]
+        asked = []
+        for number, caller in enumerate(callers):
+            asked.append(asyncio.create_task(ask(number, caller)))
+            await asyncio.sleep(0)
+        assert await asyncio.gather(*asked[5:]) == [server.Busy, server.Busy]
+        for left in callers[:1] + callers[2:4]:
+            left.leave()
+        assert await asyncio.gather(*asked[2:4]) == [server.Nobody, server.Nobody]  # before anything is drawn
+        late = [asyncio.create_task(ask(number, Caller())) for number in (7, 8)]  # those who left made room for these
+        may_draw.set()
+        assert await asyncio.gather(*asked[:2], asked[4], *late) == [b"png"] * 5
+        assert sorted(drawn) == [0, 1, 4, 7, 8]
+        gone = Caller()
+        gone.leave()
+        assert await ask(9, gone) == server.Nobody and await ask(10, Caller()) == b"png" and drawn[-1] == 10
+
+    in_a_loop(check())
+
+
+def test_a_busy_server_says_when_to_ask_again(client, run, monkeypatch):
+    async def busy(self, render, request):
+        raise server.Busy("ask again in 1 s")
+
+    monkeypatch.setattr(server.Pictures, "draw", busy)
+    answer = client.get(f"/api/models/{run.id}@12/image.png")
+    assert answer.status_code == 503 and answer.headers["Retry-After"] == "1" and "ask again" in answer.json()["error"]
+
+
+def test_sources_are_ordered(run, manager):
+    assert list(model_sources(manager.root)) == [run.id]
+
+
+def test_small_answers_leave_at_once():
+    with socket.socket() as listening, socket.socket() as client:  # as Streamlit makes it: without the protocol's name
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        server.send_at_once()
+        client.connect(listening.getsockname())
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    server.send_at_once()  # what is closed does not matter

@@ -1,0 +1,118 @@
+import json
+
+import numpy as np
+import pytest
+
+from gan.events import Intervention
+from gan.runs.folder import METRICS
+from ui.charts import AXES, COLOURS, Curve, charts, numbers, positions, smooth
+
+
+def columns(**given):
+    """Ten rows, ten steps of 64 images and half a second each between two of them."""
+    steps = list(range(10, 110, 10))
+    found = {name: [0.5 + i / 100 for i in range(10)] for name in METRICS}
+    return found | {"step": steps, "images_seen": [64 * s for s in steps], "elapsed_s": [s / 20 for s in steps]} | given
+
+
+def lines(chart):
+    return [trace for trace in chart.figure.data if trace.mode == "lines"]
+
+
+def test_four_charts_with_one_colour_a_run_and_the_last_values_in_words():
+    found = charts([Curve("one", columns()), Curve("two", columns(loss_d=[2.0] * 10))])
+    assert [chart.figure.layout.title.text for chart in found] == [
+        "Discriminator's loss (nats)",
+        "Generator's loss (nats)",
+        "D(x): answer to real images",
+        "D(G(z)): answer to generated images",
+    ]
+    for chart in found:
+        assert [(line.name, line.line.color, line.meta) for line in lines(chart)] == [("one", COLOURS[0], 0), ("two", COLOURS[1], 1)]
+    assert found[0].text == "Discriminator's loss (nats): one 0.59 at step 100; two 2 at step 100."
+    assert found[2].figure.layout.yaxis.range == (0, 1) and found[0].figure.layout.yaxis.range is None
+
+
+@pytest.mark.parametrize(
+    ("axis", "end", "said"), [("step", 100, "step 100"), ("images_seen", 6400, "6,400 images"), ("elapsed_s", 5, "5.0 s")]
+)
+def test_the_axis_is_by_choice(axis, end, said):
+    chart = charts([Curve("one", columns())], axis)[0]
+    assert chart.figure.layout.xaxis.title.text == AXES[axis]
+    assert lines(chart)[0].x[-1] == end and chart.text.endswith(f"at {said}.")
+
+
+def test_scores_have_charts_of_their_own():
+    alone = charts([Curve("critic", columns(), scores=True)])
+    assert [chart.figure.layout.title.text for chart in alone][0::2] == ["Discriminator's loss", "Critic's score of real images"]
+    found = charts([Curve("one", columns()), Curve("critic", columns(), scores=True)])
+    assert len(found) == 6
+    assert [[line.name for line in lines(chart)] for chart in found] == [["one", "critic"]] * 2 + [["one"]] * 2 + [["critic"]] * 2
+    assert lines(found[-1])[0].line.color == COLOURS[1] and found[-1].figure.layout.yaxis.range is None
+
+
+def test_smoothing_goes_by_distance_and_leaves_the_measured_behind():
+    x = np.arange(0.0, 1000.0)
+    y = np.sin(x / 100) + 3
+    fine, coarse = smooth(x, y, 50), smooth(x[::5], y[::5], 50)
+    assert np.abs(fine[::5] - coarse)[20:].max() < 0.05  # thinned, it says the same
+    assert smooth(x, y, 0) is y
+    assert np.allclose(smooth(x, np.full(1000, 7.0), 50), 7)  # the first points are not drawn towards 0
+    steps = np.where(x < 500, 0.0, 1.0)
+    assert smooth(x, steps, 50)[500 + 50] == pytest.approx(0.5, abs=0.02)
+    chart = charts([Curve("one", columns())], smoothing=0.1)[0]
+    raw, line = lines(chart)
+    assert raw.opacity < 0.5 and raw.hoverinfo == "skip" and list(raw.y) == pytest.approx(columns()["loss_d"])
+    assert line.y[-1] < raw.y[-1]
+
+
+def test_missing_values_stay_missing():
+    y = smooth(np.arange(4.0), np.array([1.0, np.nan, 3.0, np.nan]), 1)
+    assert np.isnan(y).tolist() == [False, True, False, True]
+    assert list(numbers([1, 2.5])) == [1, 2.5]
+    odd = numbers([1, None, "x", float("inf"), 10**400, [2], {}])
+    assert odd[0] == 1 and np.isnan(odd[1:]).all() and len(odd) == 7
+    assert np.isnan(numbers([[1], [2]])).all() and len(numbers([])) == 0
+
+
+@pytest.mark.parametrize(
+    "broken", [{"loss_d": ["x"] * 10}, {"loss_d": [None] * 10}, {name: [] for name in METRICS}, {"elapsed_s": [None] * 10}]
+)
+@pytest.mark.parametrize("axis", AXES)
+def test_a_run_without_usable_numbers_is_a_chart_without_a_line(broken, axis):
+    change = Intervention(20, ["lr_g"], 0.1, {"x": 1})
+    for chart in charts(
+        [Curve("one", columns(**broken), changes=[change], fork=(3, "forked from two")), Curve("two", columns())], axis, 0.1
+    ):
+        json.loads(chart.figure.to_json())
+        assert "one" in chart.text and "two 0.59 at" in chart.text
+    assert "nothing yet" in charts([Curve("one", columns(loss_d=[None] * 10))])[0].text
+
+
+def test_changes_and_forks_are_marked_on_the_curve():
+    changes = [Intervention(20, "lr_g", 0.0005, 0.001), Intervention(20, "dropout", 0, 0.3), Intervention(70, "gone", "<a href='x'>", 1)]
+    chart = charts([Curve("one", columns(), changes=changes, fork=(40, "forked from <b>two"))], "elapsed_s")[0]
+    diamonds, ring = (trace for trace in chart.figure.data if trace.mode == "markers")
+    assert list(diamonds.x) == [1.0, 3.5] and list(diamonds.y) == pytest.approx([0.51, 0.56])
+    assert diamonds.text[0] == "step 20: Generator learning rate: 0.0005 → 0.001, Discriminator dropout: 0 → 0.3"
+    assert "&lt;a href" in diamonds.text[1]
+    assert list(ring.x) == [2.0] and ring.text[0] == "step 40: forked from &lt;b&gt;two" and ring.marker.symbol == "circle-open"
+    many = [Intervention(i, "lr_g", i, i + 1) for i in range(5000)]
+    assert max(len(trace.x) for trace in charts([Curve("one", columns(), changes=many)])[0].figure.data) <= 100
+
+
+def test_positions_are_read_off_the_history():
+    assert list(positions(columns(), "step", [0, 7])) == [0, 7]
+    assert list(positions(columns(), "images_seen", [0, 5, 10, 15, 100, 400])) == [0, 320, 640, 960, 6400, 6400]
+    assert list(positions(columns(elapsed_s=[None, *columns()["elapsed_s"][1:]]), "elapsed_s", [10, 30])) == [0.5, 1.5]
+    assert list(positions({name: [] for name in METRICS}, "elapsed_s", [0, 8])) == [0, 0]
+
+
+def test_distances_have_a_chart_where_images_were_judged():
+    judged = Curve("one", columns(), judged=[(40, 9.0), (80, 3.0)], features="digits-CNN")
+    found = charts([Curve("two", columns()), judged], "elapsed_s")
+    assert len(found) == 5
+    (line,) = found[-1].figure.data
+    assert list(line.x) == [2, 4] and list(line.y) == [9, 3] and line.meta == 1
+    assert found[-1].text == "Images' distance from real ones: FD (digits-CNN): one 3 at 4.0 s."
+    assert found[-1].figure.layout.yaxis.type == "log"

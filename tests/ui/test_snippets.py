@@ -1,0 +1,177 @@
+"""Every script that Explore gives away is run, and draws what the view draws."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gan import latent
+from gan.explore import attributes, directions, vectors
+from gan.explore.models import ModelCache, find_model
+from gan.explore.projection import project
+from gan.explore.vectors import NoiseVector
+from gan.images import png
+from gan.runs.folder import RunFolder, save_generator
+from gan.training.loop import new_state, sample_as_in_training
+from tests.conftest import finish
+from ui.explore import snippets
+
+ROOT = Path(__file__).parents[2]
+CLASSES = ("cats", 'it\'s "quoted"\n\\')
+
+# Runs scripts in one process, each in a namespace of its own, and keeps the pictures of each.
+DRIVER = """
+import json, sys
+import numpy as np
+from types import SimpleNamespace
+import torch
+from gan import attributes, judge
+from gan.attributes import Contrast, Mean
+
+def found_means(draw, config):
+    yield from ()
+    assert draw(torch.zeros(3, config.latent_dim)).shape[0] == 3
+    one, two = (Mean(f"{word} a 'hat'", torch.full((config.latent_dim,), size), (1,)) for word, size in (("with", 0.5), ("without", -0.5)))
+    return [Contrast("hat", one, two, 1.0, 1.0)]
+
+def kept_judge(self, name, image_size, channels):
+    yield from ()
+    images = torch.arange(20, dtype=torch.uint8)[:, None, None, None].expand(20, channels, image_size, image_size)
+    part = SimpleNamespace(dataset=SimpleNamespace(images=images), images=images.numpy)
+    def neighbours(images, k):
+        return None, np.arange(len(images) * k).reshape(-1, k) % 20, None
+    return SimpleNamespace(reals=SimpleNamespace(learnt=part, held_out=part), neighbours=neighbours, network=None)
+
+attributes.find, judge.JudgeCache.get = found_means, kept_judge
+found = {}
+for name, script in json.load(sys.stdin).items():
+    names = {"__name__": "__main__"}
+    exec(compile(script, name, "exec"), names)
+    found[name] = names["images"]
+np.savez("pictures.npz", **found)
+"""
+
+
+@pytest.fixture
+def root(folders, config) -> Path:
+    root = folders / "checkpoints"
+    for name, made in (("digits", config), ("uniform", config.change(latent_distribution="uniform", channels=3))):
+        save_generator(root / "pretrained" / f"{name}.safetensors", new_state(made, torch.device("cpu")))
+    animals = new_state(config.change(conditional=True), torch.device("cpu"), class_names=CLASSES)
+    folder = RunFolder(root / "a-run")
+    for step in (1, 2, 4):
+        animals.step = step
+        with torch.no_grad():
+            animals.averaged.layers[0].weight.mul_(-1.5)
+        folder.save_generator(animals)
+    return root
+
+
+def test_every_script_draws_what_its_view_draws(root, tmp_path):
+    cache = ModelCache(root)
+    digits, uniform, animals = (find_model(root, name) for name in ("digits", "uniform", "a-run@4"))
+    kept = [NoiseVector(3), NoiseVector(z=(0.1, 0.2, 0.3, -0.4)), NoiseVector(9)]
+    (tmp_path / "kept.json").write_bytes(vectors.write(kept))
+    seeds = [5, 6, 7, 20]
+
+    def between(model, u, v):
+        corners = model.noise(seeds)
+        top, bottom = (latent.slerp(corners[i : i + 1], corners[i + 1 : i + 2], torch.tensor(u)) for i in (0, 2))
+        return latent.slerp(top, bottom, torch.tensor(v))
+
+    def network(model):
+        return cache.get(model).network
+
+    def slid(model, method, label=None):
+        found = directions.find(network(model), method, 4, model.config.latent_distribution, label)
+        z = model.noise([5]) + 1.5 * found.vectors[0] - found.vectors[1]
+        return 0.7 * (z.clamp(-1, 1) if model.config.latent_distribution == "uniform" else z)
+
+    def summed(model, difference, c):
+        jitter = 0.25 * attributes.jitter(4)
+        around = torch.cat([jitter[:4], torch.zeros(1, 4), jitter[4:]])
+        z = c + around + 1.5 * difference
+        return z.clamp(-1, 1) if model.config.latent_distribution == "uniform" else z
+
+    def found_again(model, image, label=None):
+        return finish(project(cache.get(model), image, None, label)).found.image[None]
+
+    side = digits.config.image_size
+    own = np.tile(np.arange(side, dtype=np.uint8) * 8, (1, side, 1))
+    (tmp_path / "image.png").write_bytes(png(own, 1))
+    raw = directions.find(network(digits), "raw", 4)
+    way = latent.walk(uniform.noise(seeds), 13, "lerp", True, "smooth")
+    numbers = latent.walk(vectors.points(kept, 4), 7, "slerp")
+    expected = {
+        "pad": (snippets.pad("digits", seeds, 0.3, 0.75), cache.images(digits, between(digits, 0.3, 0.75))),
+        "pad_class": (snippets.pad(animals.id, seeds, 0.0, 1.0, CLASSES[1]), cache.images(animals, between(animals, 0.0, 1.0), 1)),
+        "grid": (snippets.grid("uniform", seeds), cache.images(uniform, uniform.noise(seeds))),
+        "grid_class": (snippets.grid(animals.id, seeds, CLASSES[1]), cache.images(animals, animals.noise(seeds), 1)),
+        "grid_classes": (
+            snippets.grid(animals.id, seeds, None, 2),
+            cache.images(animals, animals.noise(seeds).repeat_interleave(2, 0), [0, 1] * 4),
+        ),
+        "grid_training": (snippets.grid("digits", seeds, in_training=True), sample_as_in_training(network(digits), digits.noise(seeds))),
+        "sliders": (snippets.sliders("uniform", 5, "sefa", 4, {1: 1.5, 2: -1.0}, 0.7), cache.images(uniform, slid(uniform, "sefa"))),
+        "sliders_class": (
+            snippets.sliders(animals.id, 5, "sefa", 4, {1: 1.5, 2: -1.0}, 0.7, 1, CLASSES[1]),
+            cache.images(animals, slid(animals, "sefa", 1), 1),
+        ),
+        "sliders_raw": (
+            snippets.sliders("digits", 5, "raw", 4, {raw.numbers[0]: 2.0}, 1.0),
+            cache.images(digits, digits.noise([5]) + 2 * raw.vectors[0]),
+        ),
+        "walk": (snippets.walk("uniform", seeds, 13, "lerp", "smooth", True, 25), cache.images(uniform, way)),
+        "walk_numbers": (
+            snippets.walk(animals.id, None, 7, "slerp", "linear", False, 2, CLASSES[0], "kept.json"),
+            cache.images(animals, numbers, 0),
+        ),
+        "arithmetic": (
+            snippets.arithmetic("uniform", ([5, 6], [7], ()), 1.5, 0.25),
+            cache.images(uniform, summed(uniform, uniform.noise([5, 6]).mean(0) - uniform.noise([7])[0], torch.zeros(4))),
+        ),
+        "arithmetic_means": (
+            snippets.arithmetic(animals.id, ("with a 'hat'", "without a 'hat'", [8]), 1.5, 0.25, 1, CLASSES[1]),
+            cache.images(animals, summed(animals, torch.ones(4), animals.noise([8])[0]), 1),
+        ),
+        "nearest": (snippets.nearest(animals.id, seeds, 3, CLASSES[1]), cache.images(animals, animals.noise(seeds), 1)),
+        "projection": (snippets.projection("digits", 7, None, False), found_again(digits, np.full((1, side, side), 7, np.uint8))),
+        "projection_own": (snippets.projection(animals.id, None, 1), found_again(animals, own, 1)),
+        "time": (
+            snippets.through_time("a-run", [1, 4], seeds, 5, CLASSES[1]),
+            np.stack([cache.images(find_model(root, f"a-run@{step}"), animals.noise(seeds), 1) for step in (1, 4)]),
+        ),
+    }
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    scripts = json.dumps({name: script for name, (script, _) in expected.items()})
+    subprocess.run([sys.executable, "-c", DRIVER], input=scripts, cwd=tmp_path, env=environment, check=True, text=True)
+    with np.load(tmp_path / "pictures.npz") as found:
+        assert set(found) == set(expected)
+        for name, (_, images) in expected.items():
+            assert found[name].shape == images.shape and found[name].dtype == np.uint8, name
+            # Layers may be laid out otherwise in memory: the last bit of a sum differs.
+            assert np.abs(found[name].astype(int) - images).max() <= 1 and images.std() > 0, name
+    for file in ("picture.png", "grid.png", "walk.gif", "learning.gif"):
+        assert (tmp_path / file).stat().st_size > 100, file
+    assert not np.array_equal(expected["time"][1][0], expected["time"][1][1])
+
+
+def test_what_is_filled_in_is_quoted():
+    evil = "'); import os; os.abort()  #\n"
+    for script in (
+        snippets.pad(evil, [1, 2, 3, 4], 0.5, 0.5, evil),
+        snippets.grid(evil, [1], evil),
+        snippets.sliders(evil, 1, evil, 4, {1: 1.0}, 1.0, 0, evil),
+        snippets.walk(evil, None, 9, evil, evil, True, 25, evil, evil),
+        snippets.through_time(evil, [1], [1], 5, evil),
+        snippets.arithmetic(evil, (evil, [1], ()), 1.0, 0.1, 0, evil),
+        snippets.nearest(evil, [1], 5, evil),
+        snippets.projection(evil, 3),
+    ):
+        compile(script, "snippet", "exec")
+        assert repr(evil) in script and evil not in script

@@ -1,0 +1,261 @@
+"""Several runs beside each other: what differs in their settings, how far they are, which grids belong together.
+
+Reads runs; knows nothing of pages or of how charts are drawn.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gan.config import TrainConfig
+from gan.events import Intervention
+from gan.judging.judgements import Best
+from gan.runs.folder import is_run_name
+from gan.runs.run import Run
+from ui.charts import AXES, Curve, changed, positions, setting_title, value_text
+
+MOST_RUNS = 6
+LONGEST_NAME = 30  # characters
+MOST_POINTS = 600  # of a curve: a chart is about as many pixels wide
+MOST_ROWS = 4000  # of a history, to find out when a grid was drawn
+_NAME = re.compile(r"(.+)-\d{4}-\d{6}-([0-9a-f]{4})")
+
+Row = tuple[str, list[str]]  # what it is, and a text a run
+
+
+@dataclass(frozen=True)
+class Parent:
+    """Where a run was forked: from which run, at which step.
+
+    Attributes:
+        changes: how many of the run's interventions are its parent's; its settings hold these.
+        settings: what was changed by the fork: field -> [old, new].
+    """
+
+    run: str
+    step: int
+    changes: int = 0
+    settings: dict[str, list[Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What is compared of a run, as it is at one moment.
+
+    Attributes:
+        grids: the steps at which its fixed-noise grid was kept, rising.
+        columns: its history, thinned to MOST_POINTS rows; `rows` to MOST_ROWS.
+    """
+
+    id: str
+    name: str
+    config: TrainConfig
+    stored: dict[str, Any]
+    status: dict[str, Any]
+    columns: dict[str, list[Any]]
+    rows: dict[str, list[Any]]
+    grids: list[int]
+    changes: list[Intervention]
+    parent: Parent | None
+    judged: list[dict[str, Any]] = field(default_factory=list)  # see gan.judgements
+    best: Best | None = None
+
+    def positions(self, axis: str) -> list[float]:
+        """Where its grids lie along an axis (one of gan.charts.AXES)."""
+        # The last grid may be drawn behind the last line of the history; the status knows where that is.
+        ends = {name: [*self.rows[name], self.status.get(name)] for name in AXES}
+        return [float(x) for x in positions(ends, axis, self.grids)]
+
+
+def look_at(run: Run, name: str = "") -> Compared:
+    """A run as it is now.
+
+    Raises:
+        CheckpointError: its settings cannot be read.
+    """
+    config, stored, history = run.config, run.stored, run.history
+    return Compared(
+        run.id,
+        name or run.id,
+        config,
+        stored,
+        run.status(),
+        history.since(0, MOST_POINTS),
+        history.since(0, MOST_ROWS),
+        list(run.sample_steps),
+        [Intervention(**change) for change in run.interventions],
+        parent_of(stored),
+        thinned(run.folder.read_judged()),
+        run.folder.best(),
+    )
+
+
+def thinned(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Judgements with a distance, evenly thinned to MOST_POINTS; the last stays."""
+    known = [row for row in rows if row["fd"] is not None]
+    every = max(1, -(-len(known) // MOST_POINTS))
+    return known[(len(known) - 1) % every :: every] if known else []
+
+
+def curve(run: Compared, names: dict[str, str] | None = None) -> Curve:
+    """A run as the charts need it. names: of runs by id, for the parent's."""
+    fork = None
+    if run.parent:
+        settings = ", ".join(changed(name, old, new) for name, (old, new) in run.parent.settings.items())
+        said = f"forked from {(names or {}).get(run.parent.run, run.parent.run)}" + (f": {settings}" if settings else "")
+        fork = (run.parent.step, said)
+    judged = [(row["step"], row["fd"]) for row in run.judged]
+    features = str(run.judged[-1].get("features") or "") if judged else ""
+    return Curve(run.name, run.columns, run.config.has_scores, run.changes, fork, judged, features)
+
+
+def parent_of(stored: dict[str, Any]) -> Parent | None:
+    """Where a run was forked, by its config.json; None for a run of its own, or where it does not read so."""
+    parent = stored.get("parent")
+    if not isinstance(parent, dict):
+        return None
+    run, step, changes, settings = (parent.get(key) for key in ("run", "step", "changes", "settings"))
+    if not (isinstance(run, str) and is_run_name(run) and isinstance(step, int) and 0 <= step < 10**12):
+        return None
+    pairs = settings.items() if isinstance(settings, dict) else ()
+    known = {name: pair for name, pair in pairs if isinstance(pair, list) and len(pair) == 2}
+    return Parent(run, step, changes if isinstance(changes, int) and changes > 0 else 0, known)
+
+
+def short_names(ids: Iterable[str]) -> dict[str, str]:
+    """Ids -> names that fit into a legend: recipe and the four digits, without the date; the whole id where two would be the same."""
+    short = {i: " ".join(match.groups()) if (match := _NAME.fullmatch(i)) else i for i in ids}
+    short = {i: name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…" for i, name in short.items()}
+    taken = Counter(short.values())
+    return {i: name if taken[name] == 1 else i for i, name in short.items()}
+
+
+def differences(runs: Sequence[Compared], names: dict[str, str] | None = None) -> list[Row]:
+    """What was set differently: a row for each setting that is not the same in all runs, or that was changed in one.
+
+    Data set, recipe, parent, and what a run is computed on count too, where they differ. names: of runs by id.
+    """
+    names = names or {}
+    rows: list[Row] = []
+
+    def row(title: str, tell: Callable[[Compared], str]) -> None:
+        texts = [tell(run) for run in runs]
+        if len(set(texts)) > 1:
+            rows.append((title, texts))
+
+    row("Recipe", lambda run: str(run.stored.get("recipe") or "own settings"))
+    row("Forked from", lambda run: f"{names.get(run.parent.run, run.parent.run)}, step {run.parent.step:,}" if run.parent else "–")
+    for name, info in TrainConfig.model_fields.items():
+        unit = info.json_schema_extra["unit"] if isinstance(info.json_schema_extra, dict) else ""
+        if name == "duration":
+            row(setting_title(name), lambda run: f"{run.config.duration:g} {run.config.duration_unit}")
+        elif name != "duration_unit":
+            row(f"{info.title} ({unit})" if unit else str(info.title), lambda run, name=name: _setting(run, name))  # type: ignore[misc]
+        if name == "data":
+            row("Images in the data set", _images)
+    row("Computed in", lambda run: ", ".join(str(run.status[key]) for key in ("precision", "device") if run.status.get(key)) or "–")
+    return rows
+
+
+def _setting(run: Compared, name: str) -> str:
+    """A setting as the run began with it, and what became of it."""
+    text = value_text(getattr(run.config, name))
+    own = run.changes[run.parent.changes if run.parent else 0 :]
+    changes = [change for change in own if change.field == name]
+    if not changes:
+        return text
+    last = f"{text} → {value_text(changes[-1].new)}"
+    return (
+        f"{last} (step {changes[-1].step:,})"
+        if len(changes) == 1
+        else f"{last} ({len(changes)} changes, the last at step {changes[-1].step:,})"
+    )
+
+
+def _images(run: Compared) -> str:
+    """Which images: two sets of one name may not be the same."""
+    count, fingerprint = run.stored.get("data_images"), run.stored.get("data_fingerprint")
+    if not isinstance(count, int) or not isinstance(fingerprint, str):
+        return "not known yet"
+    return f"{count:,} ({fingerprint[:6]})"
+
+
+def outcomes(runs: Sequence[Compared]) -> list[Row]:
+    """How far each run is, how fast it was, and its last measurement."""
+    rows: list[Row] = []
+
+    def row(title: str, tell: Callable[[Compared], str]) -> None:
+        rows.append((title, [tell(run) for run in runs]))
+
+    row("State", lambda run: str(run.status.get("state")))
+    row("Step", lambda run: f"{run.status.get('step', 0):,}")
+    row("Images seen", lambda run: f"{run.status.get('images_seen', 0):,}")
+    row("Trained for", lambda run: clock(float(run.status.get("elapsed_s", 0))))
+    row("Images/s, on average", _speed)
+    for key, title in (("loss_d", "Discriminator's loss"), ("loss_g", "Generator's loss"), ("d_real", "D(x)"), ("d_fake", "D(G(z))")):
+        row(f"{title}, last", lambda run, key=key: _last(run, key))  # type: ignore[misc]
+    if any(run.best for run in runs):
+        row("Best FD", _best)
+    return rows
+
+
+def _best(run: Compared) -> str:
+    return f"{run.best.fd:.3g} ± {run.best.error:.2g} at step {run.best.step:,}" if run.best else "–"
+
+
+def _speed(run: Compared) -> str:
+    images, seconds = run.status.get("images_seen", 0), run.status.get("elapsed_s", 0)
+    return f"{images / seconds:,.0f}" if seconds else "–"
+
+
+def _last(run: Compared, key: str) -> str:
+    value = run.rows[key][-1] if run.rows[key] else None
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        return "–"
+    return f"{value:.3g}" + (" (score)" if key.startswith("d_") and run.config.has_scores else "")
+
+
+def clock(seconds: float) -> str:
+    """75.2 -> "1:15"; 3675 -> "1:01:15"."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def remarks(runs: Sequence[Compared]) -> list[str]:
+    """What must be known so that nobody compares what cannot be compared; a sentence each."""
+    found = []
+    scores = [run.name for run in runs if run.config.has_scores]
+    if scores and len(scores) < len(runs):
+        found.append(
+            f"{_several(scores)}: the discriminator's answers are scores without bounds there, not probabilities, so they have charts of their own."
+        )
+    signs = ["◆ a setting was changed"] * any(run.changes for run in runs) + ["○ forked from another run"] * any(run.parent for run in runs)
+    if signs:
+        found.append(f"On the curves: {', '.join(signs)}. Point at one to see what.")
+    if len({run.judged[-1].get("features") for run in runs if run.judged}) > 1:
+        found.append("The distances (FD) are in the features of different networks: they cannot be compared.")
+    losses = {(run.config.loss, run.config.feature_matching, run.config.mean_loss_d) for run in runs}
+    if len(losses) > 1:
+        found.append("The losses are not of one kind: compare where they go, not how high they are.")
+    return found
+
+
+def grid_remarks(runs: Sequence[Compared]) -> list[str]:
+    """Whether the grids show the same noise vectors at the same places; a sentence for each reason why not."""
+    found = []
+    if len({(run.config.latent_dim, run.config.latent_distribution) for run in runs}) > 1:
+        found.append("These runs differ in latent size or distribution: their grids are not of the same noise.")
+    counts = sorted({run.config.grid_images for run in runs})
+    if len(counts) > 1:
+        found.append(f"The grids differ in the number of images: the first {counts[0]} noise vectors, row by row, are in all of them.")
+    if len({run.config.conditional for run in runs}) > 1:
+        found.append("Some of these runs draw by class, and some do not.")
+    return found
+
+
+def _several(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,136 @@
+"""What the doctor finds in a run, below its charts: evidence, reasons, and remedies to press."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from gan.config import TrainConfig
+from gan.doctor.diagnosis import Finding
+from gan.doctor.remedies import Remedy
+from gan.runs.folder import CheckpointError
+from gan.runs.run import AT_WORK, Run
+from ui.components.component import component
+from ui.text import plain
+from ui.workshop import checkups
+
+ACTED = "doctor_acted"  # in the session: a remedy was pressed, and the whole page must show it
+SIGNS = {"alarm": (":material/error:", "red"), "warning": (":material/warning:", "orange"), "information": (":material/info:", "blue")}
+KINDS = {"live": ":material/tune:", "fork": ":material/call_split:", "new": ":material/add_circle:"}
+
+# Tells the live view where the findings began, and hears from it that there are others, without a run of the page's script: that
+# would close its dialogs.
+_marks = component("findings", "<span></span>\n")
+
+
+@dataclass(frozen=True)
+class Actions:
+    """What pressing a remedy does.
+
+    Attributes:
+        change: changes live settings of the run; None where the run is not at work, or the visitor may not steer it.
+        fork: offers a fork from the saved state nearest to a step, with these settings.
+        new: offers a new run with these settings in place of the run's own.
+    """
+
+    change: Callable[[dict[str, Any]], None] | None
+    fork: Callable[[dict[str, Any], int], None]
+    new: Callable[[dict[str, Any]], None]
+
+
+def findings_panel(run: Run, actions: Actions) -> None:
+    """Draws what is found in a run; again whenever the run's event stream tells of something else."""
+    st.fragment(_panel)(run, actions)
+
+
+def _panel(run: Run, actions: Actions) -> None:
+    if st.session_state.pop(ACTED, False):
+        st.rerun()
+    checkup = checkups().of(run)
+    try:
+        found, config = checkup.findings(), run.live_config
+    except CheckpointError as error:
+        st.error(plain(error), icon=":material/error:")
+        return
+    data = {"run": run.id, "marks": marks(found), "version": checkup.version}
+    _marks(key="findings", data=data, on_again_change=lambda: None)
+    st.subheader(
+        "What the doctor says",
+        help="Rules look at losses, gradients and, where they are judged, the images. They and their sources are in docs/doctor.md.",
+    )
+    if not any(finding.severity != "information" for finding in found):
+        some = "" if checkup.judged else _unjudged(run)
+        with st.container(key="nothing_wrong"):
+            st.markdown(f":green[:material/check_circle:] Nothing wrong so far.{some}")
+    for finding in found:
+        with st.container(border=True, key=f"finding_{finding.key}"):
+            _finding(finding, run, config, actions)
+
+
+def _unjudged(run: Run) -> str:
+    """What is said of a run none of whose images was judged so far."""
+    if run.to_be_judged:
+        return " Its images are not judged yet."
+    if run.state in AT_WORK and not run.at_work:  # another process knows
+        return ""
+    return " Its images are not judged, so this is about losses and gradients alone."
+
+
+def marks(found: list[Finding]) -> list[dict[str, Any]]:
+    """What the charts show: a mark for each step where something began, with the worst of it."""
+    steps = sorted({finding.began for finding in found})
+    told = [(step, [finding for finding in found if finding.began == step]) for step in steps]
+    return [{"step": step, "name": "; ".join(f.name for f in some), "severity": some[0].severity} for step, some in told]
+
+
+def _finding(finding: Finding, run: Run, config: TrainConfig, actions: Actions) -> None:
+    sign, colour = SIGNS[finding.severity]
+    st.markdown(f":{colour}[{sign}] **{finding.name}** since step {finding.began:,}")
+    said = [f"- {evidence.text}: **{plain(evidence.shown)}** (rule: {plain(evidence.limit)})" for evidence in finding.evidence]
+    st.markdown("\n".join(said))
+    st.markdown(finding.why)
+    st.caption(f"Source: {plain(finding.source)}.")
+    if not finding.remedies:
+        return
+    first, *others = finding.remedies
+    _remedy(first, f"{finding.key}_0", run, config, actions, "primary" if finding.severity == "alarm" else "secondary")
+    if others:
+        with st.expander(f"Other things to try ({len(others)})", key=f"others_{finding.key}"):
+            for i, remedy in enumerate(others, 1):
+                _remedy(remedy, f"{finding.key}_{i}", run, config, actions)
+
+
+def _remedy(remedy: Remedy, key: str, run: Run, config: TrainConfig, actions: Actions, kind: Any = "secondary") -> None:
+    """A button with what it changes, and why it may help below it."""
+    steps = run.folder.fork_steps() if remedy.kind != "new" else []
+    changes = "; ".join(
+        f"{TrainConfig.model_fields[n].title} {_value(getattr(config, n))} → {_value(v)}" for n, v in remedy.changes.items()
+    )
+
+    def press() -> None:
+        st.session_state[ACTED] = True
+        if remedy.kind == "new":
+            actions.new(remedy.changes)
+        elif remedy.kind == "live" and actions.change:
+            actions.change(remedy.changes)
+        else:
+            actions.fork(remedy.changes, wanted)
+
+    wanted = remedy.step if remedy.step is not None else max(steps, default=0)
+    as_fork = remedy.kind == "fork" or (remedy.kind == "live" and actions.change is None)
+    if as_fork:
+        at = min(steps, key=lambda step: abs(step - wanted)) if steps else None
+        label = f"Fork from step {at:,}: {changes}" if at is not None else f"Fork: {changes}"
+    else:
+        label = f"New run: {changes}" if remedy.kind == "new" else changes
+    icon = KINDS["fork" if as_fork else remedy.kind]
+    # Nobody can fork from a run that has no saved state yet.
+    st.button(plain(label), key=f"remedy_{key}", icon=icon, type=kind, disabled=as_fork and not steps, on_click=press)
+    st.caption(plain(remedy.why) + (" No state of this run is saved yet." if as_fork and not steps else ""))
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,136 @@
+"""Sliders along directions of the latent space, and the picture follows while one is dragged."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+
+from gan.explore.directions import Directions
+from gan.explore.models import Model
+from gan.latent import usual_lengths
+from ui.components.component import component
+
+FURTHEST = 3.0  # standard deviations of the noise that a slider goes to either side
+LONGEST_NAME = 40  # characters
+_HTML = """
+<section class="ls" aria-label="Sliders">
+  <figure class="ls-figure">
+    <canvas class="ls-picture" role="img" aria-label="The picture of the sliders"></canvas>
+    <figcaption class="ls-reading"></figcaption>
+    <div class="ls-base">
+      <canvas class="ls-start" role="img" aria-label="The seed's own picture"></canvas><span class="ls-start-text"></span>
+      <button type="button" class="ls-back">Back to the seed</button>
+    </div>
+    <p class="ls-fault" role="alert"></p>
+  </figure>
+  <div>
+    <label class="ls-psi" title="Draws z towards zero, the middle of the noise: pictures become more alike, and often cleaner.">
+      <span>Truncation <output></output></span><input type="range" class="even-range" aria-label="Truncation" min="0" max="1" step="0.01">
+    </label>
+    <div class="ls-list"></div>
+  </div>
+</section>
+"""
+
+_component = component("latent_sliders", _HTML, "follower", "even_range")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the sliders stand.
+
+    Attributes:
+        values: standard deviations along the directions that are moved, by the directions' numbers.
+        psi: truncation: by what the whole of z is multiplied, 0 to 1.
+        names: what a person called directions, by their numbers.
+    """
+
+    values: dict[int, float] = field(default_factory=dict)
+    psi: float = 1.0
+    names: dict[int, str] = field(default_factory=dict)
+
+
+def latent_sliders(
+    model: Model,
+    class_name: str | None,
+    seed: int,
+    found: Directions,
+    about: list[tuple[str, str]],
+    strips: list[str],
+    place: Place,
+    kind: str,
+) -> Place:
+    """Draws the sliders.
+
+    Args:
+        model: the generator.
+        class_name: the class to draw, of a conditional generator.
+        seed: names the noise vector that the sliders change.
+        found: the directions, at most gan.directions.MOST.
+        about: name and a sentence for each of them.
+        strips: the address of a picture for each: what it does from -FURTHEST to FURTHEST, five pictures side by side.
+        place: where they begin, when they are drawn first.
+        kind: of directions; with the generator it says whose names these are.
+
+    Returns:
+        where the hand came to rest last.
+    """
+    config = model.config
+    whose = f"{model.id}:{class_name or ''}:{kind}"
+    data = {
+        "model": model.id,
+        "label": class_name,
+        "page": "explore",
+        "size": config.image_size,
+        "seed": seed,
+        "z": rounded(model.noise([seed])[0]),
+        "bound": 1.0 if config.latent_distribution == "uniform" else None,
+        "known": usual_lengths(config.latent_dim, config.latent_distribution),
+        "directions": [
+            {"number": number, "name": name, "about": words, "vector": rounded(vector), "strip": strip}
+            for number, (name, words), vector, strip in zip(found.numbers, about, found.vectors, strips, strict=True)
+        ],
+        "values": place.values,
+        "psi": place.psi,
+        "names": place.names,
+        "memory": f"workshop:names:{whose}",
+    }
+    told = _component(key=f"sliders:{whose}", data=data, default={"at": None}, on_at_change=lambda: None)
+    return place if told.at is None else checked(told.at.get("values"), told.at.get("psi"), told.at.get("names"))
+
+
+def checked(values: object, psi: object, names: object) -> Place:
+    """A place as a browser or an address tells it, without what makes no sense in it."""
+    return Place(
+        {number: moved for key, value in _items(values) if (number := _number(key)) is not None and (moved := _within(value, FURTHEST))},
+        1.0 if (kept := _within(psi, 1.0)) is None else max(0.0, kept),
+        {
+            number: name
+            for key, value in _items(names)
+            if (number := _number(key)) is not None and isinstance(value, str) and (name := value.strip()[:LONGEST_NAME])
+        },
+    )
+
+
+def _items(found: object) -> list[tuple[object, object]]:
+    return list(found.items())[:1000] if isinstance(found, Mapping) else []
+
+
+def _number(text: object) -> int | None:
+    """A direction's number."""
+    return int(str(text)) if str(text).isascii() and str(text).isdigit() and len(str(text)) < 5 else None
+
+
+def _within(value: object, most: float) -> float | None:
+    """A number brought within +-most; None for anything else."""
+    try:
+        found = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    return None if math.isnan(found) else round(min(most, max(-most, found)), 2)
+
+
+def rounded(vector: torch.Tensor) -> list[float]:
+    """A vector as it travels to a browser."""
+    return [round(value, 4) for value in vector.tolist()]

@@ -1,0 +1,78 @@
+"""The live view of a run: progress, charts and grids in one keyed component that follows the run's event stream."""
+
+from typing import Any
+
+from gan.config import TrainConfig
+from gan.training.losses import equilibrium
+from ui.components.component import component
+
+_HTML = """
+<section class="run-view" aria-label="Live view of the run">
+  <div class="rv-progress" role="progressbar" aria-label="Progress" aria-valuemin="0" aria-valuemax="100"><i></i></div>
+  <dl class="rv-facts">
+    <div><dt>State</dt><dd data-fact="state">…</dd></div>
+    <div><dt>Step</dt><dd data-fact="step">0</dd></div>
+    <div><dt>Images/s</dt><dd data-fact="speed">–</dd></div>
+    <div><dt>Elapsed</dt><dd data-fact="elapsed">–</dd></div>
+    <div><dt>To go</dt><dd data-fact="eta">–</dd></div>
+  </dl>
+  <p class="rv-note" role="status"></p>
+  <p class="rv-verdict" hidden><span></span> <a hidden>Explore the best</a></p>
+  <p class="rv-fault" role="alert"></p>
+  <div class="rv-body">
+    <figure class="rv-samples">
+      <figcaption>The same noise vectors, again and again, drawn by the generator</figcaption>
+      <div class="rv-frame"><span>The first grid appears in a moment.</span><img alt=""></div>
+      <label><span class="rv-step"></span><input type="range" min="0" max="0" value="0" aria-label="Moment of training"></label>
+      <p class="rv-reading"></p>
+      <p class="rv-buttons"><button type="button" class="rv-newest" hidden>Back to the newest</button>
+      <button type="button" class="rv-fork" hidden></button></p>
+      <p class="rv-parent" hidden>Goes on from <a></a> at step <span></span>. The curves before are its parent's.</p>
+      <details class="rv-changes" open hidden><summary></summary><ol></ol></details>
+    </figure>
+    <div class="rv-charts">
+      <div class="rv-chart" data-chart="loss" role="img"></div>
+      <div class="rv-chart" data-chart="score" role="img"></div>
+      <div class="rv-chart" data-chart="quality" role="img" hidden></div>
+      <p class="rv-hint"><span class="rv-rest">Dashed: where the game comes to rest, when the discriminator can no longer tell
+      real from generated.</span> Neither loss alone says how good the images are.
+      <span class="rv-fd" hidden>FD does: how far the features of generated images are from those of real ones, with its standard error as a
+      band. Dotted: what as many real images get. A new best is lower by more than that error.</span></p>
+    </div>
+  </div>
+</section>
+"""
+
+_component = component("run_view", _HTML)
+
+
+def run_view(
+    run_id: str, config: TrainConfig, state: str, page: str, parent: dict[str, Any] | None = None, can_fork: bool = False
+) -> int | None:
+    """Draws a run, live. The page is run again when the run's state is no longer `state`.
+
+    Args:
+        run_id: which run.
+        config: its settings.
+        state: its state as the page knows it.
+        page: the page's url_path, from which the component finds the address of the server behind any prefix.
+        parent: the run and the step that it was forked from.
+        can_fork: whether to offer a fork.
+
+    Returns:
+        the step from which a fork was asked for just now, or None.
+    """
+    loss_d, loss_g, score = equilibrium(config.loss, config.real_label, config.fake_label)
+    if loss_d is not None and config.mean_loss_d:
+        loss_d /= 2
+    if config.feature_matching:  # its loss is a distance, and rests at no level that is known
+        loss_g = None
+    rest = {"loss_d": loss_d, "loss_g": loss_g, "score": score}
+    data = {"run": run_id, "state": state, "page": page, "equilibrium": rest, "scores": config.has_scores}
+    data |= {
+        "parent": parent,
+        "fork": can_fork,
+        "fields": {name: info.title for name, info in TrainConfig.model_fields.items()},
+    }
+    asked = _component(key="run_view", data=data, on_changed_change=lambda: None, on_fork_change=lambda: None)
+    return asked.fork if isinstance(asked.fork, int) else None

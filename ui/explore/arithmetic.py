@@ -1,0 +1,212 @@
+"""Explore's arithmetic: means of chosen samples, added and subtracted; means of classes and attributes where the data has them."""
+
+import threading
+from collections import OrderedDict
+
+import streamlit as st
+import torch
+
+from gan import latent
+from gan.data import datasets
+from gan.explore import attributes
+from gan.explore.attributes import Contrast, Mean
+from gan.explore.models import Model
+from ui.components.arithmetic import MOST_JITTER, STRONGEST, Group, arithmetic, bounded, picked
+from ui.explore import snippets
+from ui.explore.common import stamp
+from ui.explore.share import share
+from ui.progress import drain
+from ui.text import plain
+from ui.workshop import models
+
+FIRST = {"a": "1,2,3", "b": "4,5,6", "c": "7,8,9"}  # as many as in the paper's figure 7
+LABELS = {"a": "A", "b": "minus B", "c": "plus C"}
+MOST_PICKED = 100
+LONGEST = 1000  # characters of a group as typed
+KEPT = 20  # generators whose means are kept
+
+_kept: OrderedDict[tuple[str, int, int], list[Contrast]] = OrderedDict()
+_lock = threading.Lock()
+
+
+def view(model: Model, label: int) -> None:
+    """Three groups, chosen by seeds, by clicks, or by what samples have in common."""
+    for letter in LABELS:  # not bound to the address: clicks and presets write into these fields too, which a bound one minds
+        if letter not in st.session_state:
+            st.session_state[letter] = st.query_params.get(letter, FIRST[letter])[:LONGEST]
+    # Outside of the fragment, whose own buttons cannot interrupt it.
+    equation(model, label, find(model, label))
+
+
+def named() -> bool:
+    """Whether a group is typed as the name of a mean."""
+    return any(text and not text[0].isdigit() for text in (st.session_state[letter].strip() for letter in LABELS))
+
+
+@st.fragment
+def equation(model: Model, label: int, found: list[Contrast] | None) -> None:
+    """The groups, and what comes out."""
+    above = st.container()
+    texts = []
+    for letter, column in zip(LABELS, st.columns(3), strict=True):
+        text = column.text_input(
+            LABELS[letter],
+            key=letter,
+            max_chars=LONGEST,
+            help="Seeds, as in 1,2,10-13, or the name of a mean, as in: with glasses. What counts is the mean of their noise vectors.",
+        )
+        texts.append(text.strip())
+        keep(letter, text.strip(), FIRST[letter])
+    if named() and not st.session_state.get("arithmetic_named"):  # typed just now: what is needed for it is found outside
+        st.session_state["arithmetic_named"] = True
+        st.rerun()
+    if found:
+        with above:
+            presets(found, texts)
+    means = {mean.name: mean for contrast in found or [] for mean in (contrast.present, contrast.absent)}
+    groups = []
+    try:
+        for text in texts:
+            groups.append(read_group(model, text, means))
+    except ValueError as error:
+        st.error(f"The groups cannot be used: {plain(error)}.", icon=":material/error:")
+        return
+    strength, jitter = arithmetic(
+        model,
+        model.class_names[label] if model.class_names else None,
+        groups,
+        bounded(st.query_params.get("times"), STRONGEST, 1.0),
+        bounded(st.query_params.get("jitter"), MOST_JITTER, attributes.JITTER),
+        st.session_state.get("arithmetic_round", 0),
+        take_picked,
+    )
+    keep("times", f"{strength:g}", "1")
+    keep("jitter", f"{jitter:g}", f"{attributes.JITTER:g}")
+    class_name = model.class_names[label] if model.class_names else None
+    told = [group.seeds if group.picked else group.title for group in groups]
+    share(snippets.arithmetic(model.id, told, round(strength, 3), round(jitter, 3), label, class_name))
+    st.caption(
+        "As in Radford et al. 2016, figure 7: each group is the mean of its noise vectors, A − B is added to C, and eight pictures around "
+        "the result differ from it a little. Means of few samples, or of unlike ones, carry over more than was meant."
+    )
+
+
+def keep(key: str, value: str, usual: str) -> None:
+    """Keeps a value in the address, where it is not the usual one."""
+    if value == usual:
+        st.query_params.pop(key, None)
+    else:
+        st.query_params[key] = value
+
+
+def take_picked() -> None:
+    """Writes what was picked with clicks where it can be typed."""
+    for letter, text in picked().items():
+        st.session_state[letter] = text[:LONGEST]
+
+
+def read_group(model: Model, text: str, means: dict[str, Mean]) -> Group:
+    """A group as typed: seeds, the name of a mean, or nothing, which counts as zero.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    if not text:
+        return Group("nothing", torch.zeros(model.config.latent_dim), (), True)
+    if not text[0].isdigit():
+        if text not in means:
+            known = f"the means known here are: {', '.join(means)}" if means else "no means are known here"
+            raise ValueError(f"a group is seeds, as in 1,2,10-13, or the name of a mean; got {text[:80]!r}, and {known}"[:1000])
+        mean = means[text]
+        return Group(text, mean.vector, mean.seeds, False)
+    seeds = list(dict.fromkeys(latent.parse_seeds(text, MOST_PICKED)))
+    title = f"seed {seeds[0]}" if len(seeds) == 1 else f"mean of {len(seeds)} samples"
+    return Group(title, model.noise(seeds).mean(0), tuple(seeds), True)
+
+
+def presets(found: list[Contrast], texts: list[str]) -> None:
+    """A choice of what to add, and how well it works."""
+    left, right = st.columns([1, 2], vertical_alignment="bottom")
+    names = {contrast.name: contrast for contrast in found}
+
+    def fill() -> None:
+        if contrast := names.get(st.session_state["preset"]):
+            st.session_state["a"], st.session_state["b"] = contrast.present.name, contrast.absent.name
+            st.session_state["c"] = str(contrast.absent.seeds[0])
+            st.session_state["arithmetic_round"] = st.session_state.get("arithmetic_round", 0) + 1
+            st.query_params["times"] = f"{contrast.strength:g}"
+
+    left.selectbox(
+        "Add to a picture",
+        list(names),
+        index=None,
+        placeholder="Choose…",
+        key="preset",
+        on_change=fill,
+        help="Takes the mean of all samples that show it for A, that of all others for B, and a sample without it for C.",
+    )
+    for contrast in found:
+        if texts[:2] == [contrast.present.name, contrast.absent.name]:
+            right.caption(
+                plain(
+                    f"{contrast.strength:g} times this difference shows {contrast.name} in {contrast.share:.0%} of {attributes.TRIED} samples "
+                    "without it, as a small network trained on the data's labels sees them."
+                )
+            )
+
+
+def find(model: Model, label: int) -> list[Contrast] | None:
+    """What samples have in common, kept or found now; None while nobody asked, or where it cannot be found, with the reason."""
+    # Whoever names a mean has asked for it.
+    asked = st.session_state["arithmetic_named"] = named()
+    key = (model.id, stamp(model), label)
+    with _lock:
+        if key in _kept:
+            _kept.move_to_end(key)
+            return _kept[key]
+    data = model.config.data
+    if data not in datasets.available():  # a path, say, which only the command line may name
+        st.caption(
+            "The images that this generator was trained on are not among this server's data sets: nothing can be told of its samples."
+        )
+        return None
+    if datasets.to_download(data):
+        st.caption(f"The data set {plain(data)} is not on this server; the Data page can download it.")
+        return None
+
+    def ask() -> None:
+        st.session_state["arithmetic_asked"] = key
+        st.session_state.pop("arithmetic_cancelled", None)
+
+    def cancel() -> None:
+        st.session_state["arithmetic_cancelled"] = key
+        st.session_state.pop("arithmetic_asked", None)
+
+    place = st.empty()
+    place.button(
+        "Find what samples have in common",
+        icon=":material/search:",
+        on_click=ask,
+        help="A small network that is trained on the data's classes or attributes, once, looks at some thousand samples. Then "
+        "glasses can be added to a picture, or a digit's class changed. Half a minute where the network is not there yet.",
+    )
+    if st.session_state.get("arithmetic_asked") != key and (not asked or st.session_state.get("arithmetic_cancelled") == key):
+        return None
+    place.empty()
+    config = model.config
+    try:
+        found = drain(
+            attributes.find(lambda z: models().images(model, z, label), config),
+            "arithmetic_cancel",
+            cancel,
+        )
+    except ValueError as error:
+        st.info(f"Nothing can be told of the samples: {plain(error)}.", icon=":material/info:")
+        return None
+    if not found:
+        st.caption("No class or attribute of the data tells this generator's samples apart.")
+    with _lock:
+        _kept[key] = found
+        while len(_kept) > KEPT:
+            _kept.popitem(last=False)
+    return found

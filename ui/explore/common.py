@@ -1,0 +1,49 @@
+"""What the views of Explore share."""
+
+from functools import partial
+
+import numpy as np
+import streamlit as st
+
+from gan import latent
+from gan.explore import films
+from gan.explore.models import Model
+from ui.text import plain
+
+
+def stamp(model: Model) -> int:
+    """When a generator's file was written: what is kept of it is kept for that file, and a newer one is looked at anew."""
+    return model.path.stat().st_mtime_ns
+
+
+def read_seeds(text: str, least: int, most: int) -> list[int] | None:
+    """Seeds as typed, or None with the reason on the page."""
+    try:
+        seeds = latent.parse_seeds(text, most)
+        if len(seeds) < least:
+            raise ValueError(f"give at least {least} seeds, as in 1,2,3")
+    except ValueError as error:
+        st.error(f"The seeds cannot be used: {plain(error)}.", icon=":material/error:")
+        return None
+    return seeds
+
+
+def film_downloads(images: np.ndarray, animation: bytes, strip: bytes, name: str, frames_per_s: float, factor: int) -> None:
+    """Buttons that save a film. MP4 and PNG files are made when they are asked for.
+
+    Args:
+        images: uint8 (N, C, H, W), the frames.
+        animation, strip: the film as a GIF, and some of its frames as one PNG.
+        name: of the files, without an ending.
+        factor: how often every pixel is repeated across and down.
+    """
+    icon = ":material/download:"
+    with st.container(horizontal=True):
+        st.download_button("GIF", animation, f"{name}.gif", "image/gif", icon=icon, on_click="ignore")
+        mp4 = partial(films.mp4, images, frames_per_s, factor)
+        st.download_button("MP4", mp4, f"{name}.mp4", "video/mp4", icon=icon, on_click="ignore", help="H.264: for slides and phones.")
+        zipped = partial(films.png_sequence, images, factor)
+        st.download_button(
+            "PNG sequence", zipped, f"{name}.zip", "application/zip", icon=icon, on_click="ignore", help="Every frame, as a zip."
+        )
+        st.download_button("PNG strip", strip, f"{name}.png", "image/png", icon=icon, on_click="ignore")

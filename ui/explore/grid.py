@@ -1,0 +1,88 @@
+"""Explore's grid: many noise vectors at once, each under its seed."""
+
+import numpy as np
+import streamlit as st
+import torch
+
+from gan.explore.models import Model
+from gan.images import enlarge, png, tile
+from gan.training.loop import acts_in_training, sample_as_in_training
+from ui.explore import snippets
+from ui.explore.common import read_seeds
+from ui.explore.share import share
+from ui.text import plain
+from ui.workshop import models
+
+MOST_SEEDS = 100
+MOST_ROWS, MOST_CLASSES = 10, 20  # of every class side by side
+
+
+@st.fragment
+def view(model: Model, label: int) -> None:
+    """Many noise vectors; of a conditional generator also every class of each; and what training mode would make of them."""
+    text = st.text_input(
+        "Seeds",
+        "0-31",
+        key="seeds",
+        bind="query-params",
+        help="Each seed names one noise vector, the same in every generator. As in 1,2,10-20.",
+    )
+    seeds = read_seeds(text, 1, MOST_SEEDS)
+    with st.container(horizontal=True):
+        every = bool(model.class_names) and st.toggle(
+            "Every class",
+            key="every",
+            bind="query-params",
+            help="Draws each noise vector once in each class: what a class changes, and what it leaves.",
+        )
+        in_training = st.toggle(
+            "As in training mode",
+            key="training",
+            bind="query-params",
+            help="While it trains, a generator normalises by the batch that it draws. Afterwards it uses the averages that training kept.",
+        )
+    if not seeds:
+        return
+    classes = list(range(len(model.class_names)))[:MOST_CLASSES] if every else []
+    if every:
+        seeds = seeds[:MOST_ROWS]
+        z, labels = model.noise(seeds).repeat_interleave(len(classes), 0), classes * len(seeds)
+        images = models().images(model, z, labels)
+    else:
+        z, labels = model.noise(seeds), [label] * len(seeds)
+        images = models().images(model, z, label)
+    if in_training:
+        images = training_mode(model, z, labels, images)
+    if every:
+        names = model.class_names[:MOST_CLASSES]
+        st.caption(plain(f"A row for each of the seeds {', '.join(map(str, seeds))}; a column a class: {', '.join(names)}."))
+        picture = tile(enlarge(images, max(1, 84 // model.config.image_size)), columns=len(names), gap=2)
+        st.image(png(picture, 1), alt="Every seed in every class", output_format="PNG")
+    else:
+        larger = enlarge(images, max(1, 112 // model.config.image_size))
+        with st.grid("auto", min_column_width=84, gap="xsmall"):
+            for seed, image in zip(seeds, larger, strict=True):
+                st.image(png(image, 1), caption=str(seed), alt=f"Image of seed {seed}", output_format="PNG", width="stretch")
+    shown = in_training and len(z) > 1
+    share(snippets.grid(model.id, seeds, None if every or not model.class_names else model.class_names[label], len(classes), shown))
+
+
+def training_mode(model: Model, z: torch.Tensor, labels: list[int], images: np.ndarray) -> np.ndarray:
+    """What the generator draws in training mode, with what that changes; the images as they are where that cannot be asked."""
+    network = models().get(model).network
+    try:
+        torch.set_num_threads(1)  # a run that trains beside keeps its cores
+        drawn = sample_as_in_training(network, z, torch.tensor(labels) if model.class_names else None)
+    except ValueError as error:
+        st.info(f"Not in training mode: {error}.", icon=":material/info:")
+        return images
+    if not acts_in_training(network):
+        st.caption("This generator has neither batch normalisation nor dropout: in training mode it draws the same.")
+        return drawn
+    change = float(np.abs(drawn.astype(np.int16) - images).mean())
+    st.caption(
+        f"In training mode batch normalisation uses the mean and variance of these {len(drawn)} pictures in place of the averages that "
+        f"training kept, so each picture depends on the others: change a seed, and all of them change. On average a pixel moves by "
+        f"**{change:.1f}** of 255 levels. Everywhere else in this app a seed gives the same picture, alone or among others."
+    )
+    return drawn

@@ -1,0 +1,152 @@
+"""Memory or invention? The training images nearest to what a generator draws, held against how near new real images come."""
+
+from collections.abc import Generator
+
+import numpy as np
+import streamlit as st
+
+from gan.events import Progress
+from gan.explore.models import Model
+from gan.images import enlarge, png, tile
+from gan.judging.judge import COPIES, Judge
+from ui.explore import snippets
+from ui.explore.common import read_seeds, stamp
+from ui.explore.share import share
+from ui.judging import judge_for, real_ones
+from ui.progress import drain
+from ui.text import plain
+from ui.workshop import models
+
+NEIGHBOURS = 5
+MOST_SEEDS = 24
+SURVEYED, SHOWN = 1000, 12  # images that are looked through, and those of them that are shown
+SIDE = 84  # pixels of an image, at least
+CHOSEN, CLOSEST = "chosen", "closest"
+WHICH = {CHOSEN: "These seeds", CLOSEST: f"The closest of {SURVEYED:,}"}
+
+Survey = tuple[list[int], float, int]  # the closest seeds; the median share of real images that lie farther; how many as close as a copy
+
+
+def view(model: Model, label: int) -> None:
+    """Samples, the training images nearest to each, and how close that is."""
+    st.markdown(
+        "Does the generator invent, or does it draw its training images again? Beside each image stand the training images nearest to it."
+    )
+    which = st.segmented_control(
+        "Images",
+        list(WHICH),
+        default=CHOSEN,
+        format_func=WHICH.__getitem__,
+        key="memory",
+        bind="query-params",
+        required=True,
+        help=f"Seeds of your choice, or the {SHOWN} that come closest to the training set among the seeds 0 to {SURVEYED - 1}.",
+    )
+    which = which or CHOSEN  # ?memory= clears even what is required
+    seeds: list[int] | None = None
+    if which == CHOSEN:
+        text = st.text_input("Seeds", "0-7", key="memory_seeds", bind="query-params", help="As in 1,2,10-13.")
+        seeds = read_seeds(text, 1, MOST_SEEDS)
+        if not seeds:
+            return
+    judge = judge_for(model.config)
+    if judge is None:
+        return
+    real = real_ones(judge, model.config)
+    if which == CLOSEST:
+        survey = closest(model, label, judge)
+        seeds = survey[0]
+        st.markdown(in_words(survey, real))
+    assert seeds
+    images = models().images(model, model.noise(seeds), label)
+    distances, rows, farther = judge.neighbours(images, NEIGHBOURS)
+    with st.grid("auto", min_column_width=320, gap="small"):
+        for seed, image, row, near, rank in zip(seeds, images, rows, distances, farther, strict=True):
+            with st.container(gap="xsmall"):
+                st.image(
+                    strip(image, judge.reals.learnt.dataset.images[row].numpy()),
+                    alt=f"The image of seed {seed}, and beside it the {NEIGHBOURS} training images nearest to it",
+                    output_format="PNG",
+                    width="stretch",
+                )
+                note = " :material/content_copy: **As close as a copy.**" if rank >= COPIES else ""
+                st.caption(
+                    f"**Seed {seed}**: closer than {percent(rank)} of {real} are.{note}",
+                    help=f"Distance to the nearest training image: {near[0]:.2f}. Halfway down the {real} it is {np.median(judge.distances):.2f}.",
+                )
+    share(snippets.nearest(model.id, seeds, NEIGHBOURS, model.class_names[label] if model.class_names else None))
+    with st.expander("How this is measured"):
+        st.markdown(explanation(judge, model, real))
+
+
+def closest(model: Model, label: int, judge: Judge) -> Survey:
+    """Looks through many seeds, once for each generator and class in a session."""
+    key = (model.id, stamp(model), label, judge.reals.learnt.dataset.fingerprint())
+    kept = st.session_state.get("memory_survey")
+    if kept and kept[0] == key:
+        survey: Survey = kept[1]
+        return survey
+
+    def cancel() -> None:
+        st.session_state["memory"] = CHOSEN
+
+    survey = drain(look_through(model, label, judge), "cancel_survey", cancel)
+    st.session_state["memory_survey"] = (key, survey)
+    return survey
+
+
+def look_through(model: Model, label: int, judge: Judge) -> Generator[Progress, None, Survey]:
+    """Draws many images, and finds those that come closest to the training set."""
+    found = []
+    for start in range(0, SURVEYED, 100):
+        yield Progress("Looking through images", start, SURVEYED)
+        seeds = list(range(start, min(start + 100, SURVEYED)))
+        distances, _, farther = judge.neighbours(models().images(model, model.noise(seeds), label))
+        found.append(np.column_stack([distances[:, 0], farther]))
+    distances, farther = np.concatenate(found).T
+    order = np.argsort(distances, kind="stable")[:SHOWN]
+    return [int(seed) for seed in order], float(np.median(farther)), int((farther >= COPIES).sum())
+
+
+def in_words(survey: Survey, real: str) -> str:
+    """What the closest of many images say."""
+    _, typical, copies = survey
+    expected = (1 - COPIES) * SURVEYED
+    verdict = (
+        "**more than chance would have: look at the pairs**" if copies > expected + 3 * expected**0.5 else "no more than chance would have"
+    )
+    return (
+        f"Of {SURVEYED:,} images, {copies} lie closer to the training set than {percent(COPIES)} of {real} do: {verdict}, "
+        f"since of as many {real} {expected:.0f} would. The image in the middle is closer than {percent(typical)} of {real} are."
+    )
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def strip(image: np.ndarray, neighbours: np.ndarray) -> bytes:
+    """An image and its neighbours in a row, as PNG; the gap behind the first is wider."""
+    factor = max(1, -(-SIDE // image.shape[-1]))
+    first, others = enlarge(image, factor), tile(enlarge(neighbours, factor), columns=len(neighbours), gap=2)
+    ground = np.full((*first.shape[:2], 8), 128, np.uint8)
+    return png(np.concatenate([first, ground, others], axis=2), 1)
+
+
+def explanation(judge: Judge, model: Model, real: str) -> str:
+    """How distances are taken, and what they are held against."""
+    name = plain(model.config.data)
+    told = {"classes": "its classes", "attributes": "its attributes", "nothing": "its images alone"}[judge.network.about.kind]
+    said = (
+        f"Distances are taken in the {judge.held_out.shape[1]} features of a small network that learnt {name} from {told} "
+        f"({plain(judge.network.name)}): images that look alike lie close, even where no pixel is the same. "
+        f"The training images are {len(judge.reals.training):,} of {name}. An image that was copied lies nearly at distance 0; but real images that "
+        "nobody has copied have near neighbours too. So each distance is held against those of "
+        f"{len(judge.distances):,} {real}: closer than half of them is what invention looks like, closer than nearly all a copy. An image that "
+        "is farther away than nearly all of them is no copy, and not very real."
+    )
+    if not judge.reals.new:
+        said += f" {name} has no test images: a fifth of it is left out of the training images here, though the generator has seen it."
+    elif model.config.data_split != "train":
+        said += " This generator was trained on the test images too, against which it is held here."
+    return said

@@ -1,0 +1,177 @@
+"""Back from an image: the noise vector whose picture is nearest to it, and a walk from there."""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+
+from gan.events import Progress
+from gan.explore.models import Model
+from gan.explore.projection import STARTS, Drawn, Guess, Projection, project
+from gan.explore.vectors import MOST, NoiseVector
+from gan.images import enlarge, png
+from gan.judging import metrics
+from gan.judging.judge import Judge
+from ui.address import bound
+from ui.components.noise_list import keep
+from ui.explore import snippets
+from ui.explore.common import stamp
+from ui.explore.share import share
+from ui.judging import judge_for
+from ui.own_image import drawing, own_image
+from ui.progress import drain
+from ui.text import plain
+from ui.workshop import models
+
+HELD_OUT, UPLOADED, DRAWN = "held-out", "own", "drawn"
+KINDS = {HELD_OUT: "Held out", UPLOADED: "Your own", DRAWN: "Drawn"}
+RESULT = "projection"  # in the session: (what it was found for, what was found)
+FULL = "noise_list_full"  # in the session: whether the point found no place in the list
+SIDE = 224  # pixels of a picture
+
+
+def view(model: Model, label: int) -> None:
+    """An image, what the generator makes of it, and the way on from there."""
+    st.markdown("Can the generator draw this? Give it an image, and it is looked for in the latent space.")
+    config = model.config
+    kinds = [HELD_OUT, UPLOADED] + ([DRAWN] if config.channels == 1 else [])
+    if st.session_state.get("picture", HELD_OUT) not in kinds:  # another generator's
+        st.session_state.pop("picture", None)
+    kind = st.segmented_control(
+        "Image",
+        kinds,
+        default=HELD_OUT,
+        format_func=KINDS.__getitem__,
+        key="picture",
+        bind="query-params",
+        required=True,
+        help="A real image that the generator was not trained on, one from your machine, or one that you draw.",
+    )
+    kind = kind or HELD_OUT  # ?picture= clears even what is required
+    judge = judge_for(config)
+    if judge is None and kind == HELD_OUT:
+        return
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        image = held_out(judge) if judge and kind == HELD_OUT else own_image(config) if kind == UPLOADED else drawing(config)
+        if image is None:
+            return
+        if kind != DRAWN:
+            st.image(picture(image), alt="The image that is looked for", output_format="PNG", width=SIDE)
+        every = bool(model.class_names) and st.toggle(
+            "Find the class, too",
+            True,
+            key="any_class",
+            bind="query-params",
+            help="Looks through all classes; else in the one that is chosen above.",
+        )
+        wanted = st.button("Look for it", type="primary", icon=":material/search:")
+    asked = None if every or not model.class_names else label
+    key = (model.id, stamp(model), hashlib.sha256(image.tobytes()).hexdigest(), asked, judge is None)
+    with right:
+        if wanted:
+            st.session_state[RESULT] = (key, find(model, image, judge, asked))
+        kept = st.session_state.get(RESULT)
+        if not kept or kept[0] != key:
+            st.caption("What is found appears here.")
+            return
+        result: Projection = kept[1]
+        show(model, judge, image, result)
+    if judge:
+        others(judge, image, result)
+    walk_on(result.found, model.class_names[result.found.label] if model.class_names else None)
+    number = int(st.session_state["held_out"]) if kind == HELD_OUT else None
+    share(snippets.projection(model.id, number, asked, judge is not None), "" if kind == HELD_OUT else "your image")
+
+
+def held_out(judge: Judge) -> np.ndarray:
+    """One of the real images that were held out, by its number."""
+    part = judge.reals.held_out
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if st.session_state.get("held_out", 0) >= len(part):  # another set's
+            st.session_state.pop("held_out", None)
+        number = int(st.number_input("Number", 0, len(part) - 1, 0, key="held_out", bind=bound("held_out"), width=140))
+
+        def another() -> None:
+            st.session_state["held_out"] = (number * 7919 + 4801) % len(part)
+
+        st.button("Another", icon=":material/shuffle:", on_click=another)
+    return part.images(slice(number, number + 1))[0]
+
+
+def find(model: Model, image: np.ndarray, judge: Judge | None, label: int | None) -> Projection:
+    """Looks for an image, and shows the way."""
+    place = st.empty()
+
+    def watch(event: Progress) -> None:
+        if isinstance(event, Guess):
+            place.image(picture(event.image), alt="The best picture so far", output_format="PNG", width=SIDE)
+
+    result = drain(project(models().get(model), image, judge.network if judge else None, label), "cancel_projection", watch=watch)
+    place.empty()
+    return result
+
+
+def picture(image: np.ndarray) -> bytes:
+    return png(enlarge(image, max(1, SIDE // image.shape[-1])), 1)
+
+
+def show(model: Model, judge: Judge | None, image: np.ndarray, result: Projection) -> None:
+    """What was found, and how near it is."""
+    found, (low, high) = result.found, result.usual
+    st.image(
+        picture(found.image), alt="The generator's picture of it", caption="The nearest that was found", output_format="PNG", width=SIDE
+    )
+    with st.container(horizontal=True, gap="large"):
+        if judge:
+            st.metric(
+                "Distance",
+                f"{found.features:.2f}",
+                help=f"In the features of {plain(judge.network.name)}. Two real images lie about {metrics.diversity(judge.held_out):.0f} apart.",
+                width="content",
+            )
+        st.metric("Pixels", f"{found.pixels:.0f} of 255", help="Root mean square difference in grey levels.", width="content")
+        st.metric(
+            "Length of z",
+            f"{float(found.z.norm()):.1f}",
+            help=f"It was kept between {low:.1f} and {high:.1f}, where training was: elsewhere nearly anything can be drawn.",
+            width="content",
+        )
+    if model.class_names:
+        st.markdown(f"Drawn as **{plain(model.class_names[found.label])}**.")
+
+
+def others(judge: Judge, image: np.ndarray, result: Projection) -> None:
+    """The image again, beside what was found and what was near before."""
+    distances, rows, _ = judge.neighbours(image[None])
+    nearest = judge.reals.learnt.dataset.images[int(rows[0, 0])].numpy()
+    rows_shown: Sequence[tuple[np.ndarray, str]] = [
+        (image, "The image"),
+        (result.found.image, f"Found: {result.found.features:.2f} away"),
+        (result.start.image, f"Nearest of {STARTS:,} random pictures: {result.start.features:.2f}"),
+        (nearest, f"Nearest training image: {distances[0, 0]:.2f}"),
+    ]
+    with st.grid("auto", min_column_width=120, gap="small"):
+        for each, caption in rows_shown:
+            st.image(picture(each), alt=caption, caption=caption, output_format="PNG", width="stretch")
+
+
+def walk_on(found: Drawn, class_name: str | None) -> None:
+    """Takes the point that was found to the walks, whose list keeps it."""
+
+    def go() -> None:
+        st.session_state[FULL] = not keep(NoiseVector(z=tuple(found.z.tolist()), name="Back from an image"))
+        if not st.session_state[FULL]:
+            st.session_state["view"] = "walk"
+            if class_name is not None:
+                st.session_state["class"] = class_name
+
+    st.button(
+        "Walk from it",
+        icon=":material/route:",
+        on_click=go,
+        help="Puts the noise vector that was found into the list of noise vectors, and opens the walk through them.",
+    )
+    if st.session_state.pop(FULL, False):
+        st.info(f"The list of noise vectors is full: it holds {MOST}. Take one out under Walk.", icon=":material/info:")

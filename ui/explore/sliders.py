@@ -1,0 +1,137 @@
+"""Explore's sliders: directions that a generator has by itself, each with a slider whose picture follows the hand."""
+
+import base64
+
+import streamlit as st
+import torch
+
+from gan.explore import directions
+from gan.explore.directions import Directions
+from gan.explore.models import Model, find_model
+from gan.images import shrink, tile, webp
+from ui.address import bound
+from ui.components.latent_sliders import FURTHEST, Place, checked, latent_sliders
+from ui.explore import snippets
+from ui.explore.common import stamp
+from ui.explore.share import share
+from ui.workshop import models
+
+METHODS = {"pca": "PCA", "sefa": "SeFa", "raw": "Dimensions"}
+STRONGEST = 8  # sliders shown without asking
+STOPS = 5  # pictures of a strip
+STRIP_SIDE = 32  # pixels of each, about
+
+_HELP = """What a slider moves along.
+
+- **PCA**: principal components of the features behind the generator's first layer, over some thousand noise vectors
+  (GANSpace, Härkönen et al. 2020).
+- **SeFa**: what the first layer's weights stretch most (Shen and Zhou 2021).
+- **Dimensions**: single numbers of z, those that move the picture most.
+"""
+
+
+@st.cache_data(show_spinner="Looking for the strongest directions…", max_entries=100)
+def find(model_id: str, stamp: int, method: str, label: int | None) -> Directions:
+    """All that a slider may move along. stamp: the file's time, so that a newer file is looked at anew."""
+    model = find_model(models().root, model_id)
+    torch.set_num_threads(1)  # a run that trains beside keeps its cores
+    count = model.config.latent_dim if method == "raw" else directions.MOST
+    return directions.find(models().get(model).network, method, count, model.config.latent_distribution, label)
+
+
+@st.cache_data(show_spinner="Drawing what each direction does…", max_entries=200)
+def strips(model_id: str, stamp: int, method: str, places: list[int], seed: int, label: int | None) -> list[str]:
+    """For each of some directions: five pictures side by side, from one end of its slider to the other, as an address that holds them."""
+    model = find_model(models().root, model_id)
+    along = torch.linspace(-FURTHEST, FURTHEST, STOPS)
+    vectors = find(model_id, stamp, method, label).vectors[places]
+    z = (model.noise([seed]) + along[:, None] * vectors[:, None]).flatten(0, 1)
+    if model.config.latent_distribution == "uniform":
+        z.clamp_(-1, 1)  # training knew nothing beyond
+    images = shrink(models().images(model, z, label or 0), STRIP_SIDE)
+    pictures = [webp(tile(images[start : start + STOPS], columns=STOPS, gap=0)) for start in range(0, len(images), STOPS)]
+    return ["data:image/webp;base64," + base64.b64encode(picture).decode() for picture in pictures]
+
+
+@st.fragment
+def view(model: Model, label: int) -> None:
+    """One picture, and a slider for each of the strongest directions."""
+    first, second, third = st.columns([2, 4, 3], vertical_alignment="bottom")
+    seed = int(
+        first.number_input(
+            "Start from seed", 0, 2**31 - 1, 1, key="seed", bind=bound("seed"), help="The noise vector that the sliders change."
+        )
+    )
+    method = second.segmented_control(
+        "Directions",
+        list(METHODS),
+        default="pca",
+        format_func=METHODS.__getitem__,
+        key="directions",
+        bind="query-params",
+        required=True,
+        help=_HELP,
+    )
+    method = method or "pca"  # ?directions= clears even what is required
+    within = label if model.class_names else None
+    most = model.config.latent_dim if method == "raw" else directions.MOST
+    found = find(model.id, stamp(model), method, within)
+    if method == "raw":
+        more = third.multiselect(
+            "More dimensions",
+            list(found.numbers[STRONGEST:]),
+            key="more",
+            bind="query-params",
+            max_selections=directions.MOST - STRONGEST,
+            help="The sliders below are the dimensions that move the picture most; the others follow in this list in that order.",
+        )
+        places = [*range(min(STRONGEST, len(found))), *(found.numbers.index(number) for number in more)]
+    else:
+        count = third.segmented_control(
+            "Sliders", [STRONGEST, directions.MOST], default=STRONGEST, key="count", bind="query-params", required=True
+        )
+        count = count or STRONGEST  # ?count= clears even what is required
+        places = list(range(min(count, len(found))))
+    if not places:
+        st.info("The features of this generator follow no direction: it has hardly been trained.", icon=":material/info:")
+        return
+    name = model.class_names[label] if model.class_names else None
+    drawn = strips(model.id, stamp(model), method, places, seed, within)
+    shown = found.only(places)
+    about = [_about(method, number, share) for number, share in zip(shown.numbers, shown.shares, strict=True)]
+    place = latent_sliders(model, name, seed, shown, about, drawn, read_place(method), method)
+    write_place(method, place)
+    st.caption(
+        f"Drag a slider, or use the arrow keys: the picture follows. A slider goes {FURTHEST:g} standard deviations of the noise to either "
+        "side; the pictures below it show what it does by itself. Click a name to give it your own."
+    )
+    moved = {number: far for number, far in place.values.items() if number in shown.numbers}
+    share(snippets.sliders(model.id, seed, method, most, moved, place.psi, within, name))
+
+
+def _about(method: str, number: int, share: float) -> tuple[str, str]:
+    """What a direction is called, and a sentence on it."""
+    if method == "raw":
+        return f"Dimension {number}", f"A step of 1 changes a pixel by {share / 2:.1%} of its range, in the mean."
+    what = "the variance of the features" if method == "pca" else "the first layer's squared weights"
+    return f"Direction {number}", f"It holds {share:.1%} of {what}."
+
+
+def read_place(method: str) -> Place:
+    """Where the address says that the sliders of a kind stand: pca=1:0.5,3:-2 and pca_names=1:smile."""
+    values: dict[str, str] = {}
+    names: dict[str, str] = {}
+    for text, into in ((st.query_params.get(method, ""), values), (st.query_params.get(f"{method}_names", ""), names)):
+        into.update(part.partition(":")[::2] for part in text[:4000].split(","))
+    return checked(values, st.query_params.get("psi", "1"), names)
+
+
+def write_place(method: str, place: Place) -> None:
+    """Keeps in the address where the sliders stand, and their names; nothing where nothing was moved."""
+    values = ",".join(f"{number}:{value:g}" for number, value in sorted(place.values.items()))
+    names = ",".join(f"{number}:{name.replace(',', ' ')}" for number, name in sorted(place.names.items()))
+    for key, text in ((method, values), (f"{method}_names", names), ("psi", f"{place.psi:g}" if place.psi < 1 else "")):
+        if text:
+            st.query_params[key] = text
+        else:
+            st.query_params.pop(key, None)

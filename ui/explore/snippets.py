@@ -1,0 +1,253 @@
+"""What Explore shows, as a few lines of Python: pure functions of a view's parameters. Knows nothing of networks or pages.
+
+Each script draws the same pictures as the view into `images`, and writes a file. Whatever is filled in is a number, or quoted
+by repr(): nothing that a person has named becomes code.
+"""
+
+import ast
+from collections.abc import Mapping, Sequence
+
+from gan.latent import seed_text
+
+Seeds = Sequence[int]
+
+# Import lines by blocks, and the names that each may bring.
+_IMPORTS: tuple[tuple[tuple[str, tuple[str, ...]], ...], ...] = (
+    (("from pathlib import {}", ("Path",)),),
+    (("import numpy as {}", ("np",)), ("import {}", ("torch",))),
+    (
+        ("from gan import {}", ("latent",)),
+        ("from gan.explore import {}", ("attributes", "directions", "vectors")),
+        ("from gan.runs.folder import {}", ("find_generator", "load_generator")),
+        ("from gan.data.decoding import {}", ("decode",)),
+        ("from gan.images import {}", ("enlarge", "gif", "png", "tile")),
+        ("from gan.judging.judge import {}", ("JudgeCache",)),
+        ("from gan.explore.models import {}", ("find_model",)),
+        ("from gan.explore.projection import {}", ("project",)),
+        ("from gan.runs.run import {}", ("checkpoints_root",)),
+        ("from gan.progress import {}", ("drain",)),
+        ("from gan.training.loop import {}", ("sample", "sample_as_in_training")),
+    ),
+)
+
+_PICTURE = "Path('picture.png').write_bytes(png(enlarge(images[0], 8)))"
+_JUDGE = ("judge = drain(JudgeCache().get(model.config.data, model.config.image_size, model.config.channels))",)
+
+
+def pad(model_id: str, corners: Seeds, u: float, v: float, class_name: str | None = None) -> str:
+    """One picture between four seeds (top left, top right, bottom left, bottom right), u across and v down, 0 to 1."""
+    lines = [
+        *_network(model_id),
+        f"corners = model.noise({list(corners)!r})  # top left, top right, bottom left, bottom right",
+        f"across, down = torch.tensor({u!r}), torch.tensor({v!r})",
+        "top = latent.slerp(corners[:1], corners[1:2], across)",
+        "bottom = latent.slerp(corners[2:3], corners[3:], across)",
+        "z = latent.slerp(top, bottom, down)",
+        *_drawn(class_name),
+        _PICTURE,
+    ]
+    return _script(lines)
+
+
+def grid(model_id: str, seeds: Seeds, class_name: str | None = None, classes: int = 0, in_training: bool = False) -> str:
+    """A picture of each seed.
+
+    Args:
+        classes: above 0, each seed in each of so many classes.
+        in_training: as sample_as_in_training() draws.
+    """
+    lines = [*_network(model_id), *_noise(seeds)]
+    if classes:
+        lines += [
+            f"classes = list(range({classes}))",
+            "labels = torch.tensor(classes * len(z))",
+            "z = z.repeat_interleave(len(classes), 0)",
+        ]
+    lines += _drawn(class_name, with_labels=bool(classes), in_training=in_training)
+    lines.append(f"Path('grid.png').write_bytes(png(enlarge(tile(images, columns={classes}), 4)))")
+    return _script(lines)
+
+
+def sliders(
+    model_id: str,
+    seed: int,
+    method: str,
+    count: int,
+    moved: Mapping[int, float],
+    psi: float,
+    label: int | None = None,
+    class_name: str | None = None,
+) -> str:
+    """A seed's picture, moved along directions.
+
+    Args:
+        method, count, label: as directions.find() takes them.
+        moved: standard deviations along the directions, by their numbers.
+        psi: truncation: by what z is multiplied.
+    """
+    lines = [
+        *_network(model_id),
+        f"found = directions.find(network, {method!r}, {count!r}, model.config.latent_distribution, {label!r})",
+        f"z = model.noise([{seed!r}])",
+        f"for number, far in {dict(moved)!r}.items():",
+        "    z += far * found.vectors[found.numbers.index(number)]",
+        "if model.config.latent_distribution == 'uniform':",
+        "    z.clamp_(-1, 1)  # training knew nothing beyond",
+        *([f"z *= {psi!r}  # truncation"] if psi != 1 else []),
+        *_drawn(class_name),
+        _PICTURE,
+    ]
+    return _script(lines)
+
+
+def walk(
+    model_id: str,
+    seeds: Seeds | None,
+    frames: int,
+    mode: str,
+    easing: str,
+    closed: bool,
+    frames_per_s: float,
+    class_name: str | None = None,
+    file: str = "",
+) -> str:
+    """A film from one noise vector to the next.
+
+    Args:
+        seeds: of the noise vectors in order; None to read them from `file`, a list that vectors.write() wrote.
+        frames, mode, easing, closed: as latent.walk() takes them.
+    """
+    if seeds is None:
+        kept = f"vectors.read(Path({file!r}).read_bytes(), model.config.latent_dim)"
+        stops = [
+            f"kept = {kept}  # the list that you downloaded",
+            "stops = vectors.points(kept, model.config.latent_dim, model.config.latent_distribution)",
+        ]
+    else:
+        stops = [f"stops = model.noise({list(seeds)!r})"]
+    lines = [
+        *_network(model_id),
+        *stops,
+        f"z = latent.walk(stops, {frames!r}, {mode!r}, closed={closed!r}, easing={easing!r})",
+        *_drawn(class_name),
+        f"Path('walk.gif').write_bytes(gif(images, {frames_per_s!r}, factor=4))",
+    ]
+    return _script(lines)
+
+
+def through_time(run: str, steps: Sequence[int], seeds: Seeds, frames_per_s: float, class_name: str | None = None) -> str:
+    """The same seeds as each of a run's generators draws them: images (steps, N, C, H, W)."""
+    lines = [
+        f"run = checkpoints_root() / {run!r}",
+        f"seeds = latent.parse_seeds({seed_text(seeds)!r})",
+        "drawn = []",
+        f"for step in {list(steps)!r}:",
+        "    loaded = load_generator(find_generator(run, step))",
+        "    z = latent.noise(seeds, loaded.config.latent_dim, loaded.config.latent_distribution)",
+        *([f"    labels = torch.full((len(z),), loaded.class_names.index({class_name!r}))"] if class_name is not None else []),
+        f"    drawn.append(sample(loaded.network, z{', labels' if class_name is not None else ''}))",
+        "images = np.stack(drawn)  # uint8 (steps, N, C, H, W)",
+        "film = np.stack([tile(pictures) for pictures in images])",
+        f"Path('learning.gif').write_bytes(gif(film, {frames_per_s!r}, factor=4))",
+    ]
+    return _script(lines)
+
+
+def arithmetic(
+    model_id: str, groups: Sequence[Seeds | str], strength: float, jitter: float, label: int = 0, class_name: str | None = None
+) -> str:
+    """A - B + C, in the middle of eight pictures that differ from it a little.
+
+    Args:
+        groups: A, B, C: the seeds of a group, or the name of a mean that attributes.find() finds; no seeds count as zero.
+        strength: how many times A - B is added.
+        jitter: how far each number of the eight differs.
+        label, class_name: what a conditional generator draws.
+    """
+    lines = _network(model_id)
+    if any(isinstance(group, str) for group in groups):
+        given = f", torch.full((len(z),), {label})" if class_name is not None else ""
+        lines += [
+            f"found = drain(attributes.find(lambda z: sample(network, z{given}), model.config))",
+            "means = {mean.name: mean.vector for each in found for mean in (each.present, each.absent)}",
+        ]
+    for letter, group in zip("abc", groups, strict=True):
+        if isinstance(group, str):
+            lines.append(f"{letter} = means[{group!r}]")
+        elif group:
+            lines.append(f"{letter} = model.noise({list(group)!r}).mean(0)")
+        else:
+            lines.append(f"{letter} = torch.zeros(model.config.latent_dim)")
+    lines += [
+        f"jitter = {jitter!r} * attributes.jitter(model.config.latent_dim)",
+        "around = torch.cat([jitter[:4], torch.zeros_like(c)[None], jitter[4:]])  # the result in the middle",
+        f"z = attributes.move(c + around, a - b, {strength!r}, model.config.latent_distribution)",
+        *_drawn(class_name),
+        "Path('grid.png').write_bytes(png(enlarge(tile(images, columns=3), 4)))",
+    ]
+    return _script(lines)
+
+
+def nearest(model_id: str, seeds: Seeds, neighbours: int, class_name: str | None = None) -> str:
+    """Samples, each beside the training images that are nearest to it."""
+    lines = [
+        *_network(model_id),
+        *_noise(seeds),
+        *_drawn(class_name),
+        *_JUDGE,
+        f"distances, rows, farther = judge.neighbours(images, {neighbours!r})",
+        "training = judge.reals.learnt.dataset.images.numpy()[rows]  # uint8 (N, neighbours, C, H, W)",
+        "beside = np.concatenate([images[:, None], training], 1)",
+        f"Path('grid.png').write_bytes(png(enlarge(tile(beside.reshape(-1, *images.shape[1:]), columns={neighbours + 1}), 4)))",
+    ]
+    return _script(lines)
+
+
+def projection(model_id: str, held_out: int | None, label: int | None = None, judged: bool = True) -> str:
+    """The picture of a generator that is nearest to an image.
+
+    Args:
+        held_out: the number of a held-out image; None for a file of one's own.
+        label: the class to draw; None to look through all classes.
+        judged: whether the generator's data set is there, in whose features pictures are compared; else pixel by pixel.
+    """
+    config = "model.config"
+    lines = [f"model = find_model(checkpoints_root(), {model_id!r})", *(_JUDGE if judged or held_out is not None else ())]
+    if held_out is None:
+        lines.append(f"image = decode(Path('image.png').read_bytes(), {config}.image_size, {config}.channels)  # yours")
+    else:
+        lines.append(f"image = judge.reals.held_out.images()[{held_out!r}]")
+    lines += [
+        f"result = drain(project(load_generator(model.path), image, {'judge.network' if judged else None}, {label!r}))",
+        "images = result.found.image[None]  # of the noise vector result.found.z",
+        _PICTURE,
+    ]
+    return _script(lines)
+
+
+def _network(model_id: str) -> list[str]:
+    return [f"model = find_model(checkpoints_root(), {model_id!r})", "network = load_generator(model.path).network"]
+
+
+def _noise(seeds: Seeds) -> list[str]:
+    return [f"z = model.noise(latent.parse_seeds({seed_text(seeds)!r}))"]
+
+
+def _drawn(class_name: str | None, with_labels: bool = False, in_training: bool = False) -> list[str]:
+    """The lines that draw z; of one class, if one is named."""
+    draw = "sample_as_in_training" if in_training else "sample"
+    lines = []
+    if class_name is not None and not with_labels:
+        lines.append(f"labels = torch.full((len(z),), model.class_names.index({class_name!r}))")
+    labels = ", labels" if class_name is not None or with_labels else ""
+    return [*lines, f"images = {draw}(network, z{labels})  # uint8 (N, C, H, W)"]
+
+
+def _script(lines: Sequence[str]) -> str:
+    """Lines below the imports that they need."""
+    used = {node.id for node in ast.walk(ast.parse("\n".join(lines))) if isinstance(node, ast.Name)}
+    blocks = []
+    for block in _IMPORTS:
+        needed = [(line, [name for name in names if name in used]) for line, names in block]
+        blocks.append([line.format(", ".join(names)) for line, names in needed if names])
+    return "\n\n".join("\n".join(block) for block in [*blocks, lines] if block) + "\n"

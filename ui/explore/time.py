@@ -1,0 +1,157 @@
+"""Explore's time: the same noise vectors through all the generators that a run has kept, and a film of them being learnt."""
+
+import numpy as np
+import streamlit as st
+
+from gan import latent
+from gan.explore import films
+from gan.explore.models import Model
+from gan.images import captioned, enlarge, gif, png, spaced, tile
+from gan.runs.folder import RunFolder
+from ui.explore import snippets
+from ui.explore.common import film_downloads, read_seeds
+from ui.explore.share import share
+from ui.kept import Kept
+from ui.page_files import TRAIN
+from ui.progress import drain
+from ui.text import plain
+from ui.workshop import manager, models
+
+MOST_SEEDS = 8
+MOST_STEPS = 120  # frames of a film
+COLUMNS = 12  # of the strip
+SPEEDS = (1, 2, 5, 10, 20)  # steps a second
+HOLD_S = 1.5  # how long the film stays at its last step
+SIDE = 256  # pixels of a film's frame, about
+LOOK_EVERY_S = 5.0  # for new generators, while the run trains
+
+Pictures = dict[tuple[int, int], np.ndarray]
+
+_drawn: Kept[Pictures] = Kept(128 * 2**20, lambda pictures: sum(images.nbytes for images in pictures.values()))
+_films: Kept[tuple[bytes, np.ndarray]] = Kept(64 * 2**20, lambda film: len(film[0]) + film[1].nbytes)
+
+
+def view(model: Model, label: int) -> None:
+    """A strip of steps, a row a seed, and the film."""
+    if not model.run:
+        st.info(
+            f"{plain(model.id)} comes with the app as it was at its end. A run of your own keeps its generator at steps 1, 2, 4, 8, … and "
+            "regularly after that: train one, and see here how each picture was learnt.",
+            icon=":material/timelapse:",
+        )
+        st.page_link(TRAIN, label="Train", icon=":material/model_training:")
+        return
+    at_work = manager().get(model.run).at_work
+    st.fragment(_follow, run_every=LOOK_EVERY_S if at_work else None)(model, label)
+
+
+def _follow(model: Model, label: int) -> None:
+    """The view of a run; while it trains, it is drawn again as the run goes on."""
+    first, second = st.columns([2, 1], vertical_alignment="bottom")
+    text = first.text_input(
+        "Seeds",
+        "1-4",
+        key="rows",
+        bind="query-params",
+        help=f"The noise vectors to follow, at most {MOST_SEEDS}: a row each. As in 1,2,10-12.",
+    )
+    speed = second.select_slider("Steps a second", SPEEDS, 5, key="pace", bind="query-params", help="How fast the film goes.")
+    seeds = read_seeds(text, 1, MOST_SEEDS)
+    if not seeds:
+        return
+    folder = RunFolder(models().root / model.run)
+    steps = folder.generator_steps()
+    if len(steps) < 2:
+        st.info(
+            f"So far this run has kept one generator, after step {model.step:,}. It keeps more at steps 1, 2, 4, 8, … and every "
+            f"{model.config.snapshot_every:,}: with two or more the film begins.",
+            icon=":material/hourglass_empty:",
+        )
+    pictures = through_time(model, label, folder, sorted({*spaced(steps, MOST_STEPS), model.step}), seeds)
+    if not pictures:
+        return
+    strip(pictures, seeds, model, label)
+    shown = [step for step, _ in pictures]
+    if len(pictures) > 1:
+        animation, frames = film(model, label, seeds, pictures, speed)
+        st.image(animation, alt=f"Film of seeds {text} being learnt, step {shown[0]} to {shown[-1]}", width=384)
+        left_out = f" of {len(steps)} that the run has kept" if len(shown) < len(steps) else ""
+        st.caption(f"{len(shown)} steps{left_out} in {len(shown) / speed:.1f} s.")
+        name = f"{model.run}-learning-{latent.seed_text(seeds).replace(',', '-')}"[:80]
+        film_downloads(frames, animation, strip_png(pictures), name, speed, 1)
+    share(snippets.through_time(model.run, shown, seeds, speed, model.class_names[label] if model.class_names else None))
+
+
+def through_time(model: Model, label: int, folder: RunFolder, steps: list[int], seeds: list[int]) -> Pictures | None:
+    """What each step's generator draws, with a bar while that takes a while; None where it was cancelled."""
+    key = (model.run, tuple(seeds), label)
+    if st.session_state.get("time_cancelled") == key and not st.button("Draw the steps", icon=":material/timelapse:"):
+        st.caption("Drawing was cancelled.")
+        return None
+    st.session_state.pop("time_cancelled", None)
+
+    def cancel() -> None:
+        st.session_state["time_cancelled"] = key
+
+    files = {step: folder.generator_file(step) for step in steps}
+    pictures = drain(films.through_time(files, model.noise(seeds), label, _drawn.get(key)), "cancel_time", cancel)
+    _drawn.put(key, pictures)
+    return pictures
+
+
+def strip(pictures: Pictures, seeds: list[int], model: Model, label: int) -> None:
+    """Some of the steps side by side, the chosen one among them, each with a way to the pad as it was then."""
+    chosen = {key for key in pictures if key[0] == model.step}
+    columns = sorted({*spaced(list(pictures), COLUMNS - len(chosen)), *chosen})
+    with st.grid("auto", min_column_width=64, gap="xsmall"):
+        for key in columns:
+            step = key[0]
+            with st.container(gap="xsmall"):
+                column = tile(enlarge(pictures[key], max(1, 112 // model.config.image_size)), columns=1, gap=2)
+                names = ", ".join(map(str, seeds))
+                st.image(png(column, 1), alt=f"Seeds {names} after step {step}", output_format="PNG", width="stretch")
+                if st.button(
+                    f"{step:,}",
+                    key=f"pad_at_{step}",
+                    help=f"Drag the pad as the generator was after step {step:,}.",
+                    type="primary" if step == model.step else "tertiary",
+                    width="stretch",
+                    on_click=_to_pad,
+                    args=(step, seeds),
+                ):
+                    st.rerun()  # the whole page: the view is chosen outside of this fragment
+    st.caption(
+        f"A row for each of the seeds {', '.join(map(str, seeds))}; below each column its step. Press a step to drag the pad as the "
+        "generator was then."
+    )
+
+
+def _to_pad(step: int, seeds: list[int]) -> None:
+    """The pad at a step, with these seeds at its corners and the point on the first."""
+    st.session_state["step"] = str(step)
+    st.session_state["view"] = "pad"
+    corners = [*seeds, *(seed for seed in range(1, 9) if seed not in seeds)][:4]
+    st.session_state["corners"] = ",".join(map(str, corners))
+    st.query_params["place"] = "0,0,0,0"
+
+
+def strip_png(pictures: Pictures) -> bytes:
+    """The strip as one picture: a column a step."""
+    columns = spaced(list(pictures.values()), COLUMNS)
+    factor = max(1, 112 // columns[0].shape[-1])
+    return png(tile(enlarge(np.stack([tile(images, columns=1, gap=2) for images in columns]), factor), columns=len(columns), gap=2))
+
+
+def film(model: Model, label: int, seeds: list[int], pictures: Pictures, speed: float) -> tuple[bytes, np.ndarray]:
+    """(GIF, its frames): a step each, the last one for a while."""
+    key = (model.run, label, tuple(seeds), tuple(pictures), speed)
+    made = _films.get(key)
+    if made is None:
+        side = tile(next(iter(pictures.values())), gap=1).shape[-1]
+        factor = max(1, SIDE // side)
+        frames = [captioned(enlarge(tile(images, gap=1), factor), f"step {step:,}") for (step, _), images in pictures.items()]
+        frames += frames[-1:] * round(HOLD_S * speed)
+        film = np.stack(frames)
+        made = gif(film, speed), film
+        _films.put(key, made)
+    return made

@@ -1,0 +1,168 @@
+"""Explore's walk: from one noise vector to the next, as a strip and a film, and how long z is on the way."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+import torch
+
+from gan import latent
+from gan.explore import films, vectors
+from gan.explore.models import Model
+from gan.images import enlarge, gif, png, spaced, tile
+from ui.components.noise_list import FILE, list_menu, noise_list
+from ui.explore import snippets
+from ui.explore.common import film_downloads, stamp
+from ui.explore.share import share
+from ui.kept import Kept
+from ui.progress import drain
+from ui.text import plain
+from ui.workshop import models
+
+MOST_FRAMES = 480
+SPEEDS = (2, 5, 10, 20, 25, 50)  # frames a second that a GIF can show exactly
+SIDE = 256  # pixels of a film's frame, about
+STOPS = 12  # pictures in the strip
+WAYS = {
+    "slerp": "slerp goes along the sphere: the length changes evenly from one vector to the next.",
+    "lerp": "lerp cuts through the inside of the sphere: where the line falls below the band, pictures may blur or break.",
+}
+
+_drawn: Kept[np.ndarray] = Kept(128 * 2**20, lambda images: images.nbytes)
+_films: Kept[bytes] = Kept(128 * 2**20, len)
+
+
+@st.fragment
+def view(model: Model, label: int) -> None:
+    """The list of noise vectors, how to walk through it, and the walk."""
+    class_name = model.class_names[label] if model.class_names else None
+    mode, easing, frames, speed, closed = settings()
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        kept = noise_list(model, class_name)
+        list_menu(model)
+    usable = [vector for vector in kept if vector.fits(model.config.latent_dim)]
+    if len(usable) < len(kept):
+        st.caption(f"{len(kept) - len(usable)} of the vectors were made for another latent size: the walk goes past them.")
+    if len(usable) < 2:
+        st.info("A walk needs two noise vectors that this generator can draw.", icon=":material/info:")
+        return
+    frames = max(2, min(int(frames), MOST_FRAMES))
+    distribution = model.config.latent_distribution
+    z = latent.walk(vectors.points(usable, model.config.latent_dim, distribution), frames, mode, closed, easing)
+    key = (model.id, stamp(model), tuple((v.seed, v.ref) for v in usable), frames, mode, easing, closed, label)
+    with right:
+        images = pictures(model, z, label, key)
+    if images is None:
+        return
+    factor = max(1, SIDE // images.shape[-1])
+    animation = _films.get((key, speed))
+    if animation is None:
+        animation = gif(images, speed, factor)
+        _films.put((key, speed), animation)
+    names = [vector.name or (f"seed {vector.seed}" if vector.seed is not None else "numbers") for vector in usable]
+    through = ", ".join(names)
+    with right:
+        st.image(animation, alt=f"Animated walk through {through}", width=384)
+        st.caption(f"{len(images)} frames in {len(images) / speed:.1f} s, through {plain(through)}{' and back' if closed else ''}.")
+    lengths_of_z(z, model, len(usable), closed, mode)
+    stops = spaced(range(frames), STOPS)
+    with st.grid("auto", min_column_width=64, gap="xsmall"):
+        for stop in stops:
+            picture = enlarge(images[stop], max(1, 112 // images.shape[-1]))
+            st.image(png(picture, 1), alt=f"Frame {stop + 1} of the walk", output_format="PNG", width="stretch")
+    name = f"{model.id.replace('@', '-')}-{'-'.join(str(v.seed) for v in usable if v.seed is not None)}-{mode}"[:80]
+    strip = png(tile(enlarge(images[stops], max(1, 112 // images.shape[-1])), columns=len(stops), gap=2))
+    film_downloads(images, animation, strip, name, speed, factor)
+    seeds = [vector.seed for vector in usable if vector.seed is not None]
+    named = seeds if len(seeds) == len(usable) else None
+    if named is None:
+        st.caption("The address holds seeds alone: save the list to keep vectors that have none.")
+    missing = "" if named is not None else "vectors without a seed"
+    share(snippets.walk(model.id, named, frames, mode, easing, closed, speed, class_name, FILE), missing)
+
+
+def settings() -> tuple[str, str, int, int, bool]:
+    """How to walk: mode, easing, frames, frames a second, closed."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        mode = st.segmented_control(
+            "Way",
+            ["slerp", "lerp"],
+            default="slerp",
+            key="mode",
+            bind="query-params",
+            required=True,
+            help="slerp follows the sphere on which the noise lies; lerp cuts straight through it, where training never was.",
+        )
+        mode = mode or "slerp"  # ?mode= clears even what is required
+        easing = st.segmented_control(
+            "Pace",
+            ["linear", "smooth"],
+            default="linear",
+            format_func={"linear": "Even", "smooth": "Rest at stops"}.__getitem__,
+            key="easing",
+            bind="query-params",
+            required=True,
+            help="At rest: slower before each noise vector and behind it, fastest half-way.",
+        )
+        easing = easing or "linear"  # ?easing= clears even what is required
+        closed = st.checkbox("Come back to the first", True, key="closed", bind="query-params", help="The film then loops without a jump.")
+    first, second = st.columns(2, gap="medium")
+    frames = first.slider("Frames", 2, MOST_FRAMES, 96, key="frames", bind="query-params", help="Of the whole film.")
+    speed = second.select_slider("Frames a second", SPEEDS, 25, key="fps", bind="query-params", help="How fast the film goes.")
+    return mode, easing, frames, speed, closed
+
+
+def pictures(model: Model, z: torch.Tensor, label: int, key: tuple[object, ...]) -> np.ndarray | None:
+    """The walk's images, with a bar while they are drawn; None where that was cancelled."""
+    images = _drawn.get(key)
+    if images is not None:
+        return images
+    if st.session_state.get("walk_cancelled") == key and not st.button("Draw the walk", icon=":material/route:"):
+        st.caption("Drawing was cancelled.")
+        return None
+    st.session_state.pop("walk_cancelled", None)
+
+    def cancel() -> None:
+        st.session_state["walk_cancelled"] = key
+
+    images = drain(films.draw(lambda part: models().images(model, part, label), z), "cancel_walk", cancel)
+    _drawn.put(key, images)
+    return images
+
+
+def lengths_of_z(z: torch.Tensor, model: Model, stops: int, closed: bool, mode: str) -> None:
+    """A chart of |z| along the way, between the lengths that training knew, and what it means."""
+    low, high = usual_lengths(model.config.latent_dim, model.config.latent_distribution)
+    lengths = z.norm(dim=1).tolist()
+    place = np.linspace(1, stops + closed, len(lengths) + closed)[: len(lengths)].tolist()
+    figure = go.Figure()
+    figure.add_hrect(low, high, fillcolor="#0f766e", opacity=0.18, line_width=0)
+    figure.add_scatter(x=place, y=lengths, mode="lines", line={"width": 2}, name="|z|", hovertemplate="%{y:.2f}")
+    figure.update_layout(
+        xaxis={
+            "title": {"text": "Noise vector"},
+            "range": [1, stops + closed],
+            "tickvals": list(range(1, stops + 1 + closed)),
+            "ticktext": ticks(stops, closed),
+        },
+        yaxis={"title": {"text": "|z|"}, "rangemode": "tozero", "range": [0, max(high, *lengths) * 1.1]},
+        height=260,
+        margin={"l": 10, "r": 10, "t": 10, "b": 10},
+        showlegend=False,
+    )
+    text = f"Length of z along the way: {min(lengths):.1f} to {max(lengths):.1f}. Training knew {low:.1f} to {high:.1f}, the band: 98 of 100 noise vectors."
+    st.plotly_chart(figure, config={"displayModeBar": False}, key="walk_lengths", alt=text)
+    st.caption(f"{text} {WAYS[mode]}")
+
+
+def ticks(stops: int, closed: bool) -> Sequence[str]:
+    """What stands below the chart: the vectors' places, the first again where the walk comes back."""
+    return [*(str(n) for n in range(1, stops + 1)), *(["1"] if closed else [])]
+
+
+@st.cache_data(max_entries=50, show_spinner=False)
+def usual_lengths(latent_dim: int, distribution: str) -> tuple[float, float]:
+    """latent.usual_lengths(), which draws ten thousand vectors."""
+    return latent.usual_lengths(latent_dim, distribution)

@@ -34,9 +34,10 @@ from gan.devices import choose_device, cores, describe_device
 from gan.events import Event, Metrics
 from gan.images import to_uint8
 from gan.judging.judge import Judge, JudgeCache
+from gan.networks.sampling import sample
 from gan.recipes import recipe
 from gan.training import bench
-from gan.training.loop import TrainState, epoch_images, new_state, sample, train, train_step
+from gan.training.loop import TrainState, epoch_images, new_state, train, train_step
 
 # recipe -> the loop that it is held against
 PAIRS = {"quick-digits": "lecture", "lecture": "lecture", "pyimagesearch": "pyimagesearch", "polarsparc": "polarsparc"}

@@ -35,10 +35,11 @@ from gan.doctor.diagnosis import FIGURES, RULES, Finding, diagnose, examine
 from gan.doctor.remedies import Remedy
 from gan.events import Intervention, Metrics
 from gan.judging.judge import Judge, JudgeCache
+from gan.networks.sampling import sample
 from gan.recipes import recipe
 from gan.runs.watch import Preparation, Watch
 from gan.training import loop as training
-from gan.training.loop import Control, Diverged, TrainState, layer_norms, new_state, sample, train
+from gan.training.loop import Control, Diverged, TrainState, layer_norms, new_state, train
 
 LOOK_EVERY, NORMS_EVERY, JUDGE_EVERY = 50, 50, 150  # steps
 COMPARED = 2000  # images, at the end

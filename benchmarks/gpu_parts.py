@@ -32,12 +32,13 @@ from gan.explore.models import PRETRAINED, ModelCache, find_model
 from gan.images import to_float
 from gan.judging.judge import JudgeCache
 from gan.networks import winograd
+from gan.networks.sampling import sample
 from gan.recipes import RECIPES, recipe
 from gan.runs.folder import save_generator
 from gan.runs.manager import RunManager
 from gan.runs.run import AT_WORK, Run
 from gan.training import bench, graphs
-from gan.training.loop import Execution, TrainState, new_state, sample, train, train_step
+from gan.training.loop import Execution, TrainState, new_state, train, train_step
 
 FIRST_WITHIN = 1e-4  # before the first update: only the order of additions differs. TF32, with 10 bits, is off by about 1e-3
 LATER_WITHIN = 1e-2  # after updates: Adam's first steps are as long for a gradient near zero, whose sign a last bit decides

@@ -28,8 +28,9 @@ from gan.devices import choose_device, describe_device
 from gan.judging import features
 from gan.judging.features import FeatureNetwork
 from gan.judging.metrics import kl_divergence
+from gan.networks.sampling import sample
 from gan.recipes import recipe
-from gan.training.loop import TrainState, new_state, sample, train
+from gan.training.loop import TrainState, new_state, train
 
 MODES = 1000
 JUDGED = 26_000  # generated images

@@ -31,6 +31,7 @@ from gan.files import write_atomically
 from gan.images import enlarge, gif, png, tile
 from gan.judging import evaluation
 from gan.judging.judge import FEWEST, JudgeCache
+from gan.networks.sampling import sample
 from gan.recipes import DEFAULT, RECIPES, recipe
 from gan.runs import export
 from gan.runs.folder import CheckpointError, LoadedGenerator, RunFolder, StateLost, find_generator, load_generator, run_name
@@ -51,7 +52,7 @@ from gan.runs.run import (
 )
 from gan.runs.watch import Judges, Watch, switched_on
 from gan.training import bench
-from gan.training.loop import Control, TrainState, epoch_images, extend, progress, sample
+from gan.training.loop import Control, TrainState, epoch_images, extend, progress
 
 REASONS_TOLD = 5  # for leaving out files
 MOST_FILES = 100_000  # single images of one call

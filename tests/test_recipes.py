@@ -7,10 +7,11 @@ import torch
 from gan import latent
 from gan.data.datasets import ImageDataset
 from gan.events import Metrics, Samples
+from gan.networks.sampling import sample
 from gan.recipes import RECIPES
 from gan.runs.folder import RunFolder, load_generator
 from gan.runs.run import prepare, record
-from gan.training.loop import Control, sample
+from gan.training.loop import Control
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -11,6 +11,7 @@ import torch
 
 from gan import latent
 from gan.config import TrainConfig
+from gan.networks.sampling import sample
 from gan.runs.folder import (
     CheckpointError,
     LoadedGenerator,
@@ -22,7 +23,6 @@ from gan.runs.folder import (
     read_step,
     run_folders,
 )
-from gan.training.loop import sample
 
 PRETRAINED = "pretrained"
 BEST = "best"  # in an id, for the step of a run's best judged generator

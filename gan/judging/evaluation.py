@@ -16,8 +16,8 @@ from gan import latent
 from gan.config import TrainConfig
 from gan.events import Progress
 from gan.judging.judge import Figure, Judge, Report
+from gan.networks.sampling import sample
 from gan.runs.folder import LoadedGenerator
-from gan.training.loop import sample
 
 SAMPLES = 5000
 DRAWN = 256  # images at a time

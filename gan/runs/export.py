@@ -28,6 +28,7 @@ from gan.images import captioned, gif, png, spaced
 from gan.judging.judgements import NUMBERS
 from gan.latent import noise
 from gan.networks.dcgan import Generator
+from gan.networks.sampling import sample
 from gan.runs.folder import (
     FORMAT,
     METRICS,
@@ -40,7 +41,6 @@ from gan.runs.folder import (
     read_config,
     read_metadata,
 )
-from gan.training.loop import sample
 
 MOST_FRAMES = 100
 FRAMES_PER_S = 10

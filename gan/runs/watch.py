@@ -25,7 +25,8 @@ from gan.judging import metrics
 from gan.judging.judge import Judge, JudgeCache
 from gan.networks.dcgan import Discriminator, Dropout
 from gan.networks.dcgan import Generator as GeneratorNetwork
-from gan.training.loop import TrainState, as_shown, autocast, sample
+from gan.networks.sampling import sample
+from gan.training.loop import TrainState, as_shown, autocast
 
 log = logging.getLogger(__name__)
 

@@ -23,8 +23,9 @@ from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
 from gan.devices import cores, free_memory, idle_s, keep_fp32_exact, keep_freed_memory, with_index
 from gan.events import THREADS, Event, Intervention, Metrics, Samples, Snapshot, ThreadChange
-from gan.images import to_float, to_uint8
+from gan.images import to_float
 from gan.networks.dcgan import Discriminator, Dropout, Generator, count_parameters, initialize
+from gan.networks.sampling import sample
 from gan.training import augment, graphs, losses
 from gan.training import saved_state as states
 from gan.training.threads import ThreadChooser
@@ -530,51 +531,6 @@ def _average(state: TrainState) -> None:
     half_life = min(state.config.average_half_life, 0.05 * state.images_seen)
     decay = 0.5 ** (state.config.batch_size * state.config.d_steps / half_life) if half_life > 0 else 0.0
     get_ema_multi_avg_fn(decay)(*state._averaged_tensors, 0)
-
-
-def sample(generator: Generator, z: torch.Tensor, labels: torch.Tensor | None = None, batch: int = 256) -> np.ndarray:
-    """Images of a generator for z (N, latent_dim), and classes (N,) where it is conditional: uint8, (N, C, H, W).
-
-    In eval mode: an image depends on its own z alone, not on its neighbours in the batch. The generator's mode is left
-    as it was.
-    """
-    was_training = generator.training
-    if was_training:  # a walk through all modules, which a picture need not wait for
-        generator.eval()
-    try:
-        device = next(generator.parameters()).device
-        parts = zip(z.split(batch), labels.split(batch), strict=True) if labels is not None else ((part, None) for part in z.split(batch))
-        with torch.inference_mode():
-            return np.concatenate([to_uint8(generator(part.to(device), its if its is None else its.to(device))) for part, its in parts])
-    finally:
-        if was_training:
-            generator.train()
-
-
-def acts_in_training(generator: Generator) -> bool:
-    """Whether training mode changes what a generator draws: it has batch normalisation, or dropout."""
-    return any(isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d) or (isinstance(m, Dropout) and m.p) for m in generator.modules())
-
-
-@torch.no_grad()
-def sample_as_in_training(generator: Generator, z: torch.Tensor, labels: torch.Tensor | None = None) -> np.ndarray:
-    """What a generator draws in training mode: batch normalisation uses this batch's own mean and variance, and dropout acts.
-
-    So each image depends on the others. A copy draws: the generator, its averages and its mode stay as they are.
-
-    Args and result as sample() has them; all of z is one batch, of at least 2.
-
-    Raises:
-        ValueError: there is a single image, which has no batch.
-    """
-    if len(z) < 2:
-        raise ValueError("a batch needs at least 2 images: give more seeds")
-    copied = copy.deepcopy(generator).train()
-    device = next(copied.parameters()).device
-    for module in copied.modules():
-        if isinstance(module, Dropout):
-            module.rng = torch.Generator(device).manual_seed(0)  # the same picture each time that it is asked for
-    return to_uint8(copied(z.to(device), labels if labels is None else labels.to(device)))
 
 
 def draw_grid(state: TrainState) -> np.ndarray:

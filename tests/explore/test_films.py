@@ -12,8 +12,9 @@ from gan.events import Progress
 from gan.explore import films
 from gan.explore.films import FilmError
 from gan.images import to_float
+from gan.networks.sampling import sample
 from gan.runs.folder import RunFolder
-from gan.training.loop import new_state, sample, train_step
+from gan.training.loop import new_state, train_step
 from tests.conftest import finish
 
 

@@ -8,8 +8,9 @@ import torch
 
 from gan.explore.models import ModelCache, find_model
 from gan.images import to_float
+from gan.networks.sampling import acts_in_training, sample, sample_as_in_training
 from gan.runs.folder import RunFolder, save_generator
-from gan.training.loop import acts_in_training, new_state, sample, sample_as_in_training, train
+from gan.training.loop import new_state, train
 
 CPU = torch.device("cpu")
 

@@ -10,8 +10,9 @@ from gan.explore import projection
 from gan.explore.projection import Guess, project
 from gan.judging.features import About, FeatureNetwork, _freeze
 from gan.networks.dcgan import initialize
+from gan.networks.sampling import sample
 from gan.runs.folder import LoadedGenerator
-from gan.training.loop import new_state, sample
+from gan.training.loop import new_state
 from tests.conftest import finish
 
 

@@ -19,10 +19,11 @@ from gan.events import Metrics, Samples
 from gan.files import write_atomically
 from gan.judging.judgements import Best
 from gan.latent import noise
+from gan.networks.sampling import sample
 from gan.runs import folder as checkpoint
 from gan.runs.folder import CheckpointError, RunFolder, find_generator, fork, is_run_name, load_generator, save_generator
 from gan.runs.run import prepare, record, write_status
-from gan.training.loop import Control, new_state, sample, train
+from gan.training.loop import Control, new_state, train
 
 CPU = torch.device("cpu")
 

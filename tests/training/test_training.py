@@ -14,9 +14,10 @@ from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
 from gan.events import Intervention, Metrics, Samples, Snapshot
 from gan.images import to_float
+from gan.networks.sampling import sample
 from gan.training import augment, graphs
 from gan.training import loop as training
-from gan.training.loop import Control, Diverged, Execution, new_state, sample, train, train_step
+from gan.training.loop import Control, Diverged, Execution, new_state, train, train_step
 
 CPU = torch.device("cpu")
 

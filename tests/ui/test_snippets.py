@@ -16,8 +16,9 @@ from gan.explore.models import ModelCache, find_model
 from gan.explore.projection import project
 from gan.explore.vectors import NoiseVector
 from gan.images import png
+from gan.networks.sampling import sample_as_in_training
 from gan.runs.folder import RunFolder, save_generator
-from gan.training.loop import new_state, sample_as_in_training
+from gan.training.loop import new_state
 from tests.conftest import finish
 from ui.explore import snippets
 

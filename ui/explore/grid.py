@@ -6,7 +6,7 @@ import torch
 
 from gan.explore.models import Model
 from gan.images import enlarge, png, tile
-from gan.training.loop import acts_in_training, sample_as_in_training
+from gan.networks.sampling import acts_in_training, sample_as_in_training
 from ui.explore import snippets
 from ui.explore.common import read_seeds
 from ui.explore.share import share

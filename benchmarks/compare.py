@@ -37,7 +37,7 @@ from gan.judging.judge import Judge, JudgeCache
 from gan.networks.sampling import sample
 from gan.recipes import recipe
 from gan.training import bench
-from gan.training.loop import TrainState, epoch_images, new_state, train, train_step
+from gan.training.loop import TrainState, choose_execution, epoch_images, new_state, train, train_step
 
 # recipe -> the loop that it is held against
 PAIRS = {"quick-digits": "lecture", "lecture": "lecture", "pyimagesearch": "pyimagesearch", "polarsparc": "polarsparc"}
@@ -66,7 +66,7 @@ class Engine:
 
     def __init__(self, name: str, seed: int, threads: int, device: torch.device) -> None:
         self.config = recipe(name).config.change(seed=seed, grid_every=1_000_000)  # the plain loops draw no grids either
-        self.state = new_state(self.config, device, threads=threads)
+        self.state = new_state(self.config, device, execution=choose_execution(self.config, device, threads), threads=threads)
         self.dataset = load_mnist(self.config.data_split, self.config.image_size)
         self.batch_size, self.precision = self.config.batch_size * self.config.d_steps, self.state.execution.precision
 
@@ -215,7 +215,9 @@ def compare_reach(name: str, goal: str, settings: dict[str, str], seed: int, thr
 
     def start(which: str, **changes: Any) -> tuple[TrainState, ImageDataset]:
         config = recipe(which).config.change(seed=seed, grid_every=1_000_000, **changes)
-        return new_state(config, device, threads=threads), load_mnist(config.data_split, config.image_size)
+        return new_state(config, device, execution=choose_execution(config, device, threads), threads=threads), load_mnist(
+            config.data_split, config.image_size
+        )
 
     state, dataset = start(goal)
     long = max(seconds for seconds, _ in timed(state, dataset))
@@ -254,7 +256,11 @@ def engine_log(name: str, seed: int, points: int, every: int | None, threads: in
     config = config.change(
         seed=seed, log_every=every, grid_every=never, snapshot_every=never, duration=points * every, duration_unit="steps"
     )
-    metrics = [event for event in train(new_state(config, device, threads=threads), dataset) if isinstance(event, Metrics)]
+    metrics = [
+        event
+        for event in train(new_state(config, device, execution=choose_execution(config, device, threads), threads=threads), dataset)
+        if isinstance(event, Metrics)
+    ]
     return np.array([(m.loss_g, m.loss_d, m.d_real, m.d_fake, m.d_fake_after) for m in metrics])
 
 

@@ -39,7 +39,7 @@ from gan.networks.sampling import sample
 from gan.recipes import recipe
 from gan.runs.watch import Preparation, Watch
 from gan.training import loop as training
-from gan.training.loop import Control, Diverged, TrainState, layer_norms, new_state, train
+from gan.training.loop import Control, Diverged, TrainState, choose_execution, layer_norms, new_state, train
 
 LOOK_EVERY, NORMS_EVERY, JUDGE_EVERY = 50, 50, 150  # steps
 COMPARED = 2000  # images, at the end
@@ -181,7 +181,9 @@ class Patient:
         ready.judge = self.judge
         self.watch = Watch(ready)
         names = dataset.class_names if config.conditional else ()
-        self.state = state or new_state(config, DEVICE, class_names=names, threads=THREADS)
+        self.state = state or new_state(
+            config, DEVICE, class_names=names, execution=choose_execution(config, DEVICE, THREADS), threads=THREADS
+        )
         self.rows: Rows = rows or {"metrics": [], "norms": [], "judged": [], "interventions": []}
         self.error = ""
         self.kept: dict[int, dict[str, Any]] = {}

@@ -30,7 +30,7 @@ from gan.judging.features import FeatureNetwork
 from gan.judging.metrics import kl_divergence
 from gan.networks.sampling import sample
 from gan.recipes import recipe
-from gan.training.loop import TrainState, new_state, train
+from gan.training.loop import TrainState, choose_execution, new_state, train
 
 MODES = 1000
 JUDGED = 26_000  # generated images
@@ -145,7 +145,7 @@ def run(
 ) -> Found:
     """Trains one run and judges its generator."""
     config = setting.config(packing, seed)
-    state = new_state(config, device, threads=threads)
+    state = new_state(config, device, execution=choose_execution(config, device, threads), threads=threads)
     for _ in train(state, stack(digits, setting.images, seed)):
         pass
     return judge(np.concatenate([modes_shown(images, reader) for images in draw(state, JUDGED)]))

@@ -35,7 +35,7 @@ from gan.images import check_png, enlarge, png, tile
 from gan.judging.judgements import Best, best_of, clean, follow
 from gan.networks.dcgan import Generator
 from gan.training import saved_state as states
-from gan.training.loop import Execution, TrainState, extend, new_state
+from gan.training.loop import Execution, TrainState, choose_execution, extend, new_state
 from gan.untrusted import is_number, is_whole, open_regular, parse_json, read_bytes, read_json
 
 METRICS = tuple(name for name in Metrics.__dataclass_fields__ if name != "scores")  # the columns of numbers
@@ -717,8 +717,9 @@ class RunFolder:
         about = f"state.pt of the run {self.path.name} cannot be resumed from"
         try:
             execution = Execution(stored["precision"], stored["channels_last"], stored["threads"])
-            same = stored["device"] == device.type
-            state = new_state(config, device, class_names=class_names, execution=execution if same else None, threads=threads)
+            if stored["device"] != device.type:  # another kind of device has its own best way
+                execution = choose_execution(config, device, threads)
+            state = new_state(config, device, class_names=class_names, execution=execution, threads=threads)
             state.load_state_dict(stored)
         except KeyError as error:
             raise CheckpointError(f"{about}: it holds no {str(error)[:60]}, so another version of this project wrote it") from None

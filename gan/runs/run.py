@@ -34,6 +34,7 @@ from gan.training.loop import (
     Control,
     Diverged,
     TrainState,
+    choose_execution,
     draw_grid,
     epoch_images,
     is_grid_step,
@@ -286,7 +287,9 @@ def prepare(
     elif steps := folder.begun():
         raise StateLost(f"the run {folder.path.name} has trained {steps:,} steps, and its state.pt is missing. {folder.what_is_left()}")
     else:
-        state = new_state(config, device, class_names=dataset.class_names, threads=threads)
+        state = new_state(
+            config, device, class_names=dataset.class_names, execution=choose_execution(config, device, threads), threads=threads
+        )
     if control:
         control.repeat(folder.read_script()[state.changes :])
     folder.truncate(state.step, state.changes)

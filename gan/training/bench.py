@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
 from gan.devices import describe_device
-from gan.training.loop import TrainState, new_state, train, train_step
+from gan.training.loop import TrainState, choose_execution, new_state, train, train_step
 
 Result = TypeVar("Result")
 CLASSES = tuple("0123456789")  # of random images, for conditional recipes
@@ -122,7 +122,9 @@ def measure_engine(state: TrainState, dataset: ImageDataset, seconds: float) -> 
 
 def measure_on_noise(config: TrainConfig, device: str, seconds: float) -> Speed:
     """A new state's speed on random images. Plain arguments, so that another process can be asked for it."""
-    return measure_engine(new_state(config, torch.device(device), class_names=CLASSES), random_images(config), seconds)
+    where = torch.device(device)
+    state = new_state(config, where, class_names=CLASSES, execution=choose_execution(config, where))
+    return measure_engine(state, random_images(config), seconds)
 
 
 def count_flops(step: Callable[[], object]) -> int:

@@ -305,7 +305,7 @@ def new_state(
         config: the run's settings.
         device: where to train.
         class_names: of the data set; a conditional run needs them.
-        execution: how to compute, where it is known from before; else choose_execution() decides.
+        execution: how to compute; as the settings say, without measuring, unless given. See choose_execution().
         threads: how many processor threads it may choose, now and while it trains; all cores unless said.
 
     Raises:
@@ -323,7 +323,7 @@ def new_state(
     else:
         keep_fp32_exact()
     most_threads = threads or cores()
-    execution = execution or choose_execution(config, device, most_threads)
+    execution = execution or named_execution(config, device, most_threads)
     layout = torch.channels_last if execution.channels_last else torch.contiguous_format
     for network in (generator, discriminator):
         network.to(device).to(memory_format=layout)  # type: ignore[call-overload]
@@ -876,16 +876,27 @@ def _restore(state: TrainState, before: dict[str, Any]) -> None:
     state.rng.set_state(before["rng"])
 
 
-def choose_execution(config: TrainConfig, device: torch.device, threads: int) -> Execution:
-    """How to compute on this device. With precision "auto", on a CPU, by a short measurement; a precision that is named is taken.
+def named_execution(config: TrainConfig, device: torch.device, threads: int) -> Execution:
+    """How to compute as the settings say, without measuring: "auto" is fp32 on a CPU, and on a GPU bf16 where the GPU has it.
 
     threads: how many may be used.
     """
     if config.precision != "auto":
         return Execution(config.precision, True, threads)
-    if device.type == "cuda":
-        with torch.cuda.device(device):
-            return Execution("bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32", True, threads)
+    if device.type != "cuda":
+        return Execution("fp32", True, threads)
+    with torch.cuda.device(device):
+        return Execution("bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32", True, threads)
+
+
+def choose_execution(config: TrainConfig, device: torch.device, threads: int | None = None) -> Execution:
+    """The best way to compute on this device. With precision "auto", on a CPU, by a short measurement; a precision that is named is taken.
+
+    threads: how many may be used; all cores unless said.
+    """
+    threads = threads or cores()
+    if config.precision != "auto" or device.type == "cuda":
+        return named_execution(config, device, threads)
     # Only what the timing depends on, so that runs that differ in other things share one measurement.
     batch = 32 if config.image_size <= 32 else 8
     batch = max(2, math.ceil(batch / config.packing)) * config.packing

@@ -39,7 +39,8 @@ from gan.devices import cores
 from gan.events import Event, ThreadChange
 from gan.recipes import recipe
 from gan.training.bench import CLASSES, random_images
-from gan.training.loop import Control, Execution, TrainState, choose_execution, new_state, train
+from gan.training.loop import Control, choose_execution, train
+from gan.training.state import Execution, TrainState, new_state
 
 CPU = torch.device("cpu")
 SETTLES_S = 10.0  # what the run has to find its threads in

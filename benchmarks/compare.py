@@ -37,7 +37,8 @@ from gan.judging.judge import Judge, JudgeCache
 from gan.networks.sampling import sample
 from gan.recipes import recipe
 from gan.training import bench
-from gan.training.loop import TrainState, choose_execution, epoch_images, new_state, train, train_step
+from gan.training.loop import choose_execution, epoch_images, train, train_step
+from gan.training.state import TrainState, new_state
 
 # recipe -> the loop that it is held against
 PAIRS = {"quick-digits": "lecture", "lecture": "lecture", "pyimagesearch": "pyimagesearch", "polarsparc": "polarsparc"}

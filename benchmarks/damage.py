@@ -42,7 +42,8 @@ from gan.runs.manager import RunManager
 from gan.runs.run import Run, record
 from gan.serving import routes as server
 from gan.serving import streams
-from gan.training.loop import Control, Diverged, new_state, train
+from gan.training.loop import Control, train
+from gan.training.state import Diverged, new_state
 from ui.comparison import look_at
 
 GOOD, BAD = "good", "bad"

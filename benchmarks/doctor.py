@@ -39,7 +39,8 @@ from gan.networks.sampling import sample
 from gan.recipes import recipe
 from gan.runs.watch import Preparation, Watch
 from gan.training import loop as training
-from gan.training.loop import Control, Diverged, TrainState, choose_execution, layer_norms, new_state, train
+from gan.training.loop import Control, choose_execution, layer_norms, train
+from gan.training.state import Diverged, TrainState, new_state
 
 LOOK_EVERY, NORMS_EVERY, JUDGE_EVERY = 50, 50, 150  # steps
 COMPARED = 2000  # images, at the end

@@ -27,7 +27,7 @@ from benchmarks.app import CHROMIUM_FLAGS
 from benchmarks.serving import Workshop
 from gan.recipes import recipe
 from gan.runs.folder import save_generator
-from gan.training.loop import new_state
+from gan.training.state import new_state
 
 MOST_A_SECOND = 30.0  # requests of one visitor
 DRAG = """(seconds) => new Promise((resolve) => {

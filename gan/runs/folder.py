@@ -35,7 +35,8 @@ from gan.images import check_png, enlarge, png, tile
 from gan.judging.judgements import Best, best_of, clean, follow
 from gan.networks.dcgan import Generator
 from gan.training import saved_state as states
-from gan.training.loop import Execution, TrainState, choose_execution, extend, new_state
+from gan.training.loop import choose_execution, extend
+from gan.training.state import Execution, TrainState, new_state
 from gan.untrusted import is_number, is_whole, open_regular, parse_json, read_bytes, read_json
 
 METRICS = tuple(name for name in Metrics.__dataclass_fields__ if name != "scores")  # the columns of numbers

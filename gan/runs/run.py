@@ -32,19 +32,16 @@ from gan.runs.watch import Judges, Watch
 from gan.training import graphs
 from gan.training.loop import (
     Control,
-    Diverged,
-    TrainState,
     choose_execution,
     draw_grid,
     epoch_images,
     is_grid_step,
     is_snapshot_step,
     layer_norms,
-    memory_estimate,
-    new_state,
     progress,
     train,
 )
+from gan.training.state import Diverged, TrainState, memory_estimate, new_state
 from gan.untrusted import is_whole
 
 log = logging.getLogger(__name__)

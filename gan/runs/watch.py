@@ -26,7 +26,8 @@ from gan.judging.judge import Judge, JudgeCache
 from gan.networks.dcgan import Discriminator, Dropout
 from gan.networks.dcgan import Generator as GeneratorNetwork
 from gan.networks.sampling import sample
-from gan.training.loop import TrainState, as_shown, autocast
+from gan.training.loop import as_shown, autocast
+from gan.training.state import TrainState
 
 log = logging.getLogger(__name__)
 

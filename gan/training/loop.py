@@ -10,34 +10,27 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from gan import latent
 from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
-from gan.devices import cores, free_memory, idle_s, keep_fp32_exact, keep_freed_memory, with_index
+from gan.devices import cores, free_memory, idle_s
 from gan.events import THREADS, Event, Intervention, Metrics, Samples, Snapshot, ThreadChange
 from gan.images import to_float
-from gan.networks.dcgan import Discriminator, Dropout, Generator, count_parameters, initialize
 from gan.networks.sampling import sample
 from gan.training import augment, graphs, losses
-from gan.training import saved_state as states
+from gan.training.state import Diverged, Execution, TrainState, named_execution, new_state
 from gan.training.threads import ThreadChooser
 
 log = logging.getLogger(__name__)
 
 # Another way of computing must be this much faster in a short timing to be chosen: far enough from 1 that noise does not decide.
 MARGIN = 1.15
-
-
-class Diverged(ArithmeticError):
-    """A loss or a weight is no longer a number."""
 
 
 class Control:
@@ -116,247 +109,6 @@ class Control:
         with self._lock:
             wishes, self._wishes = self._wishes, {}
         yield from wishes.items()
-
-
-@dataclass(frozen=True)
-class Execution:
-    """How the same mathematics is computed. Other choices change the last bits of the results, so it is kept with the state.
-
-    Attributes:
-        precision: "fp32" or "bf16".
-        channels_last: whether feature maps lie in memory with their channels together.
-        threads: processor threads, on a CPU; train() chooses them again when that pays.
-    """
-
-    precision: str
-    channels_last: bool
-    threads: int
-
-
-@dataclass
-class TrainState:
-    """Everything that changes while training; save it, load it, and training goes on as if it had never stopped."""
-
-    config: TrainConfig  # as it is now: live settings may have changed since the start
-    device: torch.device
-    execution: Execution
-    class_names: tuple[str, ...]  # of a conditional run's data, else empty
-    generator: Generator
-    discriminator: Discriminator
-    averaged: Generator
-    optimizer_g: torch.optim.Optimizer
-    optimizer_d: torch.optim.Optimizer
-    rng: torch.Generator
-    fixed_z: torch.Tensor
-    fixed_labels: torch.Tensor | None
-    noise: torch.Tensor  # standard deviation of the instance noise; a tensor, so that a recorded graph reads its present value
-    # Of the metrics since the last Metrics event: five sums (loss_d, loss_g, d_real, d_fake, d_fake_after), and for how many
-    # steps each of them was a finite number, so that the step at which one was not can be told without asking at each.
-    sums: torch.Tensor
-    summed: int = 0  # steps in these sums
-    most_threads: int = 1  # how many processor threads train() may choose
-    changes: int = 0  # live settings changed so far, and numbers of threads
-    step: int = 0
-    images_seen: int = 0  # real images that the discriminator has been shown
-    elapsed_s: float = 0.0
-    launch: str = ""  # how the steps are launched on a GPU, in words
-    _averaged_tensors: tuple[list[torch.Tensor], list[torch.Tensor]] = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        self._averaged_tensors = (_floats(self.averaged), _floats(self.generator))
-
-    def state_dict(self) -> dict[str, Any]:
-        """Tensors and plain values only: loads with torch.load(weights_only=True)."""
-        return {
-            "config": self.config.model_dump(),
-            "generator": self.generator.state_dict(),
-            "discriminator": self.discriminator.state_dict(),
-            "averaged": self.averaged.state_dict(),
-            "optimizer_g": self.optimizer_g.state_dict(),
-            "optimizer_d": self.optimizer_d.state_dict(),
-            "rng": self.rng.get_state(),
-            "sums": self.sums,
-            "summed": self.summed,
-            "changes": self.changes,
-            "precision": self.execution.precision,
-            "channels_last": self.execution.channels_last,
-            "threads": self.execution.threads,
-            "device": self.device.type,
-            "step": self.step,
-            "images_seen": self.images_seen,
-            "elapsed_s": self.elapsed_s,
-        }
-
-    def load_state_dict(self, stored: dict[str, Any]) -> None:
-        """Takes over what state_dict() gave; live settings as they were then.
-
-        Raises:
-            ValueError: something is missing, of another kind or of another shape; then nothing has been taken over.
-        """
-        self.check(stored)
-        for name in ("generator", "discriminator", "averaged"):
-            getattr(self, name).load_state_dict(stored[name])
-        for name in ("optimizer_g", "optimizer_d"):
-            # "capturable" makes torch move the step counters to the device of the weights; _obey() sets what this device needs.
-            groups = [group | {"capturable": True} for group in stored[name]["param_groups"]]
-            getattr(self, name).load_state_dict(stored[name] | {"param_groups": groups})
-            _lay_out_moments(getattr(self, name))
-        self.sums.copy_(stored["sums"])
-        self.summed, self.changes = int(stored["summed"]), int(stored["changes"])
-        if stored["device"] == self.device.type:  # another kind of device has its own best way
-            self.execution = Execution(str(stored["precision"]), bool(stored["channels_last"]), min(int(stored["threads"]), cores()))
-        self.step, self.images_seen, self.elapsed_s = int(stored["step"]), int(stored["images_seen"]), float(stored["elapsed_s"])
-        self.config = self.config.change(**{name: stored["config"][name] for name in TrainConfig.live_fields()})
-        self._obey()
-        if stored["device"] == self.device.type:
-            self.rng.set_state(stored["rng"].cpu())
-        else:  # each kind of device has its own random generator
-            log.warning("going on on another kind of device (%s, not %s): with other random numbers", self.device.type, stored["device"])
-            self.rng.manual_seed(self.config.seed + 1 + self.step)
-
-    def check(self, stored: Any) -> None:
-        """Compares what state_dict() gave elsewhere with this state, before anything of it is used.
-
-        Raises:
-            ValueError: something is missing, of another kind or of another shape.
-        """
-        states.check_values(stored)
-        trained = {"optimizer_g": self.optimizer_g, "optimizer_d": self.optimizer_d}
-        parameters = {name: [p for group in optimizer.param_groups for p in group["params"]] for name, optimizer in trained.items()}
-        states.check_tensors(stored, self.state_dict(), parameters)
-        self.config.change(**{name: stored["config"][name] for name in TrainConfig.live_fields()})
-
-    def change(self, name: str, value: Any) -> None:
-        """Changes a live setting from the next step on; the optimisers keep their moments.
-
-        Raises:
-            ValueError: the value is out of bounds, or does not go with the other settings.
-        """
-        self.config = self.config.change(**{name: value})
-        self._obey()
-
-    def _obey(self) -> None:
-        """Tells optimizers and layers what the config says: they keep settings of their own."""
-        config = self.config
-        for optimizer, rate, beta1 in ((self.optimizer_g, config.lr_g, config.beta1_g), (self.optimizer_d, config.lr_d, config.beta1_d)):
-            for group in optimizer.param_groups:
-                group["lr"], group["weight_decay"] = rate, config.weight_decay
-                group["capturable"] = self.device.type == "cuda"  # the state may come from another kind of device
-                if "betas" in group:
-                    group["betas"] = (beta1, config.beta2)
-        for module in self.discriminator.modules():
-            if isinstance(module, Dropout):
-                module.p = self.config.dropout
-
-    def check_finite(self) -> None:
-        """Call it before the state is kept.
-
-        Raises:
-            Diverged: a weight is no longer a number.
-        """
-        for name, network in (("discriminator", self.discriminator), ("generator", self.generator)):
-            if not torch.stack([t.isfinite().all() for t in _floats(network)]).all():
-                raise Diverged(f"the {name} has a weight that is no longer a number, at step {self.step}")
-
-
-def _lay_out_moments(optimizer: torch.optim.Optimizer) -> None:
-    """Gives each moment the memory layout of its parameter, as a new optimizer has it: they may come from another kind of device."""
-    for parameter, held in optimizer.state.items():
-        for key, moment in held.items():
-            if isinstance(moment, torch.Tensor) and moment.shape == parameter.shape and moment.stride() != parameter.stride():
-                held[key] = torch.empty_like(parameter, dtype=moment.dtype).copy_(moment)
-
-
-def _floats(network: nn.Module) -> list[torch.Tensor]:
-    """Parameters and running statistics, without the counters."""
-    return [t.data for t in (*network.parameters(), *network.buffers()) if t.is_floating_point()]
-
-
-def memory_estimate(config: TrainConfig) -> int:
-    """Bytes that training takes, roughly: weights with gradients and Adam's moments, and the feature maps of a step."""
-    maps = 0
-
-    def count(module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
-        nonlocal maps
-        maps += output.numel()
-
-    with torch.device("meta"):  # shapes without numbers
-        generator, discriminator = Generator(config, 1), Discriminator(config, 1)
-        for module in (*generator.layers, *discriminator.layers):
-            module.register_forward_hook(count)
-        labels = torch.zeros(config.batch_size, dtype=torch.int64) if config.conditional else None
-        discriminator(generator(torch.zeros(config.batch_size, config.latent_dim), labels), labels)
-    weights = 5 * count_parameters(generator) + 4 * count_parameters(discriminator)
-    penalties = sum(penalty > 0 for penalty in (config.gradient_penalty, config.r1, config.r2))
-    return 4 * (weights + (3 + penalties) * maps)  # of real images, of fakes, and the gradients of one
-
-
-def new_state(
-    config: TrainConfig,
-    device: torch.device,
-    *,
-    class_names: tuple[str, ...] = (),
-    execution: Execution | None = None,
-    threads: int | None = None,
-) -> TrainState:
-    """A state before its first step. The first weights are the same on every device.
-
-    Args:
-        config: the run's settings.
-        device: where to train.
-        class_names: of the data set; a conditional run needs them.
-        execution: how to compute; as the settings say, without measuring, unless given. See choose_execution().
-        threads: how many processor threads it may choose, now and while it trains; all cores unless said.
-
-    Raises:
-        ValueError: a conditional run without classes.
-    """
-    if config.conditional and not class_names:
-        raise ValueError("conditional needs a data set with labels, and this one has none")
-    device = with_index(device)
-    rng = torch.Generator().manual_seed(config.seed)
-    generator, discriminator = Generator(config, len(class_names)), Discriminator(config, len(class_names))
-    initialize(generator, config.initialization, rng)
-    initialize(discriminator, config.initialization, rng)
-    if device.type == "cpu":
-        keep_freed_memory()
-    else:
-        keep_fp32_exact()
-    most_threads = threads or cores()
-    execution = execution or named_execution(config, device, most_threads)
-    layout = torch.channels_last if execution.channels_last else torch.contiguous_format
-    for network in (generator, discriminator):
-        network.to(device).to(memory_format=layout)  # type: ignore[call-overload]
-    draws = torch.Generator(device).manual_seed(config.seed + 1)
-    for module in discriminator.modules():
-        if isinstance(module, Dropout):
-            module.rng = draws
-    fixed_labels = torch.arange(config.grid_images) % len(class_names) if config.conditional else None
-    return TrainState(
-        config=config,
-        device=device,
-        execution=execution,
-        class_names=class_names if config.conditional else (),
-        generator=generator,
-        discriminator=discriminator,
-        averaged=copy.deepcopy(generator).eval().requires_grad_(False),
-        optimizer_g=_optimizer(config, generator, config.lr_g, config.beta1_g, device),
-        optimizer_d=_optimizer(config, discriminator, config.lr_d, config.beta1_d, device),
-        rng=draws,
-        fixed_z=latent.noise(range(config.grid_images), config.latent_dim, config.latent_distribution).to(device),
-        fixed_labels=fixed_labels.to(device) if fixed_labels is not None else None,
-        noise=torch.zeros((), device=device),
-        sums=torch.zeros(10, device=device),
-        most_threads=most_threads,
-    )
-
-
-def _optimizer(config: TrainConfig, network: nn.Module, lr: float, beta1: float, device: torch.device) -> torch.optim.Optimizer:
-    capturable = device.type == "cuda"  # counts its steps on the device, so that a graph can hold it
-    if config.optimizer == "rmsprop":
-        return torch.optim.RMSprop(network.parameters(), lr, weight_decay=config.weight_decay, capturable=capturable, foreach=True)
-    betas = (beta1, config.beta2)
-    return torch.optim.Adam(network.parameters(), lr, betas, weight_decay=config.weight_decay, fused=True, capturable=capturable)
 
 
 def draw_z(state: TrainState, n: int) -> torch.Tensor:
@@ -874,19 +626,6 @@ def _restore(state: TrainState, before: dict[str, Any]) -> None:
                     place.copy_(stored[number][key]) if number in stored else place.zero_()
     state.sums.copy_(before["sums"])
     state.rng.set_state(before["rng"])
-
-
-def named_execution(config: TrainConfig, device: torch.device, threads: int) -> Execution:
-    """How to compute as the settings say, without measuring: "auto" is fp32 on a CPU, and on a GPU bf16 where the GPU has it.
-
-    threads: how many may be used.
-    """
-    if config.precision != "auto":
-        return Execution(config.precision, True, threads)
-    if device.type != "cuda":
-        return Execution("fp32", True, threads)
-    with torch.cuda.device(device):
-        return Execution("bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32", True, threads)
 
 
 def choose_execution(config: TrainConfig, device: torch.device, threads: int | None = None) -> Execution:

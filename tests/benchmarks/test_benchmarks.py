@@ -12,7 +12,8 @@ from gan.data.datasets import ImageDataset
 from gan.events import Metrics
 from gan.networks import winograd
 from gan.recipes import recipe
-from gan.training.loop import new_state, train
+from gan.training.loop import train
+from gan.training.state import new_state
 
 
 @pytest.mark.parametrize("way", ["torch's convolutions", "Winograd's where they pay"])

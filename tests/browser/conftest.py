@@ -16,7 +16,7 @@ from playwright.sync_api import Page, expect
 
 from gan.config import TrainConfig
 from gan.runs.folder import save_generator
-from gan.training.loop import new_state
+from gan.training.state import new_state
 
 ROOT = Path(__file__).parent.parent.parent
 CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from gan.config import TrainConfig
 from gan.runs.folder import RunFolder
 from gan.runs.run import write_status
-from gan.training.loop import new_state
+from gan.training.state import new_state
 from tests.browser.conftest import Server
 
 CURVE = """() => document.querySelector("[data-chart=quality]").data.map((trace) => [trace.name, trace.x.length])"""

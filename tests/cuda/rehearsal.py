@@ -32,7 +32,8 @@ from gan.runs.folder import RunFolder
 from gan.runs.manager import RunManager
 from gan.training import graphs
 from gan.training import loop as training
-from gan.training.loop import Control, Execution, TrainState, new_state, train
+from gan.training.loop import Control, train
+from gan.training.state import Execution, TrainState, new_state
 
 runtime = ctypes.CDLL(None)
 runtime.stand_in_count.restype = runtime.stand_in_kernels.restype = ctypes.c_long

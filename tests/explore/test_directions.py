@@ -8,7 +8,7 @@ from gan import latent
 from gan.config import TrainConfig
 from gan.explore import directions
 from gan.networks.dcgan import Generator
-from gan.training.loop import new_state
+from gan.training.state import new_state
 
 CPU = torch.device("cpu")
 

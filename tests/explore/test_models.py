@@ -10,7 +10,8 @@ from gan.explore.models import ModelCache, find_model
 from gan.images import to_float
 from gan.networks.sampling import acts_in_training, sample, sample_as_in_training
 from gan.runs.folder import RunFolder, save_generator
-from gan.training.loop import new_state, train
+from gan.training.loop import train
+from gan.training.state import new_state
 
 CPU = torch.device("cpu")
 

@@ -12,7 +12,7 @@ from gan.judging.features import About, FeatureNetwork, _freeze
 from gan.networks.dcgan import initialize
 from gan.networks.sampling import sample
 from gan.runs.folder import LoadedGenerator
-from gan.training.loop import new_state
+from gan.training.state import new_state
 from tests.conftest import finish
 
 

@@ -20,7 +20,8 @@ from gan.networks.dcgan import Discriminator, Generator
 from gan.networks.sampling import sample
 from gan.recipes import RECIPES
 from gan.runs.folder import CheckpointError, RunFolder, save_generator
-from gan.training.loop import layer_norms, new_state, train
+from gan.training.loop import layer_norms, train
+from gan.training.state import new_state
 from tests.runs.test_checkpoint import Bomb
 from ui.components.sketchpad import read_pixels
 from ui.norm_charts import norm_chart, norm_words

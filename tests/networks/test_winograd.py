@@ -6,7 +6,8 @@ from gan.config import TrainConfig
 from gan.networks import winograd
 from gan.networks.dcgan import Discriminator, Doubling, Generator, Halving
 from gan.recipes import recipe
-from gan.training.loop import Execution, new_state, train_step
+from gan.training.loop import train_step
+from gan.training.state import Execution, new_state
 
 SIZES = [(1, 2, 3, 2, 2), (3, 5, 4, 2, 4), (2, 4, 6, 4, 4), (3, 3, 2, 6, 2)]
 

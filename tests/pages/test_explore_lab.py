@@ -12,7 +12,7 @@ from gan.events import Progress
 from gan.explore import attributes
 from gan.explore.attributes import Contrast, Mean
 from gan.runs.folder import save_generator
-from gan.training.loop import new_state
+from gan.training.state import new_state
 from tests.pages.test_pages import manager, open_page, texts  # noqa: F401 (fixtures)
 from ui import page_files as pages
 from ui.components.arithmetic import bounded

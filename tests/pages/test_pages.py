@@ -8,7 +8,7 @@ from gan.accelerators import Facts, diagnose
 from gan.config import TrainConfig
 from gan.data import datasets
 from gan.runs.folder import save_generator
-from gan.training.loop import new_state
+from gan.training.state import new_state
 from tests.conftest import ADA
 from tests.runs.test_runs import ended, wait_for
 from ui import page_files as pages

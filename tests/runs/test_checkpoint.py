@@ -23,7 +23,8 @@ from gan.networks.sampling import sample
 from gan.runs import folder as checkpoint
 from gan.runs.folder import CheckpointError, RunFolder, find_generator, fork, is_run_name, load_generator, save_generator
 from gan.runs.run import prepare, record, write_status
-from gan.training.loop import Control, new_state, train
+from gan.training.loop import Control, train
+from gan.training.state import new_state
 
 CPU = torch.device("cpu")
 

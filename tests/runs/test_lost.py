@@ -15,7 +15,8 @@ from gan.runs import run as runs
 from gan.runs.folder import CheckpointError, RunFolder, StateLost, fork
 from gan.runs.manager import RunManager
 from gan.runs.run import prepare, record, write_status
-from gan.training.loop import Control, new_state
+from gan.training.loop import Control
+from gan.training.state import new_state
 from tests.runs.test_runs import data, ended, endless, manager, wait_for  # noqa: F401
 
 CPU = torch.device("cpu")

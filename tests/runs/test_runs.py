@@ -13,7 +13,7 @@ from gan.runs import run as runs
 from gan.runs.folder import CheckpointError, RunFolder
 from gan.runs.manager import RunManager
 from gan.runs.run import History
-from gan.training.loop import Diverged
+from gan.training.state import Diverged
 from tests.conftest import ADA, BOB
 
 

@@ -20,7 +20,8 @@ from gan.runs.folder import RunFolder
 from gan.runs.manager import RunManager
 from gan.runs.run import prepare, record
 from gan.runs.watch import Preparation, Watch
-from gan.training.loop import Control, new_state
+from gan.training.loop import Control
+from gan.training.state import new_state
 from tests.runs.test_runs import ended, wait_for
 
 CPU = torch.device("cpu")

@@ -19,7 +19,7 @@ from gan.runs.folder import save_generator
 from gan.runs.manager import RunManager
 from gan.serving import routes as server
 from gan.serving import streams
-from gan.training.loop import new_state
+from gan.training.state import new_state
 from tests.conftest import ADA
 from tests.runs.test_runs import ended, wait_for
 

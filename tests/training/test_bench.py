@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from gan.training import bench
-from gan.training.loop import new_state, train_step
+from gan.training.loop import train_step
+from gan.training.state import new_state
 
 
 def macs(batch, kernel, inputs, outputs, positions):

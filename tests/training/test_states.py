@@ -10,7 +10,8 @@ from gan.inside.layers import load_networks
 from gan.recipes import RECIPES
 from gan.runs.folder import CheckpointError, RunFolder, StateLost, fork
 from gan.runs.run import record
-from gan.training.loop import Control, new_state, train
+from gan.training.loop import Control, train
+from gan.training.state import new_state
 
 CPU = torch.device("cpu")
 

@@ -19,7 +19,8 @@ from gan.runs import run as runs
 from gan.runs.folder import RunFolder, fork
 from gan.training import loop as training
 from gan.training import threads as rules
-from gan.training.loop import Control, new_state, train
+from gan.training.loop import Control, train
+from gan.training.state import new_state
 from gan.training.threads import ThreadChooser
 from ui import comparison
 

@@ -17,7 +17,8 @@ from gan.images import to_float
 from gan.networks.sampling import sample
 from gan.training import augment, graphs
 from gan.training import loop as training
-from gan.training.loop import Control, Diverged, Execution, new_state, train, train_step
+from gan.training.loop import Control, train, train_step
+from gan.training.state import Diverged, Execution, new_state
 
 CPU = torch.device("cpu")
 

@@ -18,7 +18,7 @@ from gan.explore.vectors import NoiseVector
 from gan.images import png
 from gan.networks.sampling import sample_as_in_training
 from gan.runs.folder import RunFolder, save_generator
-from gan.training.loop import new_state
+from gan.training.state import new_state
 from tests.conftest import finish
 from ui.explore import snippets
 

@@ -37,8 +37,9 @@ from gan.judging.judge import Judge, JudgeCache
 from gan.networks.sampling import sample
 from gan.recipes import recipe
 from gan.training import bench
-from gan.training.loop import choose_execution, epoch_images, train, train_step
+from gan.training.loop import choose_execution, epoch_images, train
 from gan.training.state import TrainState, new_state
+from gan.training.step import train_step
 
 # recipe -> the loop that it is held against
 PAIRS = {"quick-digits": "lecture", "lecture": "lecture", "pyimagesearch": "pyimagesearch", "polarsparc": "polarsparc"}

@@ -38,7 +38,7 @@ from gan.judging.judge import Judge, JudgeCache
 from gan.networks.sampling import sample
 from gan.recipes import recipe
 from gan.runs.watch import Preparation, Watch
-from gan.training import loop as training
+from gan.training import step as step_module
 from gan.training.loop import Control, choose_execution, layer_norms, train
 from gan.training.state import Diverged, TrainState, new_state
 
@@ -264,12 +264,12 @@ def _findings(config: TrainConfig, rows: Rows, until: int | None, error: str = "
 @contextlib.contextmanager
 def _averaging(how: Callable[[TrainState], None] | None) -> Iterator[None]:
     """Puts something in the place of the engine's averaging of weights."""
-    usual = training._average
-    training._average = how or usual
+    usual = step_module._average
+    step_module._average = how or usual
     try:
         yield
     finally:
-        training._average = usual
+        step_module._average = usual
 
 
 # What is reported.

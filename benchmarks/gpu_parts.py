@@ -38,8 +38,9 @@ from gan.runs.folder import save_generator
 from gan.runs.manager import RunManager
 from gan.runs.run import AT_WORK, Run
 from gan.training import bench, graphs
-from gan.training.loop import train, train_step
+from gan.training.loop import train
 from gan.training.state import Execution, TrainState, new_state
+from gan.training.step import train_step
 
 FIRST_WITHIN = 1e-4  # before the first update: only the order of additions differs. TF32, with 10 bits, is off by about 1e-3
 LATER_WITHIN = 1e-2  # after updates: Adam's first steps are as long for a gradient near zero, whose sign a last bit decides

@@ -26,8 +26,8 @@ from gan.judging.judge import Judge, JudgeCache
 from gan.networks.dcgan import Discriminator, Dropout
 from gan.networks.dcgan import Generator as GeneratorNetwork
 from gan.networks.sampling import sample
-from gan.training.loop import as_shown, autocast
 from gan.training.state import TrainState
+from gan.training.step import as_shown, autocast
 
 log = logging.getLogger(__name__)
 

@@ -17,8 +17,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
 from gan.devices import describe_device
-from gan.training.loop import choose_execution, train, train_step
+from gan.training.loop import choose_execution, train
 from gan.training.state import TrainState, new_state
+from gan.training.step import train_step
 
 Result = TypeVar("Result")
 CLASSES = tuple("0123456789")  # of random images, for conditional recipes

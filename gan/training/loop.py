@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
@@ -23,8 +22,9 @@ from gan.devices import cores, free_memory, idle_s
 from gan.events import THREADS, Event, Intervention, Metrics, Samples, Snapshot, ThreadChange
 from gan.images import to_float
 from gan.networks.sampling import sample
-from gan.training import augment, graphs, losses
+from gan.training import augment, graphs
 from gan.training.state import Diverged, Execution, TrainState, named_execution, new_state
+from gan.training.step import _count, _set_noise, _update, train_step
 from gan.training.threads import ThreadChooser
 
 log = logging.getLogger(__name__)
@@ -109,180 +109,6 @@ class Control:
         with self._lock:
             wishes, self._wishes = self._wishes, {}
         yield from wishes.items()
-
-
-def draw_z(state: TrainState, n: int) -> torch.Tensor:
-    """n noise vectors from the run's own random generator: (n, latent_dim)."""
-    z = torch.empty(n, state.config.latent_dim, device=state.device)
-    return z.normal_(generator=state.rng) if state.config.latent_distribution == "normal" else z.uniform_(-1, 1, generator=state.rng)
-
-
-def train_step(state: TrainState, real: torch.Tensor, labels: torch.Tensor | None = None) -> None:
-    """`d_steps` steps of the discriminator, then `g_steps` of the generator (Goodfellow et al. 2014, algorithm 1).
-
-    Args:
-        state: changed in place.
-        real: float images (d_steps * batch_size, channels, image_size, image_size) in [-1, 1] on the state's device.
-        labels: their classes, int64 (d_steps * batch_size,), where the config is conditional.
-    """
-    _set_noise(state)
-    _update(state, real, labels)
-    _count(state)
-
-
-def _set_noise(state: TrainState) -> None:
-    """Before a step: the instance noise that it lays on images, falling evenly to 0 where the config says so."""
-    config = state.config
-    if config.instance_noise:
-        left = max(0.0, 1 - state.images_seen / config.instance_noise_fade) if config.instance_noise_fade else 1.0
-        state.noise.fill_(config.instance_noise * left)
-
-
-def _count(state: TrainState) -> None:
-    """After a step: counters and averaged weights."""
-    state.step += 1
-    state.summed += 1
-    state.images_seen += state.config.batch_size * state.config.d_steps
-    _average(state)
-
-
-def _update(state: TrainState, real: torch.Tensor, labels: torch.Tensor | None) -> None:
-    """What a step does to the networks and to the sums: all of it on the device, so that a graph can hold it."""
-    config = state.config
-    told: list[torch.Tensor] = []
-    parts = real.split(config.batch_size)
-    classes: tuple[torch.Tensor | None, ...] = labels.split(config.batch_size) if labels is not None else (None,) * len(parts)
-    for i, (images, its) in enumerate(zip(parts, classes, strict=True)):
-        kept = config.reuse_fakes and i == len(parts) - 1 and config.frozen != "generator"
-        fake, *told_d = _discriminator_step(state, images, its, keep_graph=kept)
-        told += told_d
-    for i in range(config.g_steps):
-        told += _generator_step(state, images, its, fake if config.reuse_fakes and i == 0 else None)
-    with torch.no_grad():
-        numbers = torch.stack([part.detach() for part in told])
-        of_d, of_g = numbers[: 3 * len(parts)].view(-1, 3).mean(0), numbers[3 * len(parts) :].view(-1, 2).mean(0)
-        sums, finite = state.sums[:5], state.sums[5:]
-        sums += torch.stack([of_d[0], of_g[0], of_d[1], of_d[2], of_g[1]])
-        finite += sums.isfinite()
-
-
-def autocast(state: TrainState) -> torch.autocast:
-    """In the number format that the state is trained in."""
-    # Without autocast's cache of cast weights: all threads share it, and each clears it for all. Whether a weight that is used
-    # twice was cast once or twice decides in which numbers its gradients are added, so another run would change the last bits.
-    return torch.autocast(state.device.type, torch.bfloat16, enabled=state.execution.precision == "bf16", cache_enabled=False)
-
-
-def _discriminator_step(state: TrainState, real: torch.Tensor, labels: torch.Tensor | None, keep_graph: bool) -> tuple[torch.Tensor, ...]:
-    """One step of the discriminator -> the fakes, its loss, its mean answer to real images, and to fakes.
-
-    keep_graph: the generator will learn from these fakes.
-    """
-    config, discriminator = state.config, state.discriminator
-    with autocast(state):
-        with torch.set_grad_enabled(keep_graph):
-            fake = state.generator(draw_z(state, len(real)), labels)
-        seen_real, seen_fake = _seen(state, real), _seen(state, fake.detach())
-        seen_real.requires_grad_(config.r1 > 0)
-        seen_fake.requires_grad_(config.r2 > 0)
-        if config.r1 or config.r2 or config.spectral_norm:  # gradients of one batch alone; weights that change with each call
-            on_real, on_fake = discriminator(seen_real, labels), discriminator(seen_fake, labels)
-        else:
-            on_real, on_fake = discriminator.forward_each([seen_real, seen_fake], labels)
-        on_real, on_fake = on_real.float(), on_fake.float()
-    loss = losses.discriminator_loss(on_real, on_fake, config.loss, *_targets(state, on_real))
-    if config.mean_loss_d:
-        loss = loss / 2
-    if config.frozen == "discriminator":
-        return fake, loss, _mean_answer(config, on_real), _mean_answer(config, on_fake)
-    total = loss
-    if config.r1:
-        total = total + config.r1 * losses.zero_centred_penalty(_gradient(on_real, seen_real))
-    if config.r2:
-        total = total + config.r2 * losses.zero_centred_penalty(_gradient(on_fake, seen_fake))
-    if config.gradient_penalty:
-        mix = torch.rand(len(real), 1, 1, 1, device=real.device, generator=state.rng)
-        between = (mix * seen_real + (1 - mix) * seen_fake).detach().requires_grad_()
-        with autocast(state):
-            on_between = discriminator(between, labels).float()
-        total = total + config.gradient_penalty * losses.one_centred_penalty(_gradient(on_between, between))
-    state.optimizer_d.zero_grad(set_to_none=True)
-    total.backward()
-    state.optimizer_d.step()
-    if config.weight_clip:
-        with torch.no_grad():
-            for weight in discriminator.parameters():
-                weight.clamp_(-config.weight_clip, config.weight_clip)
-    return fake, loss, _mean_answer(config, on_real), _mean_answer(config, on_fake)
-
-
-def _generator_step(
-    state: TrainState, real: torch.Tensor, labels: torch.Tensor | None, fake: torch.Tensor | None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """One step of the generator, on the fakes given or on new ones -> its loss, and the discriminator's mean answer to them."""
-    config, discriminator = state.config, state.discriminator
-    discriminator.requires_grad_(False)  # its weights need no gradients now
-    try:
-        with autocast(state):
-            if fake is None:
-                fake = state.generator(draw_z(state, len(real)), labels)
-            features = discriminator.features(_seen(state, fake))
-            answers = discriminator.judge(features, labels).float()
-            if config.feature_matching:
-                loss = losses.feature_matching(discriminator.features(_seen(state, real.detach())).float(), features.float())
-            else:
-                on_real = discriminator(_seen(state, real.detach()), labels).float() if config.loss == "relativistic" else None
-                loss = losses.generator_loss(answers, config.loss, on_real)
-        if config.frozen == "generator":
-            return loss, _mean_answer(config, answers)
-        state.optimizer_g.zero_grad(set_to_none=True)
-        loss.backward()
-    finally:
-        discriminator.requires_grad_(True)
-    state.optimizer_g.step()
-    return loss, _mean_answer(config, answers)
-
-
-def _seen(state: TrainState, images: torch.Tensor) -> torch.Tensor:
-    return as_shown(state, images, state.rng)
-
-
-def as_shown(state: TrainState, images: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-    """Images as the discriminator is shown them, real ones and fakes alike; differentiable. rng: on the state's device."""
-    if state.config.diffaugment != "off":
-        images = augment.diffaugment(images, state.config.diffaugment, rng)
-    if state.config.instance_noise:
-        images = images + state.noise * torch.empty_like(images, dtype=torch.float32).normal_(generator=rng)
-    return images
-
-
-def _targets(state: TrainState, answers: torch.Tensor) -> tuple[float | torch.Tensor, float | torch.Tensor]:
-    """The labels of real images and of fakes, some of them swapped where the config says so."""
-    config = state.config
-    labels = (config.real_label, config.fake_label)
-    if not config.label_flips:
-        return labels
-    flips = torch.rand(2, len(answers), device=answers.device, generator=state.rng) < config.label_flips
-    return tuple(own + (other - own) * flip for own, other, flip in zip(labels, labels[::-1], flips.float(), strict=True))  # type: ignore[return-value]
-
-
-def _gradient(answers: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-    """The gradient of each answer at its own images, which can be differentiated again: (len(answers), ...)."""
-    (gradient,) = torch.autograd.grad(answers.sum(), images, create_graph=True)
-    return gradient.float().reshape(len(answers), -1)
-
-
-def _mean_answer(config: TrainConfig, answers: torch.Tensor) -> torch.Tensor:
-    """The mean probability of "real", or the mean score where the loss has no probabilities."""
-    return (answers if config.has_scores else torch.sigmoid(answers)).mean()
-
-
-@torch.no_grad()
-def _average(state: TrainState) -> None:
-    """Moves the averaged generator towards the trained one (Karras et al. 2020, StyleGAN2-ADA, with its ramp)."""
-    half_life = min(state.config.average_half_life, 0.05 * state.images_seen)
-    decay = 0.5 ** (state.config.batch_size * state.config.d_steps / half_life) if half_life > 0 else 0.0
-    get_ema_multi_avg_fn(decay)(*state._averaged_tensors, 0)
 
 
 def draw_grid(state: TrainState) -> np.ndarray:

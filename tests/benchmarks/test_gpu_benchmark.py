@@ -13,8 +13,8 @@ from benchmarks import gpu, gpu_parts
 from benchmarks.gpu_parts import PARTS, REHEARSAL, Amounts, Bench, Part, Row, SameDraws, deviation
 from gan.accelerators import Accelerator, Facts
 from gan.networks import winograd
-from gan.training.loop import train_step
 from gan.training.state import Execution, new_state
+from gan.training.step import train_step
 
 CPU = torch.device("cpu")
 FEW = Bench(CPU, replace(REHEARSAL, recipes=1, seconds=0.01))

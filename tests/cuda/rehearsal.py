@@ -32,6 +32,7 @@ from gan.runs.folder import RunFolder
 from gan.runs.manager import RunManager
 from gan.training import graphs
 from gan.training import loop as training
+from gan.training import step as step_module
 from gan.training.loop import Control, train
 from gan.training.state import Execution, TrainState, new_state
 
@@ -249,7 +250,7 @@ def memory() -> dict[str, Any]:
 
 def fallback() -> dict[str, Any]:
     """A recording that fails, because a step waits for the device: the run goes on, and the next recording does not fail."""
-    true_update = training._update
+    true_update = step_module._update
     waits = True
 
     def update(*arguments: Any) -> None:

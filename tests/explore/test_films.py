@@ -14,8 +14,8 @@ from gan.explore.films import FilmError
 from gan.images import to_float
 from gan.networks.sampling import sample
 from gan.runs.folder import RunFolder
-from gan.training.loop import train_step
 from gan.training.state import new_state
+from gan.training.step import train_step
 from tests.conftest import finish
 
 

@@ -6,8 +6,8 @@ from gan.config import TrainConfig
 from gan.networks import winograd
 from gan.networks.dcgan import Discriminator, Doubling, Generator, Halving
 from gan.recipes import recipe
-from gan.training.loop import train_step
 from gan.training.state import Execution, new_state
+from gan.training.step import train_step
 
 SIZES = [(1, 2, 3, 2, 2), (3, 5, 4, 2, 4), (2, 4, 6, 4, 4), (3, 3, 2, 6, 2)]
 

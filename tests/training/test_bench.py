@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from gan.training import bench
-from gan.training.loop import train_step
 from gan.training.state import new_state
+from gan.training.step import train_step
 
 
 def macs(batch, kernel, inputs, outputs, positions):

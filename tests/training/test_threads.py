@@ -18,6 +18,7 @@ from gan.runs import export
 from gan.runs import run as runs
 from gan.runs.folder import RunFolder, fork
 from gan.training import loop as training
+from gan.training import step as steps
 from gan.training import threads as rules
 from gan.training.loop import Control, train
 from gan.training.state import new_state
@@ -343,7 +344,7 @@ def choose(monkeypatch):
 def used(monkeypatch):
     """The threads that each step used."""
     numbers = []
-    original = training._update
+    original = steps._update
 
     def note(*arguments):
         numbers.append(torch.get_num_threads())

@@ -17,8 +17,10 @@ from gan.images import to_float
 from gan.networks.sampling import sample
 from gan.training import augment, graphs
 from gan.training import loop as training
-from gan.training.loop import Control, train, train_step
+from gan.training import step as step_module
+from gan.training.loop import Control, train
 from gan.training.state import Diverged, Execution, new_state
+from gan.training.step import train_step
 
 CPU = torch.device("cpu")
 
@@ -129,7 +131,7 @@ def test_the_gradient_is_each_images_own(config):
     discriminator, rng = state.discriminator.double(), torch.Generator().manual_seed(0)
     images, direction = (torch.randn(3, 1, 28, 28, generator=rng, dtype=torch.float64) for _ in range(2))
     images.requires_grad_()
-    gradient = training._gradient(discriminator(images), images)
+    gradient = step_module._gradient(discriminator(images), images)
     with torch.no_grad():
         ahead, behind = (discriminator(images + step * direction) for step in (1e-6, -1e-6))
     found = (gradient * direction.flatten(1)).sum(1).float()
@@ -144,7 +146,7 @@ def test_clipped_weights_stay_within_the_bound(config, blobs):
 
 def test_flipped_labels_are_the_share_asked_for(config):
     state = new_state(config.change(label_flips=0.25, real_label=0.9, fake_label=0.1), CPU)
-    real, fake = training._targets(state, torch.zeros(20_000))
+    real, fake = step_module._targets(state, torch.zeros(20_000))
     for labels, own, other in ((real, 0.9, 0.1), (fake, 0.1, 0.9)):
         assert set(labels.mul(10).round().int().tolist()) == {1, 9}
         assert (labels - other).abs().lt(1e-6).float().mean().item() == pytest.approx(0.25, abs=0.015)
@@ -155,8 +157,8 @@ def test_instance_noise_has_its_size_and_fades(config):
     state = new_state(config.change(instance_noise=0.5, instance_noise_fade=1000), CPU)
     for seen, expected in ((0, 0.5), (500, 0.25), (1000, 0.0), (2000, 0.0)):
         state.images_seen = seen
-        training._set_noise(state)
-        assert training._seen(state, torch.zeros(64, 1, 28, 28)).std().item() == pytest.approx(expected, abs=0.01)
+        step_module._set_noise(state)
+        assert step_module._seen(state, torch.zeros(64, 1, 28, 28)).std().item() == pytest.approx(expected, abs=0.01)
 
 
 def test_several_steps_take_several_batches_and_epochs_count_images(config, blobs):
@@ -279,7 +281,7 @@ def test_a_graph_that_cannot_be_recorded_leaves_the_state_as_it_was(config, blob
     if isinstance(error, graphs.NotRecorded):
         images = feed.next(state.images_seen)
         update(*images)
-        training._update(expected, *images)
+        step_module._update(expected, *images)
         assert same(weights(state.generator), weights(expected.generator))
 
 
@@ -355,7 +357,7 @@ def test_an_epoch_shows_every_image_once_and_drops_the_rest(config, monkeypatch)
     marked = torch.arange(20, dtype=torch.uint8).reshape(20, 1, 1, 1).expand(20, 1, 28, 28).contiguous()
     dataset = ImageDataset("marked", marked)
     seen: list[int] = []
-    original = training._update
+    original = step_module._update
 
     def spy(state, real, labels):
         seen.extend(((real[:, 0, 0, 0] + 1) * 127.5).round().int().tolist())

@@ -39,7 +39,8 @@ from gan.devices import cores
 from gan.events import Event, ThreadChange
 from gan.recipes import recipe
 from gan.training.bench import CLASSES, random_images
-from gan.training.loop import Control, choose_execution, train
+from gan.training.execution import choose_execution
+from gan.training.loop import Control, train
 from gan.training.state import Execution, TrainState, new_state
 
 CPU = torch.device("cpu")

@@ -37,7 +37,8 @@ from gan.judging.judge import Judge, JudgeCache
 from gan.networks.sampling import sample
 from gan.recipes import recipe
 from gan.training import bench
-from gan.training.loop import choose_execution, epoch_images, train
+from gan.training.execution import choose_execution
+from gan.training.loop import epoch_images, train
 from gan.training.state import TrainState, new_state
 from gan.training.step import train_step
 

@@ -39,7 +39,8 @@ from gan.networks.sampling import sample
 from gan.recipes import recipe
 from gan.runs.watch import Preparation, Watch
 from gan.training import step as step_module
-from gan.training.loop import Control, choose_execution, layer_norms, train
+from gan.training.execution import choose_execution
+from gan.training.loop import Control, layer_norms, train
 from gan.training.state import Diverged, TrainState, new_state
 
 LOOK_EVERY, NORMS_EVERY, JUDGE_EVERY = 50, 50, 150  # steps

@@ -30,7 +30,8 @@ from gan.judging.features import FeatureNetwork
 from gan.judging.metrics import kl_divergence
 from gan.networks.sampling import sample
 from gan.recipes import recipe
-from gan.training.loop import choose_execution, train
+from gan.training.execution import choose_execution
+from gan.training.loop import train
 from gan.training.state import TrainState, new_state
 
 MODES = 1000

@@ -35,7 +35,8 @@ from gan.images import check_png, enlarge, png, tile
 from gan.judging.judgements import Best, best_of, clean, follow
 from gan.networks.dcgan import Generator
 from gan.training import saved_state as states
-from gan.training.loop import choose_execution, extend
+from gan.training.execution import choose_execution
+from gan.training.loop import extend
 from gan.training.state import Execution, TrainState, new_state
 from gan.untrusted import is_number, is_whole, open_regular, parse_json, read_bytes, read_json
 

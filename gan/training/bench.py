@@ -17,7 +17,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
 from gan.devices import describe_device
-from gan.training.loop import choose_execution, train
+from gan.training.execution import choose_execution
+from gan.training.loop import train
 from gan.training.state import TrainState, new_state
 from gan.training.step import train_step
 

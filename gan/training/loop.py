@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import functools
 import logging
 import math
 import threading
@@ -23,14 +22,11 @@ from gan.events import THREADS, Event, Intervention, Metrics, Samples, Snapshot,
 from gan.images import to_float
 from gan.networks.sampling import sample
 from gan.training import augment, graphs
-from gan.training.state import Diverged, Execution, TrainState, named_execution, new_state
-from gan.training.step import _count, _set_noise, _update, train_step
+from gan.training.state import Diverged, TrainState
+from gan.training.step import count_step, set_noise, update_networks
 from gan.training.threads import ThreadChooser
 
 log = logging.getLogger(__name__)
-
-# Another way of computing must be this much faster in a short timing to be chosen: far enough from 1 that noise does not decide.
-MARGIN = 1.15
 
 
 class Control:
@@ -225,9 +221,9 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
         config = state.config
         watched = bool(once or control.pace_s)
         with threads.watching(rested=watched):
-            _set_noise(state)
+            set_noise(state)
             update(*feed.next(state.images_seen, config.d_steps))
-            _count(state)
+            count_step(state)
         state.elapsed_s = before_s + time.perf_counter() - entered
 
         step = state.step
@@ -421,7 +417,7 @@ def _launcher(state: TrainState, feed: _Feed) -> Callable[[torch.Tensor, torch.T
     """What does a step's work on the device: on a GPU one recorded graph where it can be had, else kernel by kernel."""
 
     def update(real: torch.Tensor, labels: torch.Tensor | None) -> None:
-        _update(state, real, labels)
+        update_networks(state, real, labels)
 
     if state.device.type != "cuda":
         return update
@@ -452,65 +448,3 @@ def _restore(state: TrainState, before: dict[str, Any]) -> None:
                     place.copy_(stored[number][key]) if number in stored else place.zero_()
     state.sums.copy_(before["sums"])
     state.rng.set_state(before["rng"])
-
-
-def choose_execution(config: TrainConfig, device: torch.device, threads: int | None = None) -> Execution:
-    """The best way to compute on this device. With precision "auto", on a CPU, by a short measurement; a precision that is named is taken.
-
-    threads: how many may be used; all cores unless said.
-    """
-    threads = threads or cores()
-    if config.precision != "auto" or device.type == "cuda":
-        return named_execution(config, device, threads)
-    # Only what the timing depends on, so that runs that differ in other things share one measurement.
-    batch = 32 if config.image_size <= 32 else 8
-    batch = max(2, math.ceil(batch / config.packing)) * config.packing
-    told = {"data": "mnist", "seed": 0, "duration": 1.0, "batch_size": batch, "lr_g": 1e-4, "lr_d": 1e-4, "d_steps": 1, "g_steps": 1}
-    return _fastest(config.change(**told, log_every=1, snapshot_every=10, grid_every=1, grid_images=16), threads)
-
-
-@functools.cache
-def _fastest(config: TrainConfig, threads: int) -> Execution:
-    """The fastest way to compute a small training step on this CPU, measured once a process for each shape of network.
-
-    Number format and memory layout are timed on one thread, in that thread's own processor time: other work on the
-    machine changes the wall time several-fold, and these ratios by a few per cent. bf16 is far slower than fp32 on
-    processors without 16-bit instructions. Threads are timed by the clock, since other work is what makes fewer better.
-    """
-    one = Execution("fp32", True, 1)
-    ratio = _speedup(config, one, Execution("bf16", True, 1), time.thread_time)
-    best = Execution("bf16", True, 1) if ratio > MARGIN else one
-    said = f"bf16 is {ratio:.2f} times as fast as fp32"
-    ratio = _speedup(config, best, Execution(best.precision, False, 1), time.thread_time)
-    best = Execution(best.precision, ratio <= MARGIN, threads)
-    said += f", channels last {1 / ratio:.2f} times as fast as channels first"
-    fewer = threads // 2
-    while fewer:
-        ratio = _speedup(config, best, Execution(best.precision, best.channels_last, fewer), time.perf_counter)
-        said += f", {best.threads} threads {1 / ratio:.2f} times as fast as {fewer}"
-        if ratio <= MARGIN:
-            break
-        best, fewer = Execution(best.precision, best.channels_last, fewer), fewer // 2
-    log.info("on this processor %s: %s", said, best)
-    return best
-
-
-def _speedup(config: TrainConfig, old: Execution, new: Execution, clock: Callable[[], float]) -> float:
-    """old's time over new's for a training step, the best of a few each, alternating: over 1 where new is faster."""
-    cpu, names = torch.device("cpu"), ("a", "b")
-    real = torch.zeros(config.batch_size, config.channels, config.image_size, config.image_size)
-    labels = torch.zeros(config.batch_size, dtype=torch.int64) if config.conditional else None
-    states = {e: new_state(config, cpu, class_names=names, execution=e) for e in (old, new)}
-    best = dict.fromkeys(states, math.inf)
-    threads = torch.get_num_threads()
-    try:
-        for _ in range(6 if config.image_size <= 32 else 3):  # the first warms up
-            for execution, state in states.items():
-                torch.set_num_threads(execution.threads)
-                images = real.contiguous(memory_format=torch.channels_last if execution.channels_last else torch.contiguous_format)
-                start = clock()
-                train_step(state, images, labels)
-                best[execution] = min(best[execution], clock() - start)
-    finally:
-        torch.set_num_threads(threads)
-    return best[old] / best[new]

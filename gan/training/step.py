@@ -22,12 +22,12 @@ def train_step(state: TrainState, real: torch.Tensor, labels: torch.Tensor | Non
         real: float images (d_steps * batch_size, channels, image_size, image_size) in [-1, 1] on the state's device.
         labels: their classes, int64 (d_steps * batch_size,), where the config is conditional.
     """
-    _set_noise(state)
-    _update(state, real, labels)
-    _count(state)
+    set_noise(state)
+    update_networks(state, real, labels)
+    count_step(state)
 
 
-def _set_noise(state: TrainState) -> None:
+def set_noise(state: TrainState) -> None:
     """Before a step: the instance noise that it lays on images, falling evenly to 0 where the config says so."""
     config = state.config
     if config.instance_noise:
@@ -35,7 +35,7 @@ def _set_noise(state: TrainState) -> None:
         state.noise.fill_(config.instance_noise * left)
 
 
-def _count(state: TrainState) -> None:
+def count_step(state: TrainState) -> None:
     """After a step: counters and averaged weights."""
     state.step += 1
     state.summed += 1
@@ -43,7 +43,7 @@ def _count(state: TrainState) -> None:
     _average(state)
 
 
-def _update(state: TrainState, real: torch.Tensor, labels: torch.Tensor | None) -> None:
+def update_networks(state: TrainState, real: torch.Tensor, labels: torch.Tensor | None) -> None:
     """What a step does to the networks and to the sums: all of it on the device, so that a graph can hold it."""
     config = state.config
     told: list[torch.Tensor] = []

@@ -15,7 +15,7 @@ from gan.data.datasets import ImageDataset
 from gan.events import Intervention, Metrics, Samples, Snapshot
 from gan.images import to_float
 from gan.networks.sampling import sample
-from gan.training import augment, graphs
+from gan.training import augment, execution, graphs
 from gan.training import loop as training
 from gan.training import step as step_module
 from gan.training.loop import Control, train
@@ -448,16 +448,16 @@ def test_how_to_compute_is_chosen_by_measuring(config, monkeypatch, bf16, channe
         return bf16 if old.precision != new.precision else channels_first if old.channels_last != new.channels_last else fewer_threads
 
     monkeypatch.setattr(training, "_speedup", speedup)
-    training._fastest.cache_clear()
+    execution._fastest.cache_clear()
     assert new_state(config.change(precision="auto"), CPU, threads=4).execution == expected
-    training._fastest.cache_clear()
+    execution._fastest.cache_clear()
     named = Execution("fp32", True, 4)
     assert new_state(config.change(precision="fp32"), CPU, threads=4).execution == named
 
 
 def test_the_measurement_itself_runs(config):
     before = torch.get_num_threads()
-    ratio = training._speedup(config.change(conditional=True), Execution("fp32", True, 1), Execution("bf16", False, 1), time.thread_time)
+    ratio = execution._speedup(config.change(conditional=True), Execution("fp32", True, 1), Execution("bf16", False, 1), time.thread_time)
     assert ratio > 0 and torch.get_num_threads() == before
 
 

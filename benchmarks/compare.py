@@ -38,7 +38,8 @@ from gan.networks.sampling import sample
 from gan.recipes import recipe
 from gan.training import bench
 from gan.training.execution import choose_execution
-from gan.training.loop import epoch_images, train
+from gan.training.feed import epoch_images
+from gan.training.loop import train
 from gan.training.state import TrainState, new_state
 from gan.training.step import train_step
 

@@ -52,7 +52,8 @@ from gan.runs.run import (
 )
 from gan.runs.watch import Judges, Watch, switched_on
 from gan.training import bench
-from gan.training.loop import Control, epoch_images, extend, progress
+from gan.training.feed import epoch_images
+from gan.training.loop import Control, extend, progress
 from gan.training.state import TrainState
 
 REASONS_TOLD = 5  # for leaving out files

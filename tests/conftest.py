@@ -13,7 +13,7 @@ from gan.data.datasets import ImageDataset
 from gan.explore import models
 from gan.owners import Visitor
 from gan.runs import manager
-from gan.training import loop as training
+from gan.training import execution, loop, state
 
 ADA, BOB = Visitor("Ada", "a" * 16), Visitor("Bob", "b" * 16)
 
@@ -29,7 +29,8 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name)
     monkeypatch.setattr(models, "SHIPPED", tmp_path / "shipped")
     # Tiny networks gain nothing from a second thread, and lose a lot where another process has the core.
-    monkeypatch.setattr(training, "cores", lambda: 1)
+    for module in (execution, loop, state):
+        monkeypatch.setattr(module, "cores", lambda: 1)
     monkeypatch.setattr(manager, "cores", lambda: 1)
     return tmp_path
 

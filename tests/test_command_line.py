@@ -20,6 +20,7 @@ from gan.judging import features
 from gan.runs import run as runs
 from gan.runs.folder import RunFolder, fork, load_generator
 from gan.training import loop as training
+from gan.training import state as training_state
 
 TINY = [
     "--set",
@@ -438,7 +439,7 @@ def test_a_replay_repeats_the_numbers_of_threads_and_chooses_none(gan, pictures,
         def rest(self):
             return self.threads
 
-    for module in (training, command_line):
+    for module in (training, training_state, command_line):
         monkeypatch.setattr(module, "cores", lambda: 2)
     monkeypatch.setattr(training, "ThreadChooser", Restless)
     before = torch.get_num_threads()

@@ -9,7 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 from gan.config import GROUPS, TrainConfig
 from gan.data import datasets
 from gan.runs.sizes import at_most
-from gan.training.loop import largest_batch, too_few
+from gan.training.feed import largest_batch, too_few
 from ui.text import plain
 
 KEY = "setting_"

@@ -31,7 +31,8 @@ from gan.runs.limits import NO_LIMITS, folder_size
 from gan.runs.watch import Judges, Watch
 from gan.training import graphs
 from gan.training.execution import choose_execution
-from gan.training.loop import Control, draw_grid, epoch_images, is_grid_step, is_snapshot_step, layer_norms, progress, train
+from gan.training.feed import epoch_images
+from gan.training.loop import Control, draw_grid, is_grid_step, is_snapshot_step, layer_norms, progress, train
 from gan.training.state import Diverged, TrainState, memory_estimate, new_state
 from gan.untrusted import is_whole
 

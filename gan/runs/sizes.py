@@ -9,7 +9,7 @@ from gan.data.archives import Archive
 from gan.data.datasets import UPLOADED_ABOUT, UPLOADED_ZIP, data_root
 from gan.data.decoding import SUFFIXES
 from gan.data.published import SETS
-from gan.training.loop import too_few
+from gan.training.feed import too_few
 
 MOST_LOOKED_AT = 20_000  # files; a folder of more is not counted
 LARGEST_ZIP = 64 * 2**20  # bytes; the table of contents of a larger one may take seconds to read

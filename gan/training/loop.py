@@ -1,6 +1,5 @@
 """TrainState, train_step and train(...): the loop, as a generator of events. Knows nothing of files, threads or pages."""
 
-import contextlib
 import copy
 import logging
 import math
@@ -17,11 +16,11 @@ import torch
 
 from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
-from gan.devices import cores, free_memory, idle_s
+from gan.devices import cores, idle_s
 from gan.events import THREADS, Event, Intervention, Metrics, Samples, Snapshot, ThreadChange
-from gan.images import to_float
 from gan.networks.sampling import sample
-from gan.training import augment, graphs
+from gan.training import graphs
+from gan.training.feed import Feed, epoch_images
 from gan.training.state import Diverged, TrainState
 from gan.training.step import count_step, set_noise, update_networks
 from gan.training.threads import ThreadChooser
@@ -112,37 +111,6 @@ def draw_grid(state: TrainState) -> np.ndarray:
     return sample(state.averaged, state.fixed_z, state.fixed_labels)
 
 
-def largest_batch(config: TrainConfig, images: int) -> int | None:
-    """The largest batch_size that a set of so many images and the other settings allow, up to the config's; None where there is none."""
-    for size in range(min(images, config.batch_size), 0, -1):
-        with contextlib.suppress(ValueError):
-            return config.change(batch_size=size).batch_size
-    return None
-
-
-def too_few(config: TrainConfig, images: int) -> str:
-    """What is wrong with a set of so many images, fewer than a batch, and what to do about it."""
-    size = largest_batch(config, images)
-    smaller = f", or set batch_size to {size} or less" if size else ""
-    return f"{images} image{'' if images == 1 else 's'}, fewer than one batch of {config.batch_size}: add images{smaller}"
-
-
-def epoch_images(config: TrainConfig, dataset: ImageDataset) -> int:
-    """Images in one pass over the set: whole batches; what is left over is dropped.
-
-    Raises:
-        ValueError: the set does not fit the config: another shape, fewer images than a batch, no labels where they are needed.
-    """
-    shape = (config.channels, config.image_size, config.image_size)
-    if tuple(dataset.images.shape[1:]) != shape:
-        raise ValueError(f"the data set {dataset.name} has images of shape {tuple(dataset.images.shape[1:])}; the settings say {shape}")
-    if len(dataset) < config.batch_size:
-        raise ValueError(f"the data set {dataset.name} holds {too_few(config, len(dataset))}")
-    if config.conditional and dataset.labels is None:
-        raise ValueError(f"the data set {dataset.name} has no labels, and conditional needs them: choose another set, or turn it off")
-    return len(dataset) // config.batch_size * config.batch_size
-
-
 def progress(config: TrainConfig, step: int, images_seen: int, elapsed_s: float, an_epoch: int) -> float:
     """How much of the run's duration is behind it, 0 to 1. an_epoch: images in an epoch."""
     done = {"steps": step, "epochs": images_seen / an_epoch, "seconds": elapsed_s}[config.duration_unit]
@@ -195,7 +163,7 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
     control = control or Control()
     an_epoch = epoch_images(state.config, dataset)
     torch.set_num_threads(state.execution.threads)
-    feed = _Feed(state, dataset)
+    feed = Feed(state, dataset)
     update = _launcher(state, feed)
     threads = _Threads(state, control)
 
@@ -369,51 +337,7 @@ def layer_norms(state: TrainState) -> dict[str, dict[str, dict[str, float | None
     return told
 
 
-class _Feed:
-    """The data set's images in the order that seed and epoch say, as the discriminator takes them."""
-
-    def __init__(self, state: TrainState, dataset: ImageDataset) -> None:
-        self._state = state
-        config, device = state.config, state.device
-        self._n, self._batch, self._seed = len(dataset), config.batch_size, config.seed
-        self._an_epoch = epoch_images(config, dataset)
-        # Half of what is free is left to the networks; a larger set stays where it is, and its batches travel.
-        fits = device.type == "cpu" or dataset.images.numel() < free_memory(device) // 2
-        self._place = device if fits else dataset.images.device  # of images, classes and order: batches are picked there
-        self._images = dataset.images.to(self._place)
-        self._labels = dataset.labels.to(self._place) if dataset.labels is not None and config.conditional else None
-        self._order, self._epoch = torch.empty(0), -1
-        self._layout = torch.channels_last if state.execution.channels_last else torch.contiguous_format
-
-    def next(self, images_seen: int, batches: int = 1) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """The images behind `images_seen`, (batches * batch_size, C, H, W) in [-1, 1], and their classes."""
-        picks = torch.cat([self._picks(images_seen + i * self._batch) for i in range(batches)]) if batches > 1 else self._picks(images_seen)
-        labels = _sent(self._labels[picks], self._state.device) if self._labels is not None else None
-        real = to_float(_sent(self._images[picks], self._state.device))
-        if self._state.config.horizontal_flip:
-            real = augment.mirror(real, self._state.rng)
-        if self._state.config.color_jitter:
-            real = augment.jitter(real, self._state.config.color_jitter, self._state.rng)
-        return real.contiguous(memory_format=self._layout), labels
-
-    def _picks(self, images_seen: int) -> torch.Tensor:
-        """Indices of the batch behind `images_seen`. An epoch's order is a function of seed and epoch, so it need not be saved."""
-        epoch, position = divmod(images_seen, self._an_epoch)
-        position -= position % self._batch  # a fork may have another batch size than what was seen before it
-        if epoch != self._epoch:
-            rng = torch.Generator().manual_seed(self._seed * 1_000_003 + epoch)
-            self._order, self._epoch = _sent(torch.randperm(self._n, generator=rng), self._place), epoch
-        return self._order[position : position + self._batch]
-
-
-def _sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """A tensor on a device, without waiting for it. torch keeps the pinned memory until the copy, queued like a kernel, is made."""
-    if tensor.device == device:
-        return tensor
-    return tensor.pin_memory().to(device, non_blocking=True)
-
-
-def _launcher(state: TrainState, feed: _Feed) -> Callable[[torch.Tensor, torch.Tensor | None], None]:
+def _launcher(state: TrainState, feed: Feed) -> Callable[[torch.Tensor, torch.Tensor | None], None]:
     """What does a step's work on the device: on a GPU one recorded graph where it can be had, else kernel by kernel."""
 
     def update(real: torch.Tensor, labels: torch.Tensor | None) -> None:

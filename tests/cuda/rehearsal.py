@@ -30,9 +30,9 @@ from gan.runs import run as runs
 from gan.runs import watch
 from gan.runs.folder import RunFolder
 from gan.runs.manager import RunManager
-from gan.training import graphs
+from gan.training import execution, graphs
+from gan.training import feed as feeds
 from gan.training import loop as training
-from gan.training import step as step_module
 from gan.training.loop import Control, train
 from gan.training.state import Execution, TrainState, new_state
 
@@ -250,7 +250,7 @@ def memory() -> dict[str, Any]:
 
 def fallback() -> dict[str, Any]:
     """A recording that fails, because a step waits for the device: the run goes on, and the next recording does not fail."""
-    true_update = step_module._update
+    true_update = training.update_networks
     waits = True
 
     def update(*arguments: Any) -> None:
@@ -262,7 +262,7 @@ def fallback() -> dict[str, Any]:
     config = TINY.change(duration=6, log_every=1)
     state, control = state_for(config), Control()
     seen: dict[str, Any] = {"launches": [], "streams": [], "draws": []}
-    with mock.patch.object(training, "_update", update):
+    with mock.patch.object(training, "update_networks", update):
         for event in train(state, images_for(config), control):
             if type(event).__name__ == "Metrics":
                 seen["launches"].append(state.launch)
@@ -288,7 +288,7 @@ def moves(optimizer: str) -> dict[str, Any]:
     config = TINY.change(optimizer=optimizer, loss="hinge", precision="auto", log_every=1)
     seen: dict[str, Any] = {"status": [], "optimizer": []}
     chosen = Execution("fp32", True, 1)
-    with tempfile.TemporaryDirectory() as path, mock.patch.object(training, "_fastest", lambda *arguments: chosen):
+    with tempfile.TemporaryDirectory() as path, mock.patch.object(execution, "_fastest", lambda *arguments: chosen):
         folder = RunFolder(Path(path))
         folder.write_config(config, "")
         for number, device in enumerate(("cpu", "cuda", "cpu", "cuda:1"), 1):
@@ -309,11 +309,11 @@ def feed() -> dict[str, Any]:
     seen: dict[str, Any] = {}
     dataset = images_for(config)
     for name, free in (("fits", 3 * dataset.images.numel()), ("does not fit", dataset.images.numel())):  # half of it is for the networks
-        with mock.patch.object(training, "free_memory", lambda device, free=free: free):
+        with mock.patch.object(feeds, "free_memory", lambda device, free=free: free):
             seen[name] = _fed(config, dataset)
     # Copies are made late, as by a real device: pinned memory that is used again too early would send other numbers.
     batches = [torch.full((64, 64), i, dtype=torch.uint8) for i in range(40)]
-    sent = [training._sent(batch, choose_device("cuda")) for batch in batches]
+    sent = [feeds._sent(batch, choose_device("cuda")) for batch in batches]
     seen["sent"] = all(torch.equal(batch, there.cpu()) for batch, there in zip(batches, sent, strict=True))
     return seen
 
@@ -326,7 +326,7 @@ def _fed(config: TrainConfig, dataset: ImageDataset) -> dict[str, Any]:
         before = counted("waits")
         list(train(state, dataset))
         waits.append(counted("waits") - before)
-    feeding = training._Feed(state, dataset)
+    feeding = feeds.Feed(state, dataset)
     real, labels = feeding.next(0)
     assert labels is not None
     places = {"device": str(real.device), "labels": str(labels.device), "images": str(feeding._images.device)}

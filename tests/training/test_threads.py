@@ -18,7 +18,7 @@ from gan.runs import export
 from gan.runs import run as runs
 from gan.runs.folder import RunFolder, fork
 from gan.training import loop as training
-from gan.training import step as steps
+from gan.training import state as training_state
 from gan.training import threads as rules
 from gan.training.loop import Control, train
 from gan.training.state import new_state
@@ -333,7 +333,8 @@ class Chosen:
 def choose(monkeypatch):
     """Two cores, and the numbers that the test says."""
     before = torch.get_num_threads()
-    monkeypatch.setattr(training, "cores", lambda: 2)
+    for module in (training, training_state):
+        monkeypatch.setattr(module, "cores", lambda: 2)
     monkeypatch.setattr(training, "ThreadChooser", Chosen)
     monkeypatch.setattr(Chosen, "made", [])
     yield lambda **script: monkeypatch.setattr(Chosen, "script", {int(name[1:]): threads for name, threads in script.items()})
@@ -344,13 +345,13 @@ def choose(monkeypatch):
 def used(monkeypatch):
     """The threads that each step used."""
     numbers = []
-    original = steps._update
+    original = training.update_networks
 
     def note(*arguments):
         numbers.append(torch.get_num_threads())
         original(*arguments)
 
-    monkeypatch.setattr(training, "_update", note)
+    monkeypatch.setattr(training, "update_networks", note)
     return numbers
 
 
@@ -396,7 +397,8 @@ def test_after_the_script_s_end_threads_are_chosen_again(config, blobs, choose, 
 def test_with_one_thread_at_most_nothing_is_measured(config, blobs, choose, monkeypatch):
     choose(s1=2)
     list(train(new_state(config, CPU, threads=1), blobs))
-    monkeypatch.setattr(training, "cores", lambda: 1)
+    for module in (training, training_state):
+        monkeypatch.setattr(module, "cores", lambda: 1)
     list(train(new_state(config, CPU), blobs))
     assert Chosen.made == []
 

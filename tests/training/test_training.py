@@ -16,6 +16,7 @@ from gan.events import Intervention, Metrics, Samples, Snapshot
 from gan.images import to_float
 from gan.networks.sampling import sample
 from gan.training import augment, execution, graphs
+from gan.training import feed as feeds
 from gan.training import loop as training
 from gan.training import step as step_module
 from gan.training.loop import Control, train
@@ -157,7 +158,7 @@ def test_instance_noise_has_its_size_and_fades(config):
     state = new_state(config.change(instance_noise=0.5, instance_noise_fade=1000), CPU)
     for seen, expected in ((0, 0.5), (500, 0.25), (1000, 0.0), (2000, 0.0)):
         state.images_seen = seen
-        step_module._set_noise(state)
+        step_module.set_noise(state)
         assert step_module._seen(state, torch.zeros(64, 1, 28, 28)).std().item() == pytest.approx(expected, abs=0.01)
 
 
@@ -238,7 +239,7 @@ def test_two_runs_in_threads_are_as_if_alone(config, blobs, precision):
 
 def test_without_labels_conditional_is_refused(config, blobs):
     with pytest.raises(ValueError, match="has no labels, and conditional needs them"):
-        training.epoch_images(config.change(conditional=True), blobs)
+        feeds.epoch_images(config.change(conditional=True), blobs)
     with pytest.raises(ValueError, match="conditional needs a data set with labels"):
         new_state(config.change(conditional=True), CPU)
 
@@ -261,7 +262,7 @@ def test_a_graph_that_cannot_be_recorded_leaves_the_state_as_it_was(config, blob
         list(train(s, blobs))
     state.device = torch.device("cuda")  # as far as _launcher looks
     before = copy.deepcopy(state.state_dict())
-    feed = training._Feed(expected, blobs)
+    feed = feeds.Feed(expected, blobs)
     if isinstance(error, graphs.NotRecorded):
         update = training._launcher(state, feed)
         assert state.launch.startswith("kernel by kernel") and "operation not permitted" in state.launch
@@ -281,7 +282,7 @@ def test_a_graph_that_cannot_be_recorded_leaves_the_state_as_it_was(config, blob
     if isinstance(error, graphs.NotRecorded):
         images = feed.next(state.images_seen)
         update(*images)
-        step_module._update(expected, *images)
+        step_module.update_networks(expected, *images)
         assert same(weights(state.generator), weights(expected.generator))
 
 
@@ -357,13 +358,13 @@ def test_an_epoch_shows_every_image_once_and_drops_the_rest(config, monkeypatch)
     marked = torch.arange(20, dtype=torch.uint8).reshape(20, 1, 1, 1).expand(20, 1, 28, 28).contiguous()
     dataset = ImageDataset("marked", marked)
     seen: list[int] = []
-    original = step_module._update
+    original = training.update_networks
 
     def spy(state, real, labels):
         seen.extend(((real[:, 0, 0, 0] + 1) * 127.5).round().int().tolist())
         original(state, real, labels)
 
-    monkeypatch.setattr(training, "_update", spy)
+    monkeypatch.setattr(training, "update_networks", spy)
     list(train(new_state(config.change(duration=2, duration_unit="epochs"), CPU), dataset))
     first, second = seen[:16], seen[16:]
     assert len(set(first)) == 16 == len(set(second)) and first != second and len(second) == 16
@@ -447,7 +448,7 @@ def test_how_to_compute_is_chosen_by_measuring(config, monkeypatch, bf16, channe
     def speedup(config, old, new, clock):
         return bf16 if old.precision != new.precision else channels_first if old.channels_last != new.channels_last else fewer_threads
 
-    monkeypatch.setattr(training, "_speedup", speedup)
+    monkeypatch.setattr(execution, "_speedup", speedup)
     execution._fastest.cache_clear()
     assert new_state(config.change(precision="auto"), CPU, threads=4).execution == expected
     execution._fastest.cache_clear()

@@ -24,8 +24,8 @@ from gan.explore import attributes
 from gan.explore.attributes import Contrast
 from gan.explore.models import SHIPPED
 from gan.images import to_float
+from gan.networks.generator_file import load_generator
 from gan.networks.sampling import sample
-from gan.runs.folder import load_generator
 
 FIRST_SEED = 1_000_000
 REFEREE_SEED = 4321

@@ -36,6 +36,7 @@ from gan.data import datasets
 from gan.data.datasets import ImageDataset
 from gan.devices import cores
 from gan.events import Intervention, Metrics
+from gan.networks import generator_file
 from gan.recipes import recipe
 from gan.runs import folder as checkpoint
 from gan.runs import run as runs
@@ -275,7 +276,7 @@ def damaged(folder: RunFolder) -> list[str]:
                     for line in file.read_bytes().split(b"\n")[:-1]:
                         json.loads(line)
                 case ".safetensors":
-                    checkpoint.load_generator(file)
+                    generator_file.load_generator(file)
                 case ".pt":
                     torch.load(file, weights_only=True)
                 case ".png":

@@ -31,10 +31,11 @@ from gan.files import write_atomically
 from gan.images import enlarge, gif, png, tile
 from gan.judging import evaluation
 from gan.judging.judge import FEWEST, JudgeCache
+from gan.networks.generator_file import CheckpointError, LoadedGenerator, load_generator
 from gan.networks.sampling import sample
 from gan.recipes import DEFAULT, RECIPES, recipe
 from gan.runs import export
-from gan.runs.folder import CheckpointError, LoadedGenerator, RunFolder, StateLost, find_generator, load_generator, run_name
+from gan.runs.folder import RunFolder, StateLost, find_generator, run_name
 from gan.runs.run import (
     PASSING,
     Run,

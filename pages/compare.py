@@ -5,7 +5,7 @@ import time
 
 import streamlit as st
 
-from gan.runs.folder import CheckpointError
+from gan.networks.generator_file import CheckpointError
 from gan.runs.run import AT_WORK, Run
 from ui.charts import AXES, COLOURS, charts
 from ui.comparison import MOST_RUNS, Compared, Row, curve, differences, grid_remarks, look_at, outcomes, remarks, short_names

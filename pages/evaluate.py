@@ -9,7 +9,7 @@ from gan.events import Progress
 from gan.explore.models import Model
 from gan.judging.evaluation import SAMPLES, Evaluation, as_csv, as_object, direction, evaluate, in_turn, unseen, with_spread
 from gan.judging.judge import Figure, Judge, Report
-from gan.runs.folder import CheckpointError
+from gan.networks.generator_file import CheckpointError
 from gan.runs.run import explain
 from ui.charts import shares_chart
 from ui.choose_model import choose_model

@@ -6,7 +6,7 @@ import streamlit as st
 
 from gan import latent
 from gan.explore.models import Model
-from gan.runs.folder import CheckpointError
+from gan.networks.generator_file import CheckpointError
 from ui.choose_model import choose_model
 from ui.components.pad import pad
 from ui.components.visitor import heading

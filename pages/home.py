@@ -7,9 +7,9 @@ import streamlit as st
 from gan.devices import describe_device
 from gan.explore.models import find_model, pretrained
 from gan.images import enlarge, png, tile
+from gan.networks.generator_file import CheckpointError
 from gan.owners import clean_name
 from gan.recipes import RECIPES
-from gan.runs.folder import CheckpointError
 from gan.runs.run import AT_WORK, Run
 from ui.accelerator_note import accelerator_note
 from ui.components.visitor import heading

@@ -26,7 +26,8 @@ from gan.inside.layers import (
     paint_filters,
     read_norms,
 )
-from gan.runs.folder import CheckpointError, RunFolder
+from gan.networks.generator_file import CheckpointError
+from gan.runs.folder import RunFolder
 from gan.runs.run import explain
 from ui.address import bound
 from ui.components.visitor import heading

@@ -9,9 +9,9 @@ import streamlit as st
 
 from gan.config import TrainConfig
 from gan.data import datasets
+from gan.networks.generator_file import CheckpointError
 from gan.owners import clean_name, is_personal
 from gan.recipes import DEFAULT, RECIPES
-from gan.runs.folder import CheckpointError
 from gan.runs.run import AT_WORK, Run, data_is_there, explain
 from ui.accelerator_note import accelerator_note
 from ui.comparison import parent_of

@@ -17,8 +17,9 @@ from PIL import Image
 from gan import __main__ as command_line
 from gan.events import Intervention, Progress
 from gan.judging import features
+from gan.networks.generator_file import load_generator
 from gan.runs import run as runs
-from gan.runs.folder import RunFolder, fork, load_generator
+from gan.runs.folder import RunFolder, fork
 from gan.training import loop as training
 from gan.training import state as training_state
 

@@ -7,9 +7,10 @@ import torch
 from gan import latent
 from gan.data.datasets import ImageDataset
 from gan.events import Metrics, Samples
+from gan.networks.generator_file import load_generator
 from gan.networks.sampling import sample
 from gan.recipes import RECIPES
-from gan.runs.folder import RunFolder, load_generator
+from gan.runs.folder import RunFolder
 from gan.runs.run import prepare, record
 from gan.training.loop import Control
 

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from gan.explore.models import BEST, Model, best_step, find_model, model_sources
-from gan.runs.folder import CheckpointError, RunFolder
+from gan.networks.generator_file import CheckpointError
+from gan.runs.folder import RunFolder
 from ui.page_files import TRAIN
 from ui.text import plain
 from ui.workshop import models

@@ -12,8 +12,8 @@ import torch
 
 from gan.events import Progress
 from gan.images import enlarge, png
+from gan.networks.generator_file import CheckpointError, load_generator
 from gan.networks.sampling import sample
-from gan.runs.folder import CheckpointError, load_generator
 
 AT_ONCE = 16  # images between two events: a fraction of a second, also of a large generator
 FFMPEG_S = 120  # that a film may take at most

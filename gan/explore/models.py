@@ -11,18 +11,9 @@ import torch
 
 from gan import latent
 from gan.config import TrainConfig
+from gan.networks.generator_file import CheckpointError, LoadedGenerator, load_generator, read_config, read_metadata, read_step
 from gan.networks.sampling import sample
-from gan.runs.folder import (
-    CheckpointError,
-    LoadedGenerator,
-    RunFolder,
-    is_run_name,
-    load_generator,
-    read_config,
-    read_metadata,
-    read_step,
-    run_folders,
-)
+from gan.runs.folder import RunFolder, is_run_name, run_folders
 
 PRETRAINED = "pretrained"
 BEST = "best"  # in an id, for the step of a run's best judged generator

@@ -16,8 +16,8 @@ from gan import latent
 from gan.events import Progress
 from gan.images import to_float, to_uint8
 from gan.judging.features import FeatureNetwork
+from gan.networks.generator_file import LoadedGenerator
 from gan.networks.sampling import sample
-from gan.runs.folder import LoadedGenerator
 
 STARTS = 1024  # random points that are looked at
 DESCENTS, FINALISTS = 24, 4  # how many of them are followed, and how many of these to the end

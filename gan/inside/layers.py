@@ -27,8 +27,9 @@ from gan.config import TrainConfig
 from gan.explore.models import pretrained
 from gan.images import to_float
 from gan.networks.dcgan import Discriminator, Dropout, FromLatent, Generator, MinibatchStd
+from gan.networks.generator_file import MOST_CLASSES, CheckpointError, load_generator, read_config, read_metadata
 from gan.networks.sampling import sample
-from gan.runs.folder import MOST_CLASSES, CheckpointError, RunFolder, is_run_name, load_generator, read_config, read_metadata
+from gan.runs.folder import RunFolder, is_run_name
 from gan.training import saved_state as states
 from gan.untrusted import is_number, is_whole, open_regular, parse_json
 

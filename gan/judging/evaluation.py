@@ -16,8 +16,8 @@ from gan import latent
 from gan.config import TrainConfig
 from gan.events import Progress
 from gan.judging.judge import Figure, Judge, Report
+from gan.networks.generator_file import LoadedGenerator
 from gan.networks.sampling import sample
-from gan.runs.folder import LoadedGenerator
 
 SAMPLES = 5000
 DRAWN = 256  # images at a time

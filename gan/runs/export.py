@@ -28,19 +28,9 @@ from gan.images import captioned, gif, png, spaced
 from gan.judging.judgements import NUMBERS
 from gan.latent import noise
 from gan.networks.dcgan import Generator
+from gan.networks.generator_file import FORMAT, CheckpointError, LoadedGenerator, read_config, read_metadata
 from gan.networks.sampling import sample
-from gan.runs.folder import (
-    FORMAT,
-    METRICS,
-    CheckpointError,
-    LoadedGenerator,
-    RunFolder,
-    find_generator,
-    interventions,
-    is_run_name,
-    read_config,
-    read_metadata,
-)
+from gan.runs.folder import METRICS, RunFolder, find_generator, interventions, is_run_name
 
 MOST_FRAMES = 100
 FRAMES_PER_S = 10

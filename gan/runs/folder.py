@@ -12,17 +12,14 @@ import pickle
 import platform
 import re
 import shutil
-import struct
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import safetensors
-import safetensors.torch
 import torch
 import torchvision
 from filelock import FileLock, Timeout
@@ -33,7 +30,7 @@ from gan.events import THREADS, Intervention, Metrics, ThreadChange
 from gan.files import claimed, in_words, remove_parts, sweep, write_atomically, write_through
 from gan.images import check_png, enlarge, png, tile
 from gan.judging.judgements import Best, best_of, clean, follow
-from gan.networks.dcgan import Generator
+from gan.networks.generator_file import LARGEST_STEP, CheckpointError, _first_line, write_generator
 from gan.training import saved_state as states
 from gan.training.execution import choose_execution
 from gan.training.loop import extend
@@ -41,23 +38,14 @@ from gan.training.state import Execution, TrainState, new_state
 from gan.untrusted import is_number, is_whole, open_regular, parse_json, read_bytes, read_json
 
 METRICS = tuple(name for name in Metrics.__dataclass_fields__ if name != "scores")  # the columns of numbers
-FORMAT = "dcgan-workshop-1"
-LARGEST_GENERATOR = 512 * 2**20  # bytes
 SKIPPED_LISTED = 20  # files left out of the data that config.json names
-LARGEST_HEADER = 1 << 20  # bytes
 STATES_KEPT = 8  # whole states of a run, for forks
 STATES_BYTES = 400 * 2**20  # that they may take together; two are kept in any case
-MOST_CLASSES = 1000
 LONGEST_RECIPE = 60  # characters of a recipe's name in a run's
 LARGEST_GRID = 32 * 2**20  # bytes of a grid's PNG; ours have less than 1 MiB
-LARGEST_STEP = 10**12
 STATES = ("queued", "preparing", "running", "paused", "stopped", "finished", "failed", "interrupted")
 LATEST = 1e11  # seconds since 1970 that a calendar can still show
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-
-
-class CheckpointError(ValueError):
-    """A file or folder that should hold a run or a generator does not."""
 
 
 class StateLost(CheckpointError):
@@ -65,129 +53,8 @@ class StateLost(CheckpointError):
 
 
 def save_generator(path: Path, state: TrainState) -> None:
-    """Writes the averaged generator, with everything that sampling it needs, as one safetensors file.
-
-    Equal states give equal files.
-    """
-    # One entry: safetensors writes several in an order that changes from file to file.
-    about = {"config": state.config.model_dump(), "step": state.step, "images_seen": state.images_seen}
-    if state.class_names:
-        about["class_names"] = list(state.class_names)
-    metadata = {FORMAT: json.dumps(about)}
-    tensors = {name: t.detach().cpu().contiguous() for name, t in state.averaged.state_dict().items()}
-    with write_atomically(path) as file:
-        file.write(safetensors.torch.save(tensors, metadata))
-
-
-@dataclass(frozen=True)
-class LoadedGenerator:
-    """A generator in eval mode, and what is known of it."""
-
-    network: Generator
-    config: TrainConfig
-    step: int
-    class_names: tuple[str, ...] = ()  # of a conditional generator
-
-
-def read_metadata(path: Path) -> dict[str, Any]:
-    """What a generator file says of itself, without its weights: config, step, images_seen; class_names where it draws by class.
-
-    Raises:
-        CheckpointError: it is not a generator of this project.
-    """
-    try:
-        with open_regular(path) as file:
-            size = os.fstat(file.fileno()).st_size
-            (length,) = struct.unpack("<Q", file.read(8))
-            if length > min(LARGEST_HEADER, size):
-                raise CheckpointError(f"{path.name} is not a generator file, or it is cut short")
-            metadata = parse_json(file.read(length)).get("__metadata__", {})
-        if FORMAT not in metadata:
-            raise CheckpointError(f"{path.name} holds no generator of this project")
-        try:
-            about: dict[str, Any] = parse_json(metadata[FORMAT])
-        except ValueError as error:
-            raise CheckpointError(f"what {path.name} says of itself cannot be read: {error}") from None
-    except FileNotFoundError:
-        raise CheckpointError(f"there is no file {path}") from None
-    except (OSError, struct.error, ValueError, TypeError, AttributeError) as error:
-        if isinstance(error, CheckpointError):
-            raise
-        raise CheckpointError(f"{path.name} is not a generator file, or it is cut short") from None
-    if not isinstance(about, dict):
-        raise CheckpointError(f"{path.name} does not say how it was made")
-    return about
-
-
-def read_config(about: dict[str, Any]) -> tuple[TrainConfig, tuple[str, ...]]:
-    """The settings in a generator's metadata, and the names of its classes, empty where it does not draw by class.
-
-    Raises:
-        KeyError, TypeError, ValueError: they cannot be used.
-    """
-    config = TrainConfig(**about["config"])
-    class_names = about.get("class_names", []) if config.conditional else []
-    if not isinstance(class_names, list) or len(class_names) > MOST_CLASSES or not all(isinstance(name, str) for name in class_names):
-        raise ValueError(f"class_names must be a list of at most {MOST_CLASSES} names")
-    if config.conditional and not class_names:
-        raise ValueError("it draws by class, and does not say which classes there are")
-    return config, tuple(class_names)
-
-
-def read_step(about: dict[str, Any]) -> int:
-    """The step in a generator's metadata.
-
-    Raises:
-        KeyError, ValueError: there is none.
-    """
-    if not is_whole(about["step"], LARGEST_STEP):
-        raise ValueError(f"step must be a whole number from 0 on; got {str(about['step'])[:40]!r}")
-    return int(about["step"])
-
-
-def load_generator(path: Path) -> LoadedGenerator:
-    """Reads what save_generator() wrote. Executes nothing that the file holds.
-
-    Raises:
-        CheckpointError: the file is missing, cut short, a pickle, too large, or its weights do not fit its config.
-    """
-    about = read_metadata(path)
-    try:
-        if path.stat().st_size > LARGEST_GENERATOR:
-            raise CheckpointError(f"{path.name} is larger than {LARGEST_GENERATOR >> 20} MiB")
-        config, class_names = read_config(about)
-        with torch.device("meta"):
-            network = Generator(config, len(class_names))
-        expected = {name: tuple(t.shape) for name, t in network.state_dict().items()}
-        tensors = safetensors.torch.load_file(path)
-        found = {name: tuple(t.shape) for name, t in tensors.items()}
-        if found != expected:
-            odd = sorted(set(found.items()) ^ set(expected.items()))[0]
-            raise CheckpointError(
-                f"{path.name} does not fit its own settings: {odd[0]} has shape {found.get(odd[0])}, not {expected.get(odd[0])}"
-            )
-        _refuse_odd_numbers(path, tensors, network.state_dict())
-        network.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}, assign=True)
-        step = read_step(about)
-    except CheckpointError:
-        raise
-    except (safetensors.SafetensorError, KeyError, TypeError, ValueError, OverflowError, RuntimeError, OSError) as error:
-        raise CheckpointError(f"{path.name} cannot be read as a generator: {str(error).splitlines()[0]}") from None
-    network.eval().requires_grad_(False)
-    return LoadedGenerator(network, config, step, class_names)
-
-
-def _refuse_odd_numbers(path: Path, tensors: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
-    """Weights may come in any format of real numbers, counters in their own alone.
-
-    Raises:
-        CheckpointError: a tensor has another kind of numbers, or one that is not finite.
-    """
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() != expected[name].is_floating_point():
-            raise CheckpointError(f"{path.name} does not fit its own settings: {name} has numbers of the format {tensor.dtype}")
-        if tensor.is_floating_point() and not tensor.float().isfinite().all():
-            raise CheckpointError(f"{path.name} cannot be used: {name} has a number that is not finite")
+    """Writes the EMA generator of a training state, for Explore. Equal states give equal files."""
+    write_generator(path, state.averaged, state.config, state.step, state.images_seen, state.class_names)
 
 
 def is_run_name(name: str) -> bool:
@@ -914,10 +781,6 @@ def _copy(source: Path, target: Path) -> None:
 
 def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def _write_lines(path: Path, rows: list[dict[str, Any]]) -> None:

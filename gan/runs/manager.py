@@ -18,10 +18,11 @@ from gan.config import TrainConfig
 from gan.data import cache, datasets, uploads
 from gan.devices import choose_device, cores, passed_over
 from gan.judging.judge import JudgeCache
+from gan.networks.generator_file import CheckpointError
 from gan.owners import LOCAL, WHO_ARE_YOU, NotAllowed, Visitor, clean_name, may_change, refusal
 from gan.runs import folder as checkpoint
 from gan.runs import turns
-from gan.runs.folder import CheckpointError, RunFolder, fork, is_run_name, run_folders, run_name
+from gan.runs.folder import RunFolder, fork, is_run_name, run_folders, run_name
 from gan.runs.limits import NO_LIMITS, Limits, folder_size, span
 from gan.runs.run import AT_WORK, Run, checkpoints_root, refuse_missing_data, refuse_too_large, write_status
 from gan.runs.sizes import refuse_too_few

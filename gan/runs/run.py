@@ -26,7 +26,8 @@ from gan.devices import describe_device, free_memory
 from gan.events import Event, Intervention, Judged, Metrics, Progress, Samples, Snapshot, ThreadChange
 from gan.files import in_words
 from gan.judging.judgements import better
-from gan.runs.folder import METRICS, CheckpointError, RunFolder, StateLost, read_config, read_metadata
+from gan.networks.generator_file import CheckpointError, read_config, read_metadata
+from gan.runs.folder import METRICS, RunFolder, StateLost
 from gan.runs.limits import NO_LIMITS, folder_size
 from gan.runs.watch import Judges, Watch
 from gan.training import graphs

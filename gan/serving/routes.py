@@ -25,8 +25,8 @@ from gan import latent
 from gan.doctor.checkup import Checkups
 from gan.explore.models import Model, ModelCache, find_model, list_models, model_sources
 from gan.images import enlarge, png
+from gan.networks.generator_file import CheckpointError
 from gan.owners import recognise
-from gan.runs.folder import CheckpointError
 from gan.runs.manager import RunManager
 from gan.runs.run import Run
 from gan.serving.streams import Streams, status_of

@@ -16,7 +16,7 @@ from starlette.requests import Request
 
 from gan.doctor.checkup import Checkup, Checkups
 from gan.judging.judgements import best_of
-from gan.runs.folder import CheckpointError
+from gan.networks.generator_file import CheckpointError
 from gan.runs.manager import RunManager
 from gan.runs.run import History, Run
 

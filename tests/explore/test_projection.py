@@ -10,8 +10,8 @@ from gan.explore import projection
 from gan.explore.projection import Guess, project
 from gan.judging.features import About, FeatureNetwork, _freeze
 from gan.networks.dcgan import initialize
+from gan.networks.generator_file import LoadedGenerator
 from gan.networks.sampling import sample
-from gan.runs.folder import LoadedGenerator
 from gan.training.state import new_state
 from tests.conftest import finish
 

@@ -17,9 +17,10 @@ from gan.config import TrainConfig
 from gan.inside import layers as inside
 from gan.inside.layers import NetworkCache, Networks, activations, answers, load_networks, network_files
 from gan.networks.dcgan import Discriminator, Generator
+from gan.networks.generator_file import CheckpointError
 from gan.networks.sampling import sample
 from gan.recipes import RECIPES
-from gan.runs.folder import CheckpointError, RunFolder, save_generator
+from gan.runs.folder import RunFolder, save_generator
 from gan.training.loop import layer_norms, train
 from gan.training.state import new_state
 from tests.runs.test_checkpoint import Bomb

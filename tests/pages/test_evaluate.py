@@ -12,7 +12,8 @@ from gan.data import datasets
 from gan.data.datasets import ImageDataset
 from gan.judging import evaluation, features, reals
 from gan.judging.judge import Judge, JudgeCache
-from gan.runs.folder import RunFolder, load_generator, save_generator
+from gan.networks.generator_file import load_generator
+from gan.runs.folder import RunFolder, save_generator
 from tests.conftest import finish
 from tests.pages.test_explore_views import state
 from tests.pages.test_pages import ENTRY, button, texts

@@ -12,7 +12,8 @@ from benchmarks import damage
 from gan.doctor.checkup import Checkups
 from gan.explore import models
 from gan.explore.models import ModelCache
-from gan.runs.folder import CheckpointError, RunFolder
+from gan.networks.generator_file import CheckpointError
+from gan.runs.folder import RunFolder
 from gan.runs.manager import RunManager
 from gan.serving import routes as server
 

@@ -18,11 +18,12 @@ from gan import latent
 from gan.config import TrainConfig
 from gan.events import Intervention, Metrics
 from gan.images import enlarge, png, tile
+from gan.networks.generator_file import CheckpointError, load_generator
 from gan.networks.sampling import sample
 from gan.recipes import RECIPES
 from gan.runs import export as exports
 from gan.runs.export import HOLD_S, event_file, export_name, sample_script, tensorboard_zip, training_gif, zip_run
-from gan.runs.folder import METRICS, CheckpointError, RunFolder, load_generator, save_generator
+from gan.runs.folder import METRICS, RunFolder, save_generator
 from gan.runs.run import record, write_status
 from gan.training.loop import Control
 from gan.training.state import new_state

@@ -16,6 +16,7 @@ import torch
 from gan import files
 from gan.data import datasets, uploads
 from gan.files import abandoned, claimed, in_words, sweep, write_through
+from gan.networks import generator_file
 from gan.runs import folder as checkpoint
 from gan.runs.manager import RunManager
 
@@ -113,7 +114,7 @@ def test_a_fork_does_not_replace_what_is_at_its_place(tmp_path, config, blobs):
     parent = checkpoint.RunFolder(tmp_path / "parent")
     trained(parent, config, blobs)
     (tmp_path / "child").mkdir()
-    with pytest.raises(checkpoint.CheckpointError, match="there is a run child already"):
+    with pytest.raises(generator_file.CheckpointError, match="there is a run child already"):
         checkpoint.fork(parent, tmp_path / "child", 0, {})
     (tmp_path / ".other.part").mkdir()
     (tmp_path / ".other.part" / "theirs").touch()

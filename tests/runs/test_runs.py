@@ -9,8 +9,9 @@ import torch
 from gan.config import TrainConfig
 from gan.data import datasets
 from gan.events import Progress
+from gan.networks.generator_file import CheckpointError
 from gan.runs import run as runs
-from gan.runs.folder import CheckpointError, RunFolder
+from gan.runs.folder import RunFolder
 from gan.runs.manager import RunManager
 from gan.runs.run import History
 from gan.training.state import Diverged

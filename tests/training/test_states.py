@@ -7,8 +7,9 @@ import torch
 
 from gan.data.datasets import ImageDataset
 from gan.inside.layers import load_networks
+from gan.networks.generator_file import CheckpointError
 from gan.recipes import RECIPES
-from gan.runs.folder import CheckpointError, RunFolder, StateLost, fork
+from gan.runs.folder import RunFolder, StateLost, fork
 from gan.runs.run import record
 from gan.training.loop import Control, train
 from gan.training.state import new_state

@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from gan.events import Intervention
-from gan.runs.folder import METRICS, CheckpointError, RunFolder
+from gan.networks.generator_file import CheckpointError
+from gan.runs.folder import METRICS, RunFolder
 from gan.runs.run import Run, record
 from gan.training.loop import Control
 from gan.training.state import new_state

@@ -9,7 +9,7 @@ import streamlit as st
 from gan.config import TrainConfig
 from gan.doctor.diagnosis import Finding
 from gan.doctor.remedies import Remedy
-from gan.runs.folder import CheckpointError
+from gan.networks.generator_file import CheckpointError
 from gan.runs.run import AT_WORK, Run
 from ui.components.component import component
 from ui.text import plain

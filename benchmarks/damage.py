@@ -38,7 +38,8 @@ from gan.doctor.checkup import Checkups
 from gan.explore.models import ModelCache, best_step, list_models, model_sources
 from gan.inside.layers import load_networks, network_files, read_norms
 from gan.networks.generator_file import CheckpointError
-from gan.runs.folder import RunFolder, fork
+from gan.runs.folder import RunFolder
+from gan.runs.fork import fork
 from gan.runs.manager import RunManager
 from gan.runs.run import Run, record
 from gan.serving import routes as server

@@ -19,7 +19,8 @@ from gan.events import Intervention, Progress
 from gan.judging import features
 from gan.networks.generator_file import load_generator
 from gan.runs import run as runs
-from gan.runs.folder import RunFolder, fork
+from gan.runs.folder import RunFolder
+from gan.runs.fork import fork
 from gan.training import loop as training
 from gan.training import state as training_state
 

@@ -15,7 +15,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,12 @@ from filelock import FileLock, Timeout
 from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
 from gan.events import THREADS, Intervention, Metrics, ThreadChange
-from gan.files import claimed, in_words, remove_parts, sweep, write_atomically, write_through
+from gan.files import in_words, remove_parts, sweep, write_atomically, write_through
 from gan.images import check_png, enlarge, png, tile
-from gan.judging.judgements import Best, best_of, clean, follow
+from gan.judging.judgements import Best, clean, follow
 from gan.networks.generator_file import LARGEST_STEP, CheckpointError, _first_line, write_generator
 from gan.training import saved_state as states
 from gan.training.execution import choose_execution
-from gan.training.loop import extend
 from gan.training.state import Execution, TrainState, new_state
 from gan.untrusted import is_number, is_whole, open_regular, parse_json, read_bytes, read_json
 
@@ -344,7 +343,7 @@ class RunFolder:
             noted.clear()
         for path, rows in self._logged_until(step, changes).items():
             if path.exists():
-                _write_lines(path, rows)
+                write_lines(path, rows)
 
     def _logged_until(self, step: int, changes: int) -> dict[Path, list[dict[str, Any]]]:
         """What a run that is at `step`, after so many changes, has logged: file -> rows."""
@@ -395,12 +394,12 @@ class RunFolder:
             OSError: the disk is full, say; the state that was there before is untouched.
         """
         self.flush()
-        _save(state.state_dict(), self.state_file, durable)
+        save_whole(state.state_dict(), self.state_file, durable)
 
     def keep_state(self, state: TrainState) -> None:
         """Keeps this state for forks, beside the others; where these grow too many, the one that is missed least goes."""
         self.flush()
-        _save(state.state_dict(), self.kept_state_file(state.step), durable=False)
+        save_whole(state.state_dict(), self.kept_state_file(state.step), durable=False)
         steps = self.state_steps()
         size = self.kept_state_file(state.step).stat().st_size
         while len(steps) > 2 and (len(steps) > STATES_KEPT or len(steps) * size > STATES_BYTES):
@@ -477,8 +476,8 @@ class RunFolder:
         Raises:
             OSError: a file cannot be written.
         """
-        _copy(original.fork_file, self.fork_file)
-        _copy(original.fork_file, self.state_file)
+        link_or_copy(original.fork_file, self.fork_file)
+        link_or_copy(original.fork_file, self.state_file)
         if original.interventions_file.exists():  # the state counts the changes that were made before it
             shutil.copyfile(original.interventions_file, self.interventions_file)  # no second name: lines are appended to it
         parent = self._read_json(original.config_file)["parent"]
@@ -524,7 +523,7 @@ class RunFolder:
                 target = aside / file.relative_to(self.path)
                 target.parent.mkdir(exist_ok=True)
                 file.rename(target)
-        _copy(source, self.state_file)
+        link_or_copy(source, self.state_file)
         stored = self.read_state(self.state_file, mapped=True)
         numbers = {"step": step, "images_seen": int(stored["images_seen"]), "elapsed_s": float(stored["elapsed_s"])}
         try:
@@ -654,113 +653,12 @@ class _Read:
                 self._best = follow(self._best, row)
 
 
-def fork(
-    parent: RunFolder,
-    path: Path,
-    wanted: int,
-    changes: dict[str, Any],
-    unit: str | None = None,
-    amount: float | None = None,
-    owner: str = "",
-    owner_id: str = "",
-) -> RunFolder:
-    """A new run's folder that goes on from the parent's saved state nearest to a step, with some settings changed.
-
-    What the parent had logged by then stands in it too, so that its curves go on. config.json names the parent: run, step, how many
-    of its changes of settings are the parent's, and the settings that changed, each with its old value and its new one.
-
-    Args:
-        parent: the run to fork from.
-        path: where the new run goes; nothing may be there.
-        wanted: a step; the state nearest to it is taken.
-        changes: settings; `duration` counts from the parent's start.
-        unit, amount: how much longer it trains; to its settings' duration if none is given.
-        owner, owner_id: whose run it will be, whoever the parent's owner is.
-
-    Raises:
-        CheckpointError: the parent has no saved state, or it cannot be read, or something is at `path`.
-        ValueError: the settings do not go together, or would need other networks.
-    """
-    files = parent.usable_states()
-    if not files:
-        saved = [parent.state_file, *(parent.kept_state_file(at) for at in parent.state_steps())]
-        if unusable := next((file for file in saved if file.exists()), None):
-            parent.read_state(unusable)  # says what is wrong with it
-        raise CheckpointError(f"the run {parent.path.name} has no saved state yet: the first one is saved after its first step")
-    step = min(files, key=lambda at: abs(at - wanted))
-    stored = parent.read_state(files[step])
-    config, about = parent.read_config()
-    live = {name: stored["config"][name] for name in TrainConfig.live_fields()}
-    try:
-        before = config.change(**live)
-    except ValueError as error:
-        raise CheckpointError(f"{files[step]} cannot be forked from: {_first_line(error)}") from None
-    after = before.change(**changes)
-    if fixed := [name for name in TrainConfig.fixed_fields() if getattr(before, name) != getattr(after, name)]:
-        raise ValueError(
-            f"{', '.join(fixed)} cannot change in a fork: its networks go on from what they have learnt; start a new run instead"
-        )
-    done = (step, int(stored["images_seen"]), float(stored["elapsed_s"]))
-    same_data = (after.data, after.data_split) == (before.data, before.data_split)
-    images = about.get("data_images") if same_data else None
-    if unit == "epochs" and not images:
-        raise ValueError("say in steps or seconds how long a fork on another data set should train: its epochs are not known yet")
-    after = extend(after, unit, amount, *done, max(1, (images or 0) // after.batch_size) * after.batch_size)
-    stored["config"] = after.model_dump()
-    if after.seed != before.seed:  # other random numbers from here on
-        stored["rng"], stored["device"] = torch.Generator().manual_seed(after.seed + 1 + step).get_state(), "cpu"
-    if after.precision not in ("auto", stored["precision"]):
-        stored["precision"] = after.precision
-
-    if path.exists():
-        raise CheckpointError(f"there is a run {path.name} already: give the fork another name")
-    made = RunFolder(path.with_name(f".{path.name}.part"))
-    child = RunFolder(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    claim = ExitStack()
-    claim.enter_context(claimed(made.path))  # refused where it is there already: it is another's, and stays
-    try:
-        about = (
-            about
-            if same_data
-            else {**about, **dict.fromkeys(("data_fingerprint", "data_labels", "data_images")), "data_skipped": [], "data_skipped_count": 0}
-        )
-        about = {**about, "owner": owner, "owner_id": owner_id, "seed": after.seed, "data": after.data, "config": after.model_dump()}
-        other = {name: [getattr(before, name), value] for name, value in after if name in changes and value != getattr(before, name)}
-        script = parent.read_script()[: int(stored["changes"])]
-        origin = {"run": parent.path.name, "step": step, "changes": len(interventions(script)), "settings": other}
-        made.write_json(made.config_file, {**about, "parent": origin})
-        status = {"state": "queued", **dict(zip(("step", "images_seen", "elapsed_s"), done, strict=True))}
-        made.write_status(**status, started=time.time(), ended=None, error=None)
-        logged_until = parent._logged_until(step, int(stored["changes"]))
-        if not same_data:  # its images will be held against others
-            logged_until[parent.judge_file] = []
-        for logged, rows in logged_until.items():
-            _write_lines(made.path / logged.name, rows)
-        for shown in parent.sample_steps():
-            if shown <= step:
-                _copy(parent.samples_file(shown), made.samples_file(shown))
-        best = best_of(map(clean, logged_until[parent.judge_file]))
-        for kept in parent.generator_steps():
-            if kept == step or (best and kept == best.step):
-                _copy(parent.generator_file(kept), made.generator_file(kept))
-        _save(stored, made.fork_file)
-        _copy(made.fork_file, made.state_file)
-        made.path.rename(path)
-    except BaseException:
-        shutil.rmtree(made.path, ignore_errors=True)
-        raise
-    finally:
-        claim.close()
-    return child
-
-
 def remove_abandoned(root: Path) -> None:
     """Removes the forks that killed processes left half-made in a folder of runs."""
     sweep(root.glob(".*.part"))
 
 
-def _save(content: dict[str, Any], path: Path, durable: bool = True) -> None:
+def save_whole(content: dict[str, Any], path: Path, durable: bool = True) -> None:
     """torch.save(), whole or not at all.
 
     Raises:
@@ -770,7 +668,7 @@ def _save(content: dict[str, Any], path: Path, durable: bool = True) -> None:
         write_through(functools.partial(torch.save, content), file)
 
 
-def _copy(source: Path, target: Path) -> None:
+def link_or_copy(source: Path, target: Path) -> None:
     """A second name for a file that is only ever replaced, never written into; a copy where the file system has no such names."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -783,7 +681,7 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
+def write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
     with write_atomically(path) as file:
         file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
 

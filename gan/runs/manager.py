@@ -22,7 +22,8 @@ from gan.networks.generator_file import CheckpointError
 from gan.owners import LOCAL, WHO_ARE_YOU, NotAllowed, Visitor, clean_name, may_change, refusal
 from gan.runs import folder as checkpoint
 from gan.runs import turns
-from gan.runs.folder import RunFolder, fork, is_run_name, run_folders, run_name
+from gan.runs.folder import RunFolder, is_run_name, run_folders, run_name
+from gan.runs.fork import fork
 from gan.runs.limits import NO_LIMITS, Limits, folder_size, span
 from gan.runs.run import AT_WORK, Run, checkpoints_root, refuse_missing_data, refuse_too_large, write_status
 from gan.runs.sizes import refuse_too_few

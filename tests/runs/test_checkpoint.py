@@ -22,7 +22,8 @@ from gan.latent import noise
 from gan.networks.generator_file import CheckpointError, load_generator
 from gan.networks.sampling import sample
 from gan.runs import folder as checkpoint
-from gan.runs.folder import RunFolder, find_generator, fork, is_run_name, save_generator
+from gan.runs.folder import RunFolder, find_generator, is_run_name, save_generator
+from gan.runs.fork import fork
 from gan.runs.run import prepare, record, write_status
 from gan.training.loop import Control, train
 from gan.training.state import new_state

@@ -18,6 +18,7 @@ from gan.data import datasets, uploads
 from gan.files import abandoned, claimed, in_words, sweep, write_through
 from gan.networks import generator_file
 from gan.runs import folder as checkpoint
+from gan.runs import fork
 from gan.runs.manager import RunManager
 
 ROOT = Path(__file__).parents[2]
@@ -115,11 +116,11 @@ def test_a_fork_does_not_replace_what_is_at_its_place(tmp_path, config, blobs):
     trained(parent, config, blobs)
     (tmp_path / "child").mkdir()
     with pytest.raises(generator_file.CheckpointError, match="there is a run child already"):
-        checkpoint.fork(parent, tmp_path / "child", 0, {})
+        fork.fork(parent, tmp_path / "child", 0, {})
     (tmp_path / ".other.part").mkdir()
     (tmp_path / ".other.part" / "theirs").touch()
     with pytest.raises(FileExistsError):
-        checkpoint.fork(parent, tmp_path / "other", 0, {})
+        fork.fork(parent, tmp_path / "other", 0, {})
     assert (tmp_path / ".other.part" / "theirs").exists() and not list(tmp_path.glob("*.lock"))
     assert checkpoint.run_name("../../x").startswith("run-") and checkpoint.run_name("a" * 90).startswith("run-")
     assert checkpoint.run_name("quick-digits").startswith("quick-digits-")

@@ -13,7 +13,8 @@ from gan.events import Metrics, Samples
 from gan.networks.generator_file import CheckpointError
 from gan.runs import folder as checkpoint
 from gan.runs import run as runs
-from gan.runs.folder import RunFolder, StateLost, fork
+from gan.runs.folder import RunFolder, StateLost
+from gan.runs.fork import fork
 from gan.runs.manager import RunManager
 from gan.runs.run import prepare, record, write_status
 from gan.training.loop import Control

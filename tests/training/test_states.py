@@ -9,7 +9,8 @@ from gan.data.datasets import ImageDataset
 from gan.inside.layers import load_networks
 from gan.networks.generator_file import CheckpointError
 from gan.recipes import RECIPES
-from gan.runs.folder import RunFolder, StateLost, fork
+from gan.runs.folder import RunFolder, StateLost
+from gan.runs.fork import fork
 from gan.runs.run import record
 from gan.training.loop import Control, train
 from gan.training.state import new_state

@@ -16,7 +16,8 @@ from gan.config import TrainConfig
 from gan.events import THREADS, Intervention, Metrics, Samples, ThreadChange
 from gan.runs import export
 from gan.runs import run as runs
-from gan.runs.folder import RunFolder, fork
+from gan.runs.folder import RunFolder
+from gan.runs.fork import fork
 from gan.training import loop as training
 from gan.training import state as training_state
 from gan.training import threads as rules

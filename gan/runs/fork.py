@@ -1,0 +1,117 @@
+"""Forks: a new run that continues from another run's saved state, with some settings changed."""
+
+import shutil
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gan.config import TrainConfig
+from gan.files import claimed
+from gan.judging.judgements import best_of, clean
+from gan.networks.generator_file import CheckpointError, _first_line
+from gan.runs.folder import RunFolder, interventions, link_or_copy, save_whole, write_lines
+from gan.training.loop import extend
+
+
+def fork(
+    parent: RunFolder,
+    path: Path,
+    wanted: int,
+    changes: dict[str, Any],
+    unit: str | None = None,
+    amount: float | None = None,
+    owner: str = "",
+    owner_id: str = "",
+) -> RunFolder:
+    """A new run's folder that goes on from the parent's saved state nearest to a step, with some settings changed.
+
+    What the parent had logged by then stands in it too, so that its curves go on. config.json names the parent: run, step, how many
+    of its changes of settings are the parent's, and the settings that changed, each with its old value and its new one.
+
+    Args:
+        parent: the run to fork from.
+        path: where the new run goes; nothing may be there.
+        wanted: a step; the state nearest to it is taken.
+        changes: settings; `duration` counts from the parent's start.
+        unit, amount: how much longer it trains; to its settings' duration if none is given.
+        owner, owner_id: whose run it will be, whoever the parent's owner is.
+
+    Raises:
+        CheckpointError: the parent has no saved state, or it cannot be read, or something is at `path`.
+        ValueError: the settings do not go together, or would need other networks.
+    """
+    files = parent.usable_states()
+    if not files:
+        saved = [parent.state_file, *(parent.kept_state_file(at) for at in parent.state_steps())]
+        if unusable := next((file for file in saved if file.exists()), None):
+            parent.read_state(unusable)  # says what is wrong with it
+        raise CheckpointError(f"the run {parent.path.name} has no saved state yet: the first one is saved after its first step")
+    step = min(files, key=lambda at: abs(at - wanted))
+    stored = parent.read_state(files[step])
+    config, about = parent.read_config()
+    live = {name: stored["config"][name] for name in TrainConfig.live_fields()}
+    try:
+        before = config.change(**live)
+    except ValueError as error:
+        raise CheckpointError(f"{files[step]} cannot be forked from: {_first_line(error)}") from None
+    after = before.change(**changes)
+    if fixed := [name for name in TrainConfig.fixed_fields() if getattr(before, name) != getattr(after, name)]:
+        raise ValueError(
+            f"{', '.join(fixed)} cannot change in a fork: its networks go on from what they have learnt; start a new run instead"
+        )
+    done = (step, int(stored["images_seen"]), float(stored["elapsed_s"]))
+    same_data = (after.data, after.data_split) == (before.data, before.data_split)
+    images = about.get("data_images") if same_data else None
+    if unit == "epochs" and not images:
+        raise ValueError("say in steps or seconds how long a fork on another data set should train: its epochs are not known yet")
+    after = extend(after, unit, amount, *done, max(1, (images or 0) // after.batch_size) * after.batch_size)
+    stored["config"] = after.model_dump()
+    if after.seed != before.seed:  # other random numbers from here on
+        stored["rng"], stored["device"] = torch.Generator().manual_seed(after.seed + 1 + step).get_state(), "cpu"
+    if after.precision not in ("auto", stored["precision"]):
+        stored["precision"] = after.precision
+
+    if path.exists():
+        raise CheckpointError(f"there is a run {path.name} already: give the fork another name")
+    made = RunFolder(path.with_name(f".{path.name}.part"))
+    child = RunFolder(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    claim = ExitStack()
+    claim.enter_context(claimed(made.path))  # refused where it is there already: it is another's, and stays
+    try:
+        about = (
+            about
+            if same_data
+            else {**about, **dict.fromkeys(("data_fingerprint", "data_labels", "data_images")), "data_skipped": [], "data_skipped_count": 0}
+        )
+        about = {**about, "owner": owner, "owner_id": owner_id, "seed": after.seed, "data": after.data, "config": after.model_dump()}
+        other = {name: [getattr(before, name), value] for name, value in after if name in changes and value != getattr(before, name)}
+        script = parent.read_script()[: int(stored["changes"])]
+        origin = {"run": parent.path.name, "step": step, "changes": len(interventions(script)), "settings": other}
+        made.write_json(made.config_file, {**about, "parent": origin})
+        status = {"state": "queued", **dict(zip(("step", "images_seen", "elapsed_s"), done, strict=True))}
+        made.write_status(**status, started=time.time(), ended=None, error=None)
+        logged_until = parent._logged_until(step, int(stored["changes"]))
+        if not same_data:  # its images will be held against others
+            logged_until[parent.judge_file] = []
+        for logged, rows in logged_until.items():
+            write_lines(made.path / logged.name, rows)
+        for shown in parent.sample_steps():
+            if shown <= step:
+                link_or_copy(parent.samples_file(shown), made.samples_file(shown))
+        best = best_of(map(clean, logged_until[parent.judge_file]))
+        for kept in parent.generator_steps():
+            if kept == step or (best and kept == best.step):
+                link_or_copy(parent.generator_file(kept), made.generator_file(kept))
+        save_whole(stored, made.fork_file)
+        link_or_copy(made.fork_file, made.state_file)
+        made.path.rename(path)
+    except BaseException:
+        shutil.rmtree(made.path, ignore_errors=True)
+        raise
+    finally:
+        claim.close()
+    return child

@@ -41,7 +41,8 @@ from gan.networks.generator_file import CheckpointError
 from gan.runs.folder import RunFolder
 from gan.runs.fork import fork
 from gan.runs.manager import RunManager
-from gan.runs.run import Run, record
+from gan.runs.record import record
+from gan.runs.run import Run
 from gan.serving import routes as server
 from gan.serving import streams
 from gan.training.loop import Control, train

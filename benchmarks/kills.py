@@ -39,7 +39,7 @@ from gan.events import Intervention, Metrics
 from gan.networks import generator_file
 from gan.recipes import recipe
 from gan.runs import folder as checkpoint
-from gan.runs import run as runs
+from gan.runs import record
 from gan.runs.folder import RunFolder
 from gan.runs.manager import RunManager
 from gan.training.loop import Control
@@ -151,7 +151,7 @@ def drive(case: Case, root: Path, data: Path, pipe: Connection) -> None:
     write_atomically, append, append_metrics = checkpoint.write_atomically, checkpoint._append, RunFolder.append_metrics
     checkpoint.write_atomically, checkpoint._append = telling, telling_append
     RunFolder.append_metrics = telling_metrics  # type: ignore[method-assign, assignment]
-    runs.STATE_EVERY_S, runs.KEPT_EVERY_S = case.state_every_s, 0.3
+    record.STATE_EVERY_S, record.KEPT_EVERY_S = case.state_every_s, 0.3
     known = threading.Event()  # the run's thread may be ahead of its name here
     tell("began")
     manager = workers(root)
@@ -330,10 +330,10 @@ class References:
             folder.path.mkdir()
             folder.write_config(case.config, case.name)
             control = Control()
-            state = runs.prepare(folder, case.config, load(case.config), torch.device("cpu"), control, threads=1)
+            state = record.prepare(folder, case.config, load(case.config), torch.device("cpu"), control, threads=1)
             if changed:
                 control.repeat([Intervention(case.change_step, "lr_g", case.config.lr_g, case.changed)])
-            for _ in runs.record(folder, state, load(case.config), control):
+            for _ in record.record(folder, state, load(case.config), control):
                 pass
             self._made[case.name, changed] = folder
         return self._made[case.name, changed]

@@ -36,21 +36,8 @@ from gan.networks.sampling import sample
 from gan.recipes import DEFAULT, RECIPES, recipe
 from gan.runs import export
 from gan.runs.folder import RunFolder, StateLost, find_generator, run_name
-from gan.runs.run import (
-    PASSING,
-    Run,
-    checkpoints_root,
-    data_is_there,
-    explain,
-    never_judged,
-    other_labels,
-    prepare,
-    record,
-    refuse_missing_data,
-    refuse_too_large,
-    wait_for_room,
-    write_status,
-)
+from gan.runs.record import data_is_there, never_judged, other_labels, prepare, record, refuse_missing_data, refuse_too_large, write_status
+from gan.runs.run import PASSING, Run, checkpoints_root, explain, wait_for_room
 from gan.runs.watch import Judges, Watch, switched_on
 from gan.training import bench
 from gan.training.feed import epoch_images

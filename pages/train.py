@@ -12,7 +12,8 @@ from gan.data import datasets
 from gan.networks.generator_file import CheckpointError
 from gan.owners import clean_name, is_personal
 from gan.recipes import DEFAULT, RECIPES
-from gan.runs.run import AT_WORK, Run, data_is_there, explain
+from gan.runs.record import data_is_there
+from gan.runs.run import AT_WORK, Run, explain
 from ui.accelerator_note import accelerator_note
 from ui.comparison import parent_of
 from ui.components.findings import Actions, findings_panel

@@ -11,7 +11,7 @@ from gan.networks.generator_file import load_generator
 from gan.networks.sampling import sample
 from gan.recipes import RECIPES
 from gan.runs.folder import RunFolder
-from gan.runs.run import prepare, record
+from gan.runs.record import prepare, record
 from gan.training.loop import Control
 
 

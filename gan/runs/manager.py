@@ -25,7 +25,8 @@ from gan.runs import turns
 from gan.runs.folder import RunFolder, is_run_name, run_folders, run_name
 from gan.runs.fork import fork
 from gan.runs.limits import NO_LIMITS, Limits, folder_size, span
-from gan.runs.run import AT_WORK, Run, checkpoints_root, refuse_missing_data, refuse_too_large, write_status
+from gan.runs.record import refuse_missing_data, refuse_too_large, write_status
+from gan.runs.run import AT_WORK, Run, checkpoints_root
 from gan.runs.sizes import refuse_too_few
 from gan.runs.turns import Done
 from gan.runs.watch import Judges, switched_on

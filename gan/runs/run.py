@@ -3,7 +3,6 @@
 The command line drains record() itself; the server's runs drain it in a thread each.
 """
 
-import contextlib
 import errno
 import logging
 import math
@@ -12,7 +11,7 @@ import shutil
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -22,29 +21,20 @@ import torch
 from gan.config import TrainConfig
 from gan.data import datasets
 from gan.data.datasets import ImageDataset
-from gan.devices import describe_device, free_memory
-from gan.events import Event, Intervention, Judged, Metrics, Progress, Samples, Snapshot, ThreadChange
+from gan.events import Intervention, Metrics, Progress, Samples
 from gan.files import in_words
-from gan.judging.judgements import better
-from gan.networks.generator_file import CheckpointError, read_config, read_metadata
+from gan.networks.generator_file import CheckpointError
 from gan.runs.folder import METRICS, RunFolder, StateLost
 from gan.runs.limits import NO_LIMITS, folder_size
+from gan.runs.record import best_status, execution_status, judging_status, never_judged, prepare, record, write_status
 from gan.runs.watch import Judges, Watch
 from gan.training import graphs
-from gan.training.execution import choose_execution
-from gan.training.feed import epoch_images
-from gan.training.loop import Control, draw_grid, is_grid_step, is_snapshot_step, layer_norms, progress, train
-from gan.training.state import Diverged, TrainState, memory_estimate, new_state
+from gan.training.loop import Control, progress
+from gan.training.state import Diverged, TrainState
 from gan.untrusted import is_whole
 
 log = logging.getLogger(__name__)
 
-STATE_EVERY_S = 30.0  # between two saves of the resume state
-FLUSH_EVERY_S = 0.5  # between two writes of metrics and status
-SELDOM_S = 0.2  # metrics that come more seldom are written at once: the next event may be long in coming
-NORMS_EVERY_S = 1.0  # between two measurements of how long weights and gradients are
-BEST_KEPT = 2  # generators that are kept only because they were the best: the best one, and the one before
-KEPT_EVERY_S = 10.0  # between two states that are kept for forks
 WEIGH_EVERY_S = 10.0  # between two looks how large the folder is, where that is limited
 ROOM_EVERY_S = 3.0  # between two looks whether a full disk has room again
 ROOM_BYTES = 64 * 2**20  # beyond what two saved states take, before a run goes on; on a small disk a tenth of it
@@ -57,287 +47,6 @@ PASSING = {
     errno.EMFILE: "The server has too many files open.",
     errno.ENFILE: "The machine has too many files open.",
 }
-
-
-def record(
-    folder: RunFolder, state: TrainState, dataset: ImageDataset, control: Control, keep: bool = True, watch: Watch | None = None
-) -> Iterator[Event]:
-    """Trains, and writes everything to the run's folder as it comes; yields the events on.
-
-    When the duration is reached or the control halts it, the resume state is saved, and, with `keep`, the generator for
-    Explore.
-
-    watch: judges the images every few seconds, between two steps, and once more at the end; generators that are better than all
-    before are kept.
-
-    Raises:
-        OSError: a file could not be written, say because the disk is full. `state` is whole, and record() can be
-            called again with it.
-        Diverged, ValueError: see train().
-    """
-    flushed = saved = kept = time.monotonic()
-    measured = heard = -math.inf
-    yield from _catch_up(folder, state)
-    begun = folder.state_file.exists()
-    try:
-        for event in train(state, dataset, control):
-            if state.step and not begun:
-                _save_first(folder, state)
-                begun = True
-            match event:
-                case Metrics():
-                    folder.append_metrics(event)
-                    if time.monotonic() - measured > NORMS_EVERY_S:
-                        folder.append_norms(event.step, layer_norms(state))
-                        measured = time.monotonic()
-                case Intervention() | ThreadChange():
-                    folder.append_intervention(event)
-                case Samples():
-                    folder.save_samples(event.step, event.images)
-                case Snapshot():
-                    folder.save_generator(state)
-                    if time.monotonic() - kept > KEPT_EVERY_S:
-                        folder.keep_state(state)
-                        kept = time.monotonic()
-            yield event  # before a write can fail: what is noted is written later, and is not told again
-            now = time.monotonic()
-            if isinstance(event, Intervention) or (isinstance(event, Metrics) and now - heard > SELDOM_S):
-                folder.flush()
-            if isinstance(event, Metrics):
-                heard = now
-            if watch and not control.halted and watch.due(state):
-                yield from _judge(folder, state, dataset, control, watch)
-            now = time.monotonic()
-            if now - flushed > FLUSH_EVERY_S:
-                folder.flush()
-                write_status(folder, "running", state, **_told(watch))
-                flushed = now
-            if now - saved > STATE_EVERY_S:
-                state.check_finite()
-                folder.save_state(state)
-                saved = time.monotonic()
-    except Diverged:
-        folder.flush()
-        raise
-    folder.flush()
-    state.check_finite()
-    if watch and state.step and not control.halted and watch.due(state, True):
-        yield from _judge(folder, state, dataset, control, watch)
-    if keep and state.step and state.step not in folder.generator_steps():
-        folder.save_generator(state)
-    if state.step:
-        folder.save_state(state)
-
-
-def _catch_up(folder: RunFolder, state: TrainState) -> Iterator[Event]:
-    """Where record() is called again after a write failed, what the disk had no room for comes first."""
-    folder.flush()
-    if not state.step:
-        return
-    if is_grid_step(state.step, state.config.grid_every) and not folder.samples_file(state.step).exists():
-        images = draw_grid(state)
-        folder.save_samples(state.step, images)
-        yield Samples(state.step, images)
-    if is_snapshot_step(state.step, state.config.snapshot_every) and not folder.generator_file(state.step).exists():
-        folder.save_generator(state)
-
-
-def _save_first(folder: RunFolder, state: TrainState) -> None:
-    """Saves the state before anything else is written of a run's first step.
-
-    So a run that was killed in its first half minute continues too, and only a run whose state was removed has steps without one.
-    """
-    with contextlib.suppress(Diverged):  # train() says so with more detail
-        state.check_finite()
-        folder.save_state(state, durable=False)
-
-
-def _judge(folder: RunFolder, state: TrainState, dataset: ImageDataset, control: Control, watch: Watch) -> Iterator[Event]:
-    """Judges the images of now, and keeps the generator if it is the best so far."""
-    with watch.paying(state):
-        row = watch.look(state, dataset, lambda: control.halted)
-        if row is None:
-            return
-        if better(row, folder.best()):
-            if not folder.generator_file(state.step).exists():
-                try:
-                    folder.save_generator(state)
-                except OSError:
-                    watch.forget()  # this judgement: it is made again when there is room
-                    raise
-                watch.kept.append(state.step)
-            # The one that was the best until now stays until the next: somebody may be exploring it.
-            while len(watch.kept) > BEST_KEPT:
-                folder.generator_file(watch.kept.pop(0)).unlink(missing_ok=True)
-        folder.append_judged(row)
-        folder.flush()
-    yield Judged(row)
-
-
-def _told(watch: Watch | None) -> dict[str, Any]:
-    """What the status says of the judging: why there is none, where there is none."""
-    return {"judge": watch.reason or None} if watch else {}
-
-
-def never_judged(folder: RunFolder, watch: Watch | None) -> str | None:
-    """Of a run that ends: why its images were not judged, in a sentence; None where they were, or where nobody was to."""
-    if watch is None or not watch.reason or folder.best():
-        return None
-    return watch.reason if watch.refused else "The run ended before its images could be judged."
-
-
-def write_status(folder: RunFolder, name: str, state: TrainState | None = None, **more: Any) -> None:
-    """status.json: the run's state by name, and how far it is."""
-    try:
-        fields = folder.read_status()
-    except CheckpointError:
-        fields = {"started": time.time()}
-    if state:
-        for key in ("threads", "launch"):  # of the device that the run may have been on before
-            fields.pop(key, None)
-        fields |= {"step": state.step, "images_seen": state.images_seen, "elapsed_s": round(state.elapsed_s, 3)}
-        fields |= _execution(state)
-    fields |= _best(folder)
-    fields |= {"state": name, "ended": time.time() if name in ("stopped", "finished", "failed") else None}
-    folder.write_status(**{"step": 0, "images_seen": 0, "elapsed_s": 0.0, "error": None, **fields, **more})
-
-
-def _best(folder: RunFolder) -> dict[str, Any]:
-    """The best judgement so far, for the status; None where there is none."""
-    best = folder.best()
-    return {"best_step": best.step, "best_fd": best.fd} if best else {"best_step": None, "best_fd": None}
-
-
-def _execution(state: TrainState) -> dict[str, Any]:
-    """How a run computes, for its status."""
-    how: dict[str, Any] = {"precision": state.execution.precision, "channels_last": state.execution.channels_last}
-    if state.device.type == "cpu":
-        how["threads"] = state.execution.threads
-    if state.launch:
-        how["launch"] = state.launch
-    return how | {"device": describe_device(state.device)}
-
-
-def refuse_too_large(config: TrainConfig, device: torch.device) -> None:
-    """Before anything is made or loaded.
-
-    Raises:
-        ValueError: training would need more memory than is free on the device; the message has the estimate.
-    """
-    needed, free = memory_estimate(config), free_memory(device)
-    if needed > free:
-        raise ValueError(
-            f"these settings need about {needed / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} GiB are free: "
-            "lower the filters, the image size or the batch size"
-        )
-
-
-def data_is_there(name: str) -> bool:
-    """Whether a data set can be found: one by name, or a folder or a file by its path."""
-    return name in datasets.available() or Path(name).expanduser().exists()
-
-
-def refuse_missing_data(config: TrainConfig) -> None:
-    """Before a run that has trained continues.
-
-    Raises:
-        ValueError: its data set is not there.
-    """
-    if not data_is_there(config.data):
-        raise ValueError(
-            f"the data set {config.data} is not there: put it back, or say where the same images are now (--data on the command line). "
-            "To train on other images, fork the run"
-        )
-
-
-def prepare(
-    folder: RunFolder,
-    config: TrainConfig,
-    dataset: ImageDataset,
-    device: torch.device,
-    control: Control | None = None,
-    threads: int | None = None,
-) -> TrainState:
-    """The state to train from: the folder's own where it holds one, else a new one (on up to `threads`, or all cores).
-
-    control: is asked to repeat the changes of live settings, and of the number of threads, that were made beyond that state.
-
-    Raises:
-        StateLost: the run has trained, and its saved state is missing or cannot be used.
-        CheckpointError: the data set is no longer the one that the run began with.
-        ValueError: the set does not fit the config.
-    """
-    epoch_images(config, dataset)
-    _, stored = folder.read_config()
-    if folder.state_file.exists():
-        _refuse_other_images(folder, config, dataset, stored)
-        state = folder.load_state(config, device, dataset.class_names, threads)
-        if stored.get("data_fingerprint") not in (None, dataset.fingerprint()):
-            _note_other_images(folder, stored)
-    elif steps := folder.begun():
-        raise StateLost(f"the run {folder.path.name} has trained {steps:,} steps, and its state.pt is missing. {folder.what_is_left()}")
-    else:
-        state = new_state(
-            config, device, class_names=dataset.class_names, execution=choose_execution(config, device, threads), threads=threads
-        )
-    if control:
-        control.repeat(folder.read_script()[state.changes :])
-    folder.truncate(state.step, state.changes)
-    folder.write_config(config, stored.get("recipe", ""), dataset, stored.get("owner", ""), stored.get("owner_id", ""))
-    return state
-
-
-def _refuse_other_images(folder: RunFolder, config: TrainConfig, dataset: ImageDataset, stored: dict[str, Any]) -> None:
-    """
-    Raises:
-        CheckpointError: these are not the images, or not the classes, that the run began with.
-    """
-    began_with, name = stored.get("data_fingerprint"), folder.path.name
-    if began_with and began_with != dataset.fingerprint() and not _is_fork_before_its_first_step(folder, stored):
-        held = f", which held {stored['data_images']:,} images" if isinstance(stored.get("data_images"), int) else ""
-        raise CheckpointError(
-            f"the data set {config.data} ({len(dataset):,} images) has changed since the run {name} began{held}; resuming needs the same "
-            "images. If they are elsewhere now, name that place as its data; to train on these images, fork the run"
-        )
-    if other_labels(config, dataset, stored) and not _is_fork_before_its_first_step(folder, stored):
-        raise CheckpointError(
-            f"the images of the data set {config.data} are in other classes now than when the run {name} began, and it draws by class: put "
-            "them back, or fork the run to train with these classes"
-        )
-    known = _class_names(folder) if config.conditional else ()
-    if known and known != dataset.class_names:
-        raise CheckpointError(
-            f"the classes of the data set {config.data} are called {', '.join(dataset.class_names[:5])} now; the run {name} began with "
-            f"{', '.join(known[:5])}: give the folders their old names"
-        )
-
-
-def other_labels(config: TrainConfig, dataset: ImageDataset, stored: dict[str, Any]) -> bool:
-    """Whether a run that draws by class began with other classes of the same images. stored: its config.json; older ones do not say."""
-    return config.conditional and stored.get("data_labels") not in (None, dataset.labels_fingerprint())
-
-
-def _is_fork_before_its_first_step(folder: RunFolder, stored: dict[str, Any]) -> bool:
-    """Such a run may begin on other images than its parent's: forking is the way to continue on a set that has changed."""
-    parent = stored.get("parent")
-    return isinstance(parent, dict) and folder.fork_file.exists() and folder.begun() == parent.get("step")
-
-
-def _note_other_images(folder: RunFolder, stored: dict[str, Any]) -> None:
-    """Of a fork that begins on other images than its parent's: says so in config.json, and drops the parent's judgements."""
-    log.warning("the run %s begins on other images than its parent's", folder.path.name)
-    folder.judge_file.unlink(missing_ok=True)
-    folder.write_json(folder.config_file, {**stored, "parent": {**stored["parent"], "other_images": True}})
-
-
-def _class_names(folder: RunFolder) -> tuple[str, ...]:
-    """What a conditional run's classes are called, by its newest generator; empty where that cannot be told."""
-    for step in reversed(folder.generator_steps()):
-        try:
-            return read_config(read_metadata(folder.generator_file(step)))[1]
-        except (CheckpointError, KeyError, TypeError, ValueError) as error:
-            log.warning("the classes in %s cannot be read: %s", folder.generator_file(step), error)
-    return ()
 
 
 def _state_size(stored: Any) -> int:
@@ -563,8 +272,8 @@ class Run:
                 "images_seen": state.images_seen,
                 "elapsed_s": state.elapsed_s,
             }
-            status |= _execution(state) | {"error": self.error or None, "started": self._started, "ended": None}
-            status |= _best(self.folder) | _told(self._watch)
+            status |= execution_status(state) | {"error": self.error or None, "started": self._started, "ended": None}
+            status |= best_status(self.folder) | judging_status(self._watch)
         else:
             status = self._disk_status()
             status |= {"state": self._live or status.get("state"), "error": self.error or status.get("error")}

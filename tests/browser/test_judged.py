@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from gan.config import TrainConfig
 from gan.runs.folder import RunFolder
-from gan.runs.run import write_status
+from gan.runs.record import write_status
 from gan.training.state import new_state
 from tests.browser.conftest import Server
 

@@ -26,8 +26,8 @@ from gan.devices import choose_device
 from gan.explore import models
 from gan.judging import features, judge, reals
 from gan.recipes import RECIPES
+from gan.runs import record, watch
 from gan.runs import run as runs
-from gan.runs import watch
 from gan.runs.folder import RunFolder
 from gan.runs.manager import RunManager
 from gan.training import execution, graphs
@@ -293,9 +293,9 @@ def moves(optimizer: str) -> dict[str, Any]:
         folder.write_config(config, "")
         for number, device in enumerate(("cpu", "cuda", "cpu", "cuda:1"), 1):
             longer = config.change(duration=3 * number)
-            state = runs.prepare(folder, longer, images_for(config), choose_device(device))
-            list(runs.record(folder, state, images_for(config), Control()))
-            runs.write_status(folder, "finished", state)
+            state = record.prepare(folder, longer, images_for(config), choose_device(device))
+            list(record.record(folder, state, images_for(config), Control()))
+            record.write_status(folder, "finished", state)
             status = folder.read_status()
             seen["status"].append({key: status.get(key) for key in ("step", "threads", "launch", "device", "precision")})
             tensors = [t for entry in state.optimizer_d.state.values() for t in entry.values() if torch.is_tensor(t)]

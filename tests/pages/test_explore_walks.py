@@ -12,7 +12,7 @@ from gan.explore import vectors
 from gan.explore.models import find_model
 from gan.explore.vectors import NoiseVector
 from gan.runs.folder import RunFolder, save_generator
-from gan.runs.run import write_status
+from gan.runs.record import write_status
 from gan.training.state import new_state
 from tests.pages.test_pages import button, manager, open_page, texts  # noqa: F401 (fixtures)
 from tests.runs.test_runs import wait_for

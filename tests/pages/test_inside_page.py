@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from gan.data import datasets
 from gan.runs.folder import RunFolder, save_generator
-from gan.runs.run import write_status
+from gan.runs.record import write_status
 from gan.training.loop import layer_norms
 from gan.training.state import new_state
 from tests.pages.test_pages import ENTRY, button, texts

@@ -24,7 +24,7 @@ from gan.networks.sampling import sample
 from gan.runs import folder as checkpoint
 from gan.runs.folder import RunFolder, find_generator, is_run_name, save_generator
 from gan.runs.fork import fork
-from gan.runs.run import prepare, record, write_status
+from gan.runs.record import prepare, record, write_status
 from gan.training.loop import Control, train
 from gan.training.state import new_state
 

@@ -24,7 +24,7 @@ from gan.recipes import RECIPES
 from gan.runs import export as exports
 from gan.runs.export import HOLD_S, event_file, export_name, sample_script, tensorboard_zip, training_gif, zip_run
 from gan.runs.folder import METRICS, RunFolder, save_generator
-from gan.runs.run import record, write_status
+from gan.runs.record import record, write_status
 from gan.training.loop import Control
 from gan.training.state import new_state
 from tests.conftest import finish

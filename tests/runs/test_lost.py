@@ -16,7 +16,7 @@ from gan.runs import run as runs
 from gan.runs.folder import RunFolder, StateLost
 from gan.runs.fork import fork
 from gan.runs.manager import RunManager
-from gan.runs.run import prepare, record, write_status
+from gan.runs.record import prepare, record, write_status
 from gan.training.loop import Control
 from gan.training.state import new_state
 from tests.runs.test_runs import data, ended, endless, manager, wait_for  # noqa: F401

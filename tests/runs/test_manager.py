@@ -9,6 +9,7 @@ import pytest
 
 from gan.explore.models import find_model, model_sources
 from gan.owners import LOCAL, STRANGER, NotAllowed, Visitor
+from gan.runs import record
 from gan.runs import run as runs
 from gan.runs.folder import RunFolder
 from gan.runs.manager import DELETED, RunManager
@@ -361,7 +362,7 @@ def test_somebody_looks_after_the_runs_while_there_are_any(data, endless, monkey
 
 def test_nothing_of_an_ended_run_stays_in_memory(manager, endless, config, monkeypatch):  # noqa: F811
     states = []
-    original = runs.prepare
+    original = record.prepare
 
     def prepare(*arguments):
         state = original(*arguments)

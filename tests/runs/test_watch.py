@@ -14,11 +14,11 @@ from gan.events import Judged, Progress
 from gan.judging import features, reals
 from gan.judging.judge import Judge, JudgeCache
 from gan.judging.judgements import NUMBERS
-from gan.runs import run as runs
+from gan.runs import record as records
 from gan.runs import watch
 from gan.runs.folder import RunFolder
 from gan.runs.manager import RunManager
-from gan.runs.run import prepare, record
+from gan.runs.record import prepare, record
 from gan.runs.watch import Preparation, Watch
 from gan.training.loop import Control
 from gan.training.state import new_state
@@ -260,7 +260,7 @@ def test_a_judge_that_comes_too_late_is_said(config, dataset, monkeypatch):
         looking = Watch(preparation)
         assert looking.reason == "Getting ready to judge the images: Learning the features of blobs (once)…"
         assert not looking.due(new_state(config, CPU), at_the_end=True)
-        assert runs.never_judged(RunFolder("nowhere"), looking) == "The run ended before its images could be judged."
+        assert records.never_judged(RunFolder("nowhere"), looking) == "The run ended before its images could be judged."
     assert closed == [("blobs", 28, 1)] and not any(thread.is_alive() for thread in judges._threads)
 
 

@@ -11,7 +11,7 @@ from gan.networks.generator_file import CheckpointError
 from gan.recipes import RECIPES
 from gan.runs.folder import RunFolder, StateLost
 from gan.runs.fork import fork
-from gan.runs.run import record
+from gan.runs.record import record
 from gan.training.loop import Control, train
 from gan.training.state import new_state
 

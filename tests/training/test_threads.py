@@ -14,7 +14,7 @@ import torch
 from gan import devices
 from gan.config import TrainConfig
 from gan.events import THREADS, Intervention, Metrics, Samples, ThreadChange
-from gan.runs import export
+from gan.runs import export, record
 from gan.runs import run as runs
 from gan.runs.folder import RunFolder
 from gan.runs.fork import fork
@@ -439,14 +439,14 @@ def test_no_setting_has_that_name():
 
 
 def recorded(folder, state, dataset, control=None):
-    return list(runs.record(folder, state, dataset, control or Control()))
+    return list(record.record(folder, state, dataset, control or Control()))
 
 
 def prepared(folder, config, dataset, control=None, threads=None):
     folder.path.mkdir(parents=True, exist_ok=True)
     if not folder.config_file.exists():
         folder.write_config(config, "", dataset)
-    return runs.prepare(folder, config, dataset, CPU, control, threads)
+    return record.prepare(folder, config, dataset, CPU, control, threads)
 
 
 @pytest.mark.parametrize("kept", [5, 6])  # before a change, and at its step
@@ -492,7 +492,7 @@ def test_threads_are_nobody_s_intervention(config, blobs, choose, tmp_path):
     control = Control()
     control.repeat([Intervention(6, "lr_g", config.lr_g, 0.01)])
     state = prepared(folder, config, blobs)
-    for event in runs.record(folder, state, blobs, control):
+    for event in record.record(folder, state, blobs, control):
         if isinstance(event, Samples) and event.step == 8:
             control.change("lr_d", 0.001)
     assert [c.field for c in folder.read_script()] == ["lr_g", "lr_d", "threads", "threads"]

@@ -7,7 +7,8 @@ import torch
 from gan.events import Intervention
 from gan.networks.generator_file import CheckpointError
 from gan.runs.folder import METRICS, RunFolder
-from gan.runs.run import Run, record
+from gan.runs.record import record
+from gan.runs.run import Run
 from gan.training.loop import Control
 from gan.training.state import new_state
 from ui.comparison import Compared, Parent, curve, differences, grid_remarks, look_at, outcomes, parent_of, remarks, short_names

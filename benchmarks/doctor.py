@@ -31,8 +31,9 @@ from gan import progress as terminal
 from gan.config import TrainConfig
 from gan.data import datasets
 from gan.data.datasets import ImageDataset
-from gan.doctor.diagnosis import FIGURES, RULES, Finding, diagnose, examine
+from gan.doctor.diagnosis import Finding, diagnose, examine
 from gan.doctor.remedies import Remedy
+from gan.doctor.rules import FIGURES, RULES
 from gan.events import Intervention, Metrics
 from gan.judging.judge import Judge, JudgeCache
 from gan.networks.sampling import sample

@@ -9,8 +9,9 @@ import pytest
 
 from gan.config import TrainConfig
 from gan.doctor.checkup import Checkup, Checkups
-from gan.doctor.diagnosis import FIGURES, RULES, SEVERITIES, diagnose, examine, rule, total_norm
+from gan.doctor.diagnosis import diagnose, examine, total_norm
 from gan.doctor.remedies import Situation, remedies
+from gan.doctor.rules import FIGURES, RULES, SEVERITIES, rule
 from gan.events import Intervention, Metrics
 from gan.recipes import RECIPES
 from gan.runs.folder import RunFolder

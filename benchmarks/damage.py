@@ -36,7 +36,8 @@ from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
 from gan.doctor.checkup import Checkups
 from gan.explore.models import ModelCache, best_step, list_models, model_sources
-from gan.inside.layers import load_networks, network_files, read_norms
+from gan.inside.files import load_networks, network_files
+from gan.inside.norms import read_norms
 from gan.networks.generator_file import CheckpointError
 from gan.runs.folder import RunFolder
 from gan.runs.fork import fork

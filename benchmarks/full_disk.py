@@ -19,13 +19,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from benchmarks.kills import PICTURES, Case, References, damaged, differences, draw_pictures, workers
 from gan.recipes import recipe
+from gan.runs import record as recording
 from gan.runs import run as runs
 
 LIMIT_S = 120.0  # to wait for anything
 OFTEN = {"STATE_EVERY_S": 0.05, "KEPT_EVERY_S": 0.2, "FLUSH_EVERY_S": 0.02, "ROOM_EVERY_S": 0.2}
+
+
+def _home(name: str) -> Any:
+    """The module that has one of these constants."""
+    return recording if hasattr(recording, name) else runs
 
 
 class NotPermitted(Exception):
@@ -119,14 +126,14 @@ def wait(condition: Callable[[], bool]) -> None:
 @contextmanager
 def saving_often() -> Iterator[None]:
     """Runs in this process save all the time."""
-    before = {name: getattr(runs, name) for name in OFTEN}
+    before = {name: getattr(_home(name), name) for name in OFTEN}
     try:
         for name, value in OFTEN.items():
-            setattr(runs, name, value)
+            setattr(_home(name), name, value)
         yield
     finally:
         for name, value in before.items():
-            setattr(runs, name, value)
+            setattr(_home(name), name, value)
 
 
 def fill_up(times: int, megabytes: int, folder: Path, rng: random.Random, steps: int = 400) -> list[str]:

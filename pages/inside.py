@@ -8,24 +8,10 @@ import streamlit as st
 from gan.data import datasets
 from gan.explore.models import pretrained
 from gan.images import enlarge, png, tile
-from gan.inside.layers import (
-    COMPANY,
-    NETWORKS,
-    NEWEST,
-    Networks,
-    activations,
-    affordable,
-    answers,
-    as_input,
-    as_map,
-    draw,
-    first_filters,
-    last_filters,
-    network_files,
-    paint,
-    paint_filters,
-    read_norms,
-)
+from gan.inside.files import NETWORKS, NEWEST, Networks, network_files
+from gan.inside.layers import COMPANY, activations, affordable, answers, as_input, draw
+from gan.inside.norms import read_norms
+from gan.inside.pictures import as_map, first_filters, last_filters, paint, paint_filters
 from gan.networks.generator_file import CheckpointError
 from gan.runs.folder import RunFolder
 from gan.runs.run import explain

@@ -18,9 +18,11 @@ from gan import __main__ as command_line
 from gan.events import Intervention, Progress
 from gan.judging import features
 from gan.networks.generator_file import load_generator
+from gan.runs import record as recording
 from gan.runs import run as runs
 from gan.runs.folder import RunFolder
 from gan.runs.fork import fork
+from gan.training import execution
 from gan.training import loop as training
 from gan.training import state as training_state
 
@@ -441,7 +443,7 @@ def test_a_replay_repeats_the_numbers_of_threads_and_chooses_none(gan, pictures,
         def rest(self):
             return self.threads
 
-    for module in (training, training_state, command_line):
+    for module in (execution, training, training_state, command_line):
         monkeypatch.setattr(module, "cores", lambda: 2)
     monkeypatch.setattr(training, "ThreadChooser", Restless)
     before = torch.get_num_threads()
@@ -503,7 +505,7 @@ def test_bench_measures_each_recipe(gan, monkeypatch):
 
 
 def test_networks_that_no_memory_holds_are_refused_before_anything_is_made(gan, tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "free_memory", lambda device: 2**30)
+    monkeypatch.setattr(recording, "free_memory", lambda device: 2**30)
     wide = [f"{name}_filters=256" for name in ("generator", "discriminator")]
     settings = [part for text in (*wide, "batch_size=1024", "image_size=128", "precision=fp32") for part in ("--set", text)]
     status, _, errors = gan("train", *settings, "--out", tmp_path / "huge")

@@ -6,7 +6,8 @@ import torch
 from streamlit.delta_generator import DeltaGenerator
 
 from gan.images import enlarge, png, tile, to_uint8
-from gan.inside.layers import Layer, as_map, blocks, choose_maps, paint
+from gan.inside.layers import Layer, blocks, choose_maps
+from gan.inside.pictures import as_map, paint
 
 IN_A_CARD, LARGE = 16, 64  # maps of a layer
 CARD, MAP = 240, 96  # pixels of a card's picture and of a map that is opened, at least

@@ -2,7 +2,7 @@
 
 import plotly.graph_objects as go
 
-from gan.inside.layers import Norms, is_main_parameter, parameter_title
+from gan.inside.norms import Norms, is_main_parameter, parameter_title
 
 NAMES = {"generator": "Generator", "discriminator": "Discriminator"}
 KINDS = {"weights": "weights", "gradients": "gradients"}

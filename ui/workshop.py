@@ -4,7 +4,7 @@ import functools
 
 from gan.doctor.checkup import Checkups
 from gan.explore.models import ModelCache
-from gan.inside.layers import NetworkCache
+from gan.inside.files import NetworkCache
 from gan.judging.evaluation import Evaluations
 from gan.judging.judge import JudgeCache
 from gan.owners import Guesses

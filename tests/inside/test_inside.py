@@ -14,8 +14,12 @@ import torch
 from torch import nn
 
 from gan.config import TrainConfig
+from gan.inside import files as inside_files
 from gan.inside import layers as inside
-from gan.inside.layers import NetworkCache, Networks, activations, answers, load_networks, network_files
+from gan.inside import norms as inside_norms
+from gan.inside import pictures as inside_pictures
+from gan.inside.files import NetworkCache, Networks, load_networks, network_files
+from gan.inside.layers import activations, answers
 from gan.networks.dcgan import Discriminator, Generator
 from gan.networks.generator_file import CheckpointError
 from gan.networks.sampling import sample
@@ -117,11 +121,11 @@ def test_every_recipe_can_be_looked_into(name):
     answer = answer if config.has_scores else math.log(answer / (1 - answer))
     if not config.conditional:  # where the class adds a part of its own
         assert answer == pytest.approx(looked["logit"].maps.item(), abs=1e-3)
-    first, last = inside.first_filters(networks), inside.last_filters(networks)
+    first, last = inside_pictures.first_filters(networks), inside_pictures.last_filters(networks)
     kernel = size if config.networks == "mlp" else 4
     assert first.shape[1:] == (config.channels, kernel, kernel * config.packing)
     assert last.shape[1] == config.channels and last.shape[0] == (16 if config.networks == "mlp" else 4)
-    assert inside.paint_filters(first).shape == (len(first), 3, *first.shape[2:])
+    assert inside_pictures.paint_filters(first).shape == (len(first), 3, *first.shape[2:])
     assert 1 <= inside.affordable(networks, 12, True) <= 12
 
 
@@ -295,7 +299,7 @@ def test_damaged_states_are_refused_in_one_sentence(folder, state, tmp_path):
 
 
 def test_networks_too_large_to_look_into_are_refused(folder, monkeypatch):
-    monkeypatch.setattr(inside, "LARGEST_NETWORKS", 1000)
+    monkeypatch.setattr(inside_files, "LARGEST_NETWORKS", 1000)
     with pytest.raises(CheckpointError, match="GiB"):
         load_networks(folder.state_file)
 
@@ -320,18 +324,18 @@ def test_the_cache_keeps_few_and_sees_that_a_file_has_changed(folder, state):
 
 def test_maps_are_painted_on_scales_of_their_own():
     maps = np.array([[[-2.0, 0.0], [1.0, np.nan]], [[0.0, 0.0], [0.0, 0.0]]])
-    first, flat = inside.paint(maps, signed=True)
+    first, flat = inside_pictures.paint(maps, signed=True)
     assert first[:, 0, 0].tolist() == [33, 102, 172] and first[:, 0, 1].tolist() == [247] * 3 and first[:, 1, 1].tolist() == [128] * 3
     assert first[0, 1, 0] > first[2, 1, 0] and (flat == 247).all()
-    grey = inside.paint(np.array([[[1.0, 3.0]], [[5.0, 5.0]]]), signed=False)
+    grey = inside_pictures.paint(np.array([[[1.0, 3.0]], [[5.0, 5.0]]]), signed=False)
     assert grey[0, :, 0].tolist() == [[0, 255]] * 3 and (grey[1] == 0).all()
-    colours = inside.paint_filters(np.array([[[[1.0]], [[0.0]], [[-0.5]]], [[[0.0]], [[0.0]], [[0.0]]]]))
+    colours = inside_pictures.paint_filters(np.array([[[[1.0]], [[0.0]], [[-0.5]]], [[[0.0]], [[0.0]], [[0.0]]]]))
     assert colours[:, :, 0, 0].tolist() == [[255, 128, 64], [128, 128, 128]]
 
 
 @pytest.mark.parametrize(("count", "shape"), [(1, (1, 1)), (64, (8, 8)), (32, (4, 8)), (512, (16, 32)), (7, (3, 3)), (12288, (96, 128))])
 def test_numbers_without_a_place_are_laid_out_in_rows(count, shape):
-    (rows,) = inside.as_map(np.arange(count).reshape(-1, 1, 1))
+    (rows,) = inside_pictures.as_map(np.arange(count).reshape(-1, 1, 1))
     assert rows.shape == shape and rows.reshape(-1)[:count].tolist() == list(range(count)) and np.isnan(rows.reshape(-1)[count:]).all()
 
 
@@ -339,22 +343,22 @@ def test_numbers_without_a_place_are_laid_out_in_rows(count, shape):
 
 
 def test_norms_are_read_thinned_and_damage_is_left_out(folder, state):
-    assert inside.read_norms(folder) is None
+    assert inside_norms.read_norms(folder) is None
     folder.lock()
     for step in range(1, 26):
         folder.append_norms(step, layer_norms(state))
     folder.flush()
     folder.unlock()
-    norms = inside.read_norms(folder)
+    norms = inside_norms.read_norms(folder)
     assert norms and norms.steps == list(range(1, 26))
     weight = next(p for name, p in state.generator.named_parameters() if name == "layers.conv7.weight")
     assert norms.weights["generator"]["layers.conv7.weight"] == pytest.approx([weight.norm().item()] * 25)
     assert list(norms.gradients["discriminator"]) == [name for name, _ in state.discriminator.named_parameters()]
-    thin = inside.read_norms(folder, most=10)
+    thin = inside_norms.read_norms(folder, most=10)
     assert thin and thin.steps == [1, 4, 7, 10, 13, 16, 19, 22, 25]
     rows = [{"step": 3, "weights": {"generator": {"a": 0, "b": 2, "c": "x"}}, "gradients": []}, [1], {"step": "1"}, {"step": 2}]
     folder.norms_file.write_text("{\n" + "\n".join(map(json.dumps, rows)) + "\n" + "[" * 100_000)
-    norms = inside.read_norms(folder)
+    norms = inside_norms.read_norms(folder)
     assert norms and norms.steps == [2, 3]
     assert norms.weights == {"generator": {"a": [None, None], "b": [None, 2.0], "c": [None, None]}, "discriminator": {}}
     assert norms.gradients == {"generator": {}, "discriminator": {}}
@@ -376,7 +380,7 @@ def test_norms_are_read_thinned_and_damage_is_left_out(folder, state):
     ],
 )
 def test_parameters_have_names_in_plain_words(name, title):
-    assert inside.parameter_title(name) == title
+    assert inside_norms.parameter_title(name) == title
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -384,12 +388,12 @@ def test_every_parameter_has_a_title_of_its_own(name):
     networks = made(RECIPES[name].config.change(generator_filters=4, discriminator_filters=4), ["a", "b"])
     for network in (networks.generator, networks.discriminator):
         names = [parameter for parameter, _ in network.named_parameters()]
-        titles = [inside.parameter_title(parameter) for parameter in names]
+        titles = [inside_norms.parameter_title(parameter) for parameter in names]
         assert len(set(titles)) == len(names) and not [title for title in titles if "." in title or "{" in title]
 
 
 def test_charts_have_a_line_a_layer_and_say_the_same_in_words(folder, state):
-    norms = inside.Norms(
+    norms = inside_norms.Norms(
         [10, 20],
         {"generator": {"layers.conv4.weight": [1.0, 2.0], "layers.norm4.weight": [3.0, 4.0]}, "discriminator": {}},
         {"generator": {"layers.conv4.weight": [None, 0.5]}, "discriminator": {}},

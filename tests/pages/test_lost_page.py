@@ -5,7 +5,7 @@ from PIL import Image
 
 from gan.data import datasets
 from gan.recipes import recipe
-from gan.runs import run as runs
+from gan.runs import record
 from tests.conftest import ADA
 from tests.pages.test_findings import finished  # noqa: F401
 from tests.pages.test_pages import button, manager, open_page, texts  # noqa: F401
@@ -20,7 +20,7 @@ def labels(at):
 
 
 def test_a_lost_state_is_said_and_the_kept_one_is_a_button(open_page, manager, config, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(runs, "KEPT_EVERY_S", -1)
+    monkeypatch.setattr(record, "KEPT_EVERY_S", -1)
     run = manager.submit(config, "quick-digits", ADA)
     wait_for(ended(run))
     kept = run.folder.newest_kept()

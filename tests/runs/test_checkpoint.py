@@ -153,8 +153,8 @@ def test_lines_that_could_not_be_written_are_kept_for_the_next_time(tmp_path):
     """A limit on the size of files stands in for the full disk: the write stops in the middle of a line."""
     script = f"""
 import resource, signal
-from gan.checkpoint import RunFolder
 from gan.events import Metrics
+from gan.runs.folder import RunFolder
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 folder = RunFolder({str(tmp_path)!r})
 def note(steps):

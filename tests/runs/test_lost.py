@@ -12,6 +12,7 @@ from gan.data import datasets
 from gan.events import Metrics, Samples
 from gan.networks.generator_file import CheckpointError
 from gan.runs import folder as checkpoint
+from gan.runs import record as recording
 from gan.runs import run as runs
 from gan.runs.folder import RunFolder, StateLost
 from gan.runs.fork import fork
@@ -158,7 +159,7 @@ def test_the_state_is_saved_before_anything_of_the_first_step_is_logged(tmp_path
 
 
 def test_the_app_refuses_and_offers_the_kept_state(manager, config, monkeypatch):  # noqa: F811
-    monkeypatch.setattr(runs, "KEPT_EVERY_S", -1)
+    monkeypatch.setattr(recording, "KEPT_EVERY_S", -1)
     run = manager.submit(config)
     wait_for(ended(run))
     kept = run.folder.newest_kept()
@@ -231,7 +232,7 @@ PLACES = {
     "generator": (RunFolder, "save_generator"),
     "kept state": (RunFolder, "keep_state"),
     "state": (RunFolder, "save_state"),
-    "status": (runs, "write_status"),
+    "status": (recording, "write_status"),
     "the file under torch.save": (files._Noted, "write"),
 }
 
@@ -239,7 +240,7 @@ PLACES = {
 @pytest.mark.parametrize("place", PLACES)
 def test_a_full_disk_pauses_the_run_at_every_place_that_saves_and_nothing_is_missing(data, config, monkeypatch, place):  # noqa: F811
     for name, value in (("ROOM_EVERY_S", 0.01), ("KEPT_EVERY_S", -1), ("STATE_EVERY_S", -1), ("FLUSH_EVERY_S", -1), ("SELDOM_S", -1)):
-        monkeypatch.setattr(runs, name, value)
+        monkeypatch.setattr(recording if hasattr(recording, name) else runs, name, value)
     config = config.change(log_every=1)
     manager = RunManager()  # noqa: F811
     whole = manager.submit(config)

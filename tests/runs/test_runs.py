@@ -10,6 +10,7 @@ from gan.config import TrainConfig
 from gan.data import datasets
 from gan.events import Progress
 from gan.networks.generator_file import CheckpointError
+from gan.runs import record as recording
 from gan.runs import run as runs
 from gan.runs.folder import RunFolder
 from gan.runs.manager import RunManager
@@ -153,7 +154,7 @@ def test_a_failure_ends_that_run_alone_and_is_told(manager, config, endless, mon
         yield
 
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "train", broken)
+        patch.setattr(recording, "train", broken)
         run = manager.submit(config)
         wait_for(ended(run))
     assert run.state == "failed" and "the widget is loose" in run.status()["error"]
@@ -172,7 +173,7 @@ def test_a_run_that_diverges_says_so_and_keeps_its_last_good_generator(manager, 
             if state.step == 6:
                 raise Diverged("the generator's loss became nan between steps 5 and 10")
 
-    monkeypatch.setattr(runs, "train", diverging)
+    monkeypatch.setattr(recording, "train", diverging)
     run = manager.submit(config)
     wait_for(ended(run))
     assert run.state == "failed" and "generator's loss became nan between steps 5 and 10" in run.status()["error"]
@@ -373,7 +374,7 @@ def test_a_resumed_run_that_ends_early_keeps_its_curves(manager, endless, blobs)
 
 
 def test_settings_that_need_more_memory_than_there_is_are_refused_with_the_estimate(manager, config, monkeypatch):
-    monkeypatch.setattr(runs, "free_memory", lambda device: 2**30)
+    monkeypatch.setattr(recording, "free_memory", lambda device: 2**30)
     huge = config.change(image_size=128, channels=3, generator_filters=256, discriminator_filters=256, batch_size=1024)
     with pytest.raises(ValueError, match=r"need about \d+\.\d GiB of memory, and 1\.0 GiB are free"):
         manager.submit(huge)

@@ -28,7 +28,7 @@ def test_connections_get_what_the_rest_leaves():
 
 
 def test_the_limit_is_raised_as_far_as_allowed():
-    said = "import resource; from gan.connections import raise_limit; resource.setrlimit(resource.RLIMIT_NOFILE, ({0}, {1}));"
+    said = "import resource; from gan.serving.connections import raise_limit; resource.setrlimit(resource.RLIMIT_NOFILE, ({0}, {1}));"
     said += "print(raise_limit(500), resource.getrlimit(resource.RLIMIT_NOFILE))"
     for soft, hard, most in ((100, 300, 300), (100, 600, 500), (550, 600, 550)):
         done = subprocess.run([sys.executable, "-c", said.format(soft, hard)], capture_output=True, text=True, check=True)
@@ -195,10 +195,10 @@ STARVED = """
 import os, resource, sys, time
 from pathlib import Path
 import torch
-from gan import runs
-from gan.manager import RunManager
 from gan.recipes import recipe
-from gan.runs import RunFolder
+from gan.runs import run as runs
+from gan.runs.folder import RunFolder
+from gan.runs.manager import RunManager
 
 def wait_for(condition):
     deadline = time.monotonic() + 60

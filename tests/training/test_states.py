@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gan.data.datasets import ImageDataset
-from gan.inside.layers import load_networks
+from gan.inside.files import load_networks
 from gan.networks.generator_file import CheckpointError
 from gan.recipes import RECIPES
 from gan.runs.folder import RunFolder, StateLost

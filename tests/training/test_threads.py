@@ -18,6 +18,7 @@ from gan.runs import export, record
 from gan.runs import run as runs
 from gan.runs.folder import RunFolder
 from gan.runs.fork import fork
+from gan.training import execution
 from gan.training import loop as training
 from gan.training import state as training_state
 from gan.training import threads as rules
@@ -334,7 +335,7 @@ class Chosen:
 def choose(monkeypatch):
     """Two cores, and the numbers that the test says."""
     before = torch.get_num_threads()
-    for module in (training, training_state):
+    for module in (execution, training, training_state):
         monkeypatch.setattr(module, "cores", lambda: 2)
     monkeypatch.setattr(training, "ThreadChooser", Chosen)
     monkeypatch.setattr(Chosen, "made", [])
@@ -398,7 +399,7 @@ def test_after_the_script_s_end_threads_are_chosen_again(config, blobs, choose, 
 def test_with_one_thread_at_most_nothing_is_measured(config, blobs, choose, monkeypatch):
     choose(s1=2)
     list(train(new_state(config, CPU, threads=1), blobs))
-    for module in (training, training_state):
+    for module in (execution, training, training_state):
         monkeypatch.setattr(module, "cores", lambda: 1)
     list(train(new_state(config, CPU), blobs))
     assert Chosen.made == []

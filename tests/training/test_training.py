@@ -450,7 +450,7 @@ def test_how_to_compute_is_chosen_by_measuring(config, monkeypatch, bf16, channe
 
     monkeypatch.setattr(execution, "_speedup", speedup)
     execution._fastest.cache_clear()
-    assert new_state(config.change(precision="auto"), CPU, threads=4).execution == expected
+    assert execution.choose_execution(config.change(precision="auto"), CPU, 4) == expected
     execution._fastest.cache_clear()
     named = Execution("fp32", True, 4)
     assert new_state(config.change(precision="fp32"), CPU, threads=4).execution == named

@@ -31,8 +31,9 @@ import json, sys
 import numpy as np
 from types import SimpleNamespace
 import torch
-from gan import attributes, judge
-from gan.attributes import Contrast, Mean
+from gan.explore import attributes
+from gan.explore.attributes import Contrast, Mean
+from gan.judging import judge
 
 def found_means(draw, config):
     yield from ()

@@ -1,0 +1,186 @@
+"""Both networks of a run from a state that it saved, kept in memory for all who look."""
+
+import math
+import os
+import pickle
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+from gan import latent
+from gan.config import TrainConfig
+from gan.explore.models import pretrained
+from gan.networks.dcgan import Discriminator, Generator
+from gan.networks.generator_file import MOST_CLASSES, CheckpointError, load_generator, read_config, read_metadata
+from gan.runs.folder import RunFolder, is_run_name
+from gan.training import saved_state as states
+
+NEWEST = "newest"
+LARGEST_NETWORKS = 1 << 30  # bytes of both networks' weights
+NETWORKS = ("generator", "discriminator")
+
+
+@dataclass(frozen=True)
+class Networks:
+    """What a file holds, on the CPU and in eval mode.
+
+    Attributes:
+        generator: the averaged one, from which samples come.
+        discriminator: None where the file holds a generator alone.
+        config: the settings that both were made by.
+        step: how long they had been trained.
+        class_names: of a conditional run, else empty.
+    """
+
+    generator: Generator
+    discriminator: Discriminator | None
+    config: TrainConfig
+    step: int
+    class_names: tuple[str, ...] = ()
+
+    def noise(self, seed: int) -> torch.Tensor:
+        """A seed's noise vector: (1, latent_dim)."""
+        return latent.noise([seed], self.config.latent_dim, self.config.latent_distribution)
+
+    def labels(self, label: int) -> torch.Tensor | None:
+        """A class as the networks take it: (1,), or None where they are not conditional."""
+        return torch.tensor([label]) if self.class_names else None
+
+    @property
+    def depends_on_company(self) -> bool:
+        """Whether D's answer to an image depends on the images beside it while it trains."""
+        return self.config.normalises_discriminator or self.config.minibatch_std
+
+
+def network_files(root: Path, name: str) -> dict[str, Path]:
+    """The files that hold networks, by step, the oldest first; and the newest once more, as "newest".
+
+    Saved states (.pt) hold both networks, generator files (.safetensors) one. Where a step has both kinds, the state is
+    taken. Empty where a run has kept nothing yet.
+
+    Args:
+        root: the folder of all runs.
+        name: a run's id, or the name of a generator that ships with the project.
+
+    Raises:
+        KeyError: there is neither.
+    """
+    if is_run_name(name) and os.path.lexists(root / name / "config.json"):
+        folder = RunFolder(root / name)
+        steps = {step: folder.generator_file(step) for step in folder.generator_steps()}
+        steps |= {step: folder.kept_state_file(step) for step in folder.state_steps()}
+        files = {str(step): path for step, path in sorted(steps.items())}
+        if folder.state_file.is_file():
+            files[NEWEST] = folder.state_file
+        elif files:
+            files[NEWEST] = list(files.values())[-1]
+        return files
+    shipped = pretrained(root)
+    if name not in shipped:
+        raise KeyError(name)
+    return {NEWEST: shipped[name]}
+
+
+def load_networks(path: Path) -> Networks:
+    """The networks of a saved state, or of a generator file. Executes nothing that the file holds.
+
+    Raises:
+        CheckpointError: the file, or the settings of its run, are missing or damaged, or do not fit each other.
+    """
+    if path.suffix == ".safetensors":
+        loaded = load_generator(path)
+        return Networks(loaded.network, None, loaded.config, loaded.step, loaded.class_names)
+    folder = RunFolder(path.parent.parent if path.parent.name == "states" else path.parent)
+    config, _ = folder.read_config()
+    try:
+        # Mapped: the optimisers' moments, more than half of the file, are never read.
+        stored = states.read(path, mmap=True)
+        averaged, discriminator, step = stored["averaged"], stored["discriminator"], int(stored["step"])
+        classes = len(averaged["embedding.weight"]) if config.conditional else 0
+        if not 0 <= classes <= MOST_CLASSES:
+            raise ValueError(f"it holds {classes} classes; at most {MOST_CLASSES} are read")
+        networks = Networks(
+            _filled(Generator, config, classes, averaged),
+            _filled(Discriminator, config, classes, discriminator),
+            config,
+            step,
+            _class_names(folder, classes),
+        )
+    except FileNotFoundError:
+        raise CheckpointError(f"the run {folder.path.name} has no such saved state") from None
+    except pickle.UnpicklingError:
+        raise CheckpointError(f"{path.name} of the run {folder.path.name} holds more than numbers, or is damaged") from None
+    except (RuntimeError, KeyError, ValueError, TypeError, IndexError, EOFError, AttributeError, OverflowError, OSError) as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise CheckpointError(f"{path.name} of the run {folder.path.name} cannot be looked into: {reason}") from None
+    return networks
+
+
+N = TypeVar("N", Generator, Discriminator)
+
+
+def _filled(kind: type[N], config: TrainConfig, classes: int, tensors: dict[str, torch.Tensor]) -> N:
+    """A network with stored weights, after a look at their shapes.
+
+    Raises:
+        ValueError: they are of other shapes than the settings say, no numbers, or too many.
+    """
+    with torch.device("meta"):  # shapes without numbers
+        network = kind(config, classes)
+    expected = {name: tuple(t.shape) for name, t in network.state_dict().items()}
+    found = {name: tuple(t.shape) for name, t in tensors.items()}
+    if found != expected:
+        odd = min(set(found.items()) ^ set(expected.items()), key=str)[0]
+        raise ValueError(f"{str(odd)[:80]} has shape {found.get(odd)}, not {expected.get(odd)}")
+    size = 4 * sum(math.prod(shape) for shape in expected.values())
+    if size > LARGEST_NETWORKS // 2:
+        raise ValueError(f"its {kind.__name__.lower()} takes {size / 2**30:.1f} GiB; at most {LARGEST_NETWORKS / 2**31:g} are read")
+    network.load_state_dict({name: (t.float() if t.is_floating_point() else t).clone() for name, t in tensors.items()}, assign=True)
+    if not all(t.isfinite().all() for t in network.state_dict().values()):
+        raise ValueError(f"its {kind.__name__.lower()} has a weight that is no number")
+    return network.eval().requires_grad_(False)
+
+
+def _class_names(folder: RunFolder, classes: int) -> tuple[str, ...]:
+    """The names of a conditional run's classes, which stand in its generators' files; numbers where there is none."""
+    for step in folder.generator_steps()[-1:] if classes else []:
+        try:
+            names = read_config(read_metadata(folder.generator_file(step)))[1]
+        except (CheckpointError, KeyError, TypeError, ValueError):
+            break
+        if len(names) == classes:
+            return names
+    return tuple(f"class {number}" for number in range(classes))
+
+
+class NetworkCache:
+    """The networks looked into last. Safe to use from any thread."""
+
+    def __init__(self, most: int = 4) -> None:
+        self._most = most
+        self._loaded: OrderedDict[tuple[Path, int], Networks] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, path: Path) -> Networks:
+        """A file's networks; loaded anew when the file has changed.
+
+        Raises:
+            CheckpointError: see load_networks().
+        """
+        try:
+            key = (path, path.stat().st_mtime_ns)
+        except OSError:
+            raise CheckpointError(f"there is no file {path.name} any more") from None
+        with self._lock:  # while it loads, too: forty visitors of one run must not load it forty times
+            if key not in self._loaded:
+                for old in [k for k in self._loaded if k[0] == path]:
+                    del self._loaded[old]
+                while len(self._loaded) >= self._most:
+                    self._loaded.popitem(last=False)
+                self._loaded[key] = load_networks(path)
+            self._loaded.move_to_end(key)
+            return self._loaded[key]

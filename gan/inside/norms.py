@@ -1,0 +1,89 @@
+"""Norms of weights and gradients over a run's time, read from its folder."""
+
+import itertools
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from gan.inside.files import NETWORKS
+from gan.runs.folder import RunFolder
+from gan.untrusted import is_number, is_whole, open_regular, parse_json
+
+
+@dataclass(frozen=True)
+class Norms:
+    """How long the vectors of weights and of gradients were, while a run trained.
+
+    Attributes:
+        steps: where they were measured.
+        weights, gradients: network -> parameter -> a value a step, None where there was none.
+    """
+
+    steps: list[int]
+    weights: dict[str, dict[str, list[float | None]]]
+    gradients: dict[str, dict[str, list[float | None]]]
+
+
+def read_norms(folder: RunFolder, most: int = 1000) -> Norms | None:
+    """A run's norms.jsonl, thinned to about `most` steps; None where it has none. Damaged lines are left out."""
+    rows = []
+    try:
+        with open_regular(folder.norms_file) as file:
+            count = sum(1 for _ in file)
+            every = max(1, -(-count // most))
+            file.seek(0)
+            for line in itertools.islice(file, (count - 1) % every if count else 0, None, every):  # the last one is kept
+                try:
+                    row = parse_json(line)
+                except ValueError:
+                    continue
+                if isinstance(row, dict) and is_whole(row.get("step")):
+                    rows.append(row)
+    except OSError:
+        return None
+    if not rows:
+        return None
+    rows.sort(key=lambda row: row["step"])
+
+    def columns(kind: str, network: str) -> dict[str, list[float | None]]:
+        parts = [_dict(_dict(row.get(kind)).get(network)) for row in rows]
+        names = dict.fromkeys(name for part in parts for name in part)
+        return {name: [_number(part.get(name)) for part in parts] for name in names}
+
+    kinds = ({network: columns(kind, network) for network in NETWORKS} for kind in ("weights", "gradients"))
+    return Norms([row["step"] for row in rows], *kinds)
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _number(value: Any) -> float | None:
+    """A positive finite number, which a logarithmic axis can show, or None."""
+    return float(value) if is_number(value) and 0 < value < 1e30 else None
+
+
+def parameter_title(name: str) -> str:
+    """A parameter's name in plain words: "layers.conv7.weight" -> "convolution at 7 x 7"."""
+    short = name.removeprefix("layers.").replace("parametrizations.weight.original", "weight")
+    module, _, part = short.rpartition(".")
+    for pattern, words in (
+        (r"conv(\d+)", "convolution at {0} x {0}"),
+        (r"extra(\d+)", "extra convolution {0}"),
+        (r"norm([123])", "normalisation {0}"),  # of dense networks
+        (r"norm(\d+)", "normalisation at {0} x {0}"),
+        (r"norm_extra(\d+)", "normalisation of extra convolution {0}"),
+        (r"dense(\d*)", "dense layer {0}"),
+        (r"logit", "last layer"),
+        (r"embedding", "class embedding"),
+    ):
+        if match := re.fullmatch(pattern, module):
+            title = words.format(*match.groups()).strip()
+            normalisation = module.startswith("norm")
+            return title + {"weight": ", scale" if normalisation else "", "bias": ", shift" if normalisation else ", bias"}.get(part, "")
+    return name
+
+
+def is_main_parameter(name: str) -> bool:
+    """Whether it is the weight of a convolution, a dense layer or an embedding: neither a bias nor of a normalisation."""
+    return not name.endswith("bias") and "norm" not in name.removeprefix("layers.").partition(".")[0]

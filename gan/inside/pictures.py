@@ -1,0 +1,73 @@
+"""Feature maps and filters as pictures."""
+
+import math
+
+import numpy as np
+import torch
+from torch import nn
+
+from gan.inside.files import Networks
+
+_BELOW, _ZERO, _ABOVE = (np.array(colour, dtype=np.float32) for colour in ((33, 102, 172), (247, 247, 247), (178, 24, 43)))
+_NOTHING = 128  # the grey of places without a value
+
+
+def paint(maps: np.ndarray, signed: bool) -> np.ndarray:
+    """Numbers as pictures, each map on a scale of its own: (N, H, W) -> uint8 (N, 3, H, W). NaN is grey.
+
+    signed: blue below 0, white at 0, red above, up to the map's largest absolute value; else from its smallest value,
+    black, to its largest, white.
+    """
+    known = np.nan_to_num(maps.astype(np.float32))
+    if signed:
+        largest = np.abs(known).max(axis=(1, 2), keepdims=True)
+        share = known / np.where(largest > 0, largest, 1)
+        ends = np.where(share[:, None] < 0, _BELOW[:, None, None], _ABOVE[:, None, None])
+        colours = _ZERO[:, None, None] + (ends - _ZERO[:, None, None]) * np.abs(share[:, None])
+    else:
+        low, high = (f(maps, axis=(1, 2), keepdims=True) for f in (np.nanmin, np.nanmax))
+        share = (known - low) / np.where(high > low, high - low, 1)
+        colours = np.repeat(share[:, None] * 255, 3, axis=1)
+    colours = np.where(np.isnan(maps)[:, None], _NOTHING, colours)
+    return colours.clip(0, 255).round().astype(np.uint8)
+
+
+def as_map(numbers: np.ndarray) -> np.ndarray:
+    """Numbers without a place, laid out in rows as square as may be: any shape -> (1, rows, columns), NaN where none is left."""
+    flat = numbers.reshape(-1).astype(np.float32)
+    columns = math.ceil(math.sqrt(flat.size))
+    if divisors := [d for d in range(columns, min(2 * columns, flat.size) + 1) if flat.size % d == 0]:
+        columns = divisors[0]
+    rows = -(-flat.size // columns)
+    return np.pad(flat, (0, rows * columns - flat.size), constant_values=np.nan).reshape(1, rows, columns)
+
+
+def first_filters(networks: Networks) -> np.ndarray:
+    """What D's first layer looks for, one picture a filter: float32 (N, C, height, width).
+
+    Of a convolution its kernels, of a dense layer its rows, in the image's shape; of a discriminator that judges several
+    images together those for each of them, side by side.
+    """
+    assert networks.discriminator is not None
+    weight = next(m for m in networks.discriminator.layers if isinstance(m, nn.Conv2d | nn.Linear)).weight.detach()
+    config = networks.config
+    size = config.image_size if weight.dim() == 2 else weight.shape[-1]
+    parts = weight.reshape(len(weight), config.packing, config.channels, size, size)
+    return torch.cat(list(parts.unbind(1)), -1).numpy()
+
+
+def last_filters(networks: Networks) -> np.ndarray:
+    """What each map, or number, before G's last layer paints into the image: float32 (N, C, height, width)."""
+    module = [m for m in networks.generator.layers if isinstance(m, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)][-1]
+    weight, config = module.weight.detach(), networks.config
+    if isinstance(module, nn.Linear):
+        return weight.t().reshape(-1, config.channels, config.image_size, config.image_size).numpy()
+    return (weight if isinstance(module, nn.ConvTranspose2d) else weight.transpose(0, 1)).contiguous().numpy()
+
+
+def paint_filters(filters: np.ndarray) -> np.ndarray:
+    """(N, C, h, w) -> uint8 (N, 3, h, w), each on a scale of its own: blue below 0 and red above, or in colour, grey at 0."""
+    if filters.shape[1] == 1:
+        return paint(filters[:, 0], signed=True)
+    largest = np.abs(filters).max(axis=(1, 2, 3), keepdims=True)
+    return (127.5 + 127.5 * filters / np.where(largest > 0, largest, 1)).round().astype(np.uint8)

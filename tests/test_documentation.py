@@ -8,31 +8,32 @@ from gan.data.datasets import NAMED
 from gan.recipes import RECIPES
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
+DOCS = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md")}
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def code():
     return [*(ROOT / "gan").rglob("*.py"), *(ROOT / "ui").rglob("*.py"), *(ROOT / "pages").glob("*.py"), ROOT / "app.py"]
 
 
-def test_every_command_and_option_is_in_the_readme():
+def test_every_command_and_option_is_documented():
     for name, command in cli.commands.items():
-        (line,) = re.findall(rf"^{name} .*(?:\n .*)*", README, re.MULTILINE)
+        (line,) = re.findall(rf"^{name} .*(?:\n .*)*", DOCS["cli"], re.MULTILINE)
         for option in (o for p in command.params for o in p.opts if o.startswith("--")):
             assert option in line, f"{name} {option}"
 
 
-def test_every_recipe_is_in_the_readme():
-    assert not [name for name in RECIPES if f"| `{name}` |" not in README]
+def test_every_recipe_is_documented():
+    assert not [name for name in RECIPES if f"| `{name}` |" not in DOCS["recipes"]]
 
 
-def test_every_data_set_is_in_the_readme():
-    assert not [name for name in NAMED if f"| `{name}` |" not in README]
+def test_every_data_set_is_documented():
+    assert not [name for name in NAMED if f"| `{name}` |" not in DOCS["recipes"]]
 
 
-def test_every_environment_variable_is_in_the_readme():
+def test_every_environment_variable_is_documented():
     used = set(re.findall(r"WORKSHOP_[A-Z_]+", " ".join(path.read_text() for path in code())))
-    assert used == set(re.findall(r"\| `(WORKSHOP_[A-Z_]+)`", README))
+    assert used == set(re.findall(r"\| `(WORKSHOP_[A-Z_]+)`", DOCS["environment"]))
 
 
 def test_every_file_is_in_the_picture_of_the_architecture():
@@ -42,11 +43,29 @@ def test_every_file_is_in_the_picture_of_the_architecture():
             assert path.name in picture or path.stem in picture, path.name
 
 
-def test_every_route_is_in_the_readme():
+def test_every_route_is_documented():
     routes = re.findall(r'Route\(f"\{prefix\}(\S+)"', (ROOT / "gan" / "serving" / "routes.py").read_text())
     assert len(routes) == 6
     for route in routes:
-        assert f"GET {route.replace('{{', '{').replace('}}', '}')}" in README
+        assert f"GET {route.replace('{{', '{').replace('}}', '}')}" in DOCS["http"]
+
+
+def test_the_readme_is_short_and_names_every_page_of_the_docs():
+    assert len(README.splitlines()) <= 110
+    assert not [name for name in DOCS if f"docs/{name}.md" not in README]
+
+
+def test_every_benchmark_is_documented():
+    parts = {"gpu_parts", "serving", "textbook"}  # the first two are used by others
+    for path in (ROOT / "benchmarks").glob("*.py"):
+        if path.stem != "__init__" and path.stem not in parts:
+            assert f"python -m benchmarks.{path.stem}" in DOCS["benchmarks"], path.name
+
+
+def test_links_between_the_docs_lead_somewhere():
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for link in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):
+            assert (path.parent / link).exists(), f"{path.name}: {link}"
 
 
 def test_the_space_has_what_hugging_face_asks():

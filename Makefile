@@ -1,9 +1,15 @@
-# Two commands do everything: `make run` starts the app, `make test` proves it. Python 3.11 or newer with venv is all they need.
+# Two commands do everything: `make run` starts the app, `make test` checks it. Python 3.11 or newer with venv is all they need.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test clean
+.PHONY: help run test fast clean
+
+help:
+	@echo "make run    start the app on http://localhost:8501 (ADDRESS=0.0.0.0 lets others in)"
+	@echo "make test   the whole check: style, types and all tests; CI runs the same"
+	@echo "make fast   style and the quick tests, in under a minute"
+	@echo "make clean  remove the virtual environment and caches"
 
 # For this machine only; for others too: make run ADDRESS=0.0.0.0
 ADDRESS ?= 127.0.0.1
@@ -16,6 +22,15 @@ test: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# What takes seconds: pure functions, the networks, the documentation.
+FAST := tests/networks tests/doctor tests/training/test_losses.py tests/test_config.py tests/test_documentation.py tests/test_floors.py \
+	tests/test_glossary.py tests/test_images.py tests/test_imports.py tests/test_latent.py tests/test_owners.py tests/test_untrusted.py
+
+fast: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest -q $(FAST)
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

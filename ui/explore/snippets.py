@@ -17,16 +17,17 @@ _IMPORTS: tuple[tuple[tuple[str, tuple[str, ...]], ...], ...] = (
     (("import numpy as {}", ("np",)), ("import {}", ("torch",))),
     (
         ("from gan import {}", ("latent",)),
-        ("from gan.explore import {}", ("attributes", "directions", "vectors")),
-        ("from gan.runs.folder import {}", ("find_generator", "load_generator")),
         ("from gan.data.decoding import {}", ("decode",)),
-        ("from gan.images import {}", ("enlarge", "gif", "png", "tile")),
-        ("from gan.judging.judge import {}", ("JudgeCache",)),
+        ("from gan.explore import {}", ("attributes", "directions", "vectors")),
         ("from gan.explore.models import {}", ("find_model",)),
         ("from gan.explore.projection import {}", ("project",)),
-        ("from gan.runs.run import {}", ("checkpoints_root",)),
+        ("from gan.images import {}", ("enlarge", "gif", "png", "tile")),
+        ("from gan.judging.judge import {}", ("JudgeCache",)),
+        ("from gan.networks.generator_file import {}", ("load_generator",)),
+        ("from gan.networks.sampling import {}", ("sample", "sample_as_in_training")),
         ("from gan.progress import {}", ("drain",)),
-        ("from gan.training.loop import {}", ("sample", "sample_as_in_training")),
+        ("from gan.runs.folder import {}", ("find_generator",)),
+        ("from gan.runs.run import {}", ("checkpoints_root",)),
     ),
 )
 

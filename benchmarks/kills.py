@@ -247,7 +247,8 @@ def faults_after(life: Life, root: Path) -> tuple[list[str], str]:
         return (["the run is not listed"] if made else []), "killed before the run existed"
     (run,) = listed
     folder, faults = RunFolder(run.folder.path), []
-    if run.state != "interrupted":
+    whole = run.state == "finished" and run.status()["progress"] >= 1  # the kill came just after its last status was written
+    if run.state != "interrupted" and not whole:
         faults.append(f"the run says {run.state} ({run.status()['error']})")
     faults += damaged(folder)
     for _, name in life.told("wrote"):

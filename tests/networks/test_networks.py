@@ -298,9 +298,10 @@ def test_the_small_convolutions_equal_their_parents(kind, parent, bias, small, l
 )
 def test_two_batches_at_once_are_judged_as_one_after_the_other(fields):
     config = TrainConfig(discriminator_filters=4, **fields)
-    at_once, in_turn = Discriminator(config, 3), Discriminator(config, 3)
-    in_turn.load_state_dict(at_once.state_dict())
     rng = torch.Generator().manual_seed(0)
+    at_once, in_turn = Discriminator(config, 3), Discriminator(config, 3)
+    initialize(at_once, config.initialization, rng)  # the same in every run of this test
+    in_turn.load_state_dict(at_once.state_dict())
     batches = [torch.rand(6, 1, 28, 28, generator=rng) * 2 - 1, torch.rand(6, 1, 28, 28, generator=rng) - 1]
     labels = torch.tensor([0, 1, 2, 2, 0, 1]) if config.conditional else None
     found, expected = at_once.forward_each(batches, labels), [in_turn(images, labels) for images in batches]

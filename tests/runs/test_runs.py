@@ -165,7 +165,7 @@ def test_a_failure_ends_that_run_alone_and_is_told(manager, config, endless, mon
 
 
 def test_a_run_that_diverges_says_so_and_keeps_its_last_good_generator(manager, config, monkeypatch):
-    original = runs.train
+    original = recording.train
 
     def diverging(state, dataset, control):
         for event in original(state, dataset, control):

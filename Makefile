@@ -17,11 +17,13 @@ ADDRESS ?= 127.0.0.1
 run: $(VENV)/.installed
 	$(BIN)/streamlit run app.py --server.address=$(ADDRESS)
 
+# Browser tests have processes of their own: Playwright leaves an event loop running, in which other tests cannot start theirs.
 test: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/browser
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/browser
 
 # What takes seconds: pure functions, the networks, the documentation.
 FAST := tests/networks tests/doctor tests/training/test_losses.py tests/test_config.py tests/test_documentation.py tests/test_floors.py \

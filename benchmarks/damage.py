@@ -401,7 +401,7 @@ def _bounded_memory() -> Iterator[None]:
 
 
 def _free(root: Path) -> None:
-    """Lets go whoever waits for a pipe."""
+    """Releases readers that wait for a pipe."""
     for path in root.rglob("*"):
         if path.is_fifo():
             with contextlib.suppress(OSError):
@@ -414,7 +414,7 @@ VALUES: list[Any] = [None, True, -1, 0.5, float("nan"), float("inf"), 10**30, "t
 
 
 def state_damages(stored: dict[str, Any]) -> dict[str, Callable[[], Any]]:
-    """By name: every state that is made of a sound one. Each call makes it anew."""
+    """By name: every state that is made of a sound one. Each call makes a new one."""
     damages: dict[str, Callable[[], Any]] = {}
 
     def changed(path: tuple[Any, ...], value: Any, drop: bool = False) -> Callable[[], Any]:
@@ -480,7 +480,7 @@ def _named(value: Any) -> str:
 
 
 def _copied(part: Any) -> Any:
-    """Dictionaries and lists anew, tensors shared: they are only read."""
+    """New dictionaries and lists; tensors are shared, since they are only read."""
     if isinstance(part, dict):
         return {key: _copied(value) for key, value in part.items()}
     return [_copied(value) for value in part] if isinstance(part, list) else part

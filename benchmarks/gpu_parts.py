@@ -185,7 +185,7 @@ def deviation(ours: list[float], theirs: list[float]) -> float:
 
 def _checked(part: str, what: str, value: float, within: float, unit: str = "relative", note: str = "") -> Row:
     if not math.isfinite(value):
-        return Row(part, what, None, unit, within, "off", "something is no longer a number")
+        return Row(part, what, None, unit, within, "off", "a result is NaN or infinite")
     return Row(part, what, value, unit, within, "ok" if value <= within else "off", note)
 
 

@@ -1,4 +1,4 @@
-"""What a training loop tells whoever drains it: Python numbers and uint8 arrays, never live tensors."""
+"""What a training loop yields: Python numbers and uint8 arrays, never live tensors."""
 
 from dataclasses import dataclass
 from typing import Any

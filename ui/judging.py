@@ -1,4 +1,4 @@
-"""What a generator is held against, on a page: the data set that it learnt from, or why there is none."""
+"""What a generator is compared with, on a page: the data set it was trained on, or why there is none."""
 
 import streamlit as st
 

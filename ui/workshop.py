@@ -1,4 +1,4 @@
-"""What all sessions of one server share: the runs, the generators and what they are held against. Modules are shared by scripts and routes."""
+"""What all sessions of one server share: the runs, the generators and what they are compared with. Modules are shared by scripts and routes."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""A small canvas to draw on, with finger, mouse or keyboard; what is drawn comes back as grey pixels."""
+"""A small canvas to draw on, with finger, mouse or keyboard; the drawing comes back as gray pixels."""
 
 import base64
 import binascii

@@ -1,4 +1,4 @@
-"""Memory or invention? The training images nearest to what a generator draws, held against how near new real images come."""
+"""Memory or invention? The training images nearest to what a generator draws, compared with how near new real images come."""
 
 from collections.abc import Generator
 

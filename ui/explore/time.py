@@ -1,4 +1,4 @@
-"""Explore's time: the same noise vectors through all the generators that a run has kept, and a film of them being learnt."""
+"""Explore's time: the same noise vectors through all the generators that a run has kept, and a film of how they were learned."""
 
 import numpy as np
 import streamlit as st

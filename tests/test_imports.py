@@ -83,3 +83,11 @@ def test_pages_hold_no_torch_training():
     inner = ("gan.networks.dcgan", "gan.networks.winograd", "gan.training.losses", "gan.training.step", "starlette")
     for path in (ROOT / "pages").glob("*.py"):
         assert not {n for n in imported(path) if n.startswith(inner)}, path.name
+
+
+def test_the_library_does_not_import_torchvision_at_its_top():
+    """It takes as long to import as torch, and few runs need it."""
+    for path in MODULES:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        top = ast.Module([node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)], [])
+        assert "torchvision" not in ast.unparse(top), path.name

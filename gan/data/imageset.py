@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torchvision.transforms.v2 import functional as transforms
 
 from gan.data import cache, decoding
 from gan.data.archives import Member
@@ -121,6 +120,9 @@ def from_cache(name: str, entry: cache.Entry, choice: Choice | None = None) -> I
 
 def resize(images: torch.Tensor, image_size: int, channels: int) -> torch.Tensor:
     """uint8 (N, C, H, W) -> uint8 (N, channels, image_size, image_size), antialiased."""
+    # Imported here: torchvision takes as long to import as torch, and most sets need no resizing.
+    from torchvision.transforms.v2 import functional as transforms
+
     if images.shape[1] != channels:
         images = transforms.grayscale_to_rgb(images) if channels == 3 else transforms.rgb_to_grayscale(images)
     return images if images.shape[-1] == image_size else transforms.resize(images, [image_size, image_size], antialias=True)

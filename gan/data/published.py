@@ -13,7 +13,6 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
-from torchvision.datasets import CIFAR10, FashionMNIST
 
 from gan.data.downloads import download
 from gan.events import Progress
@@ -30,9 +29,18 @@ class Published(NamedTuple):
     tests: int = 10_000  # images of the test part
 
 
+# Names and checksums as in torchvision's datasets, which the tests compare. Importing torchvision takes as long as importing torch.
+FASHION_CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+FASHION_URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+FASHION_FILES = {  # name -> MD5; MNIST's files have the same names
+    "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+    "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
+    "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
+    "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
+}
 SETS = {
     "mnist": Published(28, 1, 70_000, 0, tuple("0123456789")),
-    "fashion-mnist": Published(28, 1, 70_000, 30_878_645, tuple(FashionMNIST.classes)),
+    "fashion-mnist": Published(28, 1, 70_000, 30_878_645, FASHION_CLASSES),
     # torchvision reads these names from a pickle.
     "cifar10": Published(
         32, 3, 60_000, 170_052_171, ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -44,7 +52,15 @@ FASHION = "FashionMNIST/raw"  # where torchvision keeps it
 # The binary version: records of a label and 3,072 pixels. torchvision's is the same images as pickles.
 CIFAR_URL, CIFAR_MD5 = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530"
 CIFAR_BINARY = ("data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin")
-CIFAR_PYTHON = {name: md5 for name, md5 in (*CIFAR10.train_list, *CIFAR10.test_list)}
+CIFAR_PYTHON_FOLDER, CIFAR_PYTHON_ARCHIVE = "cifar-10-batches-py", "cifar-10-python.tar.gz"
+CIFAR_PYTHON = {  # name -> MD5
+    "data_batch_1": "c99cafc152244af753f735de768cd75f",
+    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+    "data_batch_4": "634d18415352ddfa80567beed471001a",
+    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+    "test_batch": "40351d587109b95175f43aff81a1287e",
+}
 LARGEST_BATCH = 40_000_000  # bytes; the published ones have 31 million
 PIXELS = 3 * 32 * 32
 
@@ -54,15 +70,15 @@ Arrays = tuple[np.ndarray, np.ndarray]  # images uint8 (N, C, H, W) and labels i
 def find(name: str, root: Path) -> list[Path]:
     """The files of a set that lie on this machine, below `root` as torchvision lays them out, say; empty unless all are there."""
     if name == "mnist":
-        candidates = [[EMBEDDED / file for file, _ in FashionMNIST.resources]]
+        candidates = [[EMBEDDED / file for file in FASHION_FILES]]
     elif name == "fashion-mnist":
-        candidates = [[next((p for p in _fashion_places(root, file) if p.is_file()), root) for file, _ in FashionMNIST.resources]]
+        candidates = [[next((p for p in _fashion_places(root, file) if p.is_file()), root) for file in FASHION_FILES]]
     else:
         candidates = [
             [root / "cifar-10-batches-bin" / file for file in CIFAR_BINARY],
             [root / Path(CIFAR_URL).name],
-            [root / CIFAR10.base_folder / file for file in CIFAR_PYTHON],
-            [root / CIFAR10.filename],
+            [root / CIFAR_PYTHON_FOLDER / file for file in CIFAR_PYTHON],
+            [root / CIFAR_PYTHON_ARCHIVE],
         ]
     return next((files for files in candidates if all(file.is_file() for file in files)), [])
 
@@ -81,7 +97,7 @@ def obtain(name: str, root: Path) -> Generator[Progress, None, list[Path]]:
         return files
     task = f"Downloading {name}"
     if name == "fashion-mnist":
-        wanted = [(f"{FashionMNIST.mirrors[0]}{file}", root / FASHION / file, md5) for file, md5 in FashionMNIST.resources]
+        wanted = [(f"{FASHION_URL}{file}", root / FASHION / file, md5) for file, md5 in FASHION_FILES.items()]
         wanted = [each for each in wanted if not any(p.is_file() for p in _fashion_places(root, each[1].name))]
     else:
         wanted = [(CIFAR_URL, root / Path(CIFAR_URL).name, CIFAR_MD5)]

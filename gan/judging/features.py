@@ -24,7 +24,6 @@ import safetensors.torch
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torchvision.transforms.v2 import functional as transforms
 
 from gan import progress as terminal
 from gan.data.datasets import NAMED, ImageDataset, data_root, native
@@ -121,6 +120,9 @@ class FeatureNetwork(nn.Module):
     def fit(self, images: torch.Tensor) -> torch.Tensor:
         """Float images of any size, with 1 or 3 channels -> those that the network takes. Gradients pass."""
         if images.shape[1] != self.about.channels:
+            # Imported here: torchvision takes as long to import as torch, and is rarely needed.
+            from torchvision.transforms.v2 import functional as transforms
+
             images = transforms.grayscale_to_rgb(images) if self.about.channels == 3 else transforms.rgb_to_grayscale(images)
         size = self.about.image_size
         return images if images.shape[-1] == size else F.interpolate(images, (size, size), mode="bilinear", antialias=True)

@@ -17,11 +17,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-import torchvision
 from filelock import FileLock, Timeout
 
 from gan.config import TrainConfig
@@ -212,7 +212,7 @@ class RunFolder:
             "data_labels": dataset.labels_fingerprint() if dataset and config.conditional else None,
             "data_skipped": list(dataset.skipped[:SKIPPED_LISTED]) if dataset else [],
             "data_skipped_count": dataset.skipped_count if dataset else 0,
-            "versions": {"python": platform.python_version(), "torch": torch.__version__, "torchvision": torchvision.__version__},
+            "versions": {"python": platform.python_version(), "torch": torch.__version__, "torchvision": version("torchvision")},
             "config": config.model_dump(),
         }
         self.write_json(self.config_file, content)

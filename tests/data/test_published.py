@@ -10,13 +10,20 @@ import tarfile
 import numpy as np
 import pytest
 import torch
-from torchvision.datasets import FashionMNIST
+from torchvision.datasets import CIFAR10, FashionMNIST
 
 from gan.data import datasets, published
 from gan.data.datasets import load
 from gan.runs.manager import RunManager
 from tests.conftest import finish
 from tests.runs.test_runs import ended, wait_for
+
+
+def test_names_and_checksums_are_torchvision_s():
+    assert list(published.FASHION_CLASSES) == FashionMNIST.classes
+    assert list(published.FASHION_FILES.items()) == FashionMNIST.resources and published.FASHION_URL in FashionMNIST.mirrors
+    assert list(published.CIFAR_PYTHON.items()) == [(name, md5) for name, md5 in (*CIFAR10.train_list, *CIFAR10.test_list)]
+    assert (CIFAR10.base_folder, CIFAR10.filename) == (published.CIFAR_PYTHON_FOLDER, published.CIFAR_PYTHON_ARCHIVE)
 
 
 @pytest.fixture(autouse=True)

@@ -384,7 +384,7 @@ def kill(total: int, its_cases: list[Case], folder: Path, rng: random.Random) ->
     """
     (folder / "references").mkdir()
     references, faults, kills = References(folder / "references"), [], 0
-    PROCESSES.set_forkserver_preload(["gan.runs.manager"])
+    PROCESSES.set_forkserver_preload(["gan.runs.manager", "torch._dynamo"])  # which the first optimizer would import in each of them
     for number in range(2 * total):
         if kills == total:
             break

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,7 @@ CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrom
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
 ADMIN_TOKEN = "open sesame, please"
+FAILED = pytest.StashKey[bool]()  # of a test
 expect.set_options(timeout=30_000)  # of a machine with other work
 
 
@@ -58,10 +59,16 @@ class Server:
             "WORKSHOP_JUDGE": "0",  # a test of it brings judgements of its own
             "STREAMLIT_SERVER_BASE_URL_PATH": "workshop",  # so that every address is tried behind a prefix
         }
-        command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.address", "127.0.0.1"]
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        self.environment = environment
+        self.command = [sys.executable, "-m", "tests.browser.small_app", "run", "app.py", "--server.port", str(port)]
+        self.command += ["--server.address", "127.0.0.1"]
         self.address = f"http://127.0.0.1:{port}/workshop"
+        self.start()
+
+    def start(self) -> None:
+        """Starts the process and waits until it answers."""
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(self.command, cwd=ROOT, env=self.environment, stdout=log, stderr=subprocess.STDOUT)
         deadline = time.monotonic() + 60
         while not self.answers():
             assert self.process.poll() is None and time.monotonic() < deadline, self.end()
@@ -87,6 +94,24 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(tmp_path_factory.mktemp("server"))
     yield server
     assert "Traceback" not in (log := server.end()) and ADMIN_TOKEN not in log, log
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed:
+        item.stash[FAILED] = True
+    return report
+
+
+@pytest.fixture(autouse=True)
+def a_failure_leaves_no_run_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A run that a failed test left at work would keep those of the next tests waiting: a new process starts none of them."""
+    yield
+    if request.node.stash.get(FAILED, False) and "process" in request.fixturenames:
+        process: Server = request.getfixturevalue("process")
+        process.end()
+        process.start()
 
 
 @pytest.fixture(scope="session")

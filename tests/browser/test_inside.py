@@ -20,7 +20,7 @@ def test_from_a_run_to_its_layers_and_a_drawing_judged(page: Page, server: str) 
     page.get_by_role("main").get_by_role("link", name="Look inside").click()
     expect(page.get_by_role("heading", name="Look inside")).to_be_visible()
     assert "/inside?run=quick-digits" in page.url
-    expect(page.get_by_alt_text("7 transposed convolution, 32 maps of 14 x 14")).to_be_visible()
+    expect(page.get_by_alt_text("7 transposed convolution, 8 maps of 14 x 14")).to_be_visible()
     page.get_by_role("radio", name="Norms over time").click()
     expect(page.get_by_role("figure", name="Generator, norms of the weights")).to_be_visible()
 

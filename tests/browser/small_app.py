@@ -1,0 +1,15 @@
+"""Streamlit's command with a default recipe whose networks are small, so that training leaves the browser its cores.
+
+python -m tests.browser.small_app run app.py
+"""
+
+from dataclasses import replace
+
+from streamlit.web import cli
+
+from gan.recipes import RECIPES
+
+if __name__ == "__main__":
+    recipe = RECIPES["quick-digits"]
+    RECIPES[recipe.name] = replace(recipe, config=recipe.config.change(generator_filters=8, discriminator_filters=8, batch_size=16))
+    cli.main(prog_name="streamlit")

@@ -15,12 +15,14 @@ _BACKGROUNDS = ((122, 178, 214), (236, 196, 120), (156, 204, 158), (214, 150, 16
 _CLOTHES = ((52, 78, 128), (150, 52, 60), (64, 120, 90), (60, 60, 68), (222, 222, 226), (196, 132, 56))
 _EYES = ((70, 44, 30), (60, 100, 150), (70, 120, 70), (30, 26, 26))
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
+GLASSES_FRAMES: tuple[Color, ...] = ((24, 24, 28), (120, 40, 40), (60, 60, 130))
+LIPS: Color = (176, 66, 70)
 
 
-def _shade(colour: Colour, factor: float) -> Colour:
-    """The colour made darker (factor < 1) or lighter (> 1)."""
-    r, g, b = (int(min(255, max(0, c * factor))) for c in colour)
+def _shade(color: Color, factor: float) -> Color:
+    """The color made darker (factor < 1) or lighter (> 1)."""
+    r, g, b = (int(min(255, max(0, c * factor))) for c in color)
     return r, g, b
 
 
@@ -34,96 +36,129 @@ def draw_face(index: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         the image, uint8 (3, size, size), and its attributes, bool (len(ATTRIBUTES),), in the order of ATTRIBUTES.
     """
-    rng = np.random.default_rng([VERSION, index])
+    face = _Face(np.random.default_rng([VERSION, index]))
+    pixels = np.asarray(face.draw().resize((size, size), Image.Resampling.BOX))
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1)), np.array(face.attributes, dtype=bool)
 
-    def pick(colours: tuple[Colour, ...]) -> Colour:
-        chosen = np.array(colours[rng.integers(len(colours))]) + rng.normal(0, 10) + rng.normal(0, 3, 3)
+
+class _Face:
+    """One face: first what it looks like is drawn by lot, then its picture is painted. The order of the draws is the set's version."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.rng = rng
+        self.skin, self.hair, self.background = self._pick(_SKINS), self._pick(_HAIR), self._pick(_BACKGROUNDS)
+        self.clothes, self.iris = self._pick(_CLOTHES), self._pick(_EYES)
+        self.glasses = bool(rng.random() < 0.5)
+        self.style = rng.choice(["short", "long", "curly", "bald"], p=[0.4, 0.28, 0.2, 0.12])
+        self.mouth = rng.choice(["smile", "neutral", "open", "sad"], p=[0.4, 0.25, 0.2, 0.15])
+        self.beard = bool(self.style != "long" and rng.random() < 0.25)
+        self.hat = bool(rng.random() < 0.12)
+        self.tilt = float(rng.uniform(-14, 14))
+        self.width, self.height = float(rng.uniform(56, 68)), float(rng.uniform(70, 82))  # half axes of the head
+        self.cx, self.cy = 128 + float(rng.uniform(-8, 8)), 126 + float(rng.uniform(-5, 5))
+        self.layer = Image.new("RGBA", (_CANVAS, _CANVAS), (*self.background, 0))
+        self.pen = ImageDraw.Draw(self.layer)
+
+    @property
+    def attributes(self) -> list[bool]:
+        """In the order of ATTRIBUTES."""
+        mouths = [self.mouth == "smile", self.mouth == "open"]
+        return [self.glasses, *mouths, self.style == "long", self.style == "curly", self.style == "bald", self.beard, self.hat]
+
+    def draw(self) -> Image.Image:
+        """The picture, _CANVAS x _CANVAS in RGB."""
+        self._behind_the_head()
+        self._head()
+        self._hat()
+        eye_y = self._eyes_and_nose()
+        self._mouth()
+        if self.glasses:
+            self._glasses(eye_y)
+        layer = self.layer.rotate(self.tilt, Image.Resampling.BILINEAR, center=(self.cx, 240))
+        picture = Image.new("RGB", layer.size, self.background)
+        shoulders = (self.cx - 108, 208, self.cx + 108, 380)  # stay upright
+        ImageDraw.Draw(picture).ellipse(shoulders, fill=self.clothes)
+        picture.paste(layer, mask=layer)
+        return picture
+
+    def _pick(self, colors: tuple[Color, ...]) -> Color:
+        chosen = np.array(colors[self.rng.integers(len(colors))]) + self.rng.normal(0, 10) + self.rng.normal(0, 3, 3)
         r, g, b = (int(c) for c in np.clip(chosen, 0, 255))
         return r, g, b
 
-    skin, hair, background, clothes, iris = pick(_SKINS), pick(_HAIR), pick(_BACKGROUNDS), pick(_CLOTHES), pick(_EYES)
-    glasses = bool(rng.random() < 0.5)
-    style = rng.choice(["short", "long", "curly", "bald"], p=[0.4, 0.28, 0.2, 0.12])
-    mouth = rng.choice(["smile", "neutral", "open", "sad"], p=[0.4, 0.25, 0.2, 0.15])
-    beard = bool(style != "long" and rng.random() < 0.25)
-    hat = bool(rng.random() < 0.12)
-    tilt = float(rng.uniform(-14, 14))
-    width, height = float(rng.uniform(56, 68)), float(rng.uniform(70, 82))  # half axes of the head
-    cx, cy = 128 + float(rng.uniform(-8, 8)), 126 + float(rng.uniform(-5, 5))
+    def _oval(self, x: float, y: float, rx: float, ry: float, fill: Color | None = None, **line: object) -> None:
+        self.pen.ellipse((x - rx, y - ry, x + rx, y + ry), fill=fill, **line)  # type: ignore[arg-type]
 
-    layer = Image.new("RGBA", (_CANVAS, _CANVAS), (*background, 0))
-    draw = ImageDraw.Draw(layer)
+    def _behind_the_head(self) -> None:
+        """Long hair and curls, then the neck."""
+        cx, cy, width, height = self.cx, self.cy, self.width, self.height
+        if self.style == "long":
+            box = (cx - width - 16, cy - height * 0.7, cx + width + 16, cy + height + 26)
+            self.pen.rounded_rectangle(box, 52, fill=_shade(self.hair, 0.85))
+        if self.style == "curly":
+            for angle in np.linspace(np.pi * 0.9, np.pi * 2.1, 11):
+                self._oval(cx + np.cos(angle) * (width + 6), cy - 14 + np.sin(angle) * (height - 4), 24, 24, _shade(self.hair, 0.9))
+        self.pen.rectangle((cx - 22, cy + height - 22, cx + 22, cy + height + 30), fill=_shade(self.skin, 0.86))
+        self._oval(cx, cy + height + 28, 22, 12, _shade(self.skin, 0.86))
 
-    def oval(x: float, y: float, rx: float, ry: float, fill: Colour | None = None, **line: object) -> None:
-        draw.ellipse((x - rx, y - ry, x + rx, y + ry), fill=fill, **line)  # type: ignore[arg-type]
+    def _head(self) -> None:
+        """Ears, head, beard and the hair in front."""
+        cx, cy, width, height, hair = self.cx, self.cy, self.width, self.height, self.hair
+        for side in (-1, 1):
+            self._oval(cx + side * width, cy + 6, 12, 17, _shade(self.skin, 0.9))
+        self._oval(cx, cy, width, height, self.skin)
+        if self.beard:
+            self.pen.chord((cx - width, cy - height, cx + width, cy + height), 22, 158, fill=hair)
+            self._oval(cx, cy + height * 0.42, 26, 15, self.skin)
+        if self.style in ("short", "long"):
+            self.pen.chord((cx - width - 5, cy - height - 10, cx + width + 5, cy + height), 202, 338, fill=hair)
+            if self.rng.random() < 0.5:
+                self.pen.pieslice((cx - width, cy - height, cx + width * 0.7, cy + height * 0.1), 180, 300, fill=hair)
+        elif self.style == "curly":
+            for angle in np.linspace(np.pi * 1.1, np.pi * 1.9, 8):
+                self._oval(cx + np.cos(angle) * width * 0.86, cy + np.sin(angle) * height * 0.9, 21, 19, hair)
 
-    # Behind the head: long hair and curls, then the neck.
-    if style == "long":
-        draw.rounded_rectangle((cx - width - 16, cy - height * 0.7, cx + width + 16, cy + height + 26), 52, fill=_shade(hair, 0.85))
-    if style == "curly":
-        for angle in np.linspace(np.pi * 0.9, np.pi * 2.1, 11):
-            oval(cx + np.cos(angle) * (width + 6), cy - 14 + np.sin(angle) * (height - 4), 24, 24, _shade(hair, 0.9))
-    draw.rectangle((cx - 22, cy + height - 22, cx + 22, cy + height + 30), fill=_shade(skin, 0.86))
-    oval(cx, cy + height + 28, 22, 12, _shade(skin, 0.86))
+    def _hat(self) -> None:
+        if not self.hat:
+            return
+        cx, cy, width, height, color = self.cx, self.cy, self.width, self.height, self._pick(_CLOTHES)
+        self.pen.chord((cx - width - 6, cy - height - 26, cx + width + 6, cy + height * 0.5), 192, 348, fill=color)
+        brim = (cx - width - 18, cy - height * 0.52 - 8, cx + width + 18, cy - height * 0.52 + 6)
+        self.pen.rounded_rectangle(brim, 7, fill=_shade(color, 0.75))
 
-    # The head.
-    for side in (-1, 1):
-        oval(cx + side * width, cy + 6, 12, 17, _shade(skin, 0.9))
-    oval(cx, cy, width, height, skin)
-    if beard:
-        draw.chord((cx - width, cy - height, cx + width, cy + height), 22, 158, fill=hair)
-        oval(cx, cy + height * 0.42, 26, 15, skin)
-    if style in ("short", "long"):
-        draw.chord((cx - width - 5, cy - height - 10, cx + width + 5, cy + height), 202, 338, fill=hair)
-        if rng.random() < 0.5:
-            draw.pieslice((cx - width, cy - height, cx + width * 0.7, cy + height * 0.1), 180, 300, fill=hair)
-    elif style == "curly":
-        for angle in np.linspace(np.pi * 1.1, np.pi * 1.9, 8):
-            oval(cx + np.cos(angle) * width * 0.86, cy + np.sin(angle) * height * 0.9, 21, 19, hair)
-    if hat:
-        colour = pick(_CLOTHES)
-        draw.chord((cx - width - 6, cy - height - 26, cx + width + 6, cy + height * 0.5), 192, 348, fill=colour)
-        draw.rounded_rectangle(
-            (cx - width - 18, cy - height * 0.52 - 8, cx + width + 18, cy - height * 0.52 + 6), 7, fill=_shade(colour, 0.75)
-        )
-
-    # Eyes, brows, nose.
-    gap, eye_y = width * 0.42, cy - 6 + float(rng.uniform(-4, 4))
-    openness = float(rng.uniform(7, 12))
-    brow = float(rng.uniform(-5, 5))
-    for side in (-1, 1):
-        x = cx + side * gap
-        oval(x, eye_y, 13, openness, (250, 250, 250))
-        oval(x, eye_y, 7, min(7.0, openness), iris)
-        oval(x, eye_y, 3, 3, (12, 12, 14))
-        draw.line((x - 14, eye_y - 20 - side * brow, x + 14, eye_y - 20 + side * brow), fill=_shade(hair, 0.7), width=6)
-    draw.line((cx, eye_y + 8, cx + 5, eye_y + 26, cx - 4, eye_y + 28), fill=_shade(skin, 0.72), width=4, joint="curve")
-
-    # The mouth.
-    y, lips = cy + height * 0.46, (176, 66, 70)
-    if mouth == "smile":
-        draw.chord((cx - 27, y - 24, cx + 27, y + 15), 15, 165, fill=(250, 248, 244), outline=lips, width=4)
-    elif mouth == "neutral":
-        draw.line((cx - 20, y, cx + 20, y), fill=lips, width=6)
-    elif mouth == "open":
-        oval(cx, y, 15, 14, (110, 30, 36), outline=lips, width=4)
-    else:
-        draw.arc((cx - 22, y - 2, cx + 22, y + 26), 200, 340, fill=lips, width=6)
-
-    if glasses:
-        frame = ((24, 24, 28), (120, 40, 40), (60, 60, 130))[rng.integers(3)]
-        square = bool(rng.random() < 0.5)
+    def _eyes_and_nose(self) -> float:
+        """Returns the height of the eyes."""
+        cx, gap, eye_y = self.cx, self.width * 0.42, self.cy - 6 + float(self.rng.uniform(-4, 4))
+        openness, brow = float(self.rng.uniform(7, 12)), float(self.rng.uniform(-5, 5))
         for side in (-1, 1):
             x = cx + side * gap
-            box = (x - 22, eye_y - 19, x + 22, eye_y + 19)
-            draw.rounded_rectangle(box, 5 if square else 19, outline=frame, width=6)
-            draw.line((x + side * 22, eye_y, cx + side * width, eye_y - 4), fill=frame, width=6)
-        draw.line((cx - gap + 22, eye_y - 3, cx + gap - 22, eye_y - 3), fill=frame, width=6)
+            self._oval(x, eye_y, 13, openness, (250, 250, 250))
+            self._oval(x, eye_y, 7, min(7.0, openness), self.iris)
+            self._oval(x, eye_y, 3, 3, (12, 12, 14))
+            line = (x - 14, eye_y - 20 - side * brow, x + 14, eye_y - 20 + side * brow)
+            self.pen.line(line, fill=_shade(self.hair, 0.7), width=6)
+        nose = (cx, eye_y + 8, cx + 5, eye_y + 26, cx - 4, eye_y + 28)
+        self.pen.line(nose, fill=_shade(self.skin, 0.72), width=4, joint="curve")
+        return eye_y
 
-    layer = layer.rotate(tilt, Image.Resampling.BILINEAR, center=(cx, 240))
-    picture = Image.new("RGB", layer.size, background)
-    ImageDraw.Draw(picture).ellipse((cx - 108, 208, cx + 108, 380), fill=clothes)  # shoulders stay upright
-    picture.paste(layer, mask=layer)
-    pixels = np.asarray(picture.resize((size, size), Image.Resampling.BOX))
-    flags = [glasses, mouth == "smile", mouth == "open", style == "long", style == "curly", style == "bald", beard, hat]
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1)), np.array(flags, dtype=bool)
+    def _mouth(self) -> None:
+        cx, y = self.cx, self.cy + self.height * 0.46
+        match self.mouth:
+            case "smile":
+                self.pen.chord((cx - 27, y - 24, cx + 27, y + 15), 15, 165, fill=(250, 248, 244), outline=LIPS, width=4)
+            case "neutral":
+                self.pen.line((cx - 20, y, cx + 20, y), fill=LIPS, width=6)
+            case "open":
+                self._oval(cx, y, 15, 14, (110, 30, 36), outline=LIPS, width=4)
+            case _:
+                self.pen.arc((cx - 22, y - 2, cx + 22, y + 26), 200, 340, fill=LIPS, width=6)
+
+    def _glasses(self, eye_y: float) -> None:
+        cx, gap, width = self.cx, self.width * 0.42, self.width
+        frame = GLASSES_FRAMES[self.rng.integers(3)]
+        square = bool(self.rng.random() < 0.5)
+        for side in (-1, 1):
+            x = cx + side * gap
+            self.pen.rounded_rectangle((x - 22, eye_y - 19, x + 22, eye_y + 19), 5 if square else 19, outline=frame, width=6)
+            self.pen.line((x + side * 22, eye_y, cx + side * width, eye_y - 4), fill=frame, width=6)
+        self.pen.line((cx - gap + 22, eye_y - 3, cx + gap - 22, eye_y - 3), fill=frame, width=6)

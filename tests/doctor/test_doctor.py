@@ -70,53 +70,57 @@ def judged(until=LAST, every=150, **columns):
     ]
 
 
+def _fd(values):
+    """FD by step: 20 until it gets better by `gain`, and then worse now and then."""
+    good = 20 * (1 - values["gain"])
+    bad = good * values["worse"]
+    return {"fd": lambda step: 20 if step <= 2400 else good if step % 300 else bad}
+
+
+def _turns(changes):
+    """Shares of which another one is the largest so many times in any six judgements."""
+    tops = [0]
+    for i in range(LAST // 150):
+        tops.append(tops[-1] + (i % 6 < math.ceil(changes)))
+    return {"shares": lambda step: [0.5 if i == tops[step // 150 - 1] % 10 else 0.05 for i in range(10)]}
+
+
+# What a figure of a rule asks of the rows: of metrics, of norms, and of judgements. v: its value; all: all figures' values.
+IN_METRICS = {
+    "lost": lambda v, all: {"loss_g": None if v > 0 else 1.0},
+    "lead": lambda v, all: {"d_real": 0.5 + v / 2, "d_fake": 0.5 - v / 2},
+    "gap": lambda v, all: {"d_real": 0.5 + v / 2, "d_fake": 0.5 - v / 2},
+}
+IN_NORMS = {
+    "gradient": lambda v, all: {"g": lambda step: v if step > 600 else v / all["gradient_growth"]},
+    "g_gradient_share": lambda v, all: {"g": lambda step: v if step > 600 else 1.0},
+}
+IN_JUDGEMENTS = {
+    "gain": lambda v, all: _fd(all),
+    "variety": lambda v, all: {"diversity": 11 * v},
+    "raw_variety": lambda v, all: {"raw_diversity": 11 * v},
+    "averaging": lambda v, all: {"raw_diversity": 11 * all["variety"] * v},
+    "coverage_share": lambda v, all: {"coverage": 0.96 * v},
+    "stall": lambda v, all: {"fd": lambda step: 20 * v ** (math.log(step) / math.log(1.25))},  # as much in each fifth
+    "missing": lambda v, all: {"missing": ["7"] if v > 0.5 else []},
+    "missing_share": lambda v, all: {"shares": [0.01] * 100, "missing": [str(i) for i in range(round(100 * v))]},
+    "overfit": lambda v, all: {"d_held_out": 0.8 - 1.6 * v},
+    "copying": lambda v, all: {"copying": v},
+    "turns": lambda v, all: _turns(v),
+    "worse_errors": lambda v, all: {
+        "fd": lambda step: 10 if step == 150 else 10 * all["worse"],
+        "fd_error": 10 * (all["worse"] - 1) / v / math.sqrt(2),
+    },
+}
+
+
 def rows_with(values):
     """Rows in which the figures named are as they are wished; all others are those of a healthy run."""
     m, n, j = {}, {}, {}
     for figure, value in values.items():
-        match figure:
-            case "lost":
-                m["loss_g"] = None if value > 0 else 1.0
-            case "lead" | "gap":
-                m |= {"d_real": 0.5 + value / 2, "d_fake": 0.5 - value / 2}
-            case "gradient":
-                n["g"] = lambda step, value=value: value if step > 600 else value / values["gradient_growth"]
-            case "gradient_growth":
-                pass
-            case "g_gradient_share":
-                n["g"] = lambda step, value=value: value if step > 600 else 1.0
-            case "worse" if "worse_errors" in values:
-                j["fd"] = lambda step, value=value: 10 if step == 150 else 10 * value
-                j["fd_error"] = 10 * (value - 1) / values["worse_errors"] / math.sqrt(2)
-            case "worse" | "gain":
-                good = 20 * (1 - values["gain"])
-                bad = good * values["worse"]
-                j["fd"] = lambda step, good=good, bad=bad: 20 if step <= 2400 else good if step % 300 else bad
-            case "variety":
-                j["diversity"] = 11 * value
-            case "raw_variety":
-                j["raw_diversity"] = 11 * value
-            case "averaging":
-                j["raw_diversity"] = 11 * values["variety"] * value
-            case "coverage_share":
-                j["coverage"] = 0.96 * value
-            case "stall":
-                j["fd"] = lambda step, value=value: 20 * value ** (math.log(step) / math.log(1.25))  # as much in each fifth
-            case "missing":
-                j["missing"] = ["7"] if value > 0.5 else []
-            case "missing_share":
-                j |= {"shares": [0.01] * 100, "missing": [str(i) for i in range(round(100 * value))]}
-            case "overfit":
-                j["d_held_out"] = 0.8 - 1.6 * value
-            case "copying":
-                j["copying"] = value
-            case "turns":
-                tops = [0]
-                for i in range(LAST // 150):
-                    tops.append(tops[-1] + (i % 6 < math.ceil(value)))  # so many changes in any six
-                j["shares"] = lambda step, tops=tops: [0.5 if i == tops[step // 150 - 1] % 10 else 0.05 for i in range(10)]
-            case "worse_errors":
-                pass
+        for columns, figures in ((m, IN_METRICS), (n, IN_NORMS), (j, IN_JUDGEMENTS)):
+            if figure in figures:
+                columns |= figures[figure](value, values)
     return metrics(**m), norms(**n), judged(3600 if "gain" in values else LAST, 30 if "stall" in values else 150, **j)
 
 

@@ -36,7 +36,8 @@ from gan.networks.sampling import sample
 from gan.recipes import RECIPES, recipe
 from gan.runs.folder import save_generator
 from gan.runs.manager import RunManager
-from gan.runs.run import AT_WORK, Run
+from gan.runs.run import Run
+from gan.runs.states import AT_WORK
 from gan.training import bench, graphs
 from gan.training.loop import train
 from gan.training.state import Execution, TrainState, new_state

@@ -18,7 +18,8 @@ import numpy as np
 
 from gan.recipes import recipe
 from gan.runs.manager import RunManager
-from gan.runs.run import AT_WORK, Run
+from gan.runs.run import Run
+from gan.runs.states import AT_WORK
 from gan.runs.watch import Watch
 
 ENDS_BEFORE_S = 1.0  # the end of a window nothing new is judged, so that each judgement lies in a window of its kind

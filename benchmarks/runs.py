@@ -15,7 +15,8 @@ from pathlib import Path
 from gan.config import TrainConfig
 from gan.recipes import recipe
 from gan.runs.manager import RunManager
-from gan.runs.run import AT_WORK, Run
+from gan.runs.run import Run
+from gan.runs.states import AT_WORK
 
 
 def leg(name: str, runs: int, seconds: float, device: str = "cpu", config: TrainConfig | None = None) -> float:

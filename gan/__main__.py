@@ -38,6 +38,7 @@ from gan.runs import export
 from gan.runs.folder import RunFolder, StateLost, find_generator, run_name
 from gan.runs.record import data_is_there, never_judged, other_labels, prepare, record, refuse_missing_data, refuse_too_large, write_status
 from gan.runs.run import PASSING, Run, checkpoints_root, explain, wait_for_room
+from gan.runs.states import RunState
 from gan.runs.watch import Judges, Watch, switched_on
 from gan.training import bench
 from gan.training.feed import epoch_images
@@ -619,14 +620,14 @@ def _train(
             if script is not None:
                 control.repeat(script[state.changes :], until=round(config.duration))
             watch = Watch(judges.prepare(config)) if judges else None
-            write_status(folder, "running", state, error=None, reason=None, judge=None, stuck=None)
+            write_status(folder, RunState.RUNNING, state, error=None, reason=None, judge=None, stuck=None)
             if not as_json:
                 terminal.say(f"{folder.path}: {len(dataset):,} images, {state.execution.precision}, {where}")
             began_images, began_s = state.images_seen, state.elapsed_s
             with _bar(config, dataset, state, as_json) as bar:
                 teller = _Teller(folder, state, control, received, bar, as_json)
                 _drain(folder, state, dataset, control, watch, teller)
-            ended = "stopped" if received else "finished"
+            ended = RunState.STOPPED if received else RunState.FINISHED
             why = never_judged(folder, watch)  # asked before the judges are closed
             write_status(folder, ended, state, judge=why)
         except (Exception, KeyboardInterrupt) as error:
@@ -634,7 +635,7 @@ def _train(
             if isinstance(error, CheckpointError) and state is None:
                 raise
             try:
-                write_status(folder, "failed", state, error=sentence)
+                write_status(folder, RunState.FAILED, state, error=sentence)
             except OSError:
                 sentence += " (The status could not be written either.)"
             raise RunFailed(sentence) from error
@@ -669,7 +670,7 @@ def _drain(folder: RunFolder, state: TrainState, dataset: ImageDataset, control:
                 raise
             terminal.say(f"{PASSING[error.errno]} The run waits at step {state.step:,}, and goes on when there is room; Ctrl-C ends it.")
         with suppress(OSError):
-            write_status(folder, "paused", state)
+            write_status(folder, RunState.PAUSED, state)
         while not wait_for_room(folder, state, lambda: control.halted):
             pass
 
@@ -683,7 +684,7 @@ def _say_the_end(folder: RunFolder, state: TrainState, ended: str, rate: float, 
         terminal.say(f"best at step {best.step}: FD {best.fd:.3g} ± {best.error:.2g}{floor}", err=False)
     elif why:
         terminal.say(why)
-    if ended == "stopped":
+    if ended is RunState.STOPPED:
         terminal.say(f"go on with: python -m gan resume {folder.path}", err=False)
 
 

@@ -6,7 +6,8 @@ import time
 import streamlit as st
 
 from gan.networks.generator_file import CheckpointError
-from gan.runs.run import AT_WORK, Run
+from gan.runs.run import Run
+from gan.runs.states import AT_WORK
 from ui.charts import AXES, COLOURS, charts
 from ui.comparison import MOST_RUNS, Compared, Row, curve, differences, grid_remarks, look_at, outcomes, remarks, short_names
 from ui.components.compare_view import compare_view

@@ -11,7 +11,8 @@ from gan.data.intensity import TOO_DARK
 from gan.data.leftout import examples
 from gan.images import enlarge, png, tile
 from gan.owners import clean_name
-from gan.runs.run import AT_WORK, explain
+from gan.runs.run import explain
+from gan.runs.states import AT_WORK
 from ui import held
 from ui.components.visitor import heading, visitor
 from ui.config_form import KEY

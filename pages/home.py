@@ -1,6 +1,7 @@
 """Home: what this is, what it runs on, and the runs."""
 
 import time
+from typing import Literal
 
 import streamlit as st
 
@@ -10,14 +11,22 @@ from gan.images import enlarge, png, tile
 from gan.networks.generator_file import CheckpointError
 from gan.owners import clean_name
 from gan.recipes import RECIPES
-from gan.runs.run import AT_WORK, Run
+from gan.runs.run import Run
+from gan.runs.states import AT_WORK, RunState
 from ui.accelerator_note import accelerator_note
 from ui.components.visitor import heading
 from ui.page_files import COMPARE, DATA, EVALUATE, EXPLORE, INSIDE, TRAIN
 from ui.text import plain, within
 from ui.workshop import manager, models
 
-STATE_COLOURS = {"running": "green", "preparing": "green", "paused": "orange", "queued": "blue", "failed": "red", "interrupted": "orange"}
+STATE_COLORS: dict[RunState, Literal["red", "orange", "blue", "green"]] = {
+    RunState.RUNNING: "green",
+    RunState.PREPARING: "green",
+    RunState.PAUSED: "orange",
+    RunState.QUEUED: "blue",
+    RunState.FAILED: "red",
+    RunState.INTERRUPTED: "orange",
+}
 SHOWN = 12
 ROOMS = (
     (TRAIN, "Train", "model_training", "Pick a recipe, launch, and turn the knobs while the networks learn."),
@@ -91,8 +100,8 @@ def card(run: Run) -> None:
             st.warning(f"This run's files are damaged: {plain(within(run.folder.path, fault))}.", icon=":material/error:")
         state = status["state"]
         position = manager().position(run)
-        st.badge(f"number {position} in the queue" if position else state, color=STATE_COLOURS.get(state, "gray"))
-        if state in ("running", "paused"):
+        st.badge(f"number {position} in the queue" if position else state, color=STATE_COLORS.get(state, "gray"))
+        if state in (RunState.RUNNING, RunState.PAUSED):
             st.progress(status["progress"])
         when = time.strftime("%d %b, %H:%M", time.localtime(float(status.get("started") or time.time())))
         settings = [stored.get("recipe") or "own settings", stored.get("data", "?")] if stored else []  # a damaged run says neither

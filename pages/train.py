@@ -13,7 +13,8 @@ from gan.networks.generator_file import CheckpointError
 from gan.owners import clean_name, is_personal
 from gan.recipes import DEFAULT, RECIPES
 from gan.runs.record import data_is_there
-from gan.runs.run import AT_WORK, Run, explain
+from gan.runs.run import Run, explain
+from gan.runs.states import AT_WORK, RunState
 from ui.accelerator_note import accelerator_note
 from ui.comparison import parent_of
 from ui.components.findings import Actions, findings_panel
@@ -124,7 +125,7 @@ def remedies_of(run: Run) -> Actions:
     def offer_new(changes: dict[str, Any]) -> None:
         copy_settings(run.live_config.change(**changes), run.stored.get("recipe", ""))
 
-    steerable = run.at_work and run.state in ("running", "paused") and manager().may_steer(run, visitor())
+    steerable = run.at_work and run.state in (RunState.RUNNING, RunState.PAUSED) and manager().may_steer(run, visitor())
     return Actions(change if steerable else None, offer_fork, offer_new)
 
 
@@ -153,7 +154,7 @@ def new_run() -> None:
 def queue_note() -> str:
     """Whose runs come before a new one."""
     before = manager().unfinished()
-    at_work = [run for run in before if run.state != "queued"]
+    at_work = [run for run in before if run.state is not RunState.QUEUED]
     if len(at_work) < manager().max_runs:
         return ""
     names = sorted({plain(clean_name(run.stored.get("owner")) or run.id) for run in at_work})
@@ -166,7 +167,7 @@ def explorable(run: Run) -> bool:
 
     A run keeps its first generator after its first step, and nothing draws the page anew for that.
     """
-    return run.state == "running" or bool(run.folder.generator_steps())
+    return run.state is RunState.RUNNING or bool(run.folder.generator_steps())
 
 
 def resume_buttons(run: Run, config: TrainConfig) -> None:
@@ -230,11 +231,11 @@ def controls(run: Run, config: TrainConfig) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if not mine:
             pass
-        elif state == "paused" and run.at_work:
+        elif state == RunState.PAUSED and run.at_work:
             st.button("Go on", icon=":material/play_arrow:", type="primary", on_click=steer, args=(act.go_on, run.id))
             for network, label in (("both", "One step"), ("generator", "One step of G"), ("discriminator", "One step of D")):
                 st.button(label, icon=":material/skip_next:", on_click=steer, args=(act.step_once, run.id, network))
-        elif state in ("preparing", "running") and run.at_work:
+        elif state in (RunState.PREPARING, RunState.RUNNING) and run.at_work:
             st.button("Pause", icon=":material/pause:", on_click=steer, args=(act.pause, run.id), disabled=run.stopping)
         if mine and state in AT_WORK and run.at_work:
             st.button("Stop", icon=":material/stop:", on_click=steer, args=(act.stop, run.id))
@@ -297,10 +298,10 @@ def notes(run: Run, status: dict[str, Any]) -> None:
     if fault:
         st.warning(f"This run's files are damaged: {plain(within(run.folder.path, fault))}.", icon=":material/error:")
     if status["error"] and status["error"] != fault:
-        (st.warning if status["state"] == "paused" else st.error)(plain(status["error"]), icon=":material/error:")
+        (st.warning if status["state"] == RunState.PAUSED else st.error)(plain(status["error"]), icon=":material/error:")
     if status.get("reason"):
         (st.warning if status.get("stuck") else st.info)(plain(status["reason"]), icon=":material/info:")
-    if status["state"] == "interrupted":
+    if status["state"] == RunState.INTERRUPTED:
         st.info(
             "The server ended while this run was at work. Everything up to its last saved state is there: press Resume.",
             icon=":material/info:",
@@ -330,14 +331,14 @@ def show(run: Run) -> None:
     view, beside = st.columns([3, 1], gap="medium")
     with view:
         wanted = run_view(run.id, config, status["state"], "train", run.stored.get("parent"), can_fork=True)
-        if status["state"] != "queued":
+        if status["state"] != RunState.QUEUED:
             findings_panel(run, remedies_of(run))
     if wanted is None:
         wanted = st.session_state.pop("fork_wanted", None)
     if wanted is not None:
         fork_dialog(run, run.live_config, wanted)
     with beside:
-        if status["state"] in ("running", "paused") and run.at_work and manager().may_steer(run, visitor()):
+        if status["state"] in (RunState.RUNNING, RunState.PAUSED) and run.at_work and manager().may_steer(run, visitor()):
             st.subheader(
                 "Turn the knobs", help="Each change is in force from the next step on, is marked on the charts, and is kept with the run."
             )

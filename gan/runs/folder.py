@@ -31,6 +31,7 @@ from gan.files import in_words, remove_parts, sweep, write_atomically, write_thr
 from gan.images import check_png, enlarge, png, tile
 from gan.judging.judgements import Best, clean, follow
 from gan.networks.generator_file import LARGEST_STEP, CheckpointError, _first_line, write_generator
+from gan.runs.states import RunState
 from gan.training import saved_state as states
 from gan.training.execution import choose_execution
 from gan.training.state import Execution, TrainState, new_state
@@ -42,7 +43,6 @@ STATES_KEPT = 8  # whole states of a run, for forks
 STATES_BYTES = 400 * 2**20  # that they may take together; two are kept in any case
 LONGEST_RECIPE = 60  # characters of a recipe's name in a run's
 LARGEST_GRID = 32 * 2**20  # bytes of a grid's PNG; ours have less than 1 MiB
-STATES = ("queued", "preparing", "running", "paused", "stopped", "finished", "failed", "interrupted")
 LATEST = 1e11  # seconds since 1970 that a calendar can still show
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
@@ -241,14 +241,14 @@ class RunFolder:
         else:  # made an instant ago, or the process that made it was killed between its two files
             self.read_config()
             try:
-                status = {"state": "queued", "started": self.config_file.stat().st_mtime}
+                status = {"state": RunState.QUEUED, "started": self.config_file.stat().st_mtime}
             except OSError:
                 raise CheckpointError(f"{self.path} holds no run any more") from None
         if "state" not in status:
             raise CheckpointError(f"{self.status_file} is damaged: state is missing")
         _refuse_fields(self.status_file, status, _STATUS_FIELDS)
-        if status["state"] in ("queued", "running", "paused") and not self.is_being_written():
-            status["state"] = "interrupted"
+        if status["state"] in (RunState.QUEUED, RunState.RUNNING, RunState.PAUSED) and not self.is_being_written():
+            status["state"] = RunState.INTERRUPTED
         return status
 
     def fault(self) -> str:
@@ -341,11 +341,11 @@ class RunFolder:
         """Forgets what was logged beyond a state at `step`, after so many changes, and half-written last lines."""
         for noted in (self._pending, self._script, self._norms, self._verdicts):
             noted.clear()
-        for path, rows in self._logged_until(step, changes).items():
+        for path, rows in self.logged_until(step, changes).items():
             if path.exists():
                 write_lines(path, rows)
 
-    def _logged_until(self, step: int, changes: int) -> dict[Path, list[dict[str, Any]]]:
+    def logged_until(self, step: int, changes: int) -> dict[Path, list[dict[str, Any]]]:
         """What a run that is at `step`, after so many changes, has logged: file -> rows."""
         return {
             self.metrics_file: [row for row in _read_lines(self.metrics_file)[0] if row["step"] <= step],
@@ -530,7 +530,7 @@ class RunFolder:
             status = self.read_status()
         except CheckpointError:  # damaged; it is set aside as well
             status = {"started": time.time()}
-        self.write_status(**{**status, **numbers, "state": "stopped", "error": None, "reason": None, "stuck": None})
+        self.write_status(**{**status, **numbers, "state": RunState.STOPPED, "error": None, "reason": None, "stuck": None})
         return step
 
     def read_state(self, file: Path, mapped: bool = False) -> dict[str, Any]:
@@ -755,7 +755,7 @@ _COUNT_OR_NULL: _Rule = ("a whole number from 0 on, or null", lambda value: valu
 _SECONDS: _Rule = ("a number from 0 on", lambda value: is_number(value) and 0 <= value < 1e15)
 _MOMENT: _Rule = ("seconds since 1970, or null", lambda value: value is None or (is_number(value) and 0 <= value < LATEST))
 _STATUS_FIELDS: dict[str, _Rule] = {
-    "state": (f"one of {', '.join(STATES)}", lambda value: isinstance(value, str) and value in STATES),
+    "state": (f"one of {', '.join(RunState)}", lambda value: isinstance(value, str) and value in list(RunState)),
     **dict.fromkeys(("step", "images_seen"), _COUNT),
     "elapsed_s": _SECONDS,
     **dict.fromkeys(("started", "ended"), _MOMENT),

@@ -2,7 +2,6 @@
 
 import shutil
 import time
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from gan.files import claimed
 from gan.judging.judgements import best_of, clean
 from gan.networks.generator_file import CheckpointError, _first_line
 from gan.runs.folder import RunFolder, interventions, link_or_copy, save_whole, write_lines
+from gan.runs.states import RunState
 from gan.training.loop import extend
 
 
@@ -43,6 +43,61 @@ def fork(
         CheckpointError: the parent has no saved state, or it cannot be read, or something is at `path`.
         ValueError: the settings do not go together, or would need other networks.
     """
+    step, file = _nearest_state(parent, wanted)
+    stored = parent.read_state(file)
+    config, parents = parent.read_config()
+    about = dict(parents)
+    live = {name: stored["config"][name] for name in TrainConfig.live_fields()}
+    try:
+        before = config.change(**live)
+    except ValueError as error:
+        raise CheckpointError(f"{file} cannot be forked from: {_first_line(error)}") from None
+    after = before.change(**changes)
+    if fixed := [name for name in TrainConfig.fixed_fields() if getattr(before, name) != getattr(after, name)]:
+        raise ValueError(f"{', '.join(fixed)} cannot change in a fork, which continues from trained weights; start a new run instead")
+    same_data = (after.data, after.data_split) == (before.data, before.data_split)
+    images = about.get("data_images") if same_data else None
+    if unit == "epochs" and not images:
+        raise ValueError("give the duration of a fork on another data set in steps or seconds: the length of its epochs is not known yet")
+    done = (step, int(stored["images_seen"]), float(stored["elapsed_s"]))
+    after = extend(after, unit, amount, *done, max(1, (images or 0) // after.batch_size) * after.batch_size)
+    stored["config"] = after.model_dump()
+    if after.seed != before.seed:  # other random numbers from here on
+        stored["rng"], stored["device"] = torch.Generator().manual_seed(after.seed + 1 + step).get_state(), "cpu"
+    if after.precision not in ("auto", stored["precision"]):
+        stored["precision"] = after.precision
+    if not same_data:
+        about |= {**dict.fromkeys(("data_fingerprint", "data_labels", "data_images")), "data_skipped": [], "data_skipped_count": 0}
+    changed = {name: [getattr(before, name), value] for name, value in after if name in changes and value != getattr(before, name)}
+    script = parent.read_script()[: int(stored["changes"])]
+    origin = {"run": parent.path.name, "step": step, "changes": len(interventions(script)), "settings": changed}
+    about |= {"owner": owner, "owner_id": owner_id, "seed": after.seed, "data": after.data, "config": after.model_dump(), "parent": origin}
+
+    if path.exists():
+        raise CheckpointError(f"there is a run {path.name} already: give the fork another name")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = RunFolder(path.with_name(f".{path.name}.part"))
+    with claimed(part.path):  # refused where it is there already: it is another's, and stays
+        try:
+            part.write_json(part.config_file, about)
+            status = dict(zip(("step", "images_seen", "elapsed_s"), done, strict=True))
+            part.write_status(**{"state": RunState.QUEUED, **status, "started": time.time(), "ended": None, "error": None})
+            _copy_history(parent, part, step, int(stored["changes"]), judged=same_data)
+            save_whole(stored, part.fork_file)
+            link_or_copy(part.fork_file, part.state_file)
+            part.path.rename(path)
+        except BaseException:
+            shutil.rmtree(part.path, ignore_errors=True)
+            raise
+    return RunFolder(path)
+
+
+def _nearest_state(parent: RunFolder, wanted: int) -> tuple[int, Path]:
+    """The saved state nearest to a step, and that state's step.
+
+    Raises:
+        CheckpointError: there is none, or none can be read; the message has the reason.
+    """
     files = parent.usable_states()
     if not files:
         saved = [parent.state_file, *(parent.kept_state_file(at) for at in parent.state_steps())]
@@ -50,68 +105,20 @@ def fork(
             parent.read_state(unusable)  # says what is wrong with it
         raise CheckpointError(f"the run {parent.path.name} has no saved state yet: the first one is saved after its first step")
     step = min(files, key=lambda at: abs(at - wanted))
-    stored = parent.read_state(files[step])
-    config, about = parent.read_config()
-    live = {name: stored["config"][name] for name in TrainConfig.live_fields()}
-    try:
-        before = config.change(**live)
-    except ValueError as error:
-        raise CheckpointError(f"{files[step]} cannot be forked from: {_first_line(error)}") from None
-    after = before.change(**changes)
-    if fixed := [name for name in TrainConfig.fixed_fields() if getattr(before, name) != getattr(after, name)]:
-        raise ValueError(
-            f"{', '.join(fixed)} cannot change in a fork: its networks go on from what they have learnt; start a new run instead"
-        )
-    done = (step, int(stored["images_seen"]), float(stored["elapsed_s"]))
-    same_data = (after.data, after.data_split) == (before.data, before.data_split)
-    images = about.get("data_images") if same_data else None
-    if unit == "epochs" and not images:
-        raise ValueError("say in steps or seconds how long a fork on another data set should train: its epochs are not known yet")
-    after = extend(after, unit, amount, *done, max(1, (images or 0) // after.batch_size) * after.batch_size)
-    stored["config"] = after.model_dump()
-    if after.seed != before.seed:  # other random numbers from here on
-        stored["rng"], stored["device"] = torch.Generator().manual_seed(after.seed + 1 + step).get_state(), "cpu"
-    if after.precision not in ("auto", stored["precision"]):
-        stored["precision"] = after.precision
+    return step, files[step]
 
-    if path.exists():
-        raise CheckpointError(f"there is a run {path.name} already: give the fork another name")
-    made = RunFolder(path.with_name(f".{path.name}.part"))
-    child = RunFolder(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    claim = ExitStack()
-    claim.enter_context(claimed(made.path))  # refused where it is there already: it is another's, and stays
-    try:
-        about = (
-            about
-            if same_data
-            else {**about, **dict.fromkeys(("data_fingerprint", "data_labels", "data_images")), "data_skipped": [], "data_skipped_count": 0}
-        )
-        about = {**about, "owner": owner, "owner_id": owner_id, "seed": after.seed, "data": after.data, "config": after.model_dump()}
-        other = {name: [getattr(before, name), value] for name, value in after if name in changes and value != getattr(before, name)}
-        script = parent.read_script()[: int(stored["changes"])]
-        origin = {"run": parent.path.name, "step": step, "changes": len(interventions(script)), "settings": other}
-        made.write_json(made.config_file, {**about, "parent": origin})
-        status = {"state": "queued", **dict(zip(("step", "images_seen", "elapsed_s"), done, strict=True))}
-        made.write_status(**status, started=time.time(), ended=None, error=None)
-        logged_until = parent._logged_until(step, int(stored["changes"]))
-        if not same_data:  # its images will be held against others
-            logged_until[parent.judge_file] = []
-        for logged, rows in logged_until.items():
-            write_lines(made.path / logged.name, rows)
-        for shown in parent.sample_steps():
-            if shown <= step:
-                link_or_copy(parent.samples_file(shown), made.samples_file(shown))
-        best = best_of(map(clean, logged_until[parent.judge_file]))
-        for kept in parent.generator_steps():
-            if kept == step or (best and kept == best.step):
-                link_or_copy(parent.generator_file(kept), made.generator_file(kept))
-        save_whole(stored, made.fork_file)
-        link_or_copy(made.fork_file, made.state_file)
-        made.path.rename(path)
-    except BaseException:
-        shutil.rmtree(made.path, ignore_errors=True)
-        raise
-    finally:
-        claim.close()
-    return child
+
+def _copy_history(parent: RunFolder, child: RunFolder, step: int, changes: int, judged: bool) -> None:
+    """What the parent logged and drew until a step. judged: its judgements too, which only hold for the same images."""
+    logged_until = parent.logged_until(step, changes)
+    if not judged:
+        logged_until[parent.judge_file] = []
+    for logged, rows in logged_until.items():
+        write_lines(child.path / logged.name, rows)
+    for shown in parent.sample_steps():
+        if shown <= step:
+            link_or_copy(parent.samples_file(shown), child.samples_file(shown))
+    best = best_of(map(clean, logged_until[parent.judge_file]))
+    for kept in parent.generator_steps():
+        if kept == step or (best and kept == best.step):
+            link_or_copy(parent.generator_file(kept), child.generator_file(kept))

@@ -26,8 +26,9 @@ from gan.runs.folder import RunFolder, is_run_name, run_folders, run_name
 from gan.runs.fork import fork
 from gan.runs.limits import NO_LIMITS, Limits, folder_size, span
 from gan.runs.record import refuse_missing_data, refuse_too_large, write_status
-from gan.runs.run import AT_WORK, Run, checkpoints_root
+from gan.runs.run import Run, checkpoints_root
 from gan.runs.sizes import refuse_too_few
+from gan.runs.states import AT_WORK, RunState
 from gan.runs.turns import Done
 from gan.runs.watch import Judges, switched_on
 from gan.training.loop import extend
@@ -136,7 +137,7 @@ class RunManager:
     def trains_here(self) -> bool:
         """Whether a run of this process is training just now."""
         with self._lock:
-            return any(run.state == "running" for run in self._working())
+            return any(run.state is RunState.RUNNING for run in self._working())
 
     def _unfinished(self) -> list[Run]:
         return [*self._working(), *self._waiting()]
@@ -168,7 +169,7 @@ class RunManager:
         folder = RunFolder(self.root / run_name(recipe or "run"))
         folder.path.mkdir(parents=True)
         folder.write_config(config, recipe, owner=visitor.name, owner_id=visitor.id)
-        write_status(folder, "queued")
+        write_status(folder, RunState.QUEUED)
         return self._enqueue(folder, visitor)
 
     def _limits(self, visitor: Visitor) -> Limits:
@@ -285,11 +286,8 @@ class RunManager:
         """before: config.json of a run that continues, to go back to where it cannot."""
         with self._lock:
             run = self._runs[folder.path.name] = Run(folder)
-            run.before = before
-            run.limits = self._limits(visitor)
-            run.judges = self._judges
-            run._live = "queued"
-            self._began[run.id] = (self._clock(), _done(run._disk_status()))
+            run.enqueue(self._limits(visitor), self._judges, before)
+            self._began[run.id] = (self._clock(), _done(run.disk_status()))
             self._queue.append(run)
             self._plan = None
             if visitor.id:
@@ -312,9 +310,8 @@ class RunManager:
 
     def _work(self, run: Run) -> None:
         try:
-            if run._wish == "stop":
-                run._note("stopped")
-                run._live = ""
+            if run.is_to_stop:
+                run.withdraw()
             else:
                 run.work(self.device, self.threads)
         finally:
@@ -367,8 +364,7 @@ class RunManager:
                 self._queue.remove(run)
                 self._plan = None
         if waiting:
-            run._note("stopped")
-            run._live = ""
+            run.withdraw()
         else:
             run.stop()
 
@@ -420,7 +416,7 @@ class RunManager:
         for name in found:
             with suppress(KeyError):  # deleted an instant ago
                 run = self.get(name)
-                runs.append((float(run._disk_status().get("started") or 0), run))
+                runs.append((float(run.disk_status().get("started") or 0), run))
         return [run for _, run in sorted(runs, key=lambda pair: (pair[0], pair[1].id), reverse=True)]
 
     def position(self, run: Run) -> int:
@@ -441,7 +437,7 @@ class RunManager:
 
     def _left_s(self, run: Run) -> float | None:
         """Seconds until a run at work ends, or that a waiting one takes; None where that cannot be known."""
-        if run.state == "paused":
+        if run.state is RunState.PAUSED:
             return None
         try:
             config = run.config
@@ -502,12 +498,12 @@ class RunManager:
         """Stops runs whose owners have not been seen for the grace time, the longest absent first, as far as others wait."""
         with self._lock:
             working = self._working()
-            room = self.max_runs - len(self._threads) + sum(run._wish == "stop" for run in working)
+            room = self.max_runs - len(self._threads) + sum(run.is_to_stop for run in working)
             away = {run.id: self._clock() - max(self._seen.get(_owner(run), -math.inf), self._began[run.id][0]) for run in working}
             for run in sorted(working, key=lambda run: away[run.id], reverse=True):
                 owner, grace_s = _owner(run), run.limits.grace_s
                 others = sum(_owner(other) != owner for other in self._queue)
-                if not owner or grace_s is None or away[run.id] <= grace_s or others <= room or run._wish == "stop":
+                if not owner or grace_s is None or away[run.id] <= grace_s or others <= room or run.is_to_stop:
                     continue
                 name = clean_name(run.stored.get("owner")) or "its owner"
                 run.stop(f"Others were waiting, and {name} had not been here for {span(grace_s)}. Resume it to go on.")
@@ -522,8 +518,7 @@ class RunManager:
             threads = list(self._threads.values())
             at_work = [run for run in self._runs.values() if run.at_work]
         for run in waiting:
-            run._note("stopped")
-            run._live = ""
+            run.withdraw()
         for run in at_work:
             run.stop()
         if self._judges:

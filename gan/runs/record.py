@@ -18,6 +18,7 @@ from gan.events import Event, Intervention, Judged, Metrics, Samples, Snapshot, 
 from gan.judging.judgements import better
 from gan.networks.generator_file import CheckpointError, read_config, read_metadata
 from gan.runs.folder import RunFolder, StateLost
+from gan.runs.states import ENDED, RunState
 from gan.runs.watch import Watch
 from gan.training.execution import choose_execution
 from gan.training.feed import epoch_images
@@ -51,47 +52,17 @@ def record(
             called again with it.
         Diverged, ValueError: see train().
     """
-    flushed = saved = kept = time.monotonic()
-    measured = heard = -math.inf
+    writer = _Writer(folder, state, watch)
     yield from _catch_up(folder, state)
-    begun = folder.state_file.exists()
     try:
         for event in train(state, dataset, control):
-            if state.step and not begun:
-                _save_first(folder, state)
-                begun = True
-            match event:
-                case Metrics():
-                    folder.append_metrics(event)
-                    if time.monotonic() - measured > NORMS_EVERY_S:
-                        folder.append_norms(event.step, layer_norms(state))
-                        measured = time.monotonic()
-                case Intervention() | ThreadChange():
-                    folder.append_intervention(event)
-                case Samples():
-                    folder.save_samples(event.step, event.images)
-                case Snapshot():
-                    folder.save_generator(state)
-                    if time.monotonic() - kept > KEPT_EVERY_S:
-                        folder.keep_state(state)
-                        kept = time.monotonic()
-            yield event  # before a write can fail: what is noted is written later, and is not told again
-            now = time.monotonic()
-            if isinstance(event, Intervention) or (isinstance(event, Metrics) and now - heard > SELDOM_S):
-                folder.flush()
-            if isinstance(event, Metrics):
-                heard = now
+            writer.save_first()
+            writer.write(event)
+            yield event  # before a write can fail: what is noted is written later, and the event does not come again
+            writer.flush(event)
             if watch and not control.halted and watch.due(state):
                 yield from _judge(folder, state, dataset, control, watch)
-            now = time.monotonic()
-            if now - flushed > FLUSH_EVERY_S:
-                folder.flush()
-                write_status(folder, "running", state, **judging_status(watch))
-                flushed = now
-            if now - saved > STATE_EVERY_S:
-                state.check_finite()
-                folder.save_state(state)
-                saved = time.monotonic()
+            writer.save_regularly()
     except Diverged:
         folder.flush()
         raise
@@ -105,6 +76,66 @@ def record(
         folder.save_state(state)
 
 
+class _Writer:
+    """Writes a run's events, and from time to time its status and states."""
+
+    def __init__(self, folder: RunFolder, state: TrainState, watch: Watch | None) -> None:
+        self.folder, self.state, self.watch = folder, state, watch
+        self.has_begun = folder.state_file.exists()
+        self.flushed = self.saved = self.kept = time.monotonic()
+        self.measured = self.last_metrics = -math.inf
+
+    def save_first(self) -> None:
+        """Saves the state before anything else is written of a run's first step.
+
+        So a run that was killed in its first half minute continues too, and only a run whose state was removed has steps without one.
+        """
+        if self.has_begun or not self.state.step:
+            return
+        with contextlib.suppress(Diverged):  # train() says so with more detail
+            self.state.check_finite()
+            self.folder.save_state(self.state, durable=False)
+        self.has_begun = True
+
+    def write(self, event: Event) -> None:
+        """The event's file or line; lines wait for flush()."""
+        match event:
+            case Metrics():
+                self.folder.append_metrics(event)
+                if time.monotonic() - self.measured > NORMS_EVERY_S:
+                    self.folder.append_norms(event.step, layer_norms(self.state))
+                    self.measured = time.monotonic()
+            case Intervention() | ThreadChange():
+                self.folder.append_intervention(event)
+            case Samples():
+                self.folder.save_samples(event.step, event.images)
+            case Snapshot():
+                self.folder.save_generator(self.state)
+                if time.monotonic() - self.kept > KEPT_EVERY_S:
+                    self.folder.keep_state(self.state)
+                    self.kept = time.monotonic()
+
+    def flush(self, event: Event) -> None:
+        """Writes the lines at once after a change of settings, or where metrics are rare: the next event may be long in coming."""
+        now = time.monotonic()
+        if isinstance(event, Intervention) or (isinstance(event, Metrics) and now - self.last_metrics > SELDOM_S):
+            self.folder.flush()
+        if isinstance(event, Metrics):
+            self.last_metrics = now
+
+    def save_regularly(self) -> None:
+        """Lines and status twice a second, and the state to resume from every half minute."""
+        now = time.monotonic()
+        if now - self.flushed > FLUSH_EVERY_S:
+            self.folder.flush()
+            write_status(self.folder, RunState.RUNNING, self.state, **judging_status(self.watch))
+            self.flushed = now
+        if now - self.saved > STATE_EVERY_S:
+            self.state.check_finite()
+            self.folder.save_state(self.state)
+            self.saved = now
+
+
 def _catch_up(folder: RunFolder, state: TrainState) -> Iterator[Event]:
     """Where record() is called again after a write failed, what the disk had no room for comes first."""
     folder.flush()
@@ -116,16 +147,6 @@ def _catch_up(folder: RunFolder, state: TrainState) -> Iterator[Event]:
         yield Samples(state.step, images)
     if is_snapshot_step(state.step, state.config.snapshot_every) and not folder.generator_file(state.step).exists():
         folder.save_generator(state)
-
-
-def _save_first(folder: RunFolder, state: TrainState) -> None:
-    """Saves the state before anything else is written of a run's first step.
-
-    So a run that was killed in its first half minute continues too, and only a run whose state was removed has steps without one.
-    """
-    with contextlib.suppress(Diverged):  # train() says so with more detail
-        state.check_finite()
-        folder.save_state(state, durable=False)
 
 
 def _judge(folder: RunFolder, state: TrainState, dataset: ImageDataset, control: Control, watch: Watch) -> Iterator[Event]:
@@ -162,7 +183,7 @@ def never_judged(folder: RunFolder, watch: Watch | None) -> str | None:
     return watch.reason if watch.refused else "The run ended before its images could be judged."
 
 
-def write_status(folder: RunFolder, name: str, state: TrainState | None = None, **more: Any) -> None:
+def write_status(folder: RunFolder, name: RunState, state: TrainState | None = None, **more: Any) -> None:
     """status.json: the run's state by name, and how far it is."""
     try:
         fields = folder.read_status()
@@ -174,7 +195,7 @@ def write_status(folder: RunFolder, name: str, state: TrainState | None = None, 
         fields |= {"step": state.step, "images_seen": state.images_seen, "elapsed_s": round(state.elapsed_s, 3)}
         fields |= execution_status(state)
     fields |= best_status(folder)
-    fields |= {"state": name, "ended": time.time() if name in ("stopped", "finished", "failed") else None}
+    fields |= {"state": name, "ended": time.time() if name in ENDED else None}
     folder.write_status(**{"step": 0, "images_seen": 0, "elapsed_s": 0.0, "error": None, **fields, **more})
 
 

@@ -13,6 +13,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,8 +26,9 @@ from gan.events import Intervention, Metrics, Progress, Samples
 from gan.files import in_words
 from gan.networks.generator_file import CheckpointError
 from gan.runs.folder import METRICS, RunFolder, StateLost
-from gan.runs.limits import NO_LIMITS, folder_size
+from gan.runs.limits import NO_LIMITS, Limits, folder_size
 from gan.runs.record import best_status, execution_status, judging_status, never_judged, prepare, record, write_status
+from gan.runs.states import AT_REST, RunState
 from gan.runs.watch import Judges, Watch
 from gan.training import graphs
 from gan.training.loop import Control, progress
@@ -38,8 +40,6 @@ log = logging.getLogger(__name__)
 WEIGH_EVERY_S = 10.0  # between two looks how large the folder is, where that is limited
 ROOM_EVERY_S = 3.0  # between two looks whether a full disk has room again
 ROOM_BYTES = 64 * 2**20  # beyond what two saved states take, before a run goes on; on a small disk a tenth of it
-AT_WORK = ("queued", "preparing", "running", "paused")
-AT_REST = ("stopped", "finished", "failed", "interrupted")
 # Errors of the system that pass: a run waits for the end of them with its networks in memory. errno -> what is wrong.
 PASSING = {
     errno.ENOSPC: "The disk is full.",
@@ -104,11 +104,17 @@ class History:
         return {name: column[first:end:every] for name, column in self.columns.items()}
 
 
-class Run:
-    """One run as the server knows it: its folder, and, while it is at work here, its thread.
+class Wish(StrEnum):
+    """What a run at work was asked to do after its step."""
 
-    States: queued, preparing, running, paused, stopped, finished, failed, interrupted. All methods are safe from any
-    thread.
+    PAUSE = "pause"
+    STOP = "stop"
+
+
+class Run:
+    """One run as the server knows it: its folder and, while it is at work here, its thread.
+
+    All methods are safe from any thread.
     """
 
     def __init__(self, folder: RunFolder) -> None:
@@ -122,14 +128,14 @@ class Run:
         self._sample_steps: list[int] = []
         self._started: float | None = None
         self._read_config: tuple[int, TrainConfig, dict[str, Any]] | None = None
-        self._live = ""  # the state, while this process works on the run
+        self._live: RunState | None = None  # the state, while this process works on the run
         self._control = Control()
         self.limits = NO_LIMITS
         self.judges: Judges | None = None  # None: its images are not judged while it trains
         self._watch: Watch | None = None
         self.before: dict[str, Any] | None = None  # config.json before a resume that may be refused
         self._weighed = -math.inf  # when the folder was looked at last
-        self._wish = ""  # "pause" or "stop"
+        self._wish: Wish | None = None
         self._reason = ""  # why it is to stop, where somebody else than its owner wishes it
         self._once = ""  # the network that a paused run is to teach for one step
         self._interventions: list[dict[str, Any]] = []
@@ -203,19 +209,19 @@ class Run:
         return not self.at_work and self.folder.state_step() is None and self.folder.begun() > 0
 
     @property
-    def state(self) -> str:
-        return self._live or str(self._disk_status().get("state", "interrupted"))
+    def state(self) -> RunState:
+        return self._live or RunState(self.disk_status().get("state", RunState.INTERRUPTED))
 
     @property
     def stopping(self) -> bool:
         """Asked to pause or stop, and still finishing its step."""
-        return bool(self._wish) and self._live in ("preparing", "running")
+        return self._wish is not None and self._live in (RunState.PREPARING, RunState.RUNNING)
 
     @property
     def history(self) -> History:
         """The metrics so far; those of a run that another process trains are read from its folder as they come."""
         with self._history_lock:
-            if not self._live or self._live == "queued":
+            if self._live in (None, RunState.QUEUED):
                 rows, offset = self.folder.read_metrics(self._history_offset)
                 if self._history_offset and _file_size(self.folder.metrics_file) < self._history_offset:
                     self._history, (rows, offset) = History(), self.folder.read_metrics()
@@ -275,11 +281,11 @@ class Run:
             status |= execution_status(state) | {"error": self.error or None, "started": self._started, "ended": None}
             status |= best_status(self.folder) | judging_status(self._watch)
         else:
-            status = self._disk_status()
+            status = self.disk_status()
             status |= {"state": self._live or status.get("state"), "error": self.error or status.get("error")}
         done = (int(status.get("step", 0)), int(status.get("images_seen", 0)), float(status.get("elapsed_s", 0.0)))
         status["progress"], status["eta_s"] = self._progress(*done)
-        if self.preparing and self._live == "preparing":
+        if self.preparing and self._live is RunState.PREPARING:
             status["preparing"] = {"task": self.preparing.task, "done": self.preparing.done, "total": self.preparing.total}
         status["stopping"] = self.stopping
         status["pace_s"] = self.pace_s
@@ -296,17 +302,18 @@ class Run:
         done = progress(config, step, images_seen, elapsed_s, images // config.batch_size * config.batch_size)
         return done, elapsed_s * (1 - done) / done if done > 0 else None
 
-    def _disk_status(self) -> dict[str, Any]:
+    def disk_status(self) -> dict[str, Any]:
+        """status.json; where it cannot be read, a failed run's status with the reason."""
         try:
             return self.folder.read_status()
         except CheckpointError as error:
-            return {"state": "failed", "error": str(error)}
+            return {"state": RunState.FAILED, "error": str(error)}
 
     def pause(self) -> None:
         """Asks the run to rest after its step; its networks stay in memory."""
         with self._wishes:
-            if self._live in ("preparing", "running") and not self._wish:
-                self._wish = "pause"
+            if self._live in (RunState.PREPARING, RunState.RUNNING) and not self._wish:
+                self._wish = Wish.PAUSE
                 self._control.halt()
 
     def change(self, name: str, value: Any) -> None:
@@ -334,15 +341,15 @@ class Run:
     def step_once(self, network: Literal["generator", "discriminator", "both"]) -> None:
         """One step of a paused run, in which only this network learns."""
         with self._wishes:
-            if self._live == "paused" and self._wish == "pause" and not self._once:
+            if self._live is RunState.PAUSED and self._wish is Wish.PAUSE and not self._once:
                 self._once = network
                 self._wishes.notify_all()
 
     def go_on(self) -> None:
         """Ends a pause."""
         with self._wishes:
-            if self._live == "paused" and self._wish == "pause":
-                self._wish = ""
+            if self._live is RunState.PAUSED and self._wish is Wish.PAUSE:
+                self._wish = None
                 self._control.clear()
                 self._wishes.notify_all()
 
@@ -353,11 +360,31 @@ class Run:
         """
         with self._wishes:
             if self._live:
-                if self._wish != "stop":
+                if self._wish is not Wish.STOP:
                     self._reason = reason
-                self._wish = "stop"
+                self._wish = Wish.STOP
                 self._control.halt()
                 self._wishes.notify_all()
+
+    # What the manager asks.
+
+    def enqueue(self, limits: Limits, judges: Judges | None, before: dict[str, Any] | None = None) -> None:
+        """From now on the run waits for its turn.
+
+        before: config.json of a run that continues, to go back to where it cannot.
+        """
+        self.limits, self.judges, self.before = limits, judges, before
+        self._live = RunState.QUEUED
+
+    def withdraw(self) -> None:
+        """Ends the wait of a run that has not begun to work."""
+        self._note(RunState.STOPPED)
+        self._live = None
+
+    @property
+    def is_to_stop(self) -> bool:
+        """Whether it was asked to stop, and has not ended yet."""
+        return self._wish is Wish.STOP
 
     # What follows runs in the run's own thread, and in no other.
 
@@ -367,14 +394,14 @@ class Run:
         try:
             self.folder.lock()
         except CheckpointError as error:
-            self.error, self._live = str(error), ""
+            self.error, self._live = str(error), None
             return
         try:
-            self._live = "preparing"
+            self._live = RunState.PREPARING
             self.error = ""
-            was = self._disk_status()
-            self._note("running", error=None, reason=None, judge=None, stuck=None)
-            self._started = self._disk_status().get("started")
+            was = self.disk_status()
+            self._note(RunState.RUNNING, error=None, reason=None, judge=None, stuck=None)
+            self._started = self.disk_status().get("started")
             ended = self._work(device, threads, was)
             self._live = ended  # until the status file says so
         except Exception as error:
@@ -385,7 +412,7 @@ class Run:
             with self._history_lock:  # from here on the history follows the file
                 self._history, self._history_offset = History(), 0
                 self._state = self.preparing = self._watch = None
-                self._live = ""
+                self._live = None
             if device.type == "cuda":
                 graphs.release_memory()
 
@@ -399,7 +426,7 @@ class Run:
             except StopIteration as stop:
                 dataset = stop.value
                 break
-            if self._wish == "stop":
+            if self._wish is Wish.STOP:
                 return None
         state = prepare(self.folder, config, dataset, device, self._control, threads)
         self._sample_steps = self.folder.sample_steps()
@@ -412,7 +439,7 @@ class Run:
         self._watch = Watch(self.judges.prepare(config)) if self.judges else None
         return state, dataset
 
-    def _work(self, device: torch.device, threads: int, was: dict[str, Any]) -> str:
+    def _work(self, device: torch.device, threads: int, was: dict[str, Any]) -> RunState:
         """Works until the run's end, and writes the status; returns the state that it ended in. was: the status before."""
         try:
             prepared = self._prepare(device, threads)
@@ -420,14 +447,14 @@ class Run:
             if was.get("state") not in AT_REST or not was.get("step"):
                 raise
             return self._stay(was, error)
-        ended = "stopped"
+        ended = RunState.STOPPED
         if prepared:
             self._state, dataset = prepared
             ended = self._train(self._state, dataset)
         self._note(ended, error=self.error or None, reason=self._reason or None, judge=never_judged(self.folder, self._watch))
         return ended
 
-    def _stay(self, was: dict[str, Any], error: Exception) -> str:
+    def _stay(self, was: dict[str, Any], error: Exception) -> RunState:
         """A run that has trained and cannot continue is again what it was, and says why. Returns its state.
 
         The status then has a `reason`, and in `stuck` what is missing: "state" or "data".
@@ -437,16 +464,16 @@ class Run:
             self.folder.write_json(self.folder.config_file, self.before)
         reason = f"This run could not continue: {explain(error).rstrip('.')}."
         self.folder.write_status(**{**was, "reason": reason, "stuck": "state" if isinstance(error, StateLost) else "data"})
-        return str(was["state"])
+        return RunState(was["state"])
 
-    def _train(self, state: TrainState, dataset: ImageDataset) -> str:
+    def _train(self, state: TrainState, dataset: ImageDataset) -> RunState:
         """Trains until the run's end; returns the state that it ended in."""
         began_s = state.elapsed_s
         while True:
             once, self._once = self._once, ""
             full = False
             if not once:
-                self._live = "running"
+                self._live = RunState.RUNNING
             try:
                 self._drain(state, dataset, once, began_s)
             except OSError as error:
@@ -456,19 +483,19 @@ class Run:
                 full = True
                 self.error = f"{PASSING[error.errno]} The run waits, and goes on by itself when there is room."
                 with self._wishes:
-                    self._wish = self._wish or "pause"
+                    self._wish = self._wish or Wish.PAUSE
             with self._wishes:
                 if once and not self._wish:  # Go on was pressed during the single step
                     continue
                 if not self._wish:
-                    return "finished"
-                if self._wish == "pause":
-                    self._live = "paused"
-            if self._live == "paused":
-                self._note("paused")
+                    return RunState.FINISHED
+                if self._wish is Wish.PAUSE:
+                    self._live = RunState.PAUSED
+            if self._live is RunState.PAUSED:
+                self._note(RunState.PAUSED)
             if not self._rest(state, full):
                 self.error = self._save_at_last(state) if full else ""
-                return "stopped"
+                return RunState.STOPPED
             self.error = ""
 
     def _drain(self, state: TrainState, dataset: ImageDataset, once: str, began_s: float) -> None:
@@ -487,15 +514,15 @@ class Run:
             if not self._wish and (reason := self._beyond_limits(state, began_s)):
                 self.stop(reason)
         if not once and not self._wish:  # here, so that a last status that finds no room is waited for like everything else
-            write_status(self.folder, "finished", state, error=None)
+            write_status(self.folder, RunState.FINISHED, state, error=None)
 
     def _rest(self, state: TrainState, full: bool) -> bool:
         """Waits out a pause; False where the run is to stop. full: until there is room on the disk, too."""
         with self._wishes:
-            while not self._wishes.wait_for(lambda: self._wish != "pause" or self._once, ROOM_EVERY_S if full else None):
+            while not self._wishes.wait_for(lambda: self._wish is not Wish.PAUSE or self._once, ROOM_EVERY_S if full else None):
                 if has_room(self.folder, state):
-                    self._wish = ""
-            if self._wish == "stop":
+                    self._wish = None
+            if self._wish is Wish.STOP:
                 return False
             self._control.clear()
             if self._once:
@@ -520,7 +547,7 @@ class Run:
         reason = self.limits.reached(state.step, state.elapsed_s - began_s, disk)
         return reason if reason and self._progress(state.step, state.images_seen, state.elapsed_s)[0] < 1 else ""
 
-    def _note(self, name: str, **more: Any) -> None:
+    def _note(self, name: RunState, **more: Any) -> None:
         """Writes status.json; a full disk must not end the run."""
         try:
             write_status(self.folder, name, self._state, **more)
@@ -533,7 +560,7 @@ class Run:
             self.folder.error_file.write_text(traceback.format_exc(), encoding="utf-8", errors="backslashreplace")
         except OSError as cannot:
             log.warning("the trace of %s could not be written: %s", self.id, cannot)
-        self._note("failed", error=self.error)
+        self._note(RunState.FAILED, error=self.error)
 
 
 def _file_size(path: Path) -> int:

@@ -70,47 +70,48 @@ class Nobody(RuntimeError):
     """The client has left; no answer reaches it."""
 
 
-def routes(manager: RunManager, models: ModelCache, checkups: Checkups, prefix: str = "") -> list[Route]:
-    """GET {prefix}/api/..., as docs/architecture.md lists them. prefix: a path that the server lives behind, as "/workshop"."""
-    register_url_convertor("anything", Anything())
-    streams = Streams(manager, checkups)
-    pictures = Pictures()
+class Api:
+    """What each route answers."""
 
-    async def list_runs(request: Request) -> Response:
+    def __init__(self, manager: RunManager, models: ModelCache, checkups: Checkups) -> None:
+        self.manager, self.models = manager, models
+        self.streams, self.pictures = Streams(manager, checkups), Pictures()
+
+    async def list_runs(self, request: Request) -> Response:
         def listed() -> list[dict[str, Any]]:
-            return [row for run in manager.runs() if (row := _summary(run)) is not None]
+            return [row for run in self.manager.runs() if (row := _summary(run)) is not None]
 
         return JSONResponse(await run_in_threadpool(listed))
 
-    async def show_run(request: Request) -> Response:
-        run = _run(manager, request)
+    async def show_run(self, request: Request) -> Response:
+        run = _run(self.manager, request)
         if token := request.headers.get(VISITOR_HEADER):  # the owner of a run tells so that they are still there
             who = recognise(token)
             if not who.known:
                 raise BadRequest(f"{VISITOR_HEADER} must be a browser's token, 32 hexadecimal digits")
-            manager.seen(who.id)
+            self.manager.seen(who.id)
 
         def details() -> dict[str, Any]:
-            return {"id": run.id, "config": run.stored, "status": status_of(manager, run)}
+            return {"id": run.id, "config": run.stored, "status": status_of(self.manager, run)}
 
         return JSONResponse(await run_in_threadpool(details))
 
-    async def events(request: Request) -> Response:
-        run = _run(manager, request)
+    async def events(self, request: Request) -> Response:
+        run = _run(self.manager, request)
         since = _whole(request.headers.get("last-event-id") or request.query_params.get("since", "0"), "since", 0, 2**53)
-        stream = streams.follow(run.id, since, request)
+        stream = self.streams.follow(run.id, since, request)
         return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
 
-    async def samples(request: Request) -> Response:
-        run = _run(manager, request)
+    async def samples(self, request: Request) -> Response:
+        run = _run(self.manager, request)
         path = run.folder.samples_file(_whole(request.path_params["step"], "step", 0, 10**12))
         if not path.is_file():
             raise KeyError(f"the run {run.id} has no grid at that step")
         return FileResponse(path, media_type="image/png", headers={"Cache-Control": "max-age=3600"})
 
-    async def show_models(request: Request) -> Response:
+    async def show_models(self, request: Request) -> Response:
         def listed() -> list[dict[str, Any]]:
-            steps = {ids[-1]: ids for ids in model_sources(models.root).values()}
+            steps = {ids[-1]: ids for ids in model_sources(self.models.root).values()}
             return [
                 {
                     "id": m.id,
@@ -122,40 +123,45 @@ def routes(manager: RunManager, models: ModelCache, checkups: Checkups, prefix: 
                     "classes": list(m.class_names),
                     "all": steps.get(m.id, [m.id]),
                 }
-                for m in list_models(models.root)
+                for m in list_models(self.models.root)
             ]
 
         return JSONResponse(await run_in_threadpool(listed))
 
-    async def image(request: Request) -> Response:
+    async def image(self, request: Request) -> Response:
         if len(request.url.query) > LONGEST_QUERY:
             raise BadRequest(f"a query may have {LONGEST_QUERY} characters; got {len(request.url.query)}")
 
         def render() -> bytes:
-            model = find_model(models.root, request.path_params["id"])
+            model = find_model(self.models.root, request.path_params["id"])
             z, label = _latent(model, request), _label(model, request)
             scale = _whole(request.query_params.get("scale", "1"), "scale", 1, LARGEST_SCALE)
-            return png(enlarge(models.images(model, z, label)[0], scale), compress_level=1)
+            return png(enlarge(self.models.images(model, z, label)[0], scale), compress_level=1)
 
-        content = await pictures.draw(render, request)
+        content = await self.pictures.draw(render, request)
         headers = {"Cache-Control": "max-age=60"}
-        if manager.trains_here():
+        if self.manager.trains_here():
             headers["X-Picture-Every-Ms"] = str(PICTURE_EVERY_MS)
         return Response(content, media_type="image/png", headers=headers)
 
-    async def unknown(request: Request) -> Response:
+    async def unknown(self, request: Request) -> Response:
         if request.method not in ("GET", "HEAD"):
             return JSONResponse({"error": f"{request.method} is not possible: these routes are read only"}, 405, {"Allow": "GET, HEAD"})
         raise KeyError(f"the address {request.url.path[:200]}")
 
+
+def routes(manager: RunManager, models: ModelCache, checkups: Checkups, prefix: str = "") -> list[Route]:
+    """GET {prefix}/api/..., as docs/architecture.md lists them. prefix: a path that the server lives behind, as "/workshop"."""
+    register_url_convertor("anything", Anything())
+    api = Api(manager, models, checkups)
     return [
-        Route(f"{prefix}/api/runs", _answer(list_runs)),
-        Route(f"{prefix}/api/runs/{{id}}", _answer(show_run)),
-        Route(f"{prefix}/api/runs/{{id}}/events", _answer(events)),
-        Route(f"{prefix}/api/runs/{{id}}/samples/{{step}}.png", _answer(samples)),
-        Route(f"{prefix}/api/models", _answer(show_models)),
-        Route(f"{prefix}/api/models/{{id}}/image.png", _answer(image)),
-        *(Route(path, _answer(unknown), methods=EVERY_METHOD) for path in (f"{prefix}/api", f"{prefix}/api/{{rest:anything}}")),
+        Route(f"{prefix}/api/runs", _answer(api.list_runs)),
+        Route(f"{prefix}/api/runs/{{id}}", _answer(api.show_run)),
+        Route(f"{prefix}/api/runs/{{id}}/events", _answer(api.events)),
+        Route(f"{prefix}/api/runs/{{id}}/samples/{{step}}.png", _answer(api.samples)),
+        Route(f"{prefix}/api/models", _answer(api.show_models)),
+        Route(f"{prefix}/api/models/{{id}}/image.png", _answer(api.image)),
+        *(Route(path, _answer(api.unknown), methods=EVERY_METHOD) for path in (f"{prefix}/api", f"{prefix}/api/{{rest:anything}}")),
     ]
 
 

@@ -19,6 +19,7 @@ from gan.judging.judgements import best_of
 from gan.networks.generator_file import CheckpointError
 from gan.runs.manager import RunManager
 from gan.runs.run import History, Run
+from gan.runs.states import RunState
 
 POLL_S = 0.5  # between two looks at a run
 HEARTBEAT_S = 15.0  # a comment when there is no news, so that proxies keep the stream open
@@ -103,7 +104,7 @@ class Streams:
                 yield event("status", {"state": "deleted"})
                 return
             except (CheckpointError, OSError) as error:  # its files cannot be read: this stream's end, and no other's
-                yield event("status", {"state": "failed", "error": str(error)})
+                yield event("status", {"state": RunState.FAILED, "error": str(error)})
                 return
             text, since = look.metrics(since)
             if text:
@@ -173,7 +174,7 @@ class Streams:
     def _findings(self, run: Run) -> int:
         """The version of what the doctor has found; while the run trains, it is sent to look again, off the event loop."""
         checkup = self._checkups.of(run)
-        if run.state == "running" and not checkup.fresh and run.id not in self._examined:
+        if run.state is RunState.RUNNING and not checkup.fresh and run.id not in self._examined:
             self._examined[run.id] = asyncio.create_task(self._examine(run.id, checkup))
         return checkup.version
 

@@ -30,6 +30,7 @@ from gan.runs import record, watch
 from gan.runs import run as runs
 from gan.runs.folder import RunFolder
 from gan.runs.manager import RunManager
+from gan.runs.states import AT_WORK
 from gan.training import execution, graphs
 from gan.training import feed as feeds
 from gan.training import loop as training
@@ -203,7 +204,7 @@ def _pair(root: Path, seen: dict[str, Any]) -> None:
     visitor = threading.Thread(target=draw)
     visitor.start()
     turned = dict.fromkeys(pair, 0)
-    while any(run.status()["state"] in runs.AT_WORK for run in pair):
+    while any(run.status()["state"] in AT_WORK for run in pair):
         for run in pair:
             step = run.status()["step"]
             if step >= turned[run] + 6:  # up to ten moved knobs a run

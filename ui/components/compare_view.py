@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from gan.runs.run import AT_WORK
+from gan.runs.states import AT_WORK
 from ui.charts import AXES, COLOURS, Chart
 from ui.comparison import Compared
 from ui.components.component import component

@@ -10,7 +10,8 @@ from gan.config import TrainConfig
 from gan.doctor.diagnosis import Finding
 from gan.doctor.remedies import Remedy
 from gan.networks.generator_file import CheckpointError
-from gan.runs.run import AT_WORK, Run
+from gan.runs.run import Run
+from gan.runs.states import AT_WORK
 from ui.components.component import component
 from ui.text import plain
 from ui.workshop import checkups

@@ -3,11 +3,11 @@
 import math
 import threading
 import time
-from collections import OrderedDict
 from typing import Any
 
 from gan.doctor.diagnosis import Finding, diagnose, total_norm
 from gan.events import Intervention
+from gan.lru import Lru
 from gan.runs.run import Run
 
 MOST_ROWS = 4000  # of a history: longer ones are thinned
@@ -76,16 +76,9 @@ class Checkups:
     """The checkups of the runs that were looked at last. Safe to use from any thread."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, Checkup] = OrderedDict()
-        self._lock = threading.Lock()
+        self._known: Lru[Run, Checkup] = Lru(MOST_RUNS)
 
     def of(self, run: Run) -> Checkup:
         """A run's checkup."""
-        with self._lock:
-            checkup = self._known.get(run.id)
-            if checkup is None or checkup._run is not run:
-                checkup = self._known[run.id] = Checkup(run)
-            self._known.move_to_end(run.id)
-            while len(self._known) > MOST_RUNS:
-                self._known.popitem(last=False)
-            return checkup
+        self._known.drop(lambda other: other.id == run.id and other is not run)  # the manager has read the run again
+        return self._known.load(run, lambda: Checkup(run))

@@ -1,7 +1,5 @@
 """The generators that can be explored: those that ship with the project, and those that runs have kept."""
 
-import threading
-from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +9,7 @@ import torch
 
 from gan import latent
 from gan.config import TrainConfig
+from gan.lru import Lru
 from gan.networks.generator_file import CheckpointError, LoadedGenerator, load_generator, read_config, read_metadata, read_step
 from gan.networks.sampling import sample
 from gan.runs.folder import RunFolder, is_run_name, run_folders
@@ -100,14 +99,18 @@ def list_models(root: Path) -> list[Model]:
     return models
 
 
+def _load(path: Path) -> LoadedGenerator:
+    loaded = load_generator(path)
+    loaded.network.to(memory_format=torch.channels_last)
+    return loaded
+
+
 class ModelCache:
     """The generators used last, loaded. Safe to use from any thread."""
 
     def __init__(self, root: Path, most: int = 8) -> None:
         self.root = root
-        self._most = most
-        self._loaded: OrderedDict[tuple[str, int], LoadedGenerator] = OrderedDict()
-        self._lock = threading.Lock()
+        self._loaded: Lru[tuple[str, int], LoadedGenerator] = Lru(most)
 
     def get(self, model: Model) -> LoadedGenerator:
         """A model's generator on the CPU, in eval mode.
@@ -119,17 +122,7 @@ class ModelCache:
             key = (model.id, model.path.stat().st_mtime_ns)
         except OSError:
             raise CheckpointError(f"there is no file {model.path}") from None
-        with self._lock:
-            if key in self._loaded:
-                self._loaded.move_to_end(key)
-                return self._loaded[key]
-        loaded = load_generator(model.path)
-        loaded.network.to(memory_format=torch.channels_last)
-        with self._lock:
-            self._loaded[key] = loaded
-            while len(self._loaded) > self._most:
-                self._loaded.popitem(last=False)
-        return loaded
+        return self._loaded.load(key, lambda: _load(model.path))
 
     def images(self, model: Model, z: torch.Tensor, label: int | list[int] = 0) -> np.ndarray:
         """uint8 images (N, C, H, W) for z (N, latent_dim); of one class, or a class each, where the generator is conditional.

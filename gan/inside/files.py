@@ -3,8 +3,6 @@
 import math
 import os
 import pickle
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +12,7 @@ import torch
 from gan import latent
 from gan.config import TrainConfig
 from gan.explore.models import pretrained
+from gan.lru import Lru
 from gan.networks.dcgan import Discriminator, Generator
 from gan.networks.generator_file import MOST_CLASSES, CheckpointError, load_generator, read_config, read_metadata
 from gan.runs.folder import RunFolder, is_run_name
@@ -161,12 +160,10 @@ class NetworkCache:
     """The networks looked into last. Safe to use from any thread."""
 
     def __init__(self, most: int = 4) -> None:
-        self._most = most
-        self._loaded: OrderedDict[tuple[Path, int], Networks] = OrderedDict()
-        self._lock = threading.Lock()
+        self._loaded: Lru[tuple[Path, int], Networks] = Lru(most)
 
     def get(self, path: Path) -> Networks:
-        """A file's networks; loaded anew when the file has changed.
+        """A file's networks, loaded again when the file has changed.
 
         Raises:
             CheckpointError: see load_networks().
@@ -175,12 +172,8 @@ class NetworkCache:
             key = (path, path.stat().st_mtime_ns)
         except OSError:
             raise CheckpointError(f"there is no file {path.name} any more") from None
-        with self._lock:  # while it loads, too: forty visitors of one run must not load it forty times
-            if key not in self._loaded:
-                for old in [k for k in self._loaded if k[0] == path]:
-                    del self._loaded[old]
-                while len(self._loaded) >= self._most:
-                    self._loaded.popitem(last=False)
-                self._loaded[key] = load_networks(path)
-            self._loaded.move_to_end(key)
-            return self._loaded[key]
+        self._loaded.drop(lambda other: other[0] == path and other != key)
+        return self._loaded.load(key, lambda: load_networks(path))
+
+    def __len__(self) -> int:
+        return len(self._loaded)

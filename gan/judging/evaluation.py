@@ -4,7 +4,6 @@ import csv
 import io
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -16,6 +15,7 @@ from gan import latent
 from gan.config import TrainConfig
 from gan.events import Progress
 from gan.judging.judge import Figure, Judge, Report
+from gan.lru import Lru
 from gan.networks.generator_file import LoadedGenerator
 from gan.networks.sampling import sample
 
@@ -50,21 +50,15 @@ class Evaluations:
     """The generators that were judged last, so that the same question gets the same answer at once. Safe to use from any thread."""
 
     def __init__(self, most: int = 100) -> None:
-        self._most = most
-        self._known: OrderedDict[tuple[str, int, int], Evaluation] = OrderedDict()
-        self._lock = threading.Lock()
+        self._known: Lru[tuple[str, int, int], Evaluation] = Lru(most)
 
     def get(self, key: tuple[str, int, int]) -> Evaluation | None:
-        with self._lock:
-            if key in self._known:
-                self._known.move_to_end(key)
-            return self._known.get(key)
+        """The evaluation of a key (see Evaluation), or None."""
+        return self._known.get(key)
 
     def add(self, made: Evaluation) -> None:
-        with self._lock:
-            self._known[made.key] = made
-            while len(self._known) > self._most:
-                self._known.popitem(last=False)
+        """Remembers an evaluation."""
+        self._known.put(made.key, made)
 
 
 def evaluate(loaded: LoadedGenerator, judge: Judge, samples: int = SAMPLES) -> Generator[Progress, None, Report]:

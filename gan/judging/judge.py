@@ -5,7 +5,6 @@ Each figure stands beside its floor: what real images get that the generator may
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,6 +17,7 @@ from gan.events import Progress
 from gan.judging import features, metrics, reals
 from gan.judging.features import FeatureNetwork
 from gan.judging.reals import Reals
+from gan.lru import Lru
 
 FEWEST = 2 * metrics.NEAREST  # images that can be judged
 CALIBRATED_BY = 2000  # held-out images whose distance to the training set is known
@@ -316,12 +316,11 @@ def prepare(of: Reals) -> Generator[Progress, None, Judge]:
 
 
 class JudgeCache:
-    """The judges used last. One is prepared at a time: whoever asks meanwhile waits. Safe to use from any thread."""
+    """The judges used last. Only one is prepared at a time; other visitors wait. Safe to use from any thread."""
 
     def __init__(self, most: int = 3) -> None:
-        self._most = most
-        self._judges: OrderedDict[tuple[str, int, int], Judge] = OrderedDict()
-        self._lock, self._preparing = threading.Lock(), threading.Lock()
+        self._judges: Lru[tuple[str, int, int], Judge] = Lru(most)
+        self._preparing = threading.Lock()
 
     def get(self, name: str, image_size: int, channels: int) -> Generator[Progress, None, Judge]:
         """The judge of a data set at a size.
@@ -331,13 +330,13 @@ class JudgeCache:
             OSError: the disk is full, say.
         """
         key = (name, image_size, channels)
-        if name in NAMED and (known := self._known(key)) is not None:
+        if name in NAMED and (known := self._judges.get(key)) is not None:
             return known
         while not self._preparing.acquire(blocking=False):
             yield Progress("Waiting for another visitor's comparison", 0, 0)
             time.sleep(POLL_S)
         try:
-            known = self._known(key)
+            known = self._judges.get(key)
             if known is not None and name in NAMED:
                 return known
             # A folder may hold other images by now; reading it again is quick, since they are kept decoded.
@@ -345,16 +344,7 @@ class JudgeCache:
             if known is not None and known.reals.learnt.dataset.fingerprint() == of.learnt.dataset.fingerprint():
                 return known
             judge = yield from prepare(of)
-            with self._lock:
-                self._judges[key] = judge
-                while len(self._judges) > self._most:
-                    self._judges.popitem(last=False)
+            self._judges.put(key, judge)
             return judge
         finally:
             self._preparing.release()
-
-    def _known(self, key: tuple[str, int, int]) -> Judge | None:
-        with self._lock:
-            if key in self._judges:
-                self._judges.move_to_end(key)
-            return self._judges.get(key)

@@ -309,12 +309,12 @@ def test_the_cache_keeps_few_and_sees_that_a_file_has_changed(folder, state):
     first = cache.get(folder.state_file)
     assert cache.get(folder.state_file) is first
     os.utime(folder.state_file, ns=(1, 1))
-    assert cache.get(folder.state_file) is not first and len(cache._loaded) == 1
+    assert cache.get(folder.state_file) is not first and len(cache) == 1
     for step in (1, 2, 3):
         state.step = step
         folder.save_generator(state)
         cache.get(folder.generator_file(step))
-    assert len(cache._loaded) == 2
+    assert len(cache) == 2
     with pytest.raises(CheckpointError, match="no file"):
         cache.get(folder.path / "states" / "000007.pt")
 

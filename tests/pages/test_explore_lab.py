@@ -117,9 +117,9 @@ def glasses(monkeypatch):
         return [Contrast("glasses", Mean("with glasses", up / 2, (0, 4, 5)), Mean("without glasses", -up / 2, (2, 3)), 2.5, 0.93)]
 
     monkeypatch.setattr(attributes, "find", find)
-    explore_arithmetic._kept.clear()
+    explore_arithmetic.contrasts.clear()
     yield asked
-    explore_arithmetic._kept.clear()
+    explore_arithmetic.contrasts.clear()
 
 
 def test_groups_of_seeds_and_what_comes_out(open_page):  # noqa: F811
@@ -163,7 +163,7 @@ def test_what_samples_have_in_common_is_looked_for_once_and_added(open_page, gla
 def test_a_mean_that_is_named_is_looked_for(open_page, glasses):  # noqa: F811
     at = open_page(pages.EXPLORE, view="Arithmetic", a="with glasses")
     assert not at.error and glasses == ["mnist"]
-    explore_arithmetic._kept.clear()
+    explore_arithmetic.contrasts.clear()
     at = open_page(pages.EXPLORE, view="Arithmetic")
     at.text_input(key="a").set_value("with a hat").run()
     assert glasses == ["mnist"] * 2
@@ -190,7 +190,7 @@ def test_data_that_is_not_there_or_tells_nothing(open_page, glasses, monkeypatch
         yield from ()
         raise ValueError("the data set mnist has 3 images")
 
-    explore_arithmetic._kept.clear()
+    explore_arithmetic.contrasts.clear()
     monkeypatch.setattr(attributes, "find", refused)
     assert "has 3 images" in texts(open_page(pages.EXPLORE, view="Arithmetic", a="with x").info)
 

@@ -4,7 +4,6 @@
 
 import json
 
-import numpy as np
 import pytest
 import torch
 
@@ -22,7 +21,6 @@ from ui.components import noise_list
 from ui.components.noise_list import read_items
 from ui.explore import time as explore_time
 from ui.explore import walk as explore_walk
-from ui.kept import Kept
 
 CPU = torch.device("cpu")
 
@@ -249,13 +247,3 @@ def test_training_mode_without_normalisation_and_by_class(open_page, config, fol
     save_generator(folders / "checkpoints" / "pretrained" / "animals.safetensors", animals)
     at = open_page(pages.EXPLORE, view="Grid", training="true", every="true", seeds="1-3", **{"from": "animals"})
     assert "these 6 pictures" in texts(at.caption) and "classes = list(range(2))" in codes(at)[1]
-
-
-def test_films_and_pictures_are_kept_up_to_a_size():
-    kept = Kept(100, lambda images: images.nbytes)
-    for name in "abc":
-        kept.put(name, np.zeros(40, np.uint8))
-        kept.get("a")
-    assert kept.get("b") is None and kept.get("a") is not None and kept.get("c") is not None
-    kept.put("large", np.zeros(1000, np.uint8))
-    assert kept.get("large") is not None and kept.get("a") is None

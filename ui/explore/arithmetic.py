@@ -1,8 +1,5 @@
 """Explore's arithmetic: means of chosen samples, added and subtracted; means of classes and attributes where the data has them."""
 
-import threading
-from collections import OrderedDict
-
 import streamlit as st
 import torch
 
@@ -11,6 +8,7 @@ from gan.data import datasets
 from gan.explore import attributes
 from gan.explore.attributes import Contrast, Mean
 from gan.explore.models import Model
+from gan.lru import Lru
 from ui.components.arithmetic import MOST_JITTER, STRONGEST, Group, arithmetic, bounded, picked
 from ui.explore import snippets
 from ui.explore.common import stamp
@@ -25,8 +23,7 @@ MOST_PICKED = 100
 LONGEST = 1000  # characters of a group as typed
 KEPT = 20  # generators whose means are kept
 
-_kept: OrderedDict[tuple[str, int, int], list[Contrast]] = OrderedDict()
-_lock = threading.Lock()
+contrasts: Lru[tuple[str, int, int], list[Contrast]] = Lru(KEPT)  # by generator, the stamp of its file, and class
 
 
 def view(model: Model, label: int) -> None:
@@ -160,10 +157,9 @@ def find(model: Model, label: int) -> list[Contrast] | None:
     # Whoever names a mean has asked for it.
     asked = st.session_state["arithmetic_named"] = named()
     key = (model.id, stamp(model), label)
-    with _lock:
-        if key in _kept:
-            _kept.move_to_end(key)
-            return _kept[key]
+    known = contrasts.get(key)
+    if known is not None:
+        return known
     data = model.config.data
     if data not in datasets.available():  # a path, say, which only the command line may name
         st.caption(
@@ -205,8 +201,5 @@ def find(model: Model, label: int) -> list[Contrast] | None:
         return None
     if not found:
         st.caption("No class or attribute of the data tells this generator's samples apart.")
-    with _lock:
-        _kept[key] = found
-        while len(_kept) > KEPT:
-            _kept.popitem(last=False)
+    contrasts.put(key, found)
     return found

@@ -1,5 +1,7 @@
 """Explore's time: the same noise vectors through all the generators that a run has kept, and a film of how they were learned."""
 
+from collections.abc import Hashable
+
 import numpy as np
 import streamlit as st
 
@@ -7,11 +9,11 @@ from gan import latent
 from gan.explore import films
 from gan.explore.models import Model
 from gan.images import captioned, enlarge, gif, png, spaced, tile
+from gan.lru import Lru
 from gan.runs.folder import RunFolder
 from ui.explore import snippets
 from ui.explore.common import film_downloads, read_seeds
 from ui.explore.share import share
-from ui.kept import Kept
 from ui.page_files import TRAIN
 from ui.progress import drain
 from ui.text import plain
@@ -27,8 +29,8 @@ LOOK_EVERY_S = 5.0  # for new generators, while the run trains
 
 Pictures = dict[tuple[int, int], np.ndarray]
 
-_drawn: Kept[Pictures] = Kept(128 * 2**20, lambda pictures: sum(images.nbytes for images in pictures.values()))
-_films: Kept[tuple[bytes, np.ndarray]] = Kept(64 * 2**20, lambda film: len(film[0]) + film[1].nbytes)
+_drawn: Lru[Hashable, Pictures] = Lru(most_bytes=128 * 2**20, size=lambda pictures: sum(images.nbytes for images in pictures.values()))
+_films: Lru[Hashable, tuple[bytes, np.ndarray]] = Lru(most_bytes=64 * 2**20, size=lambda film: len(film[0]) + film[1].nbytes)
 
 
 def view(model: Model, label: int) -> None:

@@ -1,6 +1,6 @@
 """Explore's walk: from one noise vector to the next, as a strip and a film, and how long z is on the way."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
@@ -11,11 +11,11 @@ from gan import latent
 from gan.explore import films, vectors
 from gan.explore.models import Model
 from gan.images import enlarge, gif, png, spaced, tile
+from gan.lru import Lru
 from ui.components.noise_list import FILE, list_menu, noise_list
 from ui.explore import snippets
 from ui.explore.common import film_downloads, stamp
 from ui.explore.share import share
-from ui.kept import Kept
 from ui.progress import drain
 from ui.text import plain
 from ui.workshop import models
@@ -29,8 +29,8 @@ WAYS = {
     "lerp": "lerp cuts through the inside of the sphere: where the line falls below the band, pictures may blur or break.",
 }
 
-_drawn: Kept[np.ndarray] = Kept(128 * 2**20, lambda images: images.nbytes)
-_films: Kept[bytes] = Kept(128 * 2**20, len)
+_drawn: Lru[Hashable, np.ndarray] = Lru(most_bytes=128 * 2**20, size=lambda images: images.nbytes)
+_films: Lru[Hashable, bytes] = Lru(most_bytes=128 * 2**20, size=len)
 
 
 @st.fragment

@@ -16,7 +16,8 @@ from gan import cgroups
 from gan.accelerators import accelerator
 
 P = ParamSpec("P")
-Event, Result = TypeVar("Event"), TypeVar("Result")
+Event = TypeVar("Event")
+Result = TypeVar("Result")
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 

@@ -138,11 +138,10 @@ def _turn(seconds: float) -> tuple[float, float]:
     return images / elapsed_s, (time.process_time() - start_cpu) / elapsed_s
 
 
-def _end(threads: int) -> tuple[float, float, float, np.ndarray]:
+def _end() -> tuple[float, float, float, np.ndarray]:
     """-> peak memory in GB, GFLOP an image, the matrix product's GFLOP/s, and images."""
     memory, flops = bench.peak_memory(_device), bench.count_flops(_loop.step) / _loop.batch_size
     images = _loop.images()
-    torch.set_num_threads(threads)  # drawing may have taken fewer
     return memory / 1e9, flops / 1e9, bench.matmul_speed(_device, _loop.precision, MATMUL_S) / 1e9, images
 
 
@@ -165,7 +164,7 @@ def compare_speed(names: list[str], rounds: int, seconds: float, threads: int, s
             for number in range(rounds):
                 for who in sorted(pools, reverse=number % 2 == 0):  # neither always goes first
                     turns[who].append(pools[who].submit(_turn, seconds).result())
-            ends = {who: pool.submit(_end, threads).result() for who, pool in pools.items()}
+            ends = {who: pool.submit(_end).result() for who, pool in pools.items()}
         print(f"\n{name}: the engine in {precision['engine']}, the textbook's {PAIRS[name]} in {precision['textbook']}")
         quick = {who: statistics.mean(sorted(speed for speed, _ in turns[who])[-max(1, rounds // 4) :]) for who in pools}
         rows: dict[str, tuple[str, dict[str, list[float]]]] = {
@@ -203,13 +202,12 @@ def timed(state: TrainState, dataset: ImageDataset) -> Iterator[tuple[float, Eve
         yield spent, event
 
 
-def distances(state: TrainState, judge: Judge, threads: int) -> tuple[float, float]:
+def distances(state: TrainState, judge: Judge) -> tuple[float, float]:
     """The Fréchet distances of the averaged generator and of the plain one."""
     config = state.config
     z = latent.noise(range(JUDGED), config.latent_dim, config.latent_distribution)
-    found = [judge.distance(sample(network, z.to(state.device))) for network in (state.averaged, state.generator)]
-    torch.set_num_threads(threads)  # judging takes one
-    return found[0], found[1]
+    averaged, plain = (judge.distance(sample(network, z.to(state.device))) for network in (state.averaged, state.generator))
+    return averaged, plain
 
 
 def compare_reach(name: str, goal: str, settings: dict[str, str], seed: int, threads: int, device: torch.device) -> None:
@@ -225,7 +223,7 @@ def compare_reach(name: str, goal: str, settings: dict[str, str], seed: int, thr
 
     state, dataset = start(goal)
     long = max(seconds for seconds, _ in timed(state, dataset))
-    averaged, plain = distances(state, judge, threads)
+    averaged, plain = distances(state, judge)
     what = f"FD ({judge.network.name})"
     print(
         f"{goal}: {what} {averaged:.2f} after {long:.0f} s, {state.step:,} steps; of its weights without averaging {plain:.2f}", flush=True
@@ -240,7 +238,7 @@ def compare_reach(name: str, goal: str, settings: dict[str, str], seed: int, thr
     next_look = 1.0
     for seconds, event in timed(state, dataset):
         if isinstance(event, Metrics) and seconds >= next_look:
-            found = distances(state, judge, threads)[0]
+            found = distances(state, judge)[0]
             print(f"{name}: {what} {found:.2f} after {seconds:.1f} s, {state.step:,} steps", flush=True)
             for which in [which for which, distance in wanted.items() if found <= distance]:
                 ratios = f"1/{long / seconds:.1f} of its time here, 1/{source_s / seconds:.1f} of its source's loop's"

@@ -208,7 +208,6 @@ class Patient:
                     self.rows["norms"].append({"step": event.step, **layer_norms(state)})
                 if event.step % JUDGE_EVERY == 0:
                     judged = self.watch.look(state, self.dataset)
-                    torch.set_num_threads(state.execution.threads)  # whoever computes features sets it to 1
                     if judged is not None:  # weights that are no numbers draw nothing that can be judged
                         self.rows["judged"].append(judged)
                 if event.step % LOOK_EVERY == 0:
@@ -229,9 +228,7 @@ class Patient:
             return float("inf")
         config = self.state.config
         z = latent.noise(range(100_000, 100_000 + COMPARED), config.latent_dim, config.latent_distribution)
-        found = self.judge.distance(sample(self.state.averaged, z))
-        torch.set_num_threads(self.state.execution.threads)
-        return found
+        return self.judge.distance(sample(self.state.averaged, z))
 
     def treated(self, remedy: Remedy) -> "Patient":
         """Another run, with the remedy, as the app would make it; it has not gone on yet."""

@@ -5,12 +5,19 @@ import functools
 import os
 import re
 import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import torch
 
 from gan import cgroups
 from gan.accelerators import accelerator
+
+P = ParamSpec("P")
+Event = TypeVar("Event")
+Result = TypeVar("Result")
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
@@ -54,6 +61,41 @@ def cores(root: Path = cgroups.ROOT) -> int:
     there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     share = cgroups.processors(root)
     return there if share is None else max(1, min(there, int(share)))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """torch computes on one thread in here, then on as many as before: a run that trains in the same process keeps its cores.
+
+    Also a decorator, for a plain function; see one_thread_a_step for a generator. It counts for the calling thread alone.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def one_thread_a_step(work: Callable[P, Generator[Event, None, Result]]) -> Callable[P, Generator[Event, None, Result]]:
+    """Decorates a generator function: torch computes on one thread while the generator works, but not between its events.
+
+    A `with one_thread()` around a `yield` would leave the caller on one thread too.
+    """
+
+    @functools.wraps(work)
+    def steps(*args: P.args, **kwargs: P.kwargs) -> Generator[Event, None, Result]:
+        with closing(work(*args, **kwargs)) as events:
+            while True:
+                try:
+                    with one_thread():
+                        event = next(events)
+                except StopIteration as stop:
+                    result: Result = stop.value
+                    return result
+                yield event
+
+    return steps
 
 
 def idle_s() -> float | None:

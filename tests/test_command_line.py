@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from gan import __main__ as command_line
+from gan.devices import one_thread
 from gan.events import Intervention, Progress
 from gan.judging import features
 from gan.networks.generator_file import load_generator
@@ -446,19 +447,18 @@ def test_a_replay_repeats_the_numbers_of_threads_and_chooses_none(gan, pictures,
     for module in (execution, training, training_state, command_line):
         monkeypatch.setattr(module, "cores", lambda: 2)
     monkeypatch.setattr(training, "ThreadChooser", Restless)
-    before = torch.get_num_threads()
-    out, again = tmp_path / "run", tmp_path / "again"
-    status, output, _ = gan("train", "--data", pictures, "--steps", 5, "--out", out, "--json", *TINY)
-    assert status == 0 and '{"event": "threads", "step": 1, "old": 2, "new": 1}' in output
-    script = RunFolder(out).read_script()
-    assert [(change.step, change.new) for change in script] == [(1, 1), (2, 2), (3, 1), (4, 2), (5, 1)]
-    assert json.loads((out / "status.json").read_text())["threads"] == 1
-    status, output, _ = gan("replay", out, "--out", again, "--json")
-    assert status == 0 and output.count('"event": "threads"') == 4  # the last one belongs to the steps that follow
-    a, b = (torch.load(path / "state.pt", weights_only=True) for path in (out, again))
-    assert all(torch.equal(a["generator"][name], b["generator"][name]) for name in a["generator"])
-    assert RunFolder(again).read_script() == script[:4] and gan("resume", again, "--steps", 1)[0] == 0
-    torch.set_num_threads(before)
+    with one_thread():  # puts back what training sets
+        out, again = tmp_path / "run", tmp_path / "again"
+        status, output, _ = gan("train", "--data", pictures, "--steps", 5, "--out", out, "--json", *TINY)
+        assert status == 0 and '{"event": "threads", "step": 1, "old": 2, "new": 1}' in output
+        script = RunFolder(out).read_script()
+        assert [(change.step, change.new) for change in script] == [(1, 1), (2, 2), (3, 1), (4, 2), (5, 1)]
+        assert json.loads((out / "status.json").read_text())["threads"] == 1
+        status, output, _ = gan("replay", out, "--out", again, "--json")
+        assert status == 0 and output.count('"event": "threads"') == 4  # the last one belongs to the steps that follow
+        a, b = (torch.load(path / "state.pt", weights_only=True) for path in (out, again))
+        assert all(torch.equal(a["generator"][name], b["generator"][name]) for name in a["generator"])
+        assert RunFolder(again).read_script() == script[:4] and gan("resume", again, "--steps", 1)[0] == 0
 
 
 def test_a_conditional_generator_draws_the_class_that_is_named(gan, pictures, tmp_path):

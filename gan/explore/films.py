@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from gan.devices import one_thread
 from gan.events import Progress
 from gan.images import enlarge, png
 from gan.networks.generator_file import CheckpointError, load_generator
@@ -57,10 +58,10 @@ def through_time(
             key = (step, path.stat().st_mtime_ns)
             if key not in known:
                 yield Progress("Drawing", i, len(files))
-                torch.set_num_threads(1)  # a run that trains beside keeps its cores
                 loaded = load_generator(path)
                 labels = torch.full((len(z),), label) if loaded.class_names else None
-                drawn[key] = sample(loaded.network, z, labels)
+                with one_thread():
+                    drawn[key] = sample(loaded.network, z, labels)
             else:
                 drawn[key] = known[key]
         except (CheckpointError, OSError):

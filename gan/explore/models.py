@@ -9,6 +9,7 @@ import torch
 
 from gan import latent
 from gan.config import TrainConfig
+from gan.devices import one_thread
 from gan.lru import Lru
 from gan.networks.generator_file import CheckpointError, LoadedGenerator, load_generator, read_config, read_metadata, read_step
 from gan.networks.sampling import sample
@@ -124,11 +125,11 @@ class ModelCache:
             raise CheckpointError(f"there is no file {model.path}") from None
         return self._loaded.load(key, lambda: _load(model.path))
 
+    @one_thread()
     def images(self, model: Model, z: torch.Tensor, label: int | list[int] = 0) -> np.ndarray:
         """uint8 images (N, C, H, W) for z (N, latent_dim); of one class, or a class each, where the generator is conditional.
 
-        On one thread: a few images gain little from more, and a run that trains beside keeps its cores.
+        On one thread: a few images gain little from more, and a run that trains keeps its cores.
         """
-        torch.set_num_threads(1)
         labels = torch.tensor(label).expand(len(z)) if model.class_names else None
         return sample(self.get(model).network, z, labels)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from gan import latent
+from gan.devices import one_thread_a_step
 from gan.events import Progress
 from gan.images import to_float, to_uint8
 from gan.judging.features import FeatureNetwork
@@ -68,6 +69,7 @@ class Projection:
     usual: tuple[float, float]
 
 
+@one_thread_a_step
 def project(
     loaded: LoadedGenerator, image: np.ndarray, network: FeatureNetwork | None, label: int | None = None
 ) -> Generator[Progress, None, Projection]:
@@ -89,7 +91,6 @@ def project(
     if image.shape != (config.channels, config.image_size, config.image_size):
         wanted = f"{config.channels} x {config.image_size} x {config.image_size}"
         raise ValueError(f"the image must have the generator's shape, {wanted}; got {' x '.join(map(str, image.shape))}")
-    torch.set_num_threads(1)
     wanted_pixels = to_float(torch.tensor(image))[None]
     wanted_features = torch.from_numpy(network.features(image[None])) if network else None
     usual = latent.usual_lengths(config.latent_dim, config.latent_distribution)
@@ -130,7 +131,6 @@ def project(
     z, labels = z[chosen].clone().requires_grad_(), labels[chosen]
     optimizer = torch.optim.Adam([z], LR)
     for step in range(STEPS):
-        torch.set_num_threads(1)
         pictures = loaded.network(z, labels) if classes else loaded.network(z)
         now = loss(*distances(pictures))
         if step % SHOWN_EVERY == 0:

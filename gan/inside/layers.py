@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from gan import latent
+from gan.devices import one_thread
 from gan.images import to_float
 from gan.inside.files import Networks
 from gan.networks.dcgan import Discriminator, Dropout, FromLatent, Generator, MinibatchStd
@@ -30,8 +31,7 @@ _looking = threading.Lock()
 @contextmanager
 def _quietly() -> Iterator[None]:
     """One look at a time, on one thread, without gradients."""
-    with _looking, torch.inference_mode():
-        torch.set_num_threads(1)
+    with _looking, torch.inference_mode(), one_thread():
         yield
 
 

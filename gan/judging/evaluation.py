@@ -13,6 +13,7 @@ import torch
 
 from gan import latent
 from gan.config import TrainConfig
+from gan.devices import one_thread_a_step
 from gan.events import Progress
 from gan.judging.judge import Figure, Judge, Report
 from gan.lru import Lru
@@ -61,10 +62,11 @@ class Evaluations:
         self._known.put(made.key, made)
 
 
+@one_thread_a_step
 def evaluate(loaded: LoadedGenerator, judge: Judge, samples: int = SAMPLES) -> Generator[Progress, None, Report]:
     """Draws the images of the seeds 0, 1, ... and judges them; at most `samples`, and no more than the judge has real ones for.
 
-    On one thread, so that a run beside keeps its cores.
+    On one thread, so that a run keeps its cores.
 
     Raises:
         ValueError: there are too few images.
@@ -74,7 +76,6 @@ def evaluate(loaded: LoadedGenerator, judge: Judge, samples: int = SAMPLES) -> G
     labels = torch.tensor(judge.labels(n, loaded.class_names)) if loaded.class_names else None
     for start in range(0, n, DRAWN):
         yield Progress("Drawing images", start, n)
-        torch.set_num_threads(1)
         part = slice(start, start + DRAWN)
         parts.append(sample(loaded.network, z[part], labels if labels is None else labels[part]))
     return (yield from judge.report(np.concatenate(parts) if parts else np.empty((0, 1, 1, 1), np.uint8)))

@@ -27,6 +27,7 @@ from torch import nn
 
 from gan import progress as terminal
 from gan.data.datasets import NAMED, ImageDataset, data_root, native
+from gan.devices import one_thread, one_thread_a_step
 from gan.events import Progress
 from gan.files import in_words, write_atomically
 from gan.images import to_float
@@ -135,12 +136,12 @@ class FeatureNetwork(nn.Module):
         features: torch.Tensor = self.encoder(self.fit(images)) / self.scale
         return features
 
+    @one_thread()
     def features(self, images: np.ndarray, batch: int = 250) -> np.ndarray:
         """uint8 images (N, C, H, W) -> features float32 (N, FEATURES), each image's own whatever it is computed with.
 
-        On one thread, so that a run beside keeps its cores.
+        On one thread, so that a run keeps its cores.
         """
-        torch.set_num_threads(1)
         found = np.empty((len(images), FEATURES), np.float32)
         with torch.inference_mode():
             for start in range(0, len(images), batch):
@@ -148,6 +149,7 @@ class FeatureNetwork(nn.Module):
                 found[start : start + len(part)] = self.embed(to_float(part)).numpy()
         return found
 
+    @one_thread()
     def probabilities(self, features: np.ndarray) -> np.ndarray:
         """Features (N, FEATURES) -> float32 (N, outputs): of each class, adding up to 1, or of each attribute by itself."""
         with torch.inference_mode():
@@ -193,6 +195,7 @@ def _labels(part: Part, kind: Kind) -> torch.Tensor:
     return labels[part.rows].float() if kind == "attributes" else labels[part.rows]
 
 
+@one_thread_a_step
 def train(reals: Reals, pixels: float = TRAINED_PIXELS) -> Generator[Progress, None, FeatureNetwork]:
     """Trains a network on one thread. Equal data give an equal network on the same processor.
 
@@ -216,7 +219,6 @@ def train(reals: Reals, pixels: float = TRAINED_PIXELS) -> Generator[Progress, N
     for step in range(steps):
         if step % 20 == 0:
             yield Progress(f"Learning the features of {about.data} (once)", step, steps)
-        torch.set_num_threads(1)
         if len(order) < BATCH:
             order = torch.randperm(len(reals.learnt), generator=rng).numpy()
         batch, order = np.sort(order[:BATCH]), order[BATCH:]

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import torch
 
 from gan.data.datasets import NAMED
+from gan.devices import one_thread, one_thread_a_step
 from gan.events import Progress
 from gan.judging import features, metrics, reals
 from gan.judging.features import FeatureNetwork
@@ -140,6 +140,7 @@ class Judge:
         self._floors: dict[int, dict[str, tuple[float, float | None]]] = {}
         self._glanced: dict[int, dict[str, float]] = {}
 
+    @one_thread()
     def neighbours(self, images: np.ndarray, k: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The training images nearest to some images, uint8 (N, C, H, W).
 
@@ -162,16 +163,19 @@ class Judge:
         """How many of so many images are judged: the floor's real images are as many."""
         return min(samples, len(self.reals.spare))
 
+    @one_thread()
     def distance(self, images: np.ndarray) -> float:
         """The Fréchet distance alone, of uint8 images (N, C, H, W); floor() has what real ones get."""
         n = self.judged(len(images))
         return metrics.frechet_distance(self.network.features(images[:n]), self._reference(n))
 
+    @one_thread()
     def floor(self, samples: int) -> float:
         """What distance() gives so many real images."""
         n = self.judged(samples)
         return metrics.frechet_distance(self._matrix[self._spare[:n]], self._reference(n))
 
+    @one_thread_a_step
     def report(self, images: np.ndarray) -> Generator[Progress, None, Report]:
         """Judges uint8 images (N, C, H, W), in random order; of more than judged() the first.
 
@@ -200,6 +204,7 @@ class Judge:
                 figures.append(Figure(key, name.format(self.network.name), *values[key], *floors[key], better, text))
         return Report(self.network.name, self.reals.name, n, len(self._reference(n)), self.reals.new, tuple(figures), self._shares(fake, n))
 
+    @one_thread()
     def glance(self, images: np.ndarray) -> dict[str, Any]:
         """Figures of uint8 images (N, C, H, W), in random order, at a small part of report()'s cost: to watch a run by.
 
@@ -243,6 +248,7 @@ class Judge:
             "copies": statistics["copies"],
         }
 
+    @one_thread()
     def glance_floor(self, samples: int) -> dict[str, float]:
         """What glance() gives so many real images: fd, kid, coverage. Means over several such sets; computed once for each number."""
         n = self.judged(samples)
@@ -263,7 +269,6 @@ class Judge:
 
     def _figures(self, fake: np.ndarray, task: str) -> Generator[Progress, None, dict[str, tuple[float, float | None]]]:
         """Figures and their spreads of features (n, D)."""
-        torch.set_num_threads(1)  # a run that trains beside keeps its cores
         reference = self._reference(len(fake))
         yield Progress(task, 0, 3)
         distances = metrics.nearest(fake, self.training)[0][:, 0]

@@ -116,7 +116,6 @@ class Judges:
 
     def _ready(self, key: tuple[str, int, int]) -> Generator[Progress, None, Judge]:
         judge = yield from self.cache.get(*key)
-        torch.set_num_threads(1)
         judge.glance_floor(SAMPLES)
         return judge
 
@@ -176,7 +175,6 @@ class Watch:
         finally:
             cost = self._clock() - began
             self._next_s = state.elapsed_s + cost + max(LEAST_S, REST * cost)
-            torch.set_num_threads(state.execution.threads)  # whoever computes features sets it to 1
 
     def look(self, state: TrainState, dataset: ImageDataset, halted: Callable[[], bool] = lambda: False) -> dict[str, Any] | None:
         """Judges the images that the networks would draw now: a line of judge.jsonl. Nothing in the state changes.

@@ -11,6 +11,7 @@ import torch
 
 from gan.data import cache, datasets
 from gan.data.datasets import ImageDataset
+from gan.devices import one_thread
 from gan.judging import features, reals
 from gan.judging.reals import part
 from tests.conftest import finish
@@ -78,7 +79,17 @@ def test_features_are_the_same_alone_in_a_batch_and_again(network):
     assert np.array_equal(together, network.features(images))
     assert np.allclose(together, network.features(images, batch=7), atol=1e-4)
     assert np.allclose(together[:1], network.features(images[:1]), atol=1e-4)
-    assert torch.get_num_threads() == 1, "a run beside keeps its cores"
+
+
+def test_features_are_computed_on_one_thread_and_the_caller_keeps_its_own(network):
+    used: list[int] = []
+    hook = network.encoder.register_forward_hook(lambda *_: used.append(torch.get_num_threads()))
+    with one_thread():  # puts back what the test sets
+        torch.set_num_threads(2)
+        network.features(told().images.numpy())
+        assert torch.get_num_threads() == 2
+    hook.remove()
+    assert used and set(used) == {1}, "a run that trains keeps its cores"
 
 
 def test_images_of_other_sizes_and_colours_are_brought_to_the_networks(network):

@@ -10,6 +10,7 @@ import torch
 
 from gan.data import datasets
 from gan.data.datasets import ImageDataset
+from gan.devices import one_thread
 from gan.events import Judged, Progress
 from gan.judging import features, reals
 from gan.judging.judge import Judge, JudgeCache
@@ -152,10 +153,11 @@ def test_the_run_keeps_its_threads(config, dataset, watching):
     state = new_state(config, CPU)
     state.execution = dataclasses.replace(state.execution, threads=2)
     looking = watching()
-    with looking.paying(state):
-        looking.look(state, dataset)
-    assert torch.get_num_threads() == 2
-    torch.set_num_threads(1)
+    with one_thread():  # puts back what the test sets
+        torch.set_num_threads(2)
+        with looking.paying(state):
+            looking.look(state, dataset)
+        assert torch.get_num_threads() == 2
 
 
 def test_a_halted_run_is_not_judged(tmp_path, config, dataset, watching):

@@ -13,6 +13,7 @@ import torch
 
 from gan import devices
 from gan.config import TrainConfig
+from gan.devices import one_thread
 from gan.events import THREADS, Intervention, Metrics, Samples, ThreadChange
 from gan.runs import export, record
 from gan.runs import run as runs
@@ -334,13 +335,12 @@ class Chosen:
 @pytest.fixture
 def choose(monkeypatch):
     """Two cores, and the numbers that the test says."""
-    before = torch.get_num_threads()
     for module in (execution, training, training_state):
         monkeypatch.setattr(module, "cores", lambda: 2)
     monkeypatch.setattr(training, "ThreadChooser", Chosen)
     monkeypatch.setattr(Chosen, "made", [])
-    yield lambda **script: monkeypatch.setattr(Chosen, "script", {int(name[1:]): threads for name, threads in script.items()})
-    torch.set_num_threads(before)
+    with one_thread():  # puts back what the test changes
+        yield lambda **script: monkeypatch.setattr(Chosen, "script", {int(name[1:]): threads for name, threads in script.items()})
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import numpy as np
 import streamlit as st
 import torch
 
+from gan.devices import one_thread
 from gan.explore.models import Model
 from gan.images import enlarge, png, tile
 from gan.networks.sampling import acts_in_training, sample_as_in_training
@@ -71,8 +72,8 @@ def training_mode(model: Model, z: torch.Tensor, labels: list[int], images: np.n
     """What the generator draws in training mode, with what that changes; the images as they are where that cannot be asked."""
     network = models().get(model).network
     try:
-        torch.set_num_threads(1)  # a run that trains beside keeps its cores
-        drawn = sample_as_in_training(network, z, torch.tensor(labels) if model.class_names else None)
+        with one_thread():
+            drawn = sample_as_in_training(network, z, torch.tensor(labels) if model.class_names else None)
     except ValueError as error:
         st.info(f"Not in training mode: {error}.", icon=":material/info:")
         return images

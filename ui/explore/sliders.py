@@ -5,6 +5,7 @@ import base64
 import streamlit as st
 import torch
 
+from gan.devices import one_thread
 from gan.explore import directions
 from gan.explore.directions import Directions
 from gan.explore.models import Model, find_model
@@ -34,9 +35,9 @@ _HELP = """What a slider moves along.
 def find(model_id: str, stamp: int, method: str, label: int | None) -> Directions:
     """All that a slider may move along. stamp: the file's time, so that a newer file is looked at anew."""
     model = find_model(models().root, model_id)
-    torch.set_num_threads(1)  # a run that trains beside keeps its cores
     count = model.config.latent_dim if method == "raw" else directions.MOST
-    return directions.find(models().get(model).network, method, count, model.config.latent_distribution, label)
+    with one_thread():
+        return directions.find(models().get(model).network, method, count, model.config.latent_distribution, label)
 
 
 @st.cache_data(show_spinner="Drawing what each direction does…", max_entries=200)

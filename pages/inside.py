@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
+from gan import glossary
 from gan.data import datasets
 from gan.explore.models import pretrained
 from gan.images import enlarge, png, tile
@@ -50,7 +51,7 @@ def choose() -> tuple[str, Path] | None:
     runs = [run.id for run in manager().runs()]
     names = [*runs, *(name for name in sorted(pretrained(manager().root)) if name not in runs)]
     if not names:
-        st.info("There is nothing to look into yet. Train a network first.", icon=":material/lightbulb:")
+        st.info("There are no networks yet. Train one first.", icon=":material/lightbulb:")
         st.page_link(TRAIN, label="Train", icon=":material/model_training:")
         return None
     asked = st.session_state.get("run", st.query_params.get("run", NEWEST))
@@ -65,7 +66,7 @@ def choose() -> tuple[str, Path] | None:
         [NEWEST, *names],
         key="run",
         bind="query-params",
-        help="Runs come first, the newest on top. A generator that comes with the app has no discriminator beside it.",
+        help="Runs come first, the newest on top. A generator that comes with the app has no discriminator.",
     )
     name = name if name in names else names[0]
     try:
@@ -105,12 +106,10 @@ def class_number(networks: Networks, label: str, help: str) -> int:
 
 def generator_view(networks: Networks) -> None:
     """From noise to an image."""
-    st.markdown("From noise to an image: what each layer makes of what the layer before it made.")
+    st.markdown("Follow a latent vector through the generator, layer by layer, until it is an image.")
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        seed = st.number_input(
-            "Seed", 0, 2**31 - 1, 1, key="seed", bind=bound("seed"), help="The noise vector z that goes in, by its seed.", width=160
-        )
-        label = class_number(networks, "Class", "What the generator is asked to draw.")
+        seed = st.number_input("Seed", 0, 2**31 - 1, 1, key="seed", bind=bound("seed"), help=glossary.explain("latent vector"), width=160)
+        label = class_number(networks, "Class", "The class that the generator draws.")
     z = networks.noise(int(seed))
     layers = activations(networks.generator, z, networks.labels(label))
     noise = paint(as_map(z.numpy()), signed=True)[0]
@@ -172,7 +171,7 @@ def pick(number: int) -> None:
 
 def pick_one(networks: Networks, images: np.ndarray, numbers: list[float], what: str) -> int:
     """A row of images with D's answer on a button below each; the one whose button was pressed last."""
-    st.caption("Below each image D's answer. Press it to look at that image.")
+    st.caption("D's answer is below each image. Press one to open that image.")
     picked = min(st.session_state.get("picked", 0), len(images) - 1)
     small = enlarge(images, max(1, 84 // images.shape[-1]))
     with st.grid("auto", min_column_width=68, gap="xsmall"):
@@ -200,7 +199,7 @@ def missing_discriminator(name: str, path: Path) -> None:
 def discriminator_view(networks: Networks, path: Path) -> None:
     """From an image to an answer: D's answers to images of all kinds, and the way of one of them."""
     config = networks.config
-    st.markdown("What does the discriminator think of an image, and how does it come to it?")
+    st.markdown("See how the discriminator answers an image, layer by layer.")
     with st.container(horizontal=True, gap="medium"):
         kinds = [REAL, GENERATED, UPLOADED] + ([DRAWN] if config.channels == 1 else [])
         if st.session_state.get("image", REAL) not in kinds:
@@ -217,7 +216,7 @@ def discriminator_view(networks: Networks, path: Path) -> None:
                 bind="query-params",
                 required=True,
                 wrap=True,
-                help="Batch normalisation makes D's answer depend on the images beside it: while training these were a batch of real "
+                help="Batch normalization makes D's answer depend on the images beside it: while training these were a batch of real "
                 "images, or a batch of generated ones. Alone, an image is judged by averages over both that training kept.",
             )
             judged = judged or (AMONG_FAKES if config.minibatch_std else ALONE)  # ?judged= clears even what is required
@@ -225,7 +224,7 @@ def discriminator_view(networks: Networks, path: Path) -> None:
     real = real_images(networks) if needs_real else None
     if needs_real and real is None:
         return
-    label = 0 if kind == REAL else class_number(networks, "Class", "What D is told that the image shows, and G is asked to draw.")
+    label = 0 if kind == REAL else class_number(networks, "Class", "The class that D is given with the image, and that G draws.")
     stamp = path.stat().st_mtime_ns
     company = None
     if judged == AMONG_FAKES:
@@ -268,7 +267,7 @@ def discriminator_view(networks: Networks, path: Path) -> None:
         verdict(networks, answer)
         few = drawn(path, stamp, list(range(affordable(networks, REFERENCE, company is not None))), label)
         mean = float(np.mean(ask(few, [label] * len(few))))
-        st.caption(f"{len(few)} generated images, judged in the same way, get {as_text(networks, mean)} on average.")
+        st.caption(f"{len(few)} generated images, judged the same way, get {as_text(networks, mean)} on average.")
         for note in notes(networks, kind, label):
             st.caption(note)
     st.subheader("Layer by layer", help=None if config.has_scores else "The last number is a logit: D's answer is 1 / (1 + exp(-logit)).")
@@ -280,14 +279,12 @@ def discriminator_view(networks: Networks, path: Path) -> None:
 def verdict(networks: Networks, answer: float) -> None:
     """D's answer to one image, in words and as a number."""
     if networks.config.has_scores:
-        st.metric(
-            "D's score", as_text(networks, answer), help="A score without bounds: higher is more real. Only differences mean something."
-        )
+        st.metric("D's score", as_text(networks, answer), help=glossary.explain("critic"))
         return
     st.metric(
         "D's answer", as_text(networks, answer), help="The probability that the image is real, as D sees it: 0 is generated, 1 is real."
     )
-    said = "D takes it for generated." if answer < 0.4 else "D takes it for real." if answer > 0.6 else "D cannot tell."
+    said = "D thinks it is generated." if answer < 0.4 else "D thinks it is real." if answer > 0.6 else "D cannot tell."
     st.markdown(said)
 
 
@@ -312,7 +309,7 @@ def notes(networks: Networks, kind: str, label: int) -> list[str]:
 def filters_view(networks: Networks, name: str, path: Path) -> None:
     """The weights of the layers that touch the pixels, as pictures."""
     dense = networks.config.networks == "mlp"
-    colours = "red where it weighs positively, blue where negatively, white at 0" if networks.config.channels == 1 else "grey is 0"
+    colours = "red where it weighs positively, blue where negatively, white at 0" if networks.config.channels == 1 else "gray is 0"
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("Discriminator, first layer")
@@ -357,10 +354,9 @@ def norms_view(name: str) -> None:
         )
         return
     st.markdown(
-        "How long the vector of each layer's weights is, and that of its gradient. Gradients that shrink to nothing teach a layer nothing; "
-        "gradients that grow without end tear it apart."
+        "The norm of each layer's weights and gradients. A layer with vanishing gradients learns nothing; exploding gradients ruin it."
     )
-    everything = st.toggle("Biases and normalisations, too", key="everything", bind="query-params")
+    everything = st.toggle("Show biases and normalization layers", key="everything", bind="query-params")
     words = []
     for network in NETWORKS:
         for column, kind in zip(st.columns(2, gap="medium"), KINDS, strict=True):
@@ -379,7 +375,7 @@ def about(name: str, networks: Networks, path: Path) -> None:
     said = f"{which} of {name} after step {networks.step:,}. The generator is the averaged one, from which samples come."
     if path.parent.name != "pretrained" and name in {run.id for run in manager().runs() if run.at_work}:
         said += " The run is still training: reload the page for a newer state."
-    st.caption(said)
+    st.caption(said, help=glossary.explain("EMA generator"))
 
 
 heading("Look inside")

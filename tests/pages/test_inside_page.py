@@ -75,7 +75,7 @@ def pictures(at):
 
 def test_a_server_without_networks_leads_to_training(open_inside):
     at = open_inside(run="gone")
-    assert "nothing to look into" in texts(at.info) and not at.error
+    assert "no networks yet" in texts(at.info) and not at.error
     assert not at.selectbox
 
 
@@ -153,7 +153,7 @@ def test_answers_to_real_and_generated_images(open_inside, make_run):
         at.segmented_control(key="judged").set_value(judged).run()
         assert not at.exception and not at.error
         answers.add(at.metric[0].value)
-    assert "judged in the same way" in texts(at.caption) and len(answers) == 3
+    assert "judged the same way" in texts(at.caption) and len(answers) == 3
 
 
 def test_data_that_are_not_here_are_a_sentence(open_inside, make_run, monkeypatch):
@@ -209,7 +209,7 @@ def test_a_drawing_that_the_browser_made_up_is_a_sentence(open_inside, make_run)
     for wrong in ("x" * 100, 7, {"a": 1}):
         at.session_state["drawing_28"] = wrong
         at.run()
-        assert "28 x 28 grey values" in texts(at.error) and not at.metric and not at.exception
+        assert "28 x 28 gray values" in texts(at.error) and not at.metric and not at.exception
 
 
 @pytest.mark.parametrize(

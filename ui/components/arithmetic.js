@@ -1,4 +1,4 @@
-// A - B + C with noise vectors. Pictures are put into the groups by a click; Streamlit computes their means, and the result is
+// A - B + C with latent vectors. Pictures are put into the groups by a click; Streamlit computes their means, and the result is
 // computed here, so that it follows while its strength is dragged. Streamlit calls the function again on new data.
 const arithmetics = new WeakMap();
 const SIGNS = { a: "", b: "−", c: "+" };
@@ -109,7 +109,7 @@ class Arithmetic {
     this.strengthText.textContent = `${(+this.strength.value).toFixed(1)} ×`;
     this.jitterText.textContent = `±${(+this.jitter.value).toFixed(2)}`;
     const z = this.point(), [low, high] = this.data.known, length = Math.hypot(...z);
-    const word = length < low ? "shorter than training knew" : length > high ? "longer than training knew" : "as training knew";
+    const word = length < low ? "shorter than in training" : length > high ? "longer than in training" : "as in training";
     this.reading.textContent = `Length of z in the middle: ${length.toFixed(1)}, ${word} (${low.toFixed(1)} to ${high.toFixed(1)})`;
     if (centre) this.follower.show(this.ask(z));
   }

@@ -53,7 +53,7 @@ def equation(model: Model, label: int, found: list[Contrast] | None) -> None:
             LABELS[letter],
             key=letter,
             max_chars=LONGEST,
-            help="Seeds, as in 1,2,10-13, or the name of a mean, as in: with glasses. What counts is the mean of their noise vectors.",
+            help="Seeds, as in 1,2,10-13, or the name of a mean, as in: with glasses. What counts is the mean of their latent vectors.",
         )
         texts.append(text.strip())
         keep(letter, text.strip(), FIRST[letter])
@@ -86,7 +86,7 @@ def equation(model: Model, label: int, found: list[Contrast] | None) -> None:
     told = [group.seeds if group.picked else group.title for group in groups]
     share(snippets.arithmetic(model.id, told, round(strength, 3), round(jitter, 3), label, class_name))
     st.caption(
-        "As in Radford et al. 2016, figure 7: each group is the mean of its noise vectors, A − B is added to C, and eight pictures around "
+        "As in Radford et al. 2016, figure 7: each group is the mean of its latent vectors, A − B is added to C, and eight pictures around "
         "the result differ from it a little. Means of few samples, or of unlike ones, carry over more than was meant."
     )
 

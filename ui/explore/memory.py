@@ -1,4 +1,4 @@
-"""Memory or invention? The training images nearest to what a generator draws, compared with how near new real images come."""
+"""Does it copy its training images? The training images nearest to what a generator draws, compared with how near new real images come."""
 
 from collections.abc import Generator
 
@@ -30,7 +30,7 @@ Survey = tuple[list[int], float, int]  # the closest seeds; the median share of 
 def view(model: Model, label: int) -> None:
     """Samples, the training images nearest to each, and how close that is."""
     st.markdown(
-        "Does the generator invent, or does it draw its training images again? Beside each image stand the training images nearest to it."
+        "Does the generator create new images, or copy its training images? Next to each image are the training images closest to it."
     )
     which = st.segmented_control(
         "Images",
@@ -138,7 +138,7 @@ def explanation(judge: Judge, model: Model, real: str) -> str:
     name = plain(model.config.data)
     told = {"classes": "its classes", "attributes": "its attributes", "nothing": "its images alone"}[judge.network.about.kind]
     said = (
-        f"Distances are taken in the {judge.held_out.shape[1]} features of a small network that learnt {name} from {told} "
+        f"Distances are taken in the {judge.held_out.shape[1]} features of a small network trained on {name} from {told} "
         f"({plain(judge.network.name)}): images that look alike lie close, even where no pixel is the same. "
         f"The training images are {len(judge.reals.training):,} of {name}. An image that was copied lies nearly at distance 0; but real images that "
         "nobody has copied have near neighbours too. So each distance is held against those of "

@@ -1,4 +1,4 @@
-"""Explore's time: the same noise vectors through all the generators that a run has kept, and a film of how they were learned."""
+"""Explore's time: the same latent vectors through all the generators that a run has kept, and a film of how they were learned."""
 
 import numpy as np
 import streamlit as st
@@ -36,7 +36,7 @@ def view(model: Model, label: int) -> None:
     if not model.run:
         st.info(
             f"{plain(model.id)} comes with the app as it was at its end. A run of your own keeps its generator at steps 1, 2, 4, 8, … and "
-            "regularly after that: train one, and see here how each picture was learnt.",
+            "regularly after that: train one, and see here how each picture was learned.",
             icon=":material/timelapse:",
         )
         st.page_link(TRAIN, label="Train", icon=":material/model_training:")
@@ -53,7 +53,7 @@ def _follow(model: Model, label: int) -> None:
         "1-4",
         key="rows",
         bind="query-params",
-        help=f"The noise vectors to follow, at most {MOST_SEEDS}: a row each. As in 1,2,10-12.",
+        help=f"The latent vectors to follow, one row each, at most {MOST_SEEDS}. Example: 1,2,10-12.",
     )
     speed = second.select_slider("Steps a second", SPEEDS, 5, key="pace", bind="query-params", help="How fast the film goes.")
     seeds = read_seeds(text, 1, MOST_SEEDS)
@@ -74,7 +74,7 @@ def _follow(model: Model, label: int) -> None:
     shown = [step for step, _ in pictures]
     if len(pictures) > 1:
         animation, frames = film(model, label, seeds, pictures, speed)
-        st.image(animation, alt=f"Film of seeds {text} being learnt, step {shown[0]} to {shown[-1]}", width=384)
+        st.image(animation, alt=f"Film of seeds {text} being learned, step {shown[0]} to {shown[-1]}", width=384)
         left_out = f" of {len(steps)} that the run has kept" if len(shown) < len(steps) else ""
         st.caption(f"{len(shown)} steps{left_out} in {len(shown) / speed:.1f} s.")
         name = f"{model.run}-learning-{latent.seed_text(seeds).replace(',', '-')}"[:80]

@@ -89,7 +89,7 @@ def choose() -> tuple[str, Path] | None:
             NEWEST,
             key="at",
             bind="query-params",
-            help="Both networks are there where the run has saved its whole state; at the other steps the generator alone.",
+            help="Checkpoints hold both networks; snapshots hold the generator alone.",
         )
     return name, files[step]
 
@@ -130,7 +130,7 @@ def real_images(networks: Networks) -> tuple[np.ndarray, list[int]] | None:
         return kept[1]
     name = plain(config.data)
     if config.data not in datasets.available():  # a path, say, which only the command line may name
-        st.info("The images that this run was trained on are not among this server's data sets.", icon=":material/info:")
+        st.info("This run's training images are not on this server. Choose Generated instead.", icon=":material/info:")
         return None
     if datasets.to_download(config.data):
         st.info(f"The data set {name} is not on this server; the Data page can download it.", icon=":material/info:")
@@ -188,11 +188,11 @@ def missing_discriminator(name: str, path: Path) -> None:
     files = network_files(manager().root, name)
     states = [step for step, file in files.items() if file.suffix == ".pt"]
     if path.parent.name != name:
-        said = "A generator that comes with the app comes alone: its discriminator was not kept. Choose a run to look into one."
+        said = "A generator that comes with the app has no discriminator. Choose a run instead."
     elif states:
-        said = f"At this step the run kept its generator alone. Its discriminator is there after step {', '.join(states)}."
+        said = f"This step has the generator alone. The discriminator is saved at step {', '.join(states)}."
     else:
-        said = "This run has no saved state, and nothing else holds its discriminator. A run saves it every minute, and when it ends."
+        said = "This run has no checkpoint yet. It saves one every minute and when it ends."
     st.info(said, icon=":material/info:")
 
 
@@ -216,8 +216,7 @@ def discriminator_view(networks: Networks, path: Path) -> None:
                 bind="query-params",
                 required=True,
                 wrap=True,
-                help="Batch normalization makes D's answer depend on the images beside it: while training these were a batch of real "
-                "images, or a batch of generated ones. Alone, an image is judged by averages over both that training kept.",
+                help="Batch normalization makes D's answer depend on the other images in the batch. Alone uses the averages from training.",
             )
             judged = judged or (AMONG_FAKES if config.minibatch_std else ALONE)  # ?judged= clears even what is required
     needs_real = kind == REAL or judged == AMONG_REAL
@@ -300,9 +299,9 @@ def notes(networks: Networks, kind: str, label: int) -> list[str]:
             "This discriminator also looks at how much the images of a batch differ; alone, an image looks like one drawn again and again."
         )
     if config.instance_noise or config.diffaugment != "off" or config.dropout:
-        said.append("While training, D is shown disturbed images, or has parts of itself switched off. Here it sees the image clearly.")
+        said.append("In training, D sees disturbed images or drops features. Here it sees the clean image.")
     if kind == DRAWN:
-        said.append("Draw as large, as bold and as much in the middle as the real images: D notices.")
+        said.append("Draw as large, bold and centered as the real images.")
     return said
 
 
@@ -348,8 +347,7 @@ def norms_view(name: str) -> None:
     norms = read_norms(RunFolder(manager().root / name))
     if norms is None:
         st.info(
-            "There are no norms of these networks. Runs note them while they train; a run of an earlier version, and a generator that comes "
-            "with the app, have none.",
+            "These networks have no norms. Runs record them in training; old runs and generators that come with the app have none.",
             icon=":material/info:",
         )
         return
@@ -372,7 +370,7 @@ def norms_view(name: str) -> None:
 def about(name: str, networks: Networks, path: Path) -> None:
     """Which networks these are."""
     which = "Both networks" if networks.discriminator else "The generator"
-    said = f"{which} of {name} after step {networks.step:,}. The generator is the averaged one, from which samples come."
+    said = f"{which} of {name} after step {networks.step:,}. It is the EMA generator, which draws the samples."
     if path.parent.name != "pretrained" and name in {run.id for run in manager().runs() if run.at_work}:
         said += " The run is still training: reload the page for a newer state."
     st.caption(said, help=glossary.explain("EMA generator"))

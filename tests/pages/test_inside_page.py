@@ -104,14 +104,14 @@ def test_a_generator_that_comes_with_the_app_is_shown_and_what_is_missing_is_sai
         at = open_inside(run="digits", look=view)
         assert "comes alone" in texts(at.info) and not at.error
     assert pictures(at) == 1
-    assert "no norms" in texts(open_inside(run="digits", look="Norms over time").info)
+    assert "have no norms" in texts(open_inside(run="digits", look="Norms over time").info)
 
 
 def test_a_run_without_a_state_says_so(open_inside, make_run):
     make_run("none", state=False)
     assert "not kept its networks yet" in texts(open_inside(run="none").info)
     make_run("alone", state=False, generator=True)
-    assert "no saved state" in texts(open_inside(run="alone", look="Discriminator").info)
+    assert "no checkpoint yet" in texts(open_inside(run="alone", look="Discriminator").info)
     assert pictures(open_inside(run="alone")) == 16
 
 

@@ -91,17 +91,17 @@ def test_a_batch_larger_than_the_set_is_said_in_the_form_with_a_smaller_one_to_p
 
 def test_images_are_called_not_judged_only_once_that_is_known(finished, manager, config, monkeypatch):  # noqa: F811
     run = finished
-    assert "not judged, so" in findings._unjudged(run)
+    assert "not scored, so" in findings._unjudged(run)
     run._live, run.judges = "running", object()
-    assert findings._unjudged(run) == " Its images are not judged yet."
+    assert findings._unjudged(run) == " Its images have no scores yet."
 
     class Refusing:
         refused = "it is blind"
 
     run._watch = Refusing()
-    assert "not judged, so" in findings._unjudged(run)
+    assert "not scored, so" in findings._unjudged(run)
     run._watch = run.judges = None
-    assert "not judged, so" in findings._unjudged(run)
+    assert "not scored, so" in findings._unjudged(run)
     run._live = ""
     run.folder.write_status(**{**run.folder.read_status(), "state": "running"})
     run.folder.is_being_written = lambda: True

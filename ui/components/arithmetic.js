@@ -57,7 +57,7 @@ class Arithmetic {
       const mean = Object.assign(make("img", "ar-mean"), { src: this.address(what), alt: `The mean of group ${letter.toUpperCase()}` });
       members.append(...seeds.slice(0, MEMBERS).map((seed) => this.picture(seed)));
       if (count > MEMBERS) members.append(make("span", "", `and ${(count - Math.min(MEMBERS, seeds.length)).toLocaleString("en")} more`));
-      if (!picked) members.append(make("span", "", "The mean of so many is short; it is drawn as long as noise is."));
+      if (!picked) members.append(make("span", "", "The mean of many is short, so it is drawn at the usual length."));
       card.onclick = () => { this.section.querySelector(`[name=ar-group][value=${letter}]`).checked = true; this.drawGroups(); };
       card.append(make("span", "ar-sign", SIGNS[letter]), make("figcaption", "", `${letter.toUpperCase()}: ${title}`), mean, members);
       return card;

@@ -75,7 +75,7 @@ def training_mode(model: Model, z: torch.Tensor, labels: list[int], images: np.n
         torch.set_num_threads(1)  # a run that trains beside keeps its cores
         drawn = sample_as_in_training(network, z, torch.tensor(labels) if model.class_names else None)
     except ValueError as error:
-        st.info(f"Not in training mode: {error}.", icon=":material/info:")
+        st.info(f"Training mode is not available: {error}.", icon=":material/info:")
         return images
     if not acts_in_training(network):
         st.caption("This generator has neither batch normalization nor dropout: in training mode it draws the same.")
@@ -83,7 +83,7 @@ def training_mode(model: Model, z: torch.Tensor, labels: list[int], images: np.n
     change = float(np.abs(drawn.astype(np.int16) - images).mean())
     st.caption(
         f"In training mode batch normalization uses the mean and variance of these {len(drawn)} pictures in place of the averages that "
-        f"training kept, so each picture depends on the others: change a seed, and all of them change. On average a pixel moves by "
-        f"**{change:.1f}** of 255 levels. Everywhere else in this app a seed gives the same picture, alone or among others."
+        f"training kept, so each image depends on the others. On average a pixel moves by "
+        f"**{change:.1f}** of 255 levels."
     )
     return drawn

@@ -133,7 +133,7 @@ def show(model: Model, judge: Judge | None, image: np.ndarray, result: Projectio
         st.metric(
             "Length of z",
             f"{float(found.z.norm()):.1f}",
-            help=f"It was kept between {low:.1f} and {high:.1f}, where training was: elsewhere nearly anything can be drawn.",
+            help=f"Kept between {low:.1f} and {high:.1f}, the usual lengths in training. Elsewhere the generator can draw nearly anything.",
             width="content",
         )
     if model.class_names:
@@ -147,8 +147,8 @@ def others(judge: Judge, image: np.ndarray, result: Projection) -> None:
     rows_shown: Sequence[tuple[np.ndarray, str]] = [
         (image, "The image"),
         (result.found.image, f"Found: {result.found.features:.2f} away"),
-        (result.start.image, f"Nearest of {STARTS:,} random pictures: {result.start.features:.2f}"),
-        (nearest, f"Nearest training image: {distances[0, 0]:.2f}"),
+        (result.start.image, f"Closest of {STARTS:,} random images: {result.start.features:.2f}"),
+        (nearest, f"Closest training image: {distances[0, 0]:.2f}"),
     ]
     with st.grid("auto", min_column_width=120, gap="small"):
         for each, caption in rows_shown:

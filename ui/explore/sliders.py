@@ -80,7 +80,7 @@ def view(model: Model, label: int) -> None:
             key="more",
             bind="query-params",
             max_selections=directions.MOST - STRONGEST,
-            help="The sliders below are the dimensions that move the picture most; the others follow in this list in that order.",
+            help="The sliders show the strongest dimensions. This list has the others, strongest first.",
         )
         places = [*range(min(STRONGEST, len(found))), *(found.numbers.index(number) for number in more)]
     else:
@@ -98,10 +98,7 @@ def view(model: Model, label: int) -> None:
     about = [_about(method, number, share) for number, share in zip(shown.numbers, shown.shares, strict=True)]
     place = latent_sliders(model, name, seed, shown, about, drawn, read_place(method), method)
     write_place(method, place)
-    st.caption(
-        f"Drag a slider, or use the arrow keys: the picture follows. A slider goes {FURTHEST:g} standard deviations of the noise to either "
-        "side; the pictures below it show what it does by itself. Click a name to give it your own."
-    )
+    st.caption(f"Drag a slider or use the arrow keys. It moves z by up to {FURTHEST:g} standard deviations. Click a name to change it.")
     moved = {number: far for number, far in place.values.items() if number in shown.numbers}
     share(snippets.sliders(model.id, seed, method, most, moved, place.psi, within, name))
 

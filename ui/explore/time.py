@@ -35,8 +35,8 @@ def view(model: Model, label: int) -> None:
     """A strip of steps, a row a seed, and the film."""
     if not model.run:
         st.info(
-            f"{plain(model.id)} comes with the app as it was at its end. A run of your own keeps its generator at steps 1, 2, 4, 8, … and "
-            "regularly after that: train one, and see here how each picture was learned.",
+            f"{plain(model.id)} comes with the app and has no earlier snapshots. A run of your own keeps its generator at steps 1, 2, 4, 8, … and "
+            "regularly after that. Train one to see its progress here.",
             icon=":material/timelapse:",
         )
         st.page_link(TRAIN, label="Train", icon=":material/model_training:")
@@ -113,7 +113,7 @@ def strip(pictures: Pictures, seeds: list[int], model: Model, label: int) -> Non
                 if st.button(
                     f"{step:,}",
                     key=f"pad_at_{step}",
-                    help=f"Drag the pad as the generator was after step {step:,}.",
+                    help=f"Opens the generator of step {step:,} in the pad.",
                     type="primary" if step == model.step else "tertiary",
                     width="stretch",
                     on_click=_to_pad,
@@ -121,8 +121,8 @@ def strip(pictures: Pictures, seeds: list[int], model: Model, label: int) -> Non
                 ):
                     st.rerun()  # the whole page: the view is chosen outside of this fragment
     st.caption(
-        f"A row for each of the seeds {', '.join(map(str, seeds))}; below each column its step. Press a step to drag the pad as the "
-        "generator was then."
+        f"A row for each of the seeds {', '.join(map(str, seeds))}; below each column its step. Press a step to "
+        "open that generator in the pad."
     )
 
 

@@ -44,9 +44,9 @@ def view(model: Model, label: int) -> None:
         list_menu(model)
     usable = [vector for vector in kept if vector.fits(model.config.latent_dim)]
     if len(usable) < len(kept):
-        st.caption(f"{len(kept) - len(usable)} of the vectors were made for another latent size: the walk goes past them.")
+        st.caption(f"{len(kept) - len(usable)} of the vectors have another latent size, so the walk skips them.")
     if len(usable) < 2:
-        st.info("A walk needs two latent vectors that this generator can draw.", icon=":material/info:")
+        st.info("A walk needs two latent vectors of this generator's size. Add one.", icon=":material/info:")
         return
     frames = max(2, min(int(frames), MOST_FRAMES))
     distribution = model.config.latent_distribution
@@ -104,7 +104,7 @@ def settings() -> tuple[str, str, int, int, bool]:
             key="easing",
             bind="query-params",
             required=True,
-            help="At rest: slower before each latent vector and behind it, fastest half-way.",
+            help="Rest at stops slows down near each latent vector.",
         )
         easing = easing or "linear"  # ?easing= clears even what is required
         closed = st.checkbox("Come back to the first", True, key="closed", bind="query-params", help="The film then loops without a jump.")

@@ -135,7 +135,7 @@ def test_a_data_set_that_is_not_there_is_said(open_page, monkeypatch):
     monkeypatch.setattr(datasets, "available", lambda: [])
     at = open_page()
     button(at, "Evaluate").click().run()
-    assert "not among this server's data sets" in texts(at.info) and not at.exception
+    assert "training images are not on this server" in texts(at.info) and not at.exception
 
 
 def test_one_is_judged_at_a_time():

@@ -111,7 +111,7 @@ def test_what_cannot_be_compared_is_a_sentence(open_view, folders, parted, monke
     save_generator(folders / "checkpoints" / "pretrained" / "private.safetensors", state(data="/etc"))
     for view in (MEMORY, BACK):
         at = open_view(view, **{"from": "private"})
-        assert "not among this server's data sets" in texts(at.info) and not at.error
+        assert "training images are not on this server" in texts(at.info) and not at.error
     parted["train"] = ImageDataset("mnist", parted["train"].images[:50])
     assert "needs at least 100" in texts(open_view(MEMORY).error)
     monkeypatch.setattr(datasets, "to_download", lambda name: 100)

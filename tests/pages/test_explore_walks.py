@@ -93,7 +93,7 @@ def test_vectors_of_another_size_are_walked_past(open_page):
     at = open_page(pages.EXPLORE, view="Walk")
     at.session_state["noise_vectors"] = [NoiseVector(1), NoiseVector(z=(1.0, 2.0)), NoiseVector(2)]
     at.run()
-    assert "1 of the vectors were made for another latent size" in texts(at.caption) and "seed 1, seed 2" in texts(at.caption)
+    assert "1 of the vectors have another latent size" in texts(at.caption) and "seed 1, seed 2" in texts(at.caption)
     at.session_state["noise_vectors"] = [NoiseVector(1), NoiseVector(z=(1.0, 2.0))]
     at.run()
     assert "needs two latent vectors" in texts(at.info) and not at.exception

@@ -102,7 +102,7 @@ def test_a_generator_that_comes_with_the_app_is_shown_and_what_is_missing_is_sai
     assert at.selectbox(key="run").options == ["newest", "one", "digits"] and pictures(at) == 16
     for view in ("Discriminator", "Filters"):
         at = open_inside(run="digits", look=view)
-        assert "comes alone" in texts(at.info) and not at.error
+        assert "has no discriminator" in texts(at.info) and not at.error
     assert pictures(at) == 1
     assert "have no norms" in texts(open_inside(run="digits", look="Norms over time").info)
 
@@ -121,7 +121,7 @@ def test_an_earlier_step_has_the_generator_alone(open_inside, make_run):
     state.step = 9
     folder.save_generator(state)
     at = open_inside(run="one", look="Discriminator", at="9")
-    assert "there after step 7, newest" in texts(at.info)
+    assert "saved at step 7, newest" in texts(at.info)
     at = open_inside(run="one", look="Discriminator", at="7")
     assert not at.info and at.metric[0].label == "D's answer"
 
@@ -158,7 +158,7 @@ def test_answers_to_real_and_generated_images(open_inside, make_run):
 
 def test_data_that_are_not_here_are_a_sentence(open_inside, make_run, monkeypatch):
     make_run("one", data="/etc")
-    assert "not among this server's data sets" in texts(open_inside(run="one", look="Discriminator").info)
+    assert "training images are not on this server" in texts(open_inside(run="one", look="Discriminator").info)
     make_run("two")
 
     def load(*rest):

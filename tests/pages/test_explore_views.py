@@ -104,7 +104,7 @@ def test_a_set_without_test_images_and_one_that_was_trained_on_say_so(open_view,
     other = state(data_split="all")
     save_generator(folders / "checkpoints" / "pretrained" / "both.safetensors", other)
     at = open_view(MEMORY, **{"from": "both"})
-    assert "other real images are" in texts(at.caption) and "trained on the test images too" in texts(at.markdown)
+    assert "other real images are" in texts(at.caption) and "also trained on the test images" in texts(at.markdown)
 
 
 def test_what_cannot_be_compared_is_a_sentence(open_view, folders, parted, monkeypatch):

@@ -202,7 +202,7 @@ def find(model: Model, label: int) -> list[Contrast] | None:
         st.info(f"The samples cannot be labeled: {plain(error)}.", icon=":material/info:")
         return None
     if not found:
-        st.caption("All samples look alike to the classifier: it found no class or attribute to add.")
+        st.caption("No class or attribute sets this generator's samples apart.")
     with _lock:
         _kept[key] = found
         while len(_kept) > KEPT:

@@ -54,7 +54,7 @@ def choose(runs: dict[str, Run], names: dict[str, str]) -> list[str]:
         st.warning(f"There is no run {some} on this server.", icon=":material/search_off:")
     if len(known) > MOST_RUNS:
         left_out = ", ".join(plain(names[i]) for i in known[MOST_RUNS:])
-        st.warning(f"{MOST_RUNS} runs can be compared at once. Left out: {left_out}.", icon=":material/filter_6:")
+        st.warning(f"You can compare {MOST_RUNS} runs at once. Left out: {left_out}.", icon=":material/filter_6:")
     texts = {i: option(run, names[i]) for i, run in runs.items()}
     st.session_state.setdefault("compared_texts", {}).update({text: i for i, text in texts.items()})
     st.session_state["compared"] = known[:MOST_RUNS]  # anew in each script run, so that the browser gets the texts of now
@@ -65,7 +65,7 @@ def choose(runs: dict[str, Run], names: dict[str, str]) -> list[str]:
         key="compared",
         max_selections=MOST_RUNS,
         placeholder="Choose two or more runs",
-        help="The newest first.",
+        help="Newest first.",
         select_all=False,
     )
     address = ",".join(chosen)
@@ -143,7 +143,7 @@ def lay_over(ids: list[str], names: dict[str, str], states: list[str]) -> None:
         bind="query-params",
         required=True,
         on_change=go_to,
-        help="What the runs are held against: steps, images that the networks have seen, or seconds of training.",
+        help="The horizontal axis: steps, images the networks saw, or seconds of training.",
     )
     axis = axis or "step"  # ?along= clears even what is required
     smoothing = right.slider(
@@ -154,40 +154,39 @@ def lay_over(ids: list[str], names: dict[str, str], states: list[str]) -> None:
         format="%d %%",
         key="smoothing",
         bind="query-params",
-        help="A moving average in which older points count half after this share of the longest run. What was measured stays "
-        "pale behind it.",
+        help="A moving average; this share of the longest run is its half-life. The measured values stay visible in pale.",
     )
     for sentence in remarks(runs):
         st.caption(plain(sentence))
     drawn = charts([curve(run, names) for run in runs], axis, smoothing / 100)
     compare_view(runs, drawn, axis, position(), go_to, grid_remarks(runs), "compare")
     if len(runs) > 1:
-        st.subheader("What was set differently")
+        st.subheader("Different settings")
         rows = differences(runs, names)
         if rows:
             table("settings", runs, rows)
         else:
-            st.caption("Nothing: these runs have the same settings and the same data.")
-    st.subheader("How far they are")
+            st.caption("None: these runs have the same settings and data.")
+    st.subheader("Results so far")
     table("outcomes", runs, outcomes(runs))
 
 
 heading("Compare")
 runs = {run.id: run for run in manager().runs()}
 if not runs:
-    st.info("There is nothing to compare yet. Train a network, then train it again with one setting changed.", icon=":material/lightbulb:")
+    st.info("There are no runs yet. Train a network, then train it again with one setting changed.", icon=":material/lightbulb:")
     st.page_link(TRAIN, label="Train", icon=":material/model_training:")
 else:
     names = short_names(runs)
     chosen = choose(runs, names)
     if not chosen:
         st.info(
-            "Choose runs above: their curves are laid over each other, and their grids are shown side by side at the same point of training.",
+            "Choose runs above to overlay their curves and see their images side by side.",
             icon=":material/lightbulb:",
         )
     else:
         if len(chosen) == 1:
-            st.info("Choose another run to hold this one against.", icon=":material/lightbulb:")
+            st.info("Choose another run to compare with this one.", icon=":material/lightbulb:")
         states = [runs[i].state for i in chosen]
         working = any(state in AT_WORK for state in states)
         st.fragment(lay_over, run_every=REFRESH_S if working else None)(chosen, names, states)

@@ -50,11 +50,11 @@ def upload() -> None:
         "zip",
         key=f"upload_{number}",
         max_upload_size=uploads.LARGEST_UPLOAD // 2**20,
-        help="Folders in the zip become classes. Everybody who uses this server can see and use the set.",
+        help="Folders in the zip become classes. Everyone on this server can see and use the set.",
     )
     if file is None:
         if held.room() < uploads.LARGEST_UPLOAD:
-            st.caption("Many uploads wait on this server right now. If yours is refused, try again in a few minutes.")
+            st.caption("The server is busy with uploads. If yours is refused, try again later.")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input(
@@ -70,7 +70,7 @@ def upload() -> None:
     try:
         given = drain(uploads.add(file, name, file.name, visitor()), "cancel_upload")
     except (ValueError, OSError) as error:
-        st.error(f"The zip was not taken: {plain(explain(error).rstrip('.'))}.", icon=":material/error:")
+        st.error(f"The zip was not added: {plain(explain(error).rstrip('.'))}.", icon=":material/error:")
         return
     note = f"There was a set {plain(name)} already, so yours is called {plain(given)}." if given != name else f"{plain(given)} is ready."
     st.session_state.update(uploads=number + 1, next_set=given, data_note=note)
@@ -104,7 +104,7 @@ def show(name: str, dataset: ImageDataset) -> None:
         if dataset.labels is not None:
             counts("Class", dataset.class_names, np.bincount(dataset.labels, minlength=len(dataset.class_names)).tolist())
         else:
-            st.caption("No classes: there are no folders that tell the images apart.")
+            st.caption("No classes: the images are not sorted into folders.")
         if dataset.attributes is not None:
             counts("Attribute", dataset.attribute_names, dataset.attributes.sum(0).tolist())
         for note in dataset.notes:
@@ -143,7 +143,7 @@ def actions(name: str, channels: int) -> None:
             st.switch_page(TRAIN, query_params={})  # without, Streamlit refuses to clear what is bound to a widget
         if uploads.may_delete(name, visitor()):
             with st.popover("Delete", icon=":material/delete:"):
-                st.write("The set and its images go for good. Runs that were trained on it stay, but cannot be resumed.")
+                st.write("This deletes the set and its images for good. Runs trained on it stay, but cannot be resumed.")
                 st.button("Delete it", on_click=delete, args=(name,))
         if about:
             when = time.strftime("%d %b, %H:%M", time.localtime(about["uploaded"]))
@@ -169,7 +169,7 @@ with left:
         names,
         key="set",
         bind="query-params",
-        help="What networks can be trained on here. own: marks a folder that is called like a built-in set.",
+        help="The data sets on this server. own: marks a folder with the name of a built-in set.",
     )
 with right:
     upload()

@@ -5,6 +5,7 @@ from collections.abc import Generator
 
 import streamlit as st
 
+from gan import glossary
 from gan.events import Progress
 from gan.explore.models import Model
 from gan.judging.evaluation import SAMPLES, Evaluation, as_csv, as_object, direction, evaluate, in_turn, unseen, with_spread
@@ -43,7 +44,7 @@ def judge_it(model: Model, key: tuple[str, int, int]) -> Evaluation | None:
     try:
         report = drain(in_turn(work(judge)), "cancel_evaluation")
     except (ValueError, OSError) as error:
-        st.error(f"This generator cannot be judged: {plain(explain(error).rstrip('.'))}.", icon=":material/error:")
+        st.error(f"This generator cannot be evaluated: {plain(explain(error).rstrip('.'))}.", icon=":material/error:")
         return None
     done = Evaluation(key, model.config, model.step, report)
     evaluations().add(done)
@@ -55,16 +56,25 @@ def figures(done: Evaluation) -> None:
     report = done.report
     real = "new real images" if unseen(report, done.config) else "held-out real images"
     st.markdown(
-        f"**{plain(done.name)}**, step {done.step:,}: {report.images:,} images held against {report.real:,} {real} of "
+        f"**{plain(done.name)}**, step {done.step:,}: {report.images:,} images compared with {report.real:,} {real} of "
         f"**{plain(report.data)}**, in the features of **{plain(report.features)}**."
     )
     with st.grid("auto", min_column_width=155):
         for figure in report.figures:
             with st.container(border=True):
-                st.metric(plain(figure.name), short(figure.value, None), help=plain(f"{figure.help} {way(figure)}"))
+                st.metric(plain(figure.name), short(figure.value, None), help=plain(f"{meaning(figure)} {way(figure)}"))
                 error = f"± {short(figure.spread, None)}  \n" if figure.spread is not None else ""
-                st.caption(f"{error}Real images: {short(figure.floor, figure.floor_spread)}")
-    st.caption("± is the standard error over parts of the images; of KID the standard deviation over subsets.")
+                st.caption(f"{error}Real images: {short(figure.floor, figure.floor_spread)}", help=glossary.explain("floor"))
+    st.caption(
+        "± is the standard error over parts of the images; of KID the standard deviation over subsets.",
+        help=glossary.explain("standard error"),
+    )
+
+
+def meaning(figure: Figure) -> str:
+    """What a score measures: the glossary's words where it has the term."""
+    term = glossary.TERMS.get(figure.name.split(" (")[0]) or glossary.TERMS.get(figure.key)
+    return term.text if term else figure.help
 
 
 def way(figure: Figure) -> str:
@@ -85,12 +95,12 @@ def histogram(done: Evaluation) -> None:
     st.subheader("Classes")
     if shares.missing:
         names = ", ".join(plain(name) for name in shares.missing)
-        st.warning(f"Missing, or nearly: {names}. Each is seen less than a tenth as often as among real images.", icon=":material/warning:")
+        st.warning(f"Missing or rare: {names}. Each appears less than a tenth as often as in real images.", icon=":material/warning:")
     else:
-        st.caption("None is missing: each is seen at least a tenth as often as among real images.")
-    drawn = shares_chart(shares.names, {"These images": shares.images, "Real images": shares.real})
+        st.caption("No class is missing: each appears at least a tenth as often as in real images.")
+    drawn = shares_chart(shares.names, {"Generated images": shares.images, "Real images": shares.real})
     st.plotly_chart(drawn.figure, key="shares", alt=drawn.text, config={"displaylogo": False})
-    st.caption(f"As the network {plain(done.report.features)} sees them.")
+    st.caption(f"Classes as seen by the network {plain(done.report.features)}.")
 
 
 def side_by_side(done: list[Evaluation]) -> None:
@@ -98,7 +108,7 @@ def side_by_side(done: list[Evaluation]) -> None:
     st.subheader("Side by side")
     same = len({(e.report.data, e.report.features, e.report.images) for e in done}) == 1
     if not same:
-        st.caption("They differ in data set, features or number of images: their distances cannot be compared. Real images: in brackets.")
+        st.caption("Data set, features or image count differ, so distances are not comparable. Real images: in brackets.")
     keys = list(dict.fromkeys(figure.key for e in done for figure in e.report.figures))
 
     def cell(e: Evaluation, key: str) -> str:
@@ -136,7 +146,7 @@ def begin() -> None:
 
 
 heading("Evaluate")
-st.markdown("How near are a generator's images to real ones? Each figure stands beside what real images get in their place.")
+st.markdown("How realistic are a generator's images? Each score is next to the score of real images.")
 model = choose_model()
 if model:
     samples = st.select_slider(
@@ -145,9 +155,9 @@ if model:
         SAMPLES,
         key="samples",
         bind="query-params",
-        help="The more, the surer the figures. Distances of few images are larger, those of real ones too.",
+        help="More images give more certain scores. With few images, distances are larger for real images too.",
     )
-    pressed = st.button("Judge it", type="primary", icon=":material/balance:", on_click=begin)
+    pressed = st.button("Evaluate", type="primary", icon=":material/balance:", on_click=begin)
     try:
         key = (model.id, stamp(model), samples)
         done = evaluations().get(key) or (judge_it(model, key) if pressed else None)
@@ -159,7 +169,7 @@ if model:
         figures(done)
         histogram(done)
     elif not pressed:
-        st.caption("Press Judge it: this takes some seconds, or up to a minute where a data set is judged for the first time.")
+        st.caption("Press Evaluate. It takes a few seconds, or a minute for a new data set.")
     if len(kept()) > 1:
         side_by_side(kept())
     if kept():

@@ -1,4 +1,4 @@
-"""Explore: a generator, noise vectors named by seed, and the ways between them. Everything shown stands in the address."""
+"""Explore: a generator, latent vectors named by seed, and the ways between them. Everything shown stands in the address."""
 
 import math
 
@@ -31,9 +31,11 @@ VIEWS = {
     "arithmetic": "Arithmetic",
     "walk": "Walk",
     "time": "Time",
-    "memory": "Memory or invention?",
-    "image": "Back from an image",
+    "memory": "Does it copy its training images?",
+    "image": "Find an image in latent space",
 }
+# What views were called before: links that people saved still open them.
+FORMER = {"Memory or invention?": "memory", "Back from an image": "image"}
 
 
 def choose_class(model: Model) -> int:
@@ -43,20 +45,20 @@ def choose_class(model: Model) -> int:
         return 0
     if st.session_state.get("class") not in names:  # another generator's
         st.session_state.pop("class", None)
-    chosen = st.selectbox("Class", names, key="class", bind="query-params", help="What the generator is asked to draw.", width=320)
+    chosen = st.selectbox("Class", names, key="class", bind="query-params", help="The class that the generator draws.", width=320)
     return names.index(chosen)
 
 
 @st.fragment
 def square(model: Model, label: int) -> None:
-    """Four noise vectors at the corners of a square; the picture follows the finger."""
+    """Four latent vectors at the corners of a square; the picture follows the finger."""
     first, second = st.columns([3, 2], vertical_alignment="bottom")
     text = first.text_input(
         "Seeds at the corners",
         "1,2,3,4",
         key="corners",
         bind="query-params",
-        help="Four noise vectors: top left, top right, bottom left, bottom right. Beyond them the map goes on without an end.",
+        help="Four latent vectors: top left, top right, bottom left, bottom right. The map continues beyond them.",
     )
     cells = second.segmented_control(
         "Map",
@@ -74,7 +76,7 @@ def square(model: Model, label: int) -> None:
         return
     place = pad(model, seeds, model.class_names[label] if model.class_names else None, read_place(cells), cells, "explore")
     st.query_params["place"] = ",".join(f"{value:g}" for value in place)
-    st.caption("Drag over the square, or use the arrow keys. With Shift the map itself moves, to new corners without end.")
+    st.caption("Drag over the square or use the arrow keys; hold Shift to move the map.")
     x, y = place[2:]
     i, j = math.floor(x), math.floor(y)
     corners = [latent.lattice_seed(seeds, i + right, j + down) for down in (0, 1) for right in (0, 1)]
@@ -95,6 +97,10 @@ def read_place(cells: int) -> tuple[float, float, float, float]:
 heading("Explore")
 model = choose_model()
 if model:
+    if (asked := st.query_params.get("view")) in FORMER:
+        del st.query_params["view"]  # Streamlit drops an option that it does not know
+        st.session_state["view"] = FORMER[asked]
+        st.rerun()  # the address takes the view's name of today
     view = st.segmented_control(
         "View",
         list(VIEWS),

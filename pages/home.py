@@ -29,12 +29,12 @@ STATE_COLORS: dict[RunState, Literal["red", "orange", "blue", "green"]] = {
 }
 SHOWN = 12
 ROOMS = (
-    (TRAIN, "Train", "model_training", "Pick a recipe, launch, and turn the knobs while the networks learn."),
-    (COMPARE, "Compare", "compare", "Lay runs over each other: what did a setting change?"),
-    (INSIDE, "Look inside", "visibility", "What each layer does, and what the discriminator thinks of your drawing."),
-    (EXPLORE, "Explore", "explore", "Drag through the latent space, and the picture follows."),
-    (EVALUATE, "Evaluate", "balance", "How near are the images to real ones? Figures, each beside what real images get."),
-    (DATA, "Data", "photo_library", "See what the networks learn from, or bring images of your own."),
+    (TRAIN, "Train", "model_training", "Pick a recipe, launch it, and change settings while the networks learn."),
+    (COMPARE, "Compare", "compare", "Overlay runs to see what a setting changed."),
+    (INSIDE, "Look inside", "visibility", "See what each layer does, and what the discriminator thinks of your drawing."),
+    (EXPLORE, "Explore", "explore", "Drag to move through the latent space."),
+    (EVALUATE, "Evaluate", "balance", "How realistic are the images? Scores, each next to the score of real images."),
+    (DATA, "Data", "photo_library", "See what the networks learn from, or upload your own images."),
 )
 
 heading("DCGAN Workshop")
@@ -43,12 +43,12 @@ with left:
     st.markdown(
         "Two networks play a game. The **generator** turns random numbers into images; the **discriminator** tries to tell them from "
         "real ones. Each learns from the other's mistakes, until the images look real. Train such a pair here, live, "
-        "and walk through what it has learnt."
+        "and walk through what it learned."
     )
     with st.container(horizontal=True):
         if st.button("Train a network", type="primary", icon=":material/model_training:"):
             st.switch_page(TRAIN)
-        if st.button("Explore what one has learnt", icon=":material/explore:"):
+        if st.button("Explore a trained network", icon=":material/explore:"):
             st.switch_page(EXPLORE)
     for page, label, icon, what in ROOMS:
         name, words = st.columns([1, 3], gap="xsmall", vertical_alignment="center")

@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from gan import glossary
 from gan.config import TrainConfig
 from gan.data import datasets
 from gan.networks.generator_file import CheckpointError
@@ -55,7 +56,7 @@ def steer(action: Callable[..., Any], run_id: str, *arguments: Any) -> None:
     try:
         action(run_id, *arguments, visitor=visitor())
     except KeyError:
-        st.session_state["launch_error"] = f"There is no run {run_id} any more."
+        st.session_state["launch_error"] = f"There is no run {run_id} anymore."
     except (ValueError, OSError) as error:
         st.session_state["launch_error"] = explain(error)
 
@@ -95,13 +96,11 @@ def fork_dialog(run: Run, config: TrainConfig, wanted: int) -> None:
     """A new run from one of this run's saved states, with other settings."""
     steps = run.folder.fork_steps()
     if not steps:
-        st.info(
-            "No state of this run is saved yet. The first one comes within half a minute of training.", icon=":material/hourglass_empty:"
-        )
+        st.info("This run has no saved state yet. The first one comes within half a minute of training.", icon=":material/hourglass_empty:")
         return
     step = min(steps, key=lambda at: abs(at - wanted))
-    near = "" if step == wanted else f", the saved state nearest to step {wanted:,}"
-    st.write(f"The new run goes on from **step {step:,}**{near}. Its curves continue this run's; this run stays as it is.")
+    near = "" if step == wanted else f", the saved state closest to step {wanted:,}"
+    st.markdown(f"The new run continues from **step {step:,}**{near}. This run stays unchanged.", help=glossary.explain("fork"))
     sound = fork_form(config)
     icon = ":material/call_split:"
     st.button("Start the fork", type="primary", icon=icon, disabled=not sound, on_click=start_fork, args=(run.id, config, step))
@@ -137,7 +136,7 @@ def new_run() -> None:
         list(RECIPES),
         key="recipe",
         on_change=take_recipe,
-        help="Where the settings start from. Each is a published system, or ours.",
+        help=f"{glossary.explain('recipe')} Pick the one to start from.",
     )
     st.caption(f"{RECIPES[name].summary} Source: {RECIPES[name].source}")
     accelerator_note()
@@ -147,7 +146,7 @@ def new_run() -> None:
     start.button("Train", type="primary", icon=":material/play_arrow:", disabled=config is None or not who.known, on_click=launch)
     notes = [queue_note(), "" if who.admin else manager().limits.describe()]
     if who.known and not who.named and not is_personal():
-        notes.append(f"Your run will be called {who.name}'s: give your name at the top.")
+        notes.append(f"Your run will be listed as {who.name}'s. Enter your name at the top.")
     start.caption("  \n".join(note for note in notes if note))
 
 
@@ -159,7 +158,7 @@ def queue_note() -> str:
         return ""
     names = sorted({plain(clean_name(run.stored.get("owner")) or run.id) for run in at_work})
     whose = f"{', '.join(names[:3])}{' and others' if len(names) > 3 else ''}"
-    return f"At work: {whose}. Waiting: {len(before) - len(at_work)}. Yours will wait for its turn."
+    return f"Running: {whose}. Waiting: {len(before) - len(at_work)}. Your run will wait for its turn."
 
 
 def explorable(run: Run) -> bool:
@@ -177,7 +176,7 @@ def resume_buttons(run: Run, config: TrainConfig) -> None:
     if stuck == "state" or run.state_is_lost:
         kept = run.folder.newest_kept()
         if kept is not None:
-            what = "Goes back to the newest copy. What the run did after it moves to set-aside/ in the run's folder."
+            what = "Goes back to the newest copy. Later files move to set-aside/ in the run's folder."
             label = f"Continue from step {kept:,}"
             st.button(label, icon=":material/restore:", type="primary", help=what, on_click=resume_from_kept, args=(run.id,))
         return
@@ -194,7 +193,7 @@ def resume_buttons(run: Run, config: TrainConfig) -> None:
         st.button("Resume", icon=":material/play_arrow:", type="primary", on_click=steer, args=(act.resume, run.id))
     with st.popover("Train longer", icon=":material/more_time:", key="longer"):
         longer("longer", config)
-        st.button("Train on", on_click=resume_longer, args=(run.id,))
+        st.button("Continue training", on_click=resume_longer, args=(run.id,))
 
 
 def longer(key: str, config: TrainConfig) -> None:
@@ -232,7 +231,7 @@ def controls(run: Run, config: TrainConfig) -> None:
         if not mine:
             pass
         elif state == RunState.PAUSED and run.at_work:
-            st.button("Go on", icon=":material/play_arrow:", type="primary", on_click=steer, args=(act.go_on, run.id))
+            st.button("Continue", icon=":material/play_arrow:", type="primary", on_click=steer, args=(act.go_on, run.id))
             for network, label in (("both", "One step"), ("generator", "One step of G"), ("discriminator", "One step of D")):
                 st.button(label, icon=":material/skip_next:", on_click=steer, args=(act.step_once, run.id, network))
         elif state in (RunState.PREPARING, RunState.RUNNING) and run.at_work:
@@ -241,10 +240,10 @@ def controls(run: Run, config: TrainConfig) -> None:
             st.button("Stop", icon=":material/stop:", on_click=steer, args=(act.stop, run.id))
         if mine and state not in AT_WORK:
             resume_buttons(run, config)
-        if explorable(run) and st.button("Explore what it has learnt", icon=":material/explore:"):
+        if explorable(run) and st.button("Explore its images", icon=":material/explore:"):
             st.switch_page(EXPLORE, query_params={"from": run.id})
         parent = parent_of(run.stored)
-        if st.button("Compare", icon=":material/compare:", help="Hold this run against others."):
+        if st.button("Compare", icon=":material/compare:", help="Compare this run with others."):
             st.switch_page(COMPARE, query_params={"runs": ",".join([run.id, parent.run] if parent else [run.id])})
         if explorable(run) or run.folder.sample_steps():
             export_menu(run)
@@ -263,7 +262,7 @@ def controls(run: Run, config: TrainConfig) -> None:
 def delete_button(run: Run) -> None:
     """Asks before it deletes."""
     with st.popover("Delete", icon=":material/delete:", key="delete_run"):
-        st.write("The run goes for good, with its images and generators. Runs that were forked from it stay.")
+        st.write("This deletes the run with its images and generators for good. Its forks stay.")
         st.button("Delete it", on_click=delete, args=(run.id,))
 
 
@@ -275,14 +274,14 @@ def about(run: Run, config: TrainConfig, status: dict[str, Any]) -> None:
         st.page_link(EVALUATE, label="Evaluate", icon=":material/balance:", query_params={"from": run.id})
     stored, fields = run.stored, TrainConfig.model_fields
     if isinstance(origin := stored.get("parent"), dict) and origin.get("other_images"):
-        st.caption("Its data set has other images than when its parent trained on it.")
+        st.caption("Its data set has different images from those its parent trained on.")
     recipe = RECIPES.get(stored.get("recipe", ""))
     images = f", {stored['data_images']:,} images" if isinstance(stored.get("data_images"), int) else ""
     st.markdown(f"Recipe **{plain(stored.get('recipe') or 'none')}** on **{plain(Path(config.data).name)}**{images}")
     if recipe:
         other = [name for name, value in recipe.config if name != "seed" and value != getattr(config, name)]
         words = [f"{fields[name].title}: {plain(getattr(recipe.config, name))} → {plain(getattr(config, name))}" for name in other]
-        st.caption("As the recipe says." if not words else "Other than in the recipe: " + "; ".join(words))
+        st.caption("The recipe's settings, unchanged." if not words else "Different from the recipe: " + "; ".join(words))
     if "precision" in status:
         numbers = {"bf16": "16-bit numbers (bf16)", "fp32": "32-bit numbers"}.get(status["precision"], "numbers")
         layout = "" if status.get("channels_last", True) else ", channels first"
@@ -303,11 +302,11 @@ def notes(run: Run, status: dict[str, Any]) -> None:
         (st.warning if status.get("stuck") else st.info)(plain(status["reason"]), icon=":material/info:")
     if status["state"] == RunState.INTERRUPTED:
         st.info(
-            "The server ended while this run was at work. Everything up to its last saved state is there: press Resume.",
+            "The server stopped during this run. Everything up to its last saved state is there: press Resume.",
             icon=":material/info:",
         )
     if status["state"] in AT_WORK and not run.at_work:
-        st.info("This run is trained by another process, on the command line say. It can be watched here.", icon=":material/info:")
+        st.info("Another process trains this run, such as the command line. You can watch it here.", icon=":material/info:")
 
 
 def show(run: Run) -> None:
@@ -340,7 +339,7 @@ def show(run: Run) -> None:
     with beside:
         if status["state"] in (RunState.RUNNING, RunState.PAUSED) and run.at_work and manager().may_steer(run, visitor()):
             st.subheader(
-                "Turn the knobs", help="Each change is in force from the next step on, is marked on the charts, and is kept with the run."
+                "Change settings live", help="A change takes effect at the next step. It is marked on the charts and saved with the run."
             )
             knobs(run, partial(steer, manager().change, run.id), partial(steer, manager().set_pace, run.id))
         about(run, config, status)

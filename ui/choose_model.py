@@ -3,6 +3,7 @@
 import streamlit as st
 
 from gan.explore.models import BEST, Model, best_step, find_model, model_sources
+from gan.glossary import explain
 from gan.networks.generator_file import CheckpointError
 from gan.runs.folder import RunFolder
 from ui.page_files import TRAIN
@@ -16,7 +17,7 @@ def choose_model() -> Model | None:
     """The chosen generator; None with the reason on the page. Of a run that was judged the best, unless another is chosen."""
     sources = model_sources(models().root)
     if not sources:
-        st.info("There is no generator yet. Train one first: the first can be explored after a few seconds.", icon=":material/lightbulb:")
+        st.info("There is no generator yet. Train one: you can explore it after a few seconds.", icon=":material/lightbulb:")
         st.page_link(TRAIN, label="Train", icon=":material/model_training:")
         return None
     left, right = st.columns(2)
@@ -25,7 +26,7 @@ def choose_model() -> Model | None:
         list(sources),
         key="from",
         bind="query-params",
-        help="The first ones come with the app; the others are runs, the newest first.",
+        help="The first ones come with the app. The others are runs, newest first.",
     )
     ids = sources[source]
     model_id = ids[-1]
@@ -40,14 +41,13 @@ def choose_model() -> Model | None:
             options[-1],
             key="step",
             bind="query-params",
-            help="An earlier generator of the same run: see what it knew then."
-            + ("" if best is None else " The best is the one whose images were judged nearest to real ones while it trained."),
+            help=explain("snapshot") + ("" if best is None else " The best one had the lowest FD during training."),
         )
         if step == BEST:
             model_id = f"{source}@{best}"
             judged = RunFolder(models().root / source).best()
             if judged:
-                right.caption(f"Best: step {judged.step:,}, FD {judged.fd:.3g} ± {judged.error:.2g}.")
+                right.caption(f"Best: step {judged.step:,}, FD {judged.fd:.3g} ± {judged.error:.2g}.", help=explain("FD"))
         elif step != NEWEST:
             model_id = ids[steps.index(step)]
     try:

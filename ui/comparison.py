@@ -134,7 +134,7 @@ def short_names(ids: Iterable[str]) -> dict[str, str]:
 
 
 def differences(runs: Sequence[Compared], names: dict[str, str] | None = None) -> list[Row]:
-    """What was set differently: a row for each setting that is not the same in all runs, or that was changed in one.
+    """Different settings: a row for each setting that is not the same in all runs, or that was changed in one.
 
     Data set, recipe, parent, and what a run is computed on count too, where they differ. names: of runs by id.
     """
@@ -230,28 +230,26 @@ def remarks(runs: Sequence[Compared]) -> list[str]:
     found = []
     scores = [run.name for run in runs if run.config.has_scores]
     if scores and len(scores) < len(runs):
-        found.append(
-            f"{_several(scores)}: the discriminator's answers are scores without bounds there, not probabilities, so they have charts of their own."
-        )
+        found.append(f"{_several(scores)}: the discriminator gives unbounded scores, not probabilities, so they have their own charts.")
     signs = ["◆ a setting was changed"] * any(run.changes for run in runs) + ["○ forked from another run"] * any(run.parent for run in runs)
     if signs:
-        found.append(f"On the curves: {', '.join(signs)}. Point at one to see what.")
+        found.append(f"On the curves: {', '.join(signs)}. Hover over one for details.")
     if len({run.judged[-1].get("features") for run in runs if run.judged}) > 1:
         found.append("The distances (FD) are in the features of different networks: they cannot be compared.")
     losses = {(run.config.loss, run.config.feature_matching, run.config.mean_loss_d) for run in runs}
     if len(losses) > 1:
-        found.append("The losses are not of one kind: compare where they go, not how high they are.")
+        found.append("These runs use different losses: compare their trends, not their levels.")
     return found
 
 
 def grid_remarks(runs: Sequence[Compared]) -> list[str]:
-    """Whether the grids show the same noise vectors at the same places; a sentence for each reason why not."""
+    """Whether the grids show the same latent vectors at the same places; a sentence for each reason why not."""
     found = []
     if len({(run.config.latent_dim, run.config.latent_distribution) for run in runs}) > 1:
-        found.append("These runs differ in latent size or distribution: their grids are not of the same noise.")
+        found.append("These runs differ in latent size or distribution: their grids show different latent vectors.")
     counts = sorted({run.config.grid_images for run in runs})
     if len(counts) > 1:
-        found.append(f"The grids differ in the number of images: the first {counts[0]} noise vectors, row by row, are in all of them.")
+        found.append(f"The grids differ in the number of images: the first {counts[0]} latent vectors, row by row, are in all of them.")
     if len({run.config.conditional for run in runs}) > 1:
         found.append("Some of these runs draw by class, and some do not.")
     return found

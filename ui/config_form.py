@@ -48,7 +48,7 @@ def config_form(base: TrainConfig, faults: DeltaGenerator) -> TrainConfig | None
     try:
         config = read_form()
     except ValueError as error:
-        faults.error(f"These settings do not go together: {plain(error)}", icon=":material/error:")
+        faults.error(f"These settings cannot be combined: {plain(error)}", icon=":material/error:")
         return None
     with faults:
         return config if _fills_a_batch(config) else None
@@ -84,23 +84,23 @@ def fork_form(config: TrainConfig) -> bool:
     fields = TrainConfig.model_fields
     free = [name for name in fields if name not in TrainConfig.fixed_fields() and name not in ("duration", "duration_unit")]
     names = st.multiselect(
-        "What should change",
+        "Settings to change",
         free,
         format_func=lambda name: str(fields[name].title),
         key="fork_names",
         placeholder="Choose settings",
-        help="What shapes the networks stays: they go on from what they have learnt.",
+        help="Settings that define the networks are fixed: a fork continues from trained weights.",
     )
     for name in names:
         _widget(name, fields[name], getattr(config, name), FORK_KEY)
     left, right = st.columns(2)
-    left.number_input("Train on for", 0.01, 1e6, min(max(float(config.duration), 0.01), 1e6), format="%.6g", key="fork_amount")
+    left.number_input("Train for", 0.01, 1e6, min(max(float(config.duration), 0.01), 1e6), format="%.6g", key="fork_amount")
     units = ["epochs", "steps", "seconds"]
     right.selectbox("Unit", units, units.index(config.duration_unit), key="fork_unit")
     try:
         read_fork_form(config)
     except ValueError as error:
-        st.error(f"These settings do not go together: {plain(error)}", icon=":material/error:")
+        st.error(f"These settings cannot be combined: {plain(error)}", icon=":material/error:")
         return False
     return True
 

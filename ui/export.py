@@ -50,7 +50,7 @@ KINDS = {
         "Training (GIF)",
         ":material/animated_images:",
         "the GIF",
-        "The grids of the same noise vectors through training, as a film.",
+        "An animation of the same latent vectors during training.",
         ".gif",
         "image/gif",
         training_gif,
@@ -87,7 +87,7 @@ class _Job:
         return self.content is not None or bool(self.error)
 
     def cancel(self) -> None:
-        """Asks it to end; nobody looks at it any more."""
+        """Asks it to end; nobody looks at it anymore."""
         self._cancelled.set()
 
     def _work(self) -> None:

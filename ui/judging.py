@@ -22,7 +22,7 @@ def judge_for(config: TrainConfig) -> Judge | None:
     """
     name, key = plain(config.data), (config.data, config.image_size, config.channels)
     if config.data not in datasets.available():  # a path, say, which only the command line may name
-        st.info("The images that this generator was trained on are not among this server's data sets.", icon=":material/info:")
+        st.info("This generator's training images are not on this server. Add them on the Data page to compare.", icon=":material/info:")
         return None
     if datasets.to_download(config.data):
         st.info(f"The data set {name} is not on this server yet. The Data page can download it.", icon=":material/info:")

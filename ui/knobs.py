@@ -43,7 +43,7 @@ def knobs(run: Run, change: Change, pace: Callable[[float], None]) -> None:
             format_func=PACES.__getitem__,
             key=key,
             on_change=lambda: pace(st.session_state[key]),
-            help="Slow motion measures and draws every step. It changes nothing that is computed.",
+            help="Slow motion measures and draws every step. The results are the same.",
         )
         for name in TrainConfig.live_fields():
             value = getattr(config, name)

@@ -7,7 +7,7 @@ import streamlit as st
 
 from gan.runs.run import explain
 from ui.components import visitor
-from ui.page_files import COMPARE, DATA, EVALUATE, EXPLORE, HOME, INSIDE, TRAIN
+from ui.page_files import COMPARE, DATA, EVALUATE, EXPLORE, GLOSSARY, HOME, INSIDE, TRAIN
 from ui.text import plain
 
 st.set_page_config(page_title="DCGAN Workshop", page_icon=str(Path(__file__).parent / "icon.png"), layout="wide")
@@ -21,6 +21,7 @@ page = st.navigation(
         st.Page(INSIDE, title="Look inside", icon=":material/visibility:", url_path="inside"),
         st.Page(EXPLORE, title="Explore", icon=":material/explore:", url_path="explore"),
         st.Page(EVALUATE, title="Evaluate", icon=":material/balance:", url_path="evaluate"),
+        st.Page(GLOSSARY, title="Glossary", icon=":material/dictionary:", url_path="glossary"),
     ],
     position="top",
 )
@@ -30,7 +31,7 @@ try:
 except Exception as error:  # Streamlit's own control flow (rerun, stop) derives from BaseException
     logging.getLogger(__name__).exception("the page %s failed", page.title)
     st.error(
-        f"This page ran into a problem: {plain(explain(error).rstrip('.'))}. The server's log has the details; runs go on.",
+        f"This page failed: {plain(explain(error).rstrip('.'))}. The server's log has the details; runs continue.",
         icon=":material/error:",
     )
 visitor.ask(page.url_path)

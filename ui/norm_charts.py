@@ -22,7 +22,7 @@ def norm_chart(norms: Norms, network: str, kind: str, everything: bool = False) 
     Args:
         network: "generator" or "discriminator".
         kind: "weights" or "gradients".
-        everything: biases and normalisations, too.
+        everything: biases and normalizations, too.
     """
     figure = go.Figure()
     lines = shown(norms, network, kind, everything)

@@ -17,7 +17,7 @@ def own_image(config: TrainConfig) -> np.ndarray | None:
         "An image",
         [suffix.removeprefix(".") for suffix in sorted(SUFFIXES)],
         max_upload_size=LARGEST_UPLOAD_MB,
-        help="It is cut to its middle square and brought to the networks' size. It is not kept.",
+        help="It is cropped to its central square and resized. The server does not keep it.",
     )
     if file is None:
         return None
@@ -25,7 +25,7 @@ def own_image(config: TrainConfig) -> np.ndarray | None:
     if isinstance(image, str):
         st.error(f"The file {plain(file.name[:100])} {plain(image)}.", icon=":material/error:")
         return None
-    if config.channels == 1 and st.toggle("Swap light and dark", help="MNIST's digits are white on black; ink on paper is not."):
+    if config.channels == 1 and st.toggle("Swap light and dark", help="MNIST's digits are white on black, unlike ink on paper."):
         image = 255 - image
     return image
 

@@ -14,5 +14,6 @@ COMPARE = _FOLDER / "compare.py"
 INSIDE = _FOLDER / "inside.py"
 EXPLORE = _FOLDER / "explore.py"
 EVALUATE = _FOLDER / "evaluate.py"
+GLOSSARY = _FOLDER / "glossary.py"
 
 NEW_RUN = "New run"  # the option of Train that shows the settings; the others are runs

@@ -84,7 +84,7 @@ def test_train_watch_zoom_stop_and_explore(page: Page, server: str) -> None:
     both_charts_have(page, count + 2)
     stop(page)
 
-    page.get_by_role("button", name="Explore what it has learnt").click()
+    page.get_by_role("button", name="Explore its images").click()
     expect(page.get_by_role("heading", name="Explore")).to_be_visible()
     assert "from=quick-digits" in page.url
     page.get_by_role("radio", name="Grid").click()
@@ -143,10 +143,10 @@ def test_pause_and_go_on(page: Page, server: str) -> None:
     launch(page, server)
     both_charts_have(page, 1)
     page.get_by_role("button", name="Pause").click()
-    expect(page.get_by_role("button", name="Go on")).to_be_visible()
+    expect(page.get_by_role("button", name="Continue")).to_be_visible()
     expect(page.locator("[data-fact=state]")).to_have_text("paused")
     count = page.evaluate(POINTS)[0]
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
     both_charts_have(page, count + 2)
     stop(page)
 
@@ -297,7 +297,7 @@ def test_compare_two_runs_one_of_them_at_work(page: Page, server: str) -> None:
     page.get_by_role("option", name=re.compile(f"{older[-4:]} · stopped")).click()
     page.keyboard.press("Escape")
     page.wait_for_url(re.compile(rf"runs={newer}(,|%2C){older}"))
-    expect(page.get_by_role("heading", name="How far they are")).to_be_visible()
+    expect(page.get_by_role("heading", name="Results so far")).to_be_visible()
 
     # A run at work goes on in its charts: they are not made anew, and keep their zoom.
     charts = page.locator(".cv-chart")

@@ -40,5 +40,5 @@ def test_a_finding_is_said_marked_and_can_be_acted_on(page: Page, process: Serve
         page.get_by_text("All settings").click()
         expect(page.get_by_role("checkbox", name="Spectral norm")).to_be_checked()
     finally:
-        page.goto("about:blank")  # nobody follows the run any more
+        page.goto("about:blank")  # nobody follows the run anymore
         shutil.rmtree(folder.path)

@@ -42,7 +42,7 @@ def test_sliders_follow_while_they_are_dragged_and_keep_names_and_places(page: P
     expect(page.get_by_role("slider", name="slant <b>")).to_have_value("-0.15")
     page.wait_for_url(re.compile("pca_names=2%3Aslant"))
     page.get_by_role("slider", name="Truncation").press("Home")
-    expect(page.locator(".ls-reading")).to_contain_text("Length of z: 0.0, shorter than training knew")
+    expect(page.locator(".ls-reading")).to_contain_text("Length of z: 0.0, shorter than in training")
     page.wait_for_url(re.compile("psi=0"))
 
     page.reload()  # the address holds it all
@@ -80,7 +80,7 @@ def test_arithmetic_by_clicks_and_back_from_an_image(page: Page, server: str) ->
     page.wait_for_url(re.compile("c=8%2C9"))
     page.get_by_role("slider", name="Strength").press("End")
     page.wait_for_url(re.compile("times=6"))
-    expect(page.locator(".ar-reading")).to_contain_text("longer than training knew")
+    expect(page.locator(".ar-reading")).to_contain_text("longer than in training")
     page.wait_for_function(f"start => ({result})() !== start", arg=start)
     page.reload()
     expect(page.get_by_role("button", name="Seed 11, in A")).to_be_visible()
@@ -88,7 +88,7 @@ def test_arithmetic_by_clicks_and_back_from_an_image(page: Page, server: str) ->
 
     # What is drawn by hand is looked for, and taken to the walks.
     page.set_viewport_size({"width": 390, "height": 844})
-    page.goto(f"{server}/explore?from=digits&view=Back+from+an+image&picture=Drawn")
+    page.goto(f"{server}/explore?from=digits&view=Find+an+image+in+latent+space&picture=Drawn")
     pad = page.locator("canvas").first
     expect(pad).to_be_visible()
     pad.scroll_into_view_if_needed()
@@ -98,9 +98,9 @@ def test_arithmetic_by_clicks_and_back_from_an_image(page: Page, server: str) ->
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 20, steps=8)
     page.mouse.up()
-    page.get_by_role("button", name="Look for it").click()
-    expect(page.get_by_text("The nearest that was found")).to_be_visible(timeout=60_000)
+    page.get_by_role("button", name="Search").click()
+    expect(page.get_by_text("The closest image found")).to_be_visible(timeout=60_000)
     assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
     page.get_by_role("button", name="Walk from it").click()
-    expect(page.get_by_role("textbox", name="Name of vector 5")).to_have_value("Back from an image")
+    expect(page.get_by_role("textbox", name="Name of vector 5")).to_have_value("From an image")
     assert page.get_by_test_id("stException").count() == 0

@@ -1,4 +1,4 @@
-"""Walks and time in a real browser: the list of noise vectors by keyboard, its file, films, links."""
+"""Walks and time in a real browser: the list of latent vectors by keyboard, its file, films, links."""
 
 import json
 import re
@@ -103,10 +103,10 @@ def test_a_walk_by_keyboard_its_file_its_film_and_its_link(page: Page, server: s
 def test_a_run_through_time_and_the_pad_as_it_was(page: Page, server: str) -> None:
     launch(page, server)
     both_charts_have(page, 2)
-    page.get_by_role("button", name="Explore what it has learnt").click()
+    page.get_by_role("button", name="Explore its images").click()
     page.get_by_role("radio", name="Time").click()
     strip = page.get_by_alt_text(re.compile(r"Seeds 1, 2, 3, 4 after step \d+"))
-    expect(page.get_by_alt_text(re.compile("Film of seeds 1-4 being learnt, step 1 to"))).to_be_visible()
+    expect(page.get_by_alt_text(re.compile("Film of seeds 1-4 being learned, step 1 to"))).to_be_visible()
     count = strip.count()
     newest = strip.last.get_attribute("alt")
     # The run goes on, and so does the strip.

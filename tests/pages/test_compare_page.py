@@ -37,7 +37,7 @@ def table(at, number):
 
 def test_without_runs_the_page_says_what_to_do(open_page):  # noqa: F811
     at = open_page(pages.COMPARE)
-    assert "nothing to compare yet" in texts(at.info) and not at.multiselect
+    assert "no runs yet" in texts(at.info) and not at.multiselect
     assert "no run gone" not in texts(at.warning)
 
 
@@ -54,7 +54,7 @@ def test_one_run_is_shown_and_a_second_one_asked_for(open_page, train):  # noqa:
     at = open_page(pages.COMPARE, runs=run.id)
     assert "another run" in texts(at.info)
     assert len(drawn(at)["figures"]) == 4 and [r["id"] for r in drawn(at)["runs"]] == [run.id]
-    assert [s.value for s in at.subheader] == ["How far they are"]
+    assert [s.value for s in at.subheader] == ["Results so far"]
     at.multiselect(key="compared").set_value([]).run()
     assert "Choose runs above" in texts(at.info) and "runs" not in at.query_params
 
@@ -66,7 +66,7 @@ def test_two_runs_are_laid_over_each_other(open_page, train):  # noqa: F811
     assert not at.exception and at.query_params["runs"] == f"{first.id},{second.id}"
     assert names(at) == [f"quick-digits {run.id[-4:]}" for run in (first, second)]
     data = drawn(at)
-    assert data["axis"] == "elapsed_s" and data["at"] == 0.01 and "not of the same noise" in data["notes"][0]
+    assert data["axis"] == "elapsed_s" and data["at"] == 0.01 and "different latent vectors" in data["notes"][0]
     assert [run["steps"] for run in data["runs"]] == [first.sample_steps, second.sample_steps]
     assert data["runs"][0]["colour"] != data["runs"][1]["colour"]
     figure = json.loads(data["figures"][0]["figure"])

@@ -110,7 +110,7 @@ def test_a_taken_name_gets_a_number_and_the_page_says_so(open_data):
 @pytest.mark.parametrize("file", [packed(), packed(("../x.png", picture())), packed(("[a](b).png", b"no"))])
 def test_a_refused_upload_is_one_sentence_with_escaped_names(open_data, file):
     at = upload(open_data(), file)
-    assert len(at.error) == 1 and "The zip was not taken: the file My pets.zip" in texts(at.error).replace("none of the 1 images in ", "")
+    assert len(at.error) == 1 and "The zip was not added: the file My pets.zip" in texts(at.error).replace("none of the 1 images in ", "")
     assert "[a](b)" not in texts(at.error) and left() in (["cache"], [])
     assert "50 images" in texts(at.markdown)
 

@@ -75,20 +75,20 @@ def open_page(judge, folders, monkeypatch):
 
 
 def judge_it(at):
-    button(at, "Judge it").click().run()
+    button(at, "Evaluate").click().run()
     assert not at.exception and not at.error, (at.exception, texts(at.error))
     return at
 
 
 def test_a_generator_is_judged_with_the_figures_of_the_command_line(open_page, judge, folders):
     at = open_page(samples="500")
-    assert not at.metric and "Press Judge it" in texts(at.caption)
+    assert not at.metric and "Press Evaluate" in texts(at.caption)
     judge_it(at)
     loaded = load_generator(folders / "checkpoints" / "pretrained" / "digits.safetensors")
     report = finish(evaluation.evaluate(loaded, judge, 500))
     shown = {metric.label.replace("\\", ""): metric.value for metric in at.metric}
     assert float(shown["FD (digits-CNN)"]) == pytest.approx(report["fd"].value, rel=5e-3, abs=1e-3) and len(shown) == len(report.figures)
-    assert "60 images held against 60 new real images of **mnist**" in texts(at.markdown)
+    assert "60 images compared with 60 new real images of **mnist**" in texts(at.markdown)
     assert any("Lower is better" in metric.help for metric in at.metric)
     assert at.get("plotly_chart")
 
@@ -102,7 +102,7 @@ def test_a_missing_class_is_named(open_page, judge, monkeypatch):
         return type(found)(found.names, np.array([1.0, 0.0]), found.real, ("odd",))
 
     monkeypatch.setattr(Judge, "_shares", shares)
-    assert "Missing, or nearly: odd." in texts(judge_it(open_page()).warning)
+    assert "Missing or rare: odd." in texts(judge_it(open_page()).warning)
 
 
 def test_a_run_opens_with_its_best_and_stands_beside_others(open_page):
@@ -134,8 +134,8 @@ def test_what_is_downloaded_is_what_is_shown(open_page, judge, folders):
 def test_a_data_set_that_is_not_there_is_said(open_page, monkeypatch):
     monkeypatch.setattr(datasets, "available", lambda: [])
     at = open_page()
-    button(at, "Judge it").click().run()
-    assert "not among this server's data sets" in texts(at.info) and not at.exception
+    button(at, "Evaluate").click().run()
+    assert "training images are not on this server" in texts(at.info) and not at.exception
 
 
 def test_one_is_judged_at_a_time():

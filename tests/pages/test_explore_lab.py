@@ -101,7 +101,7 @@ def test_a_picture_alone_moves_nothing_else(open_page):  # noqa: F811
     at = open_page(pages.EXPLORE, view="Sliders")
     before = component(at)
     at.run()
-    assert component(at) == before and "follows" in texts(at.caption)
+    assert component(at) == before and "Drag a slider" in texts(at.caption)
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ def test_a_mean_that_is_named_is_looked_for(open_page, glasses):  # noqa: F811
 def test_data_that_is_not_there_or_tells_nothing(open_page, glasses, monkeypatch):  # noqa: F811
     monkeypatch.setattr(datasets, "available", lambda: ["blobs"])
     at = open_page(pages.EXPLORE, view="Arithmetic", a="with glasses")
-    assert "not among this server's data sets" in texts(at.caption) and "no means are known here" in texts(at.error)
+    assert "training images are not on this server" in texts(at.caption) and "no means are known here" in texts(at.error)
     monkeypatch.setattr(datasets, "available", lambda: ["mnist"])
     monkeypatch.setattr(datasets, "to_download", lambda name: 5)
     assert "Data page can download it" in texts(open_page(pages.EXPLORE, view="Arithmetic").caption)

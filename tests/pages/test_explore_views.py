@@ -21,7 +21,7 @@ from tests.pages.test_pages import ENTRY, button, texts
 from ui import workshop
 from ui.explore import memory as explore_memory
 
-MEMORY, BACK = "Memory or invention?", "Back from an image"
+MEMORY, BACK = "Does it copy its training images?", "Find an image in latent space"
 
 
 def state(classes=(), **changes):
@@ -32,7 +32,7 @@ def state(classes=(), **changes):
     with torch.no_grad():
         for name, parameter in made.averaged.named_parameters():
             if "norm" in name and name.endswith("weight"):
-                parameter.mul_(5)  # an untrained generator draws nothing but grey
+                parameter.mul_(5)  # an untrained generator draws nothing but gray
     return made
 
 
@@ -104,14 +104,14 @@ def test_a_set_without_test_images_and_one_that_was_trained_on_say_so(open_view,
     other = state(data_split="all")
     save_generator(folders / "checkpoints" / "pretrained" / "both.safetensors", other)
     at = open_view(MEMORY, **{"from": "both"})
-    assert "other real images are" in texts(at.caption) and "trained on the test images too" in texts(at.markdown)
+    assert "other real images are" in texts(at.caption) and "also trained on the test images" in texts(at.markdown)
 
 
 def test_what_cannot_be_compared_is_a_sentence(open_view, folders, parted, monkeypatch):
     save_generator(folders / "checkpoints" / "pretrained" / "private.safetensors", state(data="/etc"))
     for view in (MEMORY, BACK):
         at = open_view(view, **{"from": "private"})
-        assert "not among this server's data sets" in texts(at.info) and not at.error
+        assert "training images are not on this server" in texts(at.info) and not at.error
     parted["train"] = ImageDataset("mnist", parted["train"].images[:50])
     assert "needs at least 100" in texts(open_view(MEMORY).error)
     monkeypatch.setattr(datasets, "to_download", lambda name: 100)
@@ -130,8 +130,8 @@ def test_a_cancelled_comparison_waits_to_be_asked_for(open_view):
 def test_a_held_out_image_is_looked_for_and_walked_from(open_view):
     at = open_view(BACK, held_out="7")
     assert at.number_input(key="held_out").value == 7 and at.number_input(key="held_out").max == 39
-    assert "What is found appears here." in texts(at.caption) and len(at.get("image")) == 1
-    button(at, "Look for it").click().run()
+    assert "The result appears here." in texts(at.caption) and len(at.get("image")) == 1
+    button(at, "Search").click().run()
     assert not at.exception and not at.error
     assert [m.label for m in at.metric] == ["Distance", "Pixels", "Length of z"]
     assert r"digits\-CNN" in at.metric[0].help and "of 255" in at.metric[1].value
@@ -141,15 +141,15 @@ def test_a_held_out_image_is_looked_for_and_walked_from(open_view):
     button(at, "Walk from it").click().run()
     assert at.segmented_control(key="view").value == "walk" and not at.exception and not at.error
     vector = at.session_state["noise_vectors"][-1]
-    assert vector.name == "Back from an image" and length == pytest.approx(float(np.linalg.norm(vector.z)), abs=0.06)
+    assert vector.name == "From an image" and length == pytest.approx(float(np.linalg.norm(vector.z)), abs=0.06)
     at.session_state["view"] = "image"
     at.run()
     assert len(at.metric) == 3, "what was found stays"
     at.session_state["noise_vectors"] = [NoiseVector(seed) for seed in range(MOST)]
     button(at, "Walk from it").click().run()
-    assert "list of noise vectors is full" in texts(at.info) and at.segmented_control(key="view").value == "image"
+    assert "list of latent vectors is full" in texts(at.info) and at.segmented_control(key="view").value == "image"
     button(at, "Another").click().run()
-    assert not at.exception and not at.metric and "What is found appears here." in texts(at.caption)
+    assert not at.exception and not at.metric and "The result appears here." in texts(at.caption)
     assert 0 <= at.number_input(key="held_out").value < 40
 
 
@@ -162,7 +162,7 @@ def test_an_upload_is_checked_and_looked_for(open_view):
     Image.new("RGB", (60, 40), "white").save(file, "PNG")
     at.file_uploader[0].upload("yes.png", file.getvalue(), "image/png").run()
     assert not at.error and len(at.get("image")) == 1
-    button(at, "Look for it").click().run()
+    button(at, "Search").click().run()
     assert len(at.metric) == 3 and not at.exception
 
 
@@ -172,7 +172,7 @@ def test_without_the_data_an_own_image_is_compared_by_pixels(open_view, folders)
     file = io.BytesIO()
     Image.new("L", (28, 28), 200).save(file, "PNG")
     at.file_uploader[0].upload("yes.png", file.getvalue(), "image/png").run()
-    button(at, "Look for it").click().run()
+    button(at, "Search").click().run()
     assert [m.label for m in at.metric] == ["Pixels", "Length of z"] and not at.exception
 
 
@@ -181,7 +181,13 @@ def test_the_class_is_looked_for_too(open_view, folders):
     at = open_view(BACK, **{"from": "animals", "class": "*dogs*"})
     assert at.toggle(key="any_class").value
     at.toggle(key="any_class").set_value(False).run()
-    button(at, "Look for it").click().run()
+    button(at, "Search").click().run()
     assert r"Drawn as **\*dogs\***" in texts(at.markdown) and not at.exception
     button(at, "Walk from it").click().run()
     assert at.selectbox(key="class").value == "*dogs*"
+
+
+@pytest.mark.parametrize("former, view", [("Memory or invention?", "memory"), ("Back from an image", "image")])
+def test_addresses_with_a_former_name_still_open_the_view(open_view, former, view):
+    at = open_view(former)
+    assert at.segmented_control(key="view").value == view and not at.exception

@@ -17,8 +17,8 @@ from tests.pages.test_pages import button, manager, open_page, texts  # noqa: F4
 from tests.runs.test_runs import wait_for
 from ui import page_files as pages
 from ui import workshop
-from ui.components import noise_list
-from ui.components.noise_list import read_items
+from ui.components import latent_list
+from ui.components.latent_list import read_items
 from ui.explore import time as explore_time
 from ui.explore import walk as explore_walk
 
@@ -91,10 +91,10 @@ def test_vectors_of_another_size_are_walked_past(open_page):
     at = open_page(pages.EXPLORE, view="Walk")
     at.session_state["noise_vectors"] = [NoiseVector(1), NoiseVector(z=(1.0, 2.0)), NoiseVector(2)]
     at.run()
-    assert "1 of the vectors were made for another latent size" in texts(at.caption) and "seed 1, seed 2" in texts(at.caption)
+    assert "1 of the vectors have another latent size" in texts(at.caption) and "seed 1, seed 2" in texts(at.caption)
     at.session_state["noise_vectors"] = [NoiseVector(1), NoiseVector(z=(1.0, 2.0))]
     at.run()
-    assert "needs two noise vectors" in texts(at.info) and not at.exception
+    assert "needs two latent vectors" in texts(at.info) and not at.exception
 
 
 def test_what_the_browser_tells_of_the_list_is_checked():
@@ -120,13 +120,13 @@ def test_what_the_browser_tells_of_the_list_is_checked():
 
 def test_other_views_can_put_a_vector_into_the_list(monkeypatch):
     state, address = {}, {}
-    monkeypatch.setattr(noise_list.st, "session_state", state)
-    monkeypatch.setattr(noise_list.st, "query_params", address)
-    assert noise_list.keep(NoiseVector(9, name="found"))
+    monkeypatch.setattr(latent_list.st, "session_state", state)
+    monkeypatch.setattr(latent_list.st, "query_params", address)
+    assert latent_list.keep(NoiseVector(9, name="found"))
     assert [vector.seed for vector in state["noise_vectors"]] == [1, 2, 3, 4, 9]
     for _ in range(vectors.MOST - 5):
-        assert noise_list.keep(NoiseVector(1))
-    assert not noise_list.keep(NoiseVector(1)) and len(state["noise_vectors"]) == vectors.MOST
+        assert latent_list.keep(NoiseVector(1))
+    assert not latent_list.keep(NoiseVector(1)) and len(state["noise_vectors"]) == vectors.MOST
 
 
 def test_a_walk_that_was_cancelled_waits_until_it_is_asked_for(open_page, monkeypatch):
@@ -242,7 +242,7 @@ def test_training_mode_without_normalisation_and_by_class(open_page, config, fol
     plain = new_state(config.change(generator_norm="none"), CPU)
     save_generator(folders / "checkpoints" / "pretrained" / "plain.safetensors", plain)
     at = open_page(pages.EXPLORE, view="Grid", training="true", **{"from": "plain"})
-    assert "neither batch normalisation nor dropout" in texts(at.caption)
+    assert "neither batch normalization nor dropout" in texts(at.caption)
     animals = new_state(config.change(conditional=True), CPU, class_names=("cats", "dogs"))
     save_generator(folders / "checkpoints" / "pretrained" / "animals.safetensors", animals)
     at = open_page(pages.EXPLORE, view="Grid", training="true", every="true", seeds="1-3", **{"from": "animals"})

@@ -48,7 +48,7 @@ def test_a_run_has_its_menu_before_its_first_step_is_done(open_page, manager, co
     run = manager.submit(config.change(duration=1_000_000))
     wait_for(lambda: run.state == "running")
     labels = [b.label for b in open_page(pages.TRAIN, run=run.id).button]
-    assert {"Explore what it has learnt", "Everything (zip)"} <= set(labels)
+    assert {"Explore its images", "Everything (zip)"} <= set(labels)
 
 
 def test_each_kind_is_made_when_it_is_asked_for(open_page, run):  # noqa: F811

@@ -75,7 +75,7 @@ def pictures(at):
 
 def test_a_server_without_networks_leads_to_training(open_inside):
     at = open_inside(run="gone")
-    assert "nothing to look into" in texts(at.info) and not at.error
+    assert "no networks yet" in texts(at.info) and not at.error
     assert not at.selectbox
 
 
@@ -102,16 +102,16 @@ def test_a_generator_that_comes_with_the_app_is_shown_and_what_is_missing_is_sai
     assert at.selectbox(key="run").options == ["newest", "one", "digits"] and pictures(at) == 16
     for view in ("Discriminator", "Filters"):
         at = open_inside(run="digits", look=view)
-        assert "comes alone" in texts(at.info) and not at.error
+        assert "has no discriminator" in texts(at.info) and not at.error
     assert pictures(at) == 1
-    assert "no norms" in texts(open_inside(run="digits", look="Norms over time").info)
+    assert "have no norms" in texts(open_inside(run="digits", look="Norms over time").info)
 
 
 def test_a_run_without_a_state_says_so(open_inside, make_run):
     make_run("none", state=False)
     assert "not kept its networks yet" in texts(open_inside(run="none").info)
     make_run("alone", state=False, generator=True)
-    assert "no saved state" in texts(open_inside(run="alone", look="Discriminator").info)
+    assert "no checkpoint yet" in texts(open_inside(run="alone", look="Discriminator").info)
     assert pictures(open_inside(run="alone")) == 16
 
 
@@ -121,7 +121,7 @@ def test_an_earlier_step_has_the_generator_alone(open_inside, make_run):
     state.step = 9
     folder.save_generator(state)
     at = open_inside(run="one", look="Discriminator", at="9")
-    assert "there after step 7, newest" in texts(at.info)
+    assert "saved at step 7, newest" in texts(at.info)
     at = open_inside(run="one", look="Discriminator", at="7")
     assert not at.info and at.metric[0].label == "D's answer"
 
@@ -153,12 +153,12 @@ def test_answers_to_real_and_generated_images(open_inside, make_run):
         at.segmented_control(key="judged").set_value(judged).run()
         assert not at.exception and not at.error
         answers.add(at.metric[0].value)
-    assert "judged in the same way" in texts(at.caption) and len(answers) == 3
+    assert "judged the same way" in texts(at.caption) and len(answers) == 3
 
 
 def test_data_that_are_not_here_are_a_sentence(open_inside, make_run, monkeypatch):
     make_run("one", data="/etc")
-    assert "not among this server's data sets" in texts(open_inside(run="one", look="Discriminator").info)
+    assert "training images are not on this server" in texts(open_inside(run="one", look="Discriminator").info)
     make_run("two")
 
     def load(*rest):
@@ -209,7 +209,7 @@ def test_a_drawing_that_the_browser_made_up_is_a_sentence(open_inside, make_run)
     for wrong in ("x" * 100, 7, {"a": 1}):
         at.session_state["drawing_28"] = wrong
         at.run()
-        assert "28 x 28 grey values" in texts(at.error) and not at.metric and not at.exception
+        assert "28 x 28 gray values" in texts(at.error) and not at.metric and not at.exception
 
 
 @pytest.mark.parametrize(

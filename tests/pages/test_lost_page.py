@@ -26,20 +26,20 @@ def test_a_lost_state_is_said_and_the_kept_one_is_a_button(open_page, manager, c
     kept = run.folder.newest_kept()
     run.folder.state_file.unlink()
     at = open_page(pages.TRAIN, run=run.id)
-    assert f"newest copy is of step {kept}" in texts(at.warning) and not {"Resume", "Train on"} & labels(at)
+    assert f"newest copy is of step {kept}" in texts(at.warning) and not {"Resume", "Continue training"} & labels(at)
     button(at, f"Continue from step {kept}").click().run()
     run = manager.get(run.id)
     wait_for(ended(run))
     assert (run.state, run.status()["step"]) == ("finished", 12) and (run.folder.path / "set-aside" / "1").is_dir()
     at.run()
-    assert not at.warning and "Train on" in labels(at) and not at.exception
+    assert not at.warning and "Continue training" in labels(at) and not at.exception
 
 
 def test_a_lost_state_without_a_kept_one_offers_a_new_run_alone(open_page, finished):  # noqa: F811
     finished.folder.state_file.write_bytes(finished.folder.state_file.read_bytes()[:-1000])
     at = open_page(pages.TRAIN, run=finished.id)
     assert "it cannot continue: start a new run with its settings" in texts(at.warning).replace("\\", "")
-    assert "New run with these settings" in labels(at) and not {"Resume", "Train on"} & labels(at)
+    assert "New run with these settings" in labels(at) and not {"Resume", "Continue training"} & labels(at)
 
 
 def test_a_finished_run_whose_data_moved_stays_finished_and_continues_with_them(open_page, finished, manager, monkeypatch):  # noqa: F811
@@ -59,7 +59,7 @@ def test_a_run_whose_data_have_changed_says_so_and_stays_what_it_was(open_page, 
     blobs.images[0] += 1
     at = open_page(pages.TRAIN, run=finished.id)
     at.number_input(key="longer_amount").set_value(3.0)
-    button(at, "Train on").click().run()
+    button(at, "Continue training").click().run()
     run = manager.get(finished.id)
     wait_for(ended(run))
     at.run()
@@ -91,17 +91,17 @@ def test_a_batch_larger_than_the_set_is_said_in_the_form_with_a_smaller_one_to_p
 
 def test_images_are_called_not_judged_only_once_that_is_known(finished, manager, config, monkeypatch):  # noqa: F811
     run = finished
-    assert "not judged, so" in findings._unjudged(run)
+    assert "not scored, so" in findings._unjudged(run)
     run._live, run.judges = "running", object()
-    assert findings._unjudged(run) == " Its images are not judged yet."
+    assert findings._unjudged(run) == " Its images have no scores yet."
 
     class Refusing:
         refused = "it is blind"
 
     run._watch = Refusing()
-    assert "not judged, so" in findings._unjudged(run)
+    assert "not scored, so" in findings._unjudged(run)
     run._watch = run.judges = None
-    assert "not judged, so" in findings._unjudged(run)
+    assert "not scored, so" in findings._unjudged(run)
     run._live = ""
     run.folder.write_status(**{**run.folder.read_status(), "state": "running"})
     run.folder.is_being_written = lambda: True

@@ -109,7 +109,7 @@ def test_a_recipe_fills_the_form_and_a_changed_field_is_launched(open_page, mana
     assert (run.config.batch_size, run.config.data, run.state) == (8, "blobs", "finished")
     at.run()
     labels = [b.label for b in at.button]
-    assert "Explore what it has learnt" in labels and "Stop" not in labels
+    assert "Explore its images" in labels and "Stop" not in labels
     button(at, "New run with these settings").click().run()
     assert at.number_input(key="setting_batch_size").value == 8
 
@@ -129,7 +129,7 @@ def test_pause_go_on_stop_and_resume(open_page, manager, config):
     button(at, "Pause").click().run()
     wait_for(lambda: run.state == "paused")
     at.run()
-    button(at, "Go on").click().run()
+    button(at, "Continue").click().run()
     wait_for(lambda: run.state == "running")
     at.run()
     button(at, "Stop").click().run()

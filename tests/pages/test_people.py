@@ -136,7 +136,7 @@ def test_the_host_gives_a_token_and_steers_everything(open_page, manager, runnin
     assert not at.error
     at.text_input(key=visitor.TOKEN_KEY).set_value("sesame").run()
     assert "Stop" in labels(at) and "sesame" not in repr(at.session_state._state)
-    button(at, "Be the host no longer").click().run()
+    button(at, "Stop being host").click().run()
     assert "Stop" not in labels(at)
     at.text_input(key=visitor.TOKEN_KEY).set_value("sesame").run()
     button(at, "Stop").click().run()
@@ -162,7 +162,7 @@ def test_the_form_says_what_holds_here_and_who_is_before(open_page, manager, con
     own.submit(config.change(duration=5000), "", ADA)
     at.session_state[visitor.WHO] = BOB
     at.run()
-    assert "At work: Ada. Waiting: 0. Yours will wait" in texts(at.caption)
+    assert "Running: Ada. Waiting: 0. Your run will wait" in texts(at.caption)
     own.shutdown()
 
 

@@ -83,9 +83,9 @@ def test_what_cannot_be_compared_is_said(compared):
     assert remarks(same) == grid_remarks(same) == []
     critic = compared("b", loss="hinge", latent_dim=8, grid_images=16, conditional=True)
     (scores, losses) = remarks([compared(), critic])
-    assert scores.startswith("b: ") and "not of one kind" in losses
+    assert scores.startswith("b: ") and "different losses" in losses
     (noise, count, by_class) = grid_remarks([compared(), critic])
-    assert "not of the same noise" in noise and "first 16" in count and "by class" in by_class
+    assert "different latent vectors" in noise and "first 16" in count and "by class" in by_class
     assert "◆" in remarks([compared(changes=[Intervention(1, "lr_g", 1, 2)])])[0]
     assert "○" in remarks([compared(parent=Parent("a", 1))])[0]
 

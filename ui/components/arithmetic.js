@@ -1,4 +1,4 @@
-// A - B + C with noise vectors. Pictures are put into the groups by a click; Streamlit computes their means, and the result is
+// A - B + C with latent vectors. Pictures are put into the groups by a click; Streamlit computes their means, and the result is
 // computed here, so that it follows while its strength is dragged. Streamlit calls the function again on new data.
 const arithmetics = new WeakMap();
 const SIGNS = { a: "", b: "−", c: "+" };
@@ -57,7 +57,7 @@ class Arithmetic {
       const mean = Object.assign(make("img", "ar-mean"), { src: this.address(what), alt: `The mean of group ${letter.toUpperCase()}` });
       members.append(...seeds.slice(0, MEMBERS).map((seed) => this.picture(seed)));
       if (count > MEMBERS) members.append(make("span", "", `and ${(count - Math.min(MEMBERS, seeds.length)).toLocaleString("en")} more`));
-      if (!picked) members.append(make("span", "", "The mean of so many is short; it is drawn as long as noise is."));
+      if (!picked) members.append(make("span", "", "The mean of many is short, so it is drawn at the usual length."));
       card.onclick = () => { this.section.querySelector(`[name=ar-group][value=${letter}]`).checked = true; this.drawGroups(); };
       card.append(make("span", "ar-sign", SIGNS[letter]), make("figcaption", "", `${letter.toUpperCase()}: ${title}`), mean, members);
       return card;
@@ -109,7 +109,7 @@ class Arithmetic {
     this.strengthText.textContent = `${(+this.strength.value).toFixed(1)} ×`;
     this.jitterText.textContent = `±${(+this.jitter.value).toFixed(2)}`;
     const z = this.point(), [low, high] = this.data.known, length = Math.hypot(...z);
-    const word = length < low ? "shorter than training knew" : length > high ? "longer than training knew" : "as training knew";
+    const word = length < low ? "shorter than in training" : length > high ? "longer than in training" : "as in training";
     this.reading.textContent = `Length of z in the middle: ${length.toFixed(1)}, ${word} (${low.toFixed(1)} to ${high.toFixed(1)})`;
     if (centre) this.follower.show(this.ask(z));
   }

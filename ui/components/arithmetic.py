@@ -1,4 +1,4 @@
-"""A - B + C with noise vectors: three groups of pictures, and the result in the middle of eight that differ from it a little."""
+"""A - B + C with latent vectors: three groups of pictures, and the result in the middle of eight that differ from it a little."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -55,7 +55,7 @@ class Group:
 
     Attributes:
         title: what they are.
-        vector: (latent_dim,): the mean of their noise vectors.
+        vector: (latent_dim,): the mean of their latent vectors.
         seeds: theirs.
         picked: whether they were chosen one by one, rather than by what they have in common.
     """

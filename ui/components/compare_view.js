@@ -69,7 +69,7 @@ class View {
     this.follow = follow;
     const { axis, runs } = this.data;
     this.find(".cv-where").textContent = x == null ? "The grids appear with the first steps."
-      : `${capital(told(axis, x))}${follow ? ", the newest" : ""}: drag to go through training, or click a chart`;
+      : `${capital(told(axis, x))}${follow ? ", the newest" : ""}: drag to move through training, or click a chart`;
     this.slider.setAttribute("aria-valuetext", x == null ? "none" : told(axis, x));
     runs.forEach((run, i) => {
       const figure = this.find(".cv-grids").children[i];

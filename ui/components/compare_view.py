@@ -14,7 +14,7 @@ _HTML = """
 <section class="compare-view" aria-label="Runs compared">
   <p class="cv-fault" role="alert"></p>
   <div class="cv-charts"></div>
-  <h3 class="cv-heading">The same noise at the same point</h3>
+  <h3 class="cv-heading">The same latent vectors at the same point in training</h3>
   <label class="cv-scrub"><span class="cv-where"></span><input type="range" min="0" max="0" value="0"
     aria-label="Position in training"></label>
   <div class="cv-notes"></div>

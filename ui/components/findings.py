@@ -58,7 +58,7 @@ def _panel(run: Run, actions: Actions) -> None:
     _marks(key="findings", data=data, on_again_change=lambda: None)
     st.subheader(
         "What the doctor says",
-        help="Rules look at losses, gradients and, where they are judged, the images. They and their sources are in docs/doctor.md.",
+        help="Rules check losses, gradients and image scores. docs/doctor.md lists them with their sources.",
     )
     if not any(finding.severity != "information" for finding in found):
         some = "" if checkup.judged else _unjudged(run)
@@ -72,10 +72,10 @@ def _panel(run: Run, actions: Actions) -> None:
 def _unjudged(run: Run) -> str:
     """What is said of a run none of whose images was judged so far."""
     if run.to_be_judged:
-        return " Its images are not judged yet."
+        return " Its images have no scores yet."
     if run.state in AT_WORK and not run.at_work:  # another process knows
         return ""
-    return " Its images are not judged, so this is about losses and gradients alone."
+    return " Its images are not scored, so only losses and gradients were checked."
 
 
 def marks(found: list[Finding]) -> list[dict[str, Any]]:

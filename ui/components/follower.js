@@ -51,7 +51,7 @@ class Follower {
         if (this.log.length > LOGGED) this.log.shift();
       }
     } catch (error) {
-      if (number > this.drawn && !this.wanted) this.fault.textContent = `The picture could not be drawn: ${error.message}. Move on to try again.`;
+      if (number > this.drawn && !this.wanted) this.fault.textContent = `The picture could not be drawn: ${error.message}. Move again to retry.`;
     }
     const rest = every - (performance.now() - asked);
     if (rest > 0) await new Promise((resolve) => setTimeout(resolve, rest));

@@ -95,7 +95,7 @@ class LatentSliders {
     }
     this.psiText.textContent = (+this.psi.value).toFixed(2);
     const z = this.point(), length = Math.hypot(...z), [low, high] = this.data.known;
-    const word = length < low ? "shorter than training knew" : length > high ? "longer than training knew" : "as training knew";
+    const word = length < low ? "shorter than in training" : length > high ? "longer than in training" : "as in training";
     this.reading.textContent = `Length of z: ${length.toFixed(1)}, ${word} (${low.toFixed(1)} to ${high.toFixed(1)})`;
     const unmoved = +this.psi.value === 1 && this.shown.every(({ range }) => !+range.value);
     const what = unmoved ? `seeds=${this.data.seed}` : `z=${z.map((value) => +value.toFixed(4))}`;

@@ -8,6 +8,7 @@ import torch
 
 from gan.explore.directions import Directions
 from gan.explore.models import Model
+from gan.glossary import explain
 from gan.latent import usual_lengths
 from ui.components.component import component
 
@@ -25,7 +26,7 @@ _HTML = """
     <p class="ls-fault" role="alert"></p>
   </figure>
   <div>
-    <label class="ls-psi" title="Draws z towards zero, the middle of the noise: pictures become more alike, and often cleaner.">
+    <label class="ls-psi" title="TRUNCATION">
       <span>Truncation <output></output></span><input type="range" class="even-range" aria-label="Truncation" min="0" max="1" step="0.01">
     </label>
     <div class="ls-list"></div>
@@ -33,6 +34,7 @@ _HTML = """
 </section>
 """
 
+_HTML = _HTML.replace("TRUNCATION", explain("truncation"))
 _component = component("latent_sliders", _HTML, "follower", "even_range")
 
 
@@ -66,7 +68,7 @@ def latent_sliders(
     Args:
         model: the generator.
         class_name: the class to draw, of a conditional generator.
-        seed: names the noise vector that the sliders change.
+        seed: names the latent vector that the sliders change.
         found: the directions, at most gan.directions.MOST.
         about: name and a sentence for each of them.
         strips: the address of a picture for each: what it does from -FURTHEST to FURTHEST, five pictures side by side.

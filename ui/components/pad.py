@@ -1,4 +1,4 @@
-"""The pad: four noise vectors at the corners of a square, and the picture between them follows the finger."""
+"""The pad: four latent vectors at the corners of a square, and the picture between them follows the finger."""
 
 from gan.explore.models import Model
 from ui.components.component import component
@@ -6,7 +6,7 @@ from ui.components.component import component
 _HTML = """
 <section class="pad" aria-label="Pad">
   <div class="pad-square" tabindex="0" role="group" aria-roledescription="two-dimensional slider"
-    aria-label="Between the noise vectors at the corners. Arrow keys move the point; with Shift they move the map.">
+    aria-label="Between the latent vectors at the corners. Arrow keys move the point; with Shift they move the map.">
     <canvas class="pad-map"></canvas>
     <i class="pad-dot"></i>
   </div>

@@ -151,7 +151,7 @@ class View {
     }
     if (this.data.parent) {
       shapes.push(upright(this.data.parent.step, { color: c.text, width: 1, dash: "dashdot" }));
-      annotations.push(flag(this.data.parent.step, "fork", "Here this run left its parent"));
+      annotations.push(flag(this.data.parent.step, "fork", "The fork starts here"));
     }
     for (const { step, name, severity } of this.findings()) {
       const colour = { alarm: c.alarm, warning: c.warning }[severity] ?? c.text;
@@ -297,7 +297,7 @@ class View {
     ];
     if (best) traces.push({ x: [best.step], y: [best.fd], name: "Best", mode: "markers", marker: { symbol: "star", size: 13, color: c.series[2] },
       hovertemplate: "%{y:.3g}", showlegend: false });
-    const layout = this.layout({ lines: () => [], title: `Images' distance from real ones: FD (${judged.features})` });
+    const layout = this.layout({ lines: () => [], title: `Distance from real images: FD (${judged.features})` });
     layout.margin = { ...layout.margin, t: 34 };
     layout.yaxis = { ...layout.yaxis, type: "log", rangemode: "normal", tickvals: TICKS, ticktext: TICKS.map(String) };
     if (floor > 0) {

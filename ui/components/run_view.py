@@ -1,8 +1,10 @@
 """The live view of a run: progress, charts and grids in one keyed component that follows the run's event stream."""
 
+import html
 from typing import Any
 
 from gan.config import TrainConfig
+from gan.glossary import explain
 from gan.training.losses import equilibrium
 from ui.components.component import component
 
@@ -21,27 +23,41 @@ _HTML = """
   <p class="rv-fault" role="alert"></p>
   <div class="rv-body">
     <figure class="rv-samples">
-      <figcaption>The same noise vectors, again and again, drawn by the generator</figcaption>
+      <figcaption>The same [latent vectors] at every step</figcaption>
       <div class="rv-frame"><span>The first grid appears in a moment.</span><img alt=""></div>
       <label><span class="rv-step"></span><input type="range" min="0" max="0" value="0" aria-label="Moment of training"></label>
       <p class="rv-reading"></p>
       <p class="rv-buttons"><button type="button" class="rv-newest" hidden>Back to the newest</button>
       <button type="button" class="rv-fork" hidden></button></p>
-      <p class="rv-parent" hidden>Goes on from <a></a> at step <span></span>. The curves before are its parent's.</p>
+      <p class="rv-parent" hidden>Continues <a></a> from step <span></span>. Earlier curves are its parent's.</p>
       <details class="rv-changes" open hidden><summary></summary><ol></ol></details>
     </figure>
     <div class="rv-charts">
       <div class="rv-chart" data-chart="loss" role="img"></div>
       <div class="rv-chart" data-chart="score" role="img"></div>
       <div class="rv-chart" data-chart="quality" role="img" hidden></div>
-      <p class="rv-hint"><span class="rv-rest">Dashed: where the game comes to rest, when the discriminator can no longer tell
-      real from generated.</span> Neither loss alone says how good the images are.
-      <span class="rv-fd" hidden>FD does: how far the features of generated images are from those of real ones, with its standard error as a
-      band. Dotted: what as many real images get. A new best is lower by more than that error.</span></p>
+      <p class="rv-hint"><span class="rv-rest">Dashed: the [equilibrium], where the discriminator cannot tell real from
+      generated images.</span> Losses alone do not say how good the images are.
+      <span class="rv-fd" hidden>[FD] does: the distance between generated and real images, with its [standard error] as a
+      band. Dotted: the same score for real images. A new best must beat the old one by more than one standard error.</span></p>
     </div>
   </div>
 </section>
 """
+
+
+def _explained(name: str, shown: str) -> str:
+    """A word with its text from the glossary as a tooltip."""
+    return f'<abbr title="{html.escape(explain(name))}">{shown}</abbr>'
+
+
+for _shown, _name in (
+    ("latent vectors", "latent vector"),
+    ("equilibrium", "equilibrium"),
+    ("FD", "FD"),
+    ("standard error", "standard error"),
+):
+    _HTML = _HTML.replace(f"[{_shown}]", _explained(_name, _shown))
 
 _component = component("run_view", _HTML)
 

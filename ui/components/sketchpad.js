@@ -1,4 +1,4 @@
-// A canvas whose drawing goes to the server as grey values at the networks' size. It is drawn FINE times as fine, so that
+// A canvas whose drawing goes to the server as gray values at the networks' size. It is drawn FINE times as fine, so that
 // strokes come out smooth. Streamlit calls the function again on every run, so each call starts from what is there.
 const pads = new WeakMap();
 const FINE = 10;
@@ -111,9 +111,9 @@ class Pad {
       for (let x = 0; x < n; x++) {
         let sum = 0;
         for (let j = 0; j < FINE; j++) for (let i = 0; i < FINE; i++) sum += fine[4 * ((y * FINE + j) * width + x * FINE + i)];
-        const grey = Math.round(sum / FINE / FINE);
-        any ||= grey > 0;
-        text += String.fromCharCode(grey);
+        const gray = Math.round(sum / FINE / FINE);
+        any ||= gray > 0;
+        text += String.fromCharCode(gray);
       }
     }
     this.tell("pixels", any ? btoa(text) : "");
@@ -124,9 +124,9 @@ class Pad {
     try { bytes = atob(pixels); } catch { return; }
     if (bytes.length !== this.size * this.size) return;
     for (let i = 0; i < bytes.length; i++) {
-      const grey = bytes.charCodeAt(i);
-      if (!grey) continue;
-      this.context.fillStyle = `rgb(${grey},${grey},${grey})`;
+      const gray = bytes.charCodeAt(i);
+      if (!gray) continue;
+      this.context.fillStyle = `rgb(${gray},${gray},${gray})`;
       this.context.fillRect((i % this.size) * FINE, Math.floor(i / this.size) * FINE, FINE, FINE);
     }
   }

@@ -47,7 +47,7 @@ def sketchpad(size: int, key: str) -> np.ndarray | None:
 
 
 def read_pixels(text: object, size: int) -> np.ndarray | None:
-    """size * size grey values in base64 -> uint8 (1, size, size); None for an empty text.
+    """size * size gray values in base64 -> uint8 (1, size, size); None for an empty text.
 
     Raises:
         ValueError: it is anything else.
@@ -55,9 +55,9 @@ def read_pixels(text: object, size: int) -> np.ndarray | None:
     if text == "":
         return None
     if not isinstance(text, str) or len(text) != -(-size * size // 3) * 4:
-        raise ValueError(f"a drawing must be {size} x {size} grey values in base64")
+        raise ValueError(f"a drawing must be {size} x {size} gray values in base64")
     try:
         content = base64.b64decode(text, validate=True)
         return np.frombuffer(bytearray(content), np.uint8).reshape(1, size, size)
     except (binascii.Error, ValueError):
-        raise ValueError(f"a drawing must be {size} x {size} grey values in base64") from None
+        raise ValueError(f"a drawing must be {size} x {size} gray values in base64") from None

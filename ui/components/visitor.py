@@ -80,16 +80,16 @@ def _introduce(who: Visitor) -> None:
         max_chars=LONGEST_NAME,
         placeholder=guest(who.id),
         on_change=_rename,
-        help="It stands with the runs that you start, for all to see.",
+        help="Everyone can see it next to your runs.",
     )
-    st.caption("No password: what you start belongs to this browser, and only from here can it be steered.")
+    st.caption("No password: your runs belong to this browser, and only it can control them.")
     if is_personal():
         return
     if who.admin:
-        st.caption("You are the workshop's host in this tab: you can steer and delete everything.")
-        st.button("Be the host no longer", on_click=st.session_state.pop, args=(HOST,))
+        st.caption("You are the host in this tab: you can control and delete everything.")
+        st.button("Stop being host", on_click=st.session_state.pop, args=(HOST,))
         return
-    st.text_input("The host's token", key=TOKEN_KEY, type="password", on_change=_become_host, help="For whoever runs the workshop.")
+    st.text_input("The host's token", key=TOKEN_KEY, type="password", on_change=_become_host, help="For the person who runs the workshop.")
     if fault := st.session_state.pop(FAULT, ""):
         st.error(fault, icon=":material/error:")
 

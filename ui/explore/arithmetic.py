@@ -50,7 +50,7 @@ def equation(model: Model, label: int, found: list[Contrast] | None) -> None:
             LABELS[letter],
             key=letter,
             max_chars=LONGEST,
-            help="Seeds, as in 1,2,10-13, or the name of a mean, as in: with glasses. What counts is the mean of their noise vectors.",
+            help="Seeds, as in 1,2,10-13, or the name of a mean, as in: with glasses. What counts is the mean of their latent vectors.",
         )
         texts.append(text.strip())
         keep(letter, text.strip(), FIRST[letter])
@@ -83,7 +83,7 @@ def equation(model: Model, label: int, found: list[Contrast] | None) -> None:
     told = [group.seeds if group.picked else group.title for group in groups]
     share(snippets.arithmetic(model.id, told, round(strength, 3), round(jitter, 3), label, class_name))
     st.caption(
-        "As in Radford et al. 2016, figure 7: each group is the mean of its noise vectors, A − B is added to C, and eight pictures around "
+        "As in Radford et al. 2016, figure 7: each group is the mean of its latent vectors, A − B is added to C, and eight pictures around "
         "the result differ from it a little. Means of few samples, or of unlike ones, carry over more than was meant."
     )
 
@@ -140,7 +140,7 @@ def presets(found: list[Contrast], texts: list[str]) -> None:
         placeholder="Choose…",
         key="preset",
         on_change=fill,
-        help="Takes the mean of all samples that show it for A, that of all others for B, and a sample without it for C.",
+        help="Fills in A with the mean of samples that show it, B with the mean of the others, and C with a sample without it.",
     )
     for contrast in found:
         if texts[:2] == [contrast.present.name, contrast.absent.name]:
@@ -162,9 +162,7 @@ def find(model: Model, label: int) -> list[Contrast] | None:
         return known
     data = model.config.data
     if data not in datasets.available():  # a path, say, which only the command line may name
-        st.caption(
-            "The images that this generator was trained on are not among this server's data sets: nothing can be told of its samples."
-        )
+        st.caption("This generator's training images are not on this server, so its samples cannot be labeled.")
         return None
     if datasets.to_download(data):
         st.caption(f"The data set {plain(data)} is not on this server; the Data page can download it.")
@@ -183,8 +181,8 @@ def find(model: Model, label: int) -> list[Contrast] | None:
         "Find what samples have in common",
         icon=":material/search:",
         on_click=ask,
-        help="A small network that is trained on the data's classes or attributes, once, looks at some thousand samples. Then "
-        "glasses can be added to a picture, or a digit's class changed. Half a minute where the network is not there yet.",
+        help="A small classifier labels a few thousand samples, so that you can add glasses or change a digit. "
+        "The first time takes half a minute.",
     )
     if st.session_state.get("arithmetic_asked") != key and (not asked or st.session_state.get("arithmetic_cancelled") == key):
         return None
@@ -197,9 +195,9 @@ def find(model: Model, label: int) -> list[Contrast] | None:
             cancel,
         )
     except ValueError as error:
-        st.info(f"Nothing can be told of the samples: {plain(error)}.", icon=":material/info:")
+        st.info(f"The samples cannot be labeled: {plain(error)}.", icon=":material/info:")
         return None
     if not found:
-        st.caption("No class or attribute of the data tells this generator's samples apart.")
+        st.caption("No class or attribute sets this generator's samples apart.")
     contrasts.put(key, found)
     return found

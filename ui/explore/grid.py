@@ -1,4 +1,4 @@
-"""Explore's grid: many noise vectors at once, each under its seed."""
+"""Explore's grid: many latent vectors at once, each under its seed."""
 
 import numpy as np
 import streamlit as st
@@ -6,6 +6,7 @@ import torch
 
 from gan.devices import one_thread
 from gan.explore.models import Model
+from gan.glossary import explain
 from gan.images import enlarge, png, tile
 from gan.networks.sampling import acts_in_training, sample_as_in_training
 from ui.explore import snippets
@@ -20,13 +21,13 @@ MOST_ROWS, MOST_CLASSES = 10, 20  # of every class side by side
 
 @st.fragment
 def view(model: Model, label: int) -> None:
-    """Many noise vectors; of a conditional generator also every class of each; and what training mode would make of them."""
+    """Many latent vectors; of a conditional generator also every class of each; and what training mode would make of them."""
     text = st.text_input(
         "Seeds",
         "0-31",
         key="seeds",
         bind="query-params",
-        help="Each seed names one noise vector, the same in every generator. As in 1,2,10-20.",
+        help=f"{explain('seed')} Example: 1,2,10-20.",
     )
     seeds = read_seeds(text, 1, MOST_SEEDS)
     with st.container(horizontal=True):
@@ -34,13 +35,13 @@ def view(model: Model, label: int) -> None:
             "Every class",
             key="every",
             bind="query-params",
-            help="Draws each noise vector once in each class: what a class changes, and what it leaves.",
+            help="Draws each latent vector once in each class, to show what a class changes.",
         )
         in_training = st.toggle(
             "As in training mode",
             key="training",
             bind="query-params",
-            help="While it trains, a generator normalises by the batch that it draws. Afterwards it uses the averages that training kept.",
+            help="In training, batch normalization uses the current batch. Afterwards it uses averages from training.",
         )
     if not seeds:
         return
@@ -75,15 +76,15 @@ def training_mode(model: Model, z: torch.Tensor, labels: list[int], images: np.n
         with one_thread():
             drawn = sample_as_in_training(network, z, torch.tensor(labels) if model.class_names else None)
     except ValueError as error:
-        st.info(f"Not in training mode: {error}.", icon=":material/info:")
+        st.info(f"Training mode is not available: {error}.", icon=":material/info:")
         return images
     if not acts_in_training(network):
-        st.caption("This generator has neither batch normalisation nor dropout: in training mode it draws the same.")
+        st.caption("This generator has neither batch normalization nor dropout: in training mode it draws the same.")
         return drawn
     change = float(np.abs(drawn.astype(np.int16) - images).mean())
     st.caption(
-        f"In training mode batch normalisation uses the mean and variance of these {len(drawn)} pictures in place of the averages that "
-        f"training kept, so each picture depends on the others: change a seed, and all of them change. On average a pixel moves by "
-        f"**{change:.1f}** of 255 levels. Everywhere else in this app a seed gives the same picture, alone or among others."
+        f"In training mode batch normalization uses the mean and variance of these {len(drawn)} pictures in place of the averages that "
+        f"training kept, so each image depends on the others. On average a pixel moves by "
+        f"**{change:.1f}** of 255 levels."
     )
     return drawn

@@ -1,4 +1,4 @@
-"""Memory or invention? The training images nearest to what a generator draws, compared with how near new real images come."""
+"""Does it copy its training images? The training images nearest to what a generator draws, compared with how near new real images come."""
 
 from collections.abc import Generator
 
@@ -30,7 +30,7 @@ Survey = tuple[list[int], float, int]  # the closest seeds; the median share of 
 def view(model: Model, label: int) -> None:
     """Samples, the training images nearest to each, and how close that is."""
     st.markdown(
-        "Does the generator invent, or does it draw its training images again? Beside each image stand the training images nearest to it."
+        "Does the generator create new images, or copy its training images? Next to each image are the training images closest to it."
     )
     which = st.segmented_control(
         "Images",
@@ -65,14 +65,14 @@ def view(model: Model, label: int) -> None:
             with st.container(gap="xsmall"):
                 st.image(
                     strip(image, judge.reals.learnt.dataset.images[row].numpy()),
-                    alt=f"The image of seed {seed}, and beside it the {NEIGHBOURS} training images nearest to it",
+                    alt=f"The image of seed {seed}, next to the {NEIGHBOURS} closest training images",
                     output_format="PNG",
                     width="stretch",
                 )
                 note = " :material/content_copy: **As close as a copy.**" if rank >= COPIES else ""
                 st.caption(
                     f"**Seed {seed}**: closer than {percent(rank)} of {real} are.{note}",
-                    help=f"Distance to the nearest training image: {near[0]:.2f}. Halfway down the {real} it is {np.median(judge.distances):.2f}.",
+                    help=f"Distance to the closest training image: {near[0]:.2f}. The median of {real} is {np.median(judge.distances):.2f}.",
                 )
     share(snippets.nearest(model.id, seeds, NEIGHBOURS, model.class_names[label] if model.class_names else None))
     with st.expander("How this is measured"):
@@ -136,17 +136,16 @@ def strip(image: np.ndarray, neighbours: np.ndarray) -> bytes:
 def explanation(judge: Judge, model: Model, real: str) -> str:
     """How distances are taken, and what they are held against."""
     name = plain(model.config.data)
-    told = {"classes": "its classes", "attributes": "its attributes", "nothing": "its images alone"}[judge.network.about.kind]
+    learned = {"classes": "its classes", "attributes": "its attributes", "nothing": "its images alone"}[judge.network.about.kind]
     said = (
-        f"Distances are taken in the {judge.held_out.shape[1]} features of a small network that learnt {name} from {told} "
-        f"({plain(judge.network.name)}): images that look alike lie close, even where no pixel is the same. "
-        f"The training images are {len(judge.reals.training):,} of {name}. An image that was copied lies nearly at distance 0; but real images that "
-        "nobody has copied have near neighbours too. So each distance is held against those of "
-        f"{len(judge.distances):,} {real}: closer than half of them is what invention looks like, closer than nearly all a copy. An image that "
-        "is farther away than nearly all of them is no copy, and not very real."
+        f"Distances use the {judge.held_out.shape[1]} features of a small network trained on {name} with {learned} "
+        f"({plain(judge.network.name)}): images that look alike are close, even if their pixels differ. "
+        f"There are {len(judge.reals.training):,} training images of {name}. A copy has a distance near 0, but real images can be close to "
+        f"training images too. So each distance is compared with those of {len(judge.distances):,} {real}. Closer than half of them is "
+        "normal for a new image; closer than nearly all of them is a copy. An image farther away than nearly all of them is not very real."
     )
     if not judge.reals.new:
-        said += f" {name} has no test images: a fifth of it is left out of the training images here, though the generator has seen it."
+        said += f" {name} has no test images: a fifth is held out here, although the generator trained on it."
     elif model.config.data_split != "train":
-        said += " This generator was trained on the test images too, against which it is held here."
+        said += " This generator also trained on the test images that it is compared with here."
     return said

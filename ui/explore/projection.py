@@ -1,4 +1,4 @@
-"""Back from an image: the noise vector whose picture is nearest to it, and a walk from there."""
+"""Find an image in latent space: the latent vector whose picture is nearest to it, and a walk from there."""
 
 import hashlib
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from gan.images import enlarge, png
 from gan.judging import metrics
 from gan.judging.judge import Judge
 from ui.address import bound
-from ui.components.noise_list import keep
+from ui.components.latent_list import keep
 from ui.explore import snippets
 from ui.explore.common import stamp
 from ui.explore.share import share
@@ -27,13 +27,13 @@ from ui.workshop import models
 HELD_OUT, UPLOADED, DRAWN = "held-out", "own", "drawn"
 KINDS = {HELD_OUT: "Held out", UPLOADED: "Your own", DRAWN: "Drawn"}
 RESULT = "projection"  # in the session: (what it was found for, what was found)
-FULL = "noise_list_full"  # in the session: whether the point found no place in the list
+FULL = "latent_list_full"  # in the session: whether the point found no place in the list
 SIDE = 224  # pixels of a picture
 
 
 def view(model: Model, label: int) -> None:
     """An image, what the generator makes of it, and the way on from there."""
-    st.markdown("Can the generator draw this? Give it an image, and it is looked for in the latent space.")
+    st.markdown("Can the generator draw this? Give it an image to search for in the latent space.")
     config = model.config
     kinds = [HELD_OUT, UPLOADED] + ([DRAWN] if config.channels == 1 else [])
     if st.session_state.get("picture", HELD_OUT) not in kinds:  # another generator's
@@ -46,7 +46,7 @@ def view(model: Model, label: int) -> None:
         key="picture",
         bind="query-params",
         required=True,
-        help="A real image that the generator was not trained on, one from your machine, or one that you draw.",
+        help="A real image held out from training, your own file, or your drawing.",
     )
     kind = kind or HELD_OUT  # ?picture= clears even what is required
     judge = judge_for(config)
@@ -60,13 +60,13 @@ def view(model: Model, label: int) -> None:
         if kind != DRAWN:
             st.image(picture(image), alt="The image that is looked for", output_format="PNG", width=SIDE)
         every = bool(model.class_names) and st.toggle(
-            "Find the class, too",
+            "Search all classes",
             True,
             key="any_class",
             bind="query-params",
-            help="Looks through all classes; else in the one that is chosen above.",
+            help="Off: search only the class chosen above.",
         )
-        wanted = st.button("Look for it", type="primary", icon=":material/search:")
+        wanted = st.button("Search", type="primary", icon=":material/search:")
     asked = None if every or not model.class_names else label
     key = (model.id, stamp(model), hashlib.sha256(image.tobytes()).hexdigest(), asked, judge is None)
     with right:
@@ -74,7 +74,7 @@ def view(model: Model, label: int) -> None:
             st.session_state[RESULT] = (key, find(model, image, judge, asked))
         kept = st.session_state.get(RESULT)
         if not kept or kept[0] != key:
-            st.caption("What is found appears here.")
+            st.caption("The result appears here.")
             return
         result: Projection = kept[1]
         show(model, judge, image, result)
@@ -120,9 +120,7 @@ def picture(image: np.ndarray) -> bytes:
 def show(model: Model, judge: Judge | None, image: np.ndarray, result: Projection) -> None:
     """What was found, and how near it is."""
     found, (low, high) = result.found, result.usual
-    st.image(
-        picture(found.image), alt="The generator's picture of it", caption="The nearest that was found", output_format="PNG", width=SIDE
-    )
+    st.image(picture(found.image), alt="The generator's picture of it", caption="The closest image found", output_format="PNG", width=SIDE)
     with st.container(horizontal=True, gap="large"):
         if judge:
             st.metric(
@@ -131,11 +129,11 @@ def show(model: Model, judge: Judge | None, image: np.ndarray, result: Projectio
                 help=f"In the features of {plain(judge.network.name)}. Two real images lie about {metrics.diversity(judge.held_out):.0f} apart.",
                 width="content",
             )
-        st.metric("Pixels", f"{found.pixels:.0f} of 255", help="Root mean square difference in grey levels.", width="content")
+        st.metric("Pixels", f"{found.pixels:.0f} of 255", help="Root mean square difference in gray levels.", width="content")
         st.metric(
             "Length of z",
             f"{float(found.z.norm()):.1f}",
-            help=f"It was kept between {low:.1f} and {high:.1f}, where training was: elsewhere nearly anything can be drawn.",
+            help=f"Kept between {low:.1f} and {high:.1f}, the usual lengths in training. Elsewhere the generator can draw nearly anything.",
             width="content",
         )
     if model.class_names:
@@ -149,8 +147,8 @@ def others(judge: Judge, image: np.ndarray, result: Projection) -> None:
     rows_shown: Sequence[tuple[np.ndarray, str]] = [
         (image, "The image"),
         (result.found.image, f"Found: {result.found.features:.2f} away"),
-        (result.start.image, f"Nearest of {STARTS:,} random pictures: {result.start.features:.2f}"),
-        (nearest, f"Nearest training image: {distances[0, 0]:.2f}"),
+        (result.start.image, f"Closest of {STARTS:,} random images: {result.start.features:.2f}"),
+        (nearest, f"Closest training image: {distances[0, 0]:.2f}"),
     ]
     with st.grid("auto", min_column_width=120, gap="small"):
         for each, caption in rows_shown:
@@ -161,7 +159,7 @@ def walk_on(found: Drawn, class_name: str | None) -> None:
     """Takes the point that was found to the walks, whose list keeps it."""
 
     def go() -> None:
-        st.session_state[FULL] = not keep(NoiseVector(z=tuple(found.z.tolist()), name="Back from an image"))
+        st.session_state[FULL] = not keep(NoiseVector(z=tuple(found.z.tolist()), name="From an image"))
         if not st.session_state[FULL]:
             st.session_state["view"] = "walk"
             if class_name is not None:
@@ -171,7 +169,7 @@ def walk_on(found: Drawn, class_name: str | None) -> None:
         "Walk from it",
         icon=":material/route:",
         on_click=go,
-        help="Puts the noise vector that was found into the list of noise vectors, and opens the walk through them.",
+        help="Adds this latent vector to your list and opens Walk.",
     )
     if st.session_state.pop(FULL, False):
-        st.info(f"The list of noise vectors is full: it holds {MOST}. Take one out under Walk.", icon=":material/info:")
+        st.info(f"The list of latent vectors is full: it holds {MOST}. Remove one under Walk.", icon=":material/info:")

@@ -11,8 +11,8 @@ def share(snippet: str, without: str = "") -> None:
     without: what of the view no address can hold.
     """
     with st.popover("Copy link or Python", icon=":material/share:"):
-        st.caption(f"The address of this view: it holds all that is shown{f', except {without}' if without else ''}.")
+        st.caption(f"The address of this view, with everything on screen{f', except {without}' if without else ''}.")
         query = urlencode(st.query_params.to_dict())
         st.code((st.context.url or "") + (f"?{query}" if query else ""), language=None, wrap_lines=True)
-        st.caption("Its pictures in Python. Run it in this project's folder, on a machine that has the generator.")
+        st.caption("Python that draws these images. Run it in this project's folder.")
         st.code(snippet)

@@ -9,6 +9,7 @@ from gan.devices import one_thread
 from gan.explore import directions
 from gan.explore.directions import Directions
 from gan.explore.models import Model, find_model
+from gan.glossary import explain
 from gan.images import shrink, tile, webp
 from ui.address import bound
 from ui.components.latent_sliders import FURTHEST, Place, checked, latent_sliders
@@ -24,7 +25,7 @@ STRIP_SIDE = 32  # pixels of each, about
 
 _HELP = """What a slider moves along.
 
-- **PCA**: principal components of the features behind the generator's first layer, over some thousand noise vectors
+- **PCA**: principal components of the features behind the generator's first layer, over some thousand latent vectors
   (GANSpace, Härkönen et al. 2020).
 - **SeFa**: what the first layer's weights stretch most (Shen and Zhou 2021).
 - **Dimensions**: single numbers of z, those that move the picture most.
@@ -58,11 +59,7 @@ def strips(model_id: str, stamp: int, method: str, places: list[int], seed: int,
 def view(model: Model, label: int) -> None:
     """One picture, and a slider for each of the strongest directions."""
     first, second, third = st.columns([2, 4, 3], vertical_alignment="bottom")
-    seed = int(
-        first.number_input(
-            "Start from seed", 0, 2**31 - 1, 1, key="seed", bind=bound("seed"), help="The noise vector that the sliders change."
-        )
-    )
+    seed = int(first.number_input("Start from seed", 0, 2**31 - 1, 1, key="seed", bind=bound("seed"), help=explain("latent vector")))
     method = second.segmented_control(
         "Directions",
         list(METHODS),
@@ -84,7 +81,7 @@ def view(model: Model, label: int) -> None:
             key="more",
             bind="query-params",
             max_selections=directions.MOST - STRONGEST,
-            help="The sliders below are the dimensions that move the picture most; the others follow in this list in that order.",
+            help="The sliders show the strongest dimensions. This list has the others, strongest first.",
         )
         places = [*range(min(STRONGEST, len(found))), *(found.numbers.index(number) for number in more)]
     else:
@@ -94,7 +91,7 @@ def view(model: Model, label: int) -> None:
         count = count or STRONGEST  # ?count= clears even what is required
         places = list(range(min(count, len(found))))
     if not places:
-        st.info("The features of this generator follow no direction: it has hardly been trained.", icon=":material/info:")
+        st.info("This generator has no clear directions yet. Train it longer.", icon=":material/info:")
         return
     name = model.class_names[label] if model.class_names else None
     drawn = strips(model.id, stamp(model), method, places, seed, within)
@@ -102,10 +99,7 @@ def view(model: Model, label: int) -> None:
     about = [_about(method, number, share) for number, share in zip(shown.numbers, shown.shares, strict=True)]
     place = latent_sliders(model, name, seed, shown, about, drawn, read_place(method), method)
     write_place(method, place)
-    st.caption(
-        f"Drag a slider, or use the arrow keys: the picture follows. A slider goes {FURTHEST:g} standard deviations of the noise to either "
-        "side; the pictures below it show what it does by itself. Click a name to give it your own."
-    )
+    st.caption(f"Drag a slider or use the arrow keys. It moves z by up to {FURTHEST:g} standard deviations. Click a name to change it.")
     moved = {number: far for number, far in place.values.items() if number in shown.numbers}
     share(snippets.sliders(model.id, seed, method, most, moved, place.psi, within, name))
 

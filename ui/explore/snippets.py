@@ -112,10 +112,10 @@ def walk(
     class_name: str | None = None,
     file: str = "",
 ) -> str:
-    """A film from one noise vector to the next.
+    """A film from one latent vector to the next.
 
     Args:
-        seeds: of the noise vectors in order; None to read them from `file`, a list that vectors.write() wrote.
+        seeds: of the latent vectors in order; None to read them from `file`, a list that vectors.write() wrote.
         frames, mode, easing, closed: as latent.walk() takes them.
     """
     if seeds is None:
@@ -220,7 +220,7 @@ def projection(model_id: str, held_out: int | None, label: int | None = None, ju
         lines.append(f"image = judge.reals.held_out.images()[{held_out!r}]")
     lines += [
         f"result = drain(project(load_generator(model.path), image, {'judge.network' if judged else None}, {label!r}))",
-        "images = result.found.image[None]  # of the noise vector result.found.z",
+        "images = result.found.image[None]  # of the latent vector result.found.z",
         _PICTURE,
     ]
     return _script(lines)

@@ -1,4 +1,4 @@
-"""Explore's time: the same noise vectors through all the generators that a run has kept, and a film of how they were learned."""
+"""Explore's time: the same latent vectors through all the generators that a run has kept, and a film of how they were learned."""
 
 from collections.abc import Hashable
 
@@ -37,8 +37,8 @@ def view(model: Model, label: int) -> None:
     """A strip of steps, a row a seed, and the film."""
     if not model.run:
         st.info(
-            f"{plain(model.id)} comes with the app as it was at its end. A run of your own keeps its generator at steps 1, 2, 4, 8, … and "
-            "regularly after that: train one, and see here how each picture was learnt.",
+            f"{plain(model.id)} comes with the app and has no earlier snapshots. A run of your own keeps its generator at steps 1, 2, 4, 8, … and "
+            "regularly after that. Train one to see its progress here.",
             icon=":material/timelapse:",
         )
         st.page_link(TRAIN, label="Train", icon=":material/model_training:")
@@ -55,7 +55,7 @@ def _follow(model: Model, label: int) -> None:
         "1-4",
         key="rows",
         bind="query-params",
-        help=f"The noise vectors to follow, at most {MOST_SEEDS}: a row each. As in 1,2,10-12.",
+        help=f"The latent vectors to follow, one row each, at most {MOST_SEEDS}. Example: 1,2,10-12.",
     )
     speed = second.select_slider("Steps a second", SPEEDS, 5, key="pace", bind="query-params", help="How fast the film goes.")
     seeds = read_seeds(text, 1, MOST_SEEDS)
@@ -76,7 +76,7 @@ def _follow(model: Model, label: int) -> None:
     shown = [step for step, _ in pictures]
     if len(pictures) > 1:
         animation, frames = film(model, label, seeds, pictures, speed)
-        st.image(animation, alt=f"Film of seeds {text} being learnt, step {shown[0]} to {shown[-1]}", width=384)
+        st.image(animation, alt=f"Film of seeds {text} being learned, step {shown[0]} to {shown[-1]}", width=384)
         left_out = f" of {len(steps)} that the run has kept" if len(shown) < len(steps) else ""
         st.caption(f"{len(shown)} steps{left_out} in {len(shown) / speed:.1f} s.")
         name = f"{model.run}-learning-{latent.seed_text(seeds).replace(',', '-')}"[:80]
@@ -115,7 +115,7 @@ def strip(pictures: Pictures, seeds: list[int], model: Model, label: int) -> Non
                 if st.button(
                     f"{step:,}",
                     key=f"pad_at_{step}",
-                    help=f"Drag the pad as the generator was after step {step:,}.",
+                    help=f"Opens the generator of step {step:,} in the pad.",
                     type="primary" if step == model.step else "tertiary",
                     width="stretch",
                     on_click=_to_pad,
@@ -123,8 +123,8 @@ def strip(pictures: Pictures, seeds: list[int], model: Model, label: int) -> Non
                 ):
                     st.rerun()  # the whole page: the view is chosen outside of this fragment
     st.caption(
-        f"A row for each of the seeds {', '.join(map(str, seeds))}; below each column its step. Press a step to drag the pad as the "
-        "generator was then."
+        f"A row for each of the seeds {', '.join(map(str, seeds))}; below each column its step. Press a step to "
+        "open that generator in the pad."
     )
 
 

@@ -1,4 +1,4 @@
-"""Explore's walk: from one noise vector to the next, as a strip and a film, and how long z is on the way."""
+"""Explore's walk: from one latent vector to the next, as a strip and a film, and how long z is on the way."""
 
 from collections.abc import Hashable, Sequence
 
@@ -12,7 +12,7 @@ from gan.explore import films, vectors
 from gan.explore.models import Model
 from gan.images import enlarge, gif, png, spaced, tile
 from gan.lru import Lru
-from ui.components.noise_list import FILE, list_menu, noise_list
+from ui.components.latent_list import FILE, latent_list, list_menu
 from ui.explore import snippets
 from ui.explore.common import film_downloads, stamp
 from ui.explore.share import share
@@ -35,18 +35,18 @@ _films: Lru[Hashable, bytes] = Lru(most_bytes=128 * 2**20, size=len)
 
 @st.fragment
 def view(model: Model, label: int) -> None:
-    """The list of noise vectors, how to walk through it, and the walk."""
+    """The list of latent vectors, how to walk through it, and the walk."""
     class_name = model.class_names[label] if model.class_names else None
     mode, easing, frames, speed, closed = settings()
     left, right = st.columns([3, 2], gap="large")
     with left:
-        kept = noise_list(model, class_name)
+        kept = latent_list(model, class_name)
         list_menu(model)
     usable = [vector for vector in kept if vector.fits(model.config.latent_dim)]
     if len(usable) < len(kept):
-        st.caption(f"{len(kept) - len(usable)} of the vectors were made for another latent size: the walk goes past them.")
+        st.caption(f"{len(kept) - len(usable)} of the vectors have another latent size, so the walk skips them.")
     if len(usable) < 2:
-        st.info("A walk needs two noise vectors that this generator can draw.", icon=":material/info:")
+        st.info("A walk needs two latent vectors of this generator's size. Add one.", icon=":material/info:")
         return
     frames = max(2, min(int(frames), MOST_FRAMES))
     distribution = model.config.latent_distribution
@@ -104,7 +104,7 @@ def settings() -> tuple[str, str, int, int, bool]:
             key="easing",
             bind="query-params",
             required=True,
-            help="At rest: slower before each noise vector and behind it, fastest half-way.",
+            help="Rest at stops slows down near each latent vector.",
         )
         easing = easing or "linear"  # ?easing= clears even what is required
         closed = st.checkbox("Come back to the first", True, key="closed", bind="query-params", help="The film then loops without a jump.")
@@ -142,7 +142,7 @@ def lengths_of_z(z: torch.Tensor, model: Model, stops: int, closed: bool, mode: 
     figure.add_scatter(x=place, y=lengths, mode="lines", line={"width": 2}, name="|z|", hovertemplate="%{y:.2f}")
     figure.update_layout(
         xaxis={
-            "title": {"text": "Noise vector"},
+            "title": {"text": "Latent vector"},
             "range": [1, stops + closed],
             "tickvals": list(range(1, stops + 1 + closed)),
             "ticktext": ticks(stops, closed),
@@ -152,7 +152,7 @@ def lengths_of_z(z: torch.Tensor, model: Model, stops: int, closed: bool, mode: 
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
         showlegend=False,
     )
-    text = f"Length of z along the way: {min(lengths):.1f} to {max(lengths):.1f}. Training knew {low:.1f} to {high:.1f}, the band: 98 of 100 noise vectors."
+    text = f"Length of z along the way: {min(lengths):.1f} to {max(lengths):.1f}. Training knew {low:.1f} to {high:.1f}, the band: 98 of 100 latent vectors."
     st.plotly_chart(figure, config={"displayModeBar": False}, key="walk_lengths", alt=text)
     st.caption(f"{text} {WAYS[mode]}")
 

@@ -1,4 +1,4 @@
-"""The noise vectors that a visitor keeps for walks: pictures in order, each with a name and a seed, that can be moved, locked, replaced."""
+"""The latent vectors that a visitor keeps for walks: pictures in order, each with a name and a seed, that can be moved, locked, replaced."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from gan.explore.vectors import MOST, NoiseVector
 from ui.components.component import component
 from ui.text import plain
 
-KEY = "noise_list"  # the component's
+KEY = "latent_list"  # the component's
 PARAMETER = "stops"  # the seeds in the address
 LEAST = 2
 FIRST = (1, 2, 3, 4)
@@ -23,11 +23,11 @@ SEEDS = 100_000  # new seeds are drawn below it: short ones are easier to read a
 _VECTORS, _REVISION, _WRITTEN, _REFUSED = "noise_vectors", "noise_revision", "noise_written", "noise_refused"
 
 _HTML = """
-<section class="nl" aria-label="Noise vectors of the walk, in order">
+<section class="nl" aria-label="Latent vectors of the walk, in order">
   <ol class="nl-list"></ol>
   <p class="nl-buttons">
-    <button type="button" class="nl-new" title="Another seed for each that is not locked">New vectors</button>
-    <button type="button" class="nl-add" title="One more at the end, with a seed by chance">Add one</button>
+    <button type="button" class="nl-new" title="Gives every unlocked vector a new seed">New vectors</button>
+    <button type="button" class="nl-add" title="Adds a vector with a random seed">Add one</button>
   </p>
   <p class="nl-said" role="status" aria-live="polite"></p>
 </section>
@@ -48,7 +48,7 @@ def keep(vector: NoiseVector) -> bool:
     return True
 
 
-def noise_list(model: Model, class_name: str | None) -> list[NoiseVector]:
+def latent_list(model: Model, class_name: str | None) -> list[NoiseVector]:
     """Draws the list; its pictures come from the server's own route, so that moving one needs no script.
 
     Returns:
@@ -88,14 +88,14 @@ def list_menu(model: Model) -> None:
             max_upload_size=1,
             on_change=_load,
             args=(model.config.latent_dim,),
-            help="A file that was saved here, with names, locks and order.",
+            help="A file saved here, with names, locks and order.",
         )
         st.text_input(
             "Seeds, in order",
             key="noise_seeds",
             placeholder="1,2,10-13",
             on_change=_type,
-            help="They replace the list: two or more, as in 1,2,10-13.",
+            help="Replaces the list. Enter two or more, as in 1,2,10-13.",
         )
 
 
@@ -154,12 +154,12 @@ def read_items(items: object, known: Sequence[NoiseVector]) -> list[NoiseVector]
         ValueError: it cannot be used; in one sentence.
     """
     if not isinstance(items, Sequence) or isinstance(items, str) or not LEAST <= len(items) <= MOST:
-        raise ValueError(f"a walk has {LEAST} to {MOST} noise vectors")
+        raise ValueError(f"a walk has {LEAST} to {MOST} latent vectors")
     numbers = {vector.ref: vector.z for vector in known if vector.z}
     found = []
     for item in items:
         if not isinstance(item, Mapping):
-            raise ValueError("a noise vector has a seed")
+            raise ValueError("a latent vector has a seed")
         name, seed, ref = (item.get(key) for key in ("name", "seed", "ref"))
         if ref is not None and not (isinstance(ref, str) and ref in numbers):
             raise ValueError("one of the vectors is no longer known: load the list again")
@@ -186,7 +186,7 @@ def _load(latent_dim: int) -> None:
     try:
         found = vectors.read(file.getvalue(), latent_dim)
         if len(found) < LEAST:
-            raise ValueError(f"a walk needs at least {LEAST} noise vectors; the file has {len(found)}")
+            raise ValueError(f"a walk needs at least {LEAST} latent vectors; the file has {len(found)}")
         _take(found)
     except ValueError as error:
         st.session_state[_REFUSED] = str(error)

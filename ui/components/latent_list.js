@@ -1,4 +1,4 @@
-// A list of noise vectors. The browser has the list while somebody works on it, and tells the script after each change; the script's
+// A list of latent vectors. The browser has the list while somebody works on it, and tells the script after each change; the script's
 // list replaces it only with another revision (a file was loaded, say). Pictures come from the server's route.
 const lists = new WeakMap();
 const SETTLES_MS = 250;  // several presses in a row are told once
@@ -23,7 +23,7 @@ const ITEM = `
     <button type="button" data-does="remove">${icon("remove")}</button>
   </div>`;
 
-class NoiseList {
+class LatentList {
   constructor(element) {
     const find = (selector) => element.querySelector(selector);
     Object.assign(this, { element, list: find(".nl-list"), said: find(".nl-said"), add: find(".nl-add"), fresh: find(".nl-new"), items: [] });
@@ -165,7 +165,7 @@ class NoiseList {
 
 export default function ({ data, parentElement, setStateValue }) {
   let list = lists.get(parentElement);
-  if (!list) lists.set(parentElement, (list = new NoiseList(parentElement)));
+  if (!list) lists.set(parentElement, (list = new LatentList(parentElement)));
   list.update(data, setStateValue);
   return () => { list.destroy(); lists.delete(parentElement); };
 }

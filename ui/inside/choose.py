@@ -1,0 +1,92 @@
+"""Which networks: a run or a generator that comes with the app, its step and its class."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from gan import glossary
+from gan.explore.models import pretrained
+from gan.inside.files import NEWEST, Networks, network_files
+from ui.page_files import NEW_RUN, TRAIN
+from ui.text import plain
+from ui.workshop import manager
+
+
+def choose() -> tuple[str, Path] | None:
+    """The run, or the shipped generator, and the file that holds its networks at the step that is asked for."""
+    runs = [run.id for run in manager().runs()]
+    names = [*runs, *(name for name in sorted(pretrained(manager().root)) if name not in runs)]
+    if not names:
+        st.info("There are no networks yet. Train one first.", icon=":material/lightbulb:")
+        st.page_link(TRAIN, label="Train", icon=":material/model_training:")
+        return None
+    asked = st.session_state.get("run", st.query_params.get("run", NEWEST))
+    if asked not in (NEWEST, NEW_RUN, *names):
+        st.warning(f"There is no run {plain(str(asked)[:100])} on this server.", icon=":material/search_off:")
+    if asked not in (NEWEST, *names):
+        st.session_state.pop("run", None)
+    left, right = st.columns(2)
+    # "newest" is an option of its own, so that the address of a run keeps its meaning when another one begins.
+    name = left.selectbox(
+        "Run, or generator that comes with the app",
+        [NEWEST, *names],
+        key="run",
+        bind="query-params",
+        help="Runs come first, the newest on top. A generator that comes with the app has no discriminator.",
+    )
+    name = name if name in names else names[0]
+    try:
+        files = network_files(manager().root, name)
+    except KeyError:
+        st.warning(f"The run {plain(name)} has just been deleted.", icon=":material/search_off:")
+        return None
+    if not files:
+        st.info(
+            "This run has not kept its networks yet: the generator is kept from the first step on, both networks every minute and when it "
+            "stops. Look again in a moment.",
+            icon=":material/hourglass_empty:",
+        )
+        return None
+    step = NEWEST
+    if len(files) > 1:
+        step = right.select_slider(
+            "After step",
+            list(files),
+            NEWEST,
+            key="at",
+            bind="query-params",
+            help="Checkpoints hold both networks; snapshots hold the generator alone.",
+        )
+    return name, files[step]
+
+
+def class_number(networks: Networks, label: str, help: str) -> int:
+    """The class that is asked for; 0 for networks that know none."""
+    names = list(networks.class_names)
+    if not names:
+        return 0
+    if st.session_state.get("class") not in names:  # another run's
+        st.session_state.pop("class", None)
+    return names.index(st.selectbox(label, names, key="class", bind="query-params", help=help, width=320))
+
+
+def missing_discriminator(name: str, path: Path) -> None:
+    """Why D's side cannot be shown."""
+    files = network_files(manager().root, name)
+    states = [step for step, file in files.items() if file.suffix == ".pt"]
+    if path.parent.name != name:
+        said = "A generator that comes with the app has no discriminator. Choose a run instead."
+    elif states:
+        said = f"This step has the generator alone. The discriminator is saved at step {', '.join(states)}."
+    else:
+        said = "This run has no checkpoint yet. It saves one every minute and when it ends."
+    st.info(said, icon=":material/info:")
+
+
+def about(name: str, networks: Networks, path: Path) -> None:
+    """Which networks these are."""
+    which = "Both networks" if networks.discriminator else "The generator"
+    said = f"{which} of {name} after step {networks.step:,}. It is the EMA generator, which draws the samples."
+    if path.parent.name != "pretrained" and name in {run.id for run in manager().runs() if run.at_work}:
+        said += " The run is still training: reload the page for a newer state."
+    st.caption(said, help=glossary.explain("EMA generator"))

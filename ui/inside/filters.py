@@ -1,0 +1,50 @@
+"""The weights of the layers at the pixels, as pictures."""
+
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from gan.images import enlarge, png, tile
+from gan.inside.files import Networks
+from gan.inside.pictures import first_filters, last_filters, paint_filters
+from ui.inside.choose import missing_discriminator
+
+FILTERS = 64
+
+
+def filters_view(networks: Networks, name: str, path: Path) -> None:
+    """The weights of the layers that touch the pixels, as pictures."""
+    dense = networks.config.networks == "mlp"
+    colours = "red where it weighs positively, blue where negatively, white at 0" if networks.config.channels == 1 else "gray is 0"
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader("Discriminator, first layer")
+        if networks.discriminator is None:
+            missing_discriminator(name, path)
+        else:
+            said = (
+                f"Each picture is what one number of the first dense layer weighs the whole image by: {colours}."
+                if dense
+                else f"Each square is one filter: the pattern that it looks for at every place of the image ({colours})."
+            )
+            show_filters(first_filters(networks), said)
+    with right:
+        st.subheader("Generator, last layer")
+        said = (
+            f"Each picture is what one number before the last layer adds to the image: {colours}."
+            if dense
+            else f"Each square is what one map before the last layer paints around each of its pixels ({colours}). The image is the sum of all."
+        )
+        show_filters(last_filters(networks), said)
+
+
+def show_filters(filters: np.ndarray, said: str) -> None:
+    """Filters, those with the largest weights first."""
+    order = (-np.square(filters).sum(axis=(1, 2, 3))).argsort(kind="stable")[:FILTERS]
+    pictures = paint_filters(filters[order])
+    columns = 8 if pictures.shape[-1] <= 2 * pictures.shape[-2] else 4
+    picture = tile(enlarge(pictures, max(1, 48 // pictures.shape[-2])), columns=columns, gap=4)
+    st.image(png(picture, 1), alt=f"{len(order)} filters", output_format="PNG", width="stretch")
+    count = f"All {len(filters)}" if len(order) == len(filters) else f"The {len(order)} of {len(filters)} with the largest weights"
+    st.caption(f"{said} {count}, largest first, each on a scale of its own.")

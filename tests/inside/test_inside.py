@@ -415,7 +415,7 @@ def test_a_drawing_is_exactly_its_pixels_or_refused():
     assert drawn is not None and drawn.tobytes() == pixels and drawn.shape == (1, 4, 4)
     assert read_pixels("", 4) is None
     for wrong in (None, 7, {}, text + "AAAA", text[:-4], "!" * len(text), "=" * len(text), "x" * 10**6):
-        with pytest.raises(ValueError, match="4 x 4 grey values"):
+        with pytest.raises(ValueError, match="4 x 4 gray values"):
             read_pixels(wrong, 4)
 
 

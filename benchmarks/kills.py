@@ -108,7 +108,7 @@ def cases(tiny: bool = False) -> list[Case]:
 
 
 def draw_pictures(folder: Path, count: int) -> None:
-    """A set of random grey images, 32 x 32, in two classes, below a data folder."""
+    """A set of random gray images, 32 x 32, in two classes, below a data folder."""
     rng = random.Random(0)
     for i in range(count):
         path = folder / PICTURES / "ab"[i % 2] / f"{i:05d}.png"

@@ -4,7 +4,7 @@
     python -m benchmarks.stacked_mnist --full --device cuda     # the published sizes and number of steps
     python -m benchmarks.stacked_mnist --packing 2 --seeds 0    # one run
 
-Three random digits are the three colour channels of an image: 1,000 modes (Metz et al. 2017; Srivastava et al. 2017; Lin et al.
+Three random digits are the three color channels of an image: 1,000 modes (Metz et al. 2017; Srivastava et al. 2017; Lin et al.
 2018, section 4.2). What a generated image shows is read by the project's digits-CNN, channel by channel; of 26,000 images the modes
 with at least one image are counted, and the Kullback-Leibler divergence is taken from their shares to equal ones. The engine trains
 its own recipe `dcgan` at 28 pixels; nothing but `packing` differs between the rows.

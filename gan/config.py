@@ -61,12 +61,12 @@ class TrainConfig(BaseModel):
         unit="pixels",
         fixed=True,
     )
-    channels: Literal[1, 3] = _field(1, "Colour channels", "1 for grey images, 3 for colour (RGB).", "Data", fixed=True)
+    channels: Literal[1, 3] = _field(1, "Color channels", "1 for gray images, 3 for color (RGB).", "Data", fixed=True)
     horizontal_flip: bool = _field(
         False, "Mirror at random", "Show each image mirrored half of the time. Good for faces, wrong for digits and letters.", "Data"
     )
     color_jitter: float = _field(
-        0.0, "Colour jitter", "Vary brightness and contrast of each real image by up to this share.", "Data", ge=0, le=0.5
+        0.0, "Color jitter", "Vary brightness and contrast of each real image by up to this share.", "Data", ge=0, le=0.5
     )
 
     latent_dim: int = _field(
@@ -395,7 +395,7 @@ class TrainConfig(BaseModel):
     diffaugment: Literal["off", "translation, cutout", "color, translation, cutout"] = _field(
         "off",
         "Augmentation",
-        "Shifts, cut-outs and colour changes on all images that the discriminator sees, for small data sets (DiffAugment, Zhao et al. 2020).",
+        "Shifts, cut-outs and color changes on all images that the discriminator sees, for small data sets (DiffAugment, Zhao et al. 2020).",
         "Labels and noise",
     )
 

@@ -25,7 +25,7 @@ def to_float(images: torch.Tensor) -> torch.Tensor:
 
 
 def tile(images: np.ndarray, columns: int = 0, gap: int = 1) -> np.ndarray:
-    """Lays images out in rows on a mid-grey ground.
+    """Lays images out in rows on a mid-gray ground.
 
     Args:
         images: uint8, (N, C, H, W), N at least 1.
@@ -88,7 +88,7 @@ def check_png(content: bytes) -> None:
 
 
 def webp(image: np.ndarray, quality: int = 80) -> bytes:
-    """uint8 (C, H, W), C 1 or 3 -> WebP file, a sixth of a PNG's size in colour: for small pictures that travel with a page."""
+    """uint8 (C, H, W), C 1 or 3 -> WebP file, a sixth of a PNG's size in color: for small pictures that travel with a page."""
     buffer = io.BytesIO()
     _picture(image).save(buffer, "WEBP", quality=quality)
     return buffer.getvalue()
@@ -97,7 +97,7 @@ def webp(image: np.ndarray, quality: int = 80) -> bytes:
 def gif(frames: np.ndarray, frames_per_s: float = 25, factor: int = 1) -> bytes:
     """uint8 (N, C, H, W), C 1 or 3 -> GIF file that plays for ever, every pixel repeated factor x factor times.
 
-    All frames share one palette, made from frames along the whole film, so that colours do not flicker.
+    All frames share one palette, made from frames along the whole film, so that colors do not flicker.
     frames_per_s: GIF counts in hundredths of a second, and browsers slow down anything under two: at most 50.
     """
     pictures = [_picture(frame) for frame in frames]

@@ -61,7 +61,7 @@ RECIPES: dict[str, Recipe] = {
         ),
         Recipe(
             "dcgan",
-            "The reference DCGAN at 64 pixels in colour. Wants a GPU, or patience.",
+            "The reference DCGAN at 64 pixels in color. Wants a GPU, or patience.",
             "Radford, Metz and Chintala 2016, arXiv:1511.06434.",
             _DCGAN,
         ),

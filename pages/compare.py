@@ -8,7 +8,7 @@ import streamlit as st
 from gan.networks.generator_file import CheckpointError
 from gan.runs.run import Run
 from gan.runs.states import AT_WORK
-from ui.charts import AXES, COLOURS, charts
+from ui.charts import AXES, COLORS, charts
 from ui.comparison import MOST_RUNS, Compared, Row, curve, differences, grid_remarks, look_at, outcomes, remarks, short_names
 from ui.components.compare_view import compare_view
 from ui.components.visitor import heading
@@ -87,8 +87,8 @@ def position() -> float | None:
 
 
 def swatch(i: int) -> str:
-    """A run's colour, in Markdown."""
-    return f':color[⬤]{{foreground="{COLOURS[i]}"}}'
+    """A run's color, in Markdown."""
+    return f':color[⬤]{{foreground="{COLORS[i]}"}}'
 
 
 def go_to(at: float | None = None) -> None:

@@ -100,7 +100,7 @@ if model:
     if (asked := st.query_params.get("view")) in FORMER:
         del st.query_params["view"]  # Streamlit drops an option that it does not know
         st.session_state["view"] = FORMER[asked]
-        st.rerun()  # the address takes the view's name of today
+        st.rerun()  # opens the view under its present name
     view = st.segmented_control(
         "View",
         list(VIEWS),

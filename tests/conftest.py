@@ -69,7 +69,7 @@ def config() -> TrainConfig:
 
 @pytest.fixture
 def blobs() -> ImageDataset:
-    """50 random grey images of 28 x 28."""
+    """50 random gray images of 28 x 28."""
     images = torch.randint(0, 256, (50, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     return ImageDataset("blobs", images)
 

@@ -15,7 +15,7 @@ from gan.config import TrainConfig
 from gan.events import Intervention
 
 AXES = {"step": "Steps", "images_seen": "Images", "elapsed_s": "Seconds"}  # a column of the history -> its name as an axis
-COLOURS = ("#2563eb", "#d97706", "#059669", "#c026d3", "#dc2626", "#64748b")  # of the first, second, ... run
+COLORS = ("#2563eb", "#d97706", "#059669", "#c026d3", "#dc2626", "#64748b")  # of the first, second, ... run
 TICKS = [digit * 10.0**power for power in range(-2, 4) for digit in (1, 2, 5)]  # of a logarithmic axis
 MOST_MARKS = 100  # changes of settings that are marked on a curve: the latest
 
@@ -127,12 +127,12 @@ def smooth(x: np.ndarray, y: np.ndarray, half_life: float) -> np.ndarray:
 
 
 def charts(curves: Sequence[Curve], axis: str = "step", smoothing: float = 0.0) -> list[Chart]:
-    """Losses and answers of several runs, one chart a quantity, one colour a run.
+    """Losses and answers of several runs, one chart a quantity, one color a run.
 
     Probabilities and scores have no common scale: where there are both, each kind has charts of its own.
 
     Args:
-        curves: the runs; each keeps its colour in all charts.
+        curves: the runs; each keeps its color in all charts.
         axis: one of AXES.
         smoothing: half-life of the moving average, as a share of the longest run, 0 to 1. The measured values stay pale
             behind the average.
@@ -160,8 +160,8 @@ def shares_chart(names: Sequence[str], shares: Mapping[str, Sequence[float]]) ->
     """
     figure, said = go.Figure(), []
     classes = [html.escape(str(name)) for name in names]
-    for (kind, values), colour in zip(shares.items(), (COLOURS[0], COLOURS[5]), strict=False):
-        figure.add_bar(x=classes, y=[float(value) for value in values], name=kind, marker={"color": colour}, hovertemplate="%{y:.1%}")
+    for (kind, values), color in zip(shares.items(), (COLORS[0], COLORS[5]), strict=False):
+        figure.add_bar(x=classes, y=[float(value) for value in values], name=kind, marker={"color": color}, hovertemplate="%{y:.1%}")
         least = int(np.argmin(values))
         said.append(f"{kind}: fewest of {names[least]}, {float(values[least]):.1%}")
     figure.update_layout(
@@ -231,8 +231,8 @@ def _lay_out(figure: go.Figure, title: str, axis: str, yaxis: dict[str, Any]) ->
 
 
 def _add(figure: go.Figure, i: int, curve: Curve, x: np.ndarray, y: np.ndarray, line: dict[str, Any], **options: Any) -> None:
-    # meta: which run's colour it is, for a page that has colours of its own.
-    line = {"color": COLOURS[i % len(COLOURS)], **line}
+    # meta: which run's color it is, for a page that has colors of its own.
+    line = {"color": COLORS[i % len(COLORS)], **line}
     figure.add_scatter(x=x, y=y.astype(np.float32), name=html.escape(curve.name), meta=i, line=line, **options)
 
 
@@ -260,7 +260,7 @@ def _mark(figure: go.Figure, i: int, curve: Curve, axis: str, x: np.ndarray, y: 
             marker={
                 "symbol": symbol,
                 "size": 10,
-                "color": COLOURS[i % len(COLOURS)],
+                "color": COLORS[i % len(COLORS)],
                 "line": {"width": 2 if symbol == "circle-open" else 1},
             },
             text=[html.escape(f"step {step:,}: {text}"[:300]) for step, text in zip(steps, texts, strict=True)],

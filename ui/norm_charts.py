@@ -27,10 +27,10 @@ def norm_chart(norms: Norms, network: str, kind: str, everything: bool = False) 
     figure = go.Figure()
     lines = shown(norms, network, kind, everything)
     for i, (title, values) in enumerate(lines.items()):
-        # From one end of the network to the other in one range of colours: neighbours are alike.
+        # From one end of the network to the other in one range of colors: neighbours are alike.
         share = i / max(1, len(lines) - 1)
-        colour = f"hsl({round(25 + 235 * share)}, 70%, 50%)"
-        figure.add_scatter(x=norms.steps, y=values, name=title, mode="lines", line={"color": colour, "width": 2}, hovertemplate="%{y:.3g}")
+        color = f"hsl({round(25 + 235 * share)}, 70%, 50%)"
+        figure.add_scatter(x=norms.steps, y=values, name=title, mode="lines", line={"color": color, "width": 2}, hovertemplate="%{y:.3g}")
     figure.update_layout(
         title={"text": f"{NAMES[network]}: {KINDS[kind]}", "font": {"size": 14}, "x": 0, "xref": "paper"},
         xaxis={"title": {"text": "Step"}, "rangemode": "tozero"},

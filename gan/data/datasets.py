@@ -81,7 +81,7 @@ def load(name: str, image_size: int, channels: int, split: str = "train") -> Loa
             or a tar of images, or of arrays or a table of images. Class subfolders become labels, as in torchvision's ImageFolder;
             folders around everything do not. Of train/ and test/ next to each other each is a part, see parts.choose().
         image_size: height and width in pixels; images are cropped to their middle square.
-        channels: 1 for grey, 3 for RGB.
+        channels: 1 for gray, 3 for RGB.
         split: "train", or "all" to add the test images where the set has them, or "test" for these alone.
 
     Yields:
@@ -168,8 +168,8 @@ def _faces(image_size: int, channels: int, split: str) -> Loading:
     drawn = yield from imageset.kept("faces", digest, image_size, 3, last - first, fill)
     if channels == 3:
         return drawn
-    grey = imageset.resize(drawn.images, image_size, channels)
-    return ImageDataset("faces", grey, drawn.labels, drawn.class_names, drawn.attributes, drawn.attribute_names, tests=drawn.tests)
+    gray = imageset.resize(drawn.images, image_size, channels)
+    return ImageDataset("faces", gray, drawn.labels, drawn.class_names, drawn.attributes, drawn.attribute_names, tests=drawn.tests)
 
 
 def _folder(name: str, folder: Path, image_size: int, channels: int, split: str) -> Loading:

@@ -70,7 +70,7 @@ def fits(rows: Rows) -> bool:
     return rows.dtype.kind in "buif"
 
 
-Layout = Literal["grey", "flat", "last", "first"]
+Layout = Literal["gray", "flat", "last", "first"]
 
 
 def layout(shape: tuple[int, ...]) -> Callable[[np.ndarray], np.ndarray]:
@@ -85,7 +85,7 @@ def layout(shape: tuple[int, ...]) -> Callable[[np.ndarray], np.ndarray]:
     if len(sizes) == 1 and isqrt(sizes[0]) ** 2 == sizes[0] and sizes[0] != shape[0]:
         form, sizes = "flat", (isqrt(sizes[0]),) * 2
     elif len(sizes) == 2:
-        form = "grey"
+        form = "gray"
     elif len(sizes) == 3 and channels_last:
         form, sizes = "last", sizes[:2]
     elif len(sizes) == 3 and channels_first:
@@ -101,7 +101,7 @@ def layout(shape: tuple[int, ...]) -> Callable[[np.ndarray], np.ndarray]:
     side = sizes[0]
     arrange: dict[Layout, Callable[[np.ndarray], np.ndarray]] = {
         "flat": lambda rows: rows.reshape(len(rows), 1, side, side),
-        "grey": lambda rows: rows[:, None],
+        "gray": lambda rows: rows[:, None],
         "last": lambda rows: rows.transpose(0, 3, 1, 2),
         "first": lambda rows: rows,
     }

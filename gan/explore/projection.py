@@ -43,7 +43,7 @@ class Drawn:
         z: float32 (latent_dim,).
         label: its class; 0 where the generator does not draw by class.
         image: uint8 (C, H, W).
-        pixels: root mean square difference of the pixels, in grey levels of 255.
+        pixels: root mean square difference of the pixels, in gray levels of 255.
         features: Euclidean distance of the features; NaN where there is no network that knows them.
     """
 

@@ -8,12 +8,12 @@ from torch import nn
 
 from gan.inside.files import Networks
 
-_BELOW, _ZERO, _ABOVE = (np.array(colour, dtype=np.float32) for colour in ((33, 102, 172), (247, 247, 247), (178, 24, 43)))
-_NOTHING = 128  # the grey of places without a value
+_BELOW, _ZERO, _ABOVE = (np.array(color, dtype=np.float32) for color in ((33, 102, 172), (247, 247, 247), (178, 24, 43)))
+_NOTHING = 128  # the gray of places without a value
 
 
 def paint(maps: np.ndarray, signed: bool) -> np.ndarray:
-    """Numbers as pictures, each map on a scale of its own: (N, H, W) -> uint8 (N, 3, H, W). NaN is grey.
+    """Numbers as pictures, each map on a scale of its own: (N, H, W) -> uint8 (N, 3, H, W). NaN is gray.
 
     signed: blue below 0, white at 0, red above, up to the map's largest absolute value; else from its smallest value,
     black, to its largest, white.
@@ -23,13 +23,13 @@ def paint(maps: np.ndarray, signed: bool) -> np.ndarray:
         largest = np.abs(known).max(axis=(1, 2), keepdims=True)
         share = known / np.where(largest > 0, largest, 1)
         ends = np.where(share[:, None] < 0, _BELOW[:, None, None], _ABOVE[:, None, None])
-        colours = _ZERO[:, None, None] + (ends - _ZERO[:, None, None]) * np.abs(share[:, None])
+        colors = _ZERO[:, None, None] + (ends - _ZERO[:, None, None]) * np.abs(share[:, None])
     else:
         low, high = (f(maps, axis=(1, 2), keepdims=True) for f in (np.nanmin, np.nanmax))
         share = (known - low) / np.where(high > low, high - low, 1)
-        colours = np.repeat(share[:, None] * 255, 3, axis=1)
-    colours = np.where(np.isnan(maps)[:, None], _NOTHING, colours)
-    return colours.clip(0, 255).round().astype(np.uint8)
+        colors = np.repeat(share[:, None] * 255, 3, axis=1)
+    colors = np.where(np.isnan(maps)[:, None], _NOTHING, colors)
+    return colors.clip(0, 255).round().astype(np.uint8)
 
 
 def as_map(numbers: np.ndarray) -> np.ndarray:
@@ -66,7 +66,7 @@ def last_filters(networks: Networks) -> np.ndarray:
 
 
 def paint_filters(filters: np.ndarray) -> np.ndarray:
-    """(N, C, h, w) -> uint8 (N, 3, h, w), each on a scale of its own: blue below 0 and red above, or in colour, grey at 0."""
+    """(N, C, h, w) -> uint8 (N, 3, h, w), each on a scale of its own: blue below 0 and red above, or in color, gray at 0."""
     if filters.shape[1] == 1:
         return paint(filters[:, 0], signed=True)
     largest = np.abs(filters).max(axis=(1, 2, 3), keepdims=True)

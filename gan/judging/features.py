@@ -1,8 +1,8 @@
 """Networks in whose features images are compared: small CNNs that are trained on a data set's labels, once.
 
-Features of ImageNet say little about small grey images; a network that knows the data itself says more, and is named for it
+Features of ImageNet say little about small gray images; a network that knows the data itself says more, and is named for it
 ("digits-CNN"). It learns two things at once: the labels or attributes, and to draw the image again from its features, so that
-these hold what no label says (a digit's slant, a face's colours). Without labels it learns to draw again alone ("pets-autoencoder").
+these hold what no label says (a digit's slant, a face's colors). Without labels it learns to draw again alone ("pets-autoencoder").
 
     python -m gan.judging.features mnist       # how the networks in gan/judging/feature_networks were trained; takes a few minutes
 """

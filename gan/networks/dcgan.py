@@ -54,7 +54,7 @@ class ToLogit(nn.Conv2d):
 
 
 class FromPixels(nn.Conv2d):
-    """Convolution of grey images (k4 s2 p1), computed as one with k2 s1 over blocks of 2 x 2 pixels.
+    """Convolution of gray images (k4 s2 p1), computed as one with k2 s1 over blocks of 2 x 2 pixels.
 
     (N, 1, H, W) -> (N, out, H / 2, W / 2). Same parameters and result as its parent. One channel leaves a CPU's vector units
     empty, four fill more of them: the gradient for the image takes a third of the time.

@@ -208,13 +208,13 @@ ${class_noise}with torch.inference_mode():
     images = torch.cat([network(part$maps) for part in z.split(64)])
 images = images.clamp(-1, 1).add(1).mul(127.5).round().byte()$enlarged
 
-# The picture: the images in rows, on grey, as a PNG.
+# The picture: the images in rows, on gray, as a PNG.
 side, columns = images.shape[2] + 2, int((len(seeds) - 1) ** 0.5) + 1
 canvas = torch.full((-(-len(seeds) // columns) * side - 2, columns * side - 2, $channels), 128).byte()
 for i, image in enumerate(images):
     canvas[i // columns * side :, i % columns * side :][: side - 2, : side - 2] = image.permute(1, 2, 0)
 rows = b"".join(b"\\0" + bytes(row.flatten().tolist()) for row in canvas)
-shape = canvas.shape[1].to_bytes(4, "big") + len(canvas).to_bytes(4, "big") + bytes([8, $colour, 0, 0, 0])
+shape = canvas.shape[1].to_bytes(4, "big") + len(canvas).to_bytes(4, "big") + bytes([8, $color, 0, 0, 0])
 parts = ((b"IHDR", shape), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
 chunks = [len(part).to_bytes(4, "big") + kind + part + zlib.crc32(kind + part).to_bytes(4, "big") for kind, part in parts]
 Path(args.out).write_bytes(b"\\x89PNG\\r\\n\\x1a\\n" + b"".join(chunks))
@@ -261,7 +261,7 @@ def sample_script(generator: Path) -> str:
         class_noise=class_noise,
         maps="" if config.networks == "mlp" else "[:, :, None, None]",
         enlarged=f".repeat_interleave({factor}, 2).repeat_interleave({factor}, 3)" if factor > 1 else "",
-        colour=0 if config.channels == 1 else 2,
+        color=0 if config.channels == 1 else 2,
     )
 
 

@@ -43,4 +43,4 @@ def test_the_best_moment_is_marked_said_and_opened(page: Page, process: Server, 
     expect(page.get_by_text("Best: step 200, FD 4.2 ± 0.3.")).to_be_visible()
     page.goto(f"{server}/evaluate?from={run.path.name}&step=300&samples=500")
     expect(page.get_by_role("button", name="Evaluate")).to_be_visible()
-    expect(page.get_by_text("Press Judge it")).to_be_visible()
+    expect(page.get_by_text("Press Evaluate.")).to_be_visible()

@@ -15,9 +15,9 @@ from gan.data.archives import Archive
 SUFFIXES = {".png"}
 
 
-def picture(colour="red", side=12):
+def picture(color="red", side=12):
     buffer = io.BytesIO()
-    Image.new("RGB", (side, side), colour).save(buffer, "PNG")
+    Image.new("RGB", (side, side), color).save(buffer, "PNG")
     return buffer.getvalue()
 
 

@@ -15,7 +15,7 @@ from gan.data.datasets import load
 from tests.conftest import finish
 
 RNG = np.random.default_rng(0)
-GREY = RNG.integers(0, 256, (20, 28, 28), dtype=np.uint8)
+GRAY = RNG.integers(0, 256, (20, 28, 28), dtype=np.uint8)
 COLOR = RNG.integers(0, 256, (20, 28, 28, 3), dtype=np.uint8)
 CLASSES = np.arange(20) % 3
 
@@ -33,12 +33,12 @@ def refused(path):
 
 @pytest.mark.parametrize(
     "images",
-    [GREY, GREY[..., None], GREY[:, None], GREY.reshape(20, 784), GREY.astype(np.int64), GREY.astype(np.float32), GREY.astype(">u2")],
+    [GRAY, GRAY[..., None], GRAY[:, None], GRAY.reshape(20, 784), GRAY.astype(np.int64), GRAY.astype(np.float32), GRAY.astype(">u2")],
     ids=["NHW", "NHW1", "N1HW", "flat", "int64", "float32", "big-endian"],
 )
-def test_grey_images_are_read_bit_for_bit(tmp_path, images):
+def test_gray_images_are_read_bit_for_bit(tmp_path, images):
     np.save(tmp_path / "a.npy", images)
-    assert np.array_equal(loaded(tmp_path / "a.npy").images[:, 0].numpy(), GREY)
+    assert np.array_equal(loaded(tmp_path / "a.npy").images[:, 0].numpy(), GRAY)
 
 
 def test_color_images_are_read_with_channels_last_or_first(tmp_path):
@@ -52,9 +52,9 @@ def test_color_images_are_read_with_channels_last_or_first(tmp_path):
 
 def test_oblong_images_are_cut_to_their_middle_square(tmp_path):
     wide = np.zeros((3, 28, 48), np.uint8)
-    wide[:, :, 10:38] = GREY[:3]
+    wide[:, :, 10:38] = GRAY[:3]
     np.save(tmp_path / "a.npy", wide)
-    assert np.array_equal(loaded(tmp_path / "a.npy").images[:, 0].numpy(), GREY[:3])
+    assert np.array_equal(loaded(tmp_path / "a.npy").images[:, 0].numpy(), GRAY[:3])
 
 
 def test_numbers_get_one_scale_for_the_whole_set_and_it_is_told(tmp_path):
@@ -63,21 +63,21 @@ def test_numbers_get_one_scale_for_the_whole_set_and_it_is_told(tmp_path):
         found = loaded(tmp_path / "a.npy")
         return found.images[:, 0].numpy(), found.notes
 
-    images, notes = scaled(GREY / np.float32(255))
-    assert np.array_equal(images, GREY) and notes == ("values 0 to 1 stretched to 0 to 255",)
-    images, notes = scaled(GREY / 127.5 - 1)
-    assert np.array_equal(images, GREY) and notes == ("values -1 to 1 stretched to 0 to 255",)
-    images, notes = scaled(GREY > 127)
-    assert np.array_equal(images, np.where(GREY > 127, 255, 0)) and notes
-    twelve = GREY.astype(np.uint16) * 16
+    images, notes = scaled(GRAY / np.float32(255))
+    assert np.array_equal(images, GRAY) and notes == ("values 0 to 1 stretched to 0 to 255",)
+    images, notes = scaled(GRAY / 127.5 - 1)
+    assert np.array_equal(images, GRAY) and notes == ("values -1 to 1 stretched to 0 to 255",)
+    images, notes = scaled(GRAY > 127)
+    assert np.array_equal(images, np.where(GRAY > 127, 255, 0)) and notes
+    twelve = GRAY.astype(np.uint16) * 16
     images, notes = scaled(twelve)
     assert notes == (f"values {twelve.min()} to {twelve.max():,} stretched to 0 to 255",)
-    assert np.abs(images.astype(int) - GREY).max() <= 1
-    holes = GREY / np.float32(255)
+    assert np.abs(images.astype(int) - GRAY).max() <= 1
+    holes = GRAY / np.float32(255)
     holes[3, 4, 5] = np.nan
     images, notes = scaled(holes)
     assert images[3, 4, 5] == 0 and notes == ("values 0 to 1 stretched to 0 to 255; pixels without a finite number become black",)
-    assert np.array_equal(images[4:], GREY[4:])
+    assert np.array_equal(images[4:], GRAY[4:])
     images, notes = scaled(np.full((4, 28, 28), 300, np.int32))
     assert not images.any() and notes[0].startswith("all values are 300, so the images are black") and "nearly black" in notes[1]
 
@@ -85,15 +85,15 @@ def test_numbers_get_one_scale_for_the_whole_set_and_it_is_told(tmp_path):
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 def test_an_npz_with_labels(tmp_path, save):
     for names in (("images", "labels"), ("x", "y"), ("X", "Y"), ("arr_0", "arr_1"), ("data", "target")):
-        save(tmp_path / "a.npz", **dict(zip(names, (GREY, CLASSES), strict=True)))
+        save(tmp_path / "a.npz", **dict(zip(names, (GRAY, CLASSES), strict=True)))
         found = loaded(tmp_path / "a.npz")
-        assert np.array_equal(found.images[:, 0].numpy(), GREY), names
+        assert np.array_equal(found.images[:, 0].numpy(), GRAY), names
         assert found.labels.tolist() == CLASSES.tolist() and found.class_names == ("0", "1", "2"), names
 
 
 def test_an_npz_with_parts(tmp_path):
-    np.savez(tmp_path / "keras.npz", x_train=GREY[:15], y_train=CLASSES[:15], x_test=GREY[15:], y_test=CLASSES[15:])
-    medmnist = {"train_images": GREY[:10], "val_images": GREY[10:15], "test_images": GREY[15:]}
+    np.savez(tmp_path / "keras.npz", x_train=GRAY[:15], y_train=CLASSES[:15], x_test=GRAY[15:], y_test=CLASSES[15:])
+    medmnist = {"train_images": GRAY[:10], "val_images": GRAY[10:15], "test_images": GRAY[15:]}
     np.savez(
         tmp_path / "med.npz", **medmnist, train_labels=CLASSES[:10, None], val_labels=CLASSES[10:15, None], test_labels=CLASSES[15:, None]
     )
@@ -102,26 +102,26 @@ def test_an_npz_with_parts(tmp_path):
         found = {split: loaded(path, 1, split) for split in ("train", "test", "all")}
         assert {split: len(one) for split, one in found.items()} == {"train": train, "test": 20 - train, "all": 20}
         assert found["all"].labels.tolist() == CLASSES.tolist() and found["train"].tests == 20 - train
-        assert np.array_equal(found["test"].images[:, 0].numpy(), GREY[train:])
+        assert np.array_equal(found["test"].images[:, 0].numpy(), GRAY[train:])
 
 
 def test_labels_as_words_and_as_one_hot_rows_and_labels_that_do_not_fit(tmp_path):
     words = np.array(["cat", "dog", "owl"])[CLASSES]
     for labels in (words, words.astype("S")):
-        np.savez(tmp_path / "a.npz", images=GREY, labels=labels)
+        np.savez(tmp_path / "a.npz", images=GRAY, labels=labels)
         assert loaded(tmp_path / "a.npz").class_names == ("cat", "dog", "owl")
-    np.savez(tmp_path / "a.npz", images=GREY, labels=np.eye(3)[CLASSES])
+    np.savez(tmp_path / "a.npz", images=GRAY, labels=np.eye(3)[CLASSES])
     assert loaded(tmp_path / "a.npz").labels.tolist() == CLASSES.tolist()
     for labels in (CLASSES[:7], np.linspace(0, 1, 20), RNG.random((20, 5))):
-        np.savez(tmp_path / "a.npz", images=GREY, labels=labels)
+        np.savez(tmp_path / "a.npz", images=GRAY, labels=labels)
         found = loaded(tmp_path / "a.npz")
         assert found.labels is None and "the labels labels are not used" in found.notes[0]
 
 
 def test_our_own_samples_are_a_set(tmp_path):
-    np.savez_compressed(tmp_path / "samples.npz", images=GREY[:, None], seeds=np.arange(20))
+    np.savez_compressed(tmp_path / "samples.npz", images=GRAY[:, None], seeds=np.arange(20))
     found = loaded(tmp_path / "samples.npz")
-    assert np.array_equal(found.images[:, 0].numpy(), GREY) and found.notes == ("these arrays of the file are not used: seeds",)
+    assert np.array_equal(found.images[:, 0].numpy(), GRAY) and found.notes == ("these arrays of the file are not used: seeds",)
 
 
 class Evil:
@@ -134,7 +134,7 @@ def test_pickles_are_refused_and_never_run(tmp_path):
     assert "may run code" in refused(tmp_path / "a.npy")
     np.savez(tmp_path / "a.npz", images=np.array([Evil()], dtype=object))
     assert "may run code" in refused(tmp_path / "a.npz")
-    np.savez(tmp_path / "b.npz", images=GREY, labels=np.array([Evil()], dtype=object))
+    np.savez(tmp_path / "b.npz", images=GRAY, labels=np.array([Evil()], dtype=object))
     assert "may run code" in loaded(tmp_path / "b.npz").notes[0]
     (tmp_path / "a.pkl").write_bytes(b"x")
     assert "may run code when it is opened" in refused(tmp_path / "a.pkl")
@@ -154,8 +154,8 @@ def test_an_absurd_shape_is_refused_from_the_header(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.npy", "a.npz"])
 def test_what_is_cut_or_damaged_is_a_sentence_and_leaves_nothing(tmp_path, name):
-    np.save(tmp_path / "a.npy", GREY)
-    np.savez_compressed(tmp_path / "a.npz", images=GREY)
+    np.save(tmp_path / "a.npy", GRAY)
+    np.savez_compressed(tmp_path / "a.npz", images=GRAY)
     whole = (tmp_path / name).read_bytes()
     for share in (0.0, 0.01, 0.5, 0.99):
         (tmp_path / name).write_bytes(whole[: int(len(whole) * share)])
@@ -190,15 +190,15 @@ def idx(path, array):
 @pytest.mark.parametrize("ending", ["", ".gz"])
 def test_idx_files_with_their_labels_and_test_images(tmp_path, ending):
     labels = CLASSES.astype(np.uint8)
-    idx(tmp_path / f"train-images-idx3-ubyte{ending}", GREY[:15])
+    idx(tmp_path / f"train-images-idx3-ubyte{ending}", GRAY[:15])
     alone = loaded(tmp_path / f"train-images-idx3-ubyte{ending}")
-    assert np.array_equal(alone.images[:, 0].numpy(), GREY[:15]) and alone.labels is None and not alone.tests
+    assert np.array_equal(alone.images[:, 0].numpy(), GRAY[:15]) and alone.labels is None and not alone.tests
     idx(tmp_path / f"train-labels-idx1-ubyte{ending}", labels[:15])
-    idx(tmp_path / f"t10k-images-idx3-ubyte{ending}", GREY[15:])
+    idx(tmp_path / f"t10k-images-idx3-ubyte{ending}", GRAY[15:])
     idx(tmp_path / f"t10k-labels-idx1-ubyte{ending}", labels[15:])
     train, test = (loaded(tmp_path / f"train-images-idx3-ubyte{ending}", 1, split) for split in ("train", "test"))
     assert train.labels.tolist() == CLASSES[:15].tolist() and test.labels.tolist() == CLASSES[15:].tolist() and train.tests == 5
-    assert np.array_equal(test.images[:, 0].numpy(), GREY[15:])
+    assert np.array_equal(test.images[:, 0].numpy(), GRAY[15:])
 
 
 def table(path, rows, header="", label_first=True):
@@ -208,7 +208,7 @@ def table(path, rows, header="", label_first=True):
 
 def test_tables_of_pixels(tmp_path, monkeypatch):
     monkeypatch.setattr("gan.data.csvs.LINES", 3)
-    flat = GREY.reshape(20, 784)
+    flat = GRAY.reshape(20, 784)
     with_labels = np.concatenate([CLASSES[:, None], flat], axis=1)
     titles = ",".join(f"pixel{i}" for i in range(784))
     table(tmp_path / "kaggle.csv", with_labels, "label," + titles)
@@ -216,7 +216,7 @@ def test_tables_of_pixels(tmp_path, monkeypatch):
     table(tmp_path / "last.csv", np.roll(with_labels, -1, axis=1), titles + ",class")
     for name in ("kaggle", "bare", "last"):
         found = loaded(tmp_path / f"{name}.csv")
-        assert np.array_equal(found.images[:, 0].numpy(), GREY) and found.labels.tolist() == CLASSES.tolist(), name
+        assert np.array_equal(found.images[:, 0].numpy(), GRAY) and found.labels.tolist() == CLASSES.tolist(), name
     table(tmp_path / "pixels.csv", flat)
     assert loaded(tmp_path / "pixels.csv").labels is None
     assert not [path for path in (datasets.data_root() / "cache").iterdir() if path.is_file()]  # nothing is left of what was parsed
@@ -237,10 +237,10 @@ def test_other_tables_are_sentences(tmp_path, content, reason):
 
 
 def test_rows_are_read_in_pieces(tmp_path, monkeypatch):
-    np.save(tmp_path / "a.npy", GREY.astype(np.float32) / 255)
+    np.save(tmp_path / "a.npy", GRAY.astype(np.float32) / 255)
     rows = arrays._npy("a.npy", lambda: (tmp_path / "a.npy").open("rb"))
     assert [len(piece) for piece in rows.pieces(7000)] == [2] * 10
-    assert np.array_equal(loaded(tmp_path / "a.npy").images[:, 0].numpy(), GREY)
+    assert np.array_equal(loaded(tmp_path / "a.npy").images[:, 0].numpy(), GRAY)
     assert finish(load(str(tmp_path / "a.npy"), 28, 1)).fingerprint() == loaded(tmp_path / "a.npy").fingerprint()
 
 
@@ -264,14 +264,14 @@ def test_any_other_file_gets_a_sentence_that_says_what_to_do(tmp_path, name, wha
 def test_a_cut_file_of_bytes_is_named(tmp_path, name):
     path = tmp_path / name
     if name.endswith("ubyte"):
-        idx(path, GREY)
+        idx(path, GRAY)
         path.write_bytes(path.read_bytes()[:-5])
     elif name.endswith(".npy"):
-        np.save(path, GREY)
+        np.save(path, GRAY)
         path.write_bytes(path.read_bytes()[:-5])
     else:
         header = io.BytesIO()
-        np.save(header, GREY)
+        np.save(header, GRAY)
         with zipfile.ZipFile(path, "w") as file:
             file.writestr("images.npy", header.getvalue()[:-5])
     assert "is cut" in refused(path)

@@ -23,7 +23,7 @@ def test_mnist_is_embedded_and_whole():
     assert len(finish(load("mnist", 28, 1))) == 60_000
 
 
-def test_mnist_is_resized_and_coloured():
+def test_mnist_is_resized_and_colored():
     images = imageset.resize(torch.randint(0, 256, (5, 1, 28, 28), dtype=torch.uint8), 64, 3)
     assert images.shape == (5, 3, 64, 64) and torch.equal(images[:, 0], images[:, 2])
 
@@ -63,9 +63,9 @@ def save(path, picture):
 
 
 def test_a_folder_with_class_subfolders(tmp_path):
-    for name, colour in (("cats", "red"), ("dogs", "blue")):
+    for name, color in (("cats", "red"), ("dogs", "blue")):
         for i in range(3):
-            save(tmp_path / "pets" / name / "deeper" / f"{i}.png", Image.new("RGB", (40, 30), colour))
+            save(tmp_path / "pets" / name / "deeper" / f"{i}.png", Image.new("RGB", (40, 30), color))
     pets = finish(load(str(tmp_path / "pets"), 32, 3))
     assert pets.images.shape == (6, 3, 32, 32)
     assert pets.class_names == ("cats", "dogs") and pets.labels.tolist() == [0, 0, 0, 1, 1, 1]
@@ -75,8 +75,8 @@ def test_a_folder_with_class_subfolders(tmp_path):
 def test_every_kind_of_image_is_read_and_bad_ones_are_named(tmp_path):
     folder = tmp_path / "mixed"
     ramp = np.linspace(0, 65535, 40 * 40).reshape(40, 40).astype(np.uint16)
-    save(folder / "grey16.png", Image.fromarray(ramp))
-    save(folder / "grey.png", Image.new("L", (40, 40), 100))
+    save(folder / "gray16.png", Image.fromarray(ramp))
+    save(folder / "gray.png", Image.new("L", (40, 40), 100))
     save(folder / "palette.gif", Image.new("P", (40, 40), 3))
     save(folder / "clear.png", Image.new("RGBA", (40, 40), (0, 0, 0, 0)))
     save(folder / "wide.jpg", Image.new("RGB", (300, 20), "green"))
@@ -92,12 +92,12 @@ def test_every_kind_of_image_is_read_and_bad_ones_are_named(tmp_path):
     assert any("3 x 3 pixels; at least 8 x 8" in line for line in mixed.skipped)
     by_name = dict(
         zip(
-            sorted(["grey16.png", "grey.png", "palette.gif", "clear.png", "wide.jpg", "cmyk.jpg", "one_bit.png"]), mixed.images, strict=True
+            sorted(["gray16.png", "gray.png", "palette.gif", "clear.png", "wide.jpg", "cmyk.jpg", "one_bit.png"]), mixed.images, strict=True
         )
     )
     assert by_name["clear.png"].min() == 255  # laid on white
-    assert by_name["grey.png"].unique().tolist() == [100]
-    assert by_name["grey16.png"].max() > 245 and 110 < by_name["grey16.png"].float().mean() < 145
+    assert by_name["gray.png"].unique().tolist() == [100]
+    assert by_name["gray16.png"].max() > 245 and 110 < by_name["gray16.png"].float().mean() < 145
     assert by_name["one_bit.png"].min() == 255
 
 
@@ -132,9 +132,9 @@ def test_a_fingerprint_tells_sets_apart(blobs):
 
 
 def pets(folder, side=40):
-    for name, colour in (("cats", "red"), ("dogs", "blue")):
+    for name, color in (("cats", "red"), ("dogs", "blue")):
         for i in range(3):
-            save(folder / name / f"{i}.png", Image.new("RGB", (side, side), colour))
+            save(folder / name / f"{i}.png", Image.new("RGB", (side, side), color))
 
 
 def zipped(folder, path, around=""):

@@ -13,9 +13,9 @@ from gan.data.datasets import load
 from tests.conftest import ADA, finish
 
 
-def picture(colour="red"):
+def picture(color="red"):
     buffer = io.BytesIO()
-    Image.new("RGB", (20, 20), colour).save(buffer, "PNG")
+    Image.new("RGB", (20, 20), color).save(buffer, "PNG")
     return buffer.getvalue()
 
 

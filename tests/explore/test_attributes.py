@@ -128,10 +128,10 @@ def test_the_data_s_own_labels_are_asked_for(config, blobs, monkeypatch):
     monkeypatch.setattr(reals, "load", load)
     monkeypatch.setattr(features, "network_for", network_for)
 
-    def grey(z):
+    def gray(z):
         return np.broadcast_to(np.where(z[:, :1] > 0, 250, 3).astype(np.uint8)[:, :, None, None], (len(z), 1, 28, 28))
 
-    found = finish(attributes.find(grey, config))
+    found = finish(attributes.find(gray, config))
     assert [contrast.name for contrast in found] == ["cats", "dogs"] and isinstance(found[0], Contrast)
     Network.about.kind = "nothing"
-    assert finish(attributes.find(grey, config)) == []
+    assert finish(attributes.find(gray, config)) == []

@@ -51,8 +51,8 @@ def test_an_mp4_has_every_frame_at_even_sizes(tmp_path, channels, height, width,
     said = found.stderr.decode()
     assert "h264" in said and f"{size[0]}x{size[1]}" in said and "10 fps" in said and "Duration: 00:00:01.20" in said
     pictures = np.frombuffer(found.stdout, np.uint8).reshape(12, size[1], size[0], 3)
-    for picture, grey in ((pictures[0], 200), (pictures[-1], 40)):
-        assert abs(picture[2 : height * factor - 2, 2 : width * factor - 2].astype(int) - grey).max() <= 4
+    for picture, gray in ((pictures[0], 200), (pictures[-1], 40)):
+        assert abs(picture[2 : height * factor - 2, 2 : width * factor - 2].astype(int) - gray).max() <= 4
 
 
 def test_a_film_that_ffmpeg_refuses_is_a_sentence(monkeypatch):

@@ -25,7 +25,7 @@ def generator(classes=(), **changes):
     with torch.no_grad():
         for name, parameter in state.averaged.named_parameters():
             if "norm" in name and name.endswith("weight"):
-                parameter.mul_(3)  # an untrained generator draws nothing but grey
+                parameter.mul_(3)  # an untrained generator draws nothing but gray
     return LoadedGenerator(state.averaged.eval().requires_grad_(False), config, 0, tuple(classes))
 
 

@@ -327,10 +327,10 @@ def test_maps_are_painted_on_scales_of_their_own():
     first, flat = inside_pictures.paint(maps, signed=True)
     assert first[:, 0, 0].tolist() == [33, 102, 172] and first[:, 0, 1].tolist() == [247] * 3 and first[:, 1, 1].tolist() == [128] * 3
     assert first[0, 1, 0] > first[2, 1, 0] and (flat == 247).all()
-    grey = inside_pictures.paint(np.array([[[1.0, 3.0]], [[5.0, 5.0]]]), signed=False)
-    assert grey[0, :, 0].tolist() == [[0, 255]] * 3 and (grey[1] == 0).all()
-    colours = inside_pictures.paint_filters(np.array([[[[1.0]], [[0.0]], [[-0.5]]], [[[0.0]], [[0.0]], [[0.0]]]]))
-    assert colours[:, :, 0, 0].tolist() == [[255, 128, 64], [128, 128, 128]]
+    gray = inside_pictures.paint(np.array([[[1.0, 3.0]], [[5.0, 5.0]]]), signed=False)
+    assert gray[0, :, 0].tolist() == [[0, 255]] * 3 and (gray[1] == 0).all()
+    colors = inside_pictures.paint_filters(np.array([[[[1.0]], [[0.0]], [[-0.5]]], [[[0.0]], [[0.0]], [[0.0]]]]))
+    assert colors[:, :, 0, 0].tolist() == [[255, 128, 64], [128, 128, 128]]
 
 
 @pytest.mark.parametrize(("count", "shape"), [(1, (1, 1)), (64, (8, 8)), (32, (4, 8)), (512, (16, 32)), (7, (3, 3)), (12288, (96, 128))])

@@ -92,7 +92,7 @@ def test_features_are_computed_on_one_thread_and_the_caller_keeps_its_own(networ
     assert used and set(used) == {1}, "a run that trains keeps its cores"
 
 
-def test_images_of_other_sizes_and_colours_are_brought_to_the_networks(network):
+def test_images_of_other_sizes_and_colors_are_brought_to_the_networks(network):
     images = told().images.numpy()
     larger = images.repeat(2, 2).repeat(2, 3).repeat(3, 1)
     assert larger.shape[1:] == (3, 56, 56)

@@ -10,7 +10,7 @@ from tests.conftest import finish
 
 
 def numbered(n, classes=0):
-    """n images, each of its own grey, in blocks of classes."""
+    """n images, each of its own gray, in blocks of classes."""
     images = torch.arange(n, dtype=torch.int64).remainder(256).to(torch.uint8).view(n, 1, 1, 1).expand(n, 1, 8, 8)
     labels = torch.arange(n) * classes // n if classes else None
     return ImageDataset("numbered", images, labels, tuple("abcdefgh"[:classes]))

@@ -68,12 +68,12 @@ def test_two_runs_are_laid_over_each_other(open_page, train):  # noqa: F811
     data = drawn(at)
     assert data["axis"] == "elapsed_s" and data["at"] == 0.01 and "different latent vectors" in data["notes"][0]
     assert [run["steps"] for run in data["runs"]] == [first.sample_steps, second.sample_steps]
-    assert data["runs"][0]["colour"] != data["runs"][1]["colour"]
+    assert data["runs"][0]["color"] != data["runs"][1]["color"]
     figure = json.loads(data["figures"][0]["figure"])
-    assert {trace["line"]["color"] for trace in figure["data"]} == {run["colour"] for run in data["runs"]}
+    assert {trace["line"]["color"] for trace in figure["data"]} == {run["color"] for run in data["runs"]}
     assert table(at, 0) == {"Latent size (numbers)": ["4", "8"], "Generator learning rate": ["0.002", "0.001"]}
     assert table(at, 1)["Step"] == ["12", "12"]
-    assert all(run["colour"] in header for run, header in zip(data["runs"], at.table[0].value.columns, strict=True))
+    assert all(run["color"] in header for run, header in zip(data["runs"], at.table[0].value.columns, strict=True))
     at.slider(key="smoothing").set_value(0).run()
     assert len(json.loads(drawn(at)["figures"][0]["figure"])["data"]) == 2
 

@@ -31,8 +31,8 @@ def manager(blobs, folders, monkeypatch):
     workshop.manager.cache_clear()
     workshop.models.cache_clear()
     config = TrainConfig(latent_dim=10, generator_filters=4, precision="fp32")
-    colour = config.change(image_size=64, channels=3, latent_distribution="uniform")
-    for name, made in (("digits", config), ("faces", colour)):
+    color = config.change(image_size=64, channels=3, latent_distribution="uniform")
+    for name, made in (("digits", config), ("faces", color)):
         save_generator(folders / "checkpoints" / "pretrained" / f"{name}.safetensors", new_state(made, torch.device("cpu")))
     yield workshop.manager()
     workshop.manager().shutdown()

@@ -93,7 +93,7 @@ SWITCHES = {
     "resize": {"generator_upsampling": "resize", "image_size": 32},
     "resize-28": {"generator_upsampling": "resize"},
     "without-norm": {"generator_norm": "none", "generator_extra_layers": 2},
-    "uniform-colour": {"latent_distribution": "uniform", "channels": 3, "generator_order": "activation_first"},
+    "uniform-color": {"latent_distribution": "uniform", "channels": 3, "generator_order": "activation_first"},
     "mlp-without-norm": {"networks": "mlp", "generator_norm": "none", "conditional": True, "generator_activation": "leaky_relu"},
     # The longest script.
     "most": {"image_size": 128, "channels": 3, "conditional": True, "generator_extra_layers": 4, "generator_upsampling": "resize"},
@@ -122,7 +122,7 @@ def drawn(*calls):
 
 
 def far(picture_file, images) -> int:
-    """By how many grey levels a picture differs from the grid that `sample` makes of images, at most."""
+    """By how many gray levels a picture differs from the grid that `sample` makes of images, at most."""
     ours = png(tile(enlarge(images, max(1, 64 // images.shape[-1])), gap=2))
     with Image.open(picture_file) as picture, Image.open(io.BytesIO(ours)) as grid:
         assert picture.mode == grid.mode and picture.size == grid.size

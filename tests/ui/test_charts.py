@@ -5,7 +5,7 @@ import pytest
 
 from gan.events import Intervention
 from gan.runs.folder import METRICS
-from ui.charts import AXES, COLOURS, Curve, charts, numbers, positions, smooth
+from ui.charts import AXES, COLORS, Curve, charts, numbers, positions, smooth
 
 
 def columns(**given):
@@ -19,7 +19,7 @@ def lines(chart):
     return [trace for trace in chart.figure.data if trace.mode == "lines"]
 
 
-def test_four_charts_with_one_colour_a_run_and_the_last_values_in_words():
+def test_four_charts_with_one_color_a_run_and_the_last_values_in_words():
     found = charts([Curve("one", columns()), Curve("two", columns(loss_d=[2.0] * 10))])
     assert [chart.figure.layout.title.text for chart in found] == [
         "Discriminator's loss (nats)",
@@ -28,7 +28,7 @@ def test_four_charts_with_one_colour_a_run_and_the_last_values_in_words():
         "D(G(z)): answer to generated images",
     ]
     for chart in found:
-        assert [(line.name, line.line.color, line.meta) for line in lines(chart)] == [("one", COLOURS[0], 0), ("two", COLOURS[1], 1)]
+        assert [(line.name, line.line.color, line.meta) for line in lines(chart)] == [("one", COLORS[0], 0), ("two", COLORS[1], 1)]
     assert found[0].text == "Discriminator's loss (nats): one 0.59 at step 100; two 2 at step 100."
     assert found[2].figure.layout.yaxis.range == (0, 1) and found[0].figure.layout.yaxis.range is None
 
@@ -48,7 +48,7 @@ def test_scores_have_charts_of_their_own():
     found = charts([Curve("one", columns()), Curve("critic", columns(), scores=True)])
     assert len(found) == 6
     assert [[line.name for line in lines(chart)] for chart in found] == [["one", "critic"]] * 2 + [["one"]] * 2 + [["critic"]] * 2
-    assert lines(found[-1])[0].line.color == COLOURS[1] and found[-1].figure.layout.yaxis.range is None
+    assert lines(found[-1])[0].line.color == COLORS[1] and found[-1].figure.layout.yaxis.range is None
 
 
 def test_smoothing_goes_by_distance_and_leaves_the_measured_behind():

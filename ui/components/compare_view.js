@@ -58,7 +58,7 @@ class View {
         image.onload = () => image.classList.toggle("cv-larger", image.clientWidth * devicePixelRatio >= image.naturalWidth);
         place.append(figure);
       }
-      figure.querySelector("i").style.background = run.colour;
+      figure.querySelector("i").style.background = run.color;
       figure.querySelector("b span").textContent = run.name;
     });
   }
@@ -94,7 +94,7 @@ class View {
 
   // Where the slider is, on every chart.
   shapes() {
-    const line = { color: this.colours().text, width: 1, dash: "dot" };
+    const line = { color: this.colors().text, width: 1, dash: "dot" };
     return this.at == null ? [] : [{ type: "line", yref: "paper", y0: 0, y1: 1, x0: this.at, x1: this.at, opacity: 0.6, line }];
   }
 
@@ -103,7 +103,7 @@ class View {
     for (const chart of this.charts) if (chart.data) window.Plotly.relayout(chart, { shapes: this.shapes() });
   }
 
-  colours() {
+  colors() {
     const style = getComputedStyle(this.element);
     const read = (name, fallback) => style.getPropertyValue(name).trim() || fallback;
     return { text: read("--st-text-color", "#222"), grid: read("--st-border-color", "#ddd"), font: read("--st-font", "sans-serif") };
@@ -127,7 +127,7 @@ class View {
       place.append(chart);
       this.charts.push(chart);
     }
-    const c = this.colours();
+    const c = this.colors();
     data.figures.forEach(({ figure, text }, i) => {
       const chart = this.charts[i];
       chart.setAttribute("aria-label", text);

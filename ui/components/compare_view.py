@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from gan.runs.states import AT_WORK
-from ui.charts import AXES, COLOURS, Chart
+from ui.charts import AXES, COLORS, Chart
 from ui.comparison import Compared
 from ui.components.component import component
 
@@ -37,7 +37,7 @@ def compare_view(
     """Draws curves, a slider along their axis, and each run's grid at its position.
 
     Args:
-        runs: their grids are shown, in their colours.
+        runs: their grids are shown, in their colors.
         charts: their curves.
         axis: one of gan.charts.AXES.
         at: where the slider is at first, and on another axis; None for the newest position.
@@ -49,7 +49,7 @@ def compare_view(
         {
             "id": run.id,
             "name": run.name,
-            "colour": COLOURS[i % len(COLOURS)],
+            "color": COLORS[i % len(COLORS)],
             "steps": run.grids,
             "at": [round(x, 3) for x in run.positions(axis)],
             "atWork": run.status.get("state") in AT_WORK,

@@ -86,8 +86,8 @@ def marks(found: list[Finding]) -> list[dict[str, Any]]:
 
 
 def _finding(finding: Finding, run: Run, config: TrainConfig, actions: Actions) -> None:
-    sign, colour = SIGNS[finding.severity]
-    st.markdown(f":{colour}[{sign}] **{finding.name}** since step {finding.began:,}")
+    sign, color = SIGNS[finding.severity]
+    st.markdown(f":{color}[{sign}] **{finding.name}** since step {finding.began:,}")
     said = [f"- {evidence.text}: **{plain(evidence.shown)}** (rule: {plain(evidence.limit)})" for evidence in finding.evidence]
     st.markdown("\n".join(said))
     st.markdown(finding.why)

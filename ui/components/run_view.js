@@ -102,7 +102,7 @@ class View {
     this.open();
   }
 
-  colours() {
+  colors() {
     const style = getComputedStyle(this.element);
     const read = (name, fallback) => style.getPropertyValue(name).trim() || fallback;
     return {
@@ -116,7 +116,7 @@ class View {
   }
 
   layout(chart) {
-    const c = this.colours();
+    const c = this.colors();
     const axis = { gridcolor: c.grid, zerolinecolor: c.grid, linecolor: c.grid, automargin: true };
     const scores = this.data.scores;  // without bounds
     return {
@@ -135,7 +135,7 @@ class View {
 
   // What lies over a chart: levels of rest, changed settings, the beginning of a fork, and the moment that is looked at.
   overlay(chart) {
-    const c = this.colours();
+    const c = this.colors();
     const rest = chart.lines(this.data.equilibrium).filter(([y]) => y != null);
     const upright = (x, line) => ({ type: "line", x0: x, x1: x, yref: "paper", y0: 0, y1: 1, line });
     const flag = (x, text, hovertext) => ({ x, yref: "paper", y: 1, yanchor: "top", showarrow: false, text, hovertext, borderpad: 2,
@@ -154,10 +154,10 @@ class View {
       annotations.push(flag(this.data.parent.step, "fork", "The fork starts here"));
     }
     for (const { step, name, severity } of this.findings()) {
-      const colour = { alarm: c.alarm, warning: c.warning }[severity] ?? c.text;
-      shapes.push(upright(step, { color: colour, width: 2 }));
+      const color = { alarm: c.alarm, warning: c.warning }[severity] ?? c.text;
+      shapes.push(upright(step, { color: color, width: 2 }));
       annotations.push({ ...flag(step, severity === "information" ? "i" : "!", `${name}, since step ${step.toLocaleString("en")}`), y: 0, yanchor: "bottom",
-        font: { color: colour, size: 13, weight: "bold" } });
+        font: { color: color, size: 13, weight: "bold" } });
     }
     if (!this.follow && this.moment() != null) shapes.push(upright(this.moment(), { color: c.text, width: 2 }));
     return { shapes, annotations };
@@ -180,13 +180,13 @@ class View {
     const run = this.data.run;
     try { Plotly = await loadPlotly(this.root); } catch (error) { this.fault(`${error.message}. Reload the page to try again.`); return; }
     if (run !== this.data.run) return;  // overtaken by another run
-    const { series } = this.colours();
+    const { series } = this.colors();
     for (const [name, chart] of Object.entries(CHARTS)) {
       const element = this.find(`[data-chart=${name}]`);
       const layout = this.layout(chart);
       if (anew || !this.ready) {
-        const traces = chart.traces.map(([key, label, colour]) => ({ x: [], y: [], name: label, mode: "lines",
-          line: { color: series[colour], width: 2 }, hovertemplate: "%{y:.3f}" }));
+        const traces = chart.traces.map(([key, label, color]) => ({ x: [], y: [], name: label, mode: "lines",
+          line: { color: series[color], width: 2 }, hovertemplate: "%{y:.3f}" }));
         this.shown = undefined;
         Plotly.newPlot(element, traces, layout, { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] });
         element.removeAllListeners("plotly_click");
@@ -286,13 +286,13 @@ class View {
   quality(anew = false) {
     const element = this.find("[data-chart=quality]"), judged = this.judged;
     if (!judged || !this.ready) { if (anew) window.Plotly?.purge(element); return; }
-    const { step, fd, error, floor, best } = judged, c = this.colours(), colour = c.series[3 % c.series.length];
+    const { step, fd, error, floor, best } = judged, c = this.colors(), color = c.series[3 % c.series.length];
     const side = (sign) => fd.map((value, i) => (value == null ? null : value + sign * (error[i] ?? 0)));
     const hidden = { x: step, mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false };
     const traces = [
       { ...hidden, y: side(-1) },
-      { ...hidden, y: side(1), fill: "tonexty", fillcolor: /^#[0-9a-f]{6}$/i.test(colour) ? `${colour}40` : colour },
-      { x: step, y: fd, name: "FD", mode: step.length < 40 ? "lines+markers" : "lines", line: { color: colour, width: 2 }, marker: { size: 5 },
+      { ...hidden, y: side(1), fill: "tonexty", fillcolor: /^#[0-9a-f]{6}$/i.test(color) ? `${color}40` : color },
+      { x: step, y: fd, name: "FD", mode: step.length < 40 ? "lines+markers" : "lines", line: { color: color, width: 2 }, marker: { size: 5 },
         customdata: error, hovertemplate: "%{y:.3g} ± %{customdata:.2g}", showlegend: false },
     ];
     if (best) traces.push({ x: [best.step], y: [best.fd], name: "Best", mode: "markers", marker: { symbol: "star", size: 13, color: c.series[2] },

@@ -16,7 +16,7 @@ FILTERS = 64
 def filters_view(networks: Networks, name: str, path: Path) -> None:
     """The weights of the layers that touch the pixels, as pictures."""
     dense = networks.config.networks == "mlp"
-    colours = "red where it weighs positively, blue where negatively, white at 0" if networks.config.channels == 1 else "gray is 0"
+    colors = "red where it weighs positively, blue where negatively, white at 0" if networks.config.channels == 1 else "gray is 0"
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("Discriminator, first layer")
@@ -24,17 +24,17 @@ def filters_view(networks: Networks, name: str, path: Path) -> None:
             missing_discriminator(name, path)
         else:
             said = (
-                f"Each picture is what one number of the first dense layer weighs the whole image by: {colours}."
+                f"Each picture is what one number of the first dense layer weighs the whole image by: {colors}."
                 if dense
-                else f"Each square is one filter: the pattern that it looks for at every place of the image ({colours})."
+                else f"Each square is one filter: the pattern that it looks for at every place of the image ({colors})."
             )
             show_filters(first_filters(networks), said)
     with right:
         st.subheader("Generator, last layer")
         said = (
-            f"Each picture is what one number before the last layer adds to the image: {colours}."
+            f"Each picture is what one number before the last layer adds to the image: {colors}."
             if dense
-            else f"Each square is what one map before the last layer paints around each of its pixels ({colours}). The image is the sum of all."
+            else f"Each square is what one map before the last layer paints around each of its pixels ({colors}). The image is the sum of all."
         )
         show_filters(last_filters(networks), said)
 

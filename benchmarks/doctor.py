@@ -146,8 +146,8 @@ UNSTABLE = ("d-winning", "g-winning", "collapse", "classes-missing", "divergence
 BROKEN = (
     Broken("D's rate x 20", UNSTABLE, changes={"lr_d": 0.04}),
     Broken("G's rate x 20", UNSTABLE, changes={"lr_g": 0.04}),  # these networks take it, and nothing is found
-    Broken("no batch normalisation, rates of 0.02", UNSTABLE, NO_NORM.change(lr_g=0.02, lr_d=0.02)),
-    Broken("2 latent numbers", ("tiny-latent", "low-variety", "collapse", "classes-missing", "d-winning"), QUICK.change(latent_dim=2)),
+    Broken("no batch normalization, rates of 0.02", UNSTABLE, NO_NORM.change(lr_g=0.02, lr_d=0.02)),
+    Broken("2 latent dimensions", ("tiny-latent", "low-variety", "collapse", "classes-missing", "d-winning"), QUICK.change(latent_dim=2)),
     Broken("two classes in the sampler", ("classes-missing", "d-overfitting"), data=_two_classes),
     Broken("200 images", ("d-overfitting", "memorisation"), data=_few, after=1200),  # learning by heart does its harm late
     Broken("dropout 0.9", ("g-winning", "divergence"), changes={"dropout": 0.9}),
@@ -414,7 +414,7 @@ def report(broken: list[Outcome], healthy: list[tuple[str, int, list[tuple[int, 
         for name, steps, found, _ in healthy:
             print(f"| {name} | {steps} | {', '.join(f'{f.key} at step {step}' for step, f in found) or 'none'} |")
         print(f"\n{sum(bool(found) for _, _, found, _ in healthy)} of {len(healthy)} healthy runs with a false alarm.")
-        print("\n| rule | condition | healthy runs came as near as |\n|---|---|---|")
+        print("\n| rule | condition | closest that healthy runs came |\n|---|---|---|")
         for rule in RULES:
             for condition in rule.conditions:
                 near = [

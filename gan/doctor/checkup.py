@@ -1,4 +1,4 @@
-"""The doctor at a run: reads what its folder holds, and asks gan.doctor; worked out once for all who look at a run."""
+"""The doctor's findings for a run, from what its folder holds: computed once for everyone who looks at the run."""
 
 import math
 import threading
@@ -10,23 +10,23 @@ from gan.events import Intervention
 from gan.lru import Lru
 from gan.runs.run import Run
 
-MOST_ROWS = 4000  # of a history: longer ones are thinned
-MOST_RUNS = 50  # that are remembered
-FRESH_S = 3.0  # for so long an answer is good: a look at a long run takes 50 ms, and forty may be looking
+MOST_ROWS = 4000  # of a history; a longer one is thinned
+MOST_RUNS = 50  # to remember
+FRESH_S = 3.0  # how long an answer is reused: checking a long run takes 50 ms, and forty people may be looking
 
 
 class Checkup:
     """One run's findings. Safe to use from any thread.
 
     Attributes:
-        judged: whether the images of the run are judged.
-        version: a number that rises whenever something else is found, or its figures are written otherwise; 0 before the first look.
+        judged: whether the run has scores.
+        version: rises whenever the findings or their numbers as text change; 0 before the first check.
     """
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self._lock = threading.Lock()
-        self._norms: list[dict[str, Any]] = []  # a total a network: whole rows would be megabytes an hour
+        self._norms: list[dict[str, Any]] = []  # one total per network: whole rows would be megabytes an hour
         self._offset = 0
         self._looked = -math.inf
         self._findings: list[Finding] = []
@@ -36,11 +36,11 @@ class Checkup:
 
     @property
     def fresh(self) -> bool:
-        """Whether findings() will say the same as before, without a look."""
+        """Whether findings() still reuses its last answer."""
         return time.monotonic() - self._looked < FRESH_S
 
     def findings(self) -> list[Finding]:
-        """What is the matter with the run now; see gan.doctor.diagnose().
+        """What is wrong with the run now; see gan.doctor.diagnosis.diagnose().
 
         Raises:
             CheckpointError: the run's settings cannot be read.

@@ -1,10 +1,9 @@
-"""What is wrong with a run, by its own figures: one table of rules, and the findings that they make. Pure: no files, no pages.
+"""What is wrong with a run, judging by its own numbers: works through the table of rules and returns findings. Pure: no files, no pages.
 
     diagnose(config, metrics, norms, judged, interventions) -> findings
 
-A rule is a few conditions on figures that must all hold for some steps and some measurements in a row; a finding ends only when the
-figures have been well on the healthy side for a while, so that it does not flicker. What cannot be told, since a row or a number is
-missing, neither starts a finding nor ends it.
+A rule is a few conditions that must all hold for some steps and some measurements in a row. A finding ends only after its figures have
+been clearly healthy for a while, so it does not flicker. A missing row or number neither starts nor ends a finding.
 """
 
 import itertools
@@ -22,15 +21,15 @@ from gan.events import Intervention
 
 Row = Mapping[str, Any]
 
-BIN = 25  # steps: single measurements of the losses are noisy, and their means over so many are looked at
-MOST_BINS = 4000  # of a long run; the bins then grow
-EARLY = (50, 8)  # what a gradient is held against: the median of so many measurements from this step on
-LEAST_NORM = 1.0  # that a gradient is held against
-TELLING = 0.65  # of D's answers must be right before what it thinks of new images says anything
-TOPS = 6  # judged in a row, in which the commonest class may change
-USUAL_RATE = 5e-4  # at which a beginning takes as long as the rules say; at lower rates it takes longer,
-SLOWEST = 4.0  # up to so many times
-PEAK = 0.25  # of the images: a class that is so common stands out
+BIN = 25  # steps: single losses are noisy, so rules look at their means over this many
+MOST_BINS = 4000  # of a long run; beyond this the bins grow
+EARLY = (50, 8)  # a gradient is compared with the median of this many measurements from this step on
+LEAST_NORM = 1.0  # a gradient is compared with at least this
+TELLING = 0.65  # share of D's answers that must be right before its answers to new images mean anything
+TOPS = 6  # scorings in a row in which the most common class may change
+USUAL_RATE = 5e-4  # learning rate at which the beginning takes as long as the rules say; at lower rates it takes longer,
+SLOWEST = 4.0  # up to this many times
+PEAK = 0.25  # of the images: a class with this share stands out
 
 
 @dataclass(frozen=True)
@@ -39,10 +38,10 @@ class Evidence:
 
     Attributes:
         figure: a key of FIGURES.
-        text: how it is called.
-        value: what it is now.
-        shown: the value as it is written.
-        limit: the rule, as in "above 0.95".
+        text: its name on screen.
+        value: its current value.
+        shown: the value as text.
+        limit: the rule, such as "above 0.95".
     """
 
     figure: str
@@ -54,18 +53,18 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is the matter with a run now.
+    """Something that is wrong with a run now.
 
     Attributes:
-        key: of its rule.
-        name: as people read it.
+        key: the key of its rule.
+        name: as shown on screen.
         severity: see Rule.
-        began: the step where its conditions began to hold.
-        found: the step at which that could be told.
-        evidence: the rule's figures as they are now.
+        began: the step at which its conditions began to hold.
+        found: the step at which the rule was met.
+        evidence: the current values of the rule's figures.
         why: why it happens.
-        source: who says so.
-        remedies: what to try, in order of promise.
+        source: of the rule.
+        remedies: what to try, the most promising first.
     """
 
     key: str
@@ -87,7 +86,7 @@ def diagnose(
     interventions: Sequence[Intervention] = (),
     error: str = "",
 ) -> list[Finding]:
-    """What is the matter with a run at its last row; alarms first, then as they stand in RULES.
+    """What is wrong with a run at its last row: alarms first, then in the order of RULES.
 
     Args:
         config: the settings as they are now.
@@ -95,9 +94,9 @@ def diagnose(
         norms: rows of norms.jsonl.
         judged: rows of judge.jsonl.
         interventions: the changes of live settings so far.
-        error: why the run failed, if it did, as its status says it.
+        error: why the run failed, from its status; empty if it did not.
 
-    Rows may be few, incomplete or damaged: what they do not say is not known.
+    Rows may be few, incomplete or damaged: what they lack counts as unknown.
     """
     case = examine(config, metrics, norms, judged, interventions)
     found = []
@@ -137,12 +136,12 @@ class Case:
         interventions: the changes of live settings so far.
         times: base -> steps of its measurements, rising.
         begins: base -> steps where each of these measurements began.
-        values: figure -> float array like its base's steps; NaN where it is not known.
-        step: the last step that is known of.
-        images_seen: by then; 0 where that is not known.
-        best: the step of the lowest Fréchet distance; None before the first judgement.
+        values: figure -> float array like its base's steps; NaN where unknown.
+        step: the last known step.
+        images_seen: by then; 0 if unknown.
+        best: the step of the lowest Fréchet distance; None before the first scores.
         classes: whether the images' classes are known.
-        pace: how many times longer than usual the run's beginning is.
+        pace: how many times longer than usual this run's beginning takes.
     """
 
     config: TrainConfig
@@ -157,23 +156,23 @@ class Case:
     pace: float = 1.0
 
     def last(self, figure: str) -> float:
-        """What a figure was when it was last known; NaN if it never was."""
+        """The last known value of a figure; NaN if there is none."""
         values = self.values[figure]
         known = values[~np.isnan(values)]
         return float(known[-1]) if len(known) else math.nan
 
     def at(self, figure: str, steps: np.ndarray) -> np.ndarray:
-        """What a figure was at these steps, as far as it had been measured by then."""
+        """A figure's values at these steps: at each, the last value measured by then."""
         times, values = self.times[FIGURES[figure].base], self.values[figure]
         places = np.searchsorted(times, steps, side="right") - 1
         return np.where(places >= 0, values[np.maximum(places, 0)], np.nan) if len(values) else np.full(len(steps), np.nan)
 
     def applies(self, rule: Rule) -> bool:
-        """Whether the rule says anything about a run with these settings."""
+        """Whether the rule applies to a run with these settings."""
         return (not rule.losses or self.config.loss in rule.losses) and (rule.matching or not self.config.feature_matching)
 
     def episode(self, rule: Rule) -> tuple[int, int] | None:
-        """Since when the rule's conditions hold, and when that could be told; None where they do not hold now."""
+        """The step since when the rule's conditions hold, and the step at which it was met; None if there is no finding now."""
         if not self.applies(rule):
             return None
         steps, begins = self.times[rule.base], self.begins[rule.base]
@@ -234,12 +233,12 @@ def examine(
 
 
 def _number(value: object) -> float:
-    """A number as it is; NaN for what is none."""
+    """The number as a float; NaN for anything else."""
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) else math.nan
 
 
 def _sound(rows: Iterable[Row]) -> list[Row]:
-    """The rows whose steps are whole numbers and rise."""
+    """The rows whose steps are whole numbers in rising order."""
     found: list[Row] = []
     for row in rows:
         step = row.get("step") if isinstance(row, Mapping) else None
@@ -257,18 +256,18 @@ def _column(rows: Sequence[Row], name: str) -> np.ndarray:
 
 
 def _setting(config: TrainConfig, interventions: Sequence[Intervention], name: str, steps: np.ndarray) -> np.ndarray:
-    """What a live setting was at these steps."""
+    """A live setting's values at these steps."""
     values = np.full(len(steps), float(getattr(config, name)))
     for change in reversed(interventions):
         if change.field == name and not math.isnan(_number(change.old)):
-            values[steps <= change.step] = change.old  # the steps behind change.step are computed with the new value
+            values[steps <= change.step] = change.old  # the steps after change.step are computed with the new value
     return values
 
 
 def _losses(
     config: TrainConfig, rows: Sequence[Row], interventions: Sequence[Intervention]
 ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-    """Figures of the metrics, as means over bins: steps of the bins' ends, of their beginnings, and the figures."""
+    """Figures of the metrics as means over bins: the bins' last steps, their first steps, and the figures."""
     names = ("lost", "gap", "lead")
     if not rows:
         return np.zeros(0, np.int64), np.zeros(0, np.int64), {name: np.zeros(0) for name in names}
@@ -277,8 +276,8 @@ def _losses(
     real, fake, flips = (_setting(config, interventions, name, steps) for name in ("real_label", "fake_label", "label_flips"))
     with np.errstate(divide="ignore", invalid="ignore"):
         gap = (columns["d_real"] - columns["d_fake"]) / (real - fake)
-        told = 1 - 2 * flips
-        lead = np.where(told > 0.1, gap / told, np.nan)  # told nothing, it cannot lead
+        asked = 1 - 2 * flips
+        lead = np.where(asked > 0.1, gap / asked, np.nan)  # with random labels there is no lead
     lost = np.isnan(columns["loss_d"]) | np.isnan(columns["loss_g"])
     series = {"lost": lost.astype(float), "gap": gap, "lead": lead}
 
@@ -287,13 +286,13 @@ def _losses(
     starts = np.flatnonzero(np.diff(numbers, prepend=-2))
     ends = np.append(starts[1:], len(steps)) - 1
     binned = {name: _means(values, starts) for name, values in series.items()}
-    if steps[-1] != (numbers[-1] + 1) * max(size, BIN) and not lost[-1]:  # half a bin would change once more
+    if steps[-1] != (numbers[-1] + 1) * max(size, BIN) and not lost[-1]:  # an incomplete bin would still change
         starts, ends, binned = starts[:-1], ends[:-1], {name: values[:-1] for name, values in binned.items()}
     return steps[ends], steps[starts], binned
 
 
 def _means(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Means of what is known from each of the starts to the next."""
+    """Means of the known values from each start to the next."""
     known = ~np.isnan(values)
     count = np.add.reduceat(known.astype(float), starts)
     total = np.add.reduceat(np.where(known, values, 0.0), starts)
@@ -301,7 +300,7 @@ def _means(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
 
 
 def total_norm(norms: object) -> float:
-    """Of the norms of a network's tensors, {name: norm}, that of all together; NaN where none is known."""
+    """The norm of a whole network from the norms of its tensors, {name: norm}; NaN if none is known."""
     found = [number for value in norms.values() if not math.isnan(number := _number(value))] if isinstance(norms, Mapping) else []
     return math.sqrt(sum(number * number for number in found)) if found else math.nan
 
@@ -317,7 +316,7 @@ def _gradients(rows: Sequence[Row]) -> dict[str, np.ndarray]:
             column.append(total_norm(gradients.get(network)) if isinstance(gradients, Mapping) else math.nan)
         values = np.array(column, dtype=float)
         early = values[(steps >= EARLY[0]) & ~np.isnan(values)][: EARLY[1]]
-        # Not less than LEAST_NORM: while a discriminator wins at first, gradients are next to nothing, and grow to what is usual.
+        # At least LEAST_NORM: while the discriminator wins at first, gradients are tiny, and later grow to their usual size.
         usual = max(float(np.median(early)), LEAST_NORM) if len(early) >= EARLY[1] // 2 else math.nan
         return values, values / usual if usual > 0 else np.full(len(values), np.nan)
 
@@ -326,7 +325,7 @@ def _gradients(rows: Sequence[Row]) -> dict[str, np.ndarray]:
 
 
 def _judgements(rows: Sequence[Row], config: TrainConfig) -> tuple[dict[str, np.ndarray], int | None]:
-    """Figures of the judged rows, and the step of the best one."""
+    """Figures of the scored rows, and the step of the best one."""
     columns = {
         name: _column(rows, name)
         for name in (
@@ -343,9 +342,9 @@ def _judgements(rows: Sequence[Row], config: TrainConfig) -> tuple[dict[str, np.
         worse_errors = (fd - best) / np.maximum(np.hypot(error, error[place]) if len(fd) else error, 1e-9)
         variety = columns["diversity"] / columns["diversity_real"]
         raw = columns["raw_diversity"] / columns["diversity_real"]
-        # 0 where D answers to new real images as to those it was trained on, 1 where as to generated ones (StyleGAN2-ADA's r_v).
+        # 0 if D answers new real images like its training images, 1 if it answers them like generated ones (StyleGAN2-ADA's r_v).
         apart = columns["d_train"] - columns["d_fake"]
-        # Where it does not tell real from generated images either, there is nothing to compare.
+        # If it cannot tell real from generated images either, there is nothing to compare.
         telling = (apart > 0) & ~(columns["d_accuracy"] < TELLING if config.loss in ("bce", "hinge") else np.zeros(len(rows), bool))
         overfit = np.where(telling, (columns["d_train"] - columns["d_held_out"]) / apart, np.nan)
         values = {
@@ -379,7 +378,7 @@ def _judgements(rows: Sequence[Row], config: TrainConfig) -> tuple[dict[str, np.
 
 
 def _turns(shares: Sequence[Sequence[Any] | None]) -> np.ndarray:
-    """How often the commonest class has changed in the last TOPS judgements, in each of which one stood out; 0 where none did."""
+    """How often the most common class changed in the last TOPS scorings, if one stood out in each of them; else 0."""
     tops: list[tuple[int, float] | None] = []
     for found in shares:
         numbers = [_number(value) for value in found] if found else []
@@ -395,7 +394,7 @@ def _turns(shares: Sequence[Sequence[Any] | None]) -> np.ndarray:
 
 
 def _gain(steps: np.ndarray, fd: np.ndarray) -> np.ndarray:
-    """By which share the best Fréchet distance has fallen in the last third of the steps; NaN with fewer than 4 judgements in it."""
+    """The share by which the best Fréchet distance fell in the last third of the steps; NaN with fewer than 4 scorings in it."""
     gain = np.full(len(fd), np.nan)
     for i in range(len(fd)):
         start = int(np.searchsorted(steps, steps[i] * 2 / 3, side="right"))
@@ -407,7 +406,7 @@ def _gain(steps: np.ndarray, fd: np.ndarray) -> np.ndarray:
 
 
 def _stall(steps: np.ndarray, fd: np.ndarray) -> np.ndarray:
-    """The Fréchet distance over the best one by four fifths of the steps; NaN before there is one."""
+    """The Fréchet distance, divided by the best one of the first four fifths of the steps; NaN before there is one."""
     stall = np.full(len(fd), np.nan)
     for i in range(len(fd)):
         before = fd[: int(np.searchsorted(steps, steps[i] * 4 / 5, side="right"))]

@@ -32,7 +32,7 @@ def test_a_finding_is_said_marked_and_can_be_acted_on(page: Page, process: Serve
         folder.flush()
         page.wait_for_timeout(1000 * FRESH_S)
         page.evaluate("run => document.dispatchEvent(new CustomEvent('workshop-told', { detail: { run, version: -1 } }))", folder.path.name)
-        expect(page.get_by_text("Numbers are lost")).to_be_visible()
+        expect(page.get_by_text("Training produced NaN")).to_be_visible()
         expect(page.get_by_text("The discriminator wins")).to_be_visible()
         page.locator(".st-key-finding_d-winning summary", has_text="Other things to try").press("Enter")
         page.get_by_role("button", name="New run: Spectral norm off → on").press("Enter")

@@ -43,6 +43,17 @@ def test_every_file_is_in_the_picture_of_the_architecture():
             assert path.name in picture or path.stem in picture, path.name
 
 
+def test_every_file_that_the_docs_name_exists():
+    files = [
+        path.relative_to(ROOT).as_posix()
+        for top in ("benchmarks", "docs", "gan", "pages", "tests", "ui")
+        for path in (ROOT / top).rglob("*")
+    ]
+    for name, text in DOCS.items():
+        for named in re.findall(r"`(\w+/[\w/]+\.(?:py|js|css))`", text):
+            assert any(f"/{path}".endswith(f"/{named}") for path in [*files, "app.py"]), f"{name}: {named}"
+
+
 def test_every_route_is_documented():
     routes = re.findall(r'Route\(f"\{prefix\}(\S+)"', (ROOT / "gan" / "serving" / "routes.py").read_text())
     assert len(routes) == 6

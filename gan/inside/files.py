@@ -52,7 +52,7 @@ class Networks:
     @property
     def depends_on_company(self) -> bool:
         """Whether D's answer to an image depends on the images beside it while it trains."""
-        return self.config.normalises_discriminator or self.config.minibatch_std
+        return self.config.normalizes_discriminator or self.config.minibatch_std
 
 
 def network_files(root: Path, name: str) -> dict[str, Path]:

@@ -347,8 +347,8 @@ def _conv_discriminator(config: TrainConfig) -> tuple[Layers, int]:
     for i in range(1, len(sizes)):
         kernel = _kernel(sizes[i], sizes[i - 1])
         kind = FromPixels if i == 1 else Halving
-        layers[f"conv{sizes[i]}"] = kind(widths[i - 1], widths[i], kernel, 2, 1, bias=not config.normalises_discriminator)
-        if i > 1 and config.normalises_discriminator:
+        layers[f"conv{sizes[i]}"] = kind(widths[i - 1], widths[i], kernel, 2, 1, bias=not config.normalizes_discriminator)
+        if i > 1 and config.normalizes_discriminator:
             layers[f"norm{sizes[i]}"] = nn.BatchNorm2d(widths[i])
         layers[f"act{sizes[i]}"] = nn.LeakyReLU(0.2, inplace=True)
         layers[f"drop{sizes[i]}"] = Dropout(config.dropout)

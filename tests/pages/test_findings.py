@@ -103,9 +103,9 @@ def test_a_new_run_is_a_form_filled_in(open_page, finished, sick):  # noqa: F811
 
 
 def test_marks_of_one_step_are_one():
-    later = Finding("finished", "Learning is finished", "information", 9, 9, (), "", "", ())
+    later = Finding("finished", "Training has stopped improving", "information", 9, 9, (), "", "", ())
     also = Finding("collapse", "It has collapsed", "alarm", 3, 9, (), "", "", ())
     assert findings.marks([FOUND, also, later]) == [
         {"step": 3, "name": "The discriminator wins; It has collapsed", "severity": "alarm"},
-        {"step": 9, "name": "Learning is finished", "severity": "information"},
+        {"step": 9, "name": "Training has stopped improving", "severity": "information"},
     ]

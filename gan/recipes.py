@@ -1,4 +1,4 @@
-"""The named recipes: published systems, each as one TrainConfig. Knows nothing of how they are trained."""
+"""The named recipes: published systems, each as one TrainConfig. Independent of how they are trained."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from gan.config import TrainConfig
 
 @dataclass(frozen=True)
 class Recipe:
-    """A named configuration: what it does in one sentence, and where it comes from."""
+    """A named configuration, with one sentence about it and its source."""
 
     name: str
     summary: str
@@ -37,13 +37,13 @@ RECIPES: dict[str, Recipe] = {
     for recipe in (
         Recipe(
             "quick-digits",
-            "Clear digits in half a minute on two processor cores. The one to start with.",
-            "This project: the lecture's networks with what makes them learn fast.",
+            "Clear digits in half a minute on two CPU cores. Start with this one.",
+            "This project: the lecture's networks, with settings that make them learn fast.",
             TrainConfig(),
         ),
         Recipe(
             "lecture",
-            "Digits as a deep-learning lecture trains them: uniform noise, dropout, a slow start, 20 epochs.",
+            "Digits as in a deep-learning lecture: uniform latent vectors, dropout, a slow start, 20 epochs.",
             "A university lecture's DCGAN on MNIST, in PyTorch.",
             TrainConfig(
                 latent_dim=100,
@@ -61,13 +61,13 @@ RECIPES: dict[str, Recipe] = {
         ),
         Recipe(
             "dcgan",
-            "The reference DCGAN at 64 pixels in color. Wants a GPU, or patience.",
+            "The reference DCGAN at 64 pixels in color. Needs a GPU, or patience.",
             "Radford, Metz and Chintala 2016, arXiv:1511.06434.",
             _DCGAN,
         ),
         Recipe(
             "pyimagesearch",
-            "Digits as a popular tutorial trains them: all 70,000, a discriminator with dense layers, 20 epochs.",
+            "Digits as in a popular tutorial: all 70,000, a discriminator with dense layers, 20 epochs.",
             "A PyImageSearch tutorial on DCGANs in PyTorch.",
             TrainConfig(
                 data_split="all",
@@ -85,14 +85,14 @@ RECIPES: dict[str, Recipe] = {
         ),
         Recipe(
             "polarsparc",
-            "Digits at 64 pixels with the reference networks, 3 epochs. Slow on a processor.",
+            "Digits at 64 pixels with the reference networks, 3 epochs. Slow on a CPU.",
             "A PolarSPARC article on DCGANs in PyTorch.",
             _MNIST_64,
         ),
         Recipe(
             "glasses",
-            "Faces with and without glasses at 64 pixels, mirrored and jittered at random, a lower rate for the discriminator. Wants a GPU.",
-            "A tutorial that draws people with and without glasses; here on the project's own avatars.",
+            "Faces with and without glasses at 64 pixels, with random mirroring and color jitter, and a slower discriminator. Needs a GPU.",
+            "A tutorial on people with and without glasses; here with the project's own avatars.",
             _DCGAN.change(
                 horizontal_flip=True,
                 color_jitter=0.1,
@@ -105,8 +105,8 @@ RECIPES: dict[str, Recipe] = {
         ),
         Recipe(
             "glasses-tuned",
-            "The same with its author's advice for better faces: softer labels, a slower and smaller discriminator, a deeper generator.",
-            "The advice at the end of that tutorial, taken together.",
+            "The same, with its author's advice for better faces: softer labels, a slower and smaller discriminator, a deeper generator.",
+            "All the advice at the end of that tutorial.",
             _DCGAN.change(
                 horizontal_flip=True,
                 color_jitter=0.1,
@@ -124,8 +124,8 @@ RECIPES: dict[str, Recipe] = {
         ),
         Recipe(
             "mlp",
-            "A GAN without convolutions, on small photographs: what DCGAN was the answer to.",
-            "A lecture's vanilla GAN on CIFAR-10, after Goodfellow et al. 2014, arXiv:1406.2661.",
+            "A GAN without convolutions on small photographs: the kind of GAN that DCGAN improved on.",
+            "A lecture's vanilla GAN on CIFAR-10, based on Goodfellow et al. 2014, arXiv:1406.2661.",
             TrainConfig(
                 data="cifar10",
                 image_size=64,
@@ -146,13 +146,13 @@ RECIPES: dict[str, Recipe] = {
         ),
         Recipe(
             "wgan",
-            "A critic that scores instead of judging, with its weights clipped; five of its steps to one of the generator's.",
+            "A Wasserstein critic with clipped weights. It gives scores, not probabilities, and takes five steps per generator step.",
             "Arjovsky, Chintala and Bottou 2017, arXiv:1701.07875.",
             _DCGAN.change(loss="wasserstein", weight_clip=0.01, optimizer="rmsprop", lr_g=5e-5, lr_d=5e-5, d_steps=5, batch_size=64),
         ),
         Recipe(
             "wgan-gp",
-            "The same, with a penalty on the critic's slope in place of clipping.",
+            "A Wasserstein critic with a gradient penalty instead of clipped weights.",
             "Gulrajani et al. 2017, arXiv:1704.00028.",
             _DCGAN.change(
                 loss="wasserstein",
@@ -169,8 +169,8 @@ RECIPES: dict[str, Recipe] = {
         ),
         Recipe(
             "conditional",
-            "Digits by name: the generator is told which one to draw, the discriminator which one it should be.",
-            "Mirza and Osindero 2014, arXiv:1411.1784; the discriminator as Miyato and Koyama 2018, arXiv:1802.05637.",
+            "Digits by name: both networks get the class, so you choose which digit to draw.",
+            "Mirza and Osindero 2014, arXiv:1411.1784; the discriminator follows Miyato and Koyama 2018, arXiv:1802.05637.",
             TrainConfig(conditional=True),
         ),
     )
@@ -180,10 +180,10 @@ DEFAULT = "quick-digits"
 
 
 def recipe(name: str) -> Recipe:
-    """The recipe of that name.
+    """The recipe of this name.
 
     Raises:
-        ValueError: there is none; the message lists those that there are.
+        ValueError: there is none; the message lists the recipes.
     """
     if name not in RECIPES:
         raise ValueError(f"there is no recipe {name!r}; choose one of {', '.join(RECIPES)}")

@@ -1,4 +1,4 @@
-"""The command line: python -m gan COMMAND. Drains the same loops as the app."""
+"""The command line: python -m gan COMMAND. It runs the same loops as the app."""
 
 import errno
 import io
@@ -45,10 +45,10 @@ from gan.training.feed import epoch_images
 from gan.training.loop import Control, extend, progress
 from gan.training.state import TrainState
 
-REASONS_TOLD = 5  # for leaving out files
-MOST_FILES = 100_000  # single images of one call
+REASONS_TOLD = 5  # reasons for leaving out files
+MOST_FILES = 100_000  # single images per call
 BENCH_RECIPES = ("quick-digits", "lecture", "dcgan")
-LINE_EVERY_S = 10.0  # between two lines of progress where there is no terminal
+LINE_EVERY_S = 10.0  # between two lines of progress without a terminal
 EXPORTS: dict[str, Callable[..., Generator[Progress, None, None]]] = {
     ".zip": export.zip_run,
     ".gif": export.training_gif,
@@ -57,12 +57,12 @@ EXPORTS: dict[str, Callable[..., Generator[Progress, None, None]]] = {
 
 
 class RunFailed(Exception):
-    """The run itself failed: exit 1, where a bad argument exits 2."""
+    """The run itself failed: exit 1. A bad argument exits 2."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
-    """Train DCGANs, and explore what they have learnt."""
+    """Train GANs, and explore what they learned."""
 
 
 def _duration_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -72,17 +72,17 @@ def _duration_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _duration(options: dict[str, float | None]) -> tuple[str | None, float | None]:
-    """The one of --steps, --epochs, --seconds that was given."""
+    """Which of --steps, --epochs and --seconds was given, and its amount."""
     given = [(unit, amount) for unit, amount in options.items() if amount is not None]
     if len(given) > 1:
-        raise click.UsageError(f"give one of --steps, --epochs and --seconds; got {' and '.join('--' + unit for unit, _ in given)}")
+        raise click.UsageError(f"give only one of --steps, --epochs and --seconds; got {' and '.join('--' + unit for unit, _ in given)}")
     return given[0] if given else (None, None)
 
 
 _device_option = click.option("--device", default="auto", show_default=True, envvar="WORKSHOP_DEVICE", help="auto, cpu, cuda or cuda:N.")
-_moved_option = click.option("--data", help="Where its data set is now, if it was moved or renamed; the images must be the same.")
-_judge_option = click.option("--no-judge", is_flag=True, help="Do not judge the images while it trains.")
-_json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
+_moved_option = click.option("--data", help="New place of its data set, if it was moved or renamed. The images must be the same.")
+_judge_option = click.option("--no-judge", is_flag=True, help="Do not score the images while it trains.")
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 
 
 @cli.command("recipes")
@@ -97,13 +97,13 @@ def list_recipes(as_json: bool) -> None:
 
 
 @cli.command("train")
-@click.option("--recipe", "recipe_name", default=DEFAULT, show_default=True, help="Where the settings start from; see the command recipes.")
-@click.option("--data", help="A named data set, or the path of a folder, an archive or an array of images.")
+@click.option("--recipe", "recipe_name", default=DEFAULT, show_default=True, help="The settings to start from; `recipes` lists them.")
+@click.option("--data", help="A named data set, or a path to a folder, an archive or an array of images.")
 @_duration_options
-@click.option("--seed", type=int, help="Starts every random draw.")
+@click.option("--seed", type=int, help="Fixes every random draw.")
 @_device_option
-@click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Change a setting; may be repeated.")
-@click.option("--out", type=click.Path(path_type=Path), help="The run's folder; by default a new one below the checkpoints folder.")
+@click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Change a setting. Repeatable.")
+@click.option("--out", type=click.Path(path_type=Path), help="The run's folder. Default: a new one below the checkpoints folder.")
 @_judge_option
 @_json_option
 def train_command(
@@ -129,7 +129,7 @@ def train_command(
     refuse_too_large(config, where)
     folder = _new_folder(out, recipe_name)
     dataset = _load(config, as_json)
-    epoch_images(config, dataset)  # refuses a set that does not fit, before anything is written
+    epoch_images(config, dataset)  # refuses an unsuitable data set before anything is written
     with _claimed(folder):
         folder.write_config(config, recipe_name)
         _train(folder, config, dataset, where, as_json, not no_judge)
@@ -138,13 +138,15 @@ def train_command(
 @cli.command("resume")
 @click.argument("run", type=click.Path(path_type=Path))
 @_moved_option
-@click.option("--kept", is_flag=True, help="Where state.pt is lost: continue from the newest kept state; what is later is set aside.")
+@click.option(
+    "--kept", is_flag=True, help="If state.pt is lost: continue from the newest checkpoint that is left, and set later files aside."
+)
 @_duration_options
 @_device_option
 @_judge_option
 @_json_option
 def resume_command(run: Path, data: str | None, kept: bool, device: str, no_judge: bool, as_json: bool, **duration: float | None) -> None:
-    """Go on with RUN, for so much longer if said, else to the end that it was given."""
+    """Continue RUN: for the given duration, or to its planned end."""
     folder = RunFolder(_find_run(run))
     config = _at(folder.read_config()[0], data)
     unit, amount = _duration(duration)
@@ -158,17 +160,17 @@ def resume_command(run: Path, data: str | None, kept: bool, device: str, no_judg
         config = extend(config, unit, amount, *done, an_epoch)
         if progress(config, *done, an_epoch) >= 1:
             raise click.UsageError(
-                f"the run {folder.path.name} has reached its {config.duration:g} {config.duration_unit}: say how much longer, as in --steps 1000"
+                f"the run {folder.path.name} has reached its {config.duration:g} {config.duration_unit}: give a further duration, such as --steps 1000"
             )
         _train(folder, config, dataset, where, as_json, not no_judge)
 
 
 def _go_back(folder: RunFolder, config: TrainConfig, dataset: ImageDataset, where: torch.device) -> None:
-    """Puts a kept state in the place of one that is lost, and says so.
+    """Replaces a lost state by the newest checkpoint that is left, and says so.
 
     Raises:
-        UsageError: nothing is lost.
-        CheckpointError: no state is kept.
+        UsageError: the state is not lost.
+        CheckpointError: no checkpoint is left.
     """
     try:
         state = folder.load_state(config, where, dataset.class_names)
@@ -176,12 +178,12 @@ def _go_back(folder: RunFolder, config: TrainConfig, dataset: ImageDataset, wher
         steps = folder.begun()
         step = folder.go_back()
         terminal.say(
-            f"{folder.path.name} goes back to its kept state of step {step:,}. What it had of steps {step + 1:,} to {max(steps, step):,} is "
-            f"in {folder.path / 'set-aside'}."
+            f"{folder.path.name} goes back to its checkpoint of step {step:,}. Its files of steps {step + 1:,} to {max(steps, step):,} are "
+            f"now in {folder.path / 'set-aside'}."
         )
     else:
         raise click.UsageError(
-            f"state.pt of the run {folder.path.name} is whole, of step {state.step:,}: resume it without --kept, "
+            f"state.pt of the run {folder.path.name} is intact (step {state.step:,}): resume it without --kept, "
             "or fork the run in the app to continue from an earlier step"
         )
 
@@ -189,12 +191,12 @@ def _go_back(folder: RunFolder, config: TrainConfig, dataset: ImageDataset, wher
 @cli.command("replay")
 @click.argument("run", type=click.Path(path_type=Path))
 @_moved_option
-@click.option("--out", type=click.Path(path_type=Path), help="The new run's folder; by default a new one below the checkpoints folder.")
+@click.option("--out", type=click.Path(path_type=Path), help="The new run's folder. Default: a new one below the checkpoints folder.")
 @_device_option
 @_judge_option
 @_json_option
 def replay_command(run: Path, data: str | None, out: Path | None, device: str, no_judge: bool, as_json: bool) -> None:
-    """Train RUN again from its first step (a fork: from where it began), with the changes made while it trained."""
+    """Retrain RUN from its first step (a fork: from its checkpoint), with the changes made while it trained."""
     original = RunFolder(_find_run(run))
     config, stored = original.read_config()
     status, steps = original.read_status(), original.begun()
@@ -207,7 +209,7 @@ def replay_command(run: Path, data: str | None, out: Path | None, device: str, n
     if config.precision == "auto" and status.get("precision"):
         config = config.change(precision=status["precision"])
     script = original.read_script()
-    # The run began with as many threads as it had before it first chose others.
+    # The number of threads that the run started with, before its first change.
     threads = next((change.old for change in script if change.field == THREADS), status.get("threads"))
     if not isinstance(threads, int) or not 1 <= threads <= cores():
         threads = None
@@ -215,13 +217,13 @@ def replay_command(run: Path, data: str | None, out: Path | None, device: str, n
     dataset = _load_again(config, as_json, data)
     if stored.get("data_fingerprint") not in (None, dataset.fingerprint()):
         raise click.UsageError(
-            f"the data set {config.data} does not hold the images that the run {original.path.name} was trained on, so it would not be "
-            "replayed: give the place that does with --data, or train a new run"
+            f"the data set {config.data} does not hold the images that the run {original.path.name} was trained on, so this would be no "
+            "replay: give their place with --data, or train a new run"
         )
     if other_labels(config, dataset, stored):
         raise click.UsageError(
-            f"the images of the data set {config.data} are in other classes than those that the run {original.path.name} was trained on, so "
-            "it would not be replayed: put them back, or train a new run"
+            f"the images of the data set {config.data} have other classes than when the run {original.path.name} was trained, so "
+            "this would be no replay: restore the classes, or train a new run"
         )
     where = _choose_device(device)
     with _claimed(folder):
@@ -232,28 +234,30 @@ def replay_command(run: Path, data: str | None, out: Path | None, device: str, n
 
 
 def _refuse_lost_start(original: RunFolder) -> None:
-    """A fork is replayed from where it began, and from nowhere else: from its first step it would be another run.
+    """A fork can only be replayed from the checkpoint it started from: from new weights it would be another run.
 
     Raises:
-        UsageError: that state is gone.
+        UsageError: that checkpoint is missing.
         CheckpointError: it cannot be used.
     """
     if not original.fork_file.exists():
         raise click.UsageError(
-            f"the run {original.path.name} is a fork, and {original.fork_file.name}, the state that it began with, is missing: put it back, "
+            f"the run {original.path.name} is a fork, and {original.fork_file.name}, the checkpoint it started from, is missing: put it back, "
             "or fork its parent again"
         )
     original.read_state(original.fork_file)
 
 
 @cli.command("bench")
-@click.option("--recipe", "names", multiple=True, default=BENCH_RECIPES, show_default=True, help="Which settings; may be repeated.")
-@click.option("--seconds", type=click.FloatRange(0, 3600, min_open=True), default=10, show_default=True, help="Train each for so long.")
+@click.option("--recipe", "names", multiple=True, default=BENCH_RECIPES, show_default=True, help="Which recipe to measure. Repeatable.")
+@click.option(
+    "--seconds", type=click.FloatRange(0, 3600, min_open=True), default=10, show_default=True, help="Seconds of training for each."
+)
 @_device_option
-@click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Change a setting; may be repeated.")
+@click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Change a setting. Repeatable.")
 @_json_option
 def bench_command(names: tuple[str, ...], seconds: float, device: str, settings: tuple[str, ...], as_json: bool) -> None:
-    """Measure how fast training is here, on random images, each recipe in a process of its own."""
+    """Measure training speed on this machine with random images, each recipe in its own process."""
     changes = dict(parse_setting(text) for text in settings)
     configs = {name: recipe(name).config.change(**changes) for name in names}
     where = str(_choose_device(device))
@@ -271,20 +275,22 @@ def bench_command(names: tuple[str, ...], seconds: float, device: str, settings:
 
 @cli.command("sample")
 @click.argument("source", metavar="RUN|CHECKPOINT", type=click.Path(path_type=Path))
-@click.option("--seeds", default="0-63", show_default=True, help="Which noise vectors, as in 1,2,10-13.")
-@click.option("--step", type=int, help="Which of the run's generators; the newest by default.")
-@click.option("--class", "class_name", metavar="NAME", help="For a conditional generator: draw this class alone; else one after the other.")
+@click.option("--seeds", default="0-63", show_default=True, help="Seeds of the latent vectors, such as 1,2,10-13.")
+@click.option("--step", type=int, help="The step of the run's generator. Default: the newest.")
+@click.option(
+    "--class", "class_name", metavar="NAME", help="For a conditional generator: draw only this class. Default: all classes in turn."
+)
 @click.option(
     "--out",
     required=True,
-    help="A .png (a grid), a .npz (images, uint8 (N, C, H, W), and seeds), or FOLDER/ (an empty one or a new one, for an image a file).",
+    help="A .png (a grid), a .npz (images, uint8 (N, C, H, W), and seeds), or FOLDER/ (new or empty, for one file per image).",
 )
 def sample_command(source: Path, seeds: str, step: int | None, class_name: str | None, out: str) -> None:
     """Draw images with a generator."""
     path = Path(out)
     single = out.endswith("/") or (path.is_dir() and path.suffix not in (".png", ".npz"))
     if not single:
-        _refuse_output(path, (".png", ".npz"), ", or in / for a folder of single images")
+        _refuse_output(path, (".png", ".npz"), ", or in / for a folder with one file per image")
     numbers = latent.parse_seeds(seeds, MOST_FILES) if single else latent.parse_seeds(seeds)
     loaded = load_generator(find_generator(_find_source(source), step))
     labels = _labels(loaded, class_name, len(numbers))
@@ -302,22 +308,30 @@ def sample_command(source: Path, seeds: str, step: int | None, class_name: str |
 
 @cli.command("walk")
 @click.argument("source", metavar="RUN|CHECKPOINT", type=click.Path(path_type=Path))
-@click.option("--seeds", required=True, help="Two or more noise vectors, in order, as in 1,2,3.")
+@click.option("--seeds", required=True, help="Seeds of two or more latent vectors, in order, such as 1,2,3.")
 @click.option("--frames", type=click.IntRange(2, 2000), default=60, show_default=True)
 @click.option(
-    "--mode", type=click.Choice(["slerp", "lerp"]), default="slerp", show_default=True, help="Along the sphere, or along straight lines."
+    "--mode",
+    type=click.Choice(["slerp", "lerp"]),
+    default="slerp",
+    show_default=True,
+    help="slerp: along the sphere. lerp: along straight lines.",
 )
 @click.option(
-    "--easing", type=click.Choice(["linear", "smooth"]), default="linear", show_default=True, help="At an even pace, or resting at each."
+    "--easing",
+    type=click.Choice(["linear", "smooth"]),
+    default="linear",
+    show_default=True,
+    help="linear: at an even pace. smooth: slower near each latent vector.",
 )
-@click.option("--closed", is_flag=True, help="Come back to the first, so that the film loops without a jump.")
-@click.option("--step", type=int, help="Which of the run's generators; the newest by default.")
-@click.option("--class", "class_name", metavar="NAME", help="For a conditional generator: the class to walk in; the first by default.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="A .gif or a .mp4.")
+@click.option("--closed", is_flag=True, help="Return to the first, so the film loops without a jump.")
+@click.option("--step", type=int, help="The step of the run's generator. Default: the newest.")
+@click.option("--class", "class_name", metavar="NAME", help="For a conditional generator: the class to draw. Default: the first.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="A .gif or an .mp4.")
 def walk_command(
     source: Path, seeds: str, frames: int, mode: str, easing: str, closed: bool, step: int | None, class_name: str | None, out: Path
 ) -> None:
-    """Walk through the latent space, as a film."""
+    """Make a film of a walk through the latent space."""
     _refuse_output(out, (".gif", ".mp4"))
     numbers = latent.parse_seeds(seeds)
     loaded = load_generator(find_generator(_find_source(source), step))
@@ -335,18 +349,22 @@ def walk_command(
 
 @cli.command("evaluate")
 @click.argument("source", metavar="RUN|CHECKPOINT", type=click.Path(path_type=Path))
-@click.option("--data", help="What to hold the images against: a named data set, or a path; by default what it was trained on.")
+@click.option("--data", help="The data set to compare with, by name or path. Default: the one it was trained on.")
 @click.option(
-    "--samples", type=click.IntRange(FEWEST, 100_000), default=evaluation.SAMPLES, show_default=True, help="Images to draw, at most."
+    "--samples",
+    type=click.IntRange(FEWEST, 100_000),
+    default=evaluation.SAMPLES,
+    show_default=True,
+    help="Generate at most this many images.",
 )
-@click.option("--step", type=int, help="Which of the run's generators; the newest by default.")
+@click.option("--step", type=int, help="The step of the run's generator. Default: the newest.")
 @_json_option
 def evaluate_command(source: Path, data: str | None, samples: int, step: int | None, as_json: bool) -> None:
-    """Judge a generator's images: figures beside those of real images."""
+    """Score a generator's images, next to the scores of real images."""
     loaded = load_generator(find_generator(_find_source(source), step))
     config = loaded.config
     if data is None and not data_is_there(config.data):
-        raise click.UsageError(f"the data set {config.data} is not there: give --data, where its images are now or others to compare with")
+        raise click.UsageError(f"the data set {config.data} is missing: give its new place, or another data set to compare with, as --data")
     judge = terminal.drain(JudgeCache().get(data or config.data, config.image_size, config.channels), as_json)
     _tell(judge.reals.learnt.dataset)
     report = terminal.drain(evaluation.evaluate(loaded, judge, samples), as_json)
@@ -354,7 +372,7 @@ def evaluate_command(source: Path, data: str | None, samples: int, step: int | N
         click.echo(json.dumps(evaluation.as_object(report, config, loaded.step)))
         return
     new = "new" if evaluation.unseen(report, config) else "held-out"
-    against = f"held against {report.real:,} {new} real ones of {report.data}, in the features of {report.features}"
+    against = f"compared with {report.real:,} {new} real images of {report.data}, in the features of {report.features}"
     click.echo(f"{report.images:,} images at step {loaded.step}, {against}")
     click.echo(f"{'':32}{'these images':24}{'real images':24}")
     for figure in report.figures:
@@ -368,7 +386,7 @@ def evaluate_command(source: Path, data: str | None, samples: int, step: int | N
 @click.argument("run", type=click.Path(path_type=Path))
 @_json_option
 def doctor_command(run: Path, as_json: bool) -> None:
-    """Say what is wrong with RUN, since when, why, and what to do about it."""
+    """Say what is wrong with RUN, since when, why, and what to try."""
     folder = RunFolder(_find_run(run))
     folder.read_config()
     looked_at = Run(folder)
@@ -380,11 +398,11 @@ def doctor_command(run: Path, as_json: bool) -> None:
         return
     step = looked_at.status().get("step", 0)
     if not found:
-        judged = "" if checkup.judged else " Its images have not been judged, so only losses and gradients can be told."
+        judged = "" if checkup.judged else " It has no scores, so only losses and gradients were checked."
         click.echo(f"{folder.path.name}, step {step}: nothing wrong so far.{judged}")
     config = looked_at.live_config
     for finding in found:
-        click.echo(f"{finding.severity.upper()}: {finding.name}, since step {finding.began} (told at step {finding.found})")
+        click.echo(f"{finding.severity.upper()}: {finding.name}, since step {finding.began} (found at step {finding.found})")
         for evidence in finding.evidence:
             click.echo(f"  {evidence.text}: {evidence.shown} (rule: {evidence.limit})")
         click.echo(f"  Why: {finding.why} [{finding.source}]")
@@ -396,21 +414,21 @@ def doctor_command(run: Path, as_json: bool) -> None:
 
 @cli.command("export")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--step", type=int, help="In a .zip: which of the run's generators; the newest by default.")
+@click.option("--step", type=int, help="For a .zip: the step of the run's generator. Default: the newest.")
 @click.option(
     "--out",
     required=True,
     type=click.Path(path_type=Path),
-    help="A .zip (everything, and a script that draws with the generator), a .gif (the training), or a .tfevents (for TensorBoard).",
+    help="A .zip (everything, with a script that draws images), a .gif (the sample grid through training), or a .tfevents (for TensorBoard).",
 )
 def export_command(run: Path, step: int | None, out: Path) -> None:
-    """Export RUN, which may be training meanwhile."""
+    """Export RUN, even while it trains."""
     _refuse_output(out, tuple(EXPORTS))
     if step is not None and out.suffix != ".zip":
-        raise click.UsageError(f"--step chooses the generator in a .zip; got {out}")
+        raise click.UsageError(f"--step only applies to a .zip; got {out}")
     found = _find_run(run)
     if found.is_file():
-        raise click.UsageError(f"a run is exported, and {run} is a generator alone")
+        raise click.UsageError(f"only runs can be exported, and {run} is a single generator: give its run's folder")
     folder, chosen = RunFolder(found), {} if step is None else {"step": step}
     with write_atomically(out) as file:
         terminal.drain(EXPORTS[out.suffix](folder, file, **chosen))
@@ -418,10 +436,10 @@ def export_command(run: Path, step: int | None, out: Path) -> None:
 
 
 def _labels(loaded: LoadedGenerator, class_name: str | None, n: int) -> torch.Tensor | None:
-    """n classes for a conditional generator: the one that was named, or one after the other; None for any other generator."""
+    """n classes for a conditional generator: the named one, or all in turn; None for any other generator."""
     names = loaded.class_names
     if class_name is not None and class_name not in names:
-        known = f"choose one of {', '.join(names)}" if names else "this generator does not draw by class"
+        known = f"choose one of {', '.join(names)}" if names else "this generator is not conditional"
         raise click.UsageError(f"there is no class {class_name!r}: {known}")
     if not names:
         return None
@@ -429,25 +447,25 @@ def _labels(loaded: LoadedGenerator, class_name: str | None, n: int) -> torch.Te
 
 
 def _refuse_output(out: Path, endings: tuple[str, ...], otherwise: str = "") -> None:
-    """A file that is there already is replaced, as its name was given; what belongs to a run is not.
+    """Checks --out: an existing file will be replaced, but no file of a run.
 
     Raises:
-        UsageError: another ending, a folder, or a file of a run.
+        UsageError: it has another ending, is a folder, or belongs to a run.
     """
     if out.suffix not in endings:
         raise click.UsageError(f"--out must end in {', '.join(endings[:-1])} or {endings[-1]}{otherwise}; got {out}")
     if out.is_dir():
-        raise click.UsageError(f"--out must be a file, and {out} is a folder")
+        raise click.UsageError(f"--out must be a file; {out} is a folder")
     folder = out.absolute().parent
     if folder.name == "samples" and RunFolder(folder.parent).config_file.exists():
-        raise click.UsageError(f"{folder} holds the grids of a run, which must not be replaced: choose another --out")
+        raise click.UsageError(f"{folder} holds the sample grids of a run: choose another --out")
 
 
 def _new_folder(out: Path | None, recipe_name: str) -> RunFolder:
-    """Where a new run goes.
+    """The folder of a new run.
 
     Raises:
-        UsageError: something is there.
+        UsageError: it is taken.
     """
     folder = RunFolder(out or checkpoints_root() / run_name(recipe_name))
     _refuse_taken(folder)
@@ -457,16 +475,16 @@ def _new_folder(out: Path | None, recipe_name: str) -> RunFolder:
 def _refuse_taken(folder: RunFolder) -> None:
     path = folder.path
     if folder.config_file.exists():
-        raise click.UsageError(f"{path} holds a run already: resume it, or choose another --out")
+        raise click.UsageError(f"{path} already holds a run: resume it, or choose another --out")
     if path.exists() and not path.is_dir():
-        raise click.UsageError(f"{path} is a file: choose a new folder as --out")
+        raise click.UsageError(f"{path} is a file: choose a new folder for --out")
     if path.is_dir() and any(not inside.name.startswith(".") for inside in path.iterdir()):
-        raise click.UsageError(f"the folder {path} is not empty: choose a new one as --out")
+        raise click.UsageError(f"the folder {path} is not empty: choose a new folder for --out")
 
 
 @contextmanager
 def _claimed(folder: RunFolder) -> Iterator[None]:
-    """Makes a new run's folder and holds its lock, so that of two commands that were given the same one the second is refused."""
+    """Makes a new run's folder and holds its lock, so a second command cannot use the same folder."""
     folder.path.mkdir(parents=True, exist_ok=True)
     with folder.locked():
         _refuse_taken(folder)
@@ -474,7 +492,7 @@ def _claimed(folder: RunFolder) -> Iterator[None]:
 
 
 def _at(config: TrainConfig, data: str | None) -> TrainConfig:
-    """The settings with the place of the data set, as it was given; a path becomes one that holds in any folder."""
+    """The settings with the data set's place. A path becomes absolute."""
     if data is not None:
         config = config.change(data=data)
     if config.data not in datasets.available() and Path(config.data).exists():
@@ -483,18 +501,18 @@ def _at(config: TrainConfig, data: str | None) -> TrainConfig:
 
 
 def _find_run(given: Path) -> Path:
-    """A path as it was given, a run's name below the checkpoints folder, or a generator that comes with the app."""
+    """A path, a run's name below the checkpoints folder, or a generator that comes with the app."""
     if given.exists():
         return given
     if (checkpoints_root() / given).exists():
         return checkpoints_root() / given
     if str(given) in (shipped := pretrained(checkpoints_root())):
         return shipped[str(given)]
-    raise CheckpointError(f"there is no run or checkpoint {given}")
+    raise CheckpointError(f"there is no run or checkpoint {given}: give a path, or a name in {checkpoints_root()}")
 
 
 def _find_source(given: Path) -> Path:
-    """As _find_run(); behind a run's name may stand @ and a step, or @best."""
+    """Like _find_run(), but a run's name may end in @STEP or @best."""
     name, at, which = given.name.rpartition("@")
     if not at or given.exists():
         return _find_run(given)
@@ -508,14 +526,14 @@ def _load(config: TrainConfig, quiet: bool) -> ImageDataset:
 
 
 def _load_again(config: TrainConfig, quiet: bool, moved: str | None) -> ImageDataset:
-    """_load() for a run that was trained before; where its data set is gone, the error says what can be done."""
+    """_load() for an existing run. If its data set is missing, the error says what to do."""
     if moved is None:
         refuse_missing_data(config)
     return _load(config, quiet)
 
 
 def _tell(dataset: ImageDataset) -> None:
-    """Says on standard error how a set was read, and what of it was left out."""
+    """Says on standard error how a data set was read, and what was left out."""
     for note in filter(None, (datasets.shadowed(dataset.name), *dataset.notes)):
         terminal.say(note)
     if dataset.skipped:
@@ -530,7 +548,7 @@ def _tell(dataset: ImageDataset) -> None:
 def _halt_on_signals(control: Control) -> Iterator[list[int]]:
     """Ctrl-C, SIGTERM and a closed terminal halt the loop after its step; a second signal ends the process at once.
 
-    What the process was started to ignore (nohup) stays ignored.
+    Signals that the process was started to ignore (nohup) stay ignored.
     """
     received: list[int] = []
 
@@ -551,7 +569,7 @@ def _halt_on_signals(control: Control) -> Iterator[list[int]]:
 
 
 def _choose_device(name: str) -> torch.device:
-    """choose_device(), and a line on standard error where a GPU is here and cannot be used."""
+    """choose_device(), with a line on standard error if there is a GPU that cannot be used."""
     where = choose_device(name)
     if note := passed_over(name):
         click.echo(note, err=True)
@@ -559,7 +577,7 @@ def _choose_device(name: str) -> torch.device:
 
 
 class _Teller:
-    """Shows how a run goes: a bar, or lines, or JSON. Once nobody can read it any more, the run is halted and saved."""
+    """Shows a run's progress as a bar, lines or JSON. If the output is closed, the run stops and is saved."""
 
     def __init__(self, folder: RunFolder, state: TrainState, control: Control, received: list[int], bar: tqdm, as_json: bool) -> None:
         self.metrics: Metrics | None = None
@@ -575,7 +593,7 @@ class _Teller:
                 _print_json(event, self._folder)
             elif isinstance(event, Metrics):
                 self._show(event)
-        except OSError as error:  # the pipe is closed, or the terminal; signals may say so later, or never
+        except OSError as error:  # the pipe or the terminal is closed; a signal may follow, or not
             if not self._received:
                 self._received.append(signal.SIGPIPE if error.errno == errno.EPIPE else signal.SIGHUP)
             self._control.halt()
@@ -591,7 +609,7 @@ class _Teller:
 
 
 def _done(state: TrainState) -> int:
-    """How far a run is, in what its bar counts."""
+    """How far a run is, in the units of its bar."""
     return {"steps": state.step, "seconds": round(state.elapsed_s), "epochs": state.images_seen}[state.config.duration_unit]
 
 
@@ -605,10 +623,10 @@ def _train(
     script: list[Intervention] | None = None,
     threads: int | None = None,
 ) -> None:
-    """Drains record(), showing progress; leaves a folder that can be resumed. Call it with the folder's lock held.
+    """Drains record(), showing progress; the folder can be resumed afterwards. Call it while holding the folder's lock.
 
-    judged: whether to judge the images along the way, unless the environment forbids it.
-    script: changes to make along the way.
+    judged: whether to score the images while it trains, unless the environment turns this off.
+    script: changes to make while it trains.
     """
     _tell(dataset)
     control = Control()
@@ -628,10 +646,10 @@ def _train(
                 teller = _Teller(folder, state, control, received, bar, as_json)
                 _drain(folder, state, dataset, control, watch, teller)
             ended = RunState.STOPPED if received else RunState.FINISHED
-            why = never_judged(folder, watch)  # asked before the judges are closed
+            why = never_judged(folder, watch)  # before the judges are closed
             write_status(folder, ended, state, judge=why)
         except (Exception, KeyboardInterrupt) as error:
-            sentence = explain(error) if isinstance(error, Exception) else "interrupted at once; the last saved state stays"
+            sentence = explain(error) if isinstance(error, Exception) else "interrupted at once; the last saved state is intact"
             if isinstance(error, CheckpointError) and state is None:
                 raise
             try:
@@ -651,7 +669,7 @@ def _train(
 
 
 def _bar(config: TrainConfig, dataset: ImageDataset, state: TrainState, as_json: bool) -> tqdm:
-    """The bar of a run, on standard error; disabled where that is no terminal, or JSON is wanted."""
+    """A run's progress bar on standard error; disabled for JSON, or without a terminal."""
     total = round(config.duration * (epoch_images(config, dataset) if config.duration_unit == "epochs" else 1))
     unit = {"steps": "step", "seconds": "s", "epochs": "image"}[config.duration_unit]
     quiet = as_json or not sys.stderr.isatty()
@@ -659,7 +677,7 @@ def _bar(config: TrainConfig, dataset: ImageDataset, state: TrainState, as_json:
 
 
 def _drain(folder: RunFolder, state: TrainState, dataset: ImageDataset, control: Control, watch: Watch | None, teller: _Teller) -> None:
-    """Drains record(); where the disk is full, waits with the networks in memory until there is room, or a signal comes."""
+    """Drains record(). If the disk is full, waits with the networks in memory until there is room or a signal comes."""
     while True:
         try:
             for event in record(folder, state, dataset, control, watch=watch):
@@ -668,7 +686,7 @@ def _drain(folder: RunFolder, state: TrainState, dataset: ImageDataset, control:
         except OSError as error:
             if error.errno not in PASSING or control.halted:
                 raise
-            terminal.say(f"{PASSING[error.errno]} The run waits at step {state.step:,}, and goes on when there is room; Ctrl-C ends it.")
+            terminal.say(f"{PASSING[error.errno]} The run waits at step {state.step:,} and continues when there is room. Ctrl-C stops it.")
         with suppress(OSError):
             write_status(folder, RunState.PAUSED, state)
         while not wait_for_room(folder, state, lambda: control.halted):
@@ -676,7 +694,7 @@ def _drain(folder: RunFolder, state: TrainState, dataset: ImageDataset, control:
 
 
 def _say_the_end(folder: RunFolder, state: TrainState, ended: str, rate: float, metrics: Metrics | None, why: str | None) -> None:
-    """How a run ended, and how to continue it."""
+    """Says how a run ended, and how to continue it."""
     so_far = f"{ended} at step {state.step}: {state.images_seen:,} images in {state.elapsed_s:.1f} s, {rate:,.0f} images/s."
     terminal.say(f"{so_far} {_in_words(metrics) if metrics else ''}", err=False)
     if best := folder.best():
@@ -685,7 +703,7 @@ def _say_the_end(folder: RunFolder, state: TrainState, ended: str, rate: float, 
     elif why:
         terminal.say(why)
     if ended is RunState.STOPPED:
-        terminal.say(f"go on with: python -m gan resume {folder.path}", err=False)
+        terminal.say(f"continue with: python -m gan resume {folder.path}", err=False)
 
 
 def _in_words(metrics: Metrics) -> str:
@@ -709,10 +727,10 @@ def _print_json(event: object, folder: RunFolder) -> None:
 def main() -> None:
     """Runs a command. A bad argument exits 2 and a failed run 1, each with one line on standard error."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal that is not UTF-8 must not end a run by a sign that it lacks
+        if isinstance(stream, io.TextIOWrapper):  # a character that the terminal lacks must not end a run
             stream.reconfigure(errors="backslashreplace")
     with_source = warnings.formatwarning
-    # Ours are for people: without the place in the code where they come from.
+    # Our own warnings are for users, so they leave out the place in the code.
     warnings.formatwarning = lambda message, kind, *where: f"{message}\n" if kind is UserWarning else with_source(message, kind, *where)
     try:
         cli(standalone_mode=False)

@@ -187,7 +187,7 @@ def test_bad_arguments_exit_2_with_one_line_and_leave_nothing(gan, tmp_path, pic
         (["train", "--set", "batch_size"], "FIELD=VALUE"),
         (["train", "--steps", "0"], "duration must be greater than 0"),
         (["train", "--steps", "x"], "--steps"),
-        (["train", "--steps", "3", "--seconds", "3"], "give one of"),
+        (["train", "--steps", "3", "--seconds", "3"], "give only one of"),
         (["train", "--device", "tpu"], "auto, cpu, cuda or cuda:N"),
         (["train", "--nonsense"], "--nonsense"),
     ]
@@ -196,7 +196,7 @@ def test_bad_arguments_exit_2_with_one_line_and_leave_nothing(gan, tmp_path, pic
         assert status == 2 and words in errors and errors.count("\n") == 1, (arguments, status, errors)
     assert not out.exists()
     others = [
-        (["train", "--out", trained], "holds a run already"),
+        (["train", "--out", trained], "already holds a run"),
         (["resume", tmp_path / "nothing"], "no run or checkpoint"),
         (["resume", trained, "--steps", "-5"], "more than 0"),
         (["sample", trained, "--out", tmp_path / "x.bmp"], "end in .png or .npz, or in /"),
@@ -233,7 +233,7 @@ def test_ctrl_c_sigterm_and_a_hangup_leave_a_run_that_resumes(gan, pictures, tmp
         time.sleep(0.05)
     process.send_signal(number)
     output, _ = process.communicate(timeout=30)
-    assert process.returncode == 128 + number and "stopped at step" in output and "go on with: python -m gan resume" in output
+    assert process.returncode == 128 + number and "stopped at step" in output and "continue with: python -m gan resume" in output
     status = json.loads((out / "status.json").read_text())
     assert status["state"] == "stopped"
     assert gan("resume", out, "--steps", 3)[0] == 0
@@ -288,7 +288,7 @@ def test_what_nohup_ignores_stays_ignored(gan, pictures, tmp_path):
 def test_a_lost_state_is_refused_and_a_kept_one_is_taken_when_asked_for(gan, trained, tmp_path):
     folder = RunFolder(trained)
     status, _, errors = gan("resume", trained, "--kept", "--steps", 5)
-    assert status == 2 and "is whole, of step 10: resume it without --kept" in errors
+    assert status == 2 and "is intact (step 10): resume it without --kept" in errors
     (trained / "states").mkdir()
     shutil.copyfile(folder.state_file, folder.kept_state_file(10))
     assert gan("resume", trained, "--steps", 5)[0] == 0
@@ -298,7 +298,7 @@ def test_a_lost_state_is_refused_and_a_kept_one_is_taken_when_asked_for(gan, tra
     assert status == 2 and "has trained 15 steps, and its state.pt is missing. Its newest kept state is of step 10" in errors
     assert errors.count("error:") == 1 and folder.metrics_file.read_bytes() == logged
     status, _, errors = gan("resume", trained, "--kept", "--steps", 2)
-    assert status == 0 and "goes back to its kept state of step 10. What it had of steps 11 to 15 is in" in errors
+    assert status == 0 and "goes back to its checkpoint of step 10. Its files of steps 11 to 15 are now in" in errors
     assert folder.read_status()["step"] == 12 and (trained / "set-aside" / "1" / "metrics.jsonl").read_bytes() == logged
     folder.state_file.unlink()
     shutil.rmtree(trained / "states")
@@ -338,13 +338,13 @@ def test_what_exists_is_not_overwritten(gan, trained, pictures, tmp_path):
     shutil.copytree(trained, tmp_path / "lost")
     (tmp_path / "lost" / "config.json").unlink()
     before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
-    for name, words in (("file", "is a file"), ("full", "is not empty"), ("lost", "is not empty"), ("run", "holds a run already")):
+    for name, words in (("file", "is a file"), ("full", "is not empty"), ("lost", "is not empty"), ("run", "already holds a run")):
         for command in (["train", "--data", pictures, "--steps", 2, *TINY], ["replay", trained]):
             status, _, errors = gan(*command, "--out", tmp_path / name)
             assert status == 2 and words in errors and "choose" in errors and errors.count("\n") == 1, (command, errors)
     grid = trained / "samples" / "000010.png"
     status, _, errors = gan("sample", trained, "--out", grid)
-    assert status == 2 and "must not be replaced" in errors
+    assert status == 2 and "choose another --out" in errors
     for command, out in ((["sample"], "x.png"), (["walk", "--seeds", "1,2"], "x.gif"), (["export"], "x.zip")):
         (tmp_path / "taken" / out).mkdir(parents=True)
         status, _, errors = gan(command[0], trained, *command[1:], "--out", tmp_path / "taken" / out)
@@ -366,7 +366,7 @@ def test_of_two_commands_that_were_given_one_folder_the_second_is_refused(gan, t
     monkeypatch.setattr(command_line, "_load", meanwhile)
     before = (trained / "config.json").read_bytes()
     status, _, errors = gan("train", "--data", pictures, "--steps", 2, "--seed", 9, *TINY, "--out", tmp_path / "same")
-    assert status == 2 and "holds a run already" in errors and (tmp_path / "same" / "config.json").read_bytes() == before
+    assert status == 2 and "already holds a run" in errors and (tmp_path / "same" / "config.json").read_bytes() == before
 
 
 def test_a_full_disk_is_waited_for(gan, pictures, tmp_path, monkeypatch):
@@ -381,7 +381,7 @@ def test_a_full_disk_is_waited_for(gan, pictures, tmp_path, monkeypatch):
 
     monkeypatch.setattr(RunFolder, "save_samples", full)
     status, _, errors = gan("train", "--data", pictures, "--steps", 5, "--out", tmp_path / "r", *TINY)
-    assert status == 0 and "The disk is full. The run waits at step 4, and goes on when there is room" in errors
+    assert status == 0 and "The disk is full. The run waits at step 4 and continues when there is room" in errors
     assert RunFolder(tmp_path / "r").sample_steps() == [0, 1, 2, 3, 4, 5] and tries.count(4) == 2
 
 
@@ -427,7 +427,7 @@ def test_a_replayed_run_is_equal_with_what_was_changed_meanwhile(gan, trained, t
     ):
         assert (a == b).all()
     status, _, errors = gan("replay", trained, "--out", tmp_path / "again")
-    assert status == 2 and "holds a run already" in errors
+    assert status == 2 and "already holds a run" in errors
 
 
 def test_a_replay_repeats_the_numbers_of_threads_and_chooses_none(gan, pictures, tmp_path, monkeypatch):
@@ -483,7 +483,7 @@ def test_a_conditional_generator_draws_the_class_that_is_named(gan, pictures, tm
 
 def test_a_class_is_refused_where_there_is_none(gan, trained, tmp_path):
     status, _, errors = gan("sample", trained, "--class", "a", "--out", tmp_path / "s.npz")
-    assert status == 2 and "this generator does not draw by class" in errors
+    assert status == 2 and "this generator is not conditional" in errors
     status, _, errors = gan(
         "train", "--recipe", "conditional", "--data", tmp_path / "pictures", "--steps", 5, "--out", tmp_path / "c", *TINY
     )
@@ -527,7 +527,7 @@ def test_evaluate_prints_figures_beside_those_of_real_images(gan, trained, many)
     status, output, errors = gan("evaluate", trained, "--data", many)
     assert status == 0 and not errors
     lines = output.splitlines()
-    assert lines[0] == f"24 images at step 10, held against 24 held-out real ones of {many}, in the features of many-CNN"
+    assert lines[0] == f"24 images at step 10, compared with 24 held-out real images of {many}, in the features of many-CNN"
     assert any(line.startswith("FD (many-CNN)") and line.endswith("lower is better") and line.count("±") == 2 for line in lines)
     status, output, _ = gan("evaluate", trained, "--data", many, "--samples", 12, "--json")
     (found,) = [json.loads(line) for line in output.splitlines()]
@@ -582,7 +582,7 @@ def test_a_fork_is_replayed_from_where_it_began_or_not_at_all(gan, trained, tmp_
     assert code == 2 and "fork.pt of the run child cannot be used: it is cut short" in errors
     child.fork_file.unlink()
     code, _, errors = gan("replay", child.path, "--out", tmp_path / "no")
-    assert code == 2 and "the run child is a fork, and fork.pt, the state that it began with, is missing" in errors
+    assert code == 2 and "the run child is a fork, and fork.pt, the checkpoint it started from, is missing" in errors
     assert not (tmp_path / "no").exists()
 
 
@@ -597,7 +597,7 @@ def test_a_run_that_draws_by_class_needs_the_same_classes_of_the_same_images(gan
     code, _, errors = gan("resume", by_class, "--data", tmp_path / "other.npz", "--steps", 2)
     assert code == 2 and "are in other classes now" in errors and RunFolder(by_class).read_status()["state"] == "finished"
     code, _, errors = gan("replay", by_class, "--data", tmp_path / "other.npz", "--out", tmp_path / "no")
-    assert code == 2 and "are in other classes than those" in errors and not (tmp_path / "no").exists()
+    assert code == 2 and "have other classes than when" in errors and not (tmp_path / "no").exists()
     assert gan("resume", plain, "--data", tmp_path / "other.npz", "--steps", 2)[0] == 0
     assert gan("resume", by_class, "--steps", 2)[0] == 0
 
@@ -617,7 +617,7 @@ def test_evaluate_says_what_it_left_out(gan, trained, tmp_path, monkeypatch):
 def test_a_folder_whose_name_is_not_utf8_gets_a_sentence(gan, pictures, tmp_path):
     moved = pictures.rename(tmp_path / os.fsdecode(b"caf\xe9"))
     code, _, errors = gan("train", "--data", moved, "--steps", 2, "--out", tmp_path / "run", *TINY)
-    assert code == 2 and "data must be text in UTF-8" in errors and "name a link to it" in errors and not (tmp_path / "run").exists()
+    assert code == 2 and "data must be text in UTF-8" in errors and "use a link with another name" in errors and not (tmp_path / "run").exists()
     os.symlink(moved, tmp_path / "coffee")
     assert gan("train", "--data", tmp_path / "coffee", "--steps", 2, "--out", tmp_path / "run", *TINY)[0] == 2  # links are resolved
 

@@ -336,9 +336,9 @@ def test_the_command_line_exports_by_the_ending(folder, tmp_path, monkeypatch, c
     before = sorted((tmp_path / "out").iterdir())
     for arguments, words in (
         ([folder.path, "--out", tmp_path / "x.tar"], "--out must end in .zip, .gif or .tfevents; got"),
-        ([folder.path, "--step", 4, "--out", tmp_path / "out" / "x.gif"], "--step chooses the generator in a .zip"),
+        ([folder.path, "--step", 4, "--out", tmp_path / "out" / "x.gif"], "--step only applies to a .zip"),
         ([folder.path, "--step", 7, "--out", tmp_path / "out" / "x.zip"], "no generator at step 7"),
-        ([folder.generator_file(12), "--out", tmp_path / "out" / "x.zip"], "is a generator alone"),
+        ([folder.generator_file(12), "--out", tmp_path / "out" / "x.zip"], "is a single generator"),
         ([tmp_path, "--out", tmp_path / "out" / "x.zip"], "holds no run"),
         (["nothing", "--out", tmp_path / "out" / "x.zip"], "no run or checkpoint nothing"),
         ([folder.path], "--out"),

@@ -29,6 +29,8 @@ TELLING = 0.65  # share of D's answers that must be right before its answers to 
 TOPS = 6  # scorings in a row in which the most common class may change
 USUAL_RATE = 5e-4  # learning rate at which the beginning takes as long as the rules say; at lower rates it takes longer,
 SLOWEST = 4.0  # up to this many times
+RUNAWAY = 10.0  # between the two rates: the slower network then cannot follow, and waiting for it changes nothing
+FOOLED = -0.1  # gap between D's answers below which it prefers generated images
 PEAK = 0.25  # of the images: a class with this share stands out
 
 
@@ -65,6 +67,7 @@ class Finding:
         why: why it happens.
         source: of the rule.
         remedies: what to try, the most promising first.
+        recovering: whether its figures are healthy again at the last measurement. If they stay so, the finding ends.
     """
 
     key: str
@@ -76,6 +79,7 @@ class Finding:
     why: str
     source: str
     remedies: tuple[Remedy, ...]
+    recovering: bool = False
 
 
 def diagnose(
@@ -120,8 +124,35 @@ def _finding(rule: Rule, case: "Case", began: int, seen: int) -> Finding:
             )
             evidence.append(Evidence(condition.figure, figure.text, value, f"{value:{figure.format}}", limit))
     situation = Situation(case.config, case.interventions, began, case.step, case.best, case.images_seen, case.classes)
-    tried = remedies(rule.key, situation)
-    return Finding(rule.key, rule.name, rule.severity, began, seen, tuple(evidence), rule.why, rule.source, tried)
+    name, why = _wording(rule, case)
+    advice = remedies(rule.key, situation)
+    return Finding(rule.key, name, rule.severity, began, seen, tuple(evidence), why, rule.source, advice, case.recovering(rule))
+
+
+def _wording(rule: Rule, case: "Case") -> tuple[str, str]:
+    """A finding's name and reason. The gap between D's answers closes in three ways, and only one of them is a D that sees no difference."""
+    if rule.key == "g-winning" and case.last("gap") < FOOLED:
+        name = "The generator fools the discriminator"
+        if case.config.frozen == "discriminator":
+            return name, (
+                "The discriminator takes generated images for real ones and real images for generated ones. It is frozen, so it "
+                "cannot react, and the generator drifts to whatever it likes best."
+            )
+        return name, (
+            "The discriminator takes generated images for real ones and real images for generated ones. It learns too slowly to "
+            "follow the generator, which drifts to whatever the discriminator likes best."
+        )
+    if rule.key == "g-winning" and case.config.frozen == "discriminator":
+        return rule.name, (
+            "The discriminator gives real and generated images the same answer. It is frozen, so it cannot learn the difference, and "
+            "the generator learns nothing from it."
+        )
+    if rule.key == "d-winning" and case.config.frozen == "generator":
+        return rule.name, (
+            "The discriminator is right about nearly every image, and sure of it. The generator is frozen, so it cannot react, and its "
+            "images stay as they are."
+        )
+    return rule.name, rule.why
 
 
 # The figures.
@@ -170,6 +201,15 @@ class Case:
     def applies(self, rule: Rule) -> bool:
         """Whether the rule applies to a run with these settings."""
         return (not rule.losses or self.config.loss in rule.losses) and (rule.matching or not self.config.feature_matching)
+
+    def recovering(self, rule: Rule) -> bool:
+        """Whether one of the rule's figures is clearly healthy at the last measurement at which all of them are known."""
+        steps = self.times[rule.base]
+        columns = [self.at(condition.figure, steps) for condition in rule.conditions]
+        known = np.flatnonzero(~np.isnan(np.array(columns)).any(axis=0)) if len(steps) else []
+        return any(
+            bool(condition.is_over(values)[known[-1]]) for condition, values in zip(rule.conditions, columns, strict=True) if len(known)
+        )
 
     def episode(self, rule: Rule) -> tuple[int, int] | None:
         """The step since when the rule's conditions hold, and the step at which it was met; None if there is no finding now."""
@@ -227,8 +267,8 @@ def examine(
     seen = _number(metrics[-1].get("images_seen")) if metrics else math.nan
     classes = any(row.get("shares") for row in judged)
     start = np.zeros(1, np.int64)
-    slower = min(float(_setting(config, interventions, name, start)[0]) for name in ("lr_g", "lr_d"))
-    pace = min(max(USUAL_RATE / slower, 1.0), SLOWEST)
+    slower, faster = sorted(float(_setting(config, interventions, name, start)[0]) for name in ("lr_g", "lr_d"))
+    pace = min(max(USUAL_RATE / (faster if faster > RUNAWAY * slower else slower), 1.0), SLOWEST)
     return Case(config, tuple(interventions), times, begins, values, step, 0 if math.isnan(seen) else int(seen), best, classes, pace)
 
 
@@ -348,6 +388,7 @@ def _judgements(rows: Sequence[Row], config: TrainConfig) -> tuple[dict[str, np.
         telling = (apart > 0) & ~(columns["d_accuracy"] < TELLING if config.loss in ("bce", "hinge") else np.zeros(len(rows), bool))
         overfit = np.where(telling, (columns["d_train"] - columns["d_held_out"]) / apart, np.nan)
         values = {
+            "fd": fd,
             "latent": np.full(len(rows), float(config.latent_dim)),
             "worse": worse,
             "worse_errors": worse_errors,

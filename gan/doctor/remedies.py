@@ -149,6 +149,11 @@ def _large_rates(at: Situation, *networks: str) -> list[Remedy]:
 
 def _uneven_rates(at: Situation) -> list[Remedy]:
     config = at.config
+    slow, fast = sorted(("lr_d", "lr_g"), key=lambda name: float(getattr(config, name)))
+    if getattr(config, slow) * UNEVEN < min(SOUND_RATE, getattr(config, fast)):  # equal, but both this slow, would be no cure
+        rate = min(getattr(config, fast), SOUND_RATE)
+        who = "discriminator" if slow == "lr_d" else "generator"
+        return [Remedy("live", {"lr_d": rate, "lr_g": rate}, f"The {who} learns too slowly to follow: give both the same rate.")]
     if config.lr_d > UNEVEN * config.lr_g:
         return [Remedy("live", {"lr_d": config.lr_g}, "The discriminator's rate is far above the generator's: make them equal.")]
     if config.lr_g > UNEVEN * config.lr_d:
@@ -220,14 +225,16 @@ def _weaker_discriminator(at: Situation) -> list[Remedy]:
 
 
 def _d_winning(at: Situation) -> list[Remedy]:
-    frozen = _frozen(at) if at.config.frozen == "generator" else []
-    return [*_undo(at), *frozen, *_large_rates(at), *_no_norm(at), *_uneven_rates(at), *_weaker_discriminator(at)]
+    if at.config.frozen == "generator":  # nothing else can help while it does not learn
+        return [*_undo(at, "frozen"), *_frozen(at)]
+    return [*_undo(at), *_large_rates(at), *_no_norm(at), *_uneven_rates(at), *_weaker_discriminator(at)]
 
 
 def _g_winning(at: Situation) -> list[Remedy]:
     config = at.config
-    frozen = _frozen(at) if config.frozen == "discriminator" else []
-    found = [*_undo(at), *frozen, *_hidden(at), *_large_rates(at), *_uneven_rates(at)]
+    if config.frozen == "discriminator":  # nothing else can help while it does not learn
+        return [*_undo(at, "frozen"), *_frozen(at)]
+    found = [*_undo(at), *_hidden(at), *_large_rates(at), *_uneven_rates(at)]
     if config.dropout:
         found.append(Remedy("live", {"dropout": 0.0}, "The discriminator then uses all of its features in each step."))
     found.append(Remedy("live", {"lr_d": _rate(2 * config.lr_d)}, "A faster discriminator catches up."))

@@ -84,8 +84,8 @@ class Rule:
         conditions: all must hold.
         steps: they must hold for at least this many steps,
         rows: in this many measurements in a row,
-        after: from this step on. At first, the discriminator wins in every run and the images are bad. Below USUAL_RATE this phase is
-            longer.
+        after: from this step on. At first, the discriminator wins in every run and the images are bad. At rates below USUAL_RATE (see
+            gan/doctor/diagnosis.py) this phase is longer.
         losses: the losses it applies to; empty for all. Only "bce" has known values at the equilibrium.
         why: a few sentences.
         source: of the rule and of the sentences.

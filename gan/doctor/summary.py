@@ -1,0 +1,139 @@
+"""A run in one or two sentences: what its curves show, and what the doctor makes of it. Pure: no files, no pages."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from gan.config import TrainConfig
+from gan.doctor.diagnosis import FOOLED, Case, Finding
+from gan.doctor.remedies import Remedy
+from gan.doctor.rules import RULES, rule
+
+RECENT = 0.3  # of the steps so far: what curves did lately is read off these,
+LEAST_RECENT = 100  # at least this many steps
+MOVED = 0.05  # change of D's lead that counts; its means over 25 steps vary by 0.02
+NEARER, FARTHER = 0.9, 1.15  # Fréchet distance relative to before that counts; a score's standard error is about 5 percent
+
+
+class Outlook(StrEnum):
+    """What the doctor makes of a run."""
+
+    ALARM = "alarm"
+    WARNING = "warning"
+    RECOVERING = "recovering"
+    TOO_EARLY = "too early"
+    HEALTHY = "healthy"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A run's state of health in one line.
+
+    Attributes:
+        outlook: which kind.
+        text: one sentence.
+        finding: the worst finding, where there is one.
+        remedy: the first thing to try about it.
+    """
+
+    outlook: Outlook
+    text: str
+    finding: Finding | None = None
+    remedy: Remedy | None = None
+
+
+def verdict(case: Case, findings: Sequence[Finding], over: bool) -> Verdict:
+    """A run's worst finding, or why there is none.
+
+    Args:
+        case: the run's figures.
+        findings: what diagnose() found in them.
+        over: whether the run has ended.
+    """
+    wrong = [finding for finding in findings if finding.severity != "information"]
+    lasting = [finding for finding in wrong if not finding.recovering]
+    if wrong:
+        worst = (lasting or wrong)[0]
+        remedy = worst.remedies[0] if worst.remedies else None
+        if not lasting:
+            return Verdict(Outlook.RECOVERING, f"{worst.name}: getting better", worst, remedy)
+        outlook = Outlook.ALARM if worst.severity == "alarm" else Outlook.WARNING
+        return Verdict(outlook, f"{worst.name} since step {worst.began:,}", worst, remedy)
+    begins = first_check(case)
+    if case.step < begins:
+        if over:
+            return Verdict(Outlook.TOO_EARLY, f"Too few steps to say: checks begin at step {begins:,}, and this run has {case.step:,}")
+        return Verdict(Outlook.TOO_EARLY, f"Too early to say: checks begin at step {begins:,}")
+    return Verdict(Outlook.HEALTHY, "Nothing wrong so far")
+
+
+def first_check(case: Case) -> int:
+    """The step at which the rules on D's answers, or else on scores, can first have something to say."""
+    rules = [rule(key) for key in ("d-winning", "g-winning", "collapse")]
+    usable = [found for found in rules if case.applies(found)] or list(RULES)
+    return math.ceil(min(found.after for found in usable) * case.pace)
+
+
+def what_you_see(case: Case) -> str:
+    """What the curves show now, in one or two short sentences; empty before there is anything to see."""
+    if case.step <= 0 or not len(case.times["metrics"]):
+        return ""
+    sentences = [_answers(case.config, *_now_and_before(case, "lead"), case.last("gap"))]
+    if (images := _images(*_now_and_before(case, "fd"))) != "":
+        sentences.append(images)
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _now_and_before(case: Case, figure: str) -> tuple[float, float]:
+    """A figure's median over the recent steps' second half and first half; NaN where unknown.
+
+    Medians, since single values of both networks' answers jump.
+    """
+    base = "judged" if figure == "fd" else "metrics"
+    steps, values = case.times[base], case.values[figure]
+    span = max(RECENT * case.step, LEAST_RECENT)
+    late = values[steps > case.step - span / 2]
+    early = values[(steps > case.step - span) & (steps <= case.step - span / 2)]
+    return tuple(float(np.nanmedian(part)) if np.isfinite(part).any() else math.nan for part in (late, early))  # type: ignore[return-value]
+
+
+def _answers(config: TrainConfig, lead: float, before: float, gap: float) -> str:
+    """How well D tells real from generated images, and who is gaining."""
+    if math.isnan(lead) or config.feature_matching:
+        return ""
+    if config.has_scores:  # scores without bounds: only their change says something
+        if math.isnan(before) or before <= 0:
+            return ""
+        gaining = (
+            "growing: D is pulling ahead" if lead > 1.1 * before else "shrinking: G is catching up" if lead < 0.9 * before else "steady"
+        )
+        return f"The gap between D's scores of real and generated images is {gaining}."
+    if gap < FOOLED:
+        return "D takes generated images for real ones, and real images for generated ones."
+    moved = 0.0 if math.isnan(before) else lead - before
+    trend = "D is pulling ahead" if moved > MOVED else "G is catching up" if moved < -MOVED else ""
+    if lead > 0.95:
+        return "D is right about nearly every image, and sure of it" + (
+            "; G learns little from such answers." if not trend else f"; {trend}."
+        )
+    if lead > 0.7:
+        return f"D tells most images apart; {trend or 'G is not catching up yet'}."
+    if lead > 0.3:
+        return f"D tells many images apart; {trend or 'the two are in balance'}."
+    if lead > 0.08:
+        return f"D is often unsure which images are real; {trend or 'the two are in balance'}."
+    return "D gives real and generated images nearly the same answer."
+
+
+def _images(fd: float, before: float) -> str:
+    """Whether the images are getting closer to real ones."""
+    if math.isnan(fd) or math.isnan(before) or before <= 0:
+        return ""
+    if fd < NEARER * before:
+        return f"The images are getting closer to real ones (FD {before:.3g} → {fd:.3g})."
+    if fd > FARTHER * before:
+        return f"The images are getting worse (FD {before:.3g} → {fd:.3g})."
+    return f"The images are about as close to real ones as before (FD {fd:.3g})."

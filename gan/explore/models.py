@@ -65,7 +65,7 @@ def find_model(root: Path, model_id: str) -> Model:
     try:
         return Model(model_id, name if at else "", read_step(about), path, *read_config(about))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise CheckpointError(f"{path.name} does not say how it was made: {error}") from None
+        raise CheckpointError(f"{path.name} lacks valid settings: {error}") from None
 
 
 def best_step(root: Path, run: str) -> int | None:

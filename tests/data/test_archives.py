@@ -59,11 +59,11 @@ def test_images_are_found_sorted_and_read(tmp_path):
         ("more.zip", "archive inside the zip"),
         ("more.tar.gz", "archive inside the zip"),
         ("notes.txt", "ends in .txt, not like an image"),
-        ("photo.HEIC", "is a HEIC photo, which is not read; convert it to JPEG or PNG"),
-        ("labels", "has no ending"),
+        ("photo.HEIC", "is a HEIC photo; convert it to JPEG or PNG"),
+        ("labels", "has no file ending"),
         ("a/.hidden.png", "is hidden"),
-        (entry("b.png", method=zipfile.ZIP_BZIP2), "packed with method 12"),
-        (entry("l.png", method=zipfile.ZIP_LZMA), "packed with method 14"),
+        (entry("b.png", method=zipfile.ZIP_BZIP2), "compressed with method 12"),
+        (entry("l.png", method=zipfile.ZIP_LZMA), "compressed with method 14"),
     ],
 )
 def test_what_is_left_out_has_its_reason(tmp_path, name, reason):
@@ -78,7 +78,7 @@ def test_litter_is_not_worth_a_word_and_a_systems_folder_one(tmp_path):
     path = make(tmp_path / "a.zip", *((name, picture()) for name in (*litter, *systems)), ("a/1.png", picture()))
     names, left_out, _ = open_zip(path)
     assert names == ["a/1.png"]
-    assert left_out == [f"{folder}: is a system's folder" for folder in ("__MACOSX", ".git", "a/@eaDir", "a/.thumbnails")]
+    assert left_out == [f"{folder}: is a system folder" for folder in ("__MACOSX", ".git", "a/@eaDir", "a/.thumbnails")]
 
 
 def test_names_are_never_paths_so_odd_ones_do_no_harm(tmp_path):
@@ -136,7 +136,7 @@ def test_a_wrong_checksum_and_a_wrong_size_are_sentences(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"PK", b"no zip at all" * 100, b"PK\x03\x04" + bytes(500)])
 def test_what_is_no_zip_is_refused(tmp_path, content):
     (tmp_path / "a.zip").write_bytes(content)
-    with pytest.raises(ValueError, match="is not a zip file, or is cut or damaged"):
+    with pytest.raises(ValueError, match="is not a zip file, or is cut short or damaged"):
         open_zip(tmp_path / "a.zip")
 
 
@@ -145,23 +145,23 @@ def test_a_truncated_zip_is_refused(tmp_path):
     whole = path.read_bytes()
     for share in (0.1, 0.5, 0.9, 0.99):
         path.write_bytes(whole[: int(len(whole) * share)])
-        with pytest.raises(ValueError, match="cut or damaged"):
+        with pytest.raises(ValueError, match="cut short or damaged"):
             open_zip(path)
 
 
 def test_a_file_that_unpacks_to_too_much_is_left_out_unread(tmp_path, monkeypatch):
     monkeypatch.setattr(archives, "LARGEST_FILE", 2**20)
     names, skipped, _ = open_zip(make(tmp_path / "a.zip", ("bomb.png", bytes(3 * 2**20)), ("a.png", picture())))
-    assert names == ["a.png"] and skipped == ["bomb.png: unpacks to 3 MiB; at most 1 MiB are read"]
+    assert names == ["a.png"] and skipped == ["bomb.png: unpacks to 3 MiB; the limit is 1 MiB"]
 
 
 def test_bombs_are_refused_from_the_table_of_contents(tmp_path, monkeypatch):
     path = make(tmp_path / "a.zip", *((f"{i}.png", bytes(2**20)) for i in range(5)))
     monkeypatch.setattr(archives, "FREE_UNPACKED", 4 * 2**20)
-    with pytest.raises(ValueError, match=r"unpacks to [\d,]+ times its size, which images never do; at most 100 times"):
+    with pytest.raises(ValueError, match=r"unpacks to [\d,]+ times its size, which image files never do; the limit is 100 times"):
         open_zip(path)
     monkeypatch.setattr(archives, "LARGEST_UNPACKED", 2**20)
-    with pytest.raises(ValueError, match="at most 0 GiB are read: split it"):
+    with pytest.raises(ValueError, match="the limit is 0 GiB: split it"):
         open_zip(path)
 
 
@@ -172,7 +172,7 @@ def test_a_million_files_are_refused_before_an_object_is_made_of_each(tmp_path, 
     end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, count & 0xFFFF, count & 0xFFFF, len(directory), 0, 0)
     (tmp_path / "a.zip").write_bytes(directory + end)
     monkeypatch.setattr(zipfile, "ZipInfo", None)  # calling it would fail
-    with pytest.raises(ValueError, match="holds about 1,000,000 files; at most 250,000 are read"):
+    with pytest.raises(ValueError, match="holds about 1,000,000 files; the limit is 250,000"):
         open_zip(tmp_path / "a.zip")
     monkeypatch.setattr(archives, "LARGEST_CONTENTS", 2**20)
     with pytest.raises(ValueError, match="table of contents of more than 1 MiB"):
@@ -189,8 +189,8 @@ def contents(count, extra, name=b"a.png"):
 @pytest.mark.parametrize(
     ("count", "fields", "reason"),
     [
-        (1000, 16_000, "has a file with 64,000 bytes of extra fields; at most 4,096 are read"),
-        (16_000, 1000, "has 61 MiB of extra fields, more than images need"),
+        (1000, 16_000, "has a file with 64,000 bytes of extra fields; the limit is 4,096"),
+        (16_000, 1000, "has 61 MiB of extra fields, more than image files need"),
     ],
 )
 def test_megabytes_of_extra_fields_are_refused_before_zipfile_goes_through_them(tmp_path, monkeypatch, count, fields, reason):
@@ -231,7 +231,7 @@ def test_deflate64_is_a_sentence_that_says_what_to_do(tmp_path):
     path.write_bytes(content)
     names, left_out, _ = open_zip(path)
     assert names == ["b.png"] and left_out == [
-        "a.png: is packed with Deflate64, which is not read; unpack the zip and pack it again (7-Zip: method Deflate)"
+        "a.png: is compressed with Deflate64, which cannot be read; unpack the zip and zip it again (7-Zip: method Deflate)"
     ]
 
 

@@ -114,7 +114,7 @@ def test_the_first_of_two_loaders_stays_and_both_have_their_images(tmp_path):
 
 def test_without_a_folder_to_keep_it_in_a_set_is_decoded_each_time(tmp_path):
     (tmp_path / "c").write_text("in the way")
-    with pytest.warns(UserWarning, match="cannot be kept in .*they will be decoded again"):
+    with pytest.warns(UserWarning, match="cannot be saved in .*they will be decoded again"):
         entry = store(tmp_path / "c" / "a")
     assert np.array_equal(entry.images, images(6))
 
@@ -136,7 +136,7 @@ def test_the_entries_not_used_for_longest_make_room(tmp_path, monkeypatch):
 def test_a_set_without_room_is_refused_in_a_sentence(tmp_path, monkeypatch):
     store(tmp_path / "old")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: namedtuple("usage", "free")(cache.DISK_RESERVE + 100))
-    with pytest.raises(ValueError, match=r"the data set x takes 0.0 GiB once decoded, and 0.0 GiB are free on the disk"):
+    with pytest.raises(ValueError, match=r"the data set x takes 0.0 GiB once decoded, but only 0.0 GiB are free on the disk"):
         store(tmp_path / "new")
     assert names(tmp_path) == []
     monkeypatch.setattr(cache, "LARGEST_CACHE", 50)

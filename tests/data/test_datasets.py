@@ -104,7 +104,7 @@ def test_every_kind_of_image_is_read_and_bad_ones_are_named(tmp_path):
 def test_an_image_of_absurd_size_is_not_decoded(tmp_path, monkeypatch):
     monkeypatch.setattr(decoding, "LARGEST_IMAGE", 1000)
     save(tmp_path / "big" / "a.png", Image.new("L", (100, 100)))
-    with pytest.raises(ValueError, match=r"none of the 1 images.*100 x 100 pixels; at most 1,000"):
+    with pytest.raises(ValueError, match=r"none of the 1 images.*100 x 100 pixels; the limit is 1,000"):
         finish(load(str(tmp_path / "big"), 28, 1))
 
 
@@ -181,9 +181,7 @@ def test_a_cached_set_has_the_fingerprint_of_its_pixels_and_new_images_another(t
 def test_what_was_left_out_is_remembered_with_the_cache(tmp_path):
     pets(tmp_path / "pets")
     (tmp_path / "pets" / "cats" / "broken.png").write_bytes(b"no")
-    assert [finish(load(str(tmp_path / "pets"), 32, 3)).skipped for _ in range(2)] == [
-        ("cats/broken.png: is not an image that can be read",)
-    ] * 2
+    assert [finish(load(str(tmp_path / "pets"), 32, 3)).skipped for _ in range(2)] == [("cats/broken.png: cannot be read as an image",)] * 2
 
 
 def test_loading_can_be_ended_between_any_two_events_and_leaves_nothing(tmp_path):
@@ -235,10 +233,10 @@ def test_a_zip_without_usable_images_is_a_sentence(tmp_path):
         assert not (datasets.data_root() / "cache").exists() or not list((datasets.data_root() / "cache").iterdir())
         return str(info.value)
 
-    assert refused().endswith("a.zip holds no images that can be used")
+    assert refused().endswith("a.zip holds no usable images")
     assert refused(("notes.txt", "x")).endswith("the first of 1 other files: notes.txt: ends in .txt, not like an image")
     assert refused(("b.txt", "x"), ("a.png", "x")).endswith(
-        "none of the 1 images in the file " + str(tmp_path / "a.zip") + " can be used; the first: a.png: is not an image that can be read"
+        "none of the 1 images in the file " + str(tmp_path / "a.zip") + " can be used, the first because: a.png: cannot be read as an image"
     )
 
 
@@ -257,7 +255,7 @@ def test_the_first_folder_that_tells_files_apart_is_the_class():
 def test_only_known_formats_are_decoded_whatever_the_name_says(tmp_path):
     eps = io.BytesIO()
     Image.new("RGB", (40, 40)).save(eps, "EPS")
-    assert decoding.decode(eps.getvalue(), 28, 1) == "is not an image that can be read"
+    assert decoding.decode(eps.getvalue(), 28, 1) == "cannot be read as an image"
     png = io.BytesIO()
     Image.new("RGB", (40, 40), "white").save(png, "PNG")
     assert decoding.decode(png.getvalue(), 28, 1).min() == 255

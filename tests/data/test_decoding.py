@@ -309,7 +309,7 @@ def test_a_jpeg_of_very_many_scans_is_refused():
 def test_what_takes_more_than_the_budget_is_refused_by_its_header(monkeypatch):
     monkeypatch.setattr(decoding, "budget", lambda: Budget(60_000))
     assert decode(file_of(Image.new("RGB", (100, 100))), 28, 1) == (
-        "has 100 x 100 pixels, which take 0 MiB to decode; at most 0 MiB are taken: make it smaller"
+        "has 100 x 100 pixels, which take 0 MiB to decode; at most 0 MiB are allowed: make it smaller"
     )
     assert not isinstance(decode(file_of(Image.new("L", (100, 100))), 28, 1), str)
 
@@ -341,7 +341,7 @@ def test_a_set_has_one_scale_and_says_it(tmp_path):
     fill(tmp_path / "set", a_tif=flat(0), b_tif=flat(1000), c_tif=flat(2000))
     dataset = finish(load(str(tmp_path / "set"), 28, 1))
     assert dataset.images[:, 0, 0, 0].tolist() == [0, 128, 255]
-    assert dataset.notes == ("values 0 to 2,000 stretched to 0 to 255",)
+    assert dataset.notes == ("values 0 to 2,000 scaled to 0 to 255",)
     assert finish(load(str(tmp_path / "set"), 28, 1)).notes == dataset.notes  # from the cache
 
 
@@ -349,14 +349,14 @@ def test_8_bit_images_of_a_mixed_set_stay_as_they_are(tmp_path):
     fill(tmp_path / "set", a_png=file_of(Image.new("L", (16, 16), 77)), b_tif=flat(1000), c_tif=flat(3000), d_png=b"no image")
     dataset = finish(load(str(tmp_path / "set"), 28, 1))
     assert dataset.images[:, 0, 0, 0].tolist() == [77, 0, 255] and len(dataset.skipped) == 1
-    assert dataset.notes == ("values 1,000 to 3,000 stretched to 0 to 255; images of 8 bits stay as they are",)
+    assert dataset.notes == ("values 1,000 to 3,000 scaled to 0 to 255; 8-bit images stay unchanged",)
 
 
 def test_a_large_set_is_measured_on_some_of_its_images(tmp_path, monkeypatch):
     monkeypatch.setattr("gan.data.imagefiles.MOST_MEASURED", 4)
     fill(tmp_path / "set", **{f"{i:02}_tif": flat(100 * i) for i in range(10)})
     (note,) = finish(load(str(tmp_path / "set"), 28, 1)).notes
-    assert note == "values 0 to 900 stretched to 0 to 255; measured on 4 of 10 images"
+    assert note == "values 0 to 900 scaled to 0 to 255; measured on 4 of 10 images"
 
 
 def test_a_part_of_a_set_has_the_scale_of_the_whole(tmp_path):
@@ -365,7 +365,7 @@ def test_a_part_of_a_set_has_the_scale_of_the_whole(tmp_path):
     for split, expected in (("train", [0, 128]), ("test", [255]), ("all", [255, 0, 128])):
         dataset = finish(load(str(tmp_path / "set"), 28, 1, split))
         assert dataset.images[:, 0, 0, 0].tolist() == expected
-        assert "values 0 to 2,000 stretched to 0 to 255" in dataset.notes
+        assert "values 0 to 2,000 scaled to 0 to 255" in dataset.notes
 
 
 def test_sets_of_8_bits_are_not_measured_and_dark_ones_are_said_to_be(tmp_path, monkeypatch):
@@ -373,7 +373,7 @@ def test_sets_of_8_bits_are_not_measured_and_dark_ones_are_said_to_be(tmp_path, 
     fill(tmp_path / "dark", a_png=file_of(Image.new("L", (16, 16), 31)))
     fill(tmp_path / "light", a_png=file_of(Image.new("L", (16, 16), 32)))
     assert finish(load(str(tmp_path / "dark"), 28, 1)).notes == (
-        "the brightest pixel is 31 of 255: these images are nearly black, so brighten them before you train",
+        "the brightest pixel is 31 of 255: these images are nearly black: brighten them before you train",
     )
     assert finish(load(str(tmp_path / "light"), 28, 1)).notes == ()
 
@@ -404,7 +404,7 @@ def test_a_budget_is_never_overdrawn_and_none_is_passed_over():
 
 def test_more_than_a_budget_holds_is_refused_and_an_error_gives_back():
     budget = Budget(10)
-    with pytest.raises(ValueError, match="11 bytes are more than the budget of 10"), budget.take(11):
+    with pytest.raises(ValueError, match="11 bytes exceed the budget of 10"), budget.take(11):
         pass
     with pytest.raises(KeyError), budget.take(10):
         raise KeyError

@@ -60,7 +60,7 @@ def test_an_interrupted_download_leaves_what_was_there(server, tmp_path):
     ("address", "md5", "reason"),
     [
         ("/file", "0" * 32, "not the published file"),
-        ("/cut", MD5, "1,000 bytes came, and they are not the published file"),
+        ("/cut", MD5, "the 1,000 downloaded bytes are not the published file"),
         ("/missing", MD5, "404"),
     ],
 )

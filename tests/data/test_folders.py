@@ -38,9 +38,9 @@ def test_what_is_left_out_is_named_and_counted(tmp_path):
     (tmp_path / "pets" / "Thumbs.db").write_bytes(b"x")
     pets = finish(load(str(tmp_path / "pets"), 28, 1))
     assert len(pets) == 3 and pets.skipped_count == 53
-    assert pets.left_out[0] == ("is a HEIC photo, which is not read", 50)
-    assert set(pets.left_out[1:]) == {("ends in .txt, not like an image", 1), ("is a system's folder", 1), ("is hidden", 1)}
-    assert any(line.startswith("0.HEIC: is a HEIC photo, which is not read; convert it to JPEG or PNG") for line in pets.skipped)
+    assert pets.left_out[0] == ("is a HEIC photo", 50)
+    assert set(pets.left_out[1:]) == {("ends in .txt, not like an image", 1), ("is a system folder", 1), ("is hidden", 1)}
+    assert any(line.startswith("0.HEIC: is a HEIC photo; convert it to JPEG or PNG") for line in pets.skipped)
     again = finish(load(str(tmp_path / "pets"), 28, 1))  # from the cache
     assert (again.skipped, again.left_out) == (pets.skipped, pets.left_out)
 
@@ -83,9 +83,9 @@ def test_loops_end_and_are_told(tmp_path):
     found, left_out = names(tmp_path / "pets")
     assert found == ["cats/1.png"]
     assert sorted(left_out.sentences) == [
-        "again: is a link to a folder that is read already",
-        "cats/loop: is a link to a folder that is read already",
-        "up: is a link to a folder around the data set",
+        "again: is a link to a folder that was already read",
+        "cats/loop: is a link to a folder that was already read",
+        "up: is a link to a folder that contains the data set",
     ]
 
 
@@ -140,7 +140,7 @@ def test_a_folder_without_images_says_what_it_has(tmp_path):
     ):
         finish(load(str(folder), 28, 1))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match="holds no images: it is empty; known endings are"):
+    with pytest.raises(ValueError, match="holds no images: it is empty; supported endings are"):
         finish(load(str(tmp_path / "empty"), 28, 1))
 
 
@@ -164,11 +164,11 @@ def test_an_avif_is_read_as_the_hosts_file_and_not_from_an_archive(tmp_path):
     save(tmp_path / "pets" / "a.avif")
     content = (tmp_path / "pets" / "a.avif").read_bytes()
     assert isinstance(decode(tmp_path / "pets" / "a.avif", 28, 3), np.ndarray)
-    assert decode(content, 28, 3) == "is not an image that can be read"
+    assert decode(content, 28, 3) == "cannot be read as an image"
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
         file.writestr("a.avif", content)
         file.writestr("called.png", content)
-    with pytest.raises(ValueError, match=r"none of the 1 images in the file \S+a.zip can be used; the first: called.png"):
+    with pytest.raises(ValueError, match=r"none of the 1 images in the file \S+a.zip can be used, the first because: called.png"):
         finish(load(str(tmp_path / "a.zip"), 28, 1))
 
 
@@ -192,7 +192,7 @@ def test_train_and_test_folders_are_parts_of_a_set(tmp_path):
     train, test, every = (finish(load(str(tmp_path / "pets"), 28, 3, split)) for split in ("train", "test", "all"))
     assert (len(train), len(test), len(every)) == (6, 4, 10)
     assert train.class_names == test.class_names == every.class_names == ("cats", "dogs")
-    assert test.labels.tolist() == [0, 0, 1, 1] and train.tests == 4 and "test images those in test/ (4)" in train.notes[0]
+    assert test.labels.tolist() == [0, 0, 1, 1] and train.tests == 4 and "test images in test/ (4)" in train.notes[0]
 
 
 def test_a_folder_called_like_a_built_in_set_has_a_name_of_its_own(tmp_path, monkeypatch):
@@ -206,7 +206,7 @@ def test_a_folder_called_like_a_built_in_set_has_a_name_of_its_own(tmp_path, mon
     assert len(finish(load("own:faces", 32, 3))) == 1
     assert len(finish(load("./faces", 32, 3))) == 2
     assert datasets.shadowed("faces") == (
-        f"faces is the built-in data set; the folder {tmp_path}/data/faces is called own:faces and the folder faces here is called ./faces"
+        f"faces is the built-in data set; the folder {tmp_path}/data/faces is called own:faces and the folder faces in this directory is called ./faces"
     )
     assert datasets.shadowed("mnist") == "" and datasets.shadowed("own:faces") == ""
 

@@ -21,7 +21,7 @@ def test_train_and_test_are_parts_with_the_same_classes(around):
     train, choice = chosen("train", *files)
     assert train == [f"{around}train/cats/1.png", f"{around}train/dogs/1.png"]
     assert (choice.classes, choice.numbers, choice.tests) == (["cats", "dogs"], [0, 1], 2)
-    assert choice.notes == ["the training images are those in train/ (2), the test images those in test/ (2)"]
+    assert choice.notes == ["the training images are in train/ (2), the test images in test/ (2)"]
     test, choice = chosen("test", *files)
     assert test == [f"{around}test/cats/1.png", f"{around}test/dogs/1.png"] and choice.numbers == [0, 1]
     every, choice = chosen("all", *files)
@@ -32,7 +32,7 @@ def test_parts_within_parts_and_what_lies_next_to_them():
     files = [f"seg_{part}/seg_{part}/{name}/1.png" for part in ("train", "test") for name in ("sea", "forest")]
     train, choice = chosen("train", *files, "seg_pred/seg_pred/1.png", "preview.png")
     assert train == ["seg_train/seg_train/forest/1.png", "seg_train/seg_train/sea/1.png"] and choice.classes == ["forest", "sea"]
-    assert dict(choice.left_out.reasons) == {"lies next to the folders for training and testing": 2}
+    assert dict(choice.left_out.reasons) == {"is next to the folders for training and testing": 2}
     assert choice.left_out.sentences[0].startswith("preview.png: ")
 
 
@@ -40,14 +40,14 @@ def test_parts_without_classes():
     train, choice = chosen("train", "train/1.png", "train/2.png", "val/3.png")
     assert train == ["train/1.png", "train/2.png"] and choice.classes == [] and choice.numbers == [0, 0] and choice.tests == 1
     assert chosen("test", "train/1.png", "val/3.png")[0] == ["val/3.png"]
-    assert choice.notes == ["the training images are those in train/ (2), the test images those in val/ (1)"]
+    assert choice.notes == ["the training images are in train/ (2), the test images in val/ (1)"]
 
 
 def test_test_images_belong_to_the_classes_of_the_training_images():
     files = ["train/cats/1.png", "train/dogs/1.png", "test/dogs/2.png", "valid/birds/3.png", "test/4.png"]
     test, choice = chosen("test", *files)
     assert test == ["test/dogs/2.png"] and choice.numbers == [1] and choice.classes == ["cats", "dogs"]
-    assert dict(choice.left_out.reasons) == {"is a test image of no class that the training images have": 2}
+    assert dict(choice.left_out.reasons) == {"is a test image of a class that the training images lack": 2}
     assert len(chosen("all", *files)[0]) == 3
 
 
@@ -94,9 +94,7 @@ def test_a_few_images_next_to_class_folders_are_told():
     files = [f"{name}/{i}.png" for name in ("cats", "dogs") for i in range(3)]
     names, choice = chosen("train", *files, "logo.png")
     assert len(names) == 7 and choice.classes == []
-    assert choice.notes == [
-        "the folders are not classes, since 1 image is next to them (logo.png): move or remove what is there for labels"
-    ]
+    assert choice.notes == ["the folders are not classes, because 1 image is next to them (logo.png): move or remove them to get labels"]
     assert not chosen("train", *files)[1].notes and not chosen("train", "1.png", "2.png", "more/3.png")[1].notes
     split = [f"{part}/{file}" for part in ("train", "test") for file in files]
     assert len(chosen("train", *split, "train/logo.png")[1].notes) == 2 and len(chosen("train", *split)[1].notes) == 1

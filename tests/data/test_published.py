@@ -222,7 +222,7 @@ def test_the_synthetic_pickle_is_a_pickle_like_the_published(monkeypatch):
 def test_an_unknown_pickle_is_not_looked_into(root, monkeypatch):
     put(root, "py", False, cifar_files("py", monkeypatch))
     (root / "cifar-10-batches-py" / "data_batch_2").write_bytes(b"cos\nsystem\n(S'touch owned'\ntR.")
-    with pytest.raises(ValueError, match="data_batch_2: its MD5 is not the published one, and it is a pickle, which may hold code"):
+    with pytest.raises(ValueError, match="data_batch_2: its MD5 is not the published one, and a pickle may hold code"):
         finish(load("cifar10", 32, 3))
 
 

@@ -76,7 +76,7 @@ def test_a_tar_with_parts(tmp_path):
 def test_a_packed_tar_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
     path = make(tmp_path / "a.tar.gz", [("a.png", bytes(2**20))], "w:gz")
     monkeypatch.setattr(tars, "LARGEST_UNPACKED", 2**19)
-    with pytest.raises(ValueError, match="unpack it, and name the folder"):
+    with pytest.raises(ValueError, match="unpack it, and use the folder"):
         finish(load(str(path), 28, 1))
     assert list((datasets.data_root() / "cache").iterdir()) == []
 
@@ -123,7 +123,7 @@ def test_a_parquet_file_in_hugging_faces_form(tmp_path, kind):
     found = finish(load(str(parquet(tmp_path / "a.parquet", ["cat", "dog"], kind)), 28, 3))
     assert found.class_names == ("cat", "dog") and found.labels.tolist() == [0, 1, 0]
     assert found.images[:, :, 14, 14].tolist() == [[255, 0, 0], [0, 0, 255], [255, 0, 0]]
-    assert found.skipped == ("row 1-0: is not an image that can be read",)
+    assert found.skipped == ("row 1-0: cannot be read as an image",)
     assert finish(load(str(parquet(tmp_path / "b.parquet")), 28, 3)).class_names == ("0", "1")
 
 
@@ -137,5 +137,5 @@ def test_other_parquet_files_are_sentences(tmp_path):
     whole = parquet(tmp_path / "b.parquet").read_bytes()
     for content in (b"", b"PAR1 not", whole[: len(whole) // 2]):
         (tmp_path / "b.parquet").write_bytes(content)
-        with pytest.raises(ValueError, match="is not a Parquet file, or is cut or damaged"):
+        with pytest.raises(ValueError, match="is not a Parquet file, or is cut short or damaged"):
             finish(load(str(tmp_path / "b.parquet"), 28, 1))

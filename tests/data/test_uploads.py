@@ -62,7 +62,7 @@ def test_what_is_shown_after_an_upload_was_decoded_by_it(monkeypatch):
 
 @pytest.mark.parametrize("name", ["", "-a", "_a", "../a", "a/b", "a b", "ä", ".a", "a" * 41, "a\n", "cache/../x"])
 def test_names_are_checked_before_anything_is_written(name):
-    with pytest.raises(ValueError, match="a set's name has 1 to 40 letters"):
+    with pytest.raises(ValueError, match="a data set's name must have 1 to 40 letters"):
         finish(uploads.add(pets(), name, "pets.zip"))
     assert left() == []
 
@@ -119,9 +119,9 @@ def test_one_upload_is_decoded_at_a_time_and_the_others_say_that_they_wait(monke
 @pytest.mark.parametrize(
     ("file", "reason"),
     [
-        (io.BytesIO(b"no zip"), "the file x.zip is not a zip file, or is cut or damaged"),
-        (io.BytesIO(pets().getvalue()[:-30]), "is not a zip file, or is cut or damaged"),
-        (packed(), "holds no images that can be used"),
+        (io.BytesIO(b"no zip"), "the file x.zip is not a zip file, or is cut short or damaged"),
+        (io.BytesIO(pets().getvalue()[:-30]), "is not a zip file, or is cut short or damaged"),
+        (packed(), "holds no usable images"),
         (packed(("a.png", "no")), "none of the 1 images in the file x.zip can be used"),
     ],
 )
@@ -134,10 +134,10 @@ def test_a_refused_upload_is_one_sentence_and_leaves_nothing(file, reason):
 def test_bounds_of_one_and_of_all(monkeypatch):
     monkeypatch.setattr(uploads, "LARGEST_TOTAL", 600)
     finish(uploads.add(pets(), "one", "x.zip"))
-    with pytest.raises(ValueError, match="uploaded sets may take 0 GiB together, and nearly do"):
+    with pytest.raises(ValueError, match="uploaded data sets have nearly reached their limit of 0 GiB"):
         finish(uploads.add(pets(), "two", "x.zip"))
     monkeypatch.setattr(uploads, "LARGEST_UPLOAD", 100)
-    with pytest.raises(ValueError, match=r"the file x\.zip has 0 MiB; at most 0 MiB are taken"):
+    with pytest.raises(ValueError, match=r"the file x\.zip has 0 MiB; the limit is 0 MiB"):
         finish(uploads.add(pets(), "two", "x.zip"))
     assert left() == ["cache", "one"]
 

@@ -101,7 +101,7 @@ def test_the_way_is_shown_and_can_be_left(network):
     working = project(loaded, drawn(loaded, 5_000), network)
     events = [next(working) for _ in range(6)]
     working.close()
-    assert [e.task for e in events[:2]] == ["Looking at random pictures"] * 2 and events[0].total == 256
+    assert [e.task for e in events[:2]] == ["Looking at random images"] * 2 and events[0].total == 256
     assert all(isinstance(e, Guess) and e.image.shape == (1, 28, 28) and e.image.dtype == np.uint8 for e in events[2:])
     assert torch.is_grad_enabled() and not any(p.requires_grad for p in loaded.network.parameters())
 

@@ -37,7 +37,7 @@ def test_names_are_shown_on_one_line():
 @pytest.mark.parametrize(
     "row, said",
     [
-        ({}, "vector 1: a noise vector has a seed, or its numbers"),
+        ({}, "vector 1: a latent vector must have a seed, or its numbers"),
         ({"seed": 1, "z": [1, 2, 3, 4]}, "a seed, or its numbers"),
         ({"seed": -1}, "between 0 and 2\\^63 - 1; got -1"),
         ({"seed": 2**63}, "must fit in 64 bits"),
@@ -70,9 +70,9 @@ def test_what_cannot_be_used_is_refused_in_one_sentence(row, said):
         (b"", "not JSON"),
         (b"\x80\x04K\x01.", "not JSON"),
         (b"[" * 100_000, "not JSON"),
-        (b"[1]", "no list of noise vectors"),
-        (b'{"vectors": [{"seed": 1}]}', "no list of noise vectors"),
-        (json.dumps({"format": vectors.FORMAT, "vectors": []}).encode(), "1 to 24 noise vectors; got 0"),
+        (b"[1]", "no list of latent vectors"),
+        (b'{"vectors": [{"seed": 1}]}', "no list of latent vectors"),
+        (json.dumps({"format": vectors.FORMAT, "vectors": []}).encode(), "1 to 24 latent vectors; got 0"),
         (json.dumps({"format": vectors.FORMAT, "vectors": [{"seed": 1}] * 25}).encode(), "got 25"),
         (b" " * (vectors.LARGEST_FILE + 1), "at most 1 MiB"),
     ],

@@ -269,9 +269,9 @@ def test_damaged_states_are_refused_in_one_sentence(folder, state, tmp_path):
     short = copy.deepcopy(plain)
     short["discriminator"]["layers.conv7.weight"] = torch.zeros(1, 2)
     cases = {
-        "cannot be looked into": [good[:-2000], good[:100], b"", {}, [1, 2], {**plain, "averaged": 7}, {**plain, "step": "x" * 5}],
+        "cannot be opened": [good[:-2000], good[:100], b"", {}, [1, 2], {**plain, "averaged": 7}, {**plain, "step": "x" * 5}],
         "layers.conv7.weight has shape (1, 2), not (8, 4, 4, 4)": [short],
-        "a weight that is no number": [infinite],
+        "a weight that is not a number": [infinite],
         "more than numbers": [{"averaged": Bomb(tmp_path / "ran")}],
         "": [pickle.dumps(Bomb(tmp_path / "ran"))],
     }
@@ -287,7 +287,7 @@ def test_damaged_states_are_refused_in_one_sentence(folder, state, tmp_path):
     with pytest.raises(CheckpointError, match="has shape"):
         load_networks(folder.state_file)
     folder.write_config(state.config.change(conditional=True), "")
-    with pytest.raises(CheckpointError, match="cannot be looked into"):
+    with pytest.raises(CheckpointError, match="cannot be opened"):
         load_networks(folder.state_file)
     folder.config_file.write_text("{")
     with pytest.raises(CheckpointError, match="JSON"):
@@ -369,9 +369,9 @@ def test_norms_are_read_thinned_and_damage_is_left_out(folder, state):
     [
         ("layers.conv7.weight", "convolution at 7 x 7"),
         ("layers.conv14.parametrizations.weight.original", "convolution at 14 x 14"),
-        ("layers.norm14.bias", "normalisation at 14 x 14, shift"),
-        ("layers.norm2.weight", "normalisation 2, scale"),
-        ("layers.norm_extra1.weight", "normalisation of extra convolution 1, scale"),
+        ("layers.norm14.bias", "normalization at 14 x 14, shift"),
+        ("layers.norm2.weight", "normalization 2, scale"),
+        ("layers.norm_extra1.weight", "normalization of extra convolution 1, scale"),
         ("layers.dense2.bias", "dense layer 2, bias"),
         ("layers.dense.weight", "dense layer"),
         ("logit.weight", "last layer"),

@@ -177,9 +177,9 @@ def test_a_cancelled_training_leaves_nothing(of):
 
 def test_what_cannot_be_kept_is_said_and_works(of, quick, network, folders):
     (folders / "data").write_text("a file where the folder should be")
-    with pytest.warns(UserWarning, match="the feature network cannot be kept"):
+    with pytest.warns(UserWarning, match="the feature network cannot be saved"):
         assert finish(features.network_for(of)).name == "bars-CNN"
-    with pytest.warns(UserWarning, match="features cannot be kept"):
+    with pytest.warns(UserWarning, match="features cannot be saved"):
         matrix = finish(features.feature_matrix(network, of.learnt.dataset))
     assert matrix.shape == (300, features.FEATURES)
 

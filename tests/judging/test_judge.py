@@ -127,7 +127,7 @@ def test_classes_are_drawn_as_often_as_they_are(judging):
 
 
 def test_too_few_images_are_refused(judging):
-    with pytest.raises(ValueError, match="at least 10 images can be judged; got 3"):
+    with pytest.raises(ValueError, match="scores need at least 10 images; got 3"):
         finish(judging.report(np.zeros((3, 1, 28, 28), np.uint8)))
 
 

@@ -108,7 +108,7 @@ def test_the_published_self_test():
 def test_too_few_points_are_refused():
     with pytest.raises(ValueError, match="more than 5 points; got 5"):
         metrics.prdc(np.zeros((5, 2)), np.zeros((9, 2)))
-    with pytest.raises(ValueError, match="2 nearest neighbours need as many points; got 1"):
+    with pytest.raises(ValueError, match="2 nearest neighbors need at least 2 points; got 1"):
         metrics.nearest(np.zeros((3, 2)), np.zeros((1, 2)), 2)
 
 

@@ -45,7 +45,7 @@ def test_some_of_a_part_are_from_all_over_it():
 
 
 def test_a_small_set_is_refused():
-    with pytest.raises(ValueError, match="the data set numbered has 99 images; judging images by it needs at least 100"):
+    with pytest.raises(ValueError, match="the data set numbered has 99 images; scores need at least 100"):
         reals.part(numbered(99))
 
 

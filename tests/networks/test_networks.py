@@ -236,7 +236,7 @@ def test_the_projection_is_the_class_embedding_times_the_pooled_features():
 def test_conditional_networks_ask_for_classes():
     config = TrainConfig(conditional=True, generator_filters=4, discriminator_filters=4)
     for network, x in ((Generator(config, 3), torch.randn(2, 64)), (Discriminator(config, 3), torch.randn(2, 1, 28, 28))):
-        with pytest.raises(ValueError, match="labels must be given, 0 to 2"):
+        with pytest.raises(ValueError, match="give labels from 0 to 2"):
             network(x)
 
 

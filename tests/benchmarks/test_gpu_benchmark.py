@@ -47,6 +47,31 @@ def test_a_device_that_computes_something_else_is_off(monkeypatch):
     assert first.verdict == "off" and first.value > first.against == gpu_parts.FIRST_WITHIN
 
 
+def test_a_device_whose_steps_are_a_little_longer_is_off(monkeypatch):
+    real = gpu_parts.new_state
+    made = []
+
+    def new_state(*arguments, **named):
+        state = real(*arguments, **named)
+        made.append(state)
+        if len(made) == 1:  # the device's
+            for group in state.optimizer_d.param_groups:
+                group["lr"] *= 1.05
+        return state
+
+    monkeypatch.setattr(gpu_parts, "new_state", new_state)
+    first, later = rows("correct", replace(FEW, amounts=Amounts(recipes=1)))
+    assert first.verdict == "ok" and first.value == 0
+    assert later.verdict == "off" and later.value > 3 * later.against, later
+
+
+def test_rounding_errors_widen_the_bound_but_only_as_far_as_they_reach(monkeypatch):
+    plain = rows("correct", Bench(CPU, replace(REHEARSAL, steps=2)))
+    later = {row.what.split(",")[0]: row for row in plain if "before" not in row.what}
+    assert later["mlp"].against < 1e-3 < 0.1 > later["glasses-tuned"].against
+    assert all(row.against >= gpu_parts.FIRST_WITHIN for row in plain)
+
+
 def test_a_numberless_answer_is_off_whatever_its_place():
     assert deviation([0.5, 1.0], [0.5, 1.1]) == pytest.approx(0.1 / 1.1) and deviation([0.0], [0.001]) == pytest.approx(0.01)
     for ours, theirs in (([1.0, float("nan")], [1.0, 1.0]), ([1.0, 1.0], [float("nan"), 1.0])):

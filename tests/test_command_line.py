@@ -169,6 +169,17 @@ def test_sample_and_walk(gan, trained, tmp_path):
     assert gan(*walk)[0] == 0 and (tmp_path / "w.mp4").read_bytes()[4:8] == b"ftyp"
 
 
+def test_a_generator_that_comes_with_the_app_is_found_by_name_and_where_it_was_before(gan, trained, folders, monkeypatch):
+    monkeypatch.chdir(folders)
+    (folders / "shipped").mkdir()
+    shutil.copy(RunFolder(trained).generator_file(10), folders / "shipped" / "ours.safetensors")
+    for source, out in (("ours", "a.png"), ("checkpoints/pretrained/ours.safetensors", "b.png"), (trained, "c.png")):
+        assert gan("sample", source, "--seeds", "1,2", "--out", out)[0] == 0
+    assert (folders / "a.png").read_bytes() == (folders / "b.png").read_bytes() == (folders / "c.png").read_bytes()
+    status, _, errors = gan("sample", "checkpoints/pretrained/others.safetensors", "--out", "d.png")
+    assert status == 2 and "there is no run or checkpoint checkpoints/pretrained/others.safetensors" in errors
+
+
 def test_bad_arguments_exit_2_with_one_line_and_leave_nothing(gan, tmp_path, pictures, trained):
     out = tmp_path / "never"
     empty = tmp_path / "empty"

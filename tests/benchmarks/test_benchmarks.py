@@ -15,7 +15,6 @@ from gan.recipes import recipe
 from gan.training.loop import train
 from gan.training.state import new_state
 
-
 ANSWERS = ("loss_d", "loss_g", "d_real", "d_fake", "d_fake_after")
 
 

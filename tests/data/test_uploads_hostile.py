@@ -41,12 +41,12 @@ EXPECTED = {
 }
 
 
-def test_there_are_more_cases_than_were_once_tried():
+def test_there_are_more_cases_than_were_once_tried() -> None:
     assert len(CASES) >= 152 and set(EXPECTED) <= set(CASES)
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_it_is_read_or_refused_with_a_sentence(name):
+def test_it_is_read_or_refused_with_a_sentence(name: str) -> None:
     content = CASES[name]()
     before = memory("VmRSS") if (measured := reset_peak()) else 0
     with warnings.catch_warnings(action="ignore"):  # Pillow's, of what it finds odd

@@ -17,13 +17,17 @@ ADDRESS ?= 127.0.0.1
 run: $(VENV)/.installed
 	$(BIN)/streamlit run app.py --server.address=$(ADDRESS)
 
+# Many tests start a process. Where Python may not keep what it compiled (Docker images often set PYTHONDONTWRITEBYTECODE), each of them
+# compiles torch again, about 6 s. The tests keep it, in the virtual environment, where `make clean` removes it.
+KEEPING := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX="$(CURDIR)/$(VENV)/pycache"
+
 # Browser tests have processes of their own: Playwright leaves an event loop running, in which other tests cannot start theirs.
 test: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/browser
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests/browser
+	$(KEEPING) $(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/browser
+	$(KEEPING) $(BIN)/python -m pytest -n 2 --dist loadfile tests/browser
 
 # What takes seconds: pure functions, the networks, the documentation.
 FAST := tests/networks tests/doctor tests/training/test_losses.py tests/test_config.py tests/test_documentation.py tests/test_floors.py \
@@ -47,4 +51,4 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache build dist *.egg-info

@@ -1,6 +1,6 @@
 """Whether arithmetic puts glasses on: faces without them, judged before and after by a referee that had no part in it.
 
-    python -m benchmarks.glasses [--generator checkpoints/pretrained/faces.safetensors] [--attribute glasses] [--faces 200]
+    python -m benchmarks.glasses [--generator gan/explore/pretrained/faces.safetensors] [--attribute glasses] [--faces 200]
 
 The direction and its strength come from gan.attributes, as the Arithmetic view takes them. The referee is another network, trained
 here on the data's own labels from another seed (about a minute); faces are of seeds that nobody has looked at before.

@@ -26,7 +26,7 @@ from gan.devices import choose_device, cores, passed_over
 from gan.doctor.checkup import Checkups
 from gan.events import THREADS, Intervention, Judged, Metrics, Progress, Samples, ThreadChange
 from gan.explore.films import FilmError, mp4
-from gan.explore.models import pretrained
+from gan.explore.models import PRETRAINED, pretrained
 from gan.files import write_atomically
 from gan.images import enlarge, gif, png, tile
 from gan.judging import evaluation
@@ -506,8 +506,12 @@ def _find_run(given: Path) -> Path:
         return given
     if (checkpoints_root() / given).exists():
         return checkpoints_root() / given
-    if str(given) in (shipped := pretrained(checkpoints_root())):
-        return shipped[str(given)]
+    shipped = pretrained(checkpoints_root())
+    # Scripts may still name those that come with the app by where their files were: checkpoints/pretrained/digits.safetensors.
+    moved = given.suffix == ".safetensors" and given.parent.name == PRETRAINED
+    name = given.stem if moved else str(given)
+    if name in shipped:
+        return shipped[name]
     raise CheckpointError(f"there is no run or checkpoint {given}: give a path, or a name in {checkpoints_root()}")
 
 

@@ -84,7 +84,7 @@ class Accelerator:
         """For people who left the choice of device to the app: that a GPU is not used, why, and what to do. "" if there is nothing to say."""
         if self.usable or not self.remedy:
             return ""
-        return f"Training runs on the CPU, since the GPU cannot be used: {self.problem}. {self.remedy}."
+        return f"Training runs on the CPU because the GPU cannot be used: {self.problem}. {self.remedy}."
 
     @property
     def refusal(self) -> str:
@@ -109,7 +109,7 @@ def _unseen(facts: Facts) -> tuple[str, str]:
     card = facts.name or "the NVIDIA GPU"
     if not facts.cuda:
         return (
-            f"torch {facts.torch} is built without CUDA, and {card} needs it",
+            f"torch {facts.torch} is built without CUDA, but {card} needs it",
             f"Install a build with CUDA ({INSTALL.format('auto')}), then restart",
         )
     needed = LEAST_DRIVER.get(int(facts.cuda.split(".")[0]))
@@ -117,7 +117,7 @@ def _unseen(facts: Facts) -> tuple[str, str]:
         return f"no NVIDIA driver is loaded for {card}", f"Install NVIDIA's driver{f', version {needed} or newer' if needed else ''}"
     if not facts.passed_in:
         return (
-            f"NVIDIA's driver {facts.driver} is loaded, and no GPU is visible in /dev",
+            f"NVIDIA's driver {facts.driver} is loaded, but no GPU is visible in /dev",
             "If this is a container, start it with its GPU (docker run --gpus all); else load the module nvidia",
         )
     if (needed and _major(facts.driver) < needed) or "too old" in facts.said:
@@ -137,11 +137,11 @@ def _seen(facts: Facts) -> tuple[str, str] | None:
     card = facts.name or "the GPU"
     if "out of memory" in facts.said or (facts.free is not None and facts.free < LEAST_FREE):
         left = "" if facts.free is None or facts.total is None else f" ({facts.free / 2**30:.1f} of {facts.total / 2**30:.1f} GiB free)"
-        return f"{card} has no memory left{left}", "End the programs that hold it (nvidia-smi lists them), then restart the app"
+        return f"{card} has no memory left{left}", "End the programs that use it (nvidia-smi lists them), then restart the app"
     if facts.capability and facts.cuda and not runs_on(facts.capability, facts.architectures):
         return _no_code(facts.capability, card, facts)
     if facts.said:
-        return f"{card} does not work ({facts.said})", "See what nvidia-smi says of it, and restart the machine if it reports an error"
+        return f"{card} does not work ({facts.said})", "Check it with nvidia-smi, and restart the machine if that reports an error"
     return None
 
 

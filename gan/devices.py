@@ -37,7 +37,7 @@ def choose_device(name: str = "auto") -> torch.device:
     index = int(name.partition(":")[2] or 0)
     found = accelerator(index)
     if 0 < found.facts.count <= index:
-        raise ValueError(f"device {name} was asked for, and the last GPU of this machine is cuda:{found.facts.count - 1}")
+        raise ValueError(f"there is no device {name}: this machine's last GPU is cuda:{found.facts.count - 1}")
     if not found.usable:
         raise ValueError(f"device {name} {found.refusal}")
     return torch.device("cuda", index)

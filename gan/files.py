@@ -30,9 +30,9 @@ WORDS = {  # errno -> what is wrong with a file, where strerror alone would not 
     errno.ENFILE: "the machine has too many open files: end other programs",
     errno.EIO: "the disk or the terminal does not answer (input/output error)",
     errno.ENOENT: "there is no such file or folder",
-    errno.EEXIST: "something is there already: choose another name",
-    errno.ENOTEMPTY: "something is there already: choose another name",
-    errno.EISDIR: "that is a folder, not a file: choose another name",
+    errno.EEXIST: "this name is taken: choose another name",
+    errno.ENOTEMPTY: "this name is taken: choose another name",
+    errno.EISDIR: "this is a folder, not a file: choose another name",
     errno.ENOTDIR: "a part of this path is a file, not a folder",
     errno.ENAMETOOLONG: "the name is too long",
     errno.EINVAL: "the file is damaged, or the system refuses the operation",
@@ -149,7 +149,7 @@ def sweep(parts: Iterable[Path]) -> None:
                 shutil.rmtree(part)
                 _lock_of(part).unlink(missing_ok=True)
         except OSError as error:
-            log.warning("%s was left by a process that is gone, and cannot be removed: %s", part, in_words(error))
+            log.warning("%s was left by an earlier process and cannot be removed: %s", part, in_words(error))
 
 
 def _lock_of(part: Path) -> Path:

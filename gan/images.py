@@ -81,10 +81,10 @@ def check_png(content: bytes) -> None:
     try:
         with Image.open(io.BytesIO(content), formats=("PNG",)) as picture:
             if picture.width * picture.height > LARGEST_PNG:
-                raise ValueError(f"a picture may have {LARGEST_PNG:,} pixels; got {picture.width} x {picture.height}")
+                raise ValueError(f"an image may have at most {LARGEST_PNG:,} pixels; got {picture.width} x {picture.height}")
             picture.verify()  # the checksums of all its parts; nothing is decoded
     except (OSError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):  # as Pillow says it
-        raise ValueError("it is not a PNG picture, or it is cut short") from None
+        raise ValueError("it is not a PNG image, or it is cut short") from None
 
 
 def webp(image: np.ndarray, quality: int = 80) -> bytes:

@@ -77,12 +77,12 @@ def parse_seeds(text: str, most: int = 4096) -> list[int]:
     for part in text.split(","):
         first, dash, last = (p.strip() for p in part.partition("-"))
         if not (first.isascii() and first.isdigit()) or (dash and not (last.isascii() and last.isdigit())) or len(first + last) > 40:
-            raise ValueError(f"seeds read like 1,2,10-13; got {text[:80]!r}")
+            raise ValueError(f"seeds must look like 1,2,10-13; got {text[:80]!r}")
         start, end = int(first), int(last or first)
         if end < start or end > LARGEST_SEED:
             raise ValueError(f"seeds must rise within 0 to 2^63 - 1; got {part.strip()[:80]!r}")
         if len(seeds) + end - start >= most:
-            raise ValueError(f"at most {most} seeds at once; got more in {text[:80]!r}")
+            raise ValueError(f"give at most {most} seeds; got more in {text[:80]!r}")
         seeds.extend(range(start, end + 1))
     return seeds
 
@@ -145,13 +145,13 @@ def walk(anchors: torch.Tensor, frames: int, mode: str = "slerp", closed: bool =
         ValueError: too few anchors or frames, or another mode or easing.
     """
     if len(anchors) < 2:
-        raise ValueError(f"a walk needs at least 2 noise vectors; got {len(anchors)}")
+        raise ValueError(f"a walk needs at least 2 latent vectors; got {len(anchors)}")
     if frames < 2:
         raise ValueError(f"a walk needs at least 2 frames; got {frames}")
     if mode not in INTERPOLATIONS:
-        raise ValueError(f"a walk is slerp or lerp; got {mode!r}")
+        raise ValueError(f"the mode of a walk must be slerp or lerp; got {mode!r}")
     if easing not in EASINGS:
-        raise ValueError(f"the pace of a walk is linear or smooth; got {easing!r}")
+        raise ValueError(f"the pace of a walk must be linear or smooth; got {easing!r}")
     stops = torch.cat([anchors, anchors[:1]]) if closed else anchors
     legs = len(stops) - 1
     position = torch.linspace(0, legs, frames + 1)[:-1] if closed else torch.linspace(0, legs, frames)

@@ -22,7 +22,7 @@ FREE_GUESSES = 5  # at the host's token from one address; each one after that co
 FIRST_WAIT_S, LONGEST_WAIT_S = 2.0, 300.0
 FORGIVEN_AFTER_S = 900.0  # since the last wrong guess
 MOST_ADDRESSES = 1000  # that are remembered
-WHO_ARE_YOU = "Your browser has not said who you are: reload the page."
+WHO_ARE_YOU = "The server does not know who you are yet: reload the page."
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 
 

@@ -60,12 +60,12 @@ def parse_json(content: bytes | str, most: int = LARGEST_JSON) -> Any:
             half a character (a lone surrogate).
     """
     if len(content) > most:
-        raise ValueError(f"JSON may have {most >> 10:,} KiB; got {len(content) >> 10:,}")
+        raise ValueError(f"JSON may have at most {most >> 10:,} KiB; got {len(content) >> 10:,}")
     text = content if isinstance(content, str) else content.decode()
     try:
         value = json.loads(text, parse_constant=_no_constant, parse_float=_finite, parse_int=_whole)
     except RecursionError:
-        raise ValueError(f"JSON may be nested {DEEPEST} levels deep; this is deeper") from None
+        raise ValueError(f"JSON may be nested at most {DEEPEST} levels deep; this is deeper") from None
     if text.count("[") + text.count("{") > DEEPEST:
         _refuse_deep(value)
     if "\\u" in text or not text.isascii():  # only an escape, or a text that was no UTF-8, can hold half a character
@@ -107,4 +107,4 @@ def _refuse_deep(value: Any) -> None:
         if not level:
             return
         level = [inner for outer in level for inner in (outer.values() if isinstance(outer, dict) else outer)]
-    raise ValueError(f"JSON may be nested {DEEPEST} levels deep; this is deeper")
+    raise ValueError(f"JSON may be nested at most {DEEPEST} levels deep; this is deeper")

@@ -37,7 +37,7 @@ def test_a_gpu_that_works_is_used_without_a_word(monkeypatch):
         "what it needs": (replace(UNSEEN, driver="535.104.05"), "needs 580 or newer"),
         "too old, torch says": (replace(UNSEEN, driver="580.1", said="The NVIDIA driver on your system is too old"), "is too old"),
         "too old for 12": (replace(UNSEEN, cuda="12.8", driver="470.1"), "needs 525 or newer"),
-        "no CUDA": (replace(UNSEEN, torch="2.14.1+cpu", cuda=""), "torch 2.14.1+cpu is built without CUDA, and Tesla T4 needs it"),
+        "no CUDA": (replace(UNSEEN, torch="2.14.1+cpu", cuda=""), "torch 2.14.1+cpu is built without CUDA, but Tesla T4 needs it"),
         "how to get it": (replace(UNSEEN, cuda=""), "uv pip install --reinstall --torch-backend auto torch torchvision"),
         "no driver": (replace(UNSEEN, driver="", name="", passed_in=False), "no NVIDIA driver is loaded for the NVIDIA GPU"),
         "a container": (replace(UNSEEN, passed_in=False), "docker run --gpus all"),
@@ -57,7 +57,7 @@ def test_a_gpu_that_works_is_used_without_a_word(monkeypatch):
 def test_a_gpu_that_cannot_be_used_is_said(facts, words, monkeypatch):
     found = diagnose(facts)
     assert not found.usable and words in found.passed_over and words in found.refusal
-    assert found.passed_over.startswith("Training runs on the CPU, since the GPU cannot be used: ")
+    assert found.passed_over.startswith("Training runs on the CPU because the GPU cannot be used: ")
     monkeypatch.setattr(devices, "accelerator", lambda index=0: found)
     assert devices.choose_device("auto").type == "cpu" and devices.passed_over("auto") == found.passed_over
     assert devices.passed_over("cpu") == devices.passed_over("cuda") == ""

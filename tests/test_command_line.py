@@ -119,17 +119,13 @@ def test_the_command_line_says_how_a_set_was_read_and_what_was_left_out(gan, pic
         shutil.copytree(pictures, tmp_path / "set" / part)
     (tmp_path / "set" / "train" / "photo.heic").write_bytes(b"x")
     status, _, errors = gan("train", "--data", tmp_path / "set", "--steps", 2, "--out", tmp_path / "run", *TINY)
-    assert (
-        status == 0
-        and "the training images are those in train/" in errors
-        and "left out 2 of 22 files; the first: train/photo.heic" in errors
-    )
-    assert "left out by reason: is a HEIC photo, which is not read: 1; is not an image that can be read: 1" in errors
+    assert status == 0 and "the training images are in train/" in errors and "left out 2 of 22 files; the first: train/photo.heic" in errors
+    assert "left out by reason: is a HEIC photo: 1; cannot be read as an image: 1" in errors
     (tmp_path / "faces").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("gan.data.datasets.FACES", 20)
     status, _, errors = gan("train", "--data", "faces", "--steps", 2, "--out", tmp_path / "drawn", *TINY)
-    assert status == 0 and "faces is the built-in data set; the folder faces here is called ./faces" in errors
+    assert status == 0 and "faces is the built-in data set; the folder faces in this directory is called ./faces" in errors
 
 
 def test_single_images_are_files_named_by_seed_and_overwrite_nothing(gan, trained, tmp_path):
@@ -173,6 +169,17 @@ def test_sample_and_walk(gan, trained, tmp_path):
     assert gan(*walk)[0] == 0 and (tmp_path / "w.mp4").read_bytes()[4:8] == b"ftyp"
 
 
+def test_a_generator_that_comes_with_the_app_is_found_by_name_and_where_it_was_before(gan, trained, folders, monkeypatch):
+    monkeypatch.chdir(folders)
+    (folders / "shipped").mkdir()
+    shutil.copy(RunFolder(trained).generator_file(10), folders / "shipped" / "ours.safetensors")
+    for source, out in (("ours", "a.png"), ("checkpoints/pretrained/ours.safetensors", "b.png"), (trained, "c.png")):
+        assert gan("sample", source, "--seeds", "1,2", "--out", out)[0] == 0
+    assert (folders / "a.png").read_bytes() == (folders / "b.png").read_bytes() == (folders / "c.png").read_bytes()
+    status, _, errors = gan("sample", "checkpoints/pretrained/others.safetensors", "--out", "d.png")
+    assert status == 2 and "there is no run or checkpoint checkpoints/pretrained/others.safetensors" in errors
+
+
 def test_bad_arguments_exit_2_with_one_line_and_leave_nothing(gan, tmp_path, pictures, trained):
     out = tmp_path / "never"
     empty = tmp_path / "empty"
@@ -200,7 +207,7 @@ def test_bad_arguments_exit_2_with_one_line_and_leave_nothing(gan, tmp_path, pic
         (["resume", tmp_path / "nothing"], "no run or checkpoint"),
         (["resume", trained, "--steps", "-5"], "more than 0"),
         (["sample", trained, "--out", tmp_path / "x.bmp"], "end in .png or .npz, or in /"),
-        (["sample", trained, "--seeds", "a", "--out", tmp_path / "x.png"], "seeds read like"),
+        (["sample", trained, "--seeds", "a", "--out", tmp_path / "x.png"], "seeds must look like"),
         (["sample", trained, "--step", "7", "--out", tmp_path / "x.png"], "no generator at step 7"),
         (["walk", trained, "--seeds", "1", "--out", tmp_path / "x.gif"], "at least 2"),
         (["walk", trained, "--seeds", "1,2", "--mode", "jump", "--out", tmp_path / "x.gif"], "jump"),
@@ -295,7 +302,7 @@ def test_a_lost_state_is_refused_and_a_kept_one_is_taken_when_asked_for(gan, tra
     folder.state_file.unlink()
     logged = folder.metrics_file.read_bytes()
     status, _, errors = gan("resume", trained, "--steps", 5)
-    assert status == 2 and "has trained 15 steps, and its state.pt is missing. Its newest kept state is of step 10" in errors
+    assert status == 2 and "has trained 15 steps, and its state.pt is missing. Its newest checkpoint is of step 10" in errors
     assert errors.count("error:") == 1 and folder.metrics_file.read_bytes() == logged
     status, _, errors = gan("resume", trained, "--kept", "--steps", 2)
     assert status == 0 and "goes back to its checkpoint of step 10. Its files of steps 11 to 15 are now in" in errors
@@ -305,14 +312,14 @@ def test_a_lost_state_is_refused_and_a_kept_one_is_taken_when_asked_for(gan, tra
     status, _, errors = gan("resume", trained, "--steps", 5)
     assert status == 2 and "it cannot continue: start a new run with its settings" in errors
     status, _, errors = gan("resume", trained, "--kept", "--steps", 5)
-    assert status == 2 and "has no kept state to continue from" in errors
+    assert status == 2 and "has no checkpoint to continue from" in errors
 
 
 def test_moved_data_are_named_once(gan, trained, pictures, tmp_path):
     pictures.rename(tmp_path / "moved")
     for command in (["resume", trained, "--steps", 2], ["replay", trained, "--out", tmp_path / "again"], ["evaluate", trained]):
         status, _, errors = gan(*command)
-        assert status == 2 and f"the data set {pictures} is not there" in errors and "--data" in errors, command
+        assert status == 2 and f"the data set {pictures} is missing" in errors and "--data" in errors, command
     assert json.loads((trained / "status.json").read_text())["state"] == "finished"
     assert gan("resume", trained, "--data", tmp_path / "moved", "--steps", 2)[0] == 0
     assert gan("resume", trained, "--steps", 2)[0] == 0, "from here on it knows the place"
@@ -395,8 +402,8 @@ def test_a_run_that_ends_before_its_judge_is_ready_does_not_blame_the_server(gan
 
     monkeypatch.setattr(command_line.JudgeCache, "get", slow)
     status, _, errors = gan("train", "--data", pictures, "--steps", 2, "--out", tmp_path / "r", *TINY)
-    assert status == 0 and errors.splitlines()[-1] == "The run ended before its images could be judged."
-    assert json.loads((tmp_path / "r" / "status.json").read_text())["judge"] == "The run ended before its images could be judged."
+    assert status == 0 and errors.splitlines()[-1] == "The run ended before its images could be scored."
+    assert json.loads((tmp_path / "r" / "status.json").read_text())["judge"] == "The run ended before its images could be scored."
 
 
 @pytest.mark.parametrize(("images", "advice"), [(1, "add images"), (2, "set batch_size to 2 or less"), (5, "set batch_size to 5 or less")])
@@ -487,7 +494,7 @@ def test_a_class_is_refused_where_there_is_none(gan, trained, tmp_path):
     status, _, errors = gan(
         "train", "--recipe", "conditional", "--data", tmp_path / "pictures", "--steps", 5, "--out", tmp_path / "c", *TINY
     )
-    assert status == 2 and "has no labels, and conditional needs them" in errors and not (tmp_path / "c").exists()
+    assert status == 2 and "has no labels, but conditional needs them" in errors and not (tmp_path / "c").exists()
 
 
 def test_bench_measures_each_recipe(gan, monkeypatch):
@@ -539,7 +546,7 @@ def test_evaluate_prints_figures_beside_those_of_real_images(gan, trained, many)
 
 def test_evaluate_says_what_it_lacks(gan, trained, tmp_path):
     status, _, errors = gan("evaluate", trained)
-    assert status == 2 and "has 20 images; judging images by it needs at least 100" in errors and errors.count("\n") == 1
+    assert status == 2 and "has 20 images; scores need at least 100" in errors and errors.count("\n") == 1
     assert gan("evaluate", tmp_path / "none")[0] == 2
     status, _, errors = gan("evaluate", trained, "--samples", 3)
     assert status == 2 and "--samples" in errors
@@ -595,7 +602,7 @@ def test_a_run_that_draws_by_class_needs_the_same_classes_of_the_same_images(gan
         settings = (*TINY, "--set", f"conditional={conditional}")
         assert gan("train", "--data", tmp_path / "set.npz", "--steps", 2, "--out", run, *settings)[0] == 0
     code, _, errors = gan("resume", by_class, "--data", tmp_path / "other.npz", "--steps", 2)
-    assert code == 2 and "are in other classes now" in errors and RunFolder(by_class).read_status()["state"] == "finished"
+    assert code == 2 and "have other classes than when" in errors and RunFolder(by_class).read_status()["state"] == "finished"
     code, _, errors = gan("replay", by_class, "--data", tmp_path / "other.npz", "--out", tmp_path / "no")
     assert code == 2 and "have other classes than when" in errors and not (tmp_path / "no").exists()
     assert gan("resume", plain, "--data", tmp_path / "other.npz", "--steps", 2)[0] == 0
@@ -617,7 +624,12 @@ def test_evaluate_says_what_it_left_out(gan, trained, tmp_path, monkeypatch):
 def test_a_folder_whose_name_is_not_utf8_gets_a_sentence(gan, pictures, tmp_path):
     moved = pictures.rename(tmp_path / os.fsdecode(b"caf\xe9"))
     code, _, errors = gan("train", "--data", moved, "--steps", 2, "--out", tmp_path / "run", *TINY)
-    assert code == 2 and "data must be text in UTF-8" in errors and "use a link with another name" in errors and not (tmp_path / "run").exists()
+    assert (
+        code == 2
+        and "data must be text in UTF-8" in errors
+        and "use a link with another name" in errors
+        and not (tmp_path / "run").exists()
+    )
     os.symlink(moved, tmp_path / "coffee")
     assert gan("train", "--data", tmp_path / "coffee", "--steps", 2, "--out", tmp_path / "run", *TINY)[0] == 2  # links are resolved
 
@@ -640,5 +652,5 @@ def test_a_data_folder_that_cannot_be_made_is_told_in_words(pictures, tmp_path):
         *TINY,
     ]
     ended = subprocess.run(command, env={**os.environ, "WORKSHOP_DATA": str(tmp_path / "file")}, capture_output=True, text=True)
-    assert ended.returncode == 0 and "decoded images cannot be kept in " in ended.stderr and "is a file, not a folder" in ended.stderr
+    assert ended.returncode == 0 and "decoded images cannot be saved in " in ended.stderr and "is a file, not a folder" in ended.stderr
     assert "Errno" not in ended.stderr and "UserWarning" not in ended.stderr and "writing(" not in ended.stderr

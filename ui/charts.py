@@ -151,7 +151,7 @@ def charts(curves: Sequence[Curve], axis: str = "step", smoothing: float = 0.0) 
     return found
 
 
-def shares_chart(names: Sequence[str], shares: Mapping[str, Sequence[float]]) -> Chart:
+def shares_chart(names: Sequence[str], shares: Mapping[str, Sequence[float] | np.ndarray]) -> Chart:
     """How often each class is seen, a bar for each kind of images.
 
     Args:

@@ -77,11 +77,11 @@ class Sieve:
         if system:
             if system not in self._systems:  # one word for all that is in it
                 self._systems.add(system)
-                self._left_out.add(system, "is a system's folder")
+                self._left_out.add(system, "is a system folder")
             return ()
         fault = _fault_of_path(name, parts) or fault_of_name(parts[-1], self._suffixes, where) or judge()
         if not fault and parts in self._seen:
-            fault = "comes more than once; the first is used"
+            fault = "appears more than once; the first one is used"
         if fault:
             self._left_out.add(parts, fault)
             return ()
@@ -138,10 +138,10 @@ class Archive:
         unpacked = sum(member.size for member in self.members)
         packed = min(path.stat().st_size, sum(member.source.compress_size for member in self.members))
         if unpacked > LARGEST_UNPACKED:
-            raise TooMuch(f"unpacks to {unpacked / 2**30:,.1f} GiB; at most {LARGEST_UNPACKED / 2**30:.0f} GiB are read: split it")
+            raise TooMuch(f"unpacks to {unpacked / 2**30:,.1f} GiB; the limit is {LARGEST_UNPACKED / 2**30:.0f} GiB: split it")
         if unpacked > FREE_UNPACKED and unpacked > MOST_RATIO * packed:
             raise TooMuch(
-                f"unpacks to {unpacked // max(1, packed):,} times its size, which images never do; at most {MOST_RATIO} times are read"
+                f"unpacks to {unpacked // max(1, packed):,} times its size, which image files never do; the limit is {MOST_RATIO} times"
             )
 
     def read(self, member: Member) -> bytes | str:
@@ -162,7 +162,7 @@ class _Watched(io.BufferedReader):
             raise TooMuch(f"has a table of contents of more than {LARGEST_CONTENTS // 2**20} MiB: split it")
         content = super().read(LARGEST_CONTENTS if size is None or size < 0 else size)
         if (entries := content.count(_ENTRY)) > MOST_ENTRIES:
-            raise TooMuch(f"holds about {entries:,} files; at most {MOST_ENTRIES:,} are read: split it")
+            raise TooMuch(f"holds about {entries:,} files; the limit is {MOST_ENTRIES:,}: split it")
         if content.startswith(_ENTRY):
             _bound_extra(content)
         return content
@@ -179,9 +179,9 @@ def _bound_extra(contents: bytes) -> None:
         name, extra, comment = struct.unpack_from("<3H", contents, at + 28)
         at, entries, total = at + 46 + name + extra + comment, entries + 1, total + extra
         if extra > LARGEST_EXTRA:
-            raise TooMuch(f"has a file with {extra:,} bytes of extra fields; at most {LARGEST_EXTRA:,} are read: pack it again")
+            raise TooMuch(f"has a file with {extra:,} bytes of extra fields; the limit is {LARGEST_EXTRA:,}: zip it again")
     if total > FREE_EXTRA + EXTRA_AN_ENTRY * entries:
-        raise TooMuch(f"has {total / 2**20:,.0f} MiB of extra fields, more than images need: pack it again")
+        raise TooMuch(f"has {total / 2**20:,.0f} MiB of extra fields, more than image files need: zip it again")
 
 
 def _open(file: _Watched) -> zipfile.ZipFile:
@@ -190,7 +190,7 @@ def _open(file: _Watched) -> zipfile.ZipFile:
     except TooMuch:
         raise
     except _DAMAGED as error:
-        raise ValueError(f"is not a zip file, or is cut or damaged ({error})") from None
+        raise ValueError(f"is not a zip file, or is cut short or damaged ({error})") from None
 
 
 def _fault_of_path(name: str, parts: tuple[str, ...]) -> str:
@@ -204,18 +204,18 @@ def _judge(info: zipfile.ZipInfo) -> str:
     """What speaks against an entry, besides its name; empty where nothing does."""
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind == stat.S_IFLNK:
-        return "is a link, which is not followed in an archive"
+        return "is a link; links in an archive are not followed"
     if kind not in (0, stat.S_IFREG):
         return "is not a regular file"
     if info.flag_bits & 0x1:
         return "is encrypted"
     if info.compress_type == DEFLATE64:
-        return "is packed with Deflate64, which is not read; unpack the zip and pack it again (7-Zip: method Deflate)"
+        return "is compressed with Deflate64, which cannot be read; unpack the zip and zip it again (7-Zip: method Deflate)"
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         # bzip2 and LZMA unpack without a bound: a few kilobytes of them can fill the memory in one read.
-        return f"is packed with method {info.compress_type}; only plain and deflated files are read"
+        return f"is compressed with method {info.compress_type}; only stored and deflated files are read"
     if info.file_size > LARGEST_FILE:
-        return f"unpacks to {info.file_size / 2**20:,.0f} MiB; at most {LARGEST_FILE // 2**20} MiB are read"
+        return f"unpacks to {info.file_size / 2**20:,.0f} MiB; the limit is {LARGEST_FILE // 2**20} MiB"
     return ""
 
 

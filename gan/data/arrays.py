@@ -144,9 +144,9 @@ def _npy(name: str, opened: Callable[[], BinaryIO]) -> Rows:
         except DAMAGED:
             raise
         except Exception as error:  # a damaged header trips numpy's reader in every way: TokenError, TypeError, MemoryError, ...
-            raise ValueError(f"is not a NumPy array that can be read: {name} ({' '.join(str(error).split())[:100]})") from None
+            raise ValueError(f"has an array that cannot be read: {name} ({' '.join(str(error).split())[:100]})") from None
     if dtype.hasobject:
-        raise ValueError(f"holds Python objects in {name}, which may run code when they are opened: save numbers (a uint8 array)")
+        raise ValueError(f"holds Python objects in {name}, which could run code when opened: save numbers (a uint8 array)")
     if fortran and len(shape) > 1:
         raise ValueError(f"holds {name} in Fortran order: save it with numpy.ascontiguousarray")
     return Rows(tuple(shape), dtype, partial(_behind_header, opened))
@@ -183,7 +183,7 @@ def _npz(path: Path) -> Arrays:
     with zipfile.ZipFile(path) as file:
         infos = [info for info in file.infolist() if info.filename.endswith(".npy")]
     if any(info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for info in infos):
-        raise ValueError("is packed by a method that is not read: save it with numpy.savez or numpy.savez_compressed")
+        raise ValueError("is compressed with an unsupported method: save it with numpy.savez or numpy.savez_compressed")
     found: dict[str, Rows] = {}
     refused: list[str] = []
     for info in infos:
@@ -194,13 +194,15 @@ def _npz(path: Path) -> Arrays:
             refused.append(f"{key} is not used: the file {error}")
     images, labels = _by_kind(found)
     if not images:
-        raise ValueError(f"holds no array of images ({_listed(found) or (refused or ['it is empty'])[0]}): call it images, or x_train")
+        raise ValueError(
+            f"holds no array of images ({_listed(found) or (refused or ['it is empty'])[0]}): name the array images or x_train"
+        )
     arrays = Arrays({"train": [], "test": []}, notes=refused)
     for key, rows in images.items():
         arrays.pairs[role(key) or "train"].append(Pair(rows, _labels_for(key, rows, labels, arrays.notes)))
     used = {*images, *(label for key in images if (label := _label_key(key, labels)))}
     if others := [key for key in found if key not in used]:
-        arrays.notes.append(f"these arrays of the file are not used: {', '.join(sorted(others)[:10])}")
+        arrays.notes.append(f"unused arrays in the file: {', '.join(sorted(others)[:10])}")
     return arrays
 
 
@@ -237,7 +239,7 @@ def _labels_for(key: str, images: Rows, labels: dict[str, Rows], notes: list[str
     rows = labels[label]
     found = _as_labels(rows, images.shape[0])
     if found is None:
-        notes.append(f"the labels {label} are not used: {' x '.join(map(str, rows.shape))} numbers are not one class for each image")
+        notes.append(f"the labels {label} are not used: {' x '.join(map(str, rows.shape))} numbers do not give one class per image")
     return found
 
 
@@ -264,7 +266,7 @@ def _find_classes(arrays: Arrays) -> None:
     labels = [pair.labels for pair in arrays._parts("all")]
     if any(of is None for of in labels):
         if any(of is not None for of in labels):
-            arrays.notes.append("the labels are not used: some of the images have none")
+            arrays.notes.append("the labels are not used: some images have none")
         return
     if len({of.dtype.kind in "US" for of in labels if of is not None}) > 1:
         arrays.notes.append("the labels are not used: some are numbers and some are words")

@@ -24,7 +24,7 @@ class Budget:
             ValueError: it is more than there is in all.
         """
         if size > self.total:
-            raise ValueError(f"{size} bytes are more than the budget of {self.total}")
+            raise ValueError(f"{size} bytes exceed the budget of {self.total} bytes")
         me = object()
         with self._changed:
             self._waiting.append(me)

@@ -116,7 +116,7 @@ def writing(folder: Path, shape: tuple[int, int, int], most: int, what: str) -> 
             part = root / f".part-{uuid.uuid4().hex}"
             claims.enter_context(claimed(part))
         except OSError as error:
-            warnings.warn(f"decoded images cannot be kept in {root} ({in_words(error)}); they will be decoded again", stacklevel=3)
+            warnings.warn(f"decoded images cannot be saved in {root} ({in_words(error)}); they will be decoded again", stacklevel=3)
             kept, part = False, Path(gettempdir()) / f"workshop-{uuid.uuid4().hex}"
             claims.enter_context(claimed(part))
         try:
@@ -170,8 +170,8 @@ def _make_room(root: Path | None, part: Path, needed: int, what: str) -> None:
     """Drops entries until `needed` bytes fit; root: the cache, or None where there is none to drop from."""
     if needed > LARGEST_CACHE:
         raise ValueError(
-            f"{what} takes {needed / 2**30:.1f} GiB once decoded; at most {LARGEST_CACHE / 2**30:.0f} GiB fit: "
-            "choose smaller images, or fewer"
+            f"{what} takes {needed / 2**30:.1f} GiB once decoded; the cache holds {LARGEST_CACHE / 2**30:.0f} GiB: "
+            "choose smaller images, or fewer of them"
         )
     entries = sorted((used, p) for p in (root.iterdir() if root else ()) if p != part and (used := _used(p)) is not None)
     sizes = {p: _size(p) for _, p in entries}
@@ -184,7 +184,7 @@ def _make_room(root: Path | None, part: Path, needed: int, what: str) -> None:
     free = shutil.disk_usage(part).free - DISK_RESERVE
     if needed > free:
         raise ValueError(
-            f"{what} takes {needed / 2**30:.1f} GiB once decoded, and {max(0, free) / 2**30:.1f} GiB are free on the disk of {part.parent}: "
+            f"{what} takes {needed / 2**30:.1f} GiB once decoded, but only {max(0, free) / 2**30:.1f} GiB are free on the disk of {part.parent}: "
             "free some space, or choose smaller images"
         )
 

@@ -47,13 +47,13 @@ def read_csv(path: Path, pixels: BinaryIO) -> Generator[Progress, None, Numbers]
         ValueError: it is no such table; the message wants the file's name before it.
     """
     if (size := path.stat().st_size) > LARGEST_CSV:
-        raise ValueError(f"has {size / 2**30:,.1f} GiB; tables of at most {LARGEST_CSV / 2**30:.0f} GiB are read: save it as .npz")
+        raise ValueError(f"has {size / 2**30:,.1f} GiB; the limit for tables is {LARGEST_CSV / 2**30:.0f} GiB: save it as .npz")
     with path.open("rb") as stream:
         first, second = stream.readline(LONGEST_LINE), stream.readline(LONGEST_LINE)
     names = first.decode("utf-8-sig", "replace").strip().split(",")
     titled = not _numeric(names)
     if not _numeric((second if titled else first).decode("utf-8-sig", "replace").strip().split(",")):
-        raise ValueError("is not a table of pixels: each line must hold the numbers of one image, as label,pixel0,pixel1,...")
+        raise ValueError("is not a table of pixels: each line must hold the numbers of one image, such as label,pixel0,pixel1,...")
     label = _label_column([name.strip().strip('"').lower() for name in names] if titled else [], len(names))
     labels, lines = [], 0
     with path.open("rb") as stream:
@@ -87,7 +87,9 @@ def _label_column(names: list[str], columns: int) -> int | None:
         return None
     if isqrt(columns - 1) ** 2 == columns - 1:
         return 0
-    raise ValueError(f"has {columns:,} columns; a square image's pixels, and a column of labels or none, would be 784 or 785, say")
+    raise ValueError(
+        f"has {columns:,} columns; a table of square images has one column per pixel, and maybe one for labels: 784 or 785, for example"
+    )
 
 
 def _parse(part: list[bytes], columns: int, before: int) -> np.ndarray:
@@ -95,9 +97,9 @@ def _parse(part: list[bytes], columns: int, before: int) -> np.ndarray:
     try:
         rows = np.loadtxt(part, dtype=np.float32, delimiter=",", ndmin=2, encoding="utf-8-sig")
     except ValueError as error:
-        raise ValueError(f"cannot be read as a table of numbers behind line {before + 1:,} ({error})") from None
+        raise ValueError(f"cannot be read as a table of numbers after line {before + 1:,} ({error})") from None
     if rows.shape[1] != columns:
-        raise ValueError(f"has lines of {rows.shape[1]:,} and of {columns:,} numbers")
+        raise ValueError(f"has lines with {rows.shape[1]:,} numbers and lines with {columns:,}: give all lines the same number")
     return rows
 
 

@@ -47,7 +47,7 @@ def shadowed(name: str) -> str:
         return ""
     own = [f"the folder {data_root() / name} is called {OWN}{name}"] if name in _own_folders() else []
     elsewhere = Path(name).is_dir() and Path(name).resolve() != (data_root() / name).resolve()
-    here = [f"the folder {name} here is called ./{name}"] if elsewhere else []
+    here = [f"the folder {name} in this directory is called ./{name}"] if elsewhere else []
     return f"{name} is the built-in data set; {' and '.join([*own, *here])}" if own or here else ""
 
 
@@ -98,14 +98,14 @@ def load(name: str, image_size: int, channels: int, split: str = "train") -> Loa
     path = _place(name)
     if path is None:
         raise ValueError(
-            f"there is no data set {name!r}: choose one of {', '.join(available())}, or the path of a folder, an archive or a file of images"
+            f"there is no data set {name!r}: choose one of {', '.join(available())}, or give the path of a folder, an archive or a file of images"
         )
     if (path / UPLOADED_ABOUT).is_file():
         return (yield from load_zip(name, path / UPLOADED_ZIP, image_size, channels, split))
     if path.is_dir():
         return (yield from _folder(name, path, image_size, channels, split))
     if not path.is_file():
-        raise ValueError(f"{path} is neither a folder nor a file")
+        raise ValueError(f"{path} is neither a folder nor a file: choose one of them")
     suffix = path.suffix.lower()
     if suffix == ".zip":
         return (yield from load_zip(name, path, image_size, channels, split))
@@ -176,7 +176,7 @@ def _folder(name: str, folder: Path, image_size: int, channels: int, split: str)
     """Images of a folder and everything below it, sorted by path."""
     listing = yield from folders.look(folder, SUFFIXES_OF_FILES)
     if not listing.members:
-        raise ValueError(f"{folder} holds no images{_instead(listing)}; known endings are {', '.join(sorted(SUFFIXES_OF_FILES))}")
+        raise ValueError(f"{folder} holds no images{_instead(listing)}; supported endings are {', '.join(sorted(SUFFIXES_OF_FILES))}")
     # Known by names, sizes and times of change: reading the files themselves would take as long as a good part of decoding.
     return (
         yield from _files(name, str(folder), listing.members, lambda member: member.source, listing.left_out, image_size, channels, split)
@@ -207,7 +207,7 @@ def _refuse_empty(name: str, archive: Archive | tars.Tar) -> None:
     if not archive.members:
         left_out = archive.left_out
         reason = f"; the first of {len(left_out):,} other files: {left_out.sentences[0]}" if left_out else ""
-        raise ValueError(f"the file {name} holds no images that can be used{reason}")
+        raise ValueError(f"the file {name} holds no usable images{reason}")
 
 
 def _tar(name: str, path: Path, image_size: int, channels: int, split: str) -> Loading:
@@ -276,7 +276,7 @@ def _chosen(name: str, members: list[Member], split: str) -> Choice:
     """parts.choose(), refused where nothing is left."""
     choice = parts.choose(members, split)
     if not choice.members:
-        raise ValueError(f"the data set {name} has no test images: no folder of it is called test, val or valid next to one called train")
+        raise ValueError(f"the data set {name} has no test images: it needs a folder called test, val or valid next to one called train")
     return choice
 
 

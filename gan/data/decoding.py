@@ -126,7 +126,7 @@ def _reading(source: Path | bytes, image_size: int, use: Callable[["_Picture"], 
     except UnidentifiedImageError:
         return _unidentified(source)
     except Image.DecompressionBombError:  # Pillow's own bound, before the header is ours to read
-        return f"has far too many pixels; at most {LARGEST_IMAGE:,} are read"
+        return f"has far too many pixels; the limit is {LARGEST_IMAGE:,}"
     except Exception as error:  # a damaged file trips Pillow's readers in every way: struct.error, KeyError, ZeroDivisionError, ...
         return f"cannot be decoded ({str(error)[:200] or type(error).__name__})"
 
@@ -138,9 +138,9 @@ def _attempt(source: Path | bytes, image_size: int, use: Callable[["_Picture"], 
             return f"has {width} x {height} pixels; {fault}"
         scans = _scans(source, image)
         if scans > MOST_SCANS:
-            return f"is a JPEG of {scans:,} scans; at most {MOST_SCANS} are read"
+            return f"is a JPEG of {scans:,} scans; the limit is {MOST_SCANS}"
         if _plain_text(image) and (comments := _content(source).count(b"#")) > MOST_COMMENTS:
-            return f"is a text of numbers with {comments:,} comments; at most {MOST_COMMENTS:,} are read"
+            return f"is a text of numbers with {comments:,} comments; the limit is {MOST_COMMENTS:,}"
         image.draft("RGB", (image_size * 2, image_size * 2))  # JPEG: decodes at a fraction of the size
         picture = _Picture(source, image)
         if scans > 1:
@@ -148,7 +148,7 @@ def _attempt(source: Path | bytes, image_size: int, use: Callable[["_Picture"], 
         if picture.weight > budget().total:
             return (
                 f"has {width} x {height} pixels, which take {picture.weight / 2**20:,.0f} MiB to decode; "
-                f"at most {budget().total // 2**20:,} MiB are taken: make it smaller"
+                f"at most {budget().total // 2**20:,} MiB are allowed: make it smaller"
             )
         return use(picture)
 
@@ -166,9 +166,9 @@ def _fault(image: Any) -> str:
     if _plain_text(image):
         most = min(most, LARGEST_TEXT)
     if width * height > most:
-        return f"at most {most:,} are read"
+        return f"the limit is {most:,}"
     if min(width, height) < SMALLEST_SIDE:
-        return f"at least {SMALLEST_SIDE} x {SMALLEST_SIDE} are needed"
+        return f"it needs at least {SMALLEST_SIDE} x {SMALLEST_SIDE}"
     return ""
 
 
@@ -183,8 +183,8 @@ def _content(source: Path | bytes) -> bytes:
 
 def _unidentified(source: Path | bytes) -> str:
     if _first(source, 4) in (b"II*\0", b"MM\0*"):
-        return "is a TIFF of a kind that cannot be read (64-bit floats, say): save it with 8 or 16 bits, or as 32-bit floats"
-    return "is not an image that can be read"
+        return "is an unsupported kind of TIFF (64-bit floats, for example): save it with 8 or 16 bits, or as 32-bit floats"
+    return "cannot be read as an image"
 
 
 def _first(source: Path | bytes, count: int) -> bytes:

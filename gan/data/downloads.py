@@ -40,9 +40,9 @@ def download(url: str, path: Path, md5: str, task: str) -> Generator[Progress, N
                 digest.update(chunk)
                 done += len(chunk)
                 if done > LARGEST:
-                    raise OSError(f"more than {LARGEST:,} bytes came")
+                    raise OSError(f"the server sent more than {LARGEST:,} bytes")
                 yield Progress(task, done, total)
             if digest.hexdigest() != md5:
-                raise OSError(f"{done:,} bytes came, and they are not the published file: their MD5 is {digest.hexdigest()}, not {md5}")
+                raise OSError(f"the {done:,} downloaded bytes are not the published file: their MD5 is {digest.hexdigest()}, not {md5}")
     except (http.client.HTTPException, ValueError) as error:  # what a broken server or proxy answers
         raise OSError(f"the server's answer cannot be read: {error!r}") from error

@@ -77,9 +77,9 @@ def _enter(path: Path, seen: set[Identity], around: set[Identity]) -> str:
     except OSError as error:
         return f"is a folder that cannot be read ({error.strerror})"
     if identity in around:
-        return "is a link to a folder around the data set"
+        return "is a link to a folder that contains the data set"
     if identity in seen:
-        return "is a link to a folder that is read already"
+        return "is a link to a folder that was already read"
     seen.add(identity)
     return ""
 
@@ -95,7 +95,7 @@ def _sort(
         return
     if stat.S_ISDIR(found.st_mode):
         if system_folder(entry.name):
-            listing.left_out.add(parts, "is a system's folder")
+            listing.left_out.add(parts, "is a system folder")
         else:
             (links if entry.is_symlink() else folders).append((Path(entry.path), parts))
     elif litter(entry.name):

@@ -36,7 +36,7 @@ def read_idx(path: Path) -> Rows:
         head = stream.read(4)
         sizes = np.frombuffer(stream.read(4 * head[3]), ">u4")
     if len(sizes) != head[3]:
-        raise ValueError("is cut: it ends within its header")
+        raise ValueError("is cut short: it ends within its header")
     return Rows(tuple(int(size) for size in sizes), np.dtype(IDX_TYPES[head[2]]), partial(_skip, opened, 4 + 4 * head[3]))
 
 

@@ -72,7 +72,7 @@ def decode_all(
                     labels.append(choice.numbers[i])
                     brightest = max(brightest, int(result.max()))
     if not labels:
-        raise ValueError(f"none of the {len(members)} images in {where} can be used; the first: {left_out.sentences[0]}")
+        raise ValueError(f"none of the {len(members)} images in {where} can be used, the first because: {left_out.sentences[0]}")
     notes += [note] if (note := darkness(brightest)) else []
     writer.about |= {"class_names": choice.classes, "left_out": left_out.as_json(), "notes": notes}
     writer.labels = np.array(labels, dtype=np.int64) if choice.classes else None
@@ -126,5 +126,5 @@ def _scale_of(pool: _Pool, members: list[Member]) -> Generator[Progress, None, t
     if step > 1:
         note += f"; measured on {len(some):,} of {len(members):,} images"
     if plain:
-        note += "; images of 8 bits stay as they are"
+        note += "; 8-bit images stay unchanged"
     return scale, note

@@ -14,7 +14,7 @@ OUTER = 0.5  # percent of the values, at each end, that outliers may be
 # Outliers are cut where they leave the others less than this share of the range, which is a dozen gray levels of 256.
 LEAST_SHARE = 0.05
 DARK = 32  # of 255: a set whose brightest pixel is darker looks black
-TOO_DARK = "these images are nearly black, so brighten them before you train"
+TOO_DARK = "these images are nearly black: brighten them before you train"
 BLOCK = 2**20  # values that are converted at a time, as float64
 
 
@@ -45,13 +45,13 @@ class Scale:
         return np.where(np.isfinite(half), levels, 0).astype(np.uint8)
 
     def sentence(self) -> str:
-        """The scale, for people, without a full stop: "values 0 to 4,095 stretched to 0 to 255"."""
+        """The scale, for people, without a full stop: "values 0 to 4,095 scaled to 0 to 255"."""
         if self.low == self.high == 0 and self.holes:
-            return "no other values than 0 and what is no finite number, so the images are black"
+            return "no values other than 0 and non-finite numbers, so the images are black"
         if self.low == self.high:
             text = f"all values are {_number(self.low)}, so the images are black"
         else:
-            text = f"values {_number(self.low)} to {_number(self.high)} stretched to 0 to 255"
+            text = f"values {_number(self.low)} to {_number(self.high)} scaled to 0 to 255"
         if self.cut:
             text += "; the few values beyond become black or white"
         if self.holes:

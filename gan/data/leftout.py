@@ -111,16 +111,16 @@ def fault_of_name(name: str, suffixes: set[str], where: str) -> str:
     if suffix in ARCHIVES:
         return f"is an archive inside the {where}; unpack it first"
     if suffix in HEIC:
-        return "is a HEIC photo, which is not read; convert it to JPEG or PNG (on a Mac, Preview exports many at once)"
+        return "is a HEIC photo; convert it to JPEG or PNG (on a Mac, Preview can export many at once)"
     if suffix in RAW:
         return f"is a camera's raw file ({suffix}); convert it to JPEG or PNG"
     if suffix in TABLES or "idx3-ubyte" in name:
-        return f"is a table of images or labels inside the {where}; it is read if you name the file itself"
+        return f"is a table of images or labels inside the {where}; to read it, choose the file itself"
     if suffix == ".avif" and where != "folder":
-        return f"is an AVIF image inside the {where}, and these are read in folders only; convert it to PNG or JPEG"
+        return f"is an AVIF image inside the {where}; AVIF is read in folders only, so convert it to PNG or JPEG"
     if suffix in (".avif", ".jp2"):
         return f"ends in {suffix}, which this Pillow cannot read; update Pillow"
-    return f"ends in {printable(suffix, 20)}, not like an image" if suffix else "has no ending that says it is an image"
+    return f"ends in {printable(suffix, 20)}, not like an image" if suffix else "has no file ending"
 
 
 def endings(names: Iterable[str]) -> str:
@@ -140,13 +140,13 @@ def no_set(path: Path, suffixes: set[str], sets: Iterable[str]) -> str:
     """
     suffix = path.suffix.lower()
     if suffix in suffixes:
-        return f"{path} is a single image, and networks learn from many: name the folder that holds them ({path.parent})"
+        return f"{path} is a single image, but networks learn from many: choose their folder ({path.parent})"
     if suffix in (".7z", ".rar", ".bz2", ".xz", ".zst", ".gz"):
-        return f"{path} is a kind of archive that is not read: unpack it and name the folder, or pack it as a .zip"
+        return f"{path} is an unsupported archive: unpack it and choose the folder, or pack it as a .zip"
     if suffix in (".pkl", ".pickle", ".pt", ".pth"):
-        return f"{path} may run code when it is opened, so it is not read: save its images as .npz (numpy.savez, images and labels)"
+        return f"{path} could run code when opened, so it is not read: save its images as .npz (numpy.savez, images and labels)"
     if suffix in (".mat", ".h5", ".hdf5", ".tfrecord", ".tfrecords", ".arrow", ".feather", ".json", ".txt", ".tsv"):
         return f"{path}: {suffix} files are not read: save the images as .npz (numpy.savez, images and labels) or as files in a folder"
     if suffix in HEIC or suffix in RAW:
-        return f"{path}: {suffix} files are not read: convert your photos to JPEG or PNG, and name the folder that holds them"
-    return f"{path} is not a set of images: name a folder of images, an IDX file, or a file that ends in {', '.join(sets)}"
+        return f"{path}: {suffix} files are not read: convert your photos to JPEG or PNG, and choose their folder"
+    return f"{path} is not a data set: choose a folder of images, an IDX file, or a file that ends in {', '.join(sets)}"

@@ -74,7 +74,7 @@ def choose(members: Sequence[Member], split: str) -> Choice:
     for member in members:
         part = roles.get(member.parts[level]) if len(member.parts) > level + 1 else None
         if part is None:
-            left_out.add(member.parts, "lies next to the folders for training and testing")
+            left_out.add(member.parts, "is next to the folders for training and testing")
         else:
             (train if part == "train" else test).append(member)
     classes, of_train = _classes(train)
@@ -91,8 +91,8 @@ def _note(roles: dict[str, Role | None], level: int, train: list[Member], test: 
     counts = Counter(member.parts[level] for member in (*train, *test))
     shown = {of: ", ".join(f"{printable(readable(name), 40)}/" for name in sorted(counts) if roles[name] == of) for of in ("train", "test")}
     if not test:
-        return f"the training images are those in {shown['train']} ({len(train):,})"
-    return f"the training images are those in {shown['train']} ({len(train):,}), the test images those in {shown['test']} ({len(test):,})"
+        return f"the training images are in {shown['train']} ({len(train):,})"
+    return f"the training images are in {shown['train']} ({len(train):,}), the test images in {shown['test']} ({len(test):,})"
 
 
 def _around(members: Sequence[Member]) -> int:
@@ -119,7 +119,7 @@ def _without_classes(members: Sequence[Member]) -> list[str]:
         return []
     first = printable(readable(loose[0].parts[-1]), 40)
     verb = "image is" if len(loose) == 1 else "images are"
-    return [f"the folders are not classes, since {len(loose):,} {verb} next to them ({first}): move or remove what is there for labels"]
+    return [f"the folders are not classes, because {len(loose):,} {verb} next to them ({first}): move or remove them to get labels"]
 
 
 def _folders(members: Sequence[Member]) -> list[str]:
@@ -137,7 +137,7 @@ def _with_class(
     for member in members:
         known = next((of[part] for part in member.parts[level + 1 : -1] if part in of), None)
         if known is None:
-            left_out.add(member.parts, "is a test image of no class that the training images have")
+            left_out.add(member.parts, "is a test image of a class that the training images lack")
         else:
             number[member.parts] = known
             kept.append(member)

@@ -106,7 +106,7 @@ def obtain(name: str, root: Path) -> Generator[Progress, None, list[Path]]:
             yield from download(url, path, md5, task)
         except OSError as error:
             raise ValueError(
-                f"the data set {name} could not be downloaded from {url} ({error}): try again, or put {path.name} into {path.parent} by hand"
+                f"the data set {name} could not be downloaded from {url} ({error}): try again, or put {path.name} into {path.parent} yourself"
             ) from error
     return find(name, root)
 
@@ -128,7 +128,9 @@ def read(name: str, files: list[Path], split: str) -> Generator[Progress, None, 
     classes = len(SETS[name].class_names)
     stacked, found = (np.concatenate(part) for part in zip(*parts, strict=True))
     if len(stacked) != len(found) or not len(found) or found.max() >= classes:
-        raise ValueError(f"{files[0].parent} does not hold {name}: {len(stacked)} images and {len(found)} labels of {classes} classes")
+        raise ValueError(
+            f"{files[0].parent} does not hold {name}: found {len(stacked)} images and {len(found)} labels of {classes} classes"
+        )
     return stacked, found.astype(np.int64)
 
 
@@ -192,7 +194,7 @@ def _cifar_pickle(name: str, content: bytes) -> Arrays:
     In the published files the pixels are one string, and the labels are the small numbers behind the string "labels".
     """
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != CIFAR_PYTHON[name]:
-        raise ValueError("its MD5 is not the published one, and it is a pickle, which may hold code")
+        raise ValueError("its MD5 is not the published one, and a pickle may hold code")
     labels: list[int] = []
     pixels, after_labels = "", False
     for opcode, argument, _ in pickletools.genops(content):
@@ -202,5 +204,5 @@ def _cifar_pickle(name: str, content: bytes) -> Arrays:
         elif after_labels and isinstance(argument, int) and opcode.name == "BININT1":
             labels.append(argument)
     if not labels or len(pixels) != PIXELS * len(labels):
-        raise ValueError(f"{len(pixels):,} pixels and {len(labels):,} labels were found in it")
+        raise ValueError(f"{len(pixels):,} pixels and {len(labels):,} labels found in it")
     return np.frombuffer(pixels.encode("latin-1"), np.uint8).reshape(-1, 3, 32, 32), np.array(labels, np.uint8)

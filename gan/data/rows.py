@@ -56,7 +56,7 @@ class Rows(NamedTuple):
                     count = min(step, self.shape[0] - start)
                     content = stream.read(count * row)
                     if len(content) < count * row:
-                        raise ValueError("is cut: it holds fewer numbers than it says")
+                        raise ValueError("is cut short: it holds fewer numbers than its header says")
                     yield np.frombuffer(content, self.dtype).reshape(count, *self.shape[1:])
         except DAMAGED as error:
             raise ValueError(f"is damaged ({error})") from None
@@ -110,10 +110,10 @@ def layout(shape: tuple[int, ...]) -> Callable[[np.ndarray], np.ndarray]:
 
 def refuse_too_much(rows: Rows) -> None:
     if rows.dtype.kind not in "buif":
-        raise ValueError(f"holds {rows.dtype.name}, which are no numbers of pixels")
+        raise ValueError(f"holds {rows.dtype.name} values, which are not pixel values: save numbers (uint8, for example)")
     size = int(np.prod([int(n) for n in rows.shape], dtype=object)) * rows.dtype.itemsize
     if size > LARGEST_UNPACKED:
-        raise ValueError(f"unpacks to {size / 2**30:,.1f} GiB; at most {LARGEST_UNPACKED / 2**30:.0f} GiB are read: split it")
+        raise ValueError(f"unpacks to {size / 2**30:,.1f} GiB; the limit is {LARGEST_UNPACKED / 2**30:.0f} GiB: split it")
 
 
 def square(images: np.ndarray) -> np.ndarray:

@@ -35,7 +35,7 @@ class Table:
             self._file = parquet.ParquetFile(path)
             self._open(path)
         except (ArrowException, OSError) as error:
-            raise ValueError(f"{path} is not a Parquet file, or is cut or damaged ({str(error).splitlines()[0][:200]})") from None
+            raise ValueError(f"{path} is not a Parquet file, or is cut short or damaged ({str(error).splitlines()[0][:200]})") from None
 
     def _open(self, path: Path) -> None:
         schema, meta = self._file.schema_arrow, self._file.metadata
@@ -45,11 +45,11 @@ class Table:
                 f"{path} holds no column of image files (its columns: {', '.join(schema.names[:10])}): save them as files in a folder"
             )
         if meta.num_rows > MOST_ENTRIES:
-            raise ValueError(f"{path} holds {meta.num_rows:,} images; at most {MOST_ENTRIES:,} are read: split it")
+            raise ValueError(f"{path} holds {meta.num_rows:,} images; the limit is {MOST_ENTRIES:,}: split it")
         largest = max((meta.row_group(i).total_byte_size for i in range(meta.num_row_groups)), default=0)
         if largest > LARGEST_GROUP:
             raise ValueError(
-                f"{path} has row groups of {largest / 2**30:.1f} GiB; at most {LARGEST_GROUP / 2**30:.0f} GiB are read: write smaller ones"
+                f"{path} has row groups of {largest / 2**30:.1f} GiB; the limit is {LARGEST_GROUP / 2**30:.0f} GiB: write smaller ones"
             )
         self.members = [
             Member((f"row {group}-{row}",), 0, 0, (group, row))
@@ -87,12 +87,8 @@ class Table:
         value = self._group(group)[row].as_py()
         content = value.get("bytes") if isinstance(value, dict) else value
         if not isinstance(content, bytes):
-            return "holds a path and no image" if isinstance(value, dict) else "is empty"
-        return (
-            content
-            if len(content) <= LARGEST_FILE
-            else f"has {len(content) / 2**20:,.0f} MiB; at most {LARGEST_FILE // 2**20} MiB are read"
-        )
+            return "holds a path instead of an image" if isinstance(value, dict) else "is empty"
+        return content if len(content) <= LARGEST_FILE else f"has {len(content) / 2**20:,.0f} MiB; the limit is {LARGEST_FILE // 2**20} MiB"
 
 
 def _holds_files(kind: Any) -> bool:

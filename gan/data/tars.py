@@ -67,14 +67,14 @@ class Tar:
         except TooMuch:
             raise
         except _DAMAGED as error:
-            raise ValueError(f"is not a tar file, or is cut or damaged ({error})") from None
+            raise ValueError(f"is not a tar file, or is cut short or damaged ({error})") from None
 
     def _sort(self, suffixes: set[str]) -> Generator[Progress, None, None]:
         assert self._tar is not None
         sieve = Sieve(self.left_out, suffixes)
         for number, info in enumerate(self._tar):
             if number >= MOST_ENTRIES:
-                raise TooMuch(f"holds more than {MOST_ENTRIES:,} files: unpack it, and name the folder")
+                raise TooMuch(f"holds more than {MOST_ENTRIES:,} files: unpack it, and use the folder")
             if number % 1000 == 0:
                 yield Progress("Looking for images", number, 0)
             if not info.isdir() and (parts := sieve.take(info.name, "tar", lambda info=info: _judge(info))):  # type: ignore[misc]
@@ -95,11 +95,11 @@ class Tar:
 def _judge(info: tarfile.TarInfo) -> str:
     """What speaks against an entry, besides its name; empty where nothing does."""
     if info.issym() or info.islnk():
-        return "is a link, which is not followed in an archive"
+        return "is a link; links in an archive are not followed"
     if not info.isreg():
         return "is not a regular file"
     if info.size > LARGEST_FILE:
-        return f"has {info.size / 2**20:,.0f} MiB; at most {LARGEST_FILE // 2**20} MiB are read"
+        return f"has {info.size / 2**20:,.0f} MiB; the limit is {LARGEST_FILE // 2**20} MiB"
     return ""
 
 
@@ -111,7 +111,7 @@ def _unpacked(path: Path, scratch: Path) -> Generator[Progress, None, BinaryIO]:
             while chunk := _read(packed):
                 copy.write(chunk)
                 if copy.tell() > LARGEST_UNPACKED:
-                    raise TooMuch(f"unpacks to more than {LARGEST_UNPACKED / 2**30:.0f} GiB: unpack it, and name the folder")
+                    raise TooMuch(f"unpacks to more than {LARGEST_UNPACKED / 2**30:.0f} GiB: unpack it, and use the folder")
                 yield Progress("Unpacking", copy.tell(), 0)
     except BaseException:
         copy.close()
@@ -124,4 +124,4 @@ def _read(packed: gzip.GzipFile) -> bytes:
     try:
         return packed.read(CHUNK)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"is not a gzip file, or is cut or damaged ({error})") from None
+        raise ValueError(f"is not a gzip file, or is cut short or damaged ({error})") from None

@@ -59,15 +59,17 @@ def add(file: BinaryIO, name: str, file_name: str, visitor: Visitor = LOCAL) -> 
     size = file.seek(0, 2)
     file.seek(0)
     if size > LARGEST_UPLOAD:
-        raise ValueError(f"the file {printable(file_name)} has {size / 2**20:,.0f} MiB; at most {LARGEST_UPLOAD // 2**20} MiB are taken")
+        raise ValueError(
+            f"the file {printable(file_name)} has {size / 2**20:,.0f} MiB; the limit is {LARGEST_UPLOAD // 2**20} MiB: make it smaller, or ask the host to add a folder"
+        )
     root = data_root()
     root.mkdir(parents=True, exist_ok=True)
     remove_abandoned()
     taken = sum(_size(path) for path in root.glob(f"*/{UPLOADED_ZIP}"))
     if taken + size > LARGEST_TOTAL:
-        raise ValueError(f"uploaded sets may take {LARGEST_TOTAL / 2**30:.0f} GiB together, and nearly do: delete one first")
+        raise ValueError(f"uploaded data sets have nearly reached their limit of {LARGEST_TOTAL / 2**30:.0f} GiB: delete one first")
     if shutil.disk_usage(root).free < size + DISK_RESERVE:
-        raise ValueError("the server's disk is nearly full: no sets are taken until there is room")
+        raise ValueError("the server's disk is nearly full: upload again when there is room")
     part = root / f".upload-{uuid.uuid4().hex}"  # hidden, and no other upload's
     claim = contextlib.ExitStack()
     claim.enter_context(claimed(part))
@@ -120,7 +122,7 @@ def check_name(name: str) -> None:
     """
     if not re.fullmatch(rf"[A-Za-z0-9][A-Za-z0-9_-]{{0,{LONGEST_NAME - 1}}}", name):
         raise ValueError(
-            f"a set's name has 1 to {LONGEST_NAME} letters, digits, - and _, and starts with a letter or digit; got {name[:100]!r}"
+            f"a data set's name must have 1 to {LONGEST_NAME} letters, digits, - or _, and start with a letter or digit; got {name[:100]!r}"
         )
 
 

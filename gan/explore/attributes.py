@@ -123,7 +123,7 @@ def contrasts(
     results = []
     pairs = means(z, torch.from_numpy(shown[:, usable]), [names[i] for i in usable], exclusive)
     for place, (i, (present, absent)) in enumerate(zip(usable, pairs, strict=True)):
-        yield Progress("Trying how far to go", place, len(usable))
+        yield Progress("Finding how far to go", place, len(usable))
         tried = z[list(absent.seeds[:TRIED])]
         strength, share = 0.0, -1.0
         for times in STRENGTHS:

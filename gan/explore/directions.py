@@ -80,7 +80,7 @@ def find(generator: LayeredGenerator, method: str, count: int, distribution: str
         numbers = [number for number, _ in found]
         vectors = torch.eye(generator.latent_dim)[numbers] * latent.deviation(distribution)
         return Directions(tuple(numbers), vectors, tuple(effect for _, effect in found))
-    raise ValueError(f"directions are found by {', '.join(METHODS)}; got {method!r}")
+    raise ValueError(f"the method must be one of {', '.join(METHODS)}; got {method!r}")
 
 
 @torch.inference_mode()

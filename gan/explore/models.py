@@ -17,8 +17,7 @@ from gan.runs.folder import RunFolder, is_run_name, run_folders
 
 PRETRAINED = "pretrained"
 BEST = "best"  # in an id, for the step of a run's best judged generator
-# The project's own, so that they are there wherever runs land.
-SHIPPED = Path(__file__).resolve().parents[2] / "checkpoints" / PRETRAINED
+SHIPPED = Path(__file__).parent / PRETRAINED  # part of the package, so that they are there wherever it is installed and runs land
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def pretrained(root: Path) -> dict[str, Path]:
 
 
 def find_model(root: Path, model_id: str) -> Model:
-    """The model of an id: "digits" for checkpoints/pretrained/digits.safetensors, "RUN@400" for a run's step 400, "RUN@best" for its best
+    """The model of an id: "digits" for pretrained/digits.safetensors, "RUN@400" for a run's step 400, "RUN@best" for its best
     judged one (whose own id then is that of its step).
 
     Raises:
@@ -65,7 +64,7 @@ def find_model(root: Path, model_id: str) -> Model:
     try:
         return Model(model_id, name if at else "", read_step(about), path, *read_config(about))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise CheckpointError(f"{path.name} does not say how it was made: {error}") from None
+        raise CheckpointError(f"{path.name} lacks valid settings: {error}") from None
 
 
 def best_step(root: Path, run: str) -> int | None:

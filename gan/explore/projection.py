@@ -117,7 +117,7 @@ def project(
 
     losses, nearness = [], []
     for start in range(0, STARTS, 128):
-        yield Progress("Looking at random pictures", start, STARTS)
+        yield Progress("Looking at random images", start, STARTS)
         part = slice(start, start + 128)
         pictures = to_float(torch.from_numpy(sample(loaded.network, z[part], labels[part] if classes else None)))
         with torch.no_grad():

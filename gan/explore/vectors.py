@@ -42,13 +42,13 @@ class NoiseVector:
 
     def __post_init__(self) -> None:
         if (self.seed is None) == (not self.z):
-            raise ValueError("a noise vector has a seed, or its numbers z")
+            raise ValueError("a latent vector must have a seed, or its numbers z")
         if self.seed is not None and not 0 <= self.seed <= latent.LARGEST_SEED:
             raise ValueError(f"a seed must be between 0 and 2^63 - 1; got {self.seed}")
         if len(self.z) > MOST_NUMBERS:
-            raise ValueError(f"a noise vector has at most {MOST_NUMBERS} numbers; got {len(self.z)}")
+            raise ValueError(f"a latent vector may have at most {MOST_NUMBERS} numbers; got {len(self.z)}")
         if odd := [number for number in self.z if not abs(number) <= LARGEST]:  # not so for NaN
-            raise ValueError(f"the numbers of a noise vector must be between -{LARGEST:g} and {LARGEST:g}; got {odd[0]}")
+            raise ValueError(f"the numbers of a latent vector must be between -{LARGEST:g} and {LARGEST:g}; got {odd[0]}")
         object.__setattr__(self, "name", clean_name(self.name))
 
     @property
@@ -67,7 +67,7 @@ class NoiseVector:
             ValueError: it was made for another latent size.
         """
         if not self.fits(latent_dim):
-            raise ValueError(f"{self.name or 'a noise vector'} has {len(self.z)} numbers; this generator takes {latent_dim}")
+            raise ValueError(f"{self.name or 'a latent vector'} has {len(self.z)} numbers; this generator takes {latent_dim}")
         return torch.tensor(self.z) if self.seed is None else latent.noise([self.seed], latent_dim, distribution)[0]
 
 
@@ -101,16 +101,16 @@ def read(content: bytes, latent_dim: int | None = None) -> list[NoiseVector]:
         ValueError: it is no such list, or a vector cannot be used; in one sentence.
     """
     if len(content) > LARGEST_FILE:
-        raise ValueError(f"a list of noise vectors has at most {LARGEST_FILE >> 20} MiB; got {len(content) / 2**20:.1f}")
+        raise ValueError(f"a list of latent vectors may have at most {LARGEST_FILE >> 20} MiB; got {len(content) / 2**20:.1f}")
     try:
         found = parse_json(content, LARGEST_FILE)
     except ValueError as error:
         raise ValueError(f"the file is not JSON: {str(error).splitlines()[0]}") from None
     if not isinstance(found, dict) or found.get("format") != FORMAT or not isinstance(found.get("vectors"), list):
-        raise ValueError("the file holds no list of noise vectors")
+        raise ValueError("the file holds no list of latent vectors")
     rows = found["vectors"]
     if not 1 <= len(rows) <= MOST:
-        raise ValueError(f"a list has 1 to {MOST} noise vectors; got {len(rows)}")
+        raise ValueError(f"a list must have 1 to {MOST} latent vectors; got {len(rows)}")
     vectors = []
     for place, row in enumerate(rows, 1):
         try:

@@ -101,7 +101,7 @@ def load_networks(path: Path) -> Networks:
         averaged, discriminator, step = stored["averaged"], stored["discriminator"], int(stored["step"])
         classes = len(averaged["embedding.weight"]) if config.conditional else 0
         if not 0 <= classes <= MOST_CLASSES:
-            raise ValueError(f"it holds {classes} classes; at most {MOST_CLASSES} are read")
+            raise ValueError(f"it holds {classes} classes; the limit is {MOST_CLASSES}")
         networks = Networks(
             _filled(Generator, config, classes, averaged),
             _filled(Discriminator, config, classes, discriminator),
@@ -112,10 +112,10 @@ def load_networks(path: Path) -> Networks:
     except FileNotFoundError:
         raise CheckpointError(f"the run {folder.path.name} has no such saved state") from None
     except pickle.UnpicklingError:
-        raise CheckpointError(f"{path.name} of the run {folder.path.name} holds more than numbers, or is damaged") from None
+        raise CheckpointError(f"{path.name} of the run {folder.path.name} holds more than tensors, or is damaged") from None
     except (RuntimeError, KeyError, ValueError, TypeError, IndexError, EOFError, AttributeError, OverflowError, OSError) as error:
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path.name} of the run {folder.path.name} cannot be looked into: {reason}") from None
+        raise CheckpointError(f"{path.name} of the run {folder.path.name} cannot be opened: {reason}") from None
     return networks
 
 
@@ -137,10 +137,10 @@ def _filled(kind: type[N], config: TrainConfig, classes: int, tensors: dict[str,
         raise ValueError(f"{str(odd)[:80]} has shape {found.get(odd)}, not {expected.get(odd)}")
     size = 4 * sum(math.prod(shape) for shape in expected.values())
     if size > LARGEST_NETWORKS // 2:
-        raise ValueError(f"its {kind.__name__.lower()} takes {size / 2**30:.1f} GiB; at most {LARGEST_NETWORKS / 2**31:g} are read")
+        raise ValueError(f"its {kind.__name__.lower()} takes {size / 2**30:.1f} GiB; the limit is {LARGEST_NETWORKS / 2**31:g} GiB")
     network.load_state_dict({name: (t.float() if t.is_floating_point() else t).clone() for name, t in tensors.items()}, assign=True)
     if not all(t.isfinite().all() for t in network.state_dict().values()):
-        raise ValueError(f"its {kind.__name__.lower()} has a weight that is no number")
+        raise ValueError(f"its {kind.__name__.lower()} has a weight that is not a number")
     return network.eval().requires_grad_(False)
 
 
@@ -171,7 +171,7 @@ class NetworkCache:
         try:
             key = (path, path.stat().st_mtime_ns)
         except OSError:
-            raise CheckpointError(f"there is no file {path.name} any more") from None
+            raise CheckpointError(f"the file {path.name} no longer exists") from None
         self._loaded.drop(lambda other: other[0] == path and other != key)
         return self._loaded.load(key, lambda: load_networks(path))
 

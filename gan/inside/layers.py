@@ -45,36 +45,36 @@ _KINDS: list[tuple[type[nn.Module] | tuple[type[nn.Module], ...], str, str]] = [
     (
         FromLatent,
         "transposed convolution",
-        "Each random number of z is multiplied with a learnt 4 x 4 pattern for every map, and all of these are added up: noise becomes "
-        "a first, tiny picture.",
+        "Each number of z is multiplied with a learned 4 x 4 pattern for every map, and the results are added up: z becomes a first, tiny "
+        "picture.",
     ),
     (
         nn.ConvTranspose2d,
         "transposed convolution",
-        "Every pixel of the maps before stamps a learnt pattern, as strong as its value, onto a finer grid; where stamps overlap, they "
-        "add up. So the maps grow and gain detail. Stamps that overlap unevenly leave a checkerboard.",
+        "Every pixel of the previous maps stamps a learned pattern onto a finer grid, as strong as its value; overlapping stamps add up. So "
+        "the maps grow and gain detail. Stamps that overlap unevenly leave a checkerboard.",
     ),
     (
         nn.Conv2d,
         "convolution",
-        "A small window slides over all the maps before, and answers how much each place looks like its learnt pattern.",
+        "A small window slides over all previous maps and measures how much each place looks like its learned pattern.",
     ),
-    (nn.Upsample, "resizing", "Every pixel is repeated, so that the maps grow. Nothing is learnt here."),
+    (nn.Upsample, "resizing", "Every pixel is repeated, so the maps grow. Nothing is learned here."),
     (
         (nn.BatchNorm1d, nn.BatchNorm2d),
-        "batch normalisation",
-        "Every map is shifted and scaled to mean 0 and deviation 1, and then by two learnt numbers. While training, mean and deviation are "
+        "batch normalization",
+        "Every map is shifted and scaled to mean 0 and deviation 1, and then by two learned numbers. While training, mean and deviation are "
         "those of the batch; here they are the averages that training kept.",
     ),
-    (nn.ReLU, "ReLU", "What is below 0 becomes 0. The rest says where, and how strongly, a pattern was found."),
-    (nn.LeakyReLU, "leaky ReLU", "What is below 0 shrinks to a fifth, so that it can still learn; the rest stays."),
-    (nn.Tanh, "tanh", "Squeezes every value between -1, black, and 1, white: this is the image."),
+    (nn.ReLU, "ReLU", "Negative values become 0. The rest shows where a pattern was found, and how strongly."),
+    (nn.LeakyReLU, "leaky ReLU", "Negative values shrink to a fifth, so they can still learn. The rest stays."),
+    (nn.Tanh, "tanh", "Squeezes every value between -1 (black) and 1 (white): this is the image."),
     (nn.Linear, "dense layer", _NUMBERS),
-    (MinibatchStd, "minibatch deviation", "Adds one map: how much the images of the batch differ. Of one image alone that is nothing."),
-    (nn.Embedding, "class", "The learnt numbers of the class, which stand beside z."),
+    (MinibatchStd, "minibatch deviation", "Adds one map: how much the images of the batch differ. For a single image this is 0."),
+    (nn.Embedding, "class", "The learned numbers of the class, next to z."),
 ]
 _SILENT = (nn.Flatten, Dropout)  # these change no number here
-_POINTWISE = ("batch normalisation", "ReLU", "leaky ReLU", "tanh")  # map by map the same as the layer before
+_POINTWISE = ("batch normalization", "ReLU", "leaky ReLU", "tanh")  # map by map the same as the layer before
 
 
 @dataclass(frozen=True)
@@ -153,11 +153,11 @@ def describe(module: nn.Module, name: str = "") -> tuple[str, str]:
     """A layer's kind in plain words, and what such a layer does."""
     kind, about = next(((kind, about) for types, kind, about in _KINDS if isinstance(module, types)), (type(module).__name__, ""))
     if isinstance(module, nn.Conv2d) and name == "logit":
-        about = "One window over all that is left: a single number, D's answer, from everything it has found."
+        about = "One window over everything left. It gives a single number: D's answer."
     elif isinstance(module, nn.Conv2d) and module.stride == (2, 2):
-        about += " It moves two pixels at a time: the maps halve in height and width."
+        about += " It moves two pixels at a time, so the maps halve in height and width."
     elif isinstance(module, nn.Linear) and name == "logit":
-        about = "A single number, D's answer: the weighted sum of everything it has found."
+        about = "A single number, D's answer: a weighted sum of everything it found."
     return kind, about
 
 

@@ -70,20 +70,20 @@ def parameter_title(name: str) -> str:
     for pattern, words in (
         (r"conv(\d+)", "convolution at {0} x {0}"),
         (r"extra(\d+)", "extra convolution {0}"),
-        (r"norm([123])", "normalisation {0}"),  # of dense networks
-        (r"norm(\d+)", "normalisation at {0} x {0}"),
-        (r"norm_extra(\d+)", "normalisation of extra convolution {0}"),
+        (r"norm([123])", "normalization {0}"),  # of dense networks
+        (r"norm(\d+)", "normalization at {0} x {0}"),
+        (r"norm_extra(\d+)", "normalization of extra convolution {0}"),
         (r"dense(\d*)", "dense layer {0}"),
         (r"logit", "last layer"),
         (r"embedding", "class embedding"),
     ):
         if match := re.fullmatch(pattern, module):
             title = words.format(*match.groups()).strip()
-            normalisation = module.startswith("norm")
-            return title + {"weight": ", scale" if normalisation else "", "bias": ", shift" if normalisation else ", bias"}.get(part, "")
+            normalization = module.startswith("norm")
+            return title + {"weight": ", scale" if normalization else "", "bias": ", shift" if normalization else ", bias"}.get(part, "")
     return name
 
 
 def is_main_parameter(name: str) -> bool:
-    """Whether it is the weight of a convolution, a dense layer or an embedding: neither a bias nor of a normalisation."""
+    """Whether it is the weight of a convolution, a dense layer or an embedding: neither a bias nor of a normalization."""
     return not name.endswith("bias") and "norm" not in name.removeprefix("layers.").partition(".")[0]

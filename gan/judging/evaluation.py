@@ -104,7 +104,7 @@ def with_spread(value: float, spread: float | None, digits: int = 4) -> str:
 
 def direction(figure: Figure) -> str:
     """Which way is good, in words."""
-    return {"lower": "lower is better", "higher": "higher is better", "floor": "nearer to the real is better"}[figure.better]
+    return {"lower": "lower is better", "higher": "higher is better", "floor": "closer to real images is better"}[figure.better]
 
 
 def as_object(report: Report, config: TrainConfig, step: int) -> dict[str, Any]:

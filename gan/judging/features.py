@@ -291,7 +291,7 @@ def load(path: Path) -> FeatureNetwork:
         about = About(**about | {"outputs": tuple(about["outputs"])})
         known = about.channels in (1, 3) and about.kind in get_args(Kind) and (about.kind == "nothing") == (not about.outputs)
         if not known or not 8 <= about.image_size <= LARGEST_SIDE or len(about.outputs) > MOST_OUTPUTS:
-            raise ValueError("what it says of itself is out of bounds")
+            raise ValueError("its metadata are out of bounds")
         with torch.device("meta"):
             network = FeatureNetwork(about)
         network.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}, assign=True)
@@ -323,7 +323,7 @@ def network_for(reals: Reals) -> Generator[Progress, None, FeatureNetwork]:
         _note(file.parent, network.about)
         save(file, network)
     except OSError as error:
-        warnings.warn(f"the feature network cannot be kept in {file.parent} ({in_words(error)}); it will be trained again", stacklevel=2)
+        warnings.warn(f"the feature network cannot be saved in {file.parent} ({in_words(error)}); it will be trained again", stacklevel=2)
     return network
 
 
@@ -345,7 +345,7 @@ def feature_matrix(network: FeatureNetwork, dataset: ImageDataset) -> Generator[
             return kept
         raise OSError("it cannot be read back")
     except OSError as error:
-        warnings.warn(f"features cannot be kept in {folder} ({in_words(error)}); they will be computed again", stacklevel=2)
+        warnings.warn(f"features cannot be saved in {folder} ({in_words(error)}); they will be computed again", stacklevel=2)
     parts = []
     for start in range(0, n, 500):
         yield Progress(task, start, n)
@@ -381,7 +381,7 @@ def main() -> None:
     """Trains a network that ships with the project."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", choices=("mnist", "faces"))
-    parser.add_argument("--out", type=Path, help="by default where the project keeps it")
+    parser.add_argument("--out", type=Path, help="default: the project's own place")
     given = parser.parse_args()
     side, channels = native(given.data)
 

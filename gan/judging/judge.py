@@ -102,21 +102,21 @@ class Report:
 
 # key -> (name, which way is good, what it says); {} is the features' name
 FIGURES: dict[str, tuple[str, Better, str]] = {
-    "fd": ("FD ({})", "lower", "Fréchet distance: how far the two sets' features are apart, as two bell curves."),
-    "kid": ("KID ({})", "lower", "Kernel distance: the same question without bell curves; around zero for real images."),
-    "precision": ("Precision", "higher", "Share of the images that look like some real one."),
-    "recall": ("Recall", "higher", "Share of real images that look like some of these."),
-    "density": ("Density", "higher", "How thick real images lie around these: quality."),
-    "coverage": ("Coverage", "higher", "Share of real images with one of these nearby: variety."),
-    "diversity": ("Diversity", "floor", "Distance between two of the images (root mean square): low when all look alike."),
-    "kl": ("Class histogram, KL", "lower", "How far the shares of the classes are from the real ones, in nats."),
-    "attributes": ("Attributes, mean difference", "lower", "How far the attributes' shares are from the real ones, on average."),
+    "fd": ("FD ({})", "lower", "Fréchet distance between the features of the two sets, as two normal distributions."),
+    "kid": ("KID ({})", "lower", "Kernel distance: like FD, but without assuming normal distributions. About 0 for real images."),
+    "precision": ("Precision", "higher", "Precision: the share of the images that look like some real image."),
+    "recall": ("Recall", "higher", "Recall: the share of real images that look like some of the images."),
+    "density": ("Density", "higher", "How many real images surround each of the images: quality."),
+    "coverage": ("Coverage", "higher", "Share of real images with one of the images nearby: variety."),
+    "diversity": ("Diversity", "floor", "Distance between two of the images (root mean square). Low if all look alike."),
+    "kl": ("Class histogram, KL", "lower", "How far the class shares are from those of real images, in nats."),
+    "attributes": ("Attributes, mean difference", "lower", "How far the attributes' shares are from those of real images, on average."),
     "copying": (
         "Closer than a new image",
         "floor",
-        "How often an image lies closer to the training set than a new real one: 0.5 if none is copied.",
+        "How often an image is closer to the training set than a new real image. 0.5 without copying.",
     ),
-    "copies": ("Copies", "lower", "Share of images closer to the training set than 99 % of new real ones."),
+    "copies": ("Copies", "lower", "Share of images closer to the training set than 99% of new real images."),
 }
 
 
@@ -184,7 +184,7 @@ class Judge:
         """
         n = self.judged(len(images))
         if n < FEWEST:
-            raise ValueError(f"at least {FEWEST} images can be judged; got {n}")
+            raise ValueError(f"scores need at least {FEWEST} images; got {n}")
         found = []
         for start in range(0, n, 500):
             yield Progress("Looking at the images", start, n)
@@ -220,7 +220,7 @@ class Judge:
         """
         n = self.judged(len(images))
         if n < FEWEST:
-            raise ValueError(f"at least {FEWEST} images can be judged; got {n}")
+            raise ValueError(f"scores need at least {FEWEST} images; got {n}")
         fake, reference, many = self.network.features(images[:n]), self._reference(n), self._reference(GLANCED_AGAINST)
         floor = self.glance_floor(n)
         left_out = [{"fd": metrics.frechet_distance(fake[kept], many)} for kept in metrics.leave_out(n, GROUPS)]

@@ -124,7 +124,7 @@ def prdc_with_error(real: np.ndarray, fake: np.ndarray, k: int = NEAREST, groups
 def _radii(points: np.ndarray, k: int) -> torch.Tensor:
     """Squared distance of each point to its k-th nearest other one: (N,)."""
     if len(points) <= k:
-        raise ValueError(f"the {k}-th nearest neighbour needs more than {k} points; got {len(points)}")
+        raise ValueError(f"the {k}-th nearest neighbor needs more than {k} points; got {len(points)}")
     every, found = torch.tensor(points), []
     for start in range(0, len(points), CHUNK):
         distances = _squared(every[start : start + CHUNK], every)
@@ -148,7 +148,7 @@ def nearest(points: np.ndarray, among: np.ndarray, k: int = 1) -> tuple[np.ndarr
         ValueError: there are fewer than k.
     """
     if len(among) < k:
-        raise ValueError(f"{k} nearest neighbours need as many points; got {len(among)}")
+        raise ValueError(f"{k} nearest neighbors need at least {k} points; got {len(among)}")
     wanted = torch.tensor(points)
     lengths = wanted.square().sum(1, keepdim=True)
     best, rows = wanted.new_empty(len(points), 0), torch.empty(len(points), 0, dtype=torch.long)

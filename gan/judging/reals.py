@@ -87,7 +87,7 @@ def part(training: ImageDataset, test: ImageDataset | None = None) -> Reals:
     """
     n = len(training)
     if n < FEWEST or (test is not None and len(test) < FEWEST // PART):
-        raise ValueError(f"the data set {training.name} has {n} images; judging images by it needs at least {FEWEST}")
+        raise ValueError(f"the data set {training.name} has {n} images; scores need at least {FEWEST}")
     place = np.arange(n)
     spare = place % PART == PART - 1
     held_out = np.zeros(n, bool) if test is not None else place % max(PART, -(-n // MOST_HELD_OUT)) == 2

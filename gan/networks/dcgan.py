@@ -230,7 +230,7 @@ class Generator(nn.Module):
     def forward(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         if self.classes:
             if labels is None:
-                raise ValueError(f"this generator draws by class: labels must be given, 0 to {self.classes - 1}")
+                raise ValueError(f"this generator is conditional: give labels from 0 to {self.classes - 1}")
             z = torch.cat([z, self.embedding(labels)], 1)
         return self.layers(z)
 
@@ -320,7 +320,7 @@ class Discriminator(nn.Module):
         answers = self.logit(self.minibatch_std(features) if self.minibatch_std else features).flatten()
         if self.classes:
             if labels is None:
-                raise ValueError(f"this discriminator judges by class: labels must be given, 0 to {self.classes - 1}")
+                raise ValueError(f"this discriminator is conditional: give labels from 0 to {self.classes - 1}")
             pooled = features.flatten(2).sum(2) if features.dim() > 2 else features
             answers = answers + (self.embedding(labels) * pooled).sum(1)
         return answers

@@ -69,22 +69,22 @@ def read_metadata(path: Path) -> dict[str, Any]:
             size = os.fstat(file.fileno()).st_size
             (length,) = struct.unpack("<Q", file.read(8))
             if length > min(LARGEST_HEADER, size):
-                raise CheckpointError(f"{path.name} is not a generator file, or it is cut short")
+                raise CheckpointError(f"{path.name} is not a generator file, or is cut short")
             metadata = parse_json(file.read(length)).get("__metadata__", {})
         if FORMAT not in metadata:
             raise CheckpointError(f"{path.name} holds no generator of this project")
         try:
             about: dict[str, Any] = parse_json(metadata[FORMAT])
         except ValueError as error:
-            raise CheckpointError(f"what {path.name} says of itself cannot be read: {error}") from None
+            raise CheckpointError(f"the metadata of {path.name} cannot be read: {error}") from None
     except FileNotFoundError:
         raise CheckpointError(f"there is no file {path}") from None
     except (OSError, struct.error, ValueError, TypeError, AttributeError) as error:
         if isinstance(error, CheckpointError):
             raise
-        raise CheckpointError(f"{path.name} is not a generator file, or it is cut short") from None
+        raise CheckpointError(f"{path.name} is not a generator file, or is cut short") from None
     if not isinstance(about, dict):
-        raise CheckpointError(f"{path.name} does not say how it was made")
+        raise CheckpointError(f"{path.name} has no settings in its metadata")
     return about
 
 
@@ -99,7 +99,7 @@ def read_config(about: dict[str, Any]) -> tuple[TrainConfig, tuple[str, ...]]:
     if not isinstance(class_names, list) or len(class_names) > MOST_CLASSES or not all(isinstance(name, str) for name in class_names):
         raise ValueError(f"class_names must be a list of at most {MOST_CLASSES} names")
     if config.conditional and not class_names:
-        raise ValueError("it draws by class, and does not say which classes there are")
+        raise ValueError("it is conditional, but its metadata name no classes")
     return config, tuple(class_names)
 
 
@@ -154,7 +154,7 @@ def _refuse_odd_numbers(path: Path, tensors: dict[str, torch.Tensor], expected: 
     """
     for name, tensor in tensors.items():
         if tensor.is_floating_point() != expected[name].is_floating_point():
-            raise CheckpointError(f"{path.name} does not fit its own settings: {name} has numbers of the format {tensor.dtype}")
+            raise CheckpointError(f"{path.name} does not fit its own settings: {name} has the number format {tensor.dtype}")
         if tensor.is_floating_point() and not tensor.float().isfinite().all():
             raise CheckpointError(f"{path.name} cannot be used: {name} has a number that is not finite")
 

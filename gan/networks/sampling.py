@@ -46,7 +46,7 @@ def sample_as_in_training(generator: Generator, z: torch.Tensor, labels: torch.T
         ValueError: there is a single image, which has no batch.
     """
     if len(z) < 2:
-        raise ValueError("a batch needs at least 2 images: give more seeds")
+        raise ValueError("training mode needs a batch of at least 2 images: give more seeds")
     copied = copy.deepcopy(generator).train()
     device = next(copied.parameters()).device
     for module in copied.modules():

@@ -89,7 +89,7 @@ def zip_run(folder: RunFolder, file: BinaryIO, step: int | None = None, most_byt
             try:  # stored as they are: neither pictures nor weights get smaller
                 archive.write(path, f"{top}/{path.relative_to(folder.path).as_posix()}", zipfile.ZIP_STORED)
             except FileNotFoundError:
-                raise CheckpointError(f"{path.name} of the run {folder.path.name} went away while it was packed") from None
+                raise CheckpointError(f"{path.name} of the run {folder.path.name} was deleted during the export: try again") from None
 
 
 def export_name(folder: RunFolder) -> str:
@@ -115,9 +115,9 @@ def png_files(
         OSError: a file cannot be written.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(f"{folder} is not an empty folder: choose another one for the single images")
+        raise ValueError(f"{folder} is not an empty folder: choose a new or empty one")
     if len(set(seeds)) < len(seeds):
-        raise ValueError("a seed is given twice, and each image's file is called by its seed")
+        raise ValueError("a seed is given twice: give each seed once, because it names its file")
     folder.mkdir(parents=True, exist_ok=True)
     for start in range(0, len(seeds), piece):
         yield Progress("Drawing the images", start, len(seeds))
@@ -150,16 +150,16 @@ def _csv(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
 def _readme(names: Iterable[str], step: int, generator: Path | None, grids: int, all_grids: int) -> str:
     """What is in the zip. names: those of its texts."""
     about = {
-        "config.json": "its settings, its data set, and the versions that it was trained with",
-        "status.json": "how far it was, and how it was computed",
-        "metrics.csv": "a row each logged step: losses, and the discriminator's mean answers",
-        "interventions.csv": "a row each setting that was changed while it trained: the steps after `step` have the new value",
-        "threads.csv": "a row each time that the run chose another number of processor threads: the steps after `step` are computed on `new`",
-        "judge.csv": "a row each time the images were judged: fd is their Fréchet distance from real ones; empty where it cannot be told",
-        "norms.jsonl": "a line now and then: how long each layer's weights and gradients were",
-        "samples/": "the images of the same noise vectors, by step"
+        "config.json": "its settings, its data set, and the versions it was trained with",
+        "status.json": "how far it trained, and how it was computed",
+        "metrics.csv": "one row per logged step: losses, and the discriminator's mean answers",
+        "interventions.csv": "one row per setting changed while it trained: the steps after `step` have the new value",
+        "threads.csv": "one row per change of the number of threads: the steps after `step` use `new`",
+        "judge.csv": "one row per scoring: fd is the Fréchet distance to real images; empty if unknown",
+        "norms.jsonl": "one line every few steps: the norms of each layer's weights and gradients",
+        "samples/": "the images of the same latent vectors, by step"
         + (f": {grids} of {all_grids}, evenly spaced" if grids < all_grids else ""),
-        "sample.py": f"draws with {generator.name if generator else ''}, and needs Python and PyTorch alone:",
+        "sample.py": f"draws with {generator.name if generator else ''}, and needs only Python and PyTorch:",
     }
     here = {"config.json", *names, *(["samples/"] if grids else [])}
     lines = [f"{name:18} {what}" for name, what in about.items() if name in here]
@@ -170,7 +170,7 @@ def _readme(names: Iterable[str], step: int, generator: Path | None, grids: int,
 
 # Everything that is filled in is a number or a layer's own name; names of classes are read from the generator's file.
 _SCRIPT = Template('''\
-"""Draws images with the generator beside this file; needs PyTorch alone: python sample.py --seeds 0-63 --out samples.png"""
+"""Draws images with the generator next to this file. It needs only PyTorch: python sample.py --seeds 0-63 --out samples.png"""
 
 import argparse
 import json
@@ -191,8 +191,8 @@ for name, entry in header.items():
     weights[name] = torch.frombuffer(bytearray(numbers[slice(*entry["data_offsets"])]), dtype=kind).reshape(entry["shape"])
 
 parser = argparse.ArgumentParser(description="Draws images with the generator of step $step.")
-parser.add_argument("--seeds", default="0-63", help="which noise vectors, as in 1,2,10-13")
-${class_option}parser.add_argument("--out", default="samples.png", help="the picture to write, a PNG")
+parser.add_argument("--seeds", default="0-63", help="seeds of the latent vectors, such as 1,2,10-13")
+${class_option}parser.add_argument("--out", default="samples.png", help="the PNG to write")
 args = parser.parse_args()
 
 # The network: $inputs become an image of $channels x $size x $size numbers from -1 to 1.
@@ -201,7 +201,7 @@ $layers
 )).eval()
 network.load_state_dict({name[7:]: tensor for name, tensor in weights.items() if name.startswith("layers.")})
 
-# Each seed names a noise vector, the same wherever it is used.
+# Each seed names a latent vector, the same everywhere.
 seeds = [n for part in args.seeds.split(",") for n in range(int(part.split("-")[0]), int(part.split("-")[-1]) + 1)]
 z = torch.stack([$noise for seed in seeds])
 ${class_noise}with torch.inference_mode():
@@ -232,7 +232,7 @@ def sample_script(generator: Path) -> str:
         config, class_names = read_config(about)
         step = int(about["step"])
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise CheckpointError(f"{generator.name} does not say how it was made: {error}") from None
+        raise CheckpointError(f"{generator.name} lacks valid settings: {error}") from None
     with torch.device("meta"):  # shapes without numbers
         network = Generator(config, len(class_names))
     draw = "randn" if config.latent_distribution == "normal" else "rand"
@@ -242,7 +242,7 @@ def sample_script(generator: Path) -> str:
     if class_names:
         inputs += f" and {network.embedding.embedding_dim} that stand for a class"
         about_it = f'classes = json.loads({about_it}["{FORMAT}"])["class_names"]'
-        class_option = 'parser.add_argument("--class", dest="name", metavar="NAME", choices=classes, help="draw this class alone")\n'
+        class_option = 'parser.add_argument("--class", dest="name", metavar="NAME", choices=classes, help="draw only this class")\n'
         class_noise = (
             "labels = [classes.index(args.name) if args.name else i % len(classes) for i in range(len(seeds))]\n"
             'z = torch.cat([z, weights["embedding.weight"][labels]], 1)\n'
@@ -298,7 +298,7 @@ def _layer(layer: nn.Module) -> str:
             return f"nn.Unflatten({layer.dim}, {tuple(layer.unflattened_size)})"
         case nn.ReLU() | nn.Tanh():
             return f"nn.{type(layer).__name__}()"
-    raise TypeError(f"a script cannot be written with a layer of the kind {type(layer).__name__}")
+    raise TypeError(f"the script cannot be written: it does not know the layer {type(layer).__name__}")
 
 
 def training_gif(folder: RunFolder, file: BinaryIO, frames: int = MOST_FRAMES) -> Yields[Progress, None, None]:

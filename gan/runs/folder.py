@@ -149,7 +149,7 @@ class RunFolder:
             self._lock.acquire()
             remove_parts(self.path, shared=(self.config_file.name, self.status_file.name))  # these are written without the lock too
         except Timeout:
-            raise CheckpointError(f"the run {self.path.name} is being trained already; wait for it, or stop it") from None
+            raise CheckpointError(f"the run {self.path.name} is already training: wait for it, or stop it") from None
         except OSError as error:
             self._lock.release()
             raise CheckpointError(f"the folder of the run {self.path.name} cannot be written: {error.strerror}") from None
@@ -243,7 +243,7 @@ class RunFolder:
             try:
                 status = {"state": RunState.QUEUED, "started": self.config_file.stat().st_mtime}
             except OSError:
-                raise CheckpointError(f"{self.path} holds no run any more") from None
+                raise CheckpointError(f"{self.path} no longer holds a run") from None
         if "state" not in status:
             raise CheckpointError(f"{self.status_file} is damaged: state is missing")
         _refuse_fields(self.status_file, status, _STATUS_FIELDS)
@@ -491,9 +491,9 @@ class RunFolder:
         """What to do where state.pt cannot be used, in a sentence or two."""
         kept = self.newest_kept()
         if kept is not None:
-            return f"Its newest kept state is of step {kept:,}: continue from there (on the command line: resume with --kept), or fork the run."
+            return f"Its newest checkpoint is of step {kept:,}: continue from there (on the command line: resume with --kept), or fork the run."
         explorable = f" Its {len(steps)} generators can still be explored." if (steps := self.generator_steps()) else ""
-        return f"No other state of it was kept, so it cannot continue: start a new run with its settings.{explorable}"
+        return f"No checkpoint is left, so it cannot continue: start a new run with its settings.{explorable}"
 
     def go_back(self) -> int:
         """Puts the newest kept state (of a fork, the one that it began with, if there is none later) in the place of a state.pt that is missing or cannot be used; returns its step.
@@ -507,7 +507,7 @@ class RunFolder:
         """
         step = self.newest_kept()
         if step is None:
-            raise CheckpointError(f"the run {self.path.name} has no kept state to continue from. {self.what_is_left()}")
+            raise CheckpointError(f"the run {self.path.name} has no checkpoint to continue from. {self.what_is_left()}")
         source, number = self.usable_states()[step], 1
         while (aside := self.path / "set-aside" / str(number)).exists():
             number += 1
@@ -547,7 +547,7 @@ class RunFolder:
         except FileNotFoundError:
             raise CheckpointError(f"the run {self.path.name} has no saved state to continue from") from None
         except pickle.UnpicklingError:
-            raise CheckpointError(f"{about} holds more than numbers, or is damaged; it was not executed") from None
+            raise CheckpointError(f"{about} holds more than tensors, or is damaged; it was not loaded") from None
         except OSError as error:
             raise CheckpointError(f"{about} cannot be read: {in_words(error)}") from None
         except ValueError as error:
@@ -799,21 +799,21 @@ def find_generator(path: Path, step: int | None = None) -> Path:
     if at and not path.exists():
         path = path.with_name(name)
         if step is not None:
-            raise CheckpointError(f"two steps are named: {which} and {step}")
+            raise CheckpointError(f"give one step, after @ or with --step; got {which} and {step}")
         if which == "best":
             best = RunFolder(path).best()
             if best is None:
-                raise CheckpointError(f"no images of the run {name} were judged, so none is known to be the best")
+                raise CheckpointError(f"the run {name} has no scores, so its best generator is unknown: give a step")
             step = best.step
         elif which.isascii() and which.isdigit() and len(which) < 12:
             step = int(which)
         else:
-            raise CheckpointError(f"behind @ stands a step, or best; got {which[:40]!r}")
+            raise CheckpointError(f'after @ give a step number or "best"; got {which[:40]!r}')
     if not path.is_dir():
         raise CheckpointError(f"there is no run or checkpoint {path}")
     steps = RunFolder(path).generator_steps()
     if not steps:
-        raise CheckpointError(f"the run {path.name} has kept no generator yet")
+        raise CheckpointError(f"the run {path.name} has no saved generator yet")
     if step is not None and step not in steps:
         raise CheckpointError(f"the run {path.name} has no generator at step {step}; it has {', '.join(map(str, steps))}")
     return RunFolder(path).generator_file(steps[-1] if step is None else step)

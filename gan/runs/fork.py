@@ -54,11 +54,11 @@ def fork(
         raise CheckpointError(f"{file} cannot be forked from: {_first_line(error)}") from None
     after = before.change(**changes)
     if fixed := [name for name in TrainConfig.fixed_fields() if getattr(before, name) != getattr(after, name)]:
-        raise ValueError(f"{', '.join(fixed)} cannot change in a fork, which continues from trained weights; start a new run instead")
+        raise ValueError(f"{', '.join(fixed)} cannot change in a fork, because it continues from trained weights: start a new run instead")
     same_data = (after.data, after.data_split) == (before.data, before.data_split)
     images = about.get("data_images") if same_data else None
     if unit == "epochs" and not images:
-        raise ValueError("give the duration of a fork on another data set in steps or seconds: the length of its epochs is not known yet")
+        raise ValueError("give the duration in steps or seconds: the epochs of the fork's new data set have an unknown length")
     done = (step, int(stored["images_seen"]), float(stored["elapsed_s"]))
     after = extend(after, unit, amount, *done, max(1, (images or 0) // after.batch_size) * after.batch_size)
     stored["config"] = after.model_dump()
@@ -74,7 +74,7 @@ def fork(
     about |= {"owner": owner, "owner_id": owner_id, "seed": after.seed, "data": after.data, "config": after.model_dump(), "parent": origin}
 
     if path.exists():
-        raise CheckpointError(f"there is a run {path.name} already: give the fork another name")
+        raise CheckpointError(f"the run {path.name} already exists: give the fork another name")
     path.parent.mkdir(parents=True, exist_ok=True)
     part = RunFolder(path.with_name(f".{path.name}.part"))
     with claimed(part.path):  # refused where it is there already: it is another's, and stays

@@ -53,11 +53,11 @@ class Limits:
             ValueError: it would go beyond a limit, for all that is known before.
         """
         if self.image_size is not None and config.image_size > self.image_size:
-            raise ValueError(f"this server trains on images of up to {self.image_size} pixels; image_size is {config.image_size}")
+            raise ValueError(f"this server trains on images of up to {self.image_size} pixels; got image_size {config.image_size}")
         if self.steps is not None:
             asked = steps_of(config, an_epoch)
             if step >= self.steps:
-                raise ValueError(f"this server lets a run train for {self.steps:,} steps in all, and this one has them")
+                raise ValueError(f"this server lets a run train for {self.steps:,} steps in all, and this run has reached them")
             if asked is not None and asked > self.steps:
                 raise ValueError(f"this server lets a run train for {self.steps:,} steps in all; these settings ask for {asked:,}")
         if self.minutes is not None and config.duration_unit == "seconds" and config.duration - elapsed_s > 60 * self.minutes:
@@ -66,10 +66,10 @@ class Limits:
                 f"these settings ask for {span(config.duration - elapsed_s)}"
             )
         if self.disk_mb is not None and disk > self.disk_mb * 2**20:
-            raise ValueError(f"this server lets a run keep {self.disk_mb:,g} MiB on disk, and this one has {disk / 2**20:,.0f}")
+            raise ValueError(f"this server lets a run keep {self.disk_mb:,g} MiB on disk, but this one has {disk / 2**20:,.0f}")
         if self.memory_gb is not None and (needed := memory_estimate(config)) > self.memory_gb * 2**30:
             raise ValueError(
-                f"this server lets a run take {self.memory_gb:,g} GiB of memory, and these settings need about {needed / 2**30:.1f}: "
+                f"this server lets a run take {self.memory_gb:,g} GiB of memory, but these settings need about {needed / 2**30:.1f}: "
                 "lower the filters, the image size or the batch size"
             )
 
@@ -81,9 +81,9 @@ class Limits:
         if self.steps is not None and step >= self.steps:
             return f"This server lets a run train for {self.steps:,} steps in all."
         if self.minutes is not None and stretch_s >= 60 * self.minutes:
-            return f"This server lets a run train for {span(60 * self.minutes)} at a stretch: resume it to go on."
+            return f"This server lets a run train for {span(60 * self.minutes)} at a stretch: resume it to continue."
         if self.disk_mb is not None and disk > self.disk_mb * 2**20:
-            return f"This server lets a run keep {self.disk_mb:,g} MiB on disk, and it has {disk / 2**20:,.0f}."
+            return f"This server lets a run keep {self.disk_mb:,g} MiB on disk, but this one has {disk / 2**20:,.0f}."
         return ""
 
     def describe(self) -> str:
@@ -99,7 +99,7 @@ class Limits:
             parts.append(f"{self.memory_gb:,g} GiB of memory")
         if self.disk_mb is not None:
             parts.append(f"{self.disk_mb:,g} MiB on disk")
-        return f"At most, on this server: {', '.join(parts)}." if parts else ""
+        return f"Limits of this server: {', '.join(parts)}." if parts else ""
 
 
 NO_LIMITS = Limits()

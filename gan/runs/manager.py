@@ -179,12 +179,12 @@ class RunManager:
         if not visitor.known:
             raise NotAllowed(WHO_ARE_YOU)
         if len(self._queue) >= MOST_WAITING:
-            raise ValueError(f"{MOST_WAITING} runs are waiting already; try again when some have ended")
+            raise ValueError(f"{MOST_WAITING} runs are already waiting: try again when some have ended")
         most = self._limits(visitor).waiting
         with self._lock:  # a run whose thread has just been made is still called queued, and waits no longer
             waiting = sum(_owner(run) == visitor.id for run in self._queue)
         if most is not None and waiting >= most:
-            raise ValueError(f"{most} run{' of yours waits' if most == 1 else 's of yours wait'} already; try again when one has started")
+            raise ValueError(f"{most} run{' of yours waits' if most == 1 else 's of yours wait'} already: try again when one has started")
 
     def _refuse_unknown_data(self, data: str) -> None:
         if data not in datasets.available():  # no paths: whoever submits may be a visitor
@@ -217,7 +217,7 @@ class RunManager:
 
     def _resume(self, run: Run, unit: str | None, amount: float | None, visitor: Visitor, data: str | None, kept: bool) -> Run:
         if run.state in AT_WORK:
-            raise ValueError(f"the run {run.id} is {run.state} already")
+            raise ValueError(f"the run {run.id} is already {run.state}")
         folder = RunFolder(run.folder.path)
         config, stored = folder.read_config()
         if data is not None:
@@ -229,9 +229,7 @@ class RunManager:
         an_epoch = _an_epoch(config, stored.get("data_images"))
         longer = extend(config, unit, amount, done.step, done.images_seen, done.elapsed_s, an_epoch or config.batch_size)
         if amount is None and not kept and status["progress"] >= 1:
-            raise ValueError(
-                f"the run {run.id} has reached its {config.duration:g} {config.duration_unit}; say how much longer it should train"
-            )
+            raise ValueError(f"the run {run.id} has reached its {config.duration:g} {config.duration_unit}; give a further duration")
         self._refuse_if_full(visitor)
         self._limits(visitor).refuse(longer, done.step, done.elapsed_s, an_epoch, folder_size(folder.path))
         if kept:
@@ -506,7 +504,7 @@ class RunManager:
                 if not owner or grace_s is None or away[run.id] <= grace_s or others <= room or run.is_to_stop:
                     continue
                 name = clean_name(run.stored.get("owner")) or "its owner"
-                run.stop(f"Others were waiting, and {name} had not been here for {span(grace_s)}. Resume it to go on.")
+                run.stop(f"Others were waiting, and {name} had been away for {span(grace_s)}. Resume it to continue.")
                 log.info("the run %s is stopped: others wait, and its owner has left", run.id)
                 room += 1
 
@@ -544,7 +542,7 @@ def _kept(folder: RunFolder) -> Done:
     """
     step = folder.newest_kept()
     if step is None:
-        raise CheckpointError(f"the run {folder.path.name} has no kept state to continue from. {folder.what_is_left()}")
+        raise CheckpointError(f"the run {folder.path.name} has no checkpoint to continue from. {folder.what_is_left()}")
     return _done(folder.read_state(folder.usable_states()[step], mapped=True))
 
 

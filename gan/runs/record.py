@@ -180,7 +180,7 @@ def never_judged(folder: RunFolder, watch: Watch | None) -> str | None:
     """Of a run that ends: why its images were not judged, in a sentence; None where they were, or where nobody was to."""
     if watch is None or not watch.reason or folder.best():
         return None
-    return watch.reason if watch.refused else "The run ended before its images could be judged."
+    return watch.reason if watch.refused else "The run ended before its images could be scored."
 
 
 def write_status(folder: RunFolder, name: RunState, state: TrainState | None = None, **more: Any) -> None:
@@ -224,7 +224,7 @@ def refuse_too_large(config: TrainConfig, device: torch.device) -> None:
     needed, free = memory_estimate(config), free_memory(device)
     if needed > free:
         raise ValueError(
-            f"these settings need about {needed / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} GiB are free: "
+            f"these settings need about {needed / 2**30:.1f} GiB of memory, but only {free / 2**30:.1f} GiB are free: "
             "lower the filters, the image size or the batch size"
         )
 
@@ -242,7 +242,7 @@ def refuse_missing_data(config: TrainConfig) -> None:
     """
     if not data_is_there(config.data):
         raise ValueError(
-            f"the data set {config.data} is not there: put it back, or say where the same images are now (--data on the command line). "
+            f"the data set {config.data} is missing: put it back, or give the new place of the same images (--data on the command line). "
             "To train on other images, fork the run"
         )
 
@@ -293,19 +293,19 @@ def _refuse_other_images(folder: RunFolder, config: TrainConfig, dataset: ImageD
     if began_with and began_with != dataset.fingerprint() and not _is_fork_before_its_first_step(folder, stored):
         held = f", which held {stored['data_images']:,} images" if isinstance(stored.get("data_images"), int) else ""
         raise CheckpointError(
-            f"the data set {config.data} ({len(dataset):,} images) has changed since the run {name} began{held}; resuming needs the same "
-            "images. If they are elsewhere now, name that place as its data; to train on these images, fork the run"
+            f"the data set {config.data} ({len(dataset):,} images) has changed since the run {name} began{held}: resuming needs the same "
+            "images. If they were moved, give their new place; to train on these images, fork the run"
         )
     if other_labels(config, dataset, stored) and not _is_fork_before_its_first_step(folder, stored):
         raise CheckpointError(
-            f"the images of the data set {config.data} are in other classes now than when the run {name} began, and it draws by class: put "
-            "them back, or fork the run to train with these classes"
+            f"the images of the data set {config.data} have other classes than when the run {name} began, and the run is conditional: restore "
+            "the classes, or fork the run to train with these classes"
         )
     known = _class_names(folder) if config.conditional else ()
     if known and known != dataset.class_names:
         raise CheckpointError(
-            f"the classes of the data set {config.data} are called {', '.join(dataset.class_names[:5])} now; the run {name} began with "
-            f"{', '.join(known[:5])}: give the folders their old names"
+            f"the classes of the data set {config.data} are now called {', '.join(dataset.class_names[:5])}, but were {', '.join(known[:5])} when the run {name} "
+            "began: give the folders their old names"
         )
 
 

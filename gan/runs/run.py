@@ -324,7 +324,7 @@ class Run:
         """
         with self._wishes:
             if not self._live:
-                raise ValueError(f"{name} cannot change: the run {self.id} is not training; fork it to go on with other settings")
+                raise ValueError(f"{name} cannot change: the run {self.id} is not training; fork it to continue with other settings")
             self.live_config.change(**{name: value})  # refused here, where somebody reads the reason
             self._control.change(name, value)
 
@@ -335,7 +335,7 @@ class Run:
             ValueError: out of bounds.
         """
         if not 0 <= pace_s <= 10:
-            raise ValueError(f"the pace must be 0 to 10 seconds a step; got {pace_s}")
+            raise ValueError(f"the pace must be 0 to 10 seconds per step; got {pace_s}")
         self._control.pace_s = pace_s
 
     def step_once(self, network: Literal["generator", "discriminator", "both"]) -> None:
@@ -481,7 +481,7 @@ class Run:
                     raise
                 # Nothing is lost: the networks wait in memory until there is room.
                 full = True
-                self.error = f"{PASSING[error.errno]} The run waits, and goes on by itself when there is room."
+                self.error = f"{PASSING[error.errno]} The run waits, and continues by itself when there is room."
                 with self._wishes:
                     self._wish = self._wish or Wish.PAUSE
             with self._wishes:
@@ -537,7 +537,7 @@ class Run:
         except OSError as error:
             log.warning("the last state of %s could not be saved: %s", self.id, error)
             saved = max(self.folder.usable_states(), default=0)
-            return f"The state of step {state.step:,} could not be saved: {explain(error)} It continues from step {saved:,}."
+            return f"The state of step {state.step:,} could not be saved: {explain(error)} The run will continue from step {saved:,}."
 
     def _beyond_limits(self, state: TrainState, began_s: float) -> str:
         """Why the run must end here, in a sentence; empty where it need not, or ends by itself."""
@@ -574,7 +574,7 @@ def _file_size(path: Path) -> int:
 def explain(error: BaseException) -> str:
     """An exception as one sentence for a participant."""
     if isinstance(error, Diverged):
-        return f"Training diverged: {error}. What was kept before is unharmed: fork from there with lower learning rates, or explore it."
+        return f"Training diverged: {error}. Earlier snapshots and checkpoints are unharmed: explore them, or fork from one with lower learning rates."
     no_memory = isinstance(error, OSError) and error.errno == errno.ENOMEM
     if no_memory or isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
         return "There is not enough memory for these settings: lower the batch size, the filters or the image size."

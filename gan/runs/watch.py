@@ -146,8 +146,8 @@ class Watch:
     def reason(self) -> str:
         """Why nothing is judged, in a sentence; empty where it is."""
         if self.refused:
-            return f"The images are not judged: {self.refused.rstrip('.')}."
-        return "" if self._preparation.judge else f"Getting ready to judge the images: {self._preparation.said}…"
+            return f"The images get no scores: {self.refused.rstrip('.')}."
+        return "" if self._preparation.judge else f"Getting ready to score the images: {self._preparation.said}…"
 
     @property
     def refused(self) -> str:

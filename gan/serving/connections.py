@@ -71,7 +71,7 @@ class Gate:
         self.wait(protocol)
         if number > self.most:
             oldest = next(iter(self.waiting))
-            log.warning("more than %d connections: the one that has waited longest without a request is closed", self.most)
+            log.warning("more than %d connections: closing the one that has waited longest without a request", self.most)
             self.close(oldest)
 
     def wait(self, protocol: Any) -> None:
@@ -153,7 +153,7 @@ def bound_connections(handler: object, descriptors: int) -> Gate | None:
     protocol = getattr(config, "http_protocol_class", None)
     known = all(hasattr(protocol, name) for name in ("connection_made", "data_received", "on_response_complete", "connection_lost"))
     if config is None or not isinstance(protocol, type) or not known:
-        log.warning("connections are not bounded: the server is not one of uvicorn's that we know")
+        log.warning("connections are not limited: this is not a uvicorn server that we know")
         return None
     afforded = budget(descriptors)
     gate = Gate(afforded.connections)

@@ -74,7 +74,7 @@ class Hosts:
             await receive()  # the connection's announcement
             await send({"type": "websocket.close", "code": 1008})
             return
-        refused = "This server does not go by that name. Whoever runs it can add the name to WORKSHOP_HOSTS.\n"
+        refused = "This server does not know that name. Its host can add the name to WORKSHOP_HOSTS.\n"
         await PlainTextResponse(refused, 421)(scope, receive, send)
 
 

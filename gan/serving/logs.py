@@ -38,7 +38,7 @@ class Repeats(logging.Filter):
             while len(self._kinds) > MOST_KINDS:
                 del self._kinds[next(iter(self._kinds))]
         if left_out:
-            record.msg = f"{record.msg!s} [{left_out:,} more like this were left out]"
+            record.msg = f"{record.msg!s} [{left_out:,} more like this]"
         record.counted, record.passed = self, count < MOST_ALIKE
         return count < MOST_ALIKE
 

@@ -88,7 +88,7 @@ class Api:
         if token := request.headers.get(VISITOR_HEADER):  # the owner of a run tells so that they are still there
             who = recognise(token)
             if not who.known:
-                raise BadRequest(f"{VISITOR_HEADER} must be a browser's token, 32 hexadecimal digits")
+                raise BadRequest(f"{VISITOR_HEADER} must be a browser's token: 32 hexadecimal digits")
             self.manager.seen(who.id)
 
         def details() -> dict[str, Any]:
@@ -130,7 +130,7 @@ class Api:
 
     async def image(self, request: Request) -> Response:
         if len(request.url.query) > LONGEST_QUERY:
-            raise BadRequest(f"a query may have {LONGEST_QUERY} characters; got {len(request.url.query)}")
+            raise BadRequest(f"a query may have at most {LONGEST_QUERY} characters; got {len(request.url.query)}")
 
         def render() -> bytes:
             model = find_model(self.models.root, request.path_params["id"])
@@ -183,7 +183,7 @@ class Pictures:
             self._turns.acquire_on_behalf_of_nowait(request)
         except anyio.WouldBlock:
             if self._turns.statistics().tasks_waiting >= MOST_WAITING:
-                raise Busy(f"{MOST_WAITING} pictures are waiting already: ask again in {RETRY_AFTER_S} s") from None
+                raise Busy(f"{MOST_WAITING} pictures are already waiting: ask again in {RETRY_AFTER_S} s") from None
             await self._wait(request)
         try:
             if await request.is_disconnected():

@@ -35,11 +35,15 @@ def epoch_images(config: TrainConfig, dataset: ImageDataset) -> int:
     """
     shape = (config.channels, config.image_size, config.image_size)
     if tuple(dataset.images.shape[1:]) != shape:
-        raise ValueError(f"the data set {dataset.name} has images of shape {tuple(dataset.images.shape[1:])}; the settings say {shape}")
+        raise ValueError(
+            f"the data set {dataset.name} has images of shape {tuple(dataset.images.shape[1:])}, but the settings need {shape}"
+        )
     if len(dataset) < config.batch_size:
         raise ValueError(f"the data set {dataset.name} holds {too_few(config, len(dataset))}")
     if config.conditional and dataset.labels is None:
-        raise ValueError(f"the data set {dataset.name} has no labels, and conditional needs them: choose another set, or turn it off")
+        raise ValueError(
+            f"the data set {dataset.name} has no labels, but conditional needs them: choose another data set, or turn conditional off"
+        )
     return len(dataset) // config.batch_size * config.batch_size
 
 

@@ -348,7 +348,7 @@ def _launcher(state: TrainState, feed: Feed) -> Callable[[torch.Tensor, torch.Te
     before = copy.deepcopy(state.state_dict())
     try:
         replay = graphs.capture(update, feed.next(state.images_seen, state.config.d_steps), state.rng)
-        state.launch = "one CUDA graph a step"
+        state.launch = "one CUDA graph per step"
     except graphs.NotRecorded as error:
         state.launch = f"kernel by kernel (a CUDA graph could not be recorded: {error})"
         log.warning("training goes on %s", state.launch)

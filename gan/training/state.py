@@ -114,7 +114,7 @@ class TrainState:
         if stored["device"] == self.device.type:
             self.rng.set_state(stored["rng"].cpu())
         else:  # each kind of device has its own random generator
-            log.warning("going on on another kind of device (%s, not %s): with other random numbers", self.device.type, stored["device"])
+            log.warning("continuing on another kind of device (%s, not %s), with other random numbers", self.device.type, stored["device"])
             self.rng.manual_seed(self.config.seed + 1 + self.step)
 
     def check(self, stored: Any) -> None:
@@ -215,7 +215,7 @@ def new_state(
         ValueError: a conditional run without classes.
     """
     if config.conditional and not class_names:
-        raise ValueError("conditional needs a data set with labels, and this one has none")
+        raise ValueError("conditional needs a data set with labels, but this one has none")
     device = with_index(device)
     rng = torch.Generator().manual_seed(config.seed)
     generator, discriminator = Generator(config, len(class_names)), Discriminator(config, len(class_names))

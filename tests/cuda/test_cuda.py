@@ -9,7 +9,7 @@ import pytest
 from gan.config import TrainConfig
 from tests.cuda import conftest
 
-GRAPH = "one CUDA graph a step"
+GRAPH = "one CUDA graph per step"
 # What has nothing to do with which kernels make a step.
 NOT_COMPUTED = {"data", "data_split", "seed", "precision", "duration", "duration_unit", "log_every", "grid_every", "grid_images"}
 NOT_COMPUTED |= {"snapshot_every", "batch_size", "latent_dim", "generator_filters", "discriminator_filters"}  # sizes, kept small here

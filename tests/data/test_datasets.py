@@ -2,6 +2,8 @@ import dataclasses
 import io
 import warnings
 import zipfile
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from gan.data.faces import ATTRIBUTES, draw_face
 from tests.conftest import finish
 
 
-def test_mnist_is_embedded_and_whole():
+def test_mnist_is_embedded_and_whole() -> None:
     mnist = finish(load("mnist", 28, 1, "all"))
     assert mnist.images.shape == (70_000, 1, 28, 28) and mnist.images.dtype == torch.uint8
     assert torch.bincount(mnist.labels).tolist() == [6903, 7877, 6990, 7141, 6824, 6313, 6876, 7293, 6825, 6958]
@@ -23,12 +25,12 @@ def test_mnist_is_embedded_and_whole():
     assert len(finish(load("mnist", 28, 1))) == 60_000
 
 
-def test_mnist_is_resized_and_colored():
+def test_mnist_is_resized_and_colored() -> None:
     images = imageset.resize(torch.randint(0, 256, (5, 1, 28, 28), dtype=torch.uint8), 64, 3)
     assert images.shape == (5, 3, 64, 64) and torch.equal(images[:, 0], images[:, 2])
 
 
-def test_a_face_is_the_same_at_every_call_and_faces_differ():
+def test_a_face_is_the_same_at_every_call_and_faces_differ() -> None:
     one, facts = draw_face(3, 32)
     again, _ = draw_face(3, 32)
     assert one.shape == (3, 32, 32) and one.dtype == np.uint8 and facts.shape == (len(ATTRIBUTES),)
@@ -36,7 +38,7 @@ def test_a_face_is_the_same_at_every_call_and_faces_differ():
     assert not np.array_equal(one, draw_face(4, 32)[0])
 
 
-def test_faces_are_cached_and_a_cut_cache_is_drawn_again(monkeypatch):
+def test_faces_are_cached_and_a_cut_cache_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets, "FACES", 12)
     first = finish(load("faces", 32, 3))
     assert first.images.shape == (12, 3, 32, 32) and first.class_names == ("no glasses", "glasses")
@@ -51,18 +53,18 @@ def test_faces_are_cached_and_a_cut_cache_is_drawn_again(monkeypatch):
     assert cached.stat().st_size > 1000
 
 
-def test_faces_vary_and_half_wear_glasses():
+def test_faces_vary_and_half_wear_glasses() -> None:
     attributes = np.stack([draw_face(i, 16)[1] for i in range(300)])
     assert 0.4 < attributes[:, 0].mean() < 0.6
     assert all(0.02 < share < 0.9 for share in attributes.mean(axis=0))
 
 
-def save(path, picture):
+def save(path: Path, picture: Image.Image) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     picture.save(path)
 
 
-def test_a_folder_with_class_subfolders(tmp_path):
+def test_a_folder_with_class_subfolders(tmp_path: Path) -> None:
     for name, color in (("cats", "red"), ("dogs", "blue")):
         for i in range(3):
             save(tmp_path / "pets" / name / "deeper" / f"{i}.png", Image.new("RGB", (40, 30), color))
@@ -72,7 +74,7 @@ def test_a_folder_with_class_subfolders(tmp_path):
     assert pets.images[0, :, 16, 16].tolist() == [255, 0, 0] and pets.images[5, :, 16, 16].tolist() == [0, 0, 255]
 
 
-def test_every_kind_of_image_is_read_and_bad_ones_are_named(tmp_path):
+def test_every_kind_of_image_is_read_and_bad_ones_are_named(tmp_path: Path) -> None:
     folder = tmp_path / "mixed"
     ramp = np.linspace(0, 65535, 40 * 40).reshape(40, 40).astype(np.uint16)
     save(folder / "gray16.png", Image.fromarray(ramp))
@@ -101,14 +103,14 @@ def test_every_kind_of_image_is_read_and_bad_ones_are_named(tmp_path):
     assert by_name["one_bit.png"].min() == 255
 
 
-def test_an_image_of_absurd_size_is_not_decoded(tmp_path, monkeypatch):
+def test_an_image_of_absurd_size_is_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "LARGEST_IMAGE", 1000)
     save(tmp_path / "big" / "a.png", Image.new("L", (100, 100)))
-    with pytest.raises(ValueError, match=r"none of the 1 images.*100 x 100 pixels; at most 1,000"):
+    with pytest.raises(ValueError, match=r"none of the 1 images.*100 x 100 pixels; the limit is 1,000"):
         finish(load(str(tmp_path / "big"), 28, 1))
 
 
-def test_an_empty_folder_and_an_unknown_name_are_refused(tmp_path):
+def test_an_empty_folder_and_an_unknown_name_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="holds no images"):
         finish(load(str(tmp_path / "empty"), 28, 1))
@@ -116,7 +118,7 @@ def test_an_empty_folder_and_an_unknown_name_are_refused(tmp_path):
         finish(load("nowhere", 28, 1))
 
 
-def test_folders_below_the_data_folder_can_be_chosen_by_name(tmp_path):
+def test_folders_below_the_data_folder_can_be_chosen_by_name(tmp_path: Path) -> None:
     save(tmp_path / "data" / "mine" / "a.png", Image.new("L", (40, 40)))
     for name in ("cache", "FashionMNIST", "cifar-10-batches-py", ".upload-1"):
         (tmp_path / "data" / name).mkdir()
@@ -124,27 +126,27 @@ def test_folders_below_the_data_folder_can_be_chosen_by_name(tmp_path):
     assert len(finish(load("mine", 28, 1))) == 1
 
 
-def test_a_fingerprint_tells_sets_apart(blobs):
+def test_a_fingerprint_tells_sets_apart(blobs: datasets.ImageDataset) -> None:
     other = blobs.images.clone()
     other[3, 0, 5, 5] ^= 1
     assert blobs.fingerprint() != datasets.ImageDataset("blobs", other).fingerprint()
     assert blobs.fingerprint() == datasets.ImageDataset("other name", blobs.images.clone()).fingerprint()
 
 
-def pets(folder, side=40):
+def pets(folder: Path, side: int = 40) -> None:
     for name, color in (("cats", "red"), ("dogs", "blue")):
         for i in range(3):
             save(folder / name / f"{i}.png", Image.new("RGB", (side, side), color))
 
 
-def zipped(folder, path, around=""):
+def zipped(folder: Path, path: Path, around: str = "") -> Path:
     with zipfile.ZipFile(path, "w") as file:
         for found in folder.rglob("*.*"):
             file.write(found, around + str(found.relative_to(folder)))
     return path
 
 
-def decoded_files(monkeypatch):
+def decoded_files(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What is decoded from now on."""
     seen = []
     real = decoding.decode
@@ -152,7 +154,7 @@ def decoded_files(monkeypatch):
     return seen
 
 
-def test_a_folder_is_decoded_once_for_each_size_and_anew_when_it_changes(tmp_path, monkeypatch):
+def test_a_folder_is_decoded_once_for_each_size_and_anew_when_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "pets"
     pets(folder)
     first = finish(load(str(folder), 32, 3))
@@ -169,7 +171,7 @@ def test_a_folder_is_decoded_once_for_each_size_and_anew_when_it_changes(tmp_pat
     assert len(finish(load(str(folder), 32, 3))) == 5
 
 
-def test_a_cached_set_has_the_fingerprint_of_its_pixels_and_new_images_another(tmp_path):
+def test_a_cached_set_has_the_fingerprint_of_its_pixels_and_new_images_another(tmp_path: Path) -> None:
     pets(tmp_path / "pets")
     finish(load(str(tmp_path / "pets"), 32, 3))
     cached = finish(load(str(tmp_path / "pets"), 32, 3))
@@ -178,15 +180,13 @@ def test_a_cached_set_has_the_fingerprint_of_its_pixels_and_new_images_another(t
     assert changed.fingerprint() != cached.fingerprint()
 
 
-def test_what_was_left_out_is_remembered_with_the_cache(tmp_path):
+def test_what_was_left_out_is_remembered_with_the_cache(tmp_path: Path) -> None:
     pets(tmp_path / "pets")
     (tmp_path / "pets" / "cats" / "broken.png").write_bytes(b"no")
-    assert [finish(load(str(tmp_path / "pets"), 32, 3)).skipped for _ in range(2)] == [
-        ("cats/broken.png: is not an image that can be read",)
-    ] * 2
+    assert [finish(load(str(tmp_path / "pets"), 32, 3)).skipped for _ in range(2)] == [("cats/broken.png: cannot be read as an image",)] * 2
 
 
-def test_loading_can_be_ended_between_any_two_events_and_leaves_nothing(tmp_path):
+def test_loading_can_be_ended_between_any_two_events_and_leaves_nothing(tmp_path: Path) -> None:
     pets(tmp_path / "pets")
     for path in (str(tmp_path / "pets"), str(zipped(tmp_path / "pets", tmp_path / "pets.zip"))):
         steps = 0
@@ -204,7 +204,7 @@ def test_loading_can_be_ended_between_any_two_events_and_leaves_nothing(tmp_path
         assert steps >= 2
 
 
-def test_a_zip_is_the_same_set_as_its_folder(tmp_path):
+def test_a_zip_is_the_same_set_as_its_folder(tmp_path: Path) -> None:
     pets(tmp_path / "pets")
     folder = finish(load(str(tmp_path / "pets"), 32, 3))
     for around in ("", "all/of/my pets/"):
@@ -213,7 +213,7 @@ def test_a_zip_is_the_same_set_as_its_folder(tmp_path):
         assert packed.class_names == folder.class_names == ("cats", "dogs")
 
 
-def test_a_zip_is_decoded_once_wherever_it_lies(tmp_path, monkeypatch):
+def test_a_zip_is_decoded_once_wherever_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pets(tmp_path / "pets")
     path = zipped(tmp_path / "pets", tmp_path / "pets.zip")
     first = finish(load(str(path), 32, 3))
@@ -225,8 +225,8 @@ def test_a_zip_is_decoded_once_wherever_it_lies(tmp_path, monkeypatch):
     assert len(seen) == 6
 
 
-def test_a_zip_without_usable_images_is_a_sentence(tmp_path):
-    def refused(*entries):
+def test_a_zip_without_usable_images_is_a_sentence(tmp_path: Path) -> None:
+    def refused(*entries: tuple[str, str]) -> str:
         with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
             for name, content in entries:
                 file.writestr(name, content)
@@ -235,15 +235,15 @@ def test_a_zip_without_usable_images_is_a_sentence(tmp_path):
         assert not (datasets.data_root() / "cache").exists() or not list((datasets.data_root() / "cache").iterdir())
         return str(info.value)
 
-    assert refused().endswith("a.zip holds no images that can be used")
+    assert refused().endswith("a.zip holds no usable images")
     assert refused(("notes.txt", "x")).endswith("the first of 1 other files: notes.txt: ends in .txt, not like an image")
     assert refused(("b.txt", "x"), ("a.png", "x")).endswith(
-        "none of the 1 images in the file " + str(tmp_path / "a.zip") + " can be used; the first: a.png: is not an image that can be read"
+        "none of the 1 images in the file " + str(tmp_path / "a.zip") + " can be used, the first because: a.png: cannot be read as an image"
     )
 
 
-def test_the_first_folder_that_tells_files_apart_is_the_class():
-    def classes(*names):
+def test_the_first_folder_that_tells_files_apart_is_the_class() -> None:
+    def classes(*names: str) -> tuple[list[str], list[int]]:
         return parts._classes([datasets.Member(tuple(name.split("/")), 0, 0, None) for name in names])
 
     assert classes("a.png", "b.png") == ([], [0, 0])
@@ -254,16 +254,16 @@ def test_the_first_folder_that_tells_files_apart_is_the_class():
     assert classes("x/1.png", "x/b/1.png", "x/a/1.png") == ([], [0, 0, 0])
 
 
-def test_only_known_formats_are_decoded_whatever_the_name_says(tmp_path):
+def test_only_known_formats_are_decoded_whatever_the_name_says(tmp_path: Path) -> None:
     eps = io.BytesIO()
     Image.new("RGB", (40, 40)).save(eps, "EPS")
-    assert decoding.decode(eps.getvalue(), 28, 1) == "is not an image that can be read"
+    assert decoding.decode(eps.getvalue(), 28, 1) == "cannot be read as an image"
     png = io.BytesIO()
     Image.new("RGB", (40, 40), "white").save(png, "PNG")
     assert decoding.decode(png.getvalue(), 28, 1).min() == 255
 
 
-def test_damage_anywhere_in_an_image_is_a_sentence_or_pixels():
+def test_damage_anywhere_in_an_image_is_a_sentence_or_pixels() -> None:
     rng = np.random.default_rng(0)
     picture = Image.fromarray(rng.integers(0, 256, (24, 24, 3), dtype=np.uint8))
     for form in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM"):
@@ -278,7 +278,7 @@ def test_damage_anywhere_in_an_image_is_a_sentence_or_pixels():
             assert isinstance(result, str) or result.shape == (3, 28, 28)
 
 
-def test_a_set_that_does_not_fit_on_the_disk_is_refused_by_name(tmp_path, monkeypatch):
+def test_a_set_that_does_not_fit_on_the_disk_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pets(tmp_path / "pets")
     monkeypatch.setattr(cache, "LARGEST_CACHE", 1000)
     with pytest.raises(ValueError, match=r"the data set \S+pets takes 0.0 GiB once decoded"):
@@ -286,7 +286,7 @@ def test_a_set_that_does_not_fit_on_the_disk_is_refused_by_name(tmp_path, monkey
 
 
 @pytest.mark.parametrize("name", ["own:", "own:../elsewhere", "own:nothing"])
-def test_own_names_a_folder_of_the_data_folder_and_nothing_else(name, tmp_path, monkeypatch):
+def test_own_names_a_folder_of_the_data_folder_and_nothing_else(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKSHOP_DATA", str(tmp_path / "data"))
     for folder in ("data/mine", "elsewhere"):
         (tmp_path / folder).mkdir(parents=True)

@@ -6,6 +6,8 @@ import struct
 import threading
 import warnings
 import zlib
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,17 +23,17 @@ from tests.conftest import finish
 RNG = np.random.default_rng(0)
 
 
-def file_of(picture, form="PNG", **options):
+def file_of(picture: Image.Image, form: str = "PNG", **options: Any) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, form, **options)
     return buffer.getvalue()
 
 
-def chunk(kind, content):
+def chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def png(array, color, depth=16, *more):
+def png(array: np.ndarray, color: int, depth: int = 16, *more: bytes) -> bytes:
     """A PNG of (h, w) or (h, w, c); color: PNG's type; more: chunks before the pixels."""
     height, width = array.shape[:2]
     rows = array.astype(">u2" if depth == 16 else "u1").reshape(height, -1)
@@ -40,7 +42,7 @@ def png(array, color, depth=16, *more):
     return b"".join((decoding._PNG, chunk(b"IHDR", head), *more, chunk(b"IDAT", zlib.compress(body)), chunk(b"IEND", b"")))
 
 
-def tiff(array, photometric=1, sample_format=1, order="<", **tags):
+def tiff(array: np.ndarray, photometric: int = 1, sample_format: int = 1, order: str = "<", **tags: Any) -> bytes:
     """An uncompressed TIFF of (h, w) or (h, w, 3) in one strip."""
     height, width = array.shape[:2]
     bands = array.shape[2] if array.ndim == 3 else 1
@@ -64,7 +66,7 @@ def tiff(array, photometric=1, sample_format=1, order="<", **tags):
     return out + bytes(4) + after.ljust(12, b"\0") + body
 
 
-def old(source, size, channels):
+def old(source: bytes, size: int, channels: int) -> np.ndarray:
     """What 8-bit images were decoded to before there were scales and strips."""
     with Image.open(io.BytesIO(source)) as opened:
         opened.draft("RGB", (size * 2, size * 2))
@@ -79,7 +81,7 @@ def old(source, size, channels):
     return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
 
 
-def colors(mode, width, height):
+def colors(mode: str, width: int, height: int) -> Image.Image:
     picture = Image.fromarray(RNG.integers(0, 256, (height, width, 4), dtype=np.uint8))
     return (
         picture.convert("RGB").quantize(50)
@@ -102,7 +104,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize(("form", "mode"), [(form, mode) for form, modes in KINDS.items() for mode in modes])
-def test_8_bit_images_give_the_pixels_they_always_gave(form, mode, monkeypatch):
+def test_8_bit_images_give_the_pixels_they_always_gave(form: str, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "STRIP", 1000)  # so that small images take several strips
     for width, height in ((33, 57), (90, 41), (64, 64)):
         for turn in range(1, 9) if form in ("PNG", "JPEG", "TIFF", "WEBP") else (1,):
@@ -113,7 +115,7 @@ def test_8_bit_images_give_the_pixels_they_always_gave(form, mode, monkeypatch):
                 assert np.array_equal(decode(content, size, channels), old(content, size, channels)), (width, height, turn, size)
 
 
-def test_recorded_pixels_of_lossless_files():
+def test_recorded_pixels_of_lossless_files() -> None:
     """Digests of what the code before scales gave for these, so that runs that were trained on such sets can be resumed."""
     y, x = np.mgrid[:50, :70]
     rgb = np.stack([x * 3, y * 5, (x + y) * 2], 2).astype(np.uint8)
@@ -129,13 +131,15 @@ SPAN = np.linspace(0, 1, 64 * 64).reshape(64, 64)
 RAMP = (SPAN * 255).round()
 
 
-def near(result, want, channels=1, most=2):
+def near(result: np.ndarray, want: np.ndarray, channels: int = 1, most: int = 2) -> None:
     assert not isinstance(result, str), result
     want = np.broadcast_to(want, (channels, 64, 64))
     assert np.abs(result.astype(int) - want).max() <= most
 
 
-def of(dtype, low, high):
+def of(
+    dtype: type[np.uint16 | np.float32 | np.int32 | np.int16 | np.int8 | np.uint32 | np.uint8 | np.float64], low: int, high: float
+) -> np.ndarray:
     return (low + SPAN * (high - low)).round(0 if np.issubdtype(dtype, np.integer) else 9).astype(dtype)
 
 
@@ -159,7 +163,7 @@ DEEP = {
 
 
 @pytest.mark.parametrize("kind", DEEP)
-def test_a_deep_image_fills_0_to_255(kind):
+def test_a_deep_image_fills_0_to_255(kind: str) -> None:
     near(decode(DEEP[kind], 64, 1), RAMP)
     near(decode(DEEP[kind], 64, 3), RAMP, 3)
     assert decode(DEEP[kind], 64, 1, in_set=True) is NEEDS_SCALE
@@ -175,11 +179,11 @@ def test_a_deep_image_fills_0_to_255(kind):
         tiff(of(np.uint8, 0, 255), photometric=0),
     ],
 )
-def test_where_white_is_zero_it_is_white(content):
+def test_where_white_is_zero_it_is_white(content: bytes) -> None:
     near(decode(content, 64, 1), 255 - RAMP)
 
 
-def test_one_number_that_is_none_spoils_nothing():
+def test_one_number_that_is_none_spoils_nothing() -> None:
     values = of(np.float32, 0, 4095)
     values[3, 3] = np.nan
     result = decode(file_of(Image.fromarray(values), "TIFF"), 64, 1).copy()
@@ -204,12 +208,12 @@ CLEAR = np.where(np.arange(64)[:, None, None] < 32, 0, OPAQUE)
     ],
     ids=["png", "tiff", "big-endian", "rgba", "ppm"],
 )
-def test_colors_of_12_bits_keep_all_of_them(content):
+def test_colors_of_12_bits_keep_all_of_them(content: bytes) -> None:
     result = decode(content, 64, 3)
     assert np.abs(result.astype(int) - np.rint(COLOR / 4095 * 255).transpose(2, 0, 1)).max() <= 1
 
 
-def test_deep_transparency_is_laid_on_white():
+def test_deep_transparency_is_laid_on_white() -> None:
     result = decode(png(np.concatenate([COLOR, CLEAR], 2), 6), 64, 3)
     assert result[:, :30].min() >= 253 and result[0, 63, 63] > 250 and result[1, 63, 63] < 5
     gray = decode(png(np.concatenate([of(np.uint16, 0, 4095)[..., None], CLEAR], 2), 4), 64, 1)
@@ -229,18 +233,18 @@ def test_deep_transparency_is_laid_on_white():
         (file_of(Image.new("L", (40, 40), 7), "GIF", transparency=7), 1),
     ],
 )
-def test_a_transparent_color_is_laid_on_white(content, channels):
+def test_a_transparent_color_is_laid_on_white(content: bytes, channels: int) -> None:
     assert decode(content, 28, channels).min() == 255
 
 
-def test_a_transparent_gray_of_few_bits_is_that_gray():
+def test_a_transparent_gray_of_few_bits_is_that_gray() -> None:
     body = zlib.compress(b"".join(b"\0" + bytes([0x3C] * 8) for _ in range(16)))  # 3, 12, 3, 12, ... of 15
     head = struct.pack(">IIBBBBB", 16, 16, 4, 0, 0, 0, 0)
     content = decoding._PNG + chunk(b"IHDR", head) + chunk(b"tRNS", b"\0\x0c") + chunk(b"IDAT", body) + chunk(b"IEND", b"")
     assert sorted({*decode(content, 16, 1).flat}) == [3 * 17, 255]
 
 
-def test_a_transparent_color_that_no_pixel_can_have_is_none():
+def test_a_transparent_color_that_no_pixel_can_have_is_none() -> None:
     assert decode(png(np.full((16, 16), 9), 0, 8, chunk(b"tRNS", b"\1\x09")), 16, 1).max() == 9
 
 
@@ -248,14 +252,14 @@ BROKEN_EXIF = b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + b"\xff" * 40
 
 
 @pytest.mark.parametrize("form", ["PNG", "WEBP", "JPEG"])
-def test_broken_exif_costs_no_image(form):
+def test_broken_exif_costs_no_image(form: str) -> None:
     content = file_of(Image.new("RGB", (40, 40), "red"), form, exif=BROKEN_EXIF)
     with warnings.catch_warnings(action="ignore"):
         assert decode(content, 28, 3)[0].min() > 250
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P"])
-def test_large_images_are_resized_in_strips_to_the_same_within_a_level_or_two(mode, monkeypatch):
+def test_large_images_are_resized_in_strips_to_the_same_within_a_level_or_two(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "LARGEST_WHOLE", 0)
     monkeypatch.setattr(decoding, "STRIP", 1000)
     for turn in range(1, 9):
@@ -266,7 +270,7 @@ def test_large_images_are_resized_in_strips_to_the_same_within_a_level_or_two(mo
 
 
 @pytest.mark.parametrize("kind", [b"zTXt", b"iCCP", b"tEXt", b"iTXt"])
-def test_a_png_with_megabytes_of_text_is_read(kind):
+def test_a_png_with_megabytes_of_text_is_read(kind: bytes) -> None:
     text = zlib.compress(bytes(3 * 2**20))
     content = {
         b"zTXt": b"Comment\0\0" + text,
@@ -277,103 +281,103 @@ def test_a_png_with_megabytes_of_text_is_read(kind):
     assert decode(png(np.full((20, 20), 99), 0, 8, chunk(kind, content)), 28, 1).min() == 99
 
 
-def test_a_png_whose_text_has_a_wrong_checksum_is_read():
+def test_a_png_whose_text_has_a_wrong_checksum_is_read() -> None:
     broken = chunk(b"tEXt", b"Comment\0x")[:-1] + b"?"
     assert decode(png(np.full((20, 20), 99), 0, 8, broken), 28, 1).min() == 99
 
 
 @pytest.fixture(scope="module")
-def phone():
+def phone() -> bytes:
     """A JPEG of 108 million pixels."""
     return file_of(Image.new("L", (12_000, 9_000), 140), "JPEG")
 
 
-def test_a_phones_jpeg_of_108_million_pixels_is_read(phone, monkeypatch):
+def test_a_phones_jpeg_of_108_million_pixels_is_read(phone: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     small = Budget(100 * 2**20)
     monkeypatch.setattr(decoding, "budget", lambda: small)
     with warnings.catch_warnings(action="ignore"):
         assert abs(int(decode(phone, 64, 1).mean()) - 140) <= 1
 
 
-def test_other_images_of_that_size_are_refused():
+def test_other_images_of_that_size_are_refused() -> None:
     assert "at most 50,000,000 are read" in decode(file_of(Image.new("1", (9_000, 6_000))), 64, 1)
 
 
-def test_a_jpeg_of_very_many_scans_is_refused():
+def test_a_jpeg_of_very_many_scans_is_refused() -> None:
     content = file_of(Image.new("RGB", (64, 64)), "JPEG", progressive=True)
     at = content.rindex(b"\xff\xda")
     assert decode(content[:at] + content[at:-2] * 120, 28, 1).startswith("is a JPEG of ")
     assert decode(content, 28, 1).max() == 0
 
 
-def test_what_takes_more_than_the_budget_is_refused_by_its_header(monkeypatch):
+def test_what_takes_more_than_the_budget_is_refused_by_its_header(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "budget", lambda: Budget(60_000))
     assert decode(file_of(Image.new("RGB", (100, 100))), 28, 1) == (
-        "has 100 x 100 pixels, which take 0 MiB to decode; at most 0 MiB are taken: make it smaller"
+        "has 100 x 100 pixels, which take 0 MiB to decode; at most 0 MiB are allowed: make it smaller"
     )
     assert not isinstance(decode(file_of(Image.new("L", (100, 100))), 28, 1), str)
 
 
-def test_a_binary_ppm_of_any_maximum_is_what_pillow_makes_of_it():
+def test_a_binary_ppm_of_any_maximum_is_what_pillow_makes_of_it() -> None:
     content = b"P6 32 32 100\n" + RNG.integers(0, 101, 32 * 32 * 3, dtype=np.uint8).tobytes()
     assert np.array_equal(decode(content, 28, 3), old(content, 28, 3))
     assert "truncated" in decode(content[:-1], 28, 3)
 
 
-def test_an_unknown_tiff_says_what_to_do():
+def test_an_unknown_tiff_says_what_to_do() -> None:
     assert "save it with 8 or 16 bits, or as 32-bit floats" in decode(tiff(of(np.float64, 0, 1), sample_format=3), 28, 1)
 
 
 # A set of them.
 
 
-def fill(folder, **files):
+def fill(folder: Path, **files: bytes) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (folder / name.replace("_", ".")).write_bytes(content)
 
 
-def flat(value, dtype=np.uint16):
+def flat(value: int, dtype: type[np.uint16] = np.uint16) -> bytes:
     return file_of(Image.fromarray(np.full((16, 16), value, dtype)), "TIFF")
 
 
-def test_a_set_has_one_scale_and_says_it(tmp_path):
+def test_a_set_has_one_scale_and_says_it(tmp_path: Path) -> None:
     fill(tmp_path / "set", a_tif=flat(0), b_tif=flat(1000), c_tif=flat(2000))
     dataset = finish(load(str(tmp_path / "set"), 28, 1))
     assert dataset.images[:, 0, 0, 0].tolist() == [0, 128, 255]
-    assert dataset.notes == ("values 0 to 2,000 stretched to 0 to 255",)
+    assert dataset.notes == ("values 0 to 2,000 scaled to 0 to 255",)
     assert finish(load(str(tmp_path / "set"), 28, 1)).notes == dataset.notes  # from the cache
 
 
-def test_8_bit_images_of_a_mixed_set_stay_as_they_are(tmp_path):
+def test_8_bit_images_of_a_mixed_set_stay_as_they_are(tmp_path: Path) -> None:
     fill(tmp_path / "set", a_png=file_of(Image.new("L", (16, 16), 77)), b_tif=flat(1000), c_tif=flat(3000), d_png=b"no image")
     dataset = finish(load(str(tmp_path / "set"), 28, 1))
     assert dataset.images[:, 0, 0, 0].tolist() == [77, 0, 255] and len(dataset.skipped) == 1
-    assert dataset.notes == ("values 1,000 to 3,000 stretched to 0 to 255; images of 8 bits stay as they are",)
+    assert dataset.notes == ("values 1,000 to 3,000 scaled to 0 to 255; 8-bit images stay unchanged",)
 
 
-def test_a_large_set_is_measured_on_some_of_its_images(tmp_path, monkeypatch):
+def test_a_large_set_is_measured_on_some_of_its_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gan.data.imagefiles.MOST_MEASURED", 4)
     fill(tmp_path / "set", **{f"{i:02}_tif": flat(100 * i) for i in range(10)})
     (note,) = finish(load(str(tmp_path / "set"), 28, 1)).notes
-    assert note == "values 0 to 900 stretched to 0 to 255; measured on 4 of 10 images"
+    assert note == "values 0 to 900 scaled to 0 to 255; measured on 4 of 10 images"
 
 
-def test_a_part_of_a_set_has_the_scale_of_the_whole(tmp_path):
+def test_a_part_of_a_set_has_the_scale_of_the_whole(tmp_path: Path) -> None:
     for part, values in (("train", (0, 1000)), ("test", (2000,))):
         fill(tmp_path / "set" / part, **{f"{value}_tif": flat(value) for value in values})
     for split, expected in (("train", [0, 128]), ("test", [255]), ("all", [255, 0, 128])):
         dataset = finish(load(str(tmp_path / "set"), 28, 1, split))
         assert dataset.images[:, 0, 0, 0].tolist() == expected
-        assert "values 0 to 2,000 stretched to 0 to 255" in dataset.notes
+        assert "values 0 to 2,000 scaled to 0 to 255" in dataset.notes
 
 
-def test_sets_of_8_bits_are_not_measured_and_dark_ones_are_said_to_be(tmp_path, monkeypatch):
+def test_sets_of_8_bits_are_not_measured_and_dark_ones_are_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gan.data.imagefiles.measure", None)
     fill(tmp_path / "dark", a_png=file_of(Image.new("L", (16, 16), 31)))
     fill(tmp_path / "light", a_png=file_of(Image.new("L", (16, 16), 32)))
     assert finish(load(str(tmp_path / "dark"), 28, 1)).notes == (
-        "the brightest pixel is 31 of 255: these images are nearly black, so brighten them before you train",
+        "the brightest pixel is 31 of 255: these images are nearly black: brighten them before you train",
     )
     assert finish(load(str(tmp_path / "light"), 28, 1)).notes == ()
 
@@ -381,10 +385,10 @@ def test_sets_of_8_bits_are_not_measured_and_dark_ones_are_said_to_be(tmp_path, 
 # The budget.
 
 
-def test_a_budget_is_never_overdrawn_and_none_is_passed_over():
+def test_a_budget_is_never_overdrawn_and_none_is_passed_over() -> None:
     budget, order, gate = Budget(10), [], threading.Event()
 
-    def work(name, size):
+    def work(name: str, size: int) -> None:
         with budget.take(size):
             order.append(name)
             if name == "first":
@@ -402,14 +406,14 @@ def test_a_budget_is_never_overdrawn_and_none_is_passed_over():
     assert order == ["first", "large", "small"] and budget.taken == 0 and budget.peak == 10
 
 
-def test_more_than_a_budget_holds_is_refused_and_an_error_gives_back():
+def test_more_than_a_budget_holds_is_refused_and_an_error_gives_back() -> None:
     budget = Budget(10)
-    with pytest.raises(ValueError, match="11 bytes are more than the budget of 10"), budget.take(11):
+    with pytest.raises(ValueError, match="11 bytes exceed the budget of 10"), budget.take(11):
         pass
     with pytest.raises(KeyError), budget.take(10):
         raise KeyError
     assert budget.taken == 0
 
 
-def test_a_scale_cuts_what_lies_beyond_it():
+def test_a_scale_cuts_what_lies_beyond_it() -> None:
     assert decode(flat(5000), 28, 1, Scale(0, 4000)).min() == 255

@@ -3,6 +3,8 @@
 import hashlib
 import http.server
 import threading
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +16,7 @@ MD5 = hashlib.md5(CONTENT).hexdigest()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
+    def do_GET(self) -> None:
         if self.path == "/missing":
             self.send_error(404)
             return
@@ -24,12 +26,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(CONTENT[:1000] if self.path == "/cut" else CONTENT)
 
-    def log_message(self, *arguments):
+    def log_message(self, *arguments: str | int) -> None:
         pass
 
 
 @pytest.fixture
-def server():
+def server() -> Iterator[str]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -39,7 +41,7 @@ def server():
 
 
 @pytest.mark.parametrize("name", ["file", "unsized"])
-def test_a_file_comes_whole_and_says_how_far_it_is(server, tmp_path, name):
+def test_a_file_comes_whole_and_says_how_far_it_is(server: str, tmp_path: Path, name: str) -> None:
     events = list(download(f"{server}/{name}", tmp_path / "a" / "file", MD5, "Fetching"))
     assert (tmp_path / "a" / "file").read_bytes() == CONTENT
     total = len(CONTENT) if name == "file" else 0
@@ -47,7 +49,7 @@ def test_a_file_comes_whole_and_says_how_far_it_is(server, tmp_path, name):
     assert [e.done for e in events] == sorted(e.done for e in events) and len(events) == 5
 
 
-def test_an_interrupted_download_leaves_what_was_there(server, tmp_path):
+def test_an_interrupted_download_leaves_what_was_there(server: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("old")
     loading = download(f"{server}/file", tmp_path / "file", MD5, "x")
     for _ in range(3):
@@ -60,17 +62,17 @@ def test_an_interrupted_download_leaves_what_was_there(server, tmp_path):
     ("address", "md5", "reason"),
     [
         ("/file", "0" * 32, "not the published file"),
-        ("/cut", MD5, "1,000 bytes came, and they are not the published file"),
+        ("/cut", MD5, "the 1,000 downloaded bytes are not the published file"),
         ("/missing", MD5, "404"),
     ],
 )
-def test_what_is_not_the_file_is_refused_and_nothing_stays(server, tmp_path, address, md5, reason):
+def test_what_is_not_the_file_is_refused_and_nothing_stays(server: str, tmp_path: Path, address: str, md5: str, reason: str) -> None:
     with pytest.raises(OSError, match=reason):
         list(download(f"{server}{address}", tmp_path / "file", md5, "x"))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nobody_answers_and_too_much_comes(server, tmp_path, monkeypatch):
+def test_nobody_answers_and_too_much_comes(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(OSError, match="refused"):
         list(download("http://127.0.0.1:9/file", tmp_path / "file", MD5, "x"))
     monkeypatch.setattr(downloads, "LARGEST", 1000)

@@ -6,20 +6,24 @@ import io
 import pickle
 import struct
 import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torchvision.datasets import CIFAR10, FashionMNIST
 
+from gan.config import TrainConfig
 from gan.data import datasets, published
 from gan.data.datasets import load
+from gan.events import Progress
 from gan.runs.manager import RunManager
 from tests.conftest import finish
 from tests.runs.test_runs import ended, wait_for
 
 
-def test_names_and_checksums_are_torchvision_s():
+def test_names_and_checksums_are_torchvision_s() -> None:
     assert list(published.FASHION_CLASSES) == FashionMNIST.classes
     assert list(published.FASHION_FILES.items()) == FashionMNIST.resources and published.FASHION_URL in FashionMNIST.mirrors
     assert list(published.CIFAR_PYTHON.items()) == [(name, md5) for name, md5 in (*CIFAR10.train_list, *CIFAR10.test_list)]
@@ -27,10 +31,10 @@ def test_names_and_checksums_are_torchvision_s():
 
 
 @pytest.fixture(autouse=True)
-def nowhere_else(monkeypatch, tmp_path):
+def nowhere_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The machine has no Fashion-MNIST of its own, and no test reaches out."""
 
-    def refuse(url, *rest):
+    def refuse(url: str, *rest: Path | str) -> Iterator[Progress]:
         yield from ()
         raise OSError(f"no route to {url.split('/')[2]}")
 
@@ -39,15 +43,15 @@ def nowhere_else(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def root(folders):
+def root(folders: Path) -> Path:
     return folders / "data"
 
 
-def idx(array):
+def idx(array: np.ndarray) -> bytes:
     return bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
 
 
-def fashion(folder, train=12, test=4, pack=gzip.compress):
+def fashion(folder: Path, train: int = 12, test: int = 4, pack: Callable[[bytes], bytes] = gzip.compress) -> np.ndarray:
     """Writes the four files; returns all images."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
@@ -63,7 +67,7 @@ def fashion(folder, train=12, test=4, pack=gzip.compress):
 @pytest.mark.parametrize(
     ("where", "pack"), [("data/FashionMNIST/raw", gzip.compress), ("data/FashionMNIST/raw", bytes), ("system", gzip.compress)]
 )
-def test_fashion_mnist_is_found_where_torchvision_and_debian_put_it(folders, where, pack):
+def test_fashion_mnist_is_found_where_torchvision_and_debian_put_it(folders: Path, where: str, pack: Callable[[bytes], bytes]) -> None:
     pixels = fashion(folders / where, pack=pack)
     assert datasets.to_download("fashion-mnist") == 0
     found = finish(load("fashion-mnist", 28, 1))
@@ -72,7 +76,7 @@ def test_fashion_mnist_is_found_where_torchvision_and_debian_put_it(folders, whe
     assert np.array_equal(finish(load("fashion-mnist", 28, 1, "all")).images.numpy(), pixels)
 
 
-def test_a_resized_set_is_kept_and_a_changed_one_is_made_anew(root):
+def test_a_resized_set_is_kept_and_a_changed_one_is_made_anew(root: Path) -> None:
     fashion(root / "FashionMNIST" / "raw")
     first = finish(load("fashion-mnist", 32, 3))
     assert first.images.shape == (12, 3, 32, 32)
@@ -93,14 +97,14 @@ def test_a_resized_set_is_kept_and_a_changed_one_is_made_anew(root):
     [b"", b"\x1f\x8b\x08 no", gzip.compress(b"no"), gzip.compress(idx(np.zeros((4, 28, 28), np.uint8)))[:30]],
     ids=["empty", "damaged", "other", "cut"],
 )
-def test_a_damaged_file_is_a_sentence_that_names_it(root, content):
+def test_a_damaged_file_is_a_sentence_that_names_it(root: Path, content: bytes) -> None:
     fashion(root / "FashionMNIST" / "raw")
     (root / "FashionMNIST" / "raw" / "train-images-idx3-ubyte.gz").write_bytes(content)
     with pytest.raises(ValueError, match=r"train-images-idx3-ubyte\.gz cannot be read .*: delete it, or put"):
         finish(load("fashion-mnist", 28, 1))
 
 
-def test_labels_beyond_the_classes_are_refused(root):
+def test_labels_beyond_the_classes_are_refused(root: Path) -> None:
     fashion(root / "FashionMNIST" / "raw")
     (root / "FashionMNIST" / "raw" / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(np.full(12, 10, np.uint8))))
     with pytest.raises(ValueError, match="does not hold fashion-mnist: 12 images and 12 labels of 10 classes"):
@@ -108,7 +112,7 @@ def test_labels_beyond_the_classes_are_refused(root):
 
 
 @pytest.mark.parametrize(("name", "file"), [("fashion-mnist", "train-images-idx3-ubyte.gz"), ("cifar10", "cifar-10-binary.tar.gz")])
-def test_offline_the_sentence_says_what_to_do(root, name, file):
+def test_offline_the_sentence_says_what_to_do(root: Path, name: str, file: str) -> None:
     assert datasets.to_download(name) > 30_000_000
     with pytest.raises(
         ValueError, match=rf"the data set {name} could not be downloaded from http\S+ \(no route .*put {file} into {root}"
@@ -117,14 +121,14 @@ def test_offline_the_sentence_says_what_to_do(root, name, file):
     assert "\n" not in str(info.value)
 
 
-def test_only_missing_files_are_downloaded_and_then_used(root, monkeypatch):
+def test_only_missing_files_are_downloaded_and_then_used(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = fashion(root / "FashionMNIST" / "raw")
     labels = root / "FashionMNIST" / "raw" / "t10k-labels-idx1-ubyte.gz"
     content = labels.read_bytes()
     labels.unlink()
     asked = []
 
-    def fetch(url, path, md5, task):
+    def fetch(url: str, path: Path, md5: str, task: str) -> Iterator[Progress]:
         asked.append((url.rpartition("/")[2], md5))
         yield datasets.Progress(task, 0, 10)
         path.write_bytes(content)
@@ -136,21 +140,21 @@ def test_only_missing_files_are_downloaded_and_then_used(root, monkeypatch):
     assert asked == [FashionMNIST.resources[3]]
 
 
-def cifar(n=3):
+def cifar(n: int = 3) -> list[tuple[np.ndarray, np.ndarray]]:
     """Six batches: (pixels, labels)."""
     rng = np.random.default_rng(1)
     return [(rng.integers(0, 256, (n, 3, 32, 32), dtype=np.uint8), rng.integers(0, 10, n, dtype=np.uint8)) for _ in range(6)]
 
 
-def binary(batch):
+def binary(batch: tuple[np.ndarray, np.ndarray]) -> bytes:
     return b"".join(bytes([label]) + image.tobytes() for image, label in zip(*batch, strict=True))
 
 
-def python(batch, name):
+def python(batch: tuple[np.ndarray, np.ndarray], name: str) -> bytes:
     """A batch as Python 2 pickled it: strings of bytes, and an array put together by numpy's functions."""
     pixels, labels = batch
 
-    def short(text):
+    def short(text: bytes) -> bytes:
         return b"U" + bytes([len(text)]) + text
 
     content = (
@@ -174,7 +178,7 @@ def python(batch, name):
     return content + short(b"filenames") + b"](" + b"".join(short(b"x_%d.png" % i) for i in range(len(labels))) + b"eu."
 
 
-def cifar_files(form, monkeypatch):
+def cifar_files(form: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     """name -> content of the six batches in one of both published forms, with their checksums made known."""
     batches = cifar()
     if form == "bin":
@@ -184,7 +188,7 @@ def cifar_files(form, monkeypatch):
     return files
 
 
-def put(root, form, packed, files):
+def put(root: Path, form: str, packed: bool, files: dict[str, bytes]) -> None:
     folder = f"cifar-10-batches-{form}"
     if not packed:
         (root / folder).mkdir(parents=True)
@@ -201,7 +205,7 @@ def put(root, form, packed, files):
 
 @pytest.mark.parametrize("packed", [False, True], ids=["folder", "archive"])
 @pytest.mark.parametrize("form", ["bin", "py"])
-def test_cifar10_is_the_same_from_both_published_forms(root, monkeypatch, form, packed):
+def test_cifar10_is_the_same_from_both_published_forms(root: Path, monkeypatch: pytest.MonkeyPatch, form: str, packed: bool) -> None:
     put(root, form, packed, cifar_files(form, monkeypatch))
     pixels, labels = (np.concatenate(part) for part in zip(*cifar(), strict=True))
     monkeypatch.setattr(pickle, "loads", None)
@@ -213,20 +217,20 @@ def test_cifar10_is_the_same_from_both_published_forms(root, monkeypatch, form, 
     assert datasets.available() == [*datasets.NAMED] and sorted(p.name for p in root.iterdir() if p.name == "evil") == []
 
 
-def test_the_synthetic_pickle_is_a_pickle_like_the_published(monkeypatch):
+def test_the_synthetic_pickle_is_a_pickle_like_the_published(monkeypatch: pytest.MonkeyPatch) -> None:
     batch = cifar()[0]
     content = pickle.loads(python(batch, "data_batch_1"), encoding="latin1")
     assert np.array_equal(content["data"].reshape(-1, 3, 32, 32), batch[0]) and content["labels"] == batch[1].tolist()
 
 
-def test_an_unknown_pickle_is_not_looked_into(root, monkeypatch):
+def test_an_unknown_pickle_is_not_looked_into(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(root, "py", False, cifar_files("py", monkeypatch))
     (root / "cifar-10-batches-py" / "data_batch_2").write_bytes(b"cos\nsystem\n(S'touch owned'\ntR.")
-    with pytest.raises(ValueError, match="data_batch_2: its MD5 is not the published one, and it is a pickle, which may hold code"):
+    with pytest.raises(ValueError, match="data_batch_2: its MD5 is not the published one, and a pickle may hold code"):
         finish(load("cifar10", 32, 3))
 
 
-def test_an_incomplete_or_odd_cifar10_is_refused(root, monkeypatch):
+def test_an_incomplete_or_odd_cifar10_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = cifar_files("bin", monkeypatch)
     del files["data_batch_4.bin"]
     put(root, "bin", True, files)
@@ -238,10 +242,10 @@ def test_an_incomplete_or_odd_cifar10_is_refused(root, monkeypatch):
     assert not list((root / "cache").iterdir())
 
 
-def test_a_run_shows_its_download_and_a_stop_ends_it(config, monkeypatch):
+def test_a_run_shows_its_download_and_a_stop_ends_it(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     closed = []
 
-    def slow(url, path, md5, task):
+    def slow(url: str, path: Path, md5: str, task: str) -> Iterator[Progress]:
         try:
             while True:
                 yield datasets.Progress(task, 1, 4)
@@ -258,7 +262,7 @@ def test_a_run_shows_its_download_and_a_stop_ends_it(config, monkeypatch):
     assert run.state == "stopped" and closed == ["cifar-10-binary.tar.gz"]
 
 
-def test_a_run_without_a_network_fails_with_the_sentence(config):
+def test_a_run_without_a_network_fails_with_the_sentence(config: TrainConfig) -> None:
     manager = RunManager()
     run = manager.submit(config.change(data="cifar10"))
     wait_for(ended(run))

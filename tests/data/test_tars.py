@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,13 +16,13 @@ from gan.data.datasets import load
 from tests.conftest import finish
 
 
-def picture(color="red"):
+def picture(color: str = "red") -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (40, 30), color).save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def make(path, entries, mode="w"):
+def make(path: Path, entries: list[tuple[str, bytes | str]], mode: str = "w") -> Path:
     with tarfile.open(path, mode) as file:
         for name, content in entries:
             info = tarfile.TarInfo(name)
@@ -38,7 +39,7 @@ ENTRIES = [("pets/dogs/1.png", picture("blue")), ("pets/cats/2.png", picture()),
 
 
 @pytest.mark.parametrize(("name", "mode"), [("a.tar", "w"), ("a.tar.gz", "w:gz"), ("a.tgz", "w:gz")])
-def test_a_tar_is_the_same_set_as_its_folder(tmp_path, name, mode):
+def test_a_tar_is_the_same_set_as_its_folder(tmp_path: Path, name: str, mode: str) -> None:
     path = make(tmp_path / name, ENTRIES, mode)
     for file, content in ENTRIES:
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
@@ -49,7 +50,7 @@ def test_a_tar_is_the_same_set_as_its_folder(tmp_path, name, mode):
 
 
 @pytest.mark.parametrize(("name", "mode"), [("a.tar", "w"), ("a.tar.gz", "w:gz")])
-def test_what_a_tar_holds_besides_is_told_and_nothing_leaves_it(tmp_path, name, mode):
+def test_what_a_tar_holds_besides_is_told_and_nothing_leaves_it(tmp_path: Path, name: str, mode: str) -> None:
     odd = [
         ("../evil.png", picture()),
         ("/etc/x.png", picture()),
@@ -65,7 +66,7 @@ def test_what_a_tar_holds_besides_is_told_and_nothing_leaves_it(tmp_path, name, 
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([name, "data"])
 
 
-def test_a_tar_with_parts(tmp_path):
+def test_a_tar_with_parts(tmp_path: Path) -> None:
     entries = [(f"{part}/{name}/{i}.png", picture()) for part in ("train", "test") for name in ("cats", "dogs") for i in range(2)]
     path = make(tmp_path / "a.tar.gz", entries, "w:gz")
     train, test = (finish(load(str(path), 28, 1, split)) for split in ("train", "test"))
@@ -73,16 +74,16 @@ def test_a_tar_with_parts(tmp_path):
     assert finish(load(str(path), 28, 1)).notes == train.notes != ()  # from the cache
 
 
-def test_a_packed_tar_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
+def test_a_packed_tar_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = make(tmp_path / "a.tar.gz", [("a.png", bytes(2**20))], "w:gz")
     monkeypatch.setattr(tars, "LARGEST_UNPACKED", 2**19)
-    with pytest.raises(ValueError, match="unpack it, and name the folder"):
+    with pytest.raises(ValueError, match="unpack it, and use the folder"):
         finish(load(str(path), 28, 1))
     assert list((datasets.data_root() / "cache").iterdir()) == []
 
 
 @pytest.mark.parametrize(("name", "mode"), [("a.tar", "w"), ("a.tar.gz", "w:gz")])
-def test_damage_in_a_tar_is_a_sentence(tmp_path, name, mode):
+def test_damage_in_a_tar_is_a_sentence(tmp_path: Path, name: str, mode: str) -> None:
     whole = make(tmp_path / name, ENTRIES, mode).read_bytes()
     for content in (b"", b"no tar" * 200, whole[: len(whole) // 2] if name.endswith("gz") else whole[:300]):
         (tmp_path / name).write_bytes(content)
@@ -98,13 +99,13 @@ def test_damage_in_a_tar_is_a_sentence(tmp_path, name, mode):
             finish(load(str(tmp_path / name), 28, 1))
 
 
-def test_too_many_entries_are_refused(tmp_path, monkeypatch):
+def test_too_many_entries_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tars, "MOST_ENTRIES", 2)
     with pytest.raises(ValueError, match="holds more than 2 files"):
         finish(load(str(make(tmp_path / "a.tar", ENTRIES)), 28, 1))
 
 
-def parquet(path, names=None, kind="struct"):
+def parquet(path: Path, names: list[str] | None = None, kind: str = "struct") -> Path:
     pyarrow = pytest.importorskip("pyarrow")
     from pyarrow import parquet as writer
 
@@ -119,15 +120,15 @@ def parquet(path, names=None, kind="struct"):
 
 
 @pytest.mark.parametrize("kind", ["struct", "bytes"])
-def test_a_parquet_file_in_hugging_faces_form(tmp_path, kind):
+def test_a_parquet_file_in_hugging_faces_form(tmp_path: Path, kind: str) -> None:
     found = finish(load(str(parquet(tmp_path / "a.parquet", ["cat", "dog"], kind)), 28, 3))
     assert found.class_names == ("cat", "dog") and found.labels.tolist() == [0, 1, 0]
     assert found.images[:, :, 14, 14].tolist() == [[255, 0, 0], [0, 0, 255], [255, 0, 0]]
-    assert found.skipped == ("row 1-0: is not an image that can be read",)
+    assert found.skipped == ("row 1-0: cannot be read as an image",)
     assert finish(load(str(parquet(tmp_path / "b.parquet")), 28, 3)).class_names == ("0", "1")
 
 
-def test_other_parquet_files_are_sentences(tmp_path):
+def test_other_parquet_files_are_sentences(tmp_path: Path) -> None:
     pyarrow = pytest.importorskip("pyarrow")
     from pyarrow import parquet as writer
 
@@ -137,5 +138,5 @@ def test_other_parquet_files_are_sentences(tmp_path):
     whole = parquet(tmp_path / "b.parquet").read_bytes()
     for content in (b"", b"PAR1 not", whole[: len(whole) // 2]):
         (tmp_path / "b.parquet").write_bytes(content)
-        with pytest.raises(ValueError, match="is not a Parquet file, or is cut or damaged"):
+        with pytest.raises(ValueError, match="is not a Parquet file, or is cut short or damaged"):
             finish(load(str(tmp_path / "b.parquet"), 28, 1))

@@ -4,14 +4,17 @@ import itertools
 import json
 import math
 import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gan.config import TrainConfig
 from gan.doctor.checkup import Checkup, Checkups
-from gan.doctor.diagnosis import diagnose, examine, total_norm
+from gan.doctor.diagnosis import Finding, diagnose, examine, total_norm
 from gan.doctor.remedies import Situation, remedies
-from gan.doctor.rules import FIGURES, RULES, SEVERITIES, rule
+from gan.doctor.rules import FIGURES, RULES, SEVERITIES, Condition, Rule, rule
 from gan.events import Intervention, Metrics
 from gan.recipes import RECIPES
 from gan.runs.folder import RunFolder
@@ -23,7 +26,7 @@ LAST = 4500
 HEALTHY = {"d_real": 0.65, "d_fake": 0.35, "loss_d": 1.1, "loss_g": 1.2, "d_fake_after": 0.34}
 
 
-def metrics(until=LAST, every=10, first=1, **columns):
+def metrics(until: int = LAST, every: int = 10, first: int = 1, **columns: Any) -> list[dict[str, float | None]]:
     """Rows of metrics.jsonl; a column is a number, or a function of the step."""
     told = HEALTHY | columns
     return [
@@ -32,10 +35,12 @@ def metrics(until=LAST, every=10, first=1, **columns):
     ]
 
 
-def norms(until=LAST, every=50, g=1.0, d=1.0):
+def norms(
+    until: int = LAST, every: int = 50, g: float | Callable[[int], float] = 1.0, d: float | Callable[[int], float] = 1.0
+) -> list[dict[str, int | dict[str, dict[str, float | None]]]]:
     """Rows of norms.jsonl."""
 
-    def of(value, step):
+    def of(value: float | Callable[[int], float], step: int) -> dict[str, float | None]:
         return {"a": 0.6 * (value(step) if callable(value) else value), "b": 0.8 * (value(step) if callable(value) else value), "c": None}
 
     return [
@@ -44,7 +49,7 @@ def norms(until=LAST, every=50, g=1.0, d=1.0):
     ]
 
 
-def judged(until=LAST, every=150, **columns):
+def judged(until: int = LAST, every: int = 150, **columns: Any) -> list[dict[str, Any]]:
     """Rows of judge.jsonl, by default of a run that gets better and better."""
     told = {
         "images": 500,
@@ -70,14 +75,14 @@ def judged(until=LAST, every=150, **columns):
     ]
 
 
-def _fd(values):
+def _fd(values: dict[str, float]) -> dict[str, Any]:
     """FD by step: 20 until it gets better by `gain`, and then worse now and then."""
     good = 20 * (1 - values["gain"])
     bad = good * values["worse"]
     return {"fd": lambda step: 20 if step <= 2400 else good if step % 300 else bad}
 
 
-def _turns(changes):
+def _turns(changes: int) -> dict[str, Any]:
     """Shares of which another one is the largest so many times in any six judgements."""
     tops = [0]
     for i in range(LAST // 150):
@@ -114,7 +119,9 @@ IN_JUDGEMENTS = {
 }
 
 
-def rows_with(values):
+def rows_with(
+    values: dict[str, float],
+) -> tuple[list[dict[str, float | None]], list[dict[str, int | dict[str, dict[str, Any]]]], list[dict[str, float | list[float | str]]]]:
     """Rows in which the figures named are as they are wished; all others are those of a healthy run."""
     m, n, j = {}, {}, {}
     for figure, value in values.items():
@@ -124,7 +131,7 @@ def rows_with(values):
     return metrics(**m), norms(**n), judged(3600 if "gain" in values else LAST, 30 if "stall" in values else 150, **j)
 
 
-def just(condition, wrong):
+def just(condition: Condition, wrong: bool) -> float:
     """A value of its figure a little beyond the limit, or a little short of it."""
     step = {"missing": 1, "turns": 1, "lost": 1}.get(condition.figure, max(abs(condition.limit), 0.05) * 0.03)
     if condition.figure in ("missing", "turns"):
@@ -136,16 +143,16 @@ def just(condition, wrong):
     return condition.limit + step * (1 if (condition.sign == ">") == wrong else -1)
 
 
-def config_with(values):
+def config_with(values: dict[str, float]) -> TrainConfig:
     return TrainConfig(latent_dim=values.get("latent", 64))
 
 
-def keys(found):
+def keys(found: list[Finding]) -> set[str]:
     return {finding.key for finding in found}
 
 
 @pytest.mark.parametrize("which", RULES, ids=lambda r: r.key)
-def test_a_rule_speaks_just_beyond_its_limits_and_not_short_of_any(which):
+def test_a_rule_speaks_just_beyond_its_limits_and_not_short_of_any(which: Rule) -> None:
     wrong = {condition.figure: just(condition, True) for condition in which.conditions}
     found = diagnose(config_with(wrong), *rows_with(wrong))
     (finding,) = [finding for finding in found if finding.key == which.key]
@@ -160,13 +167,13 @@ def test_a_rule_speaks_just_beyond_its_limits_and_not_short_of_any(which):
         assert which.key not in keys(diagnose(config_with(short), *rows_with(short))), condition
 
 
-def test_a_large_gradient_that_has_always_been_large_and_a_grown_one_that_is_small_are_no_explosion():
+def test_a_large_gradient_that_has_always_been_large_and_a_grown_one_that_is_small_are_no_explosion() -> None:
     assert "exploding" in keys(diagnose(TrainConfig(), norms=norms(d=lambda step: 200 if step > 600 else 5)))
     assert not diagnose(TrainConfig(), norms=norms(d=4000))
     assert not diagnose(TrainConfig(), norms=norms(d=lambda step: 90 if step > 600 else 1))
 
 
-def test_a_healthy_run_is_left_alone_at_every_length():
+def test_a_healthy_run_is_left_alone_at_every_length() -> None:
     m, n, j = metrics(2500), norms(2500), judged(2500)
     for until in range(0, 2501, 130):
         rows = [[row for row in some if row["step"] <= until] for some in (m, n, j)]
@@ -175,14 +182,14 @@ def test_a_healthy_run_is_left_alone_at_every_length():
         assert diagnose(TrainConfig(), *some) == []
 
 
-def test_every_run_begins_with_a_discriminator_that_wins_and_bad_images():
+def test_every_run_begins_with_a_discriminator_that_wins_and_bad_images() -> None:
     early = metrics(700, d_real=lambda step: 0.99 if step < 320 else 0.7, d_fake=lambda step: 0.01 if step < 320 else 0.3)
     bad = judged(700, diversity=lambda step: 1 if step < 300 else 10, coverage=lambda step: 0 if step < 300 else 0.5)
     for until in range(0, 701, 10):
         assert not diagnose(TrainConfig(), [r for r in early if r["step"] <= until], [], [r for r in bad if r["step"] <= until])
 
 
-def test_a_slow_run_has_a_longer_beginning():
+def test_a_slow_run_has_a_longer_beginning() -> None:
     rows = metrics(2000, d_real=lambda step: 0.995 if step < 600 else 0.7, d_fake=lambda step: 0.005 if step < 600 else 0.3)
     for rate, found in ((5e-4, True), (2e-4, False), (1e-2, True)):
         config = TrainConfig(lr_g=rate, lr_d=max(rate, 5e-4))
@@ -192,13 +199,13 @@ def test_a_slow_run_has_a_longer_beginning():
     assert examine(TrainConfig(lr_g=1e-7), rows).pace == 4
 
 
-def test_what_is_wrong_from_the_start_began_at_the_start():
+def test_what_is_wrong_from_the_start_began_at_the_start() -> None:
     (finding,) = diagnose(TrainConfig(), metrics(700, d_real=0.99, d_fake=0.01))
     assert (finding.key, finding.began) == ("d-winning", 10) and finding.found == rule("d-winning").after + rule("d-winning").steps
 
 
-def test_a_finding_does_not_flicker_and_ends_when_it_is_well():
-    def lead(step):
+def test_a_finding_does_not_flicker_and_ends_when_it_is_well() -> None:
+    def lead(step: int) -> float:
         between = 0.91 if step % 100 < 50 else 0.99  # on both sides of the limit, never on the healthy side of the release
         return 0.99 if step < 800 else between if step < 1600 else 0.5
 
@@ -210,7 +217,7 @@ def test_a_finding_does_not_flicker_and_ends_when_it_is_well():
     assert [f.began for f in diagnose(TrainConfig(), once)] == [10]
 
 
-def test_what_is_not_known_neither_begins_a_finding_nor_ends_it():
+def test_what_is_not_known_neither_begins_a_finding_nor_ends_it() -> None:
     blind = {"diversity": 2.0, "raw_diversity": 2.0}
     holes = judged(1500, **blind)
     for row in holes[4:8]:
@@ -220,7 +227,7 @@ def test_what_is_not_known_neither_begins_a_finding_nor_ends_it():
     assert "collapse" in keys(diagnose(TrainConfig(), judged=judged(1500, diversity=2.0, raw_diversity=None)))
 
 
-def test_damaged_rows_are_taken_for_what_they_are():
+def test_damaged_rows_are_taken_for_what_they_are() -> None:
     rng = random.Random(0)
     odd = [None, "x", True, float("nan"), float("inf"), [], {}, -1e300, 1e300, 0]
     rows = [*metrics(900), *judged(900), *norms(900)]
@@ -233,13 +240,13 @@ def test_damaged_rows_are_taken_for_what_they_are():
 
 
 @pytest.mark.parametrize("loss", ["hinge", "wasserstein", "relativistic"])
-def test_scores_without_bounds_have_no_anchor(loss):
+def test_scores_without_bounds_have_no_anchor(loss: str) -> None:
     config = TrainConfig(loss=loss, discriminator_norm="none", gradient_penalty=10.0)
     for real, fake in ((40.0, -40.0), (0.001, 0.0), (0.99, 0.01)):
         assert not diagnose(config, metrics(d_real=real, d_fake=fake, loss_d=-80.0, loss_g=40.0), norms(), judged())
 
 
-def test_smoothed_and_flipped_labels_move_what_d_can_reach():
+def test_smoothed_and_flipped_labels_move_what_d_can_reach() -> None:
     rows = metrics(1500, d_real=0.895, d_fake=0.105)
     assert "d-winning" in keys(diagnose(TrainConfig(real_label=0.9, fake_label=0.1), rows))
     assert not diagnose(TrainConfig(), rows)
@@ -251,7 +258,7 @@ def test_smoothed_and_flipped_labels_move_what_d_can_reach():
     assert case.values["lead"][times <= 1000] == pytest.approx(0.59) and case.values["lead"][times > 1000] == pytest.approx(0.59 / 0.6)
 
 
-def test_rows_may_be_as_seldom_or_as_many_as_they_like():
+def test_rows_may_be_as_seldom_or_as_many_as_they_like() -> None:
     for every in (1, 7, 50, 400):
         found = diagnose(TrainConfig(log_every=every), metrics(4000, every=every, d_real=0.99, d_fake=0.01))
         assert keys(found) == {"d-winning"}, every
@@ -259,14 +266,14 @@ def test_rows_may_be_as_seldom_or_as_many_as_they_like():
     assert len(examine(TrainConfig(), long).times["metrics"]) <= 4001
 
 
-def test_a_run_that_failed_for_its_numbers_says_so():
+def test_a_run_that_failed_for_its_numbers_says_so() -> None:
     error = "Training diverged: the generator gave something that is no longer a number at step 731. What was kept is unharmed."
     (finding,) = diagnose(TrainConfig(lr_g=0.05), metrics(730), error=error)
     assert finding.key == "nan" and finding.remedies[0].changes == {"lr_g": 2e-4}
     assert not diagnose(TrainConfig(), metrics(730), error="The disk is full.")
 
 
-def test_alarms_come_first():
+def test_alarms_come_first() -> None:
     found = diagnose(TrainConfig(), metrics(d_real=0.99, d_fake=0.01), [], judged(missing=["3"], diversity=2.0, raw_diversity=2.0))
     assert [f.key for f in found] == ["d-winning", "collapse", "class-missing"]
 
@@ -274,7 +281,7 @@ def test_alarms_come_first():
 # Remedies.
 
 
-def extreme_configs():
+def extreme_configs() -> Iterator[TrainConfig]:
     yield from (recipe.config for recipe in RECIPES.values())
     yield TrainConfig(loss="hinge", spectral_norm=True, discriminator_norm="none", packing=4)
     yield TrainConfig(loss="relativistic", discriminator_norm="none", r1=1.0, r2=1.0)
@@ -285,7 +292,7 @@ def extreme_configs():
 
 
 @pytest.mark.parametrize("config", list(extreme_configs()), ids=lambda c: f"{c.loss}-{c.data}-{c.lr_d}")
-def test_every_remedy_is_legal_changes_something_and_can_be_done(config):
+def test_every_remedy_is_legal_changes_something_and_can_be_done(config: TrainConfig) -> None:
     for which in RULES:
         for began, changes in (
             (50, []),
@@ -304,11 +311,11 @@ def test_every_remedy_is_legal_changes_something_and_can_be_done(config):
 
 
 @pytest.mark.parametrize("which", RULES, ids=lambda r: r.key)
-def test_every_rule_has_something_to_try(which):
+def test_every_rule_has_something_to_try(which: Rule) -> None:
     assert remedies(which.key, Situation(TrainConfig(), [], 500, 900, 300, 64 * 900))
 
 
-def test_what_was_changed_shortly_before_goes_back_first():
+def test_what_was_changed_shortly_before_goes_back_first() -> None:
     changes = [
         Intervention(300, "lr_d", 5e-4, 1e-3),
         Intervention(900, "lr_d", 1e-3, 5e-3),
@@ -345,12 +352,12 @@ def test_what_was_changed_shortly_before_goes_back_first():
         ("averaging", {"average_half_life": 443_600}, 300, "fork", {"average_half_life": 1600}),
     ],
 )
-def test_the_first_remedy_fits_the_settings(key, config, began, kind, changes):
+def test_the_first_remedy_fits_the_settings(key: str, config: TrainConfig, began: int, kind: str, changes: dict[str, str | float]) -> None:
     first = remedies(key, Situation(TrainConfig(**config), [], began, 6000, None, 64_000))[0]
     assert (first.kind, first.changes) == (kind, changes)
 
 
-def test_the_table_in_the_documentation_is_that_of_the_code():
+def test_the_table_in_the_documentation_is_that_of_the_code() -> None:
     table = (ROOT / "docs" / "doctor.md").read_text()
     for which in RULES:
         assert f"| {which.name} (`{which.key}`) | {which.severity} | {which} | {which.source} |" in table
@@ -360,7 +367,7 @@ def test_the_table_in_the_documentation_is_that_of_the_code():
 # At a run's folder.
 
 
-def write_sick_run(path):
+def write_sick_run(path: Path) -> RunFolder:
     """A run whose discriminator wins, as it lies on disk."""
     folder = RunFolder(path)
     folder.path.mkdir(parents=True)
@@ -375,11 +382,11 @@ def write_sick_run(path):
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> RunFolder:
     return write_sick_run(tmp_path / "checkpoints" / "sick")
 
 
-def test_a_checkup_reads_the_folder_and_remembers(folder, monkeypatch):
+def test_a_checkup_reads_the_folder_and_remembers(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     checkup = Checkups().of(Run(folder))
     (finding,) = checkup.findings()
     assert finding.key == "d-winning" and not checkup.judged
@@ -394,13 +401,13 @@ def test_a_checkup_reads_the_folder_and_remembers(folder, monkeypatch):
     assert checkup.findings() == [] and checkup.version == 2
 
 
-def test_norms_are_totals(folder):
+def test_norms_are_totals(folder: RunFolder) -> None:
     rows, end = folder.norms_since()
     assert total_norm(rows[0]["gradients"]["generator"]) == 5 and math.isnan(total_norm(rows[0]["gradients"]["discriminator"]))
     assert folder.norms_since(end) == ([], end) and math.isnan(total_norm(None))
 
 
-def test_the_command_says_what_is_wrong_and_what_to_try(folder, gan):  # noqa: F811
+def test_the_command_says_what_is_wrong_and_what_to_try(folder: RunFolder, gan: Callable[..., tuple[int, str, str]]) -> None:  # noqa: F811
     status, said, error = gan("doctor", "sick")
     assert status == 0 and not error
     assert said.startswith("ALARM: The discriminator wins, since step 10") and "Try now: lr_d 0.01 -> 0.0005." in said

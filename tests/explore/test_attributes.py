@@ -5,13 +5,15 @@ import pytest
 import torch
 
 from gan import latent
+from gan.config import TrainConfig
+from gan.data.datasets import ImageDataset
 from gan.explore import attributes
 from gan.explore.attributes import Contrast
 from gan.judging import features, reals
 from tests.conftest import finish
 
 
-def test_classes_have_plain_means():
+def test_classes_have_plain_means() -> None:
     z = torch.tensor([[0.0, 2.0], [4.0, 2.0], [1.0, 8.0], [3.0, 0.0]])
     shown = torch.tensor([[True, False], [True, False], [False, True], [False, True]])
     (one, not_one), (two, not_two) = attributes.means(z, shown, ["1", "2"], exclusive=True)
@@ -20,7 +22,7 @@ def test_classes_have_plain_means():
     assert torch.equal(two.vector, not_one.vector) and torch.equal(not_two.vector, one.vector)
 
 
-def test_what_attributes_add_is_told_apart():
+def test_what_attributes_add_is_told_apart() -> None:
     # Each sample is a base, plus (3, 0) where it has a beard, plus (0, 5) where its hair is short; three of four with a beard have short hair.
     beard = torch.tensor([1, 1, 1, 1, 0, 0, 0, 0, 0, 0]).bool()
     short = torch.tensor([1, 1, 1, 0, 1, 0, 0, 0, 0, 0]).bool()
@@ -38,26 +40,26 @@ def test_what_attributes_add_is_told_apart():
     torch.testing.assert_close(alone[0].vector - alone[1].vector, z[beard].mean(0) - z[~beard].mean(0))
 
 
-def test_attributes_that_always_come_together_share_what_they_add():
+def test_attributes_that_always_come_together_share_what_they_add() -> None:
     both = torch.tensor([1, 1, 0, 0]).bool()
     z = both[:, None] * torch.tensor([4.0])
     for present, absent in attributes.means(z, torch.stack([both, both], 1), ["a", "b"], exclusive=False):
         torch.testing.assert_close(present.vector - absent.vector, torch.tensor([2.0]))
 
 
-def draw(z):
+def draw(z: torch.Tensor) -> np.ndarray:
     """The noise itself, as images."""
     return ((z.clamp(-4, 4) + 4) * 30).round().to(torch.uint8).numpy()[:, None, None]
 
 
-def judge(images):
+def judge(images: np.ndarray) -> np.ndarray:
     """Glasses: the first number is above 1. A hat: never. Brows: the second number is above 0."""
     first, second = images[:, 0, 0, 0] / 30.0 - 4, images[:, 0, 0, 1] / 30.0 - 4
     return np.stack([first > 1, np.zeros(len(images)), second > 0], 1).astype(np.float32)
 
 
 @pytest.mark.parametrize("distribution", ["normal", "uniform"])
-def test_contrasts_find_the_dimension_that_decides(distribution):
+def test_contrasts_find_the_dimension_that_decides(distribution: str) -> None:
     work = attributes.contrasts(draw, judge, ("glasses", "hat", "brows"), False, 6, distribution, samples=1500)
     assert [event.task for event in work][:1] == ["Looking at samples"]
     found = finish(attributes.contrasts(draw, judge, ("glasses", "hat", "brows"), False, 6, distribution, samples=1500))
@@ -76,8 +78,8 @@ def test_contrasts_find_the_dimension_that_decides(distribution):
     assert not judge(draw(z))[:, 0].any() and judge(draw(moved))[:, 0].mean() > 0.9
 
 
-def test_what_cannot_be_reached_has_its_best_strength():
-    def never(images):
+def test_what_cannot_be_reached_has_its_best_strength() -> None:
+    def never(images: np.ndarray) -> np.ndarray:
         answers = judge(images)
         answers[:, 0] *= images[:, 0, 0, 2] % 2  # wherever one goes, half of all have none
         return answers
@@ -86,8 +88,8 @@ def test_what_cannot_be_reached_has_its_best_strength():
     assert 0.4 < glasses.share < attributes.ENOUGH and glasses.strength in attributes.STRENGTHS
 
 
-def test_classes_are_told_by_the_likeliest():
-    def classes(images):
+def test_classes_are_told_by_the_likeliest() -> None:
+    def classes(images: np.ndarray) -> np.ndarray:
         first = images[:, 0, 0, 0] / 30.0 - 4
         return np.stack([-first, first, np.full(len(images), -9.0)], 1)
 
@@ -96,7 +98,7 @@ def test_classes_are_told_by_the_likeliest():
     assert torch.allclose(low.difference, -high.difference, atol=1e-5)
 
 
-def test_moving_and_jitter():
+def test_moving_and_jitter() -> None:
     z, difference = torch.tensor([0.5, -0.9]), torch.tensor([0.5, -0.5])
     assert attributes.move(z, difference, 2).tolist() == pytest.approx([1.5, -1.9])
     assert attributes.move(z, difference, 2, "uniform").tolist() == [1, -1]
@@ -104,23 +106,23 @@ def test_moving_and_jitter():
     assert noise.shape == (8, 50) and noise.abs().max() <= 1 and torch.equal(noise, attributes.jitter(50))
 
 
-def test_the_data_s_own_labels_are_asked_for(config, blobs, monkeypatch):
+def test_the_data_s_own_labels_are_asked_for(config: TrainConfig, blobs: ImageDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     class Network:
         class about:
             kind, outputs = "classes", ("cats", "dogs")
 
-        def features(self, images):
+        def features(self, images: np.ndarray) -> np.ndarray:
             return images.reshape(len(images), -1).astype(np.float32)
 
-        def probabilities(self, found):
+        def probabilities(self, found: np.ndarray) -> np.ndarray:
             return np.stack([255 - found[:, 0], found[:, 0]], 1)
 
-    def load(*given):
+    def load(*given: str | int):
         yield from ()
         assert given == ("blobs", 28, 1)
         return "reals"
 
-    def network_for(known):
+    def network_for(known: str):
         yield from ()
         assert known == "reals"
         return Network()
@@ -128,7 +130,7 @@ def test_the_data_s_own_labels_are_asked_for(config, blobs, monkeypatch):
     monkeypatch.setattr(reals, "load", load)
     monkeypatch.setattr(features, "network_for", network_for)
 
-    def gray(z):
+    def gray(z: torch.Tensor) -> np.ndarray:
         return np.broadcast_to(np.where(z[:, :1] > 0, 250, 3).astype(np.uint8)[:, :, None, None], (len(z), 1, 28, 28))
 
     found = finish(attributes.find(gray, config))

@@ -18,25 +18,25 @@ class Toy:
 
     classes = 0
 
-    def __init__(self, weight, *rest):  # weight: (features, d)
+    def __init__(self, weight: torch.Tensor, *rest: torch.nn.Module) -> None:  # weight: (features, d)
         self.latent_dim = weight.shape[1]
         first = nn.Linear(weight.shape[1], len(weight), bias=False)
         first.weight.data = weight
         self.layers = nn.Sequential(first, *rest, nn.Linear(len(weight), 1))
 
 
-def rotated(d, seed):
+def rotated(d: int, seed: int) -> torch.Tensor:
     return torch.linalg.qr(torch.randn(d, d, generator=torch.Generator().manual_seed(seed)))[0]
 
 
-def same_axes(found, wanted, at_least=0.999):
+def same_axes(found: torch.Tensor, wanted: torch.Tensor, at_least: float = 0.999) -> torch.Tensor:
     """Whether each found direction is the wanted one or its opposite, and as long as one standard deviation."""
     cosines = (found * wanted).sum(1) / found.norm(dim=1) / wanted.norm(dim=1)
     return cosines.abs().min() > at_least
 
 
 @pytest.mark.parametrize(("distribution", "length"), [("normal", 1.0), ("uniform", 3**-0.5)])
-def test_the_components_of_a_linear_generator_are_its_axes(distribution, length):
+def test_the_components_of_a_linear_generator_are_its_axes(distribution: str, length: float) -> None:
     axes, outputs = rotated(6, 0), rotated(20, 1)
     stretch = torch.tensor([5.0, 4.0, 3.0, 2.0, 1.0, 0.5])
     toy = Toy(outputs[:, :6] @ torch.diag(stretch) @ axes)  # z's coordinate along axes[i] is stretched by stretch[i]
@@ -48,7 +48,7 @@ def test_the_components_of_a_linear_generator_are_its_axes(distribution, length)
     assert torch.equal(found.vectors, directions.find(toy, "pca", 4, distribution).vectors)
 
 
-def test_the_way_back_to_z_is_least_squares():
+def test_the_way_back_to_z_is_least_squares() -> None:
     toy = Toy(torch.randn(30, 5, generator=torch.Generator().manual_seed(3)), nn.ReLU())
     found = directions.principal(toy, 3, samples=2000)
     z = latent.noise(range(2000), 5)
@@ -60,7 +60,7 @@ def test_the_way_back_to_z_is_least_squares():
     assert same_axes(found.vectors, solution)
 
 
-def test_a_component_that_grows_to_both_sides_has_no_direction():
+def test_a_component_that_grows_to_both_sides_has_no_direction() -> None:
     # Through a pair of ReLUs go z_0 and |z_0|, both far stronger than what follows them; |z_0| is no direction of z.
     toy = Toy(torch.tensor([[9.0, 0, 0], [-9, 0, 0], [0, 2, 0], [0, 0, 1]]), nn.ReLU())
     toy.layers[0].bias = nn.Parameter(torch.tensor([0.0, 0, 10, 10]))  # the other two always pass
@@ -69,7 +69,7 @@ def test_a_component_that_grows_to_both_sides_has_no_direction():
     assert found.shares[0] > 0.6 and sum(found.shares) < 0.8  # |z_0| has the rest
 
 
-def test_the_closed_form_by_hand():
+def test_the_closed_form_by_hand() -> None:
     # A'A of the rows (3, 0) and (4, 5) is ((25, 20), (20, 25)): eigenvalues 45 and 5, eigenvectors (1, 1) and (1, -1).
     found = directions.find(Toy(torch.tensor([[3.0, 0.0], [4.0, 5.0]])), "sefa", 2)
     half = 0.5**0.5
@@ -78,9 +78,9 @@ def test_the_closed_form_by_hand():
     assert found.shares == pytest.approx((0.9, 0.1))
 
 
-def test_single_dimensions_and_other_methods():
+def test_single_dimensions_and_other_methods() -> None:
     class Picture(Toy):
-        def __call__(self, z, labels=None):
+        def __call__(self, z: torch.Tensor, labels: None = None) -> torch.Tensor:
             return (z * torch.tensor([0.1, 3.0, 1.0])).sum(1)[:, None, None, None].expand(-1, 1, 2, 2)
 
     found = directions.find(Picture(torch.eye(3)), "raw", 2, "uniform")
@@ -102,7 +102,7 @@ def test_single_dimensions_and_other_methods():
     ],
     ids=str,
 )
-def test_every_kind_of_generator_has_directions(config: TrainConfig, settings):
+def test_every_kind_of_generator_has_directions(config: TrainConfig, settings: dict[str, int | str]) -> None:
     made = new_state(config.change(**{"latent_dim": 20} | settings), CPU, class_names=("cats", "dogs"))
     generator: Generator = made.averaged.eval().requires_grad_(False)
     d, distribution = made.config.latent_dim, made.config.latent_distribution
@@ -117,13 +117,13 @@ def test_every_kind_of_generator_has_directions(config: TrainConfig, settings):
     assert torch.equal(state, torch.get_rng_state())
 
 
-def test_a_class_has_components_of_its_own(config: TrainConfig):
+def test_a_class_has_components_of_its_own(config: TrainConfig) -> None:
     made = new_state(config.change(conditional=True, latent_dim=20, initialization="pytorch"), CPU, class_names=("cats", "dogs"))
     cats, dogs = (directions.find(made.averaged.eval(), "pca", 3, label=label).vectors for label in (0, 1))
     assert not torch.allclose(cats, dogs, atol=1e-3)
 
 
-def test_usual_lengths():
+def test_usual_lengths() -> None:
     for distribution, squares in (("normal", 1), ("uniform", 1 / 3)):
         low, high = latent.usual_lengths(100, distribution)
         assert low < (100 * squares) ** 0.5 < high

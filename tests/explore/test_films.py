@@ -1,6 +1,7 @@
 import io
 import subprocess
 import zipfile
+from pathlib import Path
 
 import imageio_ffmpeg
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
+from gan.config import TrainConfig
+from gan.data.datasets import ImageDataset
 from gan.events import Progress
 from gan.explore import films
 from gan.explore.films import FilmError
@@ -19,15 +22,15 @@ from gan.training.step import train_step
 from tests.conftest import finish
 
 
-def frames(n, channels, height, width):
+def frames(n: int, channels: int, height: int, width: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (n, channels, height, width), dtype=np.uint8)
 
 
-def test_many_points_are_drawn_a_few_at_a_time():
+def test_many_points_are_drawn_a_few_at_a_time() -> None:
     z = torch.arange(40.0)[:, None]
     sizes = []
 
-    def images_of(part):
+    def images_of(part: torch.Tensor) -> np.ndarray:
         sizes.append(len(part))
         return part.numpy().astype(np.uint8)[:, :, None, None]
 
@@ -41,7 +44,9 @@ def test_many_points_are_drawn_a_few_at_a_time():
 @pytest.mark.parametrize(
     "channels, height, width, factor, size", [(1, 28, 28, 4, (112, 112)), (3, 27, 31, 1, (32, 28)), (3, 9, 9, 3, (28, 28))]
 )
-def test_an_mp4_has_every_frame_at_even_sizes(tmp_path, channels, height, width, factor, size):
+def test_an_mp4_has_every_frame_at_even_sizes(
+    tmp_path: Path, channels: int, height: int, width: int, factor: int, size: tuple[int, int]
+) -> None:
     shown = np.full((12, channels, height, width), 200, np.uint8)
     shown[6:] = 40
     path = tmp_path / "film.mp4"
@@ -55,11 +60,11 @@ def test_an_mp4_has_every_frame_at_even_sizes(tmp_path, channels, height, width,
         assert abs(picture[2 : height * factor - 2, 2 : width * factor - 2].astype(int) - gray).max() <= 4
 
 
-def test_a_film_that_ffmpeg_refuses_is_a_sentence(monkeypatch):
+def test_a_film_that_ffmpeg_refuses_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FilmError, match="ffmpeg could not make the film"):
         films.mp4(frames(2, 1, 8, 8), 0)
 
-    def missing():
+    def missing() -> None:
         raise RuntimeError("No ffmpeg exe could be found.")
 
     monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", missing)
@@ -68,7 +73,7 @@ def test_a_film_that_ffmpeg_refuses_is_a_sentence(monkeypatch):
 
     monkeypatch.undo()
 
-    def hangs(*arguments, timeout, **rest):
+    def hangs(*arguments: list[str], timeout: int, **rest: bool | bytes) -> None:
         raise subprocess.TimeoutExpired("ffmpeg", timeout)
 
     monkeypatch.setattr(subprocess, "run", hangs)
@@ -77,7 +82,7 @@ def test_a_film_that_ffmpeg_refuses_is_a_sentence(monkeypatch):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_png_sequence_has_every_pixel(channels):
+def test_a_png_sequence_has_every_pixel(channels: int) -> None:
     film = frames(3, channels, 5, 4)
     with zipfile.ZipFile(io.BytesIO(films.png_sequence(film, 2))) as archive:
         assert archive.namelist() == ["0001.png", "0002.png", "0003.png"]
@@ -86,7 +91,9 @@ def test_a_png_sequence_has_every_pixel(channels):
             assert np.array_equal(found[::2, ::2].transpose(2, 0, 1), frame) and np.array_equal(found[1::2], found[::2])
 
 
-def test_through_time_each_generator_draws_the_same_noise(tmp_path, config, blobs, monkeypatch):
+def test_through_time_each_generator_draws_the_same_noise(
+    tmp_path: Path, config: TrainConfig, blobs: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = RunFolder(tmp_path / "run")
     state = new_state(config, torch.device("cpu"))
     z = torch.randn(3, 4)

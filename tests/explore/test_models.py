@@ -1,11 +1,14 @@
 """A seed names one picture: alone or among others, today or tomorrow, whatever else is asked meanwhile."""
 
 import copy
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from gan.config import TrainConfig
+from gan.data.datasets import ImageDataset
 from gan.explore.models import ModelCache, find_model
 from gan.images import to_float
 from gan.networks.sampling import acts_in_training, sample, sample_as_in_training
@@ -17,7 +20,7 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def root(tmp_path, config, blobs):
+def root(tmp_path: Path, config: TrainConfig, blobs: ImageDataset) -> Path:
     """A folder with a generator that has been trained for some steps, so that its averages are its own."""
     state = new_state(config, CPU)
     list(train(state, blobs))
@@ -25,7 +28,7 @@ def root(tmp_path, config, blobs):
     return tmp_path
 
 
-def test_a_seed_gives_the_same_picture_alone_among_others_and_tomorrow(root):
+def test_a_seed_gives_the_same_picture_alone_among_others_and_tomorrow(root: Path) -> None:
     model, cache = find_model(root, "digits"), ModelCache(root)
     together = cache.images(model, model.noise([*range(20)]))
     alone = np.concatenate([cache.images(model, model.noise([seed])) for seed in range(20)])
@@ -36,7 +39,7 @@ def test_a_seed_gives_the_same_picture_alone_among_others_and_tomorrow(root):
     assert np.array_equal(together, tomorrow) and np.array_equal(together, cache.images(model, model.noise([*range(20)])))
 
 
-def test_training_mode_uses_the_batch_and_touches_nothing(root):
+def test_training_mode_uses_the_batch_and_touches_nothing(root: Path) -> None:
     model = find_model(root, "digits")
     network = ModelCache(root).get(model).network
     before = copy.deepcopy(network.state_dict())
@@ -60,7 +63,7 @@ def test_training_mode_uses_the_batch_and_touches_nothing(root):
     assert (to_float(torch.from_numpy(first)) - x).abs().max() < 0.02
 
 
-def test_training_mode_of_dense_networks_of_classes_and_without_normalisation(config):
+def test_training_mode_of_dense_networks_of_classes_and_without_normalisation(config: TrainConfig) -> None:
     dense = new_state(config.change(networks="mlp", image_size=28), CPU).averaged
     with pytest.raises(ValueError, match="at least 2 images"):
         sample_as_in_training(dense, torch.randn(1, 4))
@@ -74,7 +77,7 @@ def test_training_mode_of_dense_networks_of_classes_and_without_normalisation(co
     assert sample_as_in_training(by_class, z, labels).shape == (5, 1, 28, 28)
 
 
-def test_the_best_of_a_run_is_a_model(tmp_path, config):
+def test_the_best_of_a_run_is_a_model(tmp_path: Path, config: TrainConfig) -> None:
     folder, state = RunFolder(tmp_path / "run"), new_state(config, CPU)
     folder.path.mkdir()
     for state.step, fd in ((4, 2.0), (8, 3.0)):

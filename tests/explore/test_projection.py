@@ -17,7 +17,7 @@ from gan.training.state import new_state
 from tests.conftest import finish
 
 
-def generator(classes=(), **changes):
+def generator(classes: tuple[str, ...] = (), **changes: str) -> LoadedGenerator:
     config = TrainConfig(
         latent_dim=6, generator_filters=8, precision="fp32", initialization="pytorch", conditional=bool(classes), **changes
     )
@@ -30,25 +30,25 @@ def generator(classes=(), **changes):
 
 
 @pytest.fixture(scope="module")
-def network():
+def network() -> FeatureNetwork:
     made = FeatureNetwork(About("noise", 28, 1, "nothing"))
     initialize(made, "pytorch", torch.Generator().manual_seed(0))
     return _freeze(made)
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch):
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(projection, "STARTS", 256)
     monkeypatch.setattr(projection, "STEPS", 80)
 
 
-def drawn(loaded, seed, label=None):
+def drawn(loaded: LoadedGenerator, seed: int, label: int | None = None) -> np.ndarray:
     z = latent.noise([seed], loaded.config.latent_dim, loaded.config.latent_distribution)
     return sample(loaded.network, z, None if label is None else torch.tensor([label]))[0]
 
 
 @pytest.mark.parametrize("distribution", ["normal", "uniform"])
-def test_what_the_generator_can_draw_is_found_again(network, distribution):
+def test_what_the_generator_can_draw_is_found_again(network: FeatureNetwork, distribution: str) -> None:
     loaded = generator(latent_distribution=distribution)
     image = drawn(loaded, 987_654)
     result = finish(project(loaded, image, network))
@@ -60,7 +60,7 @@ def test_what_the_generator_can_draw_is_found_again(network, distribution):
         assert result.found.z.abs().max() <= 1
 
 
-def test_its_distances_are_those_of_the_pictures(network):
+def test_its_distances_are_those_of_the_pictures(network: FeatureNetwork) -> None:
     loaded = generator()
     image = drawn(loaded, 987_654)
     for each in vars(finish(project(loaded, image, network))).values():
@@ -70,7 +70,7 @@ def test_its_distances_are_those_of_the_pictures(network):
             assert each.pixels == pytest.approx(np.sqrt(np.square(each.image.astype(float) - image).mean()), abs=1e-2)
 
 
-def test_the_start_is_the_nearest_of_the_random_pictures(network):
+def test_the_start_is_the_nearest_of_the_random_pictures(network: FeatureNetwork) -> None:
     loaded = generator()
     image = drawn(loaded, 987_654)
     every = sample(loaded.network, latent.noise(range(256), 6))
@@ -78,14 +78,14 @@ def test_the_start_is_the_nearest_of_the_random_pictures(network):
     assert torch.equal(finish(project(loaded, image, network)).start.z, latent.noise([int(nearest)], 6)[0])
 
 
-def test_equal_calls_find_equal_points(network):
+def test_equal_calls_find_equal_points(network: FeatureNetwork) -> None:
     loaded = generator()
     image = drawn(loaded, 5_000)
     first, second = (finish(project(loaded, image, network)).found.z for _ in range(2))
     assert torch.equal(first, second)
 
 
-def test_it_computes_on_one_thread_and_the_caller_keeps_its_own(network):
+def test_it_computes_on_one_thread_and_the_caller_keeps_its_own(network: FeatureNetwork) -> None:
     loaded, used = generator(), set()
     image = drawn(loaded, 5_000)
     loaded.network.register_forward_hook(lambda *_: used.add(torch.get_num_threads()))
@@ -96,17 +96,17 @@ def test_it_computes_on_one_thread_and_the_caller_keeps_its_own(network):
     assert used == {1}
 
 
-def test_the_way_is_shown_and_can_be_left(network):
+def test_the_way_is_shown_and_can_be_left(network: FeatureNetwork) -> None:
     loaded = generator()
     working = project(loaded, drawn(loaded, 5_000), network)
     events = [next(working) for _ in range(6)]
     working.close()
-    assert [e.task for e in events[:2]] == ["Looking at random pictures"] * 2 and events[0].total == 256
+    assert [e.task for e in events[:2]] == ["Looking at random images"] * 2 and events[0].total == 256
     assert all(isinstance(e, Guess) and e.image.shape == (1, 28, 28) and e.image.dtype == np.uint8 for e in events[2:])
     assert torch.is_grad_enabled() and not any(p.requires_grad for p in loaded.network.parameters())
 
 
-def test_the_class_is_found_or_given(network):
+def test_the_class_is_found_or_given(network: FeatureNetwork) -> None:
     loaded = generator(("a", "b", "c"))
     with torch.no_grad():
         next(p for name, p in loaded.network.named_parameters() if "embed" in name or "label" in name).mul_(20)  # so that classes differ
@@ -117,12 +117,12 @@ def test_the_class_is_found_or_given(network):
     assert np.array_equal(sample(loaded.network, found.z[None], torch.tensor([2]))[0], found.image)
 
 
-def test_without_features_pixels_alone():
+def test_without_features_pixels_alone() -> None:
     loaded = generator()
     result = finish(project(loaded, drawn(loaded, 987_654), None))
     assert np.isnan(result.found.features) and result.found.pixels < 0.7 * result.start.pixels
 
 
-def test_another_shape_is_refused(network):
+def test_another_shape_is_refused(network: FeatureNetwork) -> None:
     with pytest.raises(ValueError, match="must have the generator's shape, 1 x 28 x 28; got 3 x 28 x 28"):
         finish(project(generator(), np.zeros((3, 28, 28), np.uint8), network))

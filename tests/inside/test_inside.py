@@ -7,6 +7,8 @@ import math
 import os
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ import torch
 from torch import nn
 
 from gan.config import TrainConfig
+from gan.data.datasets import ImageDataset
 from gan.inside import files as inside_files
 from gan.inside import layers as inside
 from gan.inside import norms as inside_norms
@@ -26,7 +29,7 @@ from gan.networks.sampling import sample
 from gan.recipes import RECIPES
 from gan.runs.folder import RunFolder, save_generator
 from gan.training.loop import layer_norms, train
-from gan.training.state import new_state
+from gan.training.state import TrainState, new_state
 from tests.runs.test_checkpoint import Bomb
 from ui.components.sketchpad import read_pixels
 from ui.norm_charts import norm_chart, norm_words
@@ -34,31 +37,31 @@ from ui.norm_charts import norm_chart, norm_words
 CPU = torch.device("cpu")
 
 
-def made(config, classes=()):
+def made(config: TrainConfig, classes: tuple[Any, ...] | list[str] = ()) -> Networks:
     """Networks that nobody trained."""
     torch.manual_seed(0)
     networks = [kind(config, len(classes)).eval().requires_grad_(False) for kind in (Generator, Discriminator)]
     return Networks(networks[0], networks[1], config, 0, tuple(classes) if config.conditional else ())
 
 
-def images(config, count=3):
+def images(config: TrainConfig, count: int = 3) -> np.ndarray:
     shape = (count, config.channels, config.image_size, config.image_size)
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
-def as_floats(pictures):
+def as_floats(pictures: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(pictures).float() / 127.5 - 1
 
 
 @pytest.fixture
-def state(config, blobs):
+def state(config: TrainConfig, blobs: ImageDataset) -> TrainState:
     state = new_state(config.change(duration=5), CPU)
     list(train(state, blobs))
     return state
 
 
 @pytest.fixture
-def folder(state, tmp_path):
+def folder(state: TrainState, tmp_path: Path) -> RunFolder:
     """A run's folder with a saved state."""
     folder = RunFolder(tmp_path / "checkpoints" / "one")
     folder.path.mkdir(parents=True)
@@ -70,7 +73,7 @@ def folder(state, tmp_path):
 # Layers
 
 
-def test_activations_are_those_of_a_pass_by_hand(config):
+def test_activations_are_those_of_a_pass_by_hand(config: TrainConfig) -> None:
     networks = made(config)
     z = networks.noise(3)
     found = activations(networks.generator, z)
@@ -101,7 +104,7 @@ SWITCHES = {
 
 
 @pytest.mark.parametrize("name", [*RECIPES, *SWITCHES])
-def test_every_recipe_can_be_looked_into(name):
+def test_every_recipe_can_be_looked_into(name: str) -> None:
     config = RECIPES[name].config if name in RECIPES else SWITCHES[name]
     config = config.change(generator_filters=4, discriminator_filters=4)
     networks = made(config, ["a", "b", "c"])
@@ -129,14 +132,14 @@ def test_every_recipe_can_be_looked_into(name):
     assert 1 <= inside.affordable(networks, 12, True) <= 12
 
 
-def test_dense_layers_before_an_image_lie_as_the_image_does():
+def test_dense_layers_before_an_image_lie_as_the_image_does() -> None:
     config = RECIPES["mlp"].config.change(generator_filters=4)
     found = activations(made(config).generator, made(config).noise(0))
     assert found["dense4"].maps.shape == (3, 64, 64) and "unflatten" not in found
     assert np.allclose(np.tanh(found["dense4"].maps), found["tanh"].maps, atol=1e-6)
 
 
-def test_a_block_shows_the_same_maps_all_along(config):
+def test_a_block_shows_the_same_maps_all_along(config: TrainConfig) -> None:
     found = activations(made(config).generator, made(config).noise(0))
     assert [[layer.name for layer in block] for block in inside.blocks(found)][1:] == [
         ["conv7", "norm7", "act7"],
@@ -152,7 +155,7 @@ def test_a_block_shows_the_same_maps_all_along(config):
 # Answers
 
 
-def test_an_answer_depends_on_the_image_alone_or_on_its_company(config):
+def test_an_answer_depends_on_the_image_alone_or_on_its_company(config: TrainConfig) -> None:
     networks = made(config)
     some = images(config, 20)
     with torch.no_grad():
@@ -169,11 +172,11 @@ def test_an_answer_depends_on_the_image_alone_or_on_its_company(config):
     assert all(torch.equal(t, before[name]) for name, t in networks.discriminator.state_dict().items())
 
 
-def test_many_visitors_at_once_get_what_each_would_get_alone(config):
+def test_many_visitors_at_once_get_what_each_would_get_alone(config: TrainConfig) -> None:
     networks = made(config)
     some = images(config, 18)
 
-    def look(i):
+    def look(i: int) -> tuple[np.ndarray, list[float]]:
         maps = activations(networks.discriminator, as_floats(some[i : i + 1]), company=some[2:] if i else None)
         return maps["act7"].maps, answers(networks, some[:2], company=some[2:] if i else None)
 
@@ -185,7 +188,7 @@ def test_many_visitors_at_once_get_what_each_would_get_alone(config):
     assert not networks.discriminator.layers.conv7._forward_hooks
 
 
-def test_a_packed_discriminator_sees_an_image_several_times(config):
+def test_a_packed_discriminator_sees_an_image_several_times(config: TrainConfig) -> None:
     networks = made(config.change(packing=2))
     (one,) = images(config, 1)
     with torch.no_grad():
@@ -193,7 +196,7 @@ def test_a_packed_discriminator_sees_an_image_several_times(config):
     assert answers(networks, one[None]) == pytest.approx([expected], abs=1e-5)
 
 
-def test_a_class_changes_the_answer(config):
+def test_a_class_changes_the_answer(config: TrainConfig) -> None:
     networks = made(config.change(conditional=True), ["cats", "dogs"])
     (one,) = images(config, 1)
     cat, dog = answers(networks, np.stack([one, one]), [0, 1])
@@ -204,7 +207,7 @@ def test_a_class_changes_the_answer(config):
     assert (drawn == sample(networks.generator, torch.cat([networks.noise(1), networks.noise(2)]), labels)).all()
 
 
-def test_large_networks_are_asked_less_at_a_time():
+def test_large_networks_are_asked_less_at_a_time() -> None:
     small, large = made(TrainConfig()), made(TrainConfig(image_size=64, discriminator_filters=128, generator_filters=4))
     assert inside.affordable(small, 12, True) == 12
     assert 1 <= inside.affordable(large, 12, True) < inside.affordable(large, 12) <= 12
@@ -213,7 +216,7 @@ def test_large_networks_are_asked_less_at_a_time():
 # Files
 
 
-def test_a_saved_state_holds_both_networks(folder, state):
+def test_a_saved_state_holds_both_networks(folder: RunFolder, state: TrainState) -> None:
     networks = load_networks(folder.state_file)
     z = networks.noise(5)
     assert (sample(networks.generator, z) == sample(state.averaged, z)).all()
@@ -224,7 +227,7 @@ def test_a_saved_state_holds_both_networks(folder, state):
     assert (networks.config, networks.step, networks.class_names) == (state.config, 5, ())
 
 
-def test_a_conditional_run_takes_the_names_of_its_classes_from_its_generator(config, tmp_path):
+def test_a_conditional_run_takes_the_names_of_its_classes_from_its_generator(config: TrainConfig, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "named")
     folder.path.mkdir()
     state = new_state(config.change(conditional=True), CPU, class_names=("cats", "dogs"))
@@ -237,7 +240,7 @@ def test_a_conditional_run_takes_the_names_of_its_classes_from_its_generator(con
     assert load_networks(folder.state_file).class_names == ("class 0", "class 1")
 
 
-def test_the_files_of_a_run_by_step_with_states_before_generators(folder, state, tmp_path):
+def test_the_files_of_a_run_by_step_with_states_before_generators(folder: RunFolder, state: TrainState, tmp_path: Path) -> None:
     root = tmp_path / "checkpoints"
     assert network_files(root, "one") == {"newest": folder.state_file}
     folder.save_generator(state)
@@ -261,7 +264,7 @@ def test_the_files_of_a_run_by_step_with_states_before_generators(folder, state,
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-def test_damaged_states_are_refused_in_one_sentence(folder, state, tmp_path):
+def test_damaged_states_are_refused_in_one_sentence(folder: RunFolder, state: TrainState, tmp_path: Path) -> None:
     good = folder.state_file.read_bytes()
     plain = state.state_dict()
     infinite = copy.deepcopy(plain)
@@ -269,9 +272,9 @@ def test_damaged_states_are_refused_in_one_sentence(folder, state, tmp_path):
     short = copy.deepcopy(plain)
     short["discriminator"]["layers.conv7.weight"] = torch.zeros(1, 2)
     cases = {
-        "cannot be looked into": [good[:-2000], good[:100], b"", {}, [1, 2], {**plain, "averaged": 7}, {**plain, "step": "x" * 5}],
+        "cannot be opened": [good[:-2000], good[:100], b"", {}, [1, 2], {**plain, "averaged": 7}, {**plain, "step": "x" * 5}],
         "layers.conv7.weight has shape (1, 2), not (8, 4, 4, 4)": [short],
-        "a weight that is no number": [infinite],
+        "a weight that is not a number": [infinite],
         "more than numbers": [{"averaged": Bomb(tmp_path / "ran")}],
         "": [pickle.dumps(Bomb(tmp_path / "ran"))],
     }
@@ -287,7 +290,7 @@ def test_damaged_states_are_refused_in_one_sentence(folder, state, tmp_path):
     with pytest.raises(CheckpointError, match="has shape"):
         load_networks(folder.state_file)
     folder.write_config(state.config.change(conditional=True), "")
-    with pytest.raises(CheckpointError, match="cannot be looked into"):
+    with pytest.raises(CheckpointError, match="cannot be opened"):
         load_networks(folder.state_file)
     folder.config_file.write_text("{")
     with pytest.raises(CheckpointError, match="JSON"):
@@ -298,13 +301,13 @@ def test_damaged_states_are_refused_in_one_sentence(folder, state, tmp_path):
         load_networks(folder.state_file)
 
 
-def test_networks_too_large_to_look_into_are_refused(folder, monkeypatch):
+def test_networks_too_large_to_look_into_are_refused(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inside_files, "LARGEST_NETWORKS", 1000)
     with pytest.raises(CheckpointError, match="GiB"):
         load_networks(folder.state_file)
 
 
-def test_the_cache_keeps_few_and_sees_that_a_file_has_changed(folder, state):
+def test_the_cache_keeps_few_and_sees_that_a_file_has_changed(folder: RunFolder, state: TrainState) -> None:
     cache = NetworkCache(most=2)
     first = cache.get(folder.state_file)
     assert cache.get(folder.state_file) is first
@@ -322,7 +325,7 @@ def test_the_cache_keeps_few_and_sees_that_a_file_has_changed(folder, state):
 # Pictures
 
 
-def test_maps_are_painted_on_scales_of_their_own():
+def test_maps_are_painted_on_scales_of_their_own() -> None:
     maps = np.array([[[-2.0, 0.0], [1.0, np.nan]], [[0.0, 0.0], [0.0, 0.0]]])
     first, flat = inside_pictures.paint(maps, signed=True)
     assert first[:, 0, 0].tolist() == [33, 102, 172] and first[:, 0, 1].tolist() == [247] * 3 and first[:, 1, 1].tolist() == [128] * 3
@@ -334,7 +337,7 @@ def test_maps_are_painted_on_scales_of_their_own():
 
 
 @pytest.mark.parametrize(("count", "shape"), [(1, (1, 1)), (64, (8, 8)), (32, (4, 8)), (512, (16, 32)), (7, (3, 3)), (12288, (96, 128))])
-def test_numbers_without_a_place_are_laid_out_in_rows(count, shape):
+def test_numbers_without_a_place_are_laid_out_in_rows(count: int, shape: tuple[int, int]) -> None:
     (rows,) = inside_pictures.as_map(np.arange(count).reshape(-1, 1, 1))
     assert rows.shape == shape and rows.reshape(-1)[:count].tolist() == list(range(count)) and np.isnan(rows.reshape(-1)[count:]).all()
 
@@ -342,7 +345,7 @@ def test_numbers_without_a_place_are_laid_out_in_rows(count, shape):
 # Norms
 
 
-def test_norms_are_read_thinned_and_damage_is_left_out(folder, state):
+def test_norms_are_read_thinned_and_damage_is_left_out(folder: RunFolder, state: TrainState) -> None:
     assert inside_norms.read_norms(folder) is None
     folder.lock()
     for step in range(1, 26):
@@ -369,9 +372,9 @@ def test_norms_are_read_thinned_and_damage_is_left_out(folder, state):
     [
         ("layers.conv7.weight", "convolution at 7 x 7"),
         ("layers.conv14.parametrizations.weight.original", "convolution at 14 x 14"),
-        ("layers.norm14.bias", "normalisation at 14 x 14, shift"),
-        ("layers.norm2.weight", "normalisation 2, scale"),
-        ("layers.norm_extra1.weight", "normalisation of extra convolution 1, scale"),
+        ("layers.norm14.bias", "normalization at 14 x 14, shift"),
+        ("layers.norm2.weight", "normalization 2, scale"),
+        ("layers.norm_extra1.weight", "normalization of extra convolution 1, scale"),
         ("layers.dense2.bias", "dense layer 2, bias"),
         ("layers.dense.weight", "dense layer"),
         ("logit.weight", "last layer"),
@@ -379,12 +382,12 @@ def test_norms_are_read_thinned_and_damage_is_left_out(folder, state):
         ("<b>other", "<b>other"),
     ],
 )
-def test_parameters_have_names_in_plain_words(name, title):
+def test_parameters_have_names_in_plain_words(name: str, title: str) -> None:
     assert inside_norms.parameter_title(name) == title
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_every_parameter_has_a_title_of_its_own(name):
+def test_every_parameter_has_a_title_of_its_own(name: str) -> None:
     networks = made(RECIPES[name].config.change(generator_filters=4, discriminator_filters=4), ["a", "b"])
     for network in (networks.generator, networks.discriminator):
         names = [parameter for parameter, _ in network.named_parameters()]
@@ -392,7 +395,7 @@ def test_every_parameter_has_a_title_of_its_own(name):
         assert len(set(titles)) == len(names) and not [title for title in titles if "." in title or "{" in title]
 
 
-def test_charts_have_a_line_a_layer_and_say_the_same_in_words(folder, state):
+def test_charts_have_a_line_a_layer_and_say_the_same_in_words(folder: RunFolder, state: TrainState) -> None:
     norms = inside_norms.Norms(
         [10, 20],
         {"generator": {"layers.conv4.weight": [1.0, 2.0], "layers.norm4.weight": [3.0, 4.0]}, "discriminator": {}},
@@ -408,7 +411,7 @@ def test_charts_have_a_line_a_layer_and_say_the_same_in_words(folder, state):
 # Drawings
 
 
-def test_a_drawing_is_exactly_its_pixels_or_refused():
+def test_a_drawing_is_exactly_its_pixels_or_refused() -> None:
     pixels = bytes(range(16))
     text = base64.b64encode(pixels).decode()
     drawn = read_pixels(text, 4)
@@ -419,7 +422,7 @@ def test_a_drawing_is_exactly_its_pixels_or_refused():
             read_pixels(wrong, 4)
 
 
-def test_only_the_batch_normalisation_is_as_in_training(config):
+def test_only_the_batch_normalisation_is_as_in_training(config: TrainConfig) -> None:
     prepared = inside._as_in_training(made(config.change(dropout=0.5)).discriminator)
     training = {type(module) for module in prepared.modules() if module.training}
     assert training == {nn.BatchNorm2d}

@@ -1,5 +1,7 @@
 """The judge: real images on the floor, spoilt ones in the order that eyes would give, copies found."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -12,28 +14,28 @@ from tests.conftest import finish
 
 
 @pytest.fixture(scope="module")
-def digits():
+def digits() -> tuple[reals.Reals, np.ndarray]:
     """A part of the embedded digits, and 1,000 more that are in no part."""
     whole = finish(datasets.load("mnist", 28, 1, "all"))
 
-    def cut(rows):
+    def cut(rows: slice) -> ImageDataset:
         return ImageDataset("mnist", whole.images[rows], whole.labels[rows], whole.class_names)
 
     return reals.part(cut(slice(0, 6000)), cut(slice(60_000, 62_000))), whole.images[50_000:51_000].numpy()
 
 
 @pytest.fixture(scope="module")
-def judging(digits, tmp_path_factory):
+def judging(digits: tuple[reals.Reals, np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> judge.Judge:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORKSHOP_DATA", str(tmp_path_factory.mktemp("data")))
         return finish(judge.prepare(digits[0]))
 
 
-def filtered(images, which):
+def filtered(images: np.ndarray, which: ImageFilter.GaussianBlur) -> np.ndarray:
     return np.stack([np.asarray(Image.fromarray(image[0]).filter(which))[None] for image in images])
 
 
-def spoilt(images):
+def spoilt(images: np.ndarray) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     noise = rng.normal(0, 1, images.shape)
     pixels = rng.permuted(images.reshape(len(images), -1), axis=1).reshape(images.shape)
@@ -49,14 +51,14 @@ def spoilt(images):
 
 
 @pytest.fixture(scope="module")
-def reports(judging, digits):
+def reports(judging: judge.Judge, digits: tuple[reals.Reals, np.ndarray]) -> dict[str, judge.Report]:
     made = {name: finish(judging.report(images)) for name, images in spoilt(digits[1]).items()}
     found = judging.network.probabilities(judging.network.features(digits[1])).argmax(1)
     ones = digits[1][found == 1]
     return made | {"one class": finish(judging.report(np.concatenate([ones] * 10)[:1000]))}
 
 
-def test_every_figure_names_its_features_and_has_its_floor(reports):
+def test_every_figure_names_its_features_and_has_its_floor(reports: dict[str, judge.Report]) -> None:
     report = reports["real"]
     assert (report.features, report.data, report.images, report.real, report.new) == ("digits-CNN", "mnist", 1000, 1000, True)
     assert [f.key for f in report.figures] == [key for key in judge.FIGURES if key != "attributes"]
@@ -65,7 +67,7 @@ def test_every_figure_names_its_features_and_has_its_floor(reports):
     assert all(f.spread > 0 for f in report.figures)
 
 
-def test_real_against_real_is_on_the_floor(reports):
+def test_real_against_real_is_on_the_floor(reports: dict[str, judge.Report]) -> None:
     for figure in reports["real"].figures:
         spread = np.hypot(figure.spread, figure.floor_spread or 0)
         assert abs(figure.value - figure.floor) < 4 * spread, figure
@@ -73,7 +75,7 @@ def test_real_against_real_is_on_the_floor(reports):
     assert shares.names == tuple("0123456789") and shares.missing == () and shares.images.sum() == pytest.approx(1)
 
 
-def test_spoilt_images_order_as_they_should(reports):
+def test_spoilt_images_order_as_they_should(reports: dict[str, judge.Report]) -> None:
     fd = {name: report["fd"].value for name, report in reports.items()}
     assert fd["real"] < fd["little noise"] < fd["noised"] and fd["real"] < fd["blurred"] < fd["blurred more"]
     assert fd["noised"] < fd["shuffled pixels"]
@@ -86,7 +88,7 @@ def test_spoilt_images_order_as_they_should(reports):
     assert reports["shuffled pixels"]["density"].value < reports["noised"]["density"].value < 0.5 * reports["real"]["density"].value
 
 
-def test_what_lacks_variety_is_found(reports):
+def test_what_lacks_variety_is_found(reports: dict[str, judge.Report]) -> None:
     one, real = reports["one class"], reports["real"]
     assert one.shares.missing == tuple("023456789") and one["kl"].value == pytest.approx(-np.log(one.shares.real[1]))
     assert one["precision"].value > 0.8 and one["coverage"].value < 0.3 and one["recall"].value < 0.3
@@ -94,7 +96,7 @@ def test_what_lacks_variety_is_found(reports):
     assert reports["one image"]["diversity"].value == pytest.approx(0, abs=1e-3) and reports["one image"]["coverage"].value < 0.05
 
 
-def test_copies_are_found(judging, digits, reports):
+def test_copies_are_found(judging: judge.Judge, digits: tuple[reals.Reals, np.ndarray], reports: dict[str, judge.Report]) -> None:
     copied = digits[0].training.some(1000).images()
     report = finish(judging.report(copied))
     assert report["copying"].value == 1 and report["copies"].value == 1
@@ -102,7 +104,9 @@ def test_copies_are_found(judging, digits, reports):
     assert reports["real"]["copies"].value < 0.05 and 0.4 < reports["real"]["copying"].value < 0.6
 
 
-def test_neighbours_are_training_images_and_a_copy_is_closer_than_new_images(judging, digits):
+def test_neighbours_are_training_images_and_a_copy_is_closer_than_new_images(
+    judging: judge.Judge, digits: tuple[reals.Reals, np.ndarray]
+) -> None:
     of = digits[0]
     images = np.concatenate([of.learnt.some(3).images(), digits[1][:3]])
     distances, rows, closer = judging.neighbours(images, 4)
@@ -114,36 +118,38 @@ def test_neighbours_are_training_images_and_a_copy_is_closer_than_new_images(jud
     assert np.allclose(np.linalg.norm(found - own, axis=1), distances[3], atol=1e-2)
 
 
-def test_the_quick_distance_is_that_of_the_report(judging, digits, reports):
+def test_the_quick_distance_is_that_of_the_report(
+    judging: judge.Judge, digits: tuple[reals.Reals, np.ndarray], reports: dict[str, judge.Report]
+) -> None:
     assert judging.distance(digits[1]) == pytest.approx(reports["real"]["fd"].value, rel=1e-3)
     assert judging.floor(1000) == pytest.approx(reports["real"]["fd"].floor, rel=1e-3)
 
 
-def test_classes_are_drawn_as_often_as_they_are(judging):
+def test_classes_are_drawn_as_often_as_they_are(judging: judge.Judge) -> None:
     drawn = np.bincount(judging.labels(5000, tuple("0123456789")), minlength=10) / 5000
     dataset, rows = judging.reals.spare.dataset, judging.reals.spare.rows
     assert np.allclose(drawn, np.bincount(dataset.labels[rows], minlength=10) / len(rows), atol=0.02)
     assert judging.labels(5, ("cat", "dog")) == [0, 1, 0, 1, 0]
 
 
-def test_too_few_images_are_refused(judging):
-    with pytest.raises(ValueError, match="at least 10 images can be judged; got 3"):
+def test_too_few_images_are_refused(judging: judge.Judge) -> None:
+    with pytest.raises(ValueError, match="scores need at least 10 images; got 3"):
         finish(judging.report(np.zeros((3, 1, 28, 28), np.uint8)))
 
 
 @pytest.fixture
-def small(monkeypatch):
+def small(monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, reals.Reals], list[Any]]:
     """Data sets by name: images of noise; how often one was prepared."""
     sets = {
         name: reals.part(ImageDataset(name, torch.randint(0, 256, (120, 1, 28, 28), dtype=torch.uint8))) for name in ("a", "b", "mnist")
     }
     prepared = []
 
-    def load(name, *size):
+    def load(name: str, *size: int):
         yield judge.Progress("Loading", 0, 1)
         return sets[name]
 
-    def prepare(of):
+    def prepare(of: reals.Reals):
         prepared.append(of.name)
         yield judge.Progress("Preparing", 0, 1)
         return type("Judge", (), {"reals": of})()
@@ -153,7 +159,7 @@ def small(monkeypatch):
     return sets, prepared
 
 
-def test_a_judge_is_prepared_once_and_again_when_the_folder_changed(small):
+def test_a_judge_is_prepared_once_and_again_when_the_folder_changed(small: tuple[dict[str, reals.Reals], list[Any]]) -> None:
     sets, prepared = small
     judges = judge.JudgeCache()
     assert finish(judges.get("a", 28, 1)) is finish(judges.get("a", 28, 1)) and prepared == ["a"]
@@ -164,7 +170,9 @@ def test_a_judge_is_prepared_once_and_again_when_the_folder_changed(small):
     assert list(judges.get("mnist", 28, 1)) == [], "a named set is not even loaded again"
 
 
-def test_one_is_prepared_at_a_time_and_a_cancelled_one_frees_the_next(small, monkeypatch):
+def test_one_is_prepared_at_a_time_and_a_cancelled_one_frees_the_next(
+    small: tuple[dict[str, reals.Reals], list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(judge, "POLL_S", 0)
     judges = judge.JudgeCache()
     first, second = judges.get("a", 28, 1), judges.get("b", 28, 1)

@@ -4,6 +4,7 @@ import os
 import warnings
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from gan.judging import metrics
 
 
-def library(name):
+def library(name: str) -> ModuleType:
     """A referee of requirements-dev.txt. In CI it must be there."""
     with warnings.catch_warnings(action="ignore"):
         try:
@@ -27,7 +28,7 @@ def prdc_of_the_library(real, fake):
 
 
 @pytest.fixture
-def pair():
+def pair() -> tuple[np.ndarray, np.ndarray]:
     """Two sets that overlap in part: float32 (600, 12) and (500, 12)."""
     rng = np.random.default_rng(0)
     a = rng.normal(size=(600, 12)) @ rng.normal(size=(12, 12))
@@ -35,7 +36,7 @@ def pair():
     return a.astype(np.float32), b.astype(np.float32)
 
 
-def test_frechet_distance_by_hand():
+def test_frechet_distance_by_hand() -> None:
     rng = np.random.default_rng(0)
     a = rng.normal(size=(500, 3))
     assert metrics.frechet_distance(a, a) == pytest.approx(0, abs=1e-9)
@@ -50,7 +51,7 @@ def test_frechet_distance_by_hand():
     assert metrics.frechet_distance(a, b) == pytest.approx(metrics.frechet_distance(b, a))
 
 
-def test_frechet_distance_is_that_of_torchmetrics(pair):
+def test_frechet_distance_is_that_of_torchmetrics(pair: tuple[np.ndarray, np.ndarray]) -> None:
     torch = library("torch")
     fid = library("torchmetrics.image.fid").FrechetInceptionDistance(feature=torch.nn.Identity(), normalize=False, input_img_size=(12,))
     fid.set_dtype(torch.float64)
@@ -59,7 +60,7 @@ def test_frechet_distance_is_that_of_torchmetrics(pair):
     assert metrics.frechet_distance(*pair) == pytest.approx(fid.compute().item(), rel=1e-3)
 
 
-def test_kernel_distance_is_that_of_torchmetrics(pair):
+def test_kernel_distance_is_that_of_torchmetrics(pair: tuple[np.ndarray, np.ndarray]) -> None:
     kid = library("torchmetrics.image.kid")
     torch = library("torch")
     a, b = pair[0][:500], pair[1]
@@ -68,18 +69,18 @@ def test_kernel_distance_is_that_of_torchmetrics(pair):
     assert (mean, deviation) == (pytest.approx(metrics.mmd2(a, b)), pytest.approx(0, abs=1e-9))
 
 
-def test_kernel_distance_by_hand():
+def test_kernel_distance_by_hand() -> None:
     a, b = np.array([[0.0], [1.0]]), np.array([[1.0], [2.0]])
     # Kernel (x y + 1)^3: within a 1, within b 27, between 1, 1, 8, 27.
     assert metrics.mmd2(a, b) == pytest.approx(1 + 27 - 2 * (1 + 1 + 8 + 27) / 4)
 
 
-def test_the_kernel_distance_of_equal_distributions_is_around_zero():
+def test_the_kernel_distance_of_equal_distributions_is_around_zero() -> None:
     values = [metrics.mmd2(*np.random.default_rng(i).normal(size=(2, 100, 8))) for i in range(60)]
     assert abs(np.mean(values)) < 3 * np.std(values) / np.sqrt(60) and min(values) < 0 < max(values)
 
 
-def test_precision_recall_density_coverage_are_those_of_prdc(pair):
+def test_precision_recall_density_coverage_are_those_of_prdc(pair: tuple[np.ndarray, np.ndarray]) -> None:
     # In a process of its own: scikit-learn brings a second OpenMP, and two of them in one process crashed later training.
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         theirs = pool.submit(prdc_of_the_library, *pair).result()
@@ -88,7 +89,7 @@ def test_precision_recall_density_coverage_are_those_of_prdc(pair):
     assert 0.3 < ours.coverage < 0.95, "a pair that says nothing"
 
 
-def test_prdc_by_hand():
+def test_prdc_by_hand() -> None:
     real = np.array([[0.0], [1.0], [2.0], [10.0], [11.0], [12.0]])
     fake = np.array([[0.5], [1.5], [0.4], [30.0]])
     found = metrics.prdc(real, fake, k=1)
@@ -97,7 +98,7 @@ def test_prdc_by_hand():
     assert found == pytest.approx((3 / 4, 5 / 6, 6 / 4, 3 / 6))
 
 
-def test_the_published_self_test():
+def test_the_published_self_test() -> None:
     """Two samples of one Gaussian: the figures that the code of Naeem et al. prints."""
     real, fake = np.random.default_rng(0).normal(size=(2, 10_000, 1000)).astype(np.float32)
     precision, recall, density, coverage = metrics.prdc(real, fake)
@@ -105,14 +106,14 @@ def test_the_published_self_test():
     assert density == pytest.approx(1.056, abs=0.16)  # 0.06 is its standard deviation over seeds
 
 
-def test_too_few_points_are_refused():
+def test_too_few_points_are_refused() -> None:
     with pytest.raises(ValueError, match="more than 5 points; got 5"):
         metrics.prdc(np.zeros((5, 2)), np.zeros((9, 2)))
-    with pytest.raises(ValueError, match="2 nearest neighbours need as many points; got 1"):
+    with pytest.raises(ValueError, match="2 nearest neighbors need at least 2 points; got 1"):
         metrics.nearest(np.zeros((3, 2)), np.zeros((1, 2)), 2)
 
 
-def test_nearest_neighbours_over_many_pieces(monkeypatch):
+def test_nearest_neighbours_over_many_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "CHUNK", 7)
     points, among = np.random.default_rng(0).normal(size=(2, 40, 3))
     distances, rows = metrics.nearest(points, among, 4)
@@ -121,7 +122,7 @@ def test_nearest_neighbours_over_many_pieces(monkeypatch):
     assert np.allclose(distances, np.sort(every, 1)[:, :4])
 
 
-def test_a_copy_lies_closer_than_any_new_image():
+def test_a_copy_lies_closer_than_any_new_image() -> None:
     held_out = np.array([1.0, 2.0, 3.0, 4.0])
     assert metrics.farther(np.array([0.0, 1.5, 3.0, 9.0]), held_out).tolist() == [1.0, 0.75, 0.25, 0.0]
     assert metrics.copying(np.zeros(3), held_out) == 1
@@ -129,7 +130,7 @@ def test_a_copy_lies_closer_than_any_new_image():
     assert metrics.copying(np.array([2.0, 2.5]), held_out) == pytest.approx((2.5 / 4 + 2 / 4) / 2)
 
 
-def test_class_shares_and_what_is_missing():
+def test_class_shares_and_what_is_missing() -> None:
     answers = np.eye(3)[[0, 0, 0, 1]]
     shares = metrics.class_shares(answers)
     assert shares.tolist() == [0.75, 0.25, 0]
@@ -140,13 +141,13 @@ def test_class_shares_and_what_is_missing():
     assert metrics.class_shares(np.array([[0.9, 0.8], [0.2, 0.6]]), exclusive=False).tolist() == [0.5, 1.0]
 
 
-def test_diversity_is_the_distance_of_two():
+def test_diversity_is_the_distance_of_two() -> None:
     points = np.array([[0.0, 0], [3, 0], [0, 4]])
     assert metrics.diversity(points) == pytest.approx(((9 + 16 + 25) / 3) ** 0.5)
     assert metrics.diversity(np.ones((5, 2))) == 0
 
 
-def test_the_jackknife_of_a_mean_is_its_standard_error():
+def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:
     sample = np.random.default_rng(0).normal(size=(1000, 1))
     found = metrics.jackknife([{"mean": float(sample[kept].mean())} for kept in metrics.leave_out(1000, 100)])
     assert found == {"mean": pytest.approx(sample.std(ddof=1) / 1000**0.5, rel=0.25)}

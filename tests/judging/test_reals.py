@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from gan.judging import reals
 from tests.conftest import finish
 
 
-def numbered(n, classes=0):
+def numbered(n: int, classes: int = 0) -> ImageDataset:
     """n images, each of its own gray, in blocks of classes."""
     images = torch.arange(n, dtype=torch.int64).remainder(256).to(torch.uint8).view(n, 1, 1, 1).expand(n, 1, 8, 8)
     labels = torch.arange(n) * classes // n if classes else None
@@ -18,7 +20,7 @@ def numbered(n, classes=0):
 
 @pytest.mark.parametrize("n", [100, 101, 997, 60_000])
 @pytest.mark.parametrize("with_test", [True, False])
-def test_the_parts_are_disjoint_and_complete(n, with_test):
+def test_the_parts_are_disjoint_and_complete(n: int, with_test: bool) -> None:
     test = numbered(40) if with_test else None
     of = reals.part(numbered(n), test)
     own = [of.learnt.rows, of.spare.rows] + ([] if with_test else [of.held_out.rows])
@@ -29,13 +31,13 @@ def test_the_parts_are_disjoint_and_complete(n, with_test):
     assert 0.15 * n < len(of.spare) < 0.21 * n
 
 
-def test_every_part_has_every_class():
+def test_every_part_has_every_class() -> None:
     of = reals.part(numbered(200, classes=8))
     labels = of.learnt.dataset.labels.numpy()
     assert all(set(labels[part.rows]) == set(range(8)) for part in (of.learnt, of.spare, of.held_out))
 
 
-def test_some_of_a_part_are_from_all_over_it():
+def test_some_of_a_part_are_from_all_over_it() -> None:
     part = reals.part(numbered(200)).spare
     assert len(part.some(1000)) == len(part) == 40
     few = part.some(5)
@@ -44,12 +46,12 @@ def test_some_of_a_part_are_from_all_over_it():
     assert few.images(slice(1, 3)).shape == (2, 1, 8, 8)
 
 
-def test_a_small_set_is_refused():
-    with pytest.raises(ValueError, match="the data set numbered has 99 images; judging images by it needs at least 100"):
+def test_a_small_set_is_refused() -> None:
+    with pytest.raises(ValueError, match="the data set numbered has 99 images; scores need at least 100"):
         reals.part(numbered(99))
 
 
-def test_faces_are_held_out_that_nobody_has_trained_on(monkeypatch):
+def test_faces_are_held_out_that_nobody_has_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets, "FACES", 120)
     monkeypatch.setattr(datasets, "TEST_FACES", 30)
     of = finish(reals.load("faces", 32, 3))
@@ -59,14 +61,14 @@ def test_faces_are_held_out_that_nobody_has_trained_on(monkeypatch):
     assert not torch.equal(both.images[:30], both.images[120:])
 
 
-def test_a_folder_has_no_test_images(tmp_path):
+def test_a_folder_has_no_test_images(tmp_path: Path) -> None:
     (tmp_path / "data" / "mine").mkdir(parents=True)
     Image.new("L", (40, 40)).save(tmp_path / "data" / "mine" / "1.png")
     with pytest.raises(ValueError, match="the data set mine has no test images"):
         finish(datasets.load("mine", 32, 3, "test"))
 
 
-def test_a_folder_with_a_test_part_is_held_out_by_it(tmp_path):
+def test_a_folder_with_a_test_part_is_held_out_by_it(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for part, count in (("train", 110), ("test", 25)):
         (tmp_path / "data" / "mine" / part).mkdir(parents=True)

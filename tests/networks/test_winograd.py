@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
@@ -12,7 +14,9 @@ from gan.training.step import train_step
 SIZES = [(1, 2, 3, 2, 2), (3, 5, 4, 2, 4), (2, 4, 6, 4, 4), (3, 3, 2, 6, 2)]
 
 
-def both(n, a, b, height, width, transposed, dtype=torch.float64):
+def both(
+    n: int, a: int, b: int, height: int, width: int, transposed: bool, dtype: torch.dtype = torch.float64
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """An input, a kernel and weights of the output, with small sides of height x width."""
     rng = torch.Generator().manual_seed(0)
     large, small = (n, b, 2 * height, 2 * width), (n, a, height, width)
@@ -22,14 +26,14 @@ def both(n, a, b, height, width, transposed, dtype=torch.float64):
     return x.requires_grad_(), kernel.requires_grad_(), weigh
 
 
-def torchs(x, kernel, transposed):
+def torchs(x: torch.Tensor, kernel: torch.Tensor, transposed: bool) -> torch.Tensor:
     return torch.convolution(x, kernel, None, [2, 2], [1, 1], [1, 1], transposed, [0, 0], 1)
 
 
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_the_convolution_and_its_gradients_are_torchs(size, transposed, layout):
+def test_the_convolution_and_its_gradients_are_torchs(size: tuple[int, ...], transposed: bool, layout: torch.memory_format) -> None:
     x, kernel, weigh = both(*size, transposed)
     told = []
     for convolution in (winograd.convolution, torchs):
@@ -40,7 +44,7 @@ def test_the_convolution_and_its_gradients_are_torchs(size, transposed, layout):
         torch.testing.assert_close(ours, expected, rtol=0, atol=1e-12)
 
 
-def test_images_that_do_not_fit_the_cache_are_transformed_in_parts(monkeypatch):
+def test_images_that_do_not_fit_the_cache_are_transformed_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     x, kernel, weigh = both(5, 3, 4, 4, 4, False)
     whole = winograd.convolution(x, kernel, False)
     gradients = torch.autograd.grad((whole * weigh).sum(), (x, kernel))
@@ -52,14 +56,14 @@ def test_images_that_do_not_fit_the_cache_are_transformed_in_parts(monkeypatch):
 
 
 @pytest.mark.parametrize("transposed", [False, True])
-def test_it_can_be_differentiated_twice(transposed):
+def test_it_can_be_differentiated_twice(transposed: bool) -> None:
     x, kernel, _ = both(2, 2, 3, 2, 2, transposed)
     assert torch.autograd.gradcheck(lambda x, kernel: winograd.convolution(x, kernel, transposed), (x, kernel))
     assert torch.autograd.gradgradcheck(lambda x, kernel: winograd.convolution(x, kernel, transposed), (x, kernel))
 
 
 @pytest.mark.parametrize("transposed", [False, True])
-def test_only_the_gradients_that_are_wanted_are_made(transposed):
+def test_only_the_gradients_that_are_wanted_are_made(transposed: bool) -> None:
     x, kernel, weigh = both(2, 4, 4, 2, 2, transposed)
     expected = torch.autograd.grad((torchs(x, kernel, transposed) * weigh).sum(), (x, kernel))
     (winograd.convolution(x.detach(), kernel, transposed) * weigh).sum().backward()
@@ -70,7 +74,7 @@ def test_only_the_gradients_that_are_wanted_are_made(transposed):
 
 
 @pytest.mark.parametrize("transposed", [False, True])
-def test_in_16_bits_its_error_is_of_the_numbers_own_size(transposed):
+def test_in_16_bits_its_error_is_of_the_numbers_own_size(transposed: bool) -> None:
     x, kernel, weigh = both(4, 64, 128, 8, 8, transposed)
     with torch.no_grad():  # numbers that bf16 has, so that only the way of computing counts
         x.copy_(x.bfloat16()), kernel.copy_(kernel.bfloat16()), weigh.copy_(weigh.bfloat16())
@@ -86,7 +90,7 @@ def test_in_16_bits_its_error_is_of_the_numbers_own_size(transposed):
         assert plain < 2**-8 and ours < 2**-6
 
 
-def test_it_is_for_many_channels_and_places():
+def test_it_is_for_many_channels_and_places() -> None:
     kernel = nn.Parameter(torch.zeros(256, 128, 4, 4))
     assert winograd.pays(kernel, 8, 8) and winograd.pays(kernel, 32, 4)
     assert not winograd.pays(kernel, 31, 4)  # 496 places
@@ -101,7 +105,12 @@ def test_it_is_for_many_channels_and_places():
 
 
 @pytest.mark.parametrize("kind, parent, shape", [(Halving, nn.Conv2d, (8, 128, 16, 16)), (Doubling, nn.ConvTranspose2d, (8, 256, 8, 8))])
-def test_a_wide_layer_equals_its_parent(kind, parent, shape, monkeypatch):
+def test_a_wide_layer_equals_its_parent(
+    kind: type[Halving | Doubling],
+    parent: type[torch.nn.Conv2d | torch.nn.ConvTranspose2d],
+    shape: tuple[int, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     used = []
     monkeypatch.setattr(winograd, "convolution", lambda *args, way=winograd.convolution: used.append(args) or way(*args))
     a, b = (128, 256) if kind is Halving else (256, 128)
@@ -118,18 +127,18 @@ def test_a_wide_layer_equals_its_parent(kind, parent, shape, monkeypatch):
     assert torch.equal(ours(x), theirs(x)) and len(used) == 2  # a picture is the same whoever draws it
 
 
-def test_a_step_of_wide_networks_has_torchs_gradients(monkeypatch):
+def test_a_step_of_wide_networks_has_torchs_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
     """One step of polarsparc's networks, at a fraction of its batch; Adam's first moments are a tenth or a half of the gradients."""
     config = recipe("polarsparc").config.change(batch_size=8)
     real = torch.rand(8, config.channels, config.image_size, config.image_size, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
-    def moments(precision, pays):
+    def moments(precision: str, pays: Callable[..., bool]) -> list[torch.Tensor]:
         monkeypatch.setattr(winograd, "pays", pays)
         state = new_state(config, torch.device("cpu"), execution=Execution(precision, True, 2))
         train_step(state, real)
         return [torch.cat([s["exp_avg"].flatten() for s in o.state.values()]) for o in (state.optimizer_d, state.optimizer_g)]
 
-    def errors(found):
+    def errors(found: list[torch.Tensor]) -> list[float]:
         return [float((f - e).norm() / e.norm()) for f, e in zip(found, exact, strict=True)]
 
     ours, never = winograd.pays, lambda *_: False
@@ -143,7 +152,7 @@ def test_a_step_of_wide_networks_has_torchs_gradients(monkeypatch):
         assert winograds < 1.5 * plain  # 0.11 and 0.09, 0.21 and 0.17: what 16 bits cost by themselves
 
 
-def test_recipes_of_28_pixels_do_without(monkeypatch):
+def test_recipes_of_28_pixels_do_without(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(winograd, "convolution", None)
     config = TrainConfig()
     images = Generator(config)(torch.randn(config.batch_size, config.latent_dim))

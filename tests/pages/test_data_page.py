@@ -88,7 +88,7 @@ def test_an_upload_is_shown_and_can_be_trained_on(open_data):
     assert "as My pets.zip" in texts(at.caption).replace("\\", "")
     said = texts(at.markdown)
     assert "**1** pets/\\*bold\\*.txt\\: ends in .txt, not like an image" in said
-    assert "**1** pets/cats/2.png\\: is not an image that can be read" in said
+    assert "**1** pets/cats/2.png\\: cannot be read as an image" in said
     assert [e.label for e in at.expander] == ["2 files and folders were left out"] and not at.text, "each has its sentence already"
     button(at, "Train on it").click().run()
     assert not at.exception and texts(at.title) == "Train"
@@ -151,8 +151,8 @@ def test_an_unknown_set_in_the_address_is_a_sentence(open_data):
 
 
 def test_what_is_left_out_is_told_by_reason_and_then_file_by_file(open_data, digits, blobs):
-    sentences = [f"a: b/{i}.heic: is a HEIC photo, which is not read; convert it" for i in range(3)] + ["x.png: has 3 x 3 pixels; too few"]
-    left_out = (("is a HEIC photo, which is not read", 300), ("has … x … pixels", 1))
+    sentences = [f"a: b/{i}.heic: is a HEIC photo; convert it" for i in range(3)] + ["x.png: has 3 x 3 pixels; too few"]
+    left_out = (("is a HEIC photo", 300), ("has … x … pixels", 1))
     digits[0] = replace(blobs, name="mnist", skipped=tuple(sentences), left_out=left_out)
     at = open_data()
     said = texts(at.markdown).replace("\\", "")
@@ -162,6 +162,6 @@ def test_what_is_left_out_is_told_by_reason_and_then_file_by_file(open_data, dig
 
 
 def test_a_set_that_is_nearly_black_is_an_alarm_and_other_notes_are_not(open_data, digits, blobs):
-    digits[0] = replace(blobs, name="mnist", notes=("values 0 to 4,095 stretched to 0 to 255", darkness(3)))
+    digits[0] = replace(blobs, name="mnist", notes=("values 0 to 4,095 scaled to 0 to 255", darkness(3)))
     at = open_data()
     assert "brightest pixel is 3 of 255" in texts(at.warning) and "4,095" in texts(at.caption) and "4,095" not in texts(at.warning)

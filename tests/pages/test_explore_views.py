@@ -157,7 +157,7 @@ def test_an_upload_is_checked_and_looked_for(open_view):
     at = open_view(BACK, picture="Your own")
     assert not at.get("image") and not at.exception
     at.file_uploader[0].upload("no.png", b"this is no image", "image/png").run()
-    assert r"The file no.png is not an image that can be read" in texts(at.error)
+    assert r"The file no.png cannot be read as an image" in texts(at.error)
     file = io.BytesIO()
     Image.new("RGB", (60, 40), "white").save(file, "PNG")
     at.file_uploader[0].upload("yes.png", file.getvalue(), "image/png").run()

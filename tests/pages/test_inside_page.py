@@ -84,8 +84,8 @@ def test_the_way_through_the_generator(open_inside, make_run):
     at = open_inside(run="one")
     assert "step 7" in texts(at.caption)
     assert at.selectbox(key="layer").options == [
-        *("1 transposed convolution", "2 batch normalisation", "3 ReLU", "4 transposed convolution", "5 batch normalisation", "6 ReLU"),
-        *("7 transposed convolution", "8 batch normalisation", "9 ReLU", "10 transposed convolution", "11 tanh"),
+        *("1 transposed convolution", "2 batch normalization", "3 ReLU", "4 transposed convolution", "5 batch normalization", "6 ReLU"),
+        *("7 transposed convolution", "8 batch normalization", "9 ReLU", "10 transposed convolution", "11 tanh"),
     ]
     assert at.selectbox(key="layer").value == "7 transposed convolution"
     assert pictures(at) == 1 + 11 + 4
@@ -132,7 +132,7 @@ def test_unknown_runs_and_damaged_states_are_sentences(open_inside, make_run):
     assert r"no run gone\<b\>" in texts(at.warning) and at.selectbox(key="run").value == "newest"
     folder.state_file.write_bytes(folder.state_file.read_bytes()[:-500])
     for view in ("Generator", "Discriminator", "Filters"):
-        assert "cannot be looked into" in texts(open_inside(run="one", look=view).error)
+        assert "cannot be opened" in texts(open_inside(run="one", look=view).error)
     folder.config_file.write_text("{")
     assert "cannot be read" in texts(open_inside(run="one").error)
 
@@ -196,7 +196,7 @@ def test_an_image_of_ones_own(open_inside, make_run):
     at.toggle[0].set_value(True).run()
     assert at.metric[0].value != first
     at.file_uploader[0].upload("<b>.png", b"nothing", "image/png").run()
-    assert r"\<b\>.png is not an image" in texts(at.error) and not at.metric
+    assert r"\<b\>.png cannot be read as an image" in texts(at.error) and not at.metric
 
 
 def test_a_drawing_that_the_browser_made_up_is_a_sentence(open_inside, make_run):
@@ -252,4 +252,4 @@ def test_norms_over_time(open_inside, make_run):
     at = open_inside(run="one", look="Norms over time")
     assert len(at.get("plotly_chart")) == 4 and "convolution at 7 x 7" in texts(at.markdown)
     at.toggle(key="everything").set_value(True).run()
-    assert "normalisation at 7 x 7" in texts(at.markdown) and not at.exception
+    assert "normalization at 7 x 7" in texts(at.markdown) and not at.exception

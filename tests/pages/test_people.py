@@ -180,7 +180,7 @@ def test_home_lists_whose_runs_train_and_wait(open_page, manager, running, confi
 
 
 def test_a_run_that_was_stopped_for_others_says_why(open_page, manager, running, config):  # noqa: F811
-    running.stop("Others were waiting. Resume it to go on.")
+    running.stop("Others were waiting. Resume it to continue.")
     wait_for(ended(running))
     at = open_page(pages.TRAIN, run=running.id)
     assert "Others were waiting" in texts(at.info) and "Resume" in labels(at)

@@ -96,7 +96,7 @@ def test_damaged_generators_are_refused_in_one_sentence(state, tmp_path):
 def test_a_state_file_with_code_in_it_is_never_executed(config, tmp_path):
     folder = RunFolder(tmp_path)
     torch.save({"generator": Bomb(tmp_path / "ran")}, folder.state_file)
-    with pytest.raises(CheckpointError, match="not executed"):
+    with pytest.raises(CheckpointError, match="not loaded"):
         folder.load_state(config, CPU)
     folder.state_file.write_bytes(pickle.dumps(Bomb(tmp_path / "ran")))
     with pytest.raises(CheckpointError):
@@ -186,7 +186,7 @@ def test_one_writer_at_a_time_and_a_run_without_a_writer_was_interrupted(tmp_pat
     one.lock()
     one.write_status(state="running", step=3)
     assert other.read_status()["state"] == "running"
-    with pytest.raises(CheckpointError, match="being trained already"):
+    with pytest.raises(CheckpointError, match="already training"):
         other.lock()
     one.unlock()
     assert other.read_status()["state"] == "interrupted"
@@ -238,12 +238,12 @@ def test_finding_a_generator(state, tmp_path):
         find_generator(tmp_path / "nothing")
     named = folder.path.with_name
     assert find_generator(named(f"{folder.path.name}@5")) == folder.generator_file(5)
-    with pytest.raises(CheckpointError, match="none is known to be the best"):
+    with pytest.raises(CheckpointError, match="its best generator is unknown"):
         find_generator(named(f"{folder.path.name}@best"))
     folder.append_judged(judgement(5, 3.0))
     folder.flush()
     assert find_generator(named(f"{folder.path.name}@best")) == folder.generator_file(5)
-    for name, words in (("@worst", "a step, or best; got 'worst'"), ("@4", "no generator at step 4")):
+    for name, words in (("@worst", "give a step number or \"best\"; got 'worst'"), ("@4", "no generator at step 4")):
         with pytest.raises(CheckpointError, match=words):
             find_generator(named(folder.path.name + name))
 

@@ -115,7 +115,7 @@ def test_a_fork_does_not_replace_what_is_at_its_place(tmp_path, config, blobs):
     parent = checkpoint.RunFolder(tmp_path / "parent")
     trained(parent, config, blobs)
     (tmp_path / "child").mkdir()
-    with pytest.raises(generator_file.CheckpointError, match="there is a run child already"):
+    with pytest.raises(generator_file.CheckpointError, match="the run child already exists"):
         fork.fork(parent, tmp_path / "child", 0, {})
     (tmp_path / ".other.part").mkdir()
     (tmp_path / ".other.part" / "theirs").touch()

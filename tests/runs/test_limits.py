@@ -44,21 +44,21 @@ def test_what_goes_beyond_is_refused_in_one_sentence(config, monkeypatch):
     for settings, behind, words in (
         ({"duration": 1001}, {}, "1,000 steps in all; these settings ask for 1,001"),
         ({"duration": 200, "duration_unit": "epochs"}, {"an_epoch": 48}, "1,000 steps in all; these settings ask for 1,200"),
-        ({"duration": 2000}, {"step": 1000}, "1,000 steps in all, and this one has them"),
+        ({"duration": 2000}, {"step": 1000}, "1,000 steps in all, and this run has reached them"),
         ({"duration": 900, "duration_unit": "seconds"}, {}, "10 minutes at a stretch; these settings ask for 15 minutes"),
-        ({"image_size": 64}, {}, "images of up to 32 pixels; image_size is 64"),
+        ({"image_size": 64}, {}, "images of up to 32 pixels; got image_size 64"),
         (
             {"generator_filters": 256, "discriminator_filters": 256, "batch_size": 1024},
             {},
-            "0.5 GiB of memory, and these settings need about",
+            "0.5 GiB of memory, but these settings need about",
         ),
-        ({}, {"disk": 101 * 2**20}, "100 MiB on disk, and this one has 101"),
+        ({}, {"disk": 101 * 2**20}, "100 MiB on disk, but this one has 101"),
     ):
         with pytest.raises(ValueError, match=words) as caught:
             limits.refuse(config.change(**settings), **behind)
         assert "\n" not in str(caught.value)
     assert limits.describe() == (
-        "At most, on this server: 10 minutes of training at a stretch, 1,000 steps in all, images of 32 pixels, "
+        "Limits of this server: 10 minutes of training at a stretch, 1,000 steps in all, images of 32 pixels, "
         "0.5 GiB of memory, 100 MiB on disk."
     )
 
@@ -67,8 +67,8 @@ def test_what_is_reached_while_it_trains_is_a_sentence():
     limits = Limits(steps=1000, minutes=0.5, disk_mb=1)
     assert limits.reached(999, 29.9, 2**20) == ""
     assert limits.reached(1000, 0) == "This server lets a run train for 1,000 steps in all."
-    assert limits.reached(0, 30) == "This server lets a run train for 30 seconds at a stretch: resume it to go on."
-    assert limits.reached(0, 0, 2**21) == "This server lets a run keep 1 MiB on disk, and it has 2."
+    assert limits.reached(0, 30) == "This server lets a run train for 30 seconds at a stretch: resume it to continue."
+    assert limits.reached(0, 0, 2**21) == "This server lets a run keep 1 MiB on disk, but this one has 2."
 
 
 def test_steps_times_and_sizes(config, tmp_path):

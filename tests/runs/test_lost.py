@@ -95,7 +95,7 @@ def test_a_run_with_steps_never_starts_again_and_says_what_is_left(run, config, 
     with pytest.raises(StateLost) as caught:
         prepare(run, run.read_config()[0].change(duration=15), blobs, CPU)
     said = str(caught.value)
-    assert DAMAGES[damage] in said and "state.pt" in said and "newest kept state is of step 8" in said and "--kept" in said
+    assert DAMAGES[damage] in said and "state.pt" in said and "newest checkpoint is of step 8" in said and "--kept" in said
     assert "\n" not in said and "[Errno" not in said
     assert contents(run.path) == before, "nothing is changed"
     shutil.rmtree(run.path / "states")
@@ -142,7 +142,7 @@ def test_a_damaged_kept_state_is_not_offered_and_an_older_one_is(run, config):
     assert run.fork_steps() == []
     with pytest.raises(CheckpointError, match=r"states/000004\.pt of the run run cannot be used"):
         fork(run, run.path.with_name("other"), 10, {})
-    with pytest.raises(CheckpointError, match="no kept state to continue from"):
+    with pytest.raises(CheckpointError, match="no checkpoint to continue from"):
         run.go_back()
 
 
@@ -189,7 +189,7 @@ def test_a_finished_run_whose_data_are_gone_stays_finished(manager, config, monk
     wait_for(ended(run))
     before = contents(run.folder.path)
     monkeypatch.setattr(datasets, "available", lambda: ["mnist"])
-    with pytest.raises(ValueError, match=r"the data set blobs is not there: put it back, or say where the same images are now"):
+    with pytest.raises(ValueError, match=r"the data set blobs is missing: put it back, or give the new place of the same images"):
         manager.resume(run.id, "steps", 5)
     assert run.state == "finished" and contents(run.folder.path) == before
     monkeypatch.setattr(datasets, "available", lambda: ["mnist", "moved"])

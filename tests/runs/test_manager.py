@@ -237,9 +237,9 @@ def test_a_run_ends_at_the_limit_of_steps_and_goes_on_at_no_price(data, config, 
     assert status["state"] == "stopped" and status["reason"] == "This server lets a run train for 20 steps in all."
     assert 20 <= status["step"] <= 25 and status["error"] is None
     for unit, amount in ((None, None), ("steps", 5)):
-        with pytest.raises(ValueError, match="20 steps in all, and this one has them"):
+        with pytest.raises(ValueError, match="20 steps in all, and this run has reached them"):
             manager.resume(run.id, unit, amount, ADA)
-    with pytest.raises(ValueError, match="20 steps in all, and this one has them"):
+    with pytest.raises(ValueError, match="20 steps in all, and this run has reached them"):
         manager.fork(run.id, status["step"], {}, "steps", 5, ADA)
     assert len(manager.runs()) == 2
     run = manager.resume(run.id, "steps", 5, HOST)
@@ -254,7 +254,7 @@ def test_a_run_ends_at_the_limit_of_time_and_can_be_resumed(data, endless, monke
     run = manager.submit(endless, "", ADA)
     wait_for(ended(run))
     step = run.status()["step"]
-    assert run.state == "stopped" and "at a stretch: resume it to go on" in run.status()["reason"]
+    assert run.state == "stopped" and "at a stretch: resume it to continue" in run.status()["reason"]
     run = manager.resume(run.id, visitor=ADA)
     wait_for(ended(run))
     assert run.state == "stopped" and run.status()["step"] > step
@@ -268,7 +268,7 @@ def test_a_run_ends_when_its_folder_is_full(data, endless, monkeypatch):  # noqa
     run = manager.submit(endless, "", ADA)
     wait_for(ended(run))
     assert run.state == "stopped" and "0.01 MiB on disk" in run.status()["reason"]
-    with pytest.raises(ValueError, match=r"0\.01 MiB on disk, and this one has"):
+    with pytest.raises(ValueError, match=r"0\.01 MiB on disk, but this one has"):
         manager.resume(run.id, visitor=ADA)
     manager.shutdown()
 
@@ -304,7 +304,7 @@ def test_a_run_whose_owner_has_left_makes_room_for_others(manager, endless, cloc
     wait_for(ended(run))
     status = run.status()
     assert status["state"] == "stopped" and run.folder.state_file.exists()
-    assert status["reason"] == "Others were waiting, and Ada had not been here for 10 minutes. Resume it to go on."
+    assert status["reason"] == "Others were waiting, and Ada had been away for 10 minutes. Resume it to continue."
     wait_for(lambda: bob.state == "running")
     assert manager.position(own) == 1 and set(manager._seen) <= {ADA.id, BOB.id}
 

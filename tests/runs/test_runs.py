@@ -376,7 +376,7 @@ def test_a_resumed_run_that_ends_early_keeps_its_curves(manager, endless, blobs)
 def test_settings_that_need_more_memory_than_there_is_are_refused_with_the_estimate(manager, config, monkeypatch):
     monkeypatch.setattr(recording, "free_memory", lambda device: 2**30)
     huge = config.change(image_size=128, channels=3, generator_filters=256, discriminator_filters=256, batch_size=1024)
-    with pytest.raises(ValueError, match=r"need about \d+\.\d GiB of memory, and 1\.0 GiB are free"):
+    with pytest.raises(ValueError, match=r"need about \d+\.\d GiB of memory, but only 1\.0 GiB are free"):
         manager.submit(huge)
     assert manager.runs() == []
 
@@ -385,7 +385,7 @@ def test_the_queue_has_an_end(manager, endless, config, monkeypatch):
     monkeypatch.setattr("gan.runs.manager.MOST_WAITING", 2)
     for _ in range(3):
         manager.submit(endless)
-    with pytest.raises(ValueError, match="2 runs are waiting already"):
+    with pytest.raises(ValueError, match="2 runs are already waiting"):
         manager.submit(config)
 
 
@@ -443,7 +443,7 @@ def test_single_steps_of_a_paused_run(manager, endless):
     wait_for(lambda: run.status()["step"] > step + 10)
     run.set_pace(10)
     wait_for(lambda: run.status()["pace_s"] == 10)
-    with pytest.raises(ValueError, match="the pace must be 0 to 10 seconds a step; got 11"):
+    with pytest.raises(ValueError, match="the pace must be 0 to 10 seconds per step; got 11"):
         run.set_pace(11)
     run.stop()  # does not wait for the slow step
     wait_for(ended(run), 5)

@@ -173,7 +173,7 @@ def test_a_judgement_that_fails_leaves_the_run_alone(tmp_path, config, dataset, 
     looking = watching()
     folder, state, _ = run(tmp_path / "run", config, dataset, looking)
     assert state.step == 12 and folder.read_judged() == []
-    assert looking.reason == "The images are not judged: ZeroDivisionError: division by zero."
+    assert looking.reason == "The images get no scores: ZeroDivisionError: division by zero."
 
 
 def test_the_best_generator_is_kept_and_those_before_it_go(tmp_path, config, dataset, watching, monkeypatch):
@@ -238,7 +238,7 @@ def test_a_set_with_too_few_images_is_said_and_trained_on(config, blobs, monkeyp
     monkeypatch.setattr(datasets, "available", lambda: ["blobs"])
     monkeypatch.setenv("WORKSHOP_JUDGE", "1")
     run = RunManager().submit(config.change(duration=1_000_000))
-    wait_for(lambda: "has 50 images; judging images by it needs at least 100." in (run.status().get("judge") or ""))
+    wait_for(lambda: "has 50 images; scores need at least 100." in (run.status().get("judge") or ""))
     run.stop()
     wait_for(ended(run))
     assert run.state == "stopped" and "at least 100" in run.status()["judge"] and not run.folder.judge_file.exists()
@@ -260,9 +260,9 @@ def test_a_judge_that_comes_too_late_is_said(config, dataset, monkeypatch):
         assert judges.prepare(config) is preparation
         wait_for(lambda: preparation.said != "Waiting")
         looking = Watch(preparation)
-        assert looking.reason == "Getting ready to judge the images: Learning the features of blobs (once)…"
+        assert looking.reason == "Getting ready to score the images: Learning the features of blobs (once)…"
         assert not looking.due(new_state(config, CPU), at_the_end=True)
-        assert records.never_judged(RunFolder("nowhere"), looking) == "The run ended before its images could be judged."
+        assert records.never_judged(RunFolder("nowhere"), looking) == "The run ended before its images could be scored."
     assert closed == [("blobs", 28, 1)] and not any(thread.is_alive() for thread in judges._threads)
 
 

@@ -188,7 +188,7 @@ def test_a_transport_without_a_tcp_socket_counts_as_there():
 
 @pytest.mark.parametrize("handler", [None, print, "text"])
 def test_a_server_that_is_not_known_is_left_alone_and_said(handler, caplog):
-    assert bound_connections(handler, 1000) is None and "not bounded" in caplog.text
+    assert bound_connections(handler, 1000) is None and "not limited" in caplog.text
 
 
 STARVED = """

@@ -32,7 +32,7 @@ def test_the_same_line_again_and_again_is_written_ten_times_a_minute_and_then_co
     assert texts[-1] == "something else"
     now[0] += PERIOD_S + 1
     logger.warning("no room for %d\nTraceback", 7)
-    assert texts[-1] == texts[-2] == "no room for 7\nTraceback [990 more like this were left out]"
+    assert texts[-1] == texts[-2] == "no room for 7\nTraceback [990 more like this]"
     logger.warning("no room for %d\nTraceback", 8)
     assert texts[-1] == "no room for 8\nTraceback"
 

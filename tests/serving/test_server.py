@@ -261,7 +261,7 @@ def test_who_drags_beside_a_run_is_told_to_ask_less_often(client, run, manager, 
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        ("seeds=", "seeds read like"),
+        ("seeds=", "seeds must look like"),
         ("seeds=1,2", "one seed, or the four corners"),
         ("seeds=1-100000", "at most 4"),
         ("seeds=99999999999999999999999", "2^63"),

@@ -1,18 +1,19 @@
 import pytest
 import torch
 
+from gan.config import TrainConfig
 from gan.training import bench
 from gan.training.state import new_state
 from gan.training.step import train_step
 
 
-def macs(batch, kernel, inputs, outputs, positions):
+def macs(batch: int, kernel: int, inputs: int, outputs: int, positions: int) -> int:
     """Multiplications of a convolution: for each position of the coarser map, each kernel element joins each pair of channels."""
     return batch * kernel**2 * inputs * outputs * positions**2
 
 
 @pytest.mark.parametrize("reuse_fakes", [True, False])
-def test_the_operations_of_a_step_are_those_counted_by_hand(config, reuse_fakes):
+def test_the_operations_of_a_step_are_those_counted_by_hand(config: TrainConfig, reuse_fakes: bool) -> None:
     config = config.change(reuse_fakes=reuse_fakes)
     n, f = config.batch_size, config.generator_filters
     # z 4 -> 16 at 4 x 4 -> 8 at 7 x 7 -> 4 at 14 x 14 -> 1 at 28 x 28, and the mirror image of it
@@ -31,7 +32,7 @@ def test_the_operations_of_a_step_are_those_counted_by_hand(config, reuse_fakes)
     assert counted == 2 * (forward + discriminator_backward + generator_backward)
 
 
-def test_the_operations_of_a_gradient_penalty_are_counted(config):
+def test_the_operations_of_a_gradient_penalty_are_counted(config: TrainConfig) -> None:
     counted = []
     for penalty in (0, 10):
         state = new_state(config.change(discriminator_norm="none", gradient_penalty=penalty), torch.device("cpu"))
@@ -40,7 +41,7 @@ def test_the_operations_of_a_gradient_penalty_are_counted(config):
     assert 1.2 * counted[0] < counted[1] < 3 * counted[0]  # a third batch through D, and its gradient's own gradient
 
 
-def test_measuring_trains_on_and_gives_plain_numbers(config):
+def test_measuring_trains_on_and_gives_plain_numbers(config: TrainConfig) -> None:
     state = new_state(config, torch.device("cpu"))
     speed = bench.measure_engine(state, bench.random_images(config), 0.1)
     assert state.step >= 3 and state.elapsed_s >= 0.1
@@ -49,7 +50,7 @@ def test_measuring_trains_on_and_gives_plain_numbers(config):
     assert speed.peak_memory_gb > 0.05
 
 
-def test_a_fresh_process_does_not_inherit_this_one_s_peak_memory():
+def test_a_fresh_process_does_not_inherit_this_one_s_peak_memory() -> None:
     held = torch.ones(2**28)  # 1 GiB
     cpu = torch.device("cpu")
     assert bench.in_fresh_process(bench.peak_memory, cpu) < bench.peak_memory(cpu) - held.nbytes / 2

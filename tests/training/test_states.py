@@ -133,7 +133,7 @@ DAMAGES = {
     "weights of another shape": (lambda s: s["generator"].update({next(iter(s["generator"])): torch.zeros(1)}), "generator."),
     "a weight too few": (lambda s: s["averaged"].popitem(), "averaged lacks"),
     "a weight too many": (lambda s: s["averaged"].update(more=torch.zeros(1)), "averaged has an unknown tensor more"),
-    "a weight that is no number": (lambda s: next(iter(s["discriminator"].values())).fill_(float("nan")), "is not finite"),
+    "a weight that is not a number": (lambda s: next(iter(s["discriminator"].values())).fill_(float("nan")), "is not finite"),
     "short sums": (lambda s: s.update(sums=torch.zeros(9)), "sums has shape (9,)"),
     "short random state": (lambda s: s.update(rng=s["rng"][:-1].clone()), "rng has shape"),
     "no random state": (lambda s: s.update(rng=None), "rng must be a tensor"),

@@ -238,7 +238,7 @@ def test_two_runs_in_threads_are_as_if_alone(config, blobs, precision):
 
 
 def test_without_labels_conditional_is_refused(config, blobs):
-    with pytest.raises(ValueError, match="has no labels, and conditional needs them"):
+    with pytest.raises(ValueError, match="has no labels, but conditional needs them"):
         feeds.epoch_images(config.change(conditional=True), blobs)
     with pytest.raises(ValueError, match="conditional needs a data set with labels"):
         new_state(config.change(conditional=True), CPU)
@@ -470,7 +470,7 @@ def test_devices(monkeypatch):
     monkeypatch.setattr(devices, "accelerator", lambda index=0: Accelerator(index < 2, facts=Facts(count=2)))
     for name, index in (("auto", 0), ("cuda", 0), ("cuda:1", 1)):
         assert devices.choose_device(name) == torch.device("cuda", index)  # and not torch.device("cuda"), which equals neither
-    with pytest.raises(ValueError, match="the last GPU of this machine is cuda:1"):
+    with pytest.raises(ValueError, match="this machine's last GPU is cuda:1"):
         devices.choose_device("cuda:2")
     monkeypatch.setattr(devices, "accelerator", lambda index=0: Accelerator(False, "this machine has no NVIDIA GPU"))
     assert devices.choose_device("auto").type == "cpu"

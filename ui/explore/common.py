@@ -16,6 +16,17 @@ def stamp(model: Model) -> int:
     return model.path.stat().st_mtime_ns
 
 
+def choose_class(model: Model) -> int:
+    """The class to draw; 0 for a generator that does not draw by class."""
+    names = list(model.class_names)
+    if not names:
+        return 0
+    if st.session_state.get("class") not in names:  # another generator's
+        st.session_state.pop("class", None)
+    chosen = st.selectbox("Class", names, key="class", bind="query-params", help="The class that the generator draws.", width=320)
+    return names.index(chosen)
+
+
 def read_seeds(text: str, least: int, most: int) -> list[int] | None:
     """Seeds as typed, or None with the reason on the page."""
     try:

@@ -1,0 +1,55 @@
+"""`pip install .` gives everything that the library opens at run time: what is not Python is named in pyproject.toml."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+LIBRARY = ROOT / "gan"
+
+
+def setuptools_settings() -> dict[str, Any]:
+    settings: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    return settings
+
+
+def folders() -> list[Path]:
+    """The library's folders, without what Python leaves there."""
+    return [LIBRARY, *(path for path in LIBRARY.rglob("*") if path.is_dir() and "__pycache__" not in path.parts)]
+
+
+def installed(patterns: dict[str, list[str]]) -> set[Path]:
+    """The files that are not Python and that an installation gets: setuptools takes each package's patterns from its own folder."""
+    return {
+        path
+        for package, names in patterns.items()
+        for name in names
+        for path in (ROOT / package.replace(".", "/")).glob(name)
+        if path.name[0] != "."
+    }
+
+
+def test_every_folder_with_code_is_a_package():
+    assert setuptools_settings()["packages"]["find"] == {"include": ["gan*"]}
+    assert [folder for folder in folders() if any(folder.glob("*.py")) and not (folder / "__init__.py").exists()] == []
+
+
+def test_every_file_of_the_library_is_installed():
+    there = {path for folder in folders() for path in folder.glob("[!.]*") if path.is_file() and path.suffix != ".py"}
+    patterns = setuptools_settings()["package-data"]
+    assert installed(patterns) == there
+    # One pattern less, and this test would say so.
+    for package in patterns:
+        assert installed({name: found for name, found in patterns.items() if name != package}) < there
+
+
+def test_the_library_opens_its_own_files_below_itself():
+    """A file next to the packages is there in a checkout, and not after an installation."""
+    opened = {}
+    for path in LIBRARY.rglob("*.py"):
+        for expression in re.findall(r"Path\(__file__\)\S*(?: / \S+)*", path.read_text(encoding="utf-8")):
+            opened[f"{path.relative_to(LIBRARY)}: {expression}"] = expression
+    assert len(opened) >= 4  # digits, feature networks, generators; and the script in an exported run, which opens what lies next to it
+    climbing = re.compile(r"\.parents|\.parent\.parent|\.\./")
+    assert not [where for where, expression in opened.items() if climbing.search(expression)]

@@ -1,0 +1,68 @@
+"""Which runs to compare: the choice on the page, and the same in the address."""
+
+import time
+
+import streamlit as st
+
+from gan.runs.run import Run
+from gan.runs.states import AT_WORK
+from ui.comparison import MOST_RUNS
+from ui.text import plain
+
+
+def asked() -> list[str]:
+    """The ids of the runs that are to be compared.
+
+    The address says which when the page is opened, or when somebody goes back in the browser; from then on the choice on the
+    page does. The address holds ids, without decoration: the options' texts change while runs go on.
+    """
+    state, address = st.session_state, ",".join(st.query_params.get_all("runs"))
+    told = state.get("compared_in_address", "")
+    if "compared" in state and address == told:
+        # The browser names the options by their texts, perhaps by one that has just been replaced.
+        return [state["compared_texts"].get(i, i) for i in state["compared"]]
+    if "compared" not in state and not address:  # back from another page
+        address = told
+    return list(dict.fromkeys(part for part in address.split(",") if part))
+
+
+def option(run: Run, name: str) -> str:
+    """A run in the list: its name, how far it is, and when it was started."""
+    status = run.status()
+    far = "at work" if status["state"] in AT_WORK else f"{status['state']}, step {status.get('step', 0):,}"
+    started = status.get("started") or 0
+    when = f" · {time.strftime('%d %b, %H:%M', time.localtime(started))}" if 0 < started < 1e11 else ""  # a damaged file may say anything
+    return f"{name} · {far}{when}"
+
+
+def choose(runs: dict[str, Run], names: dict[str, str]) -> list[str]:
+    """The runs to compare. What the address asks for and cannot have is said."""
+    wanted = asked()
+    unknown = [i for i in wanted if i not in runs]
+    known = [i for i in wanted if i in runs]
+    if unknown:
+        some = ", ".join(plain(i[:100]) for i in unknown[:MOST_RUNS])
+        st.warning(f"There is no run {some} on this server.", icon=":material/search_off:")
+    if len(known) > MOST_RUNS:
+        left_out = ", ".join(plain(names[i]) for i in known[MOST_RUNS:])
+        st.warning(f"You can compare {MOST_RUNS} runs at once. Left out: {left_out}.", icon=":material/filter_6:")
+    texts = {i: option(run, names[i]) for i, run in runs.items()}
+    st.session_state.setdefault("compared_texts", {}).update({text: i for i, text in texts.items()})
+    st.session_state["compared"] = known[:MOST_RUNS]  # anew in each script run, so that the browser gets the texts of now
+    chosen = st.multiselect(
+        f"Runs, up to {MOST_RUNS}",
+        list(runs),
+        format_func=texts.__getitem__,
+        key="compared",
+        max_selections=MOST_RUNS,
+        placeholder="Choose two or more runs",
+        help="Newest first.",
+        select_all=False,
+    )
+    address = ",".join(chosen)
+    if address:
+        st.query_params["runs"] = address
+    elif "runs" in st.query_params:
+        del st.query_params["runs"]
+    st.session_state["compared_in_address"] = address
+    return chosen

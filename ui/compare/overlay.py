@@ -1,0 +1,109 @@
+"""The chosen runs overlaid: curves, grids, different settings, results."""
+
+import math
+
+import streamlit as st
+
+from gan.networks.generator_file import CheckpointError
+from ui.charts import AXES, COLORS, charts
+from ui.comparison import Compared, Row, curve, differences, grid_remarks, look_at, outcomes, remarks
+from ui.components.compare_view import compare_view
+from ui.page_files import TRAIN
+from ui.text import plain
+from ui.workshop import manager
+
+REFRESH_S = 5.0  # while one of the runs is at work
+
+
+def position() -> float | None:
+    """Where the address says that the slider is; None for the newest."""
+    try:
+        at = float(st.query_params.get("at", ""))
+    except ValueError:
+        return None
+    return at if math.isfinite(at) and at >= 0 else None
+
+
+def swatch(i: int) -> str:
+    """A run's color, in Markdown."""
+    return f':color[⬤]{{foreground="{COLORS[i]}"}}'
+
+
+def go_to(at: float | None = None) -> None:
+    """Puts the slider's position into the address; None: the newest, which the address leaves out."""
+    st.query_params.pop("at", None)
+    if at is not None:
+        st.query_params["at"] = f"{at:.10g}"
+
+
+def legend(runs: list[Compared]) -> None:
+    """Once for all charts; each name leads to its run."""
+    with st.container(horizontal=True, gap="small"):
+        for i, run in enumerate(runs):
+            state = run.status.get("state")
+            far = f"{state}, step {run.status.get('step', 0):,}"
+            st.page_link(
+                TRAIN, label=f"{swatch(i)} {plain(run.name)} :small[:gray[{plain(far)}]]", query_params={"run": run.id}, help=run.id
+            )
+
+
+def table(key: str, runs: list[Compared], rows: list[Row]) -> None:
+    """A column a run."""
+    columns = {f"{swatch(i)} {plain(run.name)}": {title: plain(texts[i]) for title, texts in rows} for i, run in enumerate(runs)}
+    with st.container(key=f"compare_table_{key}"):
+        st.table(columns)
+
+
+def lay_over(ids: list[str], names: dict[str, str], states: list[str]) -> None:
+    """Everything below the choice; run again by itself while one of the runs is at work."""
+    try:
+        found = [manager().get(i) for i in ids]
+    except KeyError:
+        st.rerun()  # deleted meanwhile
+    if [run.state for run in found] != states:
+        st.rerun()  # the list above says how they are, and on it depends whether this is run again
+    runs = []
+    for run in found:
+        try:
+            runs.append(look_at(run, names[run.id]))
+        except CheckpointError:
+            st.error(f"{plain(names[run.id])} cannot be compared: its settings cannot be read.", icon=":material/error:")
+    if not runs:
+        return
+    legend(runs)
+    left, right = st.columns(2, gap="medium", vertical_alignment="center")
+    axis = left.segmented_control(
+        "Along",
+        list(AXES),
+        default="step",
+        format_func=AXES.__getitem__,
+        key="along",
+        bind="query-params",
+        required=True,
+        on_change=go_to,
+        help="The horizontal axis: steps, images the networks saw, or seconds of training.",
+    )
+    axis = axis or "step"  # ?along= clears even what is required
+    smoothing = right.slider(
+        "Smoothing",
+        0,
+        20,
+        2,
+        format="%d %%",
+        key="smoothing",
+        bind="query-params",
+        help="A moving average; this share of the longest run is its half-life. The measured values stay visible in pale.",
+    )
+    for sentence in remarks(runs):
+        st.caption(plain(sentence))
+    drawn = charts([curve(run, names) for run in runs], axis, smoothing / 100)
+    compare_view(runs, drawn, axis, position(), go_to, grid_remarks(runs), "compare")
+    if len(runs) > 1:
+        st.subheader("Different settings")
+        rows = differences(runs, names)
+        if rows:
+            table("settings", runs, rows)
+        else:
+            st.caption("None: these runs have the same settings and data.")
+    st.subheader("Results so far")
+    table("outcomes", runs, outcomes(runs))

@@ -1,0 +1,46 @@
+"""What can be done with a data set: train on it, delete it."""
+
+import time
+
+import streamlit as st
+
+from gan.data import datasets, uploads
+from gan.owners import clean_name
+from gan.runs.run import explain
+from gan.runs.states import AT_WORK
+from ui.components.visitor import visitor
+from ui.config_form import KEY
+from ui.page_files import NEW_RUN, TRAIN
+from ui.text import plain
+from ui.workshop import manager
+
+
+def choose(name: str) -> None:
+    st.session_state["set"] = name
+
+
+def delete(name: str) -> None:
+    at_work = {str(run.stored.get("data")) for run in manager().runs() if run.state in AT_WORK}
+    try:
+        uploads.delete(name, at_work, visitor())
+        choose(datasets.NAMED[0])
+        st.session_state["data_note"] = f"The data set {plain(name)} is deleted."
+    except (ValueError, OSError) as error:
+        st.session_state["data_fault"] = explain(error)
+
+
+def actions(name: str, channels: int) -> None:
+    """What can be done with a set."""
+    about = uploads.about(name)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button("Train on it", type="primary", icon=":material/model_training:"):
+            st.session_state.update({KEY + "data": name, KEY + "channels": channels, "run": NEW_RUN})
+            st.switch_page(TRAIN, query_params={})  # without, Streamlit refuses to clear what is bound to a widget
+        if uploads.may_delete(name, visitor()):
+            with st.popover("Delete", icon=":material/delete:"):
+                st.write("This deletes the set and its images for good. Runs trained on it stay, but cannot be resumed.")
+                st.button("Delete it", on_click=delete, args=(name,))
+        if about:
+            when = time.strftime("%d %b, %H:%M", time.localtime(about["uploaded"]))
+            owner = clean_name(about["owner"])
+            st.caption(f"Uploaded {when}{f' by {plain(owner)}' if owner else ''} as {plain(about['file'])}")

@@ -1,0 +1,73 @@
+"""What is in a data set: some images, its classes and attributes, the files left out."""
+
+import numpy as np
+import streamlit as st
+
+from gan.data.datasets import ImageDataset
+from gan.data.intensity import TOO_DARK
+from gan.data.leftout import examples
+from gan.images import enlarge, png, tile
+from ui.text import plain
+
+SHOWN = 32  # images of a set
+MOST_BARS = 30  # classes with a bar each
+MOST_SENTENCES = 200  # of files that were left out
+MOST_REASONS = 20  # that are shown
+LIST_HEIGHT = 240  # pixels; the list scrolls
+
+
+def preview(dataset: ImageDataset) -> bytes:
+    """Some images from all over the set, as one PNG."""
+    which = np.linspace(0, len(dataset) - 1, min(SHOWN, len(dataset))).round().astype(int)
+    images = dataset.images[which].numpy()
+    return png(tile(enlarge(images, max(1, 112 // images.shape[-1])), columns=8, gap=4), 1)
+
+
+def counts(title: str, names: tuple[str, ...], numbers: list[int]) -> None:
+    """How many images each class or attribute has."""
+    st.markdown(f"**{title}**")
+    if len(names) > MOST_BARS:
+        st.dataframe({title: names, "Images": numbers}, height=300)
+    else:
+        table = {title: names, "Images": numbers}
+        st.bar_chart(table, x=title, y="Images", x_label="", y_label="", horizontal=True, sort=False, height=50 + 26 * len(names))
+
+
+def show(name: str, dataset: ImageDataset) -> None:
+    """What is in a set."""
+    left, right = st.columns([3, 2], gap="medium")
+    left.image(preview(dataset), alt=f"Some images of {name}", output_format="PNG", width="stretch")
+    channels, height, width = dataset.images.shape[1:]
+    with right:
+        st.markdown(f"**{len(dataset):,} images**, shown at {width} x {height} pixels, {'gray' if channels == 1 else 'in color'}.")
+        if dataset.labels is not None:
+            counts("Class", dataset.class_names, np.bincount(dataset.labels, minlength=len(dataset.class_names)).tolist())
+        else:
+            st.caption("No classes: the images are not sorted into folders.")
+        if dataset.attributes is not None:
+            counts("Attribute", dataset.attribute_names, dataset.attributes.sum(0).tolist())
+        for note in dataset.notes:
+            text = f"{plain(note[0].upper() + note[1:])}."
+            if note.endswith(TOO_DARK):
+                st.warning(text, icon=":material/brightness_low:")
+            else:
+                st.caption(text)
+    if dataset.skipped:
+        left_out(dataset)
+
+
+def left_out(dataset: ImageDataset) -> None:
+    """What of a set is not used: how many for each reason, with an example, then each file's sentence."""
+    with st.expander(left_out_title(dataset.skipped_count), icon=":material/warning:"):
+        for count, example in examples(dataset.skipped, dataset.left_out[:MOST_REASONS]):
+            st.markdown(f"**{count:,}** {'such as ' if count > 1 else ''}{plain(example)}")
+        if len(dataset.left_out) > MOST_REASONS:
+            st.caption(f"And {len(dataset.left_out) - MOST_REASONS:,} more reasons.")
+        if dataset.skipped_count > len(dataset.left_out):
+            st.markdown("**All of them**" if dataset.skipped_count <= MOST_SENTENCES else f"**The first {MOST_SENTENCES:,}**")
+            with st.container(height=LIST_HEIGHT):
+                st.text("\n".join(dataset.skipped[:MOST_SENTENCES]))
+
+
+def left_out_title(count: int) -> str:
+    return "1 file or folder was left out" if count == 1 else f"{count:,} files and folders were left out"

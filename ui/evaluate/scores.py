@@ -1,0 +1,61 @@
+"""One evaluation: its scores and its classes, each next to those of real images."""
+
+import streamlit as st
+
+from gan import glossary
+from gan.judging.evaluation import Evaluation, direction, unseen, with_spread
+from gan.judging.judge import Figure
+from ui.charts import shares_chart
+from ui.text import plain
+
+
+def figures(done: Evaluation) -> None:
+    """Each figure with its spread, beside what real images get."""
+    report = done.report
+    real = "new real images" if unseen(report, done.config) else "held-out real images"
+    st.markdown(
+        f"**{plain(done.name)}**, step {done.step:,}: {report.images:,} images compared with {report.real:,} {real} of "
+        f"**{plain(report.data)}**, in the features of **{plain(report.features)}**."
+    )
+    with st.grid("auto", min_column_width=155):
+        for figure in report.figures:
+            with st.container(border=True):
+                st.metric(plain(figure.name), short(figure.value, None), help=plain(f"{meaning(figure)} {way(figure)}"))
+                error = f"± {short(figure.spread, None)}  \n" if figure.spread is not None else ""
+                st.caption(f"{error}Real images: {short(figure.floor, figure.floor_spread)}", help=glossary.explain("floor"))
+    st.caption(
+        "± is the standard error over parts of the images; of KID the standard deviation over subsets.",
+        help=glossary.explain("standard error"),
+    )
+
+
+def meaning(figure: Figure) -> str:
+    """What a score measures: the glossary's words where it has the term."""
+    term = glossary.TERMS.get(figure.name.split(" (")[0]) or glossary.TERMS.get(figure.key)
+    return term.text if term else figure.help
+
+
+def way(figure: Figure) -> str:
+    """Which way is good, as a sentence."""
+    return f"{direction(figure)[0].upper()}{direction(figure)[1:]}."
+
+
+def short(value: float, spread: float | None) -> str:
+    """A figure with as many digits as its size asks for."""
+    return with_spread(value, spread, 1 if abs(value) >= 100 else 2 if abs(value) >= 10 else 3)
+
+
+def histogram(done: Evaluation) -> None:
+    """How often each class is drawn, beside how often it is real."""
+    shares = done.report.shares
+    if shares is None:
+        return
+    st.subheader("Classes")
+    if shares.missing:
+        names = ", ".join(plain(name) for name in shares.missing)
+        st.warning(f"Missing or rare: {names}. Each appears less than a tenth as often as in real images.", icon=":material/warning:")
+    else:
+        st.caption("No class is missing: each appears at least a tenth as often as in real images.")
+    drawn = shares_chart(shares.names, {"Generated images": shares.images, "Real images": shares.real})
+    st.plotly_chart(drawn.figure, key="shares", alt=drawn.text, config={"displaylogo": False})
+    st.caption(f"Classes as seen by the network {plain(done.report.features)}.")

@@ -1,0 +1,46 @@
+"""What a run is: its recipe, its data set, how it is computed."""
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from gan.config import TrainConfig
+from gan.recipes import RECIPES
+from gan.runs.run import Run
+from gan.runs.states import RunState
+from ui.page_files import EVALUATE, INSIDE
+from ui.text import plain
+
+
+def explorable(run: Run) -> bool:
+    """Whether there is something to explore and to export, or will be at once.
+
+    A run keeps its first generator after its first step, and nothing draws the page anew for that.
+    """
+    return run.state is RunState.RUNNING or bool(run.folder.generator_steps())
+
+
+def about(run: Run, config: TrainConfig, status: dict[str, Any]) -> None:
+    """What the run is, and how it is computed, in a few lines."""
+    st.subheader("About this run")
+    if explorable(run):
+        st.page_link(INSIDE, label="Look inside", icon=":material/visibility:", query_params={"run": run.id})
+        st.page_link(EVALUATE, label="Evaluate", icon=":material/balance:", query_params={"from": run.id})
+    stored, fields = run.stored, TrainConfig.model_fields
+    if isinstance(origin := stored.get("parent"), dict) and origin.get("other_images"):
+        st.caption("Its data set has different images from those its parent trained on.")
+    recipe = RECIPES.get(stored.get("recipe", ""))
+    images = f", {stored['data_images']:,} images" if isinstance(stored.get("data_images"), int) else ""
+    st.markdown(f"Recipe **{plain(stored.get('recipe') or 'none')}** on **{plain(Path(config.data).name)}**{images}")
+    if recipe:
+        other = [name for name, value in recipe.config if name != "seed" and value != getattr(config, name)]
+        words = [f"{fields[name].title}: {plain(getattr(recipe.config, name))} → {plain(getattr(config, name))}" for name in other]
+        st.caption("The recipe's settings, unchanged." if not words else "Different from the recipe: " + "; ".join(words))
+    if "precision" in status:
+        numbers = {"bf16": "16-bit numbers (bf16)", "fp32": "32-bit numbers"}.get(status["precision"], "numbers")
+        layout = "" if status.get("channels_last", True) else ", channels first"
+        used = status.get("threads")
+        threads = f", {used} thread{'s' if used != 1 else ''}" if used else ""
+        launch = f", {plain(status['launch'])}" if status.get("launch") else ""
+        st.caption(f"Computed in {numbers}{layout}: {plain(status['device'])}{threads}{launch}.")

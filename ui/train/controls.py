@@ -1,0 +1,66 @@
+"""The buttons of one run."""
+
+import streamlit as st
+
+from gan.config import TrainConfig
+from gan.runs.run import Run
+from gan.runs.states import AT_WORK, RunState
+from ui.comparison import parent_of
+from ui.components.visitor import visitor
+from ui.export import export_menu
+from ui.page_files import COMPARE, EXPLORE, NEW_RUN
+from ui.text import plain
+from ui.train.about import explorable
+from ui.train.actions import choose, copy_settings, steer
+from ui.train.resume import resume_buttons
+from ui.workshop import manager
+
+
+def delete(run_id: str) -> None:
+    steer(manager().delete, run_id)
+    if "launch_error" not in st.session_state:
+        choose(NEW_RUN)
+        st.session_state["deleted"] = run_id
+
+
+def controls(run: Run, config: TrainConfig) -> None:
+    """The buttons that a run's state allows; to those who may not steer it, what anybody may do."""
+    state, act = run.state, manager()
+    mine = act.may_steer(run, visitor())
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        if not mine:
+            pass
+        elif state == RunState.PAUSED and run.at_work:
+            st.button("Continue", icon=":material/play_arrow:", type="primary", on_click=steer, args=(act.go_on, run.id))
+            for network, label in (("both", "One step"), ("generator", "One step of G"), ("discriminator", "One step of D")):
+                st.button(label, icon=":material/skip_next:", on_click=steer, args=(act.step_once, run.id, network))
+        elif state in (RunState.PREPARING, RunState.RUNNING) and run.at_work:
+            st.button("Pause", icon=":material/pause:", on_click=steer, args=(act.pause, run.id), disabled=run.stopping)
+        if mine and state in AT_WORK and run.at_work:
+            st.button("Stop", icon=":material/stop:", on_click=steer, args=(act.stop, run.id))
+        if mine and state not in AT_WORK:
+            resume_buttons(run, config)
+        if explorable(run) and st.button("Explore its images", icon=":material/explore:"):
+            st.switch_page(EXPLORE, query_params={"from": run.id})
+        parent = parent_of(run.stored)
+        if st.button("Compare", icon=":material/compare:", help="Compare this run with others."):
+            st.switch_page(COMPARE, query_params={"runs": ",".join([run.id, parent.run] if parent else [run.id])})
+        if explorable(run) or run.folder.sample_steps():
+            export_menu(run)
+        st.button(
+            "New run with these settings",
+            icon=":material/content_copy:",
+            on_click=copy_settings,
+            args=(config, run.stored.get("recipe", "")),
+        )
+        if mine and state not in AT_WORK:
+            delete_button(run)
+    if not mine and visitor().known:
+        st.caption(plain(act.who_may_steer(run)))
+
+
+def delete_button(run: Run) -> None:
+    """Asks before it deletes."""
+    with st.popover("Delete", icon=":material/delete:", key="delete_run"):
+        st.write("This deletes the run with its images and generators for good. Its forks stay.")
+        st.button("Delete it", on_click=delete, args=(run.id,))

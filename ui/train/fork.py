@@ -1,0 +1,40 @@
+"""The dialog that forks a run from one of its saved states."""
+
+import streamlit as st
+
+from gan import glossary
+from gan.config import TrainConfig
+from gan.runs.run import Run, explain
+from ui.components.visitor import visitor
+from ui.config_form import fork_form, read_fork_form
+from ui.text import plain
+from ui.train.actions import choose
+from ui.workshop import manager
+
+
+def start_fork(run_id: str, config: TrainConfig, step: int) -> None:
+    try:
+        choose(manager().fork(run_id, step, *read_fork_form(config), visitor=visitor()).id)
+    except (ValueError, OSError) as error:
+        st.session_state["fork_error"] = explain(error)
+    else:
+        st.session_state["forked"] = True
+
+
+@st.dialog("Fork this run")
+def fork_dialog(run: Run, config: TrainConfig, wanted: int) -> None:
+    """A new run from one of this run's saved states, with other settings."""
+    steps = run.folder.fork_steps()
+    if not steps:
+        st.info("This run has no saved state yet. The first one comes within half a minute of training.", icon=":material/hourglass_empty:")
+        return
+    step = min(steps, key=lambda at: abs(at - wanted))
+    near = "" if step == wanted else f", the saved state closest to step {wanted:,}"
+    st.markdown(f"The new run continues from **step {step:,}**{near}. This run stays unchanged.", help=glossary.explain("fork"))
+    sound = fork_form(config)
+    icon = ":material/call_split:"
+    st.button("Start the fork", type="primary", icon=icon, disabled=not sound, on_click=start_fork, args=(run.id, config, step))
+    if "fork_error" in st.session_state:
+        st.error(plain(st.session_state.pop("fork_error")), icon=":material/error:")
+    if st.session_state.pop("forked", False):
+        st.rerun()

@@ -1,0 +1,60 @@
+"""A new run: its settings, and the button that starts it."""
+
+import streamlit as st
+
+from gan import glossary
+from gan.owners import clean_name, is_personal
+from gan.recipes import DEFAULT, RECIPES
+from gan.runs.run import explain
+from gan.runs.states import RunState
+from ui.accelerator_note import accelerator_note
+from ui.components.visitor import visitor
+from ui.config_form import config_form, fill_form, read_form
+from ui.text import plain
+from ui.train.actions import choose
+from ui.workshop import manager
+
+
+def take_recipe() -> None:
+    fill_form(RECIPES[st.session_state["recipe"]].config)
+
+
+def launch() -> None:
+    """Reads the form here: what a button was drawn with may be older than what was typed last."""
+    try:
+        choose(manager().submit(read_form(), st.session_state["recipe"], visitor()).id)
+    except (ValueError, OSError) as error:
+        st.session_state["launch_error"] = explain(error)
+
+
+def new_run() -> None:
+    """The settings, and the button that starts them."""
+    st.session_state.setdefault("recipe", DEFAULT)
+    name = st.selectbox(
+        "Recipe",
+        list(RECIPES),
+        key="recipe",
+        on_change=take_recipe,
+        help=f"{glossary.explain('recipe')} Pick the one to start from.",
+    )
+    st.caption(f"{RECIPES[name].summary} Source: {RECIPES[name].source}")
+    accelerator_note()
+    start = st.container()  # above the settings, so that a phone shows it without scrolling
+    config = config_form(RECIPES[name].config, st.container())
+    who = visitor()
+    start.button("Train", type="primary", icon=":material/play_arrow:", disabled=config is None or not who.known, on_click=launch)
+    notes = [queue_note(), "" if who.admin else manager().limits.describe()]
+    if who.known and not who.named and not is_personal():
+        notes.append(f"Your run will be listed as {who.name}'s. Enter your name at the top.")
+    start.caption("  \n".join(note for note in notes if note))
+
+
+def queue_note() -> str:
+    """Whose runs come before a new one."""
+    before = manager().unfinished()
+    at_work = [run for run in before if run.state is not RunState.QUEUED]
+    if len(at_work) < manager().max_runs:
+        return ""
+    names = sorted({plain(clean_name(run.stored.get("owner")) or run.id) for run in at_work})
+    whose = f"{', '.join(names[:3])}{' and others' if len(names) > 3 else ''}"
+    return f"Running: {whose}. Waiting: {len(before) - len(at_work)}. Your run will wait for its turn."

@@ -1,0 +1,48 @@
+"""What went wrong with a run, and why it cannot simply continue."""
+
+from typing import Any
+
+import streamlit as st
+
+from gan.config import TrainConfig
+from gan.runs.record import data_is_there
+from gan.runs.run import Run
+from gan.runs.states import AT_WORK, RunState
+from ui.text import plain, within
+
+
+def obstacles(run: Run, config: TrainConfig) -> None:
+    """Says why a run at rest cannot simply continue, before anybody tries."""
+    if run.state in AT_WORK or run.status().get("reason"):
+        return
+    if run.state_is_lost:
+        lost = "This run's saved state is missing or damaged."
+        kept = run.folder.newest_kept()
+        if kept is None:
+            st.warning(f"{lost} {plain(run.folder.what_is_left())}", icon=":material/warning:")
+        else:
+            st.warning(f"{lost} The newest copy is of step {kept:,}: continue from there, or fork the run.", icon=":material/warning:")
+    elif not data_is_there(config.data) and run.status().get("step"):
+        st.warning(
+            f"This run's data set {plain(config.data)} is not on this server anymore. If it has another name now, press Find its data set. "
+            "Otherwise put it back. To train on other images, fork the run.",
+            icon=":material/warning:",
+        )
+
+
+def notes(run: Run, status: dict[str, Any]) -> None:
+    """What went wrong with the run, or is out of the ordinary."""
+    fault = run.fault
+    if fault:
+        st.warning(f"This run's files are damaged: {plain(within(run.folder.path, fault))}.", icon=":material/error:")
+    if status["error"] and status["error"] != fault:
+        (st.warning if status["state"] == RunState.PAUSED else st.error)(plain(status["error"]), icon=":material/error:")
+    if status.get("reason"):
+        (st.warning if status.get("stuck") else st.info)(plain(status["reason"]), icon=":material/info:")
+    if status["state"] == RunState.INTERRUPTED:
+        st.info(
+            "The server stopped during this run. Everything up to its last saved state is there: press Resume.",
+            icon=":material/info:",
+        )
+    if status["state"] in AT_WORK and not run.at_work:
+        st.info("Another process trains this run, such as the command line. You can watch it here.", icon=":material/info:")

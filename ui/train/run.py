@@ -1,0 +1,84 @@
+"""One run: its controls, its live view, its findings, its settings."""
+
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+from gan.config import TrainConfig
+from gan.networks.generator_file import CheckpointError
+from gan.runs.run import Run
+from gan.runs.states import RunState
+from ui.components.findings import Actions, findings_panel
+from ui.components.run_view import run_view
+from ui.components.visitor import visitor
+from ui.config_form import fill_fork_form
+from ui.knobs import knobs
+from ui.text import plain, within
+from ui.train.about import about
+from ui.train.actions import copy_settings, steer
+from ui.train.controls import controls, delete_button
+from ui.train.fork import fork_dialog
+from ui.train.notes import notes, obstacles
+from ui.workshop import manager
+
+
+def remedies_of(run: Run) -> Actions:
+    """What pressing one of the doctor's remedies does to a run."""
+
+    def change(changes: dict[str, Any]) -> None:
+        for name, value in changes.items():
+            steer(manager().change, run.id, name, value)
+
+    def offer_fork(changes: dict[str, Any], step: int) -> None:
+        fill_fork_form(changes)
+        st.session_state["fork_wanted"] = step
+
+    def offer_new(changes: dict[str, Any]) -> None:
+        copy_settings(run.live_config.change(**changes), run.stored.get("recipe", ""))
+
+    steerable = run.at_work and run.state in (RunState.RUNNING, RunState.PAUSED) and manager().may_steer(run, visitor())
+    return Actions(change if steerable else None, offer_fork, offer_new)
+
+
+def show(run: Run) -> None:
+    """One run: its controls, its live view, its settings."""
+    try:
+        config = run.config
+    except CheckpointError as error:
+        st.error(f"This run cannot be opened: {plain(within(run.folder.path, error))}.", icon=":material/error:")
+        mine = manager().may_steer(run, visitor())
+        st.caption(f"The other runs are not affected: choose one above.{'' if mine else ' The host can delete this one.'}")
+        if mine:
+            delete_button(run)
+        return
+    status = run.status()
+    said = st.container()  # why first, then what to press
+    controls(run, config)
+    with said:
+        notes(run, status)
+        obstacles(run, config)
+    # The same columns in every state: the live view would be made anew in another place.
+    view, beside = st.columns([3, 1], gap="medium")
+    with view:
+        wanted = run_view(run.id, config, status["state"], "train", run.stored.get("parent"), can_fork=True)
+        if status["state"] != RunState.QUEUED:
+            findings_panel(run, remedies_of(run))
+    if wanted is None:
+        wanted = st.session_state.pop("fork_wanted", None)
+    if wanted is not None:
+        fork_dialog(run, run.live_config, wanted)
+    with beside:
+        if status["state"] in (RunState.RUNNING, RunState.PAUSED) and run.at_work and manager().may_steer(run, visitor()):
+            st.subheader(
+                "Change settings live", help="A change takes effect at the next step. It is marked on the charts and saved with the run."
+            )
+            knobs(run, partial(steer, manager().change, run.id), partial(steer, manager().set_pace, run.id))
+        about(run, config, status)
+    skipped = run.stored.get("data_skipped_count", 0)
+    if skipped:
+        with st.expander(f"{skipped:,} files and folders of the data set were left out"):
+            st.text("\n".join(run.stored["data_skipped"]))
+    with st.expander("Settings of this run", icon=":material/tune:"):
+        fields = TrainConfig.model_fields
+        st.table({"Value": {fields[name].title: str(value) for name, value in config.model_dump().items()}})

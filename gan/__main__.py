@@ -399,7 +399,8 @@ def doctor_command(run: Path, as_json: bool) -> None:
     step = looked_at.status().get("step", 0)
     if not found:
         judged = "" if checkup.judged else " It has no scores, so only losses and gradients were checked."
-        click.echo(f"{folder.path.name}, step {step}: nothing wrong so far.{judged}")
+        said = checkup.verdict.text if checkup.verdict else "nothing to check yet"
+        click.echo(f"{folder.path.name}, step {step}: {said[0].lower()}{said[1:]}.{judged}")
     config = looked_at.live_config
     for finding in found:
         click.echo(f"{finding.severity.upper()}: {finding.name}, since step {finding.began} (found at step {finding.found})")

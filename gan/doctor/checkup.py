@@ -5,10 +5,12 @@ import threading
 import time
 from typing import Any
 
-from gan.doctor.diagnosis import Finding, diagnose, total_norm
+from gan.doctor.diagnosis import Finding, examine, findings, total_norm
+from gan.doctor.summary import Verdict, verdict, what_you_see
 from gan.events import Intervention
 from gan.lru import Lru
 from gan.runs.run import Run
+from gan.runs.states import AT_WORK
 
 MOST_ROWS = 4000  # of a history; a longer one is thinned
 MOST_RUNS = 50  # to remember
@@ -20,6 +22,8 @@ class Checkup:
 
     Attributes:
         judged: whether the run has scores.
+        verdict: the run's state of health in one line; None before the first check.
+        what_you_see: what its curves show now, in a sentence or two; empty before there is anything to see.
         version: rises whenever the findings or their numbers as text change; 0 before the first check.
     """
 
@@ -32,6 +36,8 @@ class Checkup:
         self._findings: list[Finding] = []
         self._told: object = None
         self.judged: bool = False
+        self.verdict: Verdict | None = None
+        self.what_you_see = ""
         self.version = 0
 
     @property
@@ -49,7 +55,11 @@ class Checkup:
             if not self.fresh:
                 self._findings = self._look()
                 self._looked = time.monotonic()
-                told = self.judged, [(f.key, f.began, [e.shown for e in f.evidence], f.remedies) for f in self._findings]
+                told = (
+                    self.judged,
+                    self.verdict and self.verdict.text,
+                    [(f.key, f.began, [e.shown for e in f.evidence], f.remedies) for f in self._findings],
+                )
                 if told != self._told:
                     self._told = told
                     self.version += 1
@@ -69,7 +79,10 @@ class Checkup:
         self.judged = bool(judged)
         changes = [Intervention(**change) for change in run.interventions]
         error = run.status().get("error") or ""
-        return diagnose(run.live_config, metrics, self._norms, judged, changes, str(error))
+        case = examine(run.live_config, metrics, self._norms, judged, changes)
+        found = findings(case, str(error))
+        self.verdict, self.what_you_see = verdict(case, found, over=run.state not in AT_WORK), what_you_see(case)
+        return found
 
 
 class Checkups:

@@ -102,7 +102,11 @@ def diagnose(
 
     Rows may be few, incomplete or damaged: what they lack counts as unknown.
     """
-    case = examine(config, metrics, norms, judged, interventions)
+    return findings(examine(config, metrics, norms, judged, interventions), error)
+
+
+def findings(case: "Case", error: str = "") -> list[Finding]:
+    """What is wrong with a run whose figures are known; see diagnose()."""
     found = []
     for rule in RULES:
         episode = case.episode(rule)
@@ -206,10 +210,10 @@ class Case:
         """Whether one of the rule's figures is clearly healthy at the last measurement at which all of them are known."""
         steps = self.times[rule.base]
         columns = [self.at(condition.figure, steps) for condition in rule.conditions]
-        known = np.flatnonzero(~np.isnan(np.array(columns)).any(axis=0)) if len(steps) else []
-        return any(
-            bool(condition.is_over(values)[known[-1]]) for condition, values in zip(rule.conditions, columns, strict=True) if len(known)
-        )
+        known = np.flatnonzero(np.isfinite(np.array(columns)).all(axis=0))
+        if not len(known):
+            return False
+        return any(bool(condition.is_over(values)[known[-1]]) for condition, values in zip(rule.conditions, columns, strict=True))
 
     def episode(self, rule: Rule) -> tuple[int, int] | None:
         """The step since when the rule's conditions hold, and the step at which it was met; None if there is no finding now."""

@@ -196,7 +196,10 @@ def test_a_slow_run_has_a_longer_beginning() -> None:
         assert any(diagnose(config, [row for row in rows if row["step"] <= until]) for until in range(0, 800, 25)) is found
     # What counts is how it began: a rate that was turned down since has not made the beginning longer.
     assert examine(TrainConfig(lr_g=1e-5), rows, interventions=[Intervention(900, "lr_g", 5e-4, 1e-5)]).pace == 1
-    assert examine(TrainConfig(lr_g=1e-7), rows).pace == 4
+    assert examine(TrainConfig(lr_g=1e-7, lr_d=1e-7), rows).pace == 4
+    # Waiting for a network that can never follow changes nothing.
+    assert examine(TrainConfig(lr_g=1e-7, lr_d=2e-3), rows).pace == examine(TrainConfig(lr_g=2e-3, lr_d=1e-7), rows).pace == 1
+    assert examine(TrainConfig(lr_g=1e-4, lr_d=1e-3), rows).pace == 4
 
 
 def test_what_is_wrong_from_the_start_began_at_the_start() -> None:

@@ -9,6 +9,7 @@ import streamlit as st
 from gan.config import TrainConfig
 from gan.doctor.diagnosis import Finding
 from gan.doctor.remedies import Remedy
+from gan.doctor.summary import Outlook
 from gan.networks.generator_file import CheckpointError
 from gan.runs.run import Run
 from gan.runs.states import AT_WORK
@@ -18,6 +19,7 @@ from ui.workshop import checkups
 
 ACTED = "doctor_acted"  # in the session: a remedy was pressed, and the whole page must show it
 SIGNS = {"alarm": (":material/error:", "red"), "warning": (":material/warning:", "orange"), "information": (":material/info:", "blue")}
+RECOVERING = (":material/trending_up:", "gray")  # its figures are healthy again: no alarm for what is over
 KINDS = {"live": ":material/tune:", "fork": ":material/call_split:", "new": ":material/add_circle:"}
 
 # Tells the live view where the findings began, and hears from it that there are others, without a run of the page's script: that
@@ -63,7 +65,9 @@ def _panel(run: Run, actions: Actions) -> None:
     if not any(finding.severity != "information" for finding in found):
         some = "" if checkup.judged else _unjudged(run)
         with st.container(key="nothing_wrong"):
-            st.markdown(f":green[:material/check_circle:] Nothing wrong so far.{some}")
+            early = checkup.verdict is not None and checkup.verdict.outlook == Outlook.TOO_EARLY
+            sign = ":gray[:material/hourglass_top:]" if early else ":green[:material/check_circle:]"
+            st.markdown(f"{sign} {checkup.verdict.text if checkup.verdict else 'Nothing to check yet'}.{some}")
     for finding in found:
         with st.container(border=True, key=f"finding_{finding.key}"):
             _finding(finding, run, config, actions)
@@ -86,8 +90,8 @@ def marks(found: list[Finding]) -> list[dict[str, Any]]:
 
 
 def _finding(finding: Finding, run: Run, config: TrainConfig, actions: Actions) -> None:
-    sign, color = SIGNS[finding.severity]
-    st.markdown(f":{color}[{sign}] **{finding.name}** since step {finding.began:,}")
+    sign, color = RECOVERING if finding.recovering else SIGNS[finding.severity]
+    st.markdown(f":{color}[{sign}] **{finding.name}** since step {finding.began:,}{' · getting better' if finding.recovering else ''}")
     said = [f"- {evidence.text}: **{plain(evidence.shown)}** (rule: {plain(evidence.limit)})" for evidence in finding.evidence]
     st.markdown("\n".join(said))
     st.markdown(finding.why)

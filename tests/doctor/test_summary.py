@@ -1,0 +1,100 @@
+"""A run in a sentence: right on hand-made curves, just beyond each limit and just short of it."""
+
+from typing import Any
+
+import pytest
+
+from gan.config import TrainConfig
+from gan.doctor.diagnosis import diagnose, examine
+from gan.doctor.summary import Outlook, Verdict, verdict, what_you_see
+from tests.doctor.test_doctor import judged, metrics
+
+
+def seen(config: TrainConfig | None = None, until: int = 2000, judged_rows: list[dict[str, Any]] | None = None, **columns: Any) -> str:
+    return what_you_see(examine(config or TrainConfig(), metrics(until, **columns), [], judged_rows or []))
+
+
+def answers(lead: float, change: float = 0.0) -> dict[str, Any]:
+    """D's answers whose gap is `lead`, and was `change` less in the first half of the recent steps."""
+
+    def gap(step: int) -> float:
+        return lead if step > 1700 else lead - change
+
+    return {"d_real": lambda step: 0.5 + gap(step) / 2, "d_fake": lambda step: 0.5 - gap(step) / 2}
+
+
+@pytest.mark.parametrize(
+    ("lead", "change", "expected"),
+    [
+        (0.97, 0, "D is right about nearly every image, and sure of it; G learns little"),
+        (0.94, 0, "D tells most images apart; G is not catching up yet."),
+        (0.75, -0.1, "D tells most images apart; G is catching up."),
+        (0.75, 0.1, "D tells most images apart; D is pulling ahead."),
+        (0.75, 0.03, "D tells most images apart; G is not catching up yet."),
+        (0.5, 0, "D tells many images apart; the two are in balance."),
+        (0.2, 0, "D is often unsure which images are real; the two are in balance."),
+        (0.05, 0, "D gives real and generated images nearly the same answer."),
+        (-0.05, 0, "D gives real and generated images nearly the same answer."),
+        (-0.2, 0, "D takes generated images for real ones"),
+    ],
+)
+def test_the_sentence_follows_the_curves(lead: float, change: float, expected: str) -> None:
+    assert seen(**answers(lead, change)).startswith(expected)
+
+
+@pytest.mark.parametrize(("ratio", "expected"), [(0.85, "closer"), (1.0, "about as close"), (1.2, "worse")])
+def test_scores_say_where_the_images_go(ratio: float, expected: str) -> None:
+    rows = judged(2000, fd=lambda step: 10 * ratio if step > 1700 else 10)
+    assert expected in seen(judged_rows=rows)
+
+
+def test_unbounded_scores_are_compared_with_themselves_only() -> None:
+    wasserstein = TrainConfig(loss="wasserstein", weight_clip=0.01)
+    growing = {"d_real": lambda step: 5.0 if step > 1700 else 3.0, "d_fake": -1.0}
+    assert seen(wasserstein, **growing) == "The gap between D's scores of real and generated images is growing: D is pulling ahead."
+    assert seen(wasserstein, d_real=3.0, d_fake=-1.0).endswith("is steady.")
+
+
+def test_nothing_is_said_of_nothing() -> None:
+    assert what_you_see(examine(TrainConfig())) == ""
+    assert "nan" not in seen(d_real=None)
+
+
+def _verdict(until: int, over: bool = False, **columns: Any) -> Verdict:
+    config, rows = TrainConfig(), metrics(until, **columns)
+    return verdict(examine(config, rows), diagnose(config, rows), over)
+
+
+def test_few_steps_are_not_called_healthy() -> None:
+    assert _verdict(40).outlook == Outlook.TOO_EARLY and "begin at step 300" in _verdict(40).text
+    assert _verdict(40, over=True).text == "Too few steps to say: checks begin at step 300, and this run has 40"
+    assert _verdict(290).outlook == Outlook.TOO_EARLY and _verdict(300).outlook == Outlook.HEALTHY
+
+
+def test_the_worst_finding_is_named_with_its_first_remedy() -> None:
+    broken = _verdict(1000, d_real=0.995, d_fake=0.005)
+    assert broken.outlook == Outlook.ALARM and broken.text.startswith("The discriminator wins since step")
+    assert broken.remedy is not None and broken.finding is not None and broken.remedy == broken.finding.remedies[0]
+
+
+def test_a_finding_whose_figures_are_healthy_again_is_getting_better() -> None:
+    healed = _verdict(1000, d_real=lambda step: 0.995 if step <= 960 else 0.7, d_fake=lambda step: 0.005 if step <= 960 else 0.3)
+    assert healed.outlook == Outlook.RECOVERING and healed.text == "The discriminator wins: getting better"
+
+
+@pytest.mark.parametrize(
+    ("changes", "only"),
+    [({"frozen": "discriminator"}, {"frozen": "none"}), ({"lr_d": 1e-7, "lr_g": 2e-3}, {"lr_d": 2e-4, "lr_g": 2e-4})],
+)
+def test_a_discriminator_that_cannot_follow_is_called_fooled(changes: dict[str, Any], only: dict[str, Any]) -> None:
+    config = TrainConfig(**changes)
+    (found,) = diagnose(config, metrics(700, d_real=0.47, d_fake=1.0, loss_d=8.9, loss_g=0.0))
+    assert found.name == "The generator fools the discriminator" and found.found < 500
+    assert found.remedies[0].changes == only
+    if "frozen" in changes:
+        assert "frozen" in found.why and all(remedy.changes == only for remedy in found.remedies)
+
+
+def test_equal_answers_are_not_called_fooled() -> None:
+    (found,) = diagnose(TrainConfig(), metrics(700, d_real=0.51, d_fake=0.5))
+    assert found.name == "The discriminator cannot tell real from generated"

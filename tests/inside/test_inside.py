@@ -275,7 +275,7 @@ def test_damaged_states_are_refused_in_one_sentence(folder: RunFolder, state: Tr
         "cannot be opened": [good[:-2000], good[:100], b"", {}, [1, 2], {**plain, "averaged": 7}, {**plain, "step": "x" * 5}],
         "layers.conv7.weight has shape (1, 2), not (8, 4, 4, 4)": [short],
         "a weight that is not a number": [infinite],
-        "more than numbers": [{"averaged": Bomb(tmp_path / "ran")}],
+        "more than tensors": [{"averaged": Bomb(tmp_path / "ran")}],
         "": [pickle.dumps(Bomb(tmp_path / "ran"))],
     }
     for words, wrongs in cases.items():
@@ -318,7 +318,7 @@ def test_the_cache_keeps_few_and_sees_that_a_file_has_changed(folder: RunFolder,
         folder.save_generator(state)
         cache.get(folder.generator_file(step))
     assert len(cache) == 2
-    with pytest.raises(CheckpointError, match="no file"):
+    with pytest.raises(CheckpointError, match="no longer exists"):
         cache.get(folder.path / "states" / "000007.pt")
 
 

@@ -230,7 +230,7 @@ def test_a_file_that_went_away_or_is_damaged_is_a_sentence(folder):
     work = zip_run(folder, io.BytesIO())
     next(work)
     folder.samples_file(0).unlink()
-    with pytest.raises(CheckpointError, match=r"000000.png of the run tiny-1 went away"):
+    with pytest.raises(CheckpointError, match=r"000000.png of the run tiny-1 was deleted during the export"):
         finish(work)
     folder.samples_file(1).write_bytes(b"no")
     for export in (training_gif, event_file):

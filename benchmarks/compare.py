@@ -1,4 +1,4 @@
-"""The engine beside the sources' own loops, on this machine: speed, memory, and what was learnt in equal time.
+"""The engine beside the sources' own loops, on this machine: speed, memory, and what was learned in equal time.
 
     python -m benchmarks.compare speed [--recipe NAME] [--rounds 20] [--seconds 3] [--threads N] [--seed 0] [--device auto]
     python -m benchmarks.compare reach [--recipe quick-digits] [--goal lecture] [--set FIELD=VALUE ...] [--threads N] [--seed 0] [--device auto]

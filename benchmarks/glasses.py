@@ -50,7 +50,7 @@ class Referee:
     def __init__(self, dataset: ImageDataset) -> None:
         assert dataset.attributes is not None
         channels, size = dataset.images.shape[1], dataset.images.shape[-1]
-        learnt = len(dataset) - HELD_OUT
+        learned = len(dataset) - HELD_OUT
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(REFEREE_SEED)
             layers: list[nn.Module] = []
@@ -61,7 +61,7 @@ class Referee:
             optimizer = torch.optim.Adam(self.network.parameters(), LR)
             schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, total_steps=STEPS)
             for _ in range(STEPS):
-                rows = torch.randint(0, learnt, (BATCH,))
+                rows = torch.randint(0, learned, (BATCH,))
                 images = to_float(dataset.images[rows])
                 images = images + 0.1 * torch.randn_like(images)  # generated images are never as clean
                 loss = F.binary_cross_entropy_with_logits(self.network(images), dataset.attributes[rows].float())
@@ -70,7 +70,7 @@ class Referee:
                 optimizer.step()
                 schedule.step()
         self.network.eval()
-        right = self.judge(dataset.images[learnt:].numpy()) == dataset.attributes[learnt:].numpy()
+        right = self.judge(dataset.images[learned:].numpy()) == dataset.attributes[learned:].numpy()
         self.accuracy = right.mean(0)
 
     @torch.inference_mode()

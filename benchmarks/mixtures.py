@@ -5,7 +5,7 @@
     python -m benchmarks.mixtures --only ring --packing 2   # one row
 
 The ring of 8 and the grid of 25 of Lin et al. 2018 (PacGAN, section 4.1), with the networks of their code (github.com/fjxmlzn/PacGAN): G
-of four hidden layers with batch normalisation and ReLU, D of three maxout layers of five pieces. Losses and packing are the engine's
+of four hidden layers with batch normalization and ReLU, D of three maxout layers of five pieces. Losses and packing are the engine's
 (gan.losses; a pack is one input of D, as in gan.networks), and so is the order of a step: D, then G on the same fakes, where they
 step both at once. All trials of a row are trained at once, as
 one batch of networks that share nothing: each has its own data, noise, weights, moments and batch statistics.
@@ -28,7 +28,7 @@ from gan.training import losses
 
 PIECES = 5  # of maxout
 BETA1 = 0.8
-MOMENTUM = 0.05  # of the running statistics of batch normalisation
+MOMENTUM = 0.05  # of the running statistics of batch normalization
 BATCH = 100  # packs in a step
 DATA = 100_000  # samples of the mixture that a trial is trained on
 JUDGED = 2500  # generated samples
@@ -108,7 +108,7 @@ class Linears(nn.Module):
 
 
 class Norms(nn.BatchNorm1d):
-    """Batch normalisation in each of K networks by its own samples: (K, N, width) -> the same."""
+    """Batch normalization in each of K networks by its own samples: (K, N, width) -> the same."""
 
     def __init__(self, networks: int, width: int) -> None:
         super().__init__(networks * width, momentum=MOMENTUM)

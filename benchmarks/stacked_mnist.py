@@ -104,7 +104,7 @@ class Setting:
 # Lin et al. train 50 epochs of 128,000 images, two steps of G to one of D ("to make sure that D's loss does not go to zero").
 FULL = Setting("full setting, as published", 128_000, 64, 64, 2e-4, 2, "batch", "dcgan", 100_000)
 # A weak D makes the collapse of a long run visible in a short one (Metz et al. 2017, whose D has a half or a quarter of
-# G's filters). Here it has half of them, and no batch normalisation, since that tells it of the whole batch: a packing of its own kind.
+# G's filters). Here it has half of them, and no batch normalization, since that tells it of the whole batch: a packing of its own kind.
 CPU = Setting("scaled down for a CPU", 20_000, 16, 8, 1e-3, 1, "none", "pytorch", 1200)
 
 
@@ -163,7 +163,7 @@ def row(name: str, found: list[Found]) -> str:
 
 
 def _told(setting: Setting) -> str:
-    norm = "batch normalisation" if setting.norm == "batch" else "no normalisation"
+    norm = "batch normalization" if setting.norm == "batch" else "no normalization"
     return (
         f"{setting.images:,} images, filters G {setting.generator}, D {setting.discriminator} with {norm}, first weights as {setting.initialization}, "
         f"Adam {setting.lr:g}, G steps a D step {setting.g_steps}, {setting.steps:,} steps of 64 packs"

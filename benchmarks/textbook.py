@@ -88,7 +88,7 @@ def uniform_z(n: int) -> torch.Tensor:
 
 
 def weights_init(m: nn.Module) -> None:
-    """As in Radford et al. 2016: (transposed) convolutions N(0, 0.02), scales of normalisation N(1, 0.02)."""
+    """As in Radford et al. 2016: (transposed) convolutions N(0, 0.02), scales of normalization N(1, 0.02)."""
     if isinstance(m, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(m.weight, 0.0, 0.02)
     elif isinstance(m, nn.BatchNorm2d):
@@ -139,7 +139,7 @@ def lecture() -> System:
 
 
 def pyimagesearch() -> System:
-    """A PyImageSearch tutorial: all 70,000 digits, normalisation behind the activation, a discriminator with dense layers."""
+    """A PyImageSearch tutorial: all 70,000 digits, normalization behind the activation, a discriminator with dense layers."""
     generator = nn.Sequential(
         nn.ConvTranspose2d(100, 128, 4, 2, 0, bias=False),
         nn.ReLU(),

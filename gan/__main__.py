@@ -366,7 +366,7 @@ def evaluate_command(source: Path, data: str | None, samples: int, step: int | N
     if data is None and not data_is_there(config.data):
         raise click.UsageError(f"the data set {config.data} is missing: give its new place, or another data set to compare with, as --data")
     judge = terminal.drain(JudgeCache().get(data or config.data, config.image_size, config.channels), as_json)
-    _tell(judge.reals.learnt.dataset)
+    _tell(judge.reals.learned.dataset)
     report = terminal.drain(evaluation.evaluate(loaded, judge, samples), as_json)
     if as_json:
         click.echo(json.dumps(evaluation.as_object(report, config, loaded.step)))

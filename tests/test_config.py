@@ -68,7 +68,7 @@ def test_settings_are_parsed_from_text():
 
 def test_what_goes_together_is_taken():
     assert TrainConfig(r1=1, r2=1, discriminator_norm="none", loss="relativistic").has_scores
-    assert TrainConfig(gradient_penalty=10, discriminator_head="dense").gradient_penalty == 10  # a dense head has no normalisation
+    assert TrainConfig(gradient_penalty=10, discriminator_head="dense").gradient_penalty == 10  # a dense head has no normalization
     assert TrainConfig(loss="wasserstein", spectral_norm=True, networks="mlp").loss == "wasserstein"
     assert TrainConfig(loss="hinge", spectral_norm=True, packing=4).packing == 4
 

@@ -1,7 +1,7 @@
 """Arithmetic with noise vectors: what a judge of images sees in a generator's samples, and the mean vectors of those that share it.
 
 Radford et al. 2016, section 6.3.2: "with glasses - without glasses + another face". Where the data has labels, the samples that share
-one are found by the network that learnt them (features.py); generators are functions that are given.
+one are found by the network that learned them (features.py); generators are functions that are given.
 """
 
 from collections.abc import Callable, Generator
@@ -153,9 +153,9 @@ def means(z: torch.Tensor, shown: torch.Tensor, names: list[str], exclusive: boo
     """
     middle = z.mean(0)
     weights = shown.double()
-    centred = weights - weights.mean(0)
+    centered = weights - weights.mean(0)
     # Of attributes that always come together each adds half: the shortest of all solutions.
-    added = torch.linalg.lstsq(centred, (z - middle).double(), driver="gelsd").solution.float()
+    added = torch.linalg.lstsq(centered, (z - middle).double(), driver="gelsd").solution.float()
     found = []
     for i, name in enumerate(names):
         rows = shown[:, i]

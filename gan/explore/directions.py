@@ -89,7 +89,7 @@ def principal(
 ) -> Directions:
     """Principal components of the features behind the first layer, carried back to z (GANSpace, Härkönen et al. 2020).
 
-    The features are those behind the first layer's normalisation and activation, of noise vectors of their own seeds. Each
+    The features are those behind the first layer's normalization and activation, of noise vectors of their own seeds. Each
     component's direction is the one whose coordinate in z explains it best, by least squares. An activation bends: some
     components grow to both sides of it (how far z is from the middle, say). They have no direction, and are left out.
 
@@ -139,7 +139,7 @@ def closed_form(generator: LayeredGenerator, count: int, distribution: str = "no
 
 
 def _first_block(generator: LayeredGenerator) -> nn.Sequential:
-    """The first layer with weights, and what stands between it and the next: normalisation, activation."""
+    """The first layer with weights, and what stands between it and the next: normalization, activation."""
     weighty = (nn.ConvTranspose2d, nn.Conv2d, nn.Linear)
     modules = list(generator.layers)
     rest = itertools.takewhile(lambda module: not isinstance(module, (*weighty, nn.Upsample, nn.Unflatten)), modules[1:])

@@ -162,7 +162,7 @@ def describe(module: nn.Module, name: str = "") -> tuple[str, str]:
 
 
 def blocks(layers: dict[str, Layer]) -> list[list[Layer]]:
-    """The layers in groups: each with the normalisation and the activation behind it, whose maps are the same, changed."""
+    """The layers in groups: each with the normalization and the activation behind it, whose maps are the same, changed."""
     found: list[list[Layer]] = []
     for layer in layers.values():
         if layer.kind in _POINTWISE and found and found[-1][-1].maps.shape == layer.maps.shape:
@@ -213,7 +213,7 @@ def answers(networks: Networks, images: np.ndarray, labels: Sequence[int] = (), 
         images: uint8 (N, C, H, W) of the networks' size.
         labels: a class each, for a conditional discriminator; of class 0 where there are none.
         company: uint8 (at least COMPANY, C, H, W): each image is judged as in training, in a batch with these, by whose mean and
-            deviation batch normalisation works; None for each alone, by the averages that training kept.
+            deviation batch normalization works; None for each alone, by the averages that training kept.
     """
     discriminator = networks.discriminator
     assert discriminator is not None
@@ -230,7 +230,7 @@ def answers(networks: Networks, images: np.ndarray, labels: Sequence[int] = (), 
 
 
 def _as_in_training(discriminator: Discriminator) -> Discriminator:
-    """A copy whose batch normalisation goes by the batch. A copy: the averages that training kept must stay as they are."""
+    """A copy whose batch normalization goes by the batch. A copy: the averages that training kept must stay as they are."""
     with _quietly():  # while nobody has hooks in it
         discriminator = copy.deepcopy(discriminator)
     for module in discriminator.modules():

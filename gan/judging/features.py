@@ -44,7 +44,7 @@ BATCH = 100
 LR = 4e-3
 # Pixels seen in training: about half a minute on one core, at any image size. The shipped networks have seen more.
 TRAINED_PIXELS, SHIPPED_TIMES = 110_000_000, 4
-FEWEST_A_CLASS = 20  # images: of fewer a class is learnt by heart
+FEWEST_A_CLASS = 20  # images: of fewer a class is learned by heart
 MOST_OUTPUTS = 1000
 VERSION = 1  # raised when networks are trained otherwise, so that kept ones are trained anew
 FORMAT = "dcgan-workshop-features-1"
@@ -179,10 +179,10 @@ class _Decoder(nn.Module):
 
 def _told(reals: Reals) -> tuple[Kind, tuple[str, ...]]:
     """What a network can be told of a set's images, and its names."""
-    dataset, names = reals.learnt.dataset, reals.learnt.dataset.class_names
+    dataset, names = reals.learned.dataset, reals.learned.dataset.class_names
     if dataset.attributes is not None and len(dataset.attribute_names) <= MOST_OUTPUTS:
         return "attributes", dataset.attribute_names
-    enough = dataset.labels is not None and len(names) * FEWEST_A_CLASS <= len(reals.learnt)
+    enough = dataset.labels is not None and len(names) * FEWEST_A_CLASS <= len(reals.learned)
     return ("classes", names) if enough and 2 <= len(names) <= MOST_OUTPUTS else ("nothing", ())
 
 
@@ -202,7 +202,7 @@ def train(reals: Reals, pixels: float = TRAINED_PIXELS) -> Generator[Progress, N
     pixels: how many it sees; half a minute's by default.
     """
     kind, outputs = _told(reals)
-    dataset = reals.learnt.dataset
+    dataset = reals.learned.dataset
     channels, side = dataset.images.shape[1], dataset.images.shape[-1]
     about = About(_called(reals.name), min(side, LARGEST_SIDE), channels, kind, outputs)
     rng = torch.Generator().manual_seed(0)
@@ -214,15 +214,15 @@ def train(reals: Reals, pixels: float = TRAINED_PIXELS) -> Generator[Progress, N
     optimizer = torch.optim.Adam(parameters, LR)
     # A short rise and a long fall (Smith and Topin 2019): a short training gets far with it.
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, total_steps=steps, pct_start=0.1)
-    labels, order = _labels(reals.learnt, kind), np.empty(0, np.int64)
-    variance = to_float(torch.from_numpy(reals.learnt.some(1000).images())).var(0).mean().clamp_min(1e-4)
+    labels, order = _labels(reals.learned, kind), np.empty(0, np.int64)
+    variance = to_float(torch.from_numpy(reals.learned.some(1000).images())).var(0).mean().clamp_min(1e-4)
     for step in range(steps):
         if step % 20 == 0:
             yield Progress(f"Learning the features of {about.data} (once)", step, steps)
         if len(order) < BATCH:
-            order = torch.randperm(len(reals.learnt), generator=rng).numpy()
+            order = torch.randperm(len(reals.learned), generator=rng).numpy()
         batch, order = np.sort(order[:BATCH]), order[BATCH:]
-        images = network.fit(to_float(torch.from_numpy(reals.learnt.images(batch))))
+        images = network.fit(to_float(torch.from_numpy(reals.learned.images(batch))))
         features = network.encoder(images)
         loss = F.mse_loss(decoder(features), images) / variance
         if kind == "classes":
@@ -237,7 +237,7 @@ def train(reals: Reals, pixels: float = TRAINED_PIXELS) -> Generator[Progress, N
     network.load_state_dict({name: t.half().to(t.dtype) if t.is_floating_point() else t for name, t in network.state_dict().items()})
     _freeze(network)
     decoder.eval()
-    spread = network.features(reals.learnt.some(2000).images()).var(0, ddof=1).sum()
+    spread = network.features(reals.learned.some(2000).images()).var(0, ddof=1).sum()
     network.scale.fill_(float(np.sqrt(spread / FEATURES).clip(1e-4)))
     network.about = _examined(network, decoder, reals.held_out)
     return network
@@ -305,7 +305,7 @@ def network_for(reals: Reals) -> Generator[Progress, None, FeatureNetwork]:
     shipped = SHIPPED / f"{reals.name}.safetensors"
     if reals.name in NAMED and shipped.exists():
         return load(shipped)
-    dataset = reals.learnt.dataset
+    dataset = reals.learned.dataset
     key = hashlib.blake2b(f"{VERSION} {dataset.fingerprint()} {_told(reals)}".encode(), digest_size=8)
     for labels in (dataset.labels, dataset.attributes):
         key.update(b"" if labels is None else labels.numpy().tobytes())

@@ -1,4 +1,4 @@
-"""How good images are, held against the data set that a generator learnt from: figures in a small network's features.
+"""How good images are, held against the data set that a generator learned from: figures in a small network's features.
 
 Each figure stands beside its floor: what real images get that the generator may have been trained on, judged in its place.
 """
@@ -314,9 +314,9 @@ class Judge:
 def prepare(of: Reals) -> Generator[Progress, None, Judge]:
     """The judge of a data set; the first time for a set takes up to a minute or two, and is kept on disk."""
     network = yield from features.network_for(of)
-    matrix = yield from features.feature_matrix(network, of.learnt.dataset)
+    matrix = yield from features.feature_matrix(network, of.learned.dataset)
     held_out = of.held_out.dataset
-    all_held_out = matrix if held_out is of.learnt.dataset else (yield from features.feature_matrix(network, held_out))
+    all_held_out = matrix if held_out is of.learned.dataset else (yield from features.feature_matrix(network, held_out))
     return Judge(of, network, matrix, all_held_out[of.held_out.rows])
 
 
@@ -346,7 +346,7 @@ class JudgeCache:
                 return known
             # A folder may hold other images by now; reading it again is quick, since they are kept decoded.
             of = yield from reals.load(name, image_size, channels)
-            if known is not None and known.reals.learnt.dataset.fingerprint() == of.learnt.dataset.fingerprint():
+            if known is not None and known.reals.learned.dataset.fingerprint() == of.learned.dataset.fingerprint():
                 return known
             judge = yield from prepare(of)
             self._judges.put(key, judge)

@@ -11,7 +11,7 @@ from gan.events import Progress
 
 PART = 5  # every fifth image: classes stand in blocks in many sets, and all of them must be in each part
 FEWEST = 100  # images of a set; of fewer no part says anything
-MOST_HELD_OUT = 5000  # of a set without test images: the more are held out, the fewer are learnt from
+MOST_HELD_OUT = 5000  # of a set without test images: the more are held out, the fewer are learned from
 
 
 @dataclass(frozen=True)
@@ -42,27 +42,32 @@ class Part:
 
 @dataclass(frozen=True)
 class Reals:
-    """A data set, parted.
+    """A data set, split in three by image index.
 
     Attributes:
         name: the data set's.
-        learnt: what a feature network is trained on: training images of generators.
+        learned: what a feature network is trained on: training images of generators.
         spare: training images of generators that no feature network is trained on: they stand for a perfect generator.
-        held_out: what figures are held against; no feature network has seen them.
+        held_out: what scores compare with; no feature network has seen them.
         new: whether generators that are trained on the set's training images have not seen `held_out` either. Not so for a set
             without test images.
     """
 
     name: str
-    learnt: Part
+    learned: Part
     spare: Part
     held_out: Part
     new: bool
 
     @property
+    def learnt(self) -> Part:
+        """The same as `learned`, by the name in scripts that Explore once gave out."""
+        return self.learned
+
+    @property
     def training(self) -> Part:
-        """Learnt and spare together."""
-        return Part(self.learnt.dataset, np.sort(np.concatenate([self.learnt.rows, self.spare.rows])))
+        """Learned and spare together."""
+        return Part(self.learned.dataset, np.sort(np.concatenate([self.learned.rows, self.spare.rows])))
 
 
 def load(name: str, image_size: int, channels: int) -> Generator[Progress, None, Reals]:

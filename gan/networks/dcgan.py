@@ -245,7 +245,7 @@ def _conv_generator(config: TrainConfig, inputs: int) -> Layers:
         norm = [(f"norm{name}", nn.BatchNorm2d(width))] if config.generator_norm == "batch" else []
         layers.update([*norm, act] if config.generator_order == "norm_first" else [act, *norm])
 
-    bias = config.generator_norm == "none"  # a normalisation would take it away again
+    bias = config.generator_norm == "none"  # a normalization would take it away again
     for i, (size, width) in enumerate(zip(sizes, widths, strict=True)):
         if size == config.image_size:
             for extra in range(1, config.generator_extra_layers + 1):
@@ -375,14 +375,14 @@ def _dense_discriminator(config: TrainConfig) -> tuple[Layers, int]:
 def initialize(network: nn.Module, how: str, rng: torch.Generator) -> None:
     """Draws a network's first weights, in place, from `rng` alone.
 
-    how: "dcgan" for convolutions N(0, 0.02), normalisation scales N(1, 0.02) (Radford et al. 2016, section 3; the
+    how: "dcgan" for convolutions N(0, 0.02), normalization scales N(1, 0.02) (Radford et al. 2016, section 3; the
     reference code, which leaves biases and dense layers as they are); "pytorch" for the library's own default, uniform in
     +-1 / sqrt(fan_in) (He et al. 2015 with a = sqrt 5).
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding):
-            normalised = parametrize.is_parametrized(module)
-            weight: Any = module.parametrizations.weight.original if normalised else module.weight  # type: ignore[union-attr, index]
+            normalized = parametrize.is_parametrized(module)
+            weight: Any = module.parametrizations.weight.original if normalized else module.weight  # type: ignore[union-attr, index]
             if isinstance(module, nn.Embedding):
                 # Small: with N(0, 1) beside z the generator drew one picture a class, whatever z was (700 steps, digits).
                 nn.init.normal_(weight, 0.0, 0.1 if isinstance(network, Generator) else 0.02, generator=rng)
@@ -393,7 +393,7 @@ def initialize(network: nn.Module, how: str, rng: torch.Generator) -> None:
             if getattr(module, "bias", None) is not None:
                 bound = weight[0].numel() ** -0.5
                 nn.init.uniform_(module.bias, -bound, bound, generator=rng)  # type: ignore[arg-type]
-            if normalised:
+            if normalized:
                 _measure_anew(module, rng)
         elif isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
             if how == "dcgan":

@@ -30,13 +30,13 @@ def sample(generator: Generator, z: torch.Tensor, labels: torch.Tensor | None = 
 
 
 def acts_in_training(generator: Generator) -> bool:
-    """Whether training mode changes what a generator draws: it has batch normalisation, or dropout."""
+    """Whether training mode changes what a generator draws: it has batch normalization, or dropout."""
     return any(isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d) or (isinstance(m, Dropout) and m.p) for m in generator.modules())
 
 
 @torch.no_grad()
 def sample_as_in_training(generator: Generator, z: torch.Tensor, labels: torch.Tensor | None = None) -> np.ndarray:
-    """What a generator draws in training mode: batch normalisation uses this batch's own mean and variance, and dropout acts.
+    """What a generator draws in training mode: batch normalization uses this batch's own mean and variance, and dropout acts.
 
     So each image depends on the others. A copy draws: the generator, its averages and its mode stay as they are.
 

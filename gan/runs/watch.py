@@ -179,7 +179,7 @@ class Watch:
     def look(self, state: TrainState, dataset: ImageDataset, halted: Callable[[], bool] = lambda: False) -> dict[str, Any] | None:
         """Judges the images that the networks would draw now: a line of judge.jsonl. Nothing in the state changes.
 
-        The noise is the same at every call, so that two judgements differ by what the networks have learnt alone.
+        The noise is the same at every call, so that two judgements differ by what the networks have learned alone.
 
         Args:
             state: between two steps.
@@ -221,9 +221,9 @@ class Watch:
 
 @torch.inference_mode()
 def _answers(judge: Judge, state: TrainState, dataset: ImageDataset) -> dict[str, float | None]:
-    """What D thinks of training images, of held-out ones and of fakes, each as in training: batch by batch, normalised by the batch.
+    """What D thinks of training images, of held-out ones and of fakes, each as in training: batch by batch, normalized by the batch.
 
-    It is asked through copies, so that the averages that batch normalisation keeps stay as they are; without dropout, and with the
+    It is asked through copies, so that the averages that batch normalization keeps stay as they are; without dropout, and with the
     noise and the augmentation that it is trained with, from a random generator of its own. The fakes are those of the generator
     that learns, not of the averaged one.
     """

@@ -45,8 +45,8 @@ def diffaugment(images: torch.Tensor, policy: str, rng: torch.Generator) -> torc
         images = images.permute(0, 3, 1, 2)
     if "cutout" in policy:
         hole = size // 2
-        centre = torch.randint(0, size + 1 - hole % 2, (2, n, 1), device=device, generator=rng)
-        rows, columns = (place >= centre - hole // 2) & (place < centre - hole // 2 + hole)
+        center = torch.randint(0, size + 1 - hole % 2, (2, n, 1), device=device, generator=rng)
+        rows, columns = (place >= center - hole // 2) & (place < center - hole // 2 + hole)
         images = images.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0)
     return images
 

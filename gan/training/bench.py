@@ -133,7 +133,7 @@ def measure_on_noise(config: TrainConfig, device: str, seconds: float) -> Speed:
 def count_flops(step: Callable[[], object]) -> int:
     """Floating-point operations of the convolutions and matrix products, forward and backward, that step() makes.
 
-    A multiplication and an addition are two. Convolutions count their padding too; normalisation, activations and the
+    A multiplication and an addition are two. Convolutions count their padding too; normalization, activations and the
     optimizer, which are bound by memory, count nothing.
     """
     counter = FlopCounterMode(display=False)

@@ -329,8 +329,8 @@ def layer_norms(state: TrainState) -> dict[str, dict[str, dict[str, float | None
     told: dict[str, dict[str, dict[str, float | None]]] = {"weights": {}, "gradients": {}}
     for network in ("generator", "discriminator"):
         named = dict(getattr(state, network).named_parameters())
-        learnt = {name: parameter.grad for name, parameter in named.items() if parameter.grad is not None}
-        for what, tensors in (("weights", named), ("gradients", learnt)):
+        learned = {name: parameter.grad for name, parameter in named.items() if parameter.grad is not None}
+        for what, tensors in (("weights", named), ("gradients", learned)):
             norms = torch.stack(torch._foreach_norm(list(tensors.values()))).tolist() if tensors else []
             found = {name: norm if math.isfinite(norm) else None for name, norm in zip(tensors, norms, strict=True)}
             told[what][network] = {name: found.get(name) for name in named}

@@ -72,12 +72,12 @@ def feature_matching(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
     return (real.mean(0) - fake.mean(0)).square().sum()
 
 
-def zero_centred_penalty(gradient: torch.Tensor) -> torch.Tensor:
+def zero_centered_penalty(gradient: torch.Tensor) -> torch.Tensor:
     """E[||grad D||^2] / 2 for gradients (N, ...) at real images (R1) or fakes (R2) (Mescheder et al. 2018, equation 9)."""
     return gradient.flatten(1).square().sum(1).mean() / 2
 
 
-def one_centred_penalty(gradient: torch.Tensor) -> torch.Tensor:
+def one_centered_penalty(gradient: torch.Tensor) -> torch.Tensor:
     """E[(||grad D|| - 1)^2] for gradients (N, ...) between real images and fakes (Gulrajani et al. 2017, equation 3)."""
     return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
 

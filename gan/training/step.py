@@ -94,15 +94,15 @@ def _discriminator_step(state: TrainState, real: torch.Tensor, labels: torch.Ten
         return fake, loss, _mean_answer(config, on_real), _mean_answer(config, on_fake)
     total = loss
     if config.r1:
-        total = total + config.r1 * losses.zero_centred_penalty(_gradient(on_real, seen_real))
+        total = total + config.r1 * losses.zero_centered_penalty(_gradient(on_real, seen_real))
     if config.r2:
-        total = total + config.r2 * losses.zero_centred_penalty(_gradient(on_fake, seen_fake))
+        total = total + config.r2 * losses.zero_centered_penalty(_gradient(on_fake, seen_fake))
     if config.gradient_penalty:
         mix = torch.rand(len(real), 1, 1, 1, device=real.device, generator=state.rng)
         between = (mix * seen_real + (1 - mix) * seen_fake).detach().requires_grad_()
         with autocast(state):
             on_between = discriminator(between, labels).float()
-        total = total + config.gradient_penalty * losses.one_centred_penalty(_gradient(on_between, between))
+        total = total + config.gradient_penalty * losses.one_centered_penalty(_gradient(on_between, between))
     state.optimizer_d.zero_grad(set_to_none=True)
     total.backward()
     state.optimizer_d.step()

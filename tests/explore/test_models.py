@@ -52,7 +52,7 @@ def test_training_mode_uses_the_batch_and_touches_nothing(root: Path) -> None:
     assert not network.training and not any(module.training for module in network.modules())
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
-    # By hand: the whole network with each normalisation replaced by its formula, over this very batch.
+    # By hand: the whole network with each normalization replaced by its formula, over this very batch.
     x = z[:, :, None, None] if z.dim() == 2 and isinstance(network.layers[0], torch.nn.ConvTranspose2d) else z
     for layer in network.layers:
         if isinstance(layer, torch.nn.BatchNorm2d):
@@ -63,7 +63,7 @@ def test_training_mode_uses_the_batch_and_touches_nothing(root: Path) -> None:
     assert (to_float(torch.from_numpy(first)) - x).abs().max() < 0.02
 
 
-def test_training_mode_of_dense_networks_of_classes_and_without_normalisation(config: TrainConfig) -> None:
+def test_training_mode_of_dense_networks_of_classes_and_without_normalization(config: TrainConfig) -> None:
     dense = new_state(config.change(networks="mlp", image_size=28), CPU).averaged
     with pytest.raises(ValueError, match="at least 2 images"):
         sample_as_in_training(dense, torch.randn(1, 4))

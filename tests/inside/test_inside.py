@@ -422,7 +422,7 @@ def test_a_drawing_is_exactly_its_pixels_or_refused() -> None:
             read_pixels(wrong, 4)
 
 
-def test_only_the_batch_normalisation_is_as_in_training(config: TrainConfig) -> None:
+def test_only_the_batch_normalization_is_as_in_training(config: TrainConfig) -> None:
     prepared = inside._as_in_training(made(config.change(dropout=0.5)).discriminator)
     training = {type(module) for module in prepared.modules() if module.training}
     assert training == {nn.BatchNorm2d}

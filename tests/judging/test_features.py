@@ -67,7 +67,7 @@ def test_networks_that_ship(data: str, name: str, size: int, channels: int, leas
 def test_the_digits_network_knows_digits() -> None:
     test = finish(datasets.load("mnist", 28, 1, "test"))
     of = part(test)
-    network = finish(features.network_for(reals.Reals("mnist", of.learnt, of.spare, of.held_out, True)))
+    network = finish(features.network_for(reals.Reals("mnist", of.learned, of.spare, of.held_out, True)))
     assert network.name == "digits-CNN"
     found = network.features(test.images[:2000].numpy())
     right = (network.probabilities(found).argmax(1) == test.labels[:2000].numpy()).mean()
@@ -108,7 +108,7 @@ def test_images_of_other_sizes_and_colors_are_brought_to_the_networks(network: f
     assert leaf.grad.abs().sum() > 0 and all(p.grad is None for p in network.parameters())
 
 
-def test_labels_are_learnt_and_the_figures_are_those_of_the_kept_file(
+def test_labels_are_learned_and_the_figures_are_those_of_the_kept_file(
     network: features.FeatureNetwork, of: reals.Reals, tmp_path: Path
 ) -> None:
     assert network.about.kind == "classes" and network.about.outputs == ("lying", "upright")
@@ -128,7 +128,7 @@ def test_equal_data_give_an_equal_network(network: features.FeatureNetwork, of: 
     assert finish(features.train(of, FEW)).digest == network.digest
 
 
-def test_attributes_are_learnt_each_by_itself() -> None:
+def test_attributes_are_learned_each_by_itself() -> None:
     network = finish(features.train(part(with_attributes()), FEW))
     assert network.about.kind == "attributes" and network.about.outputs == ("up", "down", "tall") and network.about.accuracy > 0.9
     up, down, tall = network.probabilities(network.features(with_attributes().images.numpy())).T
@@ -157,7 +157,7 @@ def test_a_network_is_trained_once_and_kept(of: reals.Reals, quick: None, monkey
     monkeypatch.setattr(features, "train", None)
     again = finish(features.network_for(of))
     assert again.digest == first.digest
-    renamed = reals.Reals("somewhere/else.zip", of.learnt, of.spare, of.held_out, of.new)
+    renamed = reals.Reals("somewhere/else.zip", of.learned, of.spare, of.held_out, of.new)
     assert finish(features.network_for(renamed)).name == "else-CNN"
 
 
@@ -185,14 +185,14 @@ def test_what_cannot_be_kept_is_said_and_works(of: reals.Reals, quick: None, net
     with pytest.warns(UserWarning, match="the feature network cannot be saved"):
         assert finish(features.network_for(of)).name == "bars-CNN"
     with pytest.warns(UserWarning, match="features cannot be saved"):
-        matrix = finish(features.feature_matrix(network, of.learnt.dataset))
+        matrix = finish(features.feature_matrix(network, of.learned.dataset))
     assert matrix.shape == (300, features.FEATURES)
 
 
 def test_the_feature_matrix_is_computed_once_and_mapped(
     network: features.FeatureNetwork, of: reals.Reals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dataset = of.learnt.dataset
+    dataset = of.learned.dataset
     matrix = finish(features.feature_matrix(network, dataset))
     assert np.array_equal(matrix, network.features(dataset.images.numpy()))
     monkeypatch.setattr(features.FeatureNetwork, "features", None)
@@ -201,18 +201,18 @@ def test_the_feature_matrix_is_computed_once_and_mapped(
 
 
 def test_a_cut_matrix_is_computed_anew_and_a_cancelled_one_leaves_none(network: features.FeatureNetwork, of: reals.Reals) -> None:
-    working = features.feature_matrix(network, of.learnt.dataset)
+    working = features.feature_matrix(network, of.learned.dataset)
     next(working)
     working.close()
     assert not list(datasets.data_root().rglob("*.npy"))
-    first = np.array(finish(features.feature_matrix(network, of.learnt.dataset)))
+    first = np.array(finish(features.feature_matrix(network, of.learned.dataset)))
     (file,) = datasets.data_root().rglob("features.npy")
     file.write_bytes(file.read_bytes()[:-4])
-    assert np.array_equal(finish(features.feature_matrix(network, of.learnt.dataset)), first)
+    assert np.array_equal(finish(features.feature_matrix(network, of.learned.dataset)), first)
 
 
 def test_the_cache_lets_old_features_go(network: features.FeatureNetwork, of: reals.Reals, monkeypatch: pytest.MonkeyPatch) -> None:
-    finish(features.feature_matrix(network, of.learnt.dataset))
+    finish(features.feature_matrix(network, of.learned.dataset))
     (file,) = datasets.data_root().rglob("features.npy")
     monkeypatch.setattr(cache, "LARGEST_CACHE", file.stat().st_size)
     with cache.writing(datasets.data_root() / "cache" / "set", (1, 8, 8), 10, "a set") as writer:

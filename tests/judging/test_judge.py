@@ -108,12 +108,12 @@ def test_neighbours_are_training_images_and_a_copy_is_closer_than_new_images(
     judging: judge.Judge, digits: tuple[reals.Reals, np.ndarray]
 ) -> None:
     of = digits[0]
-    images = np.concatenate([of.learnt.some(3).images(), digits[1][:3]])
+    images = np.concatenate([of.learned.some(3).images(), digits[1][:3]])
     distances, rows, closer = judging.neighbours(images, 4)
     assert distances.shape == rows.shape == (6, 4) and (np.diff(distances, axis=1) >= 0).all()
-    assert rows[:3, 0].tolist() == of.learnt.some(3).rows.tolist()
+    assert rows[:3, 0].tolist() == of.learned.some(3).rows.tolist()
     assert (closer[:3] > 0.99).all() and (closer[3:] < 0.99).all()
-    found = judging.network.features(of.learnt.dataset.images[rows[3]].numpy())
+    found = judging.network.features(of.learned.dataset.images[rows[3]].numpy())
     own = judging.network.features(images[3:4])
     assert np.allclose(np.linalg.norm(found - own, axis=1), distances[3], atol=1e-2)
 

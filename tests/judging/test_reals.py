@@ -23,7 +23,7 @@ def numbered(n: int, classes: int = 0) -> ImageDataset:
 def test_the_parts_are_disjoint_and_complete(n: int, with_test: bool) -> None:
     test = numbered(40) if with_test else None
     of = reals.part(numbered(n), test)
-    own = [of.learnt.rows, of.spare.rows] + ([] if with_test else [of.held_out.rows])
+    own = [of.learned.rows, of.spare.rows] + ([] if with_test else [of.held_out.rows])
     assert np.array_equal(np.sort(np.concatenate(own)), np.arange(n))
     assert np.array_equal(of.training.rows, np.sort(np.concatenate(own[:2])))
     assert of.new is with_test and (of.held_out.dataset is test) is with_test
@@ -33,8 +33,8 @@ def test_the_parts_are_disjoint_and_complete(n: int, with_test: bool) -> None:
 
 def test_every_part_has_every_class() -> None:
     of = reals.part(numbered(200, classes=8))
-    labels = of.learnt.dataset.labels.numpy()
-    assert all(set(labels[part.rows]) == set(range(8)) for part in (of.learnt, of.spare, of.held_out))
+    labels = of.learned.dataset.labels.numpy()
+    assert all(set(labels[part.rows]) == set(range(8)) for part in (of.learned, of.spare, of.held_out))
 
 
 def test_some_of_a_part_are_from_all_over_it() -> None:
@@ -57,7 +57,7 @@ def test_faces_are_held_out_that_nobody_has_trained_on(monkeypatch: pytest.Monke
     of = finish(reals.load("faces", 32, 3))
     assert (len(of.training), len(of.held_out), of.new) == (120, 30, True)
     both = finish(datasets.load("faces", 32, 3, "all"))
-    assert torch.equal(both.images, torch.cat([of.learnt.dataset.images, of.held_out.dataset.images]))
+    assert torch.equal(both.images, torch.cat([of.learned.dataset.images, of.held_out.dataset.images]))
     assert not torch.equal(both.images[:30], both.images[120:])
 
 
@@ -80,3 +80,8 @@ def test_a_folder_with_a_test_part_is_held_out_by_it(tmp_path: Path) -> None:
         (tmp_path / "data" / "mine" / "test" / f"{i:03}.png").unlink()
     of = finish(reals.load("mine", 28, 1))
     assert (len(of.training), len(of.held_out), of.new) == (88, 22, False)
+
+
+def test_scripts_that_were_given_out_still_find_the_training_part() -> None:
+    split = reals.part(numbered(200))
+    assert split.learnt is split.learned

@@ -202,7 +202,7 @@ def test_a_packed_discriminator_judges_images_together() -> None:
     assert torch.equal(answers[:2], changed[:2]) and answers[2] != changed[2]
 
 
-def test_spectral_normalisation_brings_the_largest_singular_value_to_1() -> None:
+def test_spectral_normalization_brings_the_largest_singular_value_to_1() -> None:
     config = TrainConfig(spectral_norm=True, discriminator_norm="none", discriminator_filters=8)
     networks = [Discriminator(config) for _ in range(2)]
     for network in networks:

@@ -238,7 +238,7 @@ def digits():
     return find_model(workshop.models().root, "digits")
 
 
-def test_training_mode_without_normalisation_and_by_class(open_page, config, folders):
+def test_training_mode_without_normalization_and_by_class(open_page, config, folders):
     plain = new_state(config.change(generator_norm="none"), CPU)
     save_generator(folders / "checkpoints" / "pretrained" / "plain.safetensors", plain)
     at = open_page(pages.EXPLORE, view="Grid", training="true", **{"from": "plain"})

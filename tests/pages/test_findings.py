@@ -53,7 +53,9 @@ def remedy(at, number):
 
 def test_a_healthy_run_has_a_quiet_line(open_page, finished):  # noqa: F811
     at = open_page(pages.TRAIN, run=finished.id)
-    assert "Too few steps to say: checks begin at step 300" in texts(at.markdown) and not [b for b in at.button if str(b.key).startswith("remedy_")]
+    assert "Too few steps to say: checks begin at step 300" in texts(at.markdown) and not [
+        b for b in at.button if str(b.key).startswith("remedy_")
+    ]
 
 
 def test_a_finding_has_evidence_reasons_and_remedies(open_page, finished, sick):  # noqa: F811

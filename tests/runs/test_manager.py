@@ -187,9 +187,9 @@ def test_everybodys_first_run_comes_before_anybodys_second(manager, endless, con
 
 
 def test_it_is_told_when_a_waiting_run_starts(manager, endless, config):  # noqa: F811
-    learnt = manager.submit(config)  # from which the speed is known
-    wait_for(ended(learnt))
-    speed = learnt.status()["elapsed_s"] / 12
+    learned = manager.submit(config)  # from which the speed is known
+    wait_for(ended(learned))
+    speed = learned.status()["elapsed_s"] / 12
     running = manager.submit(config.change(duration=1000, duration_unit="seconds"), "", ADA)
     second = manager.submit(config.change(duration=500, duration_unit="steps"), "", BOB)
     third = manager.submit(config.change(batch_size=4), "", CAROL)

@@ -41,7 +41,7 @@ def dataset():
 
 @pytest.fixture
 def judge(dataset):
-    """A judge with a feature network that has learnt nothing."""
+    """A judge with a feature network that has learned nothing."""
     torch.manual_seed(0)
     network = features.FeatureNetwork(features.About("blobs", 28, 1, "classes", ("even", "odd"))).eval().requires_grad_(False)
     test = images("blobs", 40, 1)

@@ -54,8 +54,8 @@ def test_a_label_an_answer_equals_torch() -> None:
 
 def test_penalties_and_feature_matching_by_hand() -> None:
     gradient = torch.tensor([[3.0, 4.0], [0.0, 1.0]])  # norms 5 and 1
-    assert losses.zero_centred_penalty(gradient).item() == pytest.approx((25 + 1) / 2 / 2)
-    assert losses.one_centred_penalty(gradient).item() == pytest.approx((16 + 0) / 2)
+    assert losses.zero_centered_penalty(gradient).item() == pytest.approx((25 + 1) / 2 / 2)
+    assert losses.one_centered_penalty(gradient).item() == pytest.approx((16 + 0) / 2)
     assert losses.feature_matching(gradient, torch.tensor([[0.5, 2.5]])).item() == pytest.approx(1.0)
 
 

@@ -127,7 +127,7 @@ def test_every_switch_trains_resumes_exactly_and_moves_both_networks(config, nam
 
 
 def test_the_gradient_is_each_images_own(config):
-    """Against finite differences along a random direction, in a discriminator without batch normalisation."""
+    """Against finite differences along a random direction, in a discriminator without batch normalization."""
     state = new_state(config.change(discriminator_norm="none", r1=1.0), CPU)
     discriminator, rng = state.discriminator.double(), torch.Generator().manual_seed(0)
     images, direction = (torch.randn(3, 1, 28, 28, generator=rng, dtype=torch.float64) for _ in range(2))

@@ -47,7 +47,7 @@ def kept_judge(self, name, image_size, channels):
     part = SimpleNamespace(dataset=SimpleNamespace(images=images), images=images.numpy)
     def neighbours(images, k):
         return None, np.arange(len(images) * k).reshape(-1, k) % 20, None
-    return SimpleNamespace(reals=SimpleNamespace(learnt=part, held_out=part), neighbours=neighbours, network=None)
+    return SimpleNamespace(reals=SimpleNamespace(learned=part, held_out=part), neighbours=neighbours, network=None)
 
 attributes.find, judge.JudgeCache.get = found_means, kept_judge
 found = {}

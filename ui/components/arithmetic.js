@@ -105,13 +105,13 @@ class Arithmetic {
     return this.address(`z=${z.map((value) => +value.toFixed(4))}`);
   }
 
-  moved(centre = true) {
+  moved(center = true) {
     this.strengthText.textContent = `${(+this.strength.value).toFixed(1)} ×`;
     this.jitterText.textContent = `±${(+this.jitter.value).toFixed(2)}`;
     const z = this.point(), [low, high] = this.data.known, length = Math.hypot(...z);
     const word = length < low ? "shorter than in training" : length > high ? "longer than in training" : "as in training";
     this.reading.textContent = `Length of z in the middle: ${length.toFixed(1)}, ${word} (${low.toFixed(1)} to ${high.toFixed(1)})`;
-    if (centre) this.follower.show(this.ask(z));
+    if (center) this.follower.show(this.ask(z));
   }
 
   // The eight pictures around the middle, one after the other, when the hand rests.

@@ -64,7 +64,7 @@ def view(model: Model, label: int) -> None:
         for seed, image, row, near, rank in zip(seeds, images, rows, distances, farther, strict=True):
             with st.container(gap="xsmall"):
                 st.image(
-                    strip(image, judge.reals.learnt.dataset.images[row].numpy()),
+                    strip(image, judge.reals.learned.dataset.images[row].numpy()),
                     alt=f"The image of seed {seed}, next to the {NEIGHBOURS} closest training images",
                     output_format="PNG",
                     width="stretch",
@@ -81,7 +81,7 @@ def view(model: Model, label: int) -> None:
 
 def closest(model: Model, label: int, judge: Judge) -> Survey:
     """Looks through many seeds, once for each generator and class in a session."""
-    key = (model.id, stamp(model), label, judge.reals.learnt.dataset.fingerprint())
+    key = (model.id, stamp(model), label, judge.reals.learned.dataset.fingerprint())
     kept = st.session_state.get("memory_survey")
     if kept and kept[0] == key:
         survey: Survey = kept[1]

@@ -143,7 +143,7 @@ def show(model: Model, judge: Judge | None, image: np.ndarray, result: Projectio
 def others(judge: Judge, image: np.ndarray, result: Projection) -> None:
     """The image again, beside what was found and what was near before."""
     distances, rows, _ = judge.neighbours(image[None])
-    nearest = judge.reals.learnt.dataset.images[int(rows[0, 0])].numpy()
+    nearest = judge.reals.learned.dataset.images[int(rows[0, 0])].numpy()
     rows_shown: Sequence[tuple[np.ndarray, str]] = [
         (image, "The image"),
         (result.found.image, f"Found: {result.found.features:.2f} away"),

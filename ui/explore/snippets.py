@@ -197,7 +197,7 @@ def nearest(model_id: str, seeds: Seeds, neighbours: int, class_name: str | None
         *_drawn(class_name),
         *_JUDGE,
         f"distances, rows, farther = judge.neighbours(images, {neighbours!r})",
-        "training = judge.reals.learnt.dataset.images.numpy()[rows]  # uint8 (N, neighbours, C, H, W)",
+        "training = judge.reals.learned.dataset.images.numpy()[rows]  # uint8 (N, neighbours, C, H, W)",
         "beside = np.concatenate([images[:, None], training], 1)",
         f"Path('grid.png').write_bytes(png(enlarge(tile(beside.reshape(-1, *images.shape[1:]), columns={neighbours + 1}), 4)))",
     ]

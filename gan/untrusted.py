@@ -60,7 +60,7 @@ def parse_json(content: bytes | str, most: int = LARGEST_JSON) -> Any:
             half a character (a lone surrogate).
     """
     if len(content) > most:
-        raise ValueError(f"JSON may have at most {most >> 10:,} KiB; got {len(content) >> 10:,}")
+        raise ValueError(f"JSON may have at most {most >> 10:,} KiB; got {-(-len(content) // 1024):,}")
     text = content if isinstance(content, str) else content.decode()
     try:
         value = json.loads(text, parse_constant=_no_constant, parse_float=_finite, parse_int=_whole)

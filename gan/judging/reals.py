@@ -1,4 +1,4 @@
-"""The real images of a data set, parted into what a judge may learn from and what it has never seen. Knows nothing of networks."""
+"""A data set's real images, split by index into those that a judge learns from and those that it never sees. Knows nothing of networks."""
 
 from collections.abc import Generator
 from dataclasses import dataclass

@@ -142,6 +142,6 @@ def test_a_set_without_room_is_refused_in_a_sentence(tmp_path: Path, monkeypatch
         store(tmp_path / "new")
     assert names(tmp_path) == []
     monkeypatch.setattr(cache, "LARGEST_CACHE", 50)
-    with pytest.raises(ValueError, match="at most 0 GiB fit"):
+    with pytest.raises(ValueError, match="the cache holds 0 GiB: choose smaller images"):
         store(tmp_path / "new")
     assert names(tmp_path) == []

@@ -91,7 +91,7 @@ def test_every_kind_of_image_is_read_and_bad_ones_are_named(tmp_path: Path) -> N
     mixed = finish(load(str(folder), 28, 1))
     assert len(mixed) == 7 and mixed.labels is None
     assert sorted(line.split(":")[0] for line in mixed.skipped) == ["broken.png", "cut.jpg", "notes.txt", "tiny.png"]
-    assert any("3 x 3 pixels; at least 8 x 8" in line for line in mixed.skipped)
+    assert any("3 x 3 pixels; it needs at least 8 x 8" in line for line in mixed.skipped)
     by_name = dict(
         zip(
             sorted(["gray16.png", "gray.png", "palette.gif", "clear.png", "wide.jpg", "cmyk.jpg", "one_bit.png"]), mixed.images, strict=True

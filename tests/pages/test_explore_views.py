@@ -113,7 +113,7 @@ def test_what_cannot_be_compared_is_a_sentence(open_view, folders, parted, monke
         at = open_view(view, **{"from": "private"})
         assert "training images are not on this server" in texts(at.info) and not at.error
     parted["train"] = ImageDataset("mnist", parted["train"].images[:50])
-    assert "needs at least 100" in texts(open_view(MEMORY).error)
+    assert "need at least 100" in texts(open_view(MEMORY).error)
     monkeypatch.setattr(datasets, "to_download", lambda name: 100)
     assert "not on this server yet" in texts(open_view(MEMORY).info)
 

@@ -35,10 +35,10 @@ def test_a_finding_is_said_marked_and_can_be_acted_on(page: Page, process: Serve
         expect(page.get_by_text("Training produced NaN")).to_be_visible()
         expect(page.get_by_text("The discriminator wins")).to_be_visible()
         page.locator(".st-key-finding_d-winning summary", has_text="Other things to try").press("Enter")
-        page.get_by_role("button", name="New run: Spectral norm off → on").press("Enter")
+        page.get_by_role("button", name="New run: Spectral normalization off → on").press("Enter")
         expect(page.get_by_role("button", name="Train", exact=True)).to_be_visible()
         page.get_by_text("All settings").click()
-        expect(page.get_by_role("checkbox", name="Spectral norm")).to_be_checked()
+        expect(page.get_by_role("checkbox", name="Spectral normalization")).to_be_checked()
     finally:
         page.goto("about:blank")  # nobody follows the run anymore
         shutil.rmtree(folder.path)

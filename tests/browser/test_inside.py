@@ -19,7 +19,7 @@ def test_from_a_run_to_its_layers_and_a_drawing_judged(page: Page, server: str) 
     stop(page)
     page.get_by_role("main").get_by_role("link", name="Look inside").click()
     expect(page.get_by_role("heading", name="Look inside")).to_be_visible()
-    assert "/inside?run=quick-digits" in page.url
+    page.wait_for_url("**/inside?run=quick-digits*")  # the script that shows the heading sets it
     expect(page.get_by_alt_text("7 transposed convolution, 8 maps of 14 x 14")).to_be_visible()
     page.get_by_role("radio", name="Norms over time").click()
     expect(page.get_by_role("figure", name="Generator, norms of the weights")).to_be_visible()

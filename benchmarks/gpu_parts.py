@@ -9,7 +9,7 @@ import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -230,12 +230,17 @@ def _first_steps(
         for group in optimizer.param_groups:
             group["eps"] = EPSILON
     if rounding_seed is not None:
-        rng = torch.Generator().manual_seed(rounding_seed)
-        with torch.no_grad():
-            for weight in (*state.generator.parameters(), *state.discriminator.parameters()):
-                weight.mul_(1 + ROUNDING * torch.randn(weight.shape, generator=rng))
+        add_rounding_errors((*state.generator.parameters(), *state.discriminator.parameters()), rounding_seed)
     with SameDraws(seed=1):
         return list(_answers(state, data, setup.amounts.steps))
+
+
+def add_rounding_errors(weights: Iterable[torch.Tensor], seed: int) -> None:
+    """Changes weights on the CPU by about as much as rounding to fp32 does."""
+    rng = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weight in weights:
+            weight.mul_(1 + ROUNDING * torch.randn(weight.shape, generator=rng))
 
 
 def _answers(state: TrainState, data: ImageDataset, steps: int) -> Iterator[list[float]]:

@@ -126,7 +126,7 @@ class Crowd:
         return gzip.decompress(body) if headers.get("content-encoding") == "gzip" else body
 
     async def follow(self, name: str, on_samples: Callable[[list[int]], None] | None = None) -> None:
-        """Reads the run's event stream until it is cancelled, or ends, which is an error."""
+        """Reads the run's event stream until it is canceled, or ends, which is an error."""
         reader, writer, _ = await self.request(f"/api/runs/{self.run}/events?since=0", "text/event-stream")
         opened, before, rest = time.perf_counter(), None, b""
         try:
@@ -156,7 +156,7 @@ class Crowd:
         return int(columns["step"][-1])
 
     async def visit(self, name: str, rng: random.Random) -> None:
-        """A browser on the Train page, until it is cancelled."""
+        """A browser on the Train page, until it is canceled."""
         address = f"/train?run={self.run}"
         page = (await self.fetch(address)).decode()
         for asset in re.findall(r'(?:src|href)="\.?/?(static/[^"]+)"', page):
@@ -195,7 +195,7 @@ class Crowd:
                 group.create_task(stay())
 
     async def there(self, name: str, rng: random.Random) -> None:
-        """One client, from its arrival within half of ARRIVE_S until it is cancelled; what goes wrong is counted."""
+        """One client, from its arrival within half of ARRIVE_S until it is canceled; what goes wrong is counted."""
         kind = name.split()[0]
         self.tally.newest[name] = -math.inf
         await asyncio.sleep(rng.uniform(0, ARRIVE_S / 2))

@@ -399,7 +399,7 @@ def doctor_command(run: Path, as_json: bool) -> None:
     step = looked_at.status().get("step", 0)
     if not found:
         judged = "" if checkup.judged else " It has no scores, so only losses and gradients were checked."
-        said = checkup.verdict.text if checkup.verdict else "nothing to check yet"
+        said = checkup.verdict.text
         click.echo(f"{folder.path.name}, step {step}: {said[0].lower()}{said[1:]}.{judged}")
     config = looked_at.live_config
     for finding in found:
@@ -411,6 +411,8 @@ def doctor_command(run: Path, as_json: bool) -> None:
             kind = {"live": "now", "fork": f"in a fork from step {remedy.step}", "new": "in a new run"}[remedy.kind]
             changes = ", ".join(f"{name} {getattr(config, name)} -> {value}" for name, value in remedy.changes.items())
             click.echo(f"  Try {kind}: {changes}. {remedy.why}")
+    if checkup.what_you_see:
+        click.echo(f"What the curves show: {checkup.what_you_see}")
 
 
 @cli.command("export")

@@ -69,7 +69,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The averaged generator is worth keeping as it is now: whoever drains the loop may save it."""
+    """The averaged generator is worth keeping as it is now: the caller may save it."""
 
     step: int
 

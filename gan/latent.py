@@ -17,7 +17,7 @@ class LatentToImage(Protocol):
 
 
 def noise(seeds: Sequence[int], latent_dim: int, distribution: str = "normal") -> torch.Tensor:
-    """One noise vector a seed: float32 (len(seeds), latent_dim) on the CPU.
+    """One latent vector per seed: float32 (len(seeds), latent_dim) on the CPU.
 
     Each vector depends on its own seed alone, so a seed names the same point wherever it is used.
 
@@ -45,7 +45,7 @@ def deviation(distribution: str) -> float:
 
 
 def usual_lengths(latent_dim: int, distribution: str = "normal") -> tuple[float, float]:
-    """Between which lengths 98 of 100 noise vectors lie: what training knew."""
+    """The lengths between which 98 of 100 latent vectors lie in training."""
     rng = torch.Generator().manual_seed(0)
     shape = (10_000, latent_dim)
     drawn = torch.randn(shape, generator=rng) if distribution == "normal" else torch.rand(shape, generator=rng) * 2 - 1
@@ -167,7 +167,7 @@ def strongest_dimensions(
 
     Args:
         generator: (N, d) -> (N, C, H, W), in eval mode.
-        samples: noise vectors (seeds 0, 1, ...) over which the effect is averaged.
+        samples: latent vectors (seeds 0, 1, ...) over which the effect is averaged.
         step: how far each dimension is moved up.
         label: the class to draw, for a conditional generator.
 

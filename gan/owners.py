@@ -163,5 +163,5 @@ def refusal(owner: object, owner_id: object, deed: str, what: str) -> str:
     """Who alone may do something, in one sentence. deed: what made it the owner's. what: they may do."""
     host = "" if is_personal() else "the workshop's host"
     name = clean_name(owner)
-    whose = (f"{name}, who {deed}," if name else f"whoever {deed}") if owner_id else ""
+    whose = (f"{name}, who {deed}," if name else f"the person who {deed}") if owner_id else ""
     return f"Only {' or '.join(part for part in (whose, host) if part) or 'the server itself'} can {what}."

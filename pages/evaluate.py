@@ -1,4 +1,4 @@
-"""Evaluate: how good a generator is, beside real images. What is shown stands in the address."""
+"""Evaluate: how good a generator is, compared with real images. The address holds what is shown."""
 
 import streamlit as st
 

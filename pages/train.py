@@ -15,7 +15,7 @@ asked = st.query_params.get("run", NEW_RUN)
 deleted = st.session_state.get("deleted")
 if asked not in (NEW_RUN, *runs, deleted):
     st.warning(f"There is no run {plain(asked[:100])} on this server.", icon=":material/search_off:")
-# The address holds the option as it is shown: a run's id, which never changes.
+# The address holds the option's text: a run's id, which never changes.
 chosen = st.selectbox("Run", [NEW_RUN, *runs], key="run", bind="query-params", help="Start a new run, or look at one.")
 if "launch_error" in st.session_state:
     st.error(plain(st.session_state.pop("launch_error")), icon=":material/error:")

@@ -77,7 +77,7 @@ def test_the_admin_token_is_compared_whole(monkeypatch):
 
 def test_a_refusal_says_who_may(monkeypatch):
     said = [refusal("Ada", ADA.id, "started it", "steer this run"), refusal("", ADA.id, "started it", "steer this run")]
-    assert said == ["Only Ada, who started it, can steer this run.", "Only whoever started it can steer this run."]
+    assert said == ["Only Ada, who started it, can steer this run.", "Only the person who started it can steer this run."]
     monkeypatch.setenv("WORKSHOP_ADMIN_TOKEN", "sesame")
     said = [refusal("A\nda", ADA.id, "started it", "steer this run"), refusal("", "", "started it", "steer this run")]
     assert said == [

@@ -15,7 +15,7 @@ _CACHE = "public, max-age=86400"
 
 @functools.cache
 def _plotly() -> tuple[bytes, str]:
-    """The script, compressed, and its ETag. Once: for every visitor anew it would take 0.2 s of the server's event loop."""
+    """The script, compressed, and its ETag. Computed once: for each visitor it would take 0.2 s of the server's event loop."""
     content = gzip.compress((importlib.resources.files("plotly") / "package_data" / "plotly.min.js").read_bytes(), 6)
     return content, f'"{hashlib.sha256(content).hexdigest()[:16]}"'
 

@@ -1,4 +1,4 @@
-"""Several runs beside each other: what differs in their settings, how far they are, which grids belong together.
+"""Several runs next to each other: settings that differ, progress, grids that belong together.
 
 Reads runs; knows nothing of pages or of how charts are drawn.
 """

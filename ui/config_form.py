@@ -30,7 +30,7 @@ def config_form(base: TrainConfig, faults: DeltaGenerator) -> TrainConfig | None
         faults: where it says what is wrong; next to the button that it disables, so that a phone shows both.
 
     Returns:
-        the config as it is set, or None where the values do not go together; the reason is then on the page.
+        the config, or None if the values do not fit together; the page then shows the reason.
     """
     fields = TrainConfig.model_fields
     common = [name for name, info in fields.items() if _extra(info)["common"]]

@@ -121,7 +121,7 @@ def _drop() -> None:
 
 def export_menu(run: Run) -> None:
     """A popover with a button for each file."""
-    # The key keeps it open where a button beside it comes or goes.
+    # The key keeps it open where a button next to it appears or disappears.
     with st.popover("Export", icon=":material/download:", key="export_menu"):
         for name, kind in KINDS.items():
             st.button(kind.label, icon=kind.icon, help=kind.help, key=f"export_{name}", width="stretch", on_click=_start, args=(run, name))

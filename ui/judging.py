@@ -29,7 +29,7 @@ def judge_for(config: TrainConfig) -> Judge | None:
         st.page_link(DATA, label="Data", icon=":material/photo_library:", query_params={"set": config.data})
         return None
     if st.session_state.get(CANCELLED) == key:
-        st.caption(f"The comparison with {name} was cancelled.")
+        st.caption(f"The comparison with {name} was canceled.")
         if not st.button("Compare after all", icon=":material/compare:"):
             return None
     st.session_state.pop(CANCELLED, None)
@@ -45,5 +45,5 @@ def judge_for(config: TrainConfig) -> Judge | None:
 
 
 def real_ones(judge: Judge, config: TrainConfig) -> str:
-    """What held-out real images are called beside a generator of these settings: whether it has seen them."""
+    """What held-out real images are called next to a generator of these settings: whether it has seen them."""
     return "new real images" if judge.reals.new and config.data_split == "train" else "other real images"

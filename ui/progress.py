@@ -25,12 +25,12 @@ def drain(
     """Drains a generator of Progress behind a bar and a Cancel button; returns what it returns, raises what it raises.
 
     Streamlit interrupts a script when a button is pressed, in whatever call of `st` comes next. That is here, between two
-    events, and the generator is closed: it cleans up after itself. The page is then run anew.
+    events, and the generator is closed: it cleans up after itself. The page then runs again.
 
     Args:
         work: what takes a while.
         key: the button's, one for each place of a page where there is work.
-        on_cancel: called when it is pressed, before the page is run anew.
+        on_cancel: called when it is pressed, before the page runs again.
         watch: shown each event, as it comes.
     """
     place, began = st.empty(), time.monotonic()

@@ -35,7 +35,7 @@ class Sweep:
 
 
 async def sweep(runtime: Any) -> None:
-    """Sweeps every few seconds until it is cancelled. A Streamlit that keeps its sessions otherwise is left alone, and the log says so."""
+    """Sweeps every few seconds until it is canceled. A Streamlit that keeps its sessions otherwise is left alone, and the log says so."""
     logging.getLogger("streamlit.runtime.app_session").addFilter(lambda record: not str(record.msg).startswith(EXPECTED))
     try:
         sweeping = Sweep(runtime._session_mgr)

@@ -66,7 +66,7 @@ def read(folder: Path) -> Entry | None:
         if (images.dtype, images.ndim) != (np.uint8, 4) or sizes != {about["images"]}:
             raise ValueError("another shape")
         os.utime(folder / "about.json")  # when it was used last
-    except (OSError, ValueError, EOFError, KeyError, TypeError):  # whoever asked makes it anew
+    except (OSError, ValueError, EOFError, KeyError, TypeError):  # the caller makes it again
         return None
     return Entry(images, labels, attributes, about)
 

@@ -1,6 +1,6 @@
 """Name, folder, archive or arrays -> ImageDataset: every image as uint8, decoded once. Knows nothing of networks or runs.
 
-Sets are loaded by generators that yield Progress and return the set, so that whoever waits can show how far they are,
+Sets are loaded by generators that yield Progress and return the set, so that the caller can show how far they are,
 and can stop.
 """
 

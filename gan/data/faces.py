@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
-# Raised when the drawings change, so that cached sets of an older version are drawn anew.
+# Raised when the drawings change, so that cached sets of an older version are drawn again.
 VERSION = 1
 
 ATTRIBUTES = ("glasses", "smiling", "mouth open", "long hair", "curly hair", "bald", "beard", "hat")

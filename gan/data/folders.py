@@ -1,6 +1,6 @@
 """A folder that the host names -> the image files in it and below it, through links too. Knows nothing of what is in the files.
 
-Links are followed, since whoever names the folder made them. Visitors cannot: they bring zips, which are never unpacked.
+Links are followed, since the person who names the folder made them. Visitors cannot: they bring zips, which are never unpacked.
 """
 
 import os

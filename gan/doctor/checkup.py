@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from gan.doctor.diagnosis import Finding, examine, findings, total_norm
-from gan.doctor.summary import Verdict, verdict, what_you_see
+from gan.doctor.summary import Outlook, Verdict, verdict, what_you_see
 from gan.events import Intervention
 from gan.lru import Lru
 from gan.runs.run import Run
@@ -22,7 +22,7 @@ class Checkup:
 
     Attributes:
         judged: whether the run has scores.
-        verdict: the run's state of health in one line; None before the first check.
+        verdict: the run's state of health in one line.
         what_you_see: what its curves show now, in a sentence or two; empty before there is anything to see.
         version: rises whenever the findings or their numbers as text change; 0 before the first check.
     """
@@ -36,7 +36,7 @@ class Checkup:
         self._findings: list[Finding] = []
         self._told: object = None
         self.judged: bool = False
-        self.verdict: Verdict | None = None
+        self.verdict = Verdict(Outlook.TOO_EARLY, "Not checked yet")
         self.what_you_see = ""
         self.version = 0
 
@@ -57,8 +57,9 @@ class Checkup:
                 self._looked = time.monotonic()
                 told = (
                     self.judged,
-                    self.verdict and self.verdict.text,
-                    [(f.key, f.began, [e.shown for e in f.evidence], f.remedies) for f in self._findings],
+                    self.verdict.text,
+                    self.what_you_see,
+                    [(f.key, f.began, f.recovering, [e.shown for e in f.evidence], f.remedies) for f in self._findings],
                 )
                 if told != self._told:
                     self._told = told

@@ -9,7 +9,6 @@ import numpy as np
 
 from gan.config import TrainConfig
 from gan.doctor.diagnosis import FOOLED, Case, Finding
-from gan.doctor.remedies import Remedy
 from gan.doctor.rules import RULES, rule
 
 RECENT = 0.3  # of the steps so far: what curves did lately is read off these,
@@ -36,13 +35,11 @@ class Verdict:
         outlook: which kind.
         text: one sentence.
         finding: the worst finding, where there is one.
-        remedy: the first thing to try about it.
     """
 
     outlook: Outlook
     text: str
     finding: Finding | None = None
-    remedy: Remedy | None = None
 
 
 def verdict(case: Case, findings: Sequence[Finding], over: bool) -> Verdict:
@@ -57,11 +54,10 @@ def verdict(case: Case, findings: Sequence[Finding], over: bool) -> Verdict:
     lasting = [finding for finding in wrong if not finding.recovering]
     if wrong:
         worst = (lasting or wrong)[0]
-        remedy = worst.remedies[0] if worst.remedies else None
         if not lasting:
-            return Verdict(Outlook.RECOVERING, f"{worst.name}: getting better", worst, remedy)
+            return Verdict(Outlook.RECOVERING, f"{worst.name}: getting better", worst)
         outlook = Outlook.ALARM if worst.severity == "alarm" else Outlook.WARNING
-        return Verdict(outlook, f"{worst.name} since step {worst.began:,}", worst, remedy)
+        return Verdict(outlook, f"{worst.name} since step {worst.began:,}", worst)
     begins = first_check(case)
     if case.step < begins:
         if over:

@@ -1,4 +1,4 @@
-"""Arithmetic with noise vectors: what a judge of images sees in a generator's samples, and the mean vectors of those that share it.
+"""Arithmetic with latent vectors: what a judge of images sees in a generator's samples, and the mean vectors of those that share it.
 
 Radford et al. 2016, section 6.3.2: "with glasses - without glasses + another face". Where the data has labels, the samples that share
 one are found by the network that learned them (features.py); generators are functions that are given.
@@ -30,7 +30,7 @@ Judge = Callable[[np.ndarray], np.ndarray]  # these -> probabilities (N, names)
 
 @dataclass(frozen=True)
 class Mean:
-    """The mean noise vector of some samples.
+    """The mean latent vector of some samples.
 
     Attributes:
         name: "with glasses", "without glasses", "class 7", "not class 7".
@@ -139,14 +139,14 @@ def contrasts(
 
 
 def means(z: torch.Tensor, shown: torch.Tensor, names: list[str], exclusive: bool) -> list[tuple[Mean, Mean]]:
-    """The mean noise vectors of samples with and without each of some things.
+    """The mean latent vectors of samples with and without each of some things.
 
     Attributes come together (beards with short hair), and the plain difference of two means would move both. So z is fitted by
     least squares as a sum of what each attribute adds; the two means of one differ by what it adds itself, the others held at
     their own means. Classes, of which each sample has one, have plain means.
 
     Args:
-        z: (n, d); row i is the noise vector of seed i.
+        z: (n, d); row i is the latent vector of seed i.
         shown: bool (n, len(names)).
         names: of the things.
         exclusive: classes rather than attributes.

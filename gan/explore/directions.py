@@ -17,8 +17,8 @@ from torch import nn
 from gan import latent
 
 MOST = 16  # directions at once: they travel to browsers as numbers
-SAMPLES = 4096  # noise vectors whose features are looked at
-LARGEST_LOOK = 1 << 25  # numbers: fewer noise vectors where there are many features
+SAMPLES = 4096  # latent vectors whose features are looked at
+LARGEST_LOOK = 1 << 25  # numbers: fewer latent vectors where there are many features
 SPARE = 32  # components beyond those asked for: some have no direction
 STRAIGHT = 0.2  # of a component's variance that must go evenly along a direction of z
 
@@ -89,13 +89,13 @@ def principal(
 ) -> Directions:
     """Principal components of the features behind the first layer, carried back to z (GANSpace, Härkönen et al. 2020).
 
-    The features are those behind the first layer's normalization and activation, of noise vectors of their own seeds. Each
+    The features are those behind the first layer's normalization and activation, of latent vectors of their own seeds. Each
     component's direction is the one whose coordinate in z explains it best, by least squares. An activation bends: some
     components grow to both sides of it (how far z is from the middle, say). They have no direction, and are left out.
 
     Args:
         generator, count, distribution, label: as find() takes them.
-        samples: noise vectors; fewer where the first layer is so wide that their features would not fit.
+        samples: latent vectors; fewer where the first layer is so wide that their features would not fit.
     """
     d = generator.latent_dim
     head = _first_block(generator)

@@ -83,7 +83,7 @@ def mp4(frames: np.ndarray, frames_per_s: float = 25, factor: int = 1) -> bytes:
     taken = "gray" if channels == 1 else "rgb24"
     take = ["-f", "rawvideo", "-pix_fmt", taken, "-s", f"{width}x{height}", "-r", f"{frames_per_s:g}", "-i", "-", "-an"]
     shape = ["-vf", f"scale={width * factor}:{height * factor}:flags=neighbor,pad=ceil(iw/2)*2:ceil(ih/2)*2"]
-    # One thread: a run that trains beside keeps its cores. faststart: it plays before it is there whole.
+    # One thread: a run that trains meanwhile keeps its cores. faststart: it plays before it is there whole.
     give = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "16", "-pix_fmt", "yuv420p", "-threads", "1", "-movflags", "+faststart"]
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "film.mp4"  # a pipe cannot be wound back to the file's head

@@ -32,7 +32,7 @@ class Model:
     class_names: tuple[str, ...] = ()  # of a conditional generator
 
     def noise(self, seeds: list[int]) -> torch.Tensor:
-        """The noise vectors of seeds, as this generator was trained on: (len(seeds), latent_dim)."""
+        """The latent vectors of seeds, as this generator was trained on: (len(seeds), latent_dim)."""
         return latent.noise(seeds, self.config.latent_dim, self.config.latent_distribution)
 
 

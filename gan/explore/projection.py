@@ -73,7 +73,7 @@ class Projection:
 def project(
     loaded: LoadedGenerator, image: np.ndarray, network: FeatureNetwork | None, label: int | None = None
 ) -> Generator[Progress, None, Projection]:
-    """Looks for an image in a generator's latent space. The same at every call; on one thread, so that a run beside keeps its cores.
+    """Looks for an image in a generator's latent space. The same at every call; on one thread, so that a run keeps its cores meanwhile.
 
     Args:
         loaded: the generator.

@@ -42,7 +42,7 @@ class Networks:
     class_names: tuple[str, ...] = ()
 
     def noise(self, seed: int) -> torch.Tensor:
-        """A seed's noise vector: (1, latent_dim)."""
+        """A seed's latent vector: (1, latent_dim)."""
         return latent.noise([seed], self.config.latent_dim, self.config.latent_distribution)
 
     def labels(self, label: int) -> torch.Tensor | None:
@@ -51,7 +51,7 @@ class Networks:
 
     @property
     def depends_on_company(self) -> bool:
-        """Whether D's answer to an image depends on the images beside it while it trains."""
+        """Whether D's answer to an image depends on the other images of its batch while it trains."""
         return self.config.normalizes_discriminator or self.config.minibatch_std
 
 

@@ -1,4 +1,4 @@
-"""A generator's images, judged: drawn from its noise, and held against a data set. The same from a page as from the command line."""
+"""Scores of a generator's images, compared with a data set. The same for pages and for the command line."""
 
 import csv
 import io
@@ -93,7 +93,7 @@ def in_turn(work: Generator[Progress, None, T]) -> Generator[Progress, None, T]:
 
 
 def unseen(report: Report, config: TrainConfig) -> bool:
-    """Whether a generator of these settings had not seen the real images that its own were held against."""
+    """Whether a generator of these settings has never seen the real images that its own were compared with."""
     return report.new and config.data_split == "train"
 
 

@@ -46,7 +46,7 @@ LR = 4e-3
 TRAINED_PIXELS, SHIPPED_TIMES = 110_000_000, 4
 FEWEST_A_CLASS = 20  # images: of fewer a class is learned by heart
 MOST_OUTPUTS = 1000
-VERSION = 1  # raised when networks are trained otherwise, so that kept ones are trained anew
+VERSION = 1  # raised when the training of these networks changes, so that saved ones are retrained
 FORMAT = "dcgan-workshop-features-1"
 LARGEST_FILE = 8 * 2**20  # bytes
 SHIPPED = Path(__file__).parent / "feature_networks"
@@ -301,7 +301,7 @@ def load(path: Path) -> FeatureNetwork:
 
 
 def network_for(reals: Reals) -> Generator[Progress, None, FeatureNetwork]:
-    """The network in whose features images are held against a data set: shipped, kept, or trained now and kept."""
+    """The network in whose features images are compared with a data set: shipped, saved before, or trained now and saved."""
     shipped = SHIPPED / f"{reals.name}.safetensors"
     if reals.name in NAMED and shipped.exists():
         return load(shipped)
@@ -360,7 +360,7 @@ def _kept(file: Path, n: int) -> np.ndarray | None:
         if (matrix.dtype, matrix.shape) != (np.float32, (n, FEATURES)):
             raise ValueError("another shape")
         (file.parent / "about.json").touch()  # when it was used last
-    except (OSError, ValueError, EOFError):  # whoever asked makes it anew
+    except (OSError, ValueError, EOFError):  # the caller makes it again
         return None
     return matrix
 

@@ -1,6 +1,6 @@
-"""How good images are, held against the data set that a generator learned from: figures in a small network's features.
+"""How good images are, compared with the data set that a generator learned from: scores in a small network's features.
 
-Each figure stands beside its floor: what real images get that the generator may have been trained on, judged in its place.
+Each score comes with its floor: the score of real images that the generator may have been trained on.
 """
 
 import threading
@@ -25,7 +25,7 @@ SUBSETS = 50  # of the kernel distance
 COPIES = 0.99  # an image is called a copy when it lies closer to the training set than this share of new real images
 GROUPS = 10  # of the jackknife
 GLANCED = 250  # images of a glance whose nearest training images are looked for
-GLANCED_AGAINST = 2000  # held-out images: the more, the steadier the distance, and the floor beside it
+GLANCED_AGAINST = 2000  # held-out images: the more, the steadier the distance and its floor
 GLANCED_FLOORS = 8  # sets of real images
 POLL_S = 0.2
 
@@ -80,9 +80,9 @@ class Report:
 
     Attributes:
         features: the name of the network in whose features they were judged.
-        data: the data set that they were held against.
+        data: the data set that they were compared with.
         images: how many were judged; as many real ones made the floor.
-        real: how many held-out real images they were held against.
+        real: how many held-out real images they were compared with.
         new: whether generators of that data set had not seen these.
         figures: in the order in which they should be read.
         shares: of classes or attributes; None where the network was told none.
@@ -263,7 +263,7 @@ class Judge:
         return self._glanced[n]
 
     def _reference(self, n: int) -> np.ndarray:
-        """The held-out features that n images are held against: as many, where there are."""
+        """The held-out features that n images are compared with: n of them, or all if there are fewer."""
         reference: np.ndarray = self.held_out[np.sort(self._chosen[:n])]
         return reference
 

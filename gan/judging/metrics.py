@@ -78,7 +78,7 @@ class Prdc(NamedTuple):
 
 
 def prdc(real: np.ndarray, fake: np.ndarray, k: int = NEAREST) -> Prdc:
-    """Quality and variety of fakes (N, D) held against real images (M, D).
+    """Quality and variety of fakes (N, D) compared with real images (M, D).
 
     Raises:
         ValueError: there are no more than k of one of them.

@@ -198,7 +198,7 @@ class MinibatchStd(nn.Module):
 
 
 SMALL = 8  # side of the feature maps up to which a kernel's gradient is computed as a matrix product
-EMBEDDING = 32  # numbers that tell the generator a class, beside z
+EMBEDDING = 32  # numbers that tell the generator a class, next to z
 POWER_ITERATIONS = 15  # before the first step; as torch does
 
 Layers = OrderedDict[str, nn.Module]
@@ -214,7 +214,7 @@ class Generator(nn.Module):
     Args:
         config: the run's settings.
         classes: how many classes the data has; read only where the config is conditional. forward() then takes their
-            numbers, int64 (N,), whose embeddings stand beside z (Mirza and Osindero 2014).
+            numbers, int64 (N,), whose embeddings are appended to z (Mirza and Osindero 2014).
     """
 
     def __init__(self, config: TrainConfig, classes: int = 0) -> None:
@@ -384,7 +384,7 @@ def initialize(network: nn.Module, how: str, rng: torch.Generator) -> None:
             normalized = parametrize.is_parametrized(module)
             weight: Any = module.parametrizations.weight.original if normalized else module.weight  # type: ignore[union-attr, index]
             if isinstance(module, nn.Embedding):
-                # Small: with N(0, 1) beside z the generator drew one picture a class, whatever z was (700 steps, digits).
+                # Small: with N(0, 1) next to z the generator drew one picture a class, whatever z was (700 steps, digits).
                 nn.init.normal_(weight, 0.0, 0.1 if isinstance(network, Generator) else 0.02, generator=rng)
             elif how == "dcgan" and not isinstance(module, nn.Linear):
                 nn.init.normal_(weight, 0.0, 0.02, generator=rng)
@@ -394,7 +394,7 @@ def initialize(network: nn.Module, how: str, rng: torch.Generator) -> None:
                 bound = weight[0].numel() ** -0.5
                 nn.init.uniform_(module.bias, -bound, bound, generator=rng)  # type: ignore[arg-type]
             if normalized:
-                _measure_anew(module, rng)
+                _measure_again(module, rng)
         elif isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
             if how == "dcgan":
                 nn.init.normal_(module.weight, 1.0, 0.02, generator=rng)
@@ -403,7 +403,7 @@ def initialize(network: nn.Module, how: str, rng: torch.Generator) -> None:
             nn.init.zeros_(module.bias)
 
 
-def _measure_anew(module: nn.Module, rng: torch.Generator) -> None:
+def _measure_again(module: nn.Module, rng: torch.Generator) -> None:
     """Starts a layer's estimate of its largest singular value from `rng`; torch starts it from the global generator."""
     for vector in module.buffers():
         vector.copy_(F.normalize(torch.randn(vector.shape, generator=rng), dim=0))

@@ -266,7 +266,7 @@ def sample_script(generator: Path) -> str:
 
 
 def _layers(layers: nn.Sequential) -> str:
-    """A network's layers as arguments of OrderedDict, a line each time that the maps are computed anew."""
+    """A network's layers as arguments of OrderedDict, a new line for each computation of maps."""
     lines: list[str] = []
     resized = False
     for name, layer in layers.named_children():

@@ -397,7 +397,7 @@ class RunFolder:
         save_whole(state.state_dict(), self.state_file, durable)
 
     def keep_state(self, state: TrainState) -> None:
-        """Keeps this state for forks, beside the others; where these grow too many, the one that is missed least goes."""
+        """Keeps this state for forks. If there are too many, the least useful one is removed."""
         self.flush()
         save_whole(state.state_dict(), self.kept_state_file(state.step), durable=False)
         steps = self.state_steps()
@@ -644,7 +644,7 @@ class _Read:
             inode, size = found.st_ino, found.st_size
         except OSError:
             inode, size = 0, 0
-        if inode != self._inode or size < self._offset:  # cut, by writing it anew
+        if inode != self._inode or size < self._offset:  # cut, by rewriting it
             self._inode, self._offset, self._rows, self._best = inode, 0, [], None
         if size > self._offset:
             rows, self._offset = _read_lines(path, self._offset)

@@ -37,7 +37,7 @@ def fork(
         wanted: a step; the state nearest to it is taken.
         changes: settings; `duration` counts from the parent's start.
         unit, amount: how much longer it trains; to its settings' duration if none is given.
-        owner, owner_id: whose run it will be, whoever the parent's owner is.
+        owner, owner_id: the new run's owner, not the parent's.
 
     Raises:
         CheckpointError: the parent has no saved state, or it cannot be read, or something is at `path`.

@@ -17,7 +17,7 @@ class Limits:
     """Bounds of one run; None where there is none."""
 
     steps: int | None = None  # in all
-    minutes: float | None = None  # of training at a stretch: a run that is resumed has them anew
+    minutes: float | None = None  # of training at a stretch: a resumed run gets them again
     image_size: int | None = None  # pixels
     memory_gb: float | None = None  # GiB, as estimated before it starts
     disk_mb: float | None = None  # MiB of its folder

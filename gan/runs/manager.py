@@ -187,7 +187,7 @@ class RunManager:
             raise ValueError(f"{most} run{' of yours waits' if most == 1 else 's of yours wait'} already: try again when one has started")
 
     def _refuse_unknown_data(self, data: str) -> None:
-        if data not in datasets.available():  # no paths: whoever submits may be a visitor
+        if data not in datasets.available():  # no paths: a visitor may be submitting
             raise ValueError(f"there is no data set {data!r}; choose one of {', '.join(datasets.available())}")
 
     def resume(

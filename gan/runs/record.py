@@ -1,4 +1,4 @@
-"""A training loop that is written to a run's folder as it goes. Knows nothing of threads or queues."""
+"""A training loop that is written to a run's folder while it runs. Knows nothing of threads or queues."""
 
 import contextlib
 import logging

@@ -86,7 +86,7 @@ class Streams:
         """Server-sent events: metrics and judgements as columns of what is new; all grids' steps, all changed settings, the status and the
         version of the doctor's findings when they change.
 
-        The run is looked up anew each time: one that is resumed goes on in the same stream.
+        The run is looked up each time: a resumed run continues in the same stream.
 
         Args:
             run_id: which run; one that is deleted ends the stream with that state.

@@ -93,7 +93,7 @@ class Control:
         self._script_until = until
 
     def repeating(self, step: int) -> bool:
-        """Whether the steps after `step` follow a script: then the number of threads is not chosen anew."""
+        """Whether the steps after `step` follow a script: then the number of threads is not chosen again."""
         return bool(self._script) or step < self._script_until
 
     def take(self, step: int) -> Iterator[tuple[str, Any]]:
@@ -296,7 +296,7 @@ def _change(state: TrainState, name: str, value: Any) -> Intervention | ThreadCh
         return None
     try:
         state.change(name, value)
-    except ValueError as error:  # whoever asked was told the bounds; the run goes on as it is
+    except ValueError as error:  # the caller was given the bounds; the run continues unchanged
         log.warning("%s stays at %s: %s", name, old, error)
         return None
     state.changes += 1

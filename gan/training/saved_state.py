@@ -18,7 +18,7 @@ from gan.untrusted import is_number, is_whole, open_regular
 NETWORKS = ("generator", "discriminator", "averaged")
 # The moments that an optimizer keeps for each parameter, next to its number of steps.
 MOMENTS = {"adam": ("exp_avg", "exp_avg_sq"), "rmsprop": ("square_avg",)}
-# Numbers of a parameter group that the run's settings say anew, and choices that depend on the device alone.
+# Numbers of a parameter group that come from the run's settings, and choices that depend on the device alone.
 _GOVERNED = frozenset({"lr", "betas", "weight_decay"})
 _DEVICES_OWN = frozenset({"capturable", "foreach", "fused"})
 _ARCHIVE = b"PK\x03\x04"  # torch.save() writes a zip archive

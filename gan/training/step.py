@@ -9,7 +9,7 @@ from gan.training.state import TrainState
 
 
 def draw_z(state: TrainState, n: int) -> torch.Tensor:
-    """n noise vectors from the run's own random generator: (n, latent_dim)."""
+    """n latent vectors from the run's own random generator: (n, latent_dim)."""
     z = torch.empty(n, state.config.latent_dim, device=state.device)
     return z.normal_(generator=state.rng) if state.config.latent_distribution == "normal" else z.uniform_(-1, 1, generator=state.rng)
 

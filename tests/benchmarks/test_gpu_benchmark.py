@@ -30,36 +30,37 @@ def test_every_recipe_equals_itself_on_the_cpu():
     assert {row.verdict for row in found} == {"ok"} and {row.value for row in found} == {0.0}
 
 
-def test_a_device_that_computes_something_else_is_off(monkeypatch):
-    real = gpu_parts.new_state
-    made = []
+def spoil_the_device(monkeypatch, spoil):
+    """From now on the first state that is made, the device's, is spoiled; those of the references are not."""
+    real, made = gpu_parts.new_state, []
 
     def new_state(*arguments, **named):
-        state = real(*arguments, **named)
-        made.append(state)
-        if len(made) == 1:  # the device's; the second one is the reference
-            with torch.no_grad():
-                list(state.discriminator.parameters())[-1].mul_(1.5)
-        return state
+        made.append(real(*arguments, **named))
+        if len(made) == 1:
+            spoil(made[0])
+        return made[-1]
 
     monkeypatch.setattr(gpu_parts, "new_state", new_state)
+
+
+@torch.no_grad()
+def other_last_layer(state):
+    list(state.discriminator.parameters())[-1].mul_(1.5)
+
+
+def test_a_device_that_computes_something_else_is_off(monkeypatch):
+    spoil_the_device(monkeypatch, other_last_layer)
     first, _ = rows("correct")
     assert first.verdict == "off" and first.value > first.against == gpu_parts.FIRST_WITHIN
 
 
+def longer_steps(state):
+    for group in state.optimizer_d.param_groups:
+        group["lr"] *= 1.05
+
+
 def test_a_device_whose_steps_are_a_little_longer_is_off(monkeypatch):
-    real = gpu_parts.new_state
-    made = []
-
-    def new_state(*arguments, **named):
-        state = real(*arguments, **named)
-        made.append(state)
-        if len(made) == 1:  # the device's
-            for group in state.optimizer_d.param_groups:
-                group["lr"] *= 1.05
-        return state
-
-    monkeypatch.setattr(gpu_parts, "new_state", new_state)
+    spoil_the_device(monkeypatch, longer_steps)
     first, later = rows("correct", replace(FEW, amounts=Amounts(recipes=1)))
     assert first.verdict == "ok" and first.value == 0
     assert later.verdict == "off" and later.value > 3 * later.against, later

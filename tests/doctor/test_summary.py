@@ -71,10 +71,10 @@ def test_few_steps_are_not_called_healthy() -> None:
     assert _verdict(290).outlook == Outlook.TOO_EARLY and _verdict(300).outlook == Outlook.HEALTHY
 
 
-def test_the_worst_finding_is_named_with_its_first_remedy() -> None:
+def test_the_worst_finding_is_named() -> None:
     broken = _verdict(1000, d_real=0.995, d_fake=0.005)
     assert broken.outlook == Outlook.ALARM and broken.text.startswith("The discriminator wins since step")
-    assert broken.remedy is not None and broken.finding is not None and broken.remedy == broken.finding.remedies[0]
+    assert broken.finding is not None and broken.finding.remedies
 
 
 def test_a_finding_whose_figures_are_healthy_again_is_getting_better() -> None:

@@ -122,7 +122,7 @@ def test_a_cancelled_comparison_waits_to_be_asked_for(open_view):
     at = open_view("Grid")
     at.session_state["judge_cancelled"] = ("mnist", 28, 1)
     at.segmented_control(key="view").select("memory").run()
-    assert "was cancelled" in texts(at.caption) and not at.get("image")
+    assert "was canceled" in texts(at.caption) and not at.get("image")
     button(at, "Compare after all").click().run()
     assert len(at.get("image")) == 8 and not at.exception
 

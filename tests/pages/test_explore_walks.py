@@ -136,7 +136,7 @@ def test_a_walk_that_was_cancelled_waits_until_it_is_asked_for(open_page, monkey
 
     monkeypatch.setattr(explore_walk, "drain", cancelled)
     at = open_page(pages.EXPLORE, view="Walk", stops="701,702")
-    assert "Drawing was cancelled" in texts(at.caption) and not at.get("image")
+    assert "Drawing was canceled" in texts(at.caption) and not at.get("image")
     monkeypatch.undo()
     button(at, "Draw the walk").click().run()
     assert len(at.get("image")) == 1 + explore_walk.STOPS and "cancelled" not in texts(at.caption)

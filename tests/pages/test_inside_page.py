@@ -178,7 +178,7 @@ def test_loading_that_was_cancelled_waits_to_be_asked_for(open_inside, make_run)
     at = open_inside(run="one", look="Discriminator", image="Generated")
     at.session_state["cancelled"] = ("blobs", 28, 1, "train", (), 0)
     at.segmented_control(key="image").set_value("Real").run()
-    assert "was cancelled" in texts(at.caption) and not at.metric
+    assert "was canceled" in texts(at.caption) and not at.metric
     button(at, "Load the real images").click().run()
     assert at.metric and not at.exception
     assert not at.run().error and at.metric

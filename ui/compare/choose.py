@@ -48,7 +48,7 @@ def choose(runs: dict[str, Run], names: dict[str, str]) -> list[str]:
         st.warning(f"You can compare {MOST_RUNS} runs at once. Left out: {left_out}.", icon=":material/filter_6:")
     texts = {i: option(run, names[i]) for i, run in runs.items()}
     st.session_state.setdefault("compared_texts", {}).update({text: i for i, text in texts.items()})
-    st.session_state["compared"] = known[:MOST_RUNS]  # anew in each script run, so that the browser gets the texts of now
+    st.session_state["compared"] = known[:MOST_RUNS]  # set in each script run, so that the browser gets the current texts
     chosen = st.multiselect(
         f"Runs, up to {MOST_RUNS}",
         list(runs),

@@ -82,7 +82,7 @@ def arithmetic(
         class_name: the class to draw, of a conditional generator.
         groups: A, B, C.
         strength, jitter: where their sliders begin: 0 to STRONGEST times the difference; up to MOST_JITTER on each number of z.
-        round: another number makes the sliders begin anew.
+        round: another number resets the sliders.
         on_picked: called before the script runs, when a picture was put into a group or taken out of it; picked() says which.
 
     Returns:
@@ -126,7 +126,7 @@ def _as_noise(vector: torch.Tensor, distribution: str) -> torch.Tensor:
 
 
 def picked() -> dict[str, str]:
-    """The seeds of the group that was changed last, by its letter, as the browser tells it: whoever asks must read them with care."""
+    """The seeds of the group that was changed last, by its letter, as the browser sent it: untrusted."""
     told = st.session_state.get(KEY, {}).get("picked")
     return {letter: str(told[letter]) for letter in "abc" if isinstance(told, Mapping) and letter in told}
 

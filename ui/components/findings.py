@@ -62,12 +62,14 @@ def _panel(run: Run, actions: Actions) -> None:
         "What the doctor says",
         help="Rules check losses, gradients and image scores. docs/doctor.md lists them with their sources.",
     )
+    if checkup.what_you_see:
+        st.markdown(plain(checkup.what_you_see))
     if not any(finding.severity != "information" for finding in found):
         some = "" if checkup.judged else _unjudged(run)
         with st.container(key="nothing_wrong"):
-            early = checkup.verdict is not None and checkup.verdict.outlook == Outlook.TOO_EARLY
+            early = checkup.verdict.outlook == Outlook.TOO_EARLY
             sign = ":gray[:material/hourglass_top:]" if early else ":green[:material/check_circle:]"
-            st.markdown(f"{sign} {checkup.verdict.text if checkup.verdict else 'Nothing to check yet'}.{some}")
+            st.markdown(f"{sign} {checkup.verdict.text}.{some}")
     for finding in found:
         with st.container(border=True, key=f"finding_{finding.key}"):
             _finding(finding, run, config, actions)

@@ -100,7 +100,7 @@ def list_menu(model: Model) -> None:
 
 
 def _kept() -> list[NoiseVector]:
-    """The visitor's list. An address that names other seeds than were written into it last has been opened anew, and wins."""
+    """The visitor's list. An address that names other seeds than were written into it last was opened again, and wins."""
     asked = st.query_params.get(PARAMETER)
     if asked is not None and asked != st.session_state.get(_WRITTEN):
         st.session_state[_WRITTEN] = asked

@@ -61,7 +61,7 @@ def visitor() -> Visitor:
 
 
 def heading(text: str) -> None:
-    """A page's title, and beside it who the visitor is, with a place to say otherwise."""
+    """A page's title, and next to it the visitor's name, which can be changed there."""
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.title(text, width="content")
         who = visitor()

@@ -48,5 +48,5 @@ def forget(but: Evaluation) -> None:
 
 
 def begin() -> None:
-    """Whoever presses the button again after a cancelled comparison wants it."""
+    """Allows an evaluation again that was canceled before."""
     st.session_state.pop(CANCELLED, None)

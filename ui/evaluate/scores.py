@@ -10,7 +10,7 @@ from ui.text import plain
 
 
 def figures(done: Evaluation) -> None:
-    """Each figure with its spread, beside what real images get."""
+    """Each score with its spread, next to the score of real images."""
     report = done.report
     real = "new real images" if unseen(report, done.config) else "held-out real images"
     st.markdown(
@@ -46,7 +46,7 @@ def short(value: float, spread: float | None) -> str:
 
 
 def histogram(done: Evaluation) -> None:
-    """How often each class is drawn, beside how often it is real."""
+    """How often each class is generated, next to its share of the real images."""
     shares = done.report.shares
     if shares is None:
         return

@@ -154,7 +154,7 @@ def presets(found: list[Contrast], texts: list[str]) -> None:
 
 def find(model: Model, label: int) -> list[Contrast] | None:
     """What samples have in common, kept or found now; None while nobody asked, or where it cannot be found, with the reason."""
-    # Whoever names a mean has asked for it.
+    # Naming a mean asks for it.
     asked = st.session_state["arithmetic_named"] = named()
     key = (model.id, stamp(model), label)
     known = contrasts.get(key)

@@ -12,7 +12,7 @@ from ui.text import plain
 
 
 def stamp(model: Model) -> int:
-    """When a generator's file was written: what is kept of it is kept for that file, and a newer one is looked at anew."""
+    """When a generator's file was written: a newer file is examined again."""
     return model.path.stat().st_mtime_ns
 
 

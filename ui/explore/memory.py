@@ -134,7 +134,7 @@ def strip(image: np.ndarray, neighbours: np.ndarray) -> bytes:
 
 
 def explanation(judge: Judge, model: Model, real: str) -> str:
-    """How distances are taken, and what they are held against."""
+    """How distances are measured, and what they are compared with."""
     name = plain(model.config.data)
     learned = {"classes": "its classes", "attributes": "its attributes", "nothing": "its images alone"}[judge.network.about.kind]
     said = (

@@ -34,7 +34,7 @@ _HELP = """What a slider moves along.
 
 @st.cache_data(show_spinner="Looking for the strongest directions…", max_entries=100)
 def find(model_id: str, stamp: int, method: str, label: int | None) -> Directions:
-    """All that a slider may move along. stamp: the file's time, so that a newer file is looked at anew."""
+    """All that a slider may move along. stamp: the file's time, so that a newer file is examined again."""
     model = find_model(models().root, model_id)
     count = model.config.latent_dim if method == "raw" else directions.MOST
     with one_thread():

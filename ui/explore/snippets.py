@@ -190,7 +190,7 @@ def arithmetic(
 
 
 def nearest(model_id: str, seeds: Seeds, neighbours: int, class_name: str | None = None) -> str:
-    """Samples, each beside the training images that are nearest to it."""
+    """Samples, each next to its nearest training images."""
     lines = [
         *_network(model_id),
         *_noise(seeds),

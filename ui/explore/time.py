@@ -85,10 +85,10 @@ def _follow(model: Model, label: int) -> None:
 
 
 def through_time(model: Model, label: int, folder: RunFolder, steps: list[int], seeds: list[int]) -> Pictures | None:
-    """What each step's generator draws, with a bar while that takes a while; None where it was cancelled."""
+    """What each step's generator draws, with a bar while that takes a while; None where it was canceled."""
     key = (model.run, tuple(seeds), label)
     if st.session_state.get("time_cancelled") == key and not st.button("Draw the steps", icon=":material/timelapse:"):
-        st.caption("Drawing was cancelled.")
+        st.caption("Drawing was canceled.")
         return None
     st.session_state.pop("time_cancelled", None)
 

@@ -115,12 +115,12 @@ def settings() -> tuple[str, str, int, int, bool]:
 
 
 def pictures(model: Model, z: torch.Tensor, label: int, key: tuple[object, ...]) -> np.ndarray | None:
-    """The walk's images, with a bar while they are drawn; None where that was cancelled."""
+    """The walk's images, with a bar while they are drawn; None where that was canceled."""
     images = _drawn.get(key)
     if images is not None:
         return images
     if st.session_state.get("walk_cancelled") == key and not st.button("Draw the walk", icon=":material/route:"):
-        st.caption("Drawing was cancelled.")
+        st.caption("Drawing was canceled.")
         return None
     st.session_state.pop("walk_cancelled", None)
 

@@ -22,12 +22,12 @@ from ui.workshop import network_cache
 REAL, GENERATED, UPLOADED, DRAWN = "Real", "Generated", "Your own", "Drawn"
 ALONE, AMONG_REAL, AMONG_FAKES = "Alone", "Among real", "Among generated"
 CHOICE = 12  # images to choose from
-REFERENCE = 8  # generated images whose answers an image is held against
+REFERENCE = 8  # generated images whose answers are compared with an image's
 
 
 @st.cache_data(show_spinner="Asking the discriminator…", max_entries=100)
 def judge(path: Path, stamp: int, images: np.ndarray, labels: list[int], company: np.ndarray | None) -> list[float]:
-    """answers() of a file's networks. stamp: the file's time, so that a newer file is asked anew."""
+    """answers() of a file's networks. stamp: the file's time, so that a newer file is asked again."""
     return answers(network_cache().get(path), images, labels, company)
 
 
@@ -57,7 +57,7 @@ def real_images(networks: Networks) -> tuple[np.ndarray, list[int]] | None:
         st.info(f"The data set {name} is not on this server; the Data page can download it.", icon=":material/info:")
         return None
     if st.session_state.get("cancelled") == key and not st.button("Load the real images", icon=":material/photo_library:"):
-        st.caption(f"Loading the data set {name} was cancelled.")
+        st.caption(f"Loading the data set {name} was canceled.")
         return None
     st.session_state.pop("cancelled", None)
 
@@ -82,7 +82,7 @@ def real_images(networks: Networks) -> tuple[np.ndarray, list[int]] | None:
 
 
 def as_text(networks: Networks, answer: float) -> str:
-    """A probability or a score, as it is shown."""
+    """A probability or a score as text."""
     return f"{answer:.3g}" if networks.config.has_scores else f"{answer:.2f}"
 
 

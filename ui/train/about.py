@@ -16,7 +16,7 @@ from ui.text import plain
 def explorable(run: Run) -> bool:
     """Whether there is something to explore and to export, or will be at once.
 
-    A run keeps its first generator after its first step, and nothing draws the page anew for that.
+    A run keeps its first generator after its first step, and nothing redraws the page for that.
     """
     return run.state is RunState.RUNNING or bool(run.folder.generator_steps())
 

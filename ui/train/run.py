@@ -58,7 +58,7 @@ def show(run: Run) -> None:
     with said:
         notes(run, status)
         obstacles(run, config)
-    # The same columns in every state: the live view would be made anew in another place.
+    # The same columns in every state: in another place the live view would be rebuilt.
     view, beside = st.columns([3, 1], gap="medium")
     with view:
         wanted = run_view(run.id, config, status["state"], "train", run.stored.get("parent"), can_fork=True)

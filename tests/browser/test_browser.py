@@ -172,7 +172,7 @@ def test_the_pad_follows_mouse_and_keys_and_moves_on_without_end(page: Page, ser
     open_page(page, f"{server}/explore?from=digits&corners=5,6,7,8", "Explore")
     page.wait_for_function(f"() => ({PLACES})() > 0")
     square, reading = page.locator(".pad-square"), page.locator(".pad-reading")
-    expect(reading).to_have_text("Between the seeds 5, 6, 7, 8: 50 % across, 50 % down")
+    expect(reading).to_have_text("Between the seeds 5, 6, 7, 8: 50% across, 50% down")
     box = square.bounding_box()
     assert box
     before = page.evaluate(PLACES)
@@ -182,7 +182,7 @@ def test_the_pad_follows_mouse_and_keys_and_moves_on_without_end(page: Page, ser
         page.mouse.move(box["x"] + (0.5 + 0.04 * i) * box["width"], box["y"] + 0.5 * box["height"])
         page.wait_for_timeout(50)
     page.mouse.up()
-    expect(reading).to_contain_text("90 % across, 50 % down")
+    expect(reading).to_contain_text("90% across, 50% down")
     page.wait_for_function(f"() => ({PLACES})() > {before + 3}")
     page.wait_for_url(re.compile("place=0%2C0%2C0.9"))
     drawn = (
@@ -191,13 +191,13 @@ def test_the_pad_follows_mouse_and_keys_and_moves_on_without_end(page: Page, ser
     assert page.evaluate(drawn), "the picture is empty"
 
     square.press("ArrowLeft")
-    expect(reading).to_contain_text("88 % across")
+    expect(reading).to_contain_text("88% across")
     for _ in range(4):
         square.press("Shift+ArrowRight")
     expect(reading).to_contain_text("Between the seeds 6, ")
     corners = reading.text_content()
     page.get_by_role("button", name="Back to the first corners").click()
-    expect(reading).to_contain_text("seeds 5, 6, 7, 8: 50 % across")
+    expect(reading).to_contain_text("seeds 5, 6, 7, 8: 50% across")
     square.press("Shift+ArrowRight")
     square.press("Shift+ArrowRight")
     page.wait_for_url(re.compile("place=0.5%2C0%2C1"))

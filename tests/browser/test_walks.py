@@ -116,7 +116,7 @@ def test_a_run_through_time_and_the_pad_as_it_was(page: Page, server: str) -> No
         arg=[count, newest],
     )
     page.get_by_role("button", name="8", exact=True).click()
-    expect(page.locator(".pad-reading")).to_have_text("Between the seeds 1, 2, 3, 4: 0 % across, 0 % down")
+    expect(page.locator(".pad-reading")).to_have_text("Between the seeds 1, 2, 3, 4: 0% across, 0% down")
     page.wait_for_url(re.compile("step=8"))
     square = page.locator(".pad-square")
     for _ in range(4):

@@ -84,7 +84,7 @@ def test_copies_are_told_from_inventions(open_view):
     assert len(at.get("image")) == 3 and not at.error
     captions = [c.value for c in at.caption if "Seed" in c.value]
     assert [("As close as a copy" in c) for c in captions] == [True, True, False]
-    assert "**Seed 5**: closer than 100 % of new real images are." in captions[1]
+    assert "**Seed 5**: closer than 100% of new real images are." in captions[1]
     assert "digits-CNN" in texts(at.markdown) or "digits" in texts(at.markdown)
     at.text_input(key="memory_seeds").set_value("1-99").run()
     assert "at most 24 seeds" in texts(at.error) and not at.exception

@@ -89,7 +89,7 @@ def lay_over(ids: list[str], names: dict[str, str], states: list[str]) -> None:
         0,
         20,
         2,
-        format="%d %%",
+        format="%d%%",
         key="smoothing",
         bind="query-params",
         help="A moving average; this share of the longest run is its half-life. The measured values stay visible in pale.",

@@ -63,7 +63,7 @@ class Pad {
     this.dot.style.top = `${100 * (y - top) / cells}%`;
     const i = Math.floor(x), j = Math.floor(y);
     const corners = [[i, j], [i + 1, j], [i, j + 1], [i + 1, j + 1]].map(([a, b]) => seedAt(this.data.seeds, a, b));
-    this.reading.textContent = `Between the seeds ${corners.join(", ")}: ${Math.round(100 * (x - i))} % across, ${Math.round(100 * (y - j))} % down`;
+    this.reading.textContent = `Between the seeds ${corners.join(", ")}: ${Math.round(100 * (x - i))}% across, ${Math.round(100 * (y - j))}% down`;
     this.follower.show(this.address(x, y));
   }
 

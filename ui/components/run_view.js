@@ -401,7 +401,7 @@ class View {
     if (status.elapsed_s) this.fact("elapsed", clock(status.elapsed_s));
     if (status.step) this.fact("step", status.step.toLocaleString("en"));
     const work = status.preparing;
-    this.say(work ? `${work.task}${work.total ? `: ${Math.round(100 * work.done / work.total)} %` : "…"}`
+    this.say(work ? `${work.task}${work.total ? `: ${Math.round(100 * work.done / work.total)}%` : "…"}`
       : status.judge && !this.judged ? status.judge
       : status.position ? `Waiting: number ${status.position} in the queue${inAbout(status.starts_in_s)}.` : "");
     if (status.state !== this.told) { this.told = status.state; this.showJudged(); this.changed("changed", status.state); }

@@ -122,7 +122,7 @@ def in_words(survey: Survey, real: str) -> str:
 
 
 def percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
+    return f"{100 * share:.0f}%"
 
 
 def strip(image: np.ndarray, neighbours: np.ndarray) -> bytes:

@@ -27,6 +27,11 @@ FAILED = pytest.StashKey[bool]()  # of a test
 expect.set_options(timeout=30_000)  # of a machine with other work
 
 
+def fits_a_phone(page: Page) -> None:
+    """Waits until nothing is wider than a phone's 390 px: charts take a moment to follow the window."""
+    page.wait_for_function("() => document.documentElement.scrollWidth <= 390")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def needs_a_browser() -> None:
     if CHROMIUM is None:

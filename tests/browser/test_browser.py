@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Server
+from tests.browser.conftest import Server, fits_a_phone
 
 POINTS = "() => [...document.querySelectorAll('.rv-chart:not([hidden])')].map(e => e.data ? e.data[0].x.length : 0)"
 RANGE = "() => document.querySelector('[data-chart=loss]')._fullLayout.xaxis.range"
@@ -188,7 +188,7 @@ def test_the_pad_follows_mouse_and_keys_and_moves_on_without_end(page: Page, ser
     drawn = (
         "() => document.querySelector('.pad-picture').getContext('2d').getImageData(0, 0, 28, 28).data.some((v, i) => i % 4 < 3 && v > 0)"
     )
-    assert page.evaluate(drawn), "the picture is empty"
+    page.wait_for_function(drawn)
 
     square.press("ArrowLeft")
     expect(reading).to_contain_text("88% across")
@@ -279,7 +279,7 @@ def test_pages_fit_a_phone(page: Page, server: str, path: str, scheme: str) -> N
     open_page(page, f"{server}/{path}", headings.get(name, name.capitalize()))
     if path.startswith(("explore?", "inside")):
         expect(page.locator("[data-testid=stImage] img, .ls-strip").first).to_be_visible()
-    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    fits_a_phone(page)
     assert page.get_by_test_id("stException").count() == 0
 
 
@@ -339,4 +339,4 @@ def test_compare_two_runs_one_of_them_at_work(page: Page, server: str) -> None:
     page.goto(address)
     page.wait_for_function("() => document.querySelectorAll('.cv-chart')[3]?.data?.length === 4")
     expect(page.locator(".cv-where")).to_contain_text("Step 0")
-    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    fits_a_phone(page)

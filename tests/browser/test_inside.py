@@ -4,6 +4,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import fits_a_phone
 from tests.browser.test_browser import both_charts_have, launch, stop
 
 INK = """() => {
@@ -40,24 +41,24 @@ def test_from_a_run_to_its_layers_and_a_drawing_judged(page: Page, server: str) 
     expect(seen).to_be_visible()
     expect(page.get_by_test_id("stMetricValue")).to_have_text(re.compile(r"[01]\.\d\d"))
     before = str(seen.get_attribute("src"))
+    page.wait_for_function(f"() => ({INK})() > 0")
     ink = page.evaluate(INK)
-    assert ink > 0
 
     # By keyboard: to the right, down with the pen, a stroke, and up with it.
     canvas.focus()
     for key in ("ArrowRight", "ArrowRight", " ", "ArrowUp", "ArrowUp", "ArrowUp", " "):
         canvas.press(key)
     expect(seen).not_to_have_attribute("src", before)
-    assert page.evaluate(INK) > ink
+    page.wait_for_function(f"ink => ({INK})() > ink", arg=ink)
 
     # The drawing is there again after another view, and fits a phone; Clear takes it away.
     page.get_by_role("radio", name="Filters").click()
     expect(page.get_by_role("heading", name="Generator, last layer")).to_be_visible()
     page.get_by_role("radio", name="Discriminator").click()
     expect(seen).to_be_visible()
-    assert page.evaluate(INK) > 0
+    page.wait_for_function(f"() => ({INK})() > 0")
     page.set_viewport_size({"width": 390, "height": 844})
-    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    fits_a_phone(page)
     clear = page.get_by_role("button", name="Clear", exact=True)
     clear.focus()
     clear.press("Enter")

@@ -4,6 +4,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import fits_a_phone
 from tests.browser.test_browser import open_page
 
 DRAWN = "() => document.querySelector('.ls')?.lsLog?.length"
@@ -100,7 +101,7 @@ def test_arithmetic_by_clicks_and_back_from_an_image(page: Page, server: str) ->
     page.mouse.up()
     page.get_by_role("button", name="Search").click()
     expect(page.get_by_text("The closest image found")).to_be_visible(timeout=60_000)
-    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    fits_a_phone(page)
     page.get_by_role("button", name="Walk from it").click()
     expect(page.get_by_role("textbox", name="Name of vector 5")).to_have_value("From an image")
     assert page.get_by_test_id("stException").count() == 0

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
 
 from gan.serving.routes import VISITOR_HEADER
-from tests.browser.conftest import ADMIN_TOKEN
+from tests.browser.conftest import ADMIN_TOKEN, fits_a_phone
 
 KEPT = "() => JSON.parse(localStorage.getItem('dcgan-workshop-visitor'))"
 CONTROLS = ("Pause", "Stop", "Resume", "Delete")
@@ -88,7 +88,7 @@ def test_two_participants_and_neither_steers_the_others_run(server: str, people:
         for name in CONTROLS:
             expect(control(page, name)).to_have_count(0)
         expect(page.get_by_role("slider", name=re.compile("learning rate"))).to_have_count(0)
-    assert bob.evaluate("() => document.documentElement.scrollWidth") <= 390
+    fits_a_phone(bob)
 
     # Nor has anybody by hand-made requests: all that is public of Ada does not make one Ada.
     _, about = ask(f"{server}/api/runs/{run}")

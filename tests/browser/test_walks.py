@@ -6,6 +6,7 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.conftest import fits_a_phone
 from tests.browser.test_browser import both_charts_have, launch, open_page, stop
 
 SEEDS = "nodes => nodes.map(node => node.querySelector('.nl-seed input').value)"
@@ -96,7 +97,7 @@ def test_a_walk_by_keyboard_its_file_its_film_and_its_link(page: Page, server: s
     page.goto(link)
     expect(items).to_have_count(4)
     assert items.evaluate_all(SEEDS) == seeds
-    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    fits_a_phone(page)
     assert page.get_by_test_id("stException").count() == 0
 
 

@@ -73,6 +73,20 @@ class Limits:
                 "lower the filters, the image size or the batch size"
             )
 
+    def shorten(self, config: TrainConfig, an_epoch: int | None = None) -> TrainConfig:
+        """The settings of a new run, with its duration cut to what `refuse` accepts; unchanged if they fit, or if nobody can tell yet.
+
+        Args:
+            config: the settings as chosen; a recipe may be longer than this server allows.
+            an_epoch: images in an epoch, if known.
+        """
+        asked = steps_of(config, an_epoch)
+        if self.steps is not None and asked is not None and asked > self.steps:
+            return config.change(duration=self.steps, duration_unit="steps")
+        if self.minutes is not None and config.duration_unit == "seconds" and config.duration > 60 * self.minutes:
+            return config.change(duration=60 * self.minutes)
+        return config
+
     def reached(self, step: int, stretch_s: float, disk: int = 0) -> str:
         """Why a run must end here, as a sentence; empty where it need not.
 

@@ -172,6 +172,10 @@ class RunManager:
         write_status(folder, RunState.QUEUED)
         return self._enqueue(folder, visitor)
 
+    def shorten(self, config: TrainConfig, visitor: Visitor) -> TrainConfig:
+        """The settings of a new run as long as this visitor may train; see `Limits.shorten`."""
+        return self._limits(visitor).shorten(config, _an_epoch(config, self._images.get(config.data)))
+
     def _limits(self, visitor: Visitor) -> Limits:
         return NO_LIMITS if visitor.admin else self.limits
 

@@ -156,10 +156,13 @@ def test_the_form_says_what_holds_here_and_who_is_before(open_page, manager, con
     assert "10 minutes of training at a stretch, 5,000 steps in all" in texts(at.caption) and "At work" not in texts(at.caption)
     at.selectbox(key="setting_data").select("blobs")
     at.selectbox(key="setting_duration_unit").select("steps")
+    at.number_input(key="setting_batch_size").set_value(16)
     at.number_input(key="setting_duration").set_value(6000.0).run()
-    button(at, "Train").click().run()
-    assert "lets a run train for 5,000 steps in all" in texts(at.error).replace("\\", "")
-    own.submit(config.change(duration=5000), "", ADA)
+    button(at, "Train for 5,000 steps").click().run()
+    (run,) = own.runs()
+    assert not at.error and run.stored["config"]["duration"] == 5000 and run.stored["config"]["duration_unit"] == "steps"
+    assert "Train for: 10 → 5000" in texts(at.caption) and "5000.0" not in texts(at.caption)
+    at = open_page(pages.TRAIN)
     at.session_state[visitor.WHO] = BOB
     at.run()
     assert "Running: Ada. Waiting: 0. Your run will wait" in texts(at.caption)

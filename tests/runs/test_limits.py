@@ -2,6 +2,7 @@ import os
 
 import pytest
 
+from gan.config import TrainConfig
 from gan.runs.limits import NO_LIMITS, Limits, folder_size, span, steps_of
 from gan.runs.manager import RunManager
 
@@ -80,3 +81,21 @@ def test_steps_times_and_sizes(config, tmp_path):
     (tmp_path / "samples" / "b").write_bytes(b"x" * 11)
     os.symlink(tmp_path / "nowhere", tmp_path / "c")
     assert folder_size(tmp_path) == 111
+
+
+def test_a_new_run_is_shortened_to_what_is_allowed(config: TrainConfig) -> None:
+    limits = Limits(steps=1000, minutes=10)
+    for settings, an_epoch, duration, unit in (
+        ({"duration": 1000, "duration_unit": "steps"}, None, 1000, "steps"),  # fits
+        ({"duration": 1001, "duration_unit": "steps"}, None, 1000, "steps"),
+        ({"duration": 200, "duration_unit": "epochs"}, 48, 1000, "steps"),
+        ({"duration": 200, "duration_unit": "epochs"}, None, 200, "epochs"),  # nobody can tell how many steps that is
+        ({"duration": 600, "duration_unit": "seconds"}, None, 600, "seconds"),
+        ({"duration": 900, "duration_unit": "seconds"}, None, 600, "seconds"),
+    ):
+        shortened = limits.shorten(config.change(**settings), an_epoch)
+        assert (shortened.duration, shortened.duration_unit) == (duration, unit)
+        assert shortened.change(duration=config.duration, duration_unit=config.duration_unit) == config  # nothing else changes
+        limits.refuse(shortened, an_epoch=an_epoch)
+    long = config.change(duration=10**6)
+    assert NO_LIMITS.shorten(long) == long

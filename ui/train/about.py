@@ -9,6 +9,7 @@ from gan.config import TrainConfig
 from gan.recipes import RECIPES
 from gan.runs.run import Run
 from gan.runs.states import RunState
+from ui.charts import changed
 from ui.page_files import EVALUATE, INSIDE
 from ui.text import plain
 
@@ -27,7 +28,7 @@ def about(run: Run, config: TrainConfig, status: dict[str, Any]) -> None:
     if explorable(run):
         st.page_link(INSIDE, label="Look inside", icon=":material/visibility:", query_params={"run": run.id})
         st.page_link(EVALUATE, label="Evaluate", icon=":material/balance:", query_params={"from": run.id})
-    stored, fields = run.stored, TrainConfig.model_fields
+    stored = run.stored
     if isinstance(origin := stored.get("parent"), dict) and origin.get("other_images"):
         st.caption("Its data set has different images from those its parent trained on.")
     recipe = RECIPES.get(stored.get("recipe", ""))
@@ -35,7 +36,7 @@ def about(run: Run, config: TrainConfig, status: dict[str, Any]) -> None:
     st.markdown(f"Recipe **{plain(stored.get('recipe') or 'none')}** on **{plain(Path(config.data).name)}**{images}")
     if recipe:
         other = [name for name, value in recipe.config if name != "seed" and value != getattr(config, name)]
-        words = [f"{fields[name].title}: {plain(getattr(recipe.config, name))} → {plain(getattr(config, name))}" for name in other]
+        words = [plain(changed(name, getattr(recipe.config, name), getattr(config, name))) for name in other]
         st.caption("The recipe's settings, unchanged." if not words else "Different from the recipe: " + "; ".join(words))
     if "precision" in status:
         numbers = {"bf16": "16-bit numbers (bf16)", "fp32": "32-bit numbers"}.get(status["precision"], "numbers")

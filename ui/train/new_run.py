@@ -3,8 +3,10 @@
 import streamlit as st
 
 from gan import glossary
+from gan.config import TrainConfig
 from gan.owners import clean_name, is_personal
 from gan.recipes import DEFAULT, RECIPES
+from gan.runs.limits import span
 from gan.runs.run import explain
 from gan.runs.states import RunState
 from ui.accelerator_note import accelerator_note
@@ -22,7 +24,8 @@ def take_recipe() -> None:
 def launch() -> None:
     """Reads the form here: what a button was drawn with may be older than what was typed last."""
     try:
-        choose(manager().submit(read_form(), st.session_state["recipe"], visitor()).id)
+        config = manager().shorten(read_form(), visitor())
+        choose(manager().submit(config, st.session_state["recipe"], visitor()).id)
     except (ValueError, OSError) as error:
         st.session_state["launch_error"] = explain(error)
 
@@ -42,11 +45,21 @@ def new_run() -> None:
     start = st.container()  # above the settings, so that a phone shows it without scrolling
     config = config_form(RECIPES[name].config, st.container())
     who = visitor()
-    start.button("Train", type="primary", icon=":material/play_arrow:", disabled=config is None or not who.known, on_click=launch)
+    label = train_label(config, manager().shorten(config, who)) if config else "Train"
+    unable = config is None or not who.known
+    start.button(label, type="primary", icon=":material/play_arrow:", key="train", disabled=unable, on_click=launch)
     notes = [queue_note(), "" if who.admin else manager().limits.describe()]
     if who.known and not who.named and not is_personal():
         notes.append(f"Your run will be listed as {who.name}'s. Enter your name at the top.")
     start.caption("  \n".join(note for note in notes if note))
+
+
+def train_label(asked: TrainConfig, allowed: TrainConfig) -> str:
+    """What the button does: a run that is longer than this server allows is shortened, and the button says to what."""
+    if allowed == asked:
+        return "Train"
+    amount = span(allowed.duration) if allowed.duration_unit == "seconds" else f"{allowed.duration:,.0f} steps"
+    return f"Train for {amount}"
 
 
 def queue_note() -> str:

@@ -36,8 +36,8 @@ def layer_view(layers: dict[str, Layer], name: str, picture: np.ndarray, key: st
                         st.markdown(f":small[**{titles[layer.name]}**]", help=layer.about)
                         st.caption(f"{layer.size}  \n{_range(layer.maps)}")
     st.caption(
-        f"Of each layer at most {IN_A_CARD} maps are shown: those that vary most, the same ones through a frame, so that each can be "
-        "followed. Each is on a scale of its own: black to white, or, where a layer has values below 0, blue below, white at 0, red above."
+        f"Each layer shows at most {IN_A_CARD} maps: those that vary most. Each map has its own scale, from black to white. "
+        "In layers with negative values, blue is below 0 and red is above."
     )
     options = {title: layers[name] for name, title in titles.items()}
     if st.session_state.get(key) not in options:  # another network's
@@ -63,7 +63,7 @@ def _large(layer: Layer, chosen: list[int]) -> None:
     pictures = paint(layer.maps[chosen], bool(layer.maps.min() < 0))
     count = len(layer.maps)
     if count > len(chosen):
-        st.caption(f"The {len(chosen)} maps that vary most, of {count}. Below each: its number, and its smallest and largest value.")
+        st.caption(f"The {len(chosen)} maps that vary most, of {count}. Below each: its number and range of values.")
     with st.grid("auto", min_column_width=84, gap="xsmall"):
         for number, picture in zip(chosen, pictures, strict=True):
             _picture(picture, f"Map {number}", MAP, caption=f"{number}: {_range(layer.maps[number])}")

@@ -24,7 +24,7 @@ def figures(done: Evaluation) -> None:
                 error = f"± {short(figure.spread, None)}  \n" if figure.spread is not None else ""
                 st.caption(f"{error}Real images: {short(figure.floor, figure.floor_spread)}", help=glossary.explain("floor"))
     st.caption(
-        "± is the standard error over parts of the images; of KID the standard deviation over subsets.",
+        "± is the standard error over parts of the images. For KID: the standard deviation over subsets.",
         help=glossary.explain("standard error"),
     )
 
@@ -55,7 +55,7 @@ def histogram(done: Evaluation) -> None:
         names = ", ".join(plain(name) for name in shares.missing)
         st.warning(f"Missing or rare: {names}. Each appears less than a tenth as often as in real images.", icon=":material/warning:")
     else:
-        st.caption("No class is missing: each appears at least a tenth as often as in real images.")
+        st.caption("No class is missing: each appears at least a tenth as often as in real data.")
     drawn = shares_chart(shares.names, {"Generated images": shares.images, "Real images": shares.real})
     st.plotly_chart(drawn.figure, key="shares", alt=drawn.text, config={"displaylogo": False})
     st.caption(f"Classes as seen by the network {plain(done.report.features)}.")

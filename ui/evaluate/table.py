@@ -15,7 +15,7 @@ def side_by_side(done: list[Evaluation]) -> None:
     st.subheader("Side by side")
     same = len({(e.report.data, e.report.features, e.report.images) for e in done}) == 1
     if not same:
-        st.caption("Data set, features or image count differ, so distances are not comparable. Real images: in brackets.")
+        st.caption("Data set, features, or image count differ, so distances cannot be compared. Brackets: real images.")
     keys = list(dict.fromkeys(figure.key for e in done for figure in e.report.figures))
 
     def cell(e: Evaluation, key: str) -> str:

@@ -83,8 +83,8 @@ def equation(model: Model, label: int, found: list[Contrast] | None) -> None:
     told = [group.seeds if group.picked else group.title for group in groups]
     share(snippets.arithmetic(model.id, told, round(strength, 3), round(jitter, 3), label, class_name))
     st.caption(
-        "As in Radford et al. 2016, figure 7: each group is the mean of its latent vectors, A − B is added to C, and eight pictures around "
-        "the result differ from it a little. Means of few samples, or of unlike ones, carry over more than was meant."
+        "Each group is the mean of its latent vectors. The center shows A − B + C, and its eight neighbors differ a little. "
+        "Means of few samples may also change other things. See Radford et al. 2016, figure 7."
     )
 
 
@@ -146,8 +146,8 @@ def presets(found: list[Contrast], texts: list[str]) -> None:
         if texts[:2] == [contrast.present.name, contrast.absent.name]:
             right.caption(
                 plain(
-                    f"{contrast.strength:g} times this difference shows {contrast.name} in {contrast.share:.0%} of {attributes.TRIED} samples "
-                    "without it, as a small network trained on the data's labels sees them."
+                    f"At strength {contrast.strength:g}, {contrast.share:.0%} of {attributes.TRIED} samples gain {contrast.name}. "
+                    "A small classifier, trained on the data's labels, decides that."
                 )
             )
 

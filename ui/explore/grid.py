@@ -83,8 +83,7 @@ def training_mode(model: Model, z: torch.Tensor, labels: list[int], images: np.n
         return drawn
     change = float(np.abs(drawn.astype(np.int16) - images).mean())
     st.caption(
-        f"In training mode batch normalization uses the mean and variance of these {len(drawn)} pictures in place of the averages that "
-        f"training kept, so each image depends on the others. On average a pixel moves by "
-        f"**{change:.1f}** of 255 levels."
+        f"In training mode, batch normalization uses the mean and variance of these {len(drawn)} pictures. "
+        f"Each image then depends on the others. On average, a pixel moves by **{change:.1f}** of 255 levels."
     )
     return drawn

@@ -51,7 +51,7 @@ def real_images(networks: Networks) -> tuple[np.ndarray, list[int]] | None:
         return kept[1]
     name = plain(config.data)
     if config.data not in datasets.available():  # a path, say, which only the command line may name
-        st.info("This run's training images are not on this server. Choose Generated instead.", icon=":material/info:")
+        st.info("This run's training images are not on this server. Choose Generated above, or draw an image.", icon=":material/info:")
         return None
     if datasets.to_download(config.data):
         st.info(f"The data set {name} is not on this server; the Data page can download it.", icon=":material/info:")

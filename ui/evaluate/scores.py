@@ -55,7 +55,7 @@ def histogram(done: Evaluation) -> None:
         names = ", ".join(plain(name) for name in shares.missing)
         st.warning(f"Missing or rare: {names}. Each appears less than a tenth as often as in real images.", icon=":material/warning:")
     else:
-        st.caption("No class is missing: each appears at least a tenth as often as in real data.")
+        st.caption("No class is missing or rare (below a tenth of its share of real images).")
     drawn = shares_chart(shares.names, {"Generated images": shares.images, "Real images": shares.real})
     st.plotly_chart(drawn.figure, key="shares", alt=drawn.text, config={"displaylogo": False})
     st.caption(f"Classes as seen by the network {plain(done.report.features)}.")

@@ -1,6 +1,8 @@
 """Imports run downward: pages -> ui -> gan, and within gan from floor to floor. No work at import."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,11 @@ def test_gan_imports_downward_and_never_streamlit_or_plotly(path):
     floor = TOP if path.stem == "__main__" else FLOOR.get(own, 0)
     others = {package(tuple(name.split("."))) for name in names if name.startswith("gan.")} - {"", own}
     assert all(FLOOR[other] < floor for other in others), f"{path} imports {sorted(others)}"
+
+
+def test_the_command_line_starts_without_the_flop_counter_and_triton():
+    code = "import sys, gan.__main__; print([name for name in ('torch.utils.flop_counter', 'triton') if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def _cycle(graph: dict[str, set[str]]) -> list[str]:

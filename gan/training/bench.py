@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
@@ -136,6 +135,8 @@ def count_flops(step: Callable[[], object]) -> int:
     A multiplication and an addition are two. Convolutions count their padding too; normalization, activations and the
     optimizer, which are bound by memory, count nothing.
     """
+    from torch.utils.flop_counter import FlopCounterMode  # loads Triton: 0.1 s that only a benchmark should pay
+
     counter = FlopCounterMode(display=False)
     counter.mod_tracker = _NoModules()  # type: ignore[assignment]
     with counter:

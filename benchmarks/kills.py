@@ -36,6 +36,7 @@ from gan.data import datasets
 from gan.data.datasets import ImageDataset
 from gan.devices import cores
 from gan.events import Intervention, Metrics
+from gan.files import ABANDONED_S
 from gan.networks import generator_file
 from gan.recipes import recipe
 from gan.runs import folder as checkpoint
@@ -414,6 +415,8 @@ def kill(total: int, its_cases: list[Case], folder: Path, rng: random.Random) ->
 
 def finish(case: Case, root: Path, references: References) -> list[str]:
     """Resumes a killed run to its end; what is then not as it should be. Prints a line."""
+    for part in root.rglob("*.part"):  # as if a minute had passed: half-written files that others may be writing are left alone for so long
+        os.utime(part, (time.time() - 2 * ABANDONED_S,) * 2)
     try:
         resumed = resume_to_the_end(root)
     except (ValueError, RuntimeError) as error:

@@ -4,7 +4,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.conftest import ADA
-from tests.pages.test_pages import ENTRY, manager  # noqa: F401
+from tests.pages.apps import ENTRY
 from tests.runs.test_runs import ended, wait_for
 from ui import page_files as pages
 from ui.components.visitor import WHO
@@ -29,7 +29,7 @@ def visit(page, **address):
 
 
 @pytest.mark.parametrize("text", NONSENSE, ids=lambda text: ascii(text[:12]))
-def test_every_page_bears_nonsense_in_every_parameter(manager, config, text):  # noqa: F811
+def test_every_page_bears_nonsense_in_every_parameter(manager, config, text):
     run = manager.submit(config, "quick-digits", ADA)
     wait_for(ended(run))
     everything = dict.fromkeys([*CHOICES, *NUMBERS, *TEXTS, *SWITCHES], text)

@@ -5,13 +5,13 @@ import shutil
 
 import pytest
 
-from tests.pages.test_pages import button, manager, open_page, texts  # noqa: F401
+from tests.pages.apps import button, texts
 from tests.runs.test_runs import ended, wait_for
 from ui import page_files as pages
 
 
 @pytest.fixture
-def train(manager, config):  # noqa: F811
+def train(manager, config):
     def train(**fields):
         run = manager.submit(config.change(**fields), "quick-digits")
         wait_for(ended(run))
@@ -35,13 +35,13 @@ def table(at, number):
     return {title: list(frame.loc[title]) for title in frame.index}
 
 
-def test_without_runs_the_page_says_what_to_do(open_page):  # noqa: F811
+def test_without_runs_the_page_says_what_to_do(open_page):
     at = open_page(pages.COMPARE)
     assert "no runs yet" in texts(at.info) and not at.multiselect
     assert "no run gone" not in texts(at.warning)
 
 
-def test_with_runs_and_none_chosen_it_says_what_to_choose(open_page, train):  # noqa: F811
+def test_with_runs_and_none_chosen_it_says_what_to_choose(open_page, train):
     run = train()
     at = open_page(pages.COMPARE)
     assert "Choose runs above" in texts(at.info) and drawn(at) is None
@@ -49,7 +49,7 @@ def test_with_runs_and_none_chosen_it_says_what_to_choose(open_page, train):  # 
     assert text.startswith(f"quick-digits {run.id[-4:]} · finished, step 12 · ")
 
 
-def test_one_run_is_shown_and_a_second_one_asked_for(open_page, train):  # noqa: F811
+def test_one_run_is_shown_and_a_second_one_asked_for(open_page, train):
     run = train()
     at = open_page(pages.COMPARE, runs=run.id)
     assert "another run" in texts(at.info)
@@ -59,7 +59,7 @@ def test_one_run_is_shown_and_a_second_one_asked_for(open_page, train):  # noqa:
     assert "Choose runs above" in texts(at.info) and "runs" not in at.query_params
 
 
-def test_two_runs_are_laid_over_each_other(open_page, train):  # noqa: F811
+def test_two_runs_are_laid_over_each_other(open_page, train):
     first, second = train(), train(lr_g=0.001, latent_dim=8)
     at = open_page(pages.COMPARE, runs=first.id, along="Seconds", at="0.01")
     at.multiselect(key="compared").set_value([first.id, second.id]).run()
@@ -78,12 +78,12 @@ def test_two_runs_are_laid_over_each_other(open_page, train):  # noqa: F811
     assert len(json.loads(drawn(at)["figures"][0]["figure"])["data"]) == 2
 
 
-def test_runs_with_the_same_settings_are_said_to_be_so(open_page, train):  # noqa: F811
+def test_runs_with_the_same_settings_are_said_to_be_so(open_page, train):
     at = open_page(pages.COMPARE, runs=f"{train().id},{train().id}")
     assert "same settings" in texts(at.caption) and len(at.table) == 1
 
 
-def test_seven_runs_are_six(open_page, train):  # noqa: F811
+def test_seven_runs_are_six(open_page, train):
     one = train().folder.path
     ids = [f"wgan-gp-1123-05031{i}-00f{i}" for i in range(7)]
     for i in ids:
@@ -95,14 +95,14 @@ def test_seven_runs_are_six(open_page, train):  # noqa: F811
 
 
 @pytest.mark.parametrize("at_address", ["x", "1e999"])
-def test_what_the_address_asks_for_and_cannot_have_is_a_sentence(open_page, train, at_address):  # noqa: F811
+def test_what_the_address_asks_for_and_cannot_have_is_a_sentence(open_page, train, at_address):
     run = train()
     at = open_page(pages.COMPARE, runs=f"gone,[x](y),{run.id},{run.id},,../x", at=at_address)
     assert r"no run gone, \[x\]\(y\), ../x on this server" in texts(at.warning)
     assert [r["id"] for r in drawn(at)["runs"]] == [run.id] and drawn(at)["at"] is None
 
 
-def test_a_damaged_run_is_a_sentence_and_the_others_are_shown(open_page, train):  # noqa: F811
+def test_a_damaged_run_is_a_sentence_and_the_others_are_shown(open_page, train):
     damaged, run = train(), train()
     damaged.folder.config_file.write_text("{")
     at = open_page(pages.COMPARE, runs=f"{damaged.id},{run.id}")
@@ -115,7 +115,7 @@ def test_a_damaged_run_is_a_sentence_and_the_others_are_shown(open_page, train):
     assert len(drawn(at)["figures"]) == 4
 
 
-def test_a_run_at_work_stays_chosen_when_it_ends(open_page, manager, train, config):  # noqa: F811
+def test_a_run_at_work_stays_chosen_when_it_ends(open_page, manager, train, config):
     older = train()
     run = manager.submit(config.change(duration=1_000_000), "quick-digits")
     wait_for(lambda: len(run.history) > 2)
@@ -130,7 +130,7 @@ def test_a_run_at_work_stays_chosen_when_it_ends(open_page, manager, train, conf
     assert [r["atWork"] for r in drawn(at)["runs"]] == [False, False]
 
 
-def test_a_fork_and_its_parent_are_compared_from_its_own_page(open_page, manager, train):  # noqa: F811
+def test_a_fork_and_its_parent_are_compared_from_its_own_page(open_page, manager, train):
     parent = train()
     run = manager.fork(parent.id, 12, {"lr_g": 0.001}, "steps", 8)
     wait_for(ended(run))

@@ -12,7 +12,7 @@ from gan.data.datasets import ImageDataset
 from gan.data.intensity import darkness
 from tests.conftest import ADA, finish
 from tests.data.test_uploads import left, packed, pets, picture
-from tests.pages.test_pages import ENTRY, button, texts
+from tests.pages.apps import ENTRY, button, texts
 from ui import workshop
 from ui.components.visitor import WHO
 from ui.config_form import KEY

@@ -15,8 +15,8 @@ from gan.judging.judge import Judge, JudgeCache
 from gan.networks.generator_file import load_generator
 from gan.runs.folder import RunFolder, save_generator
 from tests.conftest import finish
+from tests.pages.apps import ENTRY, button, texts
 from tests.pages.test_explore_views import state
-from tests.pages.test_pages import ENTRY, button, texts
 from ui import workshop
 from ui.text import plain
 

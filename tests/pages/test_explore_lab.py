@@ -13,7 +13,7 @@ from gan.explore import attributes
 from gan.explore.attributes import Contrast, Mean
 from gan.runs.folder import save_generator
 from gan.training.state import new_state
-from tests.pages.test_pages import manager, open_page, texts  # noqa: F401 (fixtures)
+from tests.pages.apps import texts
 from ui import page_files as pages
 from ui.components.arithmetic import bounded
 from ui.components.latent_sliders import Place, checked
@@ -31,7 +31,7 @@ def component(at):
     return json.loads(found.proto.json)
 
 
-def test_sliders_along_each_kind_of_direction(open_page):  # noqa: F811
+def test_sliders_along_each_kind_of_direction(open_page):
     for source, size in (("digits", 28), ("faces", 64)):
         at = open_page(pages.EXPLORE, view="Sliders", **{"from": source})
         data = component(at)
@@ -46,7 +46,7 @@ def test_sliders_along_each_kind_of_direction(open_page):  # noqa: F811
     assert data["seed"] == 5 and len(data["directions"]) == 10 and "weights" in data["directions"][0]["about"]
 
 
-def test_single_dimensions_on_demand(open_page):  # noqa: F811
+def test_single_dimensions_on_demand(open_page):
     at = open_page(pages.EXPLORE, view="Sliders", directions="Dimensions")
     data = component(at)
     assert len(data["directions"]) == 8 and data["directions"][0]["name"].startswith("Dimension ")
@@ -57,7 +57,7 @@ def test_single_dimensions_on_demand(open_page):  # noqa: F811
     assert component(at)["directions"][8]["number"] == int(others.options[1])
 
 
-def test_the_address_says_where_sliders_stand(open_page):  # noqa: F811
+def test_the_address_says_where_sliders_stand(open_page):
     at = open_page(
         pages.EXPLORE,
         view="Sliders",
@@ -85,7 +85,7 @@ def test_names_and_numbers_from_a_browser_are_bounded():
     assert len(checked({str(i): 1 for i in range(5000)}, 1, {}).values) == 1000
 
 
-def test_a_class_is_looked_at_by_itself(open_page, folders):  # noqa: F811
+def test_a_class_is_looked_at_by_itself(open_page, folders):
     config = TrainConfig(latent_dim=10, generator_filters=4, precision="fp32", conditional=True, initialization="pytorch")
     state = new_state(config, torch.device("cpu"), class_names=("cats", "dogs"))
     save_generator(folders / "checkpoints" / "pretrained" / "animals.safetensors", state)
@@ -97,7 +97,7 @@ def test_a_class_is_looked_at_by_itself(open_page, folders):  # noqa: F811
     assert found["cats"] != found["dogs"]
 
 
-def test_a_picture_alone_moves_nothing_else(open_page):  # noqa: F811
+def test_a_picture_alone_moves_nothing_else(open_page):
     at = open_page(pages.EXPLORE, view="Sliders")
     before = component(at)
     at.run()
@@ -122,7 +122,7 @@ def glasses(monkeypatch):
     explore_arithmetic.contrasts.clear()
 
 
-def test_groups_of_seeds_and_what_comes_out(open_page):  # noqa: F811
+def test_groups_of_seeds_and_what_comes_out(open_page):
     at = open_page(pages.EXPLORE, view="Arithmetic", b="4", c=" ", times="2.2", jitter="nan")
     assert not at.error and [at.text_input(key=letter).value for letter in "abc"] == ["1,2,3", "4", " "]
     data = component(at)
@@ -136,14 +136,14 @@ def test_groups_of_seeds_and_what_comes_out(open_page):  # noqa: F811
 
 
 @pytest.mark.parametrize("text", ["1-100000", "3-1", "9" * 40, "1,x", "-4", "**bold**"])
-def test_groups_that_are_none_are_a_sentence(open_page, glasses, text):  # noqa: F811
+def test_groups_that_are_none_are_a_sentence(open_page, glasses, text):
     at = open_page(pages.EXPLORE, view="Arithmetic", b=text)
     assert "groups cannot be used" in texts(at.error) and not drawn(at)
     at.text_input(key="b").set_value("1").run()
     assert not at.error and component(at)
 
 
-def test_what_samples_have_in_common_is_looked_for_once_and_added(open_page, glasses):  # noqa: F811
+def test_what_samples_have_in_common_is_looked_for_once_and_added(open_page, glasses):
     at = open_page(pages.EXPLORE, view="Arithmetic")
     assert glasses == []
     next(b for b in at.button if b.label == "Find what samples have in common").click().run()
@@ -160,7 +160,7 @@ def test_what_samples_have_in_common_is_looked_for_once_and_added(open_page, gla
     assert not at.error and component(at)["groups"][0]["title"] == "with glasses" and glasses == ["mnist"]
 
 
-def test_a_mean_that_is_named_is_looked_for(open_page, glasses):  # noqa: F811
+def test_a_mean_that_is_named_is_looked_for(open_page, glasses):
     at = open_page(pages.EXPLORE, view="Arithmetic", a="with glasses")
     assert not at.error and glasses == ["mnist"]
     explore_arithmetic.contrasts.clear()
@@ -170,7 +170,7 @@ def test_a_mean_that_is_named_is_looked_for(open_page, glasses):  # noqa: F811
     assert "the means known here are: with glasses, without glasses" in texts(at.error).replace("\\", "")
 
 
-def test_data_that_is_not_there_or_tells_nothing(open_page, glasses, monkeypatch):  # noqa: F811
+def test_data_that_is_not_there_or_tells_nothing(open_page, glasses, monkeypatch):
     monkeypatch.setattr(datasets, "available", lambda: ["blobs"])
     at = open_page(pages.EXPLORE, view="Arithmetic", a="with glasses")
     assert "training images are not on this server" in texts(at.caption) and "no means are known here" in texts(at.error)

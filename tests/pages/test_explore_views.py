@@ -17,7 +17,7 @@ from gan.explore.vectors import MOST, NoiseVector
 from gan.networks.sampling import sample
 from gan.runs.folder import save_generator
 from gan.training.state import new_state
-from tests.pages.test_pages import ENTRY, button, texts
+from tests.pages.apps import ENTRY, button, texts
 from ui import workshop
 from ui.explore import memory as explore_memory
 

@@ -1,7 +1,5 @@
 """Explore's views of walks, time and grids as its script draws them."""
 
-# ruff: noqa: F811 (fixtures that are imported)
-
 import json
 
 import pytest
@@ -13,7 +11,7 @@ from gan.explore.vectors import NoiseVector
 from gan.runs.folder import RunFolder, save_generator
 from gan.runs.record import write_status
 from gan.training.state import new_state
-from tests.pages.test_pages import button, manager, open_page, texts  # noqa: F401 (fixtures)
+from tests.pages.apps import button, texts
 from tests.runs.test_runs import wait_for
 from ui import page_files as pages
 from ui import workshop

@@ -10,14 +10,14 @@ from PIL import Image
 
 from gan.events import Progress
 from gan.runs.folder import RunFolder
-from tests.pages.test_pages import button, manager, open_page, texts  # noqa: F401
+from tests.pages.apps import button, texts
 from tests.runs.test_runs import ended, wait_for
 from ui import export
 from ui import page_files as pages
 
 
 @pytest.fixture
-def run(manager, config):  # noqa: F811
+def run(manager, config):
     run = manager.submit(config, "quick-digits")
     wait_for(ended(run))
     return run
@@ -36,14 +36,14 @@ def finished(at):
     return at
 
 
-def test_a_run_that_has_nothing_yet_has_no_menu(open_page, manager, config):  # noqa: F811
+def test_a_run_that_has_nothing_yet_has_no_menu(open_page, manager, config):
     run = manager.submit(config.change(batch_size=64))  # fails before its first step
     wait_for(ended(run))
     at = open_page(pages.TRAIN, run=run.id)
     assert "Everything (zip)" not in [b.label for b in at.button]
 
 
-def test_a_run_has_its_menu_before_its_first_step_is_done(open_page, manager, config, monkeypatch):  # noqa: F811
+def test_a_run_has_its_menu_before_its_first_step_is_done(open_page, manager, config, monkeypatch):
     monkeypatch.setattr(RunFolder, "generator_steps", lambda self: [])  # nothing draws the page anew when it is
     run = manager.submit(config.change(duration=1_000_000))
     wait_for(lambda: run.state == "running")
@@ -51,7 +51,7 @@ def test_a_run_has_its_menu_before_its_first_step_is_done(open_page, manager, co
     assert {"Explore its images", "Everything (zip)"} <= set(labels)
 
 
-def test_each_kind_is_made_when_it_is_asked_for(open_page, run):  # noqa: F811
+def test_each_kind_is_made_when_it_is_asked_for(open_page, run):
     at = open_page(pages.TRAIN, run=run.id)
     assert not at.download_button and "export" not in at.session_state
     button(at, "Everything (zip)").click().run()
@@ -71,7 +71,7 @@ def test_each_kind_is_made_when_it_is_asked_for(open_page, run):  # noqa: F811
     assert at.session_state["export"].name == f"{run.id}-tensorboard.zip"
 
 
-def test_one_export_at_a_time_shows_how_far_it_is_and_is_cancelled(open_page, run, monkeypatch):  # noqa: F811
+def test_one_export_at_a_time_shows_how_far_it_is_and_is_cancelled(open_page, run, monkeypatch):
     closed = threading.Event()
 
     def never(folder, file):
@@ -93,7 +93,7 @@ def test_one_export_at_a_time_shows_how_far_it_is_and_is_cancelled(open_page, ru
     assert finished(other).download_button[0].label.startswith("Save the zip")
 
 
-def test_a_new_wish_takes_the_place_of_the_old_one(open_page, run, monkeypatch):  # noqa: F811
+def test_a_new_wish_takes_the_place_of_the_old_one(open_page, run, monkeypatch):
     closed = threading.Event()
 
     def never(folder, file):
@@ -111,7 +111,7 @@ def test_a_new_wish_takes_the_place_of_the_old_one(open_page, run, monkeypatch):
     assert closed.is_set() and at.download_button[0].label.startswith("Save the zip")
 
 
-def test_what_goes_wrong_is_a_sentence_and_another_run_has_a_menu_of_its_own(open_page, manager, run, config):  # noqa: F811
+def test_what_goes_wrong_is_a_sentence_and_another_run_has_a_menu_of_its_own(open_page, manager, run, config):
     for step in run.folder.sample_steps():
         run.folder.samples_file(step).unlink()
     at = open_page(pages.TRAIN, run=run.id)

@@ -6,7 +6,7 @@ from gan.doctor.checkup import Checkup
 from gan.doctor.diagnosis import Evidence, Finding
 from gan.doctor.remedies import Remedy
 from tests.conftest import ADA, BOB
-from tests.pages.test_pages import button, manager, open_page, texts  # noqa: F401
+from tests.pages.apps import button, texts
 from tests.runs.test_runs import ended, wait_for
 from ui import page_files as pages
 from ui.components import findings, visitor
@@ -34,16 +34,9 @@ def sick(monkeypatch):
 
 
 @pytest.fixture
-def running(manager, config):  # noqa: F811
+def running(manager, config):
     run = manager.submit(config.change(duration=1_000_000, lr_d=5e-4), "quick-digits", ADA)
     wait_for(lambda: run.state == "running" and len(run.history))
-    return run
-
-
-@pytest.fixture
-def finished(manager, config):  # noqa: F811
-    run = manager.submit(config, "quick-digits", ADA)
-    wait_for(ended(run))
     return run
 
 
@@ -51,14 +44,14 @@ def remedy(at, number):
     return at.button(key=f"remedy_d-winning_{number}")
 
 
-def test_a_healthy_run_has_a_quiet_line(open_page, finished):  # noqa: F811
+def test_a_healthy_run_has_a_quiet_line(open_page, finished):
     at = open_page(pages.TRAIN, run=finished.id)
     assert "Too few steps to say: checks begin at step 300" in texts(at.markdown) and not [
         b for b in at.button if str(b.key).startswith("remedy_")
     ]
 
 
-def test_a_finding_has_evidence_reasons_and_remedies(open_page, finished, sick):  # noqa: F811
+def test_a_finding_has_evidence_reasons_and_remedies(open_page, finished, sick):
     at = open_page(pages.TRAIN, run=finished.id)
     said = texts(at.markdown)
     assert "**The discriminator wins** since step 3" in said and "D's lead: **0.98** (rule: above 0.95)" in said
@@ -67,14 +60,14 @@ def test_a_finding_has_evidence_reasons_and_remedies(open_page, finished, sick):
     assert len([b for b in at.button if str(b.key).startswith("remedy_")]) == 3
 
 
-def test_a_live_remedy_moves_the_knobs(open_page, running, sick):  # noqa: F811
+def test_a_live_remedy_moves_the_knobs(open_page, running, sick):
     at = open_page(pages.TRAIN, run=running.id)
     remedy(at, 0).click().run()
     assert not at.error and not at.exception
     assert (running.live_config.lr_d, running.live_config.dropout) == (1e-4, 0.25)
 
 
-def test_others_and_runs_that_have_ended_get_a_fork_in_its_place(open_page, finished, running, sick):  # noqa: F811
+def test_others_and_runs_that_have_ended_get_a_fork_in_its_place(open_page, finished, running, sick):
     at = open_page(pages.TRAIN, run=running.id)
     assert not remedy(at, 0).label.startswith("Fork")
     at.session_state[visitor.WHO] = BOB
@@ -84,7 +77,7 @@ def test_others_and_runs_that_have_ended_get_a_fork_in_its_place(open_page, fini
     assert remedy(at, 0).label.startswith("Fork from step 12")
 
 
-def test_a_fork_opens_with_the_setting_filled_in(open_page, manager, finished, sick):  # noqa: F811
+def test_a_fork_opens_with_the_setting_filled_in(open_page, manager, finished, sick):
     at = open_page(pages.TRAIN, run=finished.id)
     remedy(at, 1).click().run()
     assert not at.exception
@@ -96,7 +89,7 @@ def test_a_fork_opens_with_the_setting_filled_in(open_page, manager, finished, s
     wait_for(ended(fork))
 
 
-def test_a_new_run_is_a_form_filled_in(open_page, finished, sick):  # noqa: F811
+def test_a_new_run_is_a_form_filled_in(open_page, finished, sick):
     at = open_page(pages.TRAIN, run=finished.id)
     remedy(at, 2).click().run()
     assert not at.exception

@@ -3,7 +3,7 @@
 from streamlit.testing.v1 import AppTest
 
 from gan.glossary import TERMS
-from tests.pages.test_pages import ENTRY, texts
+from tests.pages.apps import ENTRY, texts
 
 
 def open_glossary(**address):

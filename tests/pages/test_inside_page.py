@@ -14,7 +14,7 @@ from gan.runs.folder import RunFolder, save_generator
 from gan.runs.record import write_status
 from gan.training.loop import layer_norms
 from gan.training.state import new_state
-from tests.pages.test_pages import ENTRY, button, texts
+from tests.pages.apps import ENTRY, button, texts
 from ui import workshop
 
 CPU = torch.device("cpu")

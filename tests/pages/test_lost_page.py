@@ -7,19 +7,14 @@ from gan.data import datasets
 from gan.recipes import recipe
 from gan.runs import record
 from tests.conftest import ADA
-from tests.pages.test_findings import finished  # noqa: F401
-from tests.pages.test_pages import button, manager, open_page, texts  # noqa: F401
+from tests.pages.apps import button, labels, texts
 from tests.runs.test_runs import ended, wait_for
 from ui import page_files as pages
 from ui.components import findings
 from ui.config_form import KEY
 
 
-def labels(at):
-    return {b.label for b in at.button}
-
-
-def test_a_lost_state_is_said_and_the_kept_one_is_a_button(open_page, manager, config, monkeypatch):  # noqa: F811
+def test_a_lost_state_is_said_and_the_kept_one_is_a_button(open_page, manager, config, monkeypatch):
     monkeypatch.setattr(record, "KEPT_EVERY_S", -1)
     run = manager.submit(config, "quick-digits", ADA)
     wait_for(ended(run))
@@ -35,14 +30,14 @@ def test_a_lost_state_is_said_and_the_kept_one_is_a_button(open_page, manager, c
     assert not at.warning and "Continue training" in labels(at) and not at.exception
 
 
-def test_a_lost_state_without_a_kept_one_offers_a_new_run_alone(open_page, finished):  # noqa: F811
+def test_a_lost_state_without_a_kept_one_offers_a_new_run_alone(open_page, finished):
     finished.folder.state_file.write_bytes(finished.folder.state_file.read_bytes()[:-1000])
     at = open_page(pages.TRAIN, run=finished.id)
     assert "it cannot continue: start a new run with its settings" in texts(at.warning).replace("\\", "")
     assert "New run with these settings" in labels(at) and not {"Resume", "Continue training"} & labels(at)
 
 
-def test_a_finished_run_whose_data_moved_stays_finished_and_continues_with_them(open_page, finished, manager, monkeypatch):  # noqa: F811
+def test_a_finished_run_whose_data_moved_stays_finished_and_continues_with_them(open_page, finished, manager, monkeypatch):
     monkeypatch.setattr(datasets, "available", lambda: ["mnist", "moved"])
     at = open_page(pages.TRAIN, run=finished.id)
     assert "is not on this server anymore" in texts(at.warning) and finished.state == "finished"
@@ -55,7 +50,7 @@ def test_a_finished_run_whose_data_moved_stays_finished_and_continues_with_them(
     assert (run.state, run.status()["step"], run.config.data) == ("finished", 15, "moved") and not at.exception
 
 
-def test_a_run_whose_data_have_changed_says_so_and_stays_what_it_was(open_page, finished, manager, blobs):  # noqa: F811
+def test_a_run_whose_data_have_changed_says_so_and_stays_what_it_was(open_page, finished, manager, blobs):
     blobs.images[0] += 1
     at = open_page(pages.TRAIN, run=finished.id)
     at.number_input(key="longer_amount").set_value(3.0)
@@ -68,7 +63,7 @@ def test_a_run_whose_data_have_changed_says_so_and_stays_what_it_was(open_page, 
     assert button(at, "Continue with this data set")
 
 
-def test_a_batch_larger_than_the_set_is_said_in_the_form_with_a_smaller_one_to_press(open_page, manager, monkeypatch):  # noqa: F811
+def test_a_batch_larger_than_the_set_is_said_in_the_form_with_a_smaller_one_to_press(open_page, manager, monkeypatch):
     folder = datasets.data_root() / "few"
     folder.mkdir(parents=True)
     for i in range(5):
@@ -89,7 +84,7 @@ def test_a_batch_larger_than_the_set_is_said_in_the_form_with_a_smaller_one_to_p
     assert manager.runs() == []
 
 
-def test_images_are_called_not_judged_only_once_that_is_known(finished, manager, config, monkeypatch):  # noqa: F811
+def test_images_are_called_not_judged_only_once_that_is_known(finished, manager, config, monkeypatch):
     run = finished
     assert "not scored, so" in findings._unjudged(run)
     run._live, run.judges = "running", object()

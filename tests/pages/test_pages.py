@@ -2,67 +2,15 @@
 
 import pytest
 import torch
-from streamlit.testing.v1 import AppTest
 
 from gan.accelerators import Facts, diagnose
 from gan.config import TrainConfig
-from gan.data import datasets
 from gan.runs.folder import save_generator
 from gan.training.state import new_state
-from tests.conftest import ADA
+from tests.pages.apps import button, texts
 from tests.runs.test_runs import ended, wait_for
 from ui import page_files as pages
 from ui import workshop
-from ui.components.visitor import WHO
-
-ENTRY = str(pages.HOME.parent.parent / "ui" / "navigation.py")
-
-
-@pytest.fixture
-def manager(blobs, folders, monkeypatch):
-    """The workshop's own manager, in this test's folders, with two shipped generators and a tiny data set."""
-
-    def load(*rest):
-        yield from ()
-        return blobs
-
-    monkeypatch.setattr(datasets, "load", load)
-    monkeypatch.setattr(datasets, "available", lambda: ["mnist", "blobs"])
-    workshop.manager.cache_clear()
-    workshop.models.cache_clear()
-    config = TrainConfig(latent_dim=10, generator_filters=4, precision="fp32")
-    color = config.change(image_size=64, channels=3, latent_distribution="uniform")
-    for name, made in (("digits", config), ("faces", color)):
-        save_generator(folders / "checkpoints" / "pretrained" / f"{name}.safetensors", new_state(made, torch.device("cpu")))
-    yield workshop.manager()
-    workshop.manager().shutdown()
-    workshop.manager.cache_clear()
-    workshop.models.cache_clear()
-
-
-@pytest.fixture
-def open_page(manager):
-    def open_page(page, **address):
-        at = AppTest.from_file(ENTRY, default_timeout=30)
-        at.session_state[WHO] = ADA
-        for name, value in address.items():
-            at.query_params[name] = value
-        at.run()
-        if page != pages.HOME:
-            at.switch_page(f"../pages/{page.name}")
-            at.run()
-        assert not at.exception, at.exception
-        return at
-
-    return open_page
-
-
-def button(at, label):
-    return next(b for b in at.button if b.label == label)
-
-
-def texts(elements):
-    return " ".join(str(e.value) for e in elements)
 
 
 @pytest.mark.parametrize("page", [pages.HOME, pages.TRAIN], ids=["home", "train"])

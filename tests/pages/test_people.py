@@ -7,7 +7,7 @@ import pytest
 from gan.data import uploads
 from gan.owners import FREE_GUESSES, STRANGER, Guesses, recognise
 from tests.conftest import ADA, BOB
-from tests.pages.test_pages import button, manager, open_page, texts  # noqa: F401
+from tests.pages.apps import button, labels, texts
 from tests.runs.test_runs import ended, wait_for
 from ui import page_files as pages
 from ui import workshop
@@ -27,22 +27,18 @@ def says(monkeypatch):
 
 
 @pytest.fixture
-def running(manager, config):  # noqa: F811
+def running(manager, config):
     """A run of Ada's that trains, with a second one that waits."""
     run = manager.submit(config.change(duration=1_000_000), "quick-digits", ADA)
     wait_for(lambda: run.state == "running")
     return run
 
 
-def labels(at):
-    return {b.label for b in at.button}
-
-
 def popovers(at):
     return [block.proto.popover.label for block in at.get("popover")]
 
 
-def test_others_see_a_run_and_cannot_steer_it(open_page, manager, running, monkeypatch):  # noqa: F811
+def test_others_see_a_run_and_cannot_steer_it(open_page, manager, running, monkeypatch):
     at = open_page(pages.TRAIN, run=running.id)
     assert {"Pause", "Stop", "New run with these settings"} <= labels(at) and "can steer this run" not in texts(at.caption)
     assert at.slider
@@ -58,7 +54,7 @@ def test_others_see_a_run_and_cannot_steer_it(open_page, manager, running, monke
     assert not {"Pause", "Stop"} & labels(at) and "can steer" not in texts(at.caption)
 
 
-def test_a_button_that_was_drawn_before_is_refused_too(open_page, manager, running):  # noqa: F811
+def test_a_button_that_was_drawn_before_is_refused_too(open_page, manager, running):
     at = open_page(pages.TRAIN, run=running.id)
     stop = button(at, "Stop")
     at.session_state[visitor.WHO] = BOB  # say the page is an old one
@@ -66,7 +62,7 @@ def test_a_button_that_was_drawn_before_is_refused_too(open_page, manager, runni
     assert "Only Ada, who started it, can steer this run" in texts(at.error) and running.at_work and not running.stopping
 
 
-def test_a_forged_message_with_anothers_public_id_makes_nobody_the_owner(open_page, manager, running, says):  # noqa: F811
+def test_a_forged_message_with_anothers_public_id_makes_nobody_the_owner(open_page, manager, running, says):
     at = open_page(pages.TRAIN, run=running.id)
     for forged in (
         {"token": ADA.id, "name": "Ada", "id": ADA.id, "admin": True},
@@ -87,7 +83,7 @@ def test_a_forged_message_with_anothers_public_id_makes_nobody_the_owner(open_pa
     assert running.state == "running"
 
 
-def test_a_token_makes_the_owner_in_every_session(open_page, manager, config, says):  # noqa: F811
+def test_a_token_makes_the_owner_in_every_session(open_page, manager, config, says):
     says({"token": TOKEN, "name": "  Zoë\n"})
     at = open_page(pages.TRAIN)
     who = recognise(TOKEN, "Zoë")
@@ -105,7 +101,7 @@ def test_a_token_makes_the_owner_in_every_session(open_page, manager, config, sa
     assert button(at, "Train")
 
 
-def test_until_the_browser_has_answered_nothing_can_be_started_and_nothing_is_said(open_page):  # noqa: F811
+def test_until_the_browser_has_answered_nothing_can_be_started_and_nothing_is_said(open_page):
     at = open_page(pages.TRAIN)
     at.session_state[visitor.WHO] = STRANGER
     at.run()
@@ -113,7 +109,7 @@ def test_until_the_browser_has_answered_nothing_can_be_started_and_nothing_is_sa
     assert "You" in popovers(at) and not [field for field in at.text_input if field.key == visitor.NAME_KEY]
 
 
-def test_a_name_is_given_once_and_goes_to_the_browser(open_page, manager, running, says, monkeypatch):  # noqa: F811
+def test_a_name_is_given_once_and_goes_to_the_browser(open_page, manager, running, says, monkeypatch):
     at = open_page(pages.TRAIN)
     told = []
     monkeypatch.setattr(visitor, "_component", lambda **rest: told.append(rest["data"]) or {})
@@ -124,7 +120,7 @@ def test_a_name_is_given_once_and_goes_to_the_browser(open_page, manager, runnin
     assert told[-1]["name"] == "" and at.text_input(key=visitor.NAME_KEY).placeholder == "Guest aaaa"
 
 
-def test_the_host_gives_a_token_and_steers_everything(open_page, manager, running, monkeypatch):  # noqa: F811
+def test_the_host_gives_a_token_and_steers_everything(open_page, manager, running, monkeypatch):
     at = open_page(pages.TRAIN, run=running.id)
     assert not [field for field in at.text_input if field.key == visitor.TOKEN_KEY]  # nobody is the host of this server
     monkeypatch.setenv("WORKSHOP_ADMIN_TOKEN", "sesame")
@@ -147,7 +143,7 @@ def test_the_host_gives_a_token_and_steers_everything(open_page, manager, runnin
     assert "Resume" not in labels(other)
 
 
-def test_the_form_says_what_holds_here_and_who_is_before(open_page, manager, config, monkeypatch):  # noqa: F811
+def test_the_form_says_what_holds_here_and_who_is_before(open_page, manager, config, monkeypatch):
     monkeypatch.setenv("WORKSHOP_MAX_STEPS", "5000")
     monkeypatch.setenv("WORKSHOP_MAX_MINUTES", "10")
     workshop.manager.cache_clear()
@@ -169,7 +165,7 @@ def test_the_form_says_what_holds_here_and_who_is_before(open_page, manager, con
     own.shutdown()
 
 
-def test_home_lists_whose_runs_train_and_wait(open_page, manager, running, config):  # noqa: F811
+def test_home_lists_whose_runs_train_and_wait(open_page, manager, running, config):
     waiting = manager.submit(config, "lecture", BOB)
     at = open_page(pages.HOME)
     assert "Now training" in texts(at.subheader)
@@ -182,7 +178,7 @@ def test_home_lists_whose_runs_train_and_wait(open_page, manager, running, confi
     assert "Now training" not in texts(at.subheader) and "Runs" in texts(at.subheader)
 
 
-def test_a_run_that_was_stopped_for_others_says_why(open_page, manager, running, config):  # noqa: F811
+def test_a_run_that_was_stopped_for_others_says_why(open_page, manager, running, config):
     running.stop("Others were waiting. Resume it to continue.")
     wait_for(ended(running))
     at = open_page(pages.TRAIN, run=running.id)
@@ -201,7 +197,7 @@ def test_an_uploaded_set_is_deleted_by_whoever_brought_it(monkeypatch, folders):
         next(uploads.add(SimpleNamespace(), "pets", "pets.zip", STRANGER))
 
 
-def test_a_guesser_of_the_hosts_token_is_told_to_wait(open_page, manager, monkeypatch):  # noqa: F811
+def test_a_guesser_of_the_hosts_token_is_told_to_wait(open_page, manager, monkeypatch):
     guesses = Guesses()
     guesses._clock = lambda: 0.0
     monkeypatch.setattr(visitor, "guesses", lambda: guesses)

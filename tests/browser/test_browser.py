@@ -12,29 +12,9 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Server, fits_a_phone
+from tests.browser.steps import POINTS, both_charts_have, launch, open_page, stop
 
-POINTS = "() => [...document.querySelectorAll('.rv-chart:not([hidden])')].map(e => e.data ? e.data[0].x.length : 0)"
 RANGE = "() => document.querySelector('[data-chart=loss]')._fullLayout.xaxis.range"
-
-
-def both_charts_have(page: Page, points: int) -> None:
-    page.wait_for_function(f"() => {{ const counts = ({POINTS})(); return counts.length > 1 && counts.every(n => n >= {points}) }}")
-
-
-def open_page(page: Page, address: str, heading: str) -> None:
-    page.goto(address)
-    expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
-
-
-def launch(page: Page, server: str) -> None:
-    open_page(page, f"{server}/train", "Train")
-    page.get_by_role("button", name="Train", exact=True).click()
-    expect(page.locator(".run-view")).to_be_visible()
-
-
-def stop(page: Page) -> None:
-    page.get_by_test_id("stMain").get_by_role("button", name="Stop").click()  # Streamlit's header has one of its own
-    expect(page.get_by_role("button", name="Resume")).to_be_visible()
 
 
 def test_train_watch_zoom_stop_and_explore(page: Page, server: str) -> None:

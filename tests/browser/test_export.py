@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.browser.test_browser import both_charts_have, launch, stop
+from tests.browser.steps import both_charts_have, launch, stop
 
 
 def saved(page: Page, what: str, by_keyboard: bool = False) -> tuple[str, bytes]:

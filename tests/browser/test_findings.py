@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from gan.doctor.checkup import FRESH_S
 from gan.events import Metrics
 from tests.browser.conftest import Server, fits_a_phone
-from tests.browser.test_browser import both_charts_have
+from tests.browser.steps import both_charts_have
 from tests.doctor.test_doctor import write_sick_run
 
 MARKS = """() => [...document.querySelectorAll(".rv-chart:not([hidden])")].map((chart) => (chart.layout?.annotations ?? []).filter((a) => a.text === "!")

@@ -5,7 +5,7 @@ import re
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import fits_a_phone
-from tests.browser.test_browser import both_charts_have, launch, stop
+from tests.browser.steps import both_charts_have, launch, stop
 
 INK = """() => {
   const canvas = document.querySelector(".sketchpad canvas");

@@ -5,7 +5,7 @@ import re
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import fits_a_phone
-from tests.browser.test_browser import open_page
+from tests.browser.steps import open_page
 
 DRAWN = "() => document.querySelector('.ls')?.lsLog?.length"
 PIXELS = "() => document.querySelector('.ls-picture').getContext('2d').getImageData(0, 0, 28, 28).data.join()"

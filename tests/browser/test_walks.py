@@ -7,7 +7,7 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import fits_a_phone
-from tests.browser.test_browser import both_charts_have, launch, open_page, stop
+from tests.browser.steps import both_charts_have, launch, open_page, stop
 
 SEEDS = "nodes => nodes.map(node => node.querySelector('.nl-seed input').value)"
 

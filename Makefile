@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test fast constraints clean
+.PHONY: help run test fast coverage constraints clean
 
 help:
 	@echo "make run          start the app on http://localhost:8501 (ADDRESS=0.0.0.0 lets others in)"
 	@echo "make test         the whole check: style, types and all tests; CI runs the same"
 	@echo "make fast         style and the quick tests, in under a minute"
+	@echo "make coverage     all tests, and which lines they run through"
 	@echo "make constraints  the whole check, then constraints.txt with the versions that it passed with"
 	@echo "make clean        remove the virtual environment and caches"
 
@@ -21,14 +22,25 @@ run: $(VENV)/.installed
 # Many tests start a process. Where Python may not keep what it compiled (Docker images often set PYTHONDONTWRITEBYTECODE), each of them
 # compiles torch again, about 6 s. The tests keep it, in the virtual environment, where `make clean` removes it.
 KEEPING := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX="$(CURDIR)/$(VENV)/pycache"
+# Tests in so many processes at once; more pay on a machine with more cores: make test WORKERS=8
+WORKERS ?= 2
+# Browser tests have processes of their own: Playwright leaves an event loop running, in which other tests cannot start theirs. They wait a
+# lot, for pages and for runs, so they leave time to the others.
+STYLE := $(BIN)/ruff check . && $(BIN)/ruff format --check .
+TYPES := $(BIN)/mypy
+TESTS := -m pytest -n $(WORKERS) --dist loadfile --ignore=tests/browser
+BROWSER_TESTS := -m pytest -n $(WORKERS) --dist loadfile tests/browser
 
-# Browser tests have processes of their own: Playwright leaves an event loop running, in which other tests cannot start theirs.
 test: $(VENV)/.installed-dev
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(KEEPING) $(BIN)/python -m pytest -n 2 --dist loadfile --ignore=tests/browser
-	$(KEEPING) $(BIN)/python -m pytest -n 2 --dist loadfile tests/browser
+	$(KEEPING) $(BIN)/python .ci/together.py "style: $(STYLE)" "types: $(TYPES)" "tests: $(BIN)/python $(TESTS)" \
+		"browser tests: $(BIN)/python $(BROWSER_TESTS)"
+
+# Which lines the tests run through, in their processes too. A measure, no gate: Python is about half as fast meanwhile.
+coverage: $(VENV)/.installed-dev
+	$(BIN)/coverage erase
+	$(KEEPING) $(BIN)/python .ci/together.py "tests: $(BIN)/coverage run $(TESTS)" "browser tests: $(BIN)/coverage run $(BROWSER_TESTS)"
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 # What takes seconds: pure functions, the networks, the documentation.
 FAST := tests/networks tests/doctor tests/training/test_losses.py tests/test_config.py tests/test_documentation.py tests/test_floors.py \
@@ -59,4 +71,4 @@ $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache build dist *.egg-info
+	rm -rf $(VENV) .coverage* .pytest_cache .ruff_cache .mypy_cache build dist *.egg-info

@@ -125,11 +125,16 @@ def server(process: Server) -> str:
     return process.address
 
 
-@pytest.fixture
-def page(page: Page) -> Iterator[Page]:
+def watched(page: Page) -> Iterator[Page]:
     """A page that fails its test when its script, or the app's, raises an error."""
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.set_default_timeout(30_000)
     yield page
     assert not errors
+
+
+@pytest.fixture
+def page(page: Page) -> Iterator[Page]:
+    """A page in a browser context of its own."""
+    yield from watched(page)

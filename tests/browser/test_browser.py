@@ -4,14 +4,15 @@ import io
 import json
 import re
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.conftest import Server, fits_a_phone
+from tests.browser.conftest import Server, fits_a_phone, watched
 from tests.browser.steps import POINTS, both_charts_have, launch, open_page, stop
 
 RANGE = "() => document.querySelector('[data-chart=loss]')._fullLayout.xaxis.range"
@@ -243,6 +244,20 @@ def test_upload_cancel_upload_again_train_on_it_and_delete(page: Page, server: s
     expect(page.get_by_alt_text("Some images of mnist")).to_be_visible()
 
 
+@pytest.fixture(scope="module")
+def phone(browser: Browser) -> Iterator[BrowserContext]:
+    """A phone that keeps what it has loaded from one page to the next."""
+    context = browser.new_context(viewport={"width": 390, "height": 844})
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def phone_page(phone: BrowserContext) -> Iterator[Page]:
+    with phone.new_page() as page:
+        yield from watched(page)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
     "path",
@@ -251,9 +266,9 @@ def test_upload_cancel_upload_again_train_on_it_and_delete(page: Page, server: s
         *("explore", "explore?view=Grid", "explore?view=Sliders", "explore?view=Walk"),
     ],
 )
-def test_pages_fit_a_phone(page: Page, server: str, path: str, scheme: str) -> None:
+def test_pages_fit_a_phone(phone_page: Page, server: str, path: str, scheme: str) -> None:
+    page = phone_page
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-    page.set_viewport_size({"width": 390, "height": 844})
     headings = {"": "DCGAN Workshop", "inside": "Look inside"}
     name = path.partition("?")[0]
     open_page(page, f"{server}/{path}", headings.get(name, name.capitalize()))

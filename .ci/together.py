@@ -1,0 +1,77 @@
+"""Runs commands side by side and says of each whether it passed.
+
+    python .ci/together.py "types: mypy" "tests: pytest -q"
+
+A command's output comes as one block when it ends, so blocks do not mix. Exits with status 1 if any command failed, and names those.
+Ctrl-C and SIGTERM end the commands too.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+
+GRACE_S = 10.0  # between asking a command to end and ending it
+
+
+class Part:
+    """A command at work, in a process group of its own."""
+
+    def __init__(self, text: str, started_s: float) -> None:
+        self.name, _, self.command = (piece.strip() for piece in text.partition(": "))
+        self.started_s = started_s
+        self.output = tempfile.TemporaryFile()  # noqa: SIM115 (open until the command ends)
+        self.process = subprocess.Popen(self.command, shell=True, stdout=self.output, stderr=subprocess.STDOUT, start_new_session=True)
+
+    def wait(self, printing: threading.Lock) -> None:
+        """Waits for the end and prints what the command printed."""
+        status = self.process.wait()
+        ending = "passed" if status == 0 else f"FAILED with status {status}"
+        self.output.seek(0)
+        with printing:
+            print(f"\n=== {self.name}: {ending} after {time.monotonic() - self.started_s:.0f} s: {self.command}", flush=True)
+            sys.stdout.buffer.write(self.output.read())
+            sys.stdout.flush()
+
+    def end(self) -> None:
+        """Ends the command and the processes it started."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(self.process.pid, number)
+                self.process.wait(GRACE_S)
+            except (ProcessLookupError, subprocess.TimeoutExpired):
+                continue
+
+
+def together(texts: Sequence[str]) -> int:
+    """Runs the commands ("name: command") and returns the exit status."""
+    started_s, printing = time.monotonic(), threading.Lock()
+    parts = [Part(text, started_s) for text in texts]
+    print("Side by side: " + ", ".join(part.name for part in parts), flush=True)
+    waiting = [threading.Thread(target=part.wait, args=(printing,)) for part in parts]
+    try:
+        for thread in waiting:
+            thread.start()
+        for thread in waiting:
+            thread.join()
+    finally:
+        for part in parts:
+            if part.process.poll() is None:
+                part.end()
+    failed = [part.name for part in parts if part.process.returncode]
+    print(f"\n=== {', '.join(failed)} failed" if failed else f"\n=== all passed after {time.monotonic() - started_s:.0f} s", flush=True)
+    return 1 if failed else 0
+
+
+def _stop(number: int, frame: object) -> None:
+    raise SystemExit(128 + number)
+
+
+if __name__ == "__main__":
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
+    sys.exit(together(sys.argv[1:]))

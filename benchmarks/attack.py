@@ -20,7 +20,7 @@ import resource
 import socket
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode
 
@@ -230,7 +230,7 @@ class Session:
 
 
 @contextlib.asynccontextmanager
-async def session(port: int) -> "contextlib.AbstractAsyncContextManager[Session]":  # type: ignore[misc]
+async def session(port: int) -> AsyncIterator[Session]:
     uri, origin = f"ws://127.0.0.1:{port}/_stcore/stream", f"http://127.0.0.1:{port}"
     async with connect(uri, origin=origin, subprotocols=["streamlit"], max_size=None) as websocket:  # type: ignore[arg-type, list-item]
         yield Session(websocket)

@@ -264,7 +264,7 @@ def _findings(config: TrainConfig, rows: Rows, until: int | None, error: str = "
 def _averaging(how: Callable[[TrainState], None] | None) -> Iterator[None]:
     """Puts something in the place of the engine's averaging of weights."""
     usual = step_module._average
-    step_module._average = how or usual
+    step_module._average = how or usual  # type: ignore[assignment]  # a function of the same shape, under another name
     try:
         yield
     finally:
@@ -411,8 +411,8 @@ def report(broken: list[Outcome], healthy: list[tuple[str, int, list[tuple[int, 
         print(f"\n{found} of {len(broken)} found within {WITHIN} steps of the damage; the first remedy helped in {helped}.")
     if healthy:
         print("\n| healthy | steps | false alarms |\n|---|---|---|")
-        for name, steps, found, _ in healthy:
-            print(f"| {name} | {steps} | {', '.join(f'{f.key} at step {step}' for step, f in found) or 'none'} |")
+        for name, steps, alarms, _ in healthy:
+            print(f"| {name} | {steps} | {', '.join(f'{f.key} at step {step}' for step, f in alarms) or 'none'} |")
         print(f"\n{sum(bool(found) for _, _, found, _ in healthy)} of {len(healthy)} healthy runs with a false alarm.")
         print("\n| rule | condition | closest that healthy runs came |\n|---|---|---|")
         for rule in RULES:

@@ -158,8 +158,8 @@ class Crowd:
     async def visit(self, name: str, rng: random.Random) -> None:
         """A browser on the Train page, until it is canceled."""
         address = f"/train?run={self.run}"
-        page = (await self.fetch(address)).decode()
-        for asset in re.findall(r'(?:src|href)="\.?/?(static/[^"]+)"', page):
+        html = (await self.fetch(address)).decode()
+        for asset in re.findall(r'(?:src|href)="\.?/?(static/[^"]+)"', html):
             await self.fetch(f"/{asset}")
         uri, origin = f"ws://127.0.0.1:{self.port}/_stcore/stream", f"http://127.0.0.1:{self.port}"
         async with connect(uri, origin=origin, subprotocols=["streamlit"], max_size=None) as socket:  # type: ignore[arg-type, list-item]

@@ -203,7 +203,16 @@ ZIPS |= {
     "only text": lambda: packed(("a.txt", b"x")),
     "no files": lambda: packed(),
 }
-NAMES: tuple[str, ...] = ("/etc/x.png", "C:\\x.png", "\\\\host\\share\\x.png", "../../x.png", "a\\..\\..\\x.png", "....//x.png", "a\0b.png", "a\nb.png")
+NAMES: tuple[str, ...] = (
+    "/etc/x.png",
+    "C:\\x.png",
+    "\\\\host\\share\\x.png",
+    "../../x.png",
+    "a\\..\\..\\x.png",
+    "....//x.png",
+    "a\0b.png",
+    "a\nb.png",
+)
 NAMES += ("\u202egnp.exe.png", "<script>.png", "[x](http://x).png", "CON.png", "nul/a.png", " .png", "-rf.png", "$(id).png", "%2e%2e/x.png")
 for one in NAMES:
     ZIPS[f"the name {one!r}"] = lambda one=one: packed((one, good()), ("good.png", good()))  # type: ignore[misc]

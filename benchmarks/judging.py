@@ -52,7 +52,7 @@ class Windows:
         def due_when_open(watch: Watch, state: TrainState, at_the_end: bool = False) -> bool:
             return self.open() and due(watch, state, at_the_end)
 
-        Watch.due = due_when_open  # type: ignore[method-assign]  # this process measures windows, all watches of it
+        Watch.due = due_when_open  # type: ignore[method-assign, assignment]  # this process measures windows, all watches of it
 
 
 def wait_for_first(run: Run) -> float:

@@ -26,6 +26,7 @@ from gan.runs.fork import fork
 from gan.training import execution
 from gan.training import loop as training
 from gan.training import state as training_state
+from tests.films import frames
 
 TINY = [
     "--set",
@@ -44,9 +45,9 @@ TINY = [
 def call(monkeypatch, capsys, *arguments):
     """Runs a command in this process: (exit status, standard output, standard error)."""
     monkeypatch.setattr(sys, "argv", ["gan", *map(str, arguments)])
+    status: int | str = 0
     try:
         command_line.main()
-        status = 0
     except SystemExit as end:
         status = end.code or 0
     return status, *capsys.readouterr()
@@ -164,7 +165,7 @@ def test_sample_and_walk(gan, trained, tmp_path):
         assert grid.size[0] > 400
     assert gan("walk", trained, "--seeds", "1,2,3", "--frames", 12, "--mode", "lerp", "--out", tmp_path / "w.gif")[0] == 0
     with Image.open(tmp_path / "w.gif") as film:
-        assert film.n_frames == 12
+        assert frames(film) == 12
     walk = ("walk", trained, "--seeds", "1,2,3", "--frames", 12, "--easing", "smooth", "--closed", "--out", tmp_path / "w.mp4")
     assert gan(*walk)[0] == 0 and (tmp_path / "w.mp4").read_bytes()[4:8] == b"ftyp"
 

@@ -36,6 +36,6 @@ def test_png_keeps_every_pixel(channels):
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_gif_has_every_frame_and_plays_for_ever(channels):
-    frames = np.random.default_rng(0).integers(0, 256, (6, channels, 8, 8), dtype=np.uint8)
-    opened = Image.open(io.BytesIO(gif(frames, 25)))
-    assert (opened.n_frames, opened.info["duration"], opened.info["loop"]) == (6, 40, 0)
+    images = np.random.default_rng(0).integers(0, 256, (6, channels, 8, 8), dtype=np.uint8)
+    opened = Image.open(io.BytesIO(gif(images, 25)))
+    assert (frames(opened), opened.info["duration"], opened.info["loop"]) == (6, 40, 0)

@@ -70,7 +70,7 @@ def test_the_strongest_dimensions_are_found():
     class Toy:
         latent_dim = 3
 
-        def __call__(self, z):
+        def __call__(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
             return (z * torch.tensor([0.1, 3.0, 1.0])).sum(1)[:, None, None, None].expand(-1, 1, 2, 2)
 
     found = latent.strongest_dimensions(Toy())

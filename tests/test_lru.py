@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,8 @@ class Loads:
 
 def forty(make):
     """What forty threads get that ask one cache for one key at once, and the cache."""
-    cache, together, answers = Lru(8), threading.Barrier(40), []
+    cache: Lru[str, Any] = Lru(8)
+    together, answers = threading.Barrier(40), []
 
     def ask():
         together.wait(WAIT_S)
@@ -72,7 +74,8 @@ def test_forty_threads_that_ask_for_one_key_cause_one_load():
 
 def test_those_who_wait_get_the_error_and_the_next_call_tries_again():
     make = Loads(ValueError("damaged"), "mended")
-    cache, answers = Lru(8), []
+    cache: Lru[str, Any] = Lru(8)
+    answers = []
 
     def ask():
         with pytest.raises(ValueError, match="damaged") as raised:
@@ -101,7 +104,8 @@ def test_an_interrupt_stops_one_thread_and_another_loads():
 
 
 def test_a_key_loads_while_another_one_loads():
-    cache, slow = Lru(8), Loads("slow")
+    cache: Lru[str, Any] = Lru(8)
+    slow = Loads("slow")
     thread = threading.Thread(target=cache.load, args=("slow", slow))
     thread.start()
     assert slow.begun.wait(WAIT_S)
@@ -112,7 +116,7 @@ def test_a_key_loads_while_another_one_loads():
 
 
 def test_the_value_used_least_recently_goes_first():
-    cache = Lru(2)
+    cache: Lru[str, Any] = Lru(2)
     cache.put("a", 1)
     cache.put("b", 2)
     assert cache.get("a") == 1 and cache.load("c", lambda: 3) == 3
@@ -127,7 +131,7 @@ def test_the_value_used_least_recently_goes_first():
 
 
 def test_values_stay_within_their_bytes_and_a_single_one_may_take_more():
-    cache = Lru(most_bytes=100, size=len)
+    cache: Lru[str, Any] = Lru(most_bytes=100, size=len)
     for key in "abc":
         cache.put(key, bytes(40))
         cache.get("a")

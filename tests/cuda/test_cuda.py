@@ -116,4 +116,4 @@ def test_without_a_compiler_the_reason_is_said_and_continuous_integration_fails(
     monkeypatch.setenv("CI", ci)
     monkeypatch.setattr(conftest.shutil, "which", lambda name: None)
     with pytest.raises(outcome, match="g\\+\\+"):
-        conftest.stand_in.__wrapped__(tmp_path_factory)
+        conftest.stand_in.__wrapped__(tmp_path_factory)  # type: ignore[attr-defined]  # the function under the fixture

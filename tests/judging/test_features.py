@@ -39,7 +39,10 @@ def told(**more: int) -> ImageDataset:
 
 
 def with_attributes() -> ImageDataset:
-    facts = {"attributes": lambda up: torch.from_numpy(np.stack([up, ~up, up], 1)), "attribute_names": lambda _: ("up", "down", "tall")}
+    facts: dict[str, Any] = {
+        "attributes": lambda up: torch.from_numpy(np.stack([up, ~up, up], 1)),
+        "attribute_names": lambda _: ("up", "down", "tall"),
+    }
     return bars(**facts)
 
 

@@ -1,6 +1,7 @@
 """Explore's views of walks, time and grids as its script draws them."""
 
 import json
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from gan.explore.models import find_model
 from gan.explore.vectors import NoiseVector
 from gan.runs.folder import RunFolder, save_generator
 from gan.runs.record import write_status
+from gan.runs.states import RunState
 from gan.training.state import new_state
 from tests.pages.apps import button, texts
 from tests.runs.test_runs import wait_for
@@ -117,7 +119,8 @@ def test_what_the_browser_tells_of_the_list_is_checked():
 
 
 def test_other_views_can_put_a_vector_into_the_list(monkeypatch):
-    state, address = {}, {}
+    state: dict[str, Any] = {}
+    address: dict[str, Any] = {}
     monkeypatch.setattr(latent_list.st, "session_state", state)
     monkeypatch.setattr(latent_list.st, "query_params", address)
     assert latent_list.keep(NoiseVector(9, name="found"))
@@ -149,7 +152,7 @@ def make_run(config, folders):
         folder = RunFolder(folders / "checkpoints" / name)
         folder.path.mkdir(parents=True, exist_ok=True)
         folder.write_config(state.config, "quick-digits")
-        write_status(folder, "stopped")
+        write_status(folder, RunState.STOPPED)
         for step in steps:
             state.step = step
             folder.save_generator(state)

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from gan.data import datasets
 from gan.runs.folder import RunFolder, save_generator
 from gan.runs.record import write_status
+from gan.runs.states import RunState
 from gan.training.loop import layer_norms
 from gan.training.state import new_state
 from tests.pages.apps import ENTRY, button, texts
@@ -58,7 +59,7 @@ def make_run(config, folders):
         folder = RunFolder(folders / "checkpoints" / name)
         folder.path.mkdir(parents=True)
         folder.write_config(made.config, "quick-digits")
-        write_status(folder, "stopped")
+        write_status(folder, RunState.STOPPED)
         made.step = 7
         if state:
             folder.save_state(made)
@@ -203,7 +204,7 @@ def test_a_drawing_that_the_browser_made_up_is_a_sentence(open_inside, make_run)
     make_run("one")
     at = open_inside(run="one", look="Discriminator", image="Drawn")
     assert not at.metric and not at.error
-    at.session_state["drawing_28"] = base64.b64encode(np.full((28, 28), 200, np.uint8)).decode()
+    at.session_state["drawing_28"] = base64.b64encode(np.full((28, 28), 200, np.uint8).tobytes()).decode()
     at.run()
     assert at.metric and not at.error
     for wrong in ("x" * 100, 7, {"a": 1}):

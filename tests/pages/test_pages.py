@@ -1,5 +1,7 @@
 """Each page as its script draws it, without a browser."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -155,9 +157,12 @@ def test_a_conditional_generator_has_a_class_picker_in_every_view(open_page, fol
     save_generator(folders / "checkpoints" / "pretrained" / "animals.safetensors", state)
     drawn = []
     original = workshop.ModelCache.images
-    monkeypatch.setattr(
-        workshop.ModelCache, "images", lambda self, model, z, label=0: drawn.append(label) or original(self, model, z, label)
-    )
+
+    def images(self: workshop.ModelCache, model: Any, z: torch.Tensor, label: Any = 0) -> Any:
+        drawn.append(label)
+        return original(self, model, z, label)
+
+    monkeypatch.setattr(workshop.ModelCache, "images", images)
     at = open_page(pages.EXPLORE, **{"from": "animals", "view": "Grid", "class": "*dogs*"})
     picker = at.selectbox(key="class")
     assert picker.options == ["cats", "*dogs*"] and picker.value == "*dogs*" and drawn[-1] == 1

@@ -1,6 +1,7 @@
 """Who may do what on the pages, and what a forged message of the browser is worth."""
 
-from types import SimpleNamespace
+import io
+from typing import Any
 
 import pytest
 
@@ -112,7 +113,12 @@ def test_until_the_browser_has_answered_nothing_can_be_started_and_nothing_is_sa
 def test_a_name_is_given_once_and_goes_to_the_browser(open_page, manager, running, says, monkeypatch):
     at = open_page(pages.TRAIN)
     told = []
-    monkeypatch.setattr(visitor, "_component", lambda **rest: told.append(rest["data"]) or {})
+
+    def component(**rest: Any) -> dict[str, Any]:
+        told.append(rest["data"])
+        return {}
+
+    monkeypatch.setattr(visitor, "_component", component)
     at.text_input(key=visitor.NAME_KEY).set_value("  Grace \u202e Hopper").run()
     assert told[-1]["name"] == "Grace Hopper" and told[-1]["id"] == ADA.id and told[-1]["run"] == running.id
     assert "token" not in told[-1]
@@ -194,7 +200,7 @@ def test_an_uploaded_set_is_deleted_by_whoever_brought_it(monkeypatch, folders):
     note["owner_id"] = None
     assert not uploads.may_delete("pets", ADA)
     with pytest.raises(PermissionError, match="reload the page"):
-        next(uploads.add(SimpleNamespace(), "pets", "pets.zip", STRANGER))
+        next(uploads.add(io.BytesIO(), "pets", "pets.zip", STRANGER))
 
 
 def test_a_guesser_of_the_hosts_token_is_told_to_wait(open_page, manager, monkeypatch):

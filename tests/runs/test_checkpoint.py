@@ -25,6 +25,7 @@ from gan.runs import folder as checkpoint
 from gan.runs.folder import RunFolder, find_generator, is_run_name, save_generator
 from gan.runs.fork import fork
 from gan.runs.record import prepare, record, write_status
+from gan.runs.states import RunState
 from gan.training.loop import Control, train
 from gan.training.state import new_state
 
@@ -273,7 +274,7 @@ def trained(folder, config, blobs, steps=12):
         if isinstance(event, Samples) and event.step == 6:
             folder.keep_state(state)
             control.change("lr_g", 0.001)
-    write_status(folder, "finished", state)
+    write_status(folder, RunState.FINISHED, state)
     return state
 
 

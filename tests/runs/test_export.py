@@ -6,6 +6,7 @@ import struct
 import subprocess
 import sys
 import zipfile
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -25,9 +26,11 @@ from gan.runs import export as exports
 from gan.runs.export import HOLD_S, event_file, export_name, sample_script, tensorboard_zip, training_gif, zip_run
 from gan.runs.folder import METRICS, RunFolder, save_generator
 from gan.runs.record import record, write_status
+from gan.runs.states import RunState
 from gan.training.loop import Control
 from gan.training.state import new_state
 from tests.conftest import finish
+from tests.films import frames
 from tests.test_command_line import call
 
 CPU = torch.device("cpu")
@@ -40,13 +43,13 @@ def folder(tmp_path, config, blobs) -> RunFolder:
     folder = RunFolder(tmp_path / "tiny-1")
     folder.path.mkdir()
     folder.write_config(config, "quick-digits")
-    write_status(folder, "running")
+    write_status(folder, RunState.RUNNING)
     control = Control()
     control.change("lr_g", 0.01)
     state = new_state(config, CPU)
     for _ in record(folder, state, blobs, control):
         pass
-    write_status(folder, "finished", state)
+    write_status(folder, RunState.FINISHED, state)
     return folder
 
 
@@ -140,7 +143,7 @@ def scripted(folder, config, class_names):
 
 def test_the_script_draws_with_torch_alone_what_sample_draws(tmp_path):
     configs = {name: recipe.config for name, recipe in RECIPES.items()}
-    configs |= {name: TrainConfig().change(**fields) for name, fields in SWITCHES.items()}
+    configs |= {name: TrainConfig().change(**cast(dict[str, Any], fields)) for name, fields in SWITCHES.items()}
     tiny = {"generator_filters": 4, "discriminator_filters": 4, "precision": "fp32"}
     for name, config in configs.items():
         script = scripted(tmp_path / name, config.change(**tiny), ODD_NAMES)
@@ -212,7 +215,7 @@ def test_a_run_that_has_only_begun_is_exported_too(tmp_path, config):
     with pytest.raises(CheckpointError, match="holds no run"):
         exported(zip_run, folder)
     folder.write_config(config, "")
-    write_status(folder, "queued")
+    write_status(folder, RunState.QUEUED)
     assert {name.removeprefix("new/") for name in unpacked(exported(zip_run, folder))} == {
         "config.json",
         "status.json",
@@ -250,7 +253,7 @@ def test_the_gif_plays_the_training_and_stays_at_its_end(folder, channels):
     for step in range(0, 20):  # the newest in another arrangement, as a fork's may be
         folder.save_samples(step, rng.integers(0, 256, (64 if step == 19 else 16, channels, 28, 28), dtype=np.uint8))
     with Image.open(io.BytesIO(exported(training_gif, folder, frames=6))) as film:
-        assert film.n_frames == 6 and film.info["duration"] == 100 and film.info["loop"] == 0
+        assert frames(film) == 6 and film.info["duration"] == 100 and film.info["loop"] == 0
         assert film.size == (8 * 58 - 2, 8 * 58 - 2 + 22)
         film.seek(5)
         assert film.info["duration"] == (1 + HOLD_S * 10) * 100

@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -145,14 +147,18 @@ class Full(io.BytesIO):
 @pytest.mark.parametrize("room", [0, 100, 70_000, 400_000, 800_500])
 def test_a_full_disk_is_an_oserror_whatever_a_library_makes_of_it(room):
     state = {"a": torch.zeros(100_000), "b": torch.ones(100_000)}
-    for save in (lambda file: torch.save(state, file), lambda file: np.save(file, np.zeros(900_000, np.uint8))):
+    saves: tuple[Callable[[Any], None], ...] = (
+        lambda file: torch.save(state, file),
+        lambda file: np.save(file, np.zeros(900_000, np.uint8)),
+    )
+    for save in saves:
         with pytest.raises(OSError) as caught:
             write_through(save, Full(room))
         assert caught.value.errno == errno.ENOSPC
     write_through(lambda file: torch.save(state, file), whole := Full(10**9))
     assert torch.equal(torch.load(io.BytesIO(whole.getvalue()), weights_only=True)["b"], state["b"])
     with pytest.raises(ZeroDivisionError):
-        write_through(lambda file: 1 / 0, Full(10**9))
+        write_through(lambda file: divmod(1, 0) and None, Full(10**9))
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from gan.runs.folder import RunFolder, StateLost
 from gan.runs.fork import fork
 from gan.runs.manager import RunManager
 from gan.runs.record import prepare, record, write_status
+from gan.runs.states import RunState
 from gan.training.loop import Control
 from gan.training.state import new_state
 from tests.runs.test_runs import data, ended, endless, manager, wait_for  # noqa: F401
@@ -34,7 +35,7 @@ def train(folder, config, blobs, keep_at=()):
     for event in record(folder, state, blobs, Control()):
         if isinstance(event, Samples) and event.step in keep_at:
             folder.keep_state(state)
-    write_status(folder, "finished", state)
+    write_status(folder, RunState.FINISHED, state)
     return folder
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -262,7 +263,7 @@ def test_a_judge_that_comes_too_late_is_said(config, dataset, monkeypatch):
         looking = Watch(preparation)
         assert looking.reason == "Getting ready to score the images: Learning the features of blobs (once)…"
         assert not looking.due(new_state(config, CPU), at_the_end=True)
-        assert records.never_judged(RunFolder("nowhere"), looking) == "The run ended before its images could be scored."
+        assert records.never_judged(RunFolder(Path("nowhere")), looking) == "The run ended before its images could be scored."
     assert closed == [("blobs", 28, 1)] and not any(thread.is_alive() for thread in judges._threads)
 
 

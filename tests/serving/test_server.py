@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from gan.explore.models import ModelCache, find_model, model_sources
 from gan.owners import recognise
 from gan.runs.folder import save_generator
 from gan.runs.manager import RunManager
+from gan.runs.run import Run
 from gan.serving import routes as server
 from gan.serving import streams
 from gan.training.state import new_state
@@ -72,7 +74,7 @@ def read_stream(manager, run_id, since, monkeypatch, until=lambda events: True, 
             return bool(got) and until(events("".join(got)))
 
     async def read():
-        async for text in streams.Streams(manager, checkups or Checkups()).follow(run_id, since, Request()):
+        async for text in streams.Streams(manager, checkups or Checkups()).follow(run_id, since, Request()):  # type: ignore[arg-type]  # what it asks of a request
             got.append(text)
 
     in_a_loop(read())
@@ -125,7 +127,7 @@ def test_a_stream_tells_what_was_judged_and_the_best(manager, run, monkeypatch):
         run.folder.append_judged({"step": step, "fd": fd, "fd_error": 0.5, "fd_floor": 1.0, "features": "blobs-CNN"})
     run.folder.flush()
     monkeypatch.setattr(streams, "MOST_JUDGED", 2)
-    cut = []
+    cut: list[Any] = []
 
     def until(events):
         told = [data for name, data in events if name == "judged"]
@@ -163,7 +165,12 @@ def test_streams_of_one_run_look_together(manager, run, monkeypatch):
     looks, now = [], [10.2]
     monkeypatch.setattr(streams.time, "monotonic", lambda: now[0])
     told = streams.status_of
-    monkeypatch.setattr(streams, "status_of", lambda manager, run: looks.append(run.id) or told(manager, run))
+
+    def status_of(manager: RunManager, run: Run) -> dict[str, Any]:
+        looks.append(run.id)
+        return told(manager, run)
+
+    monkeypatch.setattr(streams, "status_of", status_of)
     ours = streams.Streams(manager, Checkups())
 
     async def look_twice():
@@ -200,14 +207,14 @@ def test_a_stream_tells_that_something_else_was_found(manager, config, monkeypat
 def test_a_quiet_stream_has_a_heartbeat(manager, run, monkeypatch):
     monkeypatch.setattr(streams, "HEARTBEAT_S", 0.03)
     monkeypatch.setattr(streams, "POLL_S", 0.01)
-    got = []
+    got: list[str] = []
 
     class Request:
         async def is_disconnected(self):
             return any(text.startswith(":") for text in got)
 
     async def read():
-        async for text in streams.Streams(manager, Checkups()).follow(run.id, 0, Request()):
+        async for text in streams.Streams(manager, Checkups()).follow(run.id, 0, Request()):  # type: ignore[arg-type]  # what it asks of a request
             got.append(text)
 
     in_a_loop(read())
@@ -316,7 +323,7 @@ def test_other_methods_are_refused_in_json(client):
 
 
 def test_only_the_secret_token_says_that_an_owner_is_here(client, run, manager, monkeypatch):
-    seen = []
+    seen: list[str] = []
     monkeypatch.setattr(manager, "seen", seen.append)
     assert client.get(f"/api/runs/{run.id}?visitor={ADA.id}").status_code == 200 and not seen
     for forged in (ADA.id, "g" * 32, ADA.id * 3):

@@ -152,7 +152,7 @@ def test_what_becomes_far_slower_is_tried_again_at_once():
 def test_more_threads_that_collapse_are_given_up_after_one_step_and_seldom_tried():
     """The system says that a core is idle, and it is not to be had: a limit of a container."""
     machine = Machine(threads=1)
-    machine.step_s = lambda threads: 0.05 if threads == 1 else 1.5
+    machine.step_s = lambda threads: 0.05 if threads == 1 else 1.5  # type: ignore[method-assign]
     machine.run(1000)
     tried = [number for _, number in machine.history].count(2)
     assert 3 <= tried <= 1 + 11, "each trial is one step, after the first one on two threads at all"
@@ -291,7 +291,7 @@ def test_a_hiccup_in_a_trial_of_more_threads_does_not_end_it():
 
 def test_more_threads_that_lost_little_are_tried_again_within_half_a_minute():
     machine = Machine(threads=1)
-    machine.step_s = lambda threads: 0.05
+    machine.step_s = lambda threads: 0.05  # type: ignore[method-assign]
     machine.run(600)
     assert machine.chooser.threads == 1
     assert 600 / rules.CHEAP_WAIT_S / 2 < machine.switches() / 2 <= 600 / rules.CHEAP_WAIT_S + 6

@@ -3,6 +3,7 @@ import dataclasses
 import itertools
 import threading
 import time
+from typing import Any
 
 import pytest
 import torch
@@ -149,6 +150,7 @@ def test_flipped_labels_are_the_share_asked_for(config):
     state = new_state(config.change(label_flips=0.25, real_label=0.9, fake_label=0.1), CPU)
     real, fake = step_module._targets(state, torch.zeros(20_000))
     for labels, own, other in ((real, 0.9, 0.1), (fake, 0.1, 0.9)):
+        assert isinstance(labels, torch.Tensor)
         assert set(labels.mul(10).round().int().tolist()) == {1, 9}
         assert (labels - other).abs().lt(1e-6).float().mean().item() == pytest.approx(0.25, abs=0.015)
         assert (labels - own).abs().lt(1e-6).any()
@@ -502,7 +504,8 @@ def test_a_frozen_network_stays_while_the_other_learns_and_both_are_measured(con
 
 
 def test_one_step_of_one_network_is_told_and_replays(config, blobs):
-    state, control, changes = new_state(config, CPU), Control(), []
+    changes: list[Any] = []
+    state, control = new_state(config, CPU), Control()
 
     def go_on():
         events = list(train(state, blobs, control))
@@ -527,7 +530,8 @@ def test_one_step_of_one_network_is_told_and_replays(config, blobs):
 
 
 def test_slow_motion_shows_every_step_and_takes_no_training_time(config, blobs, monkeypatch):
-    control, slept = Control(), []
+    slept: list[float] = []
+    control = Control()
     monkeypatch.setattr(time, "sleep", slept.append)
     clock = iter(range(1_000_000))
     monkeypatch.setattr(time, "perf_counter", lambda: next(clock) * 0.01)

@@ -1,4 +1,5 @@
 import json
+from typing import cast
 
 import numpy as np
 import pytest
@@ -80,7 +81,7 @@ def test_missing_values_stay_missing():
 )
 @pytest.mark.parametrize("axis", AXES)
 def test_a_run_without_usable_numbers_is_a_chart_without_a_line(broken, axis):
-    change = Intervention(20, ["lr_g"], 0.1, {"x": 1})
+    change = Intervention(20, cast(str, ["lr_g"]), 0.1, cast(float, {"x": 1}))
     for chart in charts(
         [Curve("one", columns(**broken), changes=[change], fork=(3, "forked from two")), Curve("two", columns())], axis, 0.1
     ):

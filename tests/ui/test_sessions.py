@@ -3,8 +3,10 @@
 import asyncio
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, cast
 
 from streamlit.runtime import app_session, memory_session_storage, websocket_session_manager
+from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.memory_session_storage import MemorySessionStorage
 from streamlit.runtime.session_manager import SessionInfo
 
@@ -26,12 +28,13 @@ class Session:
 def test_what_ended_sessions_hold_is_closed():
     now = [0.0]
     storage = MemorySessionStorage(ttl_seconds=120)
-    storage._cache._timer = lambda: now[0]
-    active = set()
+    cache: Any = storage._cache
+    cache._timer = lambda: now[0]
+    active: set[str] = set()
     sweep = Sweep(SimpleNamespace(_session_storage=storage, is_active_session=active.__contains__))
     left, busy, back = Session("left"), Session("busy", True), Session("back")
     for session in (left, busy, back):
-        storage.save(SessionInfo(client=None, session=session))
+        storage.save(SessionInfo(client=None, session=cast(AppSession, session)))
     sweep.once()
     assert left._script_event_loop.is_closed() and back._script_event_loop.is_closed() and not busy._script_event_loop.is_closed()
     assert not (left.ended or busy.ended or back.ended)  # their browsers may come back

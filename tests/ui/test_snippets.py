@@ -69,7 +69,7 @@ def root(folders, config) -> Path:
     for step in (1, 2, 4):
         animals.step = step
         with torch.no_grad():
-            animals.averaged.layers[0].weight.mul_(-1.5)
+            next(animals.averaged.layers.parameters()).mul_(-1.5)
         folder.save_generator(animals)
     return root
 

@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from gan.images import enlarge, gif, png, tile, to_float, to_uint8
+from tests.films import frames
 
 
 def test_numbers_to_pixels_and_back():

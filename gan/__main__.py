@@ -631,7 +631,7 @@ def _train(
     script: list[Intervention] | None = None,
     threads: int | None = None,
 ) -> None:
-    """Drains record(), showing progress; the folder can be resumed afterwards. Call it while holding the folder's lock.
+    """Drains record(), showing progress; the folder can be resumed afterward. Call it while holding the folder's lock.
 
     judged: whether to score the images while it trains, unless the environment turns this off.
     script: changes to make while it trains.

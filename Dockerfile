@@ -11,8 +11,8 @@ WORKDIR /home/workshop/app
 #   Seen on a Space: huggingface.co/spaces/visualisable-ai/api, commit 8b9ad4b.
 # On a host with driver 580 or newer: docker build --build-arg TORCH=torch .
 ARG TORCH="torch<2.11"
-COPY --chown=1000:1000 requirements.txt .
-RUN pip install --no-cache-dir -r requirements.txt "${TORCH}"
+COPY --chown=1000:1000 requirements.txt constraints.txt .
+RUN pip install --no-cache-dir -c constraints.txt -r requirements.txt "${TORCH}"
 COPY --chown=1000:1000 . .
 RUN chown 1000:1000 .
 

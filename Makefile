@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test fast clean
+.PHONY: help run test fast constraints clean
 
 help:
-	@echo "make run    start the app on http://localhost:8501 (ADDRESS=0.0.0.0 lets others in)"
-	@echo "make test   the whole check: style, types and all tests; CI runs the same"
-	@echo "make fast   style and the quick tests, in under a minute"
-	@echo "make clean  remove the virtual environment and caches"
+	@echo "make run          start the app on http://localhost:8501 (ADDRESS=0.0.0.0 lets others in)"
+	@echo "make test         the whole check: style, types and all tests; CI runs the same"
+	@echo "make fast         style and the quick tests, in under a minute"
+	@echo "make constraints  the whole check, then constraints.txt with the versions that it passed with"
+	@echo "make clean        remove the virtual environment and caches"
 
 # For this machine only; for others too: make run ADDRESS=0.0.0.0
 ADDRESS ?= 127.0.0.1
@@ -41,13 +42,20 @@ fast: $(VENV)/.installed-dev
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
+constraints: test
+	$(BIN)/python .ci/constraints.py > constraints.new
+	mv constraints.new constraints.txt
+
+# Without PINNED=1, pip takes the newest versions that the requirements admit; with it, those that the tests last passed with.
 # Python compiles what it imports, when it first does; all of torch would take a minute.
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-compile $(if $(PINNED),-c constraints.txt)
+
 $(VENV)/.installed: requirements.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --disable-pip-version-check --no-compile -r requirements.txt
+	$(INSTALL) -r requirements.txt
 	touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
-	$(BIN)/python -m pip install --disable-pip-version-check --no-compile -r requirements-dev.txt
+	$(INSTALL) -r requirements-dev.txt
 	touch $@
 
 clean:

@@ -149,7 +149,7 @@ BROKEN = (
     Broken("no batch normalization, rates of 0.02", UNSTABLE, NO_NORM.change(lr_g=0.02, lr_d=0.02)),
     Broken("2 latent dimensions", ("tiny-latent", "low-variety", "collapse", "classes-missing", "d-winning"), QUICK.change(latent_dim=2)),
     Broken("two classes in the sampler", ("classes-missing", "d-overfitting"), data=_two_classes),
-    Broken("200 images", ("d-overfitting", "memorisation"), data=_few, after=1200),  # learning by heart does its harm late
+    Broken("200 images", ("d-overfitting", "memorization"), data=_few, after=1200),  # learning by heart does its harm late
     Broken("dropout 0.9", ("g-winning", "divergence"), changes={"dropout": 0.9}),
     Broken("half of the labels flipped", ("g-winning", "divergence"), changes={"label_flips": 0.5}),
     # 0.9999 a step, from the first step on

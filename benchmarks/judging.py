@@ -3,7 +3,7 @@
     python -m benchmarks.judging [--recipe quick-digits] [--windows 20] [--seconds 8]
 
 One run, in a process as the server has it, is judged in every other window of its time and left alone in those between; a pair of
-neighbouring windows is a ratio. So a machine that is slower for minutes slows both sides alike, which whole runs in turn would not
+neighboring windows is a ratio. So a machine that is slower for minutes slows both sides alike, which whole runs in turn would not
 give: other work on the same cores still disturbs it, so let there be none. Speed is images_seen over elapsed_s, from metrics.jsonl.
 Making the judge ready comes before the first window, and is told apart.
 """

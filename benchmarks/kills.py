@@ -1,11 +1,11 @@
-"""Runs killed with SIGKILL at random moments, and what is there afterwards.
+"""Runs killed with SIGKILL at random moments, and what is there afterward.
 
     python -m benchmarks.kills [--kills 20] [--seed 0]
 
 Each run trains in a process of its own, through the RunManager that the server uses, and saves far more often than usual, so
 that many moments fall into the writing of a file. The process says what it is about to write, what it has written and what it
 has logged; it is killed once or twice, in any phase, from the first file of the run's folder on. After each kill a manager
-that knows nothing of it must list the run as interrupted; every file must be whole, but for the last line of a log; what was
+that knows nothing about it must list the run as interrupted; every file must be whole, but for the last line of a log; what was
 written must be there, and what was logged more than a second before. In the end the run is resumed to its last step, and
 weights, random numbers and metrics must equal those of a run that was never killed, bit for bit. A setting changes halfway.
 """
@@ -292,7 +292,7 @@ def damaged(folder: RunFolder) -> list[str]:
 
 
 def resume_to_the_end(root: Path) -> RunFolder:
-    """What somebody does after the restart: presses Resume.
+    """What someone does after the restart: presses Resume.
 
     Raises:
         RuntimeError: the run does not get to its end.

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from gan import latent
+from gan import __version__, latent
 from gan import progress as terminal
 from gan.config import TrainConfig, parse_setting
 from gan.data import datasets
@@ -61,6 +61,7 @@ class RunFailed(Exception):
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="DCGAN Workshop", message="%(prog)s %(version)s")
 def cli() -> None:
     """Train GANs, and explore what they learned."""
 
@@ -630,7 +631,7 @@ def _train(
     script: list[Intervention] | None = None,
     threads: int | None = None,
 ) -> None:
-    """Drains record(), showing progress; the folder can be resumed afterwards. Call it while holding the folder's lock.
+    """Drains record(), showing progress; the folder can be resumed afterward. Call it while holding the folder's lock.
 
     judged: whether to score the images while it trains, unless the environment turns this off.
     script: changes to make while it trains.

@@ -1,4 +1,4 @@
-"""Is there an NVIDIA GPU, and can this torch use it? If not: what is wrong and what to install. Knows nothing of training.
+"""Is there an NVIDIA GPU, and can this torch use it? If not: what is wrong and what to install. Knows nothing about training.
 
 `look()` collects facts about the machine, `diagnose()` judges them, `accelerator()` does both once a process.
 """
@@ -43,7 +43,7 @@ class Facts:
         driver: version of the loaded driver, as in "535.104.05"; "".
         passed_in: whether the driver's devices are in /dev; in a container they are only if it was given a GPU.
         name: the card's.
-        capability: the card's compute capability, or None where it could not be asked.
+        capability: the card's compute capability, or None if it could not be asked.
         free, total: bytes of its memory, or None.
     """
 
@@ -133,7 +133,7 @@ def _unseen(facts: Facts) -> tuple[str, str]:
 
 
 def _seen(facts: Facts) -> tuple[str, str] | None:
-    """Torch sees a GPU -> the problem and the remedy, or None where it can be used."""
+    """Torch sees a GPU -> the problem and the remedy, or None if it can be used."""
     card = facts.name or "the GPU"
     if "out of memory" in facts.said or (facts.free is not None and facts.free < LEAST_FREE):
         left = "" if facts.free is None or facts.total is None else f" ({facts.free / 2**30:.1f} of {facts.total / 2**30:.1f} GiB free)"
@@ -234,7 +234,7 @@ def _ask_driver(facts: Facts) -> Facts:
 
 
 def _hidden() -> str:
-    """Whether somebody took the GPUs away on purpose. CUDA ignores all numbers from the first -1 on; container runtimes take void and none."""
+    """Whether someone took the GPUs away on purpose. CUDA ignores all numbers from the first -1 on; container runtimes take void and none."""
     for variable in ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"):
         value = os.environ.get(variable)
         if value is not None and (value.strip().lower() in ("", "void", "none", "nodevfiles") or value.startswith("-1")):

@@ -11,7 +11,7 @@ _NO_LIMIT = 2**60  # version 1 says "no limit" with the largest number of pages
 
 
 def memory_left(root: Path = ROOT) -> int | None:
-    """Bytes that the process may still take; None where no group limits it.
+    """Bytes that the process may still take; None if no group limits it.
 
     A group's limit holds for all groups in it, so the least of them counts. Files that the kernel has cached and can drop count as free.
     """
@@ -27,7 +27,7 @@ def memory_left(root: Path = ROOT) -> int | None:
 
 
 def processors(root: Path = ROOT) -> float | None:
-    """Processors' worth of time that the process may take, 1.5 say; None where no group limits it."""
+    """Processors' worth of time that the process may take, 1.5 say; None if no group limits it."""
     quotas = []
     for folder in _folders(root, ""):
         words = _text(folder / "cpu.max").split()  # "150000 100000", or "max 100000"

@@ -1,4 +1,4 @@
-"""What there is to compute on: devices, cores, memory. Knows nothing of networks."""
+"""What there is to compute on: devices, cores, memory. Knows nothing about networks."""
 
 import ctypes
 import functools
@@ -99,7 +99,7 @@ def one_thread_a_step(work: Callable[P, Generator[Event, None, Result]]) -> Call
 
 
 def idle_s() -> float | None:
-    """Core-seconds since the machine started in which the cores that this process may use were idle; None where the system does not tell.
+    """Core-seconds since the machine started in which the cores that this process may use were idle; None if the system does not tell.
 
     A container may see all of its host's cores here.
     """

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and errors of the system in words. Knows nothing of what is in the files."""
+"""Files that appear whole or not at all, and errors of the system in words. Knows nothing about what is in the files."""
 
 import errno
 import logging

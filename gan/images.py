@@ -1,4 +1,4 @@
-"""Images as numbers and as files: [-1, 1] <-> uint8, grids, PNG, WebP, GIF. Knows nothing of networks."""
+"""Images as numbers and as files: [-1, 1] <-> uint8, grids, PNG, WebP, GIF. Knows nothing about networks."""
 
 import io
 from collections.abc import Sequence
@@ -95,7 +95,7 @@ def webp(image: np.ndarray, quality: int = 80) -> bytes:
 
 
 def gif(frames: np.ndarray, frames_per_s: float = 25, factor: int = 1) -> bytes:
-    """uint8 (N, C, H, W), C 1 or 3 -> GIF file that plays for ever, every pixel repeated factor x factor times.
+    """uint8 (N, C, H, W), C 1 or 3 -> GIF file that plays forever, every pixel repeated factor x factor times.
 
     All frames share one palette, made from frames along the whole film, so that colors do not flicker.
     frames_per_s: GIF counts in hundredths of a second, and browsers slow down anything under two: at most 50.

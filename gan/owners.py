@@ -1,6 +1,6 @@
 """Who is who at one server, without passwords: a browser keeps a secret token, and what it starts carries the token's hash.
 
-Knows nothing of pages or runs.
+Knows nothing about pages or runs.
 """
 
 import hashlib
@@ -27,14 +27,14 @@ _TOKEN = re.compile(r"[0-9a-f]{32}")
 
 
 class NotAllowed(PermissionError):
-    """Somebody asked for what only the owner, or the workshop's host, may do."""
+    """Someone asked for what only the owner, or the workshop's host, may do."""
 
 
 @dataclass(frozen=True)
 class Visitor:
-    """Somebody who uses the server.
+    """Someone who uses the server.
 
-    name: for people; anybody can take any name. id: 16 hexadecimal digits, the hash of the browser's token. It is public,
+    name: for people; anyone can take any name. id: 16 hexadecimal digits, the hash of the browser's token. It is public,
     and proves nothing: who is given an id was asked for the token. Empty while the browser has not answered.
     admin: has given WORKSHOP_ADMIN_TOKEN, and may do everything.
     """
@@ -70,7 +70,7 @@ def recognise(token: object, name: object = "", admin: bool = False) -> Visitor:
 
 
 def guest(visitor_id: str) -> str:
-    """What somebody is called who has given no name."""
+    """What someone is called who has given no name."""
     return f"Guest {visitor_id[:4]}"
 
 
@@ -151,7 +151,7 @@ class Guesses:
 
 
 def may_change(owner_id: object, visitor: Visitor) -> bool:
-    """Whether a visitor may change what an owner left: the owner and the host may; what nobody owns anybody on a personal server."""
+    """Whether a visitor may change what an owner left: the owner and the host may; what nobody owns anyone on a personal server."""
     if visitor.admin:
         return True
     if owner_id:

@@ -53,7 +53,7 @@ class Lasting:
 
 
 def say(text: str, err: bool = True) -> None:
-    """Prints a line, if anybody can still read it."""
+    """Prints a line, if anyone can still read it."""
     try:
         click.echo(text, err=err)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Reads files that anybody may have written: regular files of bounded size, and strict JSON. Knows nothing of what is in them."""
+"""Reads files that anyone may have written: regular files of bounded size, and strict JSON. Knows nothing about what is in them."""
 
 import json
 import math
@@ -13,7 +13,7 @@ LARGEST_WHOLE = 2**63  # no number of ours comes near, and what is larger overfl
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Opens a file for reading. It never waits: a named pipe would hold the reader until somebody writes.
+    """Opens a file for reading. It never waits: a named pipe would hold the reader until someone writes.
 
     Raises:
         OSError: there is no such file, it cannot be read, or it is a folder, a pipe or a device.

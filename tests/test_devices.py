@@ -1,4 +1,4 @@
-"""Devices: work on one thread, and as many as before afterwards."""
+"""Devices: work on one thread, and as many as before afterward."""
 
 from collections.abc import Generator, Iterator
 

@@ -5,6 +5,7 @@ The list is kept by hand, so that it works without a network; `.ci/audit.py` com
 
 import ast
 import importlib.metadata
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,35 @@ def test_holes_are_listed_with_a_name_and_a_date(hole):
 def test_what_is_installed_is_what_the_requirements_admit():
     for name, requirement in requirements("requirements.txt", "requirements-dev.txt").items():
         assert requirement.specifier.contains(importlib.metadata.version(name)), requirement
+
+
+def constraints() -> dict[str, Version]:
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    pairs = [line.split("==") for line in lines]
+    return {name: Version(version) for name, version in pairs}
+
+
+def test_the_constraints_name_every_requirement_with_a_version_that_it_admits():
+    pinned, required = constraints(), requirements("requirements.txt", "requirements-dev.txt")
+    assert required.keys() - pinned.keys() == {"torch", "torchvision"}  # their build depends on the driver
+    assert not [
+        f"{name}=={pinned[name]}" for name in required.keys() & pinned.keys() if not required[name].specifier.contains(pinned[name])
+    ]
+
+
+def test_the_constraints_leave_the_build_of_torch_open():
+    assert not [name for name in constraints() if name in ("torch", "torchvision", "triton") or name.startswith(("nvidia-", "cuda-"))]
+
+
+def test_the_constraints_have_no_known_hole():
+    pinned = constraints()
+    assert not [hole for hole in HOLES if hole.package in pinned and pinned[hole.package] < Version(hole.mended)]
+
+
+def test_the_image_installs_the_constraints():
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert "COPY --chown=1000:1000 requirements.txt constraints.txt ." in dockerfile
+    assert re.findall(r"pip install .*", dockerfile) == ['pip install --no-cache-dir -c constraints.txt -r requirements.txt "${TORCH}"']
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_the_command_line_starts_without_the_flop_counter_and_triton():
 
 
 def _cycle(graph: dict[str, set[str]]) -> list[str]:
-    """Modules that import each other in a circle; empty where there is none."""
+    """Modules that import each other in a circle; empty if there is none."""
     done: set[str] = set()
 
     def visit(name: str, path: list[str]) -> list[str]:

@@ -1,9 +1,15 @@
-"""`pip install .` gives everything that the library opens at run time: what is not Python is named in pyproject.toml."""
+"""`pip install .` gives everything that the library opens at run time, and the version is that of the CHANGELOG."""
 
 import re
 import tomllib
 from pathlib import Path
 from typing import Any
+
+from click.testing import CliRunner
+from packaging.version import Version
+
+import gan
+from gan.__main__ import cli
 
 ROOT = Path(__file__).parent.parent
 LIBRARY = ROOT / "gan"
@@ -53,3 +59,28 @@ def test_the_library_opens_its_own_files_below_itself():
     assert len(opened) >= 4  # digits, feature networks, generators; and the script in an exported run, which opens what lies next to it
     climbing = re.compile(r"\.parents|\.parent\.parent|\.\./")
     assert not [where for where, expression in opened.items() if climbing.search(expression)]
+
+
+def dated_versions() -> list[tuple[str, str]]:
+    """The versions in CHANGELOG.md with their dates, newest first."""
+    return re.findall(r"^## (\d+\.\d+\.\d+) - (\d{4}-\d{2}-\d{2})$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_the_version_is_the_newest_in_the_changelog():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert "version" in settings["project"]["dynamic"] and settings["tool"]["setuptools"]["dynamic"]["version"] == {
+        "attr": "gan.__version__"
+    }
+    assert gan.__version__ == dated_versions()[0][0]
+
+
+def test_the_changelog_has_its_versions_in_order():
+    headings = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert headings == ["Unreleased", *(f"{version} - {day}" for version, day in dated_versions())]
+    versions, days = zip(*dated_versions(), strict=True)
+    assert sorted(versions, key=Version, reverse=True) == list(versions) and sorted(days, reverse=True) == list(days)
+    assert len(set(versions)) == len(versions)
+
+
+def test_the_command_prints_its_version():
+    assert CliRunner().invoke(cli, ["--version"]).output == f"DCGAN Workshop {gan.__version__}\n"

@@ -1,4 +1,4 @@
-"""Zips of images, which may come from anybody. Nothing is unpacked to disk, so no name in them is ever a path.
+"""Zips of images, which may come from anyone. Nothing is unpacked to disk, so no name in them is ever a path.
 
 What would be too much is refused from the table of contents, before anything is unpacked; zipfile then never gives more of
 a file than the table says.
@@ -68,7 +68,7 @@ class Sieve:
         Args:
             name: as the archive has it.
             where: "zip" or "tar".
-            judge: says what speaks against the entry besides its name; empty where nothing does.
+            judge: says what speaks against the entry besides its name; empty if nothing does.
         """
         parts = _parts(name)
         if not parts or name.endswith(("/", "\\")) or litter(parts[-1]):
@@ -194,14 +194,14 @@ def _open(file: _Watched) -> zipfile.ZipFile:
 
 
 def _fault_of_path(name: str, parts: tuple[str, ...]) -> str:
-    """Why nobody should follow an entry's path; empty where it leads nowhere else."""
+    """Why nobody should follow an entry's path; empty if it leads nowhere else."""
     if name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", name):
         return "its path starts at the root of a disk"
     return "its path leads out of the archive" if ".." in parts else ""
 
 
 def _judge(info: zipfile.ZipInfo) -> str:
-    """What speaks against an entry, besides its name; empty where nothing does."""
+    """What speaks against an entry, besides its name; empty if nothing does."""
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind == stat.S_IFLNK:
         return "is a link; links in an archive are not followed"

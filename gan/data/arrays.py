@@ -1,4 +1,4 @@
-"""Files of arrays (NumPy, IDX, CSV) -> images and labels, a piece at a time. Knows nothing of caches or image files.
+"""Files of arrays (NumPy, IDX, CSV) -> images and labels, a piece at a time. Knows nothing about caches or image files.
 
 Nothing in them is ever run: arrays of Python objects, which are pickles, are refused. Headers are read first, and what they ask for is
 bounded; then rows are read in pieces, so that a set may be larger than memory.
@@ -61,7 +61,7 @@ class Arrays:
         return sum(pair.images.shape[0] for pair in self._parts(split))
 
     def labels(self, split: str) -> np.ndarray | None:
-        """int64 (N,), or None where the set has no classes."""
+        """int64 (N,), or None if the set has no classes."""
         if self._values is None:
             return None
         return np.concatenate(
@@ -244,7 +244,7 @@ def _labels_for(key: str, images: Rows, labels: dict[str, Rows], notes: list[str
 
 
 def _as_labels(rows: Rows, count: int) -> np.ndarray | None:
-    """(N,) labels out of (N,), (N, 1) or one-hot (N, K) arrays; None where they are not one class an image."""
+    """(N,) labels out of (N,), (N, 1) or one-hot (N, K) arrays; None if they are not one class an image."""
     size = int(np.prod(rows.shape, dtype=np.int64)) * rows.dtype.itemsize
     if not rows.shape or rows.shape[0] != count or len(rows.shape) > 2 or size > LARGEST_LABELS or rows.dtype.kind not in "buifUS":
         return None

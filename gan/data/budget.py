@@ -1,4 +1,4 @@
-"""A bound on the memory that several threads take at once. Knows nothing of what they do with it."""
+"""A bound on the memory that several threads take at once. Knows nothing about what they do with it."""
 
 import threading
 from collections import deque

@@ -1,4 +1,4 @@
-"""Decoded image sets on disk: written once, piece by piece, then memory-mapped. Knows nothing of where images come from.
+"""Decoded image sets on disk: written once, piece by piece, then memory-mapped. Knows nothing about where images come from.
 
 An entry is a folder: images.npy, uint8 (N, C, H, W); labels.npy and attributes.npy where the set has them; about.json. It
 appears whole or not at all, and one that cannot be read is as good as none. Nothing in it is a pickle.
@@ -54,7 +54,7 @@ def fingerprint(images: np.ndarray) -> str:
 
 
 def read(folder: Path) -> Entry | None:
-    """The entry in a folder; None where there is none, or one that is cut, damaged or not ours."""
+    """The entry in a folder; None if there is none, or one that is cut, damaged or not ours."""
     try:
         about = read_json(folder / "about.json", LARGEST_ABOUT)
         # Copy on write: nothing is ever written, but torch warns of memory that cannot be.
@@ -167,7 +167,7 @@ def _put(part: Path, folder: Path) -> None:
 
 
 def _make_room(root: Path | None, part: Path, needed: int, what: str) -> None:
-    """Drops entries until `needed` bytes fit; root: the cache, or None where there is none to drop from."""
+    """Drops entries until `needed` bytes fit; root: the cache, or None if there is none to drop from."""
     if needed > LARGEST_CACHE:
         raise ValueError(
             f"{what} takes {needed / 2**30:.1f} GiB once decoded; the cache holds {LARGEST_CACHE / 2**30:.0f} GiB: "

@@ -1,4 +1,4 @@
-"""A table of numbers, one image a line, as Kaggle's MNIST -> rows of pixels and labels. Knows nothing of images' shapes."""
+"""A table of numbers, one image a line, as Kaggle's MNIST -> rows of pixels and labels. Knows nothing about images' shapes."""
 
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Numbers:
 
     Attributes:
         shape: lines and pixels a line.
-        labels: int64, (lines,), or None where no column is one of labels.
+        labels: int64, (lines,), or None if no column is one of labels.
     """
 
     shape: tuple[int, int]
@@ -104,7 +104,7 @@ def _parse(part: list[bytes], columns: int, before: int) -> np.ndarray:
 
 
 def _whole(labels: list[np.ndarray]) -> np.ndarray | None:
-    """int64 labels; None where there are none, or some are no whole numbers."""
+    """int64 labels; None if there are none, or some are no whole numbers."""
     if not labels:
         return None
     values = np.concatenate(labels)

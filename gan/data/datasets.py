@@ -1,4 +1,4 @@
-"""Name, folder, archive or arrays -> ImageDataset: every image as uint8, decoded once. Knows nothing of networks or runs.
+"""Name, folder, archive or arrays -> ImageDataset: every image as uint8, decoded once. Knows nothing about networks or runs.
 
 Sets are loaded by generators that yield Progress and return the set, so that the caller can show how far they are,
 and can stop.
@@ -42,7 +42,7 @@ def _own_folders() -> list[str]:
 
 
 def shadowed(name: str) -> str:
-    """What else a built-in set's name could have meant, and how to name that; empty where nothing."""
+    """What else a built-in set's name could have meant, and how to name that; empty if nothing."""
     if name not in NAMED:
         return ""
     own = [f"the folder {data_root() / name} is called {OWN}{name}"] if name in _own_folders() else []

@@ -1,6 +1,6 @@
-"""One image file -> uint8 pixels, whatever the file holds. Knows nothing of data sets.
+"""One image file -> uint8 pixels, whatever the file holds. Knows nothing about data sets.
 
-Files come from anybody, and a few kilobytes can hold a gigabyte of pixels. So the header is read first, the memory that the
+Files come from anyone, and a few kilobytes can hold a gigabyte of pixels. So the header is read first, the memory that the
 pixels take is worked out from it, and all decodes of the process share one budget. What Pillow has decoded is converted in
 strips, so that little comes on top.
 
@@ -44,7 +44,7 @@ SUFFIXES_OF_FILES = SUFFIXES | ({".avif"} if _AVIF else set())
 # Pillow goes by the content, not by the name, and would hand an EPS to Ghostscript: it may try these only.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP", *(["JPEG2000"] if _JPEG_2000 else []))
 # An AVIF can say that it has 64 x 64 pixels and hold a frame of 16,384 x 16,384, which its decoder makes room for. So it is read where
-# the host has put it, as a file, and not from an archive or an upload, which may come from anybody.
+# the host has put it, as a file, and not from an archive or an upload, which may come from anyone.
 FORMATS_OF_FILES = (*FORMATS, *(["AVIF"] if _AVIF else []))
 NEEDS_SCALE: Final = "needs the scale of its set"
 
@@ -160,7 +160,7 @@ def _opened(source: Path | bytes) -> Any:
 
 
 def _fault(image: Any) -> str:
-    """What speaks against an image's size; empty where nothing does."""
+    """What speaks against an image's size; empty if nothing does."""
     width, height = image.size
     most = LARGEST_JPEG if image.format == "JPEG" else LARGEST_IMAGE
     if _plain_text(image):
@@ -198,7 +198,7 @@ def _first(source: Path | bytes, count: int) -> bytes:
 
 
 def _only_pixels(source: Path | bytes) -> bytes | None:
-    """A PNG without texts, profiles and EXIF; None where there is nothing to leave out, or the file is no PNG or too large."""
+    """A PNG without texts, profiles and EXIF; None if there is nothing to leave out, or the file is no PNG or too large."""
     if _first(source, len(_PNG)) != _PNG or (isinstance(source, Path) and source.stat().st_size > LARGEST_REPAIR):
         return None
     content = _content(source)
@@ -307,7 +307,7 @@ class _Picture:
         return width - bottom, 0, width - top, height
 
     def _values(self, box: tuple[int, int, int, int]) -> tuple[np.ndarray, np.ndarray | None]:
-        """Values (h, w) or (h, w, 3) of a deep image, and how opaque they are, 0 to 1, (h, w); None where all are."""
+        """Values (h, w) or (h, w, 3) of a deep image, and how opaque they are, 0 to 1, (h, w); None if all are."""
         kind = self._kind
         if isinstance(self.image, _Values):
             return self.image.values[box[1] : box[3], box[0] : box[2]], None
@@ -343,8 +343,8 @@ class _Kind:
 
     Attributes:
         deep: whether it needs a scale.
-        low: the raw mode that gives the lower bytes of its 16-bit colors; empty where it has none.
-        reread: the raw mode to read it with in place of Pillow's, which would lose bytes.
+        low: the raw mode that gives the lower bytes of its 16-bit colors; empty if it has none.
+        reread: the raw mode to read it with instead of Pillow's, which would lose bytes.
         dtype: what its values are, where Pillow takes them for something else.
         inverted: whether high values are dark (TIFF's WhiteIsZero), and Pillow does not turn them.
         maximum: of a binary PPM that Pillow would read pixel by pixel in Python.

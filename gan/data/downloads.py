@@ -1,4 +1,4 @@
-"""One file from the net: whole, checked, or not there at all. Knows nothing of data sets."""
+"""One file from the network: whole, checked, or not there at all. Knows nothing about data sets."""
 
 import hashlib
 import http.client

@@ -1,4 +1,4 @@
-"""`faces`: avatars drawn by this project, with their attributes as labels. Knows nothing of data sets or training."""
+"""`faces`: avatars drawn by this project, with their attributes as labels. Knows nothing about data sets or training."""
 
 import numpy as np
 from PIL import Image, ImageDraw

@@ -1,4 +1,4 @@
-"""A folder that the host names -> the image files in it and below it, through links too. Knows nothing of what is in the files.
+"""A folder that the host names -> the image files in it and below it, through links too. Knows nothing about what is in the files.
 
 Links are followed, since the person who names the folder made them. Visitors cannot: they bring zips, which are never unpacked.
 """

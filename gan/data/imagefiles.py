@@ -1,4 +1,4 @@
-"""Image files -> decoded images in the cache, on one scale. Knows nothing of where the files lie."""
+"""Image files -> decoded images in the cache, on one scale. Knows nothing about where the files lie."""
 
 import functools
 import os

@@ -1,4 +1,4 @@
-"""A set of decoded images, and its way into the cache and out of it. Knows nothing of where images come from."""
+"""A set of decoded images, and its way into the cache and out of it. Knows nothing about where images come from."""
 
 import hashlib
 import os
@@ -25,9 +25,9 @@ class ImageDataset:
     Attributes:
         name: what the set was asked for by.
         images: uint8, (N, C, H, W); decoded files lie on disk, mapped, so a set may be larger than memory.
-        labels: int64, (N,), indices into class_names; None where the set has none.
+        labels: int64, (N,), indices into class_names; None if the set has none.
         class_names: one name a class.
-        attributes: bool, (N, len(attribute_names)): several yes-or-no facts an image; None where the set has none.
+        attributes: bool, (N, len(attribute_names)): several yes-or-no facts an image; None if the set has none.
         skipped: a sentence for each file or folder that was left out; not for all of them where there are very many.
         left_out: the reasons, the most frequent first, and how many files or folders each one left out.
         notes: sentences, without a full stop, on how the set was read: what was done to the pixels, which folder is for training.
@@ -60,7 +60,7 @@ class ImageDataset:
         return self._fingerprint or cache.fingerprint(self.images.numpy())
 
     def labels_fingerprint(self) -> str:
-        """16 hex digits that differ when the class of any image differs; empty where the set has no labels. What classes are called does not count."""
+        """16 hex digits that differ when the class of any image differs; empty if the set has no labels. What classes are called does not count."""
         return cache.fingerprint(self.labels.numpy()) if self.labels is not None else ""
 
 

@@ -1,4 +1,4 @@
-"""Pixel values of any type and range -> uint8, by one scale for a whole set, and a sentence that says it. Knows nothing of files.
+"""Pixel values of any type and range -> uint8, by one scale for a whole set, and a sentence that says it. Knows nothing about files.
 
 Scientific images hold 12 bits in 16, floats around zero, or counts. Read as if they filled their type they would be black or
 white. So a set's values are tallied first, and then all of its images are brought to 0..255 by the same scale.

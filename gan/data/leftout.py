@@ -1,4 +1,4 @@
-"""What of a data set is not used, and why: a sentence for each file, and counts by reason. Knows nothing of how sets are read."""
+"""What of a data set is not used, and why: a sentence for each file, and counts by reason. Knows nothing about how sets are read."""
 
 import re
 from collections import Counter
@@ -96,7 +96,7 @@ def litter(name: str) -> bool:
 
 
 def fault_of_name(name: str, suffixes: set[str], where: str) -> str:
-    """Why a file is no image to read, by its name; empty where it may be one.
+    """Why a file is no image to read, by its name; empty if it may be one.
 
     Args:
         name: the file's, without its folders.

@@ -1,4 +1,4 @@
-"""Names of files and folders from anybody -> text that can be shown. Knows nothing of what the files hold."""
+"""Names of files and folders from anyone -> text that can be shown. Knows nothing about what the files hold."""
 
 import hashlib
 import os
@@ -49,7 +49,7 @@ def _marked(folder: str, shown: str) -> str:
 
 
 def guess_encoding(names: Iterable[bytes]) -> str | None:
-    """The double-byte encoding that fits names that are not UTF-8: "cp932" (Shift-JIS) or "gbk"; None where neither does.
+    """The double-byte encoding that fits names that are not UTF-8: "cp932" (Shift-JIS) or "gbk"; None if neither does.
 
     Each character scores by how common it is where that encoding is used. One that touches a Latin letter counts against it: the
     umlaut of a German name and the letter after it often make one Chinese character.

@@ -26,11 +26,11 @@ class Choice:
     """The part of a set that was asked for.
 
     Attributes:
-        members: its files, sorted by path; empty where the set has no such part.
-        classes: the classes' names; empty where the set has none. The same for every part of a set.
-        numbers: the class of each file; zeros where there are none.
+        members: its files, sorted by path; empty if the set has no such part.
+        classes: the classes' names; empty if the set has none. The same for every part of a set.
+        numbers: the class of each file; zeros if there are none.
         tests: how many test images the set has, whichever part was asked for.
-        whole: the files of all parts, sorted by path; empty where the set has no parts.
+        whole: the files of all parts, sorted by path; empty if the set has no parts.
         left_out: files that belong to no part, or to no class.
         notes: sentences, without a full stop, on how the set was split.
     """

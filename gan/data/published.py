@@ -1,4 +1,4 @@
-"""The published sets: where their files lie or come from, and what is in them. Knows nothing of sizes or caches.
+"""The published sets: where their files lie or come from, and what is in them. Knows nothing about sizes or caches.
 
 Pickles can run code when they are loaded, and CIFAR-10 is mostly known as pickles: they are never loaded here.
 """

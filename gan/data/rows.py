@@ -1,4 +1,4 @@
-"""An array in a file, read row by row, and the ways in which rows can be images. Knows nothing of the files' forms."""
+"""An array in a file, read row by row, and the ways in which rows can be images. Knows nothing about the files' forms."""
 
 import gzip
 import struct

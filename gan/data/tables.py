@@ -18,8 +18,8 @@ class Table:
 
     Attributes:
         members: a member for each image, in the file's order.
-        classes: the classes' names; empty where there are none.
-        numbers: the class of each image; zeros where there are none.
+        classes: the classes' names; empty if there are none.
+        numbers: the class of each image; zeros if there are none.
     """
 
     def __init__(self, path: Path) -> None:
@@ -101,7 +101,7 @@ def _holds_files(kind: Any) -> bool:
 
 
 def _written_names(metadata: dict[bytes, bytes], column: str) -> list[str]:
-    """The classes' names that Hugging Face writes into a file; empty where it has none."""
+    """The classes' names that Hugging Face writes into a file; empty if it has none."""
     try:
         names = json.loads(metadata[b"huggingface"])["info"]["features"][column]["names"]
     except (KeyError, TypeError, ValueError):

@@ -93,7 +93,7 @@ class Tar:
 
 
 def _judge(info: tarfile.TarInfo) -> str:
-    """What speaks against an entry, besides its name; empty where nothing does."""
+    """What speaks against an entry, besides its name; empty if nothing does."""
     if info.issym() or info.islnk():
         return "is a link; links in an archive are not followed"
     if not info.isreg():

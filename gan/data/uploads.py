@@ -1,4 +1,4 @@
-"""Sets that visitors bring: a zip, checked and kept under a name below data_root(). Knows nothing of pages or runs.
+"""Sets that visitors bring: a zip, checked and kept under a name below data_root(). Knows nothing about pages or runs.
 
 An uploaded set is a folder with the zip as it came and a note about it. The zip is never unpacked to disk, so that no name
 in it can reach the file system; datasets.py reads it in place, and keeps the decoded images in the cache.
@@ -145,7 +145,7 @@ def free_name(name: str) -> str:
 def about(name: str) -> dict[str, Any] | None:
     """What is known of an uploaded set: `file`, `owner`, `owner_id`, `uploaded` (seconds since 1970). None for every other set.
 
-    owner_id is empty where nobody owns it, and None where that cannot be told.
+    owner_id is empty if nobody owns it, and None if that cannot be told.
     """
     path = data_root() / name / UPLOADED_ABOUT
     if name in NAMED or not path.is_file():
@@ -159,7 +159,7 @@ def about(name: str) -> dict[str, Any] | None:
 
 
 def may_delete(name: str, visitor: Visitor) -> bool:
-    """Whether a visitor may delete a set: who uploaded it and the host may; one that nobody owns anybody on a server without a host."""
+    """Whether a visitor may delete a set: who uploaded it and the host may; one that nobody owns anyone on a server without a host."""
     note = about(name)
     return note is not None and (visitor.admin if note["owner_id"] is None else may_change(note["owner_id"], visitor))
 
@@ -173,7 +173,7 @@ def delete(name: str, in_use: Collection[str], visitor: Visitor = LOCAL) -> None
         visitor: who wants to.
 
     Raises:
-        NotAllowed: it is somebody else's.
+        NotAllowed: it is someone else's.
         ValueError: it was not uploaded, or is in use.
         OSError: it cannot be deleted.
     """
@@ -184,7 +184,7 @@ def delete(name: str, in_use: Collection[str], visitor: Visitor = LOCAL) -> None
     if name in in_use:
         raise ValueError(f"a run trains on the data set {name}: stop it first")
     gone = data_root() / f".upload-{uuid.uuid4().hex}"
-    (data_root() / name).rename(gone)  # at once, and for everybody
+    (data_root() / name).rename(gone)  # at once, and for everyone
     with contextlib.suppress(ValueError, OSError):  # a zip that was damaged meanwhile: the cache lets its images go in time
         datasets.forget(gone / UPLOADED_ZIP)
     shutil.rmtree(gone, ignore_errors=True)

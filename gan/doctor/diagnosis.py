@@ -171,7 +171,7 @@ class Case:
         interventions: the changes of live settings so far.
         times: base -> steps of its measurements, rising.
         begins: base -> steps where each of these measurements began.
-        values: figure -> float array like its base's steps; NaN where unknown.
+        values: figure -> float array like its base's steps; NaN if unknown.
         step: the last known step.
         images_seen: by then; 0 if unknown.
         best: the step of the lowest Fréchet distance; None before the first scores.

@@ -1,4 +1,4 @@
-"""Noise vectors that a person keeps: named, in order, in a small JSON file. Knows nothing of pages."""
+"""Noise vectors that a person keeps: named, in order, in a small JSON file. Knows nothing about pages."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ class NoiseVector:
     """A point of the latent space with a name.
 
     Attributes:
-        seed: what names it, in any generator; None where it is given number by number.
+        seed: what names it, in any generator; None if it is given number by number.
         z: its numbers, for one that has no seed (it came back from an image, say); else empty.
         name: as a person called it; at most 40 characters, may be empty.
         locked: whether it stays when the others are replaced.
@@ -91,7 +91,7 @@ def write(vectors: Sequence[NoiseVector]) -> bytes:
 
 
 def read(content: bytes, latent_dim: int | None = None) -> list[NoiseVector]:
-    """The list in a JSON file, which may be anybody's.
+    """The list in a JSON file, which may be anyone's.
 
     Args:
         content: the file.

@@ -29,7 +29,7 @@ class Networks:
 
     Attributes:
         generator: the averaged one, from which samples come.
-        discriminator: None where the file holds a generator alone.
+        discriminator: None if the file holds a generator alone.
         config: the settings that both were made by.
         step: how long they had been trained.
         class_names: of a conditional run, else empty.
@@ -46,7 +46,7 @@ class Networks:
         return latent.noise([seed], self.config.latent_dim, self.config.latent_distribution)
 
     def labels(self, label: int) -> torch.Tensor | None:
-        """A class as the networks take it: (1,), or None where they are not conditional."""
+        """A class as the networks take it: (1,), or None if they are not conditional."""
         return torch.tensor([label]) if self.class_names else None
 
     @property
@@ -96,7 +96,7 @@ def load_networks(path: Path) -> Networks:
     folder = RunFolder(path.parent.parent if path.parent.name == "states" else path.parent)
     config, _ = folder.read_config()
     try:
-        # Mapped: the optimisers' moments, more than half of the file, are never read.
+        # Mapped: the optimizers' moments, more than half of the file, are never read.
         stored = states.read(path, mmap=True)
         averaged, discriminator, step = stored["averaged"], stored["discriminator"], int(stored["step"])
         classes = len(averaged["embedding.weight"]) if config.conditional else 0

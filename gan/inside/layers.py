@@ -1,7 +1,7 @@
 """Inside the networks: what every layer makes of an input, what the layers at the pixels look for, what D answers.
 
 Reads files only, never a live run. One look at a time, on one thread: a run that trains meanwhile keeps its cores.
-Knows nothing of pages.
+Knows nothing about pages.
 """
 
 import copy

@@ -16,7 +16,7 @@ class Norms:
 
     Attributes:
         steps: where they were measured.
-        weights, gradients: network -> parameter -> a value a step, None where there was none.
+        weights, gradients: network -> parameter -> a value a step, None if there was none.
     """
 
     steps: list[int]
@@ -25,7 +25,7 @@ class Norms:
 
 
 def read_norms(folder: RunFolder, most: int = 1000) -> Norms | None:
-    """A run's norms.jsonl, thinned to about `most` steps; None where it has none. Damaged lines are left out."""
+    """A run's norms.jsonl, thinned to about `most` steps; None if it has none. Damaged lines are left out."""
     rows = []
     try:
         with open_regular(folder.norms_file) as file:

@@ -65,7 +65,7 @@ class About:
         channels: 1 or 3.
         kind: what it was told of each image.
         outputs: the names of these classes or attributes.
-        accuracy: share of held-out images whose class it knows, or the mean over attributes; None where it was told nothing.
+        accuracy: share of held-out images whose class it knows, or the mean over attributes; None if it was told nothing.
         explained: share of the held-out images' variance that it could draw again.
     """
 
@@ -354,7 +354,7 @@ def feature_matrix(network: FeatureNetwork, dataset: ImageDataset) -> Generator[
 
 
 def _kept(file: Path, n: int) -> np.ndarray | None:
-    """A feature matrix from the cache, mapped; None where there is none, or one that is cut."""
+    """A feature matrix from the cache, mapped; None if there is none, or one that is cut."""
     try:
         matrix: np.ndarray = np.load(file, mmap_mode="r", allow_pickle=False)
         if (matrix.dtype, matrix.shape) != (np.float32, (n, FEATURES)):

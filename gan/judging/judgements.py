@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-# Of a judgement: each a number, or None where it cannot be told.
+# Of a judgement: each a number, or None if it cannot be told.
 NUMBERS = (
     *("fd", "fd_error", "fd_floor", "kid", "kid_floor", "density", "coverage", "coverage_floor", "diversity", "diversity_real"),
     *("kl", "copying", "copies", "d_accuracy", "d_train", "d_held_out", "d_fake", "sign_train", "sign_held_out", "raw_diversity"),
@@ -21,7 +21,7 @@ class Best:
         step: when it was.
         fd: its Fréchet distance.
         error: the standard error of that.
-        floor: what as many real images get; None where it is not known.
+        floor: what as many real images get; None if it is not known.
         since: how many steps on the last judgement was made, without a better one.
     """
 

@@ -89,7 +89,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
 
 
 def read_config(about: dict[str, Any]) -> tuple[TrainConfig, tuple[str, ...]]:
-    """The settings in a generator's metadata, and the names of its classes, empty where it does not draw by class.
+    """The settings in a generator's metadata, and the names of its classes, empty if it does not draw by class.
 
     Raises:
         KeyError, TypeError, ValueError: they cannot be used.

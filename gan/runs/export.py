@@ -1,7 +1,7 @@
 """A run for use elsewhere: everything as a zip, its training as a GIF, its metrics as TensorBoard reads them, its images as files.
 
 Each function of a run writes to an open binary file and yields Progress; close it to cancel. The run may be training meanwhile: what
-it has completed by then is exported. Knows nothing of pages.
+it has completed by then is exported. Knows nothing about pages.
 """
 
 import csv

@@ -1,4 +1,4 @@
-"""A run's folder: config, status, metrics, grids, generators, resume state. Knows nothing of threads or pages.
+"""A run's folder: config, status, metrics, grids, generators, resume state. Knows nothing about threads or pages.
 
 Weights are safetensors with the config in the file's metadata; the resume state is loaded with weights_only=True.
 Nothing that is read here can run code.
@@ -252,7 +252,7 @@ class RunFolder:
         return status
 
     def fault(self) -> str:
-        """What is wrong with the run's files, in a sentence, as far as a look at them shows; empty where nothing is."""
+        """What is wrong with the run's files, in a sentence, as far as a look at them shows; empty if nothing is."""
         try:
             self.read_config()
             self.read_status()
@@ -306,7 +306,7 @@ class RunFolder:
         return [{name: row[name] if is_number(row.get(name)) else None for name in METRICS} for row in rows], end
 
     def read_interventions(self) -> list[Intervention]:
-        """The changes of live settings, in order: what somebody did. Damaged lines are left out."""
+        """The changes of live settings, in order: what someone did. Damaged lines are left out."""
         return interventions(self.read_script())
 
     def read_script(self) -> list[Intervention]:
@@ -334,7 +334,7 @@ class RunFolder:
         return self._judged.rows(self.judge_file)
 
     def best(self) -> Best | None:
-        """The best judgement so far; None where nothing was judged."""
+        """The best judgement so far; None if nothing was judged."""
         return self._judged.best(self.judge_file)
 
     def truncate(self, step: int, changes: int) -> None:
@@ -403,7 +403,7 @@ class RunFolder:
         steps = self.state_steps()
         size = self.kept_state_file(state.step).stat().st_size
         while len(steps) > 2 and (len(steps) > STATES_KEPT or len(steps) * size > STATES_BYTES):
-            # The one whose neighbours are closest to each other; the newest stays.
+            # The one whose neighbors are closest to each other; the newest stays.
             least = min(range(len(steps) - 1), key=lambda i: steps[i + 1] - (steps[i - 1] if i else 0))
             self.kept_state_file(steps.pop(least)).unlink(missing_ok=True)
 
@@ -428,7 +428,7 @@ class RunFolder:
         return list(self.usable_states())
 
     def _step_in(self, file: Path) -> int | None:
-        """The step that a saved state says; None where there is no state, or none that can be opened. Read once for each version."""
+        """The step that a saved state says; None if there is no state, or none that can be opened. Read once for each version."""
         try:
             found = file.stat()
         except OSError:
@@ -444,7 +444,7 @@ class RunFolder:
         return known[1]
 
     def state_step(self) -> int | None:
-        """The step of state.pt; None where there is none, or none that can be opened."""
+        """The step of state.pt; None if there is none, or none that can be opened."""
         return self._step_in(self.state_file)
 
     def begun(self) -> int:
@@ -458,7 +458,7 @@ class RunFolder:
         return max([*steps, logged, *self.generator_steps(), *self.sample_steps(), *self.state_steps()], default=0)
 
     def reached(self) -> tuple[int, int, float]:
-        """(steps, images seen, seconds) of state.pt, where the run would continue; zeros where nothing is saved.
+        """(steps, images seen, seconds) of state.pt, where the run would continue; zeros if nothing is saved.
 
         The state itself is asked: a killed process may have written a status of a later step. Of a state that cannot be used, the status.
         """
@@ -484,7 +484,7 @@ class RunFolder:
         self.write_json(self.config_file, {**self._read_json(self.config_file), "parent": parent})
 
     def newest_kept(self) -> int | None:
-        """The step of the newest kept state that can be opened, but for state.pt itself; None where there is none."""
+        """The step of the newest kept state that can be opened, but for state.pt itself; None if there is none."""
         return max((step for step, file in self.usable_states().items() if file != self.state_file), default=None)
 
     def what_is_left(self) -> str:
@@ -733,7 +733,7 @@ def _are_norms(kind: Any) -> bool:
 
 
 def _steps(folder: Path, before: str, after: str) -> list[int]:
-    """The steps of the files in a folder that are named as ours are: "000400.png". None where it is no folder."""
+    """The steps of the files in a folder that are named as ours are: "000400.png". None if it is no folder."""
     steps = []
     try:
         with os.scandir(folder) as entries:
@@ -822,7 +822,7 @@ def find_generator(path: Path, step: int | None = None) -> Path:
 def run_name(recipe: str) -> str:
     """A new run's name: recipe, date and time, and four hex digits against two at once.
 
-    A recipe that could not be part of a folder's name, from a config.json that somebody else wrote, say, is left out.
+    A recipe that could not be part of a folder's name, from a config.json that someone else wrote, say, is left out.
     """
     if not is_run_name(recipe) or len(recipe) > LONGEST_RECIPE:
         recipe = "run"

@@ -1,4 +1,4 @@
-"""What one run may take of a shared server, from the environment. Knows nothing of threads or pages."""
+"""What one run may take of a shared server, from the environment. Knows nothing about threads or pages."""
 
 import math
 import os
@@ -14,7 +14,7 @@ MOST_WAITING = 10
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of one run; None where there is none."""
+    """Bounds of one run; None if there is none."""
 
     steps: int | None = None  # in all
     minutes: float | None = None  # of training at a stretch: a resumed run gets them again
@@ -88,7 +88,7 @@ class Limits:
         return config
 
     def reached(self, step: int, stretch_s: float, disk: int = 0) -> str:
-        """Why a run must end here, as a sentence; empty where it need not.
+        """Why a run must end here, as a sentence; empty if it need not.
 
         stretch_s: seconds trained since it was started or resumed. disk: bytes of its folder.
         """
@@ -101,7 +101,7 @@ class Limits:
         return ""
 
     def describe(self) -> str:
-        """What holds for a run, for people; empty where nothing does."""
+        """What holds for a run, for people; empty if nothing does."""
         parts = []
         if self.minutes is not None:
             parts.append(f"{span(60 * self.minutes)} of training at a stretch")
@@ -120,7 +120,7 @@ NO_LIMITS = Limits()
 
 
 def steps_of(config: TrainConfig, an_epoch: int | None) -> int | None:
-    """How many steps a run takes; None where that depends on its speed, or on a data set that is not known yet."""
+    """How many steps a run takes; None if that depends on its speed, or on a data set that is not known yet."""
     if config.duration_unit == "steps":
         return math.ceil(config.duration)
     if config.duration_unit == "epochs" and an_epoch:

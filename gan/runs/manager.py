@@ -1,6 +1,6 @@
-"""The manager of all runs of one checkpoints folder: who may train, who waits, what earlier processes left. Knows nothing of pages.
+"""The manager of all runs of one checkpoints folder: who may train, who waits, what earlier processes left. Knows nothing about pages.
 
-What changes a run names the visitor who asks, and is refused here to everybody but its owner and the workshop's host.
+What changes a run names the visitor who asks, and is refused here to everyone but its owner and the workshop's host.
 """
 
 import logging
@@ -90,7 +90,7 @@ class RunManager:
     # Whose run it is.
 
     def may_steer(self, run: Run, visitor: Visitor) -> bool:
-        """Whether a visitor may change a run: its owner and the host may; one that nobody owns anybody on a server without a host.
+        """Whether a visitor may change a run: its owner and the host may; one that nobody owns anyone on a server without a host.
 
         A run whose owner cannot be told is the host's alone.
         """
@@ -104,7 +104,7 @@ class RunManager:
 
         Raises:
             KeyError: there is no such run.
-            NotAllowed: it is somebody else's.
+            NotAllowed: it is someone else's.
         """
         run = self.get(run_id)
         if not self.may_steer(run, visitor):
@@ -211,7 +211,7 @@ class RunManager:
 
         Raises:
             KeyError: there is no such run.
-            NotAllowed: it is somebody else's.
+            NotAllowed: it is someone else's.
             ValueError: it is at work, it has reached its duration and nothing says how much longer, its data set is not there, its
                 state is lost, or it would go beyond what this server lets a run take.
             OSError: its folder cannot be written.
@@ -257,7 +257,7 @@ class RunManager:
     ) -> Run:
         """Queues a new run that goes on from another one's saved state nearest to a step, with some settings changed.
 
-        It trains for `amount` more of `unit` from there; if none is given, to the duration that its settings say. Anybody may fork
+        It trains for `amount` more of `unit` from there; if none is given, to the duration that its settings say. Anyone may fork
         any run: the new one is the visitor's own.
 
         Raises:
@@ -327,7 +327,7 @@ class RunManager:
                         self._began[other.id] = (self._clock(), self._began[other.id][1])
             self._fill()
 
-    # What steers them. Each raises KeyError where there is no such run, and NotAllowed where it is somebody else's.
+    # What steers them. Each raises KeyError where there is no such run, and NotAllowed where it is someone else's.
 
     def pause(self, run_id: str, visitor: Visitor = LOCAL) -> None:
         """Asks a run to rest after its step; its networks stay in memory."""
@@ -384,7 +384,7 @@ class RunManager:
             gone = self.root / f"{DELETED}{uuid.uuid4().hex}"
             run.folder.lock()  # another process could be about to resume it
             try:
-                run.folder.path.rename(gone)  # at once, and for everybody
+                run.folder.path.rename(gone)  # at once, and for everyone
             finally:
                 run.folder.unlock()
             self._runs.pop(run_id, None)
@@ -426,7 +426,7 @@ class RunManager:
         return self.place(run)[0]
 
     def place(self, run: Run) -> tuple[int, float | None]:
-        """A run's position(), and the seconds until it starts, roughly; None where that cannot be known, or it does not wait."""
+        """A run's position(), and the seconds until it starts, roughly; None if that cannot be known, or it does not wait."""
         with self._lock:
             if run not in self._queue:
                 return 0, None
@@ -438,7 +438,7 @@ class RunManager:
             return self._plan[1][run.id]
 
     def _left_s(self, run: Run) -> float | None:
-        """Seconds until a run at work ends, or that a waiting one takes; None where that cannot be known."""
+        """Seconds until a run at work ends, or that a waiting one takes; None if that cannot be known."""
         if run.state is RunState.PAUSED:
             return None
         try:
@@ -531,7 +531,7 @@ class RunManager:
 
 
 def _owner(run: Run) -> str:
-    """The owner's id, for whose turn it is; empty where nobody owns it, or nobody knows."""
+    """The owner's id, for whose turn it is; empty if nobody owns it, or nobody knows."""
     try:
         return run.owner_id
     except CheckpointError:
@@ -555,7 +555,7 @@ def _done(status: dict[str, Any]) -> Done:
 
 
 def _an_epoch(config: TrainConfig, images: int | None) -> int | None:
-    """Images in an epoch; None where the data set's size is not known."""
+    """Images in an epoch; None if the data set's size is not known."""
     return max(1, images // config.batch_size) * config.batch_size if images else None
 
 

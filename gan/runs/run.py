@@ -1,4 +1,4 @@
-"""Runs: a training loop with a folder, a thread and a history. Knows nothing of queues or pages.
+"""Runs: a training loop with a folder, a thread and a history. Knows nothing about queues or pages.
 
 The command line drains record() itself; the server's runs drain it in a thread each.
 """
@@ -136,7 +136,7 @@ class Run:
         self.before: dict[str, Any] | None = None  # config.json before a resume that may be refused
         self._weighed = -math.inf  # when the folder was looked at last
         self._wish: Wish | None = None
-        self._reason = ""  # why it is to stop, where somebody else than its owner wishes it
+        self._reason = ""  # why it is to stop, where someone else than its owner wishes it
         self._once = ""  # the network that a paused run is to teach for one step
         self._interventions: list[dict[str, Any]] = []
         self._wishes = threading.Condition()  # guards the wish, and what it means to the run's thread
@@ -153,7 +153,7 @@ class Run:
 
     @property
     def stored(self) -> dict[str, Any]:
-        """config.json: recipe, owner, data, fingerprint, versions; empty where it cannot be read."""
+        """config.json: recipe, owner, data, fingerprint, versions; empty if it cannot be read."""
         try:
             return self._stored()[1]
         except CheckpointError:
@@ -161,7 +161,7 @@ class Run:
 
     @property
     def fault(self) -> str:
-        """What is wrong with its files, in a sentence; empty where nothing is, or while this process writes them."""
+        """What is wrong with its files, in a sentence; empty if nothing is, or while this process writes them."""
         return "" if self._live else self.folder.fault()
 
     @property
@@ -325,7 +325,7 @@ class Run:
         with self._wishes:
             if not self._live:
                 raise ValueError(f"{name} cannot change: the run {self.id} is not training; fork it to continue with other settings")
-            self.live_config.change(**{name: value})  # refused here, where somebody reads the reason
+            self.live_config.change(**{name: value})  # refused here, where someone reads the reason
             self._control.change(name, value)
 
     def set_pace(self, pace_s: float) -> None:
@@ -417,7 +417,7 @@ class Run:
                 graphs.release_memory()
 
     def _prepare(self, device: torch.device, threads: int) -> tuple[TrainState, ImageDataset] | None:
-        """Loads what it needs to train; None where it was stopped meanwhile."""
+        """Loads what it needs to train; None if it was stopped meanwhile."""
         config = self.config
         loading = datasets.load(config.data, config.image_size, config.channels, config.data_split)
         while True:
@@ -540,7 +540,7 @@ class Run:
             return f"The state of step {state.step:,} could not be saved: {explain(error)} The run will continue from step {saved:,}."
 
     def _beyond_limits(self, state: TrainState, began_s: float) -> str:
-        """Why the run must end here, in a sentence; empty where it need not, or ends by itself."""
+        """Why the run must end here, in a sentence; empty if it need not, or ends by itself."""
         disk = 0
         if self.limits.disk_mb is not None and time.monotonic() - self._weighed > WEIGH_EVERY_S:
             disk, self._weighed = folder_size(self.folder.path), time.monotonic()

@@ -144,14 +144,14 @@ class Watch:
 
     @property
     def reason(self) -> str:
-        """Why nothing is judged, in a sentence; empty where it is."""
+        """Why nothing is judged, in a sentence; empty if it is."""
         if self.refused:
             return f"The images get no scores: {self.refused.rstrip('.')}."
         return "" if self._preparation.judge else f"Getting ready to score the images: {self._preparation.said}…"
 
     @property
     def refused(self) -> str:
-        """Why nothing will be judged; empty where it will."""
+        """Why nothing will be judged; empty if it will."""
         return self._failed or self._preparation.refused
 
     def due(self, state: TrainState, at_the_end: bool = False) -> bool:
@@ -187,7 +187,7 @@ class Watch:
             halted: whether the run should end its step now: then there is no judgement.
 
         Returns:
-            None where it was halted, or the images cannot be judged: reason says why.
+            None if it was halted, or the images cannot be judged: reason says why.
         """
         judge, began = self._preparation.judge, self._clock()
         assert judge is not None

@@ -13,7 +13,7 @@ from gan.training.state import TrainState
 
 
 def largest_batch(config: TrainConfig, images: int) -> int | None:
-    """The largest batch_size that a set of so many images and the other settings allow, up to the config's; None where there is none."""
+    """The largest batch_size that a set of so many images and the other settings allow, up to the config's; None if there is none."""
     for size in range(min(images, config.batch_size), 0, -1):
         with contextlib.suppress(ValueError):
             return config.change(batch_size=size).batch_size

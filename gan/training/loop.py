@@ -1,4 +1,4 @@
-"""TrainState, train_step and train(...): the loop, as a generator of events. Knows nothing of files, threads or pages."""
+"""TrainState, train_step and train(...): the loop, as a generator of events. Knows nothing about files, threads or pages."""
 
 import copy
 import logging
@@ -270,7 +270,7 @@ class _Threads:
 
 
 def _set_threads(state: TrainState, threads: Any) -> ThreadChange | None:
-    """Steps from now on use so many threads -> what is to be told of it; None where it is so already, or cannot be.
+    """Steps from now on use so many threads -> what is to be told of it; None if it is so already, or cannot be.
 
     threads: it may come from a file, and be anything.
     """
@@ -288,7 +288,7 @@ def _set_threads(state: TrainState, threads: Any) -> ThreadChange | None:
 
 
 def _change(state: TrainState, name: str, value: Any) -> Intervention | ThreadChange | None:
-    """Changes a live setting, or the threads -> what is to be told of it; None where it is so already, or must not be."""
+    """Changes a live setting, or the threads -> what is to be told of it; None if it is so already, or must not be."""
     if name == THREADS:
         return _set_threads(state, value)
     old = getattr(state.config, name)
@@ -324,7 +324,7 @@ def _first_fault(finite: list[float], before: int) -> str:
 def layer_norms(state: TrainState) -> dict[str, dict[str, dict[str, float | None]]]:
     """How long each weight tensor is, and its last gradient (L2): {"weights" | "gradients": {network: {name: norm}}}.
 
-    None where there is no gradient, or it is no longer a number.
+    None if there is no gradient, or it is no longer a number.
     """
     told: dict[str, dict[str, dict[str, float | None]]] = {"weights": {}, "gradients": {}}
     for network in ("generator", "discriminator"):

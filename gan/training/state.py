@@ -1,4 +1,4 @@
-"""TrainState: everything that changes while training, and how it begins. Knows nothing of the loop."""
+"""TrainState: everything that changes while training, and how it begins. Knows nothing about the loop."""
 
 import copy
 import logging
@@ -130,7 +130,7 @@ class TrainState:
         self.config.change(**{name: stored["config"][name] for name in TrainConfig.live_fields()})
 
     def change(self, name: str, value: Any) -> None:
-        """Changes a live setting from the next step on; the optimisers keep their moments.
+        """Changes a live setting from the next step on; the optimizers keep their moments.
 
         Raises:
             ValueError: the value is out of bounds, or does not go with the other settings.

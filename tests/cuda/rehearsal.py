@@ -1,7 +1,7 @@
 """Scenarios on the stand-in for CUDA: `python -m tests.cuda.rehearsal [NAME ...]` prints what each saw, one JSON object a line.
 
 Started by conftest.py, with the stand-in preloaded, all in one process: it takes longer to start than most of them. Its kernels do nothing, so what they would have computed is replaced here: the
-metrics that train() reads, and the check that weights are numbers. The project itself knows nothing of it.
+metrics that train() reads, and the check that weights are numbers. The project itself knows nothing about it.
 """
 
 import ctypes
@@ -101,7 +101,7 @@ def counted(name: str) -> int:
 
 
 def make_up_numbers() -> None:
-    """Numbers in place of those that kernels which do nothing leave behind."""
+    """Numbers instead of those that kernels which do nothing leave behind."""
     true_tolist = torch.Tensor.tolist
 
     def tolist(tensor: torch.Tensor) -> Any:

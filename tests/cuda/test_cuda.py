@@ -96,7 +96,7 @@ def test_a_device_has_its_index_and_fp32_has_32_bits(rehearse):
 
 
 def test_the_command_line_trains_on_a_gpu(stand_in, tmp_path):
-    """The first command that somebody with a GPU types; without cuDNN, which has no stand-in."""
+    """The first command that someone with a GPU types; without cuDNN, which has no stand-in."""
     words = ["train", "--recipe", "quick-digits", "--steps", "2", "--device", "cuda", "--no-judge", "--out", str(tmp_path / "run")]
     script = (
         "import sys, torch; torch.backends.cudnn.enabled = False\n"

@@ -404,7 +404,7 @@ def test_a_checkup_reads_the_folder_and_remembers(folder: RunFolder, monkeypatch
     checkup._looked = -math.inf
     assert checkup.findings() == [finding] and checkup.version == 1, "nothing else is found"
     monkeypatch.setattr(Checkup, "_look", lambda self: [])
-    checkup._looked = -math.inf
+    checkup._looked, checkup._stamp = -math.inf, None
     assert checkup.findings() == [] and checkup.version == 2
 
 

@@ -109,7 +109,7 @@ def test_neighbours_are_training_images_and_a_copy_is_closer_than_new_images(
 ) -> None:
     of = digits[0]
     images = np.concatenate([of.learned.some(3).images(), digits[1][:3]])
-    distances, rows, closer = judging.neighbours(images, 4)
+    distances, rows, closer = judging.neighbors(images, 4)
     assert distances.shape == rows.shape == (6, 4) and (np.diff(distances, axis=1) >= 0).all()
     assert rows[:3, 0].tolist() == of.learned.some(3).rows.tolist()
     assert (closer[:3] > 0.99).all() and (closer[3:] < 0.99).all()

@@ -1,4 +1,4 @@
-"""Addresses with nonsense: every page shows itself, whatever somebody wrote into its parameters."""
+"""Addresses with nonsense: every page shows itself, whatever someone wrote into its parameters."""
 
 import pytest
 from streamlit.testing.v1 import AppTest

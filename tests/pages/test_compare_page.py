@@ -21,7 +21,7 @@ def train(manager, config):
 
 
 def drawn(at):
-    """What the component was given; None where there is none."""
+    """What the component was given; None if there is none."""
     found = [c for c in at.get("bidi_component") if c.proto.component_name == "compare_view"]
     return json.loads(found[0].proto.json) if found else None
 

@@ -25,7 +25,7 @@ def run(manager, config):
 
 
 def slow(monkeypatch, write):
-    """Lets a function write the GIF in place of the real one."""
+    """Lets a function write the GIF instead of the real one."""
     monkeypatch.setitem(export.KINDS, "gif", dataclasses.replace(export.KINDS["gif"], write=write))
 
 

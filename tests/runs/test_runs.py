@@ -250,7 +250,7 @@ def test_a_manager_finds_what_an_earlier_process_left(manager, endless):
     wait_for(lambda: len(run.history) > 2)
     run.pause()
     wait_for(lambda: run.state == "paused")
-    other = RunManager()  # as after a restart: it sees that somebody holds the lock
+    other = RunManager()  # as after a restart: it sees that someone holds the lock
     wait_for(lambda: other.get(run.id).state == "paused")  # its file follows a moment later
     assert not other.get(run.id).at_work
     manager.shutdown()

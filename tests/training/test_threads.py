@@ -297,7 +297,7 @@ def test_more_threads_that_lost_little_are_tried_again_within_half_a_minute():
     assert 600 / rules.CHEAP_WAIT_S / 2 < machine.switches() / 2 <= 600 / rules.CHEAP_WAIT_S + 6
 
 
-# In training: the numbers are chosen by a script of the test, in place of the rules above.
+# In training: the numbers are chosen by a script of the test, instead of the rules above.
 
 
 class Chosen:

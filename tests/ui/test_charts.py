@@ -58,7 +58,7 @@ def test_smoothing_goes_by_distance_and_leaves_the_measured_behind():
     fine, coarse = smooth(x, y, 50), smooth(x[::5], y[::5], 50)
     assert np.abs(fine[::5] - coarse)[20:].max() < 0.05  # thinned, it says the same
     assert smooth(x, y, 0) is y
-    assert np.allclose(smooth(x, np.full(1000, 7.0), 50), 7)  # the first points are not drawn towards 0
+    assert np.allclose(smooth(x, np.full(1000, 7.0), 50), 7)  # the first points are not drawn toward 0
     steps = np.where(x < 500, 0.0, 1.0)
     assert smooth(x, steps, 50)[500 + 50] == pytest.approx(0.5, abs=0.02)
     chart = charts([Curve("one", columns())], smoothing=0.1)[0]

@@ -45,9 +45,9 @@ def kept_judge(self, name, image_size, channels):
     yield from ()
     images = torch.arange(20, dtype=torch.uint8)[:, None, None, None].expand(20, channels, image_size, image_size)
     part = SimpleNamespace(dataset=SimpleNamespace(images=images), images=images.numpy)
-    def neighbours(images, k):
+    def neighbors(images, k):
         return None, np.arange(len(images) * k).reshape(-1, k) % 20, None
-    return SimpleNamespace(reals=SimpleNamespace(learned=part, held_out=part), neighbours=neighbours, network=None)
+    return SimpleNamespace(reals=SimpleNamespace(learned=part, held_out=part), neighbors=neighbors, network=None)
 
 attributes.find, judge.JudgeCache.get = found_means, kept_judge
 found = {}

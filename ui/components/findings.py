@@ -14,6 +14,7 @@ from gan.networks.generator_file import CheckpointError
 from gan.runs.run import Run
 from gan.runs.states import AT_WORK
 from ui.components.component import component
+from ui.health import changes_text
 from ui.text import plain
 from ui.workshop import checkups
 
@@ -111,9 +112,7 @@ def _finding(finding: Finding, run: Run, config: TrainConfig, actions: Actions) 
 def _remedy(remedy: Remedy, key: str, run: Run, config: TrainConfig, actions: Actions, kind: Any = "secondary") -> None:
     """A button with what it changes, and why it may help below it."""
     steps = run.folder.fork_steps() if remedy.kind != "new" else []
-    changes = "; ".join(
-        f"{TrainConfig.model_fields[n].title} {_value(getattr(config, n))} → {_value(v)}" for n, v in remedy.changes.items()
-    )
+    changes = changes_text(config, remedy)
 
     def press() -> None:
         st.session_state[ACTED] = True
@@ -135,9 +134,3 @@ def _remedy(remedy: Remedy, key: str, run: Run, config: TrainConfig, actions: Ac
     # Nobody can fork from a run that has no saved state yet.
     st.button(plain(label), key=f"remedy_{key}", icon=icon, type=kind, disabled=as_fork and not steps, on_click=press)
     st.caption(plain(remedy.why) + (" No state of this run is saved yet." if as_fork and not steps else ""))
-
-
-def _value(value: object) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -357,6 +357,14 @@ class RunManager:
         """
         self.steered(run_id, visitor).set_pace(pace_s)
 
+    def rename(self, run_id: str, name: str, visitor: Visitor = LOCAL) -> None:
+        """Gives a run a name of its owner's for all lists, at most 40 characters on one line; empty for what its settings make of it.
+
+        Raises:
+            OSError: its folder cannot be written.
+        """
+        self.steered(run_id, visitor).folder.write_name(clean_name(name))
+
     def stop(self, run_id: str, visitor: Visitor = LOCAL) -> None:
         """Stops a run, or takes it out of the queue."""
         run = self.steered(run_id, visitor)

@@ -302,10 +302,10 @@ class Run:
             config, stored = self._stored()
         except CheckpointError:
             return 0.0, None
-        images = stored.get("data_images")
-        if not isinstance(images, int) or images < config.batch_size:
+        per_epoch = config.images_per_epoch(stored.get("data_images"))
+        if per_epoch is None:
             return 0.0, None
-        done = progress(config, step, images_seen, elapsed_s, images // config.batch_size * config.batch_size)
+        done = progress(config, step, images_seen, elapsed_s, per_epoch)
         return done, elapsed_s * (1 - done) / done if done > 0 else None
 
     def disk_status(self) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""Train DCGANs and explore what they have learned. Knows nothing about Streamlit or the browser."""
+"""Train DCGANs and explore what they learned. Knows nothing about Streamlit or the browser."""

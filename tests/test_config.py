@@ -73,6 +73,11 @@ def test_what_goes_together_is_taken():
     assert TrainConfig(loss="hinge", spectral_norm=True, packing=4).packing == 4
 
 
+def test_an_epoch_is_the_whole_batches_of_a_set():
+    config = TrainConfig(batch_size=64)
+    assert [config.images_per_epoch(images) for images in (None, 0, 63, 64, 127, 128, 60_000)] == [None, None, None, 64, 64, 128, 59_968]
+
+
 def test_live_settings():
     assert {"lr_g", "lr_d", "real_label", "fake_label", "instance_noise", "dropout", "d_steps", "g_steps"} <= set(TrainConfig.live_fields())
     assert not {"batch_size", "image_size", "data", "loss", "seed"} & set(TrainConfig.live_fields())

@@ -31,6 +31,7 @@ from gan.files import in_words, remove_parts, sweep, write_atomically, write_thr
 from gan.images import check_png, enlarge, png, tile
 from gan.judging.judgements import Best, clean, follow
 from gan.networks.generator_file import LARGEST_STEP, CheckpointError, _first_line, write_generator
+from gan.owners import clean_name
 from gan.runs.states import RunState
 from gan.training import saved_state as states
 from gan.training.execution import choose_execution
@@ -43,6 +44,7 @@ STATES_KEPT = 8  # whole states of a run, for forks
 STATES_BYTES = 400 * 2**20  # that they may take together; two are kept in any case
 LONGEST_RECIPE = 60  # characters of a recipe's name in a run's
 LARGEST_GRID = 32 * 2**20  # bytes of a grid's PNG; ours have less than 1 MiB
+LARGEST_NAME = 4096  # bytes of name.json
 LATEST = 1e11  # seconds since 1970 that a calendar can still show
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
@@ -102,6 +104,11 @@ class RunFolder:
         return self.path / "status.json"
 
     @property
+    def name_file(self) -> Path:
+        """What the run's owner calls it. Not in config.json, which a run that starts writes again."""
+        return self.path / "name.json"
+
+    @property
     def metrics_file(self) -> Path:
         return self.path / "metrics.jsonl"
 
@@ -147,7 +154,9 @@ class RunFolder:
         """
         try:
             self._lock.acquire()
-            remove_parts(self.path, shared=(self.config_file.name, self.status_file.name))  # these are written without the lock too
+            remove_parts(
+                self.path, shared=(self.config_file.name, self.status_file.name, self.name_file.name)
+            )  # written without the lock too
         except Timeout:
             raise CheckpointError(f"the run {self.path.name} is already training: wait for it, or stop it") from None
         except OSError as error:
@@ -230,6 +239,25 @@ class RunFolder:
             raise CheckpointError(f"{self.config_file} does not hold a run's settings: {error}") from None
         _refuse_fields(self.config_file, content, _CONFIG_FIELDS)
         return config, content
+
+    def write_name(self, name: str) -> None:
+        """What the run's owner calls it from now on; empty for the name that its settings make.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        if name:
+            self.write_json(self.name_file, {"name": name})
+        else:
+            self.name_file.unlink(missing_ok=True)
+
+    def read_name(self) -> str:
+        """What the run's owner calls it, on one line; empty where that is not said, or not readable: a run is not damaged by it."""
+        try:
+            content = read_json(self.name_file, LARGEST_NAME)
+        except (OSError, ValueError):
+            return ""
+        return clean_name(content.get("name")) if isinstance(content, dict) else ""
 
     def write_status(self, **fields: Any) -> None:
         self.write_json(self.status_file, fields)

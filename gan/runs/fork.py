@@ -60,7 +60,7 @@ def fork(
     if unit == "epochs" and not images:
         raise ValueError("give the duration in steps or seconds: the epochs of the fork's new data set have an unknown length")
     done = (step, int(stored["images_seen"]), float(stored["elapsed_s"]))
-    after = extend(after, unit, amount, *done, max(1, (images or 0) // after.batch_size) * after.batch_size)
+    after = extend(after, unit, amount, *done, after.images_per_epoch(images))
     stored["config"] = after.model_dump()
     if after.seed != before.seed:  # other random numbers from here on
         stored["rng"], stored["device"] = torch.Generator().manual_seed(after.seed + 1 + step).get_state(), "cpu"

@@ -165,7 +165,7 @@ class RunManager:
         refuse_too_large(config, self.device)
         self._refuse_unknown_data(config.data)
         refuse_too_few(config)
-        self._limits(visitor).refuse(config, an_epoch=_an_epoch(config, self._images.get(config.data)))
+        self._limits(visitor).refuse(config, per_epoch=config.images_per_epoch(self._images.get(config.data)))
         folder = RunFolder(self.root / run_name(recipe or "run"))
         folder.path.mkdir(parents=True)
         folder.write_config(config, recipe, owner=visitor.name, owner_id=visitor.id)
@@ -174,7 +174,7 @@ class RunManager:
 
     def shorten(self, config: TrainConfig, visitor: Visitor) -> TrainConfig:
         """The settings of a new run as long as this visitor may train; see `Limits.shorten`."""
-        return self._limits(visitor).shorten(config, _an_epoch(config, self._images.get(config.data)))
+        return self._limits(visitor).shorten(config, config.images_per_epoch(self._images.get(config.data)))
 
     def _limits(self, visitor: Visitor) -> Limits:
         return NO_LIMITS if visitor.admin else self.limits
@@ -230,12 +230,12 @@ class RunManager:
         refuse_missing_data(config)
         status = run.status()
         done = _kept(folder) if kept else _done(status)
-        an_epoch = _an_epoch(config, stored.get("data_images"))
-        longer = extend(config, unit, amount, done.step, done.images_seen, done.elapsed_s, an_epoch or config.batch_size)
+        per_epoch = config.images_per_epoch(stored.get("data_images"))
+        longer = extend(config, unit, amount, done.step, done.images_seen, done.elapsed_s, per_epoch)
         if amount is None and not kept and status["progress"] >= 1:
             raise ValueError(f"the run {run.id} has reached its {config.duration:g} {config.duration_unit}; give a further duration")
         self._refuse_if_full(visitor)
-        self._limits(visitor).refuse(longer, done.step, done.elapsed_s, an_epoch, folder_size(folder.path))
+        self._limits(visitor).refuse(longer, done.step, done.elapsed_s, per_epoch, folder_size(folder.path))
         if kept:
             folder.lock()  # another process could be about to resume it
             try:
@@ -278,7 +278,7 @@ class RunManager:
             done = _done(folder.read_status())
             refuse_too_large(config, self.device)
             refuse_too_few(config)
-            self._limits(visitor).refuse(config, done.step, done.elapsed_s, _an_epoch(config, stored.get("data_images")))
+            self._limits(visitor).refuse(config, done.step, done.elapsed_s, config.images_per_epoch(stored.get("data_images")))
         except ValueError:
             shutil.rmtree(folder.path)
             raise
@@ -356,6 +356,14 @@ class RunManager:
             ValueError: out of bounds.
         """
         self.steered(run_id, visitor).set_pace(pace_s)
+
+    def rename(self, run_id: str, name: str, visitor: Visitor = LOCAL) -> None:
+        """Gives a run a name of its owner's for all lists, at most 40 characters on one line; empty for what its settings make of it.
+
+        Raises:
+            OSError: its folder cannot be written.
+        """
+        self.steered(run_id, visitor).folder.write_name(clean_name(name))
 
     def stop(self, run_id: str, visitor: Visitor = LOCAL) -> None:
         """Stops a run, or takes it out of the queue."""
@@ -552,11 +560,6 @@ def _kept(folder: RunFolder) -> Done:
 
 def _done(status: dict[str, Any]) -> Done:
     return Done(int(status.get("step", 0)), int(status.get("images_seen", 0)), float(status.get("elapsed_s", 0)))
-
-
-def _an_epoch(config: TrainConfig, images: int | None) -> int | None:
-    """Images in an epoch; None if the data set's size is not known."""
-    return max(1, images // config.batch_size) * config.batch_size if images else None
 
 
 def _remove(folder: Path) -> None:

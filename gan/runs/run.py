@@ -127,6 +127,7 @@ class Run:
         self._history_lock = threading.Lock()
         self._sample_steps: list[int] = []
         self._started: float | None = None
+        self._read_name: tuple[int, str] | None = None
         self._read_config: tuple[int, TrainConfig, dict[str, Any]] | None = None
         self._live: RunState | None = None  # the state, while this process works on the run
         self._control = Control()
@@ -178,12 +179,17 @@ class Run:
         """
         return str(self._stored()[1].get("owner_id") or "")
 
+    @property
+    def given_name(self) -> str:
+        """What its owner calls it, on one line; empty while nobody has named it."""
+        stamp = _changed_ns(self.folder.name_file)
+        if self._read_name is None or self._read_name[0] != stamp:
+            self._read_name = (stamp, self.folder.read_name() if stamp else "")
+        return self._read_name[1]
+
     def _stored(self) -> tuple[TrainConfig, dict[str, Any]]:
         """config.json, read again only when it has changed: every viewer asks for it many times a second."""
-        try:
-            stamp = self.folder.config_file.stat().st_mtime_ns
-        except OSError:
-            stamp = 0
+        stamp = _changed_ns(self.folder.config_file)
         if self._read_config is None or self._read_config[0] != stamp:
             self._read_config = (stamp, *self.folder.read_config())
         return self._read_config[1:]
@@ -296,10 +302,10 @@ class Run:
             config, stored = self._stored()
         except CheckpointError:
             return 0.0, None
-        images = stored.get("data_images")
-        if not isinstance(images, int) or images < config.batch_size:
+        per_epoch = config.images_per_epoch(stored.get("data_images"))
+        if per_epoch is None:
             return 0.0, None
-        done = progress(config, step, images_seen, elapsed_s, images // config.batch_size * config.batch_size)
+        done = progress(config, step, images_seen, elapsed_s, per_epoch)
         return done, elapsed_s * (1 - done) / done if done > 0 else None
 
     def disk_status(self) -> dict[str, Any]:
@@ -561,6 +567,14 @@ class Run:
         except OSError as cannot:
             log.warning("the trace of %s could not be written: %s", self.id, cannot)
         self._note(RunState.FAILED, error=self.error)
+
+
+def _changed_ns(path: Path) -> int:
+    """When a file was changed; 0 where there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _file_size(path: Path) -> int:

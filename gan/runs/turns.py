@@ -60,10 +60,10 @@ def left_s(config: TrainConfig, done: Done, like: Done | None, images: int | Non
         return None
     if config.duration_unit == "steps":
         return max(0.0, config.duration - done.step) * like.elapsed_s / like.step
-    if not images:
+    per_epoch = config.images_per_epoch(images)
+    if per_epoch is None or not like.images_seen:
         return None
-    an_epoch = images // config.batch_size * config.batch_size
-    return max(0.0, config.duration * an_epoch - done.images_seen) * like.elapsed_s / like.images_seen
+    return max(0.0, config.duration * per_epoch - done.images_seen) * like.elapsed_s / like.images_seen
 
 
 def starts(slots: Sequence[float | None], durations: Sequence[float | None]) -> list[float | None]:

@@ -5,9 +5,11 @@ import shutil
 
 import pytest
 
+from gan.runs.names import label
 from tests.pages.apps import button, texts
 from tests.runs.test_runs import ended, wait_for
 from ui import page_files as pages
+from ui.text import plain
 
 
 @pytest.fixture
@@ -46,7 +48,7 @@ def test_with_runs_and_none_chosen_it_says_what_to_choose(open_page, train):
     at = open_page(pages.COMPARE)
     assert "Choose runs above" in texts(at.info) and drawn(at) is None
     (text,) = at.multiselect(key="compared").options
-    assert text.startswith(f"quick-digits {run.id[-4:]} · finished, step 12 · ")
+    assert text == f"{label(run)} · finished, step 12 · {run.id}"
 
 
 def test_one_run_is_shown_and_a_second_one_asked_for(open_page, train):
@@ -64,7 +66,7 @@ def test_two_runs_are_laid_over_each_other(open_page, train):
     at = open_page(pages.COMPARE, runs=first.id, along="Seconds", at="0.01")
     at.multiselect(key="compared").set_value([first.id, second.id]).run()
     assert not at.exception and at.query_params["runs"] == f"{first.id},{second.id}"
-    assert names(at) == [f"quick-digits {run.id[-4:]}" for run in (first, second)]
+    assert names(at) == [label(first), label(second)]
     data = drawn(at)
     assert data["axis"] == "elapsed_s" and data["at"] == 0.01 and "different latent vectors" in data["notes"][0]
     assert [run["steps"] for run in data["runs"]] == [first.sample_steps, second.sample_steps]
@@ -83,13 +85,13 @@ def test_runs_with_the_same_settings_are_said_to_be_so(open_page, train):
     assert "same settings" in texts(at.caption) and len(at.table) == 1
 
 
-def test_seven_runs_are_six(open_page, train):
+def test_seven_runs_are_six(open_page, manager, train):
     one = train().folder.path
     ids = [f"wgan-gp-1123-05031{i}-00f{i}" for i in range(7)]
     for i in ids:
         shutil.copytree(one, one.parent / i)
     at = open_page(pages.COMPARE, runs=",".join(ids))
-    assert r"Left out: wgan\-gp 00f6." in texts(at.warning)
+    assert f"Left out: {plain(label(manager.get(ids[0])))} · 00f6." in texts(at.warning)
     assert [run["id"] for run in drawn(at)["runs"]] == ids[:6]
     assert at.query_params["runs"] == ",".join(ids[:6])
 
@@ -139,7 +141,7 @@ def test_a_fork_and_its_parent_are_compared_from_its_own_page(open_page, manager
     assert not at.exception and at.title[0].value == "Compare"
     assert [r["id"] for r in drawn(at)["runs"]] == [run.id, parent.id]
     assert table(at, 0) == {
-        "Forked from": [rf"quick\-digits {parent.id[-4:]}, step 12", "–"],
+        "Forked from": [f"{plain(label(parent))}, step 12", "–"],
         "Train for": ["20 steps", "12 steps"],
         "Generator learning rate": ["0.001", "0.002"],
     }

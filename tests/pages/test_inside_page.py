@@ -11,7 +11,9 @@ from streamlit.testing.v1 import AppTest
 
 from gan.data import datasets
 from gan.runs.folder import RunFolder, save_generator
+from gan.runs.names import label, listed
 from gan.runs.record import write_status
+from gan.runs.run import Run
 from gan.runs.states import RunState
 from gan.training.loop import layer_norms
 from gan.training.state import new_state
@@ -97,10 +99,10 @@ def test_the_way_through_the_generator(open_inside, make_run):
 
 
 def test_a_generator_that_comes_with_the_app_is_shown_and_what_is_missing_is_said(open_inside, make_run, folders):
-    _, state = make_run("one")
+    one, state = make_run("one")
     save_generator(folders / "checkpoints" / "pretrained" / "digits.safetensors", state)
     at = open_inside(run="digits")
-    assert at.selectbox(key="run").options == ["newest", "one", "digits"] and pictures(at) == 16
+    assert at.selectbox(key="run").options == ["newest", listed(label(Run(one)), "one"), "digits"] and pictures(at) == 16
     for view in ("Discriminator", "Filters"):
         at = open_inside(run="digits", look=view)
         assert "has no discriminator" in texts(at.info) and not at.error

@@ -1,12 +1,16 @@
 """Who may do what on the pages, and what a forged message of the browser is worth."""
 
 import io
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from gan.data import uploads
 from gan.owners import FREE_GUESSES, STRANGER, Guesses, recognise
+from gan.runs.manager import RunManager
+from gan.runs.run import Run
 from tests.conftest import ADA, BOB
 from tests.pages.apps import button, labels, texts
 from tests.runs.test_runs import ended, wait_for
@@ -189,6 +193,23 @@ def test_a_run_that_was_stopped_for_others_says_why(open_page, manager, running,
     wait_for(ended(running))
     at = open_page(pages.TRAIN, run=running.id)
     assert "Others were waiting" in texts(at.info) and "Resume" in labels(at)
+
+
+def test_its_owner_renames_a_run_and_others_are_not_offered_to(
+    open_page: Callable[..., AppTest], manager: RunManager, running: Run
+) -> None:
+    at = open_page(pages.TRAIN, run=running.id)
+    key = f"name_of_{running.id}"
+    at.text_input(key=key).set_value(" [x](https://evil.example)\n*b* ").run()
+    assert running.given_name == "[x](https://evil.example) *b*" and not at.error
+    assert f"Ada · {running.given_name} · {running.id}" in at.selectbox(key="run").options
+    home = open_page(pages.HOME)
+    assert "[x](" not in texts(home.markdown) and "*b*" not in texts(home.markdown).replace("\\*", "")
+    at.session_state[visitor.WHO] = BOB
+    field = at.text_input(key=key).set_value("Bob's")  # say the page is an old one
+    field.run()
+    assert "Only Ada, who started it, can steer this run" in texts(at.error) and running.given_name != "Bob's"
+    assert "Rename" not in popovers(at)
 
 
 def test_an_uploaded_set_is_deleted_by_whoever_brought_it(monkeypatch, folders):

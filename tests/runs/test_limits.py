@@ -44,7 +44,7 @@ def test_what_goes_beyond_is_refused_in_one_sentence(config, monkeypatch):
     limits.refuse(config.change(duration=1500, duration_unit="seconds"), step=5, elapsed_s=900)  # ten minutes more
     for settings, behind, words in (
         ({"duration": 1001}, {}, "1,000 steps in all; these settings ask for 1,001"),
-        ({"duration": 200, "duration_unit": "epochs"}, {"an_epoch": 48}, "1,000 steps in all; these settings ask for 1,200"),
+        ({"duration": 200, "duration_unit": "epochs"}, {"per_epoch": 48}, "1,000 steps in all; these settings ask for 1,200"),
         ({"duration": 2000}, {"step": 1000}, "1,000 steps in all, and this run has reached them"),
         ({"duration": 900, "duration_unit": "seconds"}, {}, "10 minutes at a stretch; these settings ask for 15 minutes"),
         ({"image_size": 64}, {}, "images of up to 32 pixels; got image_size 64"),
@@ -85,7 +85,7 @@ def test_steps_times_and_sizes(config, tmp_path):
 
 def test_a_new_run_is_shortened_to_what_is_allowed(config: TrainConfig) -> None:
     limits = Limits(steps=1000, minutes=10)
-    for settings, an_epoch, duration, unit in (
+    for settings, per_epoch, duration, unit in (
         ({"duration": 1000, "duration_unit": "steps"}, None, 1000, "steps"),  # fits
         ({"duration": 1001, "duration_unit": "steps"}, None, 1000, "steps"),
         ({"duration": 200, "duration_unit": "epochs"}, 48, 1000, "steps"),
@@ -93,9 +93,9 @@ def test_a_new_run_is_shortened_to_what_is_allowed(config: TrainConfig) -> None:
         ({"duration": 600, "duration_unit": "seconds"}, None, 600, "seconds"),
         ({"duration": 900, "duration_unit": "seconds"}, None, 600, "seconds"),
     ):
-        shortened = limits.shorten(config.change(**settings), an_epoch)
+        shortened = limits.shorten(config.change(**settings), per_epoch)
         assert (shortened.duration, shortened.duration_unit) == (duration, unit)
         assert shortened.change(duration=config.duration, duration_unit=config.duration_unit) == config  # nothing else changes
-        limits.refuse(shortened, an_epoch=an_epoch)
+        limits.refuse(shortened, per_epoch=per_epoch)
     long = config.change(duration=10**6)
     assert NO_LIMITS.shorten(long) == long

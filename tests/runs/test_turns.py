@@ -57,6 +57,8 @@ def test_what_is_left_follows_from_the_speed_of_a_run_of_the_same_kind(config):
     assert left_s(steps, Done(), None, None) is None
     assert left_s(epochs, Done(), like, None) is None
     assert left_s(epochs, Done(images_seen=480), like, 50) == pytest.approx((60 * 48 - 480) / 80)
+    assert left_s(epochs, Done(), like, 7) is None  # less than a batch: no epoch
+    assert left_s(epochs, Done(), Done(step=100, elapsed_s=10), 50) is None  # a status that says no images
     assert left_s(steps, Done(step=70), like, None) == 0
     assert left_s(steps, Done(), Done(), None) is None
     assert kind(config) == kind(config.change(seed=3, lr_g=0.1, duration=7)) != kind(config.change(batch_size=16))

@@ -85,7 +85,7 @@ def test_runs_are_listed_and_shown(client, run, config):
     (row,) = client.get("/api/runs").json()
     assert row == {
         "id": run.id,
-        "name": run.id,
+        "name": "Ada · quick-digits · blobs · latent size 4 · generator filters 4 · 2 more",
         "state": "finished",
         "step": 12,
         "recipe": "quick-digits",

@@ -20,7 +20,7 @@ from gan.training import augment, execution, graphs
 from gan.training import feed as feeds
 from gan.training import loop as training
 from gan.training import step as step_module
-from gan.training.loop import Control, train
+from gan.training.loop import Control, extend, train
 from gan.training.state import Diverged, Execution, new_state
 from gan.training.step import train_step
 
@@ -370,6 +370,28 @@ def test_an_epoch_shows_every_image_once_and_drops_the_rest(config, monkeypatch)
     list(train(new_state(config.change(duration=2, duration_unit="epochs"), CPU), dataset))
     first, second = seen[:16], seen[16:]
     assert len(set(first)) == 16 == len(set(second)) and first != second and len(second) == 16
+
+
+@pytest.mark.parametrize("images", [7, 8, 9, 15, 16, 20, 24])
+def test_an_epoch_has_as_many_images_as_the_settings_say(config, images):
+    dataset = ImageDataset("few", torch.zeros(images, 1, 28, 28, dtype=torch.uint8))
+    config = config.change(duration=1, duration_unit="epochs")
+    per_epoch = config.images_per_epoch(images)
+    state = new_state(config, CPU)
+    if per_epoch is None:  # less than a batch: nothing to train on
+        with pytest.raises(ValueError, match=r"7 images, fewer than one batch of 8"):
+            list(train(state, dataset))
+        return
+    list(train(state, dataset))
+    assert state.images_seen == per_epoch == {8: 8, 9: 8, 15: 8}.get(images, images // 8 * 8)
+
+
+def test_a_duration_in_epochs_needs_to_know_how_long_an_epoch_is(config):
+    assert extend(config, "epochs", 2, 10, 80, 1.0, 16).duration == 7
+    assert extend(config, "epochs", 2, 0, 0, 0.0, None).duration == 2
+    assert extend(config, "steps", 5, 10, 80, 1.0, None).duration == 15
+    with pytest.raises(ValueError, match="give the duration in steps or seconds"):
+        extend(config, "epochs", 2, 10, 80, 1.0, None)
 
 
 def test_an_image_depends_on_its_own_z_alone(config, blobs):

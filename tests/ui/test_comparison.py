@@ -11,7 +11,7 @@ from gan.runs.record import record
 from gan.runs.run import Run
 from gan.training.loop import Control
 from gan.training.state import new_state
-from ui.comparison import Compared, Parent, curve, differences, grid_remarks, look_at, outcomes, parent_of, remarks, short_names
+from ui.comparison import Compared, Parent, curve, differences, grid_remarks, look_at, outcomes, parent_of, remarks
 
 
 @pytest.fixture
@@ -88,14 +88,6 @@ def test_what_cannot_be_compared_is_said(compared):
     assert "different latent vectors" in noise and "first 16" in count and "by class" in by_class
     assert "◆" in remarks([compared(changes=[Intervention(1, "lr_g", 1, 2)])])[0]
     assert "○" in remarks([compared(parent=Parent("a", 1))])[0]
-
-
-def test_names_are_short_as_long_as_they_tell_runs_apart():
-    ids = ["quick-digits-1123-050312-a1b2", "quick-digits-1124-050312-a1b2", "wgan-gp-1123-050312-00ff", "mine", "x" * 60, "y" * 60]
-    names = short_names(ids)
-    assert names[ids[0]] == ids[0] and names[ids[1]] == ids[1]  # both would be "quick-digits a1b2"
-    assert names[ids[2]] == "wgan-gp 00ff" and names["mine"] == "mine"
-    assert names[ids[4]] == "x" * 29 + "…"
 
 
 @pytest.mark.parametrize(

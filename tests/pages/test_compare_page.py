@@ -7,7 +7,7 @@ import pytest
 
 from gan.runs.names import label
 from tests.pages.apps import button, texts
-from tests.runs.test_runs import ended, wait_for
+from tests.waiting import ended, wait_for
 from ui import page_files as pages
 from ui.text import plain
 

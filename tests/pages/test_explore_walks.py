@@ -14,7 +14,7 @@ from gan.runs.record import write_status
 from gan.runs.states import RunState
 from gan.training.state import new_state
 from tests.pages.apps import button, texts
-from tests.runs.test_runs import wait_for
+from tests.waiting import wait_for
 from ui import page_files as pages
 from ui import workshop
 from ui.components import latent_list

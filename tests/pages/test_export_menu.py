@@ -12,7 +12,7 @@ from gan.events import Progress
 from gan.runs.folder import RunFolder
 from tests.films import frames
 from tests.pages.apps import button, texts
-from tests.runs.test_runs import ended, wait_for
+from tests.waiting import ended, wait_for
 from ui import export
 from ui import page_files as pages
 

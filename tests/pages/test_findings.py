@@ -7,7 +7,7 @@ from gan.doctor.diagnosis import Evidence, Finding
 from gan.doctor.remedies import Remedy
 from tests.conftest import ADA, BOB
 from tests.pages.apps import button, texts
-from tests.runs.test_runs import ended, wait_for
+from tests.waiting import ended, wait_for
 from ui import page_files as pages
 from ui.components import findings, visitor
 

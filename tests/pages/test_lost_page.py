@@ -8,7 +8,7 @@ from gan.recipes import recipe
 from gan.runs import record
 from tests.conftest import ADA
 from tests.pages.apps import button, labels, texts
-from tests.runs.test_runs import ended, wait_for
+from tests.waiting import ended, wait_for
 from ui import page_files as pages
 from ui.components import findings
 from ui.config_form import KEY

@@ -10,7 +10,7 @@ from gan.config import TrainConfig
 from gan.runs.folder import save_generator
 from gan.training.state import new_state
 from tests.pages.apps import button, texts
-from tests.runs.test_runs import ended, wait_for
+from tests.waiting import ended, wait_for
 from ui import page_files as pages
 from ui import workshop
 

@@ -13,7 +13,7 @@ from gan.runs.manager import RunManager
 from gan.runs.run import Run
 from tests.conftest import ADA, BOB
 from tests.pages.apps import button, labels, texts
-from tests.runs.test_runs import ended, wait_for
+from tests.waiting import ended, wait_for
 from ui import page_files as pages
 from ui import workshop
 from ui.components import visitor

@@ -11,7 +11,7 @@ from gan.runs.names import label, listed
 from gan.runs.run import Run
 from tests.conftest import ADA
 from tests.pages.apps import button, labels, texts
-from tests.runs.test_runs import ended, wait_for
+from tests.waiting import ended, wait_for
 from ui import page_files as pages
 
 Open = Callable[..., AppTest]

@@ -21,7 +21,7 @@ from gan.runs.record import prepare, record, write_status
 from gan.runs.states import RunState
 from gan.training.loop import Control
 from gan.training.state import new_state
-from tests.runs.test_runs import data, ended, endless, manager, wait_for  # noqa: F401
+from tests.waiting import ended, wait_for
 
 CPU = torch.device("cpu")
 
@@ -159,7 +159,7 @@ def test_the_state_is_saved_before_anything_of_the_first_step_is_logged(tmp_path
     assert folder.generator_steps() == []
 
 
-def test_the_app_refuses_and_offers_the_kept_state(manager, config, monkeypatch):  # noqa: F811
+def test_the_app_refuses_and_offers_the_kept_state(manager, config, monkeypatch):
     monkeypatch.setattr(recording, "KEPT_EVERY_S", -1)
     run = manager.submit(config)
     wait_for(ended(run))
@@ -185,7 +185,7 @@ def test_the_app_refuses_and_offers_the_kept_state(manager, config, monkeypatch)
 # Data that moved, changed or went.
 
 
-def test_a_finished_run_whose_data_are_gone_stays_finished(manager, config, monkeypatch):  # noqa: F811
+def test_a_finished_run_whose_data_are_gone_stays_finished(manager, config, monkeypatch):
     run = manager.submit(config)
     wait_for(ended(run))
     before = contents(run.folder.path)
@@ -201,7 +201,7 @@ def test_a_finished_run_whose_data_are_gone_stays_finished(manager, config, monk
         manager.resume(run.id, "steps", 5, data="/etc")
 
 
-def test_a_finished_run_whose_data_have_grown_stays_finished_and_can_be_forked(manager, config, blobs, monkeypatch):  # noqa: F811
+def test_a_finished_run_whose_data_have_grown_stays_finished_and_can_be_forked(manager, config, blobs, monkeypatch):
     run = manager.submit(config)
     wait_for(ended(run))
     blobs.images[0] += 1
@@ -239,11 +239,11 @@ PLACES = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_full_disk_pauses_the_run_at_every_place_that_saves_and_nothing_is_missing(data, config, monkeypatch, place):  # noqa: F811
+def test_a_full_disk_pauses_the_run_at_every_place_that_saves_and_nothing_is_missing(data, config, monkeypatch, place):
     for name, value in (("ROOM_EVERY_S", 0.01), ("KEPT_EVERY_S", -1), ("STATE_EVERY_S", -1), ("FLUSH_EVERY_S", -1), ("SELDOM_S", -1)):
         monkeypatch.setattr(recording if hasattr(recording, name) else runs, name, value)
     config = config.change(log_every=1)
-    manager = RunManager()  # noqa: F811
+    manager = RunManager()
     whole = manager.submit(config)
     wait_for(ended(whole))
 

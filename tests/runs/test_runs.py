@@ -6,9 +6,6 @@ import time
 import pytest
 import torch
 
-from gan.config import TrainConfig
-from gan.data import datasets
-from gan.events import Progress
 from gan.networks.generator_file import CheckpointError
 from gan.runs import record as recording
 from gan.runs import run as runs
@@ -17,42 +14,7 @@ from gan.runs.manager import RunManager
 from gan.runs.run import History
 from gan.training.state import Diverged
 from tests.conftest import ADA, BOB
-
-
-@pytest.fixture
-def data(blobs, monkeypatch):
-    """The data set "blobs", known to everyone."""
-
-    def load(name, *rest):
-        yield Progress("Loading", 0, 1)
-        return blobs
-
-    monkeypatch.setattr(datasets, "load", load)
-    monkeypatch.setattr(datasets, "available", lambda: ["blobs", "mnist"])
-
-
-@pytest.fixture
-def manager(data):
-    manager = RunManager()
-    yield manager
-    manager.shutdown()
-
-
-def wait_for(condition, timeout_s=30.0):
-    """Waits until a condition holds; a test that waits in vain fails here."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
-
-
-@pytest.fixture
-def endless(config) -> TrainConfig:
-    return config.change(duration=1_000_000)
-
-
-def ended(run):
-    return lambda: not run.at_work
+from tests.waiting import ended, wait_for
 
 
 def test_a_run_trains_to_its_end_and_leaves_the_folder_of_the_contract(manager, config):

@@ -24,7 +24,7 @@ from gan.runs.record import prepare, record
 from gan.runs.watch import Preparation, Watch
 from gan.training.loop import Control
 from gan.training.state import new_state
-from tests.runs.test_runs import ended, wait_for
+from tests.waiting import ended, wait_for
 
 CPU = torch.device("cpu")
 

@@ -23,7 +23,7 @@ from gan.serving import routes as server
 from gan.serving import streams
 from gan.training.state import new_state
 from tests.conftest import ADA
-from tests.runs.test_runs import ended, wait_for
+from tests.waiting import ended, wait_for
 
 
 @pytest.fixture

@@ -1,0 +1,32 @@
+"""Fixtures for tests of runs: a tiny data set that everyone knows, a manager, settings that never end."""
+
+import pytest
+
+from gan.config import TrainConfig
+from gan.data import datasets
+from gan.events import Progress
+from gan.runs.manager import RunManager
+
+
+@pytest.fixture
+def data(blobs, monkeypatch):
+    """The data set "blobs", known to everyone."""
+
+    def load(name, *rest):
+        yield Progress("Loading", 0, 1)
+        return blobs
+
+    monkeypatch.setattr(datasets, "load", load)
+    monkeypatch.setattr(datasets, "available", lambda: ["blobs", "mnist"])
+
+
+@pytest.fixture
+def manager(data):
+    manager = RunManager()
+    yield manager
+    manager.shutdown()
+
+
+@pytest.fixture
+def endless(config) -> TrainConfig:
+    return config.change(duration=1_000_000)

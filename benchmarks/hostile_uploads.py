@@ -13,8 +13,9 @@ import time
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -492,7 +493,7 @@ def taken(content: bytes) -> ImageDataset | str:
     return _finish(load(name, 64, 3))
 
 
-def _finish(work):  # type: ignore[no-untyped-def]
+def _finish(work: Iterator[Any]) -> Any | str:  # type: ignore[no-untyped-def]
     while True:
         try:
             next(work)

@@ -1,9 +1,13 @@
 """Waiting for what another thread does."""
 
 import time
+from collections.abc import Callable
+from typing import Any
+
+from gan.runs.run import Run
 
 
-def wait_for(condition, timeout_s=30.0):
+def wait_for(condition: Callable[..., Any], timeout_s: float = 30.0) -> None:
     """Waits until a condition holds; a test that waits in vain fails here."""
     deadline = time.monotonic() + timeout_s
     while not condition():
@@ -11,5 +15,5 @@ def wait_for(condition, timeout_s=30.0):
         time.sleep(0.01)
 
 
-def ended(run):
+def ended(run: Run) -> Callable[..., Any]:
     return lambda: not run.at_work

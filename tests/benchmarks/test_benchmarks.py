@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sized
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import torch
@@ -18,14 +18,14 @@ from gan.events import Metrics
 from gan.networks import winograd
 from gan.recipes import recipe
 from gan.training.loop import train
-from gan.training.state import new_state
+from gan.training.state import TrainState, new_state
 
 ANSWERS = ("loss_d", "loss_g", "d_real", "d_fake", "d_fake_after")
 
 
 @pytest.mark.parametrize("way", ["torch's convolutions", "Winograd's where they pay"])
 @pytest.mark.parametrize("name", textbook.SYSTEMS)
-def test_the_engine_and_the_textbook_are_the_same_mathematics(name, way, monkeypatch):
+def test_the_engine_and_the_textbook_are_the_same_mathematics(name: str, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     within = 1e-4 if way == "torch's convolutions" else 1e-3
     if way == "torch's convolutions":
         monkeypatch.setattr(winograd, "pays", lambda *_: False)
@@ -50,7 +50,7 @@ def test_the_engine_and_the_textbook_are_the_same_mathematics(name, way, monkeyp
             assert TIMES_ROUNDING * rounding < 0.02 * abs(value), (row.step, field)  # a wrong constant is off by more
 
 
-def _textbook_rows(name, state, images, rounding_seed=None):
+def _textbook_rows(name: str, state: TrainState, images: torch.Tensor, rounding_seed: int | None = None) -> list[textbook.Step]:
     """Two steps of the source's own loop, from the state's weights and noise; with a seed, from weights that have random rounding errors."""
     config, system = state.config, textbook.SYSTEMS[name]()
     with torch.no_grad():
@@ -73,7 +73,7 @@ def _textbook_rows(name, state, images, rounding_seed=None):
     draws.set_state(state.rng.get_state())
     assert textbook.uniform_z(1000).abs().max() <= 1 and textbook.normal_z(1000).abs().max() > 1
 
-    def noise(n):
+    def noise(n: int) -> torch.Tensor:
         z = torch.empty(n, config.latent_dim)
         z = z.normal_(generator=draws) if config.latent_distribution == "normal" else z.uniform_(-1, 1, generator=draws)
         return z.view(n, -1, 1, 1)
@@ -84,7 +84,7 @@ def _textbook_rows(name, state, images, rounding_seed=None):
 
 
 @pytest.mark.parametrize("name", textbook.SYSTEMS)
-def test_the_textbook_s_settings_are_the_recipe_s(name):
+def test_the_textbook_s_settings_are_the_recipe_s(name: str) -> None:
     config, system = recipe(name).config, textbook.SYSTEMS[name]()
     assert system.loader.batch_size == config.batch_size and system.fresh_z is not config.reuse_fakes
     assert len(cast(Sized, system.loader.dataset)) == (70_000 if config.data_split == "all" else 60_000)
@@ -97,7 +97,7 @@ def test_the_textbook_s_settings_are_the_recipe_s(name):
     assert textbook.generate(system, 3).shape == (3, 1, config.image_size, config.image_size) and system.generator.training
 
 
-def test_the_load_s_clients_tell_what_a_stream_left_out_and_how_late_it_is(monkeypatch):
+def test_the_load_s_clients_tell_what_a_stream_left_out_and_how_late_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     told = SimpleNamespace(port=1, run_id="a", began=100.0)
     crowd = load.Crowd(cast(Workshop, told), log_every=10)
     monkeypatch.setattr(load.time, "perf_counter", lambda: 103.5)
@@ -109,8 +109,8 @@ def test_the_load_s_clients_tell_what_a_stream_left_out_and_how_late_it_is(monke
     assert crowd.tally.delays == [1.5, 0.5, 0.25] and crowd.tally.errors.total() == 1 and crowd.tally.newest == {"viewer 0": 3.25}
 
 
-def test_the_load_s_ratios_are_taken_round_by_round():
-    def period(kind, speed, errors=()):
+def test_the_load_s_ratios_are_taken_round_by_round() -> None:
+    def period(kind: str, speed: int, errors: list[str] | tuple[Any, ...] = ()) -> load.Period:
         tally = load.Tally(delays=[0.5] if kind != "nobody" else [], errors=Counter(errors))
         return load.Period(kind, 0, 10, 0.1, (1000, 1020), tally, speed)
 

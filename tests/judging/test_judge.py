@@ -1,5 +1,6 @@
 """The judge: real images on the floor, spoilt ones in the order that eyes would give, copies found."""
 
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image, ImageFilter
 
 from gan.data import datasets
 from gan.data.datasets import ImageDataset
+from gan.events import Progress
 from gan.judging import judge, reals
 from tests.conftest import finish
 
@@ -145,11 +147,11 @@ def small(monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, reals.Reals], list
     }
     prepared = []
 
-    def load(name: str, *size: int):
+    def load(name: str, *size: int) -> Generator[Progress, None, Any]:
         yield judge.Progress("Loading", 0, 1)
         return sets[name]
 
-    def prepare(of: reals.Reals):
+    def prepare(of: reals.Reals) -> Iterator[Progress]:
         prepared.append(of.name)
         yield judge.Progress("Preparing", 0, 1)
         return type("Judge", (), {"reals": of})()

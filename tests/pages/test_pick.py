@@ -1,6 +1,7 @@
 """Lists to choose a run from: names to read, ids in the address and to find a run by."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -19,14 +20,14 @@ LISTS = {pages.TRAIN: "run", pages.INSIDE: "run", pages.EXPLORE: "from", pages.E
 
 
 @pytest.mark.parametrize("page", LISTS, ids=lambda page: page.stem)
-def test_every_list_names_a_run_and_holds_its_id(open_page: Open, finished: Run, page: str) -> None:
+def test_every_list_names_a_run_and_holds_its_id(open_page: Open, finished: Run, page: Path) -> None:
     at = open_page(page)
     assert listed(label(finished), finished.id) in at.selectbox(key=LISTS[page]).options
     assert label(finished).startswith("Ada · quick-digits · ")
 
 
 @pytest.mark.parametrize("page", LISTS, ids=lambda page: page.stem)
-def test_the_address_holds_the_id_and_changes_with_the_choice(open_page: Open, finished: Run, page: str) -> None:
+def test_the_address_holds_the_id_and_changes_with_the_choice(open_page: Open, finished: Run, page: Path) -> None:
     key = LISTS[page]
     at = open_page(page, **{key: finished.id})
     assert at.selectbox(key=key).value == finished.id and at.query_params[key] == finished.id
@@ -47,7 +48,7 @@ def test_a_renamed_run_stays_chosen(open_page: Open, manager: RunManager, finish
 
 
 @pytest.mark.parametrize("page", LISTS, ids=lambda page: page.stem)
-def test_what_is_not_there_is_said_until_it_is_dismissed(open_page: Open, finished: Run, page: str) -> None:
+def test_what_is_not_there_is_said_until_it_is_dismissed(open_page: Open, finished: Run, page: Path) -> None:
     at = open_page(page, **{LISTS[page]: "[x](y)"})
     for _ in range(3):
         assert r"\[x\]\(y\) on this server" in texts(at.warning)

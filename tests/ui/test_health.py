@@ -1,6 +1,7 @@
 """A run's state of health in one line, as lists of runs show it."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,8 +43,13 @@ def test_a_damaged_run_has_no_line(sick: Run) -> None:
 def test_an_ended_run_is_examined_once_until_its_files_change(sick: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkup, "FRESH_S", 0)
     looked = []
-    examine = checkup.examine
-    monkeypatch.setattr(checkup, "examine", lambda *rest: looked.append(rest) or examine(*rest))
+    original = checkup.examine
+
+    def examine(*arguments: Any) -> Any:
+        looked.append(arguments)
+        return original(*arguments)
+
+    monkeypatch.setattr(checkup, "examine", examine)
     assert health(sick) == health(sick) and len(looked) == 1
     sick.folder.append_metrics(Metrics(1000, 64000, 10.0, 6400.0, float("nan"), 6.0, 0.99, 0.01, 0.01))
     sick.folder.flush()

@@ -16,16 +16,16 @@ from ui.sessions import EXPECTED, Sweep
 class Session:
     """What the sweep uses of a session."""
 
-    def __init__(self, name, busy=False):
+    def __init__(self, name: str, busy: bool = False) -> None:
         self.id, self._scriptrunner, self.ended = name, object() if busy else None, False
         self._script_event_loop = asyncio.new_event_loop()
 
-    def shutdown(self):
+    def shutdown(self) -> None:
         self.ended = True
         self._script_event_loop.close()
 
 
-def test_what_ended_sessions_hold_is_closed():
+def test_what_ended_sessions_hold_is_closed() -> None:
     now = [0.0]
     storage = MemorySessionStorage(ttl_seconds=120)
     cache: Any = storage._cache
@@ -48,7 +48,7 @@ def test_what_ended_sessions_hold_is_closed():
     sweep.once()
 
 
-def test_streamlit_has_what_the_sweep_uses():
+def test_streamlit_has_what_the_sweep_uses() -> None:
     source = Path(app_session.__file__).read_text()
     assert "self._script_event_loop.is_closed()" in source and EXPECTED[:40] in source and "self._scriptrunner = None" in source
     assert "_session_storage" in Path(websocket_session_manager.__file__).read_text() and hasattr(memory_session_storage.TTLCache, "expire")

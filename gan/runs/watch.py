@@ -23,8 +23,9 @@ from gan.events import Progress
 from gan.images import to_float, to_uint8
 from gan.judging import metrics
 from gan.judging.judge import Judge, JudgeCache
-from gan.networks.dcgan import Discriminator, Dropout
+from gan.networks.dcgan import Discriminator
 from gan.networks.dcgan import Generator as GeneratorNetwork
+from gan.networks.layers import Dropout
 from gan.networks.sampling import sample
 from gan.networks.weights import fill
 from gan.training.state import TrainState

@@ -40,7 +40,7 @@ from gan.files import ABANDONED_S
 from gan.networks import generator_file
 from gan.recipes import recipe
 from gan.runs import folder as checkpoint
-from gan.runs import record
+from gan.runs import jsonlines, record
 from gan.runs.folder import RunFolder
 from gan.runs.manager import RunManager
 from gan.training.loop import Control
@@ -149,8 +149,9 @@ def drive(case: Case, root: Path, data: Path, pipe: Connection) -> None:
             known.wait()
             run.change("lr_g", case.changed)  # in the run's own thread, so it is in force from the next step on
 
-    write_atomically, append, append_metrics = checkpoint.write_atomically, checkpoint._append, RunFolder.append_metrics
-    checkpoint.write_atomically, checkpoint._append = telling, telling_append
+    write_atomically, append, append_metrics = checkpoint.write_atomically, jsonlines.append, RunFolder.append_metrics
+    checkpoint.write_atomically = jsonlines.write_atomically = telling
+    jsonlines.append = telling_append
     RunFolder.append_metrics = telling_metrics  # type: ignore[method-assign, assignment]
     record.STATE_EVERY_S, record.KEPT_EVERY_S = case.state_every_s, 0.3
     known = threading.Event()  # the run's thread may be ahead of its name here

@@ -5,7 +5,7 @@ import math
 import os
 import stat
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn, TypeGuard
 
 LARGEST_JSON = 1 << 20  # bytes of a document, or of a line of a log
 DEEPEST = 32  # nested lists and objects; ours have six levels
@@ -73,9 +73,12 @@ def parse_json(content: bytes | str, most: int = LARGEST_JSON) -> Any:
     return value
 
 
-def is_number(value: object) -> bool:
-    """Whether a value from a file is a finite number. True and False do not count."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether a value is one of Python's numbers and fits a finite float. True and False do not count."""
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number beyond the largest float
+        return False
 
 
 def is_whole(value: object, most: int = 10**12) -> bool:

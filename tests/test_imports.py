@@ -87,7 +87,7 @@ def test_a_circle_would_be_found() -> None:
 
 
 def test_pages_hold_no_torch_training() -> None:
-    inner = ("gan.networks.dcgan", "gan.networks.winograd", "gan.training.losses", "gan.training.step", "starlette")
+    inner = ("gan.networks.dcgan", "gan.networks.layers", "gan.networks.winograd", "gan.training.losses", "gan.training.step", "starlette")
     for path in (ROOT / "pages").glob("*.py"):
         assert not {n for n in imported(path) if n.startswith(inner)}, path.name
 

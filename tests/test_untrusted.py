@@ -1,10 +1,12 @@
 import json
+import math
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from gan.untrusted import DEEPEST, open_regular, parse_json, read_bytes, read_json
+from gan.untrusted import DEEPEST, is_number, open_regular, parse_json, read_bytes, read_json
 
 
 @pytest.mark.parametrize(
@@ -53,6 +55,23 @@ def test_bytes_that_are_no_utf8_are_refused() -> None:
     for content in (b'"\xed\xa0\x80"', b'"\xff"', '"a"'.encode("utf-16")):
         with pytest.raises(ValueError):
             parse_json(content)
+
+
+@pytest.mark.parametrize("value", [0, -3, 1.5, -0.0, 1e308, 2**63, 10**300, np.float64(2.5)])
+def test_a_number_is_what_fits_a_finite_float(value: object) -> None:
+    assert is_number(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(True, False, None, "1", [1], {}, 1j, math.nan, math.inf, -math.inf, 10**400, -(10**400)),
+        *(np.float64("nan"), np.float64("inf"), np.bool_(True), np.float32(1), np.int64(1), np.array(1.0), np.array([1.0])),
+    ],
+)
+def test_nothing_else_is_a_number(value: object) -> None:
+    """Numbers of numpy but for float64, which is a float, cannot be written as JSON, so no file has them."""
+    assert not is_number(value)
 
 
 def test_only_regular_files_are_opened_and_none_is_waited_for(tmp_path: Path) -> None:

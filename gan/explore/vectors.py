@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import torch
 
 from gan import latent
 from gan.owners import clean_name
-from gan.untrusted import parse_json
+from gan.untrusted import is_number, parse_json
 
 FORMAT = "dcgan-workshop-noise-1"
 MOST = 24  # in one list
@@ -130,12 +129,8 @@ def _vector(row: object) -> NoiseVector:
     seed, z, name, locked = row.get("seed"), row.get("z", []), row.get("name", ""), row.get("locked", False)
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
         raise ValueError(f"a seed must be a whole number; got {str(seed)[:40]!r}")
-    if not isinstance(z, list) or not all(_is_number(number) for number in z[: MOST_NUMBERS + 1]):
+    if not isinstance(z, list) or not all(is_number(number) for number in z[: MOST_NUMBERS + 1]):
         raise ValueError("z must be a list of finite numbers")
     if not isinstance(name, str) or not isinstance(locked, bool):
         raise ValueError("a name must be text, and locked true or false")
     return NoiseVector(seed, tuple(float(number) for number in z[: MOST_NUMBERS + 1]), name, locked)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300 and math.isfinite(value)

@@ -15,6 +15,7 @@ from gan.explore.models import pretrained
 from gan.lru import Lru
 from gan.networks.dcgan import Discriminator, Generator
 from gan.networks.generator_file import MOST_CLASSES, CheckpointError, load_generator, read_config, read_metadata
+from gan.networks.weights import fill
 from gan.runs.folder import RunFolder, is_run_name
 from gan.training import saved_state as states
 
@@ -138,7 +139,7 @@ def _filled(kind: type[N], config: TrainConfig, classes: int, tensors: dict[str,
     size = 4 * sum(math.prod(shape) for shape in expected.values())
     if size > LARGEST_NETWORKS // 2:
         raise ValueError(f"its {kind.__name__.lower()} takes {size / 2**30:.1f} GiB; the limit is {LARGEST_NETWORKS / 2**31:g} GiB")
-    network.load_state_dict({name: (t.float() if t.is_floating_point() else t).clone() for name, t in tensors.items()}, assign=True)
+    fill(network, tensors, copy=True)
     if not all(t.isfinite().all() for t in network.state_dict().values()):
         raise ValueError(f"its {kind.__name__.lower()} has a weight that is not a number")
     return network.eval().requires_grad_(False)

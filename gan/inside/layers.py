@@ -19,7 +19,8 @@ from gan import latent
 from gan.devices import one_thread
 from gan.images import to_float
 from gan.inside.files import Networks
-from gan.networks.dcgan import Discriminator, Dropout, FromLatent, Generator, MinibatchStd
+from gan.networks.dcgan import Discriminator, Generator
+from gan.networks.layers import Dropout, FromLatent, MinibatchStd
 from gan.networks.sampling import sample
 
 COMPANY = 16  # images of a batch in which one is judged

@@ -34,6 +34,7 @@ from gan.images import to_float
 from gan.judging import reals as real_images
 from gan.judging.reals import Part, Reals
 from gan.networks.dcgan import initialize
+from gan.networks.weights import fill
 from gan.untrusted import parse_json
 
 FEATURES = 64
@@ -294,7 +295,7 @@ def load(path: Path) -> FeatureNetwork:
             raise ValueError("its metadata are out of bounds")
         with torch.device("meta"):
             network = FeatureNetwork(about)
-        network.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}, assign=True)
+        fill(network, tensors)
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path.name} is not a feature network, or it is damaged: {str(error).splitlines()[0][:200]}") from None
     return _freeze(network)

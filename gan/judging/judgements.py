@@ -1,9 +1,10 @@
 """What the judge said of a run while it trained, a dictionary a judgement (a line of judge.jsonl): which was the best. Pure."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+
+from gan.untrusted import is_number
 
 # Of a judgement: each a number, or None if it cannot be told.
 NUMBERS = (
@@ -34,11 +35,7 @@ class Best:
 
 def clean(row: dict[str, Any]) -> dict[str, Any]:
     """A judgement as it was read: what should be a number and is none becomes None."""
-    return row | {name: row[name] if _is_number(row.get(name)) else None for name in NUMBERS}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return row | {name: row[name] if is_number(row.get(name)) else None for name in NUMBERS}
 
 
 def better(row: dict[str, Any], than: Best | None) -> bool:

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from gan.images import to_uint8
-from gan.networks.dcgan import Dropout, Generator
+from gan.networks.dcgan import Generator
+from gan.networks.layers import Dropout
 
 
 def sample(generator: Generator, z: torch.Tensor, labels: torch.Tensor | None = None, batch: int = 256) -> np.ndarray:

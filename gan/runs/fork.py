@@ -11,7 +11,8 @@ from gan.config import TrainConfig
 from gan.files import claimed
 from gan.judging.judgements import best_of, clean
 from gan.networks.generator_file import CheckpointError, _first_line
-from gan.runs.folder import RunFolder, interventions, link_or_copy, save_whole, write_lines
+from gan.runs.folder import RunFolder, interventions, link_or_copy, save_whole
+from gan.runs.jsonlines import JsonLines
 from gan.runs.states import RunState
 from gan.training.loop import extend
 
@@ -114,7 +115,7 @@ def _copy_history(parent: RunFolder, child: RunFolder, step: int, changes: int, 
     if not judged:
         logged_until[parent.judge_file] = []
     for logged, rows in logged_until.items():
-        write_lines(child.path / logged.name, rows)
+        JsonLines(child.path / logged.name).rewrite(rows)
     for shown in parent.sample_steps():
         if shown <= step:
             link_or_copy(parent.samples_file(shown), child.samples_file(shown))

@@ -23,9 +23,11 @@ from gan.events import Progress
 from gan.images import to_float, to_uint8
 from gan.judging import metrics
 from gan.judging.judge import Judge, JudgeCache
-from gan.networks.dcgan import Discriminator, Dropout
+from gan.networks.dcgan import Discriminator
 from gan.networks.dcgan import Generator as GeneratorNetwork
+from gan.networks.layers import Dropout
 from gan.networks.sampling import sample
+from gan.networks.weights import fill
 from gan.training.state import TrainState
 from gan.training.step import as_shown, autocast
 
@@ -287,7 +289,7 @@ def _copied(kind: type[Any], network: nn.Module, state: TrainState) -> Any:
     """A network once more, in training mode but for dropout."""
     with torch.device("meta"):  # made without first weights: these would come from the global random generator
         copied = kind(state.config, len(state.class_names))
-    copied.load_state_dict({name: tensor.clone() for name, tensor in network.state_dict().items()}, assign=True)
+    fill(copied, network.state_dict(), copy=True)
     copied.train()
     for module in copied.modules():
         if isinstance(module, Dropout):

@@ -11,7 +11,8 @@ from torch import nn
 from gan import latent
 from gan.config import TrainConfig
 from gan.devices import cores, keep_fp32_exact, keep_freed_memory, with_index
-from gan.networks.dcgan import Discriminator, Dropout, Generator, count_parameters, initialize
+from gan.networks.dcgan import Discriminator, Generator, count_parameters, initialize
+from gan.networks.layers import Dropout
 from gan.training import saved_state as states
 
 log = logging.getLogger(__name__)

@@ -5,21 +5,8 @@ import torch
 from torch import nn
 
 from gan.config import TrainConfig
-from gan.networks.dcgan import (
-    Discriminator,
-    Doubling,
-    Dropout,
-    FromLatent,
-    FromPixels,
-    Generator,
-    Halving,
-    MinibatchStd,
-    ToLogit,
-    ToPixels,
-    _kernel_gradient,
-    count_parameters,
-    initialize,
-)
+from gan.networks.dcgan import Discriminator, Generator, count_parameters, initialize
+from gan.networks.layers import Doubling, Dropout, FromLatent, FromPixels, Halving, MinibatchStd, ToLogit, ToPixels, _kernel_gradient
 from gan.recipes import recipe
 
 

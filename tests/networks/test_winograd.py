@@ -7,7 +7,8 @@ from torch import nn
 
 from gan.config import TrainConfig
 from gan.networks import winograd
-from gan.networks.dcgan import Discriminator, Doubling, Generator, Halving
+from gan.networks.dcgan import Discriminator, Generator
+from gan.networks.layers import Doubling, Halving
 from gan.recipes import recipe
 from gan.training.state import Execution, new_state
 from gan.training.step import train_step

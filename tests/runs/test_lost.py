@@ -16,7 +16,7 @@ from gan.data import datasets
 from gan.data.imageset import ImageDataset
 from gan.events import Metrics, Samples
 from gan.networks.generator_file import CheckpointError
-from gan.runs import folder as checkpoint
+from gan.runs import jsonlines
 from gan.runs import record as recording
 from gan.runs import run as runs
 from gan.runs.folder import RunFolder, StateLost
@@ -241,7 +241,7 @@ def test_a_finished_run_whose_data_have_grown_stays_finished_and_can_be_forked(
 # A disk that fills.
 
 PLACES = {
-    "metrics": (checkpoint, "_append"),
+    "metrics": (jsonlines, "append"),
     "samples": (RunFolder, "save_samples"),
     "generator": (RunFolder, "save_generator"),
     "kept state": (RunFolder, "keep_state"),

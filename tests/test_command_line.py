@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -245,17 +245,32 @@ def test_a_failed_run_exits_1_and_says_why(
     assert json.loads((tmp_path / "r" / "status.json").read_text())["state"] == "failed"
 
 
+@pytest.fixture
+def start(pictures: Path) -> Iterator[Callable[..., subprocess.Popen]]:
+    """Starts a run without an end in a process of its own, and waits until it has trained some steps. It ends with the test."""
+    started: list[subprocess.Popen] = []
+
+    def start(out: Path, more: Sequence[str] = (), **options: Any) -> subprocess.Popen:
+        command = [sys.executable, "-m", "gan", "train", "--data", str(pictures), "--steps", "1000000", "--out", str(out), *TINY, *more]
+        started.append(process := subprocess.Popen(command, env=os.environ, **options))
+        deadline = time.monotonic() + 60
+        while not (out / "generator-000004.safetensors").exists():
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.05)
+        return process
+
+    yield start
+    for process in started:
+        with process:  # closes its pipes
+            process.kill()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_sigterm_and_a_hangup_leave_a_run_that_resumes(
-    gan: Callable[..., Any], pictures: Path, tmp_path: Path, number: signal.Signals
+    gan: Callable[..., Any], start: Callable[..., subprocess.Popen], tmp_path: Path, number: signal.Signals
 ) -> None:
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "gan", "train", "--data", str(pictures), "--steps", "1000000", "--out", str(out), *TINY]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
-    deadline = time.monotonic() + 60
-    while not (out / "generator-000004.safetensors").exists():
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.05)
+    process = start(out, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     process.send_signal(number)
     output, _ = process.communicate(timeout=30)
     assert process.returncode == 128 + number and "stopped at step" in output and "continue with: python -m gan resume" in output
@@ -265,20 +280,11 @@ def test_ctrl_c_sigterm_and_a_hangup_leave_a_run_that_resumes(
     assert json.loads((out / "status.json").read_text())["step"] == status["step"] + 3
 
 
-def start(pictures: Path, out: Path, **options: Any) -> subprocess.Popen:
-    """A run without an end, in a process of its own, once it has trained some steps."""
-    command = [sys.executable, "-m", "gan", "train", "--data", str(pictures), "--steps", "1000000", "--out", str(out), *TINY]
-    process = subprocess.Popen([*command, *options.pop("more", [])], env=os.environ, **options)
-    deadline = time.monotonic() + 60
-    while not (out / "generator-000004.safetensors").exists():
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.05)
-    return process
-
-
-def test_a_terminal_that_closes_leaves_a_run_that_resumes(gan: Callable[..., Any], pictures: Path, tmp_path: Path) -> None:
+def test_a_terminal_that_closes_leaves_a_run_that_resumes(
+    gan: Callable[..., Any], start: Callable[..., subprocess.Popen], tmp_path: Path
+) -> None:
     ours, theirs = pty.openpty()
-    process = start(pictures, tmp_path / "run", stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    process = start(tmp_path / "run", stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
     os.close(theirs)
     os.close(ours)  # from here on every write to the terminal fails
     process.send_signal(signal.SIGHUP)
@@ -288,19 +294,19 @@ def test_a_terminal_that_closes_leaves_a_run_that_resumes(gan: Callable[..., Any
     assert gan("resume", tmp_path / "run", "--steps", 3)[0] == 0
 
 
-def test_a_reader_that_goes_away_ends_the_run_saved(gan: Callable[..., Any], pictures: Path, tmp_path: Path) -> None:
-    with start(pictures, tmp_path / "run", more=["--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+def test_a_reader_that_goes_away_ends_the_run_saved(start: Callable[..., subprocess.Popen], tmp_path: Path) -> None:
+    with start(tmp_path / "run", more=["--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
         assert process.wait(30) == 128 + signal.SIGPIPE and process.stderr.read().startswith(b"left out 1 of 21")
     status = json.loads((tmp_path / "run" / "status.json").read_text())
     assert status["state"] == "stopped" and RunFolder(tmp_path / "run").fork_steps()[-1] == status["step"]
 
 
-def test_what_nohup_ignores_stays_ignored(gan: Callable[..., Any], pictures: Path, tmp_path: Path) -> None:
+def test_what_nohup_ignores_stays_ignored(start: Callable[..., subprocess.Popen], tmp_path: Path) -> None:
     def ignore() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
-    process = start(pictures, tmp_path / "run", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=ignore)
+    process = start(tmp_path / "run", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=ignore)
     step = json.loads((tmp_path / "run" / "status.json").read_text())["step"]
     process.send_signal(signal.SIGHUP)
     deadline = time.monotonic() + 30
@@ -549,7 +555,7 @@ def test_networks_that_no_memory_holds_are_refused_before_anything_is_made(
 @pytest.fixture
 def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of 120 pictures, and a feature network that is trained in a moment."""
-    monkeypatch.setattr(features.train, "__defaults__", (1,))
+    monkeypatch.setattr(features.train.__wrapped__, "__defaults__", (1,))
     rng = np.random.default_rng(0)
     for i in range(120):
         (folder := tmp_path / "many" / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
@@ -637,7 +643,7 @@ def test_a_run_that_draws_by_class_needs_the_same_classes_of_the_same_images(gan
 
 
 def test_evaluate_says_what_it_left_out(gan: Callable[..., Any], trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(features.train, "__defaults__", (1,))  # the scores are not looked at
+    monkeypatch.setattr(features.train.__wrapped__, "__defaults__", (1,))  # the scores are not looked at
     rng = np.random.default_rng(0)
     (tmp_path / "others").mkdir()
     for i in range(100):

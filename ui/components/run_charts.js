@@ -32,7 +32,7 @@ class Charts {
   constructor(element, timeline, fault) {
     Object.assign(this, { element, timeline, fault });
     this.find = (selector) => element.querySelector(selector);
-    this.onFindings = () => this.data && this.overlays();
+    this.onFindings = () => { if (this.data) { this.explain(); this.overlays(); } };
     document.addEventListener("workshop-findings", this.onFindings);
   }
 
@@ -137,8 +137,16 @@ class Charts {
     this.ready = true;
     this.quality(anew);
     this.overlays();
-    this.find(".rv-rest").hidden = Object.values(CHARTS).every((chart) => chart.lines(this.data.equilibrium).every(([y]) => y == null));
+    this.explain();
     for (const columns of this.points.splice(0)) this.plot(columns);
+  }
+
+  // What the dashed lines mean; they are nothing to rest at while something is wrong.
+  explain() {
+    const none = Object.values(CHARTS).every((chart) => chart.lines(this.data.equilibrium).every(([y]) => y == null));
+    const astray = window.__workshopFindings?.run === this.data.run && window.__workshopFindings.alarm;
+    this.find(".rv-rest").hidden = none || astray;
+    this.find(".rv-astray").hidden = none || !astray;
   }
 
   // New measurements; those that come before Plotly is loaded are drawn with it.

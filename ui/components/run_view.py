@@ -37,7 +37,8 @@ _HTML = """
       <div class="rv-chart" data-chart="score" role="img"></div>
       <div class="rv-chart" data-chart="quality" role="img" hidden></div>
       <p class="rv-hint"><span class="rv-rest">Dashed: the [equilibrium], where the discriminator cannot tell real from
-      generated images.</span> Losses alone do not say how good the images are.
+      generated images.</span><span class="rv-astray" hidden>Dashed: the values at [equilibrium]. This run has an alarm, so values near
+      these lines do not mean that it is there.</span> Losses alone do not say how good the images are.
       <span class="rv-fd" hidden>[FD] does: the distance between generated and real images, with its [standard error] as a
       band. Dotted: the same score for real images. A new best must beat the old one by more than one standard error.</span></p>
     </div>

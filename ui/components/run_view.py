@@ -33,9 +33,9 @@ _HTML = """
       <details class="rv-changes" open hidden><summary></summary><ol></ol></details>
     </figure>
     <div class="rv-charts">
-      <div class="rv-chart" data-chart="loss" role="img"></div>
-      <div class="rv-chart" data-chart="score" role="img"></div>
-      <div class="rv-chart" data-chart="quality" role="img" hidden></div>
+      <div class="rv-chart" data-chart="loss" role="figure"></div>
+      <div class="rv-chart" data-chart="score" role="figure"></div>
+      <div class="rv-chart" data-chart="quality" role="figure" hidden></div>
       <p class="rv-hint"><span class="rv-rest">Dashed: the [equilibrium], where the discriminator cannot tell real from
       generated images.</span> Losses alone do not say how good the images are.
       <span class="rv-fd" hidden>[FD] does: the distance between generated and real images, with its [standard error] as a

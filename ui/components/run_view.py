@@ -33,9 +33,9 @@ _HTML = """
       <details class="rv-changes" open hidden><summary></summary><ol></ol></details>
     </figure>
     <div class="rv-charts">
-      <div class="rv-chart" data-chart="loss" role="img"></div>
-      <div class="rv-chart" data-chart="score" role="img"></div>
-      <div class="rv-chart" data-chart="quality" role="img" hidden></div>
+      <div class="rv-chart" data-chart="loss" role="figure"></div>
+      <div class="rv-chart" data-chart="score" role="figure"></div>
+      <div class="rv-chart" data-chart="quality" role="figure" hidden></div>
       <p class="rv-hint"><span class="rv-rest">Dashed: the [equilibrium], where the discriminator cannot tell real from
       generated images.</span><span class="rv-astray" hidden>Dashed: the values at [equilibrium]. This run has an alarm, so values near
       these lines do not mean that it is there.</span> Losses alone do not say how good the images are.

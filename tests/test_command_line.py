@@ -555,7 +555,7 @@ def test_networks_that_no_memory_holds_are_refused_before_anything_is_made(
 @pytest.fixture
 def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of 120 pictures, and a feature network that is trained in a moment."""
-    monkeypatch.setattr(features.train.__wrapped__, "__defaults__", (1,))
+    monkeypatch.setattr(features.train.__wrapped__, "__defaults__", (1,))  # type: ignore[attr-defined]  # the function under its decorator
     rng = np.random.default_rng(0)
     for i in range(120):
         (folder := tmp_path / "many" / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
@@ -643,7 +643,7 @@ def test_a_run_that_draws_by_class_needs_the_same_classes_of_the_same_images(gan
 
 
 def test_evaluate_says_what_it_left_out(gan: Callable[..., Any], trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(features.train.__wrapped__, "__defaults__", (1,))  # the scores are not looked at
+    monkeypatch.setattr(features.train.__wrapped__, "__defaults__", (1,))  # type: ignore[attr-defined]  # the function under its decorator
     rng = np.random.default_rng(0)
     (tmp_path / "others").mkdir()
     for i in range(100):

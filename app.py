@@ -59,9 +59,9 @@ async def lifespan(app: st.App) -> AsyncIterator[dict[str, Any]]:
     sweeping = asyncio.create_task(sweep(runtime.get_instance()))
     yield {}
     sweeping.cancel()
-    for number, before in handlers.items():
-        if signal.getsignal(number) is tell:
-            signal.signal(number, before)
+    for caught, before in handlers.items():
+        if signal.getsignal(caught) is tell:
+            signal.signal(caught, before)
     await anyio.to_thread.run_sync(manager().shutdown)
 
 

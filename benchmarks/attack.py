@@ -20,7 +20,7 @@ import resource
 import socket
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode
 
@@ -173,7 +173,7 @@ async def addresses(port: int, run_id: str, model_id: str, attack: Attack) -> No
 
 
 async def half_open(port: int, attack: Attack) -> None:
-    """Connections that begin a request and never end it; meanwhile somebody else must get an answer."""
+    """Connections that begin a request and never end it; meanwhile someone else must get an answer."""
     sockets = []
     for number in range(HALF_OPEN):
         half = socket.socket()
@@ -191,7 +191,7 @@ async def half_open(port: int, attack: Attack) -> None:
     await asyncio.sleep(HELD_S)
     start = time.perf_counter()
     await each(attack, [lambda: answered(port, attack, "/api/runs")])
-    attack.notes.append(f"somebody else's answer meanwhile: {1000 * (time.perf_counter() - start):.0f} ms")
+    attack.notes.append(f"someone else's answer meanwhile: {1000 * (time.perf_counter() - start):.0f} ms")
     for half in sockets:
         half.close()
 
@@ -230,7 +230,7 @@ class Session:
 
 
 @contextlib.asynccontextmanager
-async def session(port: int) -> "contextlib.AbstractAsyncContextManager[Session]":  # type: ignore[misc]
+async def session(port: int) -> AsyncIterator[Session]:
     uri, origin = f"ws://127.0.0.1:{port}/_stcore/stream", f"http://127.0.0.1:{port}"
     async with connect(uri, origin=origin, subprotocols=["streamlit"], max_size=None) as websocket:  # type: ignore[arg-type, list-item]
         yield Session(websocket)
@@ -339,7 +339,7 @@ async def messages(port: int, run_id: str, attack: Attack) -> None:
                     if wrong.startswith("an exception"):
                         attack.falls[f"{page}: {wrong}"] += 1
                     if wrong := await other.script(page, f"run={run_id}"):
-                        attack.falls[f"{page}, of somebody else: {wrong}"] += 1
+                        attack.falls[f"{page}, of someone else: {wrong}"] += 1
             except (OSError, TimeoutError, WebSocketException) as error:
                 attack.falls[f"{page}: {type(error).__name__}"] += 1
             attack.requests += 1
@@ -369,7 +369,7 @@ async def uploads(workshop: Workshop, attack: Attack) -> None:
     if taken != MOST_A_SESSION // UPLOAD or set(statuses) - {204, 413, 0}:
         attack.falls[f"statuses {statuses}"] += 1
     if small != 204:
-        attack.falls[f"status {small} for somebody else's small file"] += 1
+        attack.falls[f"status {small} for someone else's small file"] += 1
 
 
 async def put(port: int, session_id: str, name: str, size: int) -> int:
@@ -445,7 +445,7 @@ async def watched(workshop: Workshop, attack: Attack, work: Awaitable[None]) -> 
         attack.falls["traces in the server's log"] += traces
         print(written[-3000:])
     if len(written) > MOST_LOG:
-        attack.falls["more log than anybody reads"] += 1
+        attack.falls["more log than anyone reads"] += 1
 
 
 def step(workshop: Workshop) -> int:

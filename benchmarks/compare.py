@@ -60,7 +60,7 @@ EPOCHS: dict[str, dict[int, tuple[float, ...]]] = {
     },
     "pyimagesearch": {1: (4.65, 0.37), 2: (1.53, 0.95), 3: (1.13, 1.10), 20: (1.0835, 1.1242)},
 }
-BATCHES = {"polarsparc": {0: (2.23, 1.71), 50: (8.91, 0.033)}}
+BATCHES: dict[str, dict[int, tuple[float, ...]]] = {"polarsparc": {0: (2.23, 1.71), 50: (8.91, 0.033)}}
 LATER = {"polarsparc": ((1.0, 6.0), (0.04, 1.0))}  # where most later losses of G and D lie
 COLUMNS = ("loss G", "loss D", "D(x)", "D(G(z))", "after D's step")
 

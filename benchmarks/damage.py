@@ -135,7 +135,7 @@ def _of_a_file(name: str, is_folder: bool) -> Iterator[tuple[str, Damage]]:
 
         return damage
 
-    def replace(make: Callable[[Path], None]) -> Damage:
+    def replace(make: Callable[[Path], object]) -> Damage:
         def damage(run: Path, rng: random.Random) -> None:
             shutil.rmtree(run / name) if is_folder else (run / name).unlink()
             make(run / name)
@@ -150,7 +150,7 @@ def _of_a_file(name: str, is_folder: bool) -> Iterator[tuple[str, Damage]]:
     yield "a link to a device", replace(lambda path: path.symlink_to("/dev/zero"))
     yield "a link to its folder", replace(lambda path: path.symlink_to(path.parent))
     yield "unreadable", lambda run, rng: (run / name).chmod(0)
-    yield "a file", replace(lambda path: path.write_bytes(b"?") and None)
+    yield "a file", replace(lambda path: path.write_bytes(b"?"))
     if is_folder:
         return
     yield "empty", write(lambda content, rng: b"")

@@ -149,7 +149,7 @@ BROKEN = (
     Broken("no batch normalization, rates of 0.02", UNSTABLE, NO_NORM.change(lr_g=0.02, lr_d=0.02)),
     Broken("2 latent dimensions", ("tiny-latent", "low-variety", "collapse", "classes-missing", "d-winning"), QUICK.change(latent_dim=2)),
     Broken("two classes in the sampler", ("classes-missing", "d-overfitting"), data=_two_classes),
-    Broken("200 images", ("d-overfitting", "memorisation"), data=_few, after=1200),  # learning by heart does its harm late
+    Broken("200 images", ("d-overfitting", "memorization"), data=_few, after=1200),  # learning by heart does its harm late
     Broken("dropout 0.9", ("g-winning", "divergence"), changes={"dropout": 0.9}),
     Broken("half of the labels flipped", ("g-winning", "divergence"), changes={"label_flips": 0.5}),
     # 0.9999 a step, from the first step on
@@ -264,7 +264,7 @@ def _findings(config: TrainConfig, rows: Rows, until: int | None, error: str = "
 def _averaging(how: Callable[[TrainState], None] | None) -> Iterator[None]:
     """Puts something in the place of the engine's averaging of weights."""
     usual = step_module._average
-    step_module._average = how or usual
+    step_module._average = how or usual  # type: ignore[assignment]  # a function of the same shape, under another name
     try:
         yield
     finally:
@@ -411,8 +411,8 @@ def report(broken: list[Outcome], healthy: list[tuple[str, int, list[tuple[int, 
         print(f"\n{found} of {len(broken)} found within {WITHIN} steps of the damage; the first remedy helped in {helped}.")
     if healthy:
         print("\n| healthy | steps | false alarms |\n|---|---|---|")
-        for name, steps, found, _ in healthy:
-            print(f"| {name} | {steps} | {', '.join(f'{f.key} at step {step}' for step, f in found) or 'none'} |")
+        for name, steps, alarms, _ in healthy:
+            print(f"| {name} | {steps} | {', '.join(f'{f.key} at step {step}' for step, f in alarms) or 'none'} |")
         print(f"\n{sum(bool(found) for _, _, found, _ in healthy)} of {len(healthy)} healthy runs with a false alarm.")
         print("\n| rule | condition | closest that healthy runs came |\n|---|---|---|")
         for rule in RULES:

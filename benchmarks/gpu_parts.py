@@ -1,6 +1,6 @@
 """What python -m benchmarks.gpu measures, part by part. Each part is a list of units; each unit yields rows of the table.
 
-Knows nothing of processes, time limits and tables: benchmarks/gpu.py runs it.
+Knows nothing about processes, time limits and tables: benchmarks/gpu.py runs it.
 """
 
 import math
@@ -59,7 +59,7 @@ class Row:
 
     Attributes:
         part, what: which measurement, of what.
-        value: the figure, in `unit`; None where there is none.
+        value: the figure, in `unit`; None if there is none.
         against: what it is compared with, in the same unit: another speed, or the most that it may be.
         verdict: "" for a plain figure; "ok" or "off" where there is a bound; "failed"; "left out".
         note: the rest, in words.
@@ -481,7 +481,7 @@ def _changed(run: Run, times: int) -> bool:
 
 
 def _held(device: torch.device) -> dict[str, float]:
-    """MiB: of tensors, of the allocator, of everybody on the card."""
+    """MiB: of tensors, of the allocator, of everyone on the card."""
     bench.wait(device)
     free, total = torch.cuda.mem_get_info(device)
     return {

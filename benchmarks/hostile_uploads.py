@@ -14,8 +14,9 @@ import time
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -205,7 +206,16 @@ ZIPS |= {
     "only text": lambda: packed(("a.txt", b"x")),
     "no files": lambda: packed(),
 }
-NAMES = ("/etc/x.png", "C:\\x.png", "\\\\host\\share\\x.png", "../../x.png", "a\\..\\..\\x.png", "....//x.png", "a\0b.png", "a\nb.png")
+NAMES: tuple[str, ...] = (
+    "/etc/x.png",
+    "C:\\x.png",
+    "\\\\host\\share\\x.png",
+    "../../x.png",
+    "a\\..\\..\\x.png",
+    "....//x.png",
+    "a\0b.png",
+    "a\nb.png",
+)
 NAMES += ("\u202egnp.exe.png", "<script>.png", "[x](http://x).png", "CON.png", "nul/a.png", " .png", "-rf.png", "$(id).png", "%2e%2e/x.png")
 for one in NAMES:
     ZIPS[f"the name {one!r}"] = lambda one=one: packed((one, good()), ("good.png", good()))  # type: ignore[misc]
@@ -485,7 +495,7 @@ def taken(content: bytes) -> ImageDataset | str:
     return _finish(load(name, 64, 3))
 
 
-def _finish(work):  # type: ignore[no-untyped-def]
+def _finish(work: Iterator[Any]) -> Any | str:  # type: ignore[no-untyped-def]
     while True:
         try:
             next(work)

@@ -3,7 +3,7 @@
     python -m benchmarks.judging [--recipe quick-digits] [--windows 20] [--seconds 8]
 
 One run, in a process as the server has it, is judged in every other window of its time and left alone in those between; a pair of
-neighbouring windows is a ratio. So a machine that is slower for minutes slows both sides alike, which whole runs in turn would not
+neighboring windows is a ratio. So a machine that is slower for minutes slows both sides alike, which whole runs in turn would not
 give: other work on the same cores still disturbs it, so let there be none. Speed is images_seen over elapsed_s, from metrics.jsonl.
 Making the judge ready comes before the first window, and is told apart.
 """
@@ -21,6 +21,7 @@ from gan.runs.manager import RunManager
 from gan.runs.run import Run
 from gan.runs.states import AT_WORK
 from gan.runs.watch import Watch
+from gan.training.state import TrainState
 
 ENDS_BEFORE_S = 1.0  # the end of a window nothing new is judged, so that each judgement lies in a window of its kind
 PATIENCE_S = 300.0  # for the first judgement
@@ -47,7 +48,11 @@ class Windows:
     def only_when_open(self) -> None:
         """Makes every watch of this process keep to the windows."""
         due = Watch.due
-        Watch.due = lambda watch, state, at_the_end=False: self.open() and due(watch, state, at_the_end)  # type: ignore[method-assign]
+
+        def due_when_open(watch: Watch, state: TrainState, at_the_end: bool = False) -> bool:
+            return self.open() and due(watch, state, at_the_end)
+
+        Watch.due = due_when_open  # type: ignore[method-assign, assignment]  # this process measures windows, all watches of it
 
 
 def wait_for_first(run: Run) -> float:

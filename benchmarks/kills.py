@@ -1,11 +1,11 @@
-"""Runs killed with SIGKILL at random moments, and what is there afterwards.
+"""Runs killed with SIGKILL at random moments, and what is there afterward.
 
     python -m benchmarks.kills [--kills 20] [--seed 0]
 
 Each run trains in a process of its own, through the RunManager that the server uses, and saves far more often than usual, so
 that many moments fall into the writing of a file. The process says what it is about to write, what it has written and what it
 has logged; it is killed once or twice, in any phase, from the first file of the run's folder on. After each kill a manager
-that knows nothing of it must list the run as interrupted; every file must be whole, but for the last line of a log; what was
+that knows nothing about it must list the run as interrupted; every file must be whole, but for the last line of a log; what was
 written must be there, and what was logged more than a second before. In the end the run is resumed to its last step, and
 weights, random numbers and metrics must equal those of a run that was never killed, bit for bit. A setting changes halfway.
 """
@@ -40,7 +40,7 @@ from gan.files import ABANDONED_S
 from gan.networks import generator_file
 from gan.recipes import recipe
 from gan.runs import folder as checkpoint
-from gan.runs import record
+from gan.runs import jsonlines, record
 from gan.runs.folder import RunFolder
 from gan.runs.manager import RunManager
 from gan.training.loop import Control
@@ -149,8 +149,9 @@ def drive(case: Case, root: Path, data: Path, pipe: Connection) -> None:
             known.wait()
             run.change("lr_g", case.changed)  # in the run's own thread, so it is in force from the next step on
 
-    write_atomically, append, append_metrics = checkpoint.write_atomically, checkpoint._append, RunFolder.append_metrics
-    checkpoint.write_atomically, checkpoint._append = telling, telling_append
+    write_atomically, append, append_metrics = checkpoint.write_atomically, jsonlines.append, RunFolder.append_metrics
+    checkpoint.write_atomically = jsonlines.write_atomically = telling
+    jsonlines.append = telling_append
     RunFolder.append_metrics = telling_metrics  # type: ignore[method-assign, assignment]
     record.STATE_EVERY_S, record.KEPT_EVERY_S = case.state_every_s, 0.3
     known = threading.Event()  # the run's thread may be ahead of its name here
@@ -292,7 +293,7 @@ def damaged(folder: RunFolder) -> list[str]:
 
 
 def resume_to_the_end(root: Path) -> RunFolder:
-    """What somebody does after the restart: presses Resume.
+    """What someone does after the restart: presses Resume.
 
     Raises:
         RuntimeError: the run does not get to its end.

@@ -6,7 +6,7 @@ Three kinds of periods: nobody watching; `--viewers` event streams; the same and
 browser does on the Train page: loads the page, opens Streamlit's websocket and runs the page's script, follows the event
 stream, fetches each new grid, about every ten seconds presses something, which runs the script again, and runs the page's
 fragments as often as they ask for. Each round has
-one period of each kind, every other round backwards, so that a machine that slows down steadily favours none; other work
+one period of each kind, every other round backward, so that a machine that slows down steadily favors none; other work
 on the same cores slows training many times over, so let there be none. Arriving is not measured: a period begins when those
 who watch in it have been there for a few seconds.
 
@@ -158,8 +158,8 @@ class Crowd:
     async def visit(self, name: str, rng: random.Random) -> None:
         """A browser on the Train page, until it is canceled."""
         address = f"/train?run={self.run}"
-        page = (await self.fetch(address)).decode()
-        for asset in re.findall(r'(?:src|href)="\.?/?(static/[^"]+)"', page):
+        html = (await self.fetch(address)).decode()
+        for asset in re.findall(r'(?:src|href)="\.?/?(static/[^"]+)"', html):
             await self.fetch(f"/{asset}")
         uri, origin = f"ws://127.0.0.1:{self.port}/_stcore/stream", f"http://127.0.0.1:{self.port}"
         async with connect(uri, origin=origin, subprotocols=["streamlit"], max_size=None) as socket:  # type: ignore[arg-type, list-item]

@@ -219,7 +219,7 @@ class Found:
     Attributes:
         modes: those with at least one sample of high quality, which lies within three standard deviations of its nearest mode.
         quality: share of samples of high quality.
-        kl: from the shares of the modes among these samples to equal shares, in nats ("reverse KL"); NaN where there are none.
+        kl: from the shares of the modes among these samples to equal shares, in nats ("reverse KL"); NaN if there are none.
     """
 
     modes: int

@@ -45,10 +45,10 @@ def main() -> None:
     features, pixels, processor_s = [], [], []
     for image in held_out:
         began = time.thread_time()
-        found = terminal.drain(project(cache.get(model), image, judge.network), quiet=True).found
+        projected = terminal.drain(project(cache.get(model), image, judge.network), quiet=True).found
         processor_s.append(time.thread_time() - began)
-        features.append(found.features)
-        pixels.append(found.pixels)
+        features.append(projected.features)
+        pixels.append(projected.pixels)
     closer = np.mean(np.array(features) < nearest)
     print(
         f"projection: {statistics.median(features):.2f} ({min(features):.2f} to {max(features):.2f}); nearer than every random sample in {closer:.0%}"

@@ -99,7 +99,7 @@ class Workshop:
         return float(self._hear()["images_per_s"])
 
     def resident(self) -> int | None:
-        """Bytes of the server's memory that lie in RAM; None where the system has no /proc, or the server is gone."""
+        """Bytes of the server's memory that lie in RAM; None if the system has no /proc, or the server is gone."""
         try:
             status = Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8")
         except OSError:
@@ -107,7 +107,7 @@ class Workshop:
         return next((1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")), None)
 
     def descriptors(self) -> int | None:
-        """How many files the server has open; None where the system has no /proc, or the server is gone."""
+        """How many files the server has open; None if the system has no /proc, or the server is gone."""
         try:
             return len(os.listdir(f"/proc/{self.pid}/fd"))
         except OSError:

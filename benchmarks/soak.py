@@ -4,7 +4,7 @@
 
 While one run trains, `--viewers` event streams and `--sessions` visitors at a time follow it (as in benchmarks.load); each visitor
 leaves after 10 to 30 seconds, and another comes, and so does each stream after 20 to 60. Aims: memory grows by at most 3 % after
-the first minute, and when everybody has left, at most 20 files more are open than before anybody came. With a missed aim, or an
+the first minute, and when everyone has left, at most 20 files more are open than before anyone came. With a missed aim, or an
 error as benchmarks.load counts them, the exit status is 1.
 """
 
@@ -20,7 +20,7 @@ from benchmarks.serving import Workshop
 
 FIRST_S = 60.0  # what is loaded for the first visitors only is no growth
 LOOK_S = 2.0
-LEAVE_S = 15.0  # for the server to notice that everybody has left
+LEAVE_S = 15.0  # for the server to notice that everyone has left
 GROWTH, FILES = 0.03, 20
 
 
@@ -62,7 +62,7 @@ async def soak(workshop: Workshop, minutes: float, viewers: int, sessions: int) 
     print(
         f"memory: at most {max(before) / 2**20:,.0f} MiB in the first minute, {max(after) / 2**20:,.0f} MiB after it ({grown:+.1%}; aim: <= {GROWTH:.0%})"
     )
-    print(f"files: {files} before anybody came, at most {max(n for *_, n in memory)}, {left} after all had left (aim: <= {files + FILES})")
+    print(f"files: {files} before anyone came, at most {max(n for *_, n in memory)}, {left} after all had left (aim: <= {files + FILES})")
     print(f"page scripts: {len(crowd.tally.scripts):,}; events: {len(crowd.tally.delays):,}; errors: {errors or 'none'}", flush=True)
     return grown <= GROWTH and left <= files + FILES and not errors
 

@@ -70,6 +70,7 @@ class MNIST(Dataset):
 
     def __init__(self, split: str, transform: Transform) -> None:
         mnist = load_mnist(split)
+        assert mnist.labels is not None
         self.data, self.targets, self.transform = mnist.images[:, 0], mnist.labels, transform
 
     def __len__(self) -> int:
@@ -288,7 +289,7 @@ def main() -> None:
             break
     elapsed_s = time.perf_counter() - start
     loss_d, loss_g, d_real, d_fake, d_fake_after = np.mean(steps[-100:], axis=0)
-    images = len(steps) * system.loader.batch_size
+    images = len(steps) * (system.loader.batch_size or 1)
     print(f"{arguments.system}: {len(steps)} steps, {images:,} images in {elapsed_s:.1f} s, {images / elapsed_s:,.0f} images/s")
     print(
         f"last 100 steps: loss D {loss_d:.3f}, G {loss_g:.3f}, D(x) {d_real:.3f}, D(G(z)) {d_fake:.3f}, after D's step {d_fake_after:.3f}"

@@ -1,3 +1,3 @@
-"""Train DCGANs and explore what they have learned. Knows nothing of Streamlit or the browser."""
+"""Train DCGANs and explore what they learned. Knows nothing about Streamlit or the browser."""
 
 __version__ = "0.5.0"  # the newest dated version in CHANGELOG.md

@@ -153,13 +153,13 @@ def resume_command(run: Path, data: str | None, kept: bool, device: str, no_judg
     unit, amount = _duration(duration)
     where = _choose_device(device)
     dataset = _load_again(config, as_json, data)
-    an_epoch = epoch_images(config, dataset)
+    per_epoch = epoch_images(config, dataset)
     with folder.locked():
         if kept:
             _go_back(folder, config, dataset, where)
         done = folder.reached()
-        config = extend(config, unit, amount, *done, an_epoch)
-        if progress(config, *done, an_epoch) >= 1:
+        config = extend(config, unit, amount, *done, per_epoch)
+        if progress(config, *done, per_epoch) >= 1:
             raise click.UsageError(
                 f"the run {folder.path.name} has reached its {config.duration:g} {config.duration_unit}: give a further duration, such as --steps 1000"
             )
@@ -631,7 +631,7 @@ def _train(
     script: list[Intervention] | None = None,
     threads: int | None = None,
 ) -> None:
-    """Drains record(), showing progress; the folder can be resumed afterwards. Call it while holding the folder's lock.
+    """Drains record(), showing progress; the folder can be resumed afterward. Call it while holding the folder's lock.
 
     judged: whether to score the images while it trains, unless the environment turns this off.
     script: changes to make while it trains.

@@ -1,6 +1,6 @@
-"""Is there an NVIDIA GPU, and can this torch use it? If not: what is wrong and what to install. Knows nothing of training.
+"""Is there an NVIDIA GPU, and can this torch use it? If not: what is wrong and what to install. Knows nothing about training.
 
-`look()` collects facts about the machine, `diagnose()` judges them, `accelerator()` does both once a process.
+`look()` collects facts about the machine, `diagnose()` interprets them, `accelerator()` does both once per process.
 """
 
 import functools
@@ -37,13 +37,13 @@ class Facts:
         architectures: what it was built for, as in "sm_75" (machine code) or "compute_90" (PTX).
         available: whether torch sees a GPU.
         count: how many it sees.
-        said: what torch said when it tried to use it, in a line; "" where it was content.
-        hidden: the environment variable that hides the GPUs, with its value; "".
+        said: what torch said when it tried to use it, in one line; "" if it said nothing.
+        hidden: the environment variable that hides the GPUs, with its value, or "".
         on_bus: whether the machine has an NVIDIA card on its PCI bus.
-        driver: version of the loaded driver, as in "535.104.05"; "".
-        passed_in: whether the driver's devices are in /dev; in a container they are only if it was given a GPU.
-        name: the card's.
-        capability: the card's compute capability, or None where it could not be asked.
+        driver: version of the loaded driver, as in "535.104.05", or "".
+        passed_in: whether the driver's devices are in /dev; in a container only if it was given a GPU.
+        name: of the card.
+        capability: the card's compute capability, or None if unknown.
         free, total: bytes of its memory, or None.
     """
 
@@ -65,13 +65,13 @@ class Facts:
 
 @dataclass(frozen=True)
 class Accelerator:
-    """What is to be said about this machine's GPU.
+    """Whether this machine's GPU can be used and, if not, why and what to do.
 
     Attributes:
         usable: whether training can run on it.
         problem: why not, as the end of a sentence; "" if usable.
-        remedy: what to do about it, as a sentence without its full stop; "" where there is nothing to mend.
-        facts: what this was judged by.
+        remedy: what to do about it, as a sentence without its period; "" if there is nothing to fix.
+        facts: what this is based on.
     """
 
     usable: bool
@@ -81,7 +81,10 @@ class Accelerator:
 
     @property
     def passed_over(self) -> str:
-        """For people who left the choice of device to the app: that a GPU is not used, why, and what to do. "" if there is nothing to say."""
+        """For people who left the choice of device to the app: that a GPU is not used, why, and what to do.
+
+        "" if there is nothing to say.
+        """
         if self.usable or not self.remedy:
             return ""
         return f"Training runs on the CPU because the GPU cannot be used: {self.problem}. {self.remedy}."
@@ -95,7 +98,7 @@ class Accelerator:
 
 
 def diagnose(facts: Facts) -> Accelerator:
-    """Judges facts. Pure."""
+    """What the facts mean. Pure."""
     found = _unseen(facts) if not facts.available else _seen(facts)
     return Accelerator(found is None, *(found or ("", "")), facts)
 
@@ -133,7 +136,7 @@ def _unseen(facts: Facts) -> tuple[str, str]:
 
 
 def _seen(facts: Facts) -> tuple[str, str] | None:
-    """Torch sees a GPU -> the problem and the remedy, or None where it can be used."""
+    """Torch sees a GPU -> the problem and the remedy, or None if it can be used."""
     card = facts.name or "the GPU"
     if "out of memory" in facts.said or (facts.free is not None and facts.free < LEAST_FREE):
         left = "" if facts.free is None or facts.total is None else f" ({facts.free / 2**30:.1f} of {facts.total / 2**30:.1f} GiB free)"
@@ -157,7 +160,7 @@ def _no_code(capability: tuple[int, int], card: str, facts: Facts) -> tuple[str,
 
 
 def _codes(architectures: tuple[str, ...]) -> list[tuple[str, tuple[int, int], str]]:
-    """("sm_75", "sm_90a", "compute_90") -> (kind, compute capability, letter); what reads otherwise is left out."""
+    """("sm_75", "sm_90a", "compute_90") -> (kind, compute capability, letter); anything else is left out."""
     found = (re.fullmatch(r"(sm|compute)_(\d+)(\d)([a-z]?)", text) for text in architectures)
     return [(match[1], (int(match[2]), int(match[3])), match[4]) for match in found if match]
 
@@ -165,8 +168,9 @@ def _codes(architectures: tuple[str, ...]) -> list[tuple[str, tuple[int, int], s
 def runs_on(capability: tuple[int, int], architectures: tuple[str, ...]) -> bool:
     """Whether code for these architectures runs on a card of this compute capability.
 
-    Machine code runs on cards of its own major version and the same or a higher minor one, PTX on any newer card; with a letter
-    behind it ("sm_90a") on that very capability alone, or with f on its family. Source: CUDA C++ Programming Guide, Compute Capability.
+    Machine code runs on cards of its own major version and the same or a higher minor one, PTX on any newer card. With a letter
+    after it ("sm_90a") it runs on that exact capability only; with an f, on its family. Source: CUDA C++ Programming Guide, Compute
+    Capability.
     """
     for kind, code, letter in _codes(architectures):
         if letter == "a":
@@ -182,29 +186,29 @@ def runs_on(capability: tuple[int, int], architectures: tuple[str, ...]) -> bool
 
 @functools.cache
 def accelerator(index: int = 0) -> Accelerator:
-    """A GPU by its number, looked at once a process."""
+    """The state of the GPU with this number, checked once per process."""
     found = diagnose(look(index))
-    if not found.usable:  # it has been said in our words; torch would say it again at each look
+    if not found.usable:  # we have said it in our own words; torch would repeat it at each check
         warnings.filterwarnings("ignore", message=r"(?s)CUDA initialization|.*(compute|CUDA) capability", category=UserWarning)
     return found
 
 
 def look(index: int = 0) -> Facts:
-    """The facts of this machine and its GPU of that number. Never raises; makes CUDA's context where there is a GPU."""
+    """The facts about this machine and the GPU with this number. Never raises. Creates a CUDA context if there is a GPU."""
     facts = Facts(str(torch.__version__), torch.version.cuda or "", hidden=_hidden(), on_bus=_on_bus())
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         available = torch.cuda.is_available()
         facts = replace(facts, available=available, driver=_driver(), passed_in=any(Path("/dev").glob("nvidia[0-9]*")))
         facts = _try_out(facts, index) if available else _ask_driver(facts)
-    # A card that torch has no code for is judged by its capability, so warnings count only where torch sees none.
+    # If torch has no code for a card, its capability says so. Warnings matter only if torch sees no card.
     if not facts.said and not available and caught:
         facts = replace(facts, said=_line(caught[0].message))
     return facts
 
 
 def _try_out(facts: Facts, index: int) -> Facts:
-    """Adds what torch says of a card; takes a first step on it."""
+    """Adds what torch says about a card, and computes something on it."""
     try:
         facts = replace(facts, count=torch.cuda.device_count())
         facts = replace(facts, architectures=tuple(torch.cuda.get_arch_list()), name=torch.cuda.get_device_name(index))
@@ -218,7 +222,7 @@ def _try_out(facts: Facts, index: int) -> Facts:
 
 
 def _ask_driver(facts: Facts) -> Facts:
-    """Adds what nvidia-smi says of a card that torch does not see."""
+    """Adds what nvidia-smi says about a card that torch does not see."""
     program = next((found for name in NVIDIA_SMI if (found := shutil.which(name))), None)
     if not program:
         return facts
@@ -228,13 +232,13 @@ def _ask_driver(facts: Facts) -> Facts:
             command, capture_output=True, text=True, encoding="utf-8", errors="replace", timeout=SMI_TIMEOUT_S, check=True
         )
         name, driver = done.stdout.splitlines()[0].split(",")
-    except (OSError, subprocess.SubprocessError, ValueError, IndexError):  # it has nothing to say: other facts decide
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):  # it has no answer: other facts decide
         return facts
     return replace(facts, name=name.strip(), driver=driver.strip(), passed_in=True)
 
 
 def _hidden() -> str:
-    """Whether somebody took the GPUs away on purpose. CUDA ignores all numbers from the first -1 on; container runtimes take void and none."""
+    """Whether someone hid the GPUs on purpose. CUDA ignores all numbers from the first -1 on; container runtimes take void and none."""
     for variable in ("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"):
         value = os.environ.get(variable)
         if value is not None and (value.strip().lower() in ("", "void", "none", "nodevfiles") or value.startswith("-1")):
@@ -243,7 +247,7 @@ def _hidden() -> str:
 
 
 def _on_bus() -> bool:
-    """Whether Linux lists a display controller (PCI class 03) of NVIDIA's."""
+    """Whether Linux lists an NVIDIA display controller (PCI class 03)."""
     for vendor in Path("/sys/bus/pci/devices").glob("*/vendor"):
         try:
             if vendor.read_text(encoding="utf-8").strip() == NVIDIA and vendor.with_name("class").read_text(encoding="utf-8").startswith(
@@ -271,6 +275,6 @@ def _major(version: str) -> int:
 
 
 def _line(message: object) -> str:
-    """The first line of a message of torch's, without where in its source it comes from."""
+    """The first line of a message from torch, without its place in torch's source."""
     lines = str(message).strip().splitlines() or [type(message).__name__]
     return lines[0].split(" (Triggered internally")[0].rstrip(". ")[:200]

@@ -1,6 +1,6 @@
 """What a container may use: the limits of the control groups that a process is in (Linux, version 1 and 2).
 
-Only reads files. https://docs.kernel.org/admin-guide/cgroup-v2.html and .../cgroup-v1/memory.html have their form.
+Only reads files. https://docs.kernel.org/admin-guide/cgroup-v2.html and .../cgroup-v1/memory.html describe their format.
 """
 
 from collections.abc import Iterator
@@ -11,9 +11,10 @@ _NO_LIMIT = 2**60  # version 1 says "no limit" with the largest number of pages
 
 
 def memory_left(root: Path = ROOT) -> int | None:
-    """Bytes that the process may still take; None where no group limits it.
+    """Bytes that the process may still take; None if no group limits it.
 
-    A group's limit holds for all groups in it, so the least of them counts. Files that the kernel has cached and can drop count as free.
+    A group's limit also holds for the groups inside it, so the lowest limit counts. Files that the kernel has cached and can drop count as
+    free.
     """
     left = []
     for folder in _folders(root, ""):
@@ -27,7 +28,7 @@ def memory_left(root: Path = ROOT) -> int | None:
 
 
 def processors(root: Path = ROOT) -> float | None:
-    """Processors' worth of time that the process may take, 1.5 say; None where no group limits it."""
+    """Processor time that the process may use, in processors (1.5, for example); None if no group limits it."""
     quotas = []
     for folder in _folders(root, ""):
         words = _text(folder / "cpu.max").split()  # "150000 100000", or "max 100000"
@@ -41,7 +42,7 @@ def processors(root: Path = ROOT) -> float | None:
 
 
 def _folders(root: Path, controller: str) -> Iterator[Path]:
-    """The folder of the process's group for a controller, then those around it; "" for version 2."""
+    """The folder of the process's group for a controller, then its parents. controller: "" for version 2."""
     for line in _text(root / "proc/self/cgroup").splitlines():
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
@@ -49,7 +50,7 @@ def _folders(root: Path, controller: str) -> Iterator[Path]:
             continue
         mounts = [root / "sys/fs/cgroup" / name for name in (("", "unified") if not controller else (controller, controllers))]
         for mount in dict.fromkeys(mounts):
-            # In a container the path may be the host's, and the mount the group itself: then only the mount is there.
+            # In a container the path may be the host's, while the mount is the group itself: then only the mount exists.
             parts = [part for part in path.split("/") if part not in ("", ".", "..")]
             for depth in range(len(parts), -1, -1):
                 if (folder := mount.joinpath(*parts[:depth])).is_dir():

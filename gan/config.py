@@ -512,6 +512,13 @@ class TrainConfig(BaseModel):
         """Whether the discriminator's answers are unbounded scores, not probabilities."""
         return self.loss != "bce"
 
+    def images_per_epoch(self, images: int | None) -> int | None:
+        """Images that one pass over a set of so many shows: whole batches; what is left over is dropped.
+
+        None where the number of images is not known, or less than a batch: training refuses such a set.
+        """
+        return (images // self.batch_size * self.batch_size or None) if images else None
+
     def change(self, **fields: Any) -> "TrainConfig":
         """A copy with some fields changed, validated as a whole."""
         return TrainConfig(**{**self.model_dump(), **fields})

@@ -1,4 +1,4 @@
-"""What there is to compute on: devices, cores, memory. Knows nothing of networks."""
+"""What there is to compute on: devices, cores, memory. Knows nothing about networks."""
 
 import ctypes
 import functools
@@ -23,7 +23,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """ "auto" -> the first GPU where this torch can use it, else the CPU, and passed_over() says why; "cuda:1" -> the second GPU.
+    """ "auto" -> the first GPU if this torch can use it, else the CPU, and passed_over() says why; "cuda:1" -> the second GPU.
 
     A GPU always has its index.
 
@@ -44,19 +44,19 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def passed_over(name: str = "auto") -> str:
-    """What to tell people whose GPU choose_device(name) passed over: what is wrong and what to install. "" if there is nothing to tell."""
+    """Why choose_device(name) did not take the GPU, and what to install. "" if there is nothing to say."""
     return accelerator().passed_over if name == "auto" else ""
 
 
 def with_index(device: torch.device) -> torch.device:
-    """The same device as its tensors name it: torch.device("cuda") is equal to no tensor's device, torch.device("cuda:0") is."""
+    """The device as tensors name it: torch.device("cuda") never equals a tensor's device, torch.device("cuda:0") does."""
     return torch.device("cuda", torch.cuda.current_device()) if device.type == "cuda" and device.index is None else device
 
 
 def cores(root: Path = cgroups.ROOT) -> int:
-    """Processor cores that this process may use: those that it may run on, and no more than a container's share of processor time.
+    """Processor cores that this process may use: those it may run on, limited by a container's share of processor time.
 
-    root: where the system's files are; tests have their own.
+    root: where the system's files are; tests pass their own.
     """
     there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     share = cgroups.processors(root)
@@ -65,9 +65,9 @@ def cores(root: Path = cgroups.ROOT) -> int:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """torch computes on one thread in here, then on as many as before: a run that trains in the same process keeps its cores.
+    """Inside, torch computes on one thread, then on as many as before, so a run that trains in the same process keeps its cores.
 
-    Also a decorator, for a plain function; see one_thread_a_step for a generator. It counts for the calling thread alone.
+    Also a decorator, for a plain function; use one_thread_a_step for a generator. It affects only the calling thread.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -80,7 +80,7 @@ def one_thread() -> Iterator[None]:
 def one_thread_a_step(work: Callable[P, Generator[Event, None, Result]]) -> Callable[P, Generator[Event, None, Result]]:
     """Decorates a generator function: torch computes on one thread while the generator works, but not between its events.
 
-    A `with one_thread()` around a `yield` would leave the caller on one thread too.
+    A `with one_thread()` around a `yield` would also leave the caller on one thread.
     """
 
     @functools.wraps(work)
@@ -99,7 +99,7 @@ def one_thread_a_step(work: Callable[P, Generator[Event, None, Result]]) -> Call
 
 
 def idle_s() -> float | None:
-    """Core-seconds since the machine started in which the cores that this process may use were idle; None where the system does not tell.
+    """Idle time, in core-seconds since the machine started, of the cores that this process may use; None if the system does not say.
 
     A container may see all of its host's cores here.
     """
@@ -113,21 +113,21 @@ def idle_s() -> float | None:
         ticks = [int(idle) + int(iowait) for name, _, _, _, idle, iowait, *_ in lines if name in ours]
     except (OSError, ValueError):
         return None
-    # Some sandboxes show a machine that never did anything.
+    # Some sandboxes report a machine that has never been idle or busy.
     return sum(ticks) / os.sysconf("SC_CLK_TCK") if any(ticks) else None
 
 
 def describe_device(device: torch.device) -> str:
-    """A device in words, for people."""
+    """A device in words."""
     if device.type == "cuda":
         return f"GPU, {torch.cuda.get_device_name(device)}"
     return f"CPU, {cores()} cores"
 
 
 def free_memory(device: torch.device, root: Path = cgroups.ROOT) -> int:
-    """Bytes that can still be taken on a device, in a container too; without a bound where the system does not say.
+    """Free memory of a device in bytes, also in a container; infinite if the system does not say.
 
-    root: where the system's files are; tests have their own.
+    root: where the system's files are; tests pass their own.
     """
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
@@ -141,7 +141,7 @@ def free_memory(device: torch.device, root: Path = cgroups.ROOT) -> int:
 
 
 def keep_fp32_exact() -> None:
-    """Keeps "fp32" on a GPU at 32 bits, in the whole process: cuDNN would round a convolution's inputs to the 19 bits of TF32.
+    """Keeps "fp32" on a GPU at 32 bits, in the whole process. By default, cuDNN rounds a convolution's inputs to the 19 bits of TF32.
 
     https://docs.pytorch.org/docs/stable/notes/cuda.html#tensorfloat-32-tf32-on-ampere-and-later-devices
     """

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-THREADS = "threads"  # what stands for `field` where a ThreadChange is kept among interventions
+THREADS = "threads"  # the `field` of a ThreadChange in the log of interventions
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Work before the first step: `done` of `total` (0 where unknown) of `task`."""
+    """Work before the first step: `done` of `total` (0 if unknown) units of `task`."""
 
     task: str
     done: int
@@ -21,8 +21,8 @@ class Progress:
 class Metrics:
     """Means over the steps since the last Metrics.
 
-    Losses as in the papers, in nats. `d_real` is D(x) on real images, `d_fake` D(G(z)) before the discriminator's step,
-    `d_fake_after` after it: probabilities in [0, 1], or, where `scores` is true, scores without bounds.
+    Losses as in the papers, in nats. `d_real` is the mean of D(x) on real images, `d_fake` the mean of D(G(z)) before the discriminator's
+    step, `d_fake_after` the same after it. They are probabilities in [0, 1], or unbounded scores if `scores` is true.
     """
 
     step: int
@@ -39,7 +39,7 @@ class Metrics:
 
 @dataclass(frozen=True)
 class Intervention:
-    """A live setting was changed: the steps behind `step` are computed with the new value."""
+    """A live setting was changed: the steps after `step` use the new value."""
 
     step: int
     field: str
@@ -49,9 +49,9 @@ class Intervention:
 
 @dataclass(frozen=True)
 class ThreadChange:
-    """The run itself chose another number of processor threads: the steps after `step` are computed on `new`.
+    """The run itself changed its number of processor threads: the steps after `step` use `new` threads.
 
-    This is no setting, and nobody's intervention; but sums run in another order on another number of threads, so it must be kept.
+    This is neither a setting nor a user's change. It is logged because another number of threads adds in another order.
     """
 
     step: int
@@ -61,7 +61,7 @@ class ThreadChange:
 
 @dataclass(frozen=True)
 class Samples:
-    """The averaged generator's images for the run's fixed noise: uint8, (N, C, H, W)."""
+    """The EMA generator's images of the run's fixed latent vectors: uint8, (N, C, H, W)."""
 
     step: int
     images: np.ndarray
@@ -69,14 +69,14 @@ class Samples:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The averaged generator is worth keeping as it is now: the caller may save it."""
+    """The EMA generator is worth saving at this step."""
 
     step: int
 
 
 @dataclass(frozen=True)
 class Judged:
-    """The run's images were judged: a line of judge.jsonl, with its step."""
+    """The run's images were scored: a line of judge.jsonl, with its step."""
 
     row: dict[str, Any]
 

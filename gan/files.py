@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and errors of the system in words. Knows nothing of what is in the files."""
+"""Files that appear whole or not at all, and system errors in words. Knows nothing about what is in the files."""
 
 import errno
 import logging
@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 log = logging.getLogger(__name__)
 
-_PART = re.compile(r"\.(?P<name>.+)\.\d+-\d+\.part")  # as write_atomically() calls a file until it is complete
+_PART = re.compile(r"\.(?P<name>.+)\.\d+-\d+\.part")  # the name that write_atomically() gives a file until it is complete
 ABANDONED_S = 60.0
 UNLOCKED_S = 24 * 3600.0
 WORDS = {  # errno -> what is wrong with a file, where strerror alone would not say it or what to do
@@ -40,7 +40,7 @@ WORDS = {  # errno -> what is wrong with a file, where strerror alone would not 
 
 
 def in_words(error: OSError) -> str:
-    """An error of the system as a sentence: the file that it is about, if it names one, and what is wrong; no error numbers."""
+    """A system error as a sentence: the file, if it names one, and what is wrong. No error numbers."""
     if error.errno is None:
         return str(error)
     said = WORDS.get(error.errno) or error.strerror or os.strerror(error.errno)
@@ -49,12 +49,12 @@ def in_words(error: OSError) -> str:
 
 @contextmanager
 def write_atomically(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
-    """Opens a file for writing that takes `path`'s place only when it is complete.
+    """Opens a file for writing that replaces `path` only once it is complete.
 
-    durable: wait until the disk has it, so that it outlives a power cut too; without, it outlives the process.
+    durable: wait until the file is on disk, so it survives a power cut. Otherwise it survives only the end of the process.
 
     Raises:
-        OSError: the folder cannot be made, or the disk is full; what was at `path` is untouched.
+        OSError: the folder cannot be made, or the disk is full, say. An earlier file at `path` is untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
@@ -71,7 +71,7 @@ def write_atomically(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
 
 
 class _Noted:
-    """An open file that keeps the OSError of a write that failed."""
+    """An open file that remembers the OSError of a failed write."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -92,7 +92,7 @@ def write_through(save: Callable[[Any], None], file: BinaryIO) -> None:
     """Calls save(file) for a library that hides why a write failed: torch.save() and numpy.save() report a full disk as other errors.
 
     Raises:
-        OSError: what the failed write raised, whatever the library makes of it.
+        OSError: the error of the failed write, whatever error the library raised for it.
     """
     noted = _Noted(file)
     try:
@@ -105,10 +105,10 @@ def write_through(save: Callable[[Any], None], file: BinaryIO) -> None:
 
 @contextmanager
 def claimed(part: Path) -> Iterator[None]:
-    """Makes a folder that is filled and then renamed or removed; while the block runs, sweep() of no process touches it.
+    """Makes a folder that the caller fills and then renames or removes. While the block runs, no process's sweep() touches it.
 
     Raises:
-        OSError: it is there already, or cannot be made.
+        OSError: it exists already, or cannot be made.
     """
     lock = FileLock(_lock_of(part), timeout=2, thread_local=False)
     with lock:
@@ -120,12 +120,12 @@ def claimed(part: Path) -> Iterator[None]:
 
 
 def abandoned(part: Path) -> bool:
-    """Whether a folder that claimed() made was left by a process that is gone: nobody holds its lock, and it is a minute old.
+    """Whether a folder that claimed() made was left behind: nobody holds its lock, and it is at least a minute old.
 
-    One without a lock, which an earlier version made, is abandoned after a day.
+    A folder without a lock (from an earlier version) is abandoned after a day.
 
     Raises:
-        OSError: it is gone meanwhile, say.
+        OSError: it was deleted meanwhile, say.
     """
     age_s, lock = time.time() - part.stat().st_mtime, _lock_of(part)
     if not lock.exists():
@@ -142,7 +142,7 @@ def abandoned(part: Path) -> bool:
 
 
 def sweep(parts: Iterable[Path]) -> None:
-    """Removes those folders that are abandoned(), with their locks; what cannot be removed is said in the log, and stays."""
+    """Removes the folders that are abandoned(), with their locks. A folder that cannot be removed stays, and the log says so."""
     for part in parts:
         try:
             if part.is_dir() and abandoned(part):
@@ -153,15 +153,15 @@ def sweep(parts: Iterable[Path]) -> None:
 
 
 def _lock_of(part: Path) -> Path:
-    """Next to the folder, so that it does not go along when the folder is renamed."""
+    """Next to the folder, so it stays behind when the folder is renamed."""
     return part.with_name(f"{part.name}.lock")
 
 
 def remove_parts(folder: Path, shared: Container[str] = ()) -> None:
-    """Deletes what killed processes left half-written in a folder and below it. Call it only where nobody else writes.
+    """Deletes half-written files that killed processes left in a folder and below it. Call it only if nobody else writes there.
 
-    shared: names of files that others may be writing at this very moment; what is half-written of these goes when it is
-        a minute old.
+    shared: names of files that others may be writing right now; their half-written versions are deleted once they are a
+        minute old.
 
     Raises:
         OSError: a file cannot be deleted.

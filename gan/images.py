@@ -1,4 +1,4 @@
-"""Images as numbers and as files: [-1, 1] <-> uint8, grids, PNG, WebP, GIF. Knows nothing of networks."""
+"""Images as numbers and as files: [-1, 1] <-> uint8, grids, PNG, WebP, GIF. Knows nothing about networks."""
 
 import io
 from collections.abc import Sequence
@@ -25,11 +25,11 @@ def to_float(images: torch.Tensor) -> torch.Tensor:
 
 
 def tile(images: np.ndarray, columns: int = 0, gap: int = 1) -> np.ndarray:
-    """Lays images out in rows on a mid-gray ground.
+    """Arranges images in rows on a mid-gray background.
 
     Args:
         images: uint8, (N, C, H, W), N at least 1.
-        columns: images a row; 0 for the most square grid.
+        columns: images per row; 0 for a grid that is as square as possible.
         gap: pixels between images.
 
     Returns:
@@ -52,7 +52,7 @@ def enlarge(images: np.ndarray, factor: int) -> np.ndarray:
 
 
 def shrink(images: np.ndarray, side: int) -> np.ndarray:
-    """Averages blocks of pixels, so that uint8 images (..., H, W) come near `side` pixels, and no smaller; small ones stay."""
+    """Averages blocks of pixels until uint8 images (..., H, W) are close to `side` pixels, but not smaller. Small images stay unchanged."""
     factor = max(1, images.shape[-1] // side)
     if factor == 1:
         return images
@@ -67,7 +67,7 @@ def _picture(image: np.ndarray) -> Image.Image:
 
 
 def png(image: np.ndarray, compress_level: int = 6) -> bytes:
-    """uint8 (C, H, W), C 1 or 3 -> PNG file. Level 1 is for pictures that are looked at once."""
+    """uint8 (C, H, W), C 1 or 3 -> PNG file. Level 1 is for images that are shown once."""
     buffer = io.BytesIO()
     _picture(image).save(buffer, "PNG", compress_level=compress_level)
     return buffer.getvalue()
@@ -76,29 +76,29 @@ def png(image: np.ndarray, compress_level: int = 6) -> bytes:
 def check_png(content: bytes) -> None:
     """
     Raises:
-        ValueError: it is not a whole PNG file of at most LARGEST_PNG pixels.
+        ValueError: it is not a complete PNG file of at most LARGEST_PNG pixels.
     """
     try:
         with Image.open(io.BytesIO(content), formats=("PNG",)) as picture:
             if picture.width * picture.height > LARGEST_PNG:
                 raise ValueError(f"an image may have at most {LARGEST_PNG:,} pixels; got {picture.width} x {picture.height}")
-            picture.verify()  # the checksums of all its parts; nothing is decoded
+            picture.verify()  # checks the checksums of all parts, without decoding
     except (OSError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):  # as Pillow says it
         raise ValueError("it is not a PNG image, or it is cut short") from None
 
 
 def webp(image: np.ndarray, quality: int = 80) -> bytes:
-    """uint8 (C, H, W), C 1 or 3 -> WebP file, a sixth of a PNG's size in color: for small pictures that travel with a page."""
+    """uint8 (C, H, W), C 1 or 3 -> WebP file, a sixth of a PNG's size in color: for small images that are sent with a page."""
     buffer = io.BytesIO()
     _picture(image).save(buffer, "WEBP", quality=quality)
     return buffer.getvalue()
 
 
 def gif(frames: np.ndarray, frames_per_s: float = 25, factor: int = 1) -> bytes:
-    """uint8 (N, C, H, W), C 1 or 3 -> GIF file that plays for ever, every pixel repeated factor x factor times.
+    """uint8 (N, C, H, W), C 1 or 3 -> GIF file that loops forever, every pixel repeated factor x factor times.
 
-    All frames share one palette, made from frames along the whole film, so that colors do not flicker.
-    frames_per_s: GIF counts in hundredths of a second, and browsers slow down anything under two: at most 50.
+    All frames share one palette, made from frames of the whole film, so colors do not flicker.
+    frames_per_s: at most 50, because GIF counts in hundredths of a second and browsers slow down anything below two.
     """
     pictures = [_picture(frame) for frame in frames]
     if frames.shape[1] == 3:
@@ -124,7 +124,7 @@ def captioned(image: np.ndarray, text: str) -> np.ndarray:
 
 
 def spaced(items: Sequence[T], most: int) -> list[T]:
-    """At most so many of the items, evenly spaced, the last among them: the frames of a film of which there are too many."""
+    """At most `most` of the items, evenly spaced, including the last: thins the frames of a film."""
     if len(items) <= most:
         return list(items)
     return [items[i] for i in np.linspace(len(items) - 1, 0, most).round().astype(int)[::-1]]

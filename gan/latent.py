@@ -9,7 +9,7 @@ LARGEST_SEED = 2**63 - 1
 
 
 class LatentToImage(Protocol):
-    """What this module asks of a generator."""
+    """What this module needs from a generator."""
 
     latent_dim: int
 
@@ -19,11 +19,11 @@ class LatentToImage(Protocol):
 def noise(seeds: Sequence[int], latent_dim: int, distribution: str = "normal") -> torch.Tensor:
     """One latent vector per seed: float32 (len(seeds), latent_dim) on the CPU.
 
-    Each vector depends on its own seed alone, so a seed names the same point wherever it is used.
+    Each vector depends only on its own seed, so a seed names the same point everywhere.
 
     Args:
         seeds: 0 to 2^63 - 1.
-        latent_dim: numbers a vector.
+        latent_dim: numbers per vector.
         distribution: "normal" for N(0, 1), "uniform" for [-1, 1].
 
     Raises:
@@ -40,12 +40,12 @@ def noise(seeds: Sequence[int], latent_dim: int, distribution: str = "normal") -
 
 
 def deviation(distribution: str) -> float:
-    """The standard deviation of a number of the noise, and of the noise along any direction: 1, or 1 / sqrt(3) for "uniform"."""
+    """The standard deviation of each number of z, and of z along any direction: 1, or 1 / sqrt(3) for "uniform"."""
     return 1.0 if distribution == "normal" else 3**-0.5
 
 
 def usual_lengths(latent_dim: int, distribution: str = "normal") -> tuple[float, float]:
-    """The lengths between which 98 of 100 latent vectors lie in training."""
+    """The range of lengths of 98% of the latent vectors in training."""
     rng = torch.Generator().manual_seed(0)
     shape = (10_000, latent_dim)
     drawn = torch.randn(shape, generator=rng) if distribution == "normal" else torch.rand(shape, generator=rng) * 2 - 1
@@ -54,9 +54,9 @@ def usual_lengths(latent_dim: int, distribution: str = "normal") -> tuple[float,
 
 
 def lattice_seed(seeds: Sequence[int], i: int, j: int) -> int:
-    """The seed at a crossing of the pad's endless lattice, as ui/pad.js has it: column i, row j.
+    """The seed at column i, row j of the pad's endless grid, as in ui/components/pad.js.
 
-    seeds: those at (0, 0), (1, 0), (0, 1), (1, 1). Every other crossing has a hash of its place, below 2^31.
+    seeds: those at (0, 0), (1, 0), (0, 1), (1, 1). Every other place has a hash of its column and row, below 2^31.
     """
     if i in (0, 1) and j in (0, 1):
         return seeds[2 * j + i]
@@ -71,7 +71,7 @@ def parse_seeds(text: str, most: int = 4096) -> list[int]:
     """ "1,2,10-13" -> [1, 2, 10, 11, 12, 13].
 
     Raises:
-        ValueError: the text does not read so, a seed is out of bounds, or there are none or more than `most`.
+        ValueError: the text has another form, a seed is out of bounds, or there are no seeds or more than `most`.
     """
     seeds: list[int] = []
     for part in text.split(","):
@@ -105,10 +105,10 @@ def lerp(a: torch.Tensor, b: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
 
 
 def slerp(a: torch.Tensor, b: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-    """The great circle from a to b (Shoemake 1985, as White 2016 uses it for GANs); the norm goes evenly from |a| to |b|.
+    """The great circle from a to b (Shoemake 1985; White 2016 for GANs); the norm changes evenly from |a| to |b|.
 
-    High-dimensional normal noise lies close to a sphere of radius sqrt(d); straight lines cut through its inside, where
-    training never was. Zero vectors, and those (almost) parallel or opposite, have no unique arc and are blended straight.
+    High-dimensional normal vectors lie close to a sphere of radius sqrt(d). Straight lines cut through its inside, where the
+    generator was never trained. Zero vectors and (nearly) parallel or opposite vectors have no unique arc; they use lerp.
 
     a, b: (..., d); t: broadcastable to (..., 1), 0 to 1.
     """
@@ -123,20 +123,20 @@ def slerp(a: torch.Tensor, b: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
 
 INTERPOLATIONS = {"slerp": slerp, "lerp": lerp}
 
-# How far along a leg of a walk one is at a share of its time: evenly, or slow at both stops (Hermite's 3 t^2 - 2 t^3).
+# Time along a leg of a walk -> distance along it, both 0 to 1: even, or slow at both ends (Hermite's 3 t^2 - 2 t^3).
 EASINGS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {"linear": lambda t: t, "smooth": lambda t: t * t * (3 - 2 * t)}
 
 
 def walk(anchors: torch.Tensor, frames: int, mode: str = "slerp", closed: bool = False, easing: str = "linear") -> torch.Tensor:
-    """A path of `frames` points through anchors in order.
+    """A path of `frames` points through the anchors, in order.
 
     Args:
         anchors: (n, d), n at least 2.
-        frames: how many points, at least 2. The first is the first anchor; the last is the last anchor, or, when
-            closed, one step before the first, so that a loop runs on without a stop.
+        frames: how many points, at least 2. The first point is the first anchor. The last point is the last anchor, or if
+            closed, one step before the first anchor, so a loop does not pause.
         mode: "slerp" or "lerp".
-        closed: come back to the first anchor.
-        easing: "linear" for an even pace, "smooth" to come to rest at each anchor.
+        closed: return to the first anchor.
+        easing: "linear" for an even pace, "smooth" to slow down at each anchor.
 
     Returns:
         (frames, d).
@@ -163,12 +163,12 @@ def walk(anchors: torch.Tensor, frames: int, mode: str = "slerp", closed: bool =
 def strongest_dimensions(
     generator: LatentToImage, samples: int = 8, step: float = 1.0, distribution: str = "normal", label: int | None = None
 ) -> list[tuple[int, float]]:
-    """Latent dimensions by how far they move the picture, the strongest first.
+    """Latent dimensions by how much they change the image, the strongest first.
 
     Args:
         generator: (N, d) -> (N, C, H, W), in eval mode.
-        samples: latent vectors (seeds 0, 1, ...) over which the effect is averaged.
-        step: how far each dimension is moved up.
+        samples: number of latent vectors (seeds 0, 1, ...) to average over.
+        step: how much is added to each dimension.
         label: the class to draw, for a conditional generator.
 
     Returns:

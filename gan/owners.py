@@ -1,6 +1,6 @@
-"""Who is who at one server, without passwords: a browser keeps a secret token, and what it starts carries the token's hash.
+"""Who is who on a server, without passwords: a browser keeps a secret token, and what it starts carries the token's hash.
 
-Knows nothing of pages or runs.
+Knows nothing about pages or runs.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 LONGEST_NAME = 40
 SHORTEST_ADMIN_TOKEN = 16  # characters
-FREE_GUESSES = 5  # at the host's token from one address; each one after that costs a wait, twice as long as the one before
+FREE_GUESSES = 5  # wrong guesses at the host's token per address; after that, each guess has to wait twice as long as the last
 FIRST_WAIT_S, LONGEST_WAIT_S = 2.0, 300.0
 FORGIVEN_AFTER_S = 900.0  # since the last wrong guess
 MOST_ADDRESSES = 1000  # that are remembered
@@ -27,16 +27,16 @@ _TOKEN = re.compile(r"[0-9a-f]{32}")
 
 
 class NotAllowed(PermissionError):
-    """Somebody asked for what only the owner, or the workshop's host, may do."""
+    """Someone asked for what only the owner, or the workshop's host, may do."""
 
 
 @dataclass(frozen=True)
 class Visitor:
-    """Somebody who uses the server.
+    """Someone who uses the server.
 
-    name: for people; anybody can take any name. id: 16 hexadecimal digits, the hash of the browser's token. It is public,
-    and proves nothing: who is given an id was asked for the token. Empty while the browser has not answered.
-    admin: has given WORKSHOP_ADMIN_TOKEN, and may do everything.
+    name: for people; anyone can take any name. id: 16 hexadecimal digits, the hash of the browser's token. It is public
+    and proves nothing: only the token does. Empty until the browser has answered.
+    admin: has entered WORKSHOP_ADMIN_TOKEN, and may do everything.
     """
 
     name: str
@@ -59,9 +59,9 @@ LOCAL = Visitor("", "", admin=True)  # scripts and tests on the server's own mac
 
 
 def recognise(token: object, name: object = "", admin: bool = False) -> Visitor:
-    """The visitor with a token; a stranger where it is not one. Both come from the browser, and may be anything.
+    """The visitor with this token, or a stranger if it is not a valid token. Both arguments come from the browser and may be anything.
 
-    token: 128 random bits as 32 hexadecimal digits. It is used here and kept nowhere.
+    token: 128 random bits as 32 hexadecimal digits. It is used here and stored nowhere.
     """
     if not isinstance(token, str) or not _TOKEN.fullmatch(token):
         return STRANGER
@@ -70,15 +70,15 @@ def recognise(token: object, name: object = "", admin: bool = False) -> Visitor:
 
 
 def guest(visitor_id: str) -> str:
-    """What somebody is called who has given no name."""
+    """The name of someone who has not entered one."""
     return f"Guest {visitor_id[:4]}"
 
 
 def clean_name(name: object) -> str:
-    """A name as it is shown: on one line, without control characters, at most 40 characters; empty for what is no text."""
+    """A name as shown: one line, no control characters, at most 40 characters; empty if it is not text."""
     if not isinstance(name, str):
         return ""
-    # Unicode's category C: control and formatting characters, such as those that turn the direction of what follows.
+    # Unicode's category C: control and formatting characters, such as those that reverse the writing direction.
     visible = "".join(" " if c.isspace() else c for c in name[: 10 * LONGEST_NAME] if c.isspace() or unicodedata.category(c)[0] != "C")
     return " ".join(visible.split())[:LONGEST_NAME].strip()
 
@@ -89,13 +89,13 @@ def is_personal() -> bool:
 
 
 def is_admin_token(text: str) -> bool:
-    """Whether a text is WORKSHOP_ADMIN_TOKEN; never, where none is set."""
+    """Whether a text is WORKSHOP_ADMIN_TOKEN; False if none is set."""
     token = os.environ.get("WORKSHOP_ADMIN_TOKEN", "")
     return bool(token) and hmac.compare_digest(text.encode(), token.encode())
 
 
 def refuse_weak_admin_token() -> None:
-    """To be called when a server starts.
+    """Call it when a server starts.
 
     Raises:
         ValueError: WORKSHOP_ADMIN_TOKEN is set, and so short that it could be guessed.
@@ -109,9 +109,9 @@ def refuse_weak_admin_token() -> None:
 
 
 class Guesses:
-    """Wrong tokens by the address that they came from: after a few, each further one must wait. Safe from any thread.
+    """Counts wrong tokens by address: after a few, each further guess must wait. Safe to use from any thread.
 
-    All visitors behind one proxy may share an address, and so the wait; the token's length is what keeps it from being guessed.
+    Visitors behind one proxy may share an address and therefore the wait. The token's length is what makes it hard to guess.
     """
 
     def __init__(self) -> None:
@@ -129,10 +129,10 @@ class Guesses:
             return max(0.0, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(number - FREE_GUESSES, 20)) - rested)
 
     def try_token(self, text: str, address: str) -> bool:
-        """Whether a text is WORKSHOP_ADMIN_TOKEN; a wrong one is noted, and logged once there are many.
+        """Whether a text is WORKSHOP_ADMIN_TOKEN. Wrong tokens are counted, and logged once there are many.
 
         Raises:
-            NotAllowed: the address must wait first; the message says for how long. The text is not looked at.
+            NotAllowed: the address must wait first; the message says how long. The text is not checked.
         """
         if wait_s := self.wait_s(address):
             raise NotAllowed(f"Too many wrong tokens were given. Try again in {math.ceil(wait_s)} seconds.")
@@ -151,7 +151,10 @@ class Guesses:
 
 
 def may_change(owner_id: object, visitor: Visitor) -> bool:
-    """Whether a visitor may change what an owner left: the owner and the host may; what nobody owns anybody on a personal server."""
+    """Whether a visitor may change what an owner left: the owner and the host may.
+
+    Without an owner, anyone on a server without a host may.
+    """
     if visitor.admin:
         return True
     if owner_id:
@@ -160,7 +163,7 @@ def may_change(owner_id: object, visitor: Visitor) -> bool:
 
 
 def refusal(owner: object, owner_id: object, deed: str, what: str) -> str:
-    """Who alone may do something, in one sentence. deed: what made it the owner's. what: they may do."""
+    """Who may do something, in one sentence. deed: what the owner did. what: what only they may do."""
     host = "" if is_personal() else "the workshop's host"
     name = clean_name(owner)
     whose = (f"{name}, who {deed}," if name else f"the person who {deed}") if owner_id else ""

@@ -1,4 +1,4 @@
-"""Work that takes a while, on a terminal: a generator of Progress drained behind a bar; and output that may lose its terminal."""
+"""Long work on a terminal: drains a generator of Progress behind a bar; output that survives a closed terminal."""
 
 import logging
 import os
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 def drain(work: Generator[Progress, None, T], quiet: bool = False) -> T:
-    """Drains a generator behind a bar on standard error, where that is a terminal; returns what it returns."""
+    """Drains a generator and shows a bar on standard error if that is a terminal. Returns what the generator returns."""
     with tqdm(disable=True if quiet else None, leave=False, unit="", unit_scale=True) as bar:
         while True:
             try:
@@ -30,7 +30,7 @@ def drain(work: Generator[Progress, None, T], quiet: bool = False) -> T:
 
 
 class Lasting:
-    """A stream that swallows what a closed terminal or pipe no longer takes: a run that is being saved must not fail by that."""
+    """A stream that ignores writes to a closed terminal or pipe, so they cannot stop a run from being saved."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -53,7 +53,7 @@ class Lasting:
 
 
 def say(text: str, err: bool = True) -> None:
-    """Prints a line, if anybody can still read it."""
+    """Prints a line, if anyone can still read it."""
     try:
         click.echo(text, err=err)
     except OSError as error:
@@ -61,7 +61,7 @@ def say(text: str, err: bool = True) -> None:
 
 
 def let_go() -> None:
-    """Closed output goes nowhere from here on: what is left in its buffer would end the process with another status."""
+    """From here on, closed output is discarded: its buffered rest would end the process with another exit status."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -1,19 +1,19 @@
-"""Reads files that anybody may have written: regular files of bounded size, and strict JSON. Knows nothing of what is in them."""
+"""Reads files that anyone may have written: regular files of bounded size, and strict JSON. Knows nothing about what is in them."""
 
 import json
 import math
 import os
 import stat
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn, TypeGuard
 
 LARGEST_JSON = 1 << 20  # bytes of a document, or of a line of a log
-DEEPEST = 32  # lists and objects inside each other; ours have six levels
-LARGEST_WHOLE = 2**63  # no number of ours comes near, and what is larger overflows elsewhere
+DEEPEST = 32  # nested lists and objects; ours have six levels
+LARGEST_WHOLE = 2**63  # far above any number of ours; larger ones overflow elsewhere
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Opens a file for reading. It never waits: a named pipe would hold the reader until somebody writes.
+    """Opens a file for reading. It never waits: a named pipe would hold the reader until someone writes.
 
     Raises:
         OSError: there is no such file, it cannot be read, or it is a folder, a pipe or a device.
@@ -47,13 +47,13 @@ def read_json(path: Path, most: int = LARGEST_JSON) -> Any:
 
     Raises:
         OSError: see open_regular().
-        ValueError: it is too large, or not JSON as parse_json() wants it.
+        ValueError: it is too large, or parse_json() refuses it.
     """
     return parse_json(read_bytes(path, most), most)
 
 
 def parse_json(content: bytes | str, most: int = LARGEST_JSON) -> Any:
-    """JSON in UTF-8, as the standard has it: what it returns can be written as JSON, sent and counted with.
+    """Strict JSON in UTF-8: the result can be written as JSON again, sent, and used in calculations.
 
     Raises:
         ValueError: it is longer than `most`, not JSON, nested deeper than DEEPEST, or has a number that is not finite or too large, or
@@ -68,18 +68,21 @@ def parse_json(content: bytes | str, most: int = LARGEST_JSON) -> Any:
         raise ValueError(f"JSON may be nested at most {DEEPEST} levels deep; this is deeper") from None
     if text.count("[") + text.count("{") > DEEPEST:
         _refuse_deep(value)
-    if "\\u" in text or not text.isascii():  # only an escape, or a text that was no UTF-8, can hold half a character
+    if "\\u" in text or not text.isascii():  # only an escape, or a text that was not UTF-8, can hold half a character
         json.dumps(value, ensure_ascii=False).encode()
     return value
 
 
-def is_number(value: object) -> bool:
-    """Whether a value from a file is a finite number; true and false are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Whether a value is one of Python's numbers and fits a finite float. True and False do not count."""
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number beyond the largest float
+        return False
 
 
 def is_whole(value: object, most: int = 10**12) -> bool:
-    """Whether a value from a file is a whole number from 0 to `most`; true and false are none."""
+    """Whether a value from a file is a whole number from 0 to `most`. True and False do not count."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most
 
 

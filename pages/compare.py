@@ -2,10 +2,10 @@
 
 import streamlit as st
 
+from gan.runs.names import labels
 from gan.runs.states import AT_WORK
 from ui.compare.choose import choose
 from ui.compare.overlay import REFRESH_S, lay_over
-from ui.comparison import short_names
 from ui.components.visitor import heading
 from ui.page_files import TRAIN
 from ui.workshop import manager
@@ -16,7 +16,7 @@ if not runs:
     st.info("There are no runs yet. Train a network, then train it again with one setting changed.", icon=":material/lightbulb:")
     st.page_link(TRAIN, label="Train", icon=":material/model_training:")
 else:
-    names = short_names(runs)
+    names = labels(runs.values())
     chosen = choose(runs, names)
     if not chosen:
         st.info(

@@ -4,6 +4,7 @@ import streamlit as st
 
 from ui.components.visitor import heading
 from ui.page_files import NEW_RUN
+from ui.pick import missing, options, pick
 from ui.text import plain
 from ui.train.new_run import new_run
 from ui.train.run import show
@@ -11,12 +12,9 @@ from ui.workshop import manager
 
 heading("Train")
 runs = {run.id: run for run in manager().runs()}
-asked = st.query_params.get("run", NEW_RUN)
 deleted = st.session_state.get("deleted")
-if asked not in (NEW_RUN, *runs, deleted):
-    st.warning(f"There is no run {plain(asked[:100])} on this server.", icon=":material/search_off:")
-# The address holds the option's text: a run's id, which never changes.
-chosen = st.selectbox("Run", [NEW_RUN, *runs], key="run", bind="query-params", help="Start a new run, or look at one.")
+missing("run", {NEW_RUN, *runs, *([deleted] if deleted else [])})
+chosen = pick("Run", {NEW_RUN: NEW_RUN} | options(list(runs.values())), "run", NEW_RUN, "Start a new run, or look at one.")
 if "launch_error" in st.session_state:
     st.error(plain(st.session_state.pop("launch_error")), icon=":material/error:")
 if chosen != NEW_RUN:

@@ -80,7 +80,7 @@ def blobs() -> ImageDataset:
     return ImageDataset("blobs", images)
 
 
-def finish(loading):
+def finish(loading: Iterator[Any]) -> Any:
     """Drains a loading generator and returns what it loaded."""
     while True:
         try:

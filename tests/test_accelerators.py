@@ -3,6 +3,8 @@
 import subprocess
 import warnings
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -22,7 +24,7 @@ TOO_OLD = (
 NO_CUDA = diagnose(replace(UNSEEN, torch="2.14.1+cpu", cuda=""))
 
 
-def test_a_gpu_that_works_is_used_without_a_word(monkeypatch):
+def test_a_gpu_that_works_is_used_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
     found = diagnose(GOOD)
     assert found.usable and found.passed_over == found.refusal == found.problem == ""
     monkeypatch.setattr(devices, "accelerator", lambda index=0: found)
@@ -54,7 +56,7 @@ def test_a_gpu_that_works_is_used_without_a_word(monkeypatch):
         "a broken card": (replace(GOOD, said="CUDA error: uncorrectable ECC error"), "does not work (CUDA error: uncorrectable ECC"),
     }.values(),
 )
-def test_a_gpu_that_cannot_be_used_is_said(facts, words, monkeypatch):
+def test_a_gpu_that_cannot_be_used_is_said(facts: Facts, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = diagnose(facts)
     assert not found.usable and words in found.passed_over and words in found.refusal
     assert found.passed_over.startswith("Training runs on the CPU because the GPU cannot be used: ")
@@ -73,7 +75,7 @@ def test_a_gpu_that_cannot_be_used_is_said(facts, words, monkeypatch):
         (replace(UNSEEN, hidden="CUDA_VISIBLE_DEVICES=-1"), "CUDA_VISIBLE_DEVICES=-1 hides"),
     ],
 )
-def test_no_gpu_and_a_hidden_one_are_no_news_unless_asked_for(facts, words):
+def test_no_gpu_and_a_hidden_one_are_no_news_unless_asked_for(facts: Facts, words: str) -> None:
     found = diagnose(facts)
     assert not found.usable and found.passed_over == "" and words in found.refusal and "Choose auto or cpu" in found.refusal
 
@@ -96,12 +98,14 @@ def test_no_gpu_and_a_hidden_one_are_no_news_unless_asked_for(facts, words):
         ((7, 5), ("gfx90a",), False),
     ],
 )
-def test_code_runs_on_its_major_version_and_ptx_on_newer_cards(capability, architectures, fits):
+def test_code_runs_on_its_major_version_and_ptx_on_newer_cards(
+    capability: tuple[int, int], architectures: tuple[Any, ...], fits: bool
+) -> None:
     assert runs_on(capability, architectures) is fits
 
 
-def test_what_torch_says_while_it_looks_is_kept_and_not_heard(monkeypatch):
-    def available():
+def test_what_torch_says_while_it_looks_is_kept_and_not_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    def available() -> bool:
         warnings.warn(TOO_OLD, UserWarning, stacklevel=2)
         return False
 
@@ -121,12 +125,12 @@ def test_what_torch_says_while_it_looks_is_kept_and_not_heard(monkeypatch):
         accelerators.accelerator.cache_clear()
 
 
-def test_an_error_on_the_first_touch_is_a_fact(monkeypatch):
+def test_an_error_on_the_first_touch_is_a_fact(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "Tesla T4")
     monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: list(CODE))
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: (7, 5))
 
-    def full(index):
+    def full(index: int) -> None:
         raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB\nmore lines")
 
     monkeypatch.setattr(torch.cuda, "mem_get_info", full)
@@ -135,11 +139,11 @@ def test_an_error_on_the_first_touch_is_a_fact(monkeypatch):
     assert "Tesla T4 has no memory left" in diagnose(facts).problem
 
 
-def test_nvidia_smi_is_asked_for_so_long_and_no_longer(monkeypatch):
+def test_nvidia_smi_is_asked_for_so_long_and_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accelerators.shutil, "which", lambda name: "/usr/bin/nvidia-smi")
     asked = {}
 
-    def run(command, **options):
+    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess:
         asked.update(options)
         return subprocess.CompletedProcess(command, 0, "Tesla T4, 535.104.05\nTesla T4, 535.104.05\n", "")
 
@@ -147,7 +151,7 @@ def test_nvidia_smi_is_asked_for_so_long_and_no_longer(monkeypatch):
     facts = accelerators._ask_driver(Facts())
     assert (facts.name, facts.driver, facts.passed_in) == ("Tesla T4", "535.104.05", True) and asked["timeout"] <= 5
 
-    def hang(command, **options):
+    def hang(command: list[str], **options: Any) -> None:
         raise subprocess.TimeoutExpired(command, options["timeout"])
 
     monkeypatch.setattr(subprocess, "run", hang)
@@ -163,7 +167,7 @@ def test_nvidia_smi_is_asked_for_so_long_and_no_longer(monkeypatch):
         ("something else", ""),
     ],
 )
-def test_the_drivers_version_is_read_from_the_kernel(text, version, monkeypatch):
+def test_the_drivers_version_is_read_from_the_kernel(text: str, version: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accelerators.Path, "read_text", lambda self, encoding: text)
     assert accelerators._driver() == version
 
@@ -171,7 +175,7 @@ def test_the_drivers_version_is_read_from_the_kernel(text, version, monkeypatch)
 @pytest.mark.parametrize(
     "value, hides", [(None, False), ("0", False), ("0,1", False), ("", True), ("-1", True), ("-1,0", True), ("void", True)]
 )
-def test_gpus_that_are_hidden_on_purpose(value, hides, monkeypatch):
+def test_gpus_that_are_hidden_on_purpose(value: str | None, hides: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NVIDIA_VISIBLE_DEVICES", raising=False)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if value is not None:
@@ -179,7 +183,9 @@ def test_gpus_that_are_hidden_on_purpose(value, hides, monkeypatch):
     assert bool(accelerators._hidden()) is hides
 
 
-def test_the_command_line_says_so_and_trains_on_the_cpu(monkeypatch, capsys, tmp_path):
+def test_the_command_line_says_so_and_trains_on_the_cpu(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     monkeypatch.setattr(devices, "accelerator", lambda index=0: NO_CUDA)
     tiny = [
         part for name in ("generator_filters=4", "discriminator_filters=4", "batch_size=8", "precision=fp32") for part in ("--set", name)
@@ -193,7 +199,9 @@ def test_the_command_line_says_so_and_trains_on_the_cpu(monkeypatch, capsys, tmp
     assert status == 2 and NO_CUDA.refusal in error and len(error.splitlines()) == 1
 
 
-def test_the_server_keeps_the_sentence_and_logs_it(monkeypatch, caplog, tmp_path):
+def test_the_server_keeps_the_sentence_and_logs_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
     monkeypatch.setattr(devices, "accelerator", lambda index=0: NO_CUDA)
     assert RunManager(tmp_path, device="auto").passed_over == NO_CUDA.passed_over == caplog.messages[0]
     assert RunManager(tmp_path, device="cpu").passed_over == ""

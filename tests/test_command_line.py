@@ -18,6 +18,8 @@ import torch
 from PIL import Image
 
 from gan import __main__ as command_line
+from gan.config import TrainConfig
+from gan.data.imageset import ImageDataset
 from gan.devices import one_thread
 from gan.events import Intervention, Progress
 from gan.judging import features
@@ -29,6 +31,7 @@ from gan.runs.fork import fork
 from gan.training import execution
 from gan.training import loop as training
 from gan.training import state as training_state
+from tests.films import frames
 
 TINY = [
     "--set",
@@ -44,24 +47,24 @@ TINY = [
 ]
 
 
-def call(monkeypatch, capsys, *arguments):
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: Any) -> tuple[int, str, str]:
     """Runs a command in this process: (exit status, standard output, standard error)."""
     monkeypatch.setattr(sys, "argv", ["gan", *map(str, arguments)])
+    status: Any = 0
     try:
         command_line.main()
-        status = 0
     except SystemExit as end:
         status = end.code or 0
     return status, *capsys.readouterr()
 
 
 @pytest.fixture
-def gan(monkeypatch, capsys):
+def gan(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
     return lambda *arguments: call(monkeypatch, capsys, *arguments)
 
 
 @pytest.fixture
-def pictures(tmp_path):
+def pictures(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
     folder = tmp_path / "pictures"
     folder.mkdir()
@@ -72,14 +75,16 @@ def pictures(tmp_path):
 
 
 @pytest.fixture
-def trained(gan, pictures, tmp_path):
+def trained(gan: Callable[..., Any], pictures: Path, tmp_path: Path) -> Path:
     out = tmp_path / "run"
     status, output, _ = gan("train", "--data", pictures, "--steps", 10, "--out", out, *TINY)
     assert status == 0 and "finished at step 10: 80 images" in output
     return out
 
 
-def test_a_zip_of_images_is_trained_on_and_resumed_from_anywhere(gan, pictures, tmp_path, monkeypatch):
+def test_a_zip_of_images_is_trained_on_and_resumed_from_anywhere(
+    gan: Callable[..., Any], pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.make_archive("packed", "zip", pictures)
     status, _, errors = gan("train", "--data", "packed.zip", "--steps", 2, "--out", tmp_path / "run", *TINY)
@@ -91,14 +96,14 @@ def test_a_zip_of_images_is_trained_on_and_resumed_from_anywhere(gan, pictures, 
     assert status == 2 and "packed.zip is not a zip file" in errors and errors.count("\n") == 1
 
 
-def test_recipes(gan):
+def test_recipes(gan: Callable[..., Any]) -> None:
     status, output, _ = gan("recipes")
     assert status == 0 and "quick-digits" in output and "lecture" in output
     _, output, _ = gan("recipes", "--json")
     assert {json.loads(line)["name"] for line in output.splitlines()} >= {"quick-digits", "lecture", "dcgan"}
 
 
-def test_train_says_what_was_left_out_and_json_is_one_object_a_line(gan, pictures, tmp_path):
+def test_train_says_what_was_left_out_and_json_is_one_object_a_line(gan: Callable[..., Any], pictures: Path, tmp_path: Path) -> None:
     status, output, errors = gan("train", "--data", pictures, "--steps", 10, "--seed", 3, "--json", "--out", tmp_path / "r", *TINY)
     assert status == 0 and "left out 1 of 21 files; the first: broken.png" in errors
     lines = [json.loads(line) for line in output.splitlines()]
@@ -107,7 +112,7 @@ def test_train_says_what_was_left_out_and_json_is_one_object_a_line(gan, picture
     assert json.loads((tmp_path / "r" / "config.json").read_text())["seed"] == 3
 
 
-def test_resuming_gives_the_same_weights_bit_for_bit(gan, pictures, tmp_path, trained):
+def test_resuming_gives_the_same_weights_bit_for_bit(gan: Callable[..., Any], pictures: Path, tmp_path: Path, trained: Path) -> None:
     out = tmp_path / "part"
     assert gan("train", "--data", pictures, "--steps", 4, "--out", out, *TINY)[0] == 0
     assert gan("resume", out, "--steps", 6)[0] == 0
@@ -117,7 +122,9 @@ def test_resuming_gives_the_same_weights_bit_for_bit(gan, pictures, tmp_path, tr
     assert status == 2 and "has reached its 10 steps" in errors
 
 
-def test_the_command_line_says_how_a_set_was_read_and_what_was_left_out(gan, pictures, tmp_path, monkeypatch):
+def test_the_command_line_says_how_a_set_was_read_and_what_was_left_out(
+    gan: Callable[..., Any], pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for part in ("train", "test"):
         shutil.copytree(pictures, tmp_path / "set" / part)
     (tmp_path / "set" / "train" / "photo.heic").write_bytes(b"x")
@@ -131,7 +138,7 @@ def test_the_command_line_says_how_a_set_was_read_and_what_was_left_out(gan, pic
     assert status == 0 and "faces is the built-in data set; the folder faces in this directory is called ./faces" in errors
 
 
-def test_single_images_are_files_named_by_seed_and_overwrite_nothing(gan, trained, tmp_path):
+def test_single_images_are_files_named_by_seed_and_overwrite_nothing(gan: Callable[..., Any], trained: Path, tmp_path: Path) -> None:
     out = tmp_path / "singles"
     status, output, _ = gan("sample", trained, "--seeds", "0-4,300", "--out", f"{out}/")
     assert (
@@ -152,7 +159,7 @@ def test_single_images_are_files_named_by_seed_and_overwrite_nothing(gan, traine
     assert len(list((tmp_path / "empty").iterdir())) == 5001
 
 
-def test_sample_and_walk(gan, trained, tmp_path):
+def test_sample_and_walk(gan: Callable[..., Any], trained: Path, tmp_path: Path) -> None:
     assert gan("sample", trained, "--seeds", "0-5", "--out", tmp_path / "s.npz")[0] == 0
     with np.load(tmp_path / "s.npz") as stored:
         assert (
@@ -167,12 +174,14 @@ def test_sample_and_walk(gan, trained, tmp_path):
         assert grid.size[0] > 400
     assert gan("walk", trained, "--seeds", "1,2,3", "--frames", 12, "--mode", "lerp", "--out", tmp_path / "w.gif")[0] == 0
     with Image.open(tmp_path / "w.gif") as film:
-        assert film.n_frames == 12
+        assert frames(film) == 12
     walk = ("walk", trained, "--seeds", "1,2,3", "--frames", 12, "--easing", "smooth", "--closed", "--out", tmp_path / "w.mp4")
     assert gan(*walk)[0] == 0 and (tmp_path / "w.mp4").read_bytes()[4:8] == b"ftyp"
 
 
-def test_a_generator_that_comes_with_the_app_is_found_by_name_and_where_it_was_before(gan, trained, folders, monkeypatch):
+def test_a_generator_that_comes_with_the_app_is_found_by_name_and_where_it_was_before(
+    gan: Callable[..., Any], trained: Path, folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(folders)
     (folders / "shipped").mkdir()
     shutil.copy(RunFolder(trained).generator_file(10), folders / "shipped" / "ours.safetensors")
@@ -183,11 +192,13 @@ def test_a_generator_that_comes_with_the_app_is_found_by_name_and_where_it_was_b
     assert status == 2 and "there is no run or checkpoint checkpoints/pretrained/others.safetensors" in errors
 
 
-def test_bad_arguments_exit_2_with_one_line_and_leave_nothing(gan, tmp_path, pictures, trained):
+def test_bad_arguments_exit_2_with_one_line_and_leave_nothing(
+    gan: Callable[..., Any], tmp_path: Path, pictures: Path, trained: Path
+) -> None:
     out = tmp_path / "never"
     empty = tmp_path / "empty"
     empty.mkdir()
-    cases = [
+    cases: list[tuple[list[Any], str]] = [
         (["train", "--recipe", "nope"], "no recipe 'nope'"),
         (["train", "--data", "nowhere"], "no data set 'nowhere'"),
         (["train", "--data", empty], "holds no images"),
@@ -202,10 +213,10 @@ def test_bad_arguments_exit_2_with_one_line_and_leave_nothing(gan, tmp_path, pic
         (["train", "--nonsense"], "--nonsense"),
     ]
     for arguments, words in cases:
-        status, _, errors = gan(*arguments, *(["--out", out]))
+        status, _, errors = gan(*arguments, "--out", out)
         assert status == 2 and words in errors and errors.count("\n") == 1, (arguments, status, errors)
     assert not out.exists()
-    others = [
+    others: list[tuple[list[Any], str]] = [
         (["train", "--out", trained], "already holds a run"),
         (["resume", tmp_path / "nothing"], "no run or checkpoint"),
         (["resume", trained, "--steps", "-5"], "more than 0"),
@@ -222,8 +233,10 @@ def test_bad_arguments_exit_2_with_one_line_and_leave_nothing(gan, tmp_path, pic
         assert status == 2 and words in errors and errors.count("\n") == 1, (arguments, status, errors)
 
 
-def test_a_failed_run_exits_1_and_says_why(gan, pictures, tmp_path, monkeypatch):
-    def broken(self, step, images):
+def test_a_failed_run_exits_1_and_says_why(
+    gan: Callable[..., Any], pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: Any, step: int, images: np.ndarray) -> None:
         raise OSError(errno.EIO, "Input/output error", "grid.png")
 
     monkeypatch.setattr(command_line.RunFolder, "save_samples", broken)
@@ -253,7 +266,9 @@ def start(pictures: Path) -> Iterator[Callable[..., subprocess.Popen]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_ctrl_c_sigterm_and_a_hangup_leave_a_run_that_resumes(gan, start, tmp_path, number):
+def test_ctrl_c_sigterm_and_a_hangup_leave_a_run_that_resumes(
+    gan: Callable[..., Any], start: Callable[..., subprocess.Popen], tmp_path: Path, number: signal.Signals
+) -> None:
     out = tmp_path / "run"
     process = start(out, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     process.send_signal(number)
@@ -265,7 +280,9 @@ def test_ctrl_c_sigterm_and_a_hangup_leave_a_run_that_resumes(gan, start, tmp_pa
     assert json.loads((out / "status.json").read_text())["step"] == status["step"] + 3
 
 
-def test_a_terminal_that_closes_leaves_a_run_that_resumes(gan, start, tmp_path):
+def test_a_terminal_that_closes_leaves_a_run_that_resumes(
+    gan: Callable[..., Any], start: Callable[..., subprocess.Popen], tmp_path: Path
+) -> None:
     ours, theirs = pty.openpty()
     process = start(tmp_path / "run", stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
     os.close(theirs)
@@ -277,7 +294,7 @@ def test_a_terminal_that_closes_leaves_a_run_that_resumes(gan, start, tmp_path):
     assert gan("resume", tmp_path / "run", "--steps", 3)[0] == 0
 
 
-def test_a_reader_that_goes_away_ends_the_run_saved(start, tmp_path):
+def test_a_reader_that_goes_away_ends_the_run_saved(start: Callable[..., subprocess.Popen], tmp_path: Path) -> None:
     with start(tmp_path / "run", more=["--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
         assert process.wait(30) == 128 + signal.SIGPIPE and process.stderr.read().startswith(b"left out 1 of 21")
@@ -285,8 +302,8 @@ def test_a_reader_that_goes_away_ends_the_run_saved(start, tmp_path):
     assert status["state"] == "stopped" and RunFolder(tmp_path / "run").fork_steps()[-1] == status["step"]
 
 
-def test_what_nohup_ignores_stays_ignored(start, tmp_path):
-    def ignore():
+def test_what_nohup_ignores_stays_ignored(start: Callable[..., subprocess.Popen], tmp_path: Path) -> None:
+    def ignore() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     process = start(tmp_path / "run", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=ignore)
@@ -299,7 +316,7 @@ def test_what_nohup_ignores_stays_ignored(start, tmp_path):
     assert process.wait(30) == 143
 
 
-def test_a_lost_state_is_refused_and_a_kept_one_is_taken_when_asked_for(gan, trained, tmp_path):
+def test_a_lost_state_is_refused_and_a_kept_one_is_taken_when_asked_for(gan: Callable[..., Any], trained: Path, tmp_path: Path) -> None:
     folder = RunFolder(trained)
     status, _, errors = gan("resume", trained, "--kept", "--steps", 5)
     assert status == 2 and "is intact (step 10): resume it without --kept" in errors
@@ -322,7 +339,7 @@ def test_a_lost_state_is_refused_and_a_kept_one_is_taken_when_asked_for(gan, tra
     assert status == 2 and "has no checkpoint to continue from" in errors
 
 
-def test_moved_data_are_named_once(gan, trained, pictures, tmp_path):
+def test_moved_data_are_named_once(gan: Callable[..., Any], trained: Path, pictures: Path, tmp_path: Path) -> None:
     pictures.rename(tmp_path / "moved")
     for command in (["resume", trained, "--steps", 2], ["replay", trained, "--out", tmp_path / "again"], ["evaluate", trained]):
         status, _, errors = gan(*command)
@@ -344,7 +361,7 @@ def test_moved_data_are_named_once(gan, trained, pictures, tmp_path):
     assert json.loads((trained / "status.json").read_text())["state"] == "finished"
 
 
-def test_what_exists_is_not_overwritten(gan, trained, pictures, tmp_path):
+def test_what_exists_is_not_overwritten(gan: Callable[..., Any], trained: Path, pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "photo.png").write_text("mine")
@@ -353,15 +370,16 @@ def test_what_exists_is_not_overwritten(gan, trained, pictures, tmp_path):
     (tmp_path / "lost" / "config.json").unlink()
     before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
     for name, words in (("file", "is a file"), ("full", "is not empty"), ("lost", "is not empty"), ("run", "already holds a run")):
-        for command in (["train", "--data", pictures, "--steps", 2, *TINY], ["replay", trained]):
+        commands: list[list[Any]] = [["train", "--data", pictures, "--steps", 2, *TINY], ["replay", trained]]
+        for command in commands:
             status, _, errors = gan(*command, "--out", tmp_path / name)
             assert status == 2 and words in errors and "choose" in errors and errors.count("\n") == 1, (command, errors)
     grid = trained / "samples" / "000010.png"
     status, _, errors = gan("sample", trained, "--out", grid)
     assert status == 2 and "choose another --out" in errors
-    for command, out in ((["sample"], "x.png"), (["walk", "--seeds", "1,2"], "x.gif"), (["export"], "x.zip")):
+    for words_of, out in ((["sample"], "x.png"), (["walk", "--seeds", "1,2"], "x.gif"), (["export"], "x.zip")):
         (tmp_path / "taken" / out).mkdir(parents=True)
-        status, _, errors = gan(command[0], trained, *command[1:], "--out", tmp_path / "taken" / out)
+        status, _, errors = gan(words_of[0], trained, *words_of[1:], "--out", tmp_path / "taken" / out)
         assert status == 2 and "is a folder" in errors
     assert {p: p.read_bytes() for p in before} == before
     assert gan("train", "--data", pictures, "--steps", 2, *TINY, "--out", tmp_path / "empty")[0] == 0
@@ -369,10 +387,12 @@ def test_what_exists_is_not_overwritten(gan, trained, pictures, tmp_path):
     assert gan("sample", trained, "--seeds", "0,1", "--out", tmp_path / "mine.png")[0] == 0, "a file that was named is replaced"
 
 
-def test_of_two_commands_that_were_given_one_folder_the_second_is_refused(gan, trained, pictures, tmp_path, monkeypatch):
+def test_of_two_commands_that_were_given_one_folder_the_second_is_refused(
+    gan: Callable[..., Any], trained: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     load = command_line._load
 
-    def meanwhile(config, quiet):
+    def meanwhile(config: TrainConfig, quiet: bool) -> ImageDataset:
         monkeypatch.setattr(command_line, "_load", load)
         shutil.copytree(trained, tmp_path / "same")  # the other one was faster
         return load(config, quiet)
@@ -383,11 +403,11 @@ def test_of_two_commands_that_were_given_one_folder_the_second_is_refused(gan, t
     assert status == 2 and "already holds a run" in errors and (tmp_path / "same" / "config.json").read_bytes() == before
 
 
-def test_a_full_disk_is_waited_for(gan, pictures, tmp_path, monkeypatch):
+def test_a_full_disk_is_waited_for(gan: Callable[..., Any], pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "ROOM_EVERY_S", 0)
     original, tries = RunFolder.save_samples, []
 
-    def full(self, step, images):
+    def full(self: Any, step: int, images: np.ndarray) -> None:
         tries.append(step)
         if tries.count(4) == 1 and step == 4:
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -399,11 +419,13 @@ def test_a_full_disk_is_waited_for(gan, pictures, tmp_path, monkeypatch):
     assert RunFolder(tmp_path / "r").sample_steps() == [0, 1, 2, 3, 4, 5] and tries.count(4) == 2
 
 
-def test_a_run_that_ends_before_its_judge_is_ready_does_not_blame_the_server(gan, pictures, tmp_path, monkeypatch):
+def test_a_run_that_ends_before_its_judge_is_ready_does_not_blame_the_server(
+    gan: Callable[..., Any], pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("WORKSHOP_JUDGE", "1")
     never = threading.Event()
 
-    def slow(self, *key):
+    def slow(self: Any, *key: Any) -> Iterator[Progress]:
         while not never.wait(0.01):
             yield Progress("Getting ready", 0, 1)
 
@@ -414,7 +436,7 @@ def test_a_run_that_ends_before_its_judge_is_ready_does_not_blame_the_server(gan
 
 
 @pytest.mark.parametrize(("images", "advice"), [(1, "add images"), (2, "set batch_size to 2 or less"), (5, "set batch_size to 5 or less")])
-def test_a_batch_that_is_possible_is_advised(gan, pictures, tmp_path, images, advice):
+def test_a_batch_that_is_possible_is_advised(gan: Callable[..., Any], pictures: Path, tmp_path: Path, images: int, advice: str) -> None:
     for path in list(pictures.iterdir())[images:]:
         path.unlink()
     (pictures / "broken.png").unlink(missing_ok=True)
@@ -426,7 +448,7 @@ def test_a_batch_that_is_possible_is_advised(gan, pictures, tmp_path, images, ad
     assert status == 2 and errors.rstrip().endswith(advice), errors
 
 
-def test_a_replayed_run_is_equal_with_what_was_changed_meanwhile(gan, trained, tmp_path):
+def test_a_replayed_run_is_equal_with_what_was_changed_meanwhile(gan: Callable[..., Any], trained: Path, tmp_path: Path) -> None:
     folder = RunFolder(trained)
     folder.append_intervention(Intervention(10, "lr_g", 5e-4, 0.01))  # as the app would have noted it
     folder.flush()
@@ -444,18 +466,20 @@ def test_a_replayed_run_is_equal_with_what_was_changed_meanwhile(gan, trained, t
     assert status == 2 and "already holds a run" in errors
 
 
-def test_a_replay_repeats_the_numbers_of_threads_and_chooses_none(gan, pictures, tmp_path, monkeypatch):
+def test_a_replay_repeats_the_numbers_of_threads_and_chooses_none(
+    gan: Callable[..., Any], pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Restless:
         """Takes the other number of threads after each step."""
 
-        def __init__(self, threads, most, idle_s):
+        def __init__(self, threads: int, most: int, idle_s: Callable[..., Any]) -> None:
             self.threads = threads
 
-        def after_step(self, now_s, step_s, cpu_s):
+        def after_step(self, now_s: float, step_s: float, cpu_s: float) -> int:
             self.threads = 3 - self.threads
             return self.threads
 
-        def rest(self):
+        def rest(self) -> int:
             return self.threads
 
     for module in (execution, training, training_state, command_line):
@@ -475,7 +499,7 @@ def test_a_replay_repeats_the_numbers_of_threads_and_chooses_none(gan, pictures,
         assert RunFolder(again).read_script() == script[:4] and gan("resume", again, "--steps", 1)[0] == 0
 
 
-def test_a_conditional_generator_draws_the_class_that_is_named(gan, pictures, tmp_path):
+def test_a_conditional_generator_draws_the_class_that_is_named(gan: Callable[..., Any], pictures: Path, tmp_path: Path) -> None:
     for i, path in enumerate(sorted(pictures.glob("[0-9]*.png"))):
         (pictures / "ab"[i % 2]).mkdir(exist_ok=True)
         path.rename(pictures / "ab"[i % 2] / path.name)
@@ -495,7 +519,7 @@ def test_a_conditional_generator_draws_the_class_that_is_named(gan, pictures, tm
     assert status == 2 and "there is no class 'c': choose one of a, b" in errors
 
 
-def test_a_class_is_refused_where_there_is_none(gan, trained, tmp_path):
+def test_a_class_is_refused_where_there_is_none(gan: Callable[..., Any], trained: Path, tmp_path: Path) -> None:
     status, _, errors = gan("sample", trained, "--class", "a", "--out", tmp_path / "s.npz")
     assert status == 2 and "this generator is not conditional" in errors
     status, _, errors = gan(
@@ -504,7 +528,7 @@ def test_a_class_is_refused_where_there_is_none(gan, trained, tmp_path):
     assert status == 2 and "has no labels, but conditional needs them" in errors and not (tmp_path / "c").exists()
 
 
-def test_bench_measures_each_recipe(gan, monkeypatch):
+def test_bench_measures_each_recipe(gan: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command_line.bench, "in_fresh_process", lambda work, *arguments: work(*arguments))  # starting one takes seconds
     status, output, _ = gan("bench", "--recipe", "lecture", "--recipe", "conditional", "--seconds", 0.1, "--json", *TINY)
     assert status == 0
@@ -518,7 +542,9 @@ def test_bench_measures_each_recipe(gan, monkeypatch):
     assert status == 2 and "there is no recipe 'nope'" in errors
 
 
-def test_networks_that_no_memory_holds_are_refused_before_anything_is_made(gan, tmp_path, monkeypatch):
+def test_networks_that_no_memory_holds_are_refused_before_anything_is_made(
+    gan: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(recording, "free_memory", lambda device: 2**30)
     wide = [f"{name}_filters=256" for name in ("generator", "discriminator")]
     settings = [part for text in (*wide, "batch_size=1024", "image_size=128", "precision=fp32") for part in ("--set", text)]
@@ -527,9 +553,9 @@ def test_networks_that_no_memory_holds_are_refused_before_anything_is_made(gan, 
 
 
 @pytest.fixture
-def many(tmp_path, monkeypatch):
+def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of 120 pictures, and a feature network that is trained in a moment."""
-    monkeypatch.setattr(features.train.__wrapped__, "__defaults__", (1,))
+    monkeypatch.setattr(features.train.__wrapped__, "__defaults__", (1,))  # type: ignore[attr-defined]  # the function under its decorator
     rng = np.random.default_rng(0)
     for i in range(120):
         (folder := tmp_path / "many" / "ab"[i % 2]).mkdir(parents=True, exist_ok=True)
@@ -537,7 +563,7 @@ def many(tmp_path, monkeypatch):
     return tmp_path / "many"
 
 
-def test_evaluate_prints_figures_beside_those_of_real_images(gan, trained, many):
+def test_evaluate_prints_figures_beside_those_of_real_images(gan: Callable[..., Any], trained: Path, many: Path) -> None:
     status, output, errors = gan("evaluate", trained, "--data", many)
     assert status == 0 and not errors
     lines = output.splitlines()
@@ -551,7 +577,7 @@ def test_evaluate_prints_figures_beside_those_of_real_images(gan, trained, many)
     assert set(found["shares"]) == {"a", "b"}
 
 
-def test_evaluate_says_what_it_lacks(gan, trained, tmp_path):
+def test_evaluate_says_what_it_lacks(gan: Callable[..., Any], trained: Path, tmp_path: Path) -> None:
     status, _, errors = gan("evaluate", trained)
     assert status == 2 and "has 20 images; scores need at least 100" in errors and errors.count("\n") == 1
     assert gan("evaluate", tmp_path / "none")[0] == 2
@@ -559,7 +585,7 @@ def test_evaluate_says_what_it_lacks(gan, trained, tmp_path):
     assert status == 2 and "--samples" in errors
 
 
-def test_a_run_continues_from_its_state_whatever_the_status_says(gan, trained):
+def test_a_run_continues_from_its_state_whatever_the_status_says(gan: Callable[..., Any], trained: Path) -> None:
     status = json.loads((trained / "status.json").read_text())
     for said in ({**status, "step": 900, "images_seen": 7200, "state": "running"}, {**status, "step": 0}, None):  # killed, edited, removed
         if said is None:
@@ -572,14 +598,14 @@ def test_a_run_continues_from_its_state_whatever_the_status_says(gan, trained):
     assert RunFolder(trained).read_status()["step"] == 16
 
 
-def test_a_run_without_a_status_is_replayed(gan, trained, tmp_path):
+def test_a_run_without_a_status_is_replayed(gan: Callable[..., Any], trained: Path, tmp_path: Path) -> None:
     (trained / "status.json").unlink()
     assert gan("replay", trained, "--out", tmp_path / "again")[0] == 0
     name = "generator-000010.safetensors"
     assert (tmp_path / "again" / name).read_bytes() == (trained / name).read_bytes()
 
 
-def test_a_fork_is_replayed_from_where_it_began_or_not_at_all(gan, trained, tmp_path):
+def test_a_fork_is_replayed_from_where_it_began_or_not_at_all(gan: Callable[..., Any], trained: Path, tmp_path: Path) -> None:
     child = fork(RunFolder(trained), tmp_path / "child", 10, {"lr_g": 1e-3}, "steps", 4)
     (child.interventions_file).write_text(json.dumps({"step": 12, "field": "lr_d", "old": 2e-4, "new": 1e-3}) + "\n")
     assert gan("resume", child.path)[0] == 0
@@ -600,7 +626,7 @@ def test_a_fork_is_replayed_from_where_it_began_or_not_at_all(gan, trained, tmp_
     assert not (tmp_path / "no").exists()
 
 
-def test_a_run_that_draws_by_class_needs_the_same_classes_of_the_same_images(gan, tmp_path):
+def test_a_run_that_draws_by_class_needs_the_same_classes_of_the_same_images(gan: Callable[..., Any], tmp_path: Path) -> None:
     images, labels = np.random.default_rng(0).integers(0, 256, (20, 28, 28), dtype=np.uint8), np.arange(20) % 2
     np.savez(tmp_path / "set.npz", images=images, labels=labels)
     np.savez(tmp_path / "other.npz", images=images, labels=1 - labels)
@@ -616,8 +642,8 @@ def test_a_run_that_draws_by_class_needs_the_same_classes_of_the_same_images(gan
     assert gan("resume", by_class, "--steps", 2)[0] == 0
 
 
-def test_evaluate_says_what_it_left_out(gan, trained, tmp_path, monkeypatch):
-    monkeypatch.setattr(features.train.__wrapped__, "__defaults__", (1,))  # the scores are not looked at
+def test_evaluate_says_what_it_left_out(gan: Callable[..., Any], trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features.train.__wrapped__, "__defaults__", (1,))  # type: ignore[attr-defined]  # the function under its decorator
     rng = np.random.default_rng(0)
     (tmp_path / "others").mkdir()
     for i in range(100):
@@ -628,7 +654,7 @@ def test_evaluate_says_what_it_left_out(gan, trained, tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS takes names in UTF-8 only")
-def test_a_folder_whose_name_is_not_utf8_gets_a_sentence(gan, pictures, tmp_path):
+def test_a_folder_whose_name_is_not_utf8_gets_a_sentence(gan: Callable[..., Any], pictures: Path, tmp_path: Path) -> None:
     moved = pictures.rename(tmp_path / os.fsdecode(b"caf\xe9"))
     code, _, errors = gan("train", "--data", moved, "--steps", 2, "--out", tmp_path / "run", *TINY)
     assert (
@@ -642,7 +668,7 @@ def test_a_folder_whose_name_is_not_utf8_gets_a_sentence(gan, pictures, tmp_path
 
 
 @pytest.mark.filterwarnings("default:decoded images")
-def test_a_data_folder_that_cannot_be_made_is_told_in_words(pictures, tmp_path):
+def test_a_data_folder_that_cannot_be_made_is_told_in_words(pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     command = [
         sys.executable,

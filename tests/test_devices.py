@@ -1,4 +1,4 @@
-"""Devices: work on one thread, and as many as before afterwards."""
+"""Devices: work on one thread, and as many as before afterward."""
 
 from collections.abc import Generator, Iterator
 
@@ -16,7 +16,7 @@ def two_threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def test_one_thread_inside_and_as_many_as_before_after_it():
+def test_one_thread_inside_and_as_many_as_before_after_it() -> None:
     with one_thread():
         assert torch.get_num_threads() == 1
         with one_thread():
@@ -24,7 +24,7 @@ def test_one_thread_inside_and_as_many_as_before_after_it():
     assert torch.get_num_threads() == 2
 
 
-def test_an_error_puts_the_threads_back():
+def test_an_error_puts_the_threads_back() -> None:
     with pytest.raises(ZeroDivisionError), one_thread():
         _ = 1 / 0
     assert torch.get_num_threads() == 2
@@ -40,7 +40,7 @@ def work(fail: bool = False) -> Generator[int, None, str]:
     return "done"
 
 
-def test_a_generator_computes_on_one_thread_and_its_caller_does_not():
+def test_a_generator_computes_on_one_thread_and_its_caller_does_not() -> None:
     events = work()
     assert next(events) == 1 and torch.get_num_threads() == 2
     assert next(events) == 1 and torch.get_num_threads() == 2
@@ -49,7 +49,7 @@ def test_a_generator_computes_on_one_thread_and_its_caller_does_not():
     assert torch.get_num_threads() == 2
 
 
-def test_a_generator_that_fails_or_is_closed_puts_the_threads_back():
+def test_a_generator_that_fails_or_is_closed_puts_the_threads_back() -> None:
     events = work(fail=True)
     next(events)
     with pytest.raises(ValueError, match="no"):

@@ -63,18 +63,18 @@ def floor(requirement: Requirement) -> Version:
 
 
 @pytest.mark.parametrize("hole", HOLES, ids=lambda hole: f"{hole.package} {hole.advisory}")
-def test_neither_the_floor_nor_what_is_installed_has_a_known_hole(hole):
+def test_neither_the_floor_nor_what_is_installed_has_a_known_hole(hole: Hole) -> None:
     assert floor(requirements("requirements.txt")[hole.package]) >= Version(hole.mended), hole
     assert Version(importlib.metadata.version(hole.package)) >= Version(hole.mended), hole
 
 
 @pytest.mark.parametrize("hole", HOLES, ids=lambda hole: f"{hole.package} {hole.advisory}")
-def test_holes_are_listed_with_a_name_and_a_date(hole):
+def test_holes_are_listed_with_a_name_and_a_date(hole: Hole) -> None:
     assert hole.advisory.startswith(("GHSA-", "CVE-", "PYSEC-")) and hole.what
     assert "2025-01-01" <= hole.published <= LAST_LOOKED
 
 
-def test_what_is_installed_is_what_the_requirements_admit():
+def test_what_is_installed_is_what_the_requirements_admit() -> None:
     for name, requirement in requirements("requirements.txt", "requirements-dev.txt").items():
         assert requirement.specifier.contains(importlib.metadata.version(name)), requirement
 
@@ -85,7 +85,7 @@ def constraints() -> dict[str, Version]:
     return {name: Version(version) for name, version in pairs}
 
 
-def test_the_constraints_name_every_requirement_with_a_version_that_it_admits():
+def test_the_constraints_name_every_requirement_with_a_version_that_it_admits() -> None:
     pinned, required = constraints(), requirements("requirements.txt", "requirements-dev.txt")
     assert required.keys() - pinned.keys() == {"torch", "torchvision"}  # their build depends on the driver
     assert not [
@@ -93,16 +93,16 @@ def test_the_constraints_name_every_requirement_with_a_version_that_it_admits():
     ]
 
 
-def test_the_constraints_leave_the_build_of_torch_open():
+def test_the_constraints_leave_the_build_of_torch_open() -> None:
     assert not [name for name in constraints() if name in ("torch", "torchvision", "triton") or name.startswith(("nvidia-", "cuda-"))]
 
 
-def test_the_constraints_have_no_known_hole():
+def test_the_constraints_have_no_known_hole() -> None:
     pinned = constraints()
     assert not [hole for hole in HOLES if hole.package in pinned and pinned[hole.package] < Version(hole.mended)]
 
 
-def test_the_image_installs_the_constraints():
+def test_the_image_installs_the_constraints() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert "COPY --chown=1000:1000 requirements.txt constraints.txt ." in dockerfile
     assert re.findall(r"pip install .*", dockerfile) == ['pip install --no-cache-dir -c constraints.txt -r requirements.txt "${TORCH}"']
@@ -112,7 +112,7 @@ def test_the_image_installs_the_constraints():
     "folders, files",
     [(("gan", "ui", "pages"), ("requirements.txt",)), (("tests", "benchmarks"), ("requirements.txt", "requirements-dev.txt"))],
 )
-def test_everything_that_is_imported_is_declared(folders, files):
+def test_everything_that_is_imported_is_declared(folders: tuple[str, ...], files: tuple[str, ...]) -> None:
     paths = [path for folder in folders for path in (ROOT / folder).rglob("*.py")] + [ROOT / "app.py"]
     imported = set()
     for path in paths:

@@ -38,12 +38,12 @@ def package(parts: tuple[str, ...]) -> str:
     return parts[1] if len(parts) > 1 and parts[1] in FLOOR else ""
 
 
-def test_every_package_has_a_floor():
+def test_every_package_has_a_floor() -> None:
     assert {path.parent.name for path in MODULES if path.parent.name != "gan"} == set(FLOOR)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_gan_imports_downward_and_never_streamlit_or_plotly(path):
+def test_gan_imports_downward_and_never_streamlit_or_plotly(path: Path) -> None:
     names = imported(path)
     assert not {n for n in names if n.split(".")[0] in {"streamlit", "ui", "pages", "plotly"}}
     own = package(path.relative_to(ROOT).parts[:-1])
@@ -52,13 +52,13 @@ def test_gan_imports_downward_and_never_streamlit_or_plotly(path):
     assert all(FLOOR[other] < floor for other in others), f"{path} imports {sorted(others)}"
 
 
-def test_the_command_line_starts_without_the_flop_counter_and_triton():
+def test_the_command_line_starts_without_the_flop_counter_and_triton() -> None:
     code = "import sys, gan.__main__; print([name for name in ('torch.utils.flop_counter', 'triton') if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def _cycle(graph: dict[str, set[str]]) -> list[str]:
-    """Modules that import each other in a circle; empty where there is none."""
+    """Modules that import each other in a circle; empty if there is none."""
     done: set[str] = set()
 
     def visit(name: str, path: list[str]) -> list[str]:
@@ -75,24 +75,24 @@ def _cycle(graph: dict[str, set[str]]) -> list[str]:
     return next((found for name in sorted(graph) if (found := visit(name, []))), [])
 
 
-def test_no_modules_import_each_other_in_a_circle():
+def test_no_modules_import_each_other_in_a_circle() -> None:
     modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in MODULES if path.stem != "__init__"}
     graph = {name: imported(path) & modules.keys() for name, path in modules.items()}
     assert _cycle(graph) == []
 
 
-def test_a_circle_would_be_found():
+def test_a_circle_would_be_found() -> None:
     assert _cycle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c"]
     assert _cycle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
 
 
-def test_pages_hold_no_torch_training():
-    inner = ("gan.networks.dcgan", "gan.networks.winograd", "gan.training.losses", "gan.training.step", "starlette")
+def test_pages_hold_no_torch_training() -> None:
+    inner = ("gan.networks.dcgan", "gan.networks.layers", "gan.networks.winograd", "gan.training.losses", "gan.training.step", "starlette")
     for path in (ROOT / "pages").glob("*.py"):
         assert not {n for n in imported(path) if n.startswith(inner)}, path.name
 
 
-def test_the_library_does_not_import_torchvision_at_its_top():
+def test_the_library_does_not_import_torchvision_at_its_top() -> None:
     """It takes as long to import as torch, and few runs need it."""
     for path in MODULES:
         tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -6,7 +6,7 @@ import torch
 from gan import latent
 
 
-def test_a_seed_names_the_same_point_wherever_it_stands():
+def test_a_seed_names_the_same_point_wherever_it_stands() -> None:
     together = latent.noise([5, 9, 2**63 - 1], 16)
     assert torch.equal(together[1:2], latent.noise([9], 16))
     assert together.shape == (3, 16)
@@ -17,7 +17,7 @@ def test_a_seed_names_the_same_point_wherever_it_stands():
         latent.noise([-1], 4)
 
 
-def test_seeds_are_read_from_text():
+def test_seeds_are_read_from_text() -> None:
     assert latent.parse_seeds("1, 2,10-13") == [1, 2, 10, 11, 12, 13]
     for text in ("", "a", "-1", "3-1", "1,,2", "1.5", "9" * 50, "0-99999999999", str(2**63), "٣"):
         with pytest.raises(ValueError):
@@ -26,7 +26,7 @@ def test_seeds_are_read_from_text():
         latent.parse_seeds("1-4", most=3)
 
 
-def test_slerp_by_hand():
+def test_slerp_by_hand() -> None:
     a, b = torch.tensor([2.0, 0.0]), torch.tensor([0.0, 4.0])
     half = latent.slerp(a, b, torch.tensor(0.5))
     torch.testing.assert_close(half, torch.tensor([3.0, 3.0]) / math.sqrt(2))  # 45 degrees, length half-way from 2 to 4
@@ -36,7 +36,7 @@ def test_slerp_by_hand():
         torch.testing.assert_close(latent.slerp(a, b, torch.tensor(t)), end)
 
 
-def test_slerp_of_parallel_opposite_and_zero_vectors_is_finite():
+def test_slerp_of_parallel_opposite_and_zero_vectors_is_finite() -> None:
     a = torch.tensor([1.0, 2.0])
     for b in (a, -a, 2 * a, torch.zeros(2)):
         middle = latent.slerp(a, b, torch.tensor(0.5))
@@ -44,7 +44,7 @@ def test_slerp_of_parallel_opposite_and_zero_vectors_is_finite():
         torch.testing.assert_close(middle, (a + b) / 2)
 
 
-def test_slerp_keeps_the_length_and_lerp_loses_it():
+def test_slerp_keeps_the_length_and_lerp_loses_it() -> None:
     a, b = latent.noise([1, 2], 100)
     t = torch.linspace(0, 1, 11)[:, None]
     norms = latent.slerp(a, b, t).norm(dim=1)
@@ -52,7 +52,7 @@ def test_slerp_keeps_the_length_and_lerp_loses_it():
     assert latent.lerp(a, b, t).norm(dim=1).min() < 0.8 * norms.min()
 
 
-def test_a_walk_visits_its_anchors():
+def test_a_walk_visits_its_anchors() -> None:
     anchors = latent.noise([1, 2, 3], 8)
     path = latent.walk(anchors, 21)
     assert path.shape == (21, 8)
@@ -66,11 +66,11 @@ def test_a_walk_visits_its_anchors():
             latent.walk(*arguments)
 
 
-def test_the_strongest_dimensions_are_found():
+def test_the_strongest_dimensions_are_found() -> None:
     class Toy:
         latent_dim = 3
 
-        def __call__(self, z):
+        def __call__(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
             return (z * torch.tensor([0.1, 3.0, 1.0])).sum(1)[:, None, None, None].expand(-1, 1, 2, 2)
 
     found = latent.strongest_dimensions(Toy())
@@ -78,7 +78,7 @@ def test_the_strongest_dimensions_are_found():
     assert [e for _, e in found] == pytest.approx([3.0, 1.0, 0.1], rel=1e-4)
 
 
-def test_a_walk_that_rests_at_its_stops_by_hand():
+def test_a_walk_that_rests_at_its_stops_by_hand() -> None:
     anchors = torch.tensor([[0.0, 0.0], [4.0, 0.0], [4.0, 4.0]])
     even, smooth = (latent.walk(anchors, 9, "lerp", easing=easing) for easing in ("linear", "smooth"))
     # A quarter, half and three quarters of a leg's time: 3 t^2 - 2 t^3 = 0.15625, 0.5, 0.84375.
@@ -91,14 +91,14 @@ def test_a_walk_that_rests_at_its_stops_by_hand():
         latent.walk(anchors, 9, easing="jump")
 
 
-def test_usual_lengths_are_those_of_the_tables():
+def test_usual_lengths_are_those_of_the_tables() -> None:
     # Quantiles 0.01 and 0.99 of chi squared with 100 degrees of freedom are 70.06 and 135.81.
     assert latent.usual_lengths(100) == pytest.approx((70.06**0.5, 135.81**0.5), abs=0.06)
     low, high = latent.usual_lengths(100, "uniform")
     assert low < (100 / 3) ** 0.5 < high and high - low < 2 * 2.5 * (4 / 45 * 100) ** 0.5 / (2 * (100 / 3) ** 0.5)
 
 
-def test_the_lattice_has_the_given_seeds_in_its_middle_and_others_around():
+def test_the_lattice_has_the_given_seeds_in_its_middle_and_others_around() -> None:
     seeds = [5, 6, 7, 8]
     assert [latent.lattice_seed(seeds, i, j) for j in (0, 1) for i in (0, 1)] == seeds
     others = [latent.lattice_seed(seeds, i, j) for i in range(-20, 20) for j in range(-20, 20) if {i, j} - {0, 1}]
@@ -108,5 +108,5 @@ def test_the_lattice_has_the_given_seeds_in_its_middle_and_others_around():
 
 
 @pytest.mark.parametrize("text", ["1", "1,2", "1-3", "3,2,1", "1,2,10-12,9,7,7", "9223372036854775806,9223372036854775807"])
-def test_seeds_are_written_as_they_are_read(text):
+def test_seeds_are_written_as_they_are_read(text: str) -> None:
     assert latent.seed_text(latent.parse_seeds(text)) == text

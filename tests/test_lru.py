@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from typing import Any
 
 import pytest
 
@@ -17,11 +18,11 @@ class Interrupt(BaseException):
 class Loads:
     """Counts its calls. A call waits until the gate opens, then takes the next outcome; the last one repeats."""
 
-    def __init__(self, *outcomes):
+    def __init__(self, *outcomes: Any) -> None:
         self.outcomes, self.calls = list(outcomes), 0
         self.begun, self.gate = threading.Event(), threading.Event()
 
-    def __call__(self):
+    def __call__(self) -> object | str:
         self.calls += 1
         outcome = self.outcomes[min(self.calls, len(self.outcomes)) - 1]
         self.begun.set()
@@ -31,11 +32,12 @@ class Loads:
         return outcome
 
 
-def forty(make):
+def forty(make: Loads) -> tuple[list[object], Lru] | tuple[list[str | Interrupt], Lru]:
     """What forty threads get that ask one cache for one key at once, and the cache."""
-    cache, together, answers = Lru(8), threading.Barrier(40), []
+    cache: Lru[str, Any] = Lru(8)
+    together, answers = threading.Barrier(40), []
 
-    def ask():
+    def ask() -> None:
         together.wait(WAIT_S)
         try:
             answers.append(cache.load("key", make))
@@ -53,7 +55,7 @@ def forty(make):
     return answers, cache
 
 
-def is_waiting(thread):
+def is_waiting(thread: threading.Thread) -> bool:
     """Whether a thread is in Future.result(), at the load of another thread."""
     frame = sys._current_frames().get(thread.ident)
     while frame:
@@ -63,18 +65,19 @@ def is_waiting(thread):
     return False
 
 
-def test_forty_threads_that_ask_for_one_key_cause_one_load():
+def test_forty_threads_that_ask_for_one_key_cause_one_load() -> None:
     value = object()
     make = Loads(value)
     answers, cache = forty(make)
     assert make.calls == 1 and all(answer is value for answer in answers) and cache.get("key") is value
 
 
-def test_those_who_wait_get_the_error_and_the_next_call_tries_again():
+def test_those_who_wait_get_the_error_and_the_next_call_tries_again() -> None:
     make = Loads(ValueError("damaged"), "mended")
-    cache, answers = Lru(8), []
+    cache: Lru[str, Any] = Lru(8)
+    answers = []
 
-    def ask():
+    def ask() -> None:
         with pytest.raises(ValueError, match="damaged") as raised:
             cache.load("key", make)
         answers.append(raised.value)
@@ -93,15 +96,16 @@ def test_those_who_wait_get_the_error_and_the_next_call_tries_again():
     assert len(cache) == 0 and cache.load("key", make) == "mended"
 
 
-def test_an_interrupt_stops_one_thread_and_another_loads():
+def test_an_interrupt_stops_one_thread_and_another_loads() -> None:
     make = Loads(Interrupt(), "value")
     answers, cache = forty(make)
     assert make.calls == 2 and sum(isinstance(answer, Interrupt) for answer in answers) == 1 and answers.count("value") == 39
     assert cache.get("key") == "value"
 
 
-def test_a_key_loads_while_another_one_loads():
-    cache, slow = Lru(8), Loads("slow")
+def test_a_key_loads_while_another_one_loads() -> None:
+    cache: Lru[str, Any] = Lru(8)
+    slow = Loads("slow")
     thread = threading.Thread(target=cache.load, args=("slow", slow))
     thread.start()
     assert slow.begun.wait(WAIT_S)
@@ -111,8 +115,8 @@ def test_a_key_loads_while_another_one_loads():
     assert cache.get("slow") == "slow"
 
 
-def test_the_value_used_least_recently_goes_first():
-    cache = Lru(2)
+def test_the_value_used_least_recently_goes_first() -> None:
+    cache: Lru[str, Any] = Lru(2)
     cache.put("a", 1)
     cache.put("b", 2)
     assert cache.get("a") == 1 and cache.load("c", lambda: 3) == 3
@@ -126,8 +130,8 @@ def test_the_value_used_least_recently_goes_first():
     assert len(cache) == 0
 
 
-def test_values_stay_within_their_bytes_and_a_single_one_may_take_more():
-    cache = Lru(most_bytes=100, size=len)
+def test_values_stay_within_their_bytes_and_a_single_one_may_take_more() -> None:
+    cache: Lru[str, Any] = Lru(most_bytes=100, size=len)
     for key in "abc":
         cache.put(key, bytes(40))
         cache.get("a")
@@ -144,6 +148,6 @@ def test_values_stay_within_their_bytes_and_a_single_one_may_take_more():
 
 
 @pytest.mark.parametrize("bounds", [{"most": 0}, {"most_bytes": 100}])
-def test_bounds_that_make_no_sense_are_refused(bounds):
+def test_bounds_that_make_no_sense_are_refused(bounds: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="most"):
         Lru(**bounds)

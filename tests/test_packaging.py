@@ -36,12 +36,12 @@ def installed(patterns: dict[str, list[str]]) -> set[Path]:
     }
 
 
-def test_every_folder_with_code_is_a_package():
+def test_every_folder_with_code_is_a_package() -> None:
     assert setuptools_settings()["packages"]["find"] == {"include": ["gan*"]}
     assert [folder for folder in folders() if any(folder.glob("*.py")) and not (folder / "__init__.py").exists()] == []
 
 
-def test_every_file_of_the_library_is_installed():
+def test_every_file_of_the_library_is_installed() -> None:
     there = {path for folder in folders() for path in folder.glob("[!.]*") if path.is_file() and path.suffix != ".py"}
     patterns = setuptools_settings()["package-data"]
     assert installed(patterns) == there
@@ -50,7 +50,7 @@ def test_every_file_of_the_library_is_installed():
         assert installed({name: found for name, found in patterns.items() if name != package}) < there
 
 
-def test_the_library_opens_its_own_files_below_itself():
+def test_the_library_opens_its_own_files_below_itself() -> None:
     """A file next to the packages is there in a checkout, and not after an installation."""
     opened = {}
     for path in LIBRARY.rglob("*.py"):
@@ -66,7 +66,7 @@ def dated_versions() -> list[tuple[str, str]]:
     return re.findall(r"^## (\d+\.\d+\.\d+) - (\d{4}-\d{2}-\d{2})$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
 
 
-def test_the_version_is_the_newest_in_the_changelog():
+def test_the_version_is_the_newest_in_the_changelog() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert "version" in settings["project"]["dynamic"] and settings["tool"]["setuptools"]["dynamic"]["version"] == {
         "attr": "gan.__version__"
@@ -74,7 +74,7 @@ def test_the_version_is_the_newest_in_the_changelog():
     assert gan.__version__ == dated_versions()[0][0]
 
 
-def test_the_changelog_has_its_versions_in_order():
+def test_the_changelog_has_its_versions_in_order() -> None:
     headings = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert headings == ["Unreleased", *(f"{version} - {day}" for version, day in dated_versions())]
     versions, days = zip(*dated_versions(), strict=True)
@@ -82,5 +82,5 @@ def test_the_changelog_has_its_versions_in_order():
     assert len(set(versions)) == len(versions)
 
 
-def test_the_command_prints_its_version():
+def test_the_command_prints_its_version() -> None:
     assert CliRunner().invoke(cli, ["--version"]).output == f"DCGAN Workshop {gan.__version__}\n"

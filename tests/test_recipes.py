@@ -1,5 +1,7 @@
 """Every recipe of the table trains, resumes, samples and walks. Narrow networks and small batches: the shapes are what counts."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -16,7 +18,7 @@ from gan.training.loop import Control
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_twenty_steps_resumed_sampled_and_walked(name, tmp_path):
+def test_twenty_steps_resumed_sampled_and_walked(name: str, tmp_path: Path) -> None:
     config = RECIPES[name].config.change(
         generator_filters=4, discriminator_filters=4, batch_size=4, precision="fp32", duration=20, duration_unit="steps", log_every=10
     )

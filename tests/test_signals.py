@@ -7,7 +7,9 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +29,7 @@ threading.Timer(0, start).start()
 """
 
 
-def wait_for(condition, timeout_s=60.0):
+def wait_for(condition: Callable[..., Any], timeout_s: float = 60.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
@@ -35,7 +37,7 @@ def wait_for(condition, timeout_s=60.0):
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, -signal.SIGTERM), (signal.SIGHUP, -signal.SIGHUP)])
-def test_a_server_whose_terminal_closes_or_that_is_told_to_end_saves_its_runs(tmp_path, number, status):
+def test_a_server_whose_terminal_closes_or_that_is_told_to_end_saves_its_runs(tmp_path: Path, number: signal.Signals, status: int) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

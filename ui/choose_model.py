@@ -7,8 +7,10 @@ from gan.glossary import explain
 from gan.networks.generator_file import CheckpointError
 from gan.runs.folder import RunFolder
 from ui.page_files import TRAIN
+from ui.pick import missing, pick
+from ui.pick import options as listed_runs
 from ui.text import plain
-from ui.workshop import models
+from ui.workshop import manager, models
 
 NEWEST = "newest"
 
@@ -21,12 +23,15 @@ def choose_model() -> Model | None:
         st.page_link(TRAIN, label="Train", icon=":material/model_training:")
         return None
     left, right = st.columns(2)
-    source = left.selectbox(
+    names = listed_runs([run for run in manager().runs() if run.id in sources])
+    missing("from", sources, "generator")
+    source = pick(
         "Generator",
-        list(sources),
-        key="from",
-        bind="query-params",
-        help="The first ones come with the app. The others are runs, newest first.",
+        {source: names.get(source, source) for source in sources},
+        "from",
+        next(iter(sources)),
+        "The first ones come with the app. The others are runs, newest first.",
+        left,
     )
     ids = sources[source]
     model_id = ids[-1]

@@ -4,9 +4,7 @@ Reads runs; knows nothing of pages or of how charts are drawn.
 """
 
 import math
-import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,10 +16,8 @@ from gan.runs.run import Run
 from ui.charts import AXES, Curve, changed, positions, setting_title, value_text
 
 MOST_RUNS = 6
-LONGEST_NAME = 30  # characters
 MOST_POINTS = 600  # of a curve: a chart is about as many pixels wide
 MOST_ROWS = 4000  # of a history, to find out when a grid was drawn
-_NAME = re.compile(r"(.+)-\d{4}-\d{6}-([0-9a-f]{4})")
 
 Row = tuple[str, list[str]]  # what it is, and a text a run
 
@@ -123,14 +119,6 @@ def parent_of(stored: dict[str, Any]) -> Parent | None:
     pairs = settings.items() if isinstance(settings, dict) else ()
     known = {name: pair for name, pair in pairs if isinstance(pair, list) and len(pair) == 2}
     return Parent(run, step, changes if isinstance(changes, int) and changes > 0 else 0, known)
-
-
-def short_names(ids: Iterable[str]) -> dict[str, str]:
-    """Ids -> names that fit into a legend: recipe and the four digits, without the date; the whole id where two would be the same."""
-    short = {i: " ".join(match.groups()) if (match := _NAME.fullmatch(i)) else i for i in ids}
-    short = {i: name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…" for i, name in short.items()}
-    taken = Counter(short.values())
-    return {i: name if taken[name] == 1 else i for i, name in short.items()}
 
 
 def differences(runs: Sequence[Compared], names: dict[str, str] | None = None) -> list[Row]:

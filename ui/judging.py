@@ -7,11 +7,26 @@ from gan.data import datasets
 from gan.judging.judge import Judge
 from gan.runs.run import explain
 from ui.page_files import DATA
-from ui.progress import drain
+from ui.progress import Canceled, drain
 from ui.text import plain
 from ui.workshop import judges
 
 CANCELLED = "judge_cancelled"
+
+
+def why_missing(config: TrainConfig, whose: str, instead: str) -> str:
+    """Why a page cannot use the images that networks were trained on, in a sentence or two; empty where it can.
+
+    Args:
+        config: the networks' settings.
+        whose: what was trained on them, "run" or "generator".
+        instead: what to do where they are not among the data sets.
+    """
+    if config.data not in datasets.available():  # a path, say, which only the command line may name
+        return f"This {whose}'s training images are not on this server. {instead}"
+    if datasets.to_download(config.data):
+        return f"The data set {plain(config.data)} is not on this server yet. The Data page can download it."
+    return ""
 
 
 def judge_for(config: TrainConfig) -> Judge | None:
@@ -21,22 +36,14 @@ def judge_for(config: TrainConfig) -> Judge | None:
     way out.
     """
     name, key = plain(config.data), (config.data, config.image_size, config.channels)
-    if config.data not in datasets.available():  # a path, say, which only the command line may name
-        st.info("This generator's training images are not on this server. Add them on the Data page to compare.", icon=":material/info:")
+    if reason := why_missing(config, "generator", "Add them on the Data page to compare."):
+        st.info(reason, icon=":material/info:")
+        if datasets.to_download(config.data):
+            st.page_link(DATA, label="Data", icon=":material/photo_library:", query_params={"set": config.data})
         return None
-    if datasets.to_download(config.data):
-        st.info(f"The data set {name} is not on this server yet. The Data page can download it.", icon=":material/info:")
-        st.page_link(DATA, label="Data", icon=":material/photo_library:", query_params={"set": config.data})
+    cancel = Canceled(CANCELLED, key)
+    if cancel.waits(f"The comparison with {name} was canceled.", "Compare after all", ":material/compare:"):
         return None
-    if st.session_state.get(CANCELLED) == key:
-        st.caption(f"The comparison with {name} was canceled.")
-        if not st.button("Compare after all", icon=":material/compare:"):
-            return None
-    st.session_state.pop(CANCELLED, None)
-
-    def cancel() -> None:
-        st.session_state[CANCELLED] = key
-
     try:
         return drain(judges().get(*key), "cancel_judge", cancel)
     except (ValueError, OSError) as error:

@@ -7,6 +7,7 @@ import streamlit as st
 
 from gan.runs.run import explain
 from ui.components import visitor
+from ui.components.theme import theme
 from ui.page_files import COMPARE, DATA, EVALUATE, EXPLORE, GLOSSARY, HOME, INSIDE, TRAIN
 from ui.text import plain
 
@@ -25,6 +26,7 @@ page = st.navigation(
     ],
     position="top",
 )
+theme()
 try:
     visitor.listen()
     page.run()

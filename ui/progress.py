@@ -16,6 +16,29 @@ PATIENCE_S = 0.3  # what is done by then needs no bar: it would only flicker
 T = TypeVar("T")
 
 
+class Canceled:
+    """Whether this session canceled some work, which then waits until it is asked for again. Call it to cancel."""
+
+    def __init__(self, name: str, work: object) -> None:
+        """
+        Args:
+            name: of the kind of work, in the session.
+            work: which work of this kind; another one was not canceled.
+        """
+        self._name, self._work = name, work
+
+    def __call__(self) -> None:
+        st.session_state[self._name] = self._work
+
+    def waits(self, sentence: str, button: str, icon: str) -> bool:
+        """Whether it was canceled and still is: with a sentence on the page, and the button that asks for it again."""
+        if st.session_state.get(self._name) == self._work and not st.button(button, icon=icon):
+            st.caption(sentence)
+            return True
+        st.session_state.pop(self._name, None)
+        return False
+
+
 def drain(
     work: Generator[Progress, None, T],
     key: str,

@@ -1,7 +1,7 @@
-"""Zips of images, which may come from anybody. Nothing is unpacked to disk, so no name in them is ever a path.
+"""Zips of images, which may come from anyone. Nothing is unpacked to disk, so no name in them is ever a path.
 
-What would be too much is refused from the table of contents, before anything is unpacked; zipfile then never gives more of
-a file than the table says.
+Limits are checked against the table of contents before anything is unpacked. zipfile never returns more of a file than the
+table says.
 """
 
 import functools
@@ -21,14 +21,14 @@ from gan.data.names import guess_encoding, printable
 
 MOST_ENTRIES = 250_000
 LARGEST_CONTENTS = 64 * 2**20  # bytes of the table of contents
-# Bytes of extra fields (times, owners, sizes above 4 GiB): of one entry, and of all, for which each entry adds to what is free.
-# zipfile goes through them with a copy of the rest for each field: 64 MiB of them take 18 s.
+# Bytes of extra fields (times, owners, sizes above 4 GiB): limits for one entry and for all entries, plus an allowance per entry.
+# zipfile copies the remaining bytes for each field: 64 MiB of fields take 18 s.
 LARGEST_EXTRA, FREE_EXTRA, EXTRA_AN_ENTRY = 4096, 2**20, 128
 LARGEST_FILE = 32 * 2**20  # bytes of one image file, unpacked
 LARGEST_UNPACKED = 8 * 2**30  # bytes, all images together
-MOST_RATIO = 100  # unpacked over packed, beyond FREE_UNPACKED: image files hardly shrink
+MOST_RATIO = 100  # unpacked / packed, above FREE_UNPACKED: image files hardly compress
 FREE_UNPACKED = 64 * 2**20
-DEFLATE64 = 9  # the method's number; Windows' Explorer takes it for files beyond 2 GiB, and zipfile cannot read it
+DEFLATE64 = 9  # the method's number; Windows Explorer uses it for files above 2 GiB, and zipfile cannot read it
 
 _ENTRY = b"PK\x01\x02"  # starts each entry of the table of contents
 
@@ -37,11 +37,11 @@ _DAMAGED = (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedErr
 
 
 class TooMuch(ValueError):
-    """The archive is beyond a bound."""
+    """The archive exceeds a limit."""
 
 
 class Member(NamedTuple):
-    """An image file in a folder or a zip: its folders and name, its size in bytes, what changes with its content, and where it is."""
+    """An image file in a folder or a zip: its folders and name, its size in bytes, a stamp that changes with its content, and where it is."""
 
     parts: tuple[str, ...]
     size: int
@@ -50,32 +50,32 @@ class Member(NamedTuple):
 
 
 class Sieve:
-    """Tells an archive's images from what is left out, by their names."""
+    """Separates an archive's images from everything that is left out, by name."""
 
     def __init__(self, left_out: LeftOut, suffixes: set[str]) -> None:
         """
         Args:
-            left_out: where what is left out is noted.
-            suffixes: the endings of images, as in ".png".
+            left_out: collects what is left out.
+            suffixes: file endings of images, as in ".png".
         """
         self._left_out, self._suffixes = left_out, suffixes
         self._seen: set[tuple[str, ...]] = set()
         self._systems: set[tuple[str, ...]] = set()
 
     def take(self, name: str, where: str, judge: Callable[[], str]) -> tuple[str, ...]:
-        """An entry's folders and name if it is an image to be read, else nothing.
+        """An entry's folders and name if it is an image to read, else an empty tuple.
 
         Args:
-            name: as the archive has it.
+            name: as in the archive.
             where: "zip" or "tar".
-            judge: says what speaks against the entry besides its name; empty where nothing does.
+            judge: returns why the entry cannot be used, apart from its name; empty if it can.
         """
         parts = _parts(name)
         if not parts or name.endswith(("/", "\\")) or litter(parts[-1]):
             return ()
         system = next((parts[: i + 1] for i, part in enumerate(parts[:-1]) if system_folder(part)), None)
         if system:
-            if system not in self._systems:  # one word for all that is in it
+            if system not in self._systems:  # one entry for everything in it
                 self._systems.add(system)
                 self._left_out.add(system, "is a system folder")
             return ()
@@ -101,10 +101,10 @@ class Archive:
         """
         Args:
             path: the zip.
-            suffixes: the endings of images, as in ".png".
+            suffixes: file endings of images, as in ".png".
 
         Raises:
-            ValueError: it is no zip, or what it holds is beyond the bounds; the message wants the file's name before it.
+            ValueError: it is not a zip, or it exceeds a limit; the message continues a sentence that begins with the file's name.
         """
         self.members: list[Member] = []
         self.left_out = LeftOut()
@@ -118,12 +118,12 @@ class Archive:
             raise
 
     def _sort(self, suffixes: set[str]) -> None:
-        """Sorts the entries into members and those that are left out."""
+        """Sorts the entries into members and entries that are left out."""
         infos, sieve = self._zip.infolist(), Sieve(self.left_out, suffixes)
         found: list[tuple[tuple[str, ...], Member]] = []
         for info, name in zip(infos, _names(infos), strict=True):
             if parts := sieve.take(name, "zip", functools.partial(_judge, info)):
-                # Sorted by the bytes of the names: their encoding is a guess, and a better one must not change the order.
+                # Sorted by the names' bytes: their encoding is a guess, and a better guess must not change the order.
                 found.append((_parts(_as_utf8(info)), Member(parts, info.file_size, info.CRC, info)))
         found.sort(key=lambda pair: pair[0])
         self.members = [member for _, member in found]
@@ -155,7 +155,7 @@ class Archive:
 
 
 class _Watched(io.BufferedReader):
-    """A zip's file that refuses a table of contents of too many entries before zipfile makes an object of each."""
+    """A zip's file that refuses a table of contents with too many entries before zipfile makes an object of each entry."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is not None and size > LARGEST_CONTENTS:
@@ -169,10 +169,10 @@ class _Watched(io.BufferedReader):
 
 
 def _bound_extra(contents: bytes) -> None:
-    """Refuses a table of contents with more extra fields than any tool writes, before zipfile goes through them.
+    """Refuses a table of contents with more extra fields than any tool writes, before zipfile parses them.
 
     Raises:
-        TooMuch: it has.
+        TooMuch: it has too many.
     """
     at = entries = total = 0
     while contents[at : at + 4] == _ENTRY and at + 46 <= len(contents):
@@ -194,14 +194,14 @@ def _open(file: _Watched) -> zipfile.ZipFile:
 
 
 def _fault_of_path(name: str, parts: tuple[str, ...]) -> str:
-    """Why nobody should follow an entry's path; empty where it leads nowhere else."""
+    """Why an entry's path is unsafe; empty if it is safe."""
     if name.startswith(("/", "\\")) or re.match(r"[A-Za-z]:", name):
         return "its path starts at the root of a disk"
     return "its path leads out of the archive" if ".." in parts else ""
 
 
 def _judge(info: zipfile.ZipInfo) -> str:
-    """What speaks against an entry, besides its name; empty where nothing does."""
+    """Why an entry cannot be used, apart from its name; empty if it can."""
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind == stat.S_IFLNK:
         return "is a link; links in an archive are not followed"
@@ -212,7 +212,7 @@ def _judge(info: zipfile.ZipInfo) -> str:
     if info.compress_type == DEFLATE64:
         return "is compressed with Deflate64, which cannot be read; unpack the zip and zip it again (7-Zip: method Deflate)"
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        # bzip2 and LZMA unpack without a bound: a few kilobytes of them can fill the memory in one read.
+        # bzip2 and LZMA unpack without a limit: a few kilobytes can fill the memory in one read.
         return f"is compressed with method {info.compress_type}; only stored and deflated files are read"
     if info.file_size > LARGEST_FILE:
         return f"unpacks to {info.file_size / 2**20:,.0f} MiB; the limit is {LARGEST_FILE // 2**20} MiB"
@@ -224,16 +224,16 @@ def _parts(name: str) -> tuple[str, ...]:
 
 
 def _names(infos: list[zipfile.ZipInfo]) -> list[str]:
-    """The entries' names. Where some are not UTF-8, all are read in the one encoding that fits, else as zipfile does (cp437)."""
+    """The entries' names. If some are not UTF-8, all are decoded with one encoding that fits, else as zipfile does (cp437)."""
     names = [_as_utf8(info) for info in infos]
     unsaid = [i for i, info in enumerate(infos) if not info.flag_bits & 0x800 and not info.filename.isascii()]
     if all(names[i] != infos[i].filename for i in unsaid):
         return names
     try:
         raw = [infos[i].filename.encode("cp437") for i in unsaid]
-    except UnicodeError:  # the zip gives some names a second time, in Unicode, and zipfile has taken them
+    except UnicodeError:  # the zip repeats some names in Unicode, and zipfile has used these
         return names
-    # Of all names together: some in GBK are UTF-8 too, by chance.
+    # Guessed from all names together: some GBK names are valid UTF-8 by chance.
     if encoding := guess_encoding(raw):
         for i, content in zip(unsaid, raw, strict=True):
             names[i] = content.decode(encoding)
@@ -241,7 +241,7 @@ def _names(infos: list[zipfile.ZipInfo]) -> list[str]:
 
 
 def _as_utf8(info: zipfile.ZipInfo) -> str:
-    """The entry's name; many tools, Apple's among them, write UTF-8 without saying so."""
+    """The entry's name. Many tools, such as Apple's, write UTF-8 without saying so."""
     if info.flag_bits & 0x800:
         return info.filename
     try:

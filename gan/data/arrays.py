@@ -1,7 +1,7 @@
-"""Files of arrays (NumPy, IDX, CSV) -> images and labels, a piece at a time. Knows nothing of caches or image files.
+"""Files of arrays (NumPy, IDX, CSV) -> images and labels, one piece at a time. Knows nothing about caches or image files.
 
-Nothing in them is ever run: arrays of Python objects, which are pickles, are refused. Headers are read first, and what they ask for is
-bounded; then rows are read in pieces, so that a set may be larger than memory.
+Nothing in them is ever executed: arrays of Python objects (pickles) are refused. Headers are read first, and their sizes are
+limited. Then rows are read in pieces, so a set may be larger than memory.
 """
 
 import zipfile
@@ -21,17 +21,17 @@ from gan.data.parts import Role, role
 from gan.data.rows import DAMAGED, Rows, fits, layout, on_white, refuse_too_much, square
 from gan.events import Progress
 
-VERSION = 1  # raised when the same file gives other pixels or labels
+VERSION = 1  # increased when the same file gives other pixels or labels
 SUFFIXES = (".npz", ".npy", ".csv")
 MOST_CLASSES = 1000
 LARGEST_LABELS = 256 * 2**20  # bytes
-LONGEST_HEADER = 10_000  # characters; numpy's own bound
+LONGEST_HEADER = 10_000  # characters; numpy's own limit
 IMAGES = {"x", "images", "image", "imgs", "img", "data", "pixels", "arr"}
 LABELS = {"y", "labels", "label", "targets", "target", "classes"}
 
 
 class Pair(NamedTuple):
-    """Images, and their labels where the file has them: (N,) of numbers or texts."""
+    """Images, and their labels if the file has them: (N,) numbers or texts."""
 
     images: Rows
     labels: np.ndarray | None
@@ -42,26 +42,26 @@ class Arrays:
     """A set of images in arrays.
 
     Attributes:
-        pairs: by the part of the set that they are.
-        classes: names, in the order of the labels' values.
-        notes: sentences on how the numbers became pixels, and on what was not used.
+        pairs: images and labels by part of the set ("train", "test").
+        classes: names, ordered by label value.
+        notes: sentences about how the numbers became pixels, and what was not used.
     """
 
     pairs: dict[Role, list[Pair]]
     classes: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    _values: np.ndarray | None = None  # of the labels, sorted; one a class
-    _scale: Scale | None = None  # of values that are not uint8
+    _values: np.ndarray | None = None  # the labels' values, sorted; one per class
+    _scale: Scale | None = None  # for values that are not uint8
 
     def _parts(self, split: str) -> list[Pair]:
         return [*(self.pairs["train"] if split != "test" else []), *(self.pairs["test"] if split != "train" else [])]
 
     def part(self, split: str) -> int:
-        """How many images a part of the set has: "train", "test" or "all"."""
+        """Number of images in a part of the set: "train", "test" or "all"."""
         return sum(pair.images.shape[0] for pair in self._parts(split))
 
     def labels(self, split: str) -> np.ndarray | None:
-        """int64 (N,), or None where the set has no classes."""
+        """int64 (N,), or None if the set has no classes."""
         if self._values is None:
             return None
         return np.concatenate(
@@ -69,7 +69,7 @@ class Arrays:
         ).astype(np.int64)
 
     def images(self, split: str) -> Iterator[tuple[int, np.ndarray]]:
-        """(how many came before, uint8 (n, C, H, H)): the middle squares, all on one scale."""
+        """(number of images before these, uint8 (n, C, H, H)): the middle squares, all on one scale."""
         done = 0
         for pair in self._parts(split):
             arrange = layout(pair.images.shape)
@@ -77,34 +77,34 @@ class Arrays:
                 images = square(arrange(piece))
                 if self._scale:
                     images = np.stack([self._scale.apply(image) for image in images])
-                yield done, np.array(on_white(images), order="C")  # a copy: torch wants memory that may be written to
+                yield done, np.array(on_white(images), order="C")  # a copy: torch wants writable memory
                 done += len(images)
 
 
 def known(path: Path) -> bool:
-    """Whether a file is one of arrays, by its name or, for IDX, by its first bytes."""
+    """Whether a file holds arrays, by its name or, for IDX, by its first bytes."""
     return path.suffix.lower() in SUFFIXES or is_idx(path)
 
 
 def files(path: Path) -> list[Path]:
-    """The file, and those that belong to it: an IDX file's labels and test images."""
+    """The file and those that belong to it: an IDX file's labels and test images."""
     if not is_idx(path):
         return [path]
     return [path, *(other for other in idx_family(path).values() if other)]
 
 
 def read(path: Path, scratch: BinaryIO) -> Generator[Progress, None, Arrays]:
-    """Opens a file of arrays, and finds their classes and the scale of their numbers.
+    """Opens a file of arrays, and finds the classes and the scale of the numbers.
 
     Args:
-        path: as known() says.
-        scratch: an empty file for the numbers of a table, which must stay open as long as they are used.
+        path: a file that known() accepts.
+        scratch: an empty file for a table's numbers; it must stay open while they are used.
 
     Yields:
         Progress.
 
     Raises:
-        ValueError: there are no images in it, or they cannot be read; the message wants the file's name before it.
+        ValueError: it holds no images, or they cannot be read; the message continues a sentence that begins with the file's name.
     """
     yield Progress("Reading the arrays", 0, 0)
     try:
@@ -143,7 +143,7 @@ def _npy(name: str, opened: Callable[[], BinaryIO]) -> Rows:
                 raise ValueError(f"a shape of {shape}")
         except DAMAGED:
             raise
-        except Exception as error:  # a damaged header trips numpy's reader in every way: TokenError, TypeError, MemoryError, ...
+        except Exception as error:  # a damaged header makes numpy's reader fail in many ways: TokenError, TypeError, MemoryError, ...
             raise ValueError(f"has an array that cannot be read: {name} ({' '.join(str(error).split())[:100]})") from None
     if dtype.hasobject:
         raise ValueError(f"holds Python objects in {name}, which could run code when opened: save numbers (a uint8 array)")
@@ -153,7 +153,7 @@ def _npy(name: str, opened: Callable[[], BinaryIO]) -> Rows:
 
 
 def _read_header(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Shape, whether in Fortran order, and kind of numbers; the stream then stands at the numbers."""
+    """Shape, whether in Fortran order, and dtype. Afterward the stream is at the first number."""
     version = np.lib.format.read_magic(stream)
     if version == (1, 0):
         return np.lib.format.read_array_header_1_0(stream, LONGEST_HEADER)
@@ -169,7 +169,7 @@ def _behind_header(opened: Callable[[], BinaryIO]) -> BinaryIO:
 
 
 class _InZip:
-    """Opens a file in a zip; the zip stays open as long as the stream is used."""
+    """Opens a file in a zip; the zip stays open as long as the stream does."""
 
     def __init__(self, path: Path, name: str) -> None:
         self.path, self.name = path, name
@@ -211,12 +211,12 @@ def _listed(found: dict[str, Rows]) -> str:
 
 
 def _by_kind(found: dict[str, Rows]) -> tuple[dict[str, Rows], dict[str, Rows]]:
-    """The arrays of images and those of labels, by their names; without any such name, the only array that has the shape of images."""
+    """The arrays of images and of labels, by name. If no name fits, the only array that has the shape of images."""
     fitting = {key: rows for key, rows in found.items() if fits(rows)}
     images = {key: rows for key, rows in fitting.items() if _words(key) & IMAGES and not _words(key) & LABELS}
     if not images and len(fitting) == 1:
         images = fitting
-    if len(images) > 1 and not {role(key) for key in images} - {None}:  # several, and nothing says what they are: the first one
+    if len(images) > 1 and not {role(key) for key in images} - {None}:  # several, and nothing says what they are: take the first
         images = dict([next(iter(images.items()))])
     labels = {key: rows for key, rows in found.items() if key not in images and (_words(key) & LABELS or key == "arr_1")}
     return images, labels
@@ -227,7 +227,7 @@ def _words(key: str) -> set[str]:
 
 
 def _label_key(key: str, labels: dict[str, Rows]) -> str | None:
-    """The labels that belong to images: those of the same part (train, val, test), by the words that both names share."""
+    """The labels that belong to the images: those of the same part (train, val, test), by the words that both names share."""
     own = _words(key) - IMAGES
     return next((label for label in labels if _words(label) - LABELS - {"arr", "1"} == own - {"0"}), None)
 
@@ -244,7 +244,7 @@ def _labels_for(key: str, images: Rows, labels: dict[str, Rows], notes: list[str
 
 
 def _as_labels(rows: Rows, count: int) -> np.ndarray | None:
-    """(N,) labels out of (N,), (N, 1) or one-hot (N, K) arrays; None where they are not one class an image."""
+    """(N,) labels from (N,), (N, 1) or one-hot (N, K) arrays; None if they do not give one class per image."""
     size = int(np.prod(rows.shape, dtype=np.int64)) * rows.dtype.itemsize
     if not rows.shape or rows.shape[0] != count or len(rows.shape) > 2 or size > LARGEST_LABELS or rows.dtype.kind not in "buifUS":
         return None
@@ -262,7 +262,7 @@ def _as_labels(rows: Rows, count: int) -> np.ndarray | None:
 
 
 def _find_classes(arrays: Arrays) -> None:
-    """Names the classes, if all images have labels; a test image of a class that is never trained makes one, too."""
+    """Names the classes if all images have labels. A class that only test images have counts too."""
     labels = [pair.labels for pair in arrays._parts("all")]
     if any(of is None for of in labels):
         if any(of is not None for of in labels):
@@ -283,7 +283,7 @@ def _find_classes(arrays: Arrays) -> None:
 
 
 def _find_scale(arrays: Arrays) -> Generator[Progress, None, None]:
-    """One scale for the whole set, test images included, so that both parts look the same."""
+    """One scale for the whole set, including test images, so both parts look the same."""
     pairs = arrays._parts("all")
     if all(pair.images.dtype == np.uint8 for pair in pairs):
         return
@@ -300,7 +300,7 @@ def _find_scale(arrays: Arrays) -> Generator[Progress, None, None]:
 
 
 def _usual(tally: Tally, dtype: np.dtype) -> Scale | None:
-    """The range that pixels usually have in such numbers, where all of them stay within it: 0 to 1, -1 to 1 or 0 to 255."""
+    """The usual range of pixels that all numbers fit into: 0 to 1, -1 to 1 or 0 to 255."""
     if tally.low > tally.high:  # no finite value at all
         return None
     usual: list[tuple[float, float]] = [(0, 1), (-1, 1)] if dtype.kind in "fb" else []

@@ -1,4 +1,4 @@
-"""A bound on the memory that several threads take at once. Knows nothing of what they do with it."""
+"""A limit on the memory that several threads take at once. Knows nothing about how they use it."""
 
 import threading
 from collections import deque
@@ -7,21 +7,21 @@ from contextlib import contextmanager
 
 
 class Budget:
-    """So many bytes, lent out in turn: a request that does not fit waits, and those behind it wait too, so none is passed over."""
+    """A number of bytes, lent in order: a request that does not fit waits, and later requests wait behind it."""
 
     def __init__(self, total: int) -> None:
         self.total = total
-        self.taken = 0  # bytes lent out now
-        self.peak = 0  # the most that were lent out at a time
+        self.taken = 0  # bytes lent now
+        self.peak = 0  # the most bytes lent at a time
         self._waiting: deque[object] = deque()
         self._changed = threading.Condition()
 
     @contextmanager
     def take(self, size: int) -> Iterator[None]:
-        """Holds `size` bytes while the block runs. Never take twice in one thread: two that do can wait for each other.
+        """Holds `size` bytes while the block runs. Never call it twice in one thread: two such threads can deadlock.
 
         Raises:
-            ValueError: it is more than there is in all.
+            ValueError: it is more than the whole budget.
         """
         if size > self.total:
             raise ValueError(f"{size} bytes exceed the budget of {self.total} bytes")
@@ -32,7 +32,7 @@ class Budget:
             self._waiting.popleft()
             self.taken += size
             self.peak = max(self.peak, self.taken)
-            self._changed.notify_all()  # the next may fit as well
+            self._changed.notify_all()  # the next request may fit, too
         try:
             yield
         finally:

@@ -1,7 +1,7 @@
-"""Decoded image sets on disk: written once, piece by piece, then memory-mapped. Knows nothing of where images come from.
+"""Decoded image sets on disk: written once, piece by piece, then memory-mapped. Knows nothing about where images come from.
 
-An entry is a folder: images.npy, uint8 (N, C, H, W); labels.npy and attributes.npy where the set has them; about.json. It
-appears whole or not at all, and one that cannot be read is as good as none. Nothing in it is a pickle.
+An entry is a folder: images.npy, uint8 (N, C, H, W); labels.npy and attributes.npy if the set has them; about.json. It
+appears whole or not at all, and an entry that cannot be read counts as missing. Nothing in it is a pickle.
 """
 
 import functools
@@ -24,20 +24,20 @@ from gan.files import abandoned, claimed, in_words, sweep, write_through
 from gan.untrusted import read_json
 
 LARGEST_ABOUT = 64 * 2**20  # bytes of about.json: it may name 100,000 files that were left out
-LARGEST_CACHE = 32 * 2**30  # bytes, all entries together; those not used for longest go first
-DISK_RESERVE = 256 * 2**20  # bytes of the disk that stay free
+LARGEST_CACHE = 32 * 2**30  # bytes, all entries together; the least recently used are deleted first
+DISK_RESERVE = 256 * 2**20  # bytes of the disk to keep free
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A set as it was stored.
+    """A set from the cache.
 
     Attributes:
-        images: uint8, (N, C, H, W), mapped: pages come into memory as they are read, and leave it when others need it. The
+        images: uint8, (N, C, H, W), memory-mapped: pages are loaded when they are read, and dropped when memory is needed. The
             file may be deleted meanwhile.
         labels: int64, (N,), or None.
         attributes: bool, (N, A), or None.
-        about: what else the writer noted, and the images' `fingerprint`.
+        about: the writer's other notes, and the images' `fingerprint`.
     """
 
     images: np.ndarray
@@ -47,17 +47,17 @@ class Entry:
 
 
 def fingerprint(images: np.ndarray) -> str:
-    """16 hex digits that differ when shape or any pixel differs. images: uint8, any shape."""
+    """16 hex digits that differ if the shape or any pixel differs. images: uint8, any shape."""
     digest = hashlib.blake2b(repr(tuple(images.shape)).encode(), digest_size=8)
     digest.update(np.ascontiguousarray(images).data)
     return digest.hexdigest()
 
 
 def read(folder: Path) -> Entry | None:
-    """The entry in a folder; None where there is none, or one that is cut, damaged or not ours."""
+    """The entry in a folder; None if it is missing, cut, damaged or not ours."""
     try:
         about = read_json(folder / "about.json", LARGEST_ABOUT)
-        # Copy on write: nothing is ever written, but torch warns of memory that cannot be.
+        # Copy on write: nothing is ever written, but torch warns about read-only memory.
         images = np.load(folder / "images.npy", mmap_mode="c", allow_pickle=False)
         labels, attributes = (
             np.load(file, allow_pickle=False) if (file := folder / f"{name}.npy").exists() else None for name in ("labels", "attributes")
@@ -65,15 +65,15 @@ def read(folder: Path) -> Entry | None:
         sizes = {len(array) for array in (images, labels, attributes) if array is not None}
         if (images.dtype, images.ndim) != (np.uint8, 4) or sizes != {about["images"]}:
             raise ValueError("another shape")
-        os.utime(folder / "about.json")  # when it was used last
-    except (OSError, ValueError, EOFError, KeyError, TypeError):  # the caller makes it again
+        os.utime(folder / "about.json")  # time of last use
+    except (OSError, ValueError, EOFError, KeyError, TypeError):  # the caller recreates it
         return None
     return Entry(images, labels, attributes, about)
 
 
 @dataclass
 class Writer:
-    """An entry on its way: add() its images, and set the rest, before writing() ends."""
+    """An entry being written: add() its images and set the other attributes before writing() ends."""
 
     file: BinaryIO
     shape: tuple[int, int, int]
@@ -81,7 +81,7 @@ class Writer:
     attributes: np.ndarray | None = None
     about: dict[str, Any] = field(default_factory=dict)
     count: int = 0
-    entry: Entry | None = None  # once writing() has ended
+    entry: Entry | None = None  # set when writing() has ended
 
     def add(self, images: np.ndarray) -> None:
         """Appends images, uint8 (n, C, H, W)."""
@@ -90,24 +90,24 @@ class Writer:
         self.count += len(images)
 
     def header(self) -> None:
-        """Writes .npy's header; numpy keeps room in it for a longer count."""
+        """Writes the .npy header; numpy reserves room in it for a larger count."""
         self.file.seek(0)
         np.lib.format.write_array_header_1_0(self.file, {"descr": "|u1", "fortran_order": False, "shape": (self.count, *self.shape)})
 
 
 @contextmanager
 def writing(folder: Path, shape: tuple[int, int, int], most: int, what: str) -> Iterator[Writer]:
-    """Writes an entry; when the block ends without an error it is in `folder`, and in the writer's `entry`.
+    """Writes an entry. When the block ends without an error, it is in `folder` and in the writer's `entry`.
 
     Args:
         folder: where it goes; its parent is the cache.
-        shape: of one image: (C, H, W).
-        most: images that may be added; there must be room for them.
-        what: names the set where it is refused.
+        shape: of one image, (C, H, W).
+        most: the largest number of images; there must be room for them.
+        what: names the set in error messages.
 
     Raises:
-        ValueError: there is no room for so many images.
-        OSError: the disk is full, say. Nothing is left of the entry.
+        ValueError: there is no room for this many images.
+        OSError: the disk is full, say. Nothing of the entry is left.
     """
     root, kept = folder.parent, True
     with ExitStack() as claims:
@@ -121,7 +121,7 @@ def writing(folder: Path, shape: tuple[int, int, int], most: int, what: str) -> 
             claims.enter_context(claimed(part))
         try:
             _make_room(part.parent if kept else None, part, most * int(np.prod(shape)), what)
-            # Written as a file, not through a map: a disk that fills up is then an error, where a map would kill the process.
+            # Written as a file, not through a map: then a full disk is an error, while a map would kill the process.
             with (part / "images.npy").open("wb") as file:
                 writer = Writer(file, shape)
                 writer.header()
@@ -135,7 +135,7 @@ def writing(folder: Path, shape: tuple[int, int, int], most: int, what: str) -> 
                         write_through(functools.partial(np.save, arr=array, allow_pickle=False), file)
             writer.about |= {"images": writer.count, "fingerprint": fingerprint(np.load(part / "images.npy", mmap_mode="r"))}
             (part / "about.json").write_text(json.dumps(writer.about), encoding="utf-8")
-            writer.entry = read(part)  # the map stays valid when the folder moves or goes
+            writer.entry = read(part)  # the map stays valid when the folder is moved or deleted
             if kept:
                 _put(part, folder)
         finally:
@@ -143,13 +143,13 @@ def writing(folder: Path, shape: tuple[int, int, int], most: int, what: str) -> 
 
 
 def remove_abandoned(root: Path) -> None:
-    """Removes what killed processes left half-written in a cache, and where they had to write instead."""
+    """Removes half-written entries that killed processes left in a cache or in the fallback folder."""
     sweep(root.glob(".part-*"))
     sweep(Path(gettempdir()) / lock.stem for lock in Path(gettempdir()).glob("workshop-*.lock"))
 
 
 def drop(entry: Path) -> None:
-    """Deletes an entry, if it is there."""
+    """Deletes an entry if it exists."""
     if entry.is_dir():
         shutil.rmtree(entry, ignore_errors=True)
     else:
@@ -157,17 +157,17 @@ def drop(entry: Path) -> None:
 
 
 def _put(part: Path, folder: Path) -> None:
-    """Moves a finished entry to its place, unless another loader was faster."""
+    """Moves a finished entry to its place, unless another process was faster."""
     try:
         part.rename(folder)
-    except OSError:  # something is there
+    except OSError:  # something exists there
         if read(folder) is None:
             drop(folder)
             part.rename(folder)
 
 
 def _make_room(root: Path | None, part: Path, needed: int, what: str) -> None:
-    """Drops entries until `needed` bytes fit; root: the cache, or None where there is none to drop from."""
+    """Deletes entries until `needed` bytes fit. root: the cache, or None if there is none."""
     if needed > LARGEST_CACHE:
         raise ValueError(
             f"{what} takes {needed / 2**30:.1f} GiB once decoded; the cache holds {LARGEST_CACHE / 2**30:.0f} GiB: "
@@ -190,7 +190,7 @@ def _make_room(root: Path | None, part: Path, needed: int, what: str) -> None:
 
 
 def _size(entry: Path) -> int:
-    """Bytes that an entry takes; 0 for one that another process has just dropped."""
+    """Bytes that an entry takes; 0 if another process has just deleted it."""
     try:
         return sum(file.stat().st_size for file in entry.iterdir())
     except OSError:
@@ -198,7 +198,7 @@ def _size(entry: Path) -> int:
 
 
 def _used(entry: Path) -> float | None:
-    """When an entry was used last; None for what must not be dropped: another process is writing it."""
+    """When an entry was last used; None if it must not be deleted because another process is writing it."""
     try:
         if entry.name.startswith("."):
             return 0.0 if entry.suffix != ".lock" and abandoned(entry) else None

@@ -1,4 +1,4 @@
-"""A table of numbers, one image a line, as Kaggle's MNIST -> rows of pixels and labels. Knows nothing of images' shapes."""
+"""A table of numbers with one image per line, like Kaggle's MNIST -> rows of pixels and labels. Knows nothing about images' shapes."""
 
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from gan.events import Progress
 
 LARGEST_CSV = 4 * 2**30  # bytes
 LONGEST_LINE = 4 * 2**20  # bytes
-LINES = 2000  # that are read at once
+LINES = 2000  # read at once
 LABEL_COLUMNS = {"label", "labels", "class", "target", "y", "digit", "category", "emotion"}
 
 
@@ -21,8 +21,8 @@ class Numbers:
     """A table's pixels, in a file.
 
     Attributes:
-        shape: lines and pixels a line.
-        labels: int64, (lines,), or None where no column is one of labels.
+        shape: number of lines, and of pixels per line.
+        labels: int64, (lines,), or None if no column holds labels.
     """
 
     shape: tuple[int, int]
@@ -30,21 +30,21 @@ class Numbers:
     _file: BinaryIO
 
     def open(self) -> BinaryIO:
-        """A stream of the pixels, float32, line by line. One at a time."""
+        """A stream of the pixels, float32, line by line. Only one stream at a time."""
         stream = open(self._file.fileno(), "rb", closefd=False)  # noqa: SIM115 (closed by its user)
         stream.seek(0)
         return stream
 
 
 def read_csv(path: Path, pixels: BinaryIO) -> Generator[Progress, None, Numbers]:
-    """Reads a table whose lines are images: pixels, with a label in the first or the last column or in one called so.
+    """Reads a table whose lines are images: pixels, and a label in the first or last column or in one of LABEL_COLUMNS.
 
     Args:
-        path: the table; commas between numbers, with or without a line of names at its top.
-        pixels: an empty file for the numbers, which must stay open as long as they are used.
+        path: the table; numbers separated by commas, with or without a header line.
+        pixels: an empty file for the numbers; it must stay open while they are used.
 
     Raises:
-        ValueError: it is no such table; the message wants the file's name before it.
+        ValueError: it is not such a table; the message continues a sentence that begins with the file's name.
     """
     if (size := path.stat().st_size) > LARGEST_CSV:
         raise ValueError(f"has {size / 2**30:,.1f} GiB; the limit for tables is {LARGEST_CSV / 2**30:.0f} GiB: save it as .npz")
@@ -79,7 +79,7 @@ def _numeric(texts: list[str]) -> bool:
 
 
 def _label_column(names: list[str], columns: int) -> int | None:
-    """Where labels are: in a column called so, or in the first of one more column than a square image has pixels."""
+    """The column of labels: one of LABEL_COLUMNS, or the first column if there is one more than a square image has pixels."""
     for i, name in enumerate(names):
         if name in LABEL_COLUMNS:
             return i
@@ -104,7 +104,7 @@ def _parse(part: list[bytes], columns: int, before: int) -> np.ndarray:
 
 
 def _whole(labels: list[np.ndarray]) -> np.ndarray | None:
-    """int64 labels; None where there are none, or some are no whole numbers."""
+    """int64 labels; None if there are none, or some are not whole numbers."""
     if not labels:
         return None
     values = np.concatenate(labels)

@@ -1,7 +1,6 @@
-"""Name, folder, archive or arrays -> ImageDataset: every image as uint8, decoded once. Knows nothing of networks or runs.
+"""Name, folder, archive or arrays -> ImageDataset: every image as uint8, decoded once. Knows nothing about networks or runs.
 
-Sets are loaded by generators that yield Progress and return the set, so that the caller can show how far they are,
-and can stop.
+Generators load the sets: they yield Progress and return the set, so the caller can show progress and stop them.
 """
 
 import functools
@@ -24,14 +23,14 @@ from gan.events import Progress
 
 NAMED = ("mnist", "faces", "fashion-mnist", "cifar10")  # all of them have test images
 FACES, TEST_FACES = 5000, 1000
-OWN = "own:"  # before the name of a folder below data_root() that is called as one of NAMED
-# Folders below data_root() that hold no images of their own: the cache, and published sets as torchvision lays them out.
+OWN = "own:"  # prefix for a folder below data_root() with the same name as one of NAMED
+# Folders below data_root() that are not sets: the cache, and published sets in torchvision's layout.
 RESERVED = {"cache", "MNIST", "FashionMNIST", "cifar-10-batches-py", "cifar-10-batches-bin"}
 UPLOADED_ZIP, UPLOADED_ABOUT = "images.zip", "upload.json"  # a folder with these is an uploaded set; see uploads.py
 
 
 def available() -> list[str]:
-    """The sets that can be chosen without naming a path: the named ones, then the folders below data_root()."""
+    """The sets that need no path: the named ones, then the folders below data_root()."""
     own = [OWN + name if name in NAMED else name for name in _own_folders() if name not in RESERVED]
     return [*NAMED, *own]
 
@@ -42,7 +41,7 @@ def _own_folders() -> list[str]:
 
 
 def shadowed(name: str) -> str:
-    """What else a built-in set's name could have meant, and how to name that; empty where nothing."""
+    """What else a built-in set's name could mean, and how to name that instead; empty if nothing."""
     if name not in NAMED:
         return ""
     own = [f"the folder {data_root() / name} is called {OWN}{name}"] if name in _own_folders() else []
@@ -52,7 +51,7 @@ def shadowed(name: str) -> str:
 
 
 def _place(name: str) -> Path | None:
-    """Where a set that is no named one lies: a name below data_root() first, what is written as a path as that path first."""
+    """The path of a set that is not a named one: for a plain name, below data_root() first; for a path, that path first."""
     below, path = data_root() / name.removeprefix(OWN), Path(name).expanduser()
     if name.startswith(OWN):
         candidates = [below] if name.removeprefix(OWN) in _own_folders() else [path]
@@ -62,34 +61,34 @@ def _place(name: str) -> Path | None:
 
 
 def native(name: str) -> tuple[int, int]:
-    """(image_size, channels) at which a set is best looked at: its own, where it has one."""
+    """The best (image_size, channels) for showing a set: its own, if it has one."""
     known = published.SETS.get(name)
     return (known.image_size, known.channels) if known else (64, 3)
 
 
 def to_download(name: str) -> int:
-    """Bytes that must be downloaded before a set can be used; 0 for all that are on this machine."""
+    """Bytes to download before a set can be used; 0 if it is on this machine."""
     known = published.SETS.get(name)
     return known.download if known and not published.find(name, data_root()) else 0
 
 
 def load(name: str, image_size: int, channels: int, split: str = "train") -> Loading:
-    """Loads a set at a size.
+    """Loads a set at one image size.
 
     Args:
-        name: one of NAMED, a folder below data_root() (with OWN before it where NAMED has the same name), or a path: of a folder, a zip
+        name: one of NAMED, a folder below data_root() (with OWN before it if NAMED has the same name), or the path of a folder, a zip
             or a tar of images, or of arrays or a table of images. Class subfolders become labels, as in torchvision's ImageFolder;
-            folders around everything do not. Of train/ and test/ next to each other each is a part, see parts.choose().
+            folders around everything do not. train/ and test/ next to each other are parts; see parts.choose().
         image_size: height and width in pixels; images are cropped to their middle square.
         channels: 1 for gray, 3 for RGB.
-        split: "train", or "all" to add the test images where the set has them, or "test" for these alone.
+        split: "train"; "all" adds the test images if the set has any; "test" loads only these.
 
     Yields:
         Progress.
 
     Raises:
-        ValueError: there is no such set or file, it has no test images, no image in it can be used, it cannot be downloaded, or
-            there is no room.
+        ValueError: the set or file does not exist, has no test images, has no usable image, cannot be downloaded, or there is
+            no room.
     """
     if name in published.SETS:
         return (yield from _published(name, image_size, channels, split))
@@ -119,10 +118,10 @@ def load(name: str, image_size: int, channels: int, split: str = "train") -> Loa
 
 
 def forget(path: Path) -> None:
-    """Deletes what the cache holds of a zip, at every size.
+    """Deletes a zip's images from the cache, at every size.
 
     Raises:
-        ValueError: it is no zip.
+        ValueError: it is not a zip.
     """
     with Archive(path, SUFFIXES) as archive:
         digests = {imageset.digest_of(parts.choose(archive.members, split)) for split in ("train", "test", "all")}
@@ -142,7 +141,7 @@ def _published(name: str, image_size: int, channels: int, split: str) -> Loading
             yield Progress("Resizing the images", start, len(images))
             writer.add(imageset.resize(torch.from_numpy(images[start : start + 2000]), image_size, channels).numpy())
 
-    if (image_size, channels) == native(name) and not files[0].name.endswith(".tar.gz"):  # as quick to read as a cache
+    if (image_size, channels) == native(name) and not files[0].name.endswith(".tar.gz"):  # as fast to read as the cache
         images, labels = yield from published.read(name, files, split)
         return ImageDataset(name, torch.from_numpy(images), torch.from_numpy(labels), known.class_names, tests=known.tests)
     digest = imageset.digest([split, *imageset.stamps(files)])
@@ -177,20 +176,20 @@ def _folder(name: str, folder: Path, image_size: int, channels: int, split: str)
     listing = yield from folders.look(folder, SUFFIXES_OF_FILES)
     if not listing.members:
         raise ValueError(f"{folder} holds no images{_instead(listing)}; supported endings are {', '.join(sorted(SUFFIXES_OF_FILES))}")
-    # Known by names, sizes and times of change: reading the files themselves would take as long as a good part of decoding.
+    # Identified by names, sizes and modification times: reading the files would take a good part of the time that decoding takes.
     return (
         yield from _files(name, str(folder), listing.members, lambda member: member.source, listing.left_out, image_size, channels, split)
     )
 
 
 def _instead(listing: folders.Listing) -> str:
-    """What a folder without images holds."""
+    """What a folder without images contains."""
     first = listing.left_out.sentences[0] if listing.left_out else "it is empty"
     return f": its files end in {endings(listing.names)}; {first}" if listing.names else f": {first}"
 
 
 def load_zip(name: str, path: Path, image_size: int, channels: int, split: str = "train") -> Loading:
-    """load() for a zip whose set is called otherwise than the file."""
+    """load() for a zip whose set has another name than the file."""
     yield Progress("Looking for images", 0, 0)
     try:
         archive = Archive(path, SUFFIXES)
@@ -198,7 +197,7 @@ def load_zip(name: str, path: Path, image_size: int, channels: int, split: str =
         raise ValueError(f"the file {name} {error}") from None
     with archive:
         _refuse_empty(name, archive)
-        # Known by names, sizes and the checksums in the table of contents: by content, and quickly.
+        # Identified by names, sizes and the checksums in the table of contents: by content, and fast.
         where = f"the file {name}"
         return (yield from _files(name, where, archive.members, archive.read, archive.left_out, image_size, channels, split))
 
@@ -211,7 +210,7 @@ def _refuse_empty(name: str, archive: Archive | tars.Tar) -> None:
 
 
 def _tar(name: str, path: Path, image_size: int, channels: int, split: str) -> Loading:
-    """Images of a tar. It is known by the file itself, since looking into a packed one means unpacking it."""
+    """Images of a tar. It is identified by the file itself, because looking into a packed tar means unpacking it."""
     digest = imageset.digest(["tar", split, *imageset.stamps([path])])
     if entry := cache.read(imageset.entry_of(digest, image_size, channels)):
         return imageset.from_cache(name, entry)
@@ -243,7 +242,7 @@ def _table(name: str, path: Path, image_size: int, channels: int, split: str) ->
 
 
 def _arrays(name: str, path: Path, image_size: int, channels: int, split: str) -> Loading:
-    """Images of arrays: known by the files themselves."""
+    """Images of arrays: identified by the files themselves."""
     digest = imageset.digest(["arrays", arrays.VERSION, split, *imageset.stamps(arrays.files(path))])
     if entry := cache.read(imageset.entry_of(digest, image_size, channels)):
         return imageset.from_cache(name, entry)
@@ -273,7 +272,7 @@ def _arrays(name: str, path: Path, image_size: int, channels: int, split: str) -
 
 
 def _chosen(name: str, members: list[Member], split: str) -> Choice:
-    """parts.choose(), refused where nothing is left."""
+    """parts.choose(), refused if nothing is left."""
     choice = parts.choose(members, split)
     if not choice.members:
         raise ValueError(f"the data set {name} has no test images: it needs a folder called test, val or valid next to one called train")
@@ -290,7 +289,7 @@ def _files(
     channels: int,
     split: str,
 ) -> Loading:
-    """A set of image files, known by the files."""
+    """A set of image files, identified by the files."""
     choice = _chosen(name, members, split)
     choice.left_out.extend(left_out)
     fill = functools.partial(imagefiles.decode_all, where, choice, read, image_size, channels)
@@ -298,7 +297,7 @@ def _files(
 
 
 def _note(writer: cache.Writer, choice: Choice) -> None:
-    """Notes in the cache what is known of a set before its images are decoded, for a set whose list of files is not read again."""
+    """Stores in the cache what is known about a set before decoding, because the list of its files is not read again."""
     left_out = LeftOut()
     left_out.extend(choice.left_out)
     left_out.extend(LeftOut.from_json(writer.about["left_out"]))

@@ -1,11 +1,10 @@
-"""One image file -> uint8 pixels, whatever the file holds. Knows nothing of data sets.
+"""One image file -> uint8 pixels, whatever the file holds. Knows nothing about data sets.
 
-Files come from anybody, and a few kilobytes can hold a gigabyte of pixels. So the header is read first, the memory that the
-pixels take is worked out from it, and all decodes of the process share one budget. What Pillow has decoded is converted in
-strips, so that little comes on top.
+Files come from anyone, and a few kilobytes can hold a gigabyte of pixels. So the header is read first, it tells how much memory
+the pixels need, and all decodes of the process share one budget. Pillow's result is converted in strips, which needs little more.
 
-"Deep" images are those whose values do not say by themselves what black and white is: 16 bits, 32 bits, floats, signed. They
-are brought to 0..255 by a Scale (see intensity.py), one for a whole set.
+"Deep" images are those whose values do not say what black and white are: 16 bits, 32 bits, floats, signed. A Scale (see
+intensity.py), one for the whole set, maps them to 0..255.
 """
 
 import functools
@@ -23,39 +22,39 @@ from PIL import Image, ImageOps, UnidentifiedImageError, features
 from gan.data.budget import Budget
 from gan.data.intensity import Scale, Tally
 
-VERSION = 2  # raised when the same file gives other pixels, so that decoded sets of an older version are decoded again
-SMALLEST_SIDE = 8  # pixels: smaller images hold nothing to learn
-LARGEST_IMAGE = 50_000_000  # pixels: more is a decompression bomb or a satellite
-LARGEST_JPEG = 120_000_000  # pixels: phones take 108 million, and libjpeg decodes them at an eighth of the size
-LARGEST_TEXT = 5_000_000  # pixels of a PPM written as text, which takes Python a second for each million
-MOST_COMMENTS = 1000  # in a PPM written as text, each of which has Pillow copy what follows
-MOST_SCANS = 100  # of a JPEG; progressive ones have about ten, and each costs as much as decoding the whole image
-MEMORY = 384 * 2**20  # bytes of decoded pixels, all decodes of the process together
-LARGEST_REPAIR = 256 * 2**20  # bytes of a PNG that is read again without what it says besides pixels
-STRIP = 2**18  # pixels that are converted at a time
-# Pixels of an 8-bit image that is resized in one go. Pillow resizes across and down in the order that is cheaper, which can
-# change a pixel by a level or two; larger images are resized strip by strip, first across.
+VERSION = 2  # increased when the same file gives other pixels, so older decoded sets are decoded again
+SMALLEST_SIDE = 8  # pixels: smaller images have nothing to learn from
+LARGEST_IMAGE = 50_000_000  # pixels: more is a decompression bomb or a satellite image
+LARGEST_JPEG = 120_000_000  # pixels: phones make 108 million, and libjpeg can decode them at an eighth of the size
+LARGEST_TEXT = 5_000_000  # pixels of a PPM written as text: Python needs a second per million
+MOST_COMMENTS = 1000  # in a PPM written as text: for each one, Pillow copies the rest
+MOST_SCANS = 100  # of a JPEG; progressive ones have about ten, and each costs as much as decoding the image once
+MEMORY = 384 * 2**20  # bytes of decoded pixels, for all decodes of the process
+LARGEST_REPAIR = 256 * 2**20  # bytes of a PNG that is read again without its metadata
+STRIP = 2**18  # pixels converted at a time
+# Pixels of an 8-bit image that is resized in one go. Pillow picks the cheaper order of horizontal and vertical resizing, which can
+# change a pixel by a level or two. Larger images are resized strip by strip, horizontally first.
 LARGEST_WHOLE = 16_000_000
-# What this Pillow was built with: its wheels have both.
+# Depends on how this Pillow was built: its wheels have both.
 _AVIF, _JPEG_2000 = features.check("avif"), features.check("jpg_2000")
 SUFFIXES = {".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 SUFFIXES |= {".jp2"} if _JPEG_2000 else set()
 SUFFIXES_OF_FILES = SUFFIXES | ({".avif"} if _AVIF else set())
-# Pillow goes by the content, not by the name, and would hand an EPS to Ghostscript: it may try these only.
+# Pillow looks at the content, not at the name, and would pass an EPS to Ghostscript: it may only try these.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP", *(["JPEG2000"] if _JPEG_2000 else []))
-# An AVIF can say that it has 64 x 64 pixels and hold a frame of 16,384 x 16,384, which its decoder makes room for. So it is read where
-# the host has put it, as a file, and not from an archive or an upload, which may come from anybody.
+# An AVIF can claim 64 x 64 pixels and hold a frame of 16,384 x 16,384, for which its decoder allocates memory. So it is read only
+# from the host's own files, not from an archive or an upload, which may come from anyone.
 FORMATS_OF_FILES = (*FORMATS, *(["AVIF"] if _AVIF else []))
 NEEDS_SCALE: Final = "needs the scale of its set"
 
 T = TypeVar("T")
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_PNG_PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}  # the chunks that say what an image looks like
-_ORIENTATION = 0x0112  # of EXIF and TIFF alike
+_PNG_PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}  # the chunks that define what an image looks like
+_ORIENTATION = 0x0112  # in EXIF and in TIFF
 _PHOTOMETRIC, _BITS, _SAMPLE_FORMAT, _COMPRESSION = 262, 258, 339, 259  # TIFF 6.0's tags
 _ROWS, _TILE_WIDTH, _TILE_HEIGHT = 278, 322, 323
-# Pillow keeps the upper byte of 16-bit colors. Read as if its bytes were the other way round, a file gives the lower byte.
+# Pillow keeps the upper byte of 16-bit colors. Reading the file with the byte order reversed gives the lower byte.
 _OTHER_BYTE = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -70,21 +69,21 @@ _TURNS = {
 
 @functools.cache
 def budget() -> Budget:
-    """The memory that all decodes of this process share."""
+    """The memory budget that all decodes of this process share."""
     return Budget(MEMORY)
 
 
 def decode(source: Path | bytes, image_size: int, channels: int, scale: Scale | None = None, in_set: bool = False) -> np.ndarray | str:
     """One image file as uint8 (channels, image_size, image_size), or a sentence that says why it cannot be used.
 
-    Turned as the camera was held, transparency laid on white, cut to its middle square.
+    The image is turned upright, transparent areas become white, and the middle square is kept.
 
     Args:
         source: the file's path, or its content.
         image_size: height and width of the result in pixels.
         channels: 1 for gray, 3 for RGB.
-        scale: brings deep images to 0..255; without, an image is stretched by its own values.
-        in_set: the image is one of a set, so without a scale NEEDS_SCALE comes back for a deep one, before it is decoded.
+        scale: maps deep images to 0..255; without it, an image is stretched by its own values.
+        in_set: the image belongs to a set, so without a scale the result for a deep image is NEEDS_SCALE, before decoding.
     """
 
     def pixels(picture: "_Picture") -> np.ndarray | str:
@@ -101,7 +100,7 @@ def decode(source: Path | bytes, image_size: int, channels: int, scale: Scale | 
 
 
 def measure(source: Path | bytes) -> Tally | str | None:
-    """The range of a deep image's values; None for every other image, and a sentence for one that cannot be used."""
+    """The range of a deep image's values; None for any other image, or a sentence that says why it cannot be used."""
 
     def range_of(picture: "_Picture") -> Tally | None:
         if not picture.deep:
@@ -114,20 +113,20 @@ def measure(source: Path | bytes) -> Tally | str | None:
 
 
 def _reading(source: Path | bytes, image_size: int, use: Callable[["_Picture"], T]) -> T | str:
-    """What `use` makes of an image, or why it cannot be used."""
+    """The result of `use` for an image, or why the image cannot be used."""
     try:
         try:
             return _attempt(source, image_size, use)
         except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
-            # Too long a text, a broken profile or a wrong checksum of either: a PNG's pixels may be there all the same.
+            # The text is too long, the profile is broken, or a checksum is wrong: a PNG's pixels may still be intact.
             if (bare := _only_pixels(source)) is None:
                 raise
             return _attempt(bare, image_size, use)
     except UnidentifiedImageError:
         return _unidentified(source)
-    except Image.DecompressionBombError:  # Pillow's own bound, before the header is ours to read
+    except Image.DecompressionBombError:  # Pillow's own limit, checked before we see the header
         return f"has far too many pixels; the limit is {LARGEST_IMAGE:,}"
-    except Exception as error:  # a damaged file trips Pillow's readers in every way: struct.error, KeyError, ZeroDivisionError, ...
+    except Exception as error:  # a damaged file makes Pillow's readers fail in many ways: struct.error, KeyError, ZeroDivisionError, ...
         return f"cannot be decoded ({str(error)[:200] or type(error).__name__})"
 
 
@@ -160,7 +159,7 @@ def _opened(source: Path | bytes) -> Any:
 
 
 def _fault(image: Any) -> str:
-    """What speaks against an image's size; empty where nothing does."""
+    """What is wrong with an image's size; empty if nothing."""
     width, height = image.size
     most = LARGEST_JPEG if image.format == "JPEG" else LARGEST_IMAGE
     if _plain_text(image):
@@ -198,7 +197,7 @@ def _first(source: Path | bytes, count: int) -> bytes:
 
 
 def _only_pixels(source: Path | bytes) -> bytes | None:
-    """A PNG without texts, profiles and EXIF; None where there is nothing to leave out, or the file is no PNG or too large."""
+    """A PNG without texts, profiles and EXIF; None if there is nothing to leave out, or the file is not a PNG or too large."""
     if _first(source, len(_PNG)) != _PNG or (isinstance(source, Path) and source.stat().st_size > LARGEST_REPAIR):
         return None
     content = _content(source)
@@ -214,27 +213,27 @@ def _only_pixels(source: Path | bytes) -> bytes | None:
 
 
 def _scans(source: Path | bytes, image: Any) -> int:
-    """How often a JPEG goes over its pixels, at most; 1 for small ones, where it does not matter, and for other formats."""
+    """An upper limit on a JPEG's scans; 1 for small JPEGs, for which they do not matter, and for other formats."""
     if image.format != "JPEG" or not (image.info.get("progressive") or image.width * image.height > 2**22):
         return 1
     return _content(source).count(b"\xff\xda")  # start of scan; thumbnails and profiles may hold a few more
 
 
 def _coefficients(image: Any, width: int, height: int) -> int:
-    """Bytes that libjpeg takes for a JPEG of several scans, whatever size it decodes to: 2 for each coefficient."""
+    """Bytes that libjpeg needs for a JPEG of several scans, whatever size it decodes to: 2 for each coefficient."""
     factors = [(h, v) for _, h, v, _ in image.layer]
     widest, tallest = max(h for h, _ in factors), max(v for _, v in factors)
     return 2 * width * height * sum(h * v for h, v in factors) // (widest * tallest)
 
 
 class _Picture:
-    """An opened image: what its header says, and, once it is loaded, its rows as they should be looked at."""
+    """An opened image: what its header says and, once loaded, its rows, turned upright."""
 
     def __init__(self, source: Path | bytes, image: Any) -> None:
         self.image = image
         self.size = image.size
         self.deep = False
-        self.weight = 0  # bytes that it takes, decoded
+        self.weight = 0  # bytes that it needs once decoded
         self._source = source
         self._turn = 1
         self._kind = _kind(image)
@@ -244,7 +243,7 @@ class _Picture:
         self.weight = _weight(image, self._kind)
 
     def load(self) -> None:
-        """Decodes it; within the budget."""
+        """Decodes it, within the budget."""
         kind, image = self._kind, self.image
         if kind.low:
             self._low = self._stack_other_byte(kind.low)
@@ -256,7 +255,7 @@ class _Picture:
         image.load()
         try:
             self._turn = image.getexif().get(_ORIENTATION, 1)
-        except Exception:  # broken EXIF trips its reader in every way; the pixels are as they are
+        except Exception:  # broken EXIF makes its reader fail in many ways; the pixels stay unturned
             self._turn = 1
         if self._turn not in _TURNS:
             self._turn = 1
@@ -270,7 +269,7 @@ class _Picture:
         return low
 
     def tally(self) -> Tally:
-        """The range of a deep image's values, without those that cannot be seen."""
+        """The range of a deep image's values, without fully transparent pixels."""
         tally = Tally()
         for top, bottom in _strips(*self.size):
             values, opacity = self._values(self._box(top, bottom))
@@ -278,7 +277,7 @@ class _Picture:
         return tally
 
     def whole(self) -> Image.Image | None:
-        """All of it, where nothing needs to be converted."""
+        """The whole image, if nothing needs to be converted."""
         plain = not self.deep and self._turn == 1 and self._key is None and self.image.mode in ("L", "RGB")
         return self.image if plain else None
 
@@ -296,7 +295,7 @@ class _Picture:
         return strip.transpose(_TURNS[self._turn]) if self._turn in _TURNS else strip
 
     def _box(self, top: int, bottom: int) -> tuple[int, int, int, int]:
-        """Where rows of the turned picture lie in the stored one."""
+        """The place of rows of the turned image in the stored image."""
         width, height = self.image.size
         if self._turn in (1, 2):
             return 0, top, width, bottom
@@ -307,12 +306,12 @@ class _Picture:
         return width - bottom, 0, width - top, height
 
     def _values(self, box: tuple[int, int, int, int]) -> tuple[np.ndarray, np.ndarray | None]:
-        """Values (h, w) or (h, w, 3) of a deep image, and how opaque they are, 0 to 1, (h, w); None where all are."""
+        """Values (h, w) or (h, w, 3) of a deep image, and their opacity, 0 to 1, (h, w); None if all are opaque."""
         kind = self._kind
         if isinstance(self.image, _Values):
             return self.image.values[box[1] : box[3], box[0] : box[2]], None
         values = np.asarray(self.image.crop(box))
-        if kind.reread:  # gray and alpha, two bytes each, read as four channels
+        if kind.reread:  # gray and alpha, two bytes each, stored as four channels
             pairs = values.astype(np.uint16)
             return pairs[..., 0] << 8 | pairs[..., 1], (pairs[..., 2] << 8 | pairs[..., 3]) / np.float32(65535)
         if self._low is not None:
@@ -339,16 +338,16 @@ class _Picture:
 
 @dataclass(frozen=True)
 class _Kind:
-    """What there is to know of an image before it is decoded.
+    """What is known about an image before it is decoded.
 
     Attributes:
         deep: whether it needs a scale.
-        low: the raw mode that gives the lower bytes of its 16-bit colors; empty where it has none.
-        reread: the raw mode to read it with in place of Pillow's, which would lose bytes.
-        dtype: what its values are, where Pillow takes them for something else.
-        inverted: whether high values are dark (TIFF's WhiteIsZero), and Pillow does not turn them.
-        maximum: of a binary PPM that Pillow would read pixel by pixel in Python.
-        key_factor: what the transparent gray is multiplied with, since Pillow spreads the pixels but not the key.
+        low: the raw mode that gives the lower bytes of its 16-bit colors; empty if it has none.
+        reread: the raw mode to read it with instead of Pillow's, which would lose bytes.
+        dtype: the type of its values, if Pillow mistakes it for another.
+        inverted: whether high values are dark (TIFF's WhiteIsZero) and Pillow does not invert them.
+        maximum: the maximum of a binary PPM that Pillow would read pixel by pixel in Python.
+        key_factor: factor for the transparent gray, because Pillow scales the pixels but not the key.
     """
 
     deep: bool = False
@@ -384,7 +383,7 @@ def _tiff_kind(image: Any, rawmode: str) -> _Kind:
         return _Kind(deep=True, inverted=tags.get(_PHOTOMETRIC) == 0, dtype=np.uint32 if unsigned else None)
     if image.mode == "L" and signed and bits == (8,):
         return _Kind(deep=True, dtype=np.int8)
-    together = all(_rawmode(tile.args) == rawmode for tile in image.tile)  # not color by color
+    together = all(_rawmode(tile.args) == rawmode for tile in image.tile)  # not one color plane after the other
     if together and (low := _other_byte(rawmode)):
         return _Kind(deep=True, low=low)
     return _Kind()
@@ -405,7 +404,7 @@ def _other_byte(rawmode: str) -> str:
 
 
 def _key(image: Any, kind: _Kind) -> Any:
-    """The transparent color of an image, if it has one that its pixels can have."""
+    """The transparent color of an image, if it has one that can occur in its pixels."""
     key = image.info.get("transparency")
     if key is None or image.mode not in ("L", "RGB"):
         return key
@@ -418,7 +417,7 @@ def _key(image: Any, kind: _Kind) -> Any:
 
 
 def _weight(image: Any, kind: _Kind) -> int:
-    """Bytes that an image takes once it is decoded, and what its decoder takes on the way."""
+    """Bytes that an image needs once decoded, including its decoder's own memory."""
     pixels = image.size[0] * image.size[1]
     each = {"1": 1, "L": 1, "P": 1}.get(image.mode, 2 if image.mode.startswith("I;16") else 4)
     if image.format == "WEBP":
@@ -428,7 +427,7 @@ def _weight(image: Any, kind: _Kind) -> int:
     elif image.format == "AVIF":
         each = 16  # planes, RGB and Pillow's copies: 9 measured
     elif image.format == "BMP":
-        each *= 3  # runs are unpacked by Python, into an array and a copy of it
+        each *= 3  # Python unpacks the runs, into an array and a copy of it
     elif image.format == "PPM":
         each = 14 if _plain_text(image) else 6 + each
     elif kind.low:
@@ -439,12 +438,12 @@ def _weight(image: Any, kind: _Kind) -> int:
     if image.format == "TIFF":
         total += _tiff_buffer(image)
         if image.tag_v2.get(_ORIENTATION, 1) != 1:
-            total += pixels * each  # Pillow turns it as soon as it is loaded
+            total += pixels * each  # Pillow turns it upon loading
     return total
 
 
 def _tiff_buffer(image: Any) -> int:
-    """Bytes of the largest piece of a TIFF, which libtiff unpacks as a whole."""
+    """Bytes of the largest piece of a TIFF: libtiff unpacks each piece as a whole."""
     tags = image.tag_v2
 
     def whole(tag: int, default: int) -> int:
@@ -469,7 +468,7 @@ class _Values:
 
 
 def _binary_ppm(image: Any, maximum: int) -> Any:
-    """A binary PGM or PPM whose maximum is not Pillow's own: 8 bits as Pillow would have them, 16 bits as they are stored."""
+    """A binary PGM or PPM with an unusual maximum: 8 bits scaled as Pillow does, 16 bits as stored."""
     (width, height), bands, offset = image.size, 3 if image.mode == "RGB" else 1, image.tile[0].offset
     dtype = np.dtype(">u2" if maximum > 255 else "u1")
     image.fp.seek(offset)
@@ -489,7 +488,7 @@ def _strips(width: int, height: int) -> list[tuple[int, int]]:
 
 
 def _square(picture: _Picture, scale: Scale | None, image_size: int) -> Image.Image:
-    """The middle square at a size, as L or RGB."""
+    """The middle square, resized, as L or RGB."""
     size = (image_size, image_size)
     if (image := picture.whole()) is not None:
         return ImageOps.fit(image, size, Image.Resampling.LANCZOS)

@@ -1,4 +1,4 @@
-"""One file from the net: whole, checked, or not there at all. Knows nothing of data sets."""
+"""One file from the network: whole and checked, or not there at all. Knows nothing about data sets."""
 
 import hashlib
 import http.client
@@ -11,23 +11,23 @@ from gan.files import write_atomically
 
 CHUNK = 2**18  # bytes between two Progress events
 TIMEOUT_S = 20.0  # without a byte
-LARGEST = 2**30  # bytes: no set that is offered comes near it
+LARGEST = 2**30  # bytes: far above any set on offer
 
 
 def download(url: str, path: Path, md5: str, task: str) -> Generator[Progress, None, None]:
-    """Fetches a file to `path`; it appears there once it is complete and has the checksum.
+    """Downloads a file to `path`. It appears there once it is complete and its checksum is right.
 
     Args:
         url: where it is.
-        path: where it goes.
+        path: where to put it.
         md5: its published checksum, 32 hex digits.
-        task: what the Progress events say.
+        task: the task of the Progress events.
 
     Yields:
-        Progress in bytes; closing the generator at any of them leaves nothing behind.
+        Progress in bytes. Closing the generator leaves nothing behind.
 
     Raises:
-        OSError: it could not be fetched or written, or is not what was published.
+        OSError: it could not be downloaded or written, or is not the published file.
     """
     digest, done = hashlib.md5(usedforsecurity=False), 0
     request = urllib.request.Request(url, headers={"User-Agent": "dcgan-workshop"})
@@ -44,5 +44,5 @@ def download(url: str, path: Path, md5: str, task: str) -> Generator[Progress, N
                 yield Progress(task, done, total)
             if digest.hexdigest() != md5:
                 raise OSError(f"the {done:,} downloaded bytes are not the published file: their MD5 is {digest.hexdigest()}, not {md5}")
-    except (http.client.HTTPException, ValueError) as error:  # what a broken server or proxy answers
+    except (http.client.HTTPException, ValueError) as error:  # answers of a broken server or proxy
         raise OSError(f"the server's answer cannot be read: {error!r}") from error

@@ -1,14 +1,14 @@
-"""`faces`: avatars drawn by this project, with their attributes as labels. Knows nothing of data sets or training."""
+"""`faces`: avatars drawn by this project, with their attributes as labels. Knows nothing about data sets or training."""
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-# Raised when the drawings change, so that cached sets of an older version are drawn again.
+# Increased when the drawings change, so older cached sets are drawn again.
 VERSION = 1
 
 ATTRIBUTES = ("glasses", "smiling", "mouth open", "long hair", "curly hair", "bald", "beard", "hat")
 
-_CANVAS = 256  # drawn at this size, then reduced: the edges come out smooth
+_CANVAS = 256  # drawn at this size, then reduced, so edges are smooth
 _SKINS = ((255, 224, 196), (241, 194, 155), (224, 172, 125), (198, 134, 92), (141, 85, 54), (92, 56, 40))
 _HAIR = ((38, 28, 24), (84, 52, 32), (140, 88, 44), (214, 170, 92), (168, 66, 32), (150, 150, 156), (232, 226, 214))
 _BACKGROUNDS = ((122, 178, 214), (236, 196, 120), (156, 204, 158), (214, 150, 160), (176, 164, 214), (90, 128, 150), (228, 226, 220))
@@ -21,16 +21,16 @@ LIPS: Color = (176, 66, 70)
 
 
 def _shade(color: Color, factor: float) -> Color:
-    """The color made darker (factor < 1) or lighter (> 1)."""
+    """The color, darker (factor < 1) or lighter (> 1)."""
     r, g, b = (int(min(255, max(0, c * factor))) for c in color)
     return r, g, b
 
 
 def draw_face(index: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draws avatar number `index`, the same at every call.
+    """Draws avatar number `index`, the same one at every call.
 
     Args:
-        index: 0 or more; each is another face.
+        index: 0 or more; each gives another face.
         size: side length in pixels.
 
     Returns:
@@ -42,7 +42,7 @@ def draw_face(index: int, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 class _Face:
-    """One face: first what it looks like is drawn by lot, then its picture is painted. The order of the draws is the set's version."""
+    """One face: its looks are chosen at random, then painted. Changing the order of the random choices changes the set's version."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
@@ -54,7 +54,7 @@ class _Face:
         self.beard = bool(self.style != "long" and rng.random() < 0.25)
         self.hat = bool(rng.random() < 0.12)
         self.tilt = float(rng.uniform(-14, 14))
-        self.width, self.height = float(rng.uniform(56, 68)), float(rng.uniform(70, 82))  # half axes of the head
+        self.width, self.height = float(rng.uniform(56, 68)), float(rng.uniform(70, 82))  # semi-axes of the head
         self.cx, self.cy = 128 + float(rng.uniform(-8, 8)), 126 + float(rng.uniform(-5, 5))
         self.layer = Image.new("RGBA", (_CANVAS, _CANVAS), (*self.background, 0))
         self.pen = ImageDraw.Draw(self.layer)
@@ -76,7 +76,7 @@ class _Face:
             self._glasses(eye_y)
         layer = self.layer.rotate(self.tilt, Image.Resampling.BILINEAR, center=(self.cx, 240))
         picture = Image.new("RGB", layer.size, self.background)
-        shoulders = (self.cx - 108, 208, self.cx + 108, 380)  # stay upright
+        shoulders = (self.cx - 108, 208, self.cx + 108, 380)  # these do not tilt
         ImageDraw.Draw(picture).ellipse(shoulders, fill=self.clothes)
         picture.paste(layer, mask=layer)
         return picture

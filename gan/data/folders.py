@@ -1,6 +1,6 @@
-"""A folder that the host names -> the image files in it and below it, through links too. Knows nothing of what is in the files.
+"""A folder that the host names -> the image files in it and below it, also through links. Knows nothing about what is in the files.
 
-Links are followed, since the person who names the folder made them. Visitors cannot: they bring zips, which are never unpacked.
+Links are followed, because the person who names the folder made them. Visitors cannot make links: their zips are never unpacked.
 """
 
 import os
@@ -14,18 +14,18 @@ from gan.data.archives import Member
 from gan.data.leftout import LeftOut, fault_of_name, litter, system_folder
 from gan.events import Progress
 
-Identity = tuple[int, int]  # of a folder or file on this machine: its device and inode
-Found = tuple[Path, tuple[str, ...]]  # where it is, and its folders below the set's
+Identity = tuple[int, int]  # identifies a folder or file on this machine: device and inode
+Found = tuple[Path, tuple[str, ...]]  # its path, and its folders below the set's folder
 
 
 @dataclass
 class Listing:
-    """What a folder holds.
+    """The contents of a folder.
 
     Attributes:
         members: the image files, sorted by their path.
         left_out: everything else.
-        names: the names of the files that were left out for their names.
+        names: the names of the files that were left out because of their names.
     """
 
     members: list[Member] = field(default_factory=list)
@@ -36,7 +36,7 @@ class Listing:
 def look(folder: Path, suffixes: set[str]) -> Generator[Progress, None, Listing]:
     """Lists a folder and everything below it.
 
-    A folder is read once, however many links lead to it, so loops end. Folders come before links: where a link and a folder are
+    A folder is read once, however many links lead to it, so loops end. Folders come before links: if a link and a folder are
     the same, the folder counts.
 
     Args:
@@ -71,7 +71,7 @@ def look(folder: Path, suffixes: set[str]) -> Generator[Progress, None, Listing]
 
 
 def _enter(path: Path, seen: set[Identity], around: set[Identity]) -> str:
-    """Notes that a folder is read; or says why it must not be."""
+    """Notes that a folder is being read, or returns why it must not be."""
     try:
         identity = _identity(os.stat(path))
     except OSError as error:
@@ -87,9 +87,9 @@ def _enter(path: Path, seen: set[Identity], around: set[Identity]) -> str:
 def _sort(
     entry: os.DirEntry[str], parts: tuple[str, ...], suffixes: set[str], listing: Listing, folders: deque[Found], links: deque[Found]
 ) -> None:
-    """Puts one entry of a folder where it belongs."""
+    """Sorts one entry of a folder."""
     try:
-        found = entry.stat()  # of what a link leads to
+        found = entry.stat()  # of the link's target
     except OSError as error:
         listing.left_out.add(parts, "is a link to nothing" if entry.is_symlink() else f"cannot be read ({error.strerror})")
         return

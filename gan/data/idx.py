@@ -1,4 +1,4 @@
-"""IDX files (LeCun's format, as MNIST has it): their headers, and which of them belong together."""
+"""IDX files (LeCun's format, used by MNIST): their headers, and which files belong together."""
 
 import gzip
 import zlib
@@ -47,7 +47,7 @@ def _skip(opened: Callable[[], BinaryIO], count: int) -> BinaryIO:
 
 
 def idx_family(path: Path) -> dict[str, Path | None]:
-    """The files next to an IDX file of images that belong to it, by MNIST's way of naming them."""
+    """The files that belong to an IDX file of images and lie next to it, found by MNIST's file names."""
     labels = path.with_name(path.name.replace("images", "labels").replace("idx3", "idx1"))
     test = path.with_name(path.name.replace("train", "t10k")) if "train" in path.name else path
     test = test if test.is_file() or test == path else path.with_name(path.name.replace("train", "test"))

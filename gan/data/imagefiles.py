@@ -1,4 +1,4 @@
-"""Image files -> decoded images in the cache, on one scale. Knows nothing of where the files lie."""
+"""Image files -> decoded images in the cache, on one scale. Knows nothing about where the files are."""
 
 import functools
 import os
@@ -18,9 +18,9 @@ from gan.data.leftout import LeftOut
 from gan.data.parts import Choice
 from gan.events import Progress
 
-BATCH = 16  # files that are decoded side by side, and lie in memory undecoded
-LARGEST_BATCH = 64 * 2**20  # bytes of them, unless a single one is larger
-MOST_MEASURED = 2000  # deep images that the scale of a set is worked out over
+BATCH = 16  # files that are decoded in parallel and held in memory undecoded
+LARGEST_BATCH = 64 * 2**20  # bytes of these files, unless a single one is larger
+MOST_MEASURED = 2000  # deep images that a set's scale is measured on
 
 T = TypeVar("T")
 
@@ -33,18 +33,17 @@ def decode_all(
     channels: int,
     writer: cache.Writer,
 ) -> Generator[Progress, None, None]:
-    """Decodes files side by side into the writer; read gives a file's path or content, or why there is none.
+    """Decodes files in parallel into the writer.
 
-    Sets of 8-bit images are gone through once. The first deep image (16 bits, floats, ...) has the range of all of them measured,
-    and that is their one scale; 8-bit images among them stay as they are.
-    The scale is the same for all parts of the set.
+    Sets of 8-bit images are read once. The first deep image (16 bits, floats, ...) starts a pass that measures the range of all deep
+    images, which gives their one scale. 8-bit images in the same set stay unchanged. All parts of a set share the scale.
 
     Args:
-        where: names the set where it is refused.
-        choice: which files, and their classes.
-        read: gives a file's path or content, or why there is none.
+        where: names the set in error messages.
+        choice: the files and their classes.
+        read: returns a file's path or content, or why it has none.
         image_size, channels: of the result.
-        writer: where images, labels and what was left out go.
+        writer: takes the images, the labels and what was left out.
 
     Raises:
         ValueError: no image can be used.
@@ -79,7 +78,7 @@ def decode_all(
 
 
 class _Pool:
-    """Threads that do something with files side by side. Use it in a `with`."""
+    """Threads that work on files in parallel. Use it in a `with`."""
 
     def __init__(self, read: Callable[[Member], Path | bytes | str]) -> None:
         self._read = read
@@ -92,14 +91,14 @@ class _Pool:
         self._threads.shutdown()
 
     def each(self, work: Callable[[Path | bytes], T | str], members: list[Member]) -> list[T | str]:
-        """What the work makes of each file, or why a file cannot be read."""
+        """The result of the work for each file, or why a file cannot be read."""
         sources = [self._read(member) for member in members]
-        with warnings.catch_warnings(action="ignore"):  # Pillow's, of every oddity in a file
+        with warnings.catch_warnings(action="ignore"):  # Pillow warns about every oddity in a file
             return list(self._threads.map(lambda source: source if isinstance(source, str) else work(source), sources))
 
 
 def _batches(members: list[Member]) -> Iterator[tuple[int, list[Member]]]:
-    """Files that may lie in memory together, and the place of the first of them."""
+    """Files that may be in memory together, and the index of the first one."""
     start = 0
     while start < len(members):
         end, size = start + 1, members[start].size
@@ -111,7 +110,7 @@ def _batches(members: list[Member]) -> Iterator[tuple[int, list[Member]]]:
 
 
 def _scale_of(pool: _Pool, members: list[Member]) -> Generator[Progress, None, tuple[Scale, str]]:
-    """The one scale of all deep images in a set, and the sentence that says it."""
+    """The one scale of all deep images in a set, and a sentence about it."""
     step = -(-len(members) // MOST_MEASURED)
     some = members[::step]
     tally, plain = Tally(), 0

@@ -1,4 +1,4 @@
-"""A set of decoded images, and its way into the cache and out of it. Knows nothing of where images come from."""
+"""A set of decoded images, and how it gets into and out of the cache. Knows nothing about where images come from."""
 
 import hashlib
 import os
@@ -15,23 +15,23 @@ from gan.data.leftout import LeftOut
 from gan.data.parts import Choice
 from gan.events import Progress
 
-LAYOUT = 2  # raised when what the cache notes of a set besides its pixels changes
+LAYOUT = 2  # increased when the cache's notes on a set (all but its pixels) change
 
 
 @dataclass(frozen=True)
 class ImageDataset:
-    """Images of one size, decoded.
+    """Decoded images of one size.
 
     Attributes:
-        name: what the set was asked for by.
-        images: uint8, (N, C, H, W); decoded files lie on disk, mapped, so a set may be larger than memory.
-        labels: int64, (N,), indices into class_names; None where the set has none.
-        class_names: one name a class.
-        attributes: bool, (N, len(attribute_names)): several yes-or-no facts an image; None where the set has none.
-        skipped: a sentence for each file or folder that was left out; not for all of them where there are very many.
-        left_out: the reasons, the most frequent first, and how many files or folders each one left out.
-        notes: sentences, without a full stop, on how the set was read: what was done to the pixels, which folder is for training.
-        tests: how many test images it has, whichever part was loaded.
+        name: the name that the set was requested by.
+        images: uint8, (N, C, H, W); memory-mapped, so a set may be larger than memory.
+        labels: int64, (N,), indices into class_names; None if the set has none.
+        class_names: one name per class.
+        attributes: bool, (N, len(attribute_names)): several yes-or-no facts per image; None if the set has none.
+        skipped: a sentence for each file or folder that was left out; if there are very many, only for the first ones.
+        left_out: the reasons, most frequent first, each with its number of files or folders.
+        notes: sentences, without a period, on how the set was read: what was done to the pixels, which folder is for training.
+        tests: number of its test images, whichever part was loaded.
     """
 
     name: str
@@ -44,7 +44,7 @@ class ImageDataset:
     left_out: tuple[tuple[str, int], ...] = field(default=(), repr=False)
     notes: tuple[str, ...] = field(default=(), repr=False)
     tests: int = 0
-    # Known from the cache. Not an argument, so that dataclasses.replace() with other images forgets it.
+    # Known from the cache. Not an argument, so dataclasses.replace() with other images drops it.
     _fingerprint: str = field(default="", init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
@@ -52,15 +52,15 @@ class ImageDataset:
 
     @property
     def skipped_count(self) -> int:
-        """How many files and folders were left out."""
+        """Number of files and folders that were left out."""
         return sum(count for _, count in self.left_out)
 
     def fingerprint(self) -> str:
-        """16 hex digits that differ when shape or any pixel differs; of a set from the cache, as it was when it was decoded."""
+        """16 hex digits that differ if the shape or any pixel differs. For a set from the cache, they were computed at decoding."""
         return self._fingerprint or cache.fingerprint(self.images.numpy())
 
     def labels_fingerprint(self) -> str:
-        """16 hex digits that differ when the class of any image differs; empty where the set has no labels. What classes are called does not count."""
+        """16 hex digits that differ if the class of any image differs; empty if the set has no labels. Class names do not count."""
         return cache.fingerprint(self.labels.numpy()) if self.labels is not None else ""
 
 
@@ -69,16 +69,16 @@ Filling = Generator[Progress, None, None]
 
 
 def data_root() -> Path:
-    """Where data sets are looked for: WORKSHOP_DATA, or data/ in the working directory."""
+    """The folder for data sets: WORKSHOP_DATA, or data/ in the working directory."""
     return Path(os.environ.get("WORKSHOP_DATA") or "data")
 
 
 def kept(
     name: str, digest: str, image_size: int, channels: int, most: int, fill: Callable[[cache.Writer], Filling], choice: Choice | None = None
 ) -> Loading:
-    """A set from the cache, which `fill` fills with at most `most` images where it does not hold them yet.
+    """A set from the cache. If it is not there yet, `fill` adds its images, at most `most`.
 
-    choice: what is known of the set besides what the cache notes.
+    choice: what is known about the set beyond the cache's notes.
     """
     entry = cache.read(entry_of(digest, image_size, channels))
     if entry is None:
@@ -120,7 +120,7 @@ def from_cache(name: str, entry: cache.Entry, choice: Choice | None = None) -> I
 
 def resize(images: torch.Tensor, image_size: int, channels: int) -> torch.Tensor:
     """uint8 (N, C, H, W) -> uint8 (N, channels, image_size, image_size), antialiased."""
-    # Imported here: torchvision takes as long to import as torch, and most sets need no resizing.
+    # Imported here: torchvision is as slow to import as torch, and most sets need no resizing.
     from torchvision.transforms.v2 import functional as transforms
 
     if images.shape[1] != channels:
@@ -129,11 +129,11 @@ def resize(images: torch.Tensor, image_size: int, channels: int) -> torch.Tensor
 
 
 def scratch() -> Path:
-    """A folder on a disk with room for large files that are gone when they are closed."""
+    """A folder on a disk with room for large temporary files."""
     folder = data_root() / "cache"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:  # a read-only disk, as for the cache
+    except OSError:  # a read-only disk, as with the cache
         return Path(tempfile.gettempdir())
     return folder
 
@@ -143,12 +143,12 @@ def stamps(files: Sequence[Path]) -> list[tuple[str, int, int]]:
 
 
 def digest_of(choice: Choice) -> str:
-    """The digest of a set of image files. Its other parts count: a set has one scale."""
+    """The digest of a set of image files. It includes the set's other parts, because a set has one scale."""
     return digest([*choice.members, choice.classes, choice.numbers, *choice.whole])
 
 
 def digest(what: Sequence[object]) -> str:
-    """16 hex digits of what a decoded set depends on, besides its size."""
+    """16 hex digits of everything that a decoded set depends on, except its size."""
     hashed = hashlib.blake2b(f"{decoding.VERSION}/{LAYOUT}".encode(), digest_size=8)
     for item in what:
         hashed.update(ascii(item[:3] if isinstance(item, Member) else item).encode())

@@ -1,31 +1,31 @@
-"""Pixel values of any type and range -> uint8, by one scale for a whole set, and a sentence that says it. Knows nothing of files.
+"""Pixel values of any type and range -> uint8, by one scale for a whole set, and a sentence about it. Knows nothing about files.
 
-Scientific images hold 12 bits in 16, floats around zero, or counts. Read as if they filled their type they would be black or
-white. So a set's values are tallied first, and then all of its images are brought to 0..255 by the same scale.
+Scientific images hold 12 bits in 16, floats around zero, or counts. If their type's full range were shown, they would be black
+or white. So a set's values are measured first, and then one scale maps all of its images to 0..255.
 """
 
 from dataclasses import dataclass, field
 
 import numpy as np
 
-SAMPLED = 4096  # values of one block that the percentiles are worked out from
-MOST_SAMPLED = 2**20  # values of a set that are kept for it
-OUTER = 0.5  # percent of the values, at each end, that outliers may be
-# Outliers are cut where they leave the others less than this share of the range, which is a dozen gray levels of 256.
+SAMPLED = 4096  # values per block from which the percentiles are computed
+MOST_SAMPLED = 2**20  # values per set that are kept for that
+OUTER = 0.5  # percent of the values at each end that may be outliers
+# Outliers are cut if they leave the other values less than this share of the range: a dozen of 256 gray levels.
 LEAST_SHARE = 0.05
 DARK = 32  # of 255: a set whose brightest pixel is darker looks black
 TOO_DARK = "these images are nearly black: brighten them before you train"
-BLOCK = 2**20  # values that are converted at a time, as float64
+BLOCK = 2**20  # values converted at a time, as float64
 
 
 @dataclass(frozen=True)
 class Scale:
-    """One straight line from values to 0..255, for all images of a set.
+    """One linear map from values to 0..255, for all images of a set.
 
     Attributes:
         low, high: the values that become 0 and 255.
-        cut: whether some values lie beyond them; they become 0 or 255.
-        holes: whether some values are no numbers (NaN or infinite); they become 0.
+        cut: whether some values are beyond them; these become 0 or 255.
+        holes: whether some values are not numbers (NaN or infinite); these become 0.
     """
 
     low: float
@@ -34,10 +34,10 @@ class Scale:
     holes: bool = False
 
     def apply(self, values: np.ndarray) -> np.ndarray:
-        """Values of any real type and shape -> uint8 of the same shape. Works on copies in float64: give it blocks."""
-        if values.dtype == np.uint16 and values.size > 2**16:  # each value once
+        """Values of any real type and shape -> uint8 of the same shape. It works on copies in float64, so pass blocks."""
+        if values.dtype == np.uint16 and values.size > 2**16:  # each value only once
             return self.apply(np.arange(2**16, dtype=np.uint16)).take(values)
-        # The bounds of float64 are further apart than float64 reaches: halves are not.
+        # The bounds of float64 are farther apart than float64 can hold; their halves are not.
         half = values.astype(np.float64) * 0.5 - self.low * 0.5
         with np.errstate(invalid="ignore", over="ignore"):
             share = half / ((self.high * 0.5 - self.low * 0.5) or 1.0)
@@ -45,7 +45,7 @@ class Scale:
         return np.where(np.isfinite(half), levels, 0).astype(np.uint8)
 
     def sentence(self) -> str:
-        """The scale, for people, without a full stop: "values 0 to 4,095 scaled to 0 to 255"."""
+        """The scale in words, without a period: "values 0 to 4,095 scaled to 0 to 255"."""
         if self.low == self.high == 0 and self.holes:
             return "no values other than 0 and non-finite numbers, so the images are black"
         if self.low == self.high:
@@ -61,7 +61,7 @@ class Scale:
 
 @dataclass
 class Tally:
-    """The range of a set's values, taken block by block: add() them, then ask for the scale()."""
+    """Measures the range of a set's values, block by block: call add() for each block, then scale()."""
 
     low: float = np.inf
     high: float = -np.inf
@@ -71,7 +71,7 @@ class Tally:
     _thinned: int = 1
 
     def add(self, values: np.ndarray) -> None:
-        """Counts values of any real type and shape in.
+        """Adds values of any real type and shape.
 
         Raises:
             ValueError: they are not real numbers.
@@ -93,30 +93,30 @@ class Tally:
             self._sampled, self._thinned = self._sample[0].size, 2 * self._thinned
 
     def merge(self, other: "Tally") -> None:
-        """Counts in what another tally has seen."""
+        """Adds what another tally has seen."""
         self.low, self.high, self.holes = min(self.low, other.low), max(self.high, other.high), self.holes or other.holes
         self._sample += other._sample
         self._sampled += other._sampled
 
     def scale(self) -> Scale:
-        """From the lowest to the highest value; without outliers where these would leave next to nothing for all others."""
+        """From the lowest to the highest value, without outliers if they would leave almost nothing for the other values."""
         if self.low > self.high:  # no finite value at all
             return Scale(0.0, 0.0, holes=self.holes)
         first, last = (float(value) for value in np.percentile(np.concatenate(self._sample), (OUTER, 100 - OUTER)))
-        # Halves, since the bounds of float64 are further apart than it reaches.
+        # Halves, because the bounds of float64 are farther apart than it can hold.
         if 0 < last / 2 - first / 2 < LEAST_SHARE * (self.high / 2 - self.low / 2):
             return Scale(first, last, True, self.holes)
         return Scale(self.low, self.high, False, self.holes)
 
 
 def stretch(values: np.ndarray) -> tuple[np.ndarray, str]:
-    """An array of images -> the same as uint8, by one scale for all, and the sentence that says it.
+    """An array of images -> the same as uint8, by one scale for all, and a sentence about it.
 
     Args:
-        values: any real type, any shape with at least one axis; may be mapped from a file, and is read block by block.
+        values: any real type, any shape with at least one axis; may be memory-mapped; it is read block by block.
 
     Returns:
-        uint8 of the same shape, and the sentence. uint8 comes back as it is, with an empty sentence.
+        uint8 of the same shape, and the sentence. uint8 input is returned unchanged, with an empty sentence.
 
     Raises:
         ValueError: they are not real numbers.
@@ -135,7 +135,7 @@ def stretch(values: np.ndarray) -> tuple[np.ndarray, str]:
 
 
 def darkness(brightest: int) -> str:
-    """A sentence, without a full stop, where a set's brightest pixel (of 255) leaves it nearly black; else empty."""
+    """A sentence, without a period, if a set's brightest pixel (of 255) makes it nearly black; else empty."""
     return f"the brightest pixel is {brightest} of 255: {TOO_DARK}" if brightest < DARK else ""
 
 

@@ -1,4 +1,4 @@
-"""What of a data set is not used, and why: a sentence for each file, and counts by reason. Knows nothing of how sets are read."""
+"""What a data set leaves out, and why: a sentence for each file, and counts by reason. Knows nothing about how sets are read."""
 
 import re
 from collections import Counter
@@ -9,50 +9,50 @@ from typing import Any
 
 from gan.data.names import printable, readable
 
-MOST_SENTENCES = 1000  # that are kept; everything is counted
-MOST_REASONS = 100  # that are told apart: a stranger's zip may have another ending for each file
+MOST_SENTENCES = 1000  # that are stored; everything is counted
+MOST_REASONS = 100  # that are counted separately: a stranger's zip may have a different ending for each file
 
 ARCHIVES = {".7z", ".bz2", ".gz", ".rar", ".tar", ".tgz", ".xz", ".zip", ".zst"}
 TABLES = {".csv", ".npy", ".npz", ".parquet"}
 HEIC = {".heic", ".heif", ".hif"}
 RAW = {".arw", ".cr2", ".cr3", ".dng", ".nef", ".orf", ".raf", ".rw2"}
 
-LITTER = {"thumbs.db", "desktop.ini", ".ds_store"}  # files that systems leave everywhere: not worth a word
+LITTER = {"thumbs.db", "desktop.ini", ".ds_store"}  # files that systems leave everywhere: not reported
 # Folders of thumbnails, indices and deleted files: Synology's, Apple's, Windows', Picasa's. Hidden folders count too.
 SYSTEM_FOLDERS = {"@eadir", "#recycle", "__macosx", "__pycache__", "$recycle.bin", "lost+found", "system volume information"}
 
 
 @dataclass
 class LeftOut:
-    """What was left out so far.
+    """What has been left out so far.
 
     Attributes:
         sentences: "PATH: REASON", at most MOST_SENTENCES.
-        reasons: how many files or folders there are for each reason. What differs from file to file, as its size, is not in it.
+        reasons: number of files or folders by reason. Details of a single file, such as its size, are not part of the reason.
     """
 
     sentences: list[str] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
 
     def add(self, parts: Iterable[str], reason: str) -> None:
-        """Leaves out a file or a folder; parts: its folders and its name."""
+        """Records a file or a folder that is left out. parts: its folders and its name."""
         self._count(kind(reason), 1)
         if len(self.sentences) < MOST_SENTENCES:
             self.sentences.append(f"{printable('/'.join(readable(part) for part in parts))}: {reason}")
 
     def extend(self, other: "LeftOut") -> None:
-        """Adds what another one holds."""
+        """Adds the contents of another LeftOut."""
         for reason, count in other.reasons.items():
             self._count(reason, count)
         self.sentences += other.sentences[: MOST_SENTENCES - len(self.sentences)]
 
     def as_json(self) -> dict[str, Any]:
-        """What from_json() reads."""
+        """The form that from_json() reads."""
         return {"sentences": self.sentences, "reasons": dict(self.reasons)}
 
     @staticmethod
     def from_json(content: dict[str, Any] | None) -> "LeftOut":
-        """What as_json() gave; nothing for None."""
+        """The object from as_json()'s form; an empty one for None."""
         return LeftOut([*content["sentences"]], Counter(content["reasons"])) if content else LeftOut()
 
     def _count(self, reason: str, count: int) -> None:
@@ -64,7 +64,7 @@ class LeftOut:
 
 
 def kind(reason: str) -> str:
-    """A reason without what differs from file to file.
+    """A reason without the details of a single file.
 
     "has 3 x 3 pixels; at least 8 x 8 are needed" -> "has … x … pixels", "cannot be decoded (broken)" -> "cannot be decoded".
     """
@@ -72,11 +72,11 @@ def kind(reason: str) -> str:
 
 
 def examples(sentences: Sequence[str], reasons: Iterable[tuple[str, int]]) -> list[tuple[int, str]]:
-    """How many were left out for each reason, and the first sentence with that reason; the bare reason where no sentence has it.
+    """For each reason the number of files, and the first sentence with that reason, or the bare reason if no sentence has it.
 
     Args:
-        sentences: "PATH: REASON", see LeftOut. There may be a colon in either.
-        reasons: as kind() gives them, with counts.
+        sentences: "PATH: REASON", see LeftOut. Both may contain a colon.
+        reasons: from kind(), with counts.
     """
     first: dict[str, str] = {}
     for sentence in sentences:
@@ -96,11 +96,11 @@ def litter(name: str) -> bool:
 
 
 def fault_of_name(name: str, suffixes: set[str], where: str) -> str:
-    """Why a file is no image to read, by its name; empty where it may be one.
+    """Why a file cannot be an image to read, judging by its name; empty if it may be one.
 
     Args:
-        name: the file's, without its folders.
-        suffixes: the endings of images, as in ".png".
+        name: the file's name, without folders.
+        suffixes: file endings of images, as in ".png".
         where: what the file is in: "folder", "zip" or "tar".
     """
     suffix = PurePosixPath(name).suffix.lower()
@@ -131,12 +131,12 @@ def endings(names: Iterable[str]) -> str:
 
 
 def no_set(path: Path, suffixes: set[str], sets: Iterable[str]) -> str:
-    """What to do about a file that is no set of images.
+    """What to do about a file that is not a set of images.
 
     Args:
         path: the file.
-        suffixes: the endings of images.
-        sets: the endings of files that are sets.
+        suffixes: file endings of images.
+        sets: file endings of data sets.
     """
     suffix = path.suffix.lower()
     if suffix in suffixes:

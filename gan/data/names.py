@@ -1,4 +1,4 @@
-"""Names of files and folders from anybody -> text that can be shown. Knows nothing of what the files hold."""
+"""Names of files and folders from anyone -> text that can be shown. Knows nothing about what the files hold."""
 
 import hashlib
 import os
@@ -7,18 +7,18 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 LONGEST_CLASS = 60  # characters of a class's name
-MOST_SCORED, LONGEST_SCORED = 500, 300  # names, and characters of each, that an encoding is guessed from
-_MARK = 6  # hex digits that tell names apart that look the same
+MOST_SCORED, LONGEST_SCORED = 500, 300  # names, and characters of each, used to guess an encoding
+_MARK = 6  # hex digits that distinguish names that look the same
 
 
 def printable(text: str, most: int = 100) -> str:
-    """Text from a file's name without control characters, line ends and writing directions, and of bearable length."""
+    """Text from a file's name, without control characters, line ends and writing directions, and not too long."""
     text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def readable(name: str) -> str:
-    """A name as the system gave it. Bytes that are not UTF-8 are read as Shift-JIS or GBK where they look like it."""
+    """A name from the system. Bytes that are not UTF-8 are decoded as Shift-JIS or GBK if they look like it."""
     if name.isascii() or name.isprintable():
         return name
     raw = os.fsencode(name)
@@ -30,15 +30,15 @@ def readable(name: str) -> str:
 
 
 def class_names(folders: Sequence[str]) -> list[str]:
-    """A name for each class folder: different for different folders, and of bearable length.
+    """A name for each class folder: different for different folders, and not too long.
 
-    Folders whose names would look the same get a mark made from the true name, so that a class keeps its name when others come or go.
+    Folders whose names would look the same get a mark made from the true name, so a class keeps its name when others come or go.
 
     Args:
         folders: the folders' true names, all different; bytes that are not UTF-8 as Python's surrogates.
     """
     shown = [printable(readable(folder), LONGEST_CLASS) for folder in folders]
-    looks = [unicodedata.normalize("NFC", name) for name in shown]  # an é may be written as one character or as two
+    looks = [unicodedata.normalize("NFC", name) for name in shown]  # an é may be one character or two
     counts = Counter(looks)
     return [_marked(folder, name) if counts[look] > 1 else name for folder, name, look in zip(folders, shown, looks, strict=True)]
 
@@ -49,10 +49,10 @@ def _marked(folder: str, shown: str) -> str:
 
 
 def guess_encoding(names: Iterable[bytes]) -> str | None:
-    """The double-byte encoding that fits names that are not UTF-8: "cp932" (Shift-JIS) or "gbk"; None where neither does.
+    """The double-byte encoding that fits names that are not UTF-8: "cp932" (Shift-JIS) or "gbk"; None if neither does.
 
-    Each character scores by how common it is where that encoding is used. One that touches a Latin letter counts against it: the
-    umlaut of a German name and the letter after it often make one Chinese character.
+    Each character scores by how common it is in that encoding's language. A character next to a Latin letter counts against it:
+    the umlaut of a German name and the letter after it often make one Chinese character.
     """
     names = [name for name in names if not name.isascii()]
     scores = {encoding: _score(names, encoding) for encoding in ("cp932", "gbk") if _fits(names, encoding)}
@@ -61,7 +61,7 @@ def guess_encoding(names: Iterable[bytes]) -> str | None:
 
 
 def _fits(names: list[bytes], encoding: str) -> bool:
-    """Whether all names can be decoded, and back to the same bytes: else two of them might become one."""
+    """Whether all names can be decoded, and encoded to the same bytes again: otherwise two names might become one."""
     try:
         return all(name.decode(encoding).encode(encoding) == name for name in names)
     except UnicodeError:
@@ -69,7 +69,7 @@ def _fits(names: list[bytes], encoding: str) -> bool:
 
 
 def _score(names: list[bytes], encoding: str) -> float:
-    """0 to 1: how much names look like text in an encoding."""
+    """How much names look like text in an encoding, 0 to 1."""
     good, count = 0.0, 0
     for text in (name.decode(encoding)[:LONGEST_SCORED] for name in names[:MOST_SCORED]):
         for i, character in enumerate(text):
@@ -81,7 +81,7 @@ def _score(names: list[bytes], encoding: str) -> float:
 
 
 def _common(raw: bytes, encoding: str) -> float:
-    """1 for kana and the characters of the standards' first level, 0.5 for those of the second, 0 for all others."""
+    """1 for kana and the characters of the standards' first level, 0.5 for those of the second level, 0 for all others."""
     if len(raw) < 2:
         return 0.0
     lead, trail = raw[0], raw[1]

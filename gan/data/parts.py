@@ -1,7 +1,7 @@
-"""Image files -> the part of a set that is asked for, and the class of each file, both from their folders. Pure.
+"""Image files -> the requested part of a set, and each file's class, both from their folders. Pure.
 
-`train/`, `test/` and `val/` folders are parts of a set, not classes. Within the training part the first folder that tells files
-apart is the class.
+`train/`, `test/` and `val/` folders are parts of a set, not classes. Within the training part, the first folder level that
+separates files gives the class.
 """
 
 import re
@@ -23,16 +23,16 @@ _WORDS: dict[str, Role] = {
 
 @dataclass
 class Choice:
-    """The part of a set that was asked for.
+    """The requested part of a set.
 
     Attributes:
-        members: its files, sorted by path; empty where the set has no such part.
-        classes: the classes' names; empty where the set has none. The same for every part of a set.
-        numbers: the class of each file; zeros where there are none.
-        tests: how many test images the set has, whichever part was asked for.
-        whole: the files of all parts, sorted by path; empty where the set has no parts.
+        members: its files, sorted by path; empty if the set lacks this part.
+        classes: the classes' names; empty if the set has none. The same for every part of a set.
+        numbers: the class of each file; zeros if there are none.
+        tests: number of test images in the set, whichever part was requested.
+        whole: the files of all parts, sorted by path; empty if the set has no parts.
         left_out: files that belong to no part, or to no class.
-        notes: sentences, without a full stop, on how the set was split.
+        notes: sentences, without a period, on how the set was split.
     """
 
     members: list[Member]
@@ -45,21 +45,21 @@ class Choice:
 
 
 def role(name: str) -> Role | None:
-    """The part of a set that a folder's or an array's name says: "train" for seg_train, "test" for val and test_set; else None."""
+    """The part of a set that a folder's or an array's name stands for: "train" for seg_train, "test" for val and test_set; else None."""
     words = re.split(r"[\W_\d]+", name.lower())
     found: set[Role] = {_WORDS[word] for word in words if word in _WORDS}
     return found.pop() if len(found) == 1 else None
 
 
 def choose(members: Sequence[Member], split: str) -> Choice:
-    """The part of a set that is asked for.
+    """The requested part of a set.
 
-    Folders next to each other are parts if one has train in its name and another test, val or valid, and if most of them are called
-    so: what lies next to them is left out. A folder "train" among many others is a class, as a railway train's may be.
+    Folders next to each other are parts if one has train in its name and another one test, val or valid, and if most of them have
+    such names. Everything next to them is left out. A folder "train" among many others is a class (a railway train).
 
     Args:
         members: all files of a set, sorted by path.
-        split: "train", "test", or "all" for both; where a set has no parts, "train" and "all" are all files.
+        split: "train", "test", or "all" for both; if a set has no parts, "train" and "all" mean all files.
     """
     level = _around(members)
     names = {member.parts[level] for member in members if len(member.parts) > level + 1}
@@ -96,13 +96,13 @@ def _note(roles: dict[str, Role | None], level: int, train: list[Member], test: 
 
 
 def _around(members: Sequence[Member]) -> int:
-    """How many folders are around all files."""
+    """Number of folder levels around all files."""
     first, last = (chosen((member.parts[:-1] for member in members), default=()) for chosen in (min, max))
     return next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
 
 
 def _classes(members: Sequence[Member]) -> tuple[list[str], list[int]]:
-    """Class names, and each file's class: the first folder that tells files apart. None, and zeros, where some have no such folder."""
+    """Class names, and each file's class: the first folder level that separates files. None and zeros if some files have no such folder."""
     around = _around(members)
     if any(len(member.parts) <= around + 1 for member in members):
         return [], [0] * len(members)
@@ -112,7 +112,7 @@ def _classes(members: Sequence[Member]) -> tuple[list[str], list[int]]:
 
 
 def _without_classes(members: Sequence[Member]) -> list[str]:
-    """A sentence where most images are in class folders and a few next to them, so that the set has no classes."""
+    """A sentence if most images are in class folders but a few are next to them, so the set has no classes."""
     around = _around(members)
     loose = [member for member in members if len(member.parts) <= around + 1]
     if not loose or 2 * len(loose) >= len(members):
@@ -123,7 +123,7 @@ def _without_classes(members: Sequence[Member]) -> list[str]:
 
 
 def _folders(members: Sequence[Member]) -> list[str]:
-    """The true names of the class folders, in the order of the classes: as they are shown, then as they are."""
+    """The true names of the class folders, in the order of the classes: sorted as shown, then by true name."""
     around = _around(members)
     folders = sorted({member.parts[around] for member in members})
     return [folder for _, folder in sorted(zip(class_names(folders), folders, strict=True))]
@@ -132,7 +132,7 @@ def _folders(members: Sequence[Member]) -> list[str]:
 def _with_class(
     members: list[Member], folders: list[str], level: int, number: dict[tuple[str, ...], int], left_out: LeftOut
 ) -> list[Member]:
-    """The test images in folders called as the training images' classes; notes each one's class in `number`."""
+    """The test images in folders named like the training images' classes; stores each image's class in `number`."""
     of, kept = {folder: i for i, folder in enumerate(folders)}, []
     for member in members:
         known = next((of[part] for part in member.parts[level + 1 : -1] if part in of), None)

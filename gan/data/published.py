@@ -1,6 +1,6 @@
-"""The published sets: where their files lie or come from, and what is in them. Knows nothing of sizes or caches.
+"""The published sets: where their files are or come from, and what is in them. Knows nothing about sizes or caches.
 
-Pickles can run code when they are loaded, and CIFAR-10 is mostly known as pickles: they are never loaded here.
+Pickles can run code when they are loaded. CIFAR-10 usually comes as pickles: they are never loaded here.
 """
 
 import gzip
@@ -19,7 +19,7 @@ from gan.events import Progress
 
 
 class Published(NamedTuple):
-    """What is known of a set before it is read."""
+    """What is known about a set before it is read."""
 
     image_size: int
     channels: int
@@ -29,7 +29,7 @@ class Published(NamedTuple):
     tests: int = 10_000  # images of the test part
 
 
-# Names and checksums as in torchvision's datasets, which the tests compare. Importing torchvision takes as long as importing torch.
+# Names and checksums as in torchvision's datasets; a test compares them. Importing torchvision is as slow as importing torch.
 FASHION_CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 FASHION_URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 FASHION_FILES = {  # name -> MD5; MNIST's files have the same names
@@ -48,8 +48,8 @@ SETS = {
 }
 EMBEDDED = Path(__file__).parent / "mnist"
 SYSTEM = Path("/usr/share/datasets/fashion-mnist")  # Debian's package dataset-fashion-mnist
-FASHION = "FashionMNIST/raw"  # where torchvision keeps it
-# The binary version: records of a label and 3,072 pixels. torchvision's is the same images as pickles.
+FASHION = "FashionMNIST/raw"  # where torchvision puts it
+# The binary version: records of a label and 3,072 pixels. torchvision uses the same images as pickles.
 CIFAR_URL, CIFAR_MD5 = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530"
 CIFAR_BINARY = ("data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin")
 CIFAR_PYTHON_FOLDER, CIFAR_PYTHON_ARCHIVE = "cifar-10-batches-py", "cifar-10-python.tar.gz"
@@ -68,7 +68,7 @@ Arrays = tuple[np.ndarray, np.ndarray]  # images uint8 (N, C, H, W) and labels i
 
 
 def find(name: str, root: Path) -> list[Path]:
-    """The files of a set that lie on this machine, below `root` as torchvision lays them out, say; empty unless all are there."""
+    """The files of a set on this machine, for example below `root` in torchvision's layout; empty unless all are there."""
     if name == "mnist":
         candidates = [[EMBEDDED / file for file in FASHION_FILES]]
     elif name == "fashion-mnist":
@@ -88,7 +88,7 @@ def _fashion_places(root: Path, file: str) -> tuple[Path, ...]:
 
 
 def obtain(name: str, root: Path) -> Generator[Progress, None, list[Path]]:
-    """find(), after downloading what is not there.
+    """find(), after downloading what is missing.
 
     Raises:
         ValueError: it could not be downloaded; the message says what to do by hand.
@@ -112,10 +112,10 @@ def obtain(name: str, root: Path) -> Generator[Progress, None, list[Path]]:
 
 
 def read(name: str, files: list[Path], split: str) -> Generator[Progress, None, Arrays]:
-    """The images and labels in a set's files, as find() gave them.
+    """The images and labels in a set's files from find().
 
     Args:
-        split: "train", "test", or "all" for both, the test images last.
+        split: "train", "test", or "all" for both, with the test images last.
 
     Raises:
         ValueError: a file is damaged, or not the published one.
@@ -153,7 +153,7 @@ def _idx(path: Path, dimensions: int) -> np.ndarray:
 
 
 def _cifar_parts(files: list[Path], split: str) -> Generator[Arrays, None, None]:
-    contents = sorted(_cifar_files(files, split))  # an archive holds them in any order
+    contents = sorted(_cifar_files(files, split))  # an archive may have them in any order
     for name, path, content in contents:
         try:
             yield _cifar_records(content) if name.endswith(".bin") else _cifar_pickle(name, content)
@@ -166,14 +166,14 @@ def _cifar_parts(files: list[Path], split: str) -> Generator[Arrays, None, None]
 
 
 def _cifar_files(files: list[Path], split: str) -> Generator[tuple[str, Path, bytes], None, None]:
-    """(name, where, content) of each batch, out of single files or the archive that holds them."""
+    """(name, where, content) of each batch, from single files or from the archive."""
     names = {name for name in (*CIFAR_BINARY, *CIFAR_PYTHON) if split == "all" or name.startswith("test") == (split == "test")}
     if len(files) > 1:
         yield from ((path.name, path, path.read_bytes()) for path in files if path.name in names)
         return
     try:
         with tarfile.open(files[0]) as archive:
-            for member in archive:  # read in place: nothing is unpacked
+            for member in archive:  # read in place, without unpacking
                 name = PurePosixPath(member.name).name
                 if name in names and member.size <= LARGEST_BATCH and (content := archive.extractfile(member)):
                     yield name, files[0], content.read()
@@ -189,9 +189,9 @@ def _cifar_records(content: bytes) -> Arrays:
 
 
 def _cifar_pickle(name: str, content: bytes) -> Arrays:
-    """Pixels and labels out of one of the published pickles, by looking through its opcodes. It is not loaded.
+    """Pixels and labels from one of the published pickles, found by walking its opcodes. The pickle is not loaded.
 
-    In the published files the pixels are one string, and the labels are the small numbers behind the string "labels".
+    In the published files, the pixels are one string, and the labels are the small numbers after the string "labels".
     """
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != CIFAR_PYTHON[name]:
         raise ValueError("its MD5 is not the published one, and a pickle may hold code")

@@ -1,4 +1,4 @@
-"""An array in a file, read row by row, and the ways in which rows can be images. Knows nothing of the files' forms."""
+"""An array in a file, read row by row, and the ways in which rows can be images. Knows nothing about file formats."""
 
 import gzip
 import struct
@@ -13,9 +13,9 @@ import numpy as np
 from gan.data.archives import LARGEST_UNPACKED
 from gan.data.decoding import LARGEST_IMAGE, SMALLEST_SIDE
 
-PIECE = 16 * 2**20  # bytes of rows that are read at once
+PIECE = 16 * 2**20  # bytes of rows read at once
 
-# What readers raise for damaged files.
+# Errors that readers raise for damaged files.
 DAMAGED = (
     zipfile.BadZipFile,
     EOFError,
@@ -30,12 +30,12 @@ DAMAGED = (
 
 
 class Rows(NamedTuple):
-    """An array that is read from its first row to its last.
+    """An array that is read from the first row to the last.
 
     Attributes:
-        shape: the first is the number of rows.
-        dtype: of the numbers.
-        open: gives a stream that stands at the first row; rows follow each other, each in C order.
+        shape: its first number is the number of rows.
+        dtype: type of the numbers.
+        open: returns a stream at the first row; the rows follow each other, each in C order.
     """
 
     shape: tuple[int, ...]
@@ -74,10 +74,10 @@ Layout = Literal["gray", "flat", "last", "first"]
 
 
 def layout(shape: tuple[int, ...]) -> Callable[[np.ndarray], np.ndarray]:
-    """How rows of a shape become (n, C, H, W).
+    """How rows of this shape become (n, C, H, W).
 
     Raises:
-        ValueError: they are no images.
+        ValueError: they are not images.
     """
     sizes = tuple(shape[1:])
     form: Layout | None = None
@@ -117,7 +117,7 @@ def refuse_too_much(rows: Rows) -> None:
 
 
 def square(images: np.ndarray) -> np.ndarray:
-    """(n, C, H, W) cut to its middle square."""
+    """(n, C, H, W) cropped to the middle square."""
     height, width = images.shape[2:]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
@@ -125,7 +125,7 @@ def square(images: np.ndarray) -> np.ndarray:
 
 
 def on_white(images: np.ndarray) -> np.ndarray:
-    """uint8 (n, 4, H, W) laid on white; others as they are."""
+    """uint8 (n, 4, H, W) on a white background; others unchanged."""
     if images.shape[1] != 4:
         return images
     opaque = images[:, 3:].astype(np.uint16)

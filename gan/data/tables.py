@@ -1,4 +1,7 @@
-"""Parquet files of images, as Hugging Face has them: a column of encoded files, one of labels. Read with pyarrow, which comes with Streamlit."""
+"""Parquet files of images in Hugging Face's layout: a column of encoded files, one of labels.
+
+pyarrow reads them; it comes with Streamlit.
+"""
 
 import json
 from functools import lru_cache
@@ -9,7 +12,7 @@ from gan.data.archives import LARGEST_FILE, MOST_ENTRIES, Member
 from gan.data.names import class_names
 
 SUFFIX = ".parquet"
-LARGEST_GROUP = 2**30  # bytes of a group of rows: it is read at once
+LARGEST_GROUP = 2**30  # bytes of a row group, which is read at once
 IMAGES, LABELS = ("image", "img", "images", "jpg", "png"), ("label", "labels", "fine_label", "class", "target")
 
 
@@ -17,15 +20,15 @@ class Table:
     """A Parquet file of encoded images.
 
     Attributes:
-        members: a member for each image, in the file's order.
-        classes: the classes' names; empty where there are none.
-        numbers: the class of each image; zeros where there are none.
+        members: one member per image, in the file's order.
+        classes: names of the classes; empty if there are none.
+        numbers: the class of each image; zeros if there are none.
     """
 
     def __init__(self, path: Path) -> None:
         """
         Raises:
-            ValueError: it cannot be read, or holds no images; the message names the file.
+            ValueError: it cannot be read, or has no images; the message names the file.
         """
         try:
             from pyarrow import ArrowException, parquet
@@ -92,7 +95,7 @@ class Table:
 
 
 def _holds_files(kind: Any) -> bool:
-    """Whether a column's type is bytes, or Hugging Face's {bytes, path}."""
+    """Whether a column's type is bytes or Hugging Face's {bytes, path}."""
     from pyarrow import types
 
     if types.is_struct(kind):
@@ -101,7 +104,7 @@ def _holds_files(kind: Any) -> bool:
 
 
 def _written_names(metadata: dict[bytes, bytes], column: str) -> list[str]:
-    """The classes' names that Hugging Face writes into a file; empty where it has none."""
+    """The class names that Hugging Face writes into a file; empty if there are none."""
     try:
         names = json.loads(metadata[b"huggingface"])["info"]["features"][column]["names"]
     except (KeyError, TypeError, ValueError):

@@ -1,7 +1,7 @@
-"""Tar files of images that the host names, plain or packed with gzip. Nothing is unpacked by its name.
+"""Tar files of images that the host names, plain or gzipped. No name in them becomes a path.
 
-A plain tar is read in place. Of a packed one a plain copy without a name is made first, since files are read in the order of their
-names, and gzip only goes forward.
+A plain tar is read in place. A gzipped one is first copied to a plain temporary file, because files are read in the order of
+their names, and gzip can only be read forward.
 """
 
 import gzip
@@ -57,7 +57,7 @@ class Tar:
             Progress.
 
         Raises:
-            ValueError: it is no tar, or what it holds is beyond the bounds; the message wants the file's name before it.
+            ValueError: it is not a tar, or it exceeds a limit; the message continues a sentence that begins with the file's name.
         """
         packed = self._path.suffix.lower() in (".gz", ".tgz")
         self._file = (yield from _unpacked(self._path, self._scratch)) if packed else self._path.open("rb")
@@ -93,7 +93,7 @@ class Tar:
 
 
 def _judge(info: tarfile.TarInfo) -> str:
-    """What speaks against an entry, besides its name; empty where nothing does."""
+    """Why an entry cannot be used, apart from its name; empty if it can."""
     if info.issym() or info.islnk():
         return "is a link; links in an archive are not followed"
     if not info.isreg():
@@ -104,7 +104,7 @@ def _judge(info: tarfile.TarInfo) -> str:
 
 
 def _unpacked(path: Path, scratch: Path) -> Generator[Progress, None, BinaryIO]:
-    """What is in a gzip file, in a file without a name that goes when it is closed."""
+    """The unpacked content of a gzip file, in a temporary file without a name."""
     copy = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 (closed by its user)
     try:
         with gzip.open(path, "rb") as packed:

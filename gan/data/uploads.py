@@ -1,7 +1,7 @@
-"""Sets that visitors bring: a zip, checked and kept under a name below data_root(). Knows nothing of pages or runs.
+"""Sets that visitors upload: a zip, checked and stored under a name below data_root(). Knows nothing about pages or runs.
 
-An uploaded set is a folder with the zip as it came and a note about it. The zip is never unpacked to disk, so that no name
-in it can reach the file system; datasets.py reads it in place, and keeps the decoded images in the cache.
+An uploaded set is a folder with the original zip and a note about it. The zip is never unpacked to disk, so no name
+in it can reach the file system; datasets.py reads it in place and stores the decoded images in the cache.
 """
 
 import contextlib
@@ -25,33 +25,33 @@ from gan.files import claimed, sweep
 from gan.owners import LOCAL, WHO_ARE_YOU, NotAllowed, Visitor, may_change, refusal
 from gan.untrusted import read_json
 
-LARGEST_UPLOAD = 200 * 2**20  # bytes of one zip; .streamlit/config.toml says the same to the browser
+LARGEST_UPLOAD = 200 * 2**20  # bytes of one zip; .streamlit/config.toml tells browsers the same limit
 LARGEST_TOTAL = 10 * 2**30  # bytes of all uploaded zips together
-DISK_RESERVE = 2**30  # bytes of the disk that uploads leave free
+DISK_RESERVE = 2**30  # bytes of the disk that uploads must leave free
 LONGEST_NAME = 40
 TURN_S = 0.5  # seconds between two Progress events of an upload that waits
 CHUNK = 2**22  # bytes copied between two Progress events
 
 
 def add(file: BinaryIO, name: str, file_name: str, visitor: Visitor = LOCAL) -> Generator[Progress, None, str]:
-    """Takes in a zip of images: copies, checks and decodes it, then gives it its name.
+    """Adds a zip of images: copies, checks and decodes it, then names the set.
 
     Args:
         file: the zip's content, seekable.
-        name: what the set should be called, see check_name(); where there is such a set already, a number is added.
-        file_name: what the file was called, for people.
-        visitor: who brings it, and may delete it again.
+        name: the wanted name, see check_name(); if it is taken, a number is added.
+        file_name: the file's name, for messages.
+        visitor: who uploads it, and may delete it later.
 
     Yields:
-        Progress; closing the generator at any of them leaves nothing behind.
+        Progress. Closing the generator leaves nothing behind.
 
     Returns:
-        the set's name.
+        The set's name.
 
     Raises:
-        NotAllowed: the visitor is not known.
-        ValueError: the name is not allowed, the zip is refused, or no image in it can be used. Nothing is left of it.
-        OSError: the disk is full, say. Nothing is left of it.
+        NotAllowed: the visitor is unknown.
+        ValueError: the name is not allowed, the zip is refused, or no image in it can be used. Nothing of it is left.
+        OSError: the disk is full, say. Nothing of it is left.
     """
     if not visitor.known:
         raise NotAllowed(WHO_ARE_YOU)
@@ -70,7 +70,7 @@ def add(file: BinaryIO, name: str, file_name: str, visitor: Visitor = LOCAL) -> 
         raise ValueError(f"uploaded data sets have nearly reached their limit of {LARGEST_TOTAL / 2**30:.0f} GiB: delete one first")
     if shutil.disk_usage(root).free < size + DISK_RESERVE:
         raise ValueError("the server's disk is nearly full: upload again when there is room")
-    part = root / f".upload-{uuid.uuid4().hex}"  # hidden, and no other upload's
+    part = root / f".upload-{uuid.uuid4().hex}"  # hidden, and unique to this upload
     claim = contextlib.ExitStack()
     claim.enter_context(claimed(part))
     try:
@@ -89,12 +89,12 @@ def add(file: BinaryIO, name: str, file_name: str, visitor: Visitor = LOCAL) -> 
 
 @functools.cache
 def _turn() -> threading.Lock:
-    """Held by the upload that is being decoded: one at a time, so that many do not starve the runs of this process."""
+    """Held while an upload is being decoded: only one at a time, so uploads do not starve the runs of this process."""
     return threading.Lock()
 
 
 def _in_turn(loading: datasets.Loading) -> Generator[Progress, None, None]:
-    """Decodes every image of an upload, at the size that the Data page shows, once no other upload is being decoded."""
+    """Waits until no other upload is being decoded, then decodes every image of this one, at the size that the Data page shows."""
     while not _turn().acquire(timeout=TURN_S):
         yield Progress("Waiting for another upload to be decoded", 0, 0)
     try:
@@ -104,7 +104,7 @@ def _in_turn(loading: datasets.Loading) -> Generator[Progress, None, None]:
 
 
 def _name_it(part: Path, name: str) -> str:
-    """Moves a finished upload to the first free name; two that finish at once cannot get the same."""
+    """Moves a finished upload to the first free name. Two that finish at once cannot get the same name."""
     while True:
         free = free_name(name)
         try:
@@ -118,7 +118,7 @@ def _name_it(part: Path, name: str) -> str:
 def check_name(name: str) -> None:
     """
     Raises:
-        ValueError: the name is not one that a set may have.
+        ValueError: the name is not allowed.
     """
     if not re.fullmatch(rf"[A-Za-z0-9][A-Za-z0-9_-]{{0,{LONGEST_NAME - 1}}}", name):
         raise ValueError(
@@ -127,12 +127,12 @@ def check_name(name: str) -> None:
 
 
 def name_from(file_name: str) -> str:
-    """A name that a set may have, from its file's."""
+    """An allowed name for a set, made from its file's name."""
     return re.sub(r"[^A-Za-z0-9_]+", "-", Path(file_name).stem).strip("-_")[:LONGEST_NAME] or "images"
 
 
 def free_name(name: str) -> str:
-    """The name, or the first of name-2, name-3, ... that no set has yet, upper and lower case alike."""
+    """The name, or the first of name-2, name-3, ... that no set has yet, ignoring case."""
     taken = {other.casefold() for other in (*NAMED, *RESERVED)}
     taken |= {path.name.casefold() for path in data_root().iterdir()} if data_root().is_dir() else set()
     number, free = 1, name
@@ -143,9 +143,9 @@ def free_name(name: str) -> str:
 
 
 def about(name: str) -> dict[str, Any] | None:
-    """What is known of an uploaded set: `file`, `owner`, `owner_id`, `uploaded` (seconds since 1970). None for every other set.
+    """What is known about an uploaded set: `file`, `owner`, `owner_id`, `uploaded` (seconds since 1970). None for any other set.
 
-    owner_id is empty where nobody owns it, and None where that cannot be told.
+    owner_id is empty if nobody owns it, and None if the owner is unknown.
     """
     path = data_root() / name / UPLOADED_ABOUT
     if name in NAMED or not path.is_file():
@@ -154,26 +154,26 @@ def about(name: str) -> dict[str, Any] | None:
         note = read_json(path)
         owner = {"owner": str(note["owner"]), "owner_id": str(note.get("owner_id", ""))}
         return {"file": str(note["file"]), **owner, "uploaded": float(note["uploaded"])}
-    except (OSError, ValueError, KeyError, TypeError):  # damaged: still an uploaded set, of which nothing more is known
+    except (OSError, ValueError, KeyError, TypeError):  # damaged: still an uploaded set, but nothing else is known about it
         return {"file": "", "owner": "", "owner_id": None, "uploaded": 0.0}
 
 
 def may_delete(name: str, visitor: Visitor) -> bool:
-    """Whether a visitor may delete a set: who uploaded it and the host may; one that nobody owns anybody on a server without a host."""
+    """Whether a visitor may delete a set: its owner and the host may. Without an owner, anyone on a server without a host may."""
     note = about(name)
     return note is not None and (visitor.admin if note["owner_id"] is None else may_change(note["owner_id"], visitor))
 
 
 def delete(name: str, in_use: Collection[str], visitor: Visitor = LOCAL) -> None:
-    """Deletes an uploaded set, and what the cache holds of it.
+    """Deletes an uploaded set, and its images in the cache.
 
     Args:
-        name: the set's.
-        in_use: the sets that runs at work train on.
-        visitor: who wants to.
+        name: of the set.
+        in_use: the sets that active runs train on.
+        visitor: who wants to delete it.
 
     Raises:
-        NotAllowed: it is somebody else's.
+        NotAllowed: it belongs to someone else.
         ValueError: it was not uploaded, or is in use.
         OSError: it cannot be deleted.
     """
@@ -184,14 +184,14 @@ def delete(name: str, in_use: Collection[str], visitor: Visitor = LOCAL) -> None
     if name in in_use:
         raise ValueError(f"a run trains on the data set {name}: stop it first")
     gone = data_root() / f".upload-{uuid.uuid4().hex}"
-    (data_root() / name).rename(gone)  # at once, and for everybody
-    with contextlib.suppress(ValueError, OSError):  # a zip that was damaged meanwhile: the cache lets its images go in time
+    (data_root() / name).rename(gone)  # at once, and for everyone
+    with contextlib.suppress(ValueError, OSError):  # a zip that was damaged meanwhile: the cache will drop its images in time
         datasets.forget(gone / UPLOADED_ZIP)
     shutil.rmtree(gone, ignore_errors=True)
 
 
 def _size(path: Path) -> int:
-    """Bytes of a file; 0 for one that has just been deleted."""
+    """Bytes of a file; 0 if it has just been deleted."""
     try:
         return path.stat().st_size
     except FileNotFoundError:

@@ -3,6 +3,7 @@
 import math
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from gan.doctor.diagnosis import Finding, examine, findings, total_norm
@@ -13,7 +14,7 @@ from gan.runs.run import Run
 from gan.runs.states import AT_WORK
 
 MOST_ROWS = 4000  # of a history; a longer one is thinned
-MOST_RUNS = 50  # to remember
+MOST_RUNS = 200  # to remember
 FRESH_S = 3.0  # how long an answer is reused: checking a long run takes 50 ms, and forty people may be looking
 
 
@@ -33,6 +34,7 @@ class Checkup:
         self._norms: list[dict[str, Any]] = []  # one total per network: whole rows would be megabytes an hour
         self._offset = 0
         self._looked = -math.inf
+        self._stamp: object = None  # of the files that were looked at; None while the run trains in this process
         self._findings: list[Finding] = []
         self._told: object = None
         self.judged: bool = False
@@ -42,8 +44,16 @@ class Checkup:
 
     @property
     def fresh(self) -> bool:
-        """Whether findings() still reuses its last answer."""
-        return time.monotonic() - self._looked < FRESH_S
+        """Whether findings() still reuses its last answer: it is recent, or the run's files are the same."""
+        return time.monotonic() - self._looked < FRESH_S or (self._stamp is not None and self._stamp == self._files())
+
+    def _files(self) -> object:
+        """What changes with the files of a run that is at rest here; None while it trains in this process, ahead of its files."""
+        if self._run.at_work:
+            return None
+        folder = self._run.folder
+        logs = (folder.metrics_file, folder.norms_file, folder.judge_file, folder.interventions_file)
+        return [_stamp(path) for path in (folder.config_file, folder.status_file, *logs)]
 
     def findings(self) -> list[Finding]:
         """What is wrong with the run now; see gan.doctor.diagnosis.diagnose().
@@ -53,8 +63,9 @@ class Checkup:
         """
         with self._lock:
             if not self.fresh:
+                files = self._files()  # before they are read
                 self._findings = self._look()
-                self._looked = time.monotonic()
+                self._stamp, self._looked = files, time.monotonic()
                 told = (
                     self.judged,
                     self.verdict.text,
@@ -82,8 +93,20 @@ class Checkup:
         error = run.status().get("error") or ""
         case = examine(run.live_config, metrics, self._norms, judged, changes)
         found = findings(case, str(error))
-        self.verdict, self.what_you_see = verdict(case, found, over=run.state not in AT_WORK), what_you_see(case)
+        over = run.state not in AT_WORK
+        if over:  # lists of runs ask for many that have ended
+            self._norms, self._offset = [], 0
+        self.verdict, self.what_you_see = verdict(case, found, over), what_you_see(case)
         return found
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """When a file was written last, and its size; zeros if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
 
 
 class Checkups:

@@ -18,6 +18,7 @@ from gan.config import TrainConfig
 from gan.doctor.remedies import Remedy, Situation, remedies
 from gan.doctor.rules import FIGURES, RULES, SEVERITIES, Rule, Severity
 from gan.events import Intervention
+from gan.untrusted import is_number
 
 Row = Mapping[str, Any]
 
@@ -171,7 +172,7 @@ class Case:
         interventions: the changes of live settings so far.
         times: base -> steps of its measurements, rising.
         begins: base -> steps where each of these measurements began.
-        values: figure -> float array like its base's steps; NaN where unknown.
+        values: figure -> float array like its base's steps; NaN if unknown.
         step: the last known step.
         images_seen: by then; 0 if unknown.
         best: the step of the lowest Fréchet distance; None before the first scores.
@@ -278,7 +279,7 @@ def examine(
 
 def _number(value: object) -> float:
     """The number as a float; NaN for anything else."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) else math.nan
+    return float(value) if is_number(value) else math.nan
 
 
 def _sound(rows: Iterable[Row]) -> list[Row]:

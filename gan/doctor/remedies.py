@@ -346,6 +346,6 @@ _ADVICE = {
     "divergence": _divergence,
     "oscillation": _oscillation,
     "d-overfitting": _overfitting,
-    "memorisation": _overfitting,
+    "memorization": _overfitting,
     "finished": _finished,
 }

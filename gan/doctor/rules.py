@@ -290,7 +290,7 @@ RULES: tuple[Rule, ...] = (
         source="Metz et al. 2017 (unrolled GAN), section 3.1; Mescheder et al. 2018",
     ),
     Rule(
-        "memorisation",
+        "memorization",
         "The generator copies training images",
         "alarm",
         (Condition("copying", ">", 0.75, 0.65), Condition("variety", ">", 0.6, 0.5)),

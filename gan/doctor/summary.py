@@ -84,7 +84,7 @@ def what_you_see(case: Case) -> str:
 
 
 def _now_and_before(case: Case, figure: str) -> tuple[float, float]:
-    """A figure's median over the recent steps' second half and first half; NaN where unknown.
+    """A figure's median over the recent steps' second half and first half; NaN if unknown.
 
     Medians, since single values of both networks' answers jump.
     """

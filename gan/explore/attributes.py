@@ -34,7 +34,7 @@ class Mean:
 
     Attributes:
         name: "with glasses", "without glasses", "class 7", "not class 7".
-        vector: float32 (latent_dim,). Of attributes adjusted: what else the samples have in common is held at everybody's mean.
+        vector: float32 (latent_dim,). Of attributes adjusted: what else the samples have in common is held at everyone's mean.
         seeds: of the samples, rising.
     """
 
@@ -67,7 +67,7 @@ class Contrast:
 
 
 def find(draw: Draw, config: TrainConfig) -> Generator[Progress, None, list[Contrast]]:
-    """What the classes or attributes of a generator's data do in its samples; empty where the data has none.
+    """What the classes or attributes of a generator's data do in its samples; empty if the data has none.
 
     Args:
         draw: the generator, within one class where it is conditional.

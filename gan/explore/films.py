@@ -1,4 +1,4 @@
-"""Pictures of many points, drawn a few at a time, and films of them: MP4, PNG sequence. Knows nothing of pages."""
+"""Pictures of many points, drawn a few at a time, and films of them: MP4, PNG sequence. Knows nothing about pages."""
 
 import io
 import subprocess

@@ -68,7 +68,7 @@ def find_model(root: Path, model_id: str) -> Model:
 
 
 def best_step(root: Path, run: str) -> int | None:
-    """The step of a run's best judged generator; None where nothing was judged, or its file is gone."""
+    """The step of a run's best judged generator; None if nothing was judged, or its file is gone."""
     folder = RunFolder(root / run)
     best = folder.best()
     return best.step if best and folder.generator_file(best.step).is_file() else None

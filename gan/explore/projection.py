@@ -1,4 +1,4 @@
-"""Back from an image to a point of the latent space: the z whose picture is nearest to it. Knows nothing of pages.
+"""Back from an image to a point of the latent space: the z whose picture is nearest to it. Knows nothing about pages.
 
 Gradient descent on z through the generator (Creswell and Bharath 2016, Lipton and Tripathi 2017), from the nearest of many random points at
 once, since a single descent ends in a valley of its own. z is kept at lengths that training knew: elsewhere a generator
@@ -44,7 +44,7 @@ class Drawn:
         label: its class; 0 where the generator does not draw by class.
         image: uint8 (C, H, W).
         pixels: root mean square difference of the pixels, in gray levels of 255.
-        features: Euclidean distance of the features; NaN where there is no network that knows them.
+        features: Euclidean distance of the features; NaN if there is no network that knows them.
     """
 
     z: torch.Tensor

@@ -1,8 +1,7 @@
-"""Noise vectors that a person keeps: named, in order, in a small JSON file. Knows nothing of pages."""
+"""Noise vectors that a person keeps: named, in order, in a small JSON file. Knows nothing about pages."""
 
 import hashlib
 import json
-import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import torch
 
 from gan import latent
 from gan.owners import clean_name
-from gan.untrusted import parse_json
+from gan.untrusted import is_number, parse_json
 
 FORMAT = "dcgan-workshop-noise-1"
 MOST = 24  # in one list
@@ -26,7 +25,7 @@ class NoiseVector:
     """A point of the latent space with a name.
 
     Attributes:
-        seed: what names it, in any generator; None where it is given number by number.
+        seed: what names it, in any generator; None if it is given number by number.
         z: its numbers, for one that has no seed (it came back from an image, say); else empty.
         name: as a person called it; at most 40 characters, may be empty.
         locked: whether it stays when the others are replaced.
@@ -91,7 +90,7 @@ def write(vectors: Sequence[NoiseVector]) -> bytes:
 
 
 def read(content: bytes, latent_dim: int | None = None) -> list[NoiseVector]:
-    """The list in a JSON file, which may be anybody's.
+    """The list in a JSON file, which may be anyone's.
 
     Args:
         content: the file.
@@ -130,12 +129,8 @@ def _vector(row: object) -> NoiseVector:
     seed, z, name, locked = row.get("seed"), row.get("z", []), row.get("name", ""), row.get("locked", False)
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
         raise ValueError(f"a seed must be a whole number; got {str(seed)[:40]!r}")
-    if not isinstance(z, list) or not all(_is_number(number) for number in z[: MOST_NUMBERS + 1]):
+    if not isinstance(z, list) or not all(is_number(number) for number in z[: MOST_NUMBERS + 1]):
         raise ValueError("z must be a list of finite numbers")
     if not isinstance(name, str) or not isinstance(locked, bool):
         raise ValueError("a name must be text, and locked true or false")
     return NoiseVector(seed, tuple(float(number) for number in z[: MOST_NUMBERS + 1]), name, locked)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300 and math.isfinite(value)

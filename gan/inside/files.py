@@ -15,6 +15,7 @@ from gan.explore.models import pretrained
 from gan.lru import Lru
 from gan.networks.dcgan import Discriminator, Generator
 from gan.networks.generator_file import MOST_CLASSES, CheckpointError, load_generator, read_config, read_metadata
+from gan.networks.weights import fill
 from gan.runs.folder import RunFolder, is_run_name
 from gan.training import saved_state as states
 
@@ -29,7 +30,7 @@ class Networks:
 
     Attributes:
         generator: the averaged one, from which samples come.
-        discriminator: None where the file holds a generator alone.
+        discriminator: None if the file holds a generator alone.
         config: the settings that both were made by.
         step: how long they had been trained.
         class_names: of a conditional run, else empty.
@@ -46,7 +47,7 @@ class Networks:
         return latent.noise([seed], self.config.latent_dim, self.config.latent_distribution)
 
     def labels(self, label: int) -> torch.Tensor | None:
-        """A class as the networks take it: (1,), or None where they are not conditional."""
+        """A class as the networks take it: (1,), or None if they are not conditional."""
         return torch.tensor([label]) if self.class_names else None
 
     @property
@@ -96,7 +97,7 @@ def load_networks(path: Path) -> Networks:
     folder = RunFolder(path.parent.parent if path.parent.name == "states" else path.parent)
     config, _ = folder.read_config()
     try:
-        # Mapped: the optimisers' moments, more than half of the file, are never read.
+        # Mapped: the optimizers' moments, more than half of the file, are never read.
         stored = states.read(path, mmap=True)
         averaged, discriminator, step = stored["averaged"], stored["discriminator"], int(stored["step"])
         classes = len(averaged["embedding.weight"]) if config.conditional else 0
@@ -138,7 +139,7 @@ def _filled(kind: type[N], config: TrainConfig, classes: int, tensors: dict[str,
     size = 4 * sum(math.prod(shape) for shape in expected.values())
     if size > LARGEST_NETWORKS // 2:
         raise ValueError(f"its {kind.__name__.lower()} takes {size / 2**30:.1f} GiB; the limit is {LARGEST_NETWORKS / 2**31:g} GiB")
-    network.load_state_dict({name: (t.float() if t.is_floating_point() else t).clone() for name, t in tensors.items()}, assign=True)
+    fill(network, tensors, copy=True)
     if not all(t.isfinite().all() for t in network.state_dict().values()):
         raise ValueError(f"its {kind.__name__.lower()} has a weight that is not a number")
     return network.eval().requires_grad_(False)

@@ -1,7 +1,7 @@
 """Inside the networks: what every layer makes of an input, what the layers at the pixels look for, what D answers.
 
 Reads files only, never a live run. One look at a time, on one thread: a run that trains meanwhile keeps its cores.
-Knows nothing of pages.
+Knows nothing about pages.
 """
 
 import copy
@@ -19,7 +19,8 @@ from gan import latent
 from gan.devices import one_thread
 from gan.images import to_float
 from gan.inside.files import Networks
-from gan.networks.dcgan import Discriminator, Dropout, FromLatent, Generator, MinibatchStd
+from gan.networks.dcgan import Discriminator, Generator
+from gan.networks.layers import Dropout, FromLatent, MinibatchStd
 from gan.networks.sampling import sample
 
 COMPANY = 16  # images of a batch in which one is judged

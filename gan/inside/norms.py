@@ -1,13 +1,12 @@
 """Norms of weights and gradients over a run's time, read from its folder."""
 
-import itertools
 import re
 from dataclasses import dataclass
 from typing import Any
 
 from gan.inside.files import NETWORKS
 from gan.runs.folder import RunFolder
-from gan.untrusted import is_number, is_whole, open_regular, parse_json
+from gan.untrusted import is_number
 
 
 @dataclass(frozen=True)
@@ -16,7 +15,7 @@ class Norms:
 
     Attributes:
         steps: where they were measured.
-        weights, gradients: network -> parameter -> a value a step, None where there was none.
+        weights, gradients: network -> parameter -> a value a step, None if there was none.
     """
 
     steps: list[int]
@@ -25,22 +24,8 @@ class Norms:
 
 
 def read_norms(folder: RunFolder, most: int = 1000) -> Norms | None:
-    """A run's norms.jsonl, thinned to about `most` steps; None where it has none. Damaged lines are left out."""
-    rows = []
-    try:
-        with open_regular(folder.norms_file) as file:
-            count = sum(1 for _ in file)
-            every = max(1, -(-count // most))
-            file.seek(0)
-            for line in itertools.islice(file, (count - 1) % every if count else 0, None, every):  # the last one is kept
-                try:
-                    row = parse_json(line)
-                except ValueError:
-                    continue
-                if isinstance(row, dict) and is_whole(row.get("step")):
-                    rows.append(row)
-    except OSError:
-        return None
+    """A run's norms.jsonl, thinned to about `most` steps; None if it has none. Damaged lines are left out."""
+    rows = folder.norms.thinned(most)
     if not rows:
         return None
     rows.sort(key=lambda row: row["step"])

@@ -33,7 +33,7 @@ def paint(maps: np.ndarray, signed: bool) -> np.ndarray:
 
 
 def as_map(numbers: np.ndarray) -> np.ndarray:
-    """Numbers without a place, laid out in rows as square as may be: any shape -> (1, rows, columns), NaN where none is left."""
+    """Numbers without a place, laid out in rows as square as may be: any shape -> (1, rows, columns), NaN if none is left."""
     flat = numbers.reshape(-1).astype(np.float32)
     columns = math.ceil(math.sqrt(flat.size))
     if divisors := [d for d in range(columns, min(2 * columns, flat.size) + 1) if flat.size % d == 0]:

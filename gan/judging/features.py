@@ -34,6 +34,7 @@ from gan.images import to_float
 from gan.judging import reals as real_images
 from gan.judging.reals import Part, Reals
 from gan.networks.dcgan import initialize
+from gan.networks.weights import fill
 from gan.untrusted import parse_json
 
 FEATURES = 64
@@ -65,7 +66,7 @@ class About:
         channels: 1 or 3.
         kind: what it was told of each image.
         outputs: the names of these classes or attributes.
-        accuracy: share of held-out images whose class it knows, or the mean over attributes; None where it was told nothing.
+        accuracy: share of held-out images whose class it knows, or the mean over attributes; None if it was told nothing.
         explained: share of the held-out images' variance that it could draw again.
     """
 
@@ -294,7 +295,7 @@ def load(path: Path) -> FeatureNetwork:
             raise ValueError("its metadata are out of bounds")
         with torch.device("meta"):
             network = FeatureNetwork(about)
-        network.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}, assign=True)
+        fill(network, tensors)
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path.name} is not a feature network, or it is damaged: {str(error).splitlines()[0][:200]}") from None
     return _freeze(network)
@@ -354,7 +355,7 @@ def feature_matrix(network: FeatureNetwork, dataset: ImageDataset) -> Generator[
 
 
 def _kept(file: Path, n: int) -> np.ndarray | None:
-    """A feature matrix from the cache, mapped; None where there is none, or one that is cut."""
+    """A feature matrix from the cache, mapped; None if there is none, or one that is cut."""
     try:
         matrix: np.ndarray = np.load(file, mmap_mode="r", allow_pickle=False)
         if (matrix.dtype, matrix.shape) != (np.float32, (n, FEATURES)):

@@ -40,7 +40,7 @@ class Figure:
         key: a short name: fd, kid, ...
         name: as people read it; names its features where they matter.
         value: the figure.
-        spread: its standard error over resamples of the images; of KID the standard deviation over subsets; None where there is none.
+        spread: its standard error over resamples of the images; of KID the standard deviation over subsets; None if there is none.
         floor: what real images get.
         floor_spread: as spread.
         better: which way is good.
@@ -85,7 +85,7 @@ class Report:
         real: how many held-out real images they were compared with.
         new: whether generators of that data set had not seen these.
         figures: in the order in which they should be read.
-        shares: of classes or attributes; None where the network was told none.
+        shares: of classes or attributes; None if the network was told none.
     """
 
     features: str
@@ -141,7 +141,7 @@ class Judge:
         self._glanced: dict[int, dict[str, float]] = {}
 
     @one_thread()
-    def neighbours(self, images: np.ndarray, k: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def neighbors(self, images: np.ndarray, k: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The training images nearest to some images, uint8 (N, C, H, W).
 
         Returns:
@@ -213,7 +213,7 @@ class Judge:
 
         Returns:
             images, fd, fd_error, fd_floor, kid, kid_floor, density, coverage, coverage_floor, diversity, diversity_real (of real
-            images), kl and shares (of classes; None where the network knows none), missing (names), copying, copies.
+            images), kl and shares (of classes; None if the network knows none), missing (names), copying, copies.
 
         Raises:
             ValueError: there are too few images.

@@ -1,11 +1,12 @@
 """What the judge said of a run while it trained, a dictionary a judgement (a line of judge.jsonl): which was the best. Pure."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-# Of a judgement: each a number, or None where it cannot be told.
+from gan.untrusted import is_number
+
+# Of a judgement: each a number, or None if it cannot be told.
 NUMBERS = (
     *("fd", "fd_error", "fd_floor", "kid", "kid_floor", "density", "coverage", "coverage_floor", "diversity", "diversity_real"),
     *("kl", "copying", "copies", "d_accuracy", "d_train", "d_held_out", "d_fake", "sign_train", "sign_held_out", "raw_diversity"),
@@ -21,7 +22,7 @@ class Best:
         step: when it was.
         fd: its Fréchet distance.
         error: the standard error of that.
-        floor: what as many real images get; None where it is not known.
+        floor: what as many real images get; None if it is not known.
         since: how many steps on the last judgement was made, without a better one.
     """
 
@@ -34,11 +35,7 @@ class Best:
 
 def clean(row: dict[str, Any]) -> dict[str, Any]:
     """A judgement as it was read: what should be a number and is none becomes None."""
-    return row | {name: row[name] if _is_number(row.get(name)) else None for name in NUMBERS}
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return row | {name: row[name] if is_number(row.get(name)) else None for name in NUMBERS}
 
 
 def better(row: dict[str, Any], than: Best | None) -> bool:

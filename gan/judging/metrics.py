@@ -87,7 +87,7 @@ def prdc(real: np.ndarray, fake: np.ndarray, k: int = NEAREST) -> Prdc:
 
 
 def prdc_with_error(real: np.ndarray, fake: np.ndarray, k: int = NEAREST, groups: int = 10) -> tuple[Prdc, Prdc]:
-    """prdc(), and the figures' standard errors over the fakes, by the jackknife over groups of neighbouring rows.
+    """prdc(), and the figures' standard errors over the fakes, by the jackknife over groups of neighboring rows.
 
     The balls around fakes keep their sizes when some fakes are left out, so that all distances are computed once.
 
@@ -216,7 +216,7 @@ def diversity(features: np.ndarray) -> float:
 
 
 def leave_out(n: int, groups: int) -> Iterator[np.ndarray]:
-    """The rows of a sample of n without each of some groups of neighbouring ones in turn."""
+    """The rows of a sample of n without each of some groups of neighboring ones in turn."""
     rows = np.arange(n)
     for group in np.array_split(rows, groups):
         yield np.delete(rows, group)
@@ -226,7 +226,7 @@ def jackknife(left_out: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """The standard errors of a sample's statistics, from those of it without each of some groups: see leave_out().
 
     Efron and Tibshirani 1993, chapter 11, with groups for single points. Drawing with replacement would not do: doubles bring
-    neighbours closer. The sample must be in random order.
+    neighbors closer. The sample must be in random order.
 
     left_out: the same figures by name for each group.
     """

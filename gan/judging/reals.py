@@ -1,4 +1,4 @@
-"""A data set's real images, split by index into those that a judge learns from and those that it never sees. Knows nothing of networks."""
+"""A data set's real images, split by index into those that a judge learns from and those that it never sees. Knows nothing about networks."""
 
 from collections.abc import Generator
 from dataclasses import dataclass

@@ -12,7 +12,12 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
 from gan.config import TrainConfig
-from gan.networks import winograd
+from gan.networks.layers import Doubling, Dropout, FromLatent, FromPixels, Halving, MinibatchStd, ToLogit, ToPixels
+
+EMBEDDING = 32  # numbers that tell the generator a class, next to z
+POWER_ITERATIONS = 15  # before the first step; as torch does
+
+Layers = OrderedDict[str, nn.Module]
 
 
 def _sizes(image_size: int) -> list[int]:
@@ -29,179 +34,6 @@ def _kernel(small: int, large: int) -> int:
     From o = (n - 1) s - 2 p + k (Dumoulin and Visin 2016): k = large - 2 small + 4.
     """
     return large - 2 * small + 4
-
-
-class FromLatent(nn.ConvTranspose2d):
-    """Transposed convolution of a 1 x 1 map (k4 s1 p0), computed as the matrix product that it is.
-
-    (N, in, 1, 1) -> (N, out, 4, 4). Same parameters and result as its parent; several times faster on a CPU.
-    """
-
-    def forward(self, z: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
-        weight = self.weight.permute(0, 2, 3, 1).flatten(1)  # (in, 4 * 4 * out): the output comes out channels last
-        return (z.flatten(1) @ weight).view(-1, 4, 4, self.out_channels).permute(0, 3, 1, 2)
-
-
-class ToLogit(nn.Conv2d):
-    """Convolution of a 4 x 4 map to one number (k4 s1 p0), computed as the matrix product that it is.
-
-    (N, in, 4, 4) -> (N,). Same parameters and result as its parent.
-    """
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        weight = self.weight.permute(0, 2, 3, 1).flatten(1)
-        return F.linear(x.permute(0, 2, 3, 1).flatten(1), weight).flatten()
-
-
-class FromPixels(nn.Conv2d):
-    """Convolution of gray images (k4 s2 p1), computed as one with k2 s1 over blocks of 2 x 2 pixels.
-
-    (N, 1, H, W) -> (N, out, H / 2, W / 2). Same parameters and result as its parent. One channel leaves a CPU's vector units
-    empty, four fill more of them: the gradient for the image takes a third of the time.
-    """
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if x.is_cuda or x.shape[1] > 1:
-            return super().forward(x)
-        blocks = F.pixel_unshuffle(F.pad(x, (1, 1, 1, 1)), 2).contiguous(memory_format=torch.channels_last)
-        weight = _blocks(self.weight).contiguous(memory_format=torch.channels_last)
-        return F.conv2d(blocks, weight, self.bias)
-
-
-class ToPixels(nn.ConvTranspose2d):
-    """Transposed convolution to images (k4 s2 p1), computed as one with k2 s1 to blocks of 2 x 2 pixels.
-
-    (N, in, H, W) -> (N, C, 2 H, 2 W). Same parameters and result as its parent; two to three times faster on a CPU, where one
-    to three channels leave the vector units empty.
-    """
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
-        if x.is_cuda:
-            return super().forward(x)
-        bias = self.bias.repeat_interleave(4) if self.bias is not None else None
-        blocks = F.conv_transpose2d(x, _blocks(self.weight), bias)
-        return F.pixel_shuffle(blocks, 2)[:, :, 1:-1, 1:-1]
-
-
-class _SmallConvolution(torch.autograd.Function):
-    """A (transposed) convolution with stride 2, padding 1 whose gradient for the kernel is one matrix product."""
-
-    @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, transposed: bool) -> torch.Tensor:
-        ctx.save_for_backward(x, weight)
-        ctx.transposed, ctx.has_bias = transposed, bias is not None
-        return torch.convolution(x, weight, bias, [2, 2], [1, 1], [1, 1], transposed, [0, 0], 1)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # type: ignore[override]
-        x, weight = ctx.saved_tensors
-        wants_x, wants_weight, wants_bias, _ = ctx.needs_input_grad
-        # Where the gradient will be differentiated again, all of it is torch's own, which can be. With 32-bit numbers torch's is faster.
-        plain = torch.is_grad_enabled() or weight.dtype != torch.bfloat16
-        masks = [wants_x, wants_weight and plain, wants_bias]
-        sizes = [weight.shape[1 if ctx.transposed else 0]] if ctx.has_bias else None
-        settings = ([2, 2], [1, 1], [1, 1], ctx.transposed, [0, 0], 1)
-        for_x, for_weight, for_bias = torch.ops.aten.convolution_backward(gradient, x, weight, sizes, *settings, masks)
-        if wants_weight and not plain:
-            large, small = (gradient, x) if ctx.transposed else (x, gradient)
-            for_weight = _kernel_gradient(large, small, weight.shape[-1])
-        return for_x, for_weight, for_bias, None
-
-
-def _kernel_gradient(large: torch.Tensor, small: torch.Tensor, k: int) -> torch.Tensor:
-    """The gradient for a k x k kernel between a large map (N, b, H, W) and a small one (N, a, h, w), stride 2, padding 1: (a, b, k, k)."""
-    (n, a, h, w), b = small.shape, large.shape[1]
-    padded = F.pad(large.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1)).contiguous()
-    image, row, column, _ = padded.stride()
-    windows = padded.as_strided((n, h, w, k, k, b), (image, 2 * row, 2 * column, row, column, 1)).reshape(n * h * w, k * k * b)
-    # This way round the result is channels last, as the kernel is: it need not be turned.
-    return (small.permute(0, 2, 3, 1).reshape(n * h * w, a).t() @ windows).view(a, k, k, b).permute(0, 3, 1, 2)
-
-
-def _halving(module: nn.Conv2d | nn.ConvTranspose2d, x: torch.Tensor) -> torch.Tensor:
-    """The module's own result, on a CPU; where it is autocast, in the numbers that its parent would compute in."""
-    weight, bias, transposed = module.weight, module.bias, isinstance(module, nn.ConvTranspose2d)
-    if torch.is_autocast_enabled(x.device.type):
-        dtype = torch.get_autocast_dtype(x.device.type)
-        x, weight, bias = x.to(dtype), weight.to(dtype), bias if bias is None else bias.to(dtype)
-    small = x.shape[-1] if transposed else x.shape[-1] // 2
-    if module.training and bias is None and winograd.pays(weight, len(x), small):
-        return winograd.convolution(x, weight, transposed)
-    if small > SMALL:
-        return torch.convolution(x, weight, bias, [2, 2], [1, 1], [1, 1], transposed, [0, 0], 1)
-    result: torch.Tensor = _SmallConvolution.apply(x, weight, bias, transposed)  # type: ignore[no-untyped-call]
-    return result
-
-
-class Halving(nn.Conv2d):
-    """Convolution (s2 p1) to a map of half the size. Same parameters and result as its parent, faster on a CPU.
-
-    Many channels: nine sixteenths of the multiplications (winograd.py). Few channels, and at most SMALL x SMALL places, in bf16:
-    the gradient for its kernel, as one matrix product, takes 0.6 to 0.9 of the time.
-    """
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return _halving(self, x) if x.is_cpu else super().forward(x)
-
-
-class Doubling(nn.ConvTranspose2d):
-    """Transposed convolution (s2 p1) to a map of twice the size. Same parameters and result as its parent; see Halving."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
-        return _halving(self, x) if x.is_cpu else super().forward(x)
-
-
-def _blocks(weight: torch.Tensor) -> torch.Tensor:
-    """A kernel of 4 x 4 as one of 2 x 2 over blocks of 2 x 2 pixels, whose four places become channels as in pixel_shuffle.
-
-    (a, b, 4, 4) -> (a, 4 b, 2, 2).
-    """
-    a, b = weight.shape[:2]
-    return weight.view(a, b, 2, 2, 2, 2).permute(0, 1, 3, 5, 2, 4).reshape(a, 4 * b, 2, 2)
-
-
-class Dropout(nn.Module):
-    """Switches features off with probability p while training, drawing from its own random generator.
-
-    torch's dropout draws from the global generator, which threads share: two runs at once would disturb each other.
-    p is rounded to a multiple of 1 / 65,536, so that one 64-bit draw decides over four features: the draws are what
-    dropout costs.
-    """
-
-    def __init__(self, p: float) -> None:
-        super().__init__()
-        self.p = p
-        self.rng: torch.Generator | None = None
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if not self.training or self.p == 0:
-            return x
-        kept = 65536 - round(self.p * 65536)  # of 65,536
-        draws = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device)
-        draws.random_(-(2**63), None, generator=self.rng)
-        mask = (draws.view(torch.int16)[: x.numel()] < kept - 32768).to(x.dtype) * (65536 / kept)
-        channels_last = x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)
-        dense = x.permute(0, 2, 3, 1) if channels_last else x  # in memory order, where the mask costs no copy
-        dropped = dense * mask.view(dense.shape)
-        return dropped.permute(0, 3, 1, 2) if channels_last else dropped
-
-
-class MinibatchStd(nn.Module):
-    """Adds one feature: the standard deviation over the batch, averaged over all features (Karras et al. 2018, section 3).
-
-    (N, C, ...) -> (N, C + 1, ...).
-    """
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        deviation = (x.float().var(0, unbiased=False) + 1e-8).sqrt().mean().to(x.dtype)
-        return torch.cat([x, deviation.expand(len(x), 1, *x.shape[2:])], 1)
-
-
-SMALL = 8  # side of the feature maps up to which a kernel's gradient is computed as a matrix product
-EMBEDDING = 32  # numbers that tell the generator a class, next to z
-POWER_ITERATIONS = 15  # before the first step; as torch does
-
-Layers = OrderedDict[str, nn.Module]
 
 
 def _activation(name: str) -> nn.Module:

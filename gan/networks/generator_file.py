@@ -13,6 +13,7 @@ import torch
 from gan.config import TrainConfig
 from gan.files import write_atomically
 from gan.networks.dcgan import Generator
+from gan.networks.weights import fill
 from gan.untrusted import is_whole, open_regular, parse_json
 
 FORMAT = "dcgan-workshop-1"
@@ -89,7 +90,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
 
 
 def read_config(about: dict[str, Any]) -> tuple[TrainConfig, tuple[str, ...]]:
-    """The settings in a generator's metadata, and the names of its classes, empty where it does not draw by class.
+    """The settings in a generator's metadata, and the names of its classes, empty if it does not draw by class.
 
     Raises:
         KeyError, TypeError, ValueError: they cannot be used.
@@ -136,7 +137,7 @@ def load_generator(path: Path) -> LoadedGenerator:
                 f"{path.name} does not fit its own settings: {odd[0]} has shape {found.get(odd[0])}, not {expected.get(odd[0])}"
             )
         _refuse_odd_numbers(path, tensors, network.state_dict())
-        network.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}, assign=True)
+        fill(network, tensors)
         step = read_step(about)
     except CheckpointError:
         raise

@@ -1,4 +1,4 @@
-"""Images of a generator for given latent vectors: in eval mode, or as training mode draws them. Knows nothing of training."""
+"""Images of a generator for given latent vectors: in eval mode, or as training mode draws them. Knows nothing about training."""
 
 import copy
 
@@ -7,13 +7,14 @@ import torch
 from torch import nn
 
 from gan.images import to_uint8
-from gan.networks.dcgan import Dropout, Generator
+from gan.networks.dcgan import Generator
+from gan.networks.layers import Dropout
 
 
 def sample(generator: Generator, z: torch.Tensor, labels: torch.Tensor | None = None, batch: int = 256) -> np.ndarray:
     """Images of a generator for z (N, latent_dim), and classes (N,) where it is conditional: uint8, (N, C, H, W).
 
-    In eval mode: an image depends on its own z alone, not on its neighbours in the batch. The generator's mode is left
+    In eval mode: an image depends on its own z alone, not on its neighbors in the batch. The generator's mode is left
     as it was.
     """
     was_training = generator.training

@@ -1,7 +1,7 @@
 """A run for use elsewhere: everything as a zip, its training as a GIF, its metrics as TensorBoard reads them, its images as files.
 
 Each function of a run writes to an open binary file and yields Progress; close it to cancel. The run may be training meanwhile: what
-it has completed by then is exported. Knows nothing of pages.
+it has completed by then is exported. Knows nothing about pages.
 """
 
 import csv
@@ -31,6 +31,7 @@ from gan.networks.dcgan import Generator
 from gan.networks.generator_file import FORMAT, CheckpointError, LoadedGenerator, read_config, read_metadata
 from gan.networks.sampling import sample
 from gan.runs.folder import METRICS, RunFolder, find_generator, interventions, is_run_name
+from gan.untrusted import is_number
 
 MOST_FRAMES = 100
 FRAMES_PER_S = 10
@@ -362,12 +363,12 @@ def event_file(folder: RunFolder, file: BinaryIO) -> Yields[Progress, None, None
     from tensorboardX.summary import text
 
     config, stored = folder.read_config()
-    rows = [row for row in folder.read_metrics()[0] if _is_number(row["elapsed_s"])]
+    rows = [row for row in folder.read_metrics()[0] if is_number(row["elapsed_s"])]
     if not rows:
         raise CheckpointError(f"the run {folder.path.name} has logged no metrics yet")
     steps, elapsed_s = np.ascontiguousarray(np.array([(0, 0.0), *((row["step"], row["elapsed_s"]) for row in rows)]).T)
     parent = stored.get("parent")
-    forked_at = parent["step"] if isinstance(parent, dict) and _is_number(parent.get("step")) else 0
+    forked_at = parent["step"] if isinstance(parent, dict) and is_number(parent.get("step")) else 0
     began = folder.read_status().get("started") or folder.config_file.stat().st_mtime
     began -= float(np.interp(forked_at, steps, elapsed_s))  # a fork's times count from its parent's start
     rows, norms, judged = (spaced(kind, MOST_EVENTS) for kind in (rows, folder.read_norms(), folder.read_judged()))
@@ -388,7 +389,7 @@ def event_file(folder: RunFolder, file: BinaryIO) -> Yields[Progress, None, None
             return Progress("Writing events", done - 1, total)
 
         def scalars(values: dict[str, Any]) -> Any:
-            return Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items() if _is_number(value)])
+            return Summary(value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items() if is_number(value)])
 
         try:
             writer.write(Event(wall_time=began, file_version="brain.Event:2").SerializeToString())
@@ -425,10 +426,6 @@ _TAGS = {
     }.items()
     for name in names
 }
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _png(picture: Image.Image) -> bytes:

@@ -1,4 +1,4 @@
-"""A run's folder: config, status, metrics, grids, generators, resume state. Knows nothing of threads or pages.
+"""A run's folder: config, status, metrics, grids, generators, resume state. Knows nothing about threads or pages.
 
 Weights are safetensors with the config in the file's metadata; the resume state is loaded with weights_only=True.
 Nothing that is read here can run code.
@@ -6,7 +6,6 @@ Nothing that is read here can run code.
 
 import functools
 import json
-import math
 import os
 import pickle
 import platform
@@ -30,12 +29,14 @@ from gan.events import THREADS, Intervention, Metrics, ThreadChange
 from gan.files import in_words, remove_parts, sweep, write_atomically, write_through
 from gan.images import check_png, enlarge, png, tile
 from gan.judging.judgements import Best, clean, follow
-from gan.networks.generator_file import LARGEST_STEP, CheckpointError, _first_line, write_generator
+from gan.networks.generator_file import CheckpointError, _first_line, write_generator
+from gan.owners import clean_name
+from gan.runs.jsonlines import JsonLines
 from gan.runs.states import RunState
 from gan.training import saved_state as states
 from gan.training.execution import choose_execution
 from gan.training.state import Execution, TrainState, new_state
-from gan.untrusted import is_number, is_whole, open_regular, parse_json, read_bytes, read_json
+from gan.untrusted import is_number, is_whole, read_bytes, read_json
 
 METRICS = tuple(name for name in Metrics.__dataclass_fields__ if name != "scores")  # the columns of numbers
 SKIPPED_LISTED = 20  # files left out of the data that config.json names
@@ -43,6 +44,7 @@ STATES_KEPT = 8  # whole states of a run, for forks
 STATES_BYTES = 400 * 2**20  # that they may take together; two are kept in any case
 LONGEST_RECIPE = 60  # characters of a recipe's name in a run's
 LARGEST_GRID = 32 * 2**20  # bytes of a grid's PNG; ours have less than 1 MiB
+LARGEST_NAME = 4096  # bytes of name.json
 LATEST = 1e11  # seconds since 1970 that a calendar can still show
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
@@ -85,11 +87,10 @@ class RunFolder:
         self.path = Path(path)
         # A moment of patience: is_being_written() of another process holds the lock for an instant.
         self._lock = FileLock(self.path / ".lock", timeout=2, thread_local=False)
-        self._pending: list[str] = []  # lines of metrics.jsonl
-        self._script: list[str] = []  # lines of interventions.jsonl
-        self._norms: list[str] = []  # lines of norms.jsonl
-        self._verdicts: list[str] = []  # lines of judge.jsonl
-        self._judged = _Read()
+        self.metrics, self.norms = JsonLines(self.metrics_file), JsonLines(self.norms_file)
+        self.script, self.judgements = JsonLines(self.interventions_file), JsonLines(self.judge_file)
+        self._logs = (self.script, self.metrics, self.norms, self.judgements)  # in the order in which they are written
+        self._judged = _Read(self.judgements)
         self._state_at: dict[Path, tuple[tuple[int, int], int | None]] = {}  # of each saved state: time and size, and its step
 
     # Names of the files: the run folder's contract.
@@ -100,6 +101,11 @@ class RunFolder:
     @property
     def status_file(self) -> Path:
         return self.path / "status.json"
+
+    @property
+    def name_file(self) -> Path:
+        """What the run's owner calls it. Not in config.json, which a run that starts writes again."""
+        return self.path / "name.json"
 
     @property
     def metrics_file(self) -> Path:
@@ -147,7 +153,9 @@ class RunFolder:
         """
         try:
             self._lock.acquire()
-            remove_parts(self.path, shared=(self.config_file.name, self.status_file.name))  # these are written without the lock too
+            remove_parts(
+                self.path, shared=(self.config_file.name, self.status_file.name, self.name_file.name)
+            )  # written without the lock too
         except Timeout:
             raise CheckpointError(f"the run {self.path.name} is already training: wait for it, or stop it") from None
         except OSError as error:
@@ -231,6 +239,25 @@ class RunFolder:
         _refuse_fields(self.config_file, content, _CONFIG_FIELDS)
         return config, content
 
+    def write_name(self, name: str) -> None:
+        """What the run's owner calls it from now on; empty for the name that its settings make.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        if name:
+            self.write_json(self.name_file, {"name": name})
+        else:
+            self.name_file.unlink(missing_ok=True)
+
+    def read_name(self) -> str:
+        """What the run's owner calls it, on one line; empty where that is not said, or not readable: a run is not damaged by it."""
+        try:
+            content = read_json(self.name_file, LARGEST_NAME)
+        except (OSError, ValueError):
+            return ""
+        return clean_name(content.get("name")) if isinstance(content, dict) else ""
+
     def write_status(self, **fields: Any) -> None:
         self.write_json(self.status_file, fields)
 
@@ -252,14 +279,13 @@ class RunFolder:
         return status
 
     def fault(self) -> str:
-        """What is wrong with the run's files, in a sentence, as far as a look at them shows; empty where nothing is."""
+        """What is wrong with the run's files, in a sentence, as far as a look at them shows; empty if nothing is."""
         try:
             self.read_config()
             self.read_status()
         except CheckpointError as error:
             return str(error)
-        logs = (self.metrics_file, self.interventions_file, self.norms_file, self.judge_file)
-        for path in logs:
+        for path in (log.path for log in self._logs):
             if os.path.lexists(path) and not path.is_file():
                 return f"{path} is damaged: it is not a file"
         for folder in (self.path / "samples", self.path / "states"):
@@ -269,24 +295,24 @@ class RunFolder:
 
     def append_metrics(self, metrics: Metrics) -> None:
         """Notes a line; flush() writes it. Not-a-numbers become null: JSON has none."""
-        row = {name: (value if math.isfinite(value) else None) for name, value in asdict(metrics).items() if name != "scores"}
-        if metrics.scores:
-            row["scores"] = True
-        self._pending.append(json.dumps(row))
+        row = asdict(metrics)
+        if not metrics.scores:
+            del row["scores"]
+        self.metrics.note(row)
 
     def append_intervention(self, change: Intervention | ThreadChange) -> None:
         """Notes a change of a live setting, or of the number of threads; flush() writes it."""
         if isinstance(change, ThreadChange):
             change = Intervention(change.step, THREADS, change.old, change.new)
-        self._script.append(json.dumps(asdict(change)))
+        self.script.note(asdict(change))
 
     def append_norms(self, step: int, norms: dict[str, Any]) -> None:
         """Notes a line of layer_norms(); flush() writes it."""
-        self._norms.append(json.dumps({"step": step, **norms}))
+        self.norms.note({"step": step, **norms})
 
     def append_judged(self, row: dict[str, Any]) -> None:
         """Notes a judgement; flush() writes it. Not-a-numbers become null."""
-        self._verdicts.append(json.dumps({name: _finite(value) for name, value in row.items()}))
+        self.judgements.note(row)
 
     def flush(self) -> None:
         """Writes the noted lines.
@@ -294,19 +320,16 @@ class RunFolder:
         Raises:
             OSError: the disk is full, say. No half line is left, and the lines are kept for the next flush.
         """
-        noted = ((self.interventions_file, self._script), (self.metrics_file, self._pending), (self.norms_file, self._norms))
-        for path, lines in (*noted, (self.judge_file, self._verdicts)):
-            if lines:
-                _append(path, lines)
-                lines.clear()
+        for log in self._logs:
+            log.flush()
 
     def read_metrics(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
         """Complete lines of metrics.jsonl from a byte offset on, and the offset behind them. Damaged lines are left out."""
-        rows, end = _read_lines(self.metrics_file, offset)
+        rows, end = self.metrics.since(offset)
         return [{name: row[name] if is_number(row.get(name)) else None for name in METRICS} for row in rows], end
 
     def read_interventions(self) -> list[Intervention]:
-        """The changes of live settings, in order: what somebody did. Damaged lines are left out."""
+        """The changes of live settings, in order: what someone did. Damaged lines are left out."""
         return interventions(self.read_script())
 
     def read_script(self) -> list[Intervention]:
@@ -314,12 +337,12 @@ class RunFolder:
 
         In order. Damaged lines are left out.
         """
-        rows, _ = _read_lines(self.interventions_file)
+        rows, _ = self.script.since()
         return [Intervention(row["step"], row["field"], row["old"], row["new"]) for row in rows if _is_change(row)]
 
     def norms_since(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
         """Complete lines of norms.jsonl from a byte offset on, in order, and the offset behind them. Damaged lines are left out."""
-        rows, end = _read_lines(self.norms_file, offset)
+        rows, end = self.norms.since(offset)
         return [row for row in rows if all(_are_norms(row.get(what)) for what in ("weights", "gradients"))], end
 
     def read_norms(self) -> list[dict[str, Any]]:
@@ -331,27 +354,25 @@ class RunFolder:
 
         Each has step, images, what judgements.NUMBERS lists, shares and missing; of other versions' lines, what there is.
         """
-        return self._judged.rows(self.judge_file)
+        return self._judged.rows()
 
     def best(self) -> Best | None:
-        """The best judgement so far; None where nothing was judged."""
-        return self._judged.best(self.judge_file)
+        """The best judgement so far; None if nothing was judged."""
+        return self._judged.best()
 
     def truncate(self, step: int, changes: int) -> None:
         """Forgets what was logged beyond a state at `step`, after so many changes, and half-written last lines."""
-        for noted in (self._pending, self._script, self._norms, self._verdicts):
-            noted.clear()
-        for path, rows in self.logged_until(step, changes).items():
-            if path.exists():
-                write_lines(path, rows)
+        logged_until = self.logged_until(step, changes)
+        for log in self._logs:
+            log.forget()
+            if log.path.exists():
+                log.rewrite(logged_until[log.path])
 
     def logged_until(self, step: int, changes: int) -> dict[Path, list[dict[str, Any]]]:
         """What a run that is at `step`, after so many changes, has logged: file -> rows."""
         return {
-            self.metrics_file: [row for row in _read_lines(self.metrics_file)[0] if row["step"] <= step],
-            self.norms_file: [row for row in _read_lines(self.norms_file)[0] if row["step"] <= step],
-            self.judge_file: [row for row in _read_lines(self.judge_file)[0] if row["step"] <= step],
-            self.interventions_file: [asdict(change) for change in self.read_script()[:changes]],
+            **{log.path: log.until(step) for log in (self.metrics, self.norms, self.judgements)},
+            self.script.path: [asdict(change) for change in self.read_script()[:changes]],
         }
 
     def save_samples(self, step: int, images: Any) -> None:
@@ -403,7 +424,7 @@ class RunFolder:
         steps = self.state_steps()
         size = self.kept_state_file(state.step).stat().st_size
         while len(steps) > 2 and (len(steps) > STATES_KEPT or len(steps) * size > STATES_BYTES):
-            # The one whose neighbours are closest to each other; the newest stays.
+            # The one whose neighbors are closest to each other; the newest stays.
             least = min(range(len(steps) - 1), key=lambda i: steps[i + 1] - (steps[i - 1] if i else 0))
             self.kept_state_file(steps.pop(least)).unlink(missing_ok=True)
 
@@ -428,7 +449,7 @@ class RunFolder:
         return list(self.usable_states())
 
     def _step_in(self, file: Path) -> int | None:
-        """The step that a saved state says; None where there is no state, or none that can be opened. Read once for each version."""
+        """The step that a saved state says; None if there is no state, or none that can be opened. Read once for each version."""
         try:
             found = file.stat()
         except OSError:
@@ -444,7 +465,7 @@ class RunFolder:
         return known[1]
 
     def state_step(self) -> int | None:
-        """The step of state.pt; None where there is none, or none that can be opened."""
+        """The step of state.pt; None if there is none, or none that can be opened."""
         return self._step_in(self.state_file)
 
     def begun(self) -> int:
@@ -453,12 +474,12 @@ class RunFolder:
             steps = [int(self.read_status()["step"])]
         except (CheckpointError, KeyError):
             steps = []
-        rows, _ = _read_lines(self.metrics_file)
+        rows, _ = self.metrics.since()
         logged = max((row["step"] for row in rows), default=0)
         return max([*steps, logged, *self.generator_steps(), *self.sample_steps(), *self.state_steps()], default=0)
 
     def reached(self) -> tuple[int, int, float]:
-        """(steps, images seen, seconds) of state.pt, where the run would continue; zeros where nothing is saved.
+        """(steps, images seen, seconds) of state.pt, where the run would continue; zeros if nothing is saved.
 
         The state itself is asked: a killed process may have written a status of a later step. Of a state that cannot be used, the status.
         """
@@ -484,7 +505,7 @@ class RunFolder:
         self.write_json(self.config_file, {**self._read_json(self.config_file), "parent": parent})
 
     def newest_kept(self) -> int | None:
-        """The step of the newest kept state that can be opened, but for state.pt itself; None where there is none."""
+        """The step of the newest kept state that can be opened, but for state.pt itself; None if there is none."""
         return max((step for step, file in self.usable_states().items() if file != self.state_file), default=None)
 
     def what_is_left(self) -> str:
@@ -512,9 +533,9 @@ class RunFolder:
         while (aside := self.path / "set-aside" / str(number)).exists():
             number += 1
         aside.mkdir(parents=True)
-        for log in (self.metrics_file, self.norms_file, self.judge_file, self.interventions_file, self.status_file):
-            if log.exists():
-                shutil.copyfile(log, aside / log.name)
+        for file in (*(log.path for log in self._logs), self.status_file):
+            if file.exists():
+                shutil.copyfile(file, aside / file.name)
         later = [self.samples_file(at) for at in self.sample_steps() if at > step]
         later += [self.generator_file(at) for at in self.generator_steps() if at > step]
         later += [self.kept_state_file(at) for at in self.state_steps() if at > step]
@@ -622,32 +643,33 @@ class RunFolder:
 class _Read:
     """A run's judgements as far as they were read: pages ask for them many times a second. Safe to use from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: JsonLines) -> None:
+        self._log = log
         self._lock = threading.Lock()
         self._inode, self._offset = 0, 0
         self._rows: list[dict[str, Any]] = []
         self._best: Best | None = None
 
-    def rows(self, path: Path) -> list[dict[str, Any]]:
+    def rows(self) -> list[dict[str, Any]]:
         with self._lock:
-            self._read_on(path)
+            self._read_on()
             return list(self._rows)
 
-    def best(self, path: Path) -> Best | None:
+    def best(self) -> Best | None:
         with self._lock:
-            self._read_on(path)
+            self._read_on()
             return self._best
 
-    def _read_on(self, path: Path) -> None:
+    def _read_on(self) -> None:
         try:
-            found = path.stat()
+            found = self._log.path.stat()
             inode, size = found.st_ino, found.st_size
         except OSError:
             inode, size = 0, 0
         if inode != self._inode or size < self._offset:  # cut, by rewriting it
             self._inode, self._offset, self._rows, self._best = inode, 0, [], None
         if size > self._offset:
-            rows, self._offset = _read_lines(path, self._offset)
+            rows, self._offset = self._log.since(self._offset)
             for row in map(clean, rows):
                 self._rows.append(row)
                 self._best = follow(self._best, row)
@@ -677,48 +699,6 @@ def link_or_copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
-    with write_atomically(path) as file:
-        file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
-
-
-def _append(path: Path, lines: list[str]) -> None:
-    """Adds lines to a file, all or none."""
-    content = "".join(line + "\n" for line in lines).encode()
-    with path.open("ab", buffering=0) as file:  # a buffer would write its rest when the file is closed
-        end = file.seek(0, os.SEEK_END)
-        try:
-            while content:
-                content = content[file.write(content) :]
-        except OSError:
-            os.ftruncate(file.fileno(), end)
-            raise
-
-
-def _read_lines(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
-    """The objects of a JSON-lines file from a byte offset on that have a step, and the offset behind the last complete line."""
-    try:
-        with open_regular(path) as file:
-            file.seek(offset)
-            content = file.read()
-    except OSError:  # none yet, or what is there can be no log: RunFolder.fault() says so
-        return [], offset
-    end = content.rfind(b"\n") + 1
-    rows = []
-    for line in content[:end].splitlines():
-        try:
-            row = parse_json(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict) and is_whole(row.get("step"), LARGEST_STEP):
-            rows.append(row)
-    return rows, offset + end
-
-
 def _is_change(row: dict[str, Any]) -> bool:
     """Whether a line of interventions.jsonl can be one: a live setting, and two plain values."""
     plain = all(name in row and isinstance(row[name], str | int | float) for name in ("old", "new"))
@@ -733,7 +713,7 @@ def _are_norms(kind: Any) -> bool:
 
 
 def _steps(folder: Path, before: str, after: str) -> list[int]:
-    """The steps of the files in a folder that are named as ours are: "000400.png". None where it is no folder."""
+    """The steps of the files in a folder that are named as ours are: "000400.png". None if it is no folder."""
     steps = []
     try:
         with os.scandir(folder) as entries:
@@ -822,7 +802,7 @@ def find_generator(path: Path, step: int | None = None) -> Path:
 def run_name(recipe: str) -> str:
     """A new run's name: recipe, date and time, and four hex digits against two at once.
 
-    A recipe that could not be part of a folder's name, from a config.json that somebody else wrote, say, is left out.
+    A recipe that could not be part of a folder's name, from a config.json that someone else wrote, say, is left out.
     """
     if not is_run_name(recipe) or len(recipe) > LONGEST_RECIPE:
         recipe = "run"

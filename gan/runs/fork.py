@@ -11,7 +11,8 @@ from gan.config import TrainConfig
 from gan.files import claimed
 from gan.judging.judgements import best_of, clean
 from gan.networks.generator_file import CheckpointError, _first_line
-from gan.runs.folder import RunFolder, interventions, link_or_copy, save_whole, write_lines
+from gan.runs.folder import RunFolder, interventions, link_or_copy, save_whole
+from gan.runs.jsonlines import JsonLines
 from gan.runs.states import RunState
 from gan.training.loop import extend
 
@@ -60,7 +61,7 @@ def fork(
     if unit == "epochs" and not images:
         raise ValueError("give the duration in steps or seconds: the epochs of the fork's new data set have an unknown length")
     done = (step, int(stored["images_seen"]), float(stored["elapsed_s"]))
-    after = extend(after, unit, amount, *done, max(1, (images or 0) // after.batch_size) * after.batch_size)
+    after = extend(after, unit, amount, *done, after.images_per_epoch(images))
     stored["config"] = after.model_dump()
     if after.seed != before.seed:  # other random numbers from here on
         stored["rng"], stored["device"] = torch.Generator().manual_seed(after.seed + 1 + step).get_state(), "cpu"
@@ -114,7 +115,7 @@ def _copy_history(parent: RunFolder, child: RunFolder, step: int, changes: int, 
     if not judged:
         logged_until[parent.judge_file] = []
     for logged, rows in logged_until.items():
-        write_lines(child.path / logged.name, rows)
+        JsonLines(child.path / logged.name).rewrite(rows)
     for shown in parent.sample_steps():
         if shown <= step:
             link_or_copy(parent.samples_file(shown), child.samples_file(shown))

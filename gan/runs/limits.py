@@ -1,4 +1,4 @@
-"""What one run may take of a shared server, from the environment. Knows nothing of threads or pages."""
+"""What one run may take of a shared server, from the environment. Knows nothing about threads or pages."""
 
 import math
 import os
@@ -14,7 +14,7 @@ MOST_WAITING = 10
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of one run; None where there is none."""
+    """Bounds of one run; None if there is none."""
 
     steps: int | None = None  # in all
     minutes: float | None = None  # of training at a stretch: a resumed run gets them again
@@ -40,13 +40,13 @@ class Limits:
             grace_s=_number("WORKSHOP_GRACE_S") or GRACE_S,
         )
 
-    def refuse(self, config: TrainConfig, step: int = 0, elapsed_s: float = 0.0, an_epoch: int | None = None, disk: int = 0) -> None:
+    def refuse(self, config: TrainConfig, step: int = 0, elapsed_s: float = 0.0, per_epoch: int | None = None, disk: int = 0) -> None:
         """Before a run is made or resumed.
 
         Args:
             config: its settings.
             step, elapsed_s: what is behind it.
-            an_epoch: images in an epoch, where that is known.
+            per_epoch: images in an epoch, where that is known.
             disk: bytes of its folder.
 
         Raises:
@@ -55,7 +55,7 @@ class Limits:
         if self.image_size is not None and config.image_size > self.image_size:
             raise ValueError(f"this server trains on images of up to {self.image_size} pixels; got image_size {config.image_size}")
         if self.steps is not None:
-            asked = steps_of(config, an_epoch)
+            asked = steps_of(config, per_epoch)
             if step >= self.steps:
                 raise ValueError(f"this server lets a run train for {self.steps:,} steps in all, and this run has reached them")
             if asked is not None and asked > self.steps:
@@ -73,14 +73,14 @@ class Limits:
                 "lower the filters, the image size or the batch size"
             )
 
-    def shorten(self, config: TrainConfig, an_epoch: int | None = None) -> TrainConfig:
+    def shorten(self, config: TrainConfig, per_epoch: int | None = None) -> TrainConfig:
         """The settings of a new run, with its duration cut to what `refuse` accepts; unchanged if they fit, or if nobody can tell yet.
 
         Args:
             config: the settings as chosen; a recipe may be longer than this server allows.
-            an_epoch: images in an epoch, if known.
+            per_epoch: images in an epoch, if known.
         """
-        asked = steps_of(config, an_epoch)
+        asked = steps_of(config, per_epoch)
         if self.steps is not None and asked is not None and asked > self.steps:
             return config.change(duration=self.steps, duration_unit="steps")
         if self.minutes is not None and config.duration_unit == "seconds" and config.duration > 60 * self.minutes:
@@ -88,7 +88,7 @@ class Limits:
         return config
 
     def reached(self, step: int, stretch_s: float, disk: int = 0) -> str:
-        """Why a run must end here, as a sentence; empty where it need not.
+        """Why a run must end here, as a sentence; empty if it need not.
 
         stretch_s: seconds trained since it was started or resumed. disk: bytes of its folder.
         """
@@ -101,7 +101,7 @@ class Limits:
         return ""
 
     def describe(self) -> str:
-        """What holds for a run, for people; empty where nothing does."""
+        """What holds for a run, for people; empty if nothing does."""
         parts = []
         if self.minutes is not None:
             parts.append(f"{span(60 * self.minutes)} of training at a stretch")
@@ -119,12 +119,12 @@ class Limits:
 NO_LIMITS = Limits()
 
 
-def steps_of(config: TrainConfig, an_epoch: int | None) -> int | None:
-    """How many steps a run takes; None where that depends on its speed, or on a data set that is not known yet."""
+def steps_of(config: TrainConfig, per_epoch: int | None) -> int | None:
+    """How many steps a run takes; None if that depends on its speed, or on a data set that is not known yet."""
     if config.duration_unit == "steps":
         return math.ceil(config.duration)
-    if config.duration_unit == "epochs" and an_epoch:
-        return math.ceil(config.duration * an_epoch / (config.batch_size * config.d_steps))
+    if config.duration_unit == "epochs" and per_epoch:
+        return math.ceil(config.duration * per_epoch / (config.batch_size * config.d_steps))
     return None
 
 

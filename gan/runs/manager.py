@@ -1,6 +1,6 @@
-"""The manager of all runs of one checkpoints folder: who may train, who waits, what earlier processes left. Knows nothing of pages.
+"""The manager of all runs of one checkpoints folder: who may train, who waits, what earlier processes left. Knows nothing about pages.
 
-What changes a run names the visitor who asks, and is refused here to everybody but its owner and the workshop's host.
+What changes a run names the visitor who asks, and is refused here to everyone but its owner and the workshop's host.
 """
 
 import logging
@@ -90,7 +90,7 @@ class RunManager:
     # Whose run it is.
 
     def may_steer(self, run: Run, visitor: Visitor) -> bool:
-        """Whether a visitor may change a run: its owner and the host may; one that nobody owns anybody on a server without a host.
+        """Whether a visitor may change a run: its owner and the host may; one that nobody owns anyone on a server without a host.
 
         A run whose owner cannot be told is the host's alone.
         """
@@ -104,7 +104,7 @@ class RunManager:
 
         Raises:
             KeyError: there is no such run.
-            NotAllowed: it is somebody else's.
+            NotAllowed: it is someone else's.
         """
         run = self.get(run_id)
         if not self.may_steer(run, visitor):
@@ -165,7 +165,7 @@ class RunManager:
         refuse_too_large(config, self.device)
         self._refuse_unknown_data(config.data)
         refuse_too_few(config)
-        self._limits(visitor).refuse(config, an_epoch=_an_epoch(config, self._images.get(config.data)))
+        self._limits(visitor).refuse(config, per_epoch=config.images_per_epoch(self._images.get(config.data)))
         folder = RunFolder(self.root / run_name(recipe or "run"))
         folder.path.mkdir(parents=True)
         folder.write_config(config, recipe, owner=visitor.name, owner_id=visitor.id)
@@ -174,7 +174,7 @@ class RunManager:
 
     def shorten(self, config: TrainConfig, visitor: Visitor) -> TrainConfig:
         """The settings of a new run as long as this visitor may train; see `Limits.shorten`."""
-        return self._limits(visitor).shorten(config, _an_epoch(config, self._images.get(config.data)))
+        return self._limits(visitor).shorten(config, config.images_per_epoch(self._images.get(config.data)))
 
     def _limits(self, visitor: Visitor) -> Limits:
         return NO_LIMITS if visitor.admin else self.limits
@@ -211,7 +211,7 @@ class RunManager:
 
         Raises:
             KeyError: there is no such run.
-            NotAllowed: it is somebody else's.
+            NotAllowed: it is someone else's.
             ValueError: it is at work, it has reached its duration and nothing says how much longer, its data set is not there, its
                 state is lost, or it would go beyond what this server lets a run take.
             OSError: its folder cannot be written.
@@ -230,12 +230,12 @@ class RunManager:
         refuse_missing_data(config)
         status = run.status()
         done = _kept(folder) if kept else _done(status)
-        an_epoch = _an_epoch(config, stored.get("data_images"))
-        longer = extend(config, unit, amount, done.step, done.images_seen, done.elapsed_s, an_epoch or config.batch_size)
+        per_epoch = config.images_per_epoch(stored.get("data_images"))
+        longer = extend(config, unit, amount, done.step, done.images_seen, done.elapsed_s, per_epoch)
         if amount is None and not kept and status["progress"] >= 1:
             raise ValueError(f"the run {run.id} has reached its {config.duration:g} {config.duration_unit}; give a further duration")
         self._refuse_if_full(visitor)
-        self._limits(visitor).refuse(longer, done.step, done.elapsed_s, an_epoch, folder_size(folder.path))
+        self._limits(visitor).refuse(longer, done.step, done.elapsed_s, per_epoch, folder_size(folder.path))
         if kept:
             folder.lock()  # another process could be about to resume it
             try:
@@ -257,7 +257,7 @@ class RunManager:
     ) -> Run:
         """Queues a new run that goes on from another one's saved state nearest to a step, with some settings changed.
 
-        It trains for `amount` more of `unit` from there; if none is given, to the duration that its settings say. Anybody may fork
+        It trains for `amount` more of `unit` from there; if none is given, to the duration that its settings say. Anyone may fork
         any run: the new one is the visitor's own.
 
         Raises:
@@ -278,7 +278,7 @@ class RunManager:
             done = _done(folder.read_status())
             refuse_too_large(config, self.device)
             refuse_too_few(config)
-            self._limits(visitor).refuse(config, done.step, done.elapsed_s, _an_epoch(config, stored.get("data_images")))
+            self._limits(visitor).refuse(config, done.step, done.elapsed_s, config.images_per_epoch(stored.get("data_images")))
         except ValueError:
             shutil.rmtree(folder.path)
             raise
@@ -327,7 +327,7 @@ class RunManager:
                         self._began[other.id] = (self._clock(), self._began[other.id][1])
             self._fill()
 
-    # What steers them. Each raises KeyError where there is no such run, and NotAllowed where it is somebody else's.
+    # What steers them. Each raises KeyError where there is no such run, and NotAllowed where it is someone else's.
 
     def pause(self, run_id: str, visitor: Visitor = LOCAL) -> None:
         """Asks a run to rest after its step; its networks stay in memory."""
@@ -357,6 +357,14 @@ class RunManager:
         """
         self.steered(run_id, visitor).set_pace(pace_s)
 
+    def rename(self, run_id: str, name: str, visitor: Visitor = LOCAL) -> None:
+        """Gives a run a name of its owner's for all lists, at most 40 characters on one line; empty for what its settings make of it.
+
+        Raises:
+            OSError: its folder cannot be written.
+        """
+        self.steered(run_id, visitor).folder.write_name(clean_name(name))
+
     def stop(self, run_id: str, visitor: Visitor = LOCAL) -> None:
         """Stops a run, or takes it out of the queue."""
         run = self.steered(run_id, visitor)
@@ -384,7 +392,7 @@ class RunManager:
             gone = self.root / f"{DELETED}{uuid.uuid4().hex}"
             run.folder.lock()  # another process could be about to resume it
             try:
-                run.folder.path.rename(gone)  # at once, and for everybody
+                run.folder.path.rename(gone)  # at once, and for everyone
             finally:
                 run.folder.unlock()
             self._runs.pop(run_id, None)
@@ -426,7 +434,7 @@ class RunManager:
         return self.place(run)[0]
 
     def place(self, run: Run) -> tuple[int, float | None]:
-        """A run's position(), and the seconds until it starts, roughly; None where that cannot be known, or it does not wait."""
+        """A run's position(), and the seconds until it starts, roughly; None if that cannot be known, or it does not wait."""
         with self._lock:
             if run not in self._queue:
                 return 0, None
@@ -438,7 +446,7 @@ class RunManager:
             return self._plan[1][run.id]
 
     def _left_s(self, run: Run) -> float | None:
-        """Seconds until a run at work ends, or that a waiting one takes; None where that cannot be known."""
+        """Seconds until a run at work ends, or that a waiting one takes; None if that cannot be known."""
         if run.state is RunState.PAUSED:
             return None
         try:
@@ -531,7 +539,7 @@ class RunManager:
 
 
 def _owner(run: Run) -> str:
-    """The owner's id, for whose turn it is; empty where nobody owns it, or nobody knows."""
+    """The owner's id, for whose turn it is; empty if nobody owns it, or nobody knows."""
     try:
         return run.owner_id
     except CheckpointError:
@@ -552,11 +560,6 @@ def _kept(folder: RunFolder) -> Done:
 
 def _done(status: dict[str, Any]) -> Done:
     return Done(int(status.get("step", 0)), int(status.get("images_seen", 0)), float(status.get("elapsed_s", 0)))
-
-
-def _an_epoch(config: TrainConfig, images: int | None) -> int | None:
-    """Images in an epoch; None where the data set's size is not known."""
-    return max(1, images // config.batch_size) * config.batch_size if images else None
 
 
 def _remove(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""A training loop that is written to a run's folder while it runs. Knows nothing of threads or queues."""
+"""A training loop that is written to a run's folder while it runs. Knows nothing about threads or queues."""
 
 import contextlib
 import logging
@@ -163,7 +163,7 @@ def _judge(folder: RunFolder, state: TrainState, dataset: ImageDataset, control:
                     watch.forget()  # this judgement: it is made again when there is room
                     raise
                 watch.kept.append(state.step)
-            # The one that was the best until now stays until the next: somebody may be exploring it.
+            # The one that was the best until now stays until the next: someone may be exploring it.
             while len(watch.kept) > BEST_KEPT:
                 folder.generator_file(watch.kept.pop(0)).unlink(missing_ok=True)
         folder.append_judged(row)
@@ -177,7 +177,7 @@ def judging_status(watch: Watch | None) -> dict[str, Any]:
 
 
 def never_judged(folder: RunFolder, watch: Watch | None) -> str | None:
-    """Of a run that ends: why its images were not judged, in a sentence; None where they were, or where nobody was to."""
+    """Of a run that ends: why its images were not judged, in a sentence; None if they were, or where nobody was to."""
     if watch is None or not watch.reason or folder.best():
         return None
     return watch.reason if watch.refused else "The run ended before its images could be scored."
@@ -200,7 +200,7 @@ def write_status(folder: RunFolder, name: RunState, state: TrainState | None = N
 
 
 def best_status(folder: RunFolder) -> dict[str, Any]:
-    """The best judgement so far, for the status; None where there is none."""
+    """The best judgement so far, for the status; None if there is none."""
     best = folder.best()
     return {"best_step": best.step, "best_fd": best.fd} if best else {"best_step": None, "best_fd": None}
 
@@ -328,7 +328,7 @@ def _note_other_images(folder: RunFolder, stored: dict[str, Any]) -> None:
 
 
 def _class_names(folder: RunFolder) -> tuple[str, ...]:
-    """What a conditional run's classes are called, by its newest generator; empty where that cannot be told."""
+    """What a conditional run's classes are called, by its newest generator; empty if that cannot be told."""
     for step in reversed(folder.generator_steps()):
         try:
             return read_config(read_metadata(folder.generator_file(step)))[1]

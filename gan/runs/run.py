@@ -1,4 +1,4 @@
-"""Runs: a training loop with a folder, a thread and a history. Knows nothing of queues or pages.
+"""Runs: a training loop with a folder, a thread and a history. Knows nothing about queues or pages.
 
 The command line drains record() itself; the server's runs drain it in a thread each.
 """
@@ -127,6 +127,7 @@ class Run:
         self._history_lock = threading.Lock()
         self._sample_steps: list[int] = []
         self._started: float | None = None
+        self._read_name: tuple[int, str] | None = None
         self._read_config: tuple[int, TrainConfig, dict[str, Any]] | None = None
         self._live: RunState | None = None  # the state, while this process works on the run
         self._control = Control()
@@ -136,7 +137,7 @@ class Run:
         self.before: dict[str, Any] | None = None  # config.json before a resume that may be refused
         self._weighed = -math.inf  # when the folder was looked at last
         self._wish: Wish | None = None
-        self._reason = ""  # why it is to stop, where somebody else than its owner wishes it
+        self._reason = ""  # why it is to stop, where someone else than its owner wishes it
         self._once = ""  # the network that a paused run is to teach for one step
         self._interventions: list[dict[str, Any]] = []
         self._wishes = threading.Condition()  # guards the wish, and what it means to the run's thread
@@ -153,7 +154,7 @@ class Run:
 
     @property
     def stored(self) -> dict[str, Any]:
-        """config.json: recipe, owner, data, fingerprint, versions; empty where it cannot be read."""
+        """config.json: recipe, owner, data, fingerprint, versions; empty if it cannot be read."""
         try:
             return self._stored()[1]
         except CheckpointError:
@@ -161,7 +162,7 @@ class Run:
 
     @property
     def fault(self) -> str:
-        """What is wrong with its files, in a sentence; empty where nothing is, or while this process writes them."""
+        """What is wrong with its files, in a sentence; empty if nothing is, or while this process writes them."""
         return "" if self._live else self.folder.fault()
 
     @property
@@ -178,12 +179,17 @@ class Run:
         """
         return str(self._stored()[1].get("owner_id") or "")
 
+    @property
+    def given_name(self) -> str:
+        """What its owner calls it, on one line; empty while nobody has named it."""
+        stamp = _changed_ns(self.folder.name_file)
+        if self._read_name is None or self._read_name[0] != stamp:
+            self._read_name = (stamp, self.folder.read_name() if stamp else "")
+        return self._read_name[1]
+
     def _stored(self) -> tuple[TrainConfig, dict[str, Any]]:
         """config.json, read again only when it has changed: every viewer asks for it many times a second."""
-        try:
-            stamp = self.folder.config_file.stat().st_mtime_ns
-        except OSError:
-            stamp = 0
+        stamp = _changed_ns(self.folder.config_file)
         if self._read_config is None or self._read_config[0] != stamp:
             self._read_config = (stamp, *self.folder.read_config())
         return self._read_config[1:]
@@ -296,10 +302,10 @@ class Run:
             config, stored = self._stored()
         except CheckpointError:
             return 0.0, None
-        images = stored.get("data_images")
-        if not isinstance(images, int) or images < config.batch_size:
+        per_epoch = config.images_per_epoch(stored.get("data_images"))
+        if per_epoch is None:
             return 0.0, None
-        done = progress(config, step, images_seen, elapsed_s, images // config.batch_size * config.batch_size)
+        done = progress(config, step, images_seen, elapsed_s, per_epoch)
         return done, elapsed_s * (1 - done) / done if done > 0 else None
 
     def disk_status(self) -> dict[str, Any]:
@@ -325,7 +331,7 @@ class Run:
         with self._wishes:
             if not self._live:
                 raise ValueError(f"{name} cannot change: the run {self.id} is not training; fork it to continue with other settings")
-            self.live_config.change(**{name: value})  # refused here, where somebody reads the reason
+            self.live_config.change(**{name: value})  # refused here, where someone reads the reason
             self._control.change(name, value)
 
     def set_pace(self, pace_s: float) -> None:
@@ -417,7 +423,7 @@ class Run:
                 graphs.release_memory()
 
     def _prepare(self, device: torch.device, threads: int) -> tuple[TrainState, ImageDataset] | None:
-        """Loads what it needs to train; None where it was stopped meanwhile."""
+        """Loads what it needs to train; None if it was stopped meanwhile."""
         config = self.config
         loading = datasets.load(config.data, config.image_size, config.channels, config.data_split)
         while True:
@@ -540,7 +546,7 @@ class Run:
             return f"The state of step {state.step:,} could not be saved: {explain(error)} The run will continue from step {saved:,}."
 
     def _beyond_limits(self, state: TrainState, began_s: float) -> str:
-        """Why the run must end here, in a sentence; empty where it need not, or ends by itself."""
+        """Why the run must end here, in a sentence; empty if it need not, or ends by itself."""
         disk = 0
         if self.limits.disk_mb is not None and time.monotonic() - self._weighed > WEIGH_EVERY_S:
             disk, self._weighed = folder_size(self.folder.path), time.monotonic()
@@ -561,6 +567,14 @@ class Run:
         except OSError as cannot:
             log.warning("the trace of %s could not be written: %s", self.id, cannot)
         self._note(RunState.FAILED, error=self.error)
+
+
+def _changed_ns(path: Path) -> int:
+    """When a file was changed; 0 where there is none."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _file_size(path: Path) -> int:

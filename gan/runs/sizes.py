@@ -29,7 +29,7 @@ def refuse_too_few(config: TrainConfig) -> None:
 
 
 def at_most(name: str, enough: int) -> int | None:
-    """How many images a set below data_root() can have at most; None where that cannot be told quickly, or it has `enough`.
+    """How many images a set below data_root() can have at most; None if that cannot be told quickly, or it has `enough`.
 
     Files that turn out to be no images are counted too. Anything that may hold more (links, archives) makes the number unknown.
     """

@@ -1,4 +1,4 @@
-"""Whose turn it is: the order in which waiting runs start, how long they take, and when each starts. Pure; knows nothing of runs."""
+"""Whose turn it is: the order in which waiting runs start, how long they take, and when each starts. Pure; knows nothing about runs."""
 
 import heapq
 import math
@@ -30,7 +30,7 @@ def kind(config: TrainConfig) -> tuple[object, ...]:
 
 
 def order(waiting: Sequence[tuple[str, float]], at_work: Iterable[str]) -> list[int]:
-    """The indices of waiting runs in the order in which they start: everybody's first run before anybody's second.
+    """The indices of waiting runs in the order in which they start: everyone's first run before anyone's second.
 
     Args:
         waiting: of each waiting run its owner, and since when it could have been its turn: since its submission, or, if
@@ -46,7 +46,7 @@ def order(waiting: Sequence[tuple[str, float]], at_work: Iterable[str]) -> list[
 
 
 def left_s(config: TrainConfig, done: Done, like: Done | None, images: int | None) -> float | None:
-    """Seconds of training that a run has before it; None where that cannot be known.
+    """Seconds of training that a run has before it; None if that cannot be known.
 
     Args:
         config: its settings.
@@ -60,19 +60,19 @@ def left_s(config: TrainConfig, done: Done, like: Done | None, images: int | Non
         return None
     if config.duration_unit == "steps":
         return max(0.0, config.duration - done.step) * like.elapsed_s / like.step
-    if not images:
+    per_epoch = config.images_per_epoch(images)
+    if per_epoch is None or not like.images_seen:
         return None
-    an_epoch = images // config.batch_size * config.batch_size
-    return max(0.0, config.duration * an_epoch - done.images_seen) * like.elapsed_s / like.images_seen
+    return max(0.0, config.duration * per_epoch - done.images_seen) * like.elapsed_s / like.images_seen
 
 
 def starts(slots: Sequence[float | None], durations: Sequence[float | None]) -> list[float | None]:
-    """Seconds until each waiting run starts; None where that cannot be known.
+    """Seconds until each waiting run starts; None if that cannot be known.
 
     Args:
-        slots: for each run that may be at work, the seconds until there is room for it: 0 where there is, None where
+        slots: for each run that may be at work, the seconds until there is room for it: 0 where there is, None if
             nobody knows. At least one.
-        durations: seconds that each waiting run takes, in the order in which they start; None where nobody knows.
+        durations: seconds that each waiting run takes, in the order in which they start; None if nobody knows.
     """
     free = [math.inf if left is None else max(0.0, left) for left in slots]
     heapq.heapify(free)

@@ -23,9 +23,11 @@ from gan.events import Progress
 from gan.images import to_float, to_uint8
 from gan.judging import metrics
 from gan.judging.judge import Judge, JudgeCache
-from gan.networks.dcgan import Discriminator, Dropout
+from gan.networks.dcgan import Discriminator
 from gan.networks.dcgan import Generator as GeneratorNetwork
+from gan.networks.layers import Dropout
 from gan.networks.sampling import sample
+from gan.networks.weights import fill
 from gan.training.state import TrainState
 from gan.training.step import as_shown, autocast
 
@@ -144,14 +146,14 @@ class Watch:
 
     @property
     def reason(self) -> str:
-        """Why nothing is judged, in a sentence; empty where it is."""
+        """Why nothing is judged, in a sentence; empty if it is."""
         if self.refused:
             return f"The images get no scores: {self.refused.rstrip('.')}."
         return "" if self._preparation.judge else f"Getting ready to score the images: {self._preparation.said}…"
 
     @property
     def refused(self) -> str:
-        """Why nothing will be judged; empty where it will."""
+        """Why nothing will be judged; empty if it will."""
         return self._failed or self._preparation.refused
 
     def due(self, state: TrainState, at_the_end: bool = False) -> bool:
@@ -187,7 +189,7 @@ class Watch:
             halted: whether the run should end its step now: then there is no judgement.
 
         Returns:
-            None where it was halted, or the images cannot be judged: reason says why.
+            None if it was halted, or the images cannot be judged: reason says why.
         """
         judge, began = self._preparation.judge, self._clock()
         assert judge is not None
@@ -287,7 +289,7 @@ def _copied(kind: type[Any], network: nn.Module, state: TrainState) -> Any:
     """A network once more, in training mode but for dropout."""
     with torch.device("meta"):  # made without first weights: these would come from the global random generator
         copied = kind(state.config, len(state.class_names))
-    copied.load_state_dict({name: tensor.clone() for name, tensor in network.state_dict().items()}, assign=True)
+    fill(copied, network.state_dict(), copy=True)
     copied.train()
     for module in copied.modules():
         if isinstance(module, Dropout):

@@ -44,7 +44,7 @@ def budget(descriptors: int) -> Budget:
 
 
 def raise_limit(wanted: int = WANTED) -> int:
-    """Lets this process open more files, as far as the system allows without asking anybody; returns how many that is."""
+    """Lets this process open more files, as far as the system allows without asking anyone; returns how many that is."""
     if resource is None:
         return wanted
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -28,6 +28,7 @@ from gan.images import enlarge, png
 from gan.networks.generator_file import CheckpointError
 from gan.owners import recognise
 from gan.runs.manager import RunManager
+from gan.runs.names import label
 from gan.runs.run import Run
 from gan.serving.streams import Streams, status_of
 
@@ -307,7 +308,7 @@ def _summary(run: Run) -> dict[str, Any] | None:
     """A row of the list of runs, with what is wrong with the run's files where something is; None for one that has been deleted."""
     status = run.status()
     stored = run.stored
-    row = {"id": run.id, "name": run.id, "state": status["state"], "step": status.get("step", 0)}
+    row = {"id": run.id, "name": label(run), "state": status["state"], "step": status.get("step", 0)}
     row |= {"recipe": stored.get("recipe"), "data": stored.get("data")}
     if fault := run.fault:
         if run.gone:

@@ -1,4 +1,4 @@
-"""How fast training runs here: images/s, memory, and the share of the machine's matrix-product speed. Knows nothing of real data."""
+"""How fast training runs here: images/s, memory, and the share of the machine's matrix-product speed. Knows nothing about real data."""
 
 import multiprocessing
 import resource

@@ -13,7 +13,7 @@ from gan.training.state import TrainState
 
 
 def largest_batch(config: TrainConfig, images: int) -> int | None:
-    """The largest batch_size that a set of so many images and the other settings allow, up to the config's; None where there is none."""
+    """The largest batch_size that a set of so many images and the other settings allow, up to the config's; None if there is none."""
     for size in range(min(images, config.batch_size), 0, -1):
         with contextlib.suppress(ValueError):
             return config.change(batch_size=size).batch_size
@@ -28,7 +28,7 @@ def too_few(config: TrainConfig, images: int) -> str:
 
 
 def epoch_images(config: TrainConfig, dataset: ImageDataset) -> int:
-    """Images in one pass over the set: whole batches; what is left over is dropped.
+    """Images in one pass over the set; see TrainConfig.images_per_epoch().
 
     Raises:
         ValueError: the set does not fit the config: another shape, fewer images than a batch, no labels where they are needed.
@@ -38,13 +38,14 @@ def epoch_images(config: TrainConfig, dataset: ImageDataset) -> int:
         raise ValueError(
             f"the data set {dataset.name} has images of shape {tuple(dataset.images.shape[1:])}, but the settings need {shape}"
         )
-    if len(dataset) < config.batch_size:
+    per_epoch = config.images_per_epoch(len(dataset))
+    if per_epoch is None:
         raise ValueError(f"the data set {dataset.name} holds {too_few(config, len(dataset))}")
     if config.conditional and dataset.labels is None:
         raise ValueError(
             f"the data set {dataset.name} has no labels, but conditional needs them: choose another data set, or turn conditional off"
         )
-    return len(dataset) // config.batch_size * config.batch_size
+    return per_epoch
 
 
 class Feed:
@@ -54,7 +55,7 @@ class Feed:
         self._state = state
         config, device = state.config, state.device
         self._n, self._batch, self._seed = len(dataset), config.batch_size, config.seed
-        self._an_epoch = epoch_images(config, dataset)
+        self._per_epoch = epoch_images(config, dataset)
         # Half of what is free is left to the networks; a larger set stays where it is, and its batches travel.
         fits = device.type == "cpu" or dataset.images.numel() < free_memory(device) // 2
         self._place = device if fits else dataset.images.device  # of images, classes and order: batches are picked there
@@ -76,7 +77,7 @@ class Feed:
 
     def _picks(self, images_seen: int) -> torch.Tensor:
         """Indices of the batch behind `images_seen`. An epoch's order is a function of seed and epoch, so it need not be saved."""
-        epoch, position = divmod(images_seen, self._an_epoch)
+        epoch, position = divmod(images_seen, self._per_epoch)
         position -= position % self._batch  # a fork may have another batch size than what was seen before it
         if epoch != self._epoch:
             rng = torch.Generator().manual_seed(self._seed * 1_000_003 + epoch)

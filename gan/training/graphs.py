@@ -1,4 +1,4 @@
-"""CUDA graphs: a sequence of GPU kernels recorded once and launched as one. Knows nothing of what they compute.
+"""CUDA graphs: a sequence of GPU kernels recorded once and launched as one. Knows nothing about what they compute.
 
 Runs that share a GPU stay out of each other's recordings by three rules:
 

@@ -1,4 +1,4 @@
-"""TrainState, train_step and train(...): the loop, as a generator of events. Knows nothing of files, threads or pages."""
+"""TrainState, train_step and train(...): the loop, as a generator of events. Knows nothing about files, threads or pages."""
 
 import copy
 import logging
@@ -111,25 +111,29 @@ def draw_grid(state: TrainState) -> np.ndarray:
     return sample(state.averaged, state.fixed_z, state.fixed_labels)
 
 
-def progress(config: TrainConfig, step: int, images_seen: int, elapsed_s: float, an_epoch: int) -> float:
-    """How much of the run's duration is behind it, 0 to 1. an_epoch: images in an epoch."""
-    done = {"steps": step, "epochs": images_seen / an_epoch, "seconds": elapsed_s}[config.duration_unit]
+def progress(config: TrainConfig, step: int, images_seen: int, elapsed_s: float, per_epoch: int) -> float:
+    """How much of the run's duration is behind it, 0 to 1. per_epoch: images in an epoch."""
+    done = {"steps": step, "epochs": images_seen / per_epoch, "seconds": elapsed_s}[config.duration_unit]
     return min(1.0, done / config.duration)
 
 
 def extend(
-    config: TrainConfig, unit: str | None, amount: float | None, step: int, images_seen: int, elapsed_s: float, an_epoch: int
+    config: TrainConfig, unit: str | None, amount: float | None, step: int, images_seen: int, elapsed_s: float, per_epoch: int | None
 ) -> TrainConfig:
     """A config whose duration is `amount` of `unit` beyond what is done; without a unit, the same config.
 
+    per_epoch: images in an epoch; None where that is not known.
+
     Raises:
-        ValueError: the amount is out of bounds.
+        ValueError: the amount is out of bounds, or it is in epochs and the epochs so far cannot be counted.
     """
     if unit is None or amount is None:
         return config
     if amount <= 0:
         raise ValueError(f"{unit} must be more than 0; got {amount}")
-    done = {"steps": step, "epochs": images_seen / an_epoch, "seconds": elapsed_s}[unit]
+    if unit == "epochs" and images_seen and not per_epoch:
+        raise ValueError("give the duration in steps or seconds: how many images an epoch has is not known")
+    done = {"steps": step, "epochs": images_seen / (per_epoch or 1), "seconds": elapsed_s}[unit]
     return config.change(duration=done + amount, duration_unit=unit)
 
 
@@ -161,7 +165,7 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
         Diverged: a loss became NaN or infinite; the state is then useless, the last one saved is not.
     """
     control = control or Control()
-    an_epoch = epoch_images(state.config, dataset)
+    per_epoch = epoch_images(state.config, dataset)
     torch.set_num_threads(state.execution.threads)
     feed = Feed(state, dataset)
     update = _launcher(state, feed)
@@ -172,7 +176,7 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
     entered, before_s = time.perf_counter(), state.elapsed_s
     logged_images, logged_s, drawn = state.images_seen, state.elapsed_s, -1
 
-    while not control.halted and progress(state.config, state.step, state.images_seen, state.elapsed_s, an_epoch) < 1:
+    while not control.halted and progress(state.config, state.step, state.images_seen, state.elapsed_s, per_epoch) < 1:
         began = time.perf_counter()
         once, frozen = control.take_once(), None
         changes = [change for name, value in control.take(state.step) if (change := _change(state, name, value))]
@@ -270,7 +274,7 @@ class _Threads:
 
 
 def _set_threads(state: TrainState, threads: Any) -> ThreadChange | None:
-    """Steps from now on use so many threads -> what is to be told of it; None where it is so already, or cannot be.
+    """Steps from now on use so many threads -> what is to be told of it; None if it is so already, or cannot be.
 
     threads: it may come from a file, and be anything.
     """
@@ -288,7 +292,7 @@ def _set_threads(state: TrainState, threads: Any) -> ThreadChange | None:
 
 
 def _change(state: TrainState, name: str, value: Any) -> Intervention | ThreadChange | None:
-    """Changes a live setting, or the threads -> what is to be told of it; None where it is so already, or must not be."""
+    """Changes a live setting, or the threads -> what is to be told of it; None if it is so already, or must not be."""
     if name == THREADS:
         return _set_threads(state, value)
     old = getattr(state.config, name)
@@ -324,7 +328,7 @@ def _first_fault(finite: list[float], before: int) -> str:
 def layer_norms(state: TrainState) -> dict[str, dict[str, dict[str, float | None]]]:
     """How long each weight tensor is, and its last gradient (L2): {"weights" | "gradients": {network: {name: norm}}}.
 
-    None where there is no gradient, or it is no longer a number.
+    None if there is no gradient, or it is no longer a number.
     """
     told: dict[str, dict[str, dict[str, float | None]]] = {"weights": {}, "gradients": {}}
     for network in ("generator", "discriminator"):

@@ -1,4 +1,4 @@
-"""Saved training states, read and checked before anything uses them. Knows nothing of runs, folders or training.
+"""Saved training states, read and checked before anything uses them. Knows nothing about runs, folders or training.
 
 A state is a dictionary of tensors and plain values (TrainState.state_dict). Optimizers trust what they are given: fused Adam follows the
 pointers of its moments without a look at their sizes, so a moment of another shape ends the process. So everything is compared here first.

@@ -1,4 +1,4 @@
-"""TrainState: everything that changes while training, and how it begins. Knows nothing of the loop."""
+"""TrainState: everything that changes while training, and how it begins. Knows nothing about the loop."""
 
 import copy
 import logging
@@ -11,7 +11,8 @@ from torch import nn
 from gan import latent
 from gan.config import TrainConfig
 from gan.devices import cores, keep_fp32_exact, keep_freed_memory, with_index
-from gan.networks.dcgan import Discriminator, Dropout, Generator, count_parameters, initialize
+from gan.networks.dcgan import Discriminator, Generator, count_parameters, initialize
+from gan.networks.layers import Dropout
 from gan.training import saved_state as states
 
 log = logging.getLogger(__name__)
@@ -130,7 +131,7 @@ class TrainState:
         self.config.change(**{name: stored["config"][name] for name in TrainConfig.live_fields()})
 
     def change(self, name: str, value: Any) -> None:
-        """Changes a live setting from the next step on; the optimisers keep their moments.
+        """Changes a live setting from the next step on; the optimizers keep their moments.
 
         Raises:
             ValueError: the value is out of bounds, or does not go with the other settings.

@@ -1,4 +1,4 @@
-"""One training step: the discriminator's, then the generator's. Knows nothing of events, threads or data sets."""
+"""One training step: the discriminator's, then the generator's. Knows nothing about events, threads or data sets."""
 
 import torch
 from torch.optim.swa_utils import get_ema_multi_avg_fn
@@ -176,7 +176,7 @@ def _mean_answer(config: TrainConfig, answers: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 def _average(state: TrainState) -> None:
-    """Moves the averaged generator towards the trained one (Karras et al. 2020, StyleGAN2-ADA, with its ramp)."""
+    """Moves the averaged generator toward the trained one (Karras et al. 2020, StyleGAN2-ADA, with its ramp)."""
     half_life = min(state.config.average_half_life, 0.05 * state.images_seen)
     decay = 0.5 ** (state.config.batch_size * state.config.d_steps / half_life) if half_life > 0 else 0.0
     get_ema_multi_avg_fn(decay)(*state._averaged_tensors, 0)

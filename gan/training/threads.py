@@ -1,4 +1,4 @@
-"""Chooses how many processor threads a run uses, again and again while it trains. Pure: it is given times, and knows nothing of torch.
+"""Chooses how many processor threads a run uses, again and again while it trains. Pure: it is given times, and knows nothing about torch.
 
 Threads that wait for each other at every operation are fast only where each of them has a core. When another process takes one, two
 threads can become thirty times slower than they were, and slower than one alone. What pays can only be tried: a trial is a few
@@ -102,7 +102,7 @@ class ThreadChooser:
         Args:
             threads: how many the run begins with.
             most: how many it may use, at least `threads`.
-            idle_s: core-seconds since some moment in which the run's cores were idle; None where nobody can tell.
+            idle_s: core-seconds since some moment in which the run's cores were idle; None if nobody can tell.
         """
         self.threads = threads
         self._most = most

@@ -1,27 +1,31 @@
 """What the engine is measured against computes the same."""
 
 from collections import Counter
+from collections.abc import Sized
 from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
 from torch import nn
+from torch.optim import Optimizer
 
 from benchmarks import load, textbook
 from benchmarks.gpu_parts import EPSILON, TIMES_ROUNDING, add_rounding_errors
+from benchmarks.serving import Workshop
 from gan.data.datasets import ImageDataset
 from gan.events import Metrics
 from gan.networks import winograd
 from gan.recipes import recipe
 from gan.training.loop import train
-from gan.training.state import new_state
+from gan.training.state import TrainState, new_state
 
 ANSWERS = ("loss_d", "loss_g", "d_real", "d_fake", "d_fake_after")
 
 
 @pytest.mark.parametrize("way", ["torch's convolutions", "Winograd's where they pay"])
 @pytest.mark.parametrize("name", textbook.SYSTEMS)
-def test_the_engine_and_the_textbook_are_the_same_mathematics(name, way, monkeypatch):
+def test_the_engine_and_the_textbook_are_the_same_mathematics(name: str, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     within = 1e-4 if way == "torch's convolutions" else 1e-3
     if way == "torch's convolutions":
         monkeypatch.setattr(winograd, "pays", lambda *_: False)
@@ -46,7 +50,7 @@ def test_the_engine_and_the_textbook_are_the_same_mathematics(name, way, monkeyp
             assert TIMES_ROUNDING * rounding < 0.02 * abs(value), (row.step, field)  # a wrong constant is off by more
 
 
-def _textbook_rows(name, state, images, rounding_seed=None):
+def _textbook_rows(name: str, state: TrainState, images: torch.Tensor, rounding_seed: int | None = None) -> list[textbook.Step]:
     """Two steps of the source's own loop, from the state's weights and noise; with a seed, from weights that have random rounding errors."""
     config, system = state.config, textbook.SYSTEMS[name]()
     with torch.no_grad():
@@ -57,9 +61,10 @@ def _textbook_rows(name, state, images, rounding_seed=None):
         add_rounding_errors((*system.generator.parameters(), *system.discriminator.parameters()), rounding_seed)
     # Adam's first steps have one length whatever the gradient's size, so a rounding error in the sign of a gradient near zero would
     # grow, differently on each CPU. A larger epsilon makes such steps short.
-    for ours, theirs in ((state.optimizer_g, system.optimizer_g), (state.optimizer_d, system.optimizer_d)):
-        assert [group["eps"] for group in ours.param_groups] == [group["eps"] for group in theirs.param_groups]
-        for group in theirs.param_groups:
+    optimizers = ((state.optimizer_g, cast(Optimizer, system.optimizer_g)), (state.optimizer_d, cast(Optimizer, system.optimizer_d)))
+    for our, their in optimizers:
+        assert [group["eps"] for group in our.param_groups] == [group["eps"] for group in their.param_groups]
+        for group in their.param_groups:
             group["eps"] = EPSILON
     for module in system.discriminator.modules():
         if isinstance(module, nn.Dropout):  # draws its own numbers in either
@@ -68,21 +73,21 @@ def _textbook_rows(name, state, images, rounding_seed=None):
     draws.set_state(state.rng.get_state())
     assert textbook.uniform_z(1000).abs().max() <= 1 and textbook.normal_z(1000).abs().max() > 1
 
-    def noise(n):
+    def noise(n: int) -> torch.Tensor:
         z = torch.empty(n, config.latent_dim)
         z = z.normal_(generator=draws) if config.latent_distribution == "normal" else z.uniform_(-1, 1, generator=draws)
         return z.view(n, -1, 1, 1)
 
-    system.noise, system.loader = noise, [(images / 127.5 - 1, None)]
+    system.noise, system.loader = noise, [(images / 127.5 - 1, None)]  # type: ignore[assignment]  # one batch is enough
     loop = textbook.train(system)
     return [next(loop) for _ in range(2)]
 
 
 @pytest.mark.parametrize("name", textbook.SYSTEMS)
-def test_the_textbook_s_settings_are_the_recipe_s(name):
+def test_the_textbook_s_settings_are_the_recipe_s(name: str) -> None:
     config, system = recipe(name).config, textbook.SYSTEMS[name]()
     assert system.loader.batch_size == config.batch_size and system.fresh_z is not config.reuse_fakes
-    assert len(system.loader.dataset) == (70_000 if config.data_split == "all" else 60_000)
+    assert len(cast(Sized, system.loader.dataset)) == (70_000 if config.data_split == "all" else 60_000)
     image, label = system.loader.dataset[0]
     assert image.shape == (1, config.image_size, config.image_size) and label == 5
     assert image.min() == -1 and 0.9 < image.max() <= 1
@@ -92,9 +97,9 @@ def test_the_textbook_s_settings_are_the_recipe_s(name):
     assert textbook.generate(system, 3).shape == (3, 1, config.image_size, config.image_size) and system.generator.training
 
 
-def test_the_load_s_clients_tell_what_a_stream_left_out_and_how_late_it_is(monkeypatch):
+def test_the_load_s_clients_tell_what_a_stream_left_out_and_how_late_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     told = SimpleNamespace(port=1, run_id="a", began=100.0)
-    crowd = load.Crowd(told, log_every=10)
+    crowd = load.Crowd(cast(Workshop, told), log_every=10)
     monkeypatch.setattr(load.time, "perf_counter", lambda: 103.5)
     step = crowd._take("viewer 0", {"step": [40, 70], "elapsed_s": [0.5, 1.0]}, opened=101.5, before=None)  # there before: thinned
     assert step == 70 and not crowd.tally.delays and not crowd.tally.errors
@@ -104,8 +109,8 @@ def test_the_load_s_clients_tell_what_a_stream_left_out_and_how_late_it_is(monke
     assert crowd.tally.delays == [1.5, 0.5, 0.25] and crowd.tally.errors.total() == 1 and crowd.tally.newest == {"viewer 0": 3.25}
 
 
-def test_the_load_s_ratios_are_taken_round_by_round():
-    def period(kind, speed, errors=()):
+def test_the_load_s_ratios_are_taken_round_by_round() -> None:
+    def period(kind: str, speed: int, errors: list[str] | tuple[Any, ...] = ()) -> load.Period:
         tally = load.Tally(delays=[0.5] if kind != "nobody" else [], errors=Counter(errors))
         return load.Period(kind, 0, 10, 0.1, (1000, 1020), tally, speed)
 

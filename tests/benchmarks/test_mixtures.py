@@ -17,7 +17,7 @@ CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("kind, modes, apart", [("ring", 8, 2 * math.sin(math.pi / 8)), ("grid", 25, 2.0)])
-def test_samples_on_their_modes_are_all_good(kind, modes, apart):
+def test_samples_on_their_modes_are_all_good(kind: str, modes: int, apart: float) -> None:
     mixture = MIXTURES[kind]
     assert mixture.means.shape == (modes, 2)
     distances = torch.cdist(mixture.means, mixture.means) + 99 * torch.eye(modes)
@@ -26,7 +26,7 @@ def test_samples_on_their_modes_are_all_good(kind, modes, apart):
     assert (found.modes, found.quality) == (modes, 1) and found.kl == pytest.approx(0, abs=1e-12)
 
 
-def test_a_sample_is_good_within_three_deviations():
+def test_a_sample_is_good_within_three_deviations() -> None:
     ring = MIXTURES["ring"]  # the first mode is (1, 0), the third (0, 1)
     samples = torch.tensor([[1.0299, 0.0], [1.0301, 0.0], [0.98, 0.02], [0.0, 1.0], [0.979, 0.0221], [0.5, 0.5]])
     found = mixtures.judge(samples, ring)  # good: the first, the third (0.0283 away), the fourth; not the fifth (0.0305 away)
@@ -34,19 +34,19 @@ def test_a_sample_is_good_within_three_deviations():
     assert found.kl == pytest.approx(2 / 3 * math.log(2 / 3 * 8) + 1 / 3 * math.log(1 / 3 * 8))
 
 
-def test_no_good_sample_has_no_divergence():
+def test_no_good_sample_has_no_divergence() -> None:
     found = mixtures.judge(torch.zeros(5, 2), MIXTURES["ring"])
     assert (found.modes, found.quality) == (0, 0) and math.isnan(found.kl)
 
 
-def test_the_data_are_good_themselves():
+def test_the_data_are_good_themselves() -> None:
     for mixture in MIXTURES.values():
         found = mixtures.judge(mixture.draw((5000,), torch.Generator().manual_seed(0)), mixture)
         # A Gaussian in two dimensions lies within three deviations with probability 1 - exp(-9 / 2).
         assert found.modes == len(mixture.means) and found.quality == pytest.approx(1 - math.exp(-4.5), abs=0.006) and found.kl < 0.01
 
 
-def test_layers_of_several_networks_are_those_of_each():
+def test_layers_of_several_networks_are_those_of_each() -> None:
     rng = torch.Generator().manual_seed(0)
     x = torch.randn(3, 20, 5, generator=rng)
     norms = Norms(3, 5)
@@ -62,7 +62,7 @@ def test_layers_of_several_networks_are_those_of_each():
 
 
 @pytest.mark.parametrize("packing", [1, 2])
-def test_trials_together_learn_what_each_learns_alone(packing):
+def test_trials_together_learn_what_each_learns_alone(packing: int) -> None:
     together = mixtures.new_trials(MIXTURES["ring"], packing, 3, TINY, 0, CPU)
     alone = copy.deepcopy(together)
     for network in (alone.generators, alone.discriminators):
@@ -92,13 +92,13 @@ def test_trials_together_learn_what_each_learns_alone(packing):
     assert mixtures.generate(together, 7).shape == (3, 7, 2) and together.generators.training
 
 
-def _one(module, name, parameter):
+def _one(module: nn.Module, name: str, parameter: nn.Parameter) -> torch.Tensor:
     """The second of three networks' numbers."""
     values = parameter.detach()
     return values.view(3, -1)[1].clone() if isinstance(module, Norms) else values[1:2].clone()
 
 
-def test_a_pack_is_one_input_of_the_discriminator():
+def test_a_pack_is_one_input_of_the_discriminator() -> None:
     rng = torch.Generator().manual_seed(0)
     d = mixtures.Discriminators(2, 2, TINY, rng)
     x = torch.randn(2, 8, 2, generator=rng)
@@ -108,7 +108,7 @@ def test_a_pack_is_one_input_of_the_discriminator():
     assert (d(x) != answers).nonzero().tolist() == [[0, 1]]
 
 
-def test_a_row_stands_beside_the_published_one():
+def test_a_row_stands_beside_the_published_one() -> None:
     found = [mixtures.Found(6, 0.5, 0.1), mixtures.Found(8, 0.7, 0.3)]
     assert mixtures.mean_and_error([6, 8]) == (7, 1)
     text = mixtures.row("ring", 1, found)
@@ -117,7 +117,7 @@ def test_a_row_stands_beside_the_published_one():
     assert "packing 2" in mixtures.row("grid", 2, found)
 
 
-def test_the_command_line_prints_a_table(monkeypatch, capsys):
+def test_the_command_line_prints_a_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(mixtures, "CPU", replace(TINY, name="scaled down for a CPU"))
     monkeypatch.setattr("sys.argv", ["mixtures", "--trials", "2", "--only", "ring"])
     mixtures.main()

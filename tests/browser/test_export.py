@@ -9,6 +9,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.steps import both_charts_have, launch, stop
+from tests.films import frames
 
 
 def saved(page: Page, what: str, by_keyboard: bool = False) -> tuple[str, bytes]:
@@ -55,6 +56,6 @@ def test_a_run_is_exported_while_it_trains(page: Page, server: str) -> None:
     name, content = saved(page, "the GIF", by_keyboard=True)
     assert name == f"{run[1]}.gif"
     with Image.open(io.BytesIO(content)) as film:
-        assert film.n_frames > 3
+        assert frames(film) > 3
     menu = page.get_by_role("button", name="Metrics (TensorBoard)").bounding_box()
     assert menu and menu["x"] >= 0 and menu["x"] + menu["width"] <= 390

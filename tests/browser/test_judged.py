@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 from gan.config import TrainConfig
 from gan.runs.folder import RunFolder
 from gan.runs.record import write_status
+from gan.runs.states import RunState
 from gan.training.state import new_state
 from tests.browser.conftest import Server, fits_a_phone
 
@@ -24,7 +25,7 @@ def judged_run(server: Server) -> RunFolder:
         folder.append_judged({"step": state.step, "fd": fd, "fd_error": 0.3, "fd_floor": 1.1, "features": "digits-CNN"})
         folder.save_generator(state)
     folder.flush()
-    write_status(folder, "stopped", state)
+    write_status(folder, RunState.STOPPED, state)
     return folder
 
 

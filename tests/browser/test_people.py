@@ -64,7 +64,7 @@ def ask(address: str, method: str = "GET") -> tuple[int, Any]:
 
 
 def forger(context: BrowserContext, owner_id: str) -> Page:
-    """A page whose browser claims to be somebody else, with all that is publicly known of them."""
+    """A page whose browser claims to be someone else, with all that is publicly known of them."""
     claim = {"token": owner_id * 2, "name": "Ada", "id": owner_id, "owner_id": owner_id, "admin": True}
     page = context.new_page()
     page.add_init_script(f"localStorage.setItem('dcgan-workshop-visitor', {json.dumps(json.dumps(claim))})")
@@ -90,7 +90,7 @@ def test_two_participants_and_neither_steers_the_others_run(server: str, people:
         expect(page.get_by_role("slider", name=re.compile("learning rate"))).to_have_count(0)
     fits_a_phone(bob)
 
-    # Nor has anybody by hand-made requests: all that is public of Ada does not make one Ada.
+    # Nor has anyone by hand-made requests: all that is public of Ada does not make one Ada.
     _, about = ask(f"{server}/api/runs/{run}")
     owner_id = about["config"]["owner_id"]
     token = ada.evaluate(KEPT)["token"]

@@ -19,7 +19,7 @@ SOURCES = ("counting", "capture", "memory", "kernels", "device", "cublas")
 
 
 def missing() -> str:
-    """What the stand-in cannot be built without, in a sentence; empty where all is there."""
+    """What the stand-in cannot be built without, in a sentence; empty if all is there."""
     if platform.system() != "Linux" or platform.machine() != "x86_64":
         return "the stand-in for CUDA is for Linux on x86-64"
     if not torch.version.cuda:

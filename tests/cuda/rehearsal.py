@@ -1,7 +1,7 @@
 """Scenarios on the stand-in for CUDA: `python -m tests.cuda.rehearsal [NAME ...]` prints what each saw, one JSON object a line.
 
 Started by conftest.py, with the stand-in preloaded, all in one process: it takes longer to start than most of them. Its kernels do nothing, so what they would have computed is replaced here: the
-metrics that train() reads, and the check that weights are numbers. The project itself knows nothing of it.
+metrics that train() reads, and the check that weights are numbers. The project itself knows nothing about it.
 """
 
 import ctypes
@@ -23,6 +23,7 @@ import torch
 from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
 from gan.devices import choose_device
+from gan.events import Metrics
 from gan.explore import models
 from gan.judging import features, judge, reals
 from gan.recipes import RECIPES
@@ -30,7 +31,7 @@ from gan.runs import record, watch
 from gan.runs import run as runs
 from gan.runs.folder import RunFolder
 from gan.runs.manager import RunManager
-from gan.runs.states import AT_WORK
+from gan.runs.states import AT_WORK, RunState
 from gan.training import execution, graphs
 from gan.training import feed as feeds
 from gan.training import loop as training
@@ -100,14 +101,14 @@ def counted(name: str) -> int:
 
 
 def make_up_numbers() -> None:
-    """Numbers in place of those that kernels which do nothing leave behind."""
+    """Numbers instead of those that kernels which do nothing leave behind."""
     true_tolist = torch.Tensor.tolist
 
     def tolist(tensor: torch.Tensor) -> Any:
         values = true_tolist(tensor)  # the copy with its wait is made all the same
         return [[0.7] * 5, [1e9] * 5] if tuple(tensor.shape) == (2, 5) else values
 
-    torch.Tensor.tolist = tolist  # type: ignore[method-assign]
+    torch.Tensor.tolist = tolist  # type: ignore[method-assign, assignment]
     TrainState.check_finite = lambda self: None  # type: ignore[method-assign]
 
 
@@ -189,7 +190,7 @@ def pairs() -> dict[str, Any]:
 
 def _pair(root: Path, seen: dict[str, Any]) -> None:
     runs_here = RunManager(root, max_runs=2, device="cuda")
-    runs_here.judges = watch.Judges(judge.JudgeCache())
+    runs_here.judges = watch.Judges(judge.JudgeCache())  # type: ignore[assignment]
     config = TINY.change(data="mnist", duration=60, log_every=1, snapshot_every=10)  # the name alone: see loaded()
     pair = [runs_here.submit(config.change(seed=seed)) for seed in range(2)]
     done = threading.Event()
@@ -265,7 +266,7 @@ def fallback() -> dict[str, Any]:
     seen: dict[str, Any] = {"launches": [], "streams": [], "draws": []}
     with mock.patch.object(training, "update_networks", update):
         for event in train(state, images_for(config), control):
-            if type(event).__name__ == "Metrics":
+            if isinstance(event, Metrics):
                 seen["launches"].append(state.launch)
                 seen["streams"].append(stream())
                 seen["draws"].append(int.from_bytes(bytes(state.rng.get_state()[8:16].tolist()), "little"))
@@ -296,7 +297,7 @@ def moves(optimizer: str) -> dict[str, Any]:
             longer = config.change(duration=3 * number)
             state = record.prepare(folder, longer, images_for(config), choose_device(device))
             list(record.record(folder, state, images_for(config), Control()))
-            record.write_status(folder, "finished", state)
+            record.write_status(folder, RunState.FINISHED, state)
             status = folder.read_status()
             seen["status"].append({key: status.get(key) for key in ("step", "threads", "launch", "device", "precision")})
             tensors = [t for entry in state.optimizer_d.state.values() for t in entry.values() if torch.is_tensor(t)]

@@ -3,6 +3,9 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,18 +18,18 @@ NOT_COMPUTED = {"data", "data_split", "seed", "precision", "duration", "duration
 NOT_COMPUTED |= {"snapshot_every", "batch_size", "latent_dim", "generator_filters", "discriminator_filters"}  # sizes, kept small here
 
 
-def test_every_recipe_and_switch_is_one_graph_in_both_number_formats(rehearse):
+def test_every_recipe_and_switch_is_one_graph_in_both_number_formats(rehearse: Callable[..., Any]) -> None:
     seen = rehearse("switches")
     whole = {"recorded": 1, "replays": 3, "spoiled": 0, "foreign": 0, "errors": 0, "pageable copies recorded": 0}
     assert {name: case for name, case in seen["cases"].items() if case != whole | {"launch": GRAPH, "stream": 0}} == {}
     assert seen["instances"] == 0  # each went with its run
 
 
-def test_every_switch_is_rehearsed(rehearse):
+def test_every_switch_is_rehearsed(rehearse: Callable[..., Any]) -> None:
     assert set(TrainConfig.model_fields) - NOT_COMPUTED - set(rehearse("switches")["turned"]) == set()
 
 
-def test_two_runs_a_judge_and_visitors_share_a_gpu(rehearse):
+def test_two_runs_a_judge_and_visitors_share_a_gpu(rehearse: Callable[..., Any]) -> None:
     seen = rehearse("pairs")
     assert [(run["state"], run["step"], run["error"], run["launch"]) for run in seen["runs"]] == [("finished", 60, None, GRAPH)] * 2
     knobs = sum(run["knobs"] for run in seen["runs"])
@@ -37,7 +40,7 @@ def test_two_runs_a_judge_and_visitors_share_a_gpu(rehearse):
     assert seen["instances"] == seen["streams recorded on"] == 0  # graphs went with their runs, and no stream was new
 
 
-def test_moved_knobs_and_ended_runs_keep_no_memory(rehearse):
+def test_moved_knobs_and_ended_runs_keep_no_memory(rehearse: Callable[..., Any]) -> None:
     seen = rehearse("memory")
     assert seen["changes"] == 40 == len(seen["while"])
     assert max(seen["while"][5:]) <= seen["while"][5]
@@ -45,7 +48,7 @@ def test_moved_knobs_and_ended_runs_keep_no_memory(rehearse):
     assert seen["instances"] == 1 and seen["instances after"] == seen["graphs after"] == 0
 
 
-def test_a_run_whose_recording_fails_goes_on_kernel_by_kernel(rehearse):
+def test_a_run_whose_recording_fails_goes_on_kernel_by_kernel(rehearse: Callable[..., Any]) -> None:
     seen = rehearse("fallback")
     assert (
         seen["launches"]
@@ -60,7 +63,7 @@ def test_a_run_whose_recording_fails_goes_on_kernel_by_kernel(rehearse):
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
-def test_runs_move_from_cpu_to_gpu_and_back(rehearse, optimizer):
+def test_runs_move_from_cpu_to_gpu_and_back(rehearse: Callable[..., Any], optimizer: str) -> None:
     seen = rehearse(f"moves, {optimizer}")
     on_cpu = {"threads": 1, "launch": None, "precision": "fp32"}
     on_gpu = {"threads": None, "launch": GRAPH, "precision": "bf16"}  # "auto": what each device is best at
@@ -72,31 +75,31 @@ def test_runs_move_from_cpu_to_gpu_and_back(rehearse, optimizer):
 
 
 @pytest.mark.parametrize("name, lies_on", [("fits", "cuda:0"), ("does not fit", "cpu")])
-def test_no_step_waits_for_the_gpu(rehearse, name, lies_on):
+def test_no_step_waits_for_the_gpu(rehearse: Callable[..., Any], name: str, lies_on: str) -> None:
     seen = rehearse("feed")[name]
     assert seen["images"] == lies_on and seen["device"] == seen["labels"] == "cuda:0"
     assert seen["epochs"] > 4 and seen["launch"] == GRAPH
     assert seen["waits"][0] == seen["waits"][1]  # of 20 steps and of 60
 
 
-def test_batches_arrive_unchanged(rehearse):
+def test_batches_arrive_unchanged(rehearse: Callable[..., Any]) -> None:
     assert rehearse("feed")["sent"]
 
 
-def test_a_run_on_the_second_gpu_leaves_the_first_alone(rehearse):
+def test_a_run_on_the_second_gpu_leaves_the_first_alone(rehearse: Callable[..., Any]) -> None:
     seen = rehearse("second")
     assert seen["launch"] == GRAPH and seen["precision"] == "bf16"
     assert seen["work on device 0"] == seen["errors"] == seen["foreign"] == 0 < seen["work on device 1"]
 
 
-def test_a_device_has_its_index_and_fp32_has_32_bits(rehearse):
+def test_a_device_has_its_index_and_fp32_has_32_bits(rehearse: Callable[..., Any]) -> None:
     seen = rehearse("second")
     assert seen["same"] and seen["index"] == 0
     assert seen["tf32"] == [False, False]
 
 
-def test_the_command_line_trains_on_a_gpu(stand_in, tmp_path):
-    """The first command that somebody with a GPU types; without cuDNN, which has no stand-in."""
+def test_the_command_line_trains_on_a_gpu(stand_in: dict[str, str], tmp_path: Path) -> None:
+    """The first command that someone with a GPU types; without cuDNN, which has no stand-in."""
     words = ["train", "--recipe", "quick-digits", "--steps", "2", "--device", "cuda", "--no-judge", "--out", str(tmp_path / "run")]
     script = (
         "import sys, torch; torch.backends.cudnn.enabled = False\n"
@@ -110,10 +113,12 @@ def test_the_command_line_trains_on_a_gpu(stand_in, tmp_path):
 
 
 @pytest.mark.parametrize("ci, outcome", [("true", pytest.fail.Exception), ("", pytest.skip.Exception)])
-def test_without_a_compiler_the_reason_is_said_and_continuous_integration_fails(monkeypatch, tmp_path_factory, ci, outcome):
+def test_without_a_compiler_the_reason_is_said_and_continuous_integration_fails(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory, ci: str, outcome: type[BaseException]
+) -> None:
     if not conftest.headers() or conftest.platform.system() != "Linux":
         pytest.skip(conftest.missing())
     monkeypatch.setenv("CI", ci)
     monkeypatch.setattr(conftest.shutil, "which", lambda name: None)
     with pytest.raises(outcome, match="g\\+\\+"):
-        conftest.stand_in.__wrapped__(tmp_path_factory)
+        conftest.stand_in.__wrapped__(tmp_path_factory)  # type: ignore[attr-defined]  # the function under the fixture

@@ -239,7 +239,7 @@ def test_deflate64_is_a_sentence_that_says_what_to_do(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("encoding", "folders"), [("cp932", ("ネコ", "表", "犬")), ("gbk", ("猫", "狗", "汽车"))])
-def test_names_in_shift_jis_and_gbk_are_read_as_they_were_meant(tmp_path: Path, encoding: str, folders: Path) -> None:
+def test_names_in_shift_jis_and_gbk_are_read_as_they_were_meant(tmp_path: Path, encoding: str, folders: tuple[str, ...]) -> None:
     raw = [folder.encode(encoding) + b"/1.png" for folder in folders]
     plain = [f"{'x' * (len(name) - 7)}{i}/1.png"[-len(name) :] for i, name in enumerate(raw)]
     path = make(tmp_path / "a.zip", *((name, picture()) for name in plain))

@@ -7,6 +7,7 @@ import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,7 +97,7 @@ def test_an_npz_with_labels(tmp_path: Path, save: Callable[..., None]) -> None:
 
 def test_an_npz_with_parts(tmp_path: Path) -> None:
     np.savez(tmp_path / "keras.npz", x_train=GRAY[:15], y_train=CLASSES[:15], x_test=GRAY[15:], y_test=CLASSES[15:])
-    medmnist = {"train_images": GRAY[:10], "val_images": GRAY[10:15], "test_images": GRAY[15:]}
+    medmnist: dict[str, Any] = {"train_images": GRAY[:10], "val_images": GRAY[10:15], "test_images": GRAY[15:]}
     np.savez(
         tmp_path / "med.npz", **medmnist, train_labels=CLASSES[:10, None], val_labels=CLASSES[10:15, None], test_labels=CLASSES[15:, None]
     )

@@ -1,9 +1,9 @@
 import os
 import pickle
 import shutil
-from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -137,7 +137,7 @@ def test_the_entries_not_used_for_longest_make_room(tmp_path: Path, monkeypatch:
 
 def test_a_set_without_room_is_refused_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store(tmp_path / "old")
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: namedtuple("usage", "free")(cache.DISK_RESERVE + 100))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=cache.DISK_RESERVE + 100))
     with pytest.raises(ValueError, match=r"the data set x takes 0.0 GiB once decoded, but only 0.0 GiB are free on the disk"):
         store(tmp_path / "new")
     assert names(tmp_path) == []

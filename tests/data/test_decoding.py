@@ -6,8 +6,9 @@ import struct
 import threading
 import warnings
 import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -16,9 +17,13 @@ from PIL import Image, ImageOps
 from gan.data import decoding
 from gan.data.budget import Budget
 from gan.data.datasets import load
-from gan.data.decoding import NEEDS_SCALE, decode, measure
+from gan.data.decoding import NEEDS_SCALE
 from gan.data.intensity import Scale
 from tests.conftest import finish
+
+# Either returns a result or a sentence that says what is wrong; each test knows which.
+decode: Callable[..., Any] = decoding.decode
+measure: Callable[..., Any] = decoding.measure
 
 RNG = np.random.default_rng(0)
 
@@ -42,7 +47,7 @@ def png(array: np.ndarray, color: int, depth: int = 16, *more: bytes) -> bytes:
     return b"".join((decoding._PNG, chunk(b"IHDR", head), *more, chunk(b"IDAT", zlib.compress(body)), chunk(b"IEND", b"")))
 
 
-def tiff(array: np.ndarray, photometric: int = 1, sample_format: int = 1, order: str = "<", **tags: Any) -> bytes:
+def tiff(array: np.ndarray, photometric: int = 1, sample_format: int = 1, order: Literal["<", ">"] = "<", **tags: Any) -> bytes:
     """An uncompressed TIFF of (h, w) or (h, w, 3) in one strip."""
     height, width = array.shape[:2]
     bands = array.shape[2] if array.ndim == 3 else 1

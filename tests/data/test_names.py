@@ -1,4 +1,4 @@
-"""Names from anybody: shown so that different ones look different, in the encoding that they are in."""
+"""Names from anyone: shown so that different ones look different, in the encoding that they are in."""
 
 import os
 

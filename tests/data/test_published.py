@@ -20,7 +20,7 @@ from gan.data.datasets import load
 from gan.events import Progress
 from gan.runs.manager import RunManager
 from tests.conftest import finish
-from tests.runs.test_runs import ended, wait_for
+from tests.waiting import ended, wait_for
 
 
 def test_names_and_checksums_are_torchvision_s() -> None:

@@ -4,7 +4,9 @@ import contextlib
 import io
 import json
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -22,7 +24,7 @@ def picture(color: str = "red") -> bytes:
     return buffer.getvalue()
 
 
-def make(path: Path, entries: list[tuple[str, bytes | str]], mode: str = "w") -> Path:
+def make(path: Path, entries: Sequence[tuple[str, bytes | str]], mode: Literal["w", "w:gz"] = "w") -> Path:
     with tarfile.open(path, mode) as file:
         for name, content in entries:
             info = tarfile.TarInfo(name)
@@ -39,7 +41,7 @@ ENTRIES = [("pets/dogs/1.png", picture("blue")), ("pets/cats/2.png", picture()),
 
 
 @pytest.mark.parametrize(("name", "mode"), [("a.tar", "w"), ("a.tar.gz", "w:gz"), ("a.tgz", "w:gz")])
-def test_a_tar_is_the_same_set_as_its_folder(tmp_path: Path, name: str, mode: str) -> None:
+def test_a_tar_is_the_same_set_as_its_folder(tmp_path: Path, name: str, mode: Literal["w", "w:gz"]) -> None:
     path = make(tmp_path / name, ENTRIES, mode)
     for file, content in ENTRIES:
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
@@ -50,8 +52,8 @@ def test_a_tar_is_the_same_set_as_its_folder(tmp_path: Path, name: str, mode: st
 
 
 @pytest.mark.parametrize(("name", "mode"), [("a.tar", "w"), ("a.tar.gz", "w:gz")])
-def test_what_a_tar_holds_besides_is_told_and_nothing_leaves_it(tmp_path: Path, name: str, mode: str) -> None:
-    odd = [
+def test_what_a_tar_holds_besides_is_told_and_nothing_leaves_it(tmp_path: Path, name: str, mode: Literal["w", "w:gz"]) -> None:
+    odd: list[tuple[str, bytes | str]] = [
         ("../evil.png", picture()),
         ("/etc/x.png", picture()),
         ("link.png", "/etc/passwd"),
@@ -83,7 +85,7 @@ def test_a_packed_tar_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkey
 
 
 @pytest.mark.parametrize(("name", "mode"), [("a.tar", "w"), ("a.tar.gz", "w:gz")])
-def test_damage_in_a_tar_is_a_sentence(tmp_path: Path, name: str, mode: str) -> None:
+def test_damage_in_a_tar_is_a_sentence(tmp_path: Path, name: str, mode: Literal["w", "w:gz"]) -> None:
     whole = make(tmp_path / name, ENTRIES, mode).read_bytes()
     for content in (b"", b"no tar" * 200, whole[: len(whole) // 2] if name.endswith("gz") else whole[:300]):
         (tmp_path / name).write_bytes(content)

@@ -123,7 +123,9 @@ def rows_with(
     values: dict[str, float],
 ) -> tuple[list[dict[str, float | None]], list[dict[str, int | dict[str, dict[str, Any]]]], list[dict[str, float | list[float | str]]]]:
     """Rows in which the figures named are as they are wished; all others are those of a healthy run."""
-    m, n, j = {}, {}, {}
+    m: dict[str, Any] = {}
+    n: dict[str, Any] = {}
+    j: dict[str, Any] = {}
     for figure, value in values.items():
         for columns, figures in ((m, IN_METRICS), (n, IN_NORMS), (j, IN_JUDGEMENTS)):
             if figure in figures:
@@ -176,10 +178,10 @@ def test_a_large_gradient_that_has_always_been_large_and_a_grown_one_that_is_sma
 def test_a_healthy_run_is_left_alone_at_every_length() -> None:
     m, n, j = metrics(2500), norms(2500), judged(2500)
     for until in range(0, 2501, 130):
-        rows = [[row for row in some if row["step"] <= until] for some in (m, n, j)]
-        assert diagnose(TrainConfig(), *rows) == []
-    for some in ((m, [], []), ([], n, []), ([], [], j)):
-        assert diagnose(TrainConfig(), *some) == []
+        sources: list[list[Any]] = [m, n, j]
+        until_now = [[row for row in rows if row["step"] <= until] for rows in sources]
+        assert diagnose(TrainConfig(), until_now[0], until_now[1], until_now[2]) == []
+    assert diagnose(TrainConfig(), m) == diagnose(TrainConfig(), norms=n) == diagnose(TrainConfig(), judged=j) == []
 
 
 def test_every_run_begins_with_a_discriminator_that_wins_and_bad_images() -> None:
@@ -221,7 +223,7 @@ def test_a_finding_does_not_flicker_and_ends_when_it_is_well() -> None:
 
 
 def test_what_is_not_known_neither_begins_a_finding_nor_ends_it() -> None:
-    blind = {"diversity": 2.0, "raw_diversity": 2.0}
+    blind: dict[str, Any] = {"diversity": 2.0, "raw_diversity": 2.0}
     holes = judged(1500, **blind)
     for row in holes[4:8]:
         row["diversity"] = row["raw_diversity"] = None
@@ -355,7 +357,9 @@ def test_what_was_changed_shortly_before_goes_back_first() -> None:
         ("averaging", {"average_half_life": 443_600}, 300, "fork", {"average_half_life": 1600}),
     ],
 )
-def test_the_first_remedy_fits_the_settings(key: str, config: TrainConfig, began: int, kind: str, changes: dict[str, str | float]) -> None:
+def test_the_first_remedy_fits_the_settings(
+    key: str, config: dict[str, Any], began: int, kind: str, changes: dict[str, str | float]
+) -> None:
     first = remedies(key, Situation(TrainConfig(**config), [], began, 6000, None, 64_000))[0]
     assert (first.kind, first.changes) == (kind, changes)
 
@@ -400,7 +404,7 @@ def test_a_checkup_reads_the_folder_and_remembers(folder: RunFolder, monkeypatch
     checkup._looked = -math.inf
     assert checkup.findings() == [finding] and checkup.version == 1, "nothing else is found"
     monkeypatch.setattr(Checkup, "_look", lambda self: [])
-    checkup._looked = -math.inf
+    checkup._looked, checkup._stamp = -math.inf, None
     assert checkup.findings() == [] and checkup.version == 2
 
 

@@ -50,7 +50,7 @@ def test_scores_say_where_the_images_go(ratio: float, expected: str) -> None:
 
 def test_unbounded_scores_are_compared_with_themselves_only() -> None:
     wasserstein = TrainConfig(loss="wasserstein", weight_clip=0.01)
-    growing = {"d_real": lambda step: 5.0 if step > 1700 else 3.0, "d_fake": -1.0}
+    growing: dict[str, Any] = {"d_real": lambda step: 5.0 if step > 1700 else 3.0, "d_fake": -1.0}
     assert seen(wasserstein, **growing) == "The gap between D's scores of real and generated images is growing: D is pulling ahead."
     assert seen(wasserstein, d_real=3.0, d_fake=-1.0).endswith("is steady.")
 

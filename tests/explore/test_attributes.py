@@ -1,5 +1,8 @@
 """Means of samples that share something, on numbers that are known."""
 
+from collections.abc import Generator
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -117,12 +120,12 @@ def test_the_data_s_own_labels_are_asked_for(config: TrainConfig, blobs: ImageDa
         def probabilities(self, found: np.ndarray) -> np.ndarray:
             return np.stack([255 - found[:, 0], found[:, 0]], 1)
 
-    def load(*given: str | int):
+    def load(*given: str | int) -> Generator[None, None, Any]:
         yield from ()
         assert given == ("blobs", 28, 1)
         return "reals"
 
-    def network_for(known: str):
+    def network_for(known: str) -> Generator[None, None, Any]:
         yield from ()
         assert known == "reals"
         return Network()

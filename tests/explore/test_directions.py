@@ -17,6 +17,10 @@ class Toy:
     """A generator of dense layers, whose first one is known."""
 
     classes = 0
+    embedding: nn.Embedding
+
+    def __call__(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        raise NotImplementedError
 
     def __init__(self, weight: torch.Tensor, *rest: torch.nn.Module) -> None:  # weight: (features, d)
         self.latent_dim = weight.shape[1]
@@ -80,7 +84,7 @@ def test_the_closed_form_by_hand() -> None:
 
 def test_single_dimensions_and_other_methods() -> None:
     class Picture(Toy):
-        def __call__(self, z: torch.Tensor, labels: None = None) -> torch.Tensor:
+        def __call__(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
             return (z * torch.tensor([0.1, 3.0, 1.0])).sum(1)[:, None, None, None].expand(-1, 1, 2, 2)
 
     found = directions.find(Picture(torch.eye(3)), "raw", 2, "uniform")

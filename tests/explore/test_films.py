@@ -113,6 +113,11 @@ def test_through_time_each_generator_draws_the_same_noise(
     folder.generator_file(3).unlink()
     asked = []
     original = films.load_generator
-    monkeypatch.setattr(films, "load_generator", lambda path: asked.append(path) or original(path))
+
+    def load_generator(path: Path) -> object:
+        asked.append(path)
+        return original(path)
+
+    monkeypatch.setattr(films, "load_generator", load_generator)
     again = finish(films.through_time(files, z, known=drawn))
     assert [step for step, _ in again] == [1] and asked == [folder.generator_file(2)]

@@ -34,7 +34,7 @@ def test_a_seed_gives_the_same_picture_alone_among_others_and_tomorrow(root: Pat
     alone = np.concatenate([cache.images(model, model.noise([seed])) for seed in range(20)])
     # Sums run in another order in another batch: a pixel may be rounded to the level beside.
     assert np.abs(together.astype(int) - alone).max() <= 1 and np.mean(together != alone) < 0.001
-    sample_as_in_training(cache.get(model).network, model.noise([1, 2, 3]))  # changes nothing for anybody
+    sample_as_in_training(cache.get(model).network, model.noise([1, 2, 3]))  # changes nothing for anyone
     tomorrow = ModelCache(root).images(find_model(root, "digits"), model.noise([*range(20)]))
     assert np.array_equal(together, tomorrow) and np.array_equal(together, cache.images(model, model.noise([*range(20)])))
 

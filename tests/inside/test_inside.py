@@ -40,8 +40,10 @@ CPU = torch.device("cpu")
 def made(config: TrainConfig, classes: tuple[Any, ...] | list[str] = ()) -> Networks:
     """Networks that nobody trained."""
     torch.manual_seed(0)
-    networks = [kind(config, len(classes)).eval().requires_grad_(False) for kind in (Generator, Discriminator)]
-    return Networks(networks[0], networks[1], config, 0, tuple(classes) if config.conditional else ())
+    generator, discriminator = Generator(config, len(classes)), Discriminator(config, len(classes))
+    for network in (generator, discriminator):
+        network.eval().requires_grad_(False)
+    return Networks(generator, discriminator, config, 0, tuple(classes) if config.conditional else ())
 
 
 def images(config: TrainConfig, count: int = 3) -> np.ndarray:
@@ -84,7 +86,7 @@ def test_activations_are_those_of_a_pass_by_hand(config: TrainConfig) -> None:
     assert np.allclose(found["tanh"].maps, networks.generator(z)[0].numpy(), atol=1e-6)
     assert list(found) == [name for name, _ in networks.generator.layers.named_children()]
     assert (found["conv7"].kind, found["conv7"].size) == ("transposed convolution", "8 maps of 7 x 7")
-    assert not networks.generator.layers.conv7._forward_hooks
+    assert not networks.generator.layers.get_submodule("conv7")._forward_hooks
 
     picture = as_floats(images(config, 1))
     found = activations(networks.discriminator, picture)
@@ -185,7 +187,7 @@ def test_many_visitors_at_once_get_what_each_would_get_alone(config: TrainConfig
         together = list(pool.map(look, [0, 1] * 8))
     for i, (maps, told) in enumerate(together):
         assert np.array_equal(maps, alone[i % 2][0]) and told == alone[i % 2][1]
-    assert not networks.discriminator.layers.conv7._forward_hooks
+    assert not networks.discriminator.layers.get_submodule("conv7")._forward_hooks
 
 
 def test_a_packed_discriminator_sees_an_image_several_times(config: TrainConfig) -> None:
@@ -271,7 +273,7 @@ def test_damaged_states_are_refused_in_one_sentence(folder: RunFolder, state: Tr
     infinite["averaged"]["layers.conv7.weight"][0] = math.inf
     short = copy.deepcopy(plain)
     short["discriminator"]["layers.conv7.weight"] = torch.zeros(1, 2)
-    cases = {
+    cases: dict[str, list[Any]] = {
         "cannot be opened": [good[:-2000], good[:100], b"", {}, [1, 2], {**plain, "averaged": 7}, {**plain, "step": "x" * 5}],
         "layers.conv7.weight has shape (1, 2), not (8, 4, 4, 4)": [short],
         "a weight that is not a number": [infinite],
@@ -417,7 +419,8 @@ def test_a_drawing_is_exactly_its_pixels_or_refused() -> None:
     drawn = read_pixels(text, 4)
     assert drawn is not None and drawn.tobytes() == pixels and drawn.shape == (1, 4, 4)
     assert read_pixels("", 4) is None
-    for wrong in (None, 7, {}, text + "AAAA", text[:-4], "!" * len(text), "=" * len(text), "x" * 10**6):
+    wrongs: list[Any] = [None, 7, {}, text + "AAAA", text[:-4], "!" * len(text), "=" * len(text), "x" * 10**6]
+    for wrong in wrongs:
         with pytest.raises(ValueError, match="4 x 4 gray values"):
             read_pixels(wrong, 4)
 

@@ -39,7 +39,10 @@ def told(**more: int) -> ImageDataset:
 
 
 def with_attributes() -> ImageDataset:
-    facts = {"attributes": lambda up: torch.from_numpy(np.stack([up, ~up, up], 1)), "attribute_names": lambda _: ("up", "down", "tall")}
+    facts: dict[str, Any] = {
+        "attributes": lambda up: torch.from_numpy(np.stack([up, ~up, up], 1)),
+        "attribute_names": lambda _: ("up", "down", "tall"),
+    }
     return bars(**facts)
 
 
@@ -149,7 +152,7 @@ def test_a_network_of_large_images_sees_them_smaller() -> None:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(features.train.__wrapped__, "__defaults__", (FEW / 10,))
+    monkeypatch.setattr(features.train.__wrapped__, "__defaults__", (FEW / 10,))  # type: ignore[attr-defined]  # the function under its decorator
 
 
 def test_a_network_is_trained_once_and_kept(of: reals.Reals, quick: None, monkeypatch: pytest.MonkeyPatch) -> None:

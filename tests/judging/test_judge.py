@@ -1,5 +1,6 @@
 """The judge: real images on the floor, spoilt ones in the order that eyes would give, copies found."""
 
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image, ImageFilter
 
 from gan.data import datasets
 from gan.data.datasets import ImageDataset
+from gan.events import Progress
 from gan.judging import judge, reals
 from tests.conftest import finish
 
@@ -109,7 +111,7 @@ def test_neighbours_are_training_images_and_a_copy_is_closer_than_new_images(
 ) -> None:
     of = digits[0]
     images = np.concatenate([of.learned.some(3).images(), digits[1][:3]])
-    distances, rows, closer = judging.neighbours(images, 4)
+    distances, rows, closer = judging.neighbors(images, 4)
     assert distances.shape == rows.shape == (6, 4) and (np.diff(distances, axis=1) >= 0).all()
     assert rows[:3, 0].tolist() == of.learned.some(3).rows.tolist()
     assert (closer[:3] > 0.99).all() and (closer[3:] < 0.99).all()
@@ -145,11 +147,11 @@ def small(monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, reals.Reals], list
     }
     prepared = []
 
-    def load(name: str, *size: int):
+    def load(name: str, *size: int) -> Generator[Progress, None, Any]:
         yield judge.Progress("Loading", 0, 1)
         return sets[name]
 
-    def prepare(of: reals.Reals):
+    def prepare(of: reals.Reals) -> Iterator[Progress]:
         prepared.append(of.name)
         yield judge.Progress("Preparing", 0, 1)
         return type("Judge", (), {"reals": of})()

@@ -23,7 +23,7 @@ def library(name: str) -> ModuleType:
             pytest.skip(f"{name} is not installed: pip install -r requirements-dev.txt")
 
 
-def prdc_of_the_library(real, fake):
+def prdc_of_the_library(real: np.ndarray, fake: np.ndarray) -> dict[str, np.float64]:
     return library("prdc").compute_prdc(real, fake, nearest_k=5)
 
 

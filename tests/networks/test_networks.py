@@ -1,23 +1,12 @@
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
 from gan.config import TrainConfig
-from gan.networks.dcgan import (
-    Discriminator,
-    Doubling,
-    Dropout,
-    FromLatent,
-    FromPixels,
-    Generator,
-    Halving,
-    MinibatchStd,
-    ToLogit,
-    ToPixels,
-    _kernel_gradient,
-    count_parameters,
-    initialize,
-)
+from gan.networks.dcgan import Discriminator, Generator, count_parameters, initialize
+from gan.networks.layers import Doubling, Dropout, FromLatent, FromPixels, Halving, MinibatchStd, ToLogit, ToPixels, _kernel_gradient
 from gan.recipes import recipe
 
 
@@ -32,7 +21,8 @@ def test_shapes(size: int, channels: int) -> None:
 
 
 def shapes(network: Generator | Discriminator) -> list[tuple[int, ...]]:
-    return [(*tuple(m.weight.shape), m.kernel_size[0], m.stride[0], m.padding[0]) for m in network.modules() if hasattr(m, "kernel_size")]
+    convolutions: list[Any] = [m for m in network.modules() if hasattr(m, "kernel_size")]
+    return [(*m.weight.shape, m.kernel_size[0], m.stride[0], m.padding[0]) for m in convolutions]
 
 
 def test_the_lectures_networks_are_the_lectures() -> None:
@@ -70,10 +60,11 @@ def test_pyimagesearchs_networks_are_the_tutorials() -> None:
 def test_initial_biases_are_torchs(how: str) -> None:
     network = Discriminator(recipe("pyimagesearch").config)
     initialize(network, how, torch.Generator().manual_seed(0))
-    for module, fan_in in ((network.layers.conv7, 32 * 16), (network.layers.dense, 3136)):
+    layers: Any = network.layers
+    for module, fan_in in ((layers.conv7, 32 * 16), (layers.dense, 3136)):
         assert 0.9 * fan_in**-0.5 < module.bias.abs().max() <= fan_in**-0.5
     bound = 3136**-0.5
-    assert 0.99 * bound < network.layers.dense.weight.abs().max() <= bound  # dense layers keep torch's default
+    assert 0.99 * bound < layers.dense.weight.abs().max() <= bound  # dense layers keep torch's default
 
 
 def test_dcgan_has_the_reference_implementations_parameter_counts() -> None:
@@ -119,7 +110,9 @@ def test_initial_weights_come_from_the_generator_given_and_are_as_asked() -> Non
     assert abs(weights.mean()) < 1e-4 and abs(weights.std() - 0.02) < 1e-4
     initialize(one, "pytorch", torch.Generator().manual_seed(3))
     bound = (64 * 16) ** -0.5  # 1 / sqrt(fan_in); for a transposed convolution torch counts weight.shape[1]
-    weight = one.layers.conv32.weight
+    conv32 = one.layers.conv32
+    assert isinstance(conv32, nn.ConvTranspose2d)
+    weight = conv32.weight
     assert 0.99 * bound < weight.abs().max() <= bound
 
 
@@ -290,8 +283,8 @@ def test_the_small_convolutions_equal_their_parents(
     # Compared with sums in fp32 of the same rounded numbers: without instructions for bf16, torch's own sums round after each image.
     exact = parent(6, 10, k, 2, 1, bias=bias)
     exact.load_state_dict({name: weight.bfloat16().float() for name, weight in ours.state_dict().items()})
-    expected = torch.autograd.grad(exact(x.bfloat16().float()), exact.parameters(), 2 * a.detach().float())
-    for one, other in zip(torch.autograd.grad(a.square().sum(), ours.parameters()), expected, strict=True):
+    expected = torch.autograd.grad(exact(x.bfloat16().float()), [*exact.parameters()], 2 * a.detach().float())
+    for one, other in zip(torch.autograd.grad(a.square().sum(), [*ours.parameters()]), expected, strict=True):
         torch.testing.assert_close(one, other, rtol=2**-7, atol=2**-7)  # each number is rounded to 8 bits, once
     ours.requires_grad_(False)
     ours(x.clone().requires_grad_()).sum().backward()
@@ -315,8 +308,8 @@ def test_two_batches_at_once_are_judged_as_one_after_the_other(fields: dict[str,
     for answers, its in zip(found, expected, strict=True):
         assert answers.shape == its.shape == (6 // config.packing,)
         torch.testing.assert_close(answers, its)
-    for answers in (found, expected):
-        (answers[0].square().mean() - answers[1].mean()).backward()
+    for both in (found, expected):
+        (both[0].square().mean() - both[1].mean()).backward()
     for one, other in zip(at_once.parameters(), in_turn.parameters(), strict=True):
         torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-5)
     # Each batch moved the running statistics, the first before the second.

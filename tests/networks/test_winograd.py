@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -6,7 +7,8 @@ from torch import nn
 
 from gan.config import TrainConfig
 from gan.networks import winograd
-from gan.networks.dcgan import Discriminator, Doubling, Generator, Halving
+from gan.networks.dcgan import Discriminator, Generator
+from gan.networks.layers import Doubling, Halving
 from gan.recipes import recipe
 from gan.training.state import Execution, new_state
 from gan.training.step import train_step
@@ -33,7 +35,9 @@ def torchs(x: torch.Tensor, kernel: torch.Tensor, transposed: bool) -> torch.Ten
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_the_convolution_and_its_gradients_are_torchs(size: tuple[int, ...], transposed: bool, layout: torch.memory_format) -> None:
+def test_the_convolution_and_its_gradients_are_torchs(
+    size: tuple[int, int, int, int, int], transposed: bool, layout: torch.memory_format
+) -> None:
     x, kernel, weigh = both(*size, transposed)
     told = []
     for convolution in (winograd.convolution, torchs):
@@ -78,8 +82,8 @@ def test_in_16_bits_its_error_is_of_the_numbers_own_size(transposed: bool) -> No
     x, kernel, weigh = both(4, 64, 128, 8, 8, transposed)
     with torch.no_grad():  # numbers that bf16 has, so that only the way of computing counts
         x.copy_(x.bfloat16()), kernel.copy_(kernel.bfloat16()), weigh.copy_(weigh.bfloat16())
-    exact = torchs(x, kernel, transposed)
-    exact = [exact, *torch.autograd.grad((exact * weigh).sum(), (x, kernel))]
+    output = torchs(x, kernel, transposed)
+    exact = [output, *torch.autograd.grad((output * weigh).sum(), (x, kernel))]
     errors = []
     for convolution in (winograd.convolution, torchs):
         result = convolution(x.bfloat16(), kernel.bfloat16(), transposed)
@@ -112,7 +116,13 @@ def test_a_wide_layer_equals_its_parent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     used = []
-    monkeypatch.setattr(winograd, "convolution", lambda *args, way=winograd.convolution: used.append(args) or way(*args))
+    original = winograd.convolution
+
+    def convolution(*arguments: Any) -> torch.Tensor:
+        used.append(arguments)
+        return original(*arguments)
+
+    monkeypatch.setattr(winograd, "convolution", convolution)
     a, b = (128, 256) if kind is Halving else (256, 128)
     ours, theirs = kind(a, b, 4, 2, 1, bias=False), parent(a, b, 4, 2, 1, bias=False)
     theirs.load_state_dict(ours.state_dict())

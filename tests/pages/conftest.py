@@ -18,7 +18,7 @@ from gan.runs.run import Run
 from gan.training.state import new_state
 from tests.conftest import ADA
 from tests.pages.apps import ENTRY
-from tests.runs.test_runs import ended, wait_for
+from tests.waiting import ended, wait_for
 from ui import page_files as pages
 from ui import workshop
 from ui.components.visitor import WHO

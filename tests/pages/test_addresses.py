@@ -1,11 +1,16 @@
-"""Addresses with nonsense: every page shows itself, whatever somebody wrote into its parameters."""
+"""Addresses with nonsense: every page shows itself, whatever someone wrote into its parameters."""
+
+from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from gan.config import TrainConfig
+from gan.runs.manager import RunManager
 from tests.conftest import ADA
 from tests.pages.apps import ENTRY
-from tests.runs.test_runs import ended, wait_for
+from tests.waiting import ended, wait_for
 from ui import page_files as pages
 from ui.components.visitor import WHO
 
@@ -16,7 +21,7 @@ TEXTS = ["run", "runs", "set", "from", "class", "place", "seeds", "corners", "st
 SWITCHES = ["closed", "every", "training", "everything"]
 
 
-def visit(page, **address):
+def visit(page: Path, **address: Any) -> None:
     at = AppTest.from_file(ENTRY, default_timeout=30)
     at.session_state[WHO] = ADA
     for name, value in address.items():
@@ -29,7 +34,7 @@ def visit(page, **address):
 
 
 @pytest.mark.parametrize("text", NONSENSE, ids=lambda text: ascii(text[:12]))
-def test_every_page_bears_nonsense_in_every_parameter(manager, config, text):
+def test_every_page_bears_nonsense_in_every_parameter(manager: RunManager, config: TrainConfig, text: str) -> None:
     run = manager.submit(config, "quick-digits", ADA)
     wait_for(ended(run))
     everything = dict.fromkeys([*CHOICES, *NUMBERS, *TEXTS, *SWITCHES], text)

@@ -2,17 +2,25 @@
 
 import json
 import shutil
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
+from gan.config import TrainConfig
+from gan.runs.manager import RunManager
+from gan.runs.names import label
+from gan.runs.run import Run
 from tests.pages.apps import button, texts
-from tests.runs.test_runs import ended, wait_for
+from tests.waiting import ended, wait_for
 from ui import page_files as pages
+from ui.text import plain
 
 
 @pytest.fixture
-def train(manager, config):
-    def train(**fields):
+def train(manager: RunManager, config: TrainConfig) -> Callable[..., Any]:
+    def train(**fields: Any) -> Run:
         run = manager.submit(config.change(**fields), "quick-digits")
         wait_for(ended(run))
         return run
@@ -20,36 +28,36 @@ def train(manager, config):
     return train
 
 
-def drawn(at):
-    """What the component was given; None where there is none."""
+def drawn(at: AppTest) -> dict[str, Any] | None:
+    """What the component was given; None if there is none."""
     found = [c for c in at.get("bidi_component") if c.proto.component_name == "compare_view"]
     return json.loads(found[0].proto.json) if found else None
 
 
-def names(at):
+def names(at: AppTest) -> list[str]:
     return [run["name"] for run in drawn(at)["runs"]]
 
 
-def table(at, number):
+def table(at: AppTest, number: int) -> dict[str, list[str]]:
     frame = at.table[number].value
     return {title: list(frame.loc[title]) for title in frame.index}
 
 
-def test_without_runs_the_page_says_what_to_do(open_page):
+def test_without_runs_the_page_says_what_to_do(open_page: Callable[..., AppTest]) -> None:
     at = open_page(pages.COMPARE)
     assert "no runs yet" in texts(at.info) and not at.multiselect
     assert "no run gone" not in texts(at.warning)
 
 
-def test_with_runs_and_none_chosen_it_says_what_to_choose(open_page, train):
+def test_with_runs_and_none_chosen_it_says_what_to_choose(open_page: Callable[..., AppTest], train: Callable[..., Any]) -> None:
     run = train()
     at = open_page(pages.COMPARE)
     assert "Choose runs above" in texts(at.info) and drawn(at) is None
     (text,) = at.multiselect(key="compared").options
-    assert text.startswith(f"quick-digits {run.id[-4:]} · finished, step 12 · ")
+    assert text == f"{label(run)} · finished, step 12 · {run.id}"
 
 
-def test_one_run_is_shown_and_a_second_one_asked_for(open_page, train):
+def test_one_run_is_shown_and_a_second_one_asked_for(open_page: Callable[..., AppTest], train: Callable[..., Any]) -> None:
     run = train()
     at = open_page(pages.COMPARE, runs=run.id)
     assert "another run" in texts(at.info)
@@ -59,12 +67,12 @@ def test_one_run_is_shown_and_a_second_one_asked_for(open_page, train):
     assert "Choose runs above" in texts(at.info) and "runs" not in at.query_params
 
 
-def test_two_runs_are_laid_over_each_other(open_page, train):
+def test_two_runs_are_laid_over_each_other(open_page: Callable[..., AppTest], train: Callable[..., Any]) -> None:
     first, second = train(), train(lr_g=0.001, latent_dim=8)
     at = open_page(pages.COMPARE, runs=first.id, along="Seconds", at="0.01")
     at.multiselect(key="compared").set_value([first.id, second.id]).run()
     assert not at.exception and at.query_params["runs"] == f"{first.id},{second.id}"
-    assert names(at) == [f"quick-digits {run.id[-4:]}" for run in (first, second)]
+    assert names(at) == [label(first), label(second)]
     data = drawn(at)
     assert data["axis"] == "elapsed_s" and data["at"] == 0.01 and "different latent vectors" in data["notes"][0]
     assert [run["steps"] for run in data["runs"]] == [first.sample_steps, second.sample_steps]
@@ -78,31 +86,33 @@ def test_two_runs_are_laid_over_each_other(open_page, train):
     assert len(json.loads(drawn(at)["figures"][0]["figure"])["data"]) == 2
 
 
-def test_runs_with_the_same_settings_are_said_to_be_so(open_page, train):
+def test_runs_with_the_same_settings_are_said_to_be_so(open_page: Callable[..., AppTest], train: Callable[..., Any]) -> None:
     at = open_page(pages.COMPARE, runs=f"{train().id},{train().id}")
     assert "same settings" in texts(at.caption) and len(at.table) == 1
 
 
-def test_seven_runs_are_six(open_page, train):
+def test_seven_runs_are_six(open_page: Callable[..., AppTest], manager: RunManager, train: Callable[..., Any]) -> None:
     one = train().folder.path
     ids = [f"wgan-gp-1123-05031{i}-00f{i}" for i in range(7)]
     for i in ids:
         shutil.copytree(one, one.parent / i)
     at = open_page(pages.COMPARE, runs=",".join(ids))
-    assert r"Left out: wgan\-gp 00f6." in texts(at.warning)
+    assert f"Left out: {plain(label(manager.get(ids[0])))} · 00f6." in texts(at.warning)
     assert [run["id"] for run in drawn(at)["runs"]] == ids[:6]
     assert at.query_params["runs"] == ",".join(ids[:6])
 
 
 @pytest.mark.parametrize("at_address", ["x", "1e999"])
-def test_what_the_address_asks_for_and_cannot_have_is_a_sentence(open_page, train, at_address):
+def test_what_the_address_asks_for_and_cannot_have_is_a_sentence(
+    open_page: Callable[..., AppTest], train: Callable[..., Any], at_address: str
+) -> None:
     run = train()
     at = open_page(pages.COMPARE, runs=f"gone,[x](y),{run.id},{run.id},,../x", at=at_address)
     assert r"no run gone, \[x\]\(y\), ../x on this server" in texts(at.warning)
     assert [r["id"] for r in drawn(at)["runs"]] == [run.id] and drawn(at)["at"] is None
 
 
-def test_a_damaged_run_is_a_sentence_and_the_others_are_shown(open_page, train):
+def test_a_damaged_run_is_a_sentence_and_the_others_are_shown(open_page: Callable[..., AppTest], train: Callable[..., Any]) -> None:
     damaged, run = train(), train()
     damaged.folder.config_file.write_text("{")
     at = open_page(pages.COMPARE, runs=f"{damaged.id},{run.id}")
@@ -115,7 +125,9 @@ def test_a_damaged_run_is_a_sentence_and_the_others_are_shown(open_page, train):
     assert len(drawn(at)["figures"]) == 4
 
 
-def test_a_run_at_work_stays_chosen_when_it_ends(open_page, manager, train, config):
+def test_a_run_at_work_stays_chosen_when_it_ends(
+    open_page: Callable[..., AppTest], manager: RunManager, train: Callable[..., Any], config: TrainConfig
+) -> None:
     older = train()
     run = manager.submit(config.change(duration=1_000_000), "quick-digits")
     wait_for(lambda: len(run.history) > 2)
@@ -130,7 +142,9 @@ def test_a_run_at_work_stays_chosen_when_it_ends(open_page, manager, train, conf
     assert [r["atWork"] for r in drawn(at)["runs"]] == [False, False]
 
 
-def test_a_fork_and_its_parent_are_compared_from_its_own_page(open_page, manager, train):
+def test_a_fork_and_its_parent_are_compared_from_its_own_page(
+    open_page: Callable[..., AppTest], manager: RunManager, train: Callable[..., Any]
+) -> None:
     parent = train()
     run = manager.fork(parent.id, 12, {"lr_g": 0.001}, "steps", 8)
     wait_for(ended(run))
@@ -139,7 +153,7 @@ def test_a_fork_and_its_parent_are_compared_from_its_own_page(open_page, manager
     assert not at.exception and at.title[0].value == "Compare"
     assert [r["id"] for r in drawn(at)["runs"]] == [run.id, parent.id]
     assert table(at, 0) == {
-        "Forked from": [rf"quick\-digits {parent.id[-4:]}, step 12", "–"],
+        "Forked from": [f"{plain(label(parent))}, step 12", "–"],
         "Train for": ["20 steps", "12 steps"],
         "Generator learning rate": ["0.001", "0.002"],
     }

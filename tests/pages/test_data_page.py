@@ -1,6 +1,10 @@
 """The Data page as its script draws it: what it says of a set, and an upload from the file to the Train page."""
 
+import io
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +14,7 @@ from gan.config import TrainConfig
 from gan.data import datasets, published, uploads
 from gan.data.datasets import ImageDataset
 from gan.data.intensity import darkness
+from gan.events import Progress
 from tests.conftest import ADA, finish
 from tests.data.test_uploads import left, packed, pets, picture
 from tests.pages.apps import ENTRY, button, texts
@@ -19,17 +24,17 @@ from ui.config_form import KEY
 
 
 @pytest.fixture
-def digits(blobs):
+def digits(blobs: Any) -> list[Any]:
     """What the page gets for mnist, in a list of one."""
     return [blobs]
 
 
 @pytest.fixture
-def open_data(digits, monkeypatch, tmp_path):
+def open_data(digits: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """Opens the page on a server that has nothing but 50 digits and what is uploaded."""
     real = datasets.load
 
-    def load(name, *rest):
+    def load(name: str, *rest: Any) -> Generator[Progress, None, Any]:
         if name != "mnist":
             return (yield from real(name, *rest))
         yield datasets.Progress("Reading *mnist*", 1, 2)
@@ -39,7 +44,7 @@ def open_data(digits, monkeypatch, tmp_path):
     monkeypatch.setattr(published, "SYSTEM", tmp_path / "nowhere")
     workshop.manager.cache_clear()
 
-    def open_data(**address):
+    def open_data(**address: Any) -> AppTest:
         at = AppTest.from_file(ENTRY, default_timeout=30)
         at.session_state[WHO] = ADA
         for name, value in address.items():
@@ -55,22 +60,22 @@ def open_data(digits, monkeypatch, tmp_path):
     workshop.manager.cache_clear()
 
 
-def upload(at, file, name="My pets.zip"):
+def upload(at: AppTest, file: io.BytesIO, name: str = "My pets.zip") -> AppTest:
     at.file_uploader[0].upload(name, file.getvalue(), "application/zip").run()
     button(at, "Add the set").click().run()
     assert not at.exception, at.exception
     return at
 
 
-def test_every_set_can_be_looked_at_and_the_first_is_shown(open_data):
+def test_every_set_can_be_looked_at_and_the_first_is_shown(open_data: Callable[..., AppTest]) -> None:
     at = open_data()
     assert at.selectbox(key="set").options == list(datasets.NAMED)
     assert "50 images" in texts(at.markdown) and "No classes" in texts(at.caption) and len(at.get("image")) == 1
     assert [b.label for b in at.button] == ["Train on it"] and not at.error
 
 
-def test_a_set_that_is_not_here_is_downloaded_only_when_asked(open_data, monkeypatch):
-    def refuse(url, *rest):
+def test_a_set_that_is_not_here_is_downloaded_only_when_asked(open_data: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(url: str, *rest: Any) -> Iterator[Progress]:
         yield datasets.Progress("Downloading", 0, 10)
         raise OSError("no route to host")
 
@@ -81,7 +86,7 @@ def test_a_set_that_is_not_here_is_downloaded_only_when_asked(open_data, monkeyp
     assert "cannot be shown: the data set cifar10 could not be downloaded" in texts(at.error) and "no route" in texts(at.error)
 
 
-def test_an_upload_is_shown_and_can_be_trained_on(open_data):
+def test_an_upload_is_shown_and_can_be_trained_on(open_data: Callable[..., AppTest]) -> None:
     at = upload(open_data(), pets(("pets/*bold*.txt", b"x"), ("pets/cats/2.png", b"no")))
     assert "My\\-pets is ready" in texts(at.success) and at.query_params["set"] == "My-pets"
     assert at.selectbox(key="set").value == "My-pets" and "2 images" in texts(at.markdown)
@@ -95,7 +100,7 @@ def test_an_upload_is_shown_and_can_be_trained_on(open_data):
     assert (at.selectbox(key=KEY + "data").value, at.selectbox(key=KEY + "channels").value) == ("My-pets", 3)
 
 
-def test_a_taken_name_gets_a_number_and_the_page_says_so(open_data):
+def test_a_taken_name_gets_a_number_and_the_page_says_so(open_data: Callable[..., AppTest]) -> None:
     finish(uploads.add(pets(), "My-pets", "x.zip"))
     at = open_data()
     at.file_uploader[0].upload("My pets.zip", pets().getvalue(), "application/zip").run()
@@ -108,14 +113,14 @@ def test_a_taken_name_gets_a_number_and_the_page_says_so(open_data):
 
 
 @pytest.mark.parametrize("file", [packed(), packed(("../x.png", picture())), packed(("[a](b).png", b"no"))])
-def test_a_refused_upload_is_one_sentence_with_escaped_names(open_data, file):
+def test_a_refused_upload_is_one_sentence_with_escaped_names(open_data: Callable[..., AppTest], file: io.BytesIO) -> None:
     at = upload(open_data(), file)
     assert len(at.error) == 1 and "The zip was not added: the file My pets.zip" in texts(at.error).replace("none of the 1 images in ", "")
     assert "[a](b)" not in texts(at.error) and left() in (["cache"], [])
     assert "50 images" in texts(at.markdown)
 
 
-def test_a_name_that_is_not_allowed_is_a_sentence(open_data):
+def test_a_name_that_is_not_allowed_is_a_sentence(open_data: Callable[..., AppTest]) -> None:
     at = open_data()
     at.file_uploader[0].upload("x.zip", pets().getvalue(), "application/zip").run()
     next(t for t in at.text_input if t.label == "Name of the set").set_value("../x").run()
@@ -123,7 +128,7 @@ def test_a_name_that_is_not_allowed_is_a_sentence(open_data):
     assert "letters, digits" in texts(at.error) and datasets.available() == list(datasets.NAMED)
 
 
-def test_an_uploaded_set_is_deleted_unless_a_run_needs_it(open_data):
+def test_an_uploaded_set_is_deleted_unless_a_run_needs_it(open_data: Callable[..., AppTest]) -> None:
     name = finish(uploads.add(pets(), "pets", "x.zip"))
     at = open_data()
     assert "Delete it" not in [b.label for b in at.button]  # mnist came with the app
@@ -138,7 +143,7 @@ def test_an_uploaded_set_is_deleted_unless_a_run_needs_it(open_data):
     assert left() in (["cache"], []) and not at.exception
 
 
-def test_classes_are_bars_and_very_many_are_a_table(open_data, digits, blobs):
+def test_classes_are_bars_and_very_many_are_a_table(open_data: Callable[..., AppTest], digits: list[Any], blobs: Any) -> None:
     for classes in (10, 40):
         digits[0] = ImageDataset("mnist", blobs.images, torch.arange(50) % classes, tuple(f"class {i}" for i in range(classes)))
         at = open_data()
@@ -146,11 +151,11 @@ def test_classes_are_bars_and_very_many_are_a_table(open_data, digits, blobs):
         assert len(at.get("vega_lite_chart")) == (classes == 10) and "No classes" not in texts(at.caption)
 
 
-def test_an_unknown_set_in_the_address_is_a_sentence(open_data):
+def test_an_unknown_set_in_the_address_is_a_sentence(open_data: Callable[..., AppTest]) -> None:
     assert "no data set \\*x\\*" in texts(open_data(set="*x*").warning)
 
 
-def test_what_is_left_out_is_told_by_reason_and_then_file_by_file(open_data, digits, blobs):
+def test_what_is_left_out_is_told_by_reason_and_then_file_by_file(open_data: Callable[..., AppTest], digits: list[Any], blobs: Any) -> None:
     sentences = [f"a: b/{i}.heic: is a HEIC photo; convert it" for i in range(3)] + ["x.png: has 3 x 3 pixels; too few"]
     left_out = (("is a HEIC photo", 300), ("has … x … pixels", 1))
     digits[0] = replace(blobs, name="mnist", skipped=tuple(sentences), left_out=left_out)
@@ -161,7 +166,9 @@ def test_what_is_left_out_is_told_by_reason_and_then_file_by_file(open_data, dig
     assert at.expander[0].label == "301 files and folders were left out"
 
 
-def test_a_set_that_is_nearly_black_is_an_alarm_and_other_notes_are_not(open_data, digits, blobs):
+def test_a_set_that_is_nearly_black_is_an_alarm_and_other_notes_are_not(
+    open_data: Callable[..., AppTest], digits: list[Any], blobs: Any
+) -> None:
     digits[0] = replace(blobs, name="mnist", notes=("values 0 to 4,095 scaled to 0 to 255", darkness(3)))
     at = open_data()
     assert "brightest pixel is 3 of 255" in texts(at.warning) and "4,095" in texts(at.caption) and "4,095" not in texts(at.warning)

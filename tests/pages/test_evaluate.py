@@ -2,6 +2,9 @@
 
 import csv
 import json
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +13,9 @@ from streamlit.testing.v1 import AppTest
 
 from gan.data import datasets
 from gan.data.datasets import ImageDataset
+from gan.events import Progress
 from gan.judging import evaluation, features, reals
-from gan.judging.judge import Judge, JudgeCache
+from gan.judging.judge import Judge, JudgeCache, Shares
 from gan.networks.generator_file import load_generator
 from gan.runs.folder import RunFolder, save_generator
 from tests.conftest import finish
@@ -21,13 +25,13 @@ from ui import workshop
 from ui.text import plain
 
 
-def part_of_mnist(n, seed):
+def part_of_mnist(n: int, seed: int) -> Any:
     pixels = torch.randint(0, 256, (n, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
     return ImageDataset("mnist", pixels, torch.arange(n) % 2, ("even", "odd"))
 
 
 @pytest.fixture
-def judge():
+def judge() -> Judge:
     torch.manual_seed(0)
     network = features.FeatureNetwork(features.About("digits", 28, 1, "classes", ("even", "odd"))).eval().requires_grad_(False)
     training, test = part_of_mnist(300, 0), part_of_mnist(80, 1)
@@ -35,10 +39,10 @@ def judge():
 
 
 @pytest.fixture
-def open_page(judge, folders, monkeypatch):
+def open_page(judge: Judge, folders: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
     """Opens Evaluate on a server with a shipped generator and a run that has kept two, the first of them the best."""
 
-    def get(self, *key):
+    def get(self: Any, *key: Any) -> Generator[Progress, None, Any]:
         yield evaluation.Progress("Learning *digits*", 1, 2)
         return judge
 
@@ -58,7 +62,7 @@ def open_page(judge, folders, monkeypatch):
         run.append_judged({"step": made.step, "fd": fd, "fd_error": 0.25, "fd_floor": 1.0})
     run.flush()
 
-    def open_page(**address):
+    def open_page(**address: Any) -> AppTest:
         at = AppTest.from_file(ENTRY, default_timeout=60)
         for name, value in address.items():
             at.query_params[name] = value
@@ -74,13 +78,13 @@ def open_page(judge, folders, monkeypatch):
         cache.cache_clear()
 
 
-def judge_it(at):
+def judge_it(at: AppTest) -> AppTest:
     button(at, "Evaluate").click().run()
     assert not at.exception and not at.error, (at.exception, texts(at.error))
     return at
 
 
-def test_a_generator_is_judged_with_the_figures_of_the_command_line(open_page, judge, folders):
+def test_a_generator_is_judged_with_the_figures_of_the_command_line(open_page: Callable[..., AppTest], judge: Judge, folders: Path) -> None:
     at = open_page(samples="500")
     assert not at.metric and "Press Evaluate" in texts(at.caption)
     judge_it(at)
@@ -93,11 +97,11 @@ def test_a_generator_is_judged_with_the_figures_of_the_command_line(open_page, j
     assert at.get("plotly_chart")
 
 
-def test_a_missing_class_is_named(open_page, judge, monkeypatch):
+def test_a_missing_class_is_named(open_page: Callable[..., AppTest], judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judge.network, "probabilities", lambda found: np.eye(2, dtype=np.float32)[np.arange(len(found)) % 2])
     original = Judge._shares
 
-    def shares(self, *given):
+    def shares(self: Any, *given: Any) -> Shares:
         found = original(self, *given)
         return type(found)(found.names, np.array([1.0, 0.0]), found.real, ("odd",))
 
@@ -105,7 +109,7 @@ def test_a_missing_class_is_named(open_page, judge, monkeypatch):
     assert "Missing or rare: odd." in texts(judge_it(open_page()).warning)
 
 
-def test_a_run_opens_with_its_best_and_stands_beside_others(open_page):
+def test_a_run_opens_with_its_best_and_stands_beside_others(open_page: Callable[..., AppTest]) -> None:
     at = open_page(**{"from": "a-run"})
     assert at.select_slider(key="step").value == "best" and "Best: step 5, FD 3 ± 0.25" in texts(at.caption)
     judge_it(at)
@@ -122,7 +126,7 @@ def test_a_run_opens_with_its_best_and_stands_beside_others(open_page):
     assert not at.table
 
 
-def test_what_is_downloaded_is_what_is_shown(open_page, judge, folders):
+def test_what_is_downloaded_is_what_is_shown(open_page: Callable[..., AppTest], judge: Judge, folders: Path) -> None:
     loaded = load_generator(folders / "checkpoints" / "pretrained" / "digits.safetensors")
     report = finish(evaluation.evaluate(loaded, judge, 500))
     found = [{"generator": "digits", **evaluation.as_object(report, loaded.config, loaded.step)}]
@@ -131,15 +135,15 @@ def test_what_is_downloaded_is_what_is_shown(open_page, judge, folders):
     assert float(rows[0]["value"]) == report.figures[0].value and rows[0]["features"] == "digits-CNN"
 
 
-def test_a_data_set_that_is_not_there_is_said(open_page, monkeypatch):
+def test_a_data_set_that_is_not_there_is_said(open_page: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets, "available", lambda: [])
     at = open_page()
     button(at, "Evaluate").click().run()
     assert "training images are not on this server" in texts(at.info) and not at.exception
 
 
-def test_one_is_judged_at_a_time():
-    def work(name):
+def test_one_is_judged_at_a_time() -> None:
+    def work(name: str) -> Generator[Progress, None, str]:
         yield evaluation.Progress(name, 0, 1)
         return name
 

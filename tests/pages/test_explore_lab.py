@@ -1,9 +1,13 @@
 """Explore's sliders and arithmetic as their scripts draw them."""
 
 import json
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from streamlit.testing.v1 import AppTest
 
 from gan import latent
 from gan.config import TrainConfig
@@ -20,18 +24,19 @@ from ui.components.latent_sliders import Place, checked
 from ui.explore import arithmetic as explore_arithmetic
 
 
-def drawn(at):
+def drawn(at: AppTest) -> list[Any]:
     """The view's own components on a page."""
-    return [c for c in at.get("bidi_component") if c.proto.component_name.endswith(("latent_sliders", "arithmetic"))]
+    components: list[Any] = list(at.get("bidi_component"))
+    return [c for c in components if c.proto.component_name.endswith(("latent_sliders", "arithmetic"))]
 
 
-def component(at):
+def component(at: AppTest) -> dict[str, Any]:
     """What the page's component was drawn with."""
     (found,) = drawn(at)
     return json.loads(found.proto.json)
 
 
-def test_sliders_along_each_kind_of_direction(open_page):
+def test_sliders_along_each_kind_of_direction(open_page: Callable[..., AppTest]) -> None:
     for source, size in (("digits", 28), ("faces", 64)):
         at = open_page(pages.EXPLORE, view="Sliders", **{"from": source})
         data = component(at)
@@ -46,7 +51,7 @@ def test_sliders_along_each_kind_of_direction(open_page):
     assert data["seed"] == 5 and len(data["directions"]) == 10 and "weights" in data["directions"][0]["about"]
 
 
-def test_single_dimensions_on_demand(open_page):
+def test_single_dimensions_on_demand(open_page: Callable[..., AppTest]) -> None:
     at = open_page(pages.EXPLORE, view="Sliders", directions="Dimensions")
     data = component(at)
     assert len(data["directions"]) == 8 and data["directions"][0]["name"].startswith("Dimension ")
@@ -57,7 +62,7 @@ def test_single_dimensions_on_demand(open_page):
     assert component(at)["directions"][8]["number"] == int(others.options[1])
 
 
-def test_the_address_says_where_sliders_stand(open_page):
+def test_the_address_says_where_sliders_stand(open_page: Callable[..., AppTest]) -> None:
     at = open_page(
         pages.EXPLORE,
         view="Sliders",
@@ -75,17 +80,17 @@ def test_the_address_says_where_sliders_stand(open_page):
 
 
 @pytest.mark.parametrize("told", [None, "x", 3, ["1"], {"1": [1]}, {None: 1}, {"1": float("nan")}, {"-1": 2}, {"1e3": 1}])
-def test_what_a_browser_tells_is_checked(told):
+def test_what_a_browser_tells_is_checked(told: Any) -> None:
     assert checked(told, told, told) == Place()
 
 
-def test_names_and_numbers_from_a_browser_are_bounded():
+def test_names_and_numbers_from_a_browser_are_bounded() -> None:
     place = checked({"1": 99, 2: -0.123456, "3": 0}, -4, {"1": " " + "n" * 99, "2": "", "3": 5})
     assert place == Place({1: 3.0, 2: -0.12}, 0.0, {1: "n" * 40})
     assert len(checked({str(i): 1 for i in range(5000)}, 1, {}).values) == 1000
 
 
-def test_a_class_is_looked_at_by_itself(open_page, folders):
+def test_a_class_is_looked_at_by_itself(open_page: Callable[..., AppTest], folders: Path) -> None:
     config = TrainConfig(latent_dim=10, generator_filters=4, precision="fp32", conditional=True, initialization="pytorch")
     state = new_state(config, torch.device("cpu"), class_names=("cats", "dogs"))
     save_generator(folders / "checkpoints" / "pretrained" / "animals.safetensors", state)
@@ -97,7 +102,7 @@ def test_a_class_is_looked_at_by_itself(open_page, folders):
     assert found["cats"] != found["dogs"]
 
 
-def test_a_picture_alone_moves_nothing_else(open_page):
+def test_a_picture_alone_moves_nothing_else(open_page: Callable[..., AppTest]) -> None:
     at = open_page(pages.EXPLORE, view="Sliders")
     before = component(at)
     at.run()
@@ -105,11 +110,11 @@ def test_a_picture_alone_moves_nothing_else(open_page):
 
 
 @pytest.fixture
-def glasses(monkeypatch):
+def glasses(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """Generators of digits whose samples wear glasses where z begins with a positive number; how often that was looked for."""
     asked = []
 
-    def find(draw, config):
+    def find(draw: Callable[..., Any], config: TrainConfig) -> Generator[Progress, None, Any]:
         asked.append(config.data)
         yield Progress("Looking at samples", 1, 2)
         assert draw(torch.zeros(1, config.latent_dim)).shape[1:] == (config.channels, config.image_size, config.image_size)
@@ -122,7 +127,7 @@ def glasses(monkeypatch):
     explore_arithmetic.contrasts.clear()
 
 
-def test_groups_of_seeds_and_what_comes_out(open_page):
+def test_groups_of_seeds_and_what_comes_out(open_page: Callable[..., AppTest]) -> None:
     at = open_page(pages.EXPLORE, view="Arithmetic", b="4", c=" ", times="2.2", jitter="nan")
     assert not at.error and [at.text_input(key=letter).value for letter in "abc"] == ["1,2,3", "4", " "]
     data = component(at)
@@ -136,14 +141,14 @@ def test_groups_of_seeds_and_what_comes_out(open_page):
 
 
 @pytest.mark.parametrize("text", ["1-100000", "3-1", "9" * 40, "1,x", "-4", "**bold**"])
-def test_groups_that_are_none_are_a_sentence(open_page, glasses, text):
+def test_groups_that_are_none_are_a_sentence(open_page: Callable[..., AppTest], glasses: list[Any], text: str) -> None:
     at = open_page(pages.EXPLORE, view="Arithmetic", b=text)
     assert "groups cannot be used" in texts(at.error) and not drawn(at)
     at.text_input(key="b").set_value("1").run()
     assert not at.error and component(at)
 
 
-def test_what_samples_have_in_common_is_looked_for_once_and_added(open_page, glasses):
+def test_what_samples_have_in_common_is_looked_for_once_and_added(open_page: Callable[..., AppTest], glasses: list[Any]) -> None:
     at = open_page(pages.EXPLORE, view="Arithmetic")
     assert glasses == []
     next(b for b in at.button if b.label == "Find what samples have in common").click().run()
@@ -160,7 +165,7 @@ def test_what_samples_have_in_common_is_looked_for_once_and_added(open_page, gla
     assert not at.error and component(at)["groups"][0]["title"] == "with glasses" and glasses == ["mnist"]
 
 
-def test_a_mean_that_is_named_is_looked_for(open_page, glasses):
+def test_a_mean_that_is_named_is_looked_for(open_page: Callable[..., AppTest], glasses: list[Any]) -> None:
     at = open_page(pages.EXPLORE, view="Arithmetic", a="with glasses")
     assert not at.error and glasses == ["mnist"]
     explore_arithmetic.contrasts.clear()
@@ -170,7 +175,9 @@ def test_a_mean_that_is_named_is_looked_for(open_page, glasses):
     assert "the means known here are: with glasses, without glasses" in texts(at.error).replace("\\", "")
 
 
-def test_data_that_is_not_there_or_tells_nothing(open_page, glasses, monkeypatch):
+def test_data_that_is_not_there_or_tells_nothing(
+    open_page: Callable[..., AppTest], glasses: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(datasets, "available", lambda: ["blobs"])
     at = open_page(pages.EXPLORE, view="Arithmetic", a="with glasses")
     assert "training images are not on this server" in texts(at.caption) and "no means are known here" in texts(at.error)
@@ -179,14 +186,14 @@ def test_data_that_is_not_there_or_tells_nothing(open_page, glasses, monkeypatch
     assert "Data page can download it" in texts(open_page(pages.EXPLORE, view="Arithmetic").caption)
     monkeypatch.setattr(datasets, "to_download", lambda name: 0)
 
-    def nothing(draw, config):
+    def nothing(draw: Callable[..., Any], config: TrainConfig) -> Generator[None, None, Any]:
         yield from ()
         return []
 
     monkeypatch.setattr(attributes, "find", nothing)
     assert "No class or attribute" in texts(open_page(pages.EXPLORE, view="Arithmetic", a="with x").caption)
 
-    def refused(draw, config):
+    def refused(draw: Callable[..., Any], config: TrainConfig) -> Iterator[None]:
         yield from ()
         raise ValueError("the data set mnist has 3 images")
 
@@ -195,5 +202,5 @@ def test_data_that_is_not_there_or_tells_nothing(open_page, glasses, monkeypatch
     assert "has 3 images" in texts(open_page(pages.EXPLORE, view="Arithmetic", a="with x").info)
 
 
-def test_strength_from_a_browser_is_bounded():
+def test_strength_from_a_browser_is_bounded() -> None:
     assert [bounded(value, 6, 1) for value in ("2", 9, -3, None, "x", float("nan"), [1])] == [2, 6, 0, 1, 1, 1, 1]

@@ -1,6 +1,9 @@
 """The views of Explore that hold a generator against real images, as the page's script draws them."""
 
 import io
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,11 +15,12 @@ from gan import latent
 from gan.config import TrainConfig
 from gan.data import datasets
 from gan.data.datasets import ImageDataset
+from gan.events import Progress
 from gan.explore import projection
 from gan.explore.vectors import MOST, NoiseVector
 from gan.networks.sampling import sample
 from gan.runs.folder import save_generator
-from gan.training.state import new_state
+from gan.training.state import TrainState, new_state
 from tests.pages.apps import ENTRY, button, texts
 from ui import workshop
 from ui.explore import memory as explore_memory
@@ -24,7 +28,7 @@ from ui.explore import memory as explore_memory
 MEMORY, BACK = "Does it copy its training images?", "Find an image in latent space"
 
 
-def state(classes=(), **changes):
+def state(classes: tuple[Any, ...] | tuple[str, str] = (), **changes: Any) -> TrainState:
     config = TrainConfig(
         latent_dim=6, generator_filters=8, precision="fp32", initialization="pytorch", conditional=bool(classes), **changes
     )
@@ -37,7 +41,7 @@ def state(classes=(), **changes):
 
 
 @pytest.fixture
-def parted(monkeypatch):
+def parted(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any | TrainState]:
     """What the server has for mnist, by split: the pictures that the generator draws for the seeds 0 to 9, and noise; and other pictures."""
     made = state()
     own, other = (torch.from_numpy(sample(made.averaged, latent.noise(seeds, 6))) for seeds in (range(10), range(100, 140)))
@@ -47,10 +51,10 @@ def parted(monkeypatch):
 
 
 @pytest.fixture
-def open_view(parted, folders, monkeypatch):
+def open_view(parted: dict[str, Any], folders: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
     """Opens a view of Explore on a server with a generator, "digits", that knows ten of its training images by heart."""
 
-    def load(name, image_size, channels, split="train"):
+    def load(name: str, image_size: int, channels: int, split: str = "train") -> Generator[Progress, None, Any]:
         yield datasets.Progress("Reading *mnist*", 0, 2)
         return parted[split]
 
@@ -64,7 +68,7 @@ def open_view(parted, folders, monkeypatch):
         cache.cache_clear()
     save_generator(folders / "checkpoints" / "pretrained" / "digits.safetensors", parted["made"])
 
-    def open_view(view, **address):
+    def open_view(view: str, **address: Any) -> AppTest:
         at = AppTest.from_file(ENTRY, default_timeout=60)
         for name, value in (address | {"view": view}).items():
             at.query_params[name] = value
@@ -79,7 +83,7 @@ def open_view(parted, folders, monkeypatch):
         cache.cache_clear()
 
 
-def test_copies_are_told_from_inventions(open_view):
+def test_copies_are_told_from_inventions(open_view: Callable[..., AppTest]) -> None:
     at = open_view(MEMORY, memory_seeds="0,5,70")
     assert len(at.get("image")) == 3 and not at.error
     captions = [c.value for c in at.caption if "Seed" in c.value]
@@ -90,7 +94,7 @@ def test_copies_are_told_from_inventions(open_view):
     assert "at most 24 seeds" in texts(at.error) and not at.exception
 
 
-def test_the_closest_of_many(open_view):
+def test_the_closest_of_many(open_view: Callable[..., AppTest]) -> None:
     at = open_view(MEMORY)
     at.segmented_control(key="memory").select(explore_memory.CLOSEST).run()
     assert not at.exception and len(at.get("image")) == explore_memory.SHOWN
@@ -98,7 +102,9 @@ def test_the_closest_of_many(open_view):
     assert sum("As close as a copy" in c.value for c in at.caption) >= 10
 
 
-def test_a_set_without_test_images_and_one_that_was_trained_on_say_so(open_view, parted, monkeypatch, folders):
+def test_a_set_without_test_images_and_one_that_was_trained_on_say_so(
+    open_view: Callable[..., AppTest], parted: dict[str, Any], monkeypatch: pytest.MonkeyPatch, folders: Path
+) -> None:
     at = open_view(MEMORY)
     assert "new real images are" in texts(at.caption) and "has no test images" not in texts(at.markdown)
     other = state(data_split="all")
@@ -107,7 +113,9 @@ def test_a_set_without_test_images_and_one_that_was_trained_on_say_so(open_view,
     assert "other real images are" in texts(at.caption) and "also trained on the test images" in texts(at.markdown)
 
 
-def test_what_cannot_be_compared_is_a_sentence(open_view, folders, parted, monkeypatch):
+def test_what_cannot_be_compared_is_a_sentence(
+    open_view: Callable[..., AppTest], folders: Path, parted: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     save_generator(folders / "checkpoints" / "pretrained" / "private.safetensors", state(data="/etc"))
     for view in (MEMORY, BACK):
         at = open_view(view, **{"from": "private"})
@@ -118,7 +126,7 @@ def test_what_cannot_be_compared_is_a_sentence(open_view, folders, parted, monke
     assert "not on this server yet" in texts(open_view(MEMORY).info)
 
 
-def test_a_cancelled_comparison_waits_to_be_asked_for(open_view):
+def test_a_cancelled_comparison_waits_to_be_asked_for(open_view: Callable[..., AppTest]) -> None:
     at = open_view("Grid")
     at.session_state["judge_cancelled"] = ("mnist", 28, 1)
     at.segmented_control(key="view").select("memory").run()
@@ -127,7 +135,7 @@ def test_a_cancelled_comparison_waits_to_be_asked_for(open_view):
     assert len(at.get("image")) == 8 and not at.exception
 
 
-def test_a_held_out_image_is_looked_for_and_walked_from(open_view):
+def test_a_held_out_image_is_looked_for_and_walked_from(open_view: Callable[..., AppTest]) -> None:
     at = open_view(BACK, held_out="7")
     assert at.number_input(key="held_out").value == 7 and at.number_input(key="held_out").max == 39
     assert "The result appears here." in texts(at.caption) and len(at.get("image")) == 1
@@ -136,7 +144,8 @@ def test_a_held_out_image_is_looked_for_and_walked_from(open_view):
     assert [m.label for m in at.metric] == ["Distance", "Pixels", "Length of z"]
     assert r"digits\-CNN" in at.metric[0].help and "of 255" in at.metric[1].value
     assert len(at.get("image")) == 1 + 1 + 4
-    assert "judge.reals.held_out.images()[7]" in at.get("code")[1].value
+    code: list[Any] = list(at.get("code"))
+    assert "judge.reals.held_out.images()[7]" in code[1].value
     length = float(at.metric[2].value)
     button(at, "Walk from it").click().run()
     assert at.segmented_control(key="view").value == "walk" and not at.exception and not at.error
@@ -153,7 +162,7 @@ def test_a_held_out_image_is_looked_for_and_walked_from(open_view):
     assert 0 <= at.number_input(key="held_out").value < 40
 
 
-def test_an_upload_is_checked_and_looked_for(open_view):
+def test_an_upload_is_checked_and_looked_for(open_view: Callable[..., AppTest]) -> None:
     at = open_view(BACK, picture="Your own")
     assert not at.get("image") and not at.exception
     at.file_uploader[0].upload("no.png", b"this is no image", "image/png").run()
@@ -166,7 +175,7 @@ def test_an_upload_is_checked_and_looked_for(open_view):
     assert len(at.metric) == 3 and not at.exception
 
 
-def test_without_the_data_an_own_image_is_compared_by_pixels(open_view, folders):
+def test_without_the_data_an_own_image_is_compared_by_pixels(open_view: Callable[..., AppTest], folders: Path) -> None:
     save_generator(folders / "checkpoints" / "pretrained" / "private.safetensors", state(data="/etc"))
     at = open_view(BACK, picture="Your own", **{"from": "private"})
     file = io.BytesIO()
@@ -176,7 +185,7 @@ def test_without_the_data_an_own_image_is_compared_by_pixels(open_view, folders)
     assert [m.label for m in at.metric] == ["Pixels", "Length of z"] and not at.exception
 
 
-def test_the_class_is_looked_for_too(open_view, folders):
+def test_the_class_is_looked_for_too(open_view: Callable[..., AppTest], folders: Path) -> None:
     save_generator(folders / "checkpoints" / "pretrained" / "animals.safetensors", state(("cats", "*dogs*")))
     at = open_view(BACK, **{"from": "animals", "class": "*dogs*"})
     assert at.toggle(key="any_class").value
@@ -188,6 +197,6 @@ def test_the_class_is_looked_for_too(open_view, folders):
 
 
 @pytest.mark.parametrize("former, view", [("Memory or invention?", "memory"), ("Back from an image", "image")])
-def test_addresses_with_a_former_name_still_open_the_view(open_view, former, view):
+def test_addresses_with_a_former_name_still_open_the_view(open_view: Callable[..., AppTest], former: str, view: str) -> None:
     at = open_view(former)
     assert at.segmented_control(key="view").value == view and not at.exception

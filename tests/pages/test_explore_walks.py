@@ -1,18 +1,25 @@
 """Explore's views of walks, time and grids as its script draws them."""
 
 import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from streamlit.testing.v1 import AppTest
 
+from gan.config import TrainConfig
 from gan.explore import vectors
-from gan.explore.models import find_model
+from gan.explore.models import Model, find_model
 from gan.explore.vectors import NoiseVector
 from gan.runs.folder import RunFolder, save_generator
+from gan.runs.manager import RunManager
 from gan.runs.record import write_status
+from gan.runs.states import RunState
 from gan.training.state import new_state
 from tests.pages.apps import button, texts
-from tests.runs.test_runs import wait_for
+from tests.waiting import wait_for
 from ui import page_files as pages
 from ui import workshop
 from ui.components import latent_list
@@ -23,18 +30,18 @@ from ui.explore import walk as explore_walk
 CPU = torch.device("cpu")
 
 
-def codes(at):
+def codes(at: AppTest) -> tuple[str, str]:
     """The link and the script that can be copied."""
     link, script = (code.value for code in at.code)
     return link, script
 
 
-def walk_of(at):
+def walk_of(at: AppTest) -> list[str]:
     """The script's lines that say where the walk goes."""
     return [line for line in codes(at)[1].splitlines() if line.startswith(("stops", "z = ", "Path"))]
 
 
-def test_the_walk_of_an_address(open_page):
+def test_the_walk_of_an_address(open_page: Callable[..., AppTest]) -> None:
     at = open_page(pages.EXPLORE, view="Walk", stops="7,8,20", mode="lerp", easing="Rest at stops", frames="30", fps="10", closed="false")
     assert len(at.get("image")) == 1 + explore_walk.STOPS and not at.error
     assert walk_of(at) == [
@@ -50,14 +57,14 @@ def test_the_walk_of_an_address(open_page):
 
 
 @pytest.mark.parametrize("stops", ["", "x", "5", "1-25", "1e3", "../x"])
-def test_stops_that_cannot_be_used_are_a_sentence_and_the_first_ones_are_shown(open_page, stops):
+def test_stops_that_cannot_be_used_are_a_sentence_and_the_first_ones_are_shown(open_page: Callable[..., AppTest], stops: str) -> None:
     at = open_page(pages.EXPLORE, view="Walk", stops=stops)
     assert "The list cannot be used" in texts(at.error) and at.query_params["stops"] == "1-4"
     at.run()
     assert not at.error and not at.exception
 
 
-def test_the_list_is_typed_saved_and_loaded(open_page):
+def test_the_list_is_typed_saved_and_loaded(open_page: Callable[..., AppTest]) -> None:
     at = open_page(pages.EXPLORE, view="Walk")
     at.text_input(key="noise_seeds").set_value("5-7").run()
     assert walk_of(at)[0] == "stops = model.noise([5, 6, 7])" and at.query_params["stops"] == "5-7"
@@ -79,13 +86,13 @@ def test_the_list_is_typed_saved_and_loaded(open_page):
 
 
 @pytest.mark.parametrize("content", [b"x", json.dumps({"format": vectors.FORMAT, "vectors": [{"z": [1, 2]}, {"seed": 1}]}).encode()])
-def test_a_file_that_is_no_list_is_a_sentence(open_page, content):
+def test_a_file_that_is_no_list_is_a_sentence(open_page: Callable[..., AppTest], content: bytes) -> None:
     at = open_page(pages.EXPLORE, view="Walk")
     at.file_uploader(key="noise_file").upload("list.json", content, "application/json").run()
     assert "The list cannot be used" in texts(at.error) and at.query_params["stops"] == "1-4" and not at.exception
 
 
-def test_vectors_of_another_size_are_walked_past(open_page):
+def test_vectors_of_another_size_are_walked_past(open_page: Callable[..., AppTest]) -> None:
     at = open_page(pages.EXPLORE, view="Walk")
     at.session_state["noise_vectors"] = [NoiseVector(1), NoiseVector(z=(1.0, 2.0)), NoiseVector(2)]
     at.run()
@@ -95,7 +102,7 @@ def test_vectors_of_another_size_are_walked_past(open_page):
     assert "needs two latent vectors" in texts(at.info) and not at.exception
 
 
-def test_what_the_browser_tells_of_the_list_is_checked():
+def test_what_the_browser_tells_of_the_list_is_checked() -> None:
     known = [NoiseVector(z=(1.0, 2.0), name="a photo")]
     told = [{"name": " x\n", "seed": "7", "locked": True}, {"name": "b", "ref": known[0].ref, "locked": False}]
     assert read_items(told, known) == [NoiseVector(7, name="x", locked=True), NoiseVector(z=(1.0, 2.0), name="b")]
@@ -116,8 +123,9 @@ def test_what_the_browser_tells_of_the_list_is_checked():
             read_items(items, known)
 
 
-def test_other_views_can_put_a_vector_into_the_list(monkeypatch):
-    state, address = {}, {}
+def test_other_views_can_put_a_vector_into_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    state: dict[str, Any] = {}
+    address: dict[str, Any] = {}
     monkeypatch.setattr(latent_list.st, "session_state", state)
     monkeypatch.setattr(latent_list.st, "query_params", address)
     assert latent_list.keep(NoiseVector(9, name="found"))
@@ -127,8 +135,8 @@ def test_other_views_can_put_a_vector_into_the_list(monkeypatch):
     assert not latent_list.keep(NoiseVector(1)) and len(state["noise_vectors"]) == vectors.MOST
 
 
-def test_a_walk_that_was_cancelled_waits_until_it_is_asked_for(open_page, monkeypatch):
-    def cancelled(work, key, on_cancel):
+def test_a_walk_that_was_cancelled_waits_until_it_is_asked_for(open_page: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> None:
+    def cancelled(work: Iterator[Any], key: str, on_cancel: Callable[..., Any]) -> None:
         on_cancel()
         explore_walk.st.rerun()
 
@@ -141,15 +149,15 @@ def test_a_walk_that_was_cancelled_waits_until_it_is_asked_for(open_page, monkey
 
 
 @pytest.fixture
-def make_run(config, folders):
+def make_run(config: TrainConfig, folders: Path) -> Callable[..., Any]:
     """Makes a run's folder with generators of some steps."""
 
-    def make_run(name, steps, **settings):
+    def make_run(name: str, steps: list[int] | range, **settings: Any) -> RunFolder:
         state = new_state(config.change(**settings), CPU, class_names=("cats", "*dogs*"))
         folder = RunFolder(folders / "checkpoints" / name)
         folder.path.mkdir(parents=True, exist_ok=True)
         folder.write_config(state.config, "quick-digits")
-        write_status(folder, "stopped")
+        write_status(folder, RunState.STOPPED)
         for step in steps:
             state.step = step
             folder.save_generator(state)
@@ -158,12 +166,12 @@ def make_run(config, folders):
     return make_run
 
 
-def columns(at):
+def columns(at: AppTest) -> list[int]:
     """The steps below the strip."""
     return [int(b.label.replace(",", "")) for b in at.button if (b.key or "").startswith("pad_at_")]
 
 
-def test_time_shows_all_steps_of_a_run(open_page, make_run):
+def test_time_shows_all_steps_of_a_run(open_page: Callable[..., AppTest], make_run: Callable[..., Any]) -> None:
     make_run("a-run", [1, 2, 4, 1000])
     at = open_page(pages.EXPLORE, view="Time", **{"from": "a-run"}, rows="3,9", step="2")
     assert columns(at) == [1, 2, 4, 1000] and len(at.get("image")) == 4 + 1 and not at.error
@@ -176,7 +184,9 @@ def test_time_shows_all_steps_of_a_run(open_page, make_run):
     assert "corners = model.noise([3, 9, 1, 2])" in codes(at)[1] and "torch.tensor(0.0), torch.tensor(0.0)" in codes(at)[1]
 
 
-def test_time_shows_some_of_many_steps_and_the_chosen_one(open_page, make_run, monkeypatch):
+def test_time_shows_some_of_many_steps_and_the_chosen_one(
+    open_page: Callable[..., AppTest], make_run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(explore_time, "MOST_STEPS", 20)
     make_run("a-run", range(1, 41))
     at = open_page(pages.EXPLORE, view="Time", **{"from": "a-run"}, rows="1", step="2")
@@ -184,7 +194,7 @@ def test_time_shows_some_of_many_steps_and_the_chosen_one(open_page, make_run, m
     assert "of 40 that the run has kept" in texts(at.caption)
 
 
-def test_time_goes_on_while_the_run_trains_and_past_what_is_gone(open_page, make_run):
+def test_time_goes_on_while_the_run_trains_and_past_what_is_gone(open_page: Callable[..., AppTest], make_run: Callable[..., Any]) -> None:
     folder = make_run("a-run", [1, 2])
     at = open_page(pages.EXPLORE, view="Time", **{"from": "a-run"}, rows="1-2")
     assert columns(at) == [1, 2]
@@ -194,14 +204,14 @@ def test_time_goes_on_while_the_run_trains_and_past_what_is_gone(open_page, make
     assert columns(at) == [2, 4] and not at.error
 
 
-def test_time_of_a_run_at_work(open_page, manager, config):
+def test_time_of_a_run_at_work(open_page: Callable[..., AppTest], manager: RunManager, config: TrainConfig) -> None:
     run = manager.submit(config.change(duration=1_000_000), "quick-digits")
     wait_for(lambda: len(run.folder.generator_steps()) > 2)
     at = open_page(pages.EXPLORE, view="Time", **{"from": run.id})
     assert len(columns(at)) > 2 and not at.error
 
 
-def test_time_of_a_shipped_generator_and_of_a_single_step(open_page, make_run):
+def test_time_of_a_shipped_generator_and_of_a_single_step(open_page: Callable[..., AppTest], make_run: Callable[..., Any]) -> None:
     at = open_page(pages.EXPLORE, view="Time")
     assert "comes with the app" in texts(at.info) and not at.get("image") and not at.error
     make_run("a-run", [1])
@@ -209,7 +219,7 @@ def test_time_of_a_shipped_generator_and_of_a_single_step(open_page, make_run):
     assert "kept one generator, after step 1" in texts(at.info) and columns(at) == [1] and len(at.get("image")) == 1
 
 
-def test_time_by_class_and_with_bad_seeds(open_page, make_run):
+def test_time_by_class_and_with_bad_seeds(open_page: Callable[..., AppTest], make_run: Callable[..., Any]) -> None:
     make_run("a-run", [1, 2], conditional=True)
     at = open_page(pages.EXPLORE, view="Time", **{"from": "a-run", "class": "*dogs*"})
     assert "loaded.class_names.index('*dogs*')" in codes(at)[1]
@@ -217,7 +227,7 @@ def test_time_by_class_and_with_bad_seeds(open_page, make_run):
     assert "at most 8 seeds" in texts(at.error) and not at.exception
 
 
-def test_the_grid_in_training_mode(open_page):
+def test_the_grid_in_training_mode(open_page: Callable[..., AppTest]) -> None:
     at = open_page(pages.EXPLORE, view="Grid", seeds="1-3")
     assert "sample(network, z)" in codes(at)[1] and "latent.parse_seeds('1-3')" in codes(at)[1]
     model = workshop.models().get(digits())
@@ -232,11 +242,11 @@ def test_the_grid_in_training_mode(open_page):
     assert "at least 2 images" in texts(at.info) and "sample(network, z)" in codes(at)[1]
 
 
-def digits():
+def digits() -> Model:
     return find_model(workshop.models().root, "digits")
 
 
-def test_training_mode_without_normalization_and_by_class(open_page, config, folders):
+def test_training_mode_without_normalization_and_by_class(open_page: Callable[..., AppTest], config: TrainConfig, folders: Path) -> None:
     plain = new_state(config.change(generator_norm="none"), CPU)
     save_generator(folders / "checkpoints" / "pretrained" / "plain.safetensors", plain)
     at = open_page(pages.EXPLORE, view="Grid", training="true", **{"from": "plain"})

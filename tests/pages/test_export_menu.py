@@ -4,31 +4,38 @@ import dataclasses
 import io
 import threading
 import zipfile
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from PIL import Image
+from streamlit.testing.v1 import AppTest
 
+from gan.config import TrainConfig
 from gan.events import Progress
 from gan.runs.folder import RunFolder
+from gan.runs.manager import RunManager
+from gan.runs.run import Run
+from tests.films import frames
 from tests.pages.apps import button, texts
-from tests.runs.test_runs import ended, wait_for
+from tests.waiting import ended, wait_for
 from ui import export
 from ui import page_files as pages
 
 
 @pytest.fixture
-def run(manager, config):
+def run(manager: RunManager, config: TrainConfig) -> Run:
     run = manager.submit(config, "quick-digits")
     wait_for(ended(run))
     return run
 
 
-def slow(monkeypatch, write):
-    """Lets a function write the GIF in place of the real one."""
+def slow(monkeypatch: pytest.MonkeyPatch, write: Callable[..., Any]) -> None:
+    """Lets a function write the GIF instead of the real one."""
     monkeypatch.setitem(export.KINDS, "gif", dataclasses.replace(export.KINDS["gif"], write=write))
 
 
-def finished(at):
+def finished(at: AppTest) -> AppTest:
     """What the page offers once the job is done."""
     wait_for(lambda: at.session_state["export"].done)
     at.run()
@@ -36,14 +43,16 @@ def finished(at):
     return at
 
 
-def test_a_run_that_has_nothing_yet_has_no_menu(open_page, manager, config):
+def test_a_run_that_has_nothing_yet_has_no_menu(open_page: Callable[..., AppTest], manager: RunManager, config: TrainConfig) -> None:
     run = manager.submit(config.change(batch_size=64))  # fails before its first step
     wait_for(ended(run))
     at = open_page(pages.TRAIN, run=run.id)
     assert "Everything (zip)" not in [b.label for b in at.button]
 
 
-def test_a_run_has_its_menu_before_its_first_step_is_done(open_page, manager, config, monkeypatch):
+def test_a_run_has_its_menu_before_its_first_step_is_done(
+    open_page: Callable[..., AppTest], manager: RunManager, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(RunFolder, "generator_steps", lambda self: [])  # nothing draws the page anew when it is
     run = manager.submit(config.change(duration=1_000_000))
     wait_for(lambda: run.state == "running")
@@ -51,7 +60,7 @@ def test_a_run_has_its_menu_before_its_first_step_is_done(open_page, manager, co
     assert {"Explore its images", "Everything (zip)"} <= set(labels)
 
 
-def test_each_kind_is_made_when_it_is_asked_for(open_page, run):
+def test_each_kind_is_made_when_it_is_asked_for(open_page: Callable[..., AppTest], run: Run) -> None:
     at = open_page(pages.TRAIN, run=run.id)
     assert not at.download_button and "export" not in at.session_state
     button(at, "Everything (zip)").click().run()
@@ -64,17 +73,19 @@ def test_each_kind_is_made_when_it_is_asked_for(open_page, run):
     finished(at)
     assert [b.label.partition(",")[0] for b in at.download_button] == ["Save the GIF"]
     with Image.open(io.BytesIO(at.session_state["export"].content)) as film:
-        assert film.n_frames > 1
+        assert frames(film) > 1
     button(at, "Metrics (TensorBoard)").click().run()
     finished(at)
     assert at.download_button[0].label.startswith("Save the event files, ")
     assert at.session_state["export"].name == f"{run.id}-tensorboard.zip"
 
 
-def test_one_export_at_a_time_shows_how_far_it_is_and_is_cancelled(open_page, run, monkeypatch):
+def test_one_export_at_a_time_shows_how_far_it_is_and_is_cancelled(
+    open_page: Callable[..., AppTest], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     closed = threading.Event()
 
-    def never(folder, file):
+    def never(folder: RunFolder, file: io.BytesIO) -> Iterator[Progress]:
         try:
             while True:
                 yield Progress("Reading *grids*", 1, 4)
@@ -93,10 +104,10 @@ def test_one_export_at_a_time_shows_how_far_it_is_and_is_cancelled(open_page, ru
     assert finished(other).download_button[0].label.startswith("Save the zip")
 
 
-def test_a_new_wish_takes_the_place_of_the_old_one(open_page, run, monkeypatch):
+def test_a_new_wish_takes_the_place_of_the_old_one(open_page: Callable[..., AppTest], run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     closed = threading.Event()
 
-    def never(folder, file):
+    def never(folder: RunFolder, file: io.BytesIO) -> Iterator[Progress]:
         try:
             while True:
                 yield Progress("Reading", 0, 0)
@@ -111,7 +122,9 @@ def test_a_new_wish_takes_the_place_of_the_old_one(open_page, run, monkeypatch):
     assert closed.is_set() and at.download_button[0].label.startswith("Save the zip")
 
 
-def test_what_goes_wrong_is_a_sentence_and_another_run_has_a_menu_of_its_own(open_page, manager, run, config):
+def test_what_goes_wrong_is_a_sentence_and_another_run_has_a_menu_of_its_own(
+    open_page: Callable[..., AppTest], manager: RunManager, run: Run, config: TrainConfig
+) -> None:
     for step in run.folder.sample_steps():
         run.folder.samples_file(step).unlink()
     at = open_page(pages.TRAIN, run=run.id)

@@ -2,6 +2,9 @@
 
 import base64
 import io
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,11 +12,16 @@ import torch
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from gan.config import TrainConfig
 from gan.data import datasets
+from gan.data.imageset import ImageDataset
 from gan.runs.folder import RunFolder, save_generator
+from gan.runs.names import label, listed
 from gan.runs.record import write_status
+from gan.runs.run import Run
+from gan.runs.states import RunState
 from gan.training.loop import layer_norms
-from gan.training.state import new_state
+from gan.training.state import TrainState, new_state
 from tests.pages.apps import ENTRY, button, texts
 from ui import workshop
 
@@ -21,10 +29,10 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def open_inside(blobs, monkeypatch):
+def open_inside(blobs: ImageDataset, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
     """Opens the page on a server whose one data set is blobs."""
 
-    def load(*rest):
+    def load(*rest: Any) -> Generator[None, None, Any]:
         yield from ()
         return blobs
 
@@ -34,7 +42,7 @@ def open_inside(blobs, monkeypatch):
     for cache in caches:
         cache.cache_clear()
 
-    def open_inside(**address):
+    def open_inside(**address: Any) -> AppTest:
         at = AppTest.from_file(ENTRY, default_timeout=30)
         for name, value in address.items():
             at.query_params[name] = value
@@ -50,15 +58,15 @@ def open_inside(blobs, monkeypatch):
 
 
 @pytest.fixture
-def make_run(config, folders):
+def make_run(config: TrainConfig, folders: Path) -> Callable[..., Any]:
     """Makes a run's folder, whose networks nobody trained."""
 
-    def make_run(name, state=True, generator=False, **settings):
+    def make_run(name: str, state: bool = True, generator: bool = False, **settings: Any) -> tuple[RunFolder, TrainState]:
         made = new_state(config.change(**settings), CPU, class_names=("cats", "*dogs*"))
         folder = RunFolder(folders / "checkpoints" / name)
         folder.path.mkdir(parents=True)
         folder.write_config(made.config, "quick-digits")
-        write_status(folder, "stopped")
+        write_status(folder, RunState.STOPPED)
         made.step = 7
         if state:
             folder.save_state(made)
@@ -69,17 +77,17 @@ def make_run(config, folders):
     return make_run
 
 
-def pictures(at):
+def pictures(at: AppTest) -> int:
     return len(at.get("image"))
 
 
-def test_a_server_without_networks_leads_to_training(open_inside):
+def test_a_server_without_networks_leads_to_training(open_inside: Callable[..., AppTest]) -> None:
     at = open_inside(run="gone")
     assert "no networks yet" in texts(at.info) and not at.error
     assert not at.selectbox
 
 
-def test_the_way_through_the_generator(open_inside, make_run):
+def test_the_way_through_the_generator(open_inside: Callable[..., AppTest], make_run: Callable[..., Any]) -> None:
     make_run("one")
     at = open_inside(run="one")
     assert "step 7" in texts(at.caption)
@@ -95,11 +103,13 @@ def test_the_way_through_the_generator(open_inside, make_run):
     assert not at.exception and not at.error
 
 
-def test_a_generator_that_comes_with_the_app_is_shown_and_what_is_missing_is_said(open_inside, make_run, folders):
-    _, state = make_run("one")
+def test_a_generator_that_comes_with_the_app_is_shown_and_what_is_missing_is_said(
+    open_inside: Callable[..., AppTest], make_run: Callable[..., Any], folders: Path
+) -> None:
+    one, state = make_run("one")
     save_generator(folders / "checkpoints" / "pretrained" / "digits.safetensors", state)
     at = open_inside(run="digits")
-    assert at.selectbox(key="run").options == ["newest", "one", "digits"] and pictures(at) == 16
+    assert at.selectbox(key="run").options == ["newest", listed(label(Run(one)), "one"), "digits"] and pictures(at) == 16
     for view in ("Discriminator", "Filters"):
         at = open_inside(run="digits", look=view)
         assert "has no discriminator" in texts(at.info) and not at.error
@@ -107,7 +117,7 @@ def test_a_generator_that_comes_with_the_app_is_shown_and_what_is_missing_is_sai
     assert "have no norms" in texts(open_inside(run="digits", look="Norms over time").info)
 
 
-def test_a_run_without_a_state_says_so(open_inside, make_run):
+def test_a_run_without_a_state_says_so(open_inside: Callable[..., AppTest], make_run: Callable[..., Any]) -> None:
     make_run("none", state=False)
     assert "not kept its networks yet" in texts(open_inside(run="none").info)
     make_run("alone", state=False, generator=True)
@@ -115,7 +125,7 @@ def test_a_run_without_a_state_says_so(open_inside, make_run):
     assert pictures(open_inside(run="alone")) == 16
 
 
-def test_an_earlier_step_has_the_generator_alone(open_inside, make_run):
+def test_an_earlier_step_has_the_generator_alone(open_inside: Callable[..., AppTest], make_run: Callable[..., Any]) -> None:
     folder, state = make_run("one", generator=True)
     folder.keep_state(state)
     state.step = 9
@@ -126,7 +136,7 @@ def test_an_earlier_step_has_the_generator_alone(open_inside, make_run):
     assert not at.info and at.metric[0].label == "D's answer"
 
 
-def test_unknown_runs_and_damaged_states_are_sentences(open_inside, make_run):
+def test_unknown_runs_and_damaged_states_are_sentences(open_inside: Callable[..., AppTest], make_run: Callable[..., Any]) -> None:
     folder, _ = make_run("one")
     at = open_inside(run="gone<b>")
     assert r"no run gone\<b\>" in texts(at.warning) and at.selectbox(key="run").value == "newest"
@@ -137,7 +147,7 @@ def test_unknown_runs_and_damaged_states_are_sentences(open_inside, make_run):
     assert "cannot be read" in texts(open_inside(run="one").error)
 
 
-def test_answers_to_real_and_generated_images(open_inside, make_run):
+def test_answers_to_real_and_generated_images(open_inside: Callable[..., AppTest], make_run: Callable[..., Any]) -> None:
     make_run("one", loss="hinge")
     at = open_inside(run="one", look="Discriminator")
     choices = [b for b in at.button if (b.key or "").startswith("pick")]
@@ -156,12 +166,14 @@ def test_answers_to_real_and_generated_images(open_inside, make_run):
     assert "judged the same way" in texts(at.caption) and len(answers) == 3
 
 
-def test_data_that_are_not_here_are_a_sentence(open_inside, make_run, monkeypatch):
+def test_data_that_are_not_here_are_a_sentence(
+    open_inside: Callable[..., AppTest], make_run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     make_run("one", data="/etc")
     assert "training images are not on this server" in texts(open_inside(run="one", look="Discriminator").info)
     make_run("two")
 
-    def load(*rest):
+    def load(*rest: Any) -> Iterator[None]:
         raise ValueError("all *gone*")
         yield
 
@@ -173,7 +185,7 @@ def test_data_that_are_not_here_are_a_sentence(open_inside, make_run, monkeypatc
     assert at.metric and not at.error
 
 
-def test_loading_that_was_cancelled_waits_to_be_asked_for(open_inside, make_run):
+def test_loading_that_was_cancelled_waits_to_be_asked_for(open_inside: Callable[..., AppTest], make_run: Callable[..., Any]) -> None:
     make_run("one")
     at = open_inside(run="one", look="Discriminator", image="Generated")
     at.session_state["cancelled"] = ("blobs", 28, 1, "train", (), 0)
@@ -184,7 +196,7 @@ def test_loading_that_was_cancelled_waits_to_be_asked_for(open_inside, make_run)
     assert not at.run().error and at.metric
 
 
-def test_an_image_of_ones_own(open_inside, make_run):
+def test_an_image_of_ones_own(open_inside: Callable[..., AppTest], make_run: Callable[..., Any]) -> None:
     make_run("one", loss="hinge")  # whose scores show more digits than a probability near 1/2
     at = open_inside(run="one", look="Discriminator", image="Your own")
     assert not at.metric
@@ -199,11 +211,11 @@ def test_an_image_of_ones_own(open_inside, make_run):
     assert r"\<b\>.png cannot be read as an image" in texts(at.error) and not at.metric
 
 
-def test_a_drawing_that_the_browser_made_up_is_a_sentence(open_inside, make_run):
+def test_a_drawing_that_the_browser_made_up_is_a_sentence(open_inside: Callable[..., AppTest], make_run: Callable[..., Any]) -> None:
     make_run("one")
     at = open_inside(run="one", look="Discriminator", image="Drawn")
     assert not at.metric and not at.error
-    at.session_state["drawing_28"] = base64.b64encode(np.full((28, 28), 200, np.uint8)).decode()
+    at.session_state["drawing_28"] = base64.b64encode(np.full((28, 28), 200, np.uint8).tobytes()).decode()
     at.run()
     assert at.metric and not at.error
     for wrong in ("x" * 100, 7, {"a": 1}):
@@ -215,7 +227,7 @@ def test_a_drawing_that_the_browser_made_up_is_a_sentence(open_inside, make_run)
 @pytest.mark.parametrize(
     "settings", [{"packing": 2, "minibatch_std": True}, {"loss": "hinge"}, {"networks": "mlp"}, {"image_size": 64, "channels": 3}]
 )
-def test_other_kinds_of_networks(open_inside, make_run, settings):
+def test_other_kinds_of_networks(open_inside: Callable[..., AppTest], make_run: Callable[..., Any], settings: dict[str, Any]) -> None:
     make_run("one", **settings)
     for view in ("Generator", "Filters"):
         at = open_inside(run="one", look=view)
@@ -229,7 +241,9 @@ def test_other_kinds_of_networks(open_inside, make_run, settings):
     assert ("Drawn" in at.segmented_control(key="image").options) == ("channels" not in settings)
 
 
-def test_a_conditional_run_has_a_class_picker(open_inside, make_run, blobs):
+def test_a_conditional_run_has_a_class_picker(
+    open_inside: Callable[..., AppTest], make_run: Callable[..., Any], blobs: ImageDataset
+) -> None:
     make_run("one", generator=True, conditional=True)
     at = open_inside(run="one")
     assert at.selectbox(key="class").options == ["cats", "*dogs*"] and at.selectbox(key="layer").options[0] == "1 class"
@@ -243,7 +257,7 @@ def test_a_conditional_run_has_a_class_picker(open_inside, make_run, blobs):
     assert "Judged as" in texts(at.caption) and not at.error
 
 
-def test_norms_over_time(open_inside, make_run):
+def test_norms_over_time(open_inside: Callable[..., AppTest], make_run: Callable[..., Any]) -> None:
     folder, state = make_run("one")
     folder.lock()
     folder.append_norms(7, layer_norms(state))

@@ -1,20 +1,30 @@
 """What the Train page offers where a run cannot simply continue, or cannot begin."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from PIL import Image
+from streamlit.testing.v1 import AppTest
 
+from gan.config import TrainConfig
 from gan.data import datasets
+from gan.data.imageset import ImageDataset
 from gan.recipes import recipe
 from gan.runs import record
+from gan.runs.manager import RunManager
+from gan.runs.run import Run
 from tests.conftest import ADA
 from tests.pages.apps import button, labels, texts
-from tests.runs.test_runs import ended, wait_for
+from tests.waiting import ended, wait_for
 from ui import page_files as pages
 from ui.components import findings
 from ui.config_form import KEY
 
 
-def test_a_lost_state_is_said_and_the_kept_one_is_a_button(open_page, manager, config, monkeypatch):
+def test_a_lost_state_is_said_and_the_kept_one_is_a_button(
+    open_page: Callable[..., AppTest], manager: RunManager, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(record, "KEPT_EVERY_S", -1)
     run = manager.submit(config, "quick-digits", ADA)
     wait_for(ended(run))
@@ -30,14 +40,16 @@ def test_a_lost_state_is_said_and_the_kept_one_is_a_button(open_page, manager, c
     assert not at.warning and "Continue training" in labels(at) and not at.exception
 
 
-def test_a_lost_state_without_a_kept_one_offers_a_new_run_alone(open_page, finished):
+def test_a_lost_state_without_a_kept_one_offers_a_new_run_alone(open_page: Callable[..., AppTest], finished: Run) -> None:
     finished.folder.state_file.write_bytes(finished.folder.state_file.read_bytes()[:-1000])
     at = open_page(pages.TRAIN, run=finished.id)
     assert "it cannot continue: start a new run with its settings" in texts(at.warning).replace("\\", "")
     assert "New run with these settings" in labels(at) and not {"Resume", "Continue training"} & labels(at)
 
 
-def test_a_finished_run_whose_data_moved_stays_finished_and_continues_with_them(open_page, finished, manager, monkeypatch):
+def test_a_finished_run_whose_data_moved_stays_finished_and_continues_with_them(
+    open_page: Callable[..., AppTest], finished: Run, manager: RunManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(datasets, "available", lambda: ["mnist", "moved"])
     at = open_page(pages.TRAIN, run=finished.id)
     assert "is not on this server anymore" in texts(at.warning) and finished.state == "finished"
@@ -50,7 +62,9 @@ def test_a_finished_run_whose_data_moved_stays_finished_and_continues_with_them(
     assert (run.state, run.status()["step"], run.config.data) == ("finished", 15, "moved") and not at.exception
 
 
-def test_a_run_whose_data_have_changed_says_so_and_stays_what_it_was(open_page, finished, manager, blobs):
+def test_a_run_whose_data_have_changed_says_so_and_stays_what_it_was(
+    open_page: Callable[..., AppTest], finished: Run, manager: RunManager, blobs: ImageDataset
+) -> None:
     blobs.images[0] += 1
     at = open_page(pages.TRAIN, run=finished.id)
     at.number_input(key="longer_amount").set_value(3.0)
@@ -63,7 +77,9 @@ def test_a_run_whose_data_have_changed_says_so_and_stays_what_it_was(open_page, 
     assert button(at, "Continue with this data set")
 
 
-def test_a_batch_larger_than_the_set_is_said_in_the_form_with_a_smaller_one_to_press(open_page, manager, monkeypatch):
+def test_a_batch_larger_than_the_set_is_said_in_the_form_with_a_smaller_one_to_press(
+    open_page: Callable[..., AppTest], manager: RunManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = datasets.data_root() / "few"
     folder.mkdir(parents=True)
     for i in range(5):
@@ -84,8 +100,10 @@ def test_a_batch_larger_than_the_set_is_said_in_the_form_with_a_smaller_one_to_p
     assert manager.runs() == []
 
 
-def test_images_are_called_not_judged_only_once_that_is_known(finished, manager, config, monkeypatch):
-    run = finished
+def test_images_are_called_not_judged_only_once_that_is_known(
+    finished: Run, manager: RunManager, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run: Any = finished
     assert "not scored, so" in findings._unjudged(run)
     run._live, run.judges = "running", object()
     assert findings._unjudged(run) == " Its images have no scores yet."

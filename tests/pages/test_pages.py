@@ -1,20 +1,26 @@
 """Each page as its script draws it, without a browser."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
+from streamlit.testing.v1 import AppTest
 
 from gan.accelerators import Facts, diagnose
 from gan.config import TrainConfig
 from gan.runs.folder import save_generator
+from gan.runs.manager import RunManager
 from gan.training.state import new_state
 from tests.pages.apps import button, texts
-from tests.runs.test_runs import ended, wait_for
+from tests.waiting import ended, wait_for
 from ui import page_files as pages
 from ui import workshop
 
 
 @pytest.mark.parametrize("page", [pages.HOME, pages.TRAIN], ids=["home", "train"])
-def test_a_gpu_that_cannot_be_used_is_said_where_runs_start(page, open_page, manager):
+def test_a_gpu_that_cannot_be_used_is_said_where_runs_start(page: Path, open_page: Callable[..., AppTest], manager: RunManager) -> None:
     assert "GPU" not in texts(open_page(page).warning)
     manager.passed_over = diagnose(Facts("2.14.1+cpu", on_bus=True, name="[T4](x)")).passed_over
     (said,) = open_page(page).warning
@@ -22,7 +28,7 @@ def test_a_gpu_that_cannot_be_used_is_said_where_runs_start(page, open_page, man
     assert "`uv pip install --reinstall --torch-backend auto torch torchvision`" in said.value, "to be copied"
 
 
-def test_home_without_and_with_runs(open_page, manager, config):
+def test_home_without_and_with_runs(open_page: Callable[..., AppTest], manager: RunManager, config: TrainConfig) -> None:
     at = open_page(pages.HOME)
     assert "DCGAN Workshop" in texts(at.title) and "No runs yet" in texts(at.info)
     assert "CPU" in texts(at.caption)
@@ -32,16 +38,16 @@ def test_home_without_and_with_runs(open_page, manager, config):
     assert run.id in texts(at.markdown) and not at.info
 
 
-def test_the_form_has_every_field_with_its_help_and_bounds(open_page):
+def test_the_form_has_every_field_with_its_help_and_bounds(open_page: Callable[..., AppTest]) -> None:
     at = open_page(pages.TRAIN)
     for name, info in TrainConfig.model_fields.items():
-        widget = at.get_by_key(f"setting_{name}")
+        widget: Any = at.get_by_key(f"setting_{name}")
         assert info.title in widget.label and widget.help == info.description, name
     batch = at.number_input(key="setting_batch_size")
     assert (batch.min, batch.max, batch.value) == (2, 1024, 64)
 
 
-def test_a_recipe_fills_the_form_and_a_changed_field_is_launched(open_page, manager):
+def test_a_recipe_fills_the_form_and_a_changed_field_is_launched(open_page: Callable[..., AppTest], manager: RunManager) -> None:
     at = open_page(pages.TRAIN)
     at.selectbox(key="recipe").select("lecture").run()
     assert at.number_input(key="setting_latent_dim").value == 100
@@ -62,7 +68,7 @@ def test_a_recipe_fills_the_form_and_a_changed_field_is_launched(open_page, mana
     assert at.number_input(key="setting_batch_size").value == 8
 
 
-def test_settings_that_do_not_go_together_are_explained_and_cannot_be_launched(open_page):
+def test_settings_that_do_not_go_together_are_explained_and_cannot_be_launched(open_page: Callable[..., AppTest]) -> None:
     at = open_page(pages.TRAIN)
     at.number_input(key="setting_real_label").set_value(0.5)
     at.number_input(key="setting_fake_label").set_value(0.5).run()
@@ -70,7 +76,7 @@ def test_settings_that_do_not_go_together_are_explained_and_cannot_be_launched(o
     assert button(at, "Train").disabled
 
 
-def test_pause_go_on_stop_and_resume(open_page, manager, config):
+def test_pause_go_on_stop_and_resume(open_page: Callable[..., AppTest], manager: RunManager, config: TrainConfig) -> None:
     run = manager.submit(config.change(duration=1_000_000), "quick-digits")
     wait_for(lambda: run.state == "running")
     at = open_page(pages.TRAIN, run=run.id)
@@ -89,13 +95,13 @@ def test_pause_go_on_stop_and_resume(open_page, manager, config):
     wait_for(lambda: manager.get(run.id).state == "running")
 
 
-def test_an_unknown_run_in_the_address_is_a_sentence(open_page):
+def test_an_unknown_run_in_the_address_is_a_sentence(open_page: Callable[..., AppTest]) -> None:
     at = open_page(pages.TRAIN, run="gone")
     assert "no run gone on" in texts(at.warning)
     assert button(at, "Train")
 
 
-def test_a_failed_run_and_a_damaged_one_are_sentences(open_page, manager, config):
+def test_a_failed_run_and_a_damaged_one_are_sentences(open_page: Callable[..., AppTest], manager: RunManager, config: TrainConfig) -> None:
     run = manager.submit(config.change(batch_size=64), "quick-digits")
     wait_for(ended(run))
     at = open_page(pages.TRAIN, run=run.id)
@@ -109,7 +115,7 @@ def test_a_failed_run_and_a_damaged_one_are_sentences(open_page, manager, config
     assert "files are damaged: config.json cannot be read" in said and "?" not in texts(at.caption)
 
 
-def test_explore_grid_and_walk(open_page):
+def test_explore_grid_and_walk(open_page: Callable[..., AppTest]) -> None:
     at = open_page(pages.EXPLORE, place="0,0,nan,1")
     assert at.selectbox(key="from").options == ["digits", "faces"] and not at.error and not at.get("image")
     at.text_input(key="corners").set_value("1,2").run()
@@ -124,13 +130,13 @@ def test_explore_grid_and_walk(open_page):
 
 
 @pytest.mark.parametrize("text", ["", "x", "1-100000", "-4"])
-def test_bad_seeds_are_a_sentence(open_page, text):
+def test_bad_seeds_are_a_sentence(open_page: Callable[..., AppTest], text: str) -> None:
     at = open_page(pages.EXPLORE, view="Grid")
     at.text_input(key="seeds").set_value(text).run()
     assert "seeds" in texts(at.error) and not at.exception
 
 
-def test_explore_without_any_generator_and_with_a_broken_one(open_page, folders):
+def test_explore_without_any_generator_and_with_a_broken_one(open_page: Callable[..., AppTest], folders: Path) -> None:
     pretrained = folders / "checkpoints" / "pretrained"
     for path in pretrained.iterdir():
         path.write_bytes(b"broken")
@@ -140,8 +146,10 @@ def test_explore_without_any_generator_and_with_a_broken_one(open_page, folders)
     assert "no generator yet" in texts(open_page(pages.EXPLORE).info)
 
 
-def test_a_problem_in_a_page_is_a_sentence_without_a_traceback(open_page, manager, monkeypatch):
-    def broken():
+def test_a_problem_in_a_page_is_a_sentence_without_a_traceback(
+    open_page: Callable[..., AppTest], manager: RunManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> None:
         raise RuntimeError("loose screw")
 
     monkeypatch.setattr(manager, "runs", broken)
@@ -149,15 +157,20 @@ def test_a_problem_in_a_page_is_a_sentence_without_a_traceback(open_page, manage
     assert "loose screw" in texts(at.error) and "Traceback" not in texts(at.error)
 
 
-def test_a_conditional_generator_has_a_class_picker_in_every_view(open_page, folders, monkeypatch):
+def test_a_conditional_generator_has_a_class_picker_in_every_view(
+    open_page: Callable[..., AppTest], folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = TrainConfig(latent_dim=10, generator_filters=4, precision="fp32", conditional=True)
     state = new_state(config, torch.device("cpu"), class_names=("cats", "*dogs*"))
     save_generator(folders / "checkpoints" / "pretrained" / "animals.safetensors", state)
     drawn = []
     original = workshop.ModelCache.images
-    monkeypatch.setattr(
-        workshop.ModelCache, "images", lambda self, model, z, label=0: drawn.append(label) or original(self, model, z, label)
-    )
+
+    def images(self: workshop.ModelCache, model: Any, z: torch.Tensor, label: Any = 0) -> Any:
+        drawn.append(label)
+        return original(self, model, z, label)
+
+    monkeypatch.setattr(workshop.ModelCache, "images", images)
     at = open_page(pages.EXPLORE, **{"from": "animals", "view": "Grid", "class": "*dogs*"})
     picker = at.selectbox(key="class")
     assert picker.options == ["cats", "*dogs*"] and picker.value == "*dogs*" and drawn[-1] == 1

@@ -1,14 +1,21 @@
 """Who may do what on the pages, and what a forged message of the browser is worth."""
 
-from types import SimpleNamespace
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
+from gan.config import TrainConfig
 from gan.data import uploads
 from gan.owners import FREE_GUESSES, STRANGER, Guesses, recognise
+from gan.runs.manager import RunManager
+from gan.runs.run import Run
 from tests.conftest import ADA, BOB
 from tests.pages.apps import button, labels, texts
-from tests.runs.test_runs import ended, wait_for
+from tests.waiting import ended, wait_for
 from ui import page_files as pages
 from ui import workshop
 from ui.components import visitor
@@ -17,28 +24,30 @@ TOKEN = "0123456789abcdef" * 2
 
 
 @pytest.fixture
-def says(monkeypatch):
+def says(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """What the browser tells the session of itself, whatever that is."""
 
-    def says(who):
+    def says(who: dict[str, Any] | int | str) -> None:
         monkeypatch.setattr(visitor, "_component", lambda **rest: {"who": who})
 
     return says
 
 
 @pytest.fixture
-def running(manager, config):
+def running(manager: RunManager, config: TrainConfig) -> Run:
     """A run of Ada's that trains, with a second one that waits."""
     run = manager.submit(config.change(duration=1_000_000), "quick-digits", ADA)
     wait_for(lambda: run.state == "running")
     return run
 
 
-def popovers(at):
+def popovers(at: AppTest) -> list[str]:
     return [block.proto.popover.label for block in at.get("popover")]
 
 
-def test_others_see_a_run_and_cannot_steer_it(open_page, manager, running, monkeypatch):
+def test_others_see_a_run_and_cannot_steer_it(
+    open_page: Callable[..., AppTest], manager: RunManager, running: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     at = open_page(pages.TRAIN, run=running.id)
     assert {"Pause", "Stop", "New run with these settings"} <= labels(at) and "can steer this run" not in texts(at.caption)
     assert at.slider
@@ -54,7 +63,7 @@ def test_others_see_a_run_and_cannot_steer_it(open_page, manager, running, monke
     assert not {"Pause", "Stop"} & labels(at) and "can steer" not in texts(at.caption)
 
 
-def test_a_button_that_was_drawn_before_is_refused_too(open_page, manager, running):
+def test_a_button_that_was_drawn_before_is_refused_too(open_page: Callable[..., AppTest], manager: RunManager, running: Run) -> None:
     at = open_page(pages.TRAIN, run=running.id)
     stop = button(at, "Stop")
     at.session_state[visitor.WHO] = BOB  # say the page is an old one
@@ -62,7 +71,9 @@ def test_a_button_that_was_drawn_before_is_refused_too(open_page, manager, runni
     assert "Only Ada, who started it, can steer this run" in texts(at.error) and running.at_work and not running.stopping
 
 
-def test_a_forged_message_with_anothers_public_id_makes_nobody_the_owner(open_page, manager, running, says):
+def test_a_forged_message_with_anothers_public_id_makes_nobody_the_owner(
+    open_page: Callable[..., AppTest], manager: RunManager, running: Run, says: Callable[..., Any]
+) -> None:
     at = open_page(pages.TRAIN, run=running.id)
     for forged in (
         {"token": ADA.id, "name": "Ada", "id": ADA.id, "admin": True},
@@ -83,7 +94,9 @@ def test_a_forged_message_with_anothers_public_id_makes_nobody_the_owner(open_pa
     assert running.state == "running"
 
 
-def test_a_token_makes_the_owner_in_every_session(open_page, manager, config, says):
+def test_a_token_makes_the_owner_in_every_session(
+    open_page: Callable[..., AppTest], manager: RunManager, config: TrainConfig, says: Callable[..., Any]
+) -> None:
     says({"token": TOKEN, "name": "  Zoë\n"})
     at = open_page(pages.TRAIN)
     who = recognise(TOKEN, "Zoë")
@@ -101,7 +114,7 @@ def test_a_token_makes_the_owner_in_every_session(open_page, manager, config, sa
     assert button(at, "Train")
 
 
-def test_until_the_browser_has_answered_nothing_can_be_started_and_nothing_is_said(open_page):
+def test_until_the_browser_has_answered_nothing_can_be_started_and_nothing_is_said(open_page: Callable[..., AppTest]) -> None:
     at = open_page(pages.TRAIN)
     at.session_state[visitor.WHO] = STRANGER
     at.run()
@@ -109,10 +122,17 @@ def test_until_the_browser_has_answered_nothing_can_be_started_and_nothing_is_sa
     assert "You" in popovers(at) and not [field for field in at.text_input if field.key == visitor.NAME_KEY]
 
 
-def test_a_name_is_given_once_and_goes_to_the_browser(open_page, manager, running, says, monkeypatch):
+def test_a_name_is_given_once_and_goes_to_the_browser(
+    open_page: Callable[..., AppTest], manager: RunManager, running: Run, says: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     at = open_page(pages.TRAIN)
     told = []
-    monkeypatch.setattr(visitor, "_component", lambda **rest: told.append(rest["data"]) or {})
+
+    def component(**rest: Any) -> dict[str, Any]:
+        told.append(rest["data"])
+        return {}
+
+    monkeypatch.setattr(visitor, "_component", component)
     at.text_input(key=visitor.NAME_KEY).set_value("  Grace \u202e Hopper").run()
     assert told[-1]["name"] == "Grace Hopper" and told[-1]["id"] == ADA.id and told[-1]["run"] == running.id
     assert "token" not in told[-1]
@@ -120,7 +140,9 @@ def test_a_name_is_given_once_and_goes_to_the_browser(open_page, manager, runnin
     assert told[-1]["name"] == "" and at.text_input(key=visitor.NAME_KEY).placeholder == "Guest aaaa"
 
 
-def test_the_host_gives_a_token_and_steers_everything(open_page, manager, running, monkeypatch):
+def test_the_host_gives_a_token_and_steers_everything(
+    open_page: Callable[..., AppTest], manager: RunManager, running: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     at = open_page(pages.TRAIN, run=running.id)
     assert not [field for field in at.text_input if field.key == visitor.TOKEN_KEY]  # nobody is the host of this server
     monkeypatch.setenv("WORKSHOP_ADMIN_TOKEN", "sesame")
@@ -143,7 +165,9 @@ def test_the_host_gives_a_token_and_steers_everything(open_page, manager, runnin
     assert "Resume" not in labels(other)
 
 
-def test_the_form_says_what_holds_here_and_who_is_before(open_page, manager, config, monkeypatch):
+def test_the_form_says_what_holds_here_and_who_is_before(
+    open_page: Callable[..., AppTest], manager: RunManager, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("WORKSHOP_MAX_STEPS", "5000")
     monkeypatch.setenv("WORKSHOP_MAX_MINUTES", "10")
     workshop.manager.cache_clear()
@@ -165,7 +189,9 @@ def test_the_form_says_what_holds_here_and_who_is_before(open_page, manager, con
     own.shutdown()
 
 
-def test_home_lists_whose_runs_train_and_wait(open_page, manager, running, config):
+def test_home_lists_whose_runs_train_and_wait(
+    open_page: Callable[..., AppTest], manager: RunManager, running: Run, config: TrainConfig
+) -> None:
     waiting = manager.submit(config, "lecture", BOB)
     at = open_page(pages.HOME)
     assert "Now training" in texts(at.subheader)
@@ -178,14 +204,33 @@ def test_home_lists_whose_runs_train_and_wait(open_page, manager, running, confi
     assert "Now training" not in texts(at.subheader) and "Runs" in texts(at.subheader)
 
 
-def test_a_run_that_was_stopped_for_others_says_why(open_page, manager, running, config):
+def test_a_run_that_was_stopped_for_others_says_why(
+    open_page: Callable[..., AppTest], manager: RunManager, running: Run, config: TrainConfig
+) -> None:
     running.stop("Others were waiting. Resume it to continue.")
     wait_for(ended(running))
     at = open_page(pages.TRAIN, run=running.id)
     assert "Others were waiting" in texts(at.info) and "Resume" in labels(at)
 
 
-def test_an_uploaded_set_is_deleted_by_whoever_brought_it(monkeypatch, folders):
+def test_its_owner_renames_a_run_and_others_are_not_offered_to(
+    open_page: Callable[..., AppTest], manager: RunManager, running: Run
+) -> None:
+    at = open_page(pages.TRAIN, run=running.id)
+    key = f"name_of_{running.id}"
+    at.text_input(key=key).set_value(" [x](https://evil.example)\n*b* ").run()
+    assert running.given_name == "[x](https://evil.example) *b*" and not at.error
+    assert f"Ada · {running.given_name} · {running.id}" in at.selectbox(key="run").options
+    home = open_page(pages.HOME)
+    assert "[x](" not in texts(home.markdown) and "*b*" not in texts(home.markdown).replace("\\*", "")
+    at.session_state[visitor.WHO] = BOB
+    field = at.text_input(key=key).set_value("Bob's")  # say the page is an old one
+    field.run()
+    assert "Only Ada, who started it, can steer this run" in texts(at.error) and running.given_name != "Bob's"
+    assert "Rename" not in popovers(at)
+
+
+def test_an_uploaded_set_is_deleted_by_whoever_brought_it(monkeypatch: pytest.MonkeyPatch, folders: Path) -> None:
     note = {"file": "pets.zip", "owner": "Ada", "owner_id": ADA.id, "uploaded": 1.0}
     monkeypatch.setattr(uploads, "about", lambda name: note)
     assert uploads.may_delete("pets", ADA) and not uploads.may_delete("pets", BOB) and not uploads.may_delete("pets", STRANGER)
@@ -194,10 +239,12 @@ def test_an_uploaded_set_is_deleted_by_whoever_brought_it(monkeypatch, folders):
     note["owner_id"] = None
     assert not uploads.may_delete("pets", ADA)
     with pytest.raises(PermissionError, match="reload the page"):
-        next(uploads.add(SimpleNamespace(), "pets", "pets.zip", STRANGER))
+        next(uploads.add(io.BytesIO(), "pets", "pets.zip", STRANGER))
 
 
-def test_a_guesser_of_the_hosts_token_is_told_to_wait(open_page, manager, monkeypatch):
+def test_a_guesser_of_the_hosts_token_is_told_to_wait(
+    open_page: Callable[..., AppTest], manager: RunManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
     guesses = Guesses()
     guesses._clock = lambda: 0.0
     monkeypatch.setattr(visitor, "guesses", lambda: guesses)

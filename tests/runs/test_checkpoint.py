@@ -8,13 +8,17 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import safetensors.torch
 import torch
 
 from gan import files
+from gan.config import TrainConfig
+from gan.data.imageset import ImageDataset
 from gan.events import Metrics, Samples
 from gan.files import write_atomically
 from gan.judging.judgements import Best
@@ -25,14 +29,15 @@ from gan.runs import folder as checkpoint
 from gan.runs.folder import RunFolder, find_generator, is_run_name, save_generator
 from gan.runs.fork import fork
 from gan.runs.record import prepare, record, write_status
+from gan.runs.states import RunState
 from gan.training.loop import Control, train
-from gan.training.state import new_state
+from gan.training.state import TrainState, new_state
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def state(config, blobs):
+def state(config: TrainConfig, blobs: ImageDataset) -> TrainState:
     state = new_state(config.change(duration=5), CPU)
     list(train(state, blobs))
     return state
@@ -41,14 +46,14 @@ def state(config, blobs):
 class Bomb:
     """Makes a file when it is unpickled."""
 
-    def __init__(self, path):
+    def __init__(self, path: Path) -> None:
         self.path = str(path)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str, str]]:
         return (open, (self.path, "w"))
 
 
-def test_a_generator_draws_the_same_after_saving_and_loading(state, tmp_path):
+def test_a_generator_draws_the_same_after_saving_and_loading(state: TrainState, tmp_path: Path) -> None:
     save_generator(tmp_path / "g.safetensors", state)
     loaded = load_generator(tmp_path / "g.safetensors")
     z = noise(range(5), 4)
@@ -58,7 +63,7 @@ def test_a_generator_draws_the_same_after_saving_and_loading(state, tmp_path):
     assert (tmp_path / "again.safetensors").read_bytes() == (tmp_path / "g.safetensors").read_bytes()
 
 
-def test_damaged_generators_are_refused_in_one_sentence(state, tmp_path):
+def test_damaged_generators_are_refused_in_one_sentence(state: TrainState, tmp_path: Path) -> None:
     good = tmp_path / "g.safetensors"
     save_generator(good, state)
     content = good.read_bytes()
@@ -93,7 +98,7 @@ def test_damaged_generators_are_refused_in_one_sentence(state, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-def test_a_state_file_with_code_in_it_is_never_executed(config, tmp_path):
+def test_a_state_file_with_code_in_it_is_never_executed(config: TrainConfig, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     torch.save({"generator": Bomb(tmp_path / "ran")}, folder.state_file)
     with pytest.raises(CheckpointError, match="not loaded"):
@@ -104,7 +109,7 @@ def test_a_state_file_with_code_in_it_is_never_executed(config, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_state_that_is_cut_short_missing_or_of_another_shape_is_refused(state, config, tmp_path):
+def test_a_state_that_is_cut_short_missing_or_of_another_shape_is_refused(state: TrainState, config: TrainConfig, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     with pytest.raises(CheckpointError, match="no saved state"):
         folder.load_state(config, CPU)
@@ -116,7 +121,7 @@ def test_a_state_that_is_cut_short_missing_or_of_another_shape_is_refused(state,
         folder.load_state(config, CPU)
 
 
-def test_files_appear_whole_or_not_at_all(tmp_path, monkeypatch):
+def test_files_appear_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "sub" / "file"
     with write_atomically(target) as file:
         file.write(b"one")
@@ -130,11 +135,11 @@ def test_files_appear_whole_or_not_at_all(tmp_path, monkeypatch):
     assert os.listdir(target.parent) == ["file"]
 
 
-def row(step):
+def row(step: int) -> Metrics:
     return Metrics(step, step * 8, 0.1, 100.0, 1.0, 0.7, 0.5, 0.5, float("nan") if step == 2 else 0.4)
 
 
-def test_metrics_are_lines_and_a_half_line_is_not_read(tmp_path):
+def test_metrics_are_lines_and_a_half_line_is_not_read(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     for step in (1, 2, 3):
         folder.append_metrics(row(step))
@@ -149,7 +154,7 @@ def test_metrics_are_lines_and_a_half_line_is_not_read(tmp_path):
     assert [r["step"] for r in folder.read_metrics()[0]] == [1, 2]
 
 
-def test_lines_that_could_not_be_written_are_kept_for_the_next_time(tmp_path):
+def test_lines_that_could_not_be_written_are_kept_for_the_next_time(tmp_path: Path) -> None:
     """A limit on the size of files stands in for the full disk: the write stops in the middle of a line."""
     script = f"""
 import resource, signal
@@ -180,7 +185,7 @@ folder.flush()
     assert [line["step"] for line in lines] == list(range(1, 41))
 
 
-def test_one_writer_at_a_time_and_a_run_without_a_writer_was_interrupted(tmp_path, monkeypatch):
+def test_one_writer_at_a_time_and_a_run_without_a_writer_was_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = RunFolder(tmp_path), RunFolder(tmp_path)
     other._lock.timeout = 0
     one.lock()
@@ -194,21 +199,21 @@ def test_one_writer_at_a_time_and_a_run_without_a_writer_was_interrupted(tmp_pat
     other.unlock()
 
 
-def test_what_a_killed_process_left_half_written_goes_when_the_folder_is_locked(state, tmp_path):
+def test_what_a_killed_process_left_half_written_goes_when_the_folder_is_locked(state: TrainState, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     left = [".state.pt.7-140.part", "samples/.000004.png.7-140.part", "states/.000010.pt.7-140.part", ".config.json.7-140.part"]
     kept = [".status.json.7-140.part", ".state.pt.part", "state.pt.7-140.part", ".mine.part", "samples/000004.png"]
     for name in left + kept:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"half")
-    os.utime(tmp_path / ".config.json.7-140.part", (0, time.time() - 120))  # of one that is newer somebody may be the writer
+    os.utime(tmp_path / ".config.json.7-140.part", (0, time.time() - 120))  # of one that is newer someone may be the writer
     folder.lock()
     folder.unlock()
     assert not [name for name in left if (tmp_path / name).exists()]
     assert all((tmp_path / name).exists() for name in kept)
 
 
-def test_a_run_killed_before_its_first_status_was_interrupted(state, tmp_path):
+def test_a_run_killed_before_its_first_status_was_interrupted(state: TrainState, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     with pytest.raises(CheckpointError, match="holds no run"):
         folder.read_status()
@@ -220,14 +225,14 @@ def test_a_run_killed_before_its_first_status_was_interrupted(state, tmp_path):
 
 
 @pytest.mark.parametrize("save", [RunFolder.save_state, RunFolder.keep_state])
-def test_metrics_are_written_before_the_state_that_goes_on_behind_them(state, tmp_path, save):
+def test_metrics_are_written_before_the_state_that_goes_on_behind_them(state: TrainState, tmp_path: Path, save: Callable[..., Any]) -> None:
     folder = RunFolder(tmp_path)
     folder.append_metrics(Metrics(5, 40, 0.1, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5))
     save(folder, state)
     assert [row["step"] for row in RunFolder(tmp_path).read_metrics()[0]] == [5]
 
 
-def test_finding_a_generator(state, tmp_path):
+def test_finding_a_generator(state: TrainState, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     folder.save_generator(state)
     assert find_generator(folder.path) == folder.generator_file(5)
@@ -248,12 +253,12 @@ def test_finding_a_generator(state, tmp_path):
             find_generator(named(folder.path.name + name))
 
 
-def test_names_that_could_leave_the_folder_are_no_runs():
+def test_names_that_could_leave_the_folder_are_no_runs() -> None:
     assert is_run_name("quick-digits-1122-101500-ab12")
     assert not any(is_run_name(n) for n in ("", "..", "a/b", "a\\b", ".hidden", "a" * 101, "a\n", "ü"))
 
 
-def test_damaged_json_is_named(tmp_path):
+def test_damaged_json_is_named(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     for content in ("{", "[]", "null"):
         folder.config_file.write_text(content)
@@ -264,7 +269,7 @@ def test_damaged_json_is_named(tmp_path):
         folder.read_config()
 
 
-def trained(folder, config, blobs, steps=12):
+def trained(folder: RunFolder, config: TrainConfig, blobs: ImageDataset, steps: int = 12) -> TrainState:
     """A run that has trained, with a change at step 6."""
     folder.path.mkdir(parents=True)
     folder.write_config(config, "quick-digits", blobs, owner="Ada")
@@ -273,11 +278,11 @@ def trained(folder, config, blobs, steps=12):
         if isinstance(event, Samples) and event.step == 6:
             folder.keep_state(state)
             control.change("lr_g", 0.001)
-    write_status(folder, "finished", state)
+    write_status(folder, RunState.FINISHED, state)
     return state
 
 
-def test_a_fork_goes_on_from_the_nearest_saved_state_with_other_settings(tmp_path, config, blobs):
+def test_a_fork_goes_on_from_the_nearest_saved_state_with_other_settings(tmp_path: Path, config: TrainConfig, blobs: ImageDataset) -> None:
     parent = RunFolder(tmp_path / "parent")
     trained(parent, config, blobs)
     assert parent.state_steps() == [6]
@@ -300,7 +305,7 @@ def test_a_fork_goes_on_from_the_nearest_saved_state_with_other_settings(tmp_pat
     assert last.read_config()[0].lr_g == 0.001 and [c.field for c in last.read_interventions()] == ["lr_g"]
 
 
-def test_an_unchanged_fork_goes_on_as_its_parent_would(tmp_path, config, blobs):
+def test_an_unchanged_fork_goes_on_as_its_parent_would(tmp_path: Path, config: TrainConfig, blobs: ImageDataset) -> None:
     whole = RunFolder(tmp_path / "whole")
     trained(whole, config, blobs)
     again = fork(whole, tmp_path / "again", 6, {})
@@ -311,7 +316,7 @@ def test_an_unchanged_fork_goes_on_as_its_parent_would(tmp_path, config, blobs):
         assert torch.equal(tensor, state.generator.state_dict()[name]), name
 
 
-def test_forks_that_cannot_be_are_refused(tmp_path, config, blobs):
+def test_forks_that_cannot_be_are_refused(tmp_path: Path, config: TrainConfig, blobs: ImageDataset) -> None:
     parent = RunFolder(tmp_path / "parent")
     parent.path.mkdir()
     parent.write_config(config, "")
@@ -327,7 +332,7 @@ def test_forks_that_cannot_be_are_refused(tmp_path, config, blobs):
     )
 
 
-def test_states_for_forks_are_thinned_evenly(tmp_path, config, monkeypatch):
+def test_states_for_forks_are_thinned_evenly(tmp_path: Path, config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint, "STATES_KEPT", 4)
     folder, state = RunFolder(tmp_path / "run"), new_state(config, CPU)
     for step in range(500, 8001, 500):
@@ -338,11 +343,11 @@ def test_states_for_forks_are_thinned_evenly(tmp_path, config, monkeypatch):
     assert max(b - a for a, b in itertools.pairwise([0, *steps])) <= 4000
 
 
-def judgement(step, fd, error=1.0):
+def judgement(step: int, fd: float, error: float = 1.0) -> dict[str, Any]:
     return {"step": step, "images": 50, "fd": fd, "fd_error": error, "fd_floor": 1.0, "kl": math.nan, "shares": [0.5, 0.5], "missing": []}
 
 
-def test_judgements_are_logged_cut_and_inherited_as_metrics_are(tmp_path, config, blobs):
+def test_judgements_are_logged_cut_and_inherited_as_metrics_are(tmp_path: Path, config: TrainConfig, blobs: ImageDataset) -> None:
     folder = RunFolder(tmp_path / "run")
     trained(folder, config, blobs)
     assert folder.read_judged() == [] and folder.best() is None

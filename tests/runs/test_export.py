@@ -6,6 +6,9 @@ import struct
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -16,6 +19,7 @@ from tensorboardX.record_writer import masked_crc32c
 
 from gan import latent
 from gan.config import TrainConfig
+from gan.data.imageset import ImageDataset
 from gan.events import Intervention, Metrics
 from gan.images import enlarge, png, tile
 from gan.networks.generator_file import CheckpointError, load_generator
@@ -25,9 +29,11 @@ from gan.runs import export as exports
 from gan.runs.export import HOLD_S, event_file, export_name, sample_script, tensorboard_zip, training_gif, zip_run
 from gan.runs.folder import METRICS, RunFolder, save_generator
 from gan.runs.record import record, write_status
+from gan.runs.states import RunState
 from gan.training.loop import Control
 from gan.training.state import new_state
 from tests.conftest import finish
+from tests.films import frames
 from tests.test_command_line import call
 
 CPU = torch.device("cpu")
@@ -35,22 +41,22 @@ SEEDS = "7,0-4"
 
 
 @pytest.fixture
-def folder(tmp_path, config, blobs) -> RunFolder:
+def folder(tmp_path: Path, config: TrainConfig, blobs: ImageDataset) -> RunFolder:
     """A run of 12 steps in which a learning rate was changed, with metrics of steps 5 and 10."""
     folder = RunFolder(tmp_path / "tiny-1")
     folder.path.mkdir()
     folder.write_config(config, "quick-digits")
-    write_status(folder, "running")
+    write_status(folder, RunState.RUNNING)
     control = Control()
     control.change("lr_g", 0.01)
     state = new_state(config, CPU)
     for _ in record(folder, state, blobs, control):
         pass
-    write_status(folder, "finished", state)
+    write_status(folder, RunState.FINISHED, state)
     return folder
 
 
-def exported(export, folder, **options) -> bytes:
+def exported(export: Callable[..., Any], folder: RunFolder, **options: Any) -> bytes:
     file = io.BytesIO()
     finish(export(folder, file, **options))
     return file.getvalue()
@@ -78,7 +84,7 @@ def scalars(found: list[Event], tag: str) -> dict[int, float]:
     return {e.step: v.simple_value for e in found for v in e.summary.value if v.tag == tag}
 
 
-def lively(config: TrainConfig, path, class_names=()):
+def lively(config: TrainConfig, path: Path, class_names: tuple[str, ...] = ()) -> None:
     """Saves a generator whose every number is drawn at random, so that each layer shows in its images."""
     state = new_state(config, CPU, class_names=class_names)
     rng = torch.Generator().manual_seed(5)
@@ -113,7 +119,7 @@ for folder, *arguments in json.loads(sys.argv[1]):
 """
 
 
-def drawn(*calls):
+def drawn(*calls: Any) -> tuple[str, str]:
     """Runs scripts with arguments; what was printed, and the errors."""
     command = [sys.executable, "-I", "-W", "ignore", "-c", DRIVER, json.dumps([[str(part) for part in call] for call in calls])]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -121,7 +127,7 @@ def drawn(*calls):
     return done.stdout, done.stderr
 
 
-def far(picture_file, images) -> int:
+def far(picture_file: Path, images: np.ndarray) -> int:
     """By how many gray levels a picture differs from the grid that `sample` makes of images, at most."""
     ours = png(tile(enlarge(images, max(1, 64 // images.shape[-1])), gap=2))
     with Image.open(picture_file) as picture, Image.open(io.BytesIO(ours)) as grid:
@@ -129,7 +135,7 @@ def far(picture_file, images) -> int:
         return int(np.abs(np.asarray(picture, dtype=int) - np.asarray(grid, dtype=int)).max())
 
 
-def scripted(folder, config, class_names):
+def scripted(folder: Path, config: TrainConfig, class_names: tuple[str, str]) -> str:
     """A folder with a generator and its script, which is returned."""
     folder.mkdir()
     lively(config, folder / "generator-000003.safetensors", class_names)
@@ -138,9 +144,9 @@ def scripted(folder, config, class_names):
     return script
 
 
-def test_the_script_draws_with_torch_alone_what_sample_draws(tmp_path):
+def test_the_script_draws_with_torch_alone_what_sample_draws(tmp_path: Path) -> None:
     configs = {name: recipe.config for name, recipe in RECIPES.items()}
-    configs |= {name: TrainConfig().change(**fields) for name, fields in SWITCHES.items()}
+    configs |= {name: TrainConfig().change(**cast(dict[str, Any], fields)) for name, fields in SWITCHES.items()}
     tiny = {"generator_filters": 4, "discriminator_filters": 4, "precision": "fp32"}
     for name, config in configs.items():
         script = scripted(tmp_path / name, config.change(**tiny), ODD_NAMES)
@@ -166,7 +172,7 @@ def test_the_script_draws_with_torch_alone_what_sample_draws(tmp_path):
         assert far(tmp_path / name / "drawn.png", images) <= 1, name
 
 
-def test_the_zip_holds_the_run(folder):
+def test_the_zip_holds_the_run(folder: RunFolder) -> None:
     files = unpacked(exported(zip_run, folder))
     grids = {f"tiny-1/samples/{step:06d}.png": folder.samples_file(step).read_bytes() for step in folder.sample_steps()}
     names = ["config.json", "status.json", "metrics.csv", "interventions.csv", "norms.jsonl", "sample.py", "README.txt"]
@@ -184,7 +190,7 @@ def test_the_zip_holds_the_run(folder):
     assert "up to step 12" in files["tiny-1/README.txt"].decode() and "evenly" not in files["tiny-1/README.txt"].decode()
 
 
-def test_what_was_judged_is_in_the_zip(folder):
+def test_what_was_judged_is_in_the_zip(folder: RunFolder) -> None:
     folder.append_judged({"step": 10, "images": 500, "fd": 4.5, "kid": None, "features": "digits-CNN", "shares": [0.5, 0.5]})
     folder.flush()
     files = unpacked(exported(zip_run, folder))
@@ -193,7 +199,7 @@ def test_what_was_judged_is_in_the_zip(folder):
     assert "judge.csv" in files["tiny-1/README.txt"].decode()
 
 
-def test_the_zip_holds_the_generator_that_is_named_and_as_many_grids_as_there_is_room_for(folder):
+def test_the_zip_holds_the_generator_that_is_named_and_as_many_grids_as_there_is_room_for(folder: RunFolder) -> None:
     size = sum(folder.samples_file(step).stat().st_size for step in folder.sample_steps())
     files = unpacked(exported(zip_run, folder, step=4, most_bytes=size // 2))
     assert [name for name in files if name.endswith(".safetensors")] == ["tiny-1/generator-000004.safetensors"]
@@ -206,13 +212,13 @@ def test_the_zip_holds_the_generator_that_is_named_and_as_many_grids_as_there_is
         exported(zip_run, folder, step=7)
 
 
-def test_a_run_that_has_only_begun_is_exported_too(tmp_path, config):
+def test_a_run_that_has_only_begun_is_exported_too(tmp_path: Path, config: TrainConfig) -> None:
     folder = RunFolder(tmp_path / "new")
     folder.path.mkdir()
     with pytest.raises(CheckpointError, match="holds no run"):
         exported(zip_run, folder)
     folder.write_config(config, "")
-    write_status(folder, "queued")
+    write_status(folder, RunState.QUEUED)
     assert {name.removeprefix("new/") for name in unpacked(exported(zip_run, folder))} == {
         "config.json",
         "status.json",
@@ -226,7 +232,7 @@ def test_a_run_that_has_only_begun_is_exported_too(tmp_path, config):
         exported(event_file, folder)
 
 
-def test_a_file_that_went_away_or_is_damaged_is_a_sentence(folder):
+def test_a_file_that_went_away_or_is_damaged_is_a_sentence(folder: RunFolder) -> None:
     work = zip_run(folder, io.BytesIO())
     next(work)
     folder.samples_file(0).unlink()
@@ -245,12 +251,12 @@ def test_a_file_that_went_away_or_is_damaged_is_a_sentence(folder):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_the_gif_plays_the_training_and_stays_at_its_end(folder, channels):
+def test_the_gif_plays_the_training_and_stays_at_its_end(folder: RunFolder, channels: int) -> None:
     rng = np.random.default_rng(0)
     for step in range(0, 20):  # the newest in another arrangement, as a fork's may be
         folder.save_samples(step, rng.integers(0, 256, (64 if step == 19 else 16, channels, 28, 28), dtype=np.uint8))
     with Image.open(io.BytesIO(exported(training_gif, folder, frames=6))) as film:
-        assert film.n_frames == 6 and film.info["duration"] == 100 and film.info["loop"] == 0
+        assert frames(film) == 6 and film.info["duration"] == 100 and film.info["loop"] == 0
         assert film.size == (8 * 58 - 2, 8 * 58 - 2 + 22)
         film.seek(5)
         assert film.info["duration"] == (1 + HOLD_S * 10) * 100
@@ -261,13 +267,13 @@ def test_the_gif_plays_the_training_and_stays_at_its_end(folder, channels):
     assert last[462:].min() < 128 < last[462:].max()
 
 
-def test_large_grids_are_made_smaller_for_the_film(folder):
+def test_large_grids_are_made_smaller_for_the_film(folder: RunFolder) -> None:
     folder.save_samples(13, np.zeros((64, 1, 128, 128), dtype=np.uint8))
     with Image.open(io.BytesIO(exported(training_gif, folder))) as film:
         assert film.size == (519, 519 + 22)
 
 
-def test_the_event_file_reads_back(folder):
+def test_the_event_file_reads_back(folder: RunFolder) -> None:
     folder.append_intervention(Intervention(0, "dropout", 0.0, 0.3))
     folder.append_metrics(Metrics(15, 120, 3.0, 40.0, float("nan"), 1.0, 0.5, 0.5, 0.5))
     folder.append_norms(10, {"weights": {"generator": {"conv4": 2.5}}, "gradients": {"generator": {"conv4": None}}})
@@ -295,7 +301,7 @@ def test_the_event_file_reads_back(folder):
         assert grid.size == (images[12].width, images[12].height)
 
 
-def test_long_curves_are_thinned_evenly_and_keep_their_end_and_times(folder, monkeypatch):
+def test_long_curves_are_thinned_evenly_and_keep_their_end_and_times(folder: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.append_metrics(Metrics(15, 120, 3.0, 40.0, 1.0, 1.0, 0.5, 0.5, 0.5))
     folder.flush()
     whole = {e.step: e.wall_time for e in events(exported(event_file, folder)) if any(v.tag == "losses/loss_g" for v in e.summary.value)}
@@ -304,7 +310,7 @@ def test_long_curves_are_thinned_evenly_and_keep_their_end_and_times(folder, mon
     assert list(whole) == [5, 10, 15] and list(thin) in ([5, 15], [10, 15]) and thin.items() <= whole.items()
 
 
-def test_times_of_a_fork_are_counted_from_its_own_start(folder):
+def test_times_of_a_fork_are_counted_from_its_own_start(folder: RunFolder) -> None:
     stored = json.loads(folder.config_file.read_text()) | {"parent": {"run": "older", "step": 5}}
     folder.config_file.write_text(json.dumps(stored))
     found, rows = events(exported(event_file, folder)), folder.read_metrics()[0]
@@ -313,18 +319,20 @@ def test_times_of_a_fork_are_counted_from_its_own_start(folder):
     assert times[10] - times[5] == pytest.approx(rows[1]["elapsed_s"] - rows[0]["elapsed_s"], abs=1e-3)
 
 
-def test_the_event_files_folder_is_called_as_the_run(folder):
+def test_the_event_files_folder_is_called_as_the_run(folder: RunFolder) -> None:
     (name, content), *others = unpacked(exported(tensorboard_zip, folder)).items()
     assert name == "tiny-1/events.out.tfevents.tiny-1" and not others and len(events(content)) > 3
 
 
-def test_names_that_a_machine_may_not_take_are_left_out(tmp_path):
+def test_names_that_a_machine_may_not_take_are_left_out(tmp_path: Path) -> None:
     assert export_name(RunFolder(tmp_path / "mine")) == "mine"
     assert export_name(RunFolder(tmp_path / "a b\n")) == "run"
 
 
-def test_the_command_line_exports_by_the_ending(folder, tmp_path, monkeypatch, capsys):
-    def export(*arguments):
+def test_the_command_line_exports_by_the_ending(
+    folder: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def export(*arguments: Any) -> tuple[int, str, str]:
         return call(monkeypatch, capsys, "export", *arguments)
 
     for ending, first in ((".zip", b"PK"), (".gif", b"GIF89a"), (".tfevents", b"\x18\0\0\0")):

@@ -1,13 +1,14 @@
 """A run on a real file system that fills up, where one can be mounted."""
 
 import random
+from pathlib import Path
 
 import pytest
 
 from benchmarks import full_disk, kills
 
 
-def test_a_run_on_a_disk_of_30_mb_pauses_and_continues_when_there_is_room(folders, tmp_path):
+def test_a_run_on_a_disk_of_30_mb_pauses_and_continues_when_there_is_room(folders: Path, tmp_path: Path) -> None:
     kills.draw_pictures(tmp_path / "data", 40)
     (tmp_path / "full").mkdir()
     try:

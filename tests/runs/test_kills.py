@@ -1,11 +1,12 @@
 """Runs killed with SIGKILL, in processes of their own: nothing is lost, and they go on as if nothing had been."""
 
 import random
+from pathlib import Path
 
 from benchmarks import kills
 
 
-def test_five_kills_lose_nothing(folders, tmp_path):
+def test_five_kills_lose_nothing(folders: Path, tmp_path: Path) -> None:
     kills.draw_pictures(tmp_path / "data", 40)
     root = tmp_path / "killed"
     root.mkdir()

@@ -7,14 +7,18 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from gan import files
+from gan.config import TrainConfig
 from gan.data import datasets, uploads
+from gan.data.imageset import ImageDataset
 from gan.files import abandoned, claimed, in_words, sweep, write_through
 from gan.networks import generator_file
 from gan.runs import folder as checkpoint
@@ -32,20 +36,22 @@ with claimed(Path(sys.argv[1])):
 """
 
 
-def hold(part):
+def hold(part: Path) -> subprocess.Popen:
     process = subprocess.Popen([sys.executable, "-c", HOLDER, str(part)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdout.readline() == b"here\n"
     os.utime(part, (0, 0))
     return process
 
 
-def kill(process):
+def kill(process: subprocess.Popen) -> None:
     process.send_signal(signal.SIGKILL)
     process.communicate()
 
 
 @pytest.mark.parametrize("kind", ["upload", "cache", "temporary", "fork"])
-def test_what_a_killed_process_left_goes_at_once_and_what_a_living_one_makes_stays(folders, monkeypatch, kind):
+def test_what_a_killed_process_left_goes_at_once_and_what_a_living_one_makes_stays(
+    folders: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
     monkeypatch.setattr("gan.data.cache.gettempdir", lambda: str(folders / "tmp"))
     manager, data = RunManager(), datasets.data_root()
     part = {
@@ -70,7 +76,7 @@ def test_what_a_killed_process_left_goes_at_once_and_what_a_living_one_makes_sta
     assert not part.exists() and [p.name for p in part.parent.iterdir()] == [stranger.name]
 
 
-def test_a_claimed_folder_leaves_no_lock_and_can_be_renamed(tmp_path):
+def test_a_claimed_folder_leaves_no_lock_and_can_be_renamed(tmp_path: Path) -> None:
     with claimed(tmp_path / ".part-x"):
         os.utime(tmp_path / ".part-x", (0, 0))
         assert not abandoned(tmp_path / ".part-x")
@@ -80,13 +86,15 @@ def test_a_claimed_folder_leaves_no_lock_and_can_be_renamed(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["done"]
 
 
-def test_what_cannot_be_removed_is_said_and_stops_nothing(tmp_path, monkeypatch, caplog):
+def test_what_cannot_be_removed_is_said_and_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         os.utime(tmp_path / name, (0, 0))
     original = files.shutil.rmtree
 
-    def rmtree(path):
+    def rmtree(path: Path) -> None:
         if path.name == "a":
             raise PermissionError(errno.EACCES, "Permission denied", str(path))
         original(path)
@@ -96,7 +104,7 @@ def test_what_cannot_be_removed_is_said_and_stops_nothing(tmp_path, monkeypatch,
     assert [p.name for p in tmp_path.iterdir()] == ["a"] and "cannot be removed" in caplog.text
 
 
-def test_an_upload_that_is_being_made_survives_another_servers_start(folders):
+def test_an_upload_that_is_being_made_survives_another_servers_start(folders: Path) -> None:
     from tests.data.test_uploads import pets
 
     work = uploads.add(pets(), "pets", "pets.zip")
@@ -109,7 +117,7 @@ def test_an_upload_that_is_being_made_survives_another_servers_start(folders):
     assert not list(datasets.data_root().glob(".upload-*"))
 
 
-def test_a_fork_does_not_replace_what_is_at_its_place(tmp_path, config, blobs):
+def test_a_fork_does_not_replace_what_is_at_its_place(tmp_path: Path, config: TrainConfig, blobs: ImageDataset) -> None:
     from tests.runs.test_checkpoint import trained
 
     parent = checkpoint.RunFolder(tmp_path / "parent")
@@ -132,27 +140,31 @@ def test_a_fork_does_not_replace_what_is_at_its_place(tmp_path, config, blobs):
 class Full(io.BytesIO):
     """A file with room for so many bytes."""
 
-    def __init__(self, room):
+    def __init__(self, room: int) -> None:
         super().__init__()
         self.room = room
 
-    def write(self, content):
+    def write(self, content: Any, /) -> int:
         if self.tell() + memoryview(content).nbytes > self.room:
             raise OSError(errno.ENOSPC, "No space left on device")
         return super().write(content)
 
 
 @pytest.mark.parametrize("room", [0, 100, 70_000, 400_000, 800_500])
-def test_a_full_disk_is_an_oserror_whatever_a_library_makes_of_it(room):
+def test_a_full_disk_is_an_oserror_whatever_a_library_makes_of_it(room: int) -> None:
     state = {"a": torch.zeros(100_000), "b": torch.ones(100_000)}
-    for save in (lambda file: torch.save(state, file), lambda file: np.save(file, np.zeros(900_000, np.uint8))):
+    saves: tuple[Callable[[Any], None], ...] = (
+        lambda file: torch.save(state, file),
+        lambda file: np.save(file, np.zeros(900_000, np.uint8)),
+    )
+    for save in saves:
         with pytest.raises(OSError) as caught:
             write_through(save, Full(room))
         assert caught.value.errno == errno.ENOSPC
     write_through(lambda file: torch.save(state, file), whole := Full(10**9))
     assert torch.equal(torch.load(io.BytesIO(whole.getvalue()), weights_only=True)["b"], state["b"])
     with pytest.raises(ZeroDivisionError):
-        write_through(lambda file: 1 / 0, Full(10**9))
+        write_through(lambda file: divmod(1, 0) and None, Full(10**9))
 
 
 @pytest.mark.parametrize(
@@ -165,7 +177,7 @@ def test_a_full_disk_is_an_oserror_whatever_a_library_makes_of_it(room):
         (errno.ETXTBSY, "Text file busy"),
     ],
 )
-def test_system_errors_are_words_with_the_file_and_without_numbers(number, words):
+def test_system_errors_are_words_with_the_file_and_without_numbers(number: int, words: str) -> None:
     said = in_words(OSError(number, os.strerror(number), "runs/state.pt"))
     assert said.startswith("runs/state.pt: ") and words in said and "Errno" not in said
     alone = in_words(OSError(number, os.strerror(number)))
@@ -178,7 +190,7 @@ def test_system_errors_are_words_with_the_file_and_without_numbers(number, words
 WRITERS = {"read_text", "write_text", "open", "run", "Popen", "check_output"}
 
 
-def without_encoding(path):
+def without_encoding(path: Path) -> Iterator[Any]:
     """Calls in a file that read or write texts by the locale: line numbers."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if not isinstance(node, ast.Call):
@@ -201,12 +213,12 @@ def without_encoding(path):
 SOURCES = [p for folder in ("gan", "ui", "pages", "benchmarks") for p in sorted((ROOT / folder).rglob("*.py"))]
 
 
-def test_texts_are_read_and_written_as_utf_8_whatever_the_locale():
+def test_texts_are_read_and_written_as_utf_8_whatever_the_locale() -> None:
     found = [f"{path.relative_to(ROOT)}:{line}" for path in [*SOURCES, ROOT / "app.py"] for line in without_encoding(path)]
     assert found == []
 
 
-def test_the_command_line_survives_a_terminal_that_is_not_utf_8():
+def test_the_command_line_survives_a_terminal_that_is_not_utf_8() -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"}
     command = [
         sys.executable,

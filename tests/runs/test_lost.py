@@ -3,29 +3,35 @@
 import errno
 import json
 import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from gan import files
+from gan.config import TrainConfig
 from gan.data import datasets
+from gan.data.imageset import ImageDataset
 from gan.events import Metrics, Samples
 from gan.networks.generator_file import CheckpointError
-from gan.runs import folder as checkpoint
+from gan.runs import jsonlines
 from gan.runs import record as recording
 from gan.runs import run as runs
 from gan.runs.folder import RunFolder, StateLost
 from gan.runs.fork import fork
 from gan.runs.manager import RunManager
 from gan.runs.record import prepare, record, write_status
+from gan.runs.states import RunState
 from gan.training.loop import Control
 from gan.training.state import new_state
-from tests.runs.test_runs import data, ended, endless, manager, wait_for  # noqa: F401
+from tests.waiting import ended, wait_for
 
 CPU = torch.device("cpu")
 
 
-def train(folder, config, blobs, keep_at=()):
+def train(folder: RunFolder, config: TrainConfig | None, blobs: ImageDataset, keep_at: tuple[Any, ...] | tuple[int, int] = ()) -> RunFolder:
     """A run that has trained to its end, with whole states kept at some steps."""
     if not folder.path.exists():
         folder.path.mkdir(parents=True)
@@ -34,44 +40,44 @@ def train(folder, config, blobs, keep_at=()):
     for event in record(folder, state, blobs, Control()):
         if isinstance(event, Samples) and event.step in keep_at:
             folder.keep_state(state)
-    write_status(folder, "finished", state)
+    write_status(folder, RunState.FINISHED, state)
     return folder
 
 
-def contents(folder):
+def contents(folder: Path) -> dict[Path, bytes]:
     """Every file of a folder, but for what tells the time."""
     return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != ".lock"}
 
 
 @pytest.fixture
-def run(tmp_path, config, blobs):
+def run(tmp_path: Path, config: TrainConfig, blobs: ImageDataset) -> RunFolder:
     """Ten steps, with states kept at 4 and 8."""
     return train(RunFolder(tmp_path / "run"), config.change(duration=10, log_every=1, grid_every=2), blobs, keep_at=(4, 8))
 
 
-def remove(file):
+def remove(file: Path) -> None:
     file.unlink()
 
 
-def cut(file):
+def cut(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:-2000])
 
 
-def empty(file):
+def empty(file: Path) -> None:
     file.write_bytes(b"")
 
 
-def no_zip(file):
+def no_zip(file: Path) -> None:
     file.write_bytes(b"not a state" * 100)
 
 
-def another_shape(file):
+def another_shape(file: Path) -> None:
     stored = torch.load(file, weights_only=True)
     stored["generator"] = {name: torch.zeros(3, 7) for name in stored["generator"]}
     torch.save(stored, file)
 
 
-def an_older_version(file):
+def an_older_version(file: Path) -> None:
     stored = torch.load(file, weights_only=True)
     del stored["summed"]
     torch.save(stored, file)
@@ -89,7 +95,9 @@ DAMAGES = {
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda f: f.__name__)
-def test_a_run_with_steps_never_starts_again_and_says_what_is_left(run, config, blobs, damage):
+def test_a_run_with_steps_never_starts_again_and_says_what_is_left(
+    run: RunFolder, config: TrainConfig, blobs: ImageDataset, damage: Callable[..., Any]
+) -> None:
     damage(run.state_file)
     before = contents(run.path)
     with pytest.raises(StateLost) as caught:
@@ -105,7 +113,9 @@ def test_a_run_with_steps_never_starts_again_and_says_what_is_left(run, config, 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("damage", [remove, cut, an_older_version], ids=lambda f: f.__name__)
-def test_going_back_to_a_kept_state_ends_as_if_nothing_had_happened_and_sets_the_rest_aside(run, blobs, damage):
+def test_going_back_to_a_kept_state_ends_as_if_nothing_had_happened_and_sets_the_rest_aside(
+    run: RunFolder, blobs: ImageDataset, damage: Callable[..., Any]
+) -> None:
     damage(run.state_file)
     before = contents(run.path)
     assert run.go_back() == 8
@@ -130,7 +140,7 @@ def test_going_back_to_a_kept_state_ends_as_if_nothing_had_happened_and_sets_the
     assert run.go_back() == 8 and (run.path / "set-aside" / "2").is_dir(), "what was set aside before stays"
 
 
-def test_a_damaged_kept_state_is_not_offered_and_an_older_one_is(run, config):
+def test_a_damaged_kept_state_is_not_offered_and_an_older_one_is(run: RunFolder, config: TrainConfig) -> None:
     cut(run.kept_state_file(8))
     remove(run.state_file)
     assert run.newest_kept() == 4 and run.fork_steps() == [4]
@@ -146,7 +156,7 @@ def test_a_damaged_kept_state_is_not_offered_and_an_older_one_is(run, config):
         run.go_back()
 
 
-def test_the_state_is_saved_before_anything_of_the_first_step_is_logged(tmp_path, config, blobs):
+def test_the_state_is_saved_before_anything_of_the_first_step_is_logged(tmp_path: Path, config: TrainConfig, blobs: ImageDataset) -> None:
     folder = RunFolder(tmp_path / "run")
     folder.path.mkdir()
     folder.write_config(config, "", blobs)
@@ -158,7 +168,7 @@ def test_the_state_is_saved_before_anything_of_the_first_step_is_logged(tmp_path
     assert folder.generator_steps() == []
 
 
-def test_the_app_refuses_and_offers_the_kept_state(manager, config, monkeypatch):  # noqa: F811
+def test_the_app_refuses_and_offers_the_kept_state(manager: RunManager, config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recording, "KEPT_EVERY_S", -1)
     run = manager.submit(config)
     wait_for(ended(run))
@@ -184,7 +194,9 @@ def test_the_app_refuses_and_offers_the_kept_state(manager, config, monkeypatch)
 # Data that moved, changed or went.
 
 
-def test_a_finished_run_whose_data_are_gone_stays_finished(manager, config, monkeypatch):  # noqa: F811
+def test_a_finished_run_whose_data_are_gone_stays_finished(
+    manager: RunManager, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = manager.submit(config)
     wait_for(ended(run))
     before = contents(run.folder.path)
@@ -200,7 +212,9 @@ def test_a_finished_run_whose_data_are_gone_stays_finished(manager, config, monk
         manager.resume(run.id, "steps", 5, data="/etc")
 
 
-def test_a_finished_run_whose_data_have_grown_stays_finished_and_can_be_forked(manager, config, blobs, monkeypatch):  # noqa: F811
+def test_a_finished_run_whose_data_have_grown_stays_finished_and_can_be_forked(
+    manager: RunManager, config: TrainConfig, blobs: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = manager.submit(config)
     wait_for(ended(run))
     blobs.images[0] += 1
@@ -227,7 +241,7 @@ def test_a_finished_run_whose_data_have_grown_stays_finished_and_can_be_forked(m
 # A disk that fills.
 
 PLACES = {
-    "metrics": (checkpoint, "_append"),
+    "metrics": (jsonlines, "append"),
     "samples": (RunFolder, "save_samples"),
     "generator": (RunFolder, "save_generator"),
     "kept state": (RunFolder, "keep_state"),
@@ -238,18 +252,20 @@ PLACES = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_full_disk_pauses_the_run_at_every_place_that_saves_and_nothing_is_missing(data, config, monkeypatch, place):  # noqa: F811
+def test_a_full_disk_pauses_the_run_at_every_place_that_saves_and_nothing_is_missing(
+    data: None, config: TrainConfig, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
     for name, value in (("ROOM_EVERY_S", 0.01), ("KEPT_EVERY_S", -1), ("STATE_EVERY_S", -1), ("FLUSH_EVERY_S", -1), ("SELDOM_S", -1)):
         monkeypatch.setattr(recording if hasattr(recording, name) else runs, name, value)
     config = config.change(log_every=1)
-    manager = RunManager()  # noqa: F811
+    manager = RunManager()
     whole = manager.submit(config)
     wait_for(ended(whole))
 
     where, name = PLACES[place]
     original, calls, refused = getattr(where, name), [], []
 
-    def full(*arguments, **named):
+    def full(*arguments: Any, **named: Any) -> int | None:
         run = next((r for r in manager.runs() if r.id != whole.id), None)
         if run is not None and run._state is not None and run._state.step > 5:
             calls.append(1)

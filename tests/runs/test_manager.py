@@ -4,22 +4,26 @@ import gc
 import json
 import threading
 import weakref
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from gan.config import TrainConfig
 from gan.explore.models import find_model, model_sources
 from gan.owners import LOCAL, STRANGER, NotAllowed, Visitor
 from gan.runs import record
 from gan.runs import run as runs
 from gan.runs.folder import RunFolder
 from gan.runs.manager import DELETED, RunManager
+from gan.training.state import TrainState
 from tests.conftest import ADA, BOB
-from tests.runs.test_runs import data, ended, endless, manager, wait_for  # noqa: F401
+from tests.waiting import ended, wait_for
 
 CAROL, HOST = Visitor("Carol", "c" * 16), Visitor("Host", "d" * 16, admin=True)
 
 
-def steering(manager, run_id):  # noqa: F811
+def steering(manager: RunManager, run_id: str) -> list[Callable[..., Any]]:
     """Every way to change a run, each called with a visitor."""
     return [
         lambda who: manager.pause(run_id, who),
@@ -33,7 +37,7 @@ def steering(manager, run_id):  # noqa: F811
     ]
 
 
-def test_whoever_starts_a_run_owns_it_through_resumes_and_restarts(manager, config):  # noqa: F811
+def test_whoever_starts_a_run_owns_it_through_resumes_and_restarts(manager: RunManager, config: TrainConfig) -> None:
     run = manager.submit(config, "quick-digits", ADA)
     wait_for(ended(run))
     stored = json.loads(run.folder.config_file.read_text())
@@ -44,7 +48,7 @@ def test_whoever_starts_a_run_owns_it_through_resumes_and_restarts(manager, conf
     assert after.may_steer(after.get(run.id), ADA) and not after.may_steer(after.get(run.id), BOB)
 
 
-def test_only_its_owner_and_the_host_steer_a_run(manager, endless, monkeypatch):  # noqa: F811
+def test_only_its_owner_and_the_host_steer_a_run(manager: RunManager, endless: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKSHOP_ADMIN_TOKEN", "sesame")
     run = manager.submit(endless, "", ADA)
     wait_for(lambda: run.state == "running")
@@ -73,7 +77,7 @@ def test_only_its_owner_and_the_host_steer_a_run(manager, endless, monkeypatch):
             act(ADA)
 
 
-def test_a_run_that_waits_is_its_owners_too(manager, endless):  # noqa: F811
+def test_a_run_that_waits_is_its_owners_too(manager: RunManager, endless: TrainConfig) -> None:
     manager.submit(endless, "", ADA)
     waiting = manager.submit(endless, "", ADA)
     with pytest.raises(NotAllowed):
@@ -83,7 +87,9 @@ def test_a_run_that_waits_is_its_owners_too(manager, endless):  # noqa: F811
     assert waiting.state == "stopped"
 
 
-def test_what_nobody_owns_is_anybodys_until_there_is_a_host(manager, config, monkeypatch):  # noqa: F811
+def test_what_nobody_owns_is_anybodys_until_there_is_a_host(
+    manager: RunManager, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = manager.submit(config)
     wait_for(ended(run))
     assert manager.may_steer(run, BOB) and manager.may_steer(run, STRANGER)
@@ -93,7 +99,7 @@ def test_what_nobody_owns_is_anybodys_until_there_is_a_host(manager, config, mon
         manager.delete(run.id, BOB)
 
 
-def test_a_run_whose_owner_cannot_be_told_is_the_hosts_alone(manager, config):  # noqa: F811
+def test_a_run_whose_owner_cannot_be_told_is_the_hosts_alone(manager: RunManager, config: TrainConfig) -> None:
     run = manager.submit(config, "", ADA)
     wait_for(ended(run))
     run.folder.config_file.write_text("{")
@@ -104,7 +110,7 @@ def test_a_run_whose_owner_cannot_be_told_is_the_hosts_alone(manager, config):  
     assert not manager.may_steer(run, BOB)
 
 
-def test_nobody_starts_a_run_before_it_is_known_who_they_are(manager, config):  # noqa: F811
+def test_nobody_starts_a_run_before_it_is_known_who_they_are(manager: RunManager, config: TrainConfig) -> None:
     parent = manager.submit(config, "", ADA)
     wait_for(ended(parent))
     with pytest.raises(NotAllowed, match="reload the page"):
@@ -114,7 +120,7 @@ def test_nobody_starts_a_run_before_it_is_known_who_they_are(manager, config):  
     assert manager.runs() == [parent]
 
 
-def test_a_fork_is_its_makers_not_the_parents_owners(manager, config):  # noqa: F811
+def test_a_fork_is_its_makers_not_the_parents_owners(manager: RunManager, config: TrainConfig) -> None:
     parent = manager.submit(config, "", ADA)
     wait_for(ended(parent))
     child = manager.fork(parent.id, 12, {}, "steps", 3, BOB)
@@ -128,7 +134,9 @@ def test_a_fork_is_its_makers_not_the_parents_owners(manager, config):  # noqa: 
     assert manager.runs() == [parent]
 
 
-def test_a_deleted_run_is_gone_whole_and_one_at_work_cannot_be_deleted(manager, config, endless):  # noqa: F811
+def test_a_deleted_run_is_gone_whole_and_one_at_work_cannot_be_deleted(
+    manager: RunManager, config: TrainConfig, endless: TrainConfig
+) -> None:
     run, other = manager.submit(endless), manager.submit(config)
     wait_for(lambda: run.state == "running")
     for busy in (run, other):
@@ -145,7 +153,7 @@ def test_a_deleted_run_is_gone_whole_and_one_at_work_cannot_be_deleted(manager, 
     assert not list(manager.root.glob(".*"))
 
 
-def test_a_run_of_another_process_is_not_deleted_under_it(manager, endless):  # noqa: F811
+def test_a_run_of_another_process_is_not_deleted_under_it(manager: RunManager, endless: TrainConfig) -> None:
     run = manager.submit(endless)
     wait_for(lambda: run.state == "running")
     other = RunManager()
@@ -153,7 +161,9 @@ def test_a_run_of_another_process_is_not_deleted_under_it(manager, endless):  # 
         other.delete(run.id)
 
 
-def test_a_half_deleted_run_is_never_listed_and_swept_up_later(manager, config, monkeypatch):  # noqa: F811
+def test_a_half_deleted_run_is_never_listed_and_swept_up_later(
+    manager: RunManager, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = manager.submit(config)
     wait_for(ended(run))
     with monkeypatch.context() as patch:
@@ -168,7 +178,7 @@ def test_a_half_deleted_run_is_never_listed_and_swept_up_later(manager, config, 
     wait_for(lambda: not left.exists())
 
 
-def test_everybodys_first_run_comes_before_anybodys_second(manager, endless, config):  # noqa: F811
+def test_everybodys_first_run_comes_before_anybodys_second(manager: RunManager, endless: TrainConfig, config: TrainConfig) -> None:
     first = manager.submit(endless, "", ADA)
     ada, bob, carol, ada_again = (manager.submit(config, "", who) for who in (ADA, BOB, CAROL, ADA))
     wait_for(lambda: first.state == "running")
@@ -186,7 +196,7 @@ def test_everybodys_first_run_comes_before_anybodys_second(manager, endless, con
     assert ends == sorted(ends)
 
 
-def test_it_is_told_when_a_waiting_run_starts(manager, endless, config):  # noqa: F811
+def test_it_is_told_when_a_waiting_run_starts(manager: RunManager, endless: TrainConfig, config: TrainConfig) -> None:
     learned = manager.submit(config)  # from which the speed is known
     wait_for(ended(learned))
     speed = learned.status()["elapsed_s"] / 12
@@ -207,9 +217,11 @@ def test_it_is_told_when_a_waiting_run_starts(manager, endless, config):  # noqa
     assert manager.place(second) == (1, None)
 
 
-def test_a_participant_has_so_many_runs_waiting_and_no_more(data, endless, config, monkeypatch):  # noqa: F811
+def test_a_participant_has_so_many_runs_waiting_and_no_more(
+    data: None, endless: TrainConfig, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("WORKSHOP_MAX_WAITING", "1")
-    manager = RunManager()  # noqa: F811
+    manager = RunManager()
     first = manager.submit(endless, "", ADA)
     manager.submit(config, "", ADA)
     with pytest.raises(ValueError, match="1 run of yours waits already"):
@@ -221,9 +233,9 @@ def test_a_participant_has_so_many_runs_waiting_and_no_more(data, endless, confi
     manager.shutdown()
 
 
-def test_a_run_ends_at_the_limit_of_steps_and_goes_on_at_no_price(data, config, monkeypatch):  # noqa: F811
+def test_a_run_ends_at_the_limit_of_steps_and_goes_on_at_no_price(data: None, config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKSHOP_MAX_STEPS", "20")
-    manager = RunManager()  # noqa: F811
+    manager = RunManager()
     with pytest.raises(ValueError, match="20 steps in all; these settings ask for 21"):
         manager.submit(config.change(duration=21), "", ADA)
     exact = manager.submit(config.change(duration=20), "", ADA)
@@ -248,9 +260,9 @@ def test_a_run_ends_at_the_limit_of_steps_and_goes_on_at_no_price(data, config, 
     manager.shutdown()
 
 
-def test_a_run_ends_at_the_limit_of_time_and_can_be_resumed(data, endless, monkeypatch):  # noqa: F811
+def test_a_run_ends_at_the_limit_of_time_and_can_be_resumed(data: None, endless: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKSHOP_MAX_MINUTES", "0.001")
-    manager = RunManager()  # noqa: F811
+    manager = RunManager()
     run = manager.submit(endless, "", ADA)
     wait_for(ended(run))
     step = run.status()["step"]
@@ -261,10 +273,10 @@ def test_a_run_ends_at_the_limit_of_time_and_can_be_resumed(data, endless, monke
     manager.shutdown()
 
 
-def test_a_run_ends_when_its_folder_is_full(data, endless, monkeypatch):  # noqa: F811
+def test_a_run_ends_when_its_folder_is_full(data: None, endless: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKSHOP_MAX_DISK_MB", "0.01")
     monkeypatch.setattr(runs, "WEIGH_EVERY_S", 0)
-    manager = RunManager()  # noqa: F811
+    manager = RunManager()
     run = manager.submit(endless, "", ADA)
     wait_for(ended(run))
     assert run.state == "stopped" and "0.01 MiB on disk" in run.status()["reason"]
@@ -274,7 +286,7 @@ def test_a_run_ends_when_its_folder_is_full(data, endless, monkeypatch):  # noqa
 
 
 @pytest.fixture
-def clock(manager, monkeypatch):  # noqa: F811
+def clock(manager: RunManager, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """A clock that stands still until it is moved on, and a grace time of 600 s."""
     now = [1000.0]
     manager._clock = lambda: now[0]
@@ -282,7 +294,7 @@ def clock(manager, monkeypatch):  # noqa: F811
     return lambda seconds: now.__setitem__(0, now[0] + seconds)
 
 
-def test_a_run_whose_owner_has_left_makes_room_for_others(manager, endless, clock):  # noqa: F811
+def test_a_run_whose_owner_has_left_makes_room_for_others(manager: RunManager, endless: TrainConfig, clock: Callable[..., Any]) -> None:
     run = manager.submit(endless, "", ADA)
     wait_for(lambda: run.status()["step"] > 0)
     clock(10_000)
@@ -309,7 +321,9 @@ def test_a_run_whose_owner_has_left_makes_room_for_others(manager, endless, cloc
     assert manager.position(own) == 1 and set(manager._seen) <= {ADA.id, BOB.id}
 
 
-def test_a_paused_run_makes_room_as_well_and_one_of_the_host_or_of_nobody_never(manager, endless, clock):  # noqa: F811
+def test_a_paused_run_makes_room_as_well_and_one_of_the_host_or_of_nobody_never(
+    manager: RunManager, endless: TrainConfig, clock: Callable[..., Any]
+) -> None:
     for owner in (HOST, LOCAL):
         run = manager.submit(endless, "", owner)
         waiting = manager.submit(endless, "", BOB)
@@ -331,8 +345,10 @@ def test_a_paused_run_makes_room_as_well_and_one_of_the_host_or_of_nobody_never(
     assert run.state == "stopped"
 
 
-def test_no_more_runs_make_room_than_wait_and_the_longest_absent_first(data, endless, monkeypatch):  # noqa: F811
-    manager, now = RunManager(max_runs=2), [1000.0]  # noqa: F811
+def test_no_more_runs_make_room_than_wait_and_the_longest_absent_first(
+    data: None, endless: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager, now = RunManager(max_runs=2), [1000.0]
     manager._clock = lambda: now[0]
     monkeypatch.setattr("gan.runs.manager.HOUSEKEEPING_S", 1e6)
     ada, bob = manager.submit(endless, "", ADA), manager.submit(endless, "", BOB)
@@ -348,10 +364,10 @@ def test_no_more_runs_make_room_than_wait_and_the_longest_absent_first(data, end
     manager.shutdown()
 
 
-def test_somebody_looks_after_the_runs_while_there_are_any(data, endless, monkeypatch):  # noqa: F811
+def test_somebody_looks_after_the_runs_while_there_are_any(data: None, endless: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gan.runs.manager.HOUSEKEEPING_S", 0.02)
     monkeypatch.setenv("WORKSHOP_GRACE_S", "0.1")
-    manager = RunManager()  # noqa: F811
+    manager = RunManager()
     run = manager.submit(endless, "", ADA)
     manager.submit(endless, "", BOB)
     wait_for(ended(run))
@@ -360,11 +376,13 @@ def test_somebody_looks_after_the_runs_while_there_are_any(data, endless, monkey
     wait_for(lambda: not any(t.name == "housekeeping" and t.is_alive() for t in threading.enumerate()))
 
 
-def test_nothing_of_an_ended_run_stays_in_memory(manager, endless, config, monkeypatch):  # noqa: F811
+def test_nothing_of_an_ended_run_stays_in_memory(
+    manager: RunManager, endless: TrainConfig, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     states = []
     original = record.prepare
 
-    def prepare(*arguments):
+    def prepare(*arguments: Any) -> TrainState:
         state = original(*arguments)
         states.append(weakref.ref(state))
         return state
@@ -381,7 +399,7 @@ def test_nothing_of_an_ended_run_stays_in_memory(manager, endless, config, monke
     assert finished.history.columns["step"] == [5, 10]  # from its folder
 
 
-def test_a_damaged_owner_in_a_folder_from_elsewhere_is_no_ones(manager, config):  # noqa: F811
+def test_a_damaged_owner_in_a_folder_from_elsewhere_is_no_ones(manager: RunManager, config: TrainConfig) -> None:
     run = manager.submit(config)
     wait_for(ended(run))
     RunFolder(run.folder.path).write_json(run.folder.config_file, {**run.stored, "owner": 7, "owner_id": 7})

@@ -82,7 +82,7 @@ def rows_off(rows: list[Metrics]) -> float:
     )
 
 
-def test_everything_in_the_folder_is_read(old):
+def test_everything_in_the_folder_is_read(old: RunFolder) -> None:
     assert old.fault() == "" and not old.is_being_written()
     config, stored = old.read_config()
     assert config.model_dump() == json.loads((FIXTURE / "config.json").read_text())["config"]
@@ -97,7 +97,7 @@ def test_everything_in_the_folder_is_read(old):
     assert best is not None and (best.step, best.fd) == (16, judged["fd"])
 
 
-def test_the_app_lists_it_with_its_history(old):
+def test_the_app_lists_it_with_its_history(old: RunFolder) -> None:
     manager = RunManager(old.path.parent)
     try:
         (run,) = manager.runs()
@@ -109,7 +109,7 @@ def test_the_app_lists_it_with_its_history(old):
         manager.shutdown()
 
 
-def test_its_last_generator_draws_the_grid_that_was_kept(old):
+def test_its_last_generator_draws_the_grid_that_was_kept(old: RunFolder) -> None:
     state = old.load_state(old.read_config()[0], CPU, (), 1)
     loaded = load_generator(old.generator_file(16))
     assert torch.equal(flat(loaded.network), flat(state.averaged))
@@ -122,7 +122,7 @@ def test_its_last_generator_draws_the_grid_that_was_kept(old):
     assert np.abs(other - kept).max() > 1
 
 
-def test_it_resumes_with_its_changed_settings_and_can_be_forked(old, digits):
+def test_it_resumes_with_its_changed_settings_and_can_be_forked(old: RunFolder, digits: Any) -> None:
     child = fork(old, old.path.parent / "child", 16, {"lr_d": 1e-3})
     for folder, rates in ((old, (8e-4, 2e-4)), (child, (8e-4, 1e-3))):
         config = folder.read_config()[0].change(duration=20)
@@ -135,7 +135,7 @@ def test_it_resumes_with_its_changed_settings_and_can_be_forked(old, digits):
         assert folder.generator_steps()[-1] == 20
 
 
-def test_it_replays_from_its_seed(digits):
+def test_it_replays_from_its_seed(digits: Any) -> None:
     config, stored = RunFolder(FIXTURE).read_config()
     assert digits.fingerprint() == stored["data_fingerprint"]
     once, rows = replayed(config, digits, CHANGES)
@@ -149,7 +149,7 @@ def test_it_replays_from_its_seed(digits):
 
 
 @pytest.mark.parametrize("wrong", ["a change forgotten", "a change too small", "another rate of D", "another seed"])
-def test_a_replay_with_another_learning_rate_is_beyond_the_bounds(digits, wrong):
+def test_a_replay_with_another_learning_rate_is_beyond_the_bounds(digits: Any, wrong: str) -> None:
     config, script = RunFolder(FIXTURE).read_config()[0], CHANGES
     match wrong:
         case "a change forgotten":

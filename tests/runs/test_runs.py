@@ -2,60 +2,30 @@ import errno
 import json
 import threading
 import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
 
+import numpy as np
 import pytest
 import torch
 
 from gan.config import TrainConfig
-from gan.data import datasets
-from gan.events import Progress
+from gan.data.imageset import ImageDataset
+from gan.events import Event
 from gan.networks.generator_file import CheckpointError
 from gan.runs import record as recording
 from gan.runs import run as runs
 from gan.runs.folder import RunFolder
 from gan.runs.manager import RunManager
 from gan.runs.run import History
-from gan.training.state import Diverged
+from gan.training.loop import Control
+from gan.training.state import Diverged, TrainState
 from tests.conftest import ADA, BOB
+from tests.waiting import ended, wait_for
 
 
-@pytest.fixture
-def data(blobs, monkeypatch):
-    """The data set "blobs", known to everyone."""
-
-    def load(name, *rest):
-        yield Progress("Loading", 0, 1)
-        return blobs
-
-    monkeypatch.setattr(datasets, "load", load)
-    monkeypatch.setattr(datasets, "available", lambda: ["blobs", "mnist"])
-
-
-@pytest.fixture
-def manager(data):
-    manager = RunManager()
-    yield manager
-    manager.shutdown()
-
-
-def wait_for(condition, timeout_s=30.0):
-    """Waits until a condition holds; a test that waits in vain fails here."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
-
-
-@pytest.fixture
-def endless(config) -> TrainConfig:
-    return config.change(duration=1_000_000)
-
-
-def ended(run):
-    return lambda: not run.at_work
-
-
-def test_a_run_trains_to_its_end_and_leaves_the_folder_of_the_contract(manager, config):
+def test_a_run_trains_to_its_end_and_leaves_the_folder_of_the_contract(manager: RunManager, config: TrainConfig) -> None:
     run = manager.submit(config, "quick-digits", visitor=ADA)
     wait_for(ended(run))
     folder = run.folder.path
@@ -76,7 +46,7 @@ def test_a_run_trains_to_its_end_and_leaves_the_folder_of_the_contract(manager, 
     assert run.history.columns["step"] == [5, 10]
 
 
-def test_pause_go_on_and_stop(manager, endless):
+def test_pause_go_on_and_stop(manager: RunManager, endless: TrainConfig) -> None:
     run = manager.submit(endless)
     wait_for(lambda: len(run.history) > 0)
     run.pause()
@@ -92,7 +62,7 @@ def test_pause_go_on_and_stop(manager, endless):
     assert run.state == "stopped" and run.folder.state_file.exists()
 
 
-def test_a_paused_run_can_be_stopped(manager, endless):
+def test_a_paused_run_can_be_stopped(manager: RunManager, endless: TrainConfig) -> None:
     run = manager.submit(endless)
     wait_for(lambda: run.state == "running")
     run.pause()
@@ -102,7 +72,7 @@ def test_a_paused_run_can_be_stopped(manager, endless):
     assert run.state == "stopped"
 
 
-def test_a_stopped_run_resumes_and_ends_as_if_it_had_never_stopped(manager, config):
+def test_a_stopped_run_resumes_and_ends_as_if_it_had_never_stopped(manager: RunManager, config: TrainConfig) -> None:
     whole = manager.submit(config.change(duration=40))
     wait_for(ended(whole))
     part = manager.submit(config.change(duration=40))
@@ -119,7 +89,7 @@ def test_a_stopped_run_resumes_and_ends_as_if_it_had_never_stopped(manager, conf
     assert part.history.columns["loss_g"] == whole.history.columns["loss_g"]
 
 
-def test_a_finished_run_trains_on_for_longer_when_told_how_long(manager, config):
+def test_a_finished_run_trains_on_for_longer_when_told_how_long(manager: RunManager, config: TrainConfig) -> None:
     run = manager.submit(config)
     wait_for(ended(run))
     with pytest.raises(ValueError, match="reached its 12 steps"):
@@ -131,7 +101,7 @@ def test_a_finished_run_trains_on_for_longer_when_told_how_long(manager, config)
         manager.resume(run.id, "steps", -3)
 
 
-def test_runs_wait_for_their_turn_and_can_leave_the_queue(manager, endless, config):
+def test_runs_wait_for_their_turn_and_can_leave_the_queue(manager: RunManager, endless: TrainConfig, config: TrainConfig) -> None:
     first, second, third = (manager.submit(c) for c in (endless, endless, config))
     wait_for(lambda: first.state == "running")
     assert (second.state, third.state) == ("queued", "queued")
@@ -142,14 +112,16 @@ def test_runs_wait_for_their_turn_and_can_leave_the_queue(manager, endless, conf
     wait_for(lambda: third.state == "finished")
 
 
-def test_an_unknown_data_set_is_refused_before_a_folder_is_made(manager, config):
+def test_an_unknown_data_set_is_refused_before_a_folder_is_made(manager: RunManager, config: TrainConfig) -> None:
     with pytest.raises(ValueError, match="no data set 'nowhere'"):
         manager.submit(config.change(data="nowhere"))
     assert manager.runs() == []
 
 
-def test_a_failure_ends_that_run_alone_and_is_told(manager, config, endless, monkeypatch):
-    def broken(*args):
+def test_a_failure_ends_that_run_alone_and_is_told(
+    manager: RunManager, config: TrainConfig, endless: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: Any) -> Iterator[None]:
         raise RuntimeError("the widget is loose")
         yield
 
@@ -164,10 +136,12 @@ def test_a_failure_ends_that_run_alone_and_is_told(manager, config, endless, mon
     assert healthy.state == "finished"
 
 
-def test_a_run_that_diverges_says_so_and_keeps_its_last_good_generator(manager, config, monkeypatch):
+def test_a_run_that_diverges_says_so_and_keeps_its_last_good_generator(
+    manager: RunManager, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     original = recording.train
 
-    def diverging(state, dataset, control):
+    def diverging(state: TrainState, dataset: ImageDataset, control: Control) -> Iterator[Event]:
         for event in original(state, dataset, control):
             yield event
             if state.step == 6:
@@ -180,20 +154,22 @@ def test_a_run_that_diverges_says_so_and_keeps_its_last_good_generator(manager, 
     assert max(run.folder.generator_steps()) <= 6
 
 
-def test_too_few_images_for_a_batch(manager, config):
+def test_too_few_images_for_a_batch(manager: RunManager, config: TrainConfig) -> None:
     run = manager.submit(config.change(batch_size=64))
     wait_for(ended(run))
     assert run.state == "failed" and "set batch_size to 50 or less" in run.status()["error"]
 
 
 @pytest.mark.parametrize("by_hand", [True, False])
-def test_a_full_disk_pauses_the_run_and_loses_nothing(manager, config, monkeypatch, by_hand):
+def test_a_full_disk_pauses_the_run_and_loses_nothing(
+    manager: RunManager, config: TrainConfig, monkeypatch: pytest.MonkeyPatch, by_hand: bool
+) -> None:
     monkeypatch.setattr(runs, "ROOM_EVERY_S", 60 if by_hand else 0.01)
     original = RunFolder.save_samples
     full = threading.Event()
     full.set()
 
-    def save(self, step, images):
+    def save(self: Any, step: int, images: np.ndarray) -> None:
         if full.is_set() and step == 8:
             raise OSError(errno.ENOSPC, "No space left on device")
         original(self, step, images)
@@ -211,12 +187,14 @@ def test_a_full_disk_pauses_the_run_and_loses_nothing(manager, config, monkeypat
 
 
 @pytest.mark.parametrize(("missing", "said"), [(errno.EMFILE, "server has too many files"), (errno.ENFILE, "machine has too many files")])
-def test_a_state_that_finds_no_file_free_is_saved_later(manager, config, monkeypatch, missing, said):
+def test_a_state_that_finds_no_file_free_is_saved_later(
+    manager: RunManager, config: TrainConfig, monkeypatch: pytest.MonkeyPatch, missing: int, said: str
+) -> None:
     """torch.save() itself fails so, as it does on a machine where every file is taken."""
     monkeypatch.setattr(runs, "ROOM_EVERY_S", 0.01)
     original, free, tries = torch.save, threading.Event(), []
 
-    def save(content, file, **rest):
+    def save(content: dict[str, Any], file: Any, **rest: Any) -> None:
         tries.append(1)
         if not free.is_set():
             raise OSError(missing, "no file free")
@@ -232,7 +210,9 @@ def test_a_state_that_finds_no_file_free_is_saved_later(manager, config, monkeyp
     assert [r["step"] for r in run.folder.read_metrics()[0]] == [5, 10]
 
 
-def test_resuming_needs_the_same_images(manager, endless, blobs, monkeypatch):
+def test_resuming_needs_the_same_images(
+    manager: RunManager, endless: TrainConfig, blobs: ImageDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = manager.submit(endless)
     wait_for(lambda: run.status()["step"] > 2)
     manager.stop(run.id)
@@ -245,12 +225,12 @@ def test_resuming_needs_the_same_images(manager, endless, blobs, monkeypatch):
     assert status["stuck"] == "data" and status["error"] is None and run.folder.state_file.exists()
 
 
-def test_a_manager_finds_what_an_earlier_process_left(manager, endless):
+def test_a_manager_finds_what_an_earlier_process_left(manager: RunManager, endless: TrainConfig) -> None:
     run = manager.submit(endless)
     wait_for(lambda: len(run.history) > 2)
     run.pause()
     wait_for(lambda: run.state == "paused")
-    other = RunManager()  # as after a restart: it sees that somebody holds the lock
+    other = RunManager()  # as after a restart: it sees that someone holds the lock
     wait_for(lambda: other.get(run.id).state == "paused")  # its file follows a moment later
     assert not other.get(run.id).at_work
     manager.shutdown()
@@ -260,7 +240,7 @@ def test_a_manager_finds_what_an_earlier_process_left(manager, endless):
     assert [r.id for r in after.runs()] == [run.id]
 
 
-def test_a_killed_process_leaves_an_interrupted_run_that_resumes(manager, config):
+def test_a_killed_process_leaves_an_interrupted_run_that_resumes(manager: RunManager, config: TrainConfig) -> None:
     run = manager.submit(config.change(duration=5))
     wait_for(ended(run))
     status = json.loads(run.folder.status_file.read_text())
@@ -274,7 +254,7 @@ def test_a_killed_process_leaves_an_interrupted_run_that_resumes(manager, config
     assert resumed.state == "finished" and [r["step"] for r in resumed.folder.read_metrics()[0]] == [5, 10]
 
 
-def test_shutdown_stops_and_saves_everything(data, endless):
+def test_shutdown_stops_and_saves_everything(data: None, endless: TrainConfig) -> None:
     manager = RunManager(max_runs=1)
     running, waiting = manager.submit(endless), manager.submit(endless)
     wait_for(lambda: running.status()["step"] > 0)
@@ -283,13 +263,13 @@ def test_shutdown_stops_and_saves_everything(data, endless):
     assert running.folder.state_file.exists()
 
 
-def test_unknown_and_dangerous_ids_are_no_runs(manager):
+def test_unknown_and_dangerous_ids_are_no_runs(manager: RunManager) -> None:
     for name in ("none", "..", "../..", "a/b", ""):
         with pytest.raises(KeyError):
             manager.get(name)
 
 
-def test_folders_that_hold_no_run_are_left_out_and_damaged_ones_say_so(manager, folders):
+def test_folders_that_hold_no_run_are_left_out_and_damaged_ones_say_so(manager: RunManager, folders: Path) -> None:
     (folders / "checkpoints" / "pretrained").mkdir(parents=True)
     damaged = folders / "checkpoints" / "damaged"
     damaged.mkdir()
@@ -300,7 +280,7 @@ def test_folders_that_hold_no_run_are_left_out_and_damaged_ones_say_so(manager, 
         _ = run.config
 
 
-def test_history_is_columns_and_is_thinned_keeping_the_last():
+def test_history_is_columns_and_is_thinned_keeping_the_last() -> None:
     history = History()
     for step in range(1, 101):
         history.append(dict.fromkeys(history.columns, 0) | {"step": step})
@@ -311,20 +291,20 @@ def test_history_is_columns_and_is_thinned_keeping_the_last():
 
 
 @pytest.mark.parametrize("value", ["0", "many", "-1"])
-def test_a_bad_environment_is_named(value, monkeypatch):
+def test_a_bad_environment_is_named(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKSHOP_MAX_RUNS", value)
     with pytest.raises(ValueError, match="WORKSHOP_MAX_RUNS"):
         RunManager()
 
 
-def test_two_resumes_at_once_give_one_trainer(manager, endless):
+def test_two_resumes_at_once_give_one_trainer(manager: RunManager, endless: TrainConfig) -> None:
     run = manager.submit(endless)
     wait_for(lambda: run.status()["step"] > 0)
     manager.stop(run.id)
     wait_for(ended(run))
     outcomes = []
 
-    def press():
+    def press() -> None:
         try:
             outcomes.append(manager.resume(run.id).id)
         except ValueError as error:
@@ -342,7 +322,7 @@ def test_two_resumes_at_once_give_one_trainer(manager, endless):
     wait_for(ended(resumed))
 
 
-def test_a_stop_is_not_undone_by_anothers_pause(manager, endless):
+def test_a_stop_is_not_undone_by_anothers_pause(manager: RunManager, endless: TrainConfig) -> None:
     run = manager.submit(endless)
     wait_for(lambda: run.state == "running")
     manager.stop(run.id)
@@ -351,7 +331,7 @@ def test_a_stop_is_not_undone_by_anothers_pause(manager, endless):
     assert run.state == "stopped"
 
 
-def test_a_run_stopped_before_its_first_step_can_be_resumed(manager, endless, config):
+def test_a_run_stopped_before_its_first_step_can_be_resumed(manager: RunManager, endless: TrainConfig, config: TrainConfig) -> None:
     first, second = manager.submit(endless), manager.submit(config)
     manager.stop(second.id)
     manager.stop(first.id)
@@ -361,7 +341,7 @@ def test_a_run_stopped_before_its_first_step_can_be_resumed(manager, endless, co
     assert again.state == "finished"
 
 
-def test_a_resumed_run_that_ends_early_keeps_its_curves(manager, endless, blobs):
+def test_a_resumed_run_that_ends_early_keeps_its_curves(manager: RunManager, endless: TrainConfig, blobs: ImageDataset) -> None:
     run = manager.submit(endless)
     wait_for(lambda: len(run.history) > 0)
     manager.stop(run.id)
@@ -373,7 +353,9 @@ def test_a_resumed_run_that_ends_early_keeps_its_curves(manager, endless, blobs)
     assert run.state == "stopped" and len(run.history) == points
 
 
-def test_settings_that_need_more_memory_than_there_is_are_refused_with_the_estimate(manager, config, monkeypatch):
+def test_settings_that_need_more_memory_than_there_is_are_refused_with_the_estimate(
+    manager: RunManager, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(recording, "free_memory", lambda device: 2**30)
     huge = config.change(image_size=128, channels=3, generator_filters=256, discriminator_filters=256, batch_size=1024)
     with pytest.raises(ValueError, match=r"need about \d+\.\d GiB of memory, but only 1\.0 GiB are free"):
@@ -381,7 +363,7 @@ def test_settings_that_need_more_memory_than_there_is_are_refused_with_the_estim
     assert manager.runs() == []
 
 
-def test_the_queue_has_an_end(manager, endless, config, monkeypatch):
+def test_the_queue_has_an_end(manager: RunManager, endless: TrainConfig, config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gan.runs.manager.MOST_WAITING", 2)
     for _ in range(3):
         manager.submit(endless)
@@ -389,8 +371,10 @@ def test_the_queue_has_an_end(manager, endless, config, monkeypatch):
         manager.submit(config)
 
 
-def test_a_folder_that_cannot_be_written_is_a_sentence_not_a_zombie(manager, endless, monkeypatch):
-    def refuse(self):
+def test_a_folder_that_cannot_be_written_is_a_sentence_not_a_zombie(
+    manager: RunManager, endless: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Any) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr("filelock.BaseFileLock.acquire", refuse)
@@ -400,7 +384,7 @@ def test_a_folder_that_cannot_be_written_is_a_sentence_not_a_zombie(manager, end
 
 
 @pytest.mark.parametrize("fields", [{"step": "x"}, {"started": []}, {"elapsed_s": -1}, {"step": 1e300}])
-def test_a_damaged_status_is_that_runs_problem_alone(manager, config, fields):
+def test_a_damaged_status_is_that_runs_problem_alone(manager: RunManager, config: TrainConfig, fields: dict[str, Any]) -> None:
     run = manager.submit(config)
     wait_for(ended(run))
     run.folder.write_status(**{**json.loads(run.folder.status_file.read_text()), **fields})
@@ -408,7 +392,7 @@ def test_a_damaged_status_is_that_runs_problem_alone(manager, config, fields):
     assert listed.state == "failed" and "damaged" in listed.status()["error"]
 
 
-def test_knobs_turn_while_a_run_trains_and_it_replays(manager, endless, blobs):
+def test_knobs_turn_while_a_run_trains_and_it_replays(manager: RunManager, endless: TrainConfig, blobs: ImageDataset) -> None:
     run = manager.submit(endless)
     wait_for(lambda: len(run.history) > 2)
     run.change("lr_g", 0.002)
@@ -426,14 +410,15 @@ def test_knobs_turn_while_a_run_trains_and_it_replays(manager, endless, blobs):
         run.change("lr_g", 0.1)
 
 
-def test_single_steps_of_a_paused_run(manager, endless):
+def test_single_steps_of_a_paused_run(manager: RunManager, endless: TrainConfig) -> None:
     run = manager.submit(endless)
     run.step_once("both")  # not paused: nothing happens
     wait_for(lambda: len(run.history) > 1)
     run.pause()
     wait_for(lambda: run.state == "paused")
     step = run.status()["step"]
-    for i, network in enumerate(("generator", "discriminator", "both"), 1):
+    networks: tuple[Literal["generator", "discriminator", "both"], ...] = ("generator", "discriminator", "both")
+    for i, network in enumerate(networks, 1):
         run.step_once(network)
         wait_for(lambda i=i: run.status()["step"] == step + i and run.history.columns["step"][-1] == step + i)
         wait_for(lambda: not run._once)
@@ -449,7 +434,7 @@ def test_single_steps_of_a_paused_run(manager, endless):
     wait_for(ended(run), 5)
 
 
-def test_a_fork_is_queued_and_trains_on(manager, config):
+def test_a_fork_is_queued_and_trains_on(manager: RunManager, config: TrainConfig) -> None:
     parent = manager.submit(config, "quick-digits", visitor=ADA)
     wait_for(ended(parent))
     child = manager.fork(parent.id, 12, {"lr_g": 0.001}, "steps", 3, visitor=BOB)

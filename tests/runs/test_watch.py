@@ -3,11 +3,15 @@
 import dataclasses
 import json
 import math
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from gan.config import TrainConfig
 from gan.data import datasets
 from gan.data.datasets import ImageDataset
 from gan.devices import one_thread
@@ -22,25 +26,25 @@ from gan.runs.manager import RunManager
 from gan.runs.record import prepare, record
 from gan.runs.watch import Preparation, Watch
 from gan.training.loop import Control
-from gan.training.state import new_state
-from tests.runs.test_runs import ended, wait_for
+from gan.training.state import TrainState, new_state
+from tests.waiting import ended, wait_for
 
 CPU = torch.device("cpu")
 
 
-def images(name, n, seed):
+def images(name: str, n: int, seed: int) -> Any:
     rng = torch.Generator().manual_seed(seed)
     pixels = torch.randint(0, 256, (n, 1, 28, 28), dtype=torch.uint8, generator=rng)
     return ImageDataset(name, pixels, torch.arange(n) % 2, ("even", "odd"))
 
 
 @pytest.fixture
-def dataset():
+def dataset() -> Any:
     return images("blobs", 120, 0)
 
 
 @pytest.fixture
-def judge(dataset):
+def judge(dataset: Any) -> Judge:
     """A judge with a feature network that has learned nothing."""
     torch.manual_seed(0)
     network = features.FeatureNetwork(features.About("blobs", 28, 1, "classes", ("even", "odd"))).eval().requires_grad_(False)
@@ -49,12 +53,12 @@ def judge(dataset):
 
 
 @pytest.fixture
-def watching(judge, monkeypatch):
+def watching(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Makes watches whose judge is ready, and which judge whenever they can."""
     monkeypatch.setattr(watch, "LEAST_S", -math.inf)
     monkeypatch.setattr(watch, "REST", -math.inf)
 
-    def make(**given):
+    def make(**given: Any) -> Watch:
         preparation = Preparation()
         preparation.judge = judge
         return Watch(preparation, **given)
@@ -62,7 +66,7 @@ def watching(judge, monkeypatch):
     return make
 
 
-def run(path, config, dataset, watching=None, control=None):
+def run(path: Path, config: TrainConfig, dataset: Any, watching: Watch | None = None, control: Control | None = None) -> tuple[Any, ...]:
     """Trains, and returns the folder, the state and the events."""
     folder = RunFolder(path)
     folder.path.mkdir(exist_ok=True)
@@ -72,7 +76,7 @@ def run(path, config, dataset, watching=None, control=None):
     return folder, state, events
 
 
-def weights(state):
+def weights(state: TrainState) -> dict[str, torch.Tensor]:
     return {
         f"{name}.{key}": t for name in ("generator", "discriminator", "averaged") for key, t in getattr(state, name).state_dict().items()
     }
@@ -89,7 +93,9 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("changes", SETTINGS.values(), ids=list(SETTINGS))
-def test_a_run_that_is_watched_is_the_same_bit_for_bit(tmp_path, config, dataset, watching, changes):
+def test_a_run_that_is_watched_is_the_same_bit_for_bit(
+    tmp_path: Path, config: TrainConfig, dataset: Any, watching: Callable[..., Any], changes: dict[str, Any]
+) -> None:
     config = config.change(log_every=2, **changes)
     torch.manual_seed(7)
     _, alone, _ = run(tmp_path / "alone", config, dataset)
@@ -103,7 +109,7 @@ def test_a_run_that_is_watched_is_the_same_bit_for_bit(tmp_path, config, dataset
     assert all(torch.equal(tensor, before[name]) for name, tensor in weights(watched).items())
 
 
-def test_a_line_has_what_the_contract_says(tmp_path, config, dataset, watching):
+def test_a_line_has_what_the_contract_says(tmp_path: Path, config: TrainConfig, dataset: Any, watching: Callable[..., Any]) -> None:
     folder, _, events = run(tmp_path / "run", config, dataset, watching())
     rows = [json.loads(line) for line in folder.judge_file.read_text().splitlines()]
     assert [row["step"] for row in rows] == [event.row["step"] for event in events if isinstance(event, Judged)] and rows[-1]["step"] == 12
@@ -114,13 +120,13 @@ def test_a_line_has_what_the_contract_says(tmp_path, config, dataset, watching):
         assert 0 <= row["d_accuracy"] <= 1 and abs(row["sign_train"]) <= 1 and row["fd_error"] > 0 and row["coverage_floor"] > 0.3
 
 
-def test_the_same_networks_are_judged_the_same(config, dataset, watching):
+def test_the_same_networks_are_judged_the_same(config: TrainConfig, dataset: Any, watching: Callable[..., Any]) -> None:
     state, looking = new_state(config, CPU), watching()
     first, second = (looking.look(state, dataset) for _ in range(2))
     assert {**first, "elapsed_s": 0} == {**second, "elapsed_s": 0}
 
 
-def test_what_every_network_has_seen_is_not_held_out(config, dataset, judge, watching):
+def test_what_every_network_has_seen_is_not_held_out(config: TrainConfig, dataset: Any, judge: Judge, watching: Callable[..., Any]) -> None:
     state = new_state(config.change(data_split="all"), CPU)
     row = watching().look(state, dataset)
     assert row["d_held_out"] is None and row["sign_held_out"] is None and row["d_train"] is not None
@@ -128,7 +134,7 @@ def test_what_every_network_has_seen_is_not_held_out(config, dataset, judge, wat
     assert watching().look(new_state(config, CPU), dataset)["d_held_out"] is None
 
 
-def test_it_takes_at_most_a_26th_of_the_time(config, dataset, judge):
+def test_it_takes_at_most_a_26th_of_the_time(config: TrainConfig, dataset: Any, judge: Judge) -> None:
     """With a clock by which each judgement takes as long as is said, and each step a tenth of a second."""
     costs = iter([0.4, 0.1, 3.0, 0.01, 0.2] * 100)
     now, state, spent, began = 0.0, new_state(config, CPU), [], []
@@ -149,7 +155,7 @@ def test_it_takes_at_most_a_26th_of_the_time(config, dataset, judge):
     assert min(np.diff(began)) >= watch.LEAST_S and len(spent) > 30
 
 
-def test_the_run_keeps_its_threads(config, dataset, watching):
+def test_the_run_keeps_its_threads(config: TrainConfig, dataset: Any, watching: Callable[..., Any]) -> None:
     state = new_state(config, CPU)
     state.execution = dataclasses.replace(state.execution, threads=2)
     looking = watching()
@@ -160,7 +166,7 @@ def test_the_run_keeps_its_threads(config, dataset, watching):
         assert torch.get_num_threads() == 2
 
 
-def test_a_halted_run_is_not_judged(tmp_path, config, dataset, watching):
+def test_a_halted_run_is_not_judged(tmp_path: Path, config: TrainConfig, dataset: Any, watching: Callable[..., Any]) -> None:
     assert watching().look(new_state(config, CPU), dataset, lambda: True) is None
     control = Control()
     control.halt()
@@ -168,19 +174,23 @@ def test_a_halted_run_is_not_judged(tmp_path, config, dataset, watching):
     assert folder.read_judged() == []
 
 
-def test_a_judgement_that_fails_leaves_the_run_alone(tmp_path, config, dataset, judge, watching, caplog):
-    judge.glance = lambda images: 1 / 0
+def test_a_judgement_that_fails_leaves_the_run_alone(
+    tmp_path: Path, config: TrainConfig, dataset: Any, judge: Judge, watching: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    judge.glance = lambda images: {"fd": 1 / 0}  # type: ignore[method-assign]
     looking = watching()
     folder, state, _ = run(tmp_path / "run", config, dataset, looking)
     assert state.step == 12 and folder.read_judged() == []
     assert looking.reason == "The images get no scores: ZeroDivisionError: division by zero."
 
 
-def test_the_best_generator_is_kept_and_those_before_it_go(tmp_path, config, dataset, watching, monkeypatch):
+def test_the_best_generator_is_kept_and_those_before_it_go(
+    tmp_path: Path, config: TrainConfig, dataset: Any, watching: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     fd = dict(zip((5, 10, 15, 20, 25, 30, 35, 40, 42), (9.0, 8.95, 7.0, 6.0, 5.0, 5.5, 6.0, 7.0, 8.0), strict=True))
     asked = []
 
-    def due(self, state, at_the_end=False):
+    def due(self: Any, state: TrainState, at_the_end: bool = False) -> bool:
         new = state.step in fd and state.step not in asked
         asked.append(state.step)
         return new
@@ -198,12 +208,14 @@ def test_the_best_generator_is_kept_and_those_before_it_go(tmp_path, config, dat
     assert kept == [20, 25, 42], "the best, the one before, the last"
 
 
-def test_runs_of_the_server_are_judged_and_say_which_was_best(config, dataset, judge, monkeypatch):
-    def load(*given):
+def test_runs_of_the_server_are_judged_and_say_which_was_best(
+    config: TrainConfig, dataset: Any, judge: Judge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*given: Any) -> Iterator[Progress]:
         yield Progress("Loading", 0, 1)
         return dataset
 
-    def ready(self, *key):
+    def ready(self: Any, *key: Any) -> Generator[Progress, None, Any]:
         yield Progress("Learning", 0, 1)
         return judge
 
@@ -229,8 +241,8 @@ def test_runs_of_the_server_are_judged_and_say_which_was_best(config, dataset, j
     assert steps == sorted(set(steps))
 
 
-def test_a_set_with_too_few_images_is_said_and_trained_on(config, blobs, monkeypatch):
-    def load(*given):
+def test_a_set_with_too_few_images_is_said_and_trained_on(config: TrainConfig, blobs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(*given: Any) -> Iterator[Progress]:
         yield Progress("Loading", 0, 1)
         return blobs
 
@@ -244,10 +256,10 @@ def test_a_set_with_too_few_images_is_said_and_trained_on(config, blobs, monkeyp
     assert run.state == "stopped" and "at least 100" in run.status()["judge"] and not run.folder.judge_file.exists()
 
 
-def test_a_judge_that_comes_too_late_is_said(config, dataset, monkeypatch):
+def test_a_judge_that_comes_too_late_is_said(config: TrainConfig, dataset: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     closed = []
 
-    def never(self, *key):
+    def never(self: Any, *key: Any) -> Iterator[Progress]:
         try:
             while True:
                 yield Progress("Learning the features of blobs (once)", 0, 1)
@@ -262,11 +274,11 @@ def test_a_judge_that_comes_too_late_is_said(config, dataset, monkeypatch):
         looking = Watch(preparation)
         assert looking.reason == "Getting ready to score the images: Learning the features of blobs (once)…"
         assert not looking.due(new_state(config, CPU), at_the_end=True)
-        assert records.never_judged(RunFolder("nowhere"), looking) == "The run ended before its images could be scored."
+        assert records.never_judged(RunFolder(Path("nowhere")), looking) == "The run ended before its images could be scored."
     assert closed == [("blobs", 28, 1)] and not any(thread.is_alive() for thread in judges._threads)
 
 
-def test_watching_is_switched_off_by_the_environment(monkeypatch):
+def test_watching_is_switched_off_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not watch.switched_on()
     monkeypatch.delenv("WORKSHOP_JUDGE")
     assert watch.switched_on()

@@ -6,12 +6,18 @@ import errno
 import socket
 import subprocess
 import sys
+from asyncio.streams import StreamReader, StreamWriter
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
 from websockets.asyncio.client import connect
 
 from gan.serving import connections
@@ -19,7 +25,7 @@ from gan.serving.connections import EACH, FEWEST, RESERVE, bound_connections, bu
 from tests.serving.test_server import in_a_loop
 
 
-def test_connections_get_what_the_rest_leaves():
+def test_connections_get_what_the_rest_leaves() -> None:
     for descriptors in (256, 1024, 8192):
         afforded = budget(descriptors)
         assert EACH * afforded.connections + RESERVE <= descriptors and FEWEST <= afforded.queued <= afforded.connections
@@ -27,7 +33,7 @@ def test_connections_get_what_the_rest_leaves():
     assert budget(10).connections == FEWEST
 
 
-def test_the_limit_is_raised_as_far_as_allowed():
+def test_the_limit_is_raised_as_far_as_allowed() -> None:
     said = "import resource; from gan.serving.connections import raise_limit; resource.setrlimit(resource.RLIMIT_NOFILE, ({0}, {1}));"
     said += "print(raise_limit(500), resource.getrlimit(resource.RLIMIT_NOFILE))"
     for soft, hard, most in ((100, 300, 300), (100, 600, 500), (550, 600, 550)):
@@ -36,22 +42,22 @@ def test_the_limit_is_raised_as_far_as_allowed():
 
 
 @contextlib.asynccontextmanager
-async def served(most, within_s, monkeypatch):
+async def served(most: int, within_s: float, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[int, connections.Gate, asyncio.Event]]:
     """A server with a budget of so many connections, each with so much time for its headers -> its port and gate."""
     slow = asyncio.Event()
 
-    async def hello(request):
+    async def hello(request: Request) -> PlainTextResponse:
         return PlainTextResponse("hello")
 
-    async def wait(request):
+    async def wait(request: Request) -> PlainTextResponse:
         await slow.wait()
         return PlainTextResponse("late")
 
-    async def count(request):
+    async def count(request: Request) -> PlainTextResponse:
         app.state.asked = getattr(app.state, "asked", 0) + 1
         return PlainTextResponse(f"asked: {app.state.asked}")
 
-    async def talk(websocket):
+    async def talk(websocket: WebSocket) -> None:
         await websocket.accept()
         await websocket.send_text(await websocket.receive_text())
 
@@ -73,13 +79,13 @@ async def served(most, within_s, monkeypatch):
         await task
 
 
-async def opened(port, text=b""):
+async def opened(port: int, text: bytes = b"") -> tuple[StreamReader, StreamWriter]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(text)
     return reader, writer
 
 
-async def ended(reader):
+async def ended(reader: StreamReader) -> bytes:
     with contextlib.suppress(ConnectionError):
         return await reader.read()
 
@@ -87,8 +93,8 @@ async def ended(reader):
 HALF, WHOLE = b"GET / HTTP/1.1\r\nHost: localhost\r\n", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
-def test_the_oldest_half_open_request_makes_room(monkeypatch):
-    async def check():
+def test_the_oldest_half_open_request_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def check() -> None:
         async with served(4, 60, monkeypatch) as (port, _, _):
             halves = []
             for _ in range(10):
@@ -105,8 +111,8 @@ def test_the_oldest_half_open_request_makes_room(monkeypatch):
     in_a_loop(check())
 
 
-def test_headers_that_do_not_come_end_a_connection_and_work_does_not(monkeypatch):
-    async def check():
+def test_headers_that_do_not_come_end_a_connection_and_work_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def check() -> None:
         async with served(100, 0.2, monkeypatch) as (port, gate, slow):
             silent, half, busy = await opened(port), await opened(port, HALF), await opened(port, WHOLE.replace(b"/ ", b"/wait "))
             second = await opened(port, WHOLE)
@@ -128,8 +134,8 @@ def test_headers_that_do_not_come_end_a_connection_and_work_does_not(monkeypatch
     in_a_loop(check())
 
 
-def test_with_all_at_work_a_new_connection_is_turned_away(monkeypatch):
-    async def check():
+def test_with_all_at_work_a_new_connection_is_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def check() -> None:
         async with served(2, 60, monkeypatch) as (port, gate, slow):
             busy = [await opened(port, WHOLE.replace(b"/ ", b"/wait ")) for _ in range(2)]
             while gate.waiting:
@@ -146,15 +152,15 @@ def test_with_all_at_work_a_new_connection_is_turned_away(monkeypatch):
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="only Linux tells at once that a client has left")
-def test_clients_that_leave_at_once_cost_nobody_a_place_and_are_not_answered(monkeypatch):
-    def flood(port):
+def test_clients_that_leave_at_once_cost_nobody_a_place_and_are_not_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    def flood(port: int) -> socket.socket:
         """Clients that come, ask and leave while the server is busy; the last one stays."""
         for _ in range(15):
             with socket.create_connection(("127.0.0.1", port)) as client:
                 client.sendall(WHOLE.replace(b"/ ", b"/count "))
         return socket.create_connection(("127.0.0.1", port))
 
-    async def check():
+    async def check() -> None:
         async with served(3, 60, monkeypatch) as (port, gate, _):
             half = await opened(port, HALF)  # a place that a flood must not take
             while not gate.waiting:
@@ -174,12 +180,12 @@ def test_clients_that_leave_at_once_cost_nobody_a_place_and_are_not_answered(mon
     in_a_loop(check())
 
 
-def test_a_transport_without_a_tcp_socket_counts_as_there():
+def test_a_transport_without_a_tcp_socket_counts_as_there() -> None:
     class Transport:
-        def __init__(self, connection):
+        def __init__(self, connection: socket.socket | None) -> None:
             self.connection = connection
 
-        def get_extra_info(self, name):
+        def get_extra_info(self, name: str) -> socket.socket | None:
             return self.connection
 
     with socket.socket(socket.AF_UNIX) as unix:
@@ -187,7 +193,9 @@ def test_a_transport_without_a_tcp_socket_counts_as_there():
 
 
 @pytest.mark.parametrize("handler", [None, print, "text"])
-def test_a_server_that_is_not_known_is_left_alone_and_said(handler, caplog):
+def test_a_server_that_is_not_known_is_left_alone_and_said(
+    handler: Callable[..., Any] | str | None, caplog: pytest.LogCaptureFixture
+) -> None:
     assert bound_connections(handler, 1000) is None and "not limited" in caplog.text
 
 
@@ -232,7 +240,7 @@ print(missing, run.state, said)
 """
 
 
-def test_a_run_that_finds_no_file_free_pauses_and_continues_by_itself(tmp_path):
+def test_a_run_that_finds_no_file_free_pauses_and_continues_by_itself(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", STARVED, str(tmp_path)], capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"{errno.EMFILE} stopped The server has too many files open. The run waits"), done.stdout

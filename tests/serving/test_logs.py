@@ -1,4 +1,5 @@
 import logging
+from typing import Any
 
 import pytest
 
@@ -6,13 +7,13 @@ from gan.serving.logs import MOST_ALIKE, PERIOD_S, Repeats
 
 
 @pytest.fixture
-def written():
+def written() -> tuple[logging.Logger, list[Any], list[float]]:
     """A logger whose handlers drop repeats; what each of two handlers wrote; and its clock."""
     repeats, texts, now = Repeats(), [], [0.0]
     repeats._clock = lambda: now[0]
 
     class Handler(logging.Handler):
-        def emit(self, record):
+        def emit(self, record: logging.LogRecord) -> None:
             texts.append(record.getMessage())
 
     logger = logging.Logger("test")
@@ -23,7 +24,9 @@ def written():
     return logger, texts, now
 
 
-def test_the_same_line_again_and_again_is_written_ten_times_a_minute_and_then_counted(written):
+def test_the_same_line_again_and_again_is_written_ten_times_a_minute_and_then_counted(
+    written: tuple[logging.Logger, list[Any], list[float]],
+) -> None:
     logger, texts, now = written
     for number in range(1000):
         logger.warning("no room for %d\nTraceback", number)
@@ -37,7 +40,7 @@ def test_the_same_line_again_and_again_is_written_ten_times_a_minute_and_then_co
     assert texts[-1] == "no room for 8\nTraceback"
 
 
-def test_a_line_now_and_then_is_always_written(written):
+def test_a_line_now_and_then_is_always_written(written: tuple[logging.Logger, list[Any], list[float]]) -> None:
     logger, texts, now = written
     for _ in range(50):
         logger.warning("hello")

@@ -3,37 +3,43 @@ import io
 import json
 import socket
 import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import torch
 from PIL import Image
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.testclient import TestClient
 
+from gan.config import TrainConfig
 from gan.data import datasets
+from gan.data.imageset import ImageDataset
 from gan.doctor.checkup import Checkups
 from gan.explore.models import ModelCache, find_model, model_sources
 from gan.owners import recognise
 from gan.runs.folder import save_generator
 from gan.runs.manager import RunManager
+from gan.runs.run import Run
 from gan.serving import routes as server
 from gan.serving import streams
 from gan.training.state import new_state
 from tests.conftest import ADA
-from tests.runs.test_runs import ended, wait_for
+from tests.waiting import ended, wait_for
 
 
 @pytest.fixture
-def run(manager, config):
+def run(manager: RunManager, config: TrainConfig) -> Run:
     run = manager.submit(config, "quick-digits", visitor=ADA)
     wait_for(ended(run))
     return run
 
 
 @pytest.fixture
-def manager(blobs, monkeypatch):
-    def load(*rest):
+def manager(blobs: ImageDataset, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunManager]:
+    def load(*rest: Any) -> Generator[None, None, Any]:
         yield from ()
         return blobs
 
@@ -45,45 +51,52 @@ def manager(blobs, monkeypatch):
 
 
 @pytest.fixture
-def client(manager):
+def client(manager: RunManager) -> Iterator[TestClient]:
     with TestClient(Starlette(routes=server.routes(manager, ModelCache(manager.root), Checkups()))) as client:
         yield client
 
 
-def events(text):
+def events(text: str) -> list[tuple[str, Any]]:
     """The events of a stream's text: (name, data)."""
     blocks = [dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":")) for block in text.split("\n\n") if block]
     return [(b["event"], json.loads(b["data"])) for b in blocks if b]
 
 
-def in_a_loop(coroutine):
+def in_a_loop(coroutine: Coroutine[Any, Any, Any]) -> None:
     """Runs a coroutine in a thread of its own: Playwright's loop may still be running in this one."""
     with ThreadPoolExecutor(1) as pool:
         pool.submit(asyncio.run, asyncio.wait_for(coroutine, 30)).result()
 
 
-def read_stream(manager, run_id, since, monkeypatch, until=lambda events: True, checkups=None):
+def read_stream(
+    manager: RunManager,
+    run_id: str,
+    since: int,
+    monkeypatch: pytest.MonkeyPatch,
+    until: Callable[..., Any] = lambda events: True,
+    checkups: Checkups | None = None,
+) -> list[tuple[str, Any]]:
     """What a reader gets until it has seen enough; it then disconnects."""
     monkeypatch.setattr(streams, "POLL_S", 0.01)
     got: list[str] = []
 
     class Request:
-        async def is_disconnected(self):
+        async def is_disconnected(self) -> bool:
             return bool(got) and until(events("".join(got)))
 
-    async def read():
-        async for text in streams.Streams(manager, checkups or Checkups()).follow(run_id, since, Request()):
+    async def read() -> None:
+        async for text in streams.Streams(manager, checkups or Checkups()).follow(run_id, since, Request()):  # type: ignore[arg-type]  # what it asks of a request
             got.append(text)
 
     in_a_loop(read())
     return events("".join(got))
 
 
-def test_runs_are_listed_and_shown(client, run, config):
+def test_runs_are_listed_and_shown(client: TestClient, run: Run, config: TrainConfig) -> None:
     (row,) = client.get("/api/runs").json()
     assert row == {
         "id": run.id,
-        "name": run.id,
+        "name": "Ada · quick-digits · blobs · latent size 4 · generator filters 4 · 2 more",
         "state": "finished",
         "step": 12,
         "recipe": "quick-digits",
@@ -95,7 +108,7 @@ def test_runs_are_listed_and_shown(client, run, config):
     assert shown["status"]["state"] == "finished" and shown["status"]["progress"] == 1
 
 
-def test_a_stream_tells_metrics_grids_and_status(manager, run, monkeypatch):
+def test_a_stream_tells_metrics_grids_and_status(manager: RunManager, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     got = dict(read_stream(manager, run.id, 0, monkeypatch))
     assert got["metrics"]["step"] == [5, 10] and len(got["metrics"]["loss_d"]) == 2
     assert got["samples"]["steps"][-1] == 12
@@ -103,7 +116,7 @@ def test_a_stream_tells_metrics_grids_and_status(manager, run, monkeypatch):
     assert dict(read_stream(manager, run.id, 5, monkeypatch))["metrics"]["step"] == [10]
 
 
-def test_a_stream_tells_changed_settings(manager, config, monkeypatch):
+def test_a_stream_tells_changed_settings(manager: RunManager, config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     run = manager.submit(config.change(duration=1_000_000))
     wait_for(lambda: len(run.history) > 1)
     run.change("lr_g", 0.001)
@@ -113,21 +126,23 @@ def test_a_stream_tells_changed_settings(manager, config, monkeypatch):
     assert changes == run.interventions and changes[0]["field"] == "lr_g" and changes[0]["new"] == 0.001
 
 
-def test_a_stream_goes_on_while_the_run_trains_and_to_its_end(manager, config, monkeypatch):
+def test_a_stream_goes_on_while_the_run_trains_and_to_its_end(
+    manager: RunManager, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = manager.submit(config.change(duration=60))
     got = read_stream(manager, run.id, 0, monkeypatch, until=lambda e: any(n == "status" and d["state"] == "finished" for n, d in e))
     steps = [s for name, data in got if name == "metrics" for s in data["step"]]
     assert steps == list(range(5, 61, 5))
 
 
-def test_a_stream_tells_what_was_judged_and_the_best(manager, run, monkeypatch):
+def test_a_stream_tells_what_was_judged_and_the_best(manager: RunManager, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     for step, fd in ((5, 9.0), (10, 4.0)):
         run.folder.append_judged({"step": step, "fd": fd, "fd_error": 0.5, "fd_floor": 1.0, "features": "blobs-CNN"})
     run.folder.flush()
     monkeypatch.setattr(streams, "MOST_JUDGED", 2)
-    cut = []
+    cut: list[Any] = []
 
-    def until(events):
+    def until(events: list[tuple[str, Any]]) -> bool:
         told = [data for name, data in events if name == "judged"]
         if len(told) == 1 and not cut:
             run.folder.append_judged({"step": 12, "fd": 4.5, "fd_error": 0.5, "fd_floor": 1.0, "features": "blobs-CNN"})
@@ -147,8 +162,8 @@ def test_a_stream_tells_what_was_judged_and_the_best(manager, run, monkeypatch):
     assert (again["first"], again["step"], again["best"]["step"]) == (0, [5], 5)
 
 
-def test_a_stream_over_http_honours_last_event_id(client, run, monkeypatch):
-    async def once(*arguments):
+def test_a_stream_over_http_honours_last_event_id(client: TestClient, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def once(*arguments: Any) -> AsyncIterator[str]:
         yield str(arguments[2])
 
     monkeypatch.setattr(streams.Streams, "follow", once)
@@ -159,14 +174,19 @@ def test_a_stream_over_http_honours_last_event_id(client, run, monkeypatch):
     assert client.get(url + "?since=-3").status_code == 400
 
 
-def test_streams_of_one_run_look_together(manager, run, monkeypatch):
+def test_streams_of_one_run_look_together(manager: RunManager, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     looks, now = [], [10.2]
     monkeypatch.setattr(streams.time, "monotonic", lambda: now[0])
     told = streams.status_of
-    monkeypatch.setattr(streams, "status_of", lambda manager, run: looks.append(run.id) or told(manager, run))
+
+    def status_of(manager: RunManager, run: Run) -> dict[str, Any]:
+        looks.append(run.id)
+        return told(manager, run)
+
+    monkeypatch.setattr(streams, "status_of", status_of)
     ours = streams.Streams(manager, Checkups())
 
-    async def look_twice():
+    async def look_twice() -> None:
         first, second = await asyncio.gather(ours._look(run.id), ours._look(run.id))
         assert first is second is await ours._look(run.id) and first.metrics(0) is second.metrics(0)
         assert first.metrics(run.history.columns["step"][-1]) == ("", run.history.columns["step"][-1])
@@ -177,7 +197,7 @@ def test_streams_of_one_run_look_together(manager, run, monkeypatch):
     assert looks == [run.id] * 2
 
 
-def test_a_stream_tells_that_something_else_was_found(manager, config, monkeypatch):
+def test_a_stream_tells_that_something_else_was_found(manager: RunManager, config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     run = manager.submit(config.change(duration=1_000_000))
     wait_for(lambda: run.state == "running")
     found = iter([[], ["d-winning"], ["d-winning"]])
@@ -185,7 +205,7 @@ def test_a_stream_tells_that_something_else_was_found(manager, config, monkeypat
     checkup = checkups.of(run)
     looked = []
 
-    def findings():
+    def findings() -> list[str]:
         looked.append(1)
         checkup.version = 1 if len(looked) < 3 else 2
         return next(found, [])
@@ -197,30 +217,30 @@ def test_a_stream_tells_that_something_else_was_found(manager, config, monkeypat
     assert [data["version"] for name, data in got if name == "findings"] == [0, 1, 2]
 
 
-def test_a_quiet_stream_has_a_heartbeat(manager, run, monkeypatch):
+def test_a_quiet_stream_has_a_heartbeat(manager: RunManager, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "HEARTBEAT_S", 0.03)
     monkeypatch.setattr(streams, "POLL_S", 0.01)
-    got = []
+    got: list[str] = []
 
     class Request:
-        async def is_disconnected(self):
+        async def is_disconnected(self) -> bool:
             return any(text.startswith(":") for text in got)
 
-    async def read():
-        async for text in streams.Streams(manager, Checkups()).follow(run.id, 0, Request()):
+    async def read() -> None:
+        async for text in streams.Streams(manager, Checkups()).follow(run.id, 0, Request()):  # type: ignore[arg-type]  # what it asks of a request
             got.append(text)
 
     in_a_loop(read())
     assert got[-1] == ": still here\n\n"
 
 
-def test_grids_are_served(client, run):
+def test_grids_are_served(client: TestClient, run: Run) -> None:
     answer = client.get(f"/api/runs/{run.id}/samples/12.png")
     assert answer.headers["content-type"] == "image/png" and Image.open(io.BytesIO(answer.content)).size == (462, 462)
     assert client.get(f"/api/runs/{run.id}/samples/11.png").status_code == 404
 
 
-def test_models_are_listed_and_draw(client, run, manager, config):
+def test_models_are_listed_and_draw(client: TestClient, run: Run, manager: RunManager, config: TrainConfig) -> None:
     pretrained = manager.root / "pretrained"
     pretrained.mkdir()
 
@@ -251,7 +271,9 @@ def test_models_are_listed_and_draw(client, run, manager, config):
     assert client.get("/api/models/broken/image.png").status_code == 400
 
 
-def test_who_drags_beside_a_run_is_told_to_ask_less_often(client, run, manager, monkeypatch):
+def test_who_drags_beside_a_run_is_told_to_ask_less_often(
+    client: TestClient, run: Run, manager: RunManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for trains in (False, True):
         monkeypatch.setattr(manager, "trains_here", lambda trains=trains: trains)
         answer = client.get(f"/api/models/{run.id}@12/image.png")
@@ -276,7 +298,7 @@ def test_who_drags_beside_a_run_is_told_to_ask_less_often(client, run, manager, 
         ("z=" + "1," * 9000, "a query may have"),
     ],
 )
-def test_greedy_and_malformed_image_requests_are_refused_in_a_sentence(client, run, query, words):
+def test_greedy_and_malformed_image_requests_are_refused_in_a_sentence(client: TestClient, run: Run, query: str, words: str) -> None:
     answer = client.get(f"/api/models/{run.id}@12/image.png?{query}")
     assert answer.status_code == 400
     assert words in answer.json()["error"] and "\n" not in answer.json()["error"]
@@ -296,27 +318,29 @@ def test_greedy_and_malformed_image_requests_are_refused_in_a_sentence(client, r
         "/api/models/x@-1/image.png",
     ],
 )
-def test_what_is_not_there_is_not_found(client, path):
+def test_what_is_not_there_is_not_found(client: TestClient, path: str) -> None:
     assert client.get(path).status_code == 404
 
 
 @pytest.mark.parametrize(
     "path", ["/api", "/api/", "/api/nothing", "/api/runs/x/y/z", "/api/models/x", "/api/runs/", "/api/%0d%0ax", "/api/models/a%0ab"]
 )
-def test_unknown_addresses_are_answered_in_json(client, path):
+def test_unknown_addresses_are_answered_in_json(client: TestClient, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 404 and "not found" in answer.json()["error"]
 
 
-def test_other_methods_are_refused_in_json(client):
+def test_other_methods_are_refused_in_json(client: TestClient) -> None:
     for method in ("POST", "PUT", "DELETE", "OPTIONS"):
         answer = client.request(method, "/api/runs")
         assert answer.status_code == 405 and answer.headers["Allow"] == "GET, HEAD" and "read only" in answer.json()["error"]
     assert client.head("/api/runs").status_code == 200
 
 
-def test_only_the_secret_token_says_that_an_owner_is_here(client, run, manager, monkeypatch):
-    seen = []
+def test_only_the_secret_token_says_that_an_owner_is_here(
+    client: TestClient, run: Run, manager: RunManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
     monkeypatch.setattr(manager, "seen", seen.append)
     assert client.get(f"/api/runs/{run.id}?visitor={ADA.id}").status_code == 200 and not seen
     for forged in (ADA.id, "g" * 32, ADA.id * 3):
@@ -330,38 +354,38 @@ def test_only_the_secret_token_says_that_an_owner_is_here(client, run, manager, 
 class Caller:
     """A request for a picture, whose client leaves with leave()."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._gone = asyncio.Event()
         self._messages = [{"type": "http.request", "body": b"", "more_body": False}]
 
-    def leave(self):
+    def leave(self) -> None:
         self._gone.set()
 
-    async def receive(self):
+    async def receive(self) -> dict[str, Any]:
         if self._messages:
             return self._messages.pop()
         await self._gone.wait()
         return {"type": "http.disconnect"}
 
-    async def is_disconnected(self):
+    async def is_disconnected(self) -> bool:
         return self._gone.is_set()
 
 
-def test_no_picture_is_drawn_that_nobody_waits_for_and_too_many_are_refused(monkeypatch):
+def test_no_picture_is_drawn_that_nobody_waits_for_and_too_many_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "MOST_WAITING", 3)
     may_draw, drawn = threading.Event(), []
 
-    def render(number):
+    def render(number: int) -> bytes:
         may_draw.wait()
         drawn.append(number)
         return b"png"
 
-    async def check():
+    async def check() -> None:
         pictures = server.Pictures()
 
-        async def ask(number, caller):
+        async def ask(number: int, caller: Caller) -> bytes | type[server.Busy] | type[server.Nobody]:
             try:
-                return await pictures.draw(lambda: render(number), caller)
+                return await pictures.draw(lambda: render(number), caller)  # type: ignore[arg-type]  # what it asks of a request
             except (server.Busy, server.Nobody) as error:
                 return type(error)
 
@@ -385,8 +409,8 @@ def test_no_picture_is_drawn_that_nobody_waits_for_and_too_many_are_refused(monk
     in_a_loop(check())
 
 
-def test_a_busy_server_says_when_to_ask_again(client, run, monkeypatch):
-    async def busy(self, render, request):
+def test_a_busy_server_says_when_to_ask_again(client: TestClient, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def busy(self: Any, render: Callable[..., Any], request: Request) -> None:
         raise server.Busy("ask again in 1 s")
 
     monkeypatch.setattr(server.Pictures, "draw", busy)
@@ -394,11 +418,11 @@ def test_a_busy_server_says_when_to_ask_again(client, run, monkeypatch):
     assert answer.status_code == 503 and answer.headers["Retry-After"] == "1" and "ask again" in answer.json()["error"]
 
 
-def test_sources_are_ordered(run, manager):
+def test_sources_are_ordered(run: Run, manager: RunManager) -> None:
     assert list(model_sources(manager.root)) == [run.id]
 
 
-def test_small_answers_leave_at_once():
+def test_small_answers_leave_at_once() -> None:
     with socket.socket() as listening, socket.socket() as client:  # as Streamlit makes it: without the protocol's name
         listening.bind(("127.0.0.1", 0))
         listening.listen()

@@ -1,10 +1,14 @@
 """Saved states are compared with new ones before anything uses them; sound ones load bit for bit."""
 
 import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
 from gan.inside.files import load_networks
 from gan.networks.generator_file import CheckpointError
@@ -13,12 +17,12 @@ from gan.runs.folder import RunFolder, StateLost
 from gan.runs.fork import fork
 from gan.runs.record import record
 from gan.training.loop import Control, train
-from gan.training.state import new_state
+from gan.training.state import TrainState, new_state
 
 CPU = torch.device("cpu")
 
 
-def same(one, other):
+def same(one: Any, other: Any) -> bool:
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
     if isinstance(one, list | tuple):
@@ -28,7 +32,7 @@ def same(one, other):
     return one == other
 
 
-def trained(config, steps=3, **wishes):
+def trained(config: TrainConfig, steps: int = 3, **wishes: Any) -> tuple[TrainState, Any]:
     shape = (40, config.channels, config.image_size, config.image_size)
     images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     dataset = ImageDataset(config.data, images, torch.arange(40) % 3, ("a", "b", "c"))
@@ -41,7 +45,7 @@ def trained(config, steps=3, **wishes):
 
 
 @pytest.fixture
-def saved(tmp_path, config, blobs):
+def saved(tmp_path: Path, config: TrainConfig, blobs: Any) -> RunFolder:
     """A run's folder with a state after a few steps."""
     folder = RunFolder(tmp_path / "run")
     folder.path.mkdir()
@@ -54,7 +58,7 @@ def saved(tmp_path, config, blobs):
 
 @pytest.mark.parametrize("name", RECIPES)
 @pytest.mark.parametrize("change", [{}, {"frozen": "generator"}, {"optimizer": "rmsprop"}], ids=["as it is", "frozen", "rmsprop"])
-def test_sound_states_load_bit_for_bit(name, change, tmp_path):
+def test_sound_states_load_bit_for_bit(name: str, change: dict[str, Any], tmp_path: Path) -> None:
     config = RECIPES[name].config.change(generator_filters=4, discriminator_filters=4, batch_size=4, precision="fp32", **change)
     state, dataset = trained(config)
     torch.save(state.state_dict(), tmp_path / "state.pt")
@@ -65,14 +69,14 @@ def test_sound_states_load_bit_for_bit(name, change, tmp_path):
         assert not state.optimizer_g.state_dict()["state"]  # never trained: it has no moments, and that is sound
 
 
-def test_a_state_before_the_first_step_loads(config):
+def test_a_state_before_the_first_step_loads(config: TrainConfig) -> None:
     fresh = new_state(config, CPU)
     loaded = new_state(config, CPU)
     loaded.load_state_dict(copy.deepcopy(fresh.state_dict()))
     assert same(loaded.state_dict(), fresh.state_dict())
 
 
-def test_a_state_of_another_device_loads_with_other_random_numbers(config):
+def test_a_state_of_another_device_loads_with_other_random_numbers(config: TrainConfig) -> None:
     state, _ = trained(config)
     stored = copy.deepcopy(state.state_dict()) | {"device": "cuda", "rng": torch.zeros(16, dtype=torch.uint8)}
     for group in (*stored["optimizer_g"]["param_groups"], *stored["optimizer_d"]["param_groups"]):
@@ -83,7 +87,7 @@ def test_a_state_of_another_device_loads_with_other_random_numbers(config):
     assert loaded.optimizer_g.param_groups[0]["lr"] == config.lr_g
 
 
-def test_a_setting_that_another_torch_does_not_know_is_no_damage(config):
+def test_a_setting_that_another_torch_does_not_know_is_no_damage(config: TrainConfig) -> None:
     state, _ = trained(config)
     stored = copy.deepcopy(state.state_dict())
     for group in stored["optimizer_g"]["param_groups"]:
@@ -92,18 +96,18 @@ def test_a_setting_that_another_torch_does_not_know_is_no_damage(config):
     new_state(config, CPU, execution=state.execution).load_state_dict(stored)
 
 
-def moment(stored, key="exp_avg"):
+def moment(stored: dict[str, Any], key: str = "exp_avg") -> torch.Tensor:
     return stored["optimizer_d"]["state"][0][key]
 
 
-def put(change, key="exp_avg"):
-    def damage(stored):
+def put(change: Callable[..., Any], key: str = "exp_avg") -> Callable[..., Any]:
+    def damage(stored: dict[str, Any]) -> None:
         stored["optimizer_d"]["state"][0][key] = change(moment(stored, key))
 
     return damage
 
 
-def relaid(stored):
+def relaid(stored: dict[str, Any]) -> None:
     """Puts the first moment of which the layout can differ into the other one."""
     for held in stored["optimizer_d"]["state"].values():
         if held["exp_avg"].dim() == 4 and not held["exp_avg"].is_contiguous():
@@ -149,7 +153,9 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage, said", DAMAGES.values(), ids=DAMAGES)
-def test_a_damaged_state_is_refused_in_a_sentence_and_changes_nothing(damage, said, saved, config):
+def test_a_damaged_state_is_refused_in_a_sentence_and_changes_nothing(
+    damage: Callable[..., Any], said: str, saved: RunFolder, config: TrainConfig
+) -> None:
     stored = torch.load(saved.state_file, weights_only=True)
     damage(stored)
     state = new_state(config, CPU)
@@ -165,7 +171,9 @@ def test_a_damaged_state_is_refused_in_a_sentence_and_changes_nothing(damage, sa
 
 
 @pytest.mark.parametrize("field, value", [("step", "1"), ("images_seen", None), ("changes", float("nan")), ("config", 3), ("rng", [1])])
-def test_forks_lists_and_looks_refuse_a_damaged_state_too(field, value, saved, tmp_path):
+def test_forks_lists_and_looks_refuse_a_damaged_state_too(
+    field: str, value: float | list[int] | str | None, saved: RunFolder, tmp_path: Path
+) -> None:
     stored = torch.load(saved.state_file, weights_only=True) | {field: value}
     torch.save(stored, saved.state_file)
     said = f"{field} must be"
@@ -180,7 +188,7 @@ def test_forks_lists_and_looks_refuse_a_damaged_state_too(field, value, saved, t
     assert not (tmp_path / "child").exists()
 
 
-def test_a_file_that_torch_did_not_write_is_not_given_to_its_reader(saved):
+def test_a_file_that_torch_did_not_write_is_not_given_to_its_reader(saved: RunFolder) -> None:
     for content in (b"", b"PK", b"\x80\x02}q\x00.", b"nonsense" * 100):
         saved.state_file.write_bytes(content)
         with pytest.raises(CheckpointError, match="cut short"):
@@ -189,7 +197,7 @@ def test_a_file_that_torch_did_not_write_is_not_given_to_its_reader(saved):
 
 
 @pytest.mark.parametrize("kept", [0.1, 0.5, 0.999])
-def test_a_cut_state_is_said_to_be_cut_in_plain_words(kept, saved, config):
+def test_a_cut_state_is_said_to_be_cut_in_plain_words(kept: float, saved: RunFolder, config: TrainConfig) -> None:
     content = saved.state_file.read_bytes()
     saved.state_file.write_bytes(content[: int(kept * len(content))])
     with pytest.raises(StateLost, match="it is cut short") as info:

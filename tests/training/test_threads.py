@@ -6,15 +6,18 @@ import json
 import shutil
 import sys
 import zipfile
-from typing import ClassVar
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 import torch
 
 from gan import devices
 from gan.config import TrainConfig
+from gan.data.imageset import ImageDataset
 from gan.devices import one_thread
-from gan.events import THREADS, Intervention, Metrics, Samples, ThreadChange
+from gan.events import THREADS, Event, Intervention, Metrics, Samples, ThreadChange
 from gan.runs import export, record
 from gan.runs import run as runs
 from gan.runs.folder import RunFolder
@@ -41,21 +44,23 @@ class Machine:
         history: (when, threads) of each step.
     """
 
-    def __init__(self, cores=2, threads=None, others=0.0, work_s=0.05, tells_idle=True):
+    def __init__(
+        self, cores: int = 2, threads: int | None = None, others: float = 0.0, work_s: float = 0.05, tells_idle: bool = True
+    ) -> None:
         self.cores, self.others, self.work_s, self.tells_idle = cores, others, work_s, tells_idle
         self.now_s = self.idle_s = 0.0
         self.threads = threads or cores
-        self.history = []
+        self.history: list[Any] = []
         self.chooser = ThreadChooser(self.threads, cores, lambda: self.idle_s if self.tells_idle else None)
 
-    def step_s(self, threads):
+    def step_s(self, threads: int) -> float:
         """Threads that do not all have a core wait for each other at every operation."""
         left = max(self.cores - self.others, self.cores / (self.others + 1))
         if threads > left and threads > 1:
             return 30 * self.work_s
         return self.work_s / threads**0.8 / min(1.0, left / threads)
 
-    def step(self, step_s=None):
+    def step(self, step_s: float | None = None) -> None:
         step_s = step_s if step_s is not None else self.step_s(self.threads)
         used = min(self.threads, max(self.cores - self.others, 0.5)) * (1.0 if self.threads == 1 else 0.98)
         self.now_s += step_s
@@ -63,27 +68,27 @@ class Machine:
         self.history.append((self.now_s, self.threads))
         self.threads = self.chooser.after_step(self.now_s, step_s, used * step_s)
 
-    def run(self, seconds):
+    def run(self, seconds: float) -> "Machine":
         end = self.now_s + seconds
         while self.now_s < end:
             self.step()
         return self
 
-    def switches(self):
+    def switches(self) -> int:
         numbers = [threads for _, threads in self.history]
         return sum(a != b for a, b in itertools.pairwise(numbers))
 
-    def share(self, threads, seconds):
+    def share(self, threads: int, seconds: int) -> float:
         """Of the steps of the last seconds, those on so many threads."""
         last = [number for when, number in self.history if when > self.now_s - seconds]
         return last.count(threads) / len(last)
 
 
-def test_an_idle_machine_is_left_alone():
+def test_an_idle_machine_is_left_alone() -> None:
     assert Machine().run(600).switches() == 0
 
 
-def test_one_thread_beside_a_busy_process_and_two_again_when_it_has_ended():
+def test_one_thread_beside_a_busy_process_and_two_again_when_it_has_ended() -> None:
     machine = Machine().run(10)
     machine.others = 1.0
     machine.run(10)
@@ -99,14 +104,14 @@ def test_one_thread_beside_a_busy_process_and_two_again_when_it_has_ended():
     assert machine.chooser.threads == 1
 
 
-def test_a_run_that_began_on_a_busy_machine_takes_fewer_threads_and_then_all():
+def test_a_run_that_began_on_a_busy_machine_takes_fewer_threads_and_then_all() -> None:
     machine = Machine(others=1.0).run(10)
     assert machine.chooser.threads == 1
     machine.others = 0.0
     assert machine.run(5).chooser.threads == 2
 
 
-def test_many_cores_are_halved_until_it_does_not_pay():
+def test_many_cores_are_halved_until_it_does_not_pay() -> None:
     machine = Machine(cores=16).run(5)
     machine.others = 9.0  # 7 are left
     machine.run(60)
@@ -118,14 +123,14 @@ def test_many_cores_are_halved_until_it_does_not_pay():
     assert odd.chooser.threads == 6 and {number for _, number in odd.history} == {1, 2, 4, 6}
 
 
-def test_noise_and_single_slow_steps_change_nothing():
+def test_noise_and_single_slow_steps_change_nothing() -> None:
     machine = Machine()
     for i in range(20_000):
         machine.step(machine.step_s(2) * (1 + 0.2 * (i * 7919 % 100) / 100) * (10 if i % 400 == 399 else 1))
     assert machine.switches() == 0
 
 
-def test_a_trial_that_does_not_pay_is_repeated_more_and_more_seldom():
+def test_a_trial_that_does_not_pay_is_repeated_more_and_more_seldom() -> None:
     """Steps are slower for good, and one thread would be slower still: a processor that has become hot."""
     machine = Machine().run(5)
     machine.work_s *= 1.8
@@ -140,7 +145,7 @@ def test_a_trial_that_does_not_pay_is_repeated_more_and_more_seldom():
     assert machine.share(2, 500) > 0.97
 
 
-def test_what_becomes_far_slower_is_tried_again_at_once():
+def test_what_becomes_far_slower_is_tried_again_at_once() -> None:
     machine = Machine().run(5)
     machine.work_s *= 2.5
     machine.run(300)
@@ -149,17 +154,17 @@ def test_what_becomes_far_slower_is_tried_again_at_once():
     assert machine.run(10).chooser.threads == 1
 
 
-def test_more_threads_that_collapse_are_given_up_after_one_step_and_seldom_tried():
+def test_more_threads_that_collapse_are_given_up_after_one_step_and_seldom_tried() -> None:
     """The system says that a core is idle, and it is not to be had: a limit of a container."""
     machine = Machine(threads=1)
-    machine.step_s = lambda threads: 0.05 if threads == 1 else 1.5
+    machine.step_s = lambda threads: 0.05 if threads == 1 else 1.5  # type: ignore[method-assign]
     machine.run(1000)
     tried = [number for _, number in machine.history].count(2)
     assert 3 <= tried <= 1 + 11, "each trial is one step, after the first one on two threads at all"
     assert machine.chooser.threads == 1
 
 
-def test_where_the_system_does_not_tell_what_is_idle_more_threads_are_tried_now_and_then():
+def test_where_the_system_does_not_tell_what_is_idle_more_threads_are_tried_now_and_then() -> None:
     machine = Machine(tells_idle=False).run(5)
     machine.others = 1.0
     machine.run(1000)
@@ -170,7 +175,7 @@ def test_where_the_system_does_not_tell_what_is_idle_more_threads_are_tried_now_
     assert Machine(tells_idle=False).run(600).switches() == 0
 
 
-def test_a_load_that_comes_and_goes_does_not_make_it_flutter():
+def test_a_load_that_comes_and_goes_does_not_make_it_flutter() -> None:
     machine = Machine()
     for _ in range(200):
         machine.others = 1.0 - machine.others
@@ -178,7 +183,7 @@ def test_a_load_that_comes_and_goes_does_not_make_it_flutter():
     assert machine.switches() < 40
 
 
-def test_a_setting_that_makes_steps_slower_is_no_reason_to_take_fewer_threads():
+def test_a_setting_that_makes_steps_slower_is_no_reason_to_take_fewer_threads() -> None:
     machine = Machine().run(10)
     machine.work_s *= 3
     machine.chooser.forget()
@@ -186,7 +191,7 @@ def test_a_setting_that_makes_steps_slower_is_no_reason_to_take_fewer_threads():
 
 
 @pytest.mark.parametrize("end", ["rest", "forget"])
-def test_a_trial_that_is_interrupted_counts_as_none(end):
+def test_a_trial_that_is_interrupted_counts_as_none(end: str) -> None:
     machine = Machine().run(5)
     machine.others = 1.0
     while machine.threads == 2:
@@ -199,14 +204,14 @@ def test_a_trial_that_is_interrupted_counts_as_none(end):
     assert machine.share(2, 60) > 0.95
 
 
-def test_steps_of_seconds_are_judged_by_two():
+def test_steps_of_seconds_are_judged_by_two() -> None:
     machine = Machine(work_s=4.0).run(60)
     machine.others = 1.0
     machine.run(260)
     assert machine.chooser.threads == 1 and machine.switches() == 1
 
 
-def test_one_slow_second_is_not_enough_to_try_fewer_threads():
+def test_one_slow_second_is_not_enough_to_try_fewer_threads() -> None:
     machine = Machine().run(10)
     machine.others = 1.0
     for _ in range(22):
@@ -220,7 +225,7 @@ def test_one_slow_second_is_not_enough_to_try_fewer_threads():
 
 
 @pytest.mark.parametrize(("on_one_s", "threads"), [(0.09, 2), (0.05, 1)])
-def test_fewer_threads_whose_first_window_shows_no_gain_are_undone(on_one_s, threads):
+def test_fewer_threads_whose_first_window_shows_no_gain_are_undone(on_one_s: float, threads: int) -> None:
     """The trial was lucky: a step on one thread takes 0.05 s in it, and afterward what is said here. On two it takes 0.09 s."""
     machine = Machine().run(10)
     machine.others = 1.0
@@ -231,7 +236,7 @@ def test_fewer_threads_whose_first_window_shows_no_gain_are_undone(on_one_s, thr
     assert machine.chooser.threads == threads
 
 
-def test_a_trial_in_which_the_process_is_stopped_counts_as_none():
+def test_a_trial_in_which_the_process_is_stopped_counts_as_none() -> None:
     """As by Ctrl-Z, or by a container that is paused."""
     machine = Machine(threads=1)
     while machine.threads == 1:
@@ -243,7 +248,7 @@ def test_a_trial_in_which_the_process_is_stopped_counts_as_none():
     assert machine.run(4).chooser.threads == 2
 
 
-def test_a_computer_that_slept_has_no_room_because_of_that():
+def test_a_computer_that_slept_has_no_room_because_of_that() -> None:
     """All cores were idle for an hour between two steps; before and afterward other work takes one."""
     machine = Machine().run(10)
     machine.others = 1.0
@@ -254,7 +259,7 @@ def test_a_computer_that_slept_has_no_room_because_of_that():
     assert machine.switches() == before and machine.chooser.threads == 1
 
 
-def test_work_during_a_long_gap_does_not_hide_that_the_machine_is_idle():
+def test_work_during_a_long_gap_does_not_hide_that_the_machine_is_idle() -> None:
     """Runs of which one at a time trains for some seconds, while the others are stopped: each sees its own seconds alone."""
     machine = Machine(threads=1)
     machine.run(1.5)
@@ -266,7 +271,7 @@ def test_work_during_a_long_gap_does_not_hide_that_the_machine_is_idle():
     assert machine.chooser.threads == 2 and machine.switches() == 1
 
 
-def test_short_bursts_of_other_work_do_not_keep_a_run_on_one_thread():
+def test_short_bursts_of_other_work_do_not_keep_a_run_on_one_thread() -> None:
     """Three seconds of other work twice a minute."""
     machine, idle = Machine(), []
     for _ in range(40):
@@ -279,7 +284,7 @@ def test_short_bursts_of_other_work_do_not_keep_a_run_on_one_thread():
     assert idle.count(2) > 0.8 * len(idle)
 
 
-def test_a_hiccup_in_a_trial_of_more_threads_does_not_end_it():
+def test_a_hiccup_in_a_trial_of_more_threads_does_not_end_it() -> None:
     machine = Machine(threads=1)
     while machine.threads == 1:
         machine.step()
@@ -289,15 +294,15 @@ def test_a_hiccup_in_a_trial_of_more_threads_does_not_end_it():
     assert machine.chooser.threads == 2 and machine.switches() == 1
 
 
-def test_more_threads_that_lost_little_are_tried_again_within_half_a_minute():
+def test_more_threads_that_lost_little_are_tried_again_within_half_a_minute() -> None:
     machine = Machine(threads=1)
-    machine.step_s = lambda threads: 0.05
+    machine.step_s = lambda threads: 0.05  # type: ignore[method-assign]
     machine.run(600)
     assert machine.chooser.threads == 1
     assert 600 / rules.CHEAP_WAIT_S / 2 < machine.switches() / 2 <= 600 / rules.CHEAP_WAIT_S + 6
 
 
-# In training: the numbers are chosen by a script of the test, in place of the rules above.
+# In training: the numbers are chosen by a script of the test, instead of the rules above.
 
 
 class Chosen:
@@ -313,27 +318,27 @@ class Chosen:
     trials: ClassVar[bool] = False
     made: ClassVar[list["Chosen"]] = []
 
-    def __init__(self, threads, most, idle_s):
+    def __init__(self, threads: int, most: int, idle_s: Callable[..., Any]) -> None:
         self.threads, self.most, self.told, self.forgot, self.rested = threads, most, 0, 0, 0
         self.made.append(self)
 
-    def after_step(self, now_s, step_s, cpu_s):
+    def after_step(self, now_s: float, step_s: float, cpu_s: float) -> int:
         assert step_s > 0 and cpu_s >= 0
         self.told += 1
         wanted = self.script.get(self.told, torch.get_num_threads())
         self.threads = self.threads if self.trials else wanted
         return wanted
 
-    def forget(self):
+    def forget(self) -> None:
         self.forgot += 1
 
-    def rest(self):
+    def rest(self) -> int:
         self.rested += 1
         return self.threads
 
 
 @pytest.fixture
-def choose(monkeypatch):
+def choose(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
     """Two cores, and the numbers that the test says."""
     for module in (execution, training, training_state):
         monkeypatch.setattr(module, "cores", lambda: 2)
@@ -344,12 +349,12 @@ def choose(monkeypatch):
 
 
 @pytest.fixture
-def used(monkeypatch):
+def used(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The threads that each step used."""
     numbers = []
     original = training.update_networks
 
-    def note(*arguments):
+    def note(*arguments: Any) -> None:
         numbers.append(torch.get_num_threads())
         original(*arguments)
 
@@ -357,11 +362,13 @@ def used(monkeypatch):
     return numbers
 
 
-def equal(a, b):
+def equal(a: training_state.TrainState, b: training_state.TrainState) -> bool:
     return all(torch.equal(x, y) for x, y in zip(a.generator.parameters(), b.generator.parameters(), strict=True))
 
 
-def test_what_is_chosen_is_told_used_from_the_next_step_on_and_repeated(config, blobs, choose, used):
+def test_what_is_chosen_is_told_used_from_the_next_step_on_and_repeated(
+    config: TrainConfig, blobs: ImageDataset, choose: Callable[..., Any], used: list[Any]
+) -> None:
     choose(s3=1, s7=2)
     state = new_state(config, CPU)
     events = list(train(state, blobs))
@@ -379,7 +386,9 @@ def test_what_is_chosen_is_told_used_from_the_next_step_on_and_repeated(config, 
     assert used == [2] * 3 + [1] * 4 + [2] * 5 and equal(state, again) and len(Chosen.made) == 1
 
 
-def test_a_script_without_threads_keeps_them_fixed(config, blobs, choose, used):
+def test_a_script_without_threads_keeps_them_fixed(
+    config: TrainConfig, blobs: ImageDataset, choose: Callable[..., Any], used: list[Any]
+) -> None:
     """Of a run of an older version, say."""
     choose(s1=1)
     script = Control()
@@ -388,7 +397,9 @@ def test_a_script_without_threads_keeps_them_fixed(config, blobs, choose, used):
     assert used == [2] * 12 and Chosen.made == []
 
 
-def test_after_the_script_s_end_threads_are_chosen_again(config, blobs, choose, used):
+def test_after_the_script_s_end_threads_are_chosen_again(
+    config: TrainConfig, blobs: ImageDataset, choose: Callable[..., Any], used: list[Any]
+) -> None:
     choose(s2=2)
     control = Control()
     control.repeat([Intervention(5, "threads", 2, 1)])
@@ -396,7 +407,9 @@ def test_after_the_script_s_end_threads_are_chosen_again(config, blobs, choose, 
     assert used == [2] * 5 + [1] * 2 + [2] * 5
 
 
-def test_with_one_thread_at_most_nothing_is_measured(config, blobs, choose, monkeypatch):
+def test_with_one_thread_at_most_nothing_is_measured(
+    config: TrainConfig, blobs: ImageDataset, choose: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     choose(s1=2)
     list(train(new_state(config, CPU, threads=1), blobs))
     for module in (execution, training, training_state):
@@ -405,7 +418,7 @@ def test_with_one_thread_at_most_nothing_is_measured(config, blobs, choose, monk
     assert Chosen.made == []
 
 
-def test_steps_that_somebody_watches_are_not_learned_from(config, blobs, choose):
+def test_steps_that_somebody_watches_are_not_learned_from(config: TrainConfig, blobs: ImageDataset, choose: Callable[..., Any]) -> None:
     choose()
     control = Control()
     control.pace_s = 1e-6
@@ -417,7 +430,9 @@ def test_steps_that_somebody_watches_are_not_learned_from(config, blobs, choose)
     assert (chooser.told, chooser.rested, chooser.forgot) == (8, 4 + 1, 1)
 
 
-def test_a_trial_ends_with_the_loop(config, blobs, choose, monkeypatch):
+def test_a_trial_ends_with_the_loop(
+    config: TrainConfig, blobs: ImageDataset, choose: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Chosen, "trials", True)
     choose(s11=1)
     state = new_state(config, CPU)
@@ -426,7 +441,9 @@ def test_a_trial_ends_with_the_loop(config, blobs, choose, monkeypatch):
 
 
 @pytest.mark.parametrize("threads", [0, -1, 10**6, "2", None, 1.5, [1]])
-def test_a_number_of_threads_from_a_damaged_file_is_refused(config, blobs, choose, used, threads):
+def test_a_number_of_threads_from_a_damaged_file_is_refused(
+    config: TrainConfig, blobs: ImageDataset, choose: Callable[..., Any], used: list[Any], threads: float | list[int] | str | None
+) -> None:
     choose()
     control = Control()
     control.repeat([Intervention(3, "threads", 2, threads)])
@@ -435,15 +452,17 @@ def test_a_number_of_threads_from_a_damaged_file_is_refused(config, blobs, choos
     assert state.step == 12 and set(used) == {2} and state.changes == 0
 
 
-def test_no_setting_has_that_name():
+def test_no_setting_has_that_name() -> None:
     assert THREADS not in TrainConfig.model_fields
 
 
-def recorded(folder, state, dataset, control=None):
+def recorded(folder: RunFolder, state: training_state.TrainState, dataset: ImageDataset, control: Control | None = None) -> list[Event]:
     return list(record.record(folder, state, dataset, control or Control()))
 
 
-def prepared(folder, config, dataset, control=None, threads=None):
+def prepared(
+    folder: RunFolder, config: TrainConfig, dataset: ImageDataset, control: Control | None = None, threads: int | None = None
+) -> training_state.TrainState:
     folder.path.mkdir(parents=True, exist_ok=True)
     if not folder.config_file.exists():
         folder.write_config(config, "", dataset)
@@ -451,7 +470,9 @@ def prepared(folder, config, dataset, control=None, threads=None):
 
 
 @pytest.mark.parametrize("kept", [5, 6])  # before a change, and at its step
-def test_resuming_across_a_change_of_threads_is_as_if_it_had_never_stopped(config, blobs, choose, used, tmp_path, kept):
+def test_resuming_across_a_change_of_threads_is_as_if_it_had_never_stopped(
+    config: TrainConfig, blobs: ImageDataset, choose: Callable[..., Any], used: list[Any], tmp_path: Path, kept: int
+) -> None:
     choose(s3=1, s6=2, s9=1)
     whole = RunFolder(tmp_path / "whole")
     state = prepared(whole, config, blobs)
@@ -477,7 +498,9 @@ def test_resuming_across_a_change_of_threads_is_as_if_it_had_never_stopped(confi
     assert killed.interventions_file.read_text() == whole.interventions_file.read_text()
 
 
-def test_a_run_that_was_saved_on_one_thread_may_take_more_later(config, blobs, choose, tmp_path):
+def test_a_run_that_was_saved_on_one_thread_may_take_more_later(
+    config: TrainConfig, blobs: ImageDataset, choose: Callable[..., Any], tmp_path: Path
+) -> None:
     choose(s3=1)
     folder = RunFolder(tmp_path / "run")
     recorded(folder, prepared(folder, config.change(duration=5), blobs), blobs)
@@ -486,7 +509,7 @@ def test_a_run_that_was_saved_on_one_thread_may_take_more_later(config, blobs, c
     assert prepared(folder, config, blobs, threads=1).most_threads == 1
 
 
-def test_threads_are_nobody_s_intervention(config, blobs, choose, tmp_path):
+def test_threads_are_nobody_s_intervention(config: TrainConfig, blobs: ImageDataset, choose: Callable[..., Any], tmp_path: Path) -> None:
     """Not in what the charts, the doctor, comparisons and exports are given; but a fork and a zip have them."""
     choose(s2=1, s4=2)
     folder = RunFolder(tmp_path / "run")
@@ -516,7 +539,7 @@ def test_threads_are_nobody_s_intervention(config, blobs, choose, tmp_path):
     assert "threads.csv" in texts["README.txt"]
 
 
-def test_idle_time_is_told_where_the_system_has_it():
+def test_idle_time_is_told_where_the_system_has_it() -> None:
     told = devices.idle_s()
     assert told is None or told > 0
     if sys.platform == "linux":

@@ -3,6 +3,8 @@ import dataclasses
 import itertools
 import threading
 import time
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 import torch
@@ -12,15 +14,15 @@ from gan import devices
 from gan.accelerators import Accelerator, Facts
 from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
-from gan.events import Intervention, Metrics, Samples, Snapshot
+from gan.events import Event, Intervention, Metrics, Samples, Snapshot
 from gan.images import to_float
 from gan.networks.sampling import sample
 from gan.training import augment, execution, graphs
 from gan.training import feed as feeds
 from gan.training import loop as training
 from gan.training import step as step_module
-from gan.training.loop import Control, train
-from gan.training.state import Diverged, Execution, new_state
+from gan.training.loop import Control, extend, train
+from gan.training.state import Diverged, Execution, TrainState, new_state
 from gan.training.step import train_step
 
 CPU = torch.device("cpu")
@@ -34,19 +36,19 @@ def same(a: list[torch.Tensor], b: list[torch.Tensor]) -> bool:
     return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
-def without_time(event):
+def without_time(event: Event) -> Event:
     return dataclasses.replace(event, elapsed_s=0, images_per_s=0) if isinstance(event, Metrics) else event
 
 
-def as_text(events) -> list[str]:
+def as_text(events: Iterable[Event]) -> list[str]:
     return [repr(without_time(e)) for e in events]
 
 
-def batch(blobs, config):
+def batch(blobs: Any, config: TrainConfig) -> torch.Tensor:
     return to_float(blobs.images[: config.batch_size])
 
 
-def test_the_step_equals_the_textbook_loop(config, blobs):
+def test_the_step_equals_the_textbook_loop(config: TrainConfig, blobs: Any) -> None:
     """The two steps written plainly, with torch's own optimizers and no freezing, on the same draws."""
     config = config.change(reuse_fakes=False, latent_distribution="uniform", generator_activation="leaky_relu")
     state = new_state(config, CPU)
@@ -75,7 +77,7 @@ def test_the_step_equals_the_textbook_loop(config, blobs):
             torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
 
 
-def test_each_optimizer_moves_its_own_network_only(config, blobs):
+def test_each_optimizer_moves_its_own_network_only(config: TrainConfig, blobs: Any) -> None:
     for still, moved in (("lr_g", "discriminator"), ("lr_d", "generator")):
         state = new_state(config.change(**{still: 1e-7}), CPU)
         params = {n: [p.clone() for p in getattr(state, n).parameters()] for n in ("generator", "discriminator")}
@@ -101,13 +103,15 @@ SWITCHES = [
 
 
 @pytest.fixture
-def named(blobs):
+def named(blobs: Any) -> Any:
     return dataclasses.replace(blobs, labels=torch.arange(50) % 3, class_names=("a", "b", "c"))
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("switch", SWITCHES, ids=str)
-def test_every_switch_trains_resumes_exactly_and_moves_both_networks(config, named, switch, precision):
+def test_every_switch_trains_resumes_exactly_and_moves_both_networks(
+    config: TrainConfig, named: Any, switch: dict[str, Any], precision: str
+) -> None:
     config = config.change(**switch, precision=precision)
     whole = new_state(config, CPU, class_names=named.class_names)
     before = weights(whole.generator), weights(whole.discriminator)
@@ -126,7 +130,7 @@ def test_every_switch_trains_resumes_exactly_and_moves_both_networks(config, nam
         assert same(weights(getattr(whole, name)), weights(getattr(second, name))), name
 
 
-def test_the_gradient_is_each_images_own(config):
+def test_the_gradient_is_each_images_own(config: TrainConfig) -> None:
     """Against finite differences along a random direction, in a discriminator without batch normalization."""
     state = new_state(config.change(discriminator_norm="none", r1=1.0), CPU)
     discriminator, rng = state.discriminator.double(), torch.Generator().manual_seed(0)
@@ -139,22 +143,23 @@ def test_the_gradient_is_each_images_own(config):
     torch.testing.assert_close(found, ((ahead - behind) / 2e-6).float(), rtol=1e-3, atol=1e-6)
 
 
-def test_clipped_weights_stay_within_the_bound(config, blobs):
+def test_clipped_weights_stay_within_the_bound(config: TrainConfig, blobs: Any) -> None:
     state = new_state(config.change(loss="wasserstein", weight_clip=0.01, optimizer="rmsprop"), CPU)
     list(train(state, blobs))
     assert max(p.abs().max().item() for p in state.discriminator.parameters()) <= 0.01 + 1e-9
 
 
-def test_flipped_labels_are_the_share_asked_for(config):
+def test_flipped_labels_are_the_share_asked_for(config: TrainConfig) -> None:
     state = new_state(config.change(label_flips=0.25, real_label=0.9, fake_label=0.1), CPU)
     real, fake = step_module._targets(state, torch.zeros(20_000))
     for labels, own, other in ((real, 0.9, 0.1), (fake, 0.1, 0.9)):
+        assert isinstance(labels, torch.Tensor)
         assert set(labels.mul(10).round().int().tolist()) == {1, 9}
         assert (labels - other).abs().lt(1e-6).float().mean().item() == pytest.approx(0.25, abs=0.015)
         assert (labels - own).abs().lt(1e-6).any()
 
 
-def test_instance_noise_has_its_size_and_fades(config):
+def test_instance_noise_has_its_size_and_fades(config: TrainConfig) -> None:
     state = new_state(config.change(instance_noise=0.5, instance_noise_fade=1000), CPU)
     for seen, expected in ((0, 0.5), (500, 0.25), (1000, 0.0), (2000, 0.0)):
         state.images_seen = seen
@@ -162,13 +167,13 @@ def test_instance_noise_has_its_size_and_fades(config):
         assert step_module._seen(state, torch.zeros(64, 1, 28, 28)).std().item() == pytest.approx(expected, abs=0.01)
 
 
-def test_several_steps_take_several_batches_and_epochs_count_images(config, blobs):
+def test_several_steps_take_several_batches_and_epochs_count_images(config: TrainConfig, blobs: Any) -> None:
     state = new_state(config.change(d_steps=3, duration=2, duration_unit="epochs"), CPU)
     list(train(state, blobs))
     assert (state.step, state.images_seen) == (4, 96)  # 2 epochs of 48 images, 24 a step
 
 
-def test_augmentation_moves_images_and_keeps_gradients():
+def test_augmentation_moves_images_and_keeps_gradients() -> None:
     rng = torch.Generator().manual_seed(0)
     image = torch.zeros(400, 1, 28, 28)
     image[:, :, 14, 14] = 1
@@ -185,7 +190,7 @@ def test_augmentation_moves_images_and_keeps_gradients():
     assert not torch.equal(augment.diffaugment(image, "color", rng), image)
 
 
-def test_a_change_takes_effect_at_the_next_step_and_replays(config, blobs):
+def test_a_change_takes_effect_at_the_next_step_and_replays(config: TrainConfig, blobs: Any) -> None:
     """Knobs moved while a run trains; then config and interventions again: the same weights."""
     control, state = Control(), new_state(config.change(log_every=1), CPU)
     wishes = {3: ("lr_g", 0.01), 5: ("dropout", 0.4), 6: ("d_steps", 2), 8: ("instance_noise", 0.1)}
@@ -211,7 +216,7 @@ def test_a_change_takes_effect_at_the_next_step_and_replays(config, blobs):
         assert same(weights(state.discriminator), weights(again.discriminator)), stop
 
 
-def test_a_change_out_of_bounds_leaves_the_run_as_it_is(config, blobs):
+def test_a_change_out_of_bounds_leaves_the_run_as_it_is(config: TrainConfig, blobs: Any) -> None:
     control = Control()
     with pytest.raises(ValueError, match="batch_size cannot change while a run trains; "):
         control.change("batch_size", 4)
@@ -222,7 +227,7 @@ def test_a_change_out_of_bounds_leaves_the_run_as_it_is(config, blobs):
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_two_runs_in_threads_are_as_if_alone(config, blobs, precision):
+def test_two_runs_in_threads_are_as_if_alone(config: TrainConfig, blobs: Any, precision: str) -> None:
     config = config.change(dropout=0.3, instance_noise=0.1, horizontal_flip=True, precision=precision, duration=40)
     alone = [new_state(config.change(seed=seed), CPU) for seed in (1, 2)]
     for state in alone:
@@ -237,7 +242,7 @@ def test_two_runs_in_threads_are_as_if_alone(config, blobs, precision):
         assert same(weights(a.generator), weights(b.generator))
 
 
-def test_without_labels_conditional_is_refused(config, blobs):
+def test_without_labels_conditional_is_refused(config: TrainConfig, blobs: Any) -> None:
     with pytest.raises(ValueError, match="has no labels, but conditional needs them"):
         feeds.epoch_images(config.change(conditional=True), blobs)
     with pytest.raises(ValueError, match="conditional needs a data set with labels"):
@@ -245,13 +250,15 @@ def test_without_labels_conditional_is_refused(config, blobs):
 
 
 @pytest.mark.parametrize("error", [graphs.NotRecorded("operation not permitted"), torch.OutOfMemoryError("out of memory")])
-def test_a_graph_that_cannot_be_recorded_leaves_the_state_as_it_was(config, blobs, monkeypatch, error):
+def test_a_graph_that_cannot_be_recorded_leaves_the_state_as_it_was(
+    config: TrainConfig, blobs: Any, monkeypatch: pytest.MonkeyPatch, error: graphs.NotRecorded | torch.OutOfMemoryError
+) -> None:
     """The GPU's path as far as a processor goes: recording trains, fails, and is undone; the run goes on kernel by kernel.
 
     What the step itself raises is not blamed on the graph, and ends the run.
     """
 
-    def capture(function, inputs, rng):
+    def capture(function: Callable[..., Any], inputs: tuple[torch.Tensor, None], rng: Any) -> None:
         state.device = CPU
         function(*inputs)
         raise error
@@ -286,13 +293,13 @@ def test_a_graph_that_cannot_be_recorded_leaves_the_state_as_it_was(config, blob
         assert same(weights(state.generator), weights(expected.generator))
 
 
-def test_the_same_seed_gives_the_same_events_and_another_seed_others(config, blobs):
+def test_the_same_seed_gives_the_same_events_and_another_seed_others(config: TrainConfig, blobs: Any) -> None:
     config = config.change(dropout=0.3, horizontal_flip=True, color_jitter=0.1)
     runs = [as_text(train(new_state(c, CPU), blobs)) for c in (config, config, config.change(seed=1))]
     assert runs[0] == runs[1] != runs[2]
 
 
-def test_runs_do_not_touch_the_global_random_numbers(config, blobs):
+def test_runs_do_not_touch_the_global_random_numbers(config: TrainConfig, blobs: Any) -> None:
     state = new_state(config.change(dropout=0.3), CPU)
     before = torch.get_rng_state()
     list(train(state, blobs))
@@ -300,7 +307,7 @@ def test_runs_do_not_touch_the_global_random_numbers(config, blobs):
 
 
 @pytest.mark.parametrize("stop_after", [1, 4, 7])
-def test_saved_loaded_and_gone_on_equals_never_having_stopped(config, blobs, stop_after):
+def test_saved_loaded_and_gone_on_equals_never_having_stopped(config: TrainConfig, blobs: Any, stop_after: int) -> None:
     config = config.change(dropout=0.2)
     whole = new_state(config, CPU)
     metrics = [e for e in as_text(train(whole, blobs)) if e.startswith("Metrics")]
@@ -315,7 +322,7 @@ def test_saved_loaded_and_gone_on_equals_never_having_stopped(config, blobs, sto
     assert [e for e in as_text(part) if e.startswith("Metrics")] == metrics
 
 
-def test_events_come_when_they_should(config, blobs):
+def test_events_come_when_they_should(config: TrainConfig, blobs: Any) -> None:
     config = config.change(duration=20, snapshot_every=10)
     events = list(train(new_state(config, CPU), blobs))
     assert [e.step for e in events if isinstance(e, Metrics)] == [5, 10, 15, 20]
@@ -327,20 +334,20 @@ def test_events_come_when_they_should(config, blobs):
     assert all(e.images.shape == (64, 1, 28, 28) for e in events if isinstance(e, Samples))
 
 
-def test_metrics_are_means_over_the_steps(config, blobs):
+def test_metrics_are_means_over_the_steps(config: TrainConfig, blobs: Any) -> None:
     coarse, fine = (list(train(new_state(config.change(log_every=n), CPU), blobs)) for n in (5, 1))
     fine_losses = [e.loss_d for e in fine if isinstance(e, Metrics)]
     coarse_losses = [e.loss_d for e in coarse if isinstance(e, Metrics)]
     assert coarse_losses == pytest.approx([sum(fine_losses[i : i + 5]) / 5 for i in (0, 5)], rel=1e-5)
 
 
-def test_grids_and_snapshots_are_log_spaced():
+def test_grids_and_snapshots_are_log_spaced() -> None:
     steps = [s for s in range(1, 2000) if training.is_grid_step(s)]
     assert steps[:20] == [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64]
     assert max(b - a for a, b in itertools.pairwise(steps)) == 256
 
 
-def test_the_loop_halts_within_a_step_and_goes_on(config, blobs):
+def test_the_loop_halts_within_a_step_and_goes_on(config: TrainConfig, blobs: Any) -> None:
     control, state = Control(), new_state(config.change(log_every=1), CPU)
     steps = []
     for event in train(state, blobs, control):
@@ -353,14 +360,14 @@ def test_the_loop_halts_within_a_step_and_goes_on(config, blobs):
     assert [e.step for e in train(state, blobs, control) if isinstance(e, Metrics)][-1] == 12
 
 
-def test_an_epoch_shows_every_image_once_and_drops_the_rest(config, monkeypatch):
+def test_an_epoch_shows_every_image_once_and_drops_the_rest(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Images that say their own number in their pixels, caught on the way into the step."""
     marked = torch.arange(20, dtype=torch.uint8).reshape(20, 1, 1, 1).expand(20, 1, 28, 28).contiguous()
     dataset = ImageDataset("marked", marked)
     seen: list[int] = []
     original = training.update_networks
 
-    def spy(state, real, labels):
+    def spy(state: TrainState, real: torch.Tensor, labels: None) -> None:
         seen.extend(((real[:, 0, 0, 0] + 1) * 127.5).round().int().tolist())
         original(state, real, labels)
 
@@ -370,7 +377,29 @@ def test_an_epoch_shows_every_image_once_and_drops_the_rest(config, monkeypatch)
     assert len(set(first)) == 16 == len(set(second)) and first != second and len(second) == 16
 
 
-def test_an_image_depends_on_its_own_z_alone(config, blobs):
+@pytest.mark.parametrize("images", [7, 8, 9, 15, 16, 20, 24])
+def test_an_epoch_has_as_many_images_as_the_settings_say(config: TrainConfig, images: int) -> None:
+    dataset = ImageDataset("few", torch.zeros(images, 1, 28, 28, dtype=torch.uint8))
+    config = config.change(duration=1, duration_unit="epochs")
+    per_epoch = config.images_per_epoch(images)
+    state = new_state(config, CPU)
+    if per_epoch is None:  # less than a batch: nothing to train on
+        with pytest.raises(ValueError, match=r"7 images, fewer than one batch of 8"):
+            list(train(state, dataset))
+        return
+    list(train(state, dataset))
+    assert state.images_seen == per_epoch == {8: 8, 9: 8, 15: 8}.get(images, images // 8 * 8)
+
+
+def test_a_duration_in_epochs_needs_to_know_how_long_an_epoch_is(config: TrainConfig) -> None:
+    assert extend(config, "epochs", 2, 10, 80, 1.0, 16).duration == 7
+    assert extend(config, "epochs", 2, 0, 0, 0.0, None).duration == 2
+    assert extend(config, "steps", 5, 10, 80, 1.0, None).duration == 15
+    with pytest.raises(ValueError, match="give the duration in steps or seconds"):
+        extend(config, "epochs", 2, 10, 80, 1.0, None)
+
+
+def test_an_image_depends_on_its_own_z_alone(config: TrainConfig, blobs: Any) -> None:
     state = new_state(config, CPU)
     list(train(state, blobs))
     z = torch.randn(10, 4)
@@ -382,7 +411,7 @@ def test_an_image_depends_on_its_own_z_alone(config, blobs):
     assert state.generator.training
 
 
-def test_averaging_is_the_formula(config, blobs):
+def test_averaging_is_the_formula(config: TrainConfig, blobs: Any) -> None:
     state = new_state(config.change(average_half_life=16), CPU)
     expected = [p.clone() for p in state.averaged.parameters()]
     for _ in range(30):
@@ -396,7 +425,7 @@ def test_averaging_is_the_formula(config, blobs):
     assert same(list(state.averaged.parameters()), list(state.generator.parameters()))
 
 
-def test_a_nan_ends_the_loop_with_step_and_network(config, blobs):
+def test_a_nan_ends_the_loop_with_step_and_network(config: TrainConfig, blobs: Any) -> None:
     config = config.change(duration=30)
     state = new_state(config, CPU)
     with torch.no_grad():
@@ -411,14 +440,14 @@ def test_a_nan_ends_the_loop_with_step_and_network(config, blobs):
         list(train(state, blobs))
 
 
-def test_a_set_that_does_not_fit_is_refused(config, blobs):
+def test_a_set_that_does_not_fit_is_refused(config: TrainConfig, blobs: Any) -> None:
     with pytest.raises(ValueError, match=r"50 images, fewer than one batch of 64.*set batch_size to 50 or less"):
         list(train(new_state(config.change(batch_size=64), CPU), blobs))
     with pytest.raises(ValueError, match="shape"):
         list(train(new_state(config.change(channels=3), CPU), blobs))
 
 
-def test_mirroring_and_jitter_stay_in_range_and_mirror_half(config):
+def test_mirroring_and_jitter_stay_in_range_and_mirror_half(config: TrainConfig) -> None:
     state = new_state(config, CPU)
     real = torch.linspace(-1, 1, 28).expand(512, 1, 28, 28)
     flipped = (augment.mirror(real, state.rng)[:, 0, 0, 0] > 0).float().mean()
@@ -427,7 +456,7 @@ def test_mirroring_and_jitter_stay_in_range_and_mirror_half(config):
     assert jittered.min() >= -1 and jittered.max() <= 1 and not torch.equal(jittered, real)
 
 
-def test_bf16_learns_as_fp32_does(config, blobs):
+def test_bf16_learns_as_fp32_does(config: TrainConfig, blobs: Any) -> None:
     """Not equal, but the same course: mean losses over the first steps within a few per cent."""
     losses = []
     for precision in ("fp32", "bf16"):
@@ -444,8 +473,10 @@ def test_bf16_learns_as_fp32_does(config, blobs):
         (0.1, 2.0, 3.0, Execution("fp32", False, 1)),
     ],
 )
-def test_how_to_compute_is_chosen_by_measuring(config, monkeypatch, bf16, channels_first, fewer_threads, expected):
-    def speedup(config, old, new, clock):
+def test_how_to_compute_is_chosen_by_measuring(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch, bf16: float, channels_first: float, fewer_threads: float, expected: Execution
+) -> None:
+    def speedup(config: TrainConfig, old: Execution, new: Execution, clock: Callable[..., Any]) -> float:
         return bf16 if old.precision != new.precision else channels_first if old.channels_last != new.channels_last else fewer_threads
 
     monkeypatch.setattr(execution, "_speedup", speedup)
@@ -456,13 +487,13 @@ def test_how_to_compute_is_chosen_by_measuring(config, monkeypatch, bf16, channe
     assert new_state(config.change(precision="fp32"), CPU, threads=4).execution == named
 
 
-def test_the_measurement_itself_runs(config):
+def test_the_measurement_itself_runs(config: TrainConfig) -> None:
     before = torch.get_num_threads()
     ratio = execution._speedup(config.change(conditional=True), Execution("fp32", True, 1), Execution("bf16", False, 1), time.thread_time)
     assert ratio > 0 and torch.get_num_threads() == before
 
 
-def test_devices(monkeypatch):
+def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     assert devices.choose_device("cpu").type == "cpu"
     for wrong in ("tpu", "cuda:", "cuda:x", "cpu:0", "cuda:0:1"):
         with pytest.raises(ValueError, match="auto, cpu, cuda or cuda:N"):
@@ -478,7 +509,7 @@ def test_devices(monkeypatch):
         devices.choose_device("cuda")
 
 
-def test_duration_in_steps_epochs_and_seconds():
+def test_duration_in_steps_epochs_and_seconds() -> None:
     config = TrainConfig(duration=10)
     assert training.progress(config, 3, 50, 1, 10) == 0.5
     assert training.progress(config.change(duration_unit="steps"), 5, 1, 1, 10) == 0.5
@@ -486,7 +517,9 @@ def test_duration_in_steps_epochs_and_seconds():
 
 
 @pytest.mark.parametrize("frozen, learns", [("generator", "discriminator"), ("discriminator", "generator")])
-def test_a_frozen_network_stays_while_the_other_learns_and_both_are_measured(config, blobs, frozen, learns):
+def test_a_frozen_network_stays_while_the_other_learns_and_both_are_measured(
+    config: TrainConfig, blobs: Any, frozen: str, learns: str
+) -> None:
     control, state = Control(), new_state(config.change(log_every=1, dropout=0.2), CPU)
     events = train(state, blobs, control)
     while state.step < 3:
@@ -501,10 +534,11 @@ def test_a_frozen_network_stays_while_the_other_learns_and_both_are_measured(con
     assert not any(torch.equal(p, q) for p, q in zip(before[learns], getattr(state, learns).parameters(), strict=True) if p.dim() > 1)
 
 
-def test_one_step_of_one_network_is_told_and_replays(config, blobs):
-    state, control, changes = new_state(config, CPU), Control(), []
+def test_one_step_of_one_network_is_told_and_replays(config: TrainConfig, blobs: Any) -> None:
+    changes: list[Any] = []
+    state, control = new_state(config, CPU), Control()
 
-    def go_on():
+    def go_on() -> list[Event]:
         events = list(train(state, blobs, control))
         changes.extend(e for e in events if isinstance(e, Intervention))
         return events
@@ -526,8 +560,9 @@ def test_one_step_of_one_network_is_told_and_replays(config, blobs):
     assert same(weights(state.generator), weights(again.generator)) and same(weights(state.discriminator), weights(again.discriminator))
 
 
-def test_slow_motion_shows_every_step_and_takes_no_training_time(config, blobs, monkeypatch):
-    control, slept = Control(), []
+def test_slow_motion_shows_every_step_and_takes_no_training_time(config: TrainConfig, blobs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    control = Control()
     monkeypatch.setattr(time, "sleep", slept.append)
     clock = iter(range(1_000_000))
     monkeypatch.setattr(time, "perf_counter", lambda: next(clock) * 0.01)
@@ -540,7 +575,7 @@ def test_slow_motion_shows_every_step_and_takes_no_training_time(config, blobs, 
     assert state.elapsed_s < 3  # the pace alone would make it 12
 
 
-def test_norms_are_those_of_the_weights_and_the_last_gradients(config, blobs):
+def test_norms_are_those_of_the_weights_and_the_last_gradients(config: TrainConfig, blobs: Any) -> None:
     state = new_state(config, CPU)
     assert all(norm is None for norm in training.layer_norms(state)["gradients"]["generator"].values())
     list(train(state, blobs))

@@ -6,7 +6,7 @@ from starlette.testclient import TestClient
 from ui import assets
 
 
-def test_plotly_is_compressed_once_and_not_sent_again():
+def test_plotly_is_compressed_once_and_not_sent_again() -> None:
     client = TestClient(Starlette(routes=assets.routes("/workshop")))
     path = "/workshop/assets/plotly/plotly.min.js"
     first = client.get(path)

@@ -1,25 +1,26 @@
 import json
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 from gan.events import Intervention
 from gan.runs.folder import METRICS
-from ui.charts import AXES, COLORS, Curve, charts, numbers, positions, smooth
+from ui.charts import AXES, COLORS, Chart, Curve, charts, numbers, positions, smooth
 
 
-def columns(**given):
+def columns(**given: Any) -> dict[str, Any]:
     """Ten rows, ten steps of 64 images and half a second each between two of them."""
     steps = list(range(10, 110, 10))
     found = {name: [0.5 + i / 100 for i in range(10)] for name in METRICS}
     return found | {"step": steps, "images_seen": [64 * s for s in steps], "elapsed_s": [s / 20 for s in steps]} | given
 
 
-def lines(chart):
+def lines(chart: Chart) -> list[Any]:
     return [trace for trace in chart.figure.data if trace.mode == "lines"]
 
 
-def test_four_charts_with_one_color_a_run_and_the_last_values_in_words():
+def test_four_charts_with_one_color_a_run_and_the_last_values_in_words() -> None:
     found = charts([Curve("one", columns()), Curve("two", columns(loss_d=[2.0] * 10))])
     assert [chart.figure.layout.title.text for chart in found] == [
         "Discriminator's loss (nats)",
@@ -36,13 +37,13 @@ def test_four_charts_with_one_color_a_run_and_the_last_values_in_words():
 @pytest.mark.parametrize(
     ("axis", "end", "said"), [("step", 100, "step 100"), ("images_seen", 6400, "6,400 images"), ("elapsed_s", 5, "5.0 s")]
 )
-def test_the_axis_is_by_choice(axis, end, said):
+def test_the_axis_is_by_choice(axis: str, end: int, said: str) -> None:
     chart = charts([Curve("one", columns())], axis)[0]
     assert chart.figure.layout.xaxis.title.text == AXES[axis]
     assert lines(chart)[0].x[-1] == end and chart.text.endswith(f"at {said}.")
 
 
-def test_scores_have_charts_of_their_own():
+def test_scores_have_charts_of_their_own() -> None:
     alone = charts([Curve("critic", columns(), scores=True)])
     assert [chart.figure.layout.title.text for chart in alone][0::2] == ["Discriminator's loss", "Critic's score of real images"]
     found = charts([Curve("one", columns()), Curve("critic", columns(), scores=True)])
@@ -51,13 +52,13 @@ def test_scores_have_charts_of_their_own():
     assert lines(found[-1])[0].line.color == COLORS[1] and found[-1].figure.layout.yaxis.range is None
 
 
-def test_smoothing_goes_by_distance_and_leaves_the_measured_behind():
+def test_smoothing_goes_by_distance_and_leaves_the_measured_behind() -> None:
     x = np.arange(0.0, 1000.0)
     y = np.sin(x / 100) + 3
     fine, coarse = smooth(x, y, 50), smooth(x[::5], y[::5], 50)
     assert np.abs(fine[::5] - coarse)[20:].max() < 0.05  # thinned, it says the same
     assert smooth(x, y, 0) is y
-    assert np.allclose(smooth(x, np.full(1000, 7.0), 50), 7)  # the first points are not drawn towards 0
+    assert np.allclose(smooth(x, np.full(1000, 7.0), 50), 7)  # the first points are not drawn toward 0
     steps = np.where(x < 500, 0.0, 1.0)
     assert smooth(x, steps, 50)[500 + 50] == pytest.approx(0.5, abs=0.02)
     chart = charts([Curve("one", columns())], smoothing=0.1)[0]
@@ -66,7 +67,7 @@ def test_smoothing_goes_by_distance_and_leaves_the_measured_behind():
     assert line.y[-1] < raw.y[-1]
 
 
-def test_missing_values_stay_missing():
+def test_missing_values_stay_missing() -> None:
     y = smooth(np.arange(4.0), np.array([1.0, np.nan, 3.0, np.nan]), 1)
     assert np.isnan(y).tolist() == [False, True, False, True]
     assert list(numbers([1, 2.5])) == [1, 2.5]
@@ -79,8 +80,8 @@ def test_missing_values_stay_missing():
     "broken", [{"loss_d": ["x"] * 10}, {"loss_d": [None] * 10}, {name: [] for name in METRICS}, {"elapsed_s": [None] * 10}]
 )
 @pytest.mark.parametrize("axis", AXES)
-def test_a_run_without_usable_numbers_is_a_chart_without_a_line(broken, axis):
-    change = Intervention(20, ["lr_g"], 0.1, {"x": 1})
+def test_a_run_without_usable_numbers_is_a_chart_without_a_line(broken: dict[str, Any], axis: str) -> None:
+    change = Intervention(20, cast(str, ["lr_g"]), 0.1, cast(float, {"x": 1}))
     for chart in charts(
         [Curve("one", columns(**broken), changes=[change], fork=(3, "forked from two")), Curve("two", columns())], axis, 0.1
     ):
@@ -89,7 +90,7 @@ def test_a_run_without_usable_numbers_is_a_chart_without_a_line(broken, axis):
     assert "nothing yet" in charts([Curve("one", columns(loss_d=[None] * 10))])[0].text
 
 
-def test_changes_and_forks_are_marked_on_the_curve():
+def test_changes_and_forks_are_marked_on_the_curve() -> None:
     changes = [Intervention(20, "lr_g", 0.0005, 0.001), Intervention(20, "dropout", 0, 0.3), Intervention(70, "gone", "<a href='x'>", 1)]
     chart = charts([Curve("one", columns(), changes=changes, fork=(40, "forked from <b>two"))], "elapsed_s")[0]
     diamonds, ring = (trace for trace in chart.figure.data if trace.mode == "markers")
@@ -101,14 +102,14 @@ def test_changes_and_forks_are_marked_on_the_curve():
     assert max(len(trace.x) for trace in charts([Curve("one", columns(), changes=many)])[0].figure.data) <= 100
 
 
-def test_positions_are_read_off_the_history():
+def test_positions_are_read_off_the_history() -> None:
     assert list(positions(columns(), "step", [0, 7])) == [0, 7]
     assert list(positions(columns(), "images_seen", [0, 5, 10, 15, 100, 400])) == [0, 320, 640, 960, 6400, 6400]
     assert list(positions(columns(elapsed_s=[None, *columns()["elapsed_s"][1:]]), "elapsed_s", [10, 30])) == [0.5, 1.5]
     assert list(positions({name: [] for name in METRICS}, "elapsed_s", [0, 8])) == [0, 0]
 
 
-def test_distances_have_a_chart_where_images_were_judged():
+def test_distances_have_a_chart_where_images_were_judged() -> None:
     judged = Curve("one", columns(), judged=[(40, 9.0), (80, 3.0)], features="digits-CNN")
     found = charts([Curve("two", columns()), judged], "elapsed_s")
     assert len(found) == 5

@@ -1,9 +1,14 @@
 import dataclasses
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from gan.config import TrainConfig
+from gan.data.imageset import ImageDataset
 from gan.events import Intervention
 from gan.networks.generator_file import CheckpointError
 from gan.runs.folder import METRICS, RunFolder
@@ -11,23 +16,30 @@ from gan.runs.record import record
 from gan.runs.run import Run
 from gan.training.loop import Control
 from gan.training.state import new_state
-from ui.comparison import Compared, Parent, curve, differences, grid_remarks, look_at, outcomes, parent_of, remarks, short_names
+from ui.comparison import Compared, Parent, curve, differences, grid_remarks, look_at, outcomes, parent_of, remarks
 
 
 @pytest.fixture
-def compared(config):
+def compared(config: TrainConfig) -> Callable[..., Any]:
     """Makes a run as it would be looked at, with a history of three rows."""
 
-    def compared(run_id="a", status=None, changes=(), parent=None, stored=None, **fields):
+    def compared(
+        run_id: str = "a",
+        status: dict[str, Any] | None = None,
+        changes: list[Intervention] | tuple[Any, ...] = (),
+        parent: Parent | None = None,
+        stored: dict[str, Any] | None = None,
+        **fields: Any,
+    ) -> Compared:
         rows = {name: [0.1, 0.2, 0.3] for name in METRICS} | {"step": [4, 8, 12], "images_seen": [32, 64, 96], "elapsed_s": [1.0, 2.0, 3.0]}
         status = {"state": "finished", "step": 14, "images_seen": 112, "elapsed_s": 3.5} | (status or {})
-        stored = {"recipe": "quick-digits"} | (stored or {})
+        stored = {"recipe": "quick-digits", **(stored or {})}
         return Compared(run_id, run_id, config.change(**fields), stored, status, rows, rows, [0, 4, 14], list(changes), parent)
 
     return compared
 
 
-def test_only_what_differs_is_listed_with_title_and_unit(compared):
+def test_only_what_differs_is_listed_with_title_and_unit(compared: Callable[..., Any]) -> None:
     runs = [compared(), compared("b", latent_dim=32, lr_g=0.001, horizontal_flip=True, duration=2, duration_unit="epochs")]
     assert differences(runs) == [
         ("Mirror at random", ["no", "yes"]),
@@ -38,7 +50,7 @@ def test_only_what_differs_is_listed_with_title_and_unit(compared):
     assert differences([compared(), compared("b")]) == []
 
 
-def test_recipe_parent_data_changes_and_the_way_of_computing_count_too(compared):
+def test_recipe_parent_data_changes_and_the_way_of_computing_count_too(compared: Callable[..., Any]) -> None:
     runs = [
         compared(
             changes=[Intervention(40, "lr_g", 0.0005, 0.001)],
@@ -63,7 +75,7 @@ def test_recipe_parent_data_changes_and_the_way_of_computing_count_too(compared)
     assert curve(compared(parent=Parent("a", 1))).fork == (1, "forked from a") and curve(runs[0]).fork is None
 
 
-def test_outcomes_of_a_run_and_of_one_that_has_nothing_yet(compared):
+def test_outcomes_of_a_run_and_of_one_that_has_nothing_yet(compared: Callable[..., Any]) -> None:
     run = compared(loss="hinge")
     empty = dataclasses.replace(compared("b", status={"step": 0, "images_seen": 0, "elapsed_s": 0.0}), rows={name: [] for name in METRICS})
     found = dict(outcomes([run, empty]))
@@ -71,14 +83,14 @@ def test_outcomes_of_a_run_and_of_one_that_has_nothing_yet(compared):
     assert found["D(x), last"] == ["0.3 (score)", "–"] and found["Generator's loss, last"] == ["0.3", "–"]
 
 
-def test_grids_lie_where_the_history_says_and_the_last_where_the_status_does(compared):
+def test_grids_lie_where_the_history_says_and_the_last_where_the_status_does(compared: Callable[..., Any]) -> None:
     assert compared().positions("step") == [0, 4, 14]
     assert compared().positions("images_seen") == [0, 32, 112]
     assert compared().positions("elapsed_s") == [0, 1, 3.5]
     assert compared(status={"elapsed_s": None}).positions("elapsed_s") == [0, 1, 3]
 
 
-def test_what_cannot_be_compared_is_said(compared):
+def test_what_cannot_be_compared_is_said(compared: Callable[..., Any]) -> None:
     same = [compared(), compared("b")]
     assert remarks(same) == grid_remarks(same) == []
     critic = compared("b", loss="hinge", latent_dim=8, grid_images=16, conditional=True)
@@ -90,19 +102,11 @@ def test_what_cannot_be_compared_is_said(compared):
     assert "○" in remarks([compared(parent=Parent("a", 1))])[0]
 
 
-def test_names_are_short_as_long_as_they_tell_runs_apart():
-    ids = ["quick-digits-1123-050312-a1b2", "quick-digits-1124-050312-a1b2", "wgan-gp-1123-050312-00ff", "mine", "x" * 60, "y" * 60]
-    names = short_names(ids)
-    assert names[ids[0]] == ids[0] and names[ids[1]] == ids[1]  # both would be "quick-digits a1b2"
-    assert names[ids[2]] == "wgan-gp 00ff" and names["mine"] == "mine"
-    assert names[ids[4]] == "x" * 29 + "…"
-
-
 @pytest.mark.parametrize(
     "parent",
     [None, "a", {}, {"run": "a"}, {"run": "../a", "step": 1}, {"run": "a", "step": "1"}, {"run": "a", "step": -1}, {"run": 1, "step": 1}],
 )
-def test_a_parent_that_does_not_read_as_one_is_none(parent):
+def test_a_parent_that_does_not_read_as_one_is_none(parent: dict[str, Any] | str | None) -> None:
     assert parent_of({"parent": parent}) is None
     assert parent_of({}) is None
     assert parent_of({"parent": {"run": "a", "step": 3}}) == Parent("a", 3)
@@ -111,7 +115,7 @@ def test_a_parent_that_does_not_read_as_one_is_none(parent):
     assert parent_of({"parent": whole | {"changes": "2", "settings": []}}) == Parent("a", 3)
 
 
-def test_a_run_is_looked_at_as_it_lies_on_disk(tmp_path, config, blobs):
+def test_a_run_is_looked_at_as_it_lies_on_disk(tmp_path: Path, config: TrainConfig, blobs: ImageDataset) -> None:
     folder = RunFolder(tmp_path / "mine")
     folder.path.mkdir()
     folder.write_config(config, "quick-digits")

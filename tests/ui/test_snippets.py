@@ -11,11 +11,13 @@ import pytest
 import torch
 
 from gan import latent
+from gan.config import TrainConfig
 from gan.explore import attributes, directions, vectors
-from gan.explore.models import ModelCache, find_model
+from gan.explore.models import Model, ModelCache, find_model
 from gan.explore.projection import project
 from gan.explore.vectors import NoiseVector
 from gan.images import png
+from gan.networks.dcgan import Generator
 from gan.networks.sampling import sample_as_in_training
 from gan.runs.folder import RunFolder, save_generator
 from gan.training.state import new_state
@@ -45,9 +47,9 @@ def kept_judge(self, name, image_size, channels):
     yield from ()
     images = torch.arange(20, dtype=torch.uint8)[:, None, None, None].expand(20, channels, image_size, image_size)
     part = SimpleNamespace(dataset=SimpleNamespace(images=images), images=images.numpy)
-    def neighbours(images, k):
+    def neighbors(images, k):
         return None, np.arange(len(images) * k).reshape(-1, k) % 20, None
-    return SimpleNamespace(reals=SimpleNamespace(learned=part, held_out=part), neighbours=neighbours, network=None)
+    return SimpleNamespace(reals=SimpleNamespace(learned=part, held_out=part), neighbors=neighbors, network=None)
 
 attributes.find, judge.JudgeCache.get = found_means, kept_judge
 found = {}
@@ -60,7 +62,7 @@ np.savez("pictures.npz", **found)
 
 
 @pytest.fixture
-def root(folders, config) -> Path:
+def root(folders: Path, config: TrainConfig) -> Path:
     root = folders / "checkpoints"
     for name, made in (("digits", config), ("uniform", config.change(latent_distribution="uniform", channels=3))):
         save_generator(root / "pretrained" / f"{name}.safetensors", new_state(made, torch.device("cpu")))
@@ -69,38 +71,38 @@ def root(folders, config) -> Path:
     for step in (1, 2, 4):
         animals.step = step
         with torch.no_grad():
-            animals.averaged.layers[0].weight.mul_(-1.5)
+            next(animals.averaged.layers.parameters()).mul_(-1.5)
         folder.save_generator(animals)
     return root
 
 
-def test_every_script_draws_what_its_view_draws(root, tmp_path):
+def test_every_script_draws_what_its_view_draws(root: Path, tmp_path: Path) -> None:
     cache = ModelCache(root)
     digits, uniform, animals = (find_model(root, name) for name in ("digits", "uniform", "a-run@4"))
     kept = [NoiseVector(3), NoiseVector(z=(0.1, 0.2, 0.3, -0.4)), NoiseVector(9)]
     (tmp_path / "kept.json").write_bytes(vectors.write(kept))
     seeds = [5, 6, 7, 20]
 
-    def between(model, u, v):
+    def between(model: Model, u: float, v: float) -> torch.Tensor:
         corners = model.noise(seeds)
         top, bottom = (latent.slerp(corners[i : i + 1], corners[i + 1 : i + 2], torch.tensor(u)) for i in (0, 2))
         return latent.slerp(top, bottom, torch.tensor(v))
 
-    def network(model):
+    def network(model: Model) -> Generator:
         return cache.get(model).network
 
-    def slid(model, method, label=None):
+    def slid(model: Model, method: str, label: int | None = None) -> torch.Tensor:
         found = directions.find(network(model), method, 4, model.config.latent_distribution, label)
         z = model.noise([5]) + 1.5 * found.vectors[0] - found.vectors[1]
         return 0.7 * (z.clamp(-1, 1) if model.config.latent_distribution == "uniform" else z)
 
-    def summed(model, difference, c):
+    def summed(model: Model, difference: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
         jitter = 0.25 * attributes.jitter(4)
         around = torch.cat([jitter[:4], torch.zeros(1, 4), jitter[4:]])
         z = c + around + 1.5 * difference
         return z.clamp(-1, 1) if model.config.latent_distribution == "uniform" else z
 
-    def found_again(model, image, label=None):
+    def found_again(model: Model, image: np.ndarray, label: int | None = None) -> np.ndarray:
         return finish(project(cache.get(model), image, None, label)).found.image[None]
 
     side = digits.config.image_size
@@ -163,7 +165,7 @@ def test_every_script_draws_what_its_view_draws(root, tmp_path):
     assert not np.array_equal(expected["time"][1][0], expected["time"][1][1])
 
 
-def test_what_is_filled_in_is_quoted():
+def test_what_is_filled_in_is_quoted() -> None:
     evil = "'); import os; os.abort()  #\n"
     for script in (
         snippets.pad(evil, [1, 2, 3, 4], 0.5, 0.5, evil),

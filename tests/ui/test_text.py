@@ -19,12 +19,12 @@ AGAIN = [
         *(":smile:", ":material/home:", ":red:", ":+1:", ":a::b:", ":material/home:material/star:", "https://www.evil.example"),
     ],
 )
-def test_links_emoji_and_icons_do_not_come_out_of_a_name(text):
+def test_links_emoji_and_icons_do_not_come_out_of_a_name(text: str) -> None:
     shown = re.sub(r"\\([^\w\s])", r"\1", plain(text))  # as Markdown undoes escapes
     assert not [pattern.pattern for pattern in AGAIN if pattern.search(shown)]
     assert shown.replace("\u2060", "") == text
 
 
 @pytest.mark.parametrize("text", ["Ada", "at 12:30", "FD: 4.5", "mnist", "a/b", "Zoë 李", "3 @ 4", "www", 7])
-def test_other_text_is_not_changed(text):
+def test_other_text_is_not_changed(text: int | str) -> None:
     assert re.sub(r"\\([^\w\s])", r"\1", plain(text)) == str(text)

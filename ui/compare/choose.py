@@ -1,9 +1,8 @@
 """Which runs to compare: the choice on the page, and the same in the address."""
 
-import time
-
 import streamlit as st
 
+from gan.runs.names import SEPARATOR, listed
 from gan.runs.run import Run
 from gan.runs.states import AT_WORK
 from ui.comparison import MOST_RUNS
@@ -27,12 +26,10 @@ def asked() -> list[str]:
 
 
 def option(run: Run, name: str) -> str:
-    """A run in the list: its name, how far it is, and when it was started."""
+    """A run in the list: its name, how far it is, and its id, by which it is found."""
     status = run.status()
     far = "at work" if status["state"] in AT_WORK else f"{status['state']}, step {status.get('step', 0):,}"
-    started = status.get("started") or 0
-    when = f" · {time.strftime('%d %b, %H:%M', time.localtime(started))}" if 0 < started < 1e11 else ""  # a damaged file may say anything
-    return f"{name} · {far}{when}"
+    return listed(f"{name}{SEPARATOR}{far}", run.id)
 
 
 def choose(runs: dict[str, Run], names: dict[str, str]) -> list[str]:

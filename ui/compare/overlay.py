@@ -1,6 +1,7 @@
 """The chosen runs overlaid: curves, grids, different settings, results."""
 
 import math
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -54,7 +55,7 @@ def table(key: str, runs: list[Compared], rows: list[Row]) -> None:
         st.table(columns)
 
 
-def lay_over(ids: list[str], names: dict[str, str], states: list[str]) -> None:
+def lay_over(ids: list[str], names: dict[str, str], states: Sequence[str]) -> None:
     """Everything below the choice; run again by itself while one of the runs is at work."""
     try:
         found = [manager().get(i) for i in ids]

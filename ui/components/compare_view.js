@@ -123,7 +123,7 @@ class View {
     }
     while (this.charts.length < data.figures.length) {  // all of them before the first is drawn, which takes the width that it finds
       const chart = Object.assign(document.createElement("div"), { className: "cv-chart" });
-      chart.setAttribute("role", "img");
+      chart.setAttribute("role", "figure");  // not "img": its toolbar can be reached
       place.append(chart);
       this.charts.push(chart);
     }

@@ -1,4 +1,4 @@
-// Hands the places where findings began to the live view, which draws them on its charts (run_view.js), and asks for the
+// Hands the places where findings began to the live view, which draws them on its charts (run_charts.js), and asks for the
 // panel anew when the live view hears that something else is found.
 const panels = new WeakMap();
 

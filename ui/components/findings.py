@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -14,12 +14,14 @@ from gan.networks.generator_file import CheckpointError
 from gan.runs.run import Run
 from gan.runs.states import AT_WORK
 from ui.components.component import component
+from ui.health import changes_text
 from ui.text import plain
 from ui.workshop import checkups
 
 ACTED = "doctor_acted"  # in the session: a remedy was pressed, and the whole page must show it
 SIGNS = {"alarm": (":material/error:", "red"), "warning": (":material/warning:", "orange"), "information": (":material/info:", "blue")}
 RECOVERING = (":material/trending_up:", "gray")  # its figures are healthy again: no alarm for what is over
+Kind = Literal["primary", "secondary"]  # of a button
 KINDS = {"live": ":material/tune:", "fork": ":material/call_split:", "new": ":material/add_circle:"}
 
 # Tells the live view where the findings began, and hears from it that there are others, without a run of the page's script: that
@@ -42,28 +44,43 @@ class Actions:
     new: Callable[[dict[str, Any]], None]
 
 
+def rerun_after_a_press() -> None:
+    """Runs the whole page again after a remedy was pressed: call it first in a fragment with remedies."""
+    if st.session_state.pop(ACTED, False):
+        st.rerun()
+
+
+def follow_findings(run: Run, key: str) -> None:
+    """Runs the fragment around it again when other findings are heard of; tells the live view what to mark on its charts.
+
+    Raises:
+        CheckpointError: the run's settings cannot be read.
+    """
+    checkup = checkups().of(run)
+    found = checkup.findings()
+    alarm = checkup.verdict.outlook is Outlook.ALARM
+    data = {"run": run.id, "marks": marks(found), "version": checkup.version, "alarm": alarm}
+    _marks(key=key, data=data, on_again_change=lambda: None)
+
+
 def findings_panel(run: Run, actions: Actions) -> None:
     """Draws what is found in a run; again whenever the run's event stream tells of something else."""
     st.fragment(_panel)(run, actions)
 
 
 def _panel(run: Run, actions: Actions) -> None:
-    if st.session_state.pop(ACTED, False):
-        st.rerun()
+    rerun_after_a_press()
     checkup = checkups().of(run)
     try:
         found, config = checkup.findings(), run.live_config
     except CheckpointError as error:
         st.error(plain(error), icon=":material/error:")
         return
-    data = {"run": run.id, "marks": marks(found), "version": checkup.version}
-    _marks(key="findings", data=data, on_again_change=lambda: None)
+    follow_findings(run, "findings")
     st.subheader(
         "What the doctor says",
         help="Rules check losses, gradients and image scores. docs/doctor.md lists them with their sources.",
     )
-    if checkup.what_you_see:
-        st.markdown(plain(checkup.what_you_see))
     if not any(finding.severity != "information" for finding in found):
         some = "" if checkup.judged else _unjudged(run)
         with st.container(key="nothing_wrong"):
@@ -108,12 +125,16 @@ def _finding(finding: Finding, run: Run, config: TrainConfig, actions: Actions) 
                 _remedy(remedy, f"{finding.key}_{i}", run, config, actions)
 
 
-def _remedy(remedy: Remedy, key: str, run: Run, config: TrainConfig, actions: Actions, kind: Any = "secondary") -> None:
+def _remedy(remedy: Remedy, key: str, run: Run, config: TrainConfig, actions: Actions, kind: Kind = "secondary") -> None:
     """A button with what it changes, and why it may help below it."""
+    enabled = remedy_button(remedy, key, run, config, actions, kind)
+    st.caption(plain(remedy.why) + ("" if enabled else " No state of this run is saved yet."))
+
+
+def remedy_button(remedy: Remedy, key: str, run: Run, config: TrainConfig, actions: Actions, kind: Kind) -> bool:
+    """A button that says what it changes; whether it can be pressed. Nobody can fork from a run that has no saved state yet."""
     steps = run.folder.fork_steps() if remedy.kind != "new" else []
-    changes = "; ".join(
-        f"{TrainConfig.model_fields[n].title} {_value(getattr(config, n))} → {_value(v)}" for n, v in remedy.changes.items()
-    )
+    changes = changes_text(config, remedy)
 
     def press() -> None:
         st.session_state[ACTED] = True
@@ -132,12 +153,6 @@ def _remedy(remedy: Remedy, key: str, run: Run, config: TrainConfig, actions: Ac
     else:
         label = f"New run: {changes}" if remedy.kind == "new" else changes
     icon = KINDS["fork" if as_fork else remedy.kind]
-    # Nobody can fork from a run that has no saved state yet.
-    st.button(plain(label), key=f"remedy_{key}", icon=icon, type=kind, disabled=as_fork and not steps, on_click=press)
-    st.caption(plain(remedy.why) + (" No state of this run is saved yet." if as_fork and not steps else ""))
-
-
-def _value(value: object) -> str:
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    unable = as_fork and not steps
+    st.button(plain(label), key=f"remedy_{key}", icon=icon, type=kind, disabled=unable, on_click=press)
+    return not unable

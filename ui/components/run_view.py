@@ -33,11 +33,12 @@ _HTML = """
       <details class="rv-changes" open hidden><summary></summary><ol></ol></details>
     </figure>
     <div class="rv-charts">
-      <div class="rv-chart" data-chart="loss" role="img"></div>
-      <div class="rv-chart" data-chart="score" role="img"></div>
-      <div class="rv-chart" data-chart="quality" role="img" hidden></div>
+      <div class="rv-chart" data-chart="loss" role="figure"></div>
+      <div class="rv-chart" data-chart="score" role="figure"></div>
+      <div class="rv-chart" data-chart="quality" role="figure" hidden></div>
       <p class="rv-hint"><span class="rv-rest">Dashed: the [equilibrium], where the discriminator cannot tell real from
-      generated images.</span> Losses alone do not say how good the images are.
+      generated images.</span><span class="rv-astray" hidden>Dashed: the values at [equilibrium]. This run has an alarm, so values near
+      these lines do not mean that it is there.</span> Losses alone do not say how good the images are.
       <span class="rv-fd" hidden>[FD] does: the distance between generated and real images, with its [standard error] as a
       band. Dotted: the same score for real images. A new best must beat the old one by more than one standard error.</span></p>
     </div>
@@ -59,7 +60,7 @@ for _shown, _name in (
 ):
     _HTML = _HTML.replace(f"[{_shown}]", _explained(_name, _shown))
 
-_component = component("run_view", _HTML)
+_component = component("run_view", _HTML, "run_stream", "run_timeline", "run_charts")
 
 
 def run_view(

@@ -4,7 +4,6 @@ import streamlit as st
 import torch
 
 from gan import latent
-from gan.data import datasets
 from gan.explore import attributes
 from gan.explore.attributes import Contrast, Mean
 from gan.explore.models import Model
@@ -13,6 +12,7 @@ from ui.components.arithmetic import MOST_JITTER, STRONGEST, Group, arithmetic, 
 from ui.explore import snippets
 from ui.explore.common import stamp
 from ui.explore.share import share
+from ui.judging import why_missing
 from ui.progress import drain
 from ui.text import plain
 from ui.workshop import models
@@ -160,12 +160,8 @@ def find(model: Model, label: int) -> list[Contrast] | None:
     known = contrasts.get(key)
     if known is not None:
         return known
-    data = model.config.data
-    if data not in datasets.available():  # a path, say, which only the command line may name
-        st.caption("This generator's training images are not on this server, so its samples cannot be labeled.")
-        return None
-    if datasets.to_download(data):
-        st.caption(f"The data set {plain(data)} is not on this server; the Data page can download it.")
+    if reason := why_missing(model.config, "generator", "Without them its samples cannot be labeled."):
+        st.caption(reason)
         return None
 
     def ask() -> None:

@@ -17,7 +17,7 @@ from ui.progress import drain
 from ui.text import plain
 from ui.workshop import models
 
-NEIGHBOURS = 5
+NEIGHBORS = 5
 MOST_SEEDS = 24
 SURVEYED, SHOWN = 1000, 12  # images that are looked through, and those of them that are shown
 SIDE = 84  # pixels of an image, at least
@@ -59,13 +59,13 @@ def view(model: Model, label: int) -> None:
         st.markdown(in_words(survey, real))
     assert seeds
     images = models().images(model, model.noise(seeds), label)
-    distances, rows, farther = judge.neighbours(images, NEIGHBOURS)
+    distances, rows, farther = judge.neighbors(images, NEIGHBORS)
     with st.grid("auto", min_column_width=320, gap="small"):
         for seed, image, row, near, rank in zip(seeds, images, rows, distances, farther, strict=True):
             with st.container(gap="xsmall"):
                 st.image(
                     strip(image, judge.reals.learned.dataset.images[row].numpy()),
-                    alt=f"The image of seed {seed}, next to the {NEIGHBOURS} closest training images",
+                    alt=f"The image of seed {seed}, next to the {NEIGHBORS} closest training images",
                     output_format="PNG",
                     width="stretch",
                 )
@@ -74,7 +74,7 @@ def view(model: Model, label: int) -> None:
                     f"**Seed {seed}**: closer than {percent(rank)} of {real} are.{note}",
                     help=f"Distance to the closest training image: {near[0]:.2f}. The median of {real} is {np.median(judge.distances):.2f}.",
                 )
-    share(snippets.nearest(model.id, seeds, NEIGHBOURS, model.class_names[label] if model.class_names else None))
+    share(snippets.nearest(model.id, seeds, NEIGHBORS, model.class_names[label] if model.class_names else None))
     with st.expander("How this is measured"):
         st.markdown(explanation(judge, model, real))
 
@@ -101,7 +101,7 @@ def look_through(model: Model, label: int, judge: Judge) -> Generator[Progress, 
     for start in range(0, SURVEYED, 100):
         yield Progress("Looking through images", start, SURVEYED)
         seeds = list(range(start, min(start + 100, SURVEYED)))
-        distances, _, farther = judge.neighbours(models().images(model, model.noise(seeds), label))
+        distances, _, farther = judge.neighbors(models().images(model, model.noise(seeds), label))
         found.append(np.column_stack([distances[:, 0], farther]))
     distances, farther = np.concatenate(found).T
     order = np.argsort(distances, kind="stable")[:SHOWN]
@@ -125,10 +125,10 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f}%"
 
 
-def strip(image: np.ndarray, neighbours: np.ndarray) -> bytes:
-    """An image and its neighbours in a row, as PNG; the gap behind the first is wider."""
+def strip(image: np.ndarray, neighbors: np.ndarray) -> bytes:
+    """An image and its neighbors in a row, as PNG; the gap behind the first is wider."""
     factor = max(1, -(-SIDE // image.shape[-1]))
-    first, others = enlarge(image, factor), tile(enlarge(neighbours, factor), columns=len(neighbours), gap=2)
+    first, others = enlarge(image, factor), tile(enlarge(neighbors, factor), columns=len(neighbors), gap=2)
     ground = np.full((*first.shape[:2], 8), 128, np.uint8)
     return png(np.concatenate([first, ground, others], axis=2), 1)
 

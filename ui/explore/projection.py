@@ -142,7 +142,7 @@ def show(model: Model, judge: Judge | None, image: np.ndarray, result: Projectio
 
 def others(judge: Judge, image: np.ndarray, result: Projection) -> None:
     """The image again, next to what was found and what was near before."""
-    distances, rows, _ = judge.neighbours(image[None])
+    distances, rows, _ = judge.neighbors(image[None])
     nearest = judge.reals.learned.dataset.images[int(rows[0, 0])].numpy()
     rows_shown: Sequence[tuple[np.ndarray, str]] = [
         (image, "The image"),

@@ -189,17 +189,17 @@ def arithmetic(
     return _script(lines)
 
 
-def nearest(model_id: str, seeds: Seeds, neighbours: int, class_name: str | None = None) -> str:
+def nearest(model_id: str, seeds: Seeds, neighbors: int, class_name: str | None = None) -> str:
     """Samples, each next to its nearest training images."""
     lines = [
         *_network(model_id),
         *_noise(seeds),
         *_drawn(class_name),
         *_JUDGE,
-        f"distances, rows, farther = judge.neighbours(images, {neighbours!r})",
-        "training = judge.reals.learned.dataset.images.numpy()[rows]  # uint8 (N, neighbours, C, H, W)",
+        f"distances, rows, farther = judge.neighbors(images, {neighbors!r})",
+        "training = judge.reals.learned.dataset.images.numpy()[rows]  # uint8 (N, neighbors, C, H, W)",
         "beside = np.concatenate([images[:, None], training], 1)",
-        f"Path('grid.png').write_bytes(png(enlarge(tile(beside.reshape(-1, *images.shape[1:]), columns={neighbours + 1}), 4)))",
+        f"Path('grid.png').write_bytes(png(enlarge(tile(beside.reshape(-1, *images.shape[1:]), columns={neighbors + 1}), 4)))",
     ]
     return _script(lines)
 

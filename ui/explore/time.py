@@ -15,7 +15,7 @@ from ui.explore import snippets
 from ui.explore.common import film_downloads, read_seeds
 from ui.explore.share import share
 from ui.page_files import TRAIN
-from ui.progress import drain
+from ui.progress import Canceled, drain
 from ui.text import plain
 from ui.workshop import manager, models
 
@@ -87,14 +87,9 @@ def _follow(model: Model, label: int) -> None:
 def through_time(model: Model, label: int, folder: RunFolder, steps: list[int], seeds: list[int]) -> Pictures | None:
     """What each step's generator draws, with a bar while that takes a while; None where it was canceled."""
     key = (model.run, tuple(seeds), label)
-    if st.session_state.get("time_cancelled") == key and not st.button("Draw the steps", icon=":material/timelapse:"):
-        st.caption("Drawing was canceled.")
+    cancel = Canceled("time_cancelled", key)
+    if cancel.waits("Drawing was canceled.", "Draw the steps", ":material/timelapse:"):
         return None
-    st.session_state.pop("time_cancelled", None)
-
-    def cancel() -> None:
-        st.session_state["time_cancelled"] = key
-
     files = {step: folder.generator_file(step) for step in steps}
     pictures = drain(films.through_time(files, model.noise(seeds), label, _drawn.get(key)), "cancel_time", cancel)
     _drawn.put(key, pictures)

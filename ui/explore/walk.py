@@ -16,7 +16,7 @@ from ui.components.latent_list import FILE, latent_list, list_menu
 from ui.explore import snippets
 from ui.explore.common import film_downloads, stamp
 from ui.explore.share import share
-from ui.progress import drain
+from ui.progress import Canceled, drain
 from ui.text import plain
 from ui.workshop import models
 
@@ -119,14 +119,9 @@ def pictures(model: Model, z: torch.Tensor, label: int, key: tuple[object, ...])
     images = _drawn.get(key)
     if images is not None:
         return images
-    if st.session_state.get("walk_cancelled") == key and not st.button("Draw the walk", icon=":material/route:"):
-        st.caption("Drawing was canceled.")
+    cancel = Canceled("walk_cancelled", key)
+    if cancel.waits("Drawing was canceled.", "Draw the walk", ":material/route:"):
         return None
-    st.session_state.pop("walk_cancelled", None)
-
-    def cancel() -> None:
-        st.session_state["walk_cancelled"] = key
-
     images = drain(films.draw(lambda part: models().images(model, part, label), z), "cancel_walk", cancel)
     _drawn.put(key, images)
     return images

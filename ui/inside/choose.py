@@ -8,37 +8,35 @@ from gan import glossary
 from gan.explore.models import pretrained
 from gan.inside.files import NEWEST, Networks, network_files
 from ui.page_files import NEW_RUN, TRAIN
+from ui.pick import missing, options, pick
 from ui.text import plain
 from ui.workshop import manager
 
 
 def choose() -> tuple[str, Path] | None:
     """The run, or the shipped generator, and the file that holds its networks at the step that is asked for."""
-    runs = [run.id for run in manager().runs()]
-    names = [*runs, *(name for name in sorted(pretrained(manager().root)) if name not in runs)]
+    runs = options(manager().runs())
+    names = runs | {name: name for name in sorted(pretrained(manager().root)) if name not in runs}
     if not names:
         st.info("There are no networks yet. Train one first.", icon=":material/lightbulb:")
         st.page_link(TRAIN, label="Train", icon=":material/model_training:")
         return None
-    asked = st.session_state.get("run", st.query_params.get("run", NEWEST))
-    if asked not in (NEWEST, NEW_RUN, *names):
-        st.warning(f"There is no run {plain(str(asked)[:100])} on this server.", icon=":material/search_off:")
-    if asked not in (NEWEST, *names):
-        st.session_state.pop("run", None)
+    missing("run", {NEWEST, NEW_RUN, *names})
     left, right = st.columns(2)
     # "newest" is an option of its own, so that the address of a run keeps its meaning when another one begins.
-    name = left.selectbox(
+    name = pick(
         "Run, or generator that comes with the app",
-        [NEWEST, *names],
-        key="run",
-        bind="query-params",
-        help="Runs come first, the newest on top. A generator that comes with the app has no discriminator.",
+        {NEWEST: NEWEST} | names,
+        "run",
+        NEWEST,
+        "Runs come first, the newest on top. A generator that comes with the app has no discriminator.",
+        left,
     )
-    name = name if name in names else names[0]
+    name = name if name in names else next(iter(names))
     try:
         files = network_files(manager().root, name)
     except KeyError:
-        st.warning(f"The run {plain(name)} has just been deleted.", icon=":material/search_off:")
+        st.warning(f"The run {plain(names[name])} has just been deleted.", icon=":material/search_off:")
         return None
     if not files:
         st.info(

@@ -13,9 +13,10 @@ from gan.inside.files import Networks
 from gan.inside.layers import COMPANY, activations, affordable, answers, as_input, draw
 from gan.runs.run import explain
 from ui.inside.choose import class_number
+from ui.judging import why_missing
 from ui.layer_view import layer_view
 from ui.own_image import drawing, own_image
-from ui.progress import drain
+from ui.progress import Canceled, drain
 from ui.text import plain
 from ui.workshop import network_cache
 
@@ -50,20 +51,12 @@ def real_images(networks: Networks) -> tuple[np.ndarray, list[int]] | None:
     if kept and kept[0] == key:
         return kept[1]
     name = plain(config.data)
-    if config.data not in datasets.available():  # a path, say, which only the command line may name
-        st.info("This run's training images are not on this server. Choose Generated above, or draw an image.", icon=":material/info:")
+    if reason := why_missing(config, "run", "Choose Generated above, or draw an image."):
+        st.info(reason, icon=":material/info:")
         return None
-    if datasets.to_download(config.data):
-        st.info(f"The data set {name} is not on this server; the Data page can download it.", icon=":material/info:")
+    cancel = Canceled("cancelled", key)
+    if cancel.waits(f"Loading the data set {name} was canceled.", "Load the real images", ":material/photo_library:"):
         return None
-    if st.session_state.get("cancelled") == key and not st.button("Load the real images", icon=":material/photo_library:"):
-        st.caption(f"Loading the data set {name} was canceled.")
-        return None
-    st.session_state.pop("cancelled", None)
-
-    def cancel() -> None:
-        st.session_state["cancelled"] = key
-
     try:
         dataset = drain(datasets.load(config.data, config.image_size, config.channels, config.data_split), "cancel_load", cancel)
     except (ValueError, OSError) as error:

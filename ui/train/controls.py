@@ -12,6 +12,7 @@ from ui.page_files import COMPARE, EXPLORE, NEW_RUN
 from ui.text import plain
 from ui.train.about import explorable
 from ui.train.actions import choose, copy_settings, steer
+from ui.train.rename import rename_button
 from ui.train.resume import resume_buttons
 from ui.workshop import manager
 
@@ -53,6 +54,8 @@ def controls(run: Run, config: TrainConfig) -> None:
             on_click=copy_settings,
             args=(config, run.stored.get("recipe", "")),
         )
+        if mine:
+            rename_button(run)
         if mine and state not in AT_WORK:
             delete_button(run)
     if not mine and visitor().known:

@@ -7,6 +7,7 @@ from gan.config import TrainConfig
 from gan.owners import clean_name, is_personal
 from gan.recipes import DEFAULT, RECIPES
 from gan.runs.limits import span
+from gan.runs.names import label
 from gan.runs.run import explain
 from gan.runs.states import RunState
 from ui.accelerator_note import accelerator_note
@@ -68,6 +69,6 @@ def queue_note() -> str:
     at_work = [run for run in before if run.state is not RunState.QUEUED]
     if len(at_work) < manager().max_runs:
         return ""
-    names = sorted({plain(clean_name(run.stored.get("owner")) or run.id) for run in at_work})
+    names = sorted({plain(clean_name(run.stored.get("owner")) or label(run)) for run in at_work})
     whose = f"{', '.join(names[:3])}{' and others' if len(names) > 3 else ''}"
     return f"Running: {whose}. Waiting: {len(before) - len(at_work)}. Your run will wait for its turn."

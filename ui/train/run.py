@@ -19,6 +19,7 @@ from ui.train.about import about
 from ui.train.actions import copy_settings, steer
 from ui.train.controls import controls, delete_button
 from ui.train.fork import fork_dialog
+from ui.train.headline import headline
 from ui.train.notes import notes, obstacles
 from ui.workshop import manager
 
@@ -58,12 +59,14 @@ def show(run: Run) -> None:
     with said:
         notes(run, status)
         obstacles(run, config)
+    actions = remedies_of(run)
+    headline(run, actions)
     # The same columns in every state: in another place the live view would be rebuilt.
     view, beside = st.columns([3, 1], gap="medium")
     with view:
         wanted = run_view(run.id, config, status["state"], "train", run.stored.get("parent"), can_fork=True)
         if status["state"] != RunState.QUEUED:
-            findings_panel(run, remedies_of(run))
+            findings_panel(run, actions)
     if wanted is None:
         wanted = st.session_state.pop("fork_wanted", None)
     if wanted is not None:

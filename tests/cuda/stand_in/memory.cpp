@@ -1,7 +1,7 @@
 // Memory of the devices, which is host memory here, pinned memory, and copies.
 //
 // [runtime] API synchronization behavior: a copy to or from pinned memory, or within a device, is done some time later. Here it is done when
-// somebody waits. So memory that is written again too early, or read too early, holds wrong numbers in a test.
+// someone waits. So memory that is written again too early, or read too early, holds wrong numbers in a test.
 #include "stand_in.h"
 
 #include <cstdlib>

@@ -1,0 +1,83 @@
+"""What a run is called in lists: its owner, then the name its owner gave it, or its recipe and what differs from it. Knows nothing of pages."""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from gan.config import TrainConfig
+from gan.networks.generator_file import CheckpointError
+from gan.owners import clean_name
+from gan.recipes import RECIPES
+from gan.runs.run import Run
+from gan.untrusted import is_whole
+
+SEPARATOR = " · "
+MOST_DIFFERENCES = 3  # settings that a name lists; more are counted
+LONGEST_VALUE = 24  # characters of one setting's value
+LONGEST_LABEL = 90  # characters
+ID_DIGITS = 4  # of a run's id, where two runs would be called the same
+
+# Shorter than the form's labels, and as the papers write them.
+_SHORT = {"lr_g": "lr_g", "lr_d": "lr_d", "seed": "seed"}
+# How long a run trains says little about what it tries out, and a fork or a limit of the server changes it.
+_UNNAMED = {"duration", "duration_unit", "log_every", "grid_every", "grid_images", "snapshot_every", "precision", "seed"}
+
+
+def label(run: Run) -> str:
+    """A run's name in every list, on one line. Everything in it may come from elsewhere: escape it for Markdown and HTML."""
+    try:
+        config = run.config
+    except CheckpointError:
+        return run.id
+    owner = clean_name(run.stored.get("owner"))
+    parts = [run.given_name] if run.given_name else _made_of(config, run.stored)
+    return _cut(SEPARATOR.join([owner, *parts] if owner else parts), LONGEST_LABEL)
+
+
+def labels(runs: Iterable[Run]) -> dict[str, str]:
+    """The names of several runs by id, all different: where two would be the same, the end of the id follows."""
+    names = {run.id: label(run) for run in runs}
+    taken = Counter(names.values())
+    ends = {i: name if taken[name] == 1 else f"{name}{SEPARATOR}{i[-ID_DIGITS:]}" for i, name in names.items()}
+    taken = Counter(ends.values())
+    return {i: name if taken[name] == 1 else f"{names[i]}{SEPARATOR}{i}" for i, name in ends.items()}
+
+
+def listed(name: str, run_id: str) -> str:
+    """A run in a list to choose from: its name, and its id, by which people find it."""
+    return name if run_id in name else f"{name.removesuffix(f'{SEPARATOR}{run_id[-ID_DIGITS:]}')}{SEPARATOR}{run_id}"
+
+
+def _made_of(config: TrainConfig, stored: dict[str, Any]) -> list[str]:
+    """The recipe, where the run was forked, and the settings that differ from the recipe's."""
+    name = str(stored.get("recipe") or "")
+    recipe = RECIPES.get(name)
+    first = recipe.name if recipe else _cut(clean_name(name), LONGEST_VALUE) or "own settings"
+    parent = stored.get("parent")
+    forked = [f"fork at {parent['step']:,}"] if isinstance(parent, dict) and is_whole(parent.get("step")) else []
+    base = recipe.config if recipe else TrainConfig(data=config.data)
+    changed = [field for field, value in base if field not in _UNNAMED and getattr(config, field) != value]
+    if config.seed != base.seed:
+        changed.append("seed")  # last: it tells apart what is otherwise the same
+    words = [_setting(field, getattr(config, field)) for field in changed]
+    more = len(words) - MOST_DIFFERENCES
+    shown = words if more <= 0 else [*words[:MOST_DIFFERENCES], f"{more} more"]
+    return [first, *forked, *shown]
+
+
+def _setting(name: str, value: object) -> str:
+    """One setting in a few words: "lr_d 0.1", "batch size 32", "no mirror at random"."""
+    if name == "data":
+        return _cut(clean_name(Path(str(value)).name), LONGEST_VALUE) or "own data"
+    title = str(TrainConfig.model_fields[name].title)
+    words = _SHORT.get(name) or (title if title[:2].isupper() or not title[1:2].islower() else title[0].lower() + title[1:])
+    if isinstance(value, bool):
+        return words if value else f"no {words}"
+    if isinstance(value, float):
+        return f"{words} {value:.4g}"
+    return f"{words} {_cut(str(value), LONGEST_VALUE)}"
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"

@@ -1,0 +1,8 @@
+"""What tests ask of a film."""
+
+from PIL import Image, ImageSequence
+
+
+def frames(film: Image.Image) -> int:
+    """How many frames a GIF or an animated PNG has."""
+    return sum(1 for _ in ImageSequence.Iterator(film))

@@ -1,0 +1,65 @@
+"""Lists to choose a run from: names to read, ids in the address and to find a run by."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from gan.config import TrainConfig
+from gan.runs.manager import RunManager
+from gan.runs.names import label, listed
+from gan.runs.run import Run
+from tests.conftest import ADA
+from tests.pages.apps import button, labels, texts
+from tests.waiting import ended, wait_for
+from ui import page_files as pages
+
+Open = Callable[..., AppTest]
+LISTS = {pages.TRAIN: "run", pages.INSIDE: "run", pages.EXPLORE: "from", pages.EVALUATE: "from"}
+
+
+@pytest.mark.parametrize("page", LISTS, ids=lambda page: page.stem)
+def test_every_list_names_a_run_and_holds_its_id(open_page: Open, finished: Run, page: Path) -> None:
+    at = open_page(page)
+    assert listed(label(finished), finished.id) in at.selectbox(key=LISTS[page]).options
+    assert label(finished).startswith("Ada · quick-digits · ")
+
+
+@pytest.mark.parametrize("page", LISTS, ids=lambda page: page.stem)
+def test_the_address_holds_the_id_and_changes_with_the_choice(open_page: Open, finished: Run, page: Path) -> None:
+    key = LISTS[page]
+    at = open_page(page, **{key: finished.id})
+    assert at.selectbox(key=key).value == finished.id and at.query_params[key] == finished.id
+    first = at.selectbox(key=key).options[0]
+    at.selectbox(key=key).select_index(0).run()
+    assert key not in at.query_params and at.selectbox(key=key).value == first
+    at.query_params[key] = finished.id  # back in the browser
+    at.run()
+    assert at.selectbox(key=key).value == finished.id and not at.exception
+
+
+def test_a_renamed_run_stays_chosen(open_page: Open, manager: RunManager, finished: Run) -> None:
+    at = open_page(pages.TRAIN, run=finished.id)
+    manager.rename(finished.id, "my *best*", ADA)
+    at.run()
+    assert at.selectbox(key="run").value == finished.id
+    assert f"Ada · my *best* · {finished.id}" in at.selectbox(key="run").options and not at.warning
+
+
+@pytest.mark.parametrize("page", LISTS, ids=lambda page: page.stem)
+def test_what_is_not_there_is_said_until_it_is_dismissed(open_page: Open, finished: Run, page: Path) -> None:
+    at = open_page(page, **{LISTS[page]: "[x](y)"})
+    for _ in range(3):
+        assert r"\[x\]\(y\) on this server" in texts(at.warning)
+        at.run()
+    button(at, "Dismiss").click().run()
+    assert "on this server" not in texts(at.warning) and "Dismiss" not in labels(at)
+
+
+def test_a_damaged_run_is_listed_by_its_id(open_page: Open, manager: RunManager, config: TrainConfig) -> None:
+    run = manager.submit(config, "quick-digits", ADA)
+    wait_for(ended(run))
+    run.folder.config_file.write_text("{")
+    at = open_page(pages.TRAIN)
+    assert at.selectbox(key="run").options == ["New run", run.id]

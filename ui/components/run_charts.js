@@ -1,0 +1,214 @@
+// The charts of one run's live view (run_view.js): losses, the discriminator's answers and the Fréchet distance, with what lies over them.
+const MOST_MARKS = 60;  // changed settings that a chart shows; the list under it has all
+
+const CHARTS = {
+  loss: {
+    title: "Losses (nats)",
+    scoreTitle: "Losses",
+    traces: [["loss_d", "Discriminator", 0, "loss D"], ["loss_g", "Generator", 1, "loss G"]],
+    lines: (e) => [[e.loss_d, 0], [e.loss_g, 1]],
+  },
+  score: {
+    title: "Discriminator's answers (1 = real)",
+    scoreTitle: "Critic's scores (higher = more real)",
+    traces: [["d_real", "D(x), real", 2, "D(x)"], ["d_fake", "D(G(z)) before", 0, "D(G(z))"], ["d_fake_after", "D(G(z)) after", 1, "after D's step"]],
+    lines: (e) => [[e.score, 3]],
+    range: [0, 1],
+  },
+};
+
+const TICKS = [-2, -1, 0, 1, 2, 3].flatMap((power) => [1, 2, 5].map((digit) => +`${digit}e${power}`));  // of a logarithmic axis
+
+// A level of rest in the words of the papers, where it has them.
+function level(value) {
+  const known = [[2 * Math.LN2, "2 ln 2"], [Math.LN2, "ln 2"], [0.5, "1/2"]].find(([v]) => Math.abs(v - value) < 1e-6);
+  return known ? known[1] : value.toFixed(2);
+}
+
+function short(value, digits = 3) { return String(+value.toPrecision(digits)); }
+
+class Charts {
+  // timeline: knows the changed settings and the moment that is looked at. fault: says what is wrong.
+  constructor(element, timeline, fault) {
+    Object.assign(this, { element, timeline, fault });
+    this.find = (selector) => element.querySelector(selector);
+    this.onFindings = () => { if (this.data) { this.explain(); this.overlays(); } };
+    document.addEventListener("workshop-findings", this.onFindings);
+  }
+
+  // Another run: nothing is known of it yet.
+  clear() { Object.assign(this, { points: [], ready: false, judged: null }); }
+
+  colors() {
+    const style = getComputedStyle(this.element);
+    const read = (name, fallback) => style.getPropertyValue(name).trim() || fallback;
+    return {
+      text: read("--st-text-color", "#222"),
+      grid: read("--st-border-color", "#ddd"),
+      series: read("--st-chart-categorical-colors", "#c2410c,#0f766e,#1d4ed8,#7c3aed").split(",").map((c) => c.trim()),
+      font: read("--st-font", "sans-serif"),
+      alarm: read("--st-red-text-color", "#b91c1c"),
+      warning: read("--st-orange-text-color", "#b45309"),
+    };
+  }
+
+  layout(chart) {
+    const c = this.colors();
+    const axis = { gridcolor: c.grid, zerolinecolor: c.grid, linecolor: c.grid, automargin: true };
+    const scores = this.data.scores;  // without bounds
+    return {
+      title: { text: scores && chart.scoreTitle ? chart.scoreTitle : chart.title, font: { size: 14 }, x: 0, xref: "paper", y: 0.98 },
+      font: { color: c.text, family: c.font, size: 12 },
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      margin: { l: 40, r: 44, t: 52, b: 36 },
+      legend: { orientation: "h", x: 0, y: 1.0, yanchor: "bottom" },
+      hovermode: "x unified", hoverlabel: { bgcolor: c.grid, font: { color: c.text } },
+      xaxis: { ...axis, title: { text: "Step", standoff: 4 }, rangemode: "tozero" },
+      yaxis: { ...axis, rangemode: scores ? "normal" : "tozero", ...(chart.range && !scores ? { range: chart.range } : {}) },
+      ...this.overlay(chart),
+      uirevision: this.data.run,
+    };
+  }
+
+  // What lies over a chart: levels of rest, changed settings, the beginning of a fork, and the moment that is looked at.
+  overlay(chart) {
+    const c = this.colors();
+    const rest = chart.lines(this.data.equilibrium).filter(([y]) => y != null);
+    const upright = (x, line) => ({ type: "line", x0: x, x1: x, yref: "paper", y0: 0, y1: 1, line });
+    const flag = (x, text, hovertext) => ({ x, yref: "paper", y: 1, yanchor: "top", showarrow: false, text, hovertext, borderpad: 2,
+      font: { color: c.text, size: 11 }, bgcolor: c.grid, opacity: 0.9 });
+    const marks = this.timeline.marks().slice(-MOST_MARKS);
+    const shapes = rest.map(([y, i]) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, opacity: 0.7,
+      line: { color: c.series[i], width: 1, dash: "dash" } }));
+    const annotations = rest.map(([y, i]) => ({ xref: "paper", x: 1, xanchor: "left", xshift: 4, y, yanchor: "middle",
+      showarrow: false, text: level(y), font: { color: c.series[i], size: 11 } }));
+    for (const { number, step, said } of marks) {
+      shapes.push(upright(step, { color: c.text, width: 1, dash: "dot" }));
+      annotations.push(flag(step, String(number), said.join("<br>")));
+    }
+    if (this.data.parent) {
+      shapes.push(upright(this.data.parent.step, { color: c.text, width: 1, dash: "dashdot" }));
+      annotations.push(flag(this.data.parent.step, "fork", "The fork starts here"));
+    }
+    for (const { step, name, severity } of this.findings()) {
+      const color = { alarm: c.alarm, warning: c.warning }[severity] ?? c.text;
+      shapes.push(upright(step, { color: color, width: 2 }));
+      annotations.push({ ...flag(step, severity === "information" ? "i" : "!", `${name}, since step ${step.toLocaleString("en")}`), y: 0, yanchor: "bottom",
+        font: { color: color, size: 13, weight: "bold" } });
+    }
+    if (!this.timeline.follow && this.timeline.moment() != null) shapes.push(upright(this.timeline.moment(), { color: c.text, width: 2 }));
+    return { shapes, annotations };
+  }
+
+  // Draws the overlays again where they have changed, at most once a frame: each time ends a zoom that is being drawn.
+  overlays() {
+    const shown = JSON.stringify([this.timeline.changes.length, this.timeline.follow ? null : this.timeline.moment(), this.findings()]);
+    if (!this.ready || this.waiting || shown === this.shown) return;
+    this.shown = shown;
+    this.waiting = requestAnimationFrame(() => {
+      this.waiting = null;
+      for (const [name, chart] of Object.entries(CHARTS)) window.Plotly.relayout(this.find(`[data-chart=${name}]`), this.overlay(chart));
+      this.quality();
+    });
+  }
+
+  async draw(root, anew) {
+    let Plotly;
+    const run = this.data.run;
+    try { Plotly = await loadPlotly(root); } catch (error) { this.fault(`${error.message}. Reload the page to try again.`); return; }
+    if (run !== this.data.run) return;  // overtaken by another run
+    const { series } = this.colors();
+    for (const [name, chart] of Object.entries(CHARTS)) {
+      const element = this.find(`[data-chart=${name}]`);
+      const layout = this.layout(chart);
+      if (anew || !this.ready) {
+        const traces = chart.traces.map(([key, label, color]) => ({ x: [], y: [], name: label, mode: "lines",
+          line: { color: series[color], width: 2 }, hovertemplate: "%{y:.3f}" }));
+        this.shown = undefined;
+        Plotly.newPlot(element, traces, layout, { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] });
+        element.removeAllListeners("plotly_click");
+        element.on("plotly_click", ({ points }) => points.length && this.timeline.jump(points[0].x));
+      } else {
+        const kept = { "xaxis.gridcolor": layout.xaxis.gridcolor, "yaxis.gridcolor": layout.yaxis.gridcolor, "font.color": layout.font.color,
+          shapes: layout.shapes, annotations: layout.annotations, hoverlabel: layout.hoverlabel };
+        Plotly.update(element, { "line.color": chart.traces.map(([, , i]) => series[i]) }, kept);
+      }
+    }
+    this.ready = true;
+    this.quality(anew);
+    this.overlays();
+    this.explain();
+    for (const columns of this.points.splice(0)) this.plot(columns);
+  }
+
+  // What the dashed lines mean; they are nothing to rest at while something is wrong.
+  explain() {
+    const none = Object.values(CHARTS).every((chart) => chart.lines(this.data.equilibrium).every(([y]) => y == null));
+    const astray = window.__workshopFindings?.run === this.data.run && window.__workshopFindings.alarm;
+    this.find(".rv-rest").hidden = none || astray;
+    this.find(".rv-astray").hidden = none || !astray;
+  }
+
+  // New measurements; those that come before Plotly is loaded are drawn with it.
+  extend(columns) {
+    if (this.ready) this.plot(columns); else this.points.push(columns);
+  }
+
+  plot(columns) {
+    for (const [name, chart] of Object.entries(CHARTS)) {
+      const element = this.find(`[data-chart=${name}]`);
+      const keys = chart.traces.map(([key]) => key);
+      window.Plotly.extendTraces(element, { x: keys.map(() => columns.step), y: keys.map((key) => columns[key]) }, keys.map((_, i) => i));
+      const said = chart.traces.map(([key, label]) => `${label} ${columns[key].at(-1)?.toFixed(3)}`).join(", ");
+      element.setAttribute("aria-label", `${element.layout.title.text} at step ${columns.step.at(-1)}: ${said}`);
+    }
+  }
+
+  // Judgements as columns, from the one numbered `first` on; all of them where the run or the connection begins anew.
+  judge(told) {
+    const columns = ["step", "fd", "error"];
+    const before = told.first && this.judged ? this.judged : { step: [], fd: [], error: [] };
+    this.judged = { ...told, ...Object.fromEntries(columns.map((key) => [key, [...before[key], ...told[key]]])) };
+    if (this.ready) this.quality();
+  }
+
+  // The chart of the Fréchet distance, drawn anew with each judgement: they are seconds apart.
+  quality(anew = false) {
+    const element = this.find("[data-chart=quality]"), judged = this.judged;
+    if (!judged || !this.ready) { if (anew) window.Plotly?.purge(element); return; }
+    const { step, fd, error, floor, best } = judged, c = this.colors(), color = c.series[3 % c.series.length];
+    const side = (sign) => fd.map((value, i) => (value == null ? null : value + sign * (error[i] ?? 0)));
+    const hidden = { x: step, mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false };
+    const traces = [
+      { ...hidden, y: side(-1) },
+      { ...hidden, y: side(1), fill: "tonexty", fillcolor: /^#[0-9a-f]{6}$/i.test(color) ? `${color}40` : color },
+      { x: step, y: fd, name: "FD", mode: step.length < 40 ? "lines+markers" : "lines", line: { color: color, width: 2 }, marker: { size: 5 },
+        customdata: error, hovertemplate: "%{y:.3g} ± %{customdata:.2g}", showlegend: false },
+    ];
+    if (best) traces.push({ x: [best.step], y: [best.fd], name: "Best", mode: "markers", marker: { symbol: "star", size: 13, color: c.series[2] },
+      hovertemplate: "%{y:.3g}", showlegend: false });
+    const layout = this.layout({ lines: () => [], title: `Distance from real images: FD (${judged.features})` });
+    layout.margin = { ...layout.margin, t: 34 };
+    layout.yaxis = { ...layout.yaxis, type: "log", rangemode: "normal", tickvals: TICKS, ticktext: TICKS.map(String) };
+    if (floor > 0) {
+      traces.push({ x: [0, step.at(-1)], y: [floor, floor], mode: "lines", line: { color: c.text, width: 1, dash: "dot" }, opacity: 0.7,
+        hoverinfo: "skip", showlegend: false });
+      layout.annotations.push({ xref: "paper", x: 1, xanchor: "left", xshift: 4, y: Math.log10(floor), yanchor: "middle", showarrow: false,
+        text: "real", font: { color: c.text, size: 11 } });
+    }
+    window.Plotly.react(element, traces, layout, { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] });
+    element.removeAllListeners("plotly_click");
+    element.on("plotly_click", ({ points }) => points.length && this.timeline.jump(points[0].x));
+    const words = best ? `Best ${short(best.fd)} at step ${best.step}. ` : "";
+    element.setAttribute("aria-label", `${layout.title.text}. ${words}At step ${step.at(-1)}: ${fd.at(-1) == null ? "none" : short(fd.at(-1))}`);
+  }
+
+  // What the doctor has found, as ui/findings.js tells it.
+  findings() { return window.__workshopFindings?.run === this.data?.run ? window.__workshopFindings.marks : []; }
+
+  destroy() {
+    cancelAnimationFrame(this.waiting);
+    document.removeEventListener("workshop-findings", this.onFindings);
+    for (const chart of this.element.querySelectorAll(".rv-chart")) window.Plotly?.purge(chart);
+  }
+}

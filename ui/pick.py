@@ -1,0 +1,81 @@
+"""A choice of one by id: the list shows names, the address holds the id, which never changes."""
+
+from collections.abc import Container, Sequence
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from gan.runs.names import labels, listed
+from gan.runs.run import Run
+from ui.text import plain
+
+LONGEST_SHOWN = 100  # characters of an id that is not there
+
+
+def options(runs: Sequence[Run]) -> dict[str, str]:
+    """Runs in a list to choose from: id -> the run's name and its id, by which it is found."""
+    return {run_id: listed(name, run_id) for run_id, name in labels(runs).items()}
+
+
+def asked(key: str) -> str | None:
+    """What is chosen before the list is drawn: in this session, or by the address; None for nothing.
+
+    The address counts when the page is opened, and when somebody goes back in the browser; from then on the session does.
+    """
+    state, address = st.session_state, st.query_params.get(key)
+    if key in state and address == state.get(_told(key)):
+        value = state[key]
+        return state.get(_texts(key), {}).get(value, value)  # the browser may name a text that has just been replaced
+    return address
+
+
+def pick(label: str, texts: dict[str, str], key: str, default: str, help: str | None = None, place: DeltaGenerator | None = None) -> str:
+    """Draws the list; returns the chosen id.
+
+    Args:
+        label: what is chosen.
+        texts: id -> what the list shows, in order.
+        key: of the widget, and of the parameter in the address.
+        default: the id for nothing asked for, or something that is not there; it is left out of the address.
+        help: a sentence on the list.
+        place: where to draw it; the page by default.
+    """
+    wanted = asked(key)
+    st.session_state.setdefault(_texts(key), {}).update({text: i for i, text in texts.items()})
+    st.session_state[key] = wanted if wanted in texts else default  # in each script run, so that the browser gets the current texts
+    chosen = (place or st).selectbox(label, list(texts), key=key, format_func=lambda i: texts.get(i, i), help=help)
+    address = None if chosen == default else chosen
+    if address is None:
+        st.query_params.pop(key, None)
+    elif st.query_params.get(key) != address:
+        st.query_params[key] = address
+    st.session_state[_told(key)] = address
+    return chosen
+
+
+def _told(key: str) -> str:
+    return f"{key}_in_address"
+
+
+def _texts(key: str) -> str:
+    return f"{key}_texts"
+
+
+def missing(key: str, known: Container[str], what: str = "run") -> None:
+    """Says that what the address asks for is not on this server, until that is dismissed: the address itself is corrected at once."""
+    wanted = asked(key)
+    if wanted is not None and wanted not in known:
+        st.session_state[_missing(key)] = wanted[:LONGEST_SHOWN]
+    gone = st.session_state.get(_missing(key))
+    if gone is None:
+        return
+    if gone in known:  # it is there now
+        del st.session_state[_missing(key)]
+        return
+    with st.container(horizontal=True, vertical_alignment="center", key=f"{key}_not_there"):
+        st.warning(f"There is no {what} {plain(gone)} on this server.", icon=":material/search_off:")
+        st.button("Dismiss", key=f"{key}_dismiss", icon=":material/close:", on_click=st.session_state.pop, args=(_missing(key), None))
+
+
+def _missing(key: str) -> str:
+    return f"{key}_missing"

@@ -1,0 +1,59 @@
+"""The first line of a run's page: its state, the worst finding with its first remedy, and what the curves show."""
+
+from typing import Literal
+
+import streamlit as st
+
+from gan.networks.generator_file import CheckpointError
+from gan.runs.run import Run
+from gan.runs.states import RunState
+from ui.components.findings import Actions, follow_findings, remedy_button, rerun_after_a_press
+from ui.health import SIGNS, WRONG
+from ui.text import plain
+from ui.workshop import checkups
+
+Color = Literal["red", "orange", "blue", "green", "gray"]
+COLORS: dict[RunState, Color] = {
+    RunState.QUEUED: "blue",
+    RunState.PREPARING: "blue",
+    RunState.RUNNING: "green",
+    RunState.PAUSED: "orange",
+    RunState.FAILED: "red",
+    RunState.INTERRUPTED: "orange",
+}
+
+
+def headline(run: Run, actions: Actions) -> None:
+    """Draws the line; again whenever the run's event stream says that the findings changed."""
+    with st.container(key="headline"):  # its height is reserved, so that nothing below moves
+        st.fragment(_headline)(run, actions)
+
+
+def _headline(run: Run, actions: Actions) -> None:
+    rerun_after_a_press()
+    state = run.state
+    badge = "training" if state is RunState.RUNNING else str(state)
+    if state in (RunState.QUEUED, RunState.PREPARING):
+        st.badge(badge, color=COLORS[state])
+        return
+    checkup = checkups().of(run)
+    try:
+        found, config = checkup.findings(), run.live_config
+    except CheckpointError:  # the panel below says why
+        st.badge(badge, color=COLORS.get(state, "gray"))
+        return
+    follow_findings(run, "headline_findings")
+    verdict = checkup.verdict
+    icon, color = SIGNS[verdict.outlook]
+    others = sum(finding.severity != "information" for finding in found) - 1
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.badge(badge, color=COLORS.get(state, "gray"))
+        more = f" :gray[and {others} more below]" if verdict.outlook in WRONG and others > 0 else ""
+        st.markdown(f":{color}[{icon} **{plain(verdict.text)}**]{more}", width="content")
+        worst = verdict.finding
+        if worst and worst.remedies:
+            remedy_button(
+                worst.remedies[0], f"first_{worst.key}", run, config, actions, "primary" if verdict.outlook == "alarm" else "secondary"
+            )
+    if checkup.what_you_see:
+        st.markdown(f"**What you see:** {plain(checkup.what_you_see)}")

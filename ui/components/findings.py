@@ -82,7 +82,7 @@ def _panel(run: Run, actions: Actions) -> None:
         help="Rules check losses, gradients and image scores. docs/doctor.md lists them with their sources.",
     )
     if not any(finding.severity != "information" for finding in found):
-        some = "" if checkup.judged else _unjudged(run)
+        some = "" if checkup.judged else unjudged(run)
         with st.container(key="nothing_wrong"):
             early = checkup.verdict.outlook == Outlook.TOO_EARLY
             sign = ":gray[:material/hourglass_top:]" if early else ":green[:material/check_circle:]"
@@ -92,7 +92,7 @@ def _panel(run: Run, actions: Actions) -> None:
             _finding(finding, run, config, actions)
 
 
-def _unjudged(run: Run) -> str:
+def unjudged(run: Run) -> str:
     """What is said of a run none of whose images was judged so far."""
     if run.to_be_judged:
         return " Its images have no scores yet."

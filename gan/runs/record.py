@@ -34,7 +34,7 @@ SELDOM_S = 0.2  # metrics that come more seldom are written at once: the next ev
 NORMS_EVERY_S = 1.0  # between two measurements of how long weights and gradients are
 BEST_KEPT = 2  # generators that are kept only because they were the best: the best one, and the one before
 KEPT_EVERY_S = 10.0  # between two states that are kept for forks; those at powers of two, and what is important, come besides
-FIRST_KEPT = 16  # the first step whose state is kept: who wants to go back further can as well start anew
+FIRST_KEPT = 16  # the first power of two: to go back further is to start a new run
 BURST_S = 2.0  # of changes of settings that come closer together than this, only the state before the first is kept
 MOST_IMPORTANT = 3  # newest changes of settings, and newest findings, whose states are kept longer than others
 
@@ -143,7 +143,7 @@ class _Writer:
                     self._keep(was)
             case Snapshot() if step.bit_count() == 1 and step >= FIRST_KEPT:
                 self._keep()
-            case Snapshot() | Samples() if step >= FIRST_KEPT and now - self.kept > KEPT_EVERY_S:
+            case Snapshot() | Samples() if step and now - self.kept > KEPT_EVERY_S:
                 self._keep()
             case Metrics() if self.folder.troubles - self.troubles:
                 self.troubles |= self.folder.troubles

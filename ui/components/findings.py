@@ -116,7 +116,7 @@ def follow_findings(run: Run, key: str) -> None:
     checkup = checkups().of(run)
     found = checkup.findings()
     alarm = checkup.verdict.outlook is Outlook.ALARM
-    data = {"run": run.id, "marks": marks(found), "version": checkup.version, "alarm": alarm}
+    data = {"run": run.id, "marks": marks(found), "version": checkup.version, "alarm": alarm, "states": checkup.states}
     _marks(key=key, data=data, on_again_change=lambda: None)
 
 

@@ -32,7 +32,7 @@ class Charts {
   constructor(element, timeline, fault) {
     Object.assign(this, { element, timeline, fault });
     this.find = (selector) => element.querySelector(selector);
-    this.onFindings = () => { if (this.data) { this.explain(); this.overlays(); } };
+    this.onFindings = () => { if (this.data) { this.explain(); this.timeline.labelFork(); this.overlays(); } };
     document.addEventListener("workshop-findings", this.onFindings);
   }
 

@@ -23,7 +23,7 @@ FIGURES: dict[str, Figure] = {
     "lead": Figure(
         "metrics", "D's lead: the gap between its answers to real and generated images, as a share of the gap its labels ask for"
     ),
-    "gap": Figure("metrics", "Gap between D's mean answers to real and generated images"),
+    "gap": Figure("metrics", "D's mean answer to real images, minus its mean answer to generated images"),
     "gradient": Figure("norms", "Gradient norm of D or G, whichever is larger", ".3g"),
     "gradient_growth": Figure("norms", "Gradient norm of D or G, relative to early in the run", ".3g"),
     "g_gradient_share": Figure("norms", "Norm of G's gradient, relative to early in the run", ".2g"),

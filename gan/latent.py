@@ -54,7 +54,7 @@ def usual_lengths(latent_dim: int, distribution: str = "normal") -> tuple[float,
 
 
 def lattice_seed(seeds: Sequence[int], i: int, j: int) -> int:
-    """The seed at a crossing of the pad's endless lattice, as ui/pad.js has it: column i, row j.
+    """The seed at a crossing of the pad's endless lattice, as ui/components/pad.js has it: column i, row j.
 
     seeds: those at (0, 0), (1, 0), (0, 1), (1, 1). Every other crossing has a hash of its place, below 2^31.
     """

@@ -359,7 +359,7 @@ class View {
     image.alt = `Grid of generated images at step ${step}`;
   }
 
-  // What the doctor has found, as ui/findings.js tells it.
+  // What the doctor has found, as ui/components/findings.js tells it.
   findings() { return window.__workshopFindings?.run === this.data?.run ? window.__workshopFindings.marks : []; }
 
   // Changed settings, those of one step together.

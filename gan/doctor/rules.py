@@ -1,4 +1,7 @@
-"""The doctor's table of rules: what is wrong, from which value on, for how long, and why. Pure data."""
+"""The doctor's table of rules: what is wrong, from which value on, for how long, and why. Pure data.
+
+`diagnosis.py` computes the figures and applies the rules. `remedies.py` has what to try.
+"""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,4 +1,7 @@
-"""TrainState, train_step and train(...): the loop, as a generator of events. Knows nothing about files, threads or pages."""
+"""train(...): the loop, as a generator of events, and Control, its only input while it runs. Knows nothing about files or pages.
+
+A live setting goes from Control.change() to TrainState.change() in state.py, between two steps.
+"""
 
 import copy
 import logging

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from PIL import Image
 from gan import __main__ as command_line
 from gan.cli import train as train_commands
 from gan.config import TrainConfig
+from gan.data.drawn import DRAWN
 from gan.data.imageset import ImageDataset
 from gan.devices import one_thread
 from gan.events import Intervention, Progress
@@ -135,7 +137,7 @@ def test_the_command_line_says_how_a_set_was_read_and_what_was_left_out(
     assert "left out by reason: is a HEIC photo: 1; cannot be read as an image: 1" in errors
     (tmp_path / "faces").mkdir()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("gan.data.datasets.FACES", 20)
+    monkeypatch.setitem(DRAWN, "faces", replace(DRAWN["faces"], train=20))
     status, _, errors = gan("train", "--data", "faces", "--steps", 2, "--out", tmp_path / "drawn", *TINY)
     assert status == 0 and "faces is the built-in data set; the folder faces in this directory is called ./faces" in errors
 

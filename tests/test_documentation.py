@@ -29,11 +29,11 @@ def test_every_command_and_option_is_documented() -> None:
 
 
 def test_every_recipe_is_documented() -> None:
-    assert not [name for name in RECIPES if f"| `{name}` |" not in DOCS["recipes"]]
+    assert not [name for name in RECIPES if f"| `{name}` |" not in DOCS["recipes"]], "add a row to the table in docs/recipes.md"
 
 
 def test_every_data_set_is_documented() -> None:
-    assert not [name for name in NAMED if f"| `{name}` |" not in DOCS["recipes"]]
+    assert not [name for name in NAMED if f"| `{name}` |" not in DOCS["recipes"]], "add a row to the table of data sets in docs/recipes.md"
 
 
 def test_every_environment_variable_is_documented() -> None:
@@ -45,7 +45,7 @@ def test_every_file_is_in_the_picture_of_the_architecture() -> None:
     picture = (ROOT / "docs" / "architecture.md").read_text()
     for path in code():
         if path.parent.name != "pages" and path.stem != "__init__":
-            assert path.name in picture or path.stem in picture, path.name
+            assert path.name in picture or path.stem in picture, f"add {path.name} to the picture in docs/architecture.md"
 
 
 def test_every_file_that_the_docs_name_exists() -> None:

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from gan.data import arrays, cache, faces, folders, imagefiles, imageset, parts, published, tables, tars
+from gan.data import arrays, cache, folders, imagefiles, imageset, parts, published, tables, tars
 from gan.data.archives import Archive, Member
 from gan.data.decoding import SUFFIXES, SUFFIXES_OF_FILES
+from gan.data.drawn import DRAWN
 from gan.data.imageset import Filling, ImageDataset, Loading, data_root
 from gan.data.intensity import darkness
 from gan.data.leftout import LeftOut, endings, no_set
@@ -22,7 +23,6 @@ from gan.data.parts import Choice
 from gan.events import Progress
 
 NAMED = ("mnist", "faces", "fashion-mnist", "cifar10")  # all of them have test images
-FACES, TEST_FACES = 5000, 1000
 OWN = "own:"  # prefix for a folder below data_root() with the same name as one of NAMED
 # Folders below data_root() that are not sets: the cache, and published sets in torchvision's layout.
 RESERVED = {"cache", "MNIST", "FashionMNIST", "cifar-10-batches-py", "cifar-10-batches-bin"}
@@ -92,8 +92,8 @@ def load(name: str, image_size: int, channels: int, split: str = "train") -> Loa
     """
     if name in published.SETS:
         return (yield from _published(name, image_size, channels, split))
-    if name == "faces":
-        return (yield from _faces(image_size, channels, split))
+    if name in DRAWN:
+        return (yield from _drawn(name, image_size, channels, split))
     path = _place(name)
     if path is None:
         raise ValueError(
@@ -148,28 +148,31 @@ def _published(name: str, image_size: int, channels: int, split: str) -> Loading
     return (yield from imageset.kept(name, digest, image_size, channels, known.images, fill))
 
 
-def _faces(image_size: int, channels: int, split: str) -> Loading:
-    first, last = {"train": (0, FACES), "test": (FACES, FACES + TEST_FACES), "all": (0, FACES + TEST_FACES)}[split]
+def _drawn(name: str, image_size: int, channels: int, split: str) -> Loading:
+    """A set that the project draws itself. It is drawn in color; gray images are made of these."""
+    known = DRAWN[name]
+    part = known.part(split)
 
     def fill(writer: cache.Writer) -> Filling:
         facts = []
-        for i in range(first, last):
-            if i % 50 == 0:
-                yield Progress("Drawing the faces (once)", i - first, last - first)
-            pixels, attributes = faces.draw_face(i, image_size)
+        for number, index in enumerate(part):
+            if number % 50 == 0:
+                yield Progress(f"Drawing {known.what} (once)", number, len(part))
+            pixels, attributes = known.draw(index, image_size)
             writer.add(pixels[None])
             facts.append(attributes)
         writer.attributes = np.stack(facts)
         writer.labels = writer.attributes[:, 0].astype(np.int64)
-        writer.about |= {"class_names": ["no glasses", "glasses"], "attribute_names": faces.ATTRIBUTES, "tests": TEST_FACES}
+        writer.about |= {"class_names": list(known.class_names), "attribute_names": known.attribute_names, "tests": known.tests}
 
-    # Older caches know faces by these numbers alone. Another drawn set needs its name in front, or it would get the faces.
-    digest = imageset.digest([*([first] if first else []), last, faces.VERSION])
-    drawn = yield from imageset.kept("faces", digest, image_size, 3, last - first, fill)
+    # Sets with the same digest share a cache entry. Caches made when there was one drawn set know the faces without a name.
+    named = [] if name == "faces" else [name]
+    digest = imageset.digest([*named, *([part.start] if part.start else []), part.stop, known.version])
+    drawn = yield from imageset.kept(name, digest, image_size, 3, len(part), fill)
     if channels == 3:
         return drawn
     gray = imageset.resize(drawn.images, image_size, channels)
-    return ImageDataset("faces", gray, drawn.labels, drawn.class_names, drawn.attributes, drawn.attribute_names, tests=drawn.tests)
+    return ImageDataset(name, gray, drawn.labels, drawn.class_names, drawn.attributes, drawn.attribute_names, tests=drawn.tests)
 
 
 def _folder(name: str, folder: Path, image_size: int, channels: int, split: str) -> Loading:

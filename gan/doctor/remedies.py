@@ -69,7 +69,7 @@ def remedies(rule: str, at: Situation) -> tuple[Remedy, ...]:
     """What to try about a finding of this rule: legal for the settings, the most promising first."""
     if at.config.frozen != "none" and rule not in REGARDLESS:  # nothing else can help while one network does not learn
         return tuple(_legal(at.config, [*_undo(at, "frozen"), *_frozen(at)]))
-    return tuple(_legal(at.config, _ADVICE[rule](at)))
+    return tuple(_legal(at.config, ADVICE[rule](at)))
 
 
 def _legal(config: TrainConfig, wished: Iterable[Remedy]) -> Iterable[Remedy]:
@@ -337,7 +337,7 @@ def _finished(at: Situation) -> list[Remedy]:
     ]
 
 
-_ADVICE = {
+ADVICE = {
     "nan": _nan,
     "averaging": _averaging,
     "d-winning": _d_winning,

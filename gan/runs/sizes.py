@@ -6,9 +6,8 @@ from pathlib import Path
 
 from gan.config import TrainConfig
 from gan.data.archives import Archive
-from gan.data.datasets import UPLOADED_ABOUT, UPLOADED_ZIP, data_root
+from gan.data.datasets import NAMED, UPLOADED_ABOUT, UPLOADED_ZIP, data_root
 from gan.data.decoding import SUFFIXES
-from gan.data.published import SETS
 from gan.training.feed import too_few
 
 MOST_LOOKED_AT = 20_000  # files; a folder of more is not counted
@@ -33,7 +32,7 @@ def at_most(name: str, enough: int) -> int | None:
 
     Files that turn out to be no images are counted too. Anything that may hold more (links, archives) makes the number unknown.
     """
-    if name in SETS or name == "faces":
+    if name in NAMED:
         return None
     path = data_root() / name
     try:

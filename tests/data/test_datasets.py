@@ -2,6 +2,7 @@ import dataclasses
 import io
 import warnings
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from PIL import Image
 
 from gan.data import cache, datasets, decoding, imagefiles, imageset, parts
 from gan.data.datasets import load
+from gan.data.drawn import DRAWN
 from gan.data.faces import ATTRIBUTES, draw_face
 from tests.conftest import finish
 
@@ -39,7 +41,7 @@ def test_a_face_is_the_same_at_every_call_and_faces_differ() -> None:
 
 
 def test_faces_are_cached_and_a_cut_cache_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datasets, "FACES", 12)
+    monkeypatch.setitem(DRAWN, "faces", replace(DRAWN["faces"], train=12))
     first = finish(load("faces", 32, 3))
     assert first.images.shape == (12, 3, 32, 32) and first.class_names == ("no glasses", "glasses")
     assert torch.equal(first.labels.bool(), first.attributes[:, 0])
@@ -51,6 +53,18 @@ def test_faces_are_cached_and_a_cut_cache_is_drawn_again(monkeypatch: pytest.Mon
     cached.write_bytes(cached.read_bytes()[:1000])
     assert finish(load("faces", 32, 3)).fingerprint() == first.fingerprint()
     assert cached.stat().st_size > 1000
+
+
+def test_two_drawn_sets_share_no_cache_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    def dot(index: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+        return np.full((3, size, size), index, np.uint8), np.array([index % 2 == 1])
+
+    few = replace(DRAWN["faces"], train=12)
+    monkeypatch.setitem(DRAWN, "faces", few)
+    monkeypatch.setitem(DRAWN, "dots", replace(few, draw=dot, attribute_names=("odd",), class_names=("even", "odd")))
+    finish(load("faces", 32, 3))
+    dots = finish(load("dots", 32, 3))
+    assert dots.class_names == ("even", "odd") and dots.images[:, 0, 0, 0].tolist() == list(range(12))
 
 
 def test_faces_vary_and_half_wear_glasses() -> None:

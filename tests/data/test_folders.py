@@ -5,6 +5,7 @@ import stat
 import zipfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from PIL import Image, features
 from gan.data import datasets, imagefiles
 from gan.data.datasets import load
 from gan.data.decoding import SUFFIXES_OF_FILES, decode
+from gan.data.drawn import DRAWN
 from gan.data.folders import look
 from gan.data.leftout import LeftOut
 from tests.conftest import finish
@@ -200,7 +202,7 @@ def test_train_and_test_folders_are_parts_of_a_set(tmp_path: Path) -> None:
 
 
 def test_a_folder_called_like_a_built_in_set_has_a_name_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datasets, "FACES", 4)
+    monkeypatch.setitem(DRAWN, "faces", replace(DRAWN["faces"], train=4))
     save(tmp_path / "data" / "faces" / "1.png")
     save(tmp_path / "here" / "faces" / "1.png")
     save(tmp_path / "here" / "faces" / "2.png")

@@ -13,7 +13,7 @@ import pytest
 from gan.config import TrainConfig
 from gan.doctor.checkup import Checkup, Checkups
 from gan.doctor.diagnosis import Finding, diagnose, examine, total_norm
-from gan.doctor.remedies import REGARDLESS, Situation, remedies
+from gan.doctor.remedies import ADVICE, REGARDLESS, Situation, remedies
 from gan.doctor.rules import FIGURES, RULES, SEVERITIES, Condition, Rule, rule
 from gan.events import Intervention, Metrics
 from gan.recipes import RECIPES
@@ -151,6 +151,19 @@ def config_with(values: dict[str, float]) -> TrainConfig:
 
 def keys(found: list[Finding]) -> set[str]:
     return {finding.key for finding in found}
+
+
+OTHERWISE = {"latent", "worse", "gradient_growth"}  # the first is a setting; the rows of "gain" and "gradient" give the others a value
+
+
+def test_every_rule_has_figures_advice_and_rows() -> None:
+    """Without one of them, the tests below end in a KeyError that names no place."""
+    for which in RULES:
+        figures = {condition.figure for condition in which.conditions}
+        unknown, without_rows = figures - FIGURES.keys(), figures - {*IN_METRICS, *IN_NORMS, *IN_JUDGEMENTS} - OTHERWISE
+        assert not unknown, f"add {unknown} to FIGURES in gan/doctor/rules.py"
+        assert which.key in ADVICE, f"add {which.key} to ADVICE in gan/doctor/remedies.py"
+        assert not without_rows, f"say in IN_METRICS, IN_NORMS or IN_JUDGEMENTS in this file which rows give {without_rows} a value"
 
 
 @pytest.mark.parametrize("which", RULES, ids=lambda r: r.key)

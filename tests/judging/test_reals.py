@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ from PIL import Image
 
 from gan.data import datasets
 from gan.data.datasets import ImageDataset
+from gan.data.drawn import DRAWN
 from gan.judging import reals
 from tests.conftest import finish
 
@@ -52,8 +54,7 @@ def test_a_small_set_is_refused() -> None:
 
 
 def test_faces_are_held_out_that_nobody_has_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datasets, "FACES", 120)
-    monkeypatch.setattr(datasets, "TEST_FACES", 30)
+    monkeypatch.setitem(DRAWN, "faces", replace(DRAWN["faces"], train=120, tests=30))
     of = finish(reals.load("faces", 32, 3))
     assert (len(of.training), len(of.held_out), of.new) == (120, 30, True)
     both = finish(datasets.load("faces", 32, 3, "all"))

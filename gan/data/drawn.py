@@ -1,0 +1,39 @@
+"""Sets that the project draws itself: an index and a size give an image and the facts about it. Knows nothing about caches."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from gan.data import faces
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A set that is drawn.
+
+    Attributes:
+        what: what it shows, for the progress bar: "the faces".
+        draw: (index, size) -> the image, uint8 (3, size, size), and its facts, bool (len(attribute_names),); the same at every call.
+        attribute_names: what each fact is called. The first one is also the class of an image.
+        class_names: of images without the first fact, and with it.
+        version: increased when the drawings change, so that older cached sets are drawn again.
+        train: number of training images, from index 0 on.
+        tests: number of test images, which follow.
+    """
+
+    what: str
+    draw: Callable[[int, int], tuple[np.ndarray, np.ndarray]]
+    attribute_names: tuple[str, ...]
+    class_names: tuple[str, str]
+    version: int
+    train: int = 5000
+    tests: int = 1000
+
+    def part(self, split: str) -> range:
+        """The indices of "train", "test" or "all"."""
+        last = self.train + self.tests
+        return {"train": range(self.train), "test": range(self.train, last), "all": range(last)}[split]
+
+
+DRAWN = {"faces": Drawn("the faces", faces.draw_face, faces.ATTRIBUTES, ("no glasses", "glasses"), faces.VERSION)}

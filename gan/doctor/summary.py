@@ -17,7 +17,7 @@ MOVED = 0.05  # change of D's lead that counts; its means over 25 steps vary by 
 NEARER, FARTHER = 0.9, 1.15  # Fréchet distance relative to before that counts; a score's standard error is about 5 percent
 
 # Figure and limit: from here on images are called good enough to explore. As shares of what real images get, so that they hold for any data.
-GOOD = (("variety", 0.8), ("coverage_share", 0.5))
+GOOD = (("variety", 0.8), ("coverage_share", 0.6))
 
 
 class Outlook(StrEnum):

@@ -253,7 +253,7 @@ class TrainConfig(BaseModel):
         le=1024,
     )
     duration: float = _field(
-        10,
+        1000,
         "Train for",
         "How long the run trains, in the unit next to it. You can stop and continue it at any time.",
         "Optimization",
@@ -262,7 +262,7 @@ class TrainConfig(BaseModel):
         le=10_000_000,
     )
     duration_unit: Literal["epochs", "steps", "seconds"] = _field(
-        "epochs", "Unit", "An epoch shows every image once; a step shows one batch.", "Optimization", common=True
+        "steps", "Unit", "An epoch shows every image once; a step shows one batch.", "Optimization", common=True
     )
     lr_g: float = _field(
         2e-3,

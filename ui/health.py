@@ -17,6 +17,7 @@ SIGNS = {  # of an outlook: icon and color
     Outlook.RECOVERING: (":material/trending_up:", "gray"),
     Outlook.TOO_EARLY: (":material/hourglass_top:", "gray"),
     Outlook.HEALTHY: (":material/check_circle:", "green"),
+    Outlook.GOOD: (":material/explore:", "green"),
 }
 WRONG = frozenset({Outlook.ALARM, Outlook.WARNING, Outlook.RECOVERING})
 

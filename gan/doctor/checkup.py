@@ -8,7 +8,7 @@ from typing import Any
 
 from gan.doctor.diagnosis import Finding, examine, findings, total_norm
 from gan.doctor.summary import Outlook, Verdict, verdict, what_you_see
-from gan.doctor.treatment import Before, Treatment, before_last_change, treatment
+from gan.doctor.treatment import Before, Treatment, before_last_change, changes_of_fork, treatment
 from gan.events import Intervention
 from gan.lru import Lru
 from gan.runs.run import Run
@@ -109,8 +109,9 @@ class Checkup:
         run.folder.troubles = frozenset(finding.began for finding in found if finding.severity != "information")
         self.states = run.folder.fork_steps()
         over = run.state not in AT_WORK
-        if self._before[0] != changes:
-            self._before = changes, before_last_change(config, metrics, self._norms, judged, changes)
+        made = sorted([*changes_of_fork(run.stored.get("parent")), *changes], key=lambda change: change.step)
+        if self._before[0] != made:
+            self._before = made, before_last_change(config, metrics, self._norms, judged, made)
         before = self._before[1]
         self.treatment = treatment(before, case, found, over) if before else None
         if over:  # lists of runs ask for many that have ended

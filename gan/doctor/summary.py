@@ -16,6 +16,9 @@ LEAST_RECENT = 100  # at least this many steps
 MOVED = 0.05  # change of D's lead that counts; its means over 25 steps vary by 0.02
 NEARER, FARTHER = 0.9, 1.15  # Fréchet distance relative to before that counts; a score's standard error is about 5 percent
 
+# Figure and limit: from here on images are called good enough to explore. As shares of what real images get, so that they hold for any data.
+GOOD = (("variety", 0.8), ("coverage_share", 0.6))
+
 
 class Outlook(StrEnum):
     """What the doctor makes of a run."""
@@ -25,6 +28,7 @@ class Outlook(StrEnum):
     RECOVERING = "recovering"
     TOO_EARLY = "too early"
     HEALTHY = "healthy"
+    GOOD = "good"  # its images are good enough to explore
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,15 @@ def verdict(case: Case, findings: Sequence[Finding], over: bool) -> Verdict:
         if over:
             return Verdict(Outlook.TOO_EARLY, f"Too few steps to say: checks begin at step {begins:,}, and this run has {case.step:,}")
         return Verdict(Outlook.TOO_EARLY, f"Too early to say: checks begin at step {begins:,}")
+    if is_good(case):
+        return Verdict(Outlook.GOOD, "Good enough to explore")
     return Verdict(Outlook.HEALTHY, "Nothing wrong so far")
+
+
+def is_good(case: Case) -> bool:
+    """Whether the images are varied, and many real images have a generated one nearby, at the last two scorings."""
+    figures = [case.values[name] for name, _ in GOOD]
+    return all(len(values) >= 2 and bool((values[-2:] > limit).all()) for values, (_, limit) in zip(figures, GOOD, strict=True))
 
 
 def first_check(case: Case) -> int:

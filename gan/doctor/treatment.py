@@ -12,6 +12,8 @@ from gan.doctor.diagnosis import Case, Finding, Row, examine, findings
 from gan.doctor.rules import FIGURES
 from gan.doctor.summary import FARTHER, NEARER
 from gan.events import Intervention
+from gan.networks.generator_file import LARGEST_STEP
+from gan.untrusted import is_whole
 
 WATCH_STEPS = 150  # most rules need no more steps to see that their figures are healthy again
 NAMES = {"gap": "gap between D's answers", "lead": "D's lead"}  # short ones of figures
@@ -90,6 +92,16 @@ def before_last_change(
     case = examine(earlier, until(metrics), until(norms), until(judged), [change for change in interventions if change.step < step])
     wrong = [finding for finding in findings(case) if finding.severity != "information" and not finding.recovering]
     return Before(changes, case, wrong[0]) if wrong else None
+
+
+def changes_of_fork(parent: object) -> list[Intervention]:
+    """What a fork changed of its parent's settings, as changes made at the step where it begins. parent: of its config.json."""
+    if not isinstance(parent, dict) or not is_whole(parent.get("step"), LARGEST_STEP) or not isinstance(parent.get("settings"), dict):
+        return []
+    pairs = {
+        name: pair for name, pair in parent["settings"].items() if name in TrainConfig.model_fields and not name.startswith("duration")
+    }
+    return [Intervention(parent["step"], name, *pair) for name, pair in pairs.items() if isinstance(pair, list) and len(pair) == 2]
 
 
 def lasting_changes(interventions: Sequence[Intervention]) -> list[Intervention]:

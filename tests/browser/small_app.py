@@ -1,4 +1,4 @@
-"""Streamlit's command with a default recipe whose networks are small, so that training leaves the browser its cores.
+"""Streamlit's command with a default recipe whose networks are small, so that training leaves the browser its cores, and that ends late.
 
 python -m tests.browser.small_app run app.py
 """
@@ -11,5 +11,6 @@ from gan.recipes import RECIPES
 
 if __name__ == "__main__":
     recipe = RECIPES["quick-digits"]
-    RECIPES[recipe.name] = replace(recipe, config=recipe.config.change(generator_filters=8, discriminator_filters=8, batch_size=16))
+    small = recipe.config.change(generator_filters=8, discriminator_filters=8, batch_size=16, duration=1_000_000)
+    RECIPES[recipe.name] = replace(recipe, config=small)
     cli.main(prog_name="streamlit")

@@ -32,7 +32,7 @@ def judged_run(server: Server) -> RunFolder:
 def test_the_best_moment_is_marked_said_and_opened(page: Page, process: Server, server: str) -> None:
     run = judged_run(process)
     page.goto(f"{server}/train?run={run.path.name}")
-    said = "Best: FD 4.2 ± 0.3 at step 200 (real images: 1.1); no better for 1,200 steps."
+    said = "Best: FD 4.2 ± 0.3 at step 200 (lower is better; real images: 1.1); no better for 1,200 steps."
     expect(page.locator(".rv-verdict")).to_contain_text(said)
     expect(page.locator("[data-chart=quality]")).to_have_attribute("aria-label", re.compile(r"FD \(digits-CNN\). Best 4.2 at step 200."))
     page.wait_for_function("() => document.querySelector('[data-chart=quality]')?.data?.length")  # its label comes before its curve

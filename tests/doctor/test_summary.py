@@ -71,6 +71,19 @@ def test_few_steps_are_not_called_healthy() -> None:
     assert _verdict(290).outlook == Outlook.TOO_EARLY and _verdict(300).outlook == Outlook.HEALTHY
 
 
+def _scored(until: int = 1000, **columns: Any) -> Verdict:
+    config, rows, scores = TrainConfig(), metrics(until), judged(until, **columns)
+    return verdict(examine(config, rows, [], scores), diagnose(config, rows, [], scores), False)
+
+
+def test_images_are_called_good_enough_from_the_second_good_score_on() -> None:
+    good = {"diversity": 8.5, "diversity_real": 10.0, "coverage": 0.55, "coverage_floor": 0.9}
+    assert _scored(**good) == Verdict(Outlook.GOOD, "Good enough to explore")
+    for short in ({"diversity": 7.9}, {"coverage": 0.53}, {"coverage": lambda step: 0.55 if step > 850 else 0.5}, {"coverage": None}):
+        assert _scored(**{**good, **short}).outlook is Outlook.HEALTHY
+    assert _scored(250, **good).outlook is Outlook.TOO_EARLY and _verdict(1000).outlook is Outlook.HEALTHY
+
+
 def test_the_worst_finding_is_named() -> None:
     broken = _verdict(1000, d_real=0.995, d_fake=0.005)
     assert broken.outlook == Outlook.ALARM and broken.text.startswith("The discriminator wins since step")

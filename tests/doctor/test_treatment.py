@@ -6,7 +6,7 @@ import pytest
 
 from gan.config import TrainConfig
 from gan.doctor.diagnosis import examine, findings
-from gan.doctor.treatment import Outcome, Treatment, before_last_change, lasting_changes, treatment
+from gan.doctor.treatment import Outcome, Treatment, before_last_change, changes_of_fork, lasting_changes, treatment
 from gan.events import Intervention
 from tests.doctor.test_doctor import judged, metrics
 
@@ -72,3 +72,11 @@ def test_single_steps_are_no_changes() -> None:
 
 def test_a_damaged_change_is_no_treatment() -> None:
     assert before_last_change(CONFIG, metrics(1500, **curves(0.5)), [], [], [Intervention(930, "lr_d", "much", 5e-4)]) is None
+
+
+def test_what_a_fork_changed_counts_as_a_change_where_it_begins() -> None:
+    settings = {"lr_d": [0.01, 5e-4], "duration": [10, 20], "unknown": [1, 2], "dropout": 0.5}
+    made = changes_of_fork({"run": "parent", "step": 930, "settings": settings})
+    assert made == [CHANGE]
+    for damaged in (None, {"step": 930}, {"step": -1, "settings": settings}, {"step": 930, "settings": []}):
+        assert changes_of_fork(damaged) == []

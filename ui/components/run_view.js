@@ -84,7 +84,7 @@ class View {
     if (!best) return;
     const ended = ["finished", "stopped", "failed", "interrupted"].includes(this.told);
     const at = best.step.toLocaleString("en"), since = best.since.toLocaleString("en");
-    const floor = best.floor == null ? "" : ` (real images: ${short(best.floor)})`;
+    const floor = ` (lower is better${best.floor == null ? "" : `; real images: ${short(best.floor)}`})`;
     this.find(".rv-verdict span").textContent = `${ended ? "Best" : "Best so far"}: FD ${short(best.fd)} ± ${short(best.error, 2)} at step ${at}${floor}` +
       (best.since ? `; no better for ${since} ${best.since === 1 ? "step" : "steps"}.` : ".");
     const link = this.find(".rv-verdict a");

@@ -49,7 +49,7 @@ FAST := tests/networks tests/doctor tests/training/test_losses.py tests/test_con
 fast: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -q $(FAST)
+	$(KEEPING) $(BIN)/python -m pytest -q $(FAST)
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -43,7 +43,7 @@ coverage: $(VENV)/.installed-dev
 	$(BIN)/coverage report
 
 # What takes seconds: pure functions, the networks, the documentation.
-FAST := tests/networks tests/doctor tests/training/test_losses.py tests/test_config.py tests/test_documentation.py tests/test_floors.py \
+FAST := tests/networks tests/doctor tests/training/test_losses.py tests/test_config.py tests/test_documentation.py tests/test_requirements.py \
 	tests/test_glossary.py tests/test_images.py tests/test_imports.py tests/test_latent.py tests/test_owners.py tests/test_untrusted.py
 
 fast: $(VENV)/.installed-dev

@@ -16,11 +16,11 @@ from starlette.middleware import Middleware
 from streamlit import runtime
 
 from gan.owners import refuse_weak_admin_token
-from gan.serving.connections import bound_connections, raise_limit
 from gan.serving.gate import Hosts, SafeHeaders, allowed_hosts, frame_ancestors
 from gan.serving.logs import bound_logs
-from gan.serving.routes import routes, send_at_once
+from gan.serving.routes import routes
 from ui import assets, held
+from ui.connections import bound_connections, raise_limit, send_at_once
 from ui.sessions import sweep
 from ui.workshop import checkups, manager, models
 

@@ -3,7 +3,7 @@
     python .ci/audit.py .venv
 
 Fails where a hole is known and a release mends it. Holes that no release mends yet are printed. Where the advisories cannot be reached, it
-says so and passes: tests/test_floors.py keeps a list of its own.
+says so and passes: tests/test_requirements.py keeps a list of its own.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Zips and images as an attacker or a bad day makes them, and what the server makes of them.
 
 `python -m benchmarks.hostile_uploads` takes in each as an upload and prints what came of it, how long that took and how much
-memory. tests/test_uploads_hostile.py goes through the same cases.
+memory. tests/data/test_uploads_hostile.py goes through the same cases.
 """
 
 import functools

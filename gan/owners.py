@@ -1,6 +1,6 @@
 """Who is who on a server, without passwords: a browser keeps a secret token, and what it starts carries the token's hash.
 
-Knows nothing about pages or runs.
+may_change() is the rule for what one visitor may do to another's things. Knows nothing about pages or runs.
 """
 
 import hashlib

@@ -14,7 +14,7 @@ from ui.explore import sliders as explore_sliders
 from ui.explore import time as explore_time
 from ui.explore import walk as explore_walk
 from ui.explore.common import choose_class
-from ui.page_files import INSIDE
+from ui.page_files import EVALUATE, INSIDE
 from ui.text import plain
 from ui.workshop import manager
 
@@ -68,4 +68,6 @@ if model:
     if model.run and manager().get(model.run).at_work:
         st.caption("This run is still training: reload the page for its newest generator.")
     name = model.run or model.id
-    st.page_link(INSIDE, label="Look inside this network", icon=":material/visibility:", query_params={"run": name})
+    with st.container(horizontal=True):
+        st.page_link(INSIDE, label="Look inside this network", icon=":material/visibility:", query_params={"run": name})
+        st.page_link(EVALUATE, label="How realistic are its images?", icon=":material/balance:", query_params={"from": name})

@@ -18,17 +18,19 @@ import torch
 from PIL import Image
 
 from gan import __main__ as command_line
+from gan.cli import train as train_commands
 from gan.config import TrainConfig
 from gan.data.imageset import ImageDataset
 from gan.devices import one_thread
 from gan.events import Intervention, Progress
 from gan.judging import features
+from gan.judging.judge import JudgeCache
 from gan.networks.generator_file import load_generator
 from gan.runs import record as recording
 from gan.runs import run as runs
 from gan.runs.folder import RunFolder
 from gan.runs.fork import fork
-from gan.training import execution
+from gan.training import bench, execution
 from gan.training import loop as training
 from gan.training import state as training_state
 from tests.films import frames
@@ -239,7 +241,7 @@ def test_a_failed_run_exits_1_and_says_why(
     def broken(self: Any, step: int, images: np.ndarray) -> None:
         raise OSError(errno.EIO, "Input/output error", "grid.png")
 
-    monkeypatch.setattr(command_line.RunFolder, "save_samples", broken)
+    monkeypatch.setattr(RunFolder, "save_samples", broken)
     status, _, errors = gan("train", "--data", pictures, "--steps", 5, "--out", tmp_path / "r", *TINY)
     assert status == 1 and "grid.png: the disk or the terminal does not answer" in errors and "[Errno" not in errors
     assert json.loads((tmp_path / "r" / "status.json").read_text())["state"] == "failed"
@@ -390,14 +392,14 @@ def test_what_exists_is_not_overwritten(gan: Callable[..., Any], trained: Path, 
 def test_of_two_commands_that_were_given_one_folder_the_second_is_refused(
     gan: Callable[..., Any], trained: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load = command_line._load
+    load = train_commands.load
 
     def meanwhile(config: TrainConfig, quiet: bool) -> ImageDataset:
-        monkeypatch.setattr(command_line, "_load", load)
+        monkeypatch.setattr(train_commands, "load", load)
         shutil.copytree(trained, tmp_path / "same")  # the other one was faster
         return load(config, quiet)
 
-    monkeypatch.setattr(command_line, "_load", meanwhile)
+    monkeypatch.setattr(train_commands, "load", meanwhile)
     before = (trained / "config.json").read_bytes()
     status, _, errors = gan("train", "--data", pictures, "--steps", 2, "--seed", 9, *TINY, "--out", tmp_path / "same")
     assert status == 2 and "already holds a run" in errors and (tmp_path / "same" / "config.json").read_bytes() == before
@@ -429,7 +431,7 @@ def test_a_run_that_ends_before_its_judge_is_ready_does_not_blame_the_server(
         while not never.wait(0.01):
             yield Progress("Getting ready", 0, 1)
 
-    monkeypatch.setattr(command_line.JudgeCache, "get", slow)
+    monkeypatch.setattr(JudgeCache, "get", slow)
     status, _, errors = gan("train", "--data", pictures, "--steps", 2, "--out", tmp_path / "r", *TINY)
     assert status == 0 and errors.splitlines()[-1] == "The run ended before its images could be scored."
     assert json.loads((tmp_path / "r" / "status.json").read_text())["judge"] == "The run ended before its images could be scored."
@@ -482,7 +484,7 @@ def test_a_replay_repeats_the_numbers_of_threads_and_chooses_none(
         def rest(self) -> int:
             return self.threads
 
-    for module in (execution, training, training_state, command_line):
+    for module in (execution, training, training_state, train_commands):
         monkeypatch.setattr(module, "cores", lambda: 2)
     monkeypatch.setattr(training, "ThreadChooser", Restless)
     with one_thread():  # puts back what training sets
@@ -529,7 +531,7 @@ def test_a_class_is_refused_where_there_is_none(gan: Callable[..., Any], trained
 
 
 def test_bench_measures_each_recipe(gan: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command_line.bench, "in_fresh_process", lambda work, *arguments: work(*arguments))  # starting one takes seconds
+    monkeypatch.setattr(bench, "in_fresh_process", lambda work, *arguments: work(*arguments))  # starting one takes seconds
     status, output, _ = gan("bench", "--recipe", "lecture", "--recipe", "conditional", "--seconds", 0.1, "--json", *TINY)
     assert status == 0
     lines = [json.loads(line) for line in output.splitlines()]

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import click
+
 from gan.__main__ import cli
 from gan.data.datasets import NAMED
 from gan.recipes import RECIPES
@@ -17,7 +19,10 @@ def code() -> list[Path]:
 
 
 def test_every_command_and_option_is_documented() -> None:
-    for name, command in cli.commands.items():
+    context = click.Context(cli)
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        assert command is not None
         (line,) = re.findall(rf"^{name} .*(?:\n .*)*", DOCS["cli"], re.MULTILINE)
         for option in (o for p in command.params for o in p.opts if o.startswith("--")):
             assert option in line, f"{name} {option}"

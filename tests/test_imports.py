@@ -16,6 +16,7 @@ FLOORS = [
     {"doctor", "explore"},
     {"inside"},
     {"serving"},
+    {"cli"},
 ]
 FLOOR = {package: number for number, packages in enumerate(FLOORS, 1) for package in packages}
 TOP = len(FLOORS) + 1  # __main__, which may import everything
@@ -53,8 +54,17 @@ def test_gan_imports_downward_and_never_streamlit_or_plotly(path: Path) -> None:
 
 
 def test_the_command_line_starts_without_the_flop_counter_and_triton() -> None:
-    code = "import sys, gan.__main__; print([name for name in ('torch.utils.flop_counter', 'triton') if name in sys.modules])"
+    code = "import sys, gan.cli.train, gan.cli.results; print([name for name in ('torch.utils.flop_counter', 'triton') if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["-h"], ["--version"], ["recipes"], ["recipes", "--json"], ["recipes", "--help"]])
+def test_commands_that_compute_nothing_start_without_torch(words: list[str]) -> None:
+    """Importing it takes seconds."""
+    code = (
+        f"import sys; sys.argv = ['gan', *{words}]; from gan.__main__ import cli; cli(standalone_mode=False); print('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout.endswith("False\n")
 
 
 def _cycle(graph: dict[str, set[str]]) -> list[str]:

@@ -104,7 +104,7 @@ def test_the_lattice_has_the_given_seeds_in_its_middle_and_others_around() -> No
     others = [latent.lattice_seed(seeds, i, j) for i in range(-20, 20) for j in range(-20, 20) if {i, j} - {0, 1}]
     # (i, j) and (-i, -j) share one where both are odd.
     assert all(0 <= seed < 2**31 for seed in others) and len(set(others)) > 1300
-    assert latent.lattice_seed(seeds, 2, 0) == 1444570870  # as ui/pad.js has it
+    assert latent.lattice_seed(seeds, 2, 0) == 1444570870  # as ui/components/pad.js has it
 
 
 @pytest.mark.parametrize("text", ["1", "1,2", "1-3", "3,2,1", "1,2,10-12,9,7,7", "9223372036854775806,9223372036854775807"])

@@ -72,10 +72,13 @@ def health_line(run: Run) -> str:
 def changes_text(config: TrainConfig, remedy: Remedy) -> str:
     """What a remedy changes: "Discriminator learning rate 0.01 → 0.0005"."""
     fields = TrainConfig.model_fields
-    return "; ".join(f"{fields[name].title} {_value(getattr(config, name))} → {_value(value)}" for name, value in remedy.changes.items())
+    return "; ".join(
+        f"{fields[name].title} {value_words(getattr(config, name))} → {value_words(value)}" for name, value in remedy.changes.items()
+    )
 
 
-def _value(value: object) -> str:
+def value_words(value: object) -> str:
+    """A setting's value, as remedies write it."""
     if isinstance(value, bool):
         return "on" if value else "off"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

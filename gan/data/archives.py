@@ -1,5 +1,7 @@
 """Zips of images, which may come from anyone. Nothing is unpacked to disk, so no name in them is ever a path.
 
+This module finds the files in a zip and reads their bytes. `imagefiles.py` and `decoding.py` make pixels of them.
+
 Limits are checked against the table of contents before anything is unpacked. zipfile never returns more of a file than the
 table says.
 """

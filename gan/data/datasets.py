@@ -163,6 +163,7 @@ def _faces(image_size: int, channels: int, split: str) -> Loading:
         writer.labels = writer.attributes[:, 0].astype(np.int64)
         writer.about |= {"class_names": ["no glasses", "glasses"], "attribute_names": faces.ATTRIBUTES, "tests": TEST_FACES}
 
+    # Older caches know faces by these numbers alone. Another drawn set needs its name in front, or it would get the faces.
     digest = imageset.digest([*([first] if first else []), last, faces.VERSION])
     drawn = yield from imageset.kept("faces", digest, image_size, 3, last - first, fill)
     if channels == 3:

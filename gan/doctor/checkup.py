@@ -8,6 +8,7 @@ from typing import Any
 
 from gan.doctor.diagnosis import Finding, examine, findings, total_norm
 from gan.doctor.summary import Outlook, Verdict, verdict, what_you_see
+from gan.doctor.treatment import Before, Treatment, before_last_change, treatment
 from gan.events import Intervention
 from gan.lru import Lru
 from gan.runs.run import Run
@@ -25,6 +26,8 @@ class Checkup:
         judged: whether the run has scores.
         verdict: the run's state of health in one line.
         what_you_see: what its curves show now, in a sentence or two; empty before there is anything to see.
+        states: the steps from which a fork can begin.
+        treatment: what became of the last change of settings, if something was wrong when it was made.
         version: rises whenever the findings or their numbers as text change; 0 before the first check.
     """
 
@@ -40,12 +43,19 @@ class Checkup:
         self.judged: bool = False
         self.verdict = Verdict(Outlook.TOO_EARLY, "Not checked yet")
         self.what_you_see = ""
+        self.states: list[int] = []
+        self.treatment: Treatment | None = None
+        self._before: tuple[object, Before | None] = (None, None)  # the run when its settings were changed last; for which changes
         self.version = 0
 
     @property
     def fresh(self) -> bool:
         """Whether findings() still reuses its last answer: it is recent, or the run's files are the same."""
         return time.monotonic() - self._looked < FRESH_S or (self._stamp is not None and self._stamp == self._files())
+
+    def look_again(self) -> None:
+        """The next findings() examines the run even if it was examined a moment ago: somebody changed its settings."""
+        self._looked, self._stamp = -math.inf, None
 
     def _files(self) -> object:
         """What changes with the files of a run that is at rest here; None while it trains in this process, ahead of its files."""
@@ -70,6 +80,8 @@ class Checkup:
                     self.judged,
                     self.verdict.text,
                     self.what_you_see,
+                    self.treatment and self.treatment.text,
+                    self.states,
                     [(f.key, f.began, f.recovering, [e.shown for e in f.evidence], f.remedies) for f in self._findings],
                 )
                 if told != self._told:
@@ -91,9 +103,16 @@ class Checkup:
         self.judged = bool(judged)
         changes = [Intervention(**change) for change in run.interventions]
         error = run.status().get("error") or ""
-        case = examine(run.live_config, metrics, self._norms, judged, changes)
+        config = run.live_config
+        case = examine(config, metrics, self._norms, judged, changes)
         found = findings(case, str(error))
+        run.folder.troubles = frozenset(finding.began for finding in found if finding.severity != "information")
+        self.states = run.folder.fork_steps()
         over = run.state not in AT_WORK
+        if self._before[0] != changes:
+            self._before = changes, before_last_change(config, metrics, self._norms, judged, changes)
+        before = self._before[1]
+        self.treatment = treatment(before, case, found, over) if before else None
         if over:  # lists of runs ask for many that have ended
             self._norms, self._offset = [], 0
         self.verdict, self.what_you_see = verdict(case, found, over), what_you_see(case)

@@ -18,6 +18,7 @@ from gan.config import TrainConfig
 from gan.doctor.remedies import Remedy, Situation, remedies
 from gan.doctor.rules import FIGURES, RULES, SEVERITIES, Rule, Severity
 from gan.events import Intervention
+from gan.judging.judgements import best_of, clean
 from gan.untrusted import is_number
 
 Row = Mapping[str, Any]
@@ -175,7 +176,7 @@ class Case:
         values: figure -> float array like its base's steps; NaN if unknown.
         step: the last known step.
         images_seen: by then; 0 if unknown.
-        best: the step of the lowest Fréchet distance; None before the first scores.
+        best: the step of the best images, as the Train page has it; None before the first scores.
         classes: whether the images' classes are known.
         pace: how many times longer than usual this run's beginning takes.
     """
@@ -419,8 +420,8 @@ def _judgements(rows: Sequence[Row], config: TrainConfig) -> tuple[dict[str, np.
         "gain": _gain(steps, fd),
         "stall": _stall(steps, fd),
     }
-    known_best = int(steps[int(np.nanargmin(fd))]) if np.isfinite(fd).any() else None
-    return {name: np.where(np.isfinite(column), column, np.nan) for name, column in values.items()}, known_best
+    known_best = best_of(clean(dict(row)) for row in rows)
+    return {name: np.where(np.isfinite(column), column, np.nan) for name, column in values.items()}, known_best.step if known_best else None
 
 
 def _turns(shares: Sequence[Sequence[Any] | None]) -> np.ndarray:

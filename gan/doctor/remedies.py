@@ -20,6 +20,8 @@ SOUND_RATE = 2e-4  # Radford et al. 2016, section 4
 UNEVEN = 3.0  # between the two learning rates (Heusel et al. 2017 take up to 5, in D's favor)
 MUCH_DROPOUT, MUCH_NOISE, MUCH_FLIPPED = 0.5, 0.3, 0.2
 SMALL_LATENT, SOUND_LATENT = 10, 64
+STANDSTILL = 100.0  # times as low as the other rate: such a network hardly learns, and remedies that need it to learn are none
+REGARDLESS = frozenset({"nan", "averaging"})  # findings that a frozen network does not explain
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ class Situation:
 
 def remedies(rule: str, at: Situation) -> tuple[Remedy, ...]:
     """What to try about a finding of this rule: legal for the settings, the most promising first."""
+    if at.config.frozen != "none" and rule not in REGARDLESS:  # nothing else can help while one network does not learn
+        return tuple(_legal(at.config, [*_undo(at, "frozen"), *_frozen(at)]))
     return tuple(_legal(at.config, _ADVICE[rule](at)))
 
 
@@ -225,15 +229,15 @@ def _weaker_discriminator(at: Situation) -> list[Remedy]:
 
 
 def _d_winning(at: Situation) -> list[Remedy]:
-    if at.config.frozen == "generator":  # nothing else can help while it does not learn
-        return [*_undo(at, "frozen"), *_frozen(at)]
+    if at.config.lr_g * STANDSTILL <= at.config.lr_d:  # the generator hardly learns
+        return [*_undo(at), *_uneven_rates(at), *_large_rates(at)]
     return [*_undo(at), *_large_rates(at), *_no_norm(at), *_uneven_rates(at), *_weaker_discriminator(at)]
 
 
 def _g_winning(at: Situation) -> list[Remedy]:
     config = at.config
-    if config.frozen == "discriminator":  # nothing else can help while it does not learn
-        return [*_undo(at, "frozen"), *_frozen(at)]
+    if config.lr_d * STANDSTILL <= config.lr_g:  # the discriminator hardly learns
+        return [*_undo(at), *_uneven_rates(at), *_large_rates(at)]
     found = [*_undo(at), *_hidden(at), *_large_rates(at), *_uneven_rates(at)]
     if config.dropout:
         found.append(Remedy("live", {"dropout": 0.0}, "The discriminator then uses all of its features in each step."))
@@ -253,7 +257,9 @@ def _collapse(at: Situation) -> list[Remedy]:
         min(at.began, at.best or at.began),
     )
     late = [again] if at.began > EARLY_STEPS else []
-    suspects = [*_undo(at), *_frozen(at), *_large_rates(at), *_hidden(at), *_tiny_latent(at), *_no_norm(at), *_uneven_rates(at)]
+    if max(at.config.lr_d, at.config.lr_g) >= STANDSTILL * min(at.config.lr_d, at.config.lr_g):  # one network hardly learns
+        return [*_undo(at), *_uneven_rates(at), *_large_rates(at)]
+    suspects = [*_undo(at), *_large_rates(at), *_hidden(at), *_tiny_latent(at), *_no_norm(at), *_uneven_rates(at)]
     return [*suspects, *late, _packing(at), _minibatch(at), again]
 
 
@@ -294,7 +300,7 @@ def _exploding(at: Situation) -> list[Remedy]:
 
 
 def _divergence(at: Situation) -> list[Remedy]:
-    suspects = [*_undo(at), *_frozen(at), *_hidden(at), *_large_rates(at), *_uneven_rates(at)]
+    suspects = [*_undo(at), *_hidden(at), *_large_rates(at), *_uneven_rates(at)]
     again = _slower(at, 2, "Continue from the best images, with smaller steps.", "fork", at.best or at.began)
     return [*suspects, again, _slower(at, 2, "Continue from here, with smaller steps.")]
 

@@ -1,4 +1,7 @@
-"""The doctor's table of rules: what is wrong, from which value on, for how long, and why. Pure data."""
+"""The doctor's table of rules: what is wrong, from which value on, for how long, and why. Pure data.
+
+`diagnosis.py` computes the figures and applies the rules. `remedies.py` has what to try.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -23,7 +26,7 @@ FIGURES: dict[str, Figure] = {
     "lead": Figure(
         "metrics", "D's lead: the gap between its answers to real and generated images, as a share of the gap its labels ask for"
     ),
-    "gap": Figure("metrics", "Gap between D's mean answers to real and generated images"),
+    "gap": Figure("metrics", "D's mean answer to real images, minus its mean answer to generated images"),
     "gradient": Figure("norms", "Gradient norm of D or G, whichever is larger", ".3g"),
     "gradient_growth": Figure("norms", "Gradient norm of D or G, relative to early in the run", ".3g"),
     "g_gradient_share": Figure("norms", "Norm of G's gradient, relative to early in the run", ".2g"),

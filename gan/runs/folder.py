@@ -6,6 +6,7 @@ Nothing that is read here can run code.
 
 import functools
 import json
+import math
 import os
 import pickle
 import platform
@@ -13,7 +14,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
@@ -40,7 +41,7 @@ from gan.untrusted import is_number, is_whole, read_bytes, read_json
 
 METRICS = tuple(name for name in Metrics.__dataclass_fields__ if name != "scores")  # the columns of numbers
 SKIPPED_LISTED = 20  # files left out of the data that config.json names
-STATES_KEPT = 8  # whole states of a run, for forks
+STATES_KEPT = 16  # whole states of a run, for forks
 STATES_BYTES = 400 * 2**20  # that they may take together; two are kept in any case
 LONGEST_RECIPE = 60  # characters of a recipe's name in a run's
 LARGEST_GRID = 32 * 2**20  # bytes of a grid's PNG; ours have less than 1 MiB
@@ -91,6 +92,7 @@ class RunFolder:
         self.script, self.judgements = JsonLines(self.interventions_file), JsonLines(self.judge_file)
         self._logs = (self.script, self.metrics, self.norms, self.judgements)  # in the order in which they are written
         self._judged = _Read(self.judgements)
+        self.troubles: frozenset[int] = frozenset()  # steps at which something began to go wrong, as whoever watches the run has found
         self._state_at: dict[Path, tuple[tuple[int, int], int | None]] = {}  # of each saved state: time and size, and its step
 
     # Names of the files: the run folder's contract.
@@ -417,16 +419,24 @@ class RunFolder:
         self.flush()
         save_whole(state.state_dict(), self.state_file, durable)
 
-    def keep_state(self, state: TrainState) -> None:
-        """Keeps this state for forks. If there are too many, the least useful one is removed."""
+    def keep_state(self, state: TrainState, important: Sequence[int] = (), was: tuple[TrainConfig, int] | None = None) -> None:
+        """Keeps this state for forks. If there are too many, the least useful one is removed.
+
+        Args:
+            state: whose networks are kept.
+            important: steps from which somebody may want to continue, the least important first; see least_useful().
+            was: the settings and the number of changes so far, if they are not to be those of `state`, which were changed since.
+        """
         self.flush()
-        save_whole(state.state_dict(), self.kept_state_file(state.step), durable=False)
+        content = state.state_dict()
+        if was:
+            content |= {"config": was[0].model_dump(), "changes": was[1]}
+        save_whole(content, self.kept_state_file(state.step), durable=False)
         steps = self.state_steps()
         size = self.kept_state_file(state.step).stat().st_size
         while len(steps) > 2 and (len(steps) > STATES_KEPT or len(steps) * size > STATES_BYTES):
-            # The one whose neighbors are closest to each other; the newest stays.
-            least = min(range(len(steps) - 1), key=lambda i: steps[i + 1] - (steps[i - 1] if i else 0))
-            self.kept_state_file(steps.pop(least)).unlink(missing_ok=True)
+            steps.remove(least := least_useful(steps, important))
+            self.kept_state_file(least).unlink(missing_ok=True)
 
     def state_steps(self) -> list[int]:
         """The steps whose whole state is kept, so that a fork can begin there, but for state.pt itself."""
@@ -673,6 +683,24 @@ class _Read:
             for row in map(clean, rows):
                 self._rows.append(row)
                 self._best = follow(self._best, row)
+
+
+def least_useful(steps: Sequence[int], important: Sequence[int] = ()) -> int:
+    """Which of these saved states to remove; never the newest.
+
+    The newest state by each important step stays as long as there are others. Of these, the one goes whose neighbors are closest to each
+    other, by the square root of their steps: early in a run much happens in few steps.
+
+    Args:
+        steps: of the states, rising, at least two.
+        important: the least important first.
+    """
+    older = steps[:-1]
+    needed = [max(before) for at in important if (before := [step for step in older if step <= at])]
+    free = [i for i, step in enumerate(older) if step not in needed]
+    if not free:
+        return next(step for i, step in enumerate(needed) if step not in needed[i + 1 :])
+    return steps[min(free, key=lambda i: math.sqrt(steps[i + 1]) - math.sqrt(steps[i - 1] if i else 0))]
 
 
 def remove_abandoned(root: Path) -> None:

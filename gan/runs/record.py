@@ -33,7 +33,10 @@ FLUSH_EVERY_S = 0.5  # between two writes of metrics and status
 SELDOM_S = 0.2  # metrics that come more seldom are written at once: the next event may be long in coming
 NORMS_EVERY_S = 1.0  # between two measurements of how long weights and gradients are
 BEST_KEPT = 2  # generators that are kept only because they were the best: the best one, and the one before
-KEPT_EVERY_S = 10.0  # between two states that are kept for forks
+KEPT_EVERY_S = 10.0  # between two states that are kept for forks; those at powers of two, and what is important, come besides
+FIRST_KEPT = 16  # the first power of two: to go back further is to start a new run
+BURST_S = 2.0  # of changes of settings that come closer together than this, only the state before the first is kept
+MOST_IMPORTANT = 3  # newest changes of settings, and newest findings, whose states are kept longer than others
 
 
 def record(
@@ -52,7 +55,7 @@ def record(
             called again with it.
         Diverged, ValueError: see train().
     """
-    writer = _Writer(folder, state, watch)
+    writer = _Writer(folder, state, watch, keep)
     yield from _catch_up(folder, state)
     try:
         for event in train(state, dataset, control):
@@ -60,8 +63,9 @@ def record(
             writer.write(event)
             yield event  # before a write can fail: what is noted is written later, and the event does not come again
             writer.flush(event)
+            writer.keep_for_forks(event)
             if watch and not control.halted and watch.due(state):
-                yield from _judge(folder, state, dataset, control, watch)
+                yield from _judge(writer, dataset, control, watch)
             writer.save_regularly()
     except Diverged:
         folder.flush()
@@ -69,7 +73,7 @@ def record(
     folder.flush()
     state.check_finite()
     if watch and state.step and not control.halted and watch.due(state, True):
-        yield from _judge(folder, state, dataset, control, watch)
+        yield from _judge(writer, dataset, control, watch)
     if keep and state.step and state.step not in folder.generator_steps():
         folder.save_generator(state)
     if state.step:
@@ -79,11 +83,15 @@ def record(
 class _Writer:
     """Writes a run's events, and from time to time its status and states."""
 
-    def __init__(self, folder: RunFolder, state: TrainState, watch: Watch | None) -> None:
-        self.folder, self.state, self.watch = folder, state, watch
+    def __init__(self, folder: RunFolder, state: TrainState, watch: Watch | None, keep: bool = True) -> None:
+        self.folder, self.state, self.watch, self.keep = folder, state, watch, keep
         self.has_begun = folder.state_file.exists()
         self.flushed = self.saved = self.kept = time.monotonic()
-        self.measured = self.last_metrics = -math.inf
+        self.measured = self.last_metrics = self.changed = -math.inf
+        self.kept_step = -1
+        self.was = state.config, state.changes  # after the last event
+        self.changes = [change.step for change in folder.read_interventions()]
+        self.troubles = folder.troubles
 
     def save_first(self) -> None:
         """Saves the state before anything else is written of a run's first step.
@@ -111,9 +119,6 @@ class _Writer:
                 self.folder.save_samples(event.step, event.images)
             case Snapshot():
                 self.folder.save_generator(self.state)
-                if time.monotonic() - self.kept > KEPT_EVERY_S:
-                    self.folder.keep_state(self.state)
-                    self.kept = time.monotonic()
 
     def flush(self, event: Event) -> None:
         """Writes the lines at once after a change of settings, or where metrics are rare: the next event may be long in coming."""
@@ -122,6 +127,42 @@ class _Writer:
             self.folder.flush()
         if isinstance(event, Metrics):
             self.last_metrics = now
+
+    def keep_for_forks(self, event: Event) -> None:
+        """Keeps the state from which a fork may want to continue: regularly, before a change of settings, and when something goes wrong.
+
+        It may fail: the event was noted and told.
+        """
+        was, self.was = self.was, (self.state.config, self.state.changes)
+        step, now = self.state.step, time.monotonic()
+        match event:
+            case Intervention():
+                self.changes.append(event.step)
+                first, self.changed = now - self.changed > BURST_S, now
+                if first and step:
+                    self._keep(was)
+            case Snapshot() if step.bit_count() == 1 and step >= FIRST_KEPT:
+                self._keep()
+            case Snapshot() | Samples() if step and now - self.kept > KEPT_EVERY_S:
+                self._keep()
+            case Metrics() if self.folder.troubles - self.troubles:
+                self.troubles |= self.folder.troubles
+                self._keep()
+
+    def keep_best(self) -> None:
+        """Keeps the state whose images are the best so far."""
+        self._keep(best=self.state.step)
+
+    def _keep(self, was: tuple[TrainConfig, int] | None = None, best: int | None = None) -> None:
+        """Keeps the state if that of this step was not kept already. best: the step of the best images, if it is not judged yet."""
+        if not self.keep or self.state.step == self.kept_step:
+            return
+        self.state.check_finite()
+        if best is None and (known := self.folder.best()):
+            best = known.step
+        important = [*self.changes[-MOST_IMPORTANT:], *sorted(self.troubles)[-MOST_IMPORTANT:], *([] if best is None else [best])]
+        self.folder.keep_state(self.state, important, was)
+        self.kept, self.kept_step = time.monotonic(), self.state.step
 
     def save_regularly(self) -> None:
         """Lines and status twice a second, and the state to resume from every half minute."""
@@ -149,20 +190,22 @@ def _catch_up(folder: RunFolder, state: TrainState) -> Iterator[Event]:
         folder.save_generator(state)
 
 
-def _judge(folder: RunFolder, state: TrainState, dataset: ImageDataset, control: Control, watch: Watch) -> Iterator[Event]:
-    """Judges the images of now, and keeps the generator if it is the best so far."""
+def _judge(writer: _Writer, dataset: ImageDataset, control: Control, watch: Watch) -> Iterator[Event]:
+    """Judges the images of now, and keeps the generator and the state if they are the best so far."""
+    folder, state = writer.folder, writer.state
     with watch.paying(state):
         row = watch.look(state, dataset, lambda: control.halted)
         if row is None:
             return
         if better(row, folder.best()):
-            if not folder.generator_file(state.step).exists():
-                try:
+            try:
+                if not folder.generator_file(state.step).exists():
                     folder.save_generator(state)
-                except OSError:
-                    watch.forget()  # this judgement: it is made again when there is room
-                    raise
-                watch.kept.append(state.step)
+                    watch.kept.append(state.step)
+                writer.keep_best()
+            except OSError:
+                watch.forget()  # this judgement: it is made again when there is room
+                raise
             # The one that was the best until now stays until the next: someone may be exploring it.
             while len(watch.kept) > BEST_KEPT:
                 folder.generator_file(watch.kept.pop(0)).unlink(missing_ok=True)

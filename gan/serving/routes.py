@@ -4,12 +4,7 @@ Every refused request gets a 4xx with one sentence as JSON: {"error": "..."}.
 """
 
 import math
-import os
-import socket
-import stat
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -209,27 +204,6 @@ class Pictures:
             group.cancel_scope.cancel()
         if not has_turn:
             raise Nobody
-
-
-def send_at_once() -> None:
-    """Lets small answers leave at once; without, a body waits up to 40 ms until the browser has confirmed the headers (Nagle 1984).
-
-    asyncio sees to that only for sockets that were made with the protocol named; Streamlit's listening socket is not. What is
-    accepted inherits the option from the socket that listens. Call it when that is bound, in the process that serves.
-    """
-    folder = Path("/dev/fd")
-    for name in os.listdir(folder) if folder.is_dir() else []:  # Windows has no such folder
-        with suppress(OSError):  # not a socket, or closed by now
-            descriptor = os.dup(int(name))
-            try:
-                if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-                    continue
-                with socket.socket(fileno=os.dup(descriptor)) as listening:
-                    internet = listening.family in (socket.AF_INET, socket.AF_INET6) and listening.type == socket.SOCK_STREAM
-                    if internet and listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-                        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            finally:
-                os.close(descriptor)
 
 
 def _answer(handler: Handler) -> Handler:

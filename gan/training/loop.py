@@ -1,4 +1,7 @@
-"""TrainState, train_step and train(...): the loop, as a generator of events. Knows nothing about files, threads or pages."""
+"""train(...): the loop, as a generator of events, and Control, its only input while it runs. Knows nothing about files or pages.
+
+A live setting goes from Control.change() to TrainState.change() in state.py, between two steps.
+"""
 
 import copy
 import logging
@@ -168,7 +171,7 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
     per_epoch = epoch_images(state.config, dataset)
     torch.set_num_threads(state.execution.threads)
     feed = Feed(state, dataset)
-    update = _launcher(state, feed)
+    update = launcher(state, feed)
     threads = _Threads(state, control)
 
     if state.step == 0:
@@ -186,7 +189,7 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
             changes += [change for change in [_change(state, "frozen", rest)] if change]
         if changes:
             del update  # a recorded graph has memory of its own, which the next one can have
-            update = _launcher(state, feed)
+            update = launcher(state, feed)
             threads.forget()
         yield from changes
         yield from threads.change()
@@ -341,7 +344,7 @@ def layer_norms(state: TrainState) -> dict[str, dict[str, dict[str, float | None
     return told
 
 
-def _launcher(state: TrainState, feed: Feed) -> Callable[[torch.Tensor, torch.Tensor | None], None]:
+def launcher(state: TrainState, feed: Feed) -> Callable[[torch.Tensor, torch.Tensor | None], None]:
     """What does a step's work on the device: on a GPU one recorded graph where it can be had, else kernel by kernel."""
 
     def update(real: torch.Tensor, labels: torch.Tensor | None) -> None:

@@ -6,14 +6,14 @@ import math
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from gan.config import TrainConfig
 from gan.doctor.checkup import Checkup, Checkups
 from gan.doctor.diagnosis import Finding, diagnose, examine, total_norm
-from gan.doctor.remedies import Situation, remedies
+from gan.doctor.remedies import REGARDLESS, Situation, remedies
 from gan.doctor.rules import FIGURES, RULES, SEVERITIES, Condition, Rule, rule
 from gan.events import Intervention, Metrics
 from gan.recipes import RECIPES
@@ -313,6 +313,25 @@ def test_every_remedy_is_legal_changes_something_and_can_be_done(config: TrainCo
                 if remedy.kind == "fork":
                     assert not set(remedy.changes) & set(TrainConfig.fixed_fields()) and remedy.step is not None
             assert len({(r.kind, str(r.changes)) for r in given}) == len(given)
+
+
+@pytest.mark.parametrize("which", [r for r in RULES if r.key not in REGARDLESS], ids=lambda r: r.key)
+@pytest.mark.parametrize("network", ["generator", "discriminator"])
+def test_a_frozen_network_leaves_one_remedy(which: Rule, network: Literal["generator", "discriminator"]) -> None:
+    (only,) = remedies(which.key, Situation(TrainConfig(frozen=network), [], 500, 900, 300, 64 * 900))
+    assert only.changes == {"frozen": "none"}
+    undone = remedies(which.key, Situation(TrainConfig(frozen=network), [Intervention(450, "frozen", "none", network)], 500, 900))
+    assert all(remedy.changes == {"frozen": "none"} for remedy in undone)
+
+
+@pytest.mark.parametrize("key", ["g-winning", "collapse", "d-winning", "vanishing", "classes-missing"])
+@pytest.mark.parametrize("rates", [{"lr_d": 1e-7}, {"lr_g": 1e-7}])
+def test_a_network_that_hardly_learns_gets_a_rate_and_nothing_that_needs_it_to_learn(key: str, rates: dict[str, float]) -> None:
+    if (key == "g-winning" and "lr_g" in rates) or (key in ("d-winning", "vanishing") and "lr_d" in rates):
+        return  # not what such rates lead to
+    given = remedies(key, Situation(TrainConfig(**rates), [], 500, 900, 300, 64 * 900))
+    assert given and all(set(remedy.changes) <= {"lr_d", "lr_g"} for remedy in given)
+    assert all(remedy.changes[name] >= 1e-4 for remedy in given for name in rates)
 
 
 @pytest.mark.parametrize("which", RULES, ids=lambda r: r.key)

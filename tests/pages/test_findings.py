@@ -1,6 +1,8 @@
 """What the doctor finds, on the Train page."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -10,6 +12,9 @@ from gan.config import TrainConfig
 from gan.doctor.checkup import Checkup
 from gan.doctor.diagnosis import Evidence, Finding
 from gan.doctor.remedies import Remedy
+from gan.doctor.summary import Outlook, Verdict
+from gan.doctor.treatment import Outcome, Treatment
+from gan.events import Intervention
 from gan.runs.manager import RunManager
 from gan.runs.run import Run
 from tests.conftest import ADA, BOB
@@ -37,7 +42,12 @@ FOUND = Finding(
 
 @pytest.fixture
 def sick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Checkup, "findings", lambda self: [FOUND])
+    def findings(self: Any) -> list[Finding]:
+        self.verdict = Verdict(Outlook.ALARM, "The discriminator wins since step 3", FOUND)
+        self.what_you_see = "D is unsure."
+        return [FOUND]
+
+    monkeypatch.setattr(Checkup, "findings", findings)
 
 
 @pytest.fixture
@@ -48,7 +58,7 @@ def running(manager: RunManager, config: TrainConfig) -> Run:
 
 
 def remedy(at: AppTest, number: int) -> Button:
-    return at.button(key=f"remedy_d-winning_{number}")
+    return [b for b in at.button if str(b.key).startswith("remedy_d-winning_")][number]
 
 
 def test_a_healthy_run_has_a_quiet_line(open_page: Callable[..., AppTest], finished: Run) -> None:
@@ -64,7 +74,62 @@ def test_a_finding_has_evidence_reasons_and_remedies(open_page: Callable[..., Ap
     assert "**The discriminator wins** since step 3" in said and "D's lead: **0.98** (rule: above 0.95)" in said
     assert "It tells every image right." in said and "Nothing wrong" not in said
     assert "Source: A paper." in texts(at.caption) and "gives the generator time" in texts(at.caption)
-    assert len([b for b in at.button if str(b.key).startswith("remedy_")]) == 3
+    assert len([b for b in at.button if str(b.key).startswith("remedy_d-winning")]) == 3
+
+
+def first(at: AppTest) -> Button:
+    """The remedy over the charts."""
+    return next(b for b in at.button if str(b.key).startswith("remedy_first_"))
+
+
+def test_the_state_the_worst_finding_and_its_first_remedy_stand_over_the_charts(
+    open_page: Callable[..., AppTest], running: Run, sick: None
+) -> None:
+    at = open_page(pages.TRAIN, run=running.id)
+    shown = [str(e.value) for e in at.markdown]
+    line = next(i for i, text in enumerate(shown) if "**The discriminator wins since step 3**" in text)
+    assert ":green-badge[training]" in shown[line - 1] and line < next(i for i, text in enumerate(shown) if "rule: above 0.95" in text)
+    assert first(at).label == remedy(at, 0).label and ":red[" in shown[line]
+    assert "**What you see:** D is unsure." in shown
+
+
+def test_after_a_press_the_place_of_the_button_presses_nothing(open_page: Callable[..., AppTest], running: Run, sick: None) -> None:
+    at = open_page(pages.TRAIN, run=running.id)
+    pressed = first(at).label
+    first(at).click().run()
+    assert running.live_config.lr_d == 1e-4
+    assert "Applied at step" in texts(at.markdown) and "Watch until step" in texts(at.markdown)
+    done = [b for b in at.button if str(b.key).startswith("applied_")]
+    assert [b.key for b in done] == ["applied_headline", "applied_d-winning"]
+    assert all(b.disabled and b.label == pressed for b in done)
+    assert not [b for b in at.button if str(b.key).startswith("remedy_first_")]
+
+
+def test_an_outcome_is_said_and_the_next_remedy_offered(
+    open_page: Callable[..., AppTest], running: Run, sick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change = Intervention(930, "lr_d", 5e-4, 1e-4)
+    done = Treatment(930, 1080, (change,), "d-winning", Outcome.FAILED, "Did not help: FD 38 → 40.")
+    found = Checkup.findings
+
+    def treated(self: Any) -> list[Finding]:
+        self.treatment = done
+        return found(self)
+
+    monkeypatch.setattr(Checkup, "findings", treated)
+    at = open_page(pages.TRAIN, run=running.id)
+    assert "FD 38 → 40" in texts(at.markdown) and first(at).label
+    assert at.button(key="applied_d-winning").disabled and at.button(key="applied_d-winning").label.startswith(
+        "Discriminator learning rate"
+    )
+
+
+def test_a_finding_that_is_over_looks_so(open_page: Callable[..., AppTest], running: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    healed = replace(FOUND, recovering=True, evidence=(Evidence("lead", "D's lead", 0.7, "0.70", "above 0.95"),))
+    monkeypatch.setattr(Checkup, "findings", lambda self: [healed])
+    at = open_page(pages.TRAIN, run=running.id)
+    assert ":gray[D's lead: 0.70 (healthy again; the alarm is above 0.95)]" in texts(at.markdown)
+    assert findings.marks([healed])[0]["severity"] == "over"
 
 
 def test_a_live_remedy_moves_the_knobs(open_page: Callable[..., AppTest], running: Run, sick: None) -> None:

@@ -1,6 +1,7 @@
 """What the Train page offers where a run cannot simply continue, or cannot begin."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from gan.recipes import recipe
 from gan.runs import record
 from gan.runs.manager import RunManager
 from gan.runs.run import Run
+from gan.runs.states import RunState
 from tests.conftest import ADA
 from tests.pages.apps import button, labels, texts
 from tests.waiting import ended, wait_for
@@ -100,22 +102,20 @@ def test_a_batch_larger_than_the_set_is_said_in_the_form_with_a_smaller_one_to_p
     assert manager.runs() == []
 
 
-def test_images_are_called_not_judged_only_once_that_is_known(
-    finished: Run, manager: RunManager, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run: Any = finished
-    assert "not scored, so" in findings._unjudged(run)
-    run._live, run.judges = "running", object()
-    assert findings._unjudged(run) == " Its images have no scores yet."
-
-    class Refusing:
-        refused = "it is blind"
-
-    run._watch = Refusing()
-    assert "not scored, so" in findings._unjudged(run)
-    run._watch = run.judges = None
-    assert "not scored, so" in findings._unjudged(run)
-    run._live = ""
-    run.folder.write_status(**{**run.folder.read_status(), "state": "running"})
-    run.folder.is_being_written = lambda: True
-    assert findings._unjudged(run) == "", "another process knows"
+@pytest.mark.parametrize(
+    ("to_be_judged", "state", "at_work", "said"),
+    [
+        (False, "finished", False, " Its images are not scored, so only losses and gradients were checked."),
+        (True, "running", True, " Its images have no scores yet."),
+        (
+            False,
+            "running",
+            True,
+            " Its images are not scored, so only losses and gradients were checked.",
+        ),  # the judge refused, or there is none
+        (False, "running", False, ""),  # another process knows
+    ],
+)
+def test_images_are_called_not_judged_only_once_that_is_known(to_be_judged: bool, state: str, at_work: bool, said: str) -> None:
+    run: Any = SimpleNamespace(to_be_judged=to_be_judged, state=RunState(state), at_work=at_work)
+    assert findings.unjudged(run) == said

@@ -28,16 +28,6 @@ def test_a_gpu_that_cannot_be_used_is_said_where_runs_start(page: Path, open_pag
     assert "`uv pip install --reinstall --torch-backend auto torch torchvision`" in said.value, "to be copied"
 
 
-def test_home_without_and_with_runs(open_page: Callable[..., AppTest], manager: RunManager, config: TrainConfig) -> None:
-    at = open_page(pages.HOME)
-    assert "DCGAN Workshop" in texts(at.title) and "No runs yet" in texts(at.info)
-    assert "CPU" in texts(at.caption)
-    run = manager.submit(config, "quick-digits")
-    wait_for(ended(run))
-    at = open_page(pages.HOME)
-    assert run.id in texts(at.markdown) and not at.info
-
-
 def test_the_form_has_every_field_with_its_help_and_bounds(open_page: Callable[..., AppTest]) -> None:
     at = open_page(pages.TRAIN)
     for name, info in TrainConfig.model_fields.items():

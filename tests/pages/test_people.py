@@ -189,21 +189,6 @@ def test_the_form_says_what_holds_here_and_who_is_before(
     own.shutdown()
 
 
-def test_home_lists_whose_runs_train_and_wait(
-    open_page: Callable[..., AppTest], manager: RunManager, running: Run, config: TrainConfig
-) -> None:
-    waiting = manager.submit(config, "lecture", BOB)
-    at = open_page(pages.HOME)
-    assert "Now training" in texts(at.subheader)
-    said = texts(at.caption)
-    assert "**Ada**: quick\\-digits" in said and "**Bob**: lecture" in said
-    assert "number 1 in the queue" in texts(at.markdown)
-    manager.stop(running.id)
-    wait_for(ended(waiting))
-    at = open_page(pages.HOME)
-    assert "Now training" not in texts(at.subheader) and "Runs" in texts(at.subheader)
-
-
 def test_a_run_that_was_stopped_for_others_says_why(
     open_page: Callable[..., AppTest], manager: RunManager, running: Run, config: TrainConfig
 ) -> None:

@@ -267,7 +267,7 @@ def test_a_full_disk_pauses_the_run_at_every_place_that_saves_and_nothing_is_mis
 
     def full(*arguments: Any, **named: Any) -> int | None:
         run = next((r for r in manager.runs() if r.id != whole.id), None)
-        if run is not None and run._state is not None and run._state.step > 5:
+        if run is not None and run.in_memory and run.status()["step"] > 5:
             calls.append(1)
             if len(calls) <= 2:  # the second try fails as well
                 refused.append(run.state)

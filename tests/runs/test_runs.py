@@ -421,7 +421,6 @@ def test_single_steps_of_a_paused_run(manager: RunManager, endless: TrainConfig)
     for i, network in enumerate(networks, 1):
         run.step_once(network)
         wait_for(lambda i=i: run.status()["step"] == step + i and run.history.columns["step"][-1] == step + i)
-        wait_for(lambda: not run._once)
     wait_for(lambda: len(run.interventions) == 4)
     assert run.state == "paused" and [c["new"] for c in run.interventions] == ["discriminator", "none", "generator", "none"]
     run.go_on()

@@ -227,10 +227,12 @@ def test_runs_of_the_server_are_judged_and_say_which_was_best(
     manager = RunManager()
     run = manager.submit(config.change(duration=1_000_000))
     wait_for(lambda: len(run.folder.read_judged()) > 1)
+    assert run.to_be_judged
     live = run.status()
     assert live["judge"] is None and live["best_step"] == run.folder.best().step and live["best_fd"] > 0
     manager.stop(run.id)
     wait_for(ended(run))
+    assert not run.to_be_judged
     stored, best = json.loads(run.folder.status_file.read_text()), run.folder.best()
     assert (stored["best_step"], stored["best_fd"], stored["judge"]) == (best.step, best.fd, None)
     assert run.folder.generator_file(best.step).exists()
@@ -251,6 +253,7 @@ def test_a_set_with_too_few_images_is_said_and_trained_on(config: TrainConfig, b
     monkeypatch.setenv("WORKSHOP_JUDGE", "1")
     run = RunManager().submit(config.change(duration=1_000_000))
     wait_for(lambda: "has 50 images; scores need at least 100." in (run.status().get("judge") or ""))
+    assert run.at_work and not run.to_be_judged
     run.stop()
     wait_for(ended(run))
     assert run.state == "stopped" and "at least 100" in run.status()["judge"] and not run.folder.judge_file.exists()

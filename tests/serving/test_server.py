@@ -1,7 +1,6 @@
 import asyncio
 import io
 import json
-import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -420,15 +419,3 @@ def test_a_busy_server_says_when_to_ask_again(client: TestClient, run: Run, monk
 
 def test_sources_are_ordered(run: Run, manager: RunManager) -> None:
     assert list(model_sources(manager.root)) == [run.id]
-
-
-def test_small_answers_leave_at_once() -> None:
-    with socket.socket() as listening, socket.socket() as client:  # as Streamlit makes it: without the protocol's name
-        listening.bind(("127.0.0.1", 0))
-        listening.listen()
-        server.send_at_once()
-        client.connect(listening.getsockname())
-        accepted, _ = listening.accept()
-        with accepted:
-            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
-    server.send_at_once()  # what is closed does not matter

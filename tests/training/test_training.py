@@ -267,15 +267,15 @@ def test_a_graph_that_cannot_be_recorded_leaves_the_state_as_it_was(
     expected, state = new_state(config, CPU), new_state(config, CPU)
     for s in (expected, state):
         list(train(s, blobs))
-    state.device = torch.device("cuda")  # as far as _launcher looks
+    state.device = torch.device("cuda")  # as far as launcher() looks
     before = copy.deepcopy(state.state_dict())
     feed = feeds.Feed(expected, blobs)
     if isinstance(error, graphs.NotRecorded):
-        update = training._launcher(state, feed)
+        update = training.launcher(state, feed)
         assert state.launch.startswith("kernel by kernel") and "operation not permitted" in state.launch
     else:
         with pytest.raises(torch.OutOfMemoryError):
-            training._launcher(state, feed)
+            training.launcher(state, feed)
         assert not state.launch
     after = state.state_dict()
     for name in ("generator", "discriminator", "averaged"):

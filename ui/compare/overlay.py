@@ -6,10 +6,12 @@ from collections.abc import Sequence
 import streamlit as st
 
 from gan.networks.generator_file import CheckpointError
+from gan.runs.folder import RunFolder
 from ui.charts import AXES, COLORS, charts
 from ui.comparison import Compared, Row, curve, differences, grid_remarks, look_at, outcomes, remarks
 from ui.components.compare_view import compare_view
-from ui.page_files import TRAIN
+from ui.next_step import offer
+from ui.page_files import EXPLORE, TRAIN
 from ui.text import plain
 from ui.workshop import manager
 
@@ -108,3 +110,18 @@ def lay_over(ids: list[str], names: dict[str, str], states: Sequence[str]) -> No
             st.caption("None: these runs have the same settings and data.")
     st.subheader("Results so far")
     table("outcomes", runs, outcomes(runs))
+    explore_best(runs)
+
+
+def explore_best(runs: list[Compared]) -> None:
+    """The next step: into the latent space of the run that came closest to real images, or else of the first one."""
+    explorable = [run for run in runs if run.grids and RunFolder(manager().root / run.id).generator_steps()]
+    if not explorable:
+        return
+    best = min(explorable, key=lambda run: run.best.fd if run.best else math.inf)
+    what = (
+        f"{plain(best.name)} came closest to real images. Move through its latent space."
+        if best.best
+        else "move through the latent space of a run."
+    )
+    offer(what, "Explore", ":material/explore:", EXPLORE, {"from": best.id})

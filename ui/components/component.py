@@ -10,9 +10,9 @@ _HERE = Path(__file__).parent
 
 
 def component(name: str, html: str, *before: str) -> Callable[..., Any]:
-    """A component of the name whose script and style are ui/NAME.js and ui/NAME.css; its script may use ui/shared.js.
+    """A component of the name whose script and style are NAME.js and NAME.css in this folder; its script may use shared.js.
 
-    before: names of other scripts and styles of ui/ that it uses; of one name there may be either alone.
+    before: names of other scripts and styles in this folder that it uses; of one name there may be either alone.
 
     Returns:
         what draws it, as Streamlit's reference of components says (version 2).

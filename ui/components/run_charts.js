@@ -32,7 +32,7 @@ class Charts {
   constructor(element, timeline, fault) {
     Object.assign(this, { element, timeline, fault });
     this.find = (selector) => element.querySelector(selector);
-    this.onFindings = () => { if (this.data) { this.explain(); this.overlays(); } };
+    this.onFindings = () => { if (this.data) { this.explain(); this.timeline.labelFork(); this.overlays(); } };
     document.addEventListener("workshop-findings", this.onFindings);
   }
 
@@ -93,7 +93,7 @@ class Charts {
     for (const { step, name, severity } of this.findings()) {
       const color = { alarm: c.alarm, warning: c.warning }[severity] ?? c.text;
       shapes.push(upright(step, { color: color, width: 2 }));
-      annotations.push({ ...flag(step, severity === "information" ? "i" : "!", `${name}, since step ${step.toLocaleString("en")}`), y: 0, yanchor: "bottom",
+      annotations.push({ ...flag(step, severity === "information" ? "i" : "!", `${name}, since step ${step.toLocaleString("en")}${severity === "over" ? ": getting better" : ""}`), y: 0, yanchor: "bottom",
         font: { color: color, size: 13, weight: "bold" } });
     }
     if (!this.timeline.follow && this.timeline.moment() != null) shapes.push(upright(this.timeline.moment(), { color: c.text, width: 2 }));

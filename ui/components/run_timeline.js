@@ -68,7 +68,7 @@ class Timeline {
     const step = this.moment();
     if (step === undefined) return;
     this.find(".rv-newest").hidden = this.follow;
-    this.find(".rv-fork").textContent = this.follow ? "Fork from the newest state" : `Fork from step ${step.toLocaleString("en")}`;
+    this.labelFork();
     this.slider.setAttribute("aria-valuetext", `Step ${step}`);
     this.find(".rv-step").textContent = `Step ${step.toLocaleString("en")}${this.follow ? ", the newest" : ""}: drag to go back through training`;
     const row = lastUntil(this.columns.step, step);
@@ -79,6 +79,17 @@ class Timeline {
     for (const item of this.find(".rv-changes ol").children) item.classList.toggle("rv-later", +item.dataset.step >= step);
     this.showGrid(this.grids[Math.max(0, lastUntil(this.grids, step))]);
     this.moved();
+  }
+
+  // From which step a fork would start: whole states are saved at some steps only.
+  labelFork() {
+    const step = this.moment(), told = window.__workshopFindings;
+    if (step === undefined) return;
+    const states = told?.run === this.data.run ? told.states : [];
+    const nearest = states.reduce((best, at) => (best == null || Math.abs(at - step) < Math.abs(best - step) ? at : best), null);
+    const from = (nearest ?? step).toLocaleString("en");
+    this.find(".rv-fork").textContent = this.follow ? "Fork from the newest state"
+      : `Fork from step ${from}${nearest == null || nearest === step ? "" : ", the nearest saved state"}`;
   }
 
   showGrid(step) {

@@ -43,7 +43,13 @@ class View {
     }
     this.find(".rv-fork").hidden = !data.fork;
     this.showParent(data.parent);
-    this.charts.draw(this.root, other);
+    // A run that has not begun has nothing to draw: its charts are made when it has.
+    this.element.querySelector(".run-view").classList.toggle("rv-waiting", data.waiting);
+    this.undrawn ||= other;
+    if (!data.waiting) {
+      this.charts.draw(this.root, this.undrawn);
+      this.undrawn = false;
+    }
     this.stream.open();
   }
 

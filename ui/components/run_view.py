@@ -64,7 +64,13 @@ _component = component("run_view", _HTML, "run_stream", "run_timeline", "run_cha
 
 
 def run_view(
-    run_id: str, config: TrainConfig, state: str, page: str, parent: dict[str, Any] | None = None, can_fork: bool = False
+    run_id: str,
+    config: TrainConfig,
+    state: str,
+    page: str,
+    parent: dict[str, Any] | None = None,
+    can_fork: bool = False,
+    waiting: bool = False,
 ) -> int | None:
     """Draws a run, live. The page is run again when the run's state is no longer `state`.
 
@@ -75,6 +81,7 @@ def run_view(
         page: the page's url_path, from which the component finds the address of the server behind any prefix.
         parent: the run and the step that it was forked from.
         can_fork: whether to offer a fork.
+        waiting: whether it has not begun, so that there is nothing to draw.
 
     Returns:
         the step from which a fork was asked for just now, or None.
@@ -89,6 +96,7 @@ def run_view(
     data |= {
         "parent": parent,
         "fork": can_fork,
+        "waiting": waiting,
         "fields": {name: info.title for name, info in TrainConfig.model_fields.items()},
     }
     asked = _component(key="run_view", data=data, on_changed_change=lambda: None, on_fork_change=lambda: None)

@@ -44,7 +44,7 @@ def controls(run: Run, config: TrainConfig) -> None:
         if explorable(run) and st.button("Explore its images", icon=":material/explore:"):
             st.switch_page(EXPLORE, query_params={"from": run.id})
         parent = parent_of(run.stored)
-        if st.button("Compare", icon=":material/compare:", help="Compare this run with others."):
+        if run.sample_steps and st.button("Compare", icon=":material/compare:", help="Compare this run with others."):
             st.switch_page(COMPARE, query_params={"runs": ",".join([run.id, parent.run] if parent else [run.id])})
         if explorable(run) or run.folder.sample_steps():
             export_menu(run)

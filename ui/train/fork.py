@@ -29,8 +29,8 @@ def fork_dialog(run: Run, config: TrainConfig, wanted: int) -> None:
         st.info("This run has no saved state yet. The first one comes within half a minute of training.", icon=":material/hourglass_empty:")
         return
     step = min(steps, key=lambda at: abs(at - wanted))
-    near = "" if step == wanted else f", the saved state closest to step {wanted:,}"
-    st.markdown(f"The new run continues from **step {step:,}**{near}. This run stays unchanged.", help=glossary.explain("fork"))
+    near = "" if step == wanted else f", the nearest saved state to step {wanted:,}"
+    st.markdown(f"Forks from **step {step:,}**{near}. This run stays unchanged.", help=glossary.explain("fork"))
     sound = fork_form(config)
     icon = ":material/call_split:"
     st.button("Start the fork", type="primary", icon=icon, disabled=not sound, on_click=start_fork, args=(run.id, config, step))

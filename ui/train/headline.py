@@ -4,14 +4,22 @@ from typing import Literal
 
 import streamlit as st
 
+from gan.doctor.summary import Outlook
+from gan.doctor.treatment import Outcome
 from gan.networks.generator_file import CheckpointError
 from gan.runs.run import Run
 from gan.runs.states import RunState
-from ui.components.findings import Actions, follow_findings, remedy_button, rerun_after_a_press
+from ui.components.findings import Actions, Kind, applied_button, applied_to, follow_findings, remedy_button, rerun_after_a_press
 from ui.health import SIGNS, WRONG
 from ui.text import plain
 from ui.workshop import checkups
 
+REMEMBERED_STEPS = 500  # after its effect could be read a change is mentioned for so long
+OUTCOMES = {
+    Outcome.WATCHING: (":material/visibility:", "blue"),
+    Outcome.HELPED: (":material/check_circle:", "green"),
+    Outcome.FAILED: (":material/cancel:", "orange"),
+}
 Color = Literal["red", "orange", "blue", "green", "gray"]
 COLORS: dict[RunState, Color] = {
     RunState.QUEUED: "blue",
@@ -43,17 +51,23 @@ def _headline(run: Run, actions: Actions) -> None:
         st.badge(badge, color=COLORS.get(state, "gray"))
         return
     follow_findings(run, "headline_findings")
-    verdict = checkup.verdict
+    verdict, done = checkup.verdict, applied_to(run)
+    if done and checkup.treatment and run.status().get("step", 0) > checkup.treatment.until + REMEMBERED_STEPS:
+        done = None
     icon, color = SIGNS[verdict.outlook]
     others = sum(finding.severity != "information" for finding in found) - 1
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.badge(badge, color=COLORS.get(state, "gray"))
         more = f" :gray[and {others} more below]" if verdict.outlook in WRONG and others > 0 else ""
         st.markdown(f":{color}[{icon} **{plain(verdict.text)}**]{more}", width="content")
+        if done:
+            sign, tone = OUTCOMES[done.outcome]
+            st.markdown(f":{tone}[{sign} {plain(done.text)}]", width="content")
         worst = verdict.finding
-        if worst and worst.remedies:
-            remedy_button(
-                worst.remedies[0], f"first_{worst.key}", run, config, actions, "primary" if verdict.outlook == "alarm" else "secondary"
-            )
+        if done and done.outcome is Outcome.WATCHING:
+            applied_button(done, "headline")
+        elif worst and worst.remedies and verdict.outlook is not Outlook.RECOVERING:
+            kind: Kind = "primary" if verdict.outlook is Outlook.ALARM else "secondary"
+            remedy_button(worst.remedies[0], worst, run, config, actions, kind, "remedy_first")
     if checkup.what_you_see:
         st.markdown(f"**What you see:** {plain(checkup.what_you_see)}")

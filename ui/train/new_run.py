@@ -13,8 +13,10 @@ from gan.runs.states import RunState
 from ui.accelerator_note import accelerator_note
 from ui.components.visitor import visitor
 from ui.config_form import config_form, fill_form, read_form
+from ui.next_step import BREAK, TRY, broken, mistake
 from ui.text import plain
 from ui.train.actions import choose
+from ui.train.guide import guide_start
 from ui.workshop import manager
 
 
@@ -27,6 +29,7 @@ def launch() -> None:
     try:
         config = manager().shorten(read_form(), visitor())
         choose(manager().submit(config, st.session_state["recipe"], visitor()).id)
+        st.query_params.pop(TRY, None)
     except (ValueError, OSError) as error:
         st.session_state["launch_error"] = explain(error)
 
@@ -34,6 +37,17 @@ def launch() -> None:
 def new_run() -> None:
     """The settings, and the button that starts them."""
     st.session_state.setdefault("recipe", DEFAULT)
+    guide_start()
+    if st.query_params.get(TRY) == BREAK:
+        st.info(
+            f"This run will go wrong on purpose: {mistake(RECIPES[DEFAULT].config)}. Press Train, and read what the doctor says.",
+            icon=":material/healing:",
+        )
+        if not st.session_state.get("tried"):
+            st.session_state.update(tried=True, recipe=DEFAULT)
+            fill_form(broken(RECIPES[DEFAULT].config))
+    else:
+        st.session_state.pop("tried", None)
     name = st.selectbox(
         "Recipe",
         list(RECIPES),

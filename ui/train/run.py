@@ -17,10 +17,13 @@ from ui.knobs import knobs
 from ui.text import plain, within
 from ui.train.about import about
 from ui.train.actions import copy_settings, steer
+from ui.train.after import after
 from ui.train.controls import controls, delete_button
 from ui.train.fork import fork_dialog
+from ui.train.guide import guide
 from ui.train.headline import headline
 from ui.train.notes import notes, obstacles
+from ui.train.queue import REFRESH_S, waiting
 from ui.workshop import manager
 
 
@@ -61,10 +64,15 @@ def show(run: Run) -> None:
         obstacles(run, config)
     actions = remedies_of(run)
     headline(run, actions)
+    with st.container():
+        guide(run)
+    if status["state"] == RunState.QUEUED:
+        st.fragment(waiting, run_every=REFRESH_S)(run)
     # The same columns in every state: in another place the live view would be rebuilt.
     view, beside = st.columns([3, 1], gap="medium")
     with view:
-        wanted = run_view(run.id, config, status["state"], "train", run.stored.get("parent"), can_fork=True)
+        unbegun = status["state"] == RunState.QUEUED and not status.get("step")
+        wanted = run_view(run.id, config, status["state"], "train", run.stored.get("parent"), can_fork=True, waiting=unbegun)
         if status["state"] != RunState.QUEUED:
             findings_panel(run, actions)
     if wanted is None:
@@ -78,6 +86,7 @@ def show(run: Run) -> None:
             )
             knobs(run, partial(steer, manager().change, run.id), partial(steer, manager().set_pace, run.id))
         about(run, config, status)
+    after(run, config)
     skipped = run.stored.get("data_skipped_count", 0)
     if skipped:
         with st.expander(f"{skipped:,} files and folders of the data set were left out"):

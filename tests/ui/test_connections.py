@@ -20,9 +20,9 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from websockets.asyncio.client import connect
 
-from gan.serving import connections
-from gan.serving.connections import EACH, FEWEST, RESERVE, bound_connections, budget
 from tests.serving.test_server import in_a_loop
+from ui import connections
+from ui.connections import EACH, FEWEST, RESERVE, bound_connections, budget, send_at_once
 
 
 def test_connections_get_what_the_rest_leaves() -> None:
@@ -34,7 +34,7 @@ def test_connections_get_what_the_rest_leaves() -> None:
 
 
 def test_the_limit_is_raised_as_far_as_allowed() -> None:
-    said = "import resource; from gan.serving.connections import raise_limit; resource.setrlimit(resource.RLIMIT_NOFILE, ({0}, {1}));"
+    said = "import resource; from ui.connections import raise_limit; resource.setrlimit(resource.RLIMIT_NOFILE, ({0}, {1}));"
     said += "print(raise_limit(500), resource.getrlimit(resource.RLIMIT_NOFILE))"
     for soft, hard, most in ((100, 300, 300), (100, 600, 500), (550, 600, 550)):
         done = subprocess.run([sys.executable, "-c", said.format(soft, hard)], capture_output=True, text=True, check=True)
@@ -244,3 +244,15 @@ def test_a_run_that_finds_no_file_free_pauses_and_continues_by_itself(tmp_path: 
     done = subprocess.run([sys.executable, "-c", STARVED, str(tmp_path)], capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"{errno.EMFILE} stopped The server has too many files open. The run waits"), done.stdout
+
+
+def test_small_answers_leave_at_once() -> None:
+    with socket.socket() as listening, socket.socket() as client:  # as Streamlit makes it: without the protocol's name
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        send_at_once()
+        client.connect(listening.getsockname())
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    send_at_once()  # what is closed does not matter

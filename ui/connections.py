@@ -1,4 +1,4 @@
-"""How many files and connections the server holds open: the one place that knows the insides of uvicorn.
+"""How many files and connections the server holds open, and how its sockets send: the one place that knows the insides of uvicorn.
 
 Every connection is a descriptor, and so is every file that a run writes. A server that has no descriptors left cannot write a
 run's metrics, so connections get a share of what the process may open, and one that sends no request is closed.
@@ -6,9 +6,13 @@ run's metrics, so connections get a share of what the process may open, and one 
 
 import asyncio
 import logging
+import os
 import socket
+import stat
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 try:
@@ -161,3 +165,24 @@ def bound_connections(handler: object, descriptors: int) -> Gate | None:
     config.backlog = afforded.queued
     log.info("up to %d connections at once (%d files may be open)", afforded.connections, descriptors)
     return gate
+
+
+def send_at_once() -> None:
+    """Lets small answers leave at once; without, a body waits up to 40 ms until the browser has confirmed the headers (Nagle 1984).
+
+    asyncio sees to that only for sockets that were made with the protocol named; Streamlit's listening socket is not. What is
+    accepted inherits the option from the socket that listens. Call it when that is bound, in the process that serves.
+    """
+    folder = Path("/dev/fd")
+    for name in os.listdir(folder) if folder.is_dir() else []:  # Windows has no such folder
+        with suppress(OSError):  # not a socket, or closed by now
+            descriptor = os.dup(int(name))
+            try:
+                if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+                    continue
+                with socket.socket(fileno=os.dup(descriptor)) as listening:
+                    internet = listening.family in (socket.AF_INET, socket.AF_INET6) and listening.type == socket.SOCK_STREAM
+                    if internet and listening.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            finally:
+                os.close(descriptor)

@@ -1,0 +1,221 @@
+"""The commands that train: `train`, `resume`, `replay`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+
+from gan import progress as terminal
+from gan.cli.common import device_for, find_run, load
+from gan.cli.group import command
+from gan.cli.loop import train_in_terminal
+from gan.cli.options import device_option, duration_of, duration_options, json_option, judge_option, moved_option
+from gan.config import TrainConfig, parse_setting
+from gan.data import datasets
+from gan.data.datasets import ImageDataset
+from gan.devices import cores
+from gan.events import THREADS
+from gan.recipes import DEFAULT, recipe
+from gan.runs.folder import RunFolder, StateLost, run_name
+from gan.runs.record import other_labels, refuse_missing_data, refuse_too_large
+from gan.runs.run import checkpoints_root
+from gan.training.feed import epoch_images
+from gan.training.loop import extend, progress
+
+
+@command("train")
+@click.option("--recipe", "recipe_name", default=DEFAULT, show_default=True, help="The settings to start from; `recipes` lists them.")
+@click.option("--data", help="A named data set, or a path to a folder, an archive or an array of images.")
+@duration_options
+@click.option("--seed", type=int, help="Fixes every random draw.")
+@device_option
+@click.option("--set", "settings", multiple=True, metavar="FIELD=VALUE", help="Change a setting. Repeatable.")
+@click.option("--out", type=click.Path(path_type=Path), help="The run's folder. Default: a new one below the checkpoints folder.")
+@judge_option
+@json_option
+def train_command(
+    recipe_name: str,
+    data: str | None,
+    seed: int | None,
+    device: str,
+    settings: tuple[str, ...],
+    out: Path | None,
+    no_judge: bool,
+    as_json: bool,
+    **duration: float | None,
+) -> None:
+    changes: dict[str, Any] = dict(parse_setting(text) for text in settings)
+    unit, amount = duration_of(duration)
+    if unit:
+        changes |= {"duration_unit": unit, "duration": amount}
+    changes |= {name: value for name, value in (("data", data), ("seed", seed)) if value is not None}
+    config = recipe(recipe_name).config.change(**changes)
+    config = _at(config, None)
+    where = device_for(device)
+    refuse_too_large(config, where)
+    folder = _new_folder(out, recipe_name)
+    dataset = load(config, as_json)
+    epoch_images(config, dataset)  # refuses an unsuitable data set before anything is written
+    with _claimed(folder):
+        folder.write_config(config, recipe_name)
+        train_in_terminal(folder, config, dataset, where, as_json, not no_judge)
+
+
+@command("resume")
+@click.argument("run", type=click.Path(path_type=Path))
+@moved_option
+@click.option(
+    "--kept", is_flag=True, help="If state.pt is lost: continue from the newest checkpoint that is left, and set later files aside."
+)
+@duration_options
+@device_option
+@judge_option
+@json_option
+def resume_command(run: Path, data: str | None, kept: bool, device: str, no_judge: bool, as_json: bool, **duration: float | None) -> None:
+    folder = RunFolder(find_run(run))
+    config = _at(folder.read_config()[0], data)
+    unit, amount = duration_of(duration)
+    where = device_for(device)
+    dataset = _load_again(config, as_json, data)
+    per_epoch = epoch_images(config, dataset)
+    with folder.locked():
+        if kept:
+            _go_back(folder, config, dataset, where)
+        done = folder.reached()
+        config = extend(config, unit, amount, *done, per_epoch)
+        if progress(config, *done, per_epoch) >= 1:
+            raise click.UsageError(
+                f"the run {folder.path.name} has reached its {config.duration:g} {config.duration_unit}: give a further duration, such as --steps 1000"
+            )
+        train_in_terminal(folder, config, dataset, where, as_json, not no_judge)
+
+
+def _go_back(folder: RunFolder, config: TrainConfig, dataset: ImageDataset, where: torch.device) -> None:
+    """Replaces a lost state by the newest checkpoint that is left, and says so.
+
+    Raises:
+        UsageError: the state is not lost.
+        CheckpointError: no checkpoint is left.
+    """
+    try:
+        state = folder.load_state(config, where, dataset.class_names)
+    except StateLost:
+        steps = folder.begun()
+        step = folder.go_back()
+        terminal.say(
+            f"{folder.path.name} goes back to its checkpoint of step {step:,}. Its files of steps {step + 1:,} to {max(steps, step):,} are "
+            f"now in {folder.path / 'set-aside'}."
+        )
+    else:
+        raise click.UsageError(
+            f"state.pt of the run {folder.path.name} is intact (step {state.step:,}): resume it without --kept, "
+            "or fork the run in the app to continue from an earlier step"
+        )
+
+
+@command("replay")
+@click.argument("run", type=click.Path(path_type=Path))
+@moved_option
+@click.option("--out", type=click.Path(path_type=Path), help="The new run's folder. Default: a new one below the checkpoints folder.")
+@device_option
+@judge_option
+@json_option
+def replay_command(run: Path, data: str | None, out: Path | None, device: str, no_judge: bool, as_json: bool) -> None:
+    original = RunFolder(find_run(run))
+    config, stored = original.read_config()
+    status, steps = original.read_status(), original.begun()
+    if not steps:
+        raise click.UsageError(f"the run {original.path.name} has not trained a step yet")
+    forked = isinstance(stored.get("parent"), dict)
+    if forked:
+        _refuse_lost_start(original)
+    config = _at(config.change(duration=steps, duration_unit="steps"), data)
+    if config.precision == "auto" and status.get("precision"):
+        config = config.change(precision=status["precision"])
+    script = original.read_script()
+    # The number of threads that the run started with, before its first change.
+    threads = next((change.old for change in script if change.field == THREADS), status.get("threads"))
+    if not isinstance(threads, int) or not 1 <= threads <= cores():
+        threads = None
+    folder = _new_folder(out, stored.get("recipe") or "run")
+    dataset = _load_again(config, as_json, data)
+    if stored.get("data_fingerprint") not in (None, dataset.fingerprint()):
+        raise click.UsageError(
+            f"the data set {config.data} does not hold the images that the run {original.path.name} was trained on, so this would be no "
+            "replay: give their place with --data, or train a new run"
+        )
+    if other_labels(config, dataset, stored):
+        raise click.UsageError(
+            f"the images of the data set {config.data} have other classes than when the run {original.path.name} was trained, so "
+            "this would be no replay: restore the classes, or train a new run"
+        )
+    where = device_for(device)
+    with _claimed(folder):
+        folder.write_config(config, stored.get("recipe", ""))
+        if forked:
+            folder.begin_as(original)
+        train_in_terminal(folder, config, dataset, where, as_json, not no_judge, script, threads)
+
+
+def _refuse_lost_start(original: RunFolder) -> None:
+    """A fork can only be replayed from the checkpoint it started from: from new weights it would be another run.
+
+    Raises:
+        UsageError: that checkpoint is missing.
+        CheckpointError: it cannot be used.
+    """
+    if not original.fork_file.exists():
+        raise click.UsageError(
+            f"the run {original.path.name} is a fork, and {original.fork_file.name}, the checkpoint it started from, is missing: put it back, "
+            "or fork its parent again"
+        )
+    original.read_state(original.fork_file)
+
+
+def _new_folder(out: Path | None, recipe_name: str) -> RunFolder:
+    """The folder of a new run.
+
+    Raises:
+        UsageError: it is taken.
+    """
+    folder = RunFolder(out or checkpoints_root() / run_name(recipe_name))
+    _refuse_taken(folder)
+    return folder
+
+
+def _refuse_taken(folder: RunFolder) -> None:
+    path = folder.path
+    if folder.config_file.exists():
+        raise click.UsageError(f"{path} already holds a run: resume it, or choose another --out")
+    if path.exists() and not path.is_dir():
+        raise click.UsageError(f"{path} is a file: choose a new folder for --out")
+    if path.is_dir() and any(not inside.name.startswith(".") for inside in path.iterdir()):
+        raise click.UsageError(f"the folder {path} is not empty: choose a new folder for --out")
+
+
+@contextmanager
+def _claimed(folder: RunFolder) -> Iterator[None]:
+    """Makes a new run's folder and holds its lock, so a second command cannot use the same folder."""
+    folder.path.mkdir(parents=True, exist_ok=True)
+    with folder.locked():
+        _refuse_taken(folder)
+        yield
+
+
+def _at(config: TrainConfig, data: str | None) -> TrainConfig:
+    """The settings with the data set's place. A path becomes absolute."""
+    if data is not None:
+        config = config.change(data=data)
+    if config.data not in datasets.available() and Path(config.data).exists():
+        config = config.change(data=str(Path(config.data).resolve()))
+    return config
+
+
+def _load_again(config: TrainConfig, quiet: bool, moved: str | None) -> ImageDataset:
+    """load() for an existing run. If its data set is missing, the error says what to do."""
+    if moved is None:
+        refuse_missing_data(config)
+    return load(config, quiet)

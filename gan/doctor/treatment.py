@@ -1,0 +1,149 @@
+"""What became of a change that was made while something was wrong: whether it helped. Pure: no files, no pages."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from gan.config import TrainConfig
+from gan.doctor.diagnosis import Case, Finding, Row, examine, findings
+from gan.doctor.rules import FIGURES
+from gan.doctor.summary import FARTHER, NEARER
+from gan.events import Intervention
+
+WATCH_STEPS = 150  # most rules need no more steps to see that their figures are healthy again
+NAMES = {"gap": "gap between D's answers", "lead": "D's lead"}  # short ones of figures
+
+
+class Outcome(StrEnum):
+    """What is known of a change's effect."""
+
+    WATCHING = "watching"
+    HELPED = "helped"
+    FAILED = "did not help"
+
+
+@dataclass(frozen=True)
+class Before:
+    """A run at the moment when its settings were changed last.
+
+    Attributes:
+        changes: what was changed, all after the same step.
+        case: the figures until then.
+        finding: the worst that was wrong.
+    """
+
+    changes: tuple[Intervention, ...]
+    case: Case
+    finding: Finding
+
+    @property
+    def step(self) -> int:
+        return self.changes[0].step
+
+
+@dataclass(frozen=True)
+class Treatment:
+    """A change that was made while something was wrong, and what became of it.
+
+    Attributes:
+        step: it was made after this step.
+        until: the step from which its effect can be read.
+        changes: the settings.
+        finding: the key of the worst finding then.
+        outcome: what is known so far.
+        text: the same in words.
+    """
+
+    step: int
+    until: int
+    changes: tuple[Intervention, ...]
+    finding: str
+    outcome: Outcome
+    text: str
+
+
+def applied(step: int) -> str:
+    """What is said of a change after this step until its effect can be read."""
+    return f"Applied at step {step:,}. Watch until step {step + WATCH_STEPS:,}."
+
+
+def before_last_change(
+    config: TrainConfig, metrics: Sequence[Row], norms: Sequence[Row], judged: Sequence[Row], interventions: Sequence[Intervention]
+) -> Before | None:
+    """The run when its settings were changed last; None if nothing was changed, or nothing was wrong."""
+    lasting = lasting_changes(interventions)
+    if not lasting:
+        return None
+    step = lasting[-1].step
+    changes = tuple(change for change in lasting if change.step == step)
+    try:
+        earlier = config.change(**{change.field: change.old for change in reversed(changes)})
+    except ValueError:  # a damaged line
+        return None
+
+    def until(rows: Sequence[Row]) -> list[Row]:
+        return [row for row in rows if isinstance(row.get("step"), int) and row["step"] <= step]
+
+    case = examine(earlier, until(metrics), until(norms), until(judged), [change for change in interventions if change.step < step])
+    wrong = [finding for finding in findings(case) if finding.severity != "information" and not finding.recovering]
+    return Before(changes, case, wrong[0]) if wrong else None
+
+
+def lasting_changes(interventions: Sequence[Intervention]) -> list[Intervention]:
+    """The changes without those that a single step makes: one network is frozen for it, and released after it."""
+    kept: list[Intervention] = []
+    for change in interventions:
+        last = kept[-1] if kept else None
+        if last and change.field == last.field == "frozen" and change.new == last.old and change.step - last.step <= 1:
+            kept.pop()
+        else:
+            kept.append(change)
+    return kept
+
+
+def treatment(before: Before, case: Case, found: Sequence[Finding], over: bool) -> Treatment:
+    """What became of a change.
+
+    Args:
+        before: the run when it was made.
+        case: the run's figures now.
+        found: what is wrong now.
+        over: whether the run has ended.
+    """
+    until = before.step + WATCH_STEPS
+    now = next((finding for finding in found if finding.key == before.finding.key), None)
+    ended = now is None or now.recovering
+    was, fd = before.case.last("fd"), _fd_after(case, before.step)
+    if case.step < until:
+        outcome, text = Outcome.WATCHING, applied(before.step)
+        if over:
+            text = f"Applied at step {before.step:,}. The run ended too soon after it to say whether it helped."
+    elif math.isnan(was) or math.isnan(fd) or was <= 0:
+        outcome = Outcome.HELPED if ended else Outcome.FAILED
+        text = _figure(before, case)
+    else:
+        better, worse = fd < NEARER * was, fd > FARTHER * was
+        outcome = Outcome.HELPED if better or (ended and not worse) else Outcome.FAILED
+        text = f"FD {was:.3g} → {fd:.3g}"
+    if outcome is not Outcome.WATCHING:
+        text = f"{'Helped' if outcome is Outcome.HELPED else 'Did not help'}: {text}."
+    return Treatment(before.step, until, before.changes, before.finding.key, outcome, text)
+
+
+def _fd_after(case: Case, step: int) -> float:
+    """The newest Fréchet distance measured after a step; NaN if there is none."""
+    later = case.values["fd"][case.times["judged"] > step]
+    known = later[np.isfinite(later)]
+    return float(known[-1]) if len(known) else math.nan
+
+
+def _figure(before: Before, case: Case) -> str:
+    """The finding's first figure, then and now."""
+    name = before.finding.evidence[0].figure
+    form = FIGURES[name].format
+    was, now = before.case.last(name), case.last(name)
+    said = NAMES.get(name) or FIGURES[name].text.partition(":")[0]
+    return f"{said} {was:{form}} → {now:{form}}"

@@ -1,0 +1,138 @@
+"""The way through the app: the led first run, the next step at the end of a page, and what to do while a run waits."""
+
+from collections.abc import Callable
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from gan.config import TrainConfig
+from gan.doctor.summary import Outlook
+from gan.recipes import RECIPES
+from gan.runs import manager as managing
+from gan.runs.manager import RunManager
+from gan.runs.names import label
+from gan.runs.run import Run
+from gan.runs.states import RunState
+from tests.conftest import ADA, BOB
+from tests.pages.apps import button, labels, texts
+from tests.waiting import ended, wait_for
+from ui import page_files as pages
+from ui.components.visitor import WHO
+from ui.health import Health
+from ui.next_step import broken
+from ui.text import plain
+from ui.train import after, queue
+from ui.train.guide import steps_of
+
+Open = Callable[..., AppTest]
+
+
+def links(at: AppTest) -> dict[str, str]:
+    """The page links: label -> address."""
+    return {link.proto.label: f"{link.proto.page}?{link.proto.query_string}" for link in at.get("page_link")}
+
+
+@pytest.fixture
+def running(manager: RunManager, config: TrainConfig) -> Run:
+    """A run of Ada's that trains, and has drawn its first images."""
+    run = manager.submit(config.change(duration=1_000_000), "quick-digits", ADA)
+    wait_for(lambda: run.state == "running" and bool(run.sample_steps))
+    return run
+
+
+def test_a_first_run_is_led_and_the_tour_can_be_skipped_and_called_again(open_page: Open, running: Run) -> None:
+    at = open_page(pages.TRAIN, guide="1")
+    assert "Press **Train**" in texts(at.markdown)
+    at = open_page(pages.TRAIN, guide="1", run=running.id)
+    for title in ("What are the two curves?", "What should I watch?", "Turn one knob"):
+        assert title in texts(at.markdown) and not at.exception
+        button(at, "Next").click().run()
+    assert "That was your first run" in texts(at.markdown) and "Next" not in labels(at)
+    button(at, "Back").click().run()
+    assert "Discriminator learning rate" in texts(at.markdown)
+    button(at, "Skip the tour").click().run()
+    assert "Turn one knob" not in texts(at.markdown) and "guide" not in at.query_params and at.query_params["run"] == running.id
+    button(at, "Show me around").click().run()
+    assert "What are the two curves?" in texts(at.markdown) and at.query_params["guide"] == "1"
+
+
+def test_the_tour_asks_for_no_knob_where_there_is_none(open_page: Open, running: Run) -> None:
+    assert steps_of(RunState.FINISHED, False)[2].text != steps_of(RunState.RUNNING, True)[2].text
+    at = open_page(pages.TRAIN, guide="1", run=running.id)
+    at.session_state[WHO] = BOB
+    at.run()
+    for _ in range(2):
+        button(at, "Next").click().run()
+    assert "cannot be changed now" in texts(at.markdown)
+
+
+def test_a_run_that_trains_is_broken_and_the_doctor_sees_it(
+    open_page: Open, manager: RunManager, running: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = open_page(pages.TRAIN, run=running.id)
+    button(at, "Break it").click().run()
+    assert running.live_config.label_flips == 0.5 and not at.error
+    wait_for(lambda: bool(running.interventions))
+    monkeypatch.setattr(after, "health", lambda run: Health(Outlook.ALARM, "G wins", "Label flips 0.5 → 0"))
+    at.run()
+    assert "Press the doctor's first remedy" in texts(at.markdown) and "Break it" not in labels(at)
+    monkeypatch.undo()
+    at.run()
+    button(at, "Fill in the form").click().run()  # mended: a second run to compare with
+    assert at.number_input(key="setting_latent_dim").value == running.config.latent_dim and button(at, "Train")
+
+
+def test_after_a_run_comes_a_broken_one_then_both_are_compared_and_explored(
+    open_page: Open, manager: RunManager, finished: Run, config: TrainConfig
+) -> None:
+    at = open_page(pages.TRAIN, run=finished.id)
+    button(at, "Break one").click().run()
+    assert at.number_input(key="setting_label_flips").value == 0.5 and at.number_input(key="setting_latent_dim").value == 4
+    second = manager.submit(broken(config), "quick-digits", ADA)
+    wait_for(ended(second))
+    address = links(open_page(pages.TRAIN, run=second.id))["Compare"]
+    assert finished.id in address and second.id in address
+    at = open_page(pages.COMPARE, runs=f"{finished.id},{second.id}")
+    assert "from=" in links(at)["Explore"]
+    assert {"Look inside this network", "How realistic are its images?"} <= links(open_page(pages.EXPLORE, **{"from": finished.id})).keys()
+
+
+def test_the_address_of_home_fills_the_form_for_a_run_that_goes_wrong(open_page: Open) -> None:
+    at = open_page(pages.TRAIN, **{"try": "break"})
+    assert "go wrong on purpose" in texts(at.info) and at.number_input(key="setting_label_flips").value == 0.5
+    at.number_input(key="setting_label_flips").set_value(0.25).run()
+    assert at.number_input(key="setting_label_flips").value == 0.25, "what somebody typed stays"
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_can_be_broken(recipe: str) -> None:
+    assert broken(RECIPES[recipe].config) != RECIPES[recipe].config
+
+
+def test_a_waiting_run_says_who_is_ahead_and_offers_no_dead_controls(
+    open_page: Open, manager: RunManager, running: Run, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(managing, "PLAN_S", -1.0)  # forecasts are worked out each time
+    waiting = manager.submit(config, "quick-digits", BOB)
+    at = open_page(pages.TRAIN, run=waiting.id)
+    said = texts(at.markdown)
+    assert "Number 1 in the queue" in said and plain(label(running)) in said
+    assert {"Watch the run ahead", "Explore a trained generator", "See what it will learn from"} <= links(at).keys()
+    assert running.id in links(at)["Watch the run ahead"]
+    assert "Compare" not in labels(at) and not at.slider and not at.exception
+    manager.pause(running.id, ADA)
+    wait_for(lambda: running.state == "paused")
+    at.run()
+    assert "is paused" in texts(at.markdown)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(3, "a moment"), (30, "about half a minute"), (70, "about a minute"), (600, "about 10 minutes"), (7200, "about 2 hours")],
+)
+def test_a_forecast_is_rough(seconds: float, words: str) -> None:
+    assert words in queue.forecast(seconds, []) and "or sooner" in queue.forecast(seconds, [])
+
+
+def test_nobody_says_when_it_starts_before_anybody_knows(running: Run) -> None:
+    assert "unknown" in queue.forecast(None, [running])

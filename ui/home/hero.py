@@ -1,0 +1,104 @@
+"""Home's first screen: one thing that lives, and one button."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from gan import latent
+from gan.explore.models import find_model, pretrained
+from gan.images import tile, webp
+from gan.networks.generator_file import CheckpointError
+from gan.owners import Visitor
+from gan.runs.names import label
+from gan.runs.run import Run
+from gan.runs.states import AT_WORK
+from ui.components.living import newest, wall
+from ui.page_files import EXPLORE, TRAIN
+from ui.text import plain
+from ui.train.guide import GUIDE
+from ui.workshop import models
+
+STOPS, FRAMES, COLUMNS = 16, 112, 14  # seeds that the film leads through, its frames, and frames in a row of the sheet
+FAVORITE = "faces"  # the shipped generator that Home shows, where it is there
+REFRESH_S = 2.0  # between two looks for newer images of a run at work
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The frames of a closed film in one picture.
+
+    Attributes:
+        address: a data URI of a WebP.
+        size: pixels of a frame's side.
+    """
+
+    address: str
+    size: int
+
+
+def hero(runs: Sequence[Run], who: Visitor) -> None:
+    """What the app is, in two sentences, the button that starts, and something that moves.
+
+    runs: of this visitor, the newest first.
+    """
+    at_work = next((run for run in runs if run.state in AT_WORK and run.at_work), None)
+    said, shown = st.columns([2, 3], gap="large", vertical_alignment="center")
+    with said:
+        st.markdown(
+            "Two networks play a game. The **generator** draws images from random numbers; the **discriminator** tells them from "
+            "real ones. Train such a pair here and watch both learn."
+        )
+        if at_work:
+            if st.button("Watch your run", type="primary", icon=":material/monitoring:", key="start"):
+                st.switch_page(TRAIN, query_params={"run": at_work.id})
+        elif st.button(
+            "Train another network" if runs else "Train your first network", type="primary", icon=":material/model_training:", key="start"
+        ):
+            st.switch_page(TRAIN, query_params={} if runs else {GUIDE: "1"})
+        st.page_link(EXPLORE, label="Or explore one that is trained already", icon=":material/explore:")
+    with shown:
+        if at_work:
+            st.fragment(_newest, run_every=REFRESH_S)(at_work, who)
+        else:
+            _shipped()
+
+
+def _newest(run: Run, who: Visitor) -> None:
+    """The newest images of the visitor's run; the shipped generator's, until there are some."""
+    steps = run.sample_steps
+    if run.state not in AT_WORK:
+        st.rerun()
+    if not steps:
+        _shipped()
+        return
+    newest(run.id, steps[-1], "", f"Your run at step {steps[-1]:,}", f"Newest images of {label(run)}, step {steps[-1]}")
+
+
+def _shipped() -> None:
+    names = sorted(pretrained(models().root), key=lambda name: (name != FAVORITE, name))
+    for name in names:
+        try:
+            sheet = film(name, pretrained(models().root)[name].stat().st_mtime_ns)
+        except (CheckpointError, KeyError, OSError) as error:
+            st.warning(f"A generator cannot be used: {plain(error)}.", icon=":material/error:")
+            continue
+        wall(
+            sheet.address,
+            FRAMES,
+            COLUMNS,
+            sheet.size,
+            "None of these is a photo: a generator draws them.",
+            f"Images by the generator {name}",
+        )
+        return
+
+
+@st.cache_data(show_spinner=False)
+def film(name: str, changed_ns: int) -> Sheet:
+    """A walk through a shipped generator's latent space that ends where it began. changed_ns: when its file was changed."""
+    model = find_model(models().root, name)
+    images = models().images(model, latent.walk(model.noise(list(range(STOPS))), FRAMES, closed=True))
+    content = webp(tile(images, COLUMNS, gap=0), quality=80)
+    return Sheet(f"data:image/webp;base64,{base64.b64encode(content).decode()}", images.shape[-1])

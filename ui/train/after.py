@@ -1,0 +1,67 @@
+"""What to do after a run: break it, mend it, compare it, explore it."""
+
+from functools import partial
+
+from gan.config import TrainConfig
+from gan.runs.run import Run
+from gan.runs.states import RunState
+from ui.comparison import parent_of
+from ui.components.visitor import visitor
+from ui.health import health
+from ui.home.cards import own_runs
+from ui.next_step import broken, mistake, offer
+from ui.page_files import COMPARE
+from ui.train.actions import copy_settings, steer
+from ui.workshop import manager
+
+
+def after(run: Run, config: TrainConfig) -> None:
+    """The next step, at the end of a run's page; nothing for a run that has not begun."""
+    if run.state in (RunState.QUEUED, RunState.PREPARING, RunState.FAILED) or not run.sample_steps:
+        return
+    found, recipe = health(run), str(run.stored.get("recipe") or "")
+    together = companions(run)
+    address = {"runs": ",".join(together)}
+    live = run.at_work and run.state in (RunState.RUNNING, RunState.PAUSED) and manager().may_steer(run, visitor())
+    if found and found.wrong and found.remedy:
+        offer(
+            "mend it. Press the doctor's first remedy above, and watch the images.", "Then compare", ":material/compare:", COMPARE, address
+        )
+    elif len(together) > 1:
+        offer("compare your runs. What did the setting change?", "Compare", ":material/compare:", COMPARE, address)
+    elif run.interventions:
+        start = partial(copy_settings, config, recipe)
+        offer(
+            "train the same settings without your changes, then compare both runs.",
+            "Fill in the form",
+            ":material/content_copy:",
+            on_click=start,
+        )
+    elif live:
+        start = partial(spoil, run)
+        offer(
+            f"break it on purpose, and mend it with the doctor's help: {mistake(config)}.", "Break it", ":material/healing:", on_click=start
+        )
+    else:
+        start = partial(copy_settings, broken(config), recipe)
+        offer(
+            f"break one on purpose, and mend it with the doctor's help: {mistake(config)}.",
+            "Break one",
+            ":material/healing:",
+            on_click=start,
+        )
+
+
+def spoil(run: Run) -> None:
+    """Makes the mistake in a run that trains."""
+    config = run.live_config
+    for name, value in broken(config):
+        if value != getattr(config, name):
+            steer(manager().change, run.id, name, value)
+
+
+def companions(run: Run) -> list[str]:
+    """The ids of the run and of one to compare it with: its parent, or the visitor's newest other run; the run alone where there is none."""
+    parent = parent_of(run.stored)
+    others = [other.id for other in own_runs(visitor()) if other.id != run.id and other.sample_steps]
+    return [run.id, *([parent.run] if parent else others)[:1]]

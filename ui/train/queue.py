@@ -1,0 +1,80 @@
+"""A run that waits: when it starts, as far as anybody can tell, and what to do meanwhile."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from gan.config import TrainConfig
+from gan.networks.generator_file import CheckpointError
+from gan.runs.names import label
+from gan.runs.run import Run
+from gan.runs.states import RunState
+from ui.page_files import DATA, EXPLORE, GLOSSARY, TRAIN
+from ui.text import plain
+from ui.workshop import manager
+
+REFRESH_S = 2.0
+MOST_AHEAD = 4  # runs that are listed
+
+
+def waiting(run: Run) -> None:
+    """Which runs come first, when this one starts, and links for the time until then."""
+    if run.state is not RunState.QUEUED:
+        st.rerun()
+    position, starts_in_s = manager().place(run)
+    ahead = [other for other in manager().unfinished() if other.id != run.id and manager().position(other) < max(1, position)]
+    with st.container(border=True, key="waiting"):
+        st.markdown(f"**Number {position} in the queue.** {forecast(starts_in_s, ahead)}" if position else "**This run starts now.**")
+        for other in ahead[:MOST_AHEAD]:
+            st.markdown(f"- {plain(label(other))}: {_far(other)}")
+        if len(ahead) > MOST_AHEAD:
+            st.caption(f"And {len(ahead) - MOST_AHEAD} more.")
+        st.markdown("Meanwhile:")
+        with st.container(horizontal=True):
+            if working := next((other for other in ahead if other.state is RunState.RUNNING), None):
+                st.page_link(TRAIN, label="Watch the run ahead", icon=":material/monitoring:", query_params={"run": working.id})
+            st.page_link(EXPLORE, label="Explore a trained generator", icon=":material/explore:")
+            if config := _config(run):
+                name = Path(config.data).name
+                st.page_link(DATA, label="See what it will learn from", icon=":material/photo_library:", query_params={"set": name})
+            st.page_link(GLOSSARY, label="Look up a word", icon=":material/dictionary:")
+
+
+def forecast(starts_in_s: float | None, ahead: list[Run]) -> str:
+    """When a run starts, or why nobody can tell."""
+    if starts_in_s is not None:
+        return f"It starts in {about(starts_in_s)}, or sooner if a run ahead is stopped. This page shows it then."
+    paused = [other for other in ahead if other.state is RunState.PAUSED]
+    if paused:
+        return f"When it starts is unknown: {plain(label(paused[0]))} is paused."
+    return "When it starts is unknown until the run ahead has trained for a moment."
+
+
+def about(seconds: float) -> str:
+    """A time that is only roughly known, in words."""
+    if seconds < 10:
+        return "a moment"
+    if seconds < 45:
+        return "about half a minute"
+    if seconds < 90:
+        return "about a minute"
+    if seconds < 100 * 60:
+        return f"about {round(seconds / 60)} minutes"
+    return f"about {round(seconds / 3600)} hours"
+
+
+def _far(run: Run) -> str:
+    """How far a run ahead is."""
+    if run.state is RunState.QUEUED:
+        return "waits too"
+    if run.state is RunState.PREPARING:
+        return "loads its data"
+    status = run.status()
+    return f"{run.state}, {round(100 * float(status['progress']))}% done"
+
+
+def _config(run: Run) -> TrainConfig | None:
+    try:
+        return run.config
+    except CheckpointError:
+        return None

@@ -33,7 +33,7 @@ BROWSER_TESTS := -m pytest -n $(WORKERS) --dist loadfile tests/browser
 
 test: $(VENV)/.installed-dev
 	$(KEEPING) $(BIN)/python .ci/together.py "style: $(STYLE)" "types: $(TYPES)" "tests: $(BIN)/python $(TESTS)" \
-		"browser tests: $(BIN)/python $(BROWSER_TESTS)"
+		"browser tests: $(BIN)/python $(BROWSER_TESTS)" $(if $(ALSO),"$(ALSO)")
 
 # Which lines the tests run through, in their processes too. A measure, no gate: Python is about half as fast meanwhile.
 coverage: $(VENV)/.installed-dev
@@ -49,7 +49,7 @@ FAST := tests/networks tests/doctor tests/training/test_losses.py tests/test_con
 fast: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -q $(FAST)
+	$(KEEPING) $(BIN)/python -m pytest -q $(FAST)
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -62,13 +62,14 @@ constraints: test
 # Python compiles what it imports, when it first does; all of torch would take a minute.
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-compile $(if $(PINNED),-c constraints.txt)
 
-$(VENV)/.installed: requirements.txt | $(VENV)/bin/python
+$(VENV)/.installed: requirements.txt $(if $(PINNED),constraints.txt) | $(VENV)/bin/python
 	$(INSTALL) -r requirements.txt
 	touch $@
 
-$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+# These include requirements.txt.
+$(VENV)/.installed-dev: requirements-dev.txt requirements.txt $(if $(PINNED),constraints.txt) | $(VENV)/bin/python
 	$(INSTALL) -r requirements-dev.txt
-	touch $@
+	touch $(VENV)/.installed $@
 
 clean:
 	rm -rf $(VENV) .coverage* .pytest_cache .ruff_cache .mypy_cache build dist *.egg-info

@@ -1,0 +1,43 @@
+"""Every page on a phone, light and dark."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.browser.conftest import fits_a_phone, watched
+from tests.browser.steps import open_page
+
+
+@pytest.fixture(scope="module")
+def phone(browser: Browser) -> Iterator[BrowserContext]:
+    """A phone that keeps what it has loaded from one page to the next."""
+    context = browser.new_context(viewport={"width": 390, "height": 844})
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def phone_page(phone: BrowserContext) -> Iterator[Page]:
+    with phone.new_page() as page:
+        yield from watched(page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("", "data", "data?set=cifar10", "train", "compare", "inside", "evaluate"),
+        *("explore", "explore?view=Grid", "explore?view=Sliders", "explore?view=Walk"),
+    ],
+)
+def test_pages_fit_a_phone(phone_page: Page, server: str, path: str, scheme: str) -> None:
+    page = phone_page
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    headings = {"": "DCGAN Workshop", "inside": "Look inside"}
+    name = path.partition("?")[0]
+    open_page(page, f"{server}/{path}", headings.get(name, name.capitalize()))
+    if path.startswith(("explore?", "inside")):
+        expect(page.locator("[data-testid=stImage] img, .ls-strip").first).to_be_visible()
+    fits_a_phone(page)
+    assert page.get_by_test_id("stException").count() == 0

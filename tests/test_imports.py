@@ -14,7 +14,7 @@ FLOORS = [
     {"training", "judging"},
     {"runs"},
     {"doctor", "explore"},
-    {"inside"},
+    {"inside", "course"},
     {"serving"},
 ]
 FLOOR = {package: number for number, packages in enumerate(FLOORS, 1) for package in packages}

@@ -14,7 +14,7 @@ FLOORS = [
     {"training", "judging"},
     {"runs"},
     {"doctor", "explore"},
-    {"inside"},
+    {"inside", "course"},
     {"serving"},
     {"cli"},
 ]

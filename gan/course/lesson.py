@@ -1,0 +1,72 @@
+"""What a lesson is: its text, and goals that pure functions check. Knows nothing of pages or figures."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a goal is checked with.
+
+    Attributes:
+        report: what the lesson's figure reports. It comes from a browser, and may hold anything.
+        met: the ids of the lesson's goals that were met before.
+    """
+
+    report: Mapping[str, Any] = field(default_factory=dict)
+    met: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A part of a mission.
+
+    Attributes:
+        id: lower case, as it is stored. It never changes.
+        text: what to do, one sentence.
+        is_met: whether the evidence shows that it is done. A pure function, which never raises.
+    """
+
+    id: str
+    text: str
+    is_met: Callable[[Evidence], bool]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where to read on: a title, and its address."""
+
+    title: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A lesson.
+
+    Attributes:
+        id: lower case, as it is stored and as it stands in addresses. It never changes.
+        title: a few words.
+        minutes: how long it takes.
+        text: the explanation above the figure, in Markdown.
+        to_try: something to try with the figure, one or two sentences.
+        goals: the mission's parts, in order.
+        sources: where to read on.
+    """
+
+    id: str
+    title: str
+    minutes: int
+    text: str
+    to_try: str
+    goals: tuple[Goal, ...]
+    sources: tuple[Source, ...]
+
+    def newly_met(self, evidence: Evidence) -> frozenset[str]:
+        """The ids of the goals that the evidence meets for the first time."""
+        return frozenset(goal.id for goal in self.goals if goal.id not in evidence.met and goal.is_met(evidence))
+
+    def is_passed(self, met: frozenset[str]) -> bool:
+        """Whether all goals are among those that are met."""
+        return all(goal.id in met for goal in self.goals)

@@ -1,0 +1,6 @@
+"""The course: all lessons, in order."""
+
+from gan.course.lesson import Lesson
+from gan.course.plane import PLANE
+
+LESSONS: dict[str, Lesson] = {lesson.id: lesson for lesson in (PLANE,)}

@@ -1,0 +1,88 @@
+"""The lesson "The game on a plane": a GAN for points with two coordinates."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from gan.course.lesson import Evidence, Goal, Lesson, Source
+from gan.untrusted import is_whole
+
+FEW = 2  # modes: with at most these, the game is broken
+SETTLED = 2000  # steps: earlier, few modes are only a beginning
+
+
+class Aim(StrEnum):
+    """The goals, as they are stored."""
+
+    ALL = "all"
+    BROKEN = "broken"
+    MENDED = "mended"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the figure says of its game.
+
+    Attributes:
+        found: modes of the data that the generator reaches.
+        modes: modes of the data.
+        steps: of the game, since its networks were made.
+    """
+
+    found: int
+    modes: int
+    steps: int
+
+    @classmethod
+    def read(cls, report: Mapping[str, Any]) -> "Report | None":
+        """The report, or None if the browser sent something else."""
+        found, modes, steps = (_count(report.get(name)) for name in ("found", "modes", "steps"))
+        return cls(found, modes, steps) if 0 <= found <= modes and steps >= 0 else None
+
+
+def _count(value: Any) -> int:
+    """A whole number, or -1 for anything else."""
+    return int(value) if is_whole(value) else -1
+
+
+def _is_whole_ring(evidence: Evidence) -> bool:
+    report = Report.read(evidence.report)
+    return report is not None and report.found == report.modes == 8
+
+
+def _is_broken(evidence: Evidence) -> bool:
+    report = Report.read(evidence.report)
+    return report is not None and Aim.ALL in evidence.met and report.modes == 8 and report.found <= FEW and report.steps >= SETTLED
+
+
+def _is_mended(evidence: Evidence) -> bool:
+    return Aim.BROKEN in evidence.met and _is_whole_ring(evidence)
+
+
+PLANE = Lesson(
+    id="plane",
+    title="The game on a plane",
+    minutes=7,
+    text=(
+        "The real points lie in eight clusters on a ring: the **modes** of the data. "
+        "The **generator** G turns random numbers, the latent vectors, into points. "
+        "The **discriminator** D sees a point and says how likely it is to be real: blue where it says real, orange where it says generated. "
+        "D learns to tell the two apart; then G moves its points to where D says real. "
+        "The grid shows what G does to the whole latent space, and each arrow where G wants a point to go.\n\n"
+        "Nobody tells G to reach all modes. If it learns faster than D, all its points run to one mode, D learns that this mode is fake, "
+        "and they run on to the next. This is **mode collapse**."
+    ),
+    to_try="Press Step D a few times and watch the colors, then Step G and watch the points follow the arrows. Then press Run.",
+    goals=(
+        Goal(Aim.ALL, "Reach all 8 modes of the ring.", _is_whole_ring),
+        Goal(Aim.BROKEN, f"Break it: at most {FEW} modes after {SETTLED:,} steps. The preset Collapse is one way.", _is_broken),
+        Goal(Aim.MENDED, "Mend it: all 8 modes again. You can change settings while it runs.", _is_mended),
+    ),
+    sources=(
+        Source("Goodfellow et al. 2014, Generative Adversarial Networks", "https://arxiv.org/abs/1406.2661"),
+        Source("Kahng et al. 2019, GAN Lab", "https://poloclub.github.io/ganlab/"),
+        Source("Lin et al. 2018, PacGAN: modes and packing (section 4.1)", "https://arxiv.org/abs/1712.04086"),
+        Source("Huang et al. 2024, R3GAN: the relativistic loss with R1 and R2", "https://arxiv.org/abs/2501.05441"),
+    ),
+)

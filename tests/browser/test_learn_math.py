@@ -1,0 +1,341 @@
+"""The mathematics of the lessons' figures, which runs in browsers, compared with torch and with numeric integration."""
+
+import json
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from playwright.sync_api import Browser, Page, Route
+
+from gan.training.losses import discriminator_loss, generator_loss, zero_centered_penalty
+from tests.browser.conftest import ROOT
+
+FOLDER = ROOT / "ui" / "components" / "learn"
+ADDRESS = "http://learn.test"
+CLOSE = {"rtol": 1e-5, "atol": 1e-8}  # double precision on both sides: only the order of sums differs
+
+
+@pytest.fixture(scope="module")
+def script(browser: Browser) -> Iterator[Page]:
+    """An empty page that can import the modules, without a server."""
+
+    def answer(route: Route) -> None:
+        path = FOLDER / Path(route.request.url).name
+        if path.suffix == ".js":
+            route.fulfill(body=path.read_text(encoding="utf-8"), content_type="text/javascript")
+        else:
+            route.fulfill(body="<!doctype html>", content_type="text/html")
+
+    page = browser.new_page()
+    page.route(f"{ADDRESS}/**", answer)
+    page.goto(ADDRESS)
+    yield page
+    page.close()
+
+
+def run(script: Page, module: str, body: str, **values: Any) -> Any:
+    """What a function body returns, with a module's exports as `m` and plain values as `v`."""
+    code = f"async (text) => {{ const v = JSON.parse(text), m = await import('{ADDRESS}/{module}.js'); {body} }}"
+    return script.evaluate(code, json.dumps(values))
+
+
+# The game on the plane.
+
+LATENT, HIDDEN, BATCH = 3, 7, 8
+
+
+def sizes(packing: int) -> tuple[list[int], list[int]]:
+    return [LATENT, HIDDEN, HIDDEN, 2], [2 * packing, HIDDEN, HIDDEN, 1]
+
+
+def length(layers: list[int]) -> int:
+    return sum((a + 1) * b for a, b in pairwise(layers))
+
+
+def mlp(values: torch.Tensor, layers: list[int], x: torch.Tensor) -> torch.Tensor:
+    """The network that mlp.js describes, from its flat parameters."""
+    at = 0
+    for i, (inputs, outputs) in enumerate(pairwise(layers)):
+        weights = values[at : at + inputs * outputs].view(outputs, inputs)
+        at += inputs * outputs
+        x = F.linear(x, weights, values[at : at + outputs])
+        at += outputs
+        if i < len(layers) - 2:
+            x = F.leaky_relu(x, 0.2)
+    return x
+
+
+GRADIENTS = """
+  const game = new m.Game({...v.settings}, null);
+  game.g.values.set(v.g); game.d.values.set(v.d); game.noise.set(v.noise);
+  game.points.set(v.real);
+  game.points.set(game.g.forward(game.noise, v.settings.batch), v.real.length);
+  game.gradientsD();
+  const d = {loss: game.lossD, penalty: game.penalty, gradients: [...game.d.gradients]};
+  game.gradientsG();
+  return {d, g: {loss: game.lossG, gradients: [...game.g.gradients], pull: [...game.pull]}};
+"""
+
+
+@pytest.mark.parametrize("loss", ["bce", "minimax", "hinge", "wasserstein", "relativistic"])
+@pytest.mark.parametrize("packing", [1, 2, 4])
+def test_losses_and_gradients_are_those_of_autograd(script: Page, loss: str, packing: int) -> None:
+    rng = torch.Generator().manual_seed(packing)
+    layers_g, layers_d = sizes(packing)
+    packs = BATCH // packing
+    for r1, r2 in ((0.0, 0.0), (0.7, 0.0), (0.0, 0.4), (0.7, 0.4)):
+        g = torch.randn(length(layers_g), generator=rng, dtype=torch.double).requires_grad_()
+        d = torch.randn(length(layers_d), generator=rng, dtype=torch.double).requires_grad_()
+        noise = torch.randn(BATCH, LATENT, generator=rng, dtype=torch.double)
+        real = torch.randn(BATCH, 2, generator=rng, dtype=torch.double)
+        settings = {"loss": loss, "packing": packing, "r1": r1, "r2": r2, "latent": LATENT, "hidden": HIDDEN, "batch": BATCH}
+        got = run(
+            script,
+            "game",
+            GRADIENTS,
+            settings=settings,
+            g=g.tolist(),
+            d=d.tolist(),
+            noise=noise.flatten().tolist(),
+            real=real.flatten().tolist(),
+        )
+
+        # D: the loss and the penalties, whose gradients are of second order.
+        inputs = [real.view(packs, -1).requires_grad_(), mlp(g, layers_g, noise).detach().view(packs, -1).requires_grad_()]
+        answers = [mlp(d, layers_d, x)[:, 0] for x in inputs]
+        kind = "bce" if loss == "minimax" else loss
+        loss_d = discriminator_loss(*answers, kind)
+        slopes = [torch.autograd.grad(a.sum(), x, create_graph=True)[0] for a, x in zip(answers, inputs, strict=True)]
+        penalty = r1 * zero_centered_penalty(slopes[0]) + r2 * zero_centered_penalty(slopes[1])
+        (expected,) = torch.autograd.grad(loss_d + penalty, d)
+        np.testing.assert_allclose(got["d"]["loss"], loss_d.item(), **CLOSE)
+        np.testing.assert_allclose(got["d"]["penalty"], penalty.item(), **CLOSE)
+        np.testing.assert_allclose(got["d"]["gradients"], expected.numpy(), **CLOSE)
+
+        # G, and the gradient at each of its points.
+        points = mlp(g, layers_g, noise)
+        fake = mlp(d, layers_d, points.view(packs, -1))[:, 0]
+        loss_g = -F.softplus(fake).mean() if loss == "minimax" else generator_loss(fake, kind, answers[0].detach())
+        pull, expected = torch.autograd.grad(loss_g, (points, g))
+        np.testing.assert_allclose(got["g"]["loss"], loss_g.item(), **CLOSE)
+        np.testing.assert_allclose(got["g"]["pull"], pull.flatten().numpy(), **CLOSE)
+        np.testing.assert_allclose(got["g"]["gradients"], expected.numpy(), **CLOSE)
+
+
+@pytest.mark.parametrize(
+    ("made", "rival"),
+    [
+        ("new m.Adam(4, 0.3, 0.9)", lambda values: torch.optim.Adam([values], lr=0.05, betas=(0.3, 0.9))),
+        ("new m.RmsProp(4)", lambda values: torch.optim.RMSprop([values], lr=0.05)),
+    ],
+    ids=["adam", "rmsprop"],
+)
+def test_optimizers_are_those_of_torch(script: Page, made: str, rival: Any) -> None:
+    rng = torch.Generator().manual_seed(1)
+    start, gradients = torch.randn(4, generator=rng, dtype=torch.double), torch.randn(6, 4, generator=rng, dtype=torch.double)
+    body = f"const values = new Float64Array(v.start), o = {made}; for (const g of v.gradients) o.step(values, g, 0.05); return [...values]"
+    got = run(script, "optimizers", body, start=start.tolist(), gradients=gradients.tolist())
+    values = start.clone().requires_grad_()
+    optimizer = rival(values)
+    for gradient in gradients:
+        values.grad = gradient
+        optimizer.step()
+    np.testing.assert_allclose(got, values.detach().numpy(), **CLOSE)
+
+
+def test_matrix_products_of_all_shapes(script: Page) -> None:
+    """Whole blocks, and every remainder of rows and columns."""
+    rng = np.random.default_rng(0)
+    for rows, columns, depth in [(1, 1, 1), (2, 4, 3), (3, 5, 2), (5, 7, 4), (4, 6, 1), (2, 3, 5)]:
+        a, b = rng.normal(size=(rows, depth)), rng.normal(size=(depth, columns))
+        body = """const out = new Float64Array(v.rows * v.columns).fill(1);
+          m.product(out, v.a, v.depth, 1, v.b, 1, v.columns, v.rows, v.columns, v.depth, v.add);
+          return [...out];"""
+        values = {"a": a.flatten().tolist(), "b": b.flatten().tolist(), "rows": rows, "columns": columns, "depth": depth}
+        np.testing.assert_allclose(run(script, "matrix", body, add=False, **values), (a @ b).flatten(), **CLOSE)
+        np.testing.assert_allclose(run(script, "matrix", body, add=True, **values), (a @ b).flatten() + 1, **CLOSE)
+
+
+PLAY = f"""
+  const {{ SHAPES }} = await import('{ADDRESS}/points.js');
+  const game = new m.Game(v.settings, SHAPES.ring);
+  for (let i = 0; i < v.steps; i++) game.step();
+  return {{d: [...game.d.values], g: [...game.g.values], broken: game.broken}};
+"""
+
+
+def test_a_seed_fixes_the_game(script: Page) -> None:
+    first, again, other = (run(script, "game", PLAY, settings={"seed": seed}, steps=3) for seed in (1, 1, 2))
+    assert first == again != other and not first["broken"]
+
+
+def test_the_critic_is_clipped(script: Page) -> None:
+    values = np.array(run(script, "game", PLAY, settings={"loss": "wasserstein", "clip": 0.03}, steps=2)["d"])
+    assert np.abs(values).max() == 0.03
+
+
+def test_numbers_without_end_are_noticed(script: Page) -> None:
+    assert run(script, "game", PLAY, settings={"loss": "wasserstein", "clip": 1e308, "dRate": 1e308, "gRate": 1e308}, steps=3)["broken"]
+
+
+def test_points_that_cannot_be_packed_are_refused(script: Page) -> None:
+    body = "try { new m.Game({batch: 10, packing: 4}, null) } catch (error) { return error.message }"
+    assert run(script, "game", body) == "a batch of 10 points cannot be divided into packs of 4"
+
+
+def test_every_mode_of_the_data_is_found_in_the_data(script: Page) -> None:
+    body = f"""
+      const {{ Random }} = await import('{ADDRESS}/random.js');
+      const shape = m.SHAPES[v.name], out = new Float64Array(8000);
+      shape.draw(new Random(3), out, 4000);
+      return {{...m.countModes(out, 4000, shape), largest: Math.max(...out.map(Math.abs))}};
+    """
+    for name, modes in (("ring", 8), ("grid", 25), ("line", 0), ("spiral", 0), ("moons", 0)):
+        got = run(script, "points", body, name=name)
+        assert got["found"] == got["of"] == modes and got["largest"] < 1.5
+        if modes:  # 1 - exp(-9 / 2) of a Gaussian on the plane lies within 3 standard deviations
+            assert got["close"] == pytest.approx(0.989, abs=0.006)
+
+
+def test_modes_that_hardly_anyone_reaches_are_not_found(script: Page) -> None:
+    """A quarter of its fair share, 25 of 800 points at 8 modes, makes a mode found."""
+    body = """
+      const shape = m.SHAPES.ring, out = new Float64Array(1600);
+      for (let r = 0; r < 800; r++) { const [x, y] = shape.modes[r < v.few ? 1 : 0]; out[2 * r] = x; out[2 * r + 1] = y + v.off; }
+      return m.countModes(out, 800, shape);
+    """
+    assert run(script, "points", body, few=24, off=0)["found"] == 1
+    assert run(script, "points", body, few=25, off=0)["found"] == 2
+    assert run(script, "points", body, few=25, off=0.2) == {"counts": [0] * 8, "found": 0, "of": 8, "close": 0}
+
+
+def test_random_numbers_have_the_moments_of_their_distributions(script: Page) -> None:
+    body = """const r = new m.Random(5), n = 20000;
+      return {uniform: Array.from({length: n}, () => r.uniform()), normal: Array.from({length: n}, () => r.normal())}"""
+    got = run(script, "random", body)
+    uniform, normal = np.array(got["uniform"]), np.array(got["normal"])
+    assert uniform.min() >= 0 and uniform.max() < 1
+    assert uniform.mean() == pytest.approx(1 / 2, abs=0.01) and uniform.var() == pytest.approx(1 / 12, abs=0.003)
+    assert normal.mean() == pytest.approx(0, abs=0.03) and normal.var() == pytest.approx(1, abs=0.04)
+    assert (normal**4).mean() == pytest.approx(3, abs=0.25)
+
+
+# Transposed convolution.
+
+TRANSPOSED = """
+  return v.cases.map(({size, values, weights, setting}) => {
+    const fault = m.refusal(size, setting);
+    if (fault) return {fault};
+    const input = {size, values}, one = m.spread(input, weights, setting), two = m.slide(input, weights, setting);
+    return {size: one.size, values: [...one.values], writes: [...one.writes], other: [...two.values], formula: m.outputSize(size, setting)};
+  });
+"""
+
+
+def by_torch(case: dict[str, Any], values: list[float], weights: list[float]) -> torch.Tensor:
+    """(size, size); a RuntimeError for settings that torch refuses."""
+    n, k, s = case["size"], case["setting"]["kernel"], case["setting"]
+    x, w = torch.tensor(values, dtype=torch.double).view(1, 1, n, n), torch.tensor(weights, dtype=torch.double).view(1, 1, k, k)
+    return F.conv_transpose2d(x, w, stride=s["stride"], padding=s["padding"], output_padding=s["outputPadding"])[0, 0]
+
+
+def test_transposed_convolution_is_that_of_torch(script: Page) -> None:
+    rng = np.random.default_rng(2)
+    cases: list[dict[str, Any]] = []
+    for _ in range(400):  # about half of them are legal
+        n, k, s, p, o = (int(rng.integers(low, high)) for low, high in ((1, 7), (1, 6), (1, 5), (0, 5), (0, 4)))
+        setting = {"kernel": k, "stride": s, "padding": p, "outputPadding": o}
+        cases.append({"size": n, "values": rng.normal(size=n * n).tolist(), "weights": rng.normal(size=k * k).tolist(), "setting": setting})
+    legal = 0
+    for case, got in zip(cases, run(script, "transposed", TRANSPOSED, cases=cases), strict=True):
+        try:
+            expected = by_torch(case, case["values"], case["weights"])
+        except RuntimeError:
+            assert "fault" in got, case["setting"]
+            continue
+        assert "fault" not in got, (got, case["setting"])
+        legal += 1
+        assert got["size"] == got["formula"] == len(expected)
+        np.testing.assert_allclose(got["values"], expected.flatten().numpy(), **CLOSE)
+        np.testing.assert_allclose(got["other"], expected.flatten().numpy(), **CLOSE)
+        written = by_torch(case, [1.0] * case["size"] ** 2, [1.0] * case["setting"]["kernel"] ** 2)
+        assert got["writes"] == written.flatten().round().int().tolist()
+    assert 200 <= legal <= 300
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"stride": 0}, "The stride must be from 1 to 64; got 0."),
+        ({"padding": -1}, "The padding must be from 0 to 64; got -1."),
+        ({"kernel": 2.5}, "The kernel size must be a whole number; got 2.5."),
+        ({"outputPadding": 2}, "The output padding must be smaller than the stride, 2; got 2."),
+        ({"padding": 3, "kernel": 1}, "The output would have -1 pixels a side: use less padding or a larger kernel."),
+        ({}, None),
+    ],
+)
+def test_settings_that_are_refused_get_a_sentence(script: Page, changes: dict[str, float], sentence: str | None) -> None:
+    setting = {"kernel": 4, "stride": 2, "padding": 1, "outputPadding": 0, **changes}
+    assert run(script, "transposed", "return m.refusal(3, v.setting)", setting=setting) == sentence
+
+
+def test_a_kernel_that_the_stride_divides_writes_evenly(script: Page) -> None:
+    body = """
+      const input = {size: 8, values: new Float64Array(64)}, setting = {kernel: v.k, stride: v.s, padding: 0, outputPadding: 0};
+      const {size, writes} = m.spread(input, new Float64Array(v.k * v.k), setting), inner = [];
+      for (let y = v.k; y < size - v.k; y++) for (let x = v.k; x < size - v.k; x++) inner.push(writes[y * size + x]);
+      return [m.isEven(setting), new Set(inner).size === 1];
+    """
+    for kernel in range(1, 6):
+        for stride in range(1, 5):
+            said, counted = run(script, "transposed", body, k=kernel, s=stride)
+            assert said == counted == (kernel % stride == 0), (kernel, stride)
+
+
+# Two densities on a line.
+
+
+def test_densities_agree_with_numeric_integration(script: Page) -> None:
+    rng = np.random.default_rng(4)
+    pairs = [[{"mean": m, "deviation": s} for m, s in zip(rng.uniform(-3, 3, 2), rng.uniform(0.2, 2, 2), strict=True)] for _ in range(30)]
+    body = """return v.pairs.map(([p, q]) => ({
+      answers: v.places.map((x) => m.bestAnswer(p, q, x)), value: m.bestValue(p, q), half: m.value(p, q, () => 0.5),
+      own: m.value(p, q, (x) => m.bestAnswer(p, q, x) * 0.8 + 0.1), js: m.jensenShannon(p, q), w: m.wasserstein(p, q)}))"""
+    places = [-2.5, -1.0, 0.0, 0.7, 3.0]
+    grid = np.linspace(-30, 30, 600_001)
+    step = grid[1] - grid[0]
+    for pair, got in zip(pairs, run(script, "densities", body, pairs=pairs, places=places), strict=True):
+        p, q = (np.exp(-(((grid - d["mean"]) / d["deviation"]) ** 2) / 2) / d["deviation"] / math.sqrt(2 * math.pi) for d in pair)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            best = np.where(p + q > 0, p / (p + q), 0.5)
+            value = step * np.nansum(np.where(p > 0, p * np.log(best), 0) + np.where(q > 0, q * np.log(q / (p + q)), 0))
+        own = step * (p * np.log(0.8 * best + 0.1) + q * np.log(0.9 - 0.8 * best)).sum()
+        np.testing.assert_allclose(got["answers"], np.interp(places, grid, best), rtol=1e-5, atol=1e-7)
+        assert got["value"] == pytest.approx(value, rel=1e-5)
+        assert got["own"] == pytest.approx(own, rel=1e-5) and got["own"] <= got["value"]
+        assert got["half"] == pytest.approx(-2 * math.log(2), rel=1e-6)
+        assert got["js"] == pytest.approx(value / 2 + math.log(2), abs=1e-6)
+        assert got["w"] == pytest.approx(step * np.abs(np.cumsum(p - q) * step).sum(), rel=1e-4)
+
+
+def test_apart_js_is_flat_and_wasserstein_is_the_distance(script: Page) -> None:
+    body = "return [m.jensenShannon(v.p, v.q), m.wasserstein(v.p, v.q)]"
+    for distance in (0.0, 8.0, 16.0):
+        js, w = run(script, "densities", body, p={"mean": 0, "deviation": 0.3}, q={"mean": distance, "deviation": 0.3})
+        assert w == pytest.approx(distance, abs=1e-5)
+        assert js == pytest.approx(math.log(2) if distance else 0, abs=1e-9)
+
+
+def test_slopes_of_the_generators_losses(script: Page) -> None:
+    """By D's logit l: log(1 - sigmoid(l)) and -log sigmoid(l)."""
+    for answer in (0.001, 0.3, 0.5, 0.999):
+        logit = torch.tensor(math.log(answer / (1 - answer)), dtype=torch.double, requires_grad=True)
+        expected = [torch.autograd.grad(loss, logit)[0].item() for loss in (-F.softplus(logit), F.softplus(-logit))]
+        got = run(script, "densities", "return m.generatorSlopes(v.answer)", answer=answer)
+        np.testing.assert_allclose([got["minimax"], got["nonSaturating"]], expected, **CLOSE)

@@ -1,0 +1,60 @@
+"""The lessons, and what meets their goals."""
+
+from typing import Any
+
+import pytest
+
+from gan.course.lesson import Evidence
+from gan.course.lessons import LESSONS
+from gan.course.plane import PLANE, SETTLED, Aim
+
+
+def test_lessons_are_complete_and_short() -> None:
+    assert list(LESSONS) == [lesson.id for lesson in LESSONS.values()]
+    for lesson in LESSONS.values():
+        assert lesson.goals and lesson.sources and len({goal.id for goal in lesson.goals}) == len(lesson.goals)
+        assert 2 <= lesson.minutes <= 10 and 3 <= lesson.text.count(". ") + 1 <= 12
+        assert all(source.address.startswith("https://") for source in lesson.sources)
+        assert all(goal.text.endswith(".") for goal in lesson.goals)
+    assert sum(lesson.minutes for lesson in LESSONS.values()) <= 45
+
+
+@pytest.mark.parametrize("lesson", LESSONS.values(), ids=LESSONS)
+@pytest.mark.parametrize(
+    "report", [{}, {"found": "8"}, {"found": True, "modes": True, "steps": 1}, {"found": [8], "modes": {}, "steps": None}]
+)
+def test_a_report_of_anything_meets_nothing_and_raises_nothing(lesson: Any, report: dict[str, Any]) -> None:
+    assert lesson.newly_met(Evidence(report)) == frozenset()
+    assert not lesson.is_passed(frozenset())
+
+
+def report(found: int, steps: int = SETTLED, modes: int = 8) -> dict[str, int]:
+    return {"found": found, "modes": modes, "steps": steps}
+
+
+def test_the_plane_asks_for_all_modes_then_a_collapse_then_all_again() -> None:
+    met: frozenset[str] = frozenset()
+    told = [
+        (report(0), set()),  # the beginning is no collapse
+        (report(7), set()),
+        (report(8, steps=10), {Aim.ALL}),
+        (report(8), set()),
+        (report(3), set()),
+        (report(2, steps=SETTLED - 1), set()),
+        (report(2), {Aim.BROKEN}),
+        (report(0), set()),
+        (report(8), {Aim.MENDED}),
+        (report(8), set()),
+    ]
+    for said, expected in told:
+        assert PLANE.newly_met(Evidence(said, met)) == expected, (said, met)
+        met |= expected
+    assert PLANE.is_passed(met)
+
+
+@pytest.mark.parametrize(
+    "wrong", [report(25, modes=25), report(9), report(-1), report(8, steps=-1), report(8, modes=7), {"found": 8, "modes": 8}]
+)
+def test_only_the_whole_ring_counts(wrong: dict[str, int]) -> None:
+    for met in (frozenset(), frozenset({"all"}), frozenset({"all", "broken"})):
+        assert PLANE.newly_met(Evidence(wrong, met)) == frozenset()

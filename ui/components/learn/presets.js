@@ -1,0 +1,24 @@
+// Named settings of the game on the plane. A preset changes the settings that it names; the others go back to their defaults.
+import { DEFAULTS } from "./game.js";
+
+const start = (changes) => ({ ...DEFAULTS, ...changes });
+
+export const PRESETS = {
+  default: { label: "Cross entropy", settings: start({}) },
+  regular: { label: "Relativistic, R1 and R2", settings: start({ loss: "relativistic", r1: 0.1, r2: 0.1 }) },
+  // G learns five times as fast as D, and Adam's long memory carries both past the balance: G runs from mode to mode.
+  collapse: { label: "Collapse", settings: start({ beta1: 0.9, gRate: 0.005, dRate: 0.001 }) },
+  wasserstein: {
+    label: "Wasserstein",
+    settings: start({ loss: "wasserstein", optimizer: "rmsprop", dSteps: 5, dRate: 0.001, gRate: 0.001 }),
+  },
+};
+
+// What mends the collapse while it runs.
+export const CURES = {
+  balance: { label: "Same rates, β1 0.5", settings: { beta1: 0.5, gRate: 0.002, dRate: 0.002 } },
+  regular: {
+    label: "Relativistic loss, R1 and R2",
+    settings: { loss: "relativistic", r1: 0.1, r2: 0.1, beta1: 0.5, gRate: 0.002, dRate: 0.002 },
+  },
+};

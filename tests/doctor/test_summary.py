@@ -77,9 +77,15 @@ def _scored(until: int = 1000, **columns: Any) -> Verdict:
 
 
 def test_images_are_called_good_enough_from_the_second_good_score_on() -> None:
-    good = {"diversity": 8.5, "diversity_real": 10.0, "coverage": 0.55, "coverage_floor": 0.9}
+    good: dict[str, Any] = {"diversity": 8.5, "diversity_real": 10.0, "coverage": 0.55, "coverage_floor": 0.9}
     assert _scored(**good) == Verdict(Outlook.GOOD, "Good enough to explore")
-    for short in ({"diversity": 7.9}, {"coverage": 0.53}, {"coverage": lambda step: 0.55 if step > 850 else 0.5}, {"coverage": None}):
+    shortfalls: tuple[dict[str, Any], ...] = (
+        {"diversity": 7.9},
+        {"coverage": 0.53},
+        {"coverage": lambda step: 0.55 if step > 850 else 0.5},
+        {"coverage": None},
+    )
+    for short in shortfalls:
         assert _scored(**{**good, **short}).outlook is Outlook.HEALTHY
     assert _scored(250, **good).outlook is Outlook.TOO_EARLY and _verdict(1000).outlook is Outlook.HEALTHY
 

@@ -18,7 +18,7 @@ from tests.browser.conftest import ROOT
 
 FOLDER = ROOT / "ui" / "components" / "learn"
 ADDRESS = "http://learn.test"
-CLOSE = {"rtol": 1e-5, "atol": 1e-8}  # double precision on both sides: only the order of sums differs
+CLOSE: dict[str, Any] = {"rtol": 1e-5, "atol": 1e-8}  # double precision on both sides: only the order of sums differs
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_losses_and_gradients_are_those_of_autograd(script: Page, loss: str, pac
         inputs = [real.view(packs, -1).requires_grad_(), mlp(g, layers_g, noise).detach().view(packs, -1).requires_grad_()]
         answers = [mlp(d, layers_d, x)[:, 0] for x in inputs]
         kind = "bce" if loss == "minimax" else loss
-        loss_d = discriminator_loss(*answers, kind)
+        loss_d = discriminator_loss(answers[0], answers[1], kind)
         slopes = [torch.autograd.grad(a.sum(), x, create_graph=True)[0] for a, x in zip(answers, inputs, strict=True)]
         penalty = r1 * zero_centered_penalty(slopes[0]) + r2 * zero_centered_penalty(slopes[1])
         (expected,) = torch.autograd.grad(loss_d + penalty, d)

@@ -31,6 +31,7 @@ from gan.files import write_atomically
 from gan.images import enlarge, gif, png, tile
 from gan.judging import evaluation
 from gan.judging.judge import FEWEST, JudgeCache
+from gan.judging.verdict import verdict
 from gan.networks.generator_file import CheckpointError, LoadedGenerator, load_generator
 from gan.networks.sampling import sample
 from gan.recipes import DEFAULT, RECIPES, recipe
@@ -381,6 +382,7 @@ def evaluate_command(source: Path, data: str | None, samples: int, step: int | N
         click.echo(f"{figure.name:32}{row[0]:24}{row[1]:24}{evaluation.direction(figure)}")
     if report.shares and report.shares.missing:
         click.echo(f"missing: {', '.join(report.shares.missing)}")
+    click.echo(verdict(report).text)
 
 
 @cli.command("doctor")

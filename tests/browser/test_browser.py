@@ -1,4 +1,4 @@
-"""The main job, as a participant does it: train, watch, zoom, stop, explore."""
+"""What a participant does: train, watch, zoom, stop, explore."""
 
 import io
 import json
@@ -38,7 +38,7 @@ def test_train_watch_zoom_stop_and_explore(page: Page, server: str) -> None:
     before = page.evaluate(POINTS)[0]
     both_charts_have(page, before + 3)
     assert page.evaluate(RANGE) == zoomed
-    assert page.evaluate("() => document.querySelector('[data-chart=loss]').marked"), "the chart was made anew"
+    assert page.evaluate("() => document.querySelector('[data-chart=loss]').marked"), "the chart was rebuilt"
 
     # The grid shows pictures, and the slider goes back through training.
     image = page.locator(".rv-frame img")
@@ -58,7 +58,7 @@ def test_train_watch_zoom_stop_and_explore(page: Page, server: str) -> None:
     assert page.evaluate(RANGE) == zoomed, "the zoom is kept through reruns"
     count = page.evaluate(POINTS)[0]
 
-    # A reload finds it too, and going on adds to it.
+    # A reload finds it, too, and resuming adds to it.
     page.reload()
     both_charts_have(page, count)
     page.get_by_role("button", name="Resume").click()
@@ -83,7 +83,7 @@ def test_knobs_single_steps_scrubbing_and_a_fork(page: Page, server: str) -> Non
     launch(page, server)
     both_charts_have(page, 3)
 
-    # A knob: in force at the next step, and marked on both charts.
+    # A knob: it takes effect at the next step, and is marked on both charts.
     page.get_by_role("slider", name="Generator steps").press("ArrowRight")
     changes = page.locator(".rv-changes li")
     expect(changes).to_have_count(1)
@@ -219,7 +219,7 @@ def test_upload_cancel_upload_again_train_on_it_and_delete(page: Page, server: s
     (tmp_path / "again").mkdir()  # the browser takes a file of the same path for the one that it has
     page.locator("input[type=file]").set_input_files(zip_of_pictures(tmp_path / "again" / "many shapes.zip", 64))
     page.get_by_role("button", name="Add the set").click()
-    expect(page.get_by_text("many-shapes is ready.")).to_be_visible()  # the cancelled one left nothing of that name
+    expect(page.get_by_text("many-shapes is ready.")).to_be_visible()  # the canceled one left nothing of that name
     expect(page.get_by_alt_text("Some images of many-shapes")).to_be_visible()
     assert "set=many-shapes" in page.url
 
@@ -294,7 +294,7 @@ def test_compare_two_runs_one_of_them_at_work(page: Page, server: str) -> None:
     page.wait_for_url(re.compile(rf"runs={newer}(,|%2C){older}"))
     expect(page.get_by_role("heading", name="Results so far")).to_be_visible()
 
-    # A run at work goes on in its charts: they are not made anew, and keep their zoom.
+    # An active run continues in its charts: they are not rebuilt, and keep their zoom.
     charts = page.locator(".cv-chart")
     expect(charts).to_have_count(4)
     page.wait_for_function("() => document.querySelectorAll('.cv-chart')[3]?.data?.length === 4")

@@ -8,7 +8,7 @@ from gan.runs.run import explain
 from ui.choose_model import choose_model
 from ui.components.visitor import heading
 from ui.evaluate.evaluations import COUNTS, MOST, begin, judge_it, kept
-from ui.evaluate.scores import figures, histogram
+from ui.evaluate.scores import classes, scores
 from ui.evaluate.table import downloads, side_by_side
 from ui.explore.common import stamp
 from ui.page_files import DATA, EXPLORE
@@ -36,8 +36,8 @@ if model:
         done = None
     if done:
         st.session_state["evaluated"] = [*(e.key for e in kept() if e.key != key), key][-MOST:]
-        figures(done)
-        histogram(done)
+        scores(done)
+        classes(done)
     elif not pressed:
         st.caption("Press Evaluate. It takes a few seconds, or a minute for a new data set.")
     if len(kept()) > 1:

@@ -16,6 +16,7 @@ from gan.events import Progress
 from gan.files import write_atomically
 from gan.judging import evaluation
 from gan.judging.judge import FEWEST, JudgeCache
+from gan.judging.verdict import verdict
 from gan.networks.generator_file import load_generator
 from gan.runs import export
 from gan.runs.folder import RunFolder, find_generator
@@ -61,6 +62,7 @@ def evaluate_command(source: Path, data: str | None, samples: int, step: int | N
         click.echo(f"{figure.name:32}{row[0]:24}{row[1]:24}{evaluation.direction(figure)}")
     if report.shares and report.shares.missing:
         click.echo(f"missing: {', '.join(report.shares.missing)}")
+    click.echo(verdict(report).text)
 
 
 @command("doctor")

@@ -92,7 +92,12 @@ def test_a_generator_is_judged_with_the_figures_of_the_command_line(open_page: C
     report = finish(evaluation.evaluate(loaded, judge, 500))
     shown = {metric.label.replace("\\", ""): metric.value for metric in at.metric}
     assert float(shown["FD (digits-CNN)"]) == pytest.approx(report["fd"].value, rel=5e-3, abs=1e-3) and len(shown) == len(report.figures)
-    assert "60 images compared with 60 new real images of **mnist**" in texts(at.markdown)
+    assert next(iter(shown)) == "FD (digits-CNN)" and list(shown)[1:3] == ["Coverage", "Copies"]
+    inside = {metric.label.replace("\\", "") for metric in at.expander[0].metric}
+    assert at.expander[0].label == f"{len(report.figures) - 3} more scores" and inside == set(list(shown)[3:])
+    assert "60 images compared with 60 new real images of **mnist**" in texts(at.caption)
+    assert "60 were compared, and it takes 500" in texts(at.markdown)
+    assert "The data set mnist has no more real images" in texts(at.warning)
     assert any("Lower is better" in metric.help for metric in at.metric)
     assert at.get("plotly_chart")
 
@@ -106,14 +111,15 @@ def test_a_missing_class_is_named(open_page: Callable[..., AppTest], judge: Judg
         return type(found)(found.names, np.array([1.0, 0.0]), found.real, ("odd",))
 
     monkeypatch.setattr(Judge, "_shares", shares)
-    assert "Missing or rare: odd." in texts(judge_it(open_page()).warning)
+    at = judge_it(open_page())
+    assert "Missing or rare: odd." in texts(at.markdown) and "Classes: 1 missing or rare" in [box.label for box in at.expander]
 
 
 def test_a_run_opens_with_its_best_and_stands_beside_others(open_page: Callable[..., AppTest]) -> None:
     at = open_page(**{"from": "a-run"})
     assert at.select_slider(key="step").value == "best" and "Best: step 5, FD 3 ± 0.25" in texts(at.caption)
     judge_it(at)
-    assert f"**{plain('a-run@5')}**, step 5" in texts(at.markdown)
+    assert f"**{plain('a-run@5')}**, step 5" in texts(at.caption)
     at.select_slider(key="step").set_value("newest").run()
     assert not at.metric, "another generator is not judged unasked"
     judge_it(at)

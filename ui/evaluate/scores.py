@@ -1,32 +1,58 @@
-"""One evaluation: its scores and its classes, each next to those of real images."""
+"""One evaluation: a verdict, three main scores, and the others with the classes folded, each next to those of real images."""
 
 import streamlit as st
 
 from gan import glossary
 from gan.judging.evaluation import Evaluation, direction, unseen, with_spread
 from gan.judging.judge import Figure
+from gan.judging.verdict import ENOUGH, MAIN, verdict
 from ui.charts import shares_chart
 from ui.text import plain
 
 
-def figures(done: Evaluation) -> None:
-    """Each score with its spread, next to the score of real images."""
+def scores(done: Evaluation) -> None:
+    """What the scores come to, the three main ones, and the others for those who ask."""
     report = done.report
+    found = verdict(report)
+    sign = ":green[:material/check_circle:]" if found.good else ":orange[:material/info:]"
+    st.markdown(f"{sign} **{plain(found.text)}**")
+    if report.images < ENOUGH:
+        st.warning(
+            f"With {report.images:,} images, no score says much: precision and density can look perfect by chance. {plain(_reason(done))}",
+            icon=":material/warning:",
+        )
+    with st.grid("auto", min_column_width=200):
+        for key in MAIN:
+            _card(report[key])
     real = "new real images" if unseen(report, done.config) else "held-out real images"
-    st.markdown(
+    st.caption(
         f"**{plain(done.name)}**, step {done.step:,}: {report.images:,} images compared with {report.real:,} {real} of "
         f"**{plain(report.data)}**, in the features of **{plain(report.features)}**."
     )
-    with st.grid("auto", min_column_width=155):
-        for figure in report.figures:
-            with st.container(border=True):
-                st.metric(plain(figure.name), short(figure.value, None), help=plain(f"{meaning(figure)} {way(figure)}"))
-                error = f"± {short(figure.spread, None)}  \n" if figure.spread is not None else ""
-                st.caption(f"{error}Real images: {short(figure.floor, figure.floor_spread)}", help=glossary.explain("floor"))
-    st.caption(
-        "± is the standard error over parts of the images. For KID: the standard deviation over subsets.",
-        help=glossary.explain("standard error"),
-    )
+    with st.expander(f"{len(report.figures) - len(MAIN)} more scores"):
+        with st.grid("auto", min_column_width=155):
+            for figure in report.figures:
+                if figure.key not in MAIN:
+                    _card(figure)
+        st.caption(
+            "± is the standard error over parts of the images. For KID: the standard deviation over subsets.",
+            help=glossary.explain("standard error"),
+        )
+
+
+def _reason(done: Evaluation) -> str:
+    """Why so few images were compared, and what to do."""
+    if done.key[2] > done.report.images:
+        return f"The data set {done.report.data} has no more real images to compare with."
+    return f"Draw at least {ENOUGH:,}."
+
+
+def _card(figure: Figure) -> None:
+    """One score, next to that of real images."""
+    with st.container(border=True):
+        st.metric(plain(figure.name), short(figure.value, None), help=plain(f"{meaning(figure)} {way(figure)}"))
+        error = f"± {short(figure.spread, None)}  \n" if figure.spread is not None else ""
+        st.caption(f"{error}Real images: {short(figure.floor, figure.floor_spread)}", help=glossary.explain("floor"))
 
 
 def meaning(figure: Figure) -> str:
@@ -45,17 +71,18 @@ def short(value: float, spread: float | None) -> str:
     return with_spread(value, spread, 1 if abs(value) >= 100 else 2 if abs(value) >= 10 else 3)
 
 
-def histogram(done: Evaluation) -> None:
+def classes(done: Evaluation) -> None:
     """How often each class is generated, next to its share of the real images."""
     shares = done.report.shares
     if shares is None:
         return
-    st.subheader("Classes")
-    if shares.missing:
-        names = ", ".join(plain(name) for name in shares.missing)
-        st.warning(f"Missing or rare: {names}. Each appears less than a tenth as often as in real images.", icon=":material/warning:")
-    else:
-        st.caption("No class is missing or rare (below a tenth of its share of real images).")
-    drawn = shares_chart(shares.names, {"Generated images": shares.images, "Real images": shares.real})
-    st.plotly_chart(drawn.figure, key="shares", alt=drawn.text, config={"displaylogo": False})
-    st.caption(f"Classes as seen by the network {plain(done.report.features)}.")
+    rare = f": {len(shares.missing)} missing or rare" if shares.missing else ""
+    with st.expander(f"Classes{rare}"):
+        if shares.missing:
+            names = ", ".join(plain(name) for name in shares.missing)
+            st.markdown(f"Missing or rare: {names}. Each appears less than a tenth as often as in real images.")
+        elif done.report.images >= ENOUGH:
+            st.markdown("No class is missing or rare (below a tenth of its share of real images).")
+        drawn = shares_chart(shares.names, {"Generated images": shares.images, "Real images": shares.real})
+        st.plotly_chart(drawn.figure, key="shares", alt=drawn.text, config={"displaylogo": False})
+        st.caption(f"Classes as seen by the network {plain(done.report.features)}.")

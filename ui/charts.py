@@ -3,9 +3,11 @@
 The one module of gan that knows plotly. Pure: columns of numbers in, figures out; knows nothing of files or pages.
 """
 
+import colorsys
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,23 @@ from gan.events import Intervention
 AXES = {"step": "Steps", "images_seen": "Images", "elapsed_s": "Seconds"}  # a column of the history -> its name as an axis
 COLORS = ("#2563eb", "#d97706", "#059669", "#c026d3", "#dc2626", "#64748b")  # of the first, second, ... run
 TICKS = [digit * 10.0**power for power in range(-2, 4) for digit in (1, 2, 5)]  # of a logarithmic axis
+BOTH = 0.2  # relative luminance that stands out from light and dark pages alike, 3 : 1 at least
+
+
+class Role(IntEnum):
+    """Who has which of the theme's chart colors, in all charts of the app: ROLES in ui/components/shared.js is the same."""
+
+    DISCRIMINATOR = 0
+    GENERATOR = 1
+    REAL = 2
+    SCORE = 3
+
+    @property
+    def color(self) -> str:
+        """A sign that Streamlit replaces by the color of the visitor's theme, in figures for st.plotly_chart()."""
+        return f"#{self + 1:06d}"
+
+
 MOST_MARKS = 100  # changes of settings that are marked on a curve: the latest
 
 
@@ -69,6 +88,17 @@ _PANELS = (
     _Panel("d_real", "Critic's score of real images", scores=True),
     _Panel("d_fake", "Critic's score of generated images", scores=True),
 )
+
+
+def shade(hue: float) -> str:
+    """A color of a hue, 0 to 1, that can be seen on light and on dark pages: lines differ by hue alone."""
+    low, high = 0.0, 1.0
+    for _ in range(20):
+        lightness = (low + high) / 2
+        channels = colorsys.hls_to_rgb(hue, lightness, 0.7)
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        low, high = (low, lightness) if np.dot(linear, (0.2126, 0.7152, 0.0722)) > BOTH else (lightness, high)
+    return "#" + "".join(f"{round(255 * c):02x}" for c in channels)
 
 
 def numbers(column: Sequence[Any]) -> np.ndarray:
@@ -148,6 +178,8 @@ def charts(curves: Sequence[Curve], axis: str = "step", smoothing: float = 0.0) 
             found.append(_chart(panel, shown, axis, smoothing * longest))
     if judged := [(i, curve) for i, curve in enumerate(curves) if curve.judged]:
         found.append(_distance(judged, axis))
+    for chart in found:
+        chart.figure.update_xaxes(range=[0, longest or 1])  # the same for all, so that they can be read below one another
     return found
 
 
@@ -156,12 +188,12 @@ def shares_chart(names: Sequence[str], shares: Mapping[str, Sequence[float] | np
 
     Args:
         names: of the classes; shown, never interpreted.
-        shares: by what the images are called; 0 to 1, as many as names.
+        shares: of generated and of real images, by what they are called; 0 to 1, as many as names.
     """
     figure, said = go.Figure(), []
     classes = [html.escape(str(name)) for name in names]
-    for (kind, values), color in zip(shares.items(), (COLORS[0], COLORS[5]), strict=False):
-        figure.add_bar(x=classes, y=[float(value) for value in values], name=kind, marker={"color": color}, hovertemplate="%{y:.1%}")
+    for (kind, values), role in zip(shares.items(), (Role.GENERATOR, Role.REAL), strict=False):
+        figure.add_bar(x=classes, y=[float(value) for value in values], name=kind, marker={"color": role.color}, hovertemplate="%{y:.1%}")
         least = int(np.argmin(values))
         said.append(f"{kind}: fewest of {names[least]}, {float(values[least]):.1%}")
     figure.update_layout(
@@ -170,6 +202,7 @@ def shares_chart(names: Sequence[str], shares: Mapping[str, Sequence[float] | np
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         hovermode="x unified",
+        dragmode=False,  # a finger scrolls the page
         xaxis={"type": "category"},
         yaxis={"tickformat": ".0%", "rangemode": "tozero", "title": {"text": "Share of the images"}},
     )
@@ -199,6 +232,7 @@ def _chart(panel: _Panel, curves: Sequence[tuple[int, Curve]], axis: str, half_l
     nats = panel.key.startswith("loss") and not any(curve.scores for _, curve in curves)
     title = f"{panel.title} (nats)" if nats else panel.title
     _lay_out(figure, title, axis, {"range": panel.bounds} if panel.bounds else {})
+    figure.update_layout(meta={"spikes": panel.bounds is None})  # which may be left out of sight
     return Chart(figure, f"{title}: {'; '.join(said)}.")
 
 
@@ -223,8 +257,8 @@ def _lay_out(figure: go.Figure, title: str, axis: str, yaxis: dict[str, Any]) ->
         showlegend=False,
         hovermode="x unified",
         margin={"l": 44, "r": 12, "t": 36, "b": 36},
-        xaxis={"title": {"text": AXES[axis], "standoff": 4}, "rangemode": "tozero", "automargin": True},
-        yaxis={"automargin": True, **yaxis},
+        xaxis={"title": {"text": AXES[axis], "standoff": 4}, "rangemode": "tozero"},
+        yaxis=yaxis,
         uirevision=axis,  # a zoom is kept while runs go on, and not along another axis
         template="none",
     )

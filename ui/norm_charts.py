@@ -3,10 +3,12 @@
 import plotly.graph_objects as go
 
 from gan.inside.norms import Norms, is_main_parameter, parameter_title
+from ui.charts import shade
 
 NAMES = {"generator": "Generator", "discriminator": "Discriminator"}
 KINDS = {"weights": "weights", "gradients": "gradients"}
 MOST_LINES = 40
+HUES = {"generator": (0.36, 0.72), "discriminator": (-0.08, 0.16)}  # around the networks' colors in the theme: teal and orange
 
 
 def shown(norms: Norms, network: str, kind: str, everything: bool) -> dict[str, list[float | None]]:
@@ -27,9 +29,9 @@ def norm_chart(norms: Norms, network: str, kind: str, everything: bool = False) 
     figure = go.Figure()
     lines = shown(norms, network, kind, everything)
     for i, (title, values) in enumerate(lines.items()):
-        # From one end of the network to the other in one range of colors: neighbours are alike.
-        share = i / max(1, len(lines) - 1)
-        color = f"hsl({round(25 + 235 * share)}, 70%, 50%)"
+        # From one end of the network to the other in one range of colors around the network's own: neighbors are alike.
+        first, last = HUES[network]
+        color = shade((first + (last - first) * i / max(1, len(lines) - 1)) % 1)
         figure.add_scatter(x=norms.steps, y=values, name=title, mode="lines", line={"color": color, "width": 2}, hovertemplate="%{y:.3g}")
     figure.update_layout(
         title={"text": f"{NAMES[network]}: {KINDS[kind]}", "font": {"size": 14}, "x": 0, "xref": "paper"},

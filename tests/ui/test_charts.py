@@ -1,4 +1,6 @@
 import json
+import re
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -6,7 +8,7 @@ import pytest
 
 from gan.events import Intervention
 from gan.runs.folder import METRICS
-from ui.charts import AXES, COLORS, Chart, Curve, charts, numbers, positions, smooth
+from ui.charts import AXES, COLORS, Chart, Curve, Role, charts, numbers, positions, smooth
 
 
 def columns(**given: Any) -> dict[str, Any]:
@@ -117,3 +119,16 @@ def test_distances_have_a_chart_where_images_were_judged() -> None:
     assert list(line.x) == [2, 4] and list(line.y) == [9, 3] and line.meta == 1
     assert found[-1].text == "Distance from real images: FD (digits-CNN), lower is better: one 3 at 4.0 s."
     assert found[-1].figure.layout.yaxis.type == "log"
+
+
+def test_all_charts_have_one_x_axis() -> None:
+    """Also where one run is shorter, or was judged up to an earlier step."""
+    short = {name: values[:4] for name, values in columns().items()}
+    found = charts([Curve("long", columns()), Curve("short", short, judged=[(20, 5.0)])])
+    assert len(found) == 5 and {tuple(chart.figure.layout.xaxis.range) for chart in found} == {(0, 100)}
+
+
+def test_the_browser_gives_the_same_roles_the_same_colors() -> None:
+    script = (Path(__file__).parent.parent.parent / "ui" / "components" / "shared.js").read_text()
+    told = re.search(r"const ROLES = {([^}]*)}", script)
+    assert told and dict(re.findall(r"(\w+): (\d)", told[1])) == {role.name.lower(): str(int(role)) for role in Role}

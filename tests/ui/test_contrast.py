@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ui.charts import COLORS
+from ui.charts import COLORS, shade
 
 ROOT = Path(__file__).parent.parent.parent
 THEME = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["theme"]
@@ -56,7 +56,7 @@ def test_the_themes_pairs_can_be_read(scheme: str) -> None:
         pairs["slider, checkbox", name] = GRAPHIC, primary, ground
     for color in theme["chartCategoricalColors"]:
         pairs[f"line {color}", "page"] = TEXT, rgb(color), grounds["page"]  # the text at a line's end has its color
-    for color in COLORS:
+    for color in [*COLORS, *(shade(i / 24) for i in range(24))]:  # of runs, and of layers
         pairs[f"run {color}", "page"] = GRAPHIC, rgb(color), grounds["page"]
     found = {pair: round(contrast(one, other), 2) for pair, (_, one, other) in pairs.items()}
     assert not {pair: ratio for pair, ratio in found.items() if ratio < pairs[pair][0]}

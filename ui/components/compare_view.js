@@ -16,6 +16,7 @@ class View {
     this.element = element;
     this.find = (selector) => element.querySelector(selector);
     this.charts = [];
+    this.axes = new Axes(element);
     this.stops = [];
     this.slider = this.find("input");
     this.slider.oninput = () => this.moveTo(this.stops[+this.slider.value], +this.slider.value === +this.slider.max);
@@ -32,6 +33,7 @@ class View {
     if (before?.axis !== data.axis) {  // otherwise the slider is the one who knows
       this.at = data.at;
       this.follow = data.at == null;
+      this.axes.zoom = null;
     }
     this.stops = [...new Set(data.runs.flatMap((run) => run.at))].sort((a, b) => a - b);
     if (this.at != null && this.stops.length) this.at = Math.min(this.at, this.stops.at(-1));
@@ -119,12 +121,14 @@ class View {
     while (this.charts.length > data.figures.length) {
       const chart = this.charts.pop();
       Plotly.purge(chart);
-      chart.remove();
+      chart.parentElement.remove();
     }
     while (this.charts.length < data.figures.length) {  // all of them before the first is drawn, which takes the width that it finds
       const chart = Object.assign(document.createElement("div"), { className: "cv-chart" });
       chart.setAttribute("role", "figure");  // not "img": its toolbar can be reached
-      place.append(chart);
+      const box = Object.assign(document.createElement("div"), { className: "cv-box" });
+      box.append(chart);
+      place.append(box);
       this.charts.push(chart);
     }
     const c = this.colors();
@@ -132,6 +136,7 @@ class View {
       const chart = this.charts[i];
       chart.setAttribute("aria-label", text);
       const { data: traces, layout } = JSON.parse(figure);
+      layout.yaxis ??= {};
       const axis = { gridcolor: c.grid, zerolinecolor: c.grid, linecolor: c.grid };
       Object.assign(layout, { font: { color: c.text, family: c.font, size: 12 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
         hoverlabel: { bgcolor: c.grid, font: { color: c.text } }, shapes: this.shapes(),
@@ -140,23 +145,16 @@ class View {
       Object.assign(layout.yaxis, axis);
       for (const trace of traces) if (trace.marker?.line && trace.marker.symbol === "diamond") trace.marker.line.color = c.text;
       const anew = !chart.data;
-      Plotly.react(chart, traces, layout, { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] });
+      layout.dragmode = dragmode();
+      this.axes.end = layout.xaxis.range[1];
+      if (this.axes.zoom) layout.xaxis.range = this.axes.zoom;
+      Plotly.react(chart, traces, layout, PLOTLY);
       if (anew) {
-        chart.on("plotly_relayout", (change) => this.zoomed(chart, change));
+        this.axes.add(chart, layout.meta?.spikes);
         chart.on("plotly_click", (event) => this.goTo(event.points[0]?.x));
       }
     });
-  }
-
-  // The charts share their axis: what is zoomed in one is zoomed in all.
-  zoomed(chart, change) {
-    if (this.zooming) return;
-    const same = "xaxis.range[0]" in change ? { "xaxis.range": [change["xaxis.range[0]"], change["xaxis.range[1]"]] }
-      : change["xaxis.autorange"] ? { "xaxis.autorange": true } : null;
-    if (!same) return;
-    this.zooming = true;
-    Promise.all(this.charts.filter((other) => other !== chart).map((other) => window.Plotly.relayout(other, same)))
-      .finally(() => { this.zooming = false; });
+    this.axes.fit();
   }
 
   goTo(x) {
@@ -172,6 +170,7 @@ class View {
   destroy() {
     cancelAnimationFrame(this.frame);
     this.resized.disconnect();
+    this.axes.destroy();
     for (const chart of this.charts) window.Plotly?.purge(chart);
   }
 }

@@ -22,7 +22,7 @@ _HTML = """
 </section>
 """
 
-_component = component("compare_view", _HTML)
+_component = component("compare_view", _HTML, "chart_axes")
 
 
 def compare_view(

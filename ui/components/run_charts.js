@@ -5,14 +5,16 @@ const CHARTS = {
   loss: {
     title: "Losses (nats)",
     scoreTitle: "Losses",
-    traces: [["loss_d", "Discriminator", 0, "loss D"], ["loss_g", "Generator", 1, "loss G"]],
-    lines: (e) => [[e.loss_d, 0], [e.loss_g, 1]],
+    traces: [["loss_d", "Discriminator", "discriminator", "loss D"], ["loss_g", "Generator", "generator", "loss G"]],
+    lines: (e) => [[e.loss_d, "discriminator"], [e.loss_g, "generator"]],
+    spikes: true,
   },
   score: {
     title: "Discriminator's answers (1 = real)",
     scoreTitle: "Critic's scores (higher = more real)",
-    traces: [["d_real", "D(x), real", 2, "D(x)"], ["d_fake", "D(G(z)) before", 0, "D(G(z))"], ["d_fake_after", "D(G(z)) after", 1, "after D's step"]],
-    lines: (e) => [[e.score, 3]],
+    traces: [["d_real", "D(x), real", "real", "D(x)"], ["d_fake", "D(G(z)) before", "generator", "D(G(z))"],
+      ["d_fake_after", "D(G(z)) after", "generator", "after D's step", "dot"]],
+    lines: (e) => [[e.score, "score"]],
     range: [0, 1],
   },
 };
@@ -34,18 +36,23 @@ class Charts {
     this.find = (selector) => element.querySelector(selector);
     this.onFindings = () => { if (this.data) { this.explain(); this.timeline.labelFork(); this.overlays(); } };
     document.addEventListener("workshop-findings", this.onFindings);
+    this.axes = new Axes(element);
   }
 
   // Another run: nothing is known of it yet.
-  clear() { Object.assign(this, { points: [], ready: false, judged: null }); }
+  clear() {
+    Object.assign(this, { points: [], ready: false, judged: null });
+    Object.assign(this.axes, { zoom: null, end: 1 });
+  }
 
   colors() {
     const style = getComputedStyle(this.element);
     const read = (name, fallback) => style.getPropertyValue(name).trim() || fallback;
+    const series = read("--st-chart-categorical-colors", "#c2410c,#0f766e,#1d4ed8,#7c3aed").split(",").map((c) => c.trim());
     return {
       text: read("--st-text-color", "#222"),
       grid: read("--st-border-color", "#ddd"),
-      series: read("--st-chart-categorical-colors", "#c2410c,#0f766e,#1d4ed8,#7c3aed").split(",").map((c) => c.trim()),
+      series: Object.fromEntries(Object.entries(ROLES).map(([role, i]) => [role, series[i % series.length]])),
       font: read("--st-font", "sans-serif"),
       alarm: read("--st-red-text-color", "#b91c1c"),
       warning: read("--st-orange-text-color", "#b45309"),
@@ -54,16 +61,17 @@ class Charts {
 
   layout(chart) {
     const c = this.colors();
-    const axis = { gridcolor: c.grid, zerolinecolor: c.grid, linecolor: c.grid, automargin: true };
+    // The margins stay: charts below one another have one x-axis.
+    const axis = { gridcolor: c.grid, zerolinecolor: c.grid, linecolor: c.grid, tickformat: "~g" };
     const scores = this.data.scores;  // without bounds
     return {
       title: { text: scores && chart.scoreTitle ? chart.scoreTitle : chart.title, font: { size: 14 }, x: 0, xref: "paper", y: 0.98 },
       font: { color: c.text, family: c.font, size: 12 },
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      margin: { l: 40, r: 44, t: 52, b: 36 },
+      margin: { l: 40, r: 44, t: 52, b: 36 }, dragmode: dragmode(),
       legend: { orientation: "h", x: 0, y: 1.0, yanchor: "bottom" },
       hovermode: "x unified", hoverlabel: { bgcolor: c.grid, font: { color: c.text } },
-      xaxis: { ...axis, title: { text: "Step", standoff: 4 }, rangemode: "tozero" },
+      xaxis: { ...axis, tickformat: ",d", title: { text: "Step", standoff: 4 }, range: this.axes.zoom ?? [0, this.axes.end] },
       yaxis: { ...axis, rangemode: scores ? "normal" : "tozero", ...(chart.range && !scores ? { range: chart.range } : {}) },
       ...this.overlay(chart),
       uirevision: this.data.run,
@@ -78,10 +86,12 @@ class Charts {
     const flag = (x, text, hovertext) => ({ x, yref: "paper", y: 1, yanchor: "top", showarrow: false, text, hovertext, borderpad: 2,
       font: { color: c.text, size: 11 }, bgcolor: c.grid, opacity: 0.9 });
     const marks = this.timeline.marks().slice(-MOST_MARKS);
-    const shapes = rest.map(([y, i]) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, opacity: 0.7,
-      line: { color: c.series[i], width: 1, dash: "dash" } }));
-    const annotations = rest.map(([y, i]) => ({ xref: "paper", x: 1, xanchor: "left", xshift: 4, y, yanchor: "middle",
-      showarrow: false, text: level(y), font: { color: c.series[i], size: 11 } }));
+    const shapes = rest.map(([y, role]) => ({ type: "line", xref: "paper", x0: 0, x1: 1, y0: y, y1: y, opacity: 0.7,
+      line: { color: c.series[role], width: 1, dash: "dash" } }));
+    const highest = Math.max(...rest.map(([y]) => y));
+    // Over the highest line and under the others: they never touch, however low the lines lie.
+    const annotations = rest.map(([y, role]) => ({ xref: "paper", x: 1, xanchor: "left", xshift: 4, y,
+      yanchor: rest.length < 2 ? "middle" : y === highest ? "bottom" : "top", showarrow: false, text: level(y), font: { color: c.series[role], size: 11 } }));
     for (const { number, step, said } of marks) {
       shapes.push(upright(step, { color: c.text, width: 1, dash: "dot" }));
       annotations.push(flag(step, String(number), said.join("<br>")));
@@ -122,16 +132,17 @@ class Charts {
       const element = this.find(`[data-chart=${name}]`);
       const layout = this.layout(chart);
       if (anew || !this.ready) {
-        const traces = chart.traces.map(([key, label, color]) => ({ x: [], y: [], name: label, mode: "lines",
-          line: { color: series[color], width: 2 }, hovertemplate: "%{y:.3f}" }));
+        const traces = chart.traces.map(([key, label, role, , dash]) => ({ x: [], y: [], name: label, mode: "lines",
+          line: { color: series[role], width: 2, dash: dash ?? "solid" }, hovertemplate: "%{y:.3f}" }));
         this.shown = undefined;
-        Plotly.newPlot(element, traces, layout, { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] });
+        Plotly.newPlot(element, traces, layout, PLOTLY);
+        this.axes.add(element, chart.spikes || (this.data.scores && !!chart.scoreTitle));
         element.removeAllListeners("plotly_click");
         element.on("plotly_click", ({ points }) => points.length && this.timeline.jump(points[0].x));
       } else {
         const kept = { "xaxis.gridcolor": layout.xaxis.gridcolor, "yaxis.gridcolor": layout.yaxis.gridcolor, "font.color": layout.font.color,
           shapes: layout.shapes, annotations: layout.annotations, hoverlabel: layout.hoverlabel };
-        Plotly.update(element, { "line.color": chart.traces.map(([, , i]) => series[i]) }, kept);
+        Plotly.update(element, { "line.color": chart.traces.map(([, , role]) => series[role]) }, kept);
       }
     }
     this.ready = true;
@@ -151,7 +162,8 @@ class Charts {
 
   // New measurements; those that come before Plotly is loaded are drawn with it.
   extend(columns) {
-    if (this.ready) this.plot(columns); else this.points.push(columns);
+    if (!this.ready) { this.points.push(columns); return; }
+    this.plot(columns);
   }
 
   plot(columns) {
@@ -162,6 +174,7 @@ class Charts {
       const said = chart.traces.map(([key, label]) => `${label} ${columns[key].at(-1)?.toFixed(3)}`).join(", ");
       element.setAttribute("aria-label", `${element.layout.title.text} at step ${columns.step.at(-1)}: ${said}`);
     }
+    this.axes.fit(columns.step.at(-1));
   }
 
   // Judgements as columns, from the one numbered `first` on; all of them where the run or the connection begins anew.
@@ -176,7 +189,7 @@ class Charts {
   quality(anew = false) {
     const element = this.find("[data-chart=quality]"), judged = this.judged;
     if (!judged || !this.ready) { if (anew) window.Plotly?.purge(element); return; }
-    const { step, fd, error, floor, best } = judged, c = this.colors(), color = c.series[3 % c.series.length];
+    const { step, fd, error, floor, best } = judged, c = this.colors(), color = c.series.score;
     const side = (sign) => fd.map((value, i) => (value == null ? null : value + sign * (error[i] ?? 0)));
     const hidden = { x: step, mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false };
     const traces = [
@@ -185,18 +198,19 @@ class Charts {
       { x: step, y: fd, name: "FD", mode: step.length < 40 ? "lines+markers" : "lines", line: { color: color, width: 2 }, marker: { size: 5 },
         customdata: error, hovertemplate: "%{y:.3g} ± %{customdata:.2g}", showlegend: false },
     ];
-    if (best) traces.push({ x: [best.step], y: [best.fd], name: "Best", mode: "markers", marker: { symbol: "star", size: 13, color: c.series[2] },
+    if (best) traces.push({ x: [best.step], y: [best.fd], name: "Best", mode: "markers", marker: { symbol: "star", size: 13, color: color },
       hovertemplate: "%{y:.3g}", showlegend: false });
     const layout = this.layout({ lines: () => [], title: `Distance from real images: FD (${judged.features}), lower is better` });
     layout.margin = { ...layout.margin, t: 34 };
     layout.yaxis = { ...layout.yaxis, type: "log", rangemode: "normal", tickvals: TICKS, ticktext: TICKS.map(String) };
     if (floor > 0) {
-      traces.push({ x: [0, step.at(-1)], y: [floor, floor], mode: "lines", line: { color: c.text, width: 1, dash: "dot" }, opacity: 0.7,
+      traces.push({ x: [0, Math.max(step.at(-1), this.axes.end)], y: [floor, floor], mode: "lines", line: { color: c.text, width: 1, dash: "dot" }, opacity: 0.7,
         hoverinfo: "skip", showlegend: false });
       layout.annotations.push({ xref: "paper", x: 1, xanchor: "left", xshift: 4, y: Math.log10(floor), yanchor: "middle", showarrow: false,
         text: "real", font: { color: c.text, size: 11 } });
     }
-    window.Plotly.react(element, traces, layout, { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] });
+    window.Plotly.react(element, traces, layout, PLOTLY);
+    this.axes.add(element, false);
     element.removeAllListeners("plotly_click");
     element.on("plotly_click", ({ points }) => points.length && this.timeline.jump(points[0].x));
     const words = best ? `Best ${short(best.fd)} at step ${best.step}. ` : "";
@@ -209,6 +223,7 @@ class Charts {
   destroy() {
     cancelAnimationFrame(this.waiting);
     document.removeEventListener("workshop-findings", this.onFindings);
+    this.axes.destroy();
     for (const chart of this.element.querySelectorAll(".rv-chart")) window.Plotly?.purge(chart);
   }
 }

@@ -60,7 +60,7 @@ for _shown, _name in (
 ):
     _HTML = _HTML.replace(f"[{_shown}]", _explained(_name, _shown))
 
-_component = component("run_view", _HTML, "run_stream", "run_timeline", "run_charts")
+_component = component("run_view", _HTML, "run_stream", "run_timeline", "chart_axes", "run_charts")
 
 
 def run_view(

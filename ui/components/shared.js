@@ -6,6 +6,13 @@ function base(page) {
   return path.endsWith("/" + page) ? path.slice(0, -page.length) : path + "/";
 }
 
+// Who has which of the theme's chart colors, in all charts: Role in ui/charts.py is the same.
+const ROLES = { discriminator: 0, generator: 1, real: 2, score: 3 };
+
+// How Plotly draws here. Where nothing hovers, a finger scrolls the page instead of zooming.
+const PLOTLY = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "resetScale2d"], doubleClick: false };
+const dragmode = () => (matchMedia("(hover: none)").matches ? false : "zoom");
+
 function loadPlotly(root) {
   return (window.__workshopPlotly ||= window.Plotly ? Promise.resolve(window.Plotly) : new Promise((resolve, reject) => {
     const script = document.createElement("script");

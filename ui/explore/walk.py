@@ -12,6 +12,7 @@ from gan.explore import films, vectors
 from gan.explore.models import Model
 from gan.images import enlarge, gif, png, spaced, tile
 from gan.lru import Lru
+from ui.charts import Role
 from ui.components.latent_list import FILE, latent_list, list_menu
 from ui.explore import snippets
 from ui.explore.common import film_downloads, stamp
@@ -133,8 +134,9 @@ def lengths_of_z(z: torch.Tensor, model: Model, stops: int, closed: bool, mode: 
     lengths = z.norm(dim=1).tolist()
     place = np.linspace(1, stops + closed, len(lengths) + closed)[: len(lengths)].tolist()
     figure = go.Figure()
-    figure.add_hrect(low, high, fillcolor="#0f766e", opacity=0.18, line_width=0)
-    figure.add_scatter(x=place, y=lengths, mode="lines", line={"width": 2}, name="|z|", hovertemplate="%{y:.2f}")
+    figure.add_hrect(low, high, fillcolor=Role.GENERATOR.color, opacity=0.18, line_width=0)
+    line = {"width": 2, "color": Role.GENERATOR.color}
+    figure.add_scatter(x=place, y=lengths, mode="lines", line=line, name="|z|", hovertemplate="%{y:.2f}")
     figure.update_layout(
         xaxis={
             "title": {"text": "Latent vector"},
@@ -144,6 +146,7 @@ def lengths_of_z(z: torch.Tensor, model: Model, stops: int, closed: bool, mode: 
         },
         yaxis={"title": {"text": "|z|"}, "rangemode": "tozero", "range": [0, max(high, *lengths) * 1.1]},
         height=260,
+        dragmode=False,
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
         showlegend=False,
     )

@@ -1,0 +1,78 @@
+"""Charts that belong together: one x-axis, and no spike that flattens the rest; without a server."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from plotly.offline import get_plotlyjs
+
+SCRIPT = (Path(__file__).parent.parent.parent / "ui" / "components" / "chart_axes.js").read_text()
+DRAWN = """async () => {
+  const calm = Array.from({ length: 100 }, (_, i) => 1 + 0.1 * Math.sin(i)), wild = [...calm.slice(1), 500];
+  const x = calm.map((_, i) => i);
+  window.axes = new Axes(document.body);
+  for (const [name, y] of [["a", calm], ["b", wild]]) {
+    const chart = document.body.appendChild(Object.assign(document.createElement("div"), { id: name }));
+    await Plotly.newPlot(chart, [{ x, y }], { height: 300, yaxis: { rangemode: "tozero" } });
+    axes.add(chart, true);
+  }
+  axes.fit(120);
+}"""
+
+
+def top(page: Page, name: str) -> float:
+    """Where a chart's y-axis ends."""
+    return float(page.evaluate("name => document.getElementById(name)._fullLayout.yaxis.range[1]", name))
+
+
+def across(page: Page) -> list[list[float]]:
+    """The charts' x-axes."""
+    found: list[list[float]] = page.evaluate("() => ['a', 'b'].map(name => document.getElementById(name)._fullLayout.xaxis.range)")
+    return found
+
+
+@pytest.fixture
+def drawn(page: Page) -> Page:
+    """Two charts, the second with a value 500 times as high as the others."""
+    page.add_script_tag(content=get_plotlyjs())
+    page.add_script_tag(content=SCRIPT + ";window.Axes = Axes; window.crowdRange = crowdRange;")
+    page.evaluate(DRAWN)
+    return page
+
+
+def test_a_spike_is_left_out_until_one_asks(drawn: Page) -> None:
+    assert 1 < top(drawn, "a") < 2 and 1 < top(drawn, "b") < 2
+    button = drawn.get_by_role("button", name="Show spikes")
+    expect(button).to_have_count(1)
+    button.click()
+    drawn.wait_for_function("document.getElementById('b')._fullLayout.yaxis.range[1] >= 500")
+    assert top(drawn, "a") < 2
+    drawn.get_by_role("button", name="Leave out spikes").click()
+    drawn.wait_for_function("document.getElementById('b')._fullLayout.yaxis.range[1] < 2")
+
+
+def test_the_charts_share_their_x_axis(drawn: Page) -> None:
+    assert across(drawn) == [[0, 120], [0, 120]]
+    drawn.evaluate("() => Plotly.relayout('a', { 'xaxis.range[0]': 10, 'xaxis.range[1]': 20 })")
+    drawn.wait_for_function("document.getElementById('b')._fullLayout.xaxis.range[0] === 10")
+    drawn.evaluate("() => axes.fit(200)")  # the run goes on; the zoom stays
+    assert across(drawn) == [[10, 20], [10, 20]]
+    drawn.evaluate("() => axes.reset()")
+    drawn.wait_for_function("document.getElementById('a')._fullLayout.xaxis.range[1] === 200")
+    assert across(drawn) == [[0, 200], [0, 200]]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ("[1, 2, 900]", None),  # three values are no crowd
+        ("Array(100).fill(1)", None),
+        ("Array.from({ length: 100 }, (_, i) => i)", None),  # a rise is no spike
+        ("[...Array(99).fill(2), 900]", [0, 2.5]),
+        ("[...Array(99).fill(-2), -900]", [-2.5, 0]),
+        ("[...Array(99).fill(2), NaN, null, 900]", [0, 2.5]),
+        ("Array(50).fill(0)", None),
+    ],
+)
+def test_what_a_crowd_is(drawn: Page, values: str, expected: list[float] | None) -> None:
+    assert drawn.evaluate(f"() => crowdRange({values})") == expected

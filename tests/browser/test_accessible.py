@@ -1,0 +1,75 @@
+"""What keeps people from reading or operating a page, as axe-core finds it: every page, light and dark, wide and on a phone."""
+
+from itertools import product
+from typing import Literal
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import Page, expect
+
+from tests.browser.steps import both_charts_have, launch, open_page, stop
+
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+WIDTHS = (1280, 390)
+TEXT = {"light": "15, 17, 20", "dark": "232, 230, 225"}
+SETTLED = """text => getComputedStyle(document.querySelector(".stApp h1")).color === `rgb(${text})`
+  && document.querySelector(".stApp").dataset.testScriptState === "notRunning" && !document.querySelector("[data-stale=true]")
+  && document.documentElement.style.getPropertyValue("--st-text-color")
+  && document.getAnimations().every(motion => motion.playState !== "running" || motion.effect.getTiming().iterations === Infinity)"""
+FOUND = """async () => (await axe.run({ resultTypes: ["violations"] })).violations
+  .filter(found => ["serious", "critical"].includes(found.impact))
+  .flatMap(found => found.nodes.map(node => `${found.id}: ${node.failureSummary} ${node.html}`))"""
+# An address, its heading, and what is there once the page is drawn.
+PAGES = {
+    "/": ("DCGAN Workshop", "img"),
+    "/data": ("Data", ".stVegaLiteChart svg"),
+    "/train": ("Train", "[data-testid=stNumberInput]"),
+    "/inside?run=digits": ("Look inside", "img"),
+    "/explore?from=digits": ("Explore", ".pad-picture"),
+    "/explore?from=digits&view=Sliders": ("Explore", ".ls-strip"),
+    "/explore?from=digits&view=Arithmetic": ("Explore", ".ar-grid img"),
+    "/explore?from=digits&view=Walk": ("Explore", ".nl-item img"),
+    "/evaluate?from=digits": ("Evaluate", "[data-testid=stSlider]"),
+    "/glossary": ("Glossary", "[data-testid=stTextInput]"),
+}
+
+
+def violations(page: Page) -> list[str]:
+    """The serious ones of the page as it is, in both themes and at both widths."""
+    page.evaluate(AXE_SCRIPT)
+    found = []
+    for scheme, width in product(SCHEMES, WIDTHS):
+        page.emulate_media(color_scheme=scheme)
+        page.set_viewport_size({"width": width, "height": 800})
+        page.wait_for_function(SETTLED, arg=TEXT[scheme])
+        found += [f"{scheme}, {width} px: {said}" for said in page.evaluate(FOUND)]
+        page.wait_for_function("width => document.documentElement.scrollWidth <= width", arg=width)
+    return found
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_nothing_serious_keeps_people_from_a_page(page: Page, server: str, address: str) -> None:
+    heading, drawn = PAGES[address]
+    open_page(page, f"{server}{address}", heading)
+    expect(page.locator(f".stMain {drawn}").first).to_be_visible()
+    assert not violations(page)
+
+
+def test_nothing_serious_keeps_people_from_a_run(page: Page, server: str) -> None:
+    launch(page, server)
+    both_charts_have(page, 2)
+    stop(page)
+    assert not violations(page)
+    page.get_by_role("button", name="Compare", exact=True).click()
+    expect(page.locator(".cv-chart .main-svg").first).to_be_visible()
+    assert not violations(page)
+
+
+def test_the_keyboard_can_be_followed(page: Page, server: str) -> None:
+    """Links of the navigation and of the page, and buttons, have a ring where the focus is."""
+    open_page(page, f"{server}/", "DCGAN Workshop")
+    page.wait_for_function(SETTLED, arg=TEXT["light"])
+    ring = "element => { element.focus(); const { outlineStyle, outlineWidth } = getComputedStyle(element); return `${outlineStyle} ${outlineWidth}`; }"
+    page.keyboard.press("Tab")  # from here on the focus is shown
+    for name in ("[data-testid=stTopNavLink]", "[data-testid=stPageLink-NavLink]", ".stMain .stButton button"):
+        assert page.locator(name).last.evaluate(ring) == "solid 2px", name

@@ -4,7 +4,7 @@ Reads runs; knows nothing of pages or of how charts are drawn.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,8 +49,8 @@ class Compared:
     id: str
     name: str
     config: TrainConfig
-    stored: dict[str, Any]
-    status: dict[str, Any]
+    stored: Mapping[str, Any]
+    status: Mapping[str, Any]
     columns: dict[str, list[Any]]
     rows: dict[str, list[Any]]
     grids: list[int]
@@ -108,7 +108,7 @@ def curve(run: Compared, names: dict[str, str] | None = None) -> Curve:
     return Curve(run.name, run.columns, run.config.has_scores, run.changes, fork, judged, features)
 
 
-def parent_of(stored: dict[str, Any]) -> Parent | None:
+def parent_of(stored: Mapping[str, Any]) -> Parent | None:
     """Where a run was forked, by its config.json; None for a run of its own, or where it does not read so."""
     parent = stored.get("parent")
     if not isinstance(parent, dict):

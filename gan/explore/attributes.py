@@ -1,7 +1,7 @@
-"""Arithmetic with latent vectors: what a judge of images sees in a generator's samples, and the mean vectors of those that share it.
+"""Arithmetic with latent vectors: attributes that a feature network sees in samples, and the mean vectors of samples that share one.
 
-Radford et al. 2016, section 6.3.2: "with glasses - without glasses + another face". Where the data has labels, the samples that share
-one are found by the network that learned them (features.py); generators are functions that are given.
+Radford et al. 2016, section 6.3.2: "with glasses - without glasses + another face". If the data has labels, the feature network
+that learned them (features.py) finds the samples that share one. Generators are passed in as functions.
 """
 
 from collections.abc import Callable, Generator
@@ -15,14 +15,14 @@ from gan.config import TrainConfig
 from gan.events import Progress
 from gan.judging import features, reals
 
-SAMPLES = 4096  # that are looked at
+SAMPLES = 4096  # samples to look at
 BATCH = 128
-FEWEST = 40  # samples that must show a thing, and as many that must not
-MOST_NAMES = 40  # things that are told apart, the most frequent first
-TRIED = 100  # samples that a strength is tried on
+FEWEST = 40  # at least this many samples must show a thing, and as many must not
+MOST_NAMES = 40  # the most things to offer, most frequent first
+TRIED = 100  # samples on which a strength is tried
 STRENGTHS = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0)
 ENOUGH = 0.95  # of the tried samples
-JITTER = 0.25  # of each number of z, up and down, as in the paper's figure 7
+JITTER = 0.25  # added to each number of z, in both directions, as in the paper's figure 7
 
 Draw = Callable[[torch.Tensor], np.ndarray]  # z (N, latent_dim) -> uint8 (N, C, H, W)
 Judge = Callable[[np.ndarray], np.ndarray]  # these -> probabilities (N, names)
@@ -34,8 +34,8 @@ class Mean:
 
     Attributes:
         name: "with glasses", "without glasses", "class 7", "not class 7".
-        vector: float32 (latent_dim,). Of attributes adjusted: what else the samples have in common is held at everyone's mean.
-        seeds: of the samples, rising.
+        vector: float32 (latent_dim,). For attributes it is adjusted: all other attributes are at their overall mean.
+        seeds: of the samples, in rising order.
     """
 
     name: str
@@ -45,13 +45,13 @@ class Mean:
 
 @dataclass(frozen=True)
 class Contrast:
-    """What one thing does: its mean minus that of the samples without it.
+    """The effect of one thing: the mean of samples with it minus the mean of samples without it.
 
     Attributes:
         name: "glasses", "7".
         present, absent: the two means.
-        strength: how many times the difference of the means is wanted.
-        share: of samples without it that show it then, 0 to 1.
+        strength: how many times to apply the difference of the means.
+        share: share of samples without it that show it afterward, 0 to 1.
     """
 
     name: str
@@ -67,14 +67,14 @@ class Contrast:
 
 
 def find(draw: Draw, config: TrainConfig) -> Generator[Progress, None, list[Contrast]]:
-    """What the classes or attributes of a generator's data do in its samples; empty if the data has none.
+    """The effects of the classes or attributes of a generator's data; empty if the data has none.
 
     Args:
-        draw: the generator, within one class where it is conditional.
+        draw: the generator; within one class if it is conditional.
         config: its settings; `config.data` must be a set that can be loaded.
 
     Raises:
-        ValueError: as reals.load().
+        ValueError: see reals.load().
     """
     known = yield from reals.load(config.data, config.image_size, config.channels)
     network = yield from features.network_for(known)
@@ -97,18 +97,18 @@ def contrasts(
     distribution: str = "normal",
     samples: int = SAMPLES,
 ) -> Generator[Progress, None, list[Contrast]]:
-    """Looks at a generator's samples of the seeds 0, 1, ..., and finds what each thing that the judge knows does.
+    """Looks at a generator's samples of the seeds 0, 1, ... and finds the effect of each thing that the judge knows.
 
     Args:
         draw: the generator.
         judge: probabilities of each thing in each image.
-        names: of these things.
+        names: names of these things.
         exclusive: whether an image shows exactly one of them (classes), or any number (attributes).
-        latent_dim, distribution: of the generator's noise.
-        samples: how many are looked at.
+        latent_dim, distribution: of the generator's latent vectors.
+        samples: how many to look at.
 
     Returns:
-        one for each thing that enough samples show and enough do not, in the order of `names`.
+        One for each thing that enough samples show and enough do not, in the order of `names`.
     """
     z = latent.noise(range(samples), latent_dim, distribution)
     parts = []
@@ -141,20 +141,20 @@ def contrasts(
 def means(z: torch.Tensor, shown: torch.Tensor, names: list[str], exclusive: bool) -> list[tuple[Mean, Mean]]:
     """The mean latent vectors of samples with and without each of some things.
 
-    Attributes come together (beards with short hair), and the plain difference of two means would move both. So z is fitted by
-    least squares as a sum of what each attribute adds; the two means of one differ by what it adds itself, the others held at
-    their own means. Classes, of which each sample has one, have plain means.
+    Attributes come together (beards with short hair), and the plain difference of two means would change both. So z is fitted by
+    least squares as a sum of one part per attribute. The two means of an attribute differ only by its own part; the other
+    attributes are at their means. Classes have plain means, because each sample has exactly one.
 
     Args:
         z: (n, d); row i is the latent vector of seed i.
         shown: bool (n, len(names)).
-        names: of the things.
+        names: names of the things.
         exclusive: classes rather than attributes.
     """
     middle = z.mean(0)
     weights = shown.double()
     centered = weights - weights.mean(0)
-    # Of attributes that always come together each adds half: the shortest of all solutions.
+    # If two attributes always come together, each gets half: the shortest of all solutions.
     added = torch.linalg.lstsq(centered, (z - middle).double(), driver="gelsd").solution.float()
     found = []
     for i, name in enumerate(names):
@@ -170,11 +170,11 @@ def means(z: torch.Tensor, shown: torch.Tensor, names: list[str], exclusive: boo
 
 
 def move(z: torch.Tensor, difference: torch.Tensor, strength: float, distribution: str = "normal") -> torch.Tensor:
-    """z (..., d) + strength * difference (d,); uniform noise is kept within its bounds, beyond which training knew nothing."""
+    """z (..., d) + strength * difference (d,); a uniform z is clamped to its bounds, because the generator never saw values beyond them."""
     moved = z + strength * difference
     return moved.clamp(-1, 1) if distribution == "uniform" else moved
 
 
 def jitter(latent_dim: int, count: int = 8) -> torch.Tensor:
-    """Uniform noise in [-1, 1] (count, latent_dim), always the same: times JITTER it goes onto the results of arithmetic."""
+    """Uniform noise in [-1, 1] (count, latent_dim), always the same. Times JITTER, it is added to the results of arithmetic."""
     return torch.rand(count, latent_dim, generator=torch.Generator().manual_seed(0)) * 2 - 1

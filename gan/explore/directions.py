@@ -1,7 +1,7 @@
-"""Directions of the latent space along which the pictures change most: found in a generator's first layer, without labels.
+"""Directions of the latent space that change the images most: found in a generator's first layer, without labels.
 
-Each is as long as one standard deviation of the noise: 1 for normal noise, whatever the direction, and 1 / sqrt(3) for uniform
-noise. So a slider from -3 to 3 covers what training knew, and little more.
+Each is as long as one standard deviation of z: 1 for a normal z, in any direction, and 1 / sqrt(3) for a uniform z. So a slider
+from -3 to 3 covers what the generator was trained on, and little more.
 """
 
 import itertools
@@ -16,11 +16,11 @@ from torch import nn
 
 from gan import latent
 
-MOST = 16  # directions at once: they travel to browsers as numbers
-SAMPLES = 4096  # latent vectors whose features are looked at
-LARGEST_LOOK = 1 << 25  # numbers: fewer latent vectors where there are many features
-SPARE = 32  # components beyond those asked for: some have no direction
-STRAIGHT = 0.2  # of a component's variance that must go evenly along a direction of z
+MOST = 16  # the most directions at once: browsers get them as numbers
+SAMPLES = 4096  # latent vectors whose features are analyzed
+LARGEST_LOOK = 1 << 25  # numbers: the more features, the fewer latent vectors
+SPARE = 32  # extra components, because some have no direction
+STRAIGHT = 0.2  # share of a component's variance that must be linear in z
 
 METHODS = ("pca", "sefa", "raw")
 
@@ -28,21 +28,21 @@ _drawing = threading.Lock()
 
 
 class LayeredGenerator(latent.LatentToImage, Protocol):
-    """What this module asks of a generator."""
+    """What this module needs from a generator."""
 
     layers: nn.Sequential
     classes: int
-    embedding: nn.Embedding  # where there are classes
+    embedding: nn.Embedding  # if there are classes
 
 
 @dataclass(frozen=True)
 class Directions:
-    """Ways through the latent space, the strongest first.
+    """Directions of the latent space, strongest first.
 
     Attributes:
-        numbers: what each is called by: its rank from 1 on; of single dimensions, which it is, from 0 on.
-        vectors: float32 (k, latent_dim), each as long as one standard deviation of the noise along it.
-        shares: how strong each is: its part of the variance of the features (pca), of the squared weights (sefa), or the mean
+        numbers: rank of each, from 1 on; for single dimensions, the dimension's index, from 0 on.
+        vectors: float32 (k, latent_dim), each as long as one standard deviation of z along it.
+        shares: strength of each: its share of the features' variance (pca), of the squared weights (sefa), or the mean
             absolute change of a pixel, in units of [-1, 1], for a step of 1 (raw).
     """
 
@@ -54,22 +54,22 @@ class Directions:
         return len(self.numbers)
 
     def only(self, places: list[int]) -> "Directions":
-        """Those at some places."""
+        """The directions at these indices."""
         return Directions(tuple(self.numbers[i] for i in places), self.vectors[places], tuple(self.shares[i] for i in places))
 
 
 def find(generator: LayeredGenerator, method: str, count: int, distribution: str = "normal", label: int | None = None) -> Directions:
-    """The strongest directions of a generator; fewer than `count` where it has no more.
+    """The strongest directions of a generator; fewer than `count` if it has no more.
 
     Args:
         generator: in eval mode, on the CPU.
         method: one of METHODS.
         count: how many; latent_dim at most.
-        distribution: of its noise: "normal" or "uniform".
-        label: the class within which the features are looked at, of a conditional generator. Weights know no class.
+        distribution: of its latent vectors, "normal" or "uniform".
+        label: for a conditional generator, the class whose features to analyze. Weights do not depend on it.
 
     Raises:
-        ValueError: another method.
+        ValueError: the method is unknown.
     """
     if method == "pca":
         return principal(generator, count, distribution, label)
@@ -87,19 +87,19 @@ def find(generator: LayeredGenerator, method: str, count: int, distribution: str
 def principal(
     generator: LayeredGenerator, count: int, distribution: str = "normal", label: int | None = None, samples: int = SAMPLES
 ) -> Directions:
-    """Principal components of the features behind the first layer, carried back to z (GANSpace, Härkönen et al. 2020).
+    """Principal components of the features after the first layer, mapped back to z (GANSpace, Härkönen et al. 2020).
 
-    The features are those behind the first layer's normalization and activation, of latent vectors of their own seeds. Each
-    component's direction is the one whose coordinate in z explains it best, by least squares. An activation bends: some
-    components grow to both sides of it (how far z is from the middle, say). They have no direction, and are left out.
+    The features come after the first layer's normalization and activation. A component's direction is the direction of z that
+    explains it best, by least squares. Activations are not linear: some components grow on both sides (with the distance of
+    z from 0, say). These have no direction and are left out.
 
     Args:
-        generator, count, distribution, label: as find() takes them.
-        samples: latent vectors; fewer where the first layer is so wide that their features would not fit.
+        generator, count, distribution, label: see find().
+        samples: number of latent vectors; fewer if the first layer is so wide that their features would not fit.
     """
     d = generator.latent_dim
     head = _first_block(generator)
-    z = latent.noise(range(min(samples, 256)), d, distribution)  # how many numbers a vector makes is known after some
+    z = latent.noise(range(min(samples, 256)), d, distribution)  # the number of features per vector is known after the first few
     features = _features(generator, head, z, label)
     most = max(4 * d, min(samples, LARGEST_LOOK // features.shape[1]))
     if most > len(z):
@@ -110,11 +110,11 @@ def principal(
     z = z - z.mean(0)
     total = features.square().sum()
     rank = min(count + SPARE, *features.shape)
-    with _seeded():  # pca_lowrank begins with a random sketch
+    with _seeded():  # pca_lowrank starts with a random sketch
         _, _, axes = torch.pca_lowrank(features, q=rank, center=False, niter=4)
     along = features @ axes
     variances = along.square().sum(0)
-    # Columns of `along` are orthogonal, so that least squares over all of them is least squares over each.
+    # The columns of `along` are orthogonal, so least squares over all of them is least squares over each.
     weights = (along.T @ z) / variances.clamp_min(1e-12)[:, None]
     explained = weights.square().sum(1) * variances / (len(z) * latent.deviation(distribution) ** 2)
     kept = [i for i in range(rank) if variances[i] > 1e-6 * total and explained[i] >= STRAIGHT][: min(count, d)]
@@ -126,7 +126,7 @@ def principal(
 def closed_form(generator: LayeredGenerator, count: int, distribution: str = "normal") -> Directions:
     """The directions that the first layer's weights A stretch most: eigenvectors of A'A (SeFa, Shen and Zhou 2021, equation 5).
 
-    Of a conditional generator, the part of A that z meets. Arguments as find() takes them.
+    For a conditional generator, only the part of A that acts on z. For the arguments, see find().
     """
     first = next(module for module in generator.layers if isinstance(module, nn.ConvTranspose2d | nn.Linear))
     weight = first.weight.T if isinstance(first, nn.Linear) else first.weight.flatten(1)  # (inputs, features)
@@ -139,7 +139,7 @@ def closed_form(generator: LayeredGenerator, count: int, distribution: str = "no
 
 
 def _first_block(generator: LayeredGenerator) -> nn.Sequential:
-    """The first layer with weights, and what stands between it and the next: normalization, activation."""
+    """The first layer with weights, and everything up to the next one: normalization, activation."""
     weighty = (nn.ConvTranspose2d, nn.Conv2d, nn.Linear)
     modules = list(generator.layers)
     rest = itertools.takewhile(lambda module: not isinstance(module, (*weighty, nn.Upsample, nn.Unflatten)), modules[1:])
@@ -156,7 +156,7 @@ def _features(generator: LayeredGenerator, head: nn.Sequential, z: torch.Tensor,
 
 
 def _lengthen(vectors: torch.Tensor, distribution: str) -> torch.Tensor:
-    """Vectors (k, d), each as long as one standard deviation of the noise, its largest number positive: a sign is chance."""
+    """Vectors (k, d), each as long as one standard deviation of z. Its largest number is positive, because the sign is arbitrary."""
     if not len(vectors):
         return vectors
     largest = vectors.gather(1, vectors.abs().argmax(1, keepdim=True))
@@ -165,7 +165,7 @@ def _lengthen(vectors: torch.Tensor, distribution: str) -> torch.Tensor:
 
 @contextmanager
 def _seeded() -> Iterator[None]:
-    """The global random generator as it is after seed 0, one caller at a time; put back at the end."""
+    """Sets the global random generator to seed 0, for one caller at a time, and restores it at the end."""
     with _drawing, torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         yield

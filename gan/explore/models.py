@@ -1,4 +1,4 @@
-"""The generators that can be explored: those that ship with the project, and those that runs have kept."""
+"""The generators to explore: those that come with the app, and the snapshots of runs."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,37 +16,37 @@ from gan.networks.sampling import sample
 from gan.runs.folder import RunFolder, is_run_name, run_folders
 
 PRETRAINED = "pretrained"
-BEST = "best"  # in an id, for the step of a run's best judged generator
-SHIPPED = Path(__file__).parent / PRETRAINED  # part of the package, so that they are there wherever it is installed and runs land
+BEST = "best"  # in an id, stands for the step of a run's best generator
+SHIPPED = Path(__file__).parent / PRETRAINED  # part of the package, so they are there wherever it is installed and wherever runs are stored
 
 
 @dataclass(frozen=True)
 class Model:
-    """A generator's file, without its weights. `run` is empty for those that ship with the project."""
+    """A generator's file, without its weights. `run` is empty for generators that come with the app."""
 
     id: str
     run: str
     step: int
     path: Path
     config: TrainConfig
-    class_names: tuple[str, ...] = ()  # of a conditional generator
+    class_names: tuple[str, ...] = ()  # for a conditional generator
 
     def noise(self, seeds: list[int]) -> torch.Tensor:
-        """The latent vectors of seeds, as this generator was trained on: (len(seeds), latent_dim)."""
+        """The latent vectors of these seeds, for this generator: (len(seeds), latent_dim)."""
         return latent.noise(seeds, self.config.latent_dim, self.config.latent_distribution)
 
 
 def pretrained(root: Path) -> dict[str, Path]:
-    """The generators without a run, by name: the project's own, and those in root/pretrained, which come first."""
+    """The generators without a run, by name: those that come with the app, and those in root/pretrained, which take precedence."""
     return {p.stem: p for folder in (SHIPPED, root / PRETRAINED) for p in folder.glob("*.safetensors") if is_run_name(p.stem)}
 
 
 def find_model(root: Path, model_id: str) -> Model:
-    """The model of an id: "digits" for pretrained/digits.safetensors, "RUN@400" for a run's step 400, "RUN@best" for its best
-    judged one (whose own id then is that of its step).
+    """The model of an id: "digits" for pretrained/digits.safetensors, "RUN@400" for step 400 of a run, "RUN@best" for its best
+    generator (the model's own id then names the step).
 
     Raises:
-        KeyError: there is none.
+        KeyError: there is no such model.
         CheckpointError: its file cannot be used.
     """
     name, at, step_text = model_id.partition("@")
@@ -68,18 +68,18 @@ def find_model(root: Path, model_id: str) -> Model:
 
 
 def best_step(root: Path, run: str) -> int | None:
-    """The step of a run's best judged generator; None if nothing was judged, or its file is gone."""
+    """The step of a run's best generator; None if the run has no scores, or the file is gone."""
     folder = RunFolder(root / run)
     best = folder.best()
     return best.step if best and folder.generator_file(best.step).is_file() else None
 
 
 def model_sources(root: Path) -> dict[str, list[str]]:
-    """Where generators come from -> their ids, oldest first. Pretrained ones first, then runs, the newest first."""
+    """Where generators come from -> their ids, oldest first. Pretrained ones first, then runs, newest first."""
     sources = {name: [name] for name in sorted(pretrained(root))}
     made = {}
     for name in filter(is_run_name, run_folders(root)):
-        with suppress(OSError):  # deleted an instant ago
+        with suppress(OSError):  # just deleted
             made[name] = (root / name / "config.json").lstat().st_mtime
     for name in sorted(made, key=lambda name: (made[name], name), reverse=True):
         steps = RunFolder(root / name).generator_steps()
@@ -106,7 +106,7 @@ def _load(path: Path) -> LoadedGenerator:
 
 
 class ModelCache:
-    """The generators used last, loaded. Safe to use from any thread."""
+    """The most recently used generators, loaded. Safe to use from any thread."""
 
     def __init__(self, root: Path, most: int = 8) -> None:
         self.root = root
@@ -126,7 +126,7 @@ class ModelCache:
 
     @one_thread()
     def images(self, model: Model, z: torch.Tensor, label: int | list[int] = 0) -> np.ndarray:
-        """uint8 images (N, C, H, W) for z (N, latent_dim); of one class, or a class each, where the generator is conditional.
+        """uint8 images (N, C, H, W) for z (N, latent_dim). A conditional generator takes one class, or one class per image.
 
         On one thread: a few images gain little from more, and a run that trains keeps its cores.
         """

@@ -1,8 +1,8 @@
-"""Back from an image to a point of the latent space: the z whose picture is nearest to it. Knows nothing about pages.
+"""From an image back to a point of the latent space: the z whose image is closest to it. Knows nothing about pages.
 
-Gradient descent on z through the generator (Creswell and Bharath 2016, Lipton and Tripathi 2017), from the nearest of many random points at
-once, since a single descent ends in a valley of its own. z is kept at lengths that training knew: elsewhere a generator
-can draw nearly anything, and nothing that one could walk from.
+Gradient descent on z through the generator (Creswell and Bharath 2016, Lipton and Tripathi 2017), from the best of many random points at
+once, because a single descent often ends in a local minimum. z keeps a length that is usual in training: elsewhere a generator
+can draw nearly anything, but no walk leads on from there.
 """
 
 import math
@@ -20,31 +20,31 @@ from gan.judging.features import FeatureNetwork
 from gan.networks.generator_file import LoadedGenerator
 from gan.networks.sampling import sample
 
-STARTS = 1024  # random points that are looked at
-DESCENTS, FINALISTS = 24, 4  # how many of them are followed, and how many of these to the end
-STEPS = 240  # half of them with all descents
-LR = 0.1  # of Adam, falling to 0 over the second half
-PIXELS = 5.0  # weight of the mean squared pixel difference, in [-1, 1], against the mean squared feature difference
-SHOWN_EVERY = 8  # steps between two guesses that are shown
+STARTS = 1024  # random points to start from
+DESCENTS, FINALISTS = 24, 4  # how many of them are optimized, and how many of these to the end
+STEPS = 240  # half of them for all descents
+LR = 0.1  # of Adam; it falls to 0 over the second half
+PIXELS = 5.0  # weight of the mean squared pixel difference, in [-1, 1], relative to the mean squared feature difference
+SHOWN_EVERY = 8  # steps between two guesses on screen
 
 
 @dataclass(frozen=True)
 class Guess(Progress):
-    """How far a projection is, and its best picture so far: uint8 (C, H, W)."""
+    """The progress of a projection, and its best image so far: uint8 (C, H, W)."""
 
     image: np.ndarray
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A picture of a generator, and how far it is from the image that is looked for.
+    """A generated image, and its distance from the target image.
 
     Attributes:
         z: float32 (latent_dim,).
-        label: its class; 0 where the generator does not draw by class.
+        label: its class; 0 if the generator is not conditional.
         image: uint8 (C, H, W).
         pixels: root mean square difference of the pixels, in gray levels of 255.
-        features: Euclidean distance of the features; NaN if there is no network that knows them.
+        features: Euclidean distance of the features; NaN if there is no feature network.
     """
 
     z: torch.Tensor
@@ -56,12 +56,12 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Projection:
-    """What was found.
+    """The result of a projection.
 
     Attributes:
-        found: the picture of the z that was found.
-        start: the nearest of STARTS random pictures, in features where these are known.
-        usual: the lengths of z that training knew, from the shortest to the longest.
+        found: the image of the z that was found.
+        start: the closest of STARTS random images (by features, if there are any).
+        usual: the usual lengths of z in training, shortest and longest.
     """
 
     found: Drawn
@@ -73,19 +73,19 @@ class Projection:
 def project(
     loaded: LoadedGenerator, image: np.ndarray, network: FeatureNetwork | None, label: int | None = None
 ) -> Generator[Progress, None, Projection]:
-    """Looks for an image in a generator's latent space. The same at every call; on one thread, so that a run keeps its cores meanwhile.
+    """Finds an image in a generator's latent space. Every call gives the same result. It uses one thread, so a run keeps its cores.
 
     Args:
         loaded: the generator.
-        image: uint8 (C, H, W), of its size and channels.
-        network: in whose features pictures are compared, besides pixel by pixel; None for pixels alone.
-        label: the class to draw, for a conditional generator; None to look through all classes.
+        image: uint8 (C, H, W), with the generator's size and channels.
+        network: compares images by its features, in addition to pixels; None for pixels only.
+        label: the class to draw, for a conditional generator; None to try all classes.
 
     Yields:
         Progress, then Guess.
 
     Raises:
-        ValueError: the image has another shape than the generator's.
+        ValueError: the image does not have the generator's shape.
     """
     config = loaded.config
     if image.shape != (config.channels, config.image_size, config.image_size):
@@ -99,7 +99,7 @@ def project(
     labels = torch.arange(STARTS) % classes if classes and label is None else torch.full((STARTS,), label or 0)
 
     def distances(pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean squared differences of pixels and of features: (N,) each."""
+        """Mean squared differences of pixels and features: (N,) each."""
         pixels = (pictures - wanted_pixels).square().mean((1, 2, 3))
         if network is None or wanted_features is None:
             return pixels, torch.full_like(pixels, math.nan)
@@ -134,7 +134,7 @@ def project(
         pictures = loaded.network(z, labels) if classes else loaded.network(z)
         now = loss(*distances(pictures))
         if step % SHOWN_EVERY == 0:
-            yield Guess("Looking for it", step, STEPS, to_uint8(pictures[int(now.argmin())][None])[0])
+            yield Guess("Searching", step, STEPS, to_uint8(pictures[int(now.argmin())][None])[0])
         optimizer.zero_grad()
         now.sum().backward()
         optimizer.step()
@@ -153,7 +153,7 @@ def project(
 
 
 def _keep_usual(z: torch.Tensor, usual: tuple[float, float], distribution: str) -> None:
-    """Brings points (N, d) back to where training was, in place."""
+    """Brings points (N, d) back to the usual lengths of z, in place."""
     lengths = z.norm(dim=1, keepdim=True).clamp_min(1e-12)
     z.mul_(lengths.clamp(*usual) / lengths)
     if distribution == "uniform":

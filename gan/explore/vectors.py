@@ -1,4 +1,4 @@
-"""Noise vectors that a person keeps: named, in order, in a small JSON file. Knows nothing about pages."""
+"""A person's list of latent vectors: named, in order, in a small JSON file. Knows nothing about pages."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from gan.untrusted import is_number, parse_json
 FORMAT = "dcgan-workshop-noise-1"
 MOST = 24  # in one list
 MOST_NUMBERS = 1024  # of one vector
-LARGEST = 100.0  # number of a vector, as the image route has it
+LARGEST = 100.0  # bound for each number of a vector, as in the image route
 LARGEST_FILE = 1 << 20  # bytes
 
 
@@ -25,13 +25,13 @@ class NoiseVector:
     """A point of the latent space with a name.
 
     Attributes:
-        seed: what names it, in any generator; None if it is given number by number.
-        z: its numbers, for one that has no seed (it came back from an image, say); else empty.
-        name: as a person called it; at most 40 characters, may be empty.
-        locked: whether it stays when the others are replaced.
+        seed: names it in any generator; None if it is given by its numbers.
+        z: its numbers if it has no seed (it came from an image, say); else empty.
+        name: chosen by a person; at most 40 characters, may be empty.
+        locked: whether it stays when the other vectors are replaced.
 
     Raises:
-        ValueError: seed or z is out of bounds, or there are both, or neither.
+        ValueError: seed or z is out of bounds, or both are given, or neither.
     """
 
     seed: int | None = None
@@ -46,21 +46,21 @@ class NoiseVector:
             raise ValueError(f"a seed must be between 0 and 2^63 - 1; got {self.seed}")
         if len(self.z) > MOST_NUMBERS:
             raise ValueError(f"a latent vector may have at most {MOST_NUMBERS} numbers; got {len(self.z)}")
-        if odd := [number for number in self.z if not abs(number) <= LARGEST]:  # not so for NaN
+        if odd := [number for number in self.z if not abs(number) <= LARGEST]:  # false for NaN
             raise ValueError(f"the numbers of a latent vector must be between -{LARGEST:g} and {LARGEST:g}; got {odd[0]}")
         object.__setattr__(self, "name", clean_name(self.name))
 
     @property
     def ref(self) -> str:
-        """What stands for the numbers z where they would be too long: 16 hexadecimal digits, empty for a seed."""
+        """A short name for the numbers z: 16 hexadecimal digits, or empty for a vector with a seed."""
         return hashlib.sha256(struct.pack(f"{len(self.z)}d", *self.z)).hexdigest()[:16] if self.z else ""
 
     def fits(self, latent_dim: int) -> bool:
-        """Whether a generator of this latent size can draw it."""
+        """Whether a generator with this latent size can draw it."""
         return not self.z or len(self.z) == latent_dim
 
     def point(self, latent_dim: int, distribution: str = "normal") -> torch.Tensor:
-        """It as a generator takes it: float32 (latent_dim,).
+        """The vector for a generator: float32 (latent_dim,).
 
         Raises:
             ValueError: it was made for another latent size.
@@ -71,16 +71,16 @@ class NoiseVector:
 
 
 def points(vectors: Sequence[NoiseVector], latent_dim: int, distribution: str = "normal") -> torch.Tensor:
-    """Noise vectors as a generator takes them: float32 (len(vectors), latent_dim).
+    """Latent vectors for a generator: float32 (len(vectors), latent_dim).
 
     Raises:
-        ValueError: one was made for another latent size.
+        ValueError: one of them was made for another latent size.
     """
     return torch.stack([vector.point(latent_dim, distribution) for vector in vectors])
 
 
 def write(vectors: Sequence[NoiseVector]) -> bytes:
-    """A list as a JSON file, which read() reads."""
+    """A list as a JSON file for read()."""
     rows = []
     for vector in vectors:
         row: dict[str, Any] = {"name": vector.name} if vector.name else {}
@@ -90,14 +90,14 @@ def write(vectors: Sequence[NoiseVector]) -> bytes:
 
 
 def read(content: bytes, latent_dim: int | None = None) -> list[NoiseVector]:
-    """The list in a JSON file, which may be anyone's.
+    """The list in a JSON file, which may come from anyone.
 
     Args:
         content: the file.
-        latent_dim: the latent size of the generator that is to draw them; None for any.
+        latent_dim: the latent size of the generator that will draw them; None for any.
 
     Raises:
-        ValueError: it is no such list, or a vector cannot be used; in one sentence.
+        ValueError: it is not such a list, or a vector cannot be used; the message is one sentence.
     """
     if len(content) > LARGEST_FILE:
         raise ValueError(f"a list of latent vectors may have at most {LARGEST_FILE >> 20} MiB; got {len(content) / 2**20:.1f}")
@@ -123,7 +123,7 @@ def read(content: bytes, latent_dim: int | None = None) -> list[NoiseVector]:
 
 
 def _vector(row: object) -> NoiseVector:
-    """One entry of a file."""
+    """The vector of one entry of a file."""
     if not isinstance(row, dict):
         raise ValueError("an entry must have a seed, or its numbers z")
     seed, z, name, locked = row.get("seed"), row.get("z", []), row.get("name", ""), row.get("locked", False)

@@ -1,4 +1,4 @@
-"""Both networks of a run from a state that it saved, kept in memory for all who look."""
+"""Both networks of a run from a saved state, kept in memory for everyone who looks."""
 
 import math
 import os
@@ -26,14 +26,14 @@ NETWORKS = ("generator", "discriminator")
 
 @dataclass(frozen=True)
 class Networks:
-    """What a file holds, on the CPU and in eval mode.
+    """The networks of a file, on the CPU and in eval mode.
 
     Attributes:
-        generator: the averaged one, from which samples come.
-        discriminator: None if the file holds a generator alone.
-        config: the settings that both were made by.
-        step: how long they had been trained.
-        class_names: of a conditional run, else empty.
+        generator: the EMA generator, which draws the samples.
+        discriminator: None if the file holds only a generator.
+        config: the settings of both networks.
+        step: their training step.
+        class_names: for a conditional run; else empty.
     """
 
     generator: Generator
@@ -47,7 +47,7 @@ class Networks:
         return latent.noise([seed], self.config.latent_dim, self.config.latent_distribution)
 
     def labels(self, label: int) -> torch.Tensor | None:
-        """A class as the networks take it: (1,), or None if they are not conditional."""
+        """A class for the networks: (1,), or None if they are not conditional."""
         return torch.tensor([label]) if self.class_names else None
 
     @property
@@ -57,17 +57,17 @@ class Networks:
 
 
 def network_files(root: Path, name: str) -> dict[str, Path]:
-    """The files that hold networks, by step, the oldest first; and the newest once more, as "newest".
+    """The files with networks, by step, oldest first; the newest also as "newest".
 
-    Saved states (.pt) hold both networks, generator files (.safetensors) one. Where a step has both kinds, the state is
-    taken. Empty where a run has kept nothing yet.
+    Saved states (.pt) hold both networks, generator files (.safetensors) only one. If a step has both, the state is
+    taken. Empty if a run has saved nothing yet.
 
     Args:
         root: the folder of all runs.
-        name: a run's id, or the name of a generator that ships with the project.
+        name: a run's id, or the name of a generator that comes with the app.
 
     Raises:
-        KeyError: there is neither.
+        KeyError: there is no such run or generator.
     """
     if is_run_name(name) and os.path.lexists(root / name / "config.json"):
         folder = RunFolder(root / name)
@@ -89,7 +89,7 @@ def load_networks(path: Path) -> Networks:
     """The networks of a saved state, or of a generator file. Executes nothing that the file holds.
 
     Raises:
-        CheckpointError: the file, or the settings of its run, are missing or damaged, or do not fit each other.
+        CheckpointError: the file, or the settings of its run, are missing or damaged, or do not match.
     """
     if path.suffix == ".safetensors":
         loaded = load_generator(path)
@@ -97,7 +97,7 @@ def load_networks(path: Path) -> Networks:
     folder = RunFolder(path.parent.parent if path.parent.name == "states" else path.parent)
     config, _ = folder.read_config()
     try:
-        # Mapped: the optimizers' moments, more than half of the file, are never read.
+        # Memory-mapped: the optimizers' moments, more than half of the file, are never read.
         stored = states.read(path, mmap=True)
         averaged, discriminator, step = stored["averaged"], stored["discriminator"], int(stored["step"])
         classes = len(averaged["embedding.weight"]) if config.conditional else 0
@@ -124,12 +124,12 @@ N = TypeVar("N", Generator, Discriminator)
 
 
 def _filled(kind: type[N], config: TrainConfig, classes: int, tensors: dict[str, torch.Tensor]) -> N:
-    """A network with stored weights, after a look at their shapes.
+    """A network with stored weights, after a check of their shapes.
 
     Raises:
-        ValueError: they are of other shapes than the settings say, no numbers, or too many.
+        ValueError: their shapes do not match the settings, they are not numbers, or they are too large.
     """
-    with torch.device("meta"):  # shapes without numbers
+    with torch.device("meta"):  # shapes without memory
         network = kind(config, classes)
     expected = {name: tuple(t.shape) for name, t in network.state_dict().items()}
     found = {name: tuple(t.shape) for name, t in tensors.items()}
@@ -146,7 +146,7 @@ def _filled(kind: type[N], config: TrainConfig, classes: int, tensors: dict[str,
 
 
 def _class_names(folder: RunFolder, classes: int) -> tuple[str, ...]:
-    """The names of a conditional run's classes, which stand in its generators' files; numbers where there is none."""
+    """The names of a conditional run's classes, from its generators' files; numbers if there are no names."""
     for step in folder.generator_steps()[-1:] if classes else []:
         try:
             names = read_config(read_metadata(folder.generator_file(step)))[1]
@@ -158,13 +158,13 @@ def _class_names(folder: RunFolder, classes: int) -> tuple[str, ...]:
 
 
 class NetworkCache:
-    """The networks looked into last. Safe to use from any thread."""
+    """The most recently used networks. Safe to use from any thread."""
 
     def __init__(self, most: int = 4) -> None:
         self._loaded: Lru[tuple[Path, int], Networks] = Lru(most)
 
     def get(self, path: Path) -> Networks:
-        """A file's networks, loaded again when the file has changed.
+        """A file's networks, loaded again if the file has changed.
 
         Raises:
             CheckpointError: see load_networks().

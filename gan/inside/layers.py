@@ -1,6 +1,6 @@
-"""Inside the networks: what every layer makes of an input, what the layers at the pixels look for, what D answers.
+"""Inside the networks: every layer's output for an input, the filters of the layers at the pixels, and D's answers.
 
-Reads files only, never a live run. One look at a time, on one thread: a run that trains meanwhile keeps its cores.
+Reads only files, never a live run. It serves one caller at a time, on one thread, so a run that trains meanwhile keeps its cores.
 Knows nothing about pages.
 """
 
@@ -23,15 +23,15 @@ from gan.networks.dcgan import Discriminator, Generator
 from gan.networks.layers import Dropout, FromLatent, MinibatchStd
 from gan.networks.sampling import sample
 
-COMPANY = 16  # images of a batch in which one is judged
-AFFORDABLE = 2e10  # multiplications that one look may take: about two seconds of a core
+COMPANY = 16  # images in the batch around an image
+AFFORDABLE = 2e10  # the most multiplications per call: about two seconds of a core
 
 _looking = threading.Lock()
 
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """One look at a time, on one thread, without gradients."""
+    """One caller at a time, on one thread, without gradients."""
     with _looking, torch.inference_mode(), one_thread():
         yield
 
@@ -46,26 +46,25 @@ _KINDS: list[tuple[type[nn.Module] | tuple[type[nn.Module], ...], str, str]] = [
     (
         FromLatent,
         "transposed convolution",
-        "Each number of z is multiplied with a learned 4 x 4 pattern for every map, and the results are added up: z becomes a first, tiny "
-        "picture.",
+        "Multiplies each number of z by a learned 4 x 4 pattern for every map and adds up the results: z becomes a first, tiny image.",
     ),
     (
         nn.ConvTranspose2d,
         "transposed convolution",
-        "Every pixel of the previous maps stamps a learned pattern onto a finer grid, as strong as its value; overlapping stamps add up. So "
-        "the maps grow and gain detail. Stamps that overlap unevenly leave a checkerboard.",
+        "Every pixel of the previous maps stamps a learned pattern onto a finer grid, scaled by its value. Overlapping stamps add up, so the "
+        "maps grow and gain detail. Uneven overlap leaves a checkerboard.",
     ),
     (
         nn.Conv2d,
         "convolution",
         "A small window slides over all previous maps and measures how much each place looks like its learned pattern.",
     ),
-    (nn.Upsample, "resizing", "Every pixel is repeated, so the maps grow. Nothing is learned here."),
+    (nn.Upsample, "resizing", "Repeats every pixel, so the maps grow. It has nothing to learn."),
     (
         (nn.BatchNorm1d, nn.BatchNorm2d),
         "batch normalization",
-        "Every map is shifted and scaled to mean 0 and deviation 1, and then by two learned numbers. While training, mean and deviation are "
-        "those of the batch; here they are the averages that training kept.",
+        "Shifts and scales each map to mean 0 and deviation 1, then by two learned numbers. Training uses the mean and deviation of the "
+        "batch; here they are averages from training.",
     ),
     (nn.ReLU, "ReLU", "Negative values become 0. The rest shows where a pattern was found, and how strongly."),
     (nn.LeakyReLU, "leaky ReLU", "Negative values shrink to a fifth, so they can still learn. The rest stays."),
@@ -74,19 +73,19 @@ _KINDS: list[tuple[type[nn.Module] | tuple[type[nn.Module], ...], str, str]] = [
     (MinibatchStd, "minibatch deviation", "Adds one map: how much the images of the batch differ. For a single image this is 0."),
     (nn.Embedding, "class", "The learned numbers of the class, next to z."),
 ]
-_SILENT = (nn.Flatten, Dropout)  # these change no number here
+_SILENT = (nn.Flatten, Dropout)  # these change nothing here
 _POINTWISE = ("batch normalization", "ReLU", "leaky ReLU", "tanh")  # map by map the same as the layer before
 
 
 @dataclass(frozen=True)
 class Layer:
-    """What a layer made of one input.
+    """A layer's output for one input.
 
     Attributes:
         name: as in the network, "conv7".
-        kind: in plain words, "transposed convolution".
-        about: what such a layer does, in a sentence or three.
-        maps: float32 (C, H, W); (C, 1, 1) for C numbers without a place.
+        kind: in words, such as "transposed convolution".
+        about: what such a layer does, in one to three sentences.
+        maps: float32 (C, H, W); (C, 1, 1) for C numbers without a position.
     """
 
     name: str
@@ -105,16 +104,16 @@ class Layer:
 def activations(
     network: Generator | Discriminator, x: torch.Tensor, labels: torch.Tensor | None = None, company: np.ndarray | None = None
 ) -> dict[str, Layer]:
-    """What every layer makes of one input, in the order of the way through the network, by the layers' names.
+    """Every layer's output for one input, by layer name, in the order of the network.
 
-    Layers that change nothing in eval mode (dropout, another shape for the same numbers) are left out.
+    Layers that change nothing in eval mode (dropout, reshaping) are left out.
 
     Args:
         network: in eval mode, on the CPU.
-        x: one input: z (1, latent_dim) of a generator, an image (1, C, H, W) in [-1, 1] of a discriminator, which is
-            repeated where it judges several together.
-        labels: its class (1,), where the network is conditional.
-        company: of a discriminator, as answers() takes it.
+        x: one input: z (1, latent_dim) for a generator, or an image (1, C, H, W) in [-1, 1] for a discriminator; the image is
+            repeated if the discriminator sees several images at once.
+        labels: its class (1,), if the network is conditional.
+        company: for a discriminator; see answers().
     """
     if isinstance(network, Discriminator):
         network = network if company is None else _as_in_training(network)
@@ -128,10 +127,10 @@ def activations(
     found: dict[str, Layer] = {}
 
     def keep(name: str, module: nn.Module, output: torch.Tensor) -> None:
-        # A copy: activations work in place, on what the layer before them gave.
+        # A copy, because activations overwrite the output of the layer before them.
         values = output.detach()[0].float().clone(memory_format=torch.contiguous_format)
         maps = (values if values.dim() == 3 else values.reshape(-1, 1, 1)).numpy()
-        if isinstance(module, nn.Unflatten):  # the dense layer's numbers have a place after all
+        if isinstance(module, nn.Unflatten):  # the dense layer's numbers have positions after all
             before = next(reversed(found))
             found[before] = replace(found[before], maps=maps)
         else:
@@ -151,7 +150,7 @@ def activations(
 
 
 def describe(module: nn.Module, name: str = "") -> tuple[str, str]:
-    """A layer's kind in plain words, and what such a layer does."""
+    """A layer's kind in words, and what such a layer does."""
     kind, about = next(((kind, about) for types, kind, about in _KINDS if isinstance(module, types)), (type(module).__name__, ""))
     if isinstance(module, nn.Conv2d) and name == "logit":
         about = "One window over everything left. It gives a single number: D's answer."
@@ -163,7 +162,7 @@ def describe(module: nn.Module, name: str = "") -> tuple[str, str]:
 
 
 def blocks(layers: dict[str, Layer]) -> list[list[Layer]]:
-    """The layers in groups: each with the normalization and the activation behind it, whose maps are the same, changed."""
+    """The layers in groups: each with the normalization and activation after it, which change the same maps."""
     found: list[list[Layer]] = []
     for layer in layers.values():
         if layer.kind in _POINTWISE and found and found[-1][-1].maps.shape == layer.maps.shape:
@@ -174,10 +173,10 @@ def blocks(layers: dict[str, Layer]) -> list[list[Layer]]:
 
 
 def choose_maps(layers: dict[str, Layer], most: int) -> dict[str, list[int]]:
-    """Which of each layer's maps to show, at most `most`: the strongest first.
+    """Which maps of each layer to show, at most `most`: the strongest first.
 
-    Strong is what varies most from place to place at the end of a block. All layers of a block show the same maps, so that
-    each can be followed through it.
+    The strongest maps are those that vary most from place to place at the end of a block. All layers of a block show the same maps,
+    so you can follow each map through the block.
     """
     chosen: dict[str, list[int]] = {}
     for block in blocks(layers):
@@ -193,28 +192,28 @@ def choose_maps(layers: dict[str, Layer], most: int) -> dict[str, list[int]]:
 
 
 def draw(networks: Networks, seeds: Sequence[int], label: int = 0) -> np.ndarray:
-    """The generator's images of seeds: uint8 (len(seeds), C, H, W); of one class where it is conditional."""
+    """The generator's images of seeds: uint8 (len(seeds), C, H, W); of one class if it is conditional."""
     z = latent.noise(seeds, networks.config.latent_dim, networks.config.latent_distribution)
     with _quietly():
         return sample(networks.generator, z, torch.tensor(label).expand(len(z)) if networks.class_names else None, batch=16)
 
 
 def as_input(image: np.ndarray) -> torch.Tensor:
-    """uint8 (C, H, W) -> what a discriminator takes: float32 (1, C, H, W) in [-1, 1]. A copy."""
+    """uint8 (C, H, W) -> a discriminator's input: float32 (1, C, H, W) in [-1, 1]. A copy."""
     return to_float(torch.tensor(image))[None]
 
 
 def answers(networks: Networks, images: np.ndarray, labels: Sequence[int] = (), company: np.ndarray | None = None) -> list[float]:
-    """D's answer to each image: the probability that it is real, or its score where config.has_scores.
+    """D's answer to each image: the probability that it is real, or its score if config.has_scores.
 
-    Where D judges several images together, each stands for all of them.
+    If D sees several images at once, copies of each image are used.
 
     Args:
         networks: with a discriminator.
         images: uint8 (N, C, H, W) of the networks' size.
-        labels: a class each, for a conditional discriminator; of class 0 where there are none.
-        company: uint8 (at least COMPANY, C, H, W): each image is judged as in training, in a batch with these, by whose mean and
-            deviation batch normalization works; None for each alone, by the averages that training kept.
+        labels: one class per image, for a conditional discriminator; class 0 if not given.
+        company: uint8 (at least COMPANY, C, H, W): each image is put into a batch with these, as in training, and batch
+            normalization uses that batch's mean and deviation. None: each image alone, with the averages from training.
     """
     discriminator = networks.discriminator
     assert discriminator is not None
@@ -222,7 +221,7 @@ def answers(networks: Networks, images: np.ndarray, labels: Sequence[int] = (), 
         discriminator = _as_in_training(discriminator)
     numbers = []
     for i, image in enumerate(images):
-        with _quietly():  # image by image, so that others get their turn
+        with _quietly():  # image by image, so others get their turn
             label = networks.labels(labels[i] if labels else 0)
             batch, classes = _seated(discriminator.packing, as_input(image), label, company)
             answer = discriminator(batch, classes)[0]
@@ -231,8 +230,8 @@ def answers(networks: Networks, images: np.ndarray, labels: Sequence[int] = (), 
 
 
 def _as_in_training(discriminator: Discriminator) -> Discriminator:
-    """A copy whose batch normalization goes by the batch. A copy: the averages that training kept must stay as they are."""
-    with _quietly():  # while nobody has hooks in it
+    """A copy whose batch normalization uses the batch. It is a copy because the averages from training must not change."""
+    with _quietly():  # while no one else has hooks in it
         discriminator = copy.deepcopy(discriminator)
     for module in discriminator.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -243,18 +242,18 @@ def _as_in_training(discriminator: Discriminator) -> Discriminator:
 def _seated(
     packing: int, x: torch.Tensor, labels: torch.Tensor | None, company: np.ndarray | None
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """The batch to ask a discriminator about, so that its first answer is the one to an image x (1, C, H, W), and the classes."""
+    """The batch for a discriminator whose first answer is the answer to an image x (1, C, H, W), and the batch's classes."""
     x = x.repeat(packing, 1, 1, 1)
     if company is None:
         return x, labels
     x = torch.cat([x, to_float(torch.from_numpy(company[packing : COMPANY // packing * packing]))])
-    if labels is not None:  # the others' classes change nothing for this image
+    if labels is not None:  # the classes of the other images do not affect this image
         labels = torch.cat([labels, labels.new_zeros(len(x) // packing - 1)])
     return x, labels
 
 
 def affordable(networks: Networks, most: int, in_company: bool = False) -> int:
-    """How many images may be judged at a time, 1 to `most`, so that large networks do not hold a core for long."""
+    """How many images to pass at once, 1 to `most`, so that large networks do not keep a core busy for long."""
     assert networks.discriminator is not None
     cost = 0
     for name, module in networks.discriminator.layers.named_children():

@@ -11,11 +11,11 @@ from gan.untrusted import is_number
 
 @dataclass(frozen=True)
 class Norms:
-    """How long the vectors of weights and of gradients were, while a run trained.
+    """The norms of weights and gradients while a run trained.
 
     Attributes:
-        steps: where they were measured.
-        weights, gradients: network -> parameter -> a value a step, None if there was none.
+        steps: at which they were measured.
+        weights, gradients: network -> parameter -> one value per step, None if there was none.
     """
 
     steps: list[int]
@@ -44,12 +44,12 @@ def _dict(value: Any) -> dict[str, Any]:
 
 
 def _number(value: Any) -> float | None:
-    """A positive finite number, which a logarithmic axis can show, or None."""
+    """The value if it is a positive finite number, which a logarithmic axis can show, else None."""
     return float(value) if is_number(value) and 0 < value < 1e30 else None
 
 
 def parameter_title(name: str) -> str:
-    """A parameter's name in plain words: "layers.conv7.weight" -> "convolution at 7 x 7"."""
+    """A parameter's name in words: "layers.conv7.weight" -> "convolution at 7 x 7"."""
     short = name.removeprefix("layers.").replace("parametrizations.weight.original", "weight")
     module, _, part = short.rpartition(".")
     for pattern, words in (

@@ -9,14 +9,14 @@ from torch import nn
 from gan.inside.files import Networks
 
 _BELOW, _ZERO, _ABOVE = (np.array(color, dtype=np.float32) for color in ((33, 102, 172), (247, 247, 247), (178, 24, 43)))
-_NOTHING = 128  # the gray of places without a value
+_NOTHING = 128  # gray for missing values
 
 
 def paint(maps: np.ndarray, signed: bool) -> np.ndarray:
-    """Numbers as pictures, each map on a scale of its own: (N, H, W) -> uint8 (N, 3, H, W). NaN is gray.
+    """Numbers as pictures, each map on its own scale: (N, H, W) -> uint8 (N, 3, H, W). NaN is gray.
 
-    signed: blue below 0, white at 0, red above, up to the map's largest absolute value; else from its smallest value,
-    black, to its largest, white.
+    signed: blue below 0, white at 0, red above, up to the map's largest absolute value. Otherwise from black (the smallest
+    value) to white (the largest).
     """
     known = np.nan_to_num(maps.astype(np.float32))
     if signed:
@@ -33,7 +33,7 @@ def paint(maps: np.ndarray, signed: bool) -> np.ndarray:
 
 
 def as_map(numbers: np.ndarray) -> np.ndarray:
-    """Numbers without a place, laid out in rows as square as may be: any shape -> (1, rows, columns), NaN if none is left."""
+    """Numbers without a position, arranged as squarely as possible: any shape -> (1, rows, columns), NaN in the empty places."""
     flat = numbers.reshape(-1).astype(np.float32)
     columns = math.ceil(math.sqrt(flat.size))
     if divisors := [d for d in range(columns, min(2 * columns, flat.size) + 1) if flat.size % d == 0]:
@@ -43,10 +43,10 @@ def as_map(numbers: np.ndarray) -> np.ndarray:
 
 
 def first_filters(networks: Networks) -> np.ndarray:
-    """What D's first layer looks for, one picture a filter: float32 (N, C, height, width).
+    """The filters of D's first layer, one picture per filter: float32 (N, C, height, width).
 
-    Of a convolution its kernels, of a dense layer its rows, in the image's shape; of a discriminator that judges several
-    images together those for each of them, side by side.
+    For a convolution its kernels; for a dense layer its rows, in the image's shape. If the discriminator sees several images at
+    once, the parts for each image are side by side.
     """
     assert networks.discriminator is not None
     weight = next(m for m in networks.discriminator.layers if isinstance(m, nn.Conv2d | nn.Linear)).weight.detach()
@@ -57,7 +57,7 @@ def first_filters(networks: Networks) -> np.ndarray:
 
 
 def last_filters(networks: Networks) -> np.ndarray:
-    """What each map, or number, before G's last layer paints into the image: float32 (N, C, height, width)."""
+    """What each map (or number) before G's last layer adds to the image: float32 (N, C, height, width)."""
     module = [m for m in networks.generator.layers if isinstance(m, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)][-1]
     weight, config = module.weight.detach(), networks.config
     if isinstance(module, nn.Linear):
@@ -66,7 +66,7 @@ def last_filters(networks: Networks) -> np.ndarray:
 
 
 def paint_filters(filters: np.ndarray) -> np.ndarray:
-    """(N, C, h, w) -> uint8 (N, 3, h, w), each on a scale of its own: blue below 0 and red above, or in color, gray at 0."""
+    """(N, C, h, w) -> uint8 (N, 3, h, w), each on its own scale: blue below 0 and red above, or in color with gray at 0."""
     if filters.shape[1] == 1:
         return paint(filters[:, 0], signed=True)
     largest = np.abs(filters).max(axis=(1, 2, 3), keepdims=True)

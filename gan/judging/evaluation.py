@@ -1,4 +1,4 @@
-"""Scores of a generator's images, compared with a data set. The same for pages and for the command line."""
+"""Scores of a generator's images, compared with a data set. Pages and the command line use the same code."""
 
 import csv
 import io
@@ -30,10 +30,10 @@ _turn = threading.Lock()
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """One generator, judged.
+    """The scores of one generator.
 
     Attributes:
-        key: the generator's id, when its file was written (nanoseconds), and how many images were asked for.
+        key: the generator's id, its file's modification time (nanoseconds), and the requested number of images.
     """
 
     key: tuple[str, int, int]
@@ -48,7 +48,7 @@ class Evaluation:
 
 
 class Evaluations:
-    """The generators that were judged last, so that the same question gets the same answer at once. Safe to use from any thread."""
+    """The most recent evaluations, so the same question is answered at once. Safe to use from any thread."""
 
     def __init__(self, most: int = 100) -> None:
         self._known: Lru[tuple[str, int, int], Evaluation] = Lru(most)
@@ -58,15 +58,15 @@ class Evaluations:
         return self._known.get(key)
 
     def add(self, made: Evaluation) -> None:
-        """Remembers an evaluation."""
+        """Stores an evaluation."""
         self._known.put(made.key, made)
 
 
 @one_thread_a_step
 def evaluate(loaded: LoadedGenerator, judge: Judge, samples: int = SAMPLES) -> Generator[Progress, None, Report]:
-    """Draws the images of the seeds 0, 1, ... and judges them; at most `samples`, and no more than the judge has real ones for.
+    """Draws the images of the seeds 0, 1, ... and scores them: at most `samples`, and no more than the judge has real images for.
 
-    On one thread, so that a run keeps its cores.
+    It uses one thread, so a run keeps its cores.
 
     Raises:
         ValueError: there are too few images.
@@ -82,7 +82,7 @@ def evaluate(loaded: LoadedGenerator, judge: Judge, samples: int = SAMPLES) -> G
 
 
 def in_turn(work: Generator[Progress, None, T]) -> Generator[Progress, None, T]:
-    """The same work, one at a time in this process: who comes later waits."""
+    """The same, one at a time in this process: later callers wait."""
     while not _turn.acquire(blocking=False):
         yield Progress("Waiting for another visitor's evaluation", 0, 0)
         time.sleep(POLL_S)
@@ -93,17 +93,17 @@ def in_turn(work: Generator[Progress, None, T]) -> Generator[Progress, None, T]:
 
 
 def unseen(report: Report, config: TrainConfig) -> bool:
-    """Whether a generator of these settings has never seen the real images that its own were compared with."""
+    """Whether generators with these settings have never seen the real images of the comparison."""
     return report.new and config.data_split == "train"
 
 
 def with_spread(value: float, spread: float | None, digits: int = 4) -> str:
-    """A figure as text: "1.9798 ± 0.1000"."""
+    """A score as text: "1.9798 ± 0.1000"."""
     return f"{value:.{digits}f}" + (f" ± {spread:.{digits}f}" if spread is not None else "")
 
 
 def direction(figure: Figure) -> str:
-    """Which way is good, in words."""
+    """Whether lower or higher is better, in words."""
     return {"lower": "lower is better", "higher": "higher is better", "floor": "closer to real images is better"}[figure.better]
 
 
@@ -139,7 +139,7 @@ def as_object(report: Report, config: TrainConfig, step: int) -> dict[str, Any]:
 
 
 def as_csv(found: list[dict[str, Any]]) -> str:
-    """as_object() of several generators, each with its name as `generator`: a line a figure."""
+    """as_object() of several generators, each with its name as `generator`: one line per score."""
     text = io.StringIO()
     out = csv.writer(text)
     out.writerow(["generator", "step", "data", "features", "images", "figure", "value", "spread", "floor", "floor_spread"])

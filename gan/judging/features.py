@@ -1,10 +1,10 @@
-"""Networks in whose features images are compared: small CNNs that are trained on a data set's labels, once.
+"""The networks whose features compare images: small CNNs, trained once per data set.
 
-Features of ImageNet say little about small gray images; a network that knows the data itself says more, and is named for it
-("digits-CNN"). It learns two things at once: the labels or attributes, and to draw the image again from its features, so that
-these hold what no label says (a digit's slant, a face's colors). Without labels it learns to draw again alone ("pets-autoencoder").
+Features of ImageNet say little about small gray images. A network that knows the data says more, and is named after it
+("digits-CNN"). It learns two things at once: the labels or attributes, and to reconstruct the image from its features, so that
+they also hold what no label says (a digit's slant, a face's colors). Without labels it only reconstructs ("pets-autoencoder").
 
-    python -m gan.judging.features mnist       # how the networks in gan/judging/feature_networks were trained; takes a few minutes
+    python -m gan.judging.features mnist       # retrains a network in gan/judging/feature_networks, in a few minutes
 """
 
 import argparse
@@ -38,36 +38,36 @@ from gan.networks.weights import fill
 from gan.untrusted import parse_json
 
 FEATURES = 64
-LARGEST_SIDE = 64  # pixels that a network sees; larger images are made smaller
-SMALLEST_MAP = 7  # pixels: maps are halved until they are no larger
+LARGEST_SIDE = 64  # pixels that a network sees; larger images are reduced
+SMALLEST_MAP = 7  # pixels: maps are halved until they are at most this large
 WIDTHS, DECODER_WIDTHS = (16, 32, 64, 64), (8, 16, 32, 32)
 BATCH = 100
 LR = 4e-3
-# Pixels seen in training: about half a minute on one core, at any image size. The shipped networks have seen more.
+# Pixels seen in training: about half a minute on one core, at any image size. The networks that come with the app have seen more.
 TRAINED_PIXELS, SHIPPED_TIMES = 110_000_000, 4
-FEWEST_A_CLASS = 20  # images: of fewer a class is learned by heart
+FEWEST_A_CLASS = 20  # images: a class with fewer would be memorized
 MOST_OUTPUTS = 1000
-VERSION = 1  # raised when the training of these networks changes, so that saved ones are retrained
+VERSION = 1  # increased when the training of these networks changes, so saved ones are retrained
 FORMAT = "dcgan-workshop-features-1"
 LARGEST_FILE = 8 * 2**20  # bytes
 SHIPPED = Path(__file__).parent / "feature_networks"
-CALLED = {"mnist": "digits"}  # what a set holds, where that is not its name
+CALLED = {"mnist": "digits"}  # what a set holds, if its name does not say it
 
 Kind = Literal["classes", "attributes", "nothing"]
 
 
 @dataclass(frozen=True)
 class About:
-    """What is known of a feature network.
+    """What is known about a feature network.
 
     Attributes:
-        data: what it was trained on, as it is called.
-        image_size: pixels from side to side that it sees.
+        data: the name of what it was trained on.
+        image_size: side length of its input, in pixels.
         channels: 1 or 3.
-        kind: what it was told of each image.
+        kind: what it learned about each image besides its pixels.
         outputs: the names of these classes or attributes.
         accuracy: share of held-out images whose class it knows, or the mean over attributes; None if it was told nothing.
-        explained: share of the held-out images' variance that it could draw again.
+        explained: share of the held-out images' variance that it reconstructs.
     """
 
     data: str
@@ -80,12 +80,12 @@ class About:
 
     @property
     def name(self) -> str:
-        """As figures name it: "digits-CNN"."""
+        """Its name in scores: "digits-CNN"."""
         return f"{self.data}-{'autoencoder' if self.kind == 'nothing' else 'CNN'}"
 
 
 def _maps(image_size: int) -> list[int]:
-    """Sides of the feature maps, from the image's down: 28, 14, 7 or 64, 32, 16, 8, 4."""
+    """Side lengths of the feature maps, from the image down: 28, 14, 7 or 64, 32, 16, 8, 4."""
     sides = [image_size]
     while sides[-1] > SMALLEST_MAP:
         sides.append((sides[-1] + 1) // 2)
@@ -93,7 +93,7 @@ def _maps(image_size: int) -> list[int]:
 
 
 class FeatureNetwork(nn.Module):
-    """Images -> features, and from these the classes or attributes. In eval mode once it is loaded or trained."""
+    """Images -> features -> classes or attributes. In eval mode once it is loaded or trained."""
 
     scale: torch.Tensor
 
@@ -105,7 +105,7 @@ class FeatureNetwork(nn.Module):
         layers: list[nn.Module] = []
         for before, after in itertools.pairwise(widths):
             layers += [nn.Conv2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
-        # No ReLU behind the last layer: a quarter of the features would be zero for every image.
+        # No ReLU after the last layer: it would make a quarter of the features zero for every image.
         self.encoder = nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * sides[-1] ** 2, FEATURES))
         self.head: nn.Module = nn.Linear(FEATURES, len(about.outputs)) if about.outputs else nn.Identity()
         self.register_buffer("scale", torch.ones(()))
@@ -116,13 +116,13 @@ class FeatureNetwork(nn.Module):
 
     @functools.cached_property
     def digest(self) -> str:
-        """16 hex digits that differ when any weight differs."""
+        """16 hex digits that differ if any weight differs."""
         return hashlib.blake2b(safetensors.torch.save(self.state_dict()), digest_size=8).hexdigest()
 
     def fit(self, images: torch.Tensor) -> torch.Tensor:
-        """Float images of any size, with 1 or 3 channels -> those that the network takes. Gradients pass."""
+        """Float images of any size, with 1 or 3 channels -> the network's input. Gradients pass."""
         if images.shape[1] != self.about.channels:
-            # Imported here: torchvision takes as long to import as torch, and is rarely needed.
+            # Imported here: torchvision is as slow to import as torch, and rarely needed.
             from torchvision.transforms.v2 import functional as transforms
 
             images = transforms.grayscale_to_rgb(images) if self.about.channels == 3 else transforms.rgb_to_grayscale(images)
@@ -132,16 +132,16 @@ class FeatureNetwork(nn.Module):
     def embed(self, images: torch.Tensor) -> torch.Tensor:
         """Float images in [-1, 1] (N, C, H, W), of any size, with 1 or 3 channels -> features (N, FEATURES). Gradients pass.
 
-        Their variances over real images add up to FEATURES, so that distances in different networks are of one size.
+        The variances of the features over real images add up to FEATURES, so distances mean about the same in every network.
         """
         features: torch.Tensor = self.encoder(self.fit(images)) / self.scale
         return features
 
     @one_thread()
     def features(self, images: np.ndarray, batch: int = 250) -> np.ndarray:
-        """uint8 images (N, C, H, W) -> features float32 (N, FEATURES), each image's own whatever it is computed with.
+        """uint8 images (N, C, H, W) -> features float32 (N, FEATURES), independent of the other images in the batch.
 
-        On one thread, so that a run keeps its cores.
+        On one thread, so a run keeps its cores.
         """
         found = np.empty((len(images), FEATURES), np.float32)
         with torch.inference_mode():
@@ -152,14 +152,14 @@ class FeatureNetwork(nn.Module):
 
     @one_thread()
     def probabilities(self, features: np.ndarray) -> np.ndarray:
-        """Features (N, FEATURES) -> float32 (N, outputs): of each class, adding up to 1, or of each attribute by itself."""
+        """Features (N, FEATURES) -> float32 (N, outputs): probabilities of the classes, which add up to 1, or of each attribute."""
         with torch.inference_mode():
             logits = self.head(torch.from_numpy(features) * self.scale)
             return (logits.sigmoid() if self.about.kind == "attributes" else logits.softmax(1)).numpy()
 
 
 class _Decoder(nn.Module):
-    """Features -> the image again; needed in training alone."""
+    """Features -> the reconstructed image; needed only in training."""
 
     def __init__(self, about: About) -> None:
         super().__init__()
@@ -179,7 +179,7 @@ class _Decoder(nn.Module):
 
 
 def _told(reals: Reals) -> tuple[Kind, tuple[str, ...]]:
-    """What a network can be told of a set's images, and its names."""
+    """The kind of labels of a set's images, and their names."""
     dataset, names = reals.learned.dataset, reals.learned.dataset.class_names
     if dataset.attributes is not None and len(dataset.attribute_names) <= MOST_OUTPUTS:
         return "attributes", dataset.attribute_names
@@ -198,9 +198,9 @@ def _labels(part: Part, kind: Kind) -> torch.Tensor:
 
 @one_thread_a_step
 def train(reals: Reals, pixels: float = TRAINED_PIXELS) -> Generator[Progress, None, FeatureNetwork]:
-    """Trains a network on one thread. Equal data give an equal network on the same processor.
+    """Trains a network on one thread. Equal data give an equal network on the same kind of processor.
 
-    pixels: how many it sees; half a minute's by default.
+    pixels: how many it sees; about half a minute of training by default.
     """
     kind, outputs = _told(reals)
     dataset = reals.learned.dataset
@@ -213,7 +213,7 @@ def train(reals: Reals, pixels: float = TRAINED_PIXELS) -> Generator[Progress, N
     parameters = [*network.parameters(), *decoder.parameters()]
     steps = max(20, round(pixels / about.image_size**2 / BATCH))
     optimizer = torch.optim.Adam(parameters, LR)
-    # A short rise and a long fall (Smith and Topin 2019): a short training gets far with it.
+    # The learning rate rises briefly, then falls for long (Smith and Topin 2019), which suits a short training.
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, total_steps=steps, pct_start=0.1)
     labels, order = _labels(reals.learned, kind), np.empty(0, np.int64)
     variance = to_float(torch.from_numpy(reals.learned.some(1000).images())).var(0).mean().clamp_min(1e-4)
@@ -234,7 +234,7 @@ def train(reals: Reals, pixels: float = TRAINED_PIXELS) -> Generator[Progress, N
         loss.backward()
         optimizer.step()
         schedule.step()
-    # Kept in 16 bits: what is measured is what will be loaded.
+    # Rounded to 16 bits, so the network that is measured is the one that will be loaded.
     network.load_state_dict({name: t.half().to(t.dtype) if t.is_floating_point() else t for name, t in network.state_dict().items()})
     _freeze(network)
     decoder.eval()
@@ -252,7 +252,7 @@ def _freeze(network: FeatureNetwork) -> FeatureNetwork:
 
 @torch.inference_mode()
 def _examined(network: FeatureNetwork, decoder: _Decoder, held_out: Part) -> About:
-    """What the network knows of images that it has not seen."""
+    """How well the network does on images that it has not seen."""
     images = held_out.images()
     features = network.features(images)
     wanted = network.fit(to_float(torch.from_numpy(images)))
@@ -270,7 +270,7 @@ def _examined(network: FeatureNetwork, decoder: _Decoder, held_out: Part) -> Abo
 
 
 def save(path: Path, network: FeatureNetwork) -> None:
-    """Writes a network as safetensors, weights in 16 bits, what is known of it in the file's metadata."""
+    """Writes a network as safetensors, with 16-bit weights and its facts in the file's metadata."""
     tensors = {name: t.half() if t.is_floating_point() and name != "scale" else t for name, t in network.state_dict().items()}
     with write_atomically(path) as file:
         file.write(safetensors.torch.save(tensors, {FORMAT: json.dumps(asdict(network.about))}))
@@ -280,7 +280,7 @@ def load(path: Path) -> FeatureNetwork:
     """Reads what save() wrote. Executes nothing that the file holds.
 
     Raises:
-        ValueError: it is not such a file, or damaged.
+        ValueError: it is not such a file, or it is damaged.
         OSError: it cannot be read.
     """
     if path.stat().st_size > LARGEST_FILE:
@@ -302,7 +302,7 @@ def load(path: Path) -> FeatureNetwork:
 
 
 def network_for(reals: Reals) -> Generator[Progress, None, FeatureNetwork]:
-    """The network in whose features images are compared with a data set: shipped, saved before, or trained now and saved."""
+    """The feature network of a data set: one that comes with the app, one saved earlier, or a new one that is trained and saved."""
     shipped = SHIPPED / f"{reals.name}.safetensors"
     if reals.name in NAMED and shipped.exists():
         return load(shipped)
@@ -314,10 +314,10 @@ def network_for(reals: Reals) -> Generator[Progress, None, FeatureNetwork]:
     file = data_root() / "cache" / f"network-{key.hexdigest()}-{side}-{channels}" / "network.safetensors"
     try:
         network = load(file)
-        network.about = replace(network.about, data=_called(reals.name))  # the same images may be known by another name
+        network.about = replace(network.about, data=_called(reals.name))  # the same images may have another name
         _note(file.parent, network.about)
         return network
-    except (OSError, ValueError):  # none yet, or one that was cut: it is trained
+    except (OSError, ValueError):  # missing, or cut: train it
         pass
     network = yield from train(reals)
     try:
@@ -329,7 +329,7 @@ def network_for(reals: Reals) -> Generator[Progress, None, FeatureNetwork]:
 
 
 def feature_matrix(network: FeatureNetwork, dataset: ImageDataset) -> Generator[Progress, None, np.ndarray]:
-    """The features of all images of a set, float32 (N, FEATURES): computed once, then mapped from the cache."""
+    """The features of all images of a set, float32 (N, FEATURES): computed once, then memory-mapped from the cache."""
     folder = data_root() / "cache" / f"features-{network.digest}-{dataset.fingerprint()}"
     file, images, n = folder / "features.npy", dataset.images.numpy(), len(dataset)
     task = f"Looking at the images of {_called(dataset.name)} (once)"
@@ -355,34 +355,34 @@ def feature_matrix(network: FeatureNetwork, dataset: ImageDataset) -> Generator[
 
 
 def _kept(file: Path, n: int) -> np.ndarray | None:
-    """A feature matrix from the cache, mapped; None if there is none, or one that is cut."""
+    """A feature matrix from the cache, memory-mapped; None if it is missing or cut."""
     try:
         matrix: np.ndarray = np.load(file, mmap_mode="r", allow_pickle=False)
         if (matrix.dtype, matrix.shape) != (np.float32, (n, FEATURES)):
             raise ValueError("another shape")
-        (file.parent / "about.json").touch()  # when it was used last
-    except (OSError, ValueError, EOFError):  # the caller makes it again
+        (file.parent / "about.json").touch()  # time of last use
+    except (OSError, ValueError, EOFError):  # the caller recreates it
         return None
     return matrix
 
 
 def _note(folder: Path, about: About) -> None:
-    """Makes an entry of the cache, or says that it was used: cache.py drops those that were not for longest."""
+    """Creates an entry in the cache, or marks it as used: cache.py deletes the least recently used entries."""
     folder.mkdir(parents=True, exist_ok=True)
     with write_atomically(folder / "about.json", durable=False) as file:
         file.write(json.dumps({"network": asdict(about)}).encode())
 
 
 def _called(name: str) -> str:
-    """What a set is called in figures: its name, or that of the folder or file that it was asked for by."""
+    """A set's name in scores: its own, or the name of its folder or file."""
     return CALLED.get(name) or Path(name).stem or "images"
 
 
 def main() -> None:
-    """Trains a network that ships with the project."""
+    """Trains a network that comes with the app."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", choices=("mnist", "faces"))
-    parser.add_argument("--out", type=Path, help="default: the project's own place")
+    parser.add_argument("--out", type=Path, help="default: its place in this package")
     given = parser.parse_args()
     side, channels = native(given.data)
 
@@ -394,7 +394,7 @@ def main() -> None:
     save(path, network)
     about = network.about
     print(
-        f"{path}: {about.name}, {path.stat().st_size / 1000:.0f} kB, held-out accuracy {about.accuracy:.2%}, {about.explained:.1%} drawn again"
+        f"{path}: {about.name}, {path.stat().st_size / 1000:.0f} kB, held-out accuracy {about.accuracy:.2%}, {about.explained:.1%} reconstructed"
     )
 
 

@@ -1,4 +1,4 @@
-"""How good images are, compared with the data set that a generator learned from: scores in a small network's features.
+"""How realistic images are, compared with the data set that the generator was trained on: scores in a small network's features.
 
 Each score comes with its floor: the score of real images that the generator may have been trained on.
 """
@@ -19,32 +19,32 @@ from gan.judging.features import FeatureNetwork
 from gan.judging.reals import Reals
 from gan.lru import Lru
 
-FEWEST = 2 * metrics.NEAREST  # images that can be judged
-CALIBRATED_BY = 2000  # held-out images whose distance to the training set is known
+FEWEST = 2 * metrics.NEAREST  # the fewest images that can be scored
+CALIBRATED_BY = 2000  # held-out images whose distance to the training set is computed
 SUBSETS = 50  # of the kernel distance
-COPIES = 0.99  # an image is called a copy when it lies closer to the training set than this share of new real images
+COPIES = 0.99  # an image counts as a copy if it is closer to the training set than this share of new real images
 GROUPS = 10  # of the jackknife
-GLANCED = 250  # images of a glance whose nearest training images are looked for
-GLANCED_AGAINST = 2000  # held-out images: the more, the steadier the distance and its floor
+GLANCED = 250  # images of a glance whose nearest training images are searched
+GLANCED_AGAINST = 2000  # held-out images: more of them make the distance and its floor steadier
 GLANCED_FLOORS = 8  # sets of real images
 POLL_S = 0.2
 
-Better = Literal["lower", "higher", "floor"]  # "floor": the nearer to the floor the better
+Better = Literal["lower", "higher", "floor"]  # "floor": the closer to the floor, the better
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure of a set of images.
+    """One score of a set of images.
 
     Attributes:
         key: a short name: fd, kid, ...
-        name: as people read it; names its features where they matter.
-        value: the figure.
-        spread: its standard error over resamples of the images; of KID the standard deviation over subsets; None if there is none.
-        floor: what real images get.
-        floor_spread: as spread.
-        better: which way is good.
-        help: what it says, in a sentence.
+        name: as shown; it names the features if they matter.
+        value: the score.
+        spread: its standard error over resamples of the images; for KID the standard deviation over subsets; None if there is none.
+        floor: the score of real images.
+        floor_spread: like spread.
+        better: whether lower or higher is better.
+        help: what it means, in a sentence.
     """
 
     key: str
@@ -59,13 +59,13 @@ class Figure:
 
 @dataclass(frozen=True)
 class Shares:
-    """How often a class or attribute is seen, by the feature network's own answers.
+    """How often each class or attribute appears, according to the feature network.
 
     Attributes:
         names: the classes or attributes.
-        images: share of the judged images, (len(names),).
-        real: share of held-out real images.
-        missing: names of those seen less than a tenth as often as among real images.
+        images: shares among the scored images, (len(names),).
+        real: shares among held-out real images.
+        missing: names of those that appear less than a tenth as often as among real images.
     """
 
     names: tuple[str, ...]
@@ -76,16 +76,16 @@ class Shares:
 
 @dataclass(frozen=True)
 class Report:
-    """What is to be said of a set of images.
+    """All scores of a set of images.
 
     Attributes:
-        features: the name of the network in whose features they were judged.
-        data: the data set that they were compared with.
-        images: how many were judged; as many real ones made the floor.
+        features: the name of the network whose features were used.
+        data: the data set that the images were compared with.
+        images: how many were scored; the floor uses as many real images.
         real: how many held-out real images they were compared with.
-        new: whether generators of that data set had not seen these.
-        figures: in the order in which they should be read.
-        shares: of classes or attributes; None if the network was told none.
+        new: whether generators of that data set have never seen these real images.
+        figures: the scores, in the order in which they should be read.
+        shares: of classes or attributes; None if the network knows none.
     """
 
     features: str
@@ -100,59 +100,60 @@ class Report:
         return next(figure for figure in self.figures if figure.key == key)
 
 
-# key -> (name, which way is good, what it says); {} is the features' name
+# key -> (name, what is better, what it means); {} is the features' name
 FIGURES: dict[str, tuple[str, Better, str]] = {
     "fd": ("FD ({})", "lower", "Fréchet distance between the features of the two sets, as two normal distributions."),
     "kid": ("KID ({})", "lower", "Kernel distance: like FD, but without assuming normal distributions. About 0 for real images."),
-    "precision": ("Precision", "higher", "Precision: the share of the images that look like some real image."),
-    "recall": ("Recall", "higher", "Recall: the share of real images that look like some of the images."),
-    "density": ("Density", "higher", "How many real images surround each of the images: quality."),
-    "coverage": ("Coverage", "higher", "Share of real images with one of the images nearby: variety."),
-    "diversity": ("Diversity", "floor", "Distance between two of the images (root mean square). Low if all look alike."),
+    "precision": ("Precision", "higher", "Share of generated images that look like some real image."),
+    "recall": ("Recall", "higher", "Share of real images that look like some generated image."),
+    "density": ("Density", "higher", "How many real images surround each generated image: quality."),
+    "coverage": ("Coverage", "higher", "Share of real images with a generated image nearby: variety."),
+    "diversity": ("Diversity", "floor", "Distance between two generated images (root mean square). Low if all look alike."),
     "kl": ("Class histogram, KL", "lower", "How far the class shares are from those of real images, in nats."),
     "attributes": ("Attributes, mean difference", "lower", "How far the attributes' shares are from those of real images, on average."),
     "copying": (
         "Closer than a new image",
         "floor",
-        "How often an image is closer to the training set than a new real image. 0.5 without copying.",
+        "How often a generated image is closer to the training set than a new real image. 0.5 without copying.",
     ),
-    "copies": ("Copies", "lower", "Share of images closer to the training set than 99% of new real images."),
+    "copies": ("Copies", "lower", "Share of generated images closer to the training set than 99% of new real images."),
 }
 
 
 class Judge:
-    """Judges images by one data set at one size. Safe to use from any thread."""
+    """Scores images by comparing them with one data set at one size. Safe to use from any thread."""
 
     def __init__(self, of: Reals, network: FeatureNetwork, matrix: np.ndarray, held_out: np.ndarray) -> None:
-        """matrix: the features of all of the set's training images; held_out: those of its held-out part."""
+        """matrix: the features of all training images; held_out: the features of the held-out images."""
         self.reals, self.network = of, network
         self.held_out = held_out
         self._matrix = matrix
         rows = of.training.rows
-        # All of a set with test images: the map itself, without a copy.
+        # With test images, all training images are learned from: the memory map itself, without a copy.
         self.training = matrix if len(rows) == len(matrix) else matrix[rows]
-        # Sets of fewer are taken by chance, not at even distances: every thirtieth digit is not like all of them. Many sets are sorted.
+        # Smaller sets are drawn at random, not at even distances: every thirtieth digit is another mixture than all of them. Many
+        # sets are sorted.
         self._spare = np.random.default_rng(0).permutation(of.spare.rows)
         self._chosen = np.random.default_rng(1).permutation(len(held_out))
         few = np.linspace(0, len(held_out) - 1, min(CALIBRATED_BY, len(held_out))).round().astype(int)
-        #: how far held-out real images lie from the training set, rising
+        #: distances of held-out real images to the training set, in rising order
         self.distances = np.sort(metrics.nearest(held_out[few], self.training)[0][:, 0])
         self._floors: dict[int, dict[str, tuple[float, float | None]]] = {}
         self._glanced: dict[int, dict[str, float]] = {}
 
     @one_thread()
     def neighbors(self, images: np.ndarray, k: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The training images nearest to some images, uint8 (N, C, H, W).
+        """The training images nearest to some images uint8 (N, C, H, W).
 
         Returns:
-            distances (N, k), the rows of these images in the data set (N, k), and for each image the share of held-out real
-            images that lie farther from the training set than it does (N,): near 1 for a copy.
+            Distances (N, k), the rows of these training images in the data set (N, k), and for each image the share of held-out
+            real images that are farther from the training set (N,): near 1 for a copy.
         """
         distances, places = metrics.nearest(self.network.features(images), self.training, k)
         return distances, self.reals.training.rows[places], metrics.farther(distances[:, 0], self.distances)
 
     def labels(self, n: int, class_names: tuple[str, ...], seed: int = 0) -> list[int]:
-        """Classes for a conditional generator to draw: as often as they are among real images, or evenly where its classes are others."""
+        """Classes for a conditional generator to draw: as frequent as among real images, or evenly if the generator has other classes."""
         dataset = self.reals.spare.dataset
         if dataset.labels is not None and dataset.class_names == class_names:
             rng = np.random.default_rng(seed)
@@ -160,24 +161,24 @@ class Judge:
         return [i % len(class_names) for i in range(n)]
 
     def judged(self, samples: int) -> int:
-        """How many of so many images are judged: the floor's real images are as many."""
+        """How many of `n` images are scored: the floor needs as many real images."""
         return min(samples, len(self.reals.spare))
 
     @one_thread()
     def distance(self, images: np.ndarray) -> float:
-        """The Fréchet distance alone, of uint8 images (N, C, H, W); floor() has what real ones get."""
+        """Only the Fréchet distance of uint8 images (N, C, H, W); see floor() for real images."""
         n = self.judged(len(images))
         return metrics.frechet_distance(self.network.features(images[:n]), self._reference(n))
 
     @one_thread()
     def floor(self, samples: int) -> float:
-        """What distance() gives so many real images."""
+        """distance() of the same number of real images."""
         n = self.judged(samples)
         return metrics.frechet_distance(self._matrix[self._spare[:n]], self._reference(n))
 
     @one_thread_a_step
     def report(self, images: np.ndarray) -> Generator[Progress, None, Report]:
-        """Judges uint8 images (N, C, H, W), in random order; of more than judged() the first.
+        """Scores uint8 images (N, C, H, W), which must be in random order; only the first judged() of them.
 
         Raises:
             ValueError: there are too few images.
@@ -197,7 +198,7 @@ class Judge:
         floors = self._floors[n] | {
             "copying": (0.5, None),
             "copies": (round(1 - COPIES, 4), None),
-        }  # they are in the training set themselves
+        }  # they are part of the training set
         figures = []
         for key, (name, better, text) in FIGURES.items():
             if key in values:
@@ -206,10 +207,10 @@ class Judge:
 
     @one_thread()
     def glance(self, images: np.ndarray) -> dict[str, Any]:
-        """Figures of uint8 images (N, C, H, W), in random order, at a small part of report()'s cost: to watch a run by.
+        """Scores of uint8 images (N, C, H, W), which must be in random order, at a small part of report()'s cost: for a run that trains.
 
-        Of more than judged() images the first. Other than in a report, the Fréchet distance is taken to up to GLANCED_AGAINST held-out
-        images, the kernel distance is that of all images at once, and copies are looked for among the first GLANCED.
+        Only the first judged() images count. Unlike in a report, the Fréchet distance uses up to GLANCED_AGAINST held-out images, the
+        kernel distance uses all images at once, and copies are searched among the first GLANCED.
 
         Returns:
             images, fd, fd_error, fd_floor, kid, kid_floor, density, coverage, coverage_floor, diversity, diversity_real (of real
@@ -250,7 +251,7 @@ class Judge:
 
     @one_thread()
     def glance_floor(self, samples: int) -> dict[str, float]:
-        """What glance() gives so many real images: fd, kid, coverage. Means over several such sets; computed once for each number."""
+        """glance() of `n` real images: fd, kid, coverage. Means over several such sets, computed once for each n."""
         n = self.judged(samples)
         if n not in self._glanced:
             reference, many = self._reference(n), self._reference(GLANCED_AGAINST)
@@ -268,7 +269,7 @@ class Judge:
         return reference
 
     def _figures(self, fake: np.ndarray, task: str) -> Generator[Progress, None, dict[str, tuple[float, float | None]]]:
-        """Figures and their spreads of features (n, D)."""
+        """Scores of features (n, D), and their spreads."""
         reference = self._reference(len(fake))
         yield Progress(task, 0, 3)
         distances = metrics.nearest(fake, self.training)[0][:, 0]
@@ -286,7 +287,7 @@ class Judge:
         return found | {"kid": (kernel, kernel_spread)}
 
     def _statistics(self, fake: np.ndarray, distances: np.ndarray, reference: np.ndarray) -> dict[str, float]:
-        """The figures that are quickly computed again for a part of the images."""
+        """The scores that are quick to compute again for a part of the images."""
         found = {"fd": metrics.frechet_distance(fake, reference), "diversity": metrics.diversity(fake)}
         found["copying"] = metrics.copying(distances, self.distances)
         found["copies"] = float((metrics.farther(distances, self.distances) >= COPIES).mean())
@@ -294,7 +295,7 @@ class Judge:
         if kind != "nothing":
             seen, real = self._seen(fake), self._seen(reference)
             if kind == "classes":
-                # A class that the network sees in no real image would be infinitely far: half an image stands for none.
+                # A class that the network sees in no real image would be infinitely far: count half an image instead of none.
                 found["kl"] = metrics.kl_divergence(seen, np.maximum(real, 0.5 / len(reference)))
             else:
                 found["attributes"] = float(np.abs(seen - real).mean())
@@ -312,7 +313,7 @@ class Judge:
 
 
 def prepare(of: Reals) -> Generator[Progress, None, Judge]:
-    """The judge of a data set; the first time for a set takes up to a minute or two, and is kept on disk."""
+    """The judge of a data set. The first time takes up to two minutes per set; the result is cached on disk."""
     network = yield from features.network_for(of)
     matrix = yield from features.feature_matrix(network, of.learned.dataset)
     held_out = of.held_out.dataset
@@ -321,17 +322,17 @@ def prepare(of: Reals) -> Generator[Progress, None, Judge]:
 
 
 class JudgeCache:
-    """The judges used last. Only one is prepared at a time; other visitors wait. Safe to use from any thread."""
+    """The most recently used judges. Only one is prepared at a time; other visitors wait. Safe to use from any thread."""
 
     def __init__(self, most: int = 3) -> None:
         self._judges: Lru[tuple[str, int, int], Judge] = Lru(most)
         self._preparing = threading.Lock()
 
     def get(self, name: str, image_size: int, channels: int) -> Generator[Progress, None, Judge]:
-        """The judge of a data set at a size.
+        """The judge of a data set at one size.
 
         Raises:
-            ValueError: as reals.load().
+            ValueError: see reals.load().
             OSError: the disk is full, say.
         """
         key = (name, image_size, channels)
@@ -344,7 +345,7 @@ class JudgeCache:
             known = self._judges.get(key)
             if known is not None and name in NAMED:
                 return known
-            # A folder may hold other images by now; reading it again is quick, since they are kept decoded.
+            # A folder may have other images by now. Reading it again is fast, because decoded images are cached.
             of = yield from reals.load(name, image_size, channels)
             if known is not None and known.reals.learned.dataset.fingerprint() == of.learned.dataset.fingerprint():
                 return known

@@ -1,4 +1,4 @@
-"""What the judge said of a run while it trained, a dictionary a judgement (a line of judge.jsonl): which was the best. Pure."""
+"""A run's scores while it trained, one dictionary per scoring (a line of judge.jsonl), and the best one. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ NUMBERS = (
 
 @dataclass(frozen=True)
 class Best:
-    """The best judgement of a run so far.
+    """The best scoring of a run so far.
 
     Attributes:
-        step: when it was.
+        step: at which it was made.
         fd: its Fréchet distance.
-        error: the standard error of that.
-        floor: what as many real images get; None if it is not known.
-        since: how many steps on the last judgement was made, without a better one.
+        error: the standard error of `fd`.
+        floor: the score of as many real images; None if unknown.
+        since: steps from then to the last scoring, none of which was better.
     """
 
     step: int
@@ -39,20 +39,20 @@ def clean(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def better(row: dict[str, Any], than: Best | None) -> bool:
-    """Whether a judgement is better than the best so far by more than its own standard error. One without a distance never is."""
+    """Whether a scoring beats the best so far by more than its own standard error. One without a distance never does."""
     fd, error = row.get("fd"), row.get("fd_error") or 0.0
     return fd is not None and (than is None or fd < than.fd - error)
 
 
 def follow(best: Best | None, row: dict[str, Any]) -> Best | None:
-    """The best after one more judgement, which must be of a later step."""
+    """The best after one more scoring, which must be of a later step."""
     if better(row, best):
         return Best(row["step"], float(row["fd"]), float(row.get("fd_error") or 0.0), row.get("fd_floor"))
     return Best(best.step, best.fd, best.error, best.floor, row["step"] - best.step) if best else None
 
 
 def best_of(rows: Iterable[dict[str, Any]]) -> Best | None:
-    """The best of judgements in order; None of none."""
+    """The best of some scorings, given in order; None if there are none."""
     best: Best | None = None
     for row in rows:
         best = follow(best, row)

@@ -1,9 +1,9 @@
 """How far two sets of images are from each other, by their features. Pure functions of float arrays (N, D).
 
-Large products are torch's, on as many threads as the caller has set.
+Large products use torch, on as many threads as the caller has set.
 
-Which features is the caller's affair, and belongs into a figure's name: "FD (digits-CNN)". Figures in other features cannot be
-compared with one another. Distances between points are Euclidean.
+The caller chooses the features and puts them into a score's name: "FD (digits-CNN)". Scores in different features cannot be
+compared. Distances between points are Euclidean.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,19 +13,19 @@ import numpy as np
 import torch
 
 NEAREST = 5  # k of precision, recall, density, coverage (Naeem et al. 2020, section 5)
-CHUNK = 2000  # points whose distances to all others are held at once
-MISSING_BELOW = 0.1  # of a class's share among real images
+CHUNK = 2000  # points whose distances to all others are in memory at once
+MISSING_BELOW = 0.1  # times a class's share among real images
 
 
 def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     """|mean_a - mean_b|^2 + tr(A + B - 2 (A B)^(1/2)), A and B the sets' covariances.
 
-    Dowson and Landau 1982, equation 4; the figure of Heusel et al. 2017, in other features. Small sets look farther apart than
-    they are: compare figures of equally large ones.
+    Dowson and Landau 1982, equation 4; the score of Heusel et al. 2017, in other features. Small sets look farther apart than
+    they are, so only compare scores of equally large sets.
     """
     x, y = torch.from_numpy(np.array(a, dtype=np.float64)), torch.from_numpy(np.array(b, dtype=np.float64))
     cov_x, cov_y = (points.T.cov().reshape(points.shape[1], points.shape[1]) for points in (x, y))
-    # torch's, not numpy's: numpy's own threads get into the way of those that train.
+    # torch instead of numpy: numpy's own threads get in the way of training threads.
     values, vectors = torch.linalg.eigh(cov_x)
     root = vectors * values.clamp(min=0).sqrt() @ vectors.T
     # A B has the eigenvalues of A^(1/2) B A^(1/2), which is symmetric.
@@ -53,7 +53,7 @@ def mmd2(a: np.ndarray, b: np.ndarray) -> float:
 def kid(a: np.ndarray, b: np.ndarray, subsets: int = 100, subset_size: int = 1000, seed: int = 0) -> tuple[float, float]:
     """Kernel distance (Binkowski et al. 2018): mean and standard deviation of mmd2() over random subsets, drawn without replacement.
 
-    subset_size: fewer where a set has fewer.
+    subset_size: smaller if a set is smaller.
     """
     rng = np.random.default_rng(seed)
     size = min(subset_size, len(a), len(b))
@@ -65,10 +65,10 @@ class Prdc(NamedTuple):
     """Precision and recall (Kynkäänniemi et al. 2019), density and coverage (Naeem et al. 2020).
 
     Attributes:
-        precision: share of fakes that lie in a ball around a real image, out to that image's k-th nearest real one.
-        recall: share of real images that lie in a ball around a fake.
-        density: in how many balls of real images a fake lies, over k: without an upper bound, and less at the mercy of outliers.
-        coverage: share of real images with a fake in their ball.
+        precision: share of generated images in the ball of some real image. Its radius is the distance to the k-th nearest real image.
+        recall: share of real images in the ball of some generated image.
+        density: number of real images' balls that a generated image is in, divided by k. Unbounded, and more robust to outliers.
+        coverage: share of real images with a generated image in their ball.
     """
 
     precision: float
@@ -78,21 +78,21 @@ class Prdc(NamedTuple):
 
 
 def prdc(real: np.ndarray, fake: np.ndarray, k: int = NEAREST) -> Prdc:
-    """Quality and variety of fakes (N, D) compared with real images (M, D).
+    """Quality and variety of generated images (N, D) compared with real images (M, D).
 
     Raises:
-        ValueError: there are no more than k of one of them.
+        ValueError: there are no more than k images of either kind.
     """
     return prdc_with_error(real, fake, k, 1)[0]
 
 
 def prdc_with_error(real: np.ndarray, fake: np.ndarray, k: int = NEAREST, groups: int = 10) -> tuple[Prdc, Prdc]:
-    """prdc(), and the figures' standard errors over the fakes, by the jackknife over groups of neighboring rows.
+    """prdc(), and its standard errors over the generated images, by the jackknife over groups of neighboring rows.
 
-    The balls around fakes keep their sizes when some fakes are left out, so that all distances are computed once.
+    The balls around generated images keep their sizes when some images are left out, so all distances are computed only once.
 
     Raises:
-        ValueError: there are no more than k of one of them, or fewer fakes than groups.
+        ValueError: there are no more than k images of either kind, or fewer fakes than groups.
     """
     real_radii, fake_radii = _radii(real, k), _radii(fake, k)
     rows = np.array_split(np.arange(len(fake)), groups)
@@ -100,7 +100,7 @@ def prdc_with_error(real: np.ndarray, fake: np.ndarray, k: int = NEAREST, groups
     members = torch.from_numpy(np.eye(groups, dtype=np.float32)[group_of])  # (N, groups)
     among = torch.tensor(fake)
     inside = torch.zeros(len(fake))
-    covering, recalling = [], []  # (M, groups): how many fakes of each group have a real image in their ball, or in its own
+    covering, recalling = [], []  # (M, groups): fakes in the real image's ball; fakes whose ball it is in
     for start in range(0, len(real), CHUNK):
         distances = _squared(torch.tensor(real[start : start + CHUNK]), among)
         within = (distances < real_radii[start : start + CHUNK, None]).float()
@@ -129,7 +129,7 @@ def _radii(points: np.ndarray, k: int) -> torch.Tensor:
     for start in range(0, len(points), CHUNK):
         distances = _squared(every[start : start + CHUNK], every)
         places = torch.arange(len(distances))
-        distances[places, places + start] = 0  # exactly: a point is its own nearest
+        distances[places, places + start] = 0  # exact: a point is its own nearest neighbor
         found.append(distances.topk(k + 1, dim=1, largest=False).values[:, k])
     return torch.cat(found)
 
@@ -140,9 +140,9 @@ def _squared(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 def nearest(points: np.ndarray, among: np.ndarray, k: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """The k nearest of `among` (M, D) to each point (N, D): distances float (N, k), rising, and indices int64 (N, k).
+    """The k points of `among` (M, D) nearest to each point (N, D): distances float (N, k), rising, and indices int64 (N, k).
 
-    `among` may be mapped from disk: it is read piece by piece.
+    `among` may be memory-mapped: it is read piece by piece.
 
     Raises:
         ValueError: there are fewer than k.
@@ -154,7 +154,7 @@ def nearest(points: np.ndarray, among: np.ndarray, k: int = 1) -> tuple[np.ndarr
     best, rows = wanted.new_empty(len(points), 0), torch.empty(len(points), 0, dtype=torch.long)
     for start in range(0, len(among), CHUNK):
         part = torch.tensor(among[start : start + CHUNK])
-        # Without the point's own length: it is the same for all.
+        # Leaves out the point's own norm, which is the same for all.
         distances = torch.addmm(part.square().sum(1), wanted, part.T, alpha=-2)
         closest = distances.min(1, keepdim=True) if k == 1 else distances.topk(min(k, len(part)), dim=1, largest=False)
         best, rows = torch.cat([best, closest.values], 1), torch.cat([rows, closest.indices + start], 1)
@@ -164,11 +164,11 @@ def nearest(points: np.ndarray, among: np.ndarray, k: int = 1) -> tuple[np.ndarr
 
 
 def farther(distances: np.ndarray, held_out: np.ndarray) -> np.ndarray:
-    """For each distance to the nearest training image, the share of held-out real images that lie farther from theirs.
+    """For each distance to the nearest training image, the share of held-out real images that are farther from theirs.
 
     Near 1: closer to the training set than new real images are, as a copy would be.
 
-    distances: (N,); held_out: (M,), those of real images that were not trained on. Returns (N,), 0 to 1.
+    distances: (N,). held_out: (M,), distances of real images that were not trained on. Returns (N,), 0 to 1.
     """
     ranked = np.sort(held_out)
     shares: np.ndarray = 1 - np.searchsorted(ranked, distances, side="right") / len(ranked)
@@ -176,9 +176,9 @@ def farther(distances: np.ndarray, held_out: np.ndarray) -> np.ndarray:
 
 
 def copying(distances: np.ndarray, held_out: np.ndarray) -> float:
-    """How often an image lies closer to the training set than a new real image does, of all such pairs: 0.5 when nothing is copied.
+    """How often an image is closer to the training set than a new real image, over all such pairs: 0.5 if nothing is copied.
 
-    The Mann-Whitney statistic by which Meehan et al. 2020 test for data copying, brought to 0 to 1; ties count half.
+    The Mann-Whitney statistic with which Meehan et al. 2020 test for data copying, scaled to 0 to 1. Ties count half.
     """
     ranked = np.sort(held_out)
     below, up_to = np.searchsorted(ranked, distances, side="left"), np.searchsorted(ranked, distances, side="right")
@@ -188,7 +188,7 @@ def copying(distances: np.ndarray, held_out: np.ndarray) -> float:
 def class_shares(probabilities: np.ndarray, exclusive: bool = True) -> np.ndarray:
     """A classifier's answers (N, classes) -> the share of images of each class, float (classes,).
 
-    exclusive: an image counts for its likeliest class; else, for attributes, for each whose probability is above a half.
+    exclusive: an image counts for its most likely class. Otherwise (attributes) it counts for each with a probability above 1/2.
     """
     if not exclusive:
         return np.asarray((probabilities > 0.5).mean(0))
@@ -196,9 +196,9 @@ def class_shares(probabilities: np.ndarray, exclusive: bool = True) -> np.ndarra
 
 
 def kl_divergence(p: np.ndarray, q: np.ndarray) -> float:
-    """KL(p || q) of two histograms, in nats; classes without images in p add nothing, those without in q are infinitely far.
+    """KL(p || q) of two histograms, in nats. Classes without images in p add nothing; classes without images in q make it infinite.
 
-    With p the generated and q the real shares: the figure of Stacked MNIST's tables (Metz et al. 2017, Lin et al. 2018).
+    With generated shares p and real shares q, this is the figure in the Stacked MNIST tables (Metz et al. 2017, Lin et al. 2018).
     """
     there = p > 0
     with np.errstate(divide="ignore"):
@@ -206,29 +206,29 @@ def kl_divergence(p: np.ndarray, q: np.ndarray) -> float:
 
 
 def missing(p: np.ndarray, q: np.ndarray, below: float = MISSING_BELOW) -> list[int]:
-    """Classes whose share in p is less than `below` of that in q."""
+    """Classes whose share in p is less than `below` times their share in q."""
     return [int(i) for i in np.flatnonzero(p < below * q)]
 
 
 def diversity(features: np.ndarray) -> float:
-    """Distance between two images of a set, as the root of its mean square: sqrt(2 tr(covariance))."""
+    """Root mean square distance between two images of a set: sqrt(2 tr(covariance))."""
     return float(np.sqrt(2 * features.var(0, ddof=1, dtype=np.float64).sum()))
 
 
 def leave_out(n: int, groups: int) -> Iterator[np.ndarray]:
-    """The rows of a sample of n without each of some groups of neighboring ones in turn."""
+    """The rows of a sample of n, leaving out each of several groups of neighboring rows in turn."""
     rows = np.arange(n)
     for group in np.array_split(rows, groups):
         yield np.delete(rows, group)
 
 
 def jackknife(left_out: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The standard errors of a sample's statistics, from those of it without each of some groups: see leave_out().
+    """The standard errors of a sample's statistics, from the statistics without each group: see leave_out().
 
-    Efron and Tibshirani 1993, chapter 11, with groups for single points. Drawing with replacement would not do: doubles bring
-    neighbors closer. The sample must be in random order.
+    Efron and Tibshirani 1993, chapter 11, with groups instead of single points. Sampling with replacement would not work: duplicates
+    bring neighbors closer. The sample must be in random order.
 
-    left_out: the same figures by name for each group.
+    left_out: the same statistics by name, for each group.
     """
     groups = len(left_out)
     values = {name: np.array([each[name] for each in left_out]) for name in left_out[0]}

@@ -1,4 +1,7 @@
-"""A data set's real images, split by index into those that a judge learns from and those that it never sees. Knows nothing about networks."""
+"""A data set's real images, split by index into those that a judge learns from and those that it never sees.
+
+Knows nothing about networks.
+"""
 
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -9,9 +12,9 @@ from gan.data import datasets
 from gan.data.datasets import ImageDataset
 from gan.events import Progress
 
-PART = 5  # every fifth image: classes stand in blocks in many sets, and all of them must be in each part
-FEWEST = 100  # images of a set; of fewer no part says anything
-MOST_HELD_OUT = 5000  # of a set without test images: the more are held out, the fewer are learned from
+PART = 5  # every fifth image: many sets are sorted by class, and each part must have all classes
+FEWEST = 100  # images of a set; with fewer, no part is large enough
+MOST_HELD_OUT = 5000  # for a set without test images: the more are held out, the fewer are left to learn from
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,12 @@ class Part:
         return len(self.rows)
 
     def images(self, which: slice | np.ndarray = slice(None)) -> np.ndarray:
-        """uint8 (N, C, H, W): all of the part, or those at some places of it."""
+        """uint8 (N, C, H, W): all images of the part, or those at some indices in it."""
         found: np.ndarray = self.dataset.images.numpy()[self.rows[which]]
         return found
 
     def some(self, n: int) -> "Part":
-        """n images from all over the part, the same at every call; all of it where it has no more."""
+        """n images from the whole part, the same at every call; all of them if there are no more."""
         places = np.linspace(0, len(self) - 1, n).round().astype(np.int64) if n < len(self) else slice(None)
         return Part(self.dataset, self.rows[places])
 
@@ -46,11 +49,10 @@ class Reals:
 
     Attributes:
         name: the data set's.
-        learned: what a feature network is trained on: training images of generators.
-        spare: training images of generators that no feature network is trained on: they stand for a perfect generator.
-        held_out: what scores compare with; no feature network has seen them.
-        new: whether generators that are trained on the set's training images have not seen `held_out` either. Not so for a set
-            without test images.
+        learned: training images that the feature network learns from, too.
+        spare: training images that no feature network learns from: they stand for a perfect generator.
+        held_out: the images that scores compare with; no feature network has seen them.
+        new: whether generators have not seen `held_out` either. False for a set without test images, because runs train on all of it.
     """
 
     name: str
@@ -71,10 +73,10 @@ class Reals:
 
 
 def load(name: str, image_size: int, channels: int) -> Generator[Progress, None, Reals]:
-    """Loads a data set, and its test images where it has them.
+    """Loads a data set, and its test images if it has any.
 
     Raises:
-        ValueError: as datasets.load(), or it has too few images.
+        ValueError: see datasets.load(); or it has too few images.
     """
     training = yield from datasets.load(name, image_size, channels)
     enough = name in datasets.NAMED or training.tests >= FEWEST // PART
@@ -83,9 +85,9 @@ def load(name: str, image_size: int, channels: int) -> Generator[Progress, None,
 
 
 def part(training: ImageDataset, test: ImageDataset | None = None) -> Reals:
-    """Parts a set by the places of its images alone: the same at every call.
+    """Splits a set by image index alone: the same at every call.
 
-    Without test images a fifth of the training images, at most MOST_HELD_OUT, is held out.
+    Without test images, a fifth of the training images is held out, at most MOST_HELD_OUT.
 
     Raises:
         ValueError: it has too few images.

@@ -1,7 +1,7 @@
 """How many files and connections the server holds open, and how its sockets send: the one place that knows the insides of uvicorn.
 
-Every connection is a descriptor, and so is every file that a run writes. A server that has no descriptors left cannot write a
-run's metrics, so connections get a share of what the process may open, and one that sends no request is closed.
+Every connection takes a file descriptor, and so does every file that a run writes. A server without free descriptors cannot
+write a run's metrics. So connections get a share of the descriptors, and a connection that sends no request is closed.
 """
 
 import asyncio
@@ -24,17 +24,17 @@ log = logging.getLogger(__name__)
 
 WANTED = 8192  # descriptors; macOS begins with 256, Linux with 1,024, and both allow more on request
 RESERVE = 96  # descriptors for runs, data sets, libraries and the server itself
-EACH = 4  # descriptors of a page: its websocket, and three of the event loop that Streamlit makes for its scripts
+EACH = 4  # descriptors per page: its websocket, and three for the event loop that Streamlit makes for its scripts
 FEWEST, MOST_QUEUED = 16, 512
-_CLOSED, _CLOSED_BY_CLIENT = 7, 8  # TCP_CLOSE and TCP_CLOSE_WAIT of Linux
-HEADERS_WITHIN_S = 10.0  # from the first byte that could belong to a request, or the connection, to the request's whole header
+_CLOSED, _CLOSED_BY_CLIENT = 7, 8  # Linux's TCP_CLOSE and TCP_CLOSE_WAIT
+HEADERS_WITHIN_S = 10.0  # from the connection, or the first byte of a request, to the end of the request's header
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What a limit of descriptors leaves for connections.
+    """The share of the descriptors for connections.
 
-    connections: at once. queued: accepted at one go before any of them is looked at.
+    connections: at once. queued: accepted in one go before any of them is handled.
     """
 
     connections: int
@@ -42,13 +42,13 @@ class Budget:
 
 
 def budget(descriptors: int) -> Budget:
-    """The connections that a process with so many descriptors can afford."""
+    """The connections that a process with this many descriptors can afford."""
     connections = max(FEWEST, (descriptors - RESERVE) // EACH)
     return Budget(connections, max(FEWEST, min(MOST_QUEUED, connections // 2)))
 
 
 def raise_limit(wanted: int = WANTED) -> int:
-    """Lets this process open more files, as far as the system allows without asking anyone; returns how many that is."""
+    """Raises this process's limit of open files as far as the system allows; returns the limit."""
     if resource is None:
         return wanted
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -57,21 +57,21 @@ def raise_limit(wanted: int = WANTED) -> int:
         return wanted if soft == resource.RLIM_INFINITY else soft
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-    except (OSError, ValueError) as error:  # macOS: more than the kernel allows a process
-        log.warning("the server may open %d files only; raising the limit to %d failed: %s", soft, most, error)
+    except (OSError, ValueError) as error:  # macOS: more than the kernel allows per process
+        log.warning("the server may open only %d files; raising the limit to %d failed: %s", soft, most, error)
         return soft
     return most
 
 
 class Gate:
-    """Which connections are open, and which of them have sent no whole request yet. Used from the event loop alone."""
+    """The open connections, and those that have not sent a complete request yet. Use it only from the event loop."""
 
     def __init__(self, most: int, within_s: float = HEADERS_WITHIN_S) -> None:
         self.most, self.within_s = most, within_s
-        self.waiting: OrderedDict[Any, asyncio.TimerHandle] = OrderedDict()  # protocols, those that have waited longest first
+        self.waiting: OrderedDict[Any, asyncio.TimerHandle] = OrderedDict()  # protocols, longest wait first
 
     def opened(self, protocol: Any, number: int) -> None:
-        """A connection is there. number: of all that are open, with it. At the bound the one that has waited longest closes."""
+        """A new connection. number: all open ones, including it. At the limit, the connection that has waited longest is closed."""
         self.wait(protocol)
         if number > self.most:
             oldest = next(iter(self.waiting))
@@ -79,7 +79,7 @@ class Gate:
             self.close(oldest)
 
     def wait(self, protocol: Any) -> None:
-        """A request is due on this connection; does nothing where one is waited for already."""
+        """This connection must send a request; does nothing if it is already waiting for one."""
         if protocol not in self.waiting:
             self.waiting[protocol] = asyncio.get_running_loop().call_later(self.within_s, self.close, protocol)
 
@@ -89,16 +89,16 @@ class Gate:
             timer.cancel()
 
     def close(self, protocol: Any) -> None:
-        """Ends a connection at once, and frees its descriptor with the event loop's next turn."""
+        """Ends a connection at once; its descriptor is free after the event loop's next iteration."""
         self.done(protocol)
         protocol.transport.abort()
 
 
 def has_left(transport: Any) -> bool:
-    """Whether the client has closed its side already, although what it sent before that has not been read yet.
+    """Whether the client has already closed its side, although its data have not been read yet.
 
-    The event loop learns that only when it has read everything, and by then the request is being answered. Linux knows at once;
-    elsewhere the answer is no. Like uvicorn, this takes a client that closes only its own direction for one that has left.
+    The event loop learns this only after reading everything, when the request is already being answered. Linux knows at once;
+    elsewhere the answer is False. As in uvicorn, a client that closes only its own direction counts as gone.
     """
     connection = transport.get_extra_info("socket")
     if connection is None or not hasattr(socket, "TCP_INFO"):
@@ -110,13 +110,13 @@ def has_left(transport: Any) -> bool:
 
 
 class Bounded:
-    """Put before uvicorn's protocol of HTTP connections: tells a gate of what comes and goes."""
+    """A mixin for uvicorn's HTTP protocol that tells the gate when connections open and close."""
 
     gate: Gate
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)  # type: ignore[misc]
-        if has_left(transport):  # a flood of these must not cost the others their places
+        if has_left(transport):  # a flood of these must not take the places of others
             self.connections.discard(self)  # type: ignore[attr-defined]
             transport.abort()
             return
@@ -135,7 +135,7 @@ class Bounded:
             self.gate.wait(self)
 
     def on_response_complete(self) -> None:
-        self.gate.done(self)  # of a connection that is kept, uvicorn itself waits for the first byte of the next request
+        self.gate.done(self)  # on a kept-alive connection, uvicorn itself waits for the first byte of the next request
         super().on_response_complete()  # type: ignore[misc]
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -144,14 +144,14 @@ class Bounded:
 
 
 def bound_connections(handler: object, descriptors: int) -> Gate | None:
-    """Makes a uvicorn server keep to the budget; to be called while it starts, before it listens.
+    """Makes a uvicorn server respect the budget. Call it while the server starts, before it listens.
 
     Args:
-        handler: the server's signal handler, a method of it, which is the only way to it from an application.
+        handler: the server's signal handler, one of its methods: an application has no other way to reach the server.
         descriptors: how many files the process may open.
 
     Returns:
-        the gate; None, with a line in the log, where the server is none of uvicorn's that we know.
+        The gate; None, with a line in the log, if this is not a uvicorn server that we know.
     """
     config = getattr(getattr(handler, "__self__", None), "config", None)
     protocol = getattr(config, "http_protocol_class", None)

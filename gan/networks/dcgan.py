@@ -45,7 +45,7 @@ class Generator(nn.Module):
 
     Args:
         config: the run's settings.
-        classes: how many classes the data has; read only where the config is conditional. forward() then takes their
+        classes: number of classes in the data; used only if the config is conditional. forward() then takes their
             numbers, int64 (N,), whose embeddings are appended to z (Mirza and Osindero 2014).
     """
 
@@ -77,7 +77,7 @@ def _conv_generator(config: TrainConfig, inputs: int) -> Layers:
         norm = [(f"norm{name}", nn.BatchNorm2d(width))] if config.generator_norm == "batch" else []
         layers.update([*norm, act] if config.generator_order == "norm_first" else [act, *norm])
 
-    bias = config.generator_norm == "none"  # a normalization would take it away again
+    bias = config.generator_norm == "none"  # a normalization would remove it again
     for i, (size, width) in enumerate(zip(sizes, widths, strict=True)):
         if size == config.image_size:
             for extra in range(1, config.generator_extra_layers + 1):
@@ -113,11 +113,11 @@ def _dense_generator(config: TrainConfig, inputs: int) -> Layers:
 
 
 class Discriminator(nn.Module):
-    """images (N, channels, size, size) in [-1, 1] -> answers (N / packing,): logits of "real", or scores, as the loss takes them.
+    """images (N, channels, size, size) in [-1, 1] -> answers (N / packing,): logits of "real", or scores, depending on the loss.
 
     Args:
         config: the run's settings.
-        classes: how many classes the data has; read only where the config is conditional. forward() then takes their
+        classes: number of classes in the data; used only if the config is conditional. forward() then takes their
             numbers, int64 (N,), and adds the projection of the features on the class's embedding (Miyato and Koyama 2018).
     """
 
@@ -139,11 +139,11 @@ class Discriminator(nn.Module):
                     spectral_norm(module, eps=1e-12)
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """What the answer is read from: (N / packing, width, 4, 4), or (N / packing, width) with a dense head."""
+        """The features behind the answer: (N / packing, width, 4, 4), or (N / packing, width) with a dense head."""
         return self.layers(self._packed(images))
 
     def _packed(self, images: torch.Tensor) -> torch.Tensor:
-        """m images as one of m times the channels (Lin et al. 2018, section 3)."""
+        """m images as one with m times the channels (Lin et al. 2018, section 3)."""
         m = self.packing
         return images if m == 1 else images.reshape(-1, m * images.shape[1], *images.shape[2:])
 
@@ -161,7 +161,7 @@ class Discriminator(nn.Module):
         return self.judge(self.features(images), labels)
 
     def forward_each(self, batches: Sequence[torch.Tensor], labels: torch.Tensor | None = None) -> tuple[torch.Tensor, ...]:
-        """forward() of batches of one size, which do not see each other, with one convolution for all: on a CPU up to 1.1 times as fast."""
+        """forward() of independent batches of the same size, with one convolution for all: up to 1.1 times as fast on a CPU."""
         maps = torch.cat([self._packed(images) for images in batches])
         n = len(maps) // len(batches)
         for layer in self.layers:
@@ -170,7 +170,7 @@ class Discriminator(nn.Module):
 
 
 def _conv_discriminator(config: TrainConfig) -> tuple[Layers, int]:
-    """The layers up to the last features, and how many features these are (at each place, with a convolution as the head)."""
+    """The layers up to the last features, and the number of these features (per position if the head is a convolution)."""
     sizes = _sizes(config.image_size)[::-1]
     if config.discriminator_head == "dense":
         sizes = [size for size in sizes if size >= 7]
@@ -205,10 +205,10 @@ def _dense_discriminator(config: TrainConfig) -> tuple[Layers, int]:
 
 @torch.no_grad()
 def initialize(network: nn.Module, how: str, rng: torch.Generator) -> None:
-    """Draws a network's first weights, in place, from `rng` alone.
+    """Initializes a network's weights in place, using only `rng`.
 
     how: "dcgan" for convolutions N(0, 0.02), normalization scales N(1, 0.02) (Radford et al. 2016, section 3; the
-    reference code, which leaves biases and dense layers as they are); "pytorch" for the library's own default, uniform in
+    reference code, which does not change biases and dense layers); "pytorch" for the library's own default, uniform in
     +-1 / sqrt(fan_in) (He et al. 2015 with a = sqrt 5).
     """
     for module in network.modules():
@@ -216,7 +216,7 @@ def initialize(network: nn.Module, how: str, rng: torch.Generator) -> None:
             normalized = parametrize.is_parametrized(module)
             weight: Any = module.parametrizations.weight.original if normalized else module.weight  # type: ignore[union-attr, index]
             if isinstance(module, nn.Embedding):
-                # Small: with N(0, 1) next to z the generator drew one picture a class, whatever z was (700 steps, digits).
+                # Small: with N(0, 1) next to z, the generator ignored z and drew one image per class (700 steps, digits).
                 nn.init.normal_(weight, 0.0, 0.1 if isinstance(network, Generator) else 0.02, generator=rng)
             elif how == "dcgan" and not isinstance(module, nn.Linear):
                 nn.init.normal_(weight, 0.0, 0.02, generator=rng)
@@ -236,13 +236,13 @@ def initialize(network: nn.Module, how: str, rng: torch.Generator) -> None:
 
 
 def _measure_again(module: nn.Module, rng: torch.Generator) -> None:
-    """Starts a layer's estimate of its largest singular value from `rng`; torch starts it from the global generator."""
+    """Initializes a layer's estimate of its largest singular value from `rng`; torch uses the global generator."""
     for vector in module.buffers():
         vector.copy_(F.normalize(torch.randn(vector.shape, generator=rng), dim=0))
     for _ in range(POWER_ITERATIONS):
-        _ = module.weight  # each look in training mode is one iteration
+        _ = module.weight  # each access in training mode is one iteration
 
 
 def count_parameters(network: nn.Module) -> int:
-    """How many numbers a network learns."""
+    """The number of parameters of a network."""
     return sum(p.numel() for p in network.parameters())

@@ -1,4 +1,4 @@
-"""A generator as one safetensors file, with its settings in the metadata. Executes nothing that a file holds."""
+"""A generator as one safetensors file, with its settings in the metadata. Executes nothing from a file."""
 
 import json
 import os
@@ -24,22 +24,22 @@ LARGEST_STEP = 10**12
 
 
 class CheckpointError(ValueError):
-    """A file or folder that should hold a run or a generator does not."""
+    """A file or folder does not hold the expected run or generator."""
 
 
 def write_generator(
     path: Path, network: Generator, config: TrainConfig, step: int, images_seen: int, class_names: tuple[str, ...] = ()
 ) -> None:
-    """Writes a generator, with everything that sampling it needs, as one safetensors file. Equal generators give equal files.
+    """Writes a generator, with everything needed for sampling, as one safetensors file. Equal generators give equal files.
 
     Args:
         path: the file.
         network: on any device.
         config: its settings.
-        step, images_seen: how long it was trained.
-        class_names: of a conditional generator.
+        step, images_seen: how long it has trained.
+        class_names: for a conditional generator.
     """
-    # One entry: safetensors writes several in an order that changes from file to file.
+    # One entry, because safetensors writes several in random order.
     about: dict[str, Any] = {"config": config.model_dump(), "step": step, "images_seen": images_seen}
     if class_names:
         about["class_names"] = list(class_names)
@@ -51,19 +51,19 @@ def write_generator(
 
 @dataclass(frozen=True)
 class LoadedGenerator:
-    """A generator in eval mode, and what is known of it."""
+    """A generator in eval mode, and what is known about it."""
 
     network: Generator
     config: TrainConfig
     step: int
-    class_names: tuple[str, ...] = ()  # of a conditional generator
+    class_names: tuple[str, ...] = ()  # for a conditional generator
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """What a generator file says of itself, without its weights: config, step, images_seen; class_names where it draws by class.
+    """A generator file's metadata: config, step, images_seen; class_names if it is conditional.
 
     Raises:
-        CheckpointError: it is not a generator of this project.
+        CheckpointError: it is not a generator from this project.
     """
     try:
         with open_regular(path) as file:
@@ -90,7 +90,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
 
 
 def read_config(about: dict[str, Any]) -> tuple[TrainConfig, tuple[str, ...]]:
-    """The settings in a generator's metadata, and the names of its classes, empty if it does not draw by class.
+    """The settings in a generator's metadata, and the names of its classes; empty if it is not conditional.
 
     Raises:
         KeyError, TypeError, ValueError: they cannot be used.
@@ -116,7 +116,7 @@ def read_step(about: dict[str, Any]) -> int:
 
 
 def load_generator(path: Path) -> LoadedGenerator:
-    """Reads what save_generator() wrote. Executes nothing that the file holds.
+    """Reads what save_generator() wrote. Executes nothing from the file.
 
     Raises:
         CheckpointError: the file is missing, cut short, a pickle, too large, or its weights do not fit its config.
@@ -148,10 +148,10 @@ def load_generator(path: Path) -> LoadedGenerator:
 
 
 def _refuse_odd_numbers(path: Path, tensors: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
-    """Weights may come in any format of real numbers, counters in their own alone.
+    """Weights may have any real number format; counters must have their own.
 
     Raises:
-        CheckpointError: a tensor has another kind of numbers, or one that is not finite.
+        CheckpointError: a tensor has another number format, or a number that is not finite.
     """
     for name, tensor in tensors.items():
         if tensor.is_floating_point() != expected[name].is_floating_point():

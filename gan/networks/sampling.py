@@ -1,4 +1,4 @@
-"""Images of a generator for given latent vectors: in eval mode, or as training mode draws them. Knows nothing about training."""
+"""A generator's images for given latent vectors: in eval mode, or as in training mode. Knows nothing about training."""
 
 import copy
 
@@ -12,13 +12,13 @@ from gan.networks.layers import Dropout
 
 
 def sample(generator: Generator, z: torch.Tensor, labels: torch.Tensor | None = None, batch: int = 256) -> np.ndarray:
-    """Images of a generator for z (N, latent_dim), and classes (N,) where it is conditional: uint8, (N, C, H, W).
+    """Images of a generator for z (N, latent_dim), and classes (N,) if it is conditional: uint8, (N, C, H, W).
 
-    In eval mode: an image depends on its own z alone, not on its neighbors in the batch. The generator's mode is left
-    as it was.
+    In eval mode, an image depends only on its own z, not on its neighbors in the batch. Afterward, the generator has its
+    previous mode.
     """
     was_training = generator.training
-    if was_training:  # a walk through all modules, which a picture need not wait for
+    if was_training:  # visits all modules, so skip it if possible
         generator.eval()
     try:
         device = next(generator.parameters()).device
@@ -37,14 +37,14 @@ def acts_in_training(generator: Generator) -> bool:
 
 @torch.no_grad()
 def sample_as_in_training(generator: Generator, z: torch.Tensor, labels: torch.Tensor | None = None) -> np.ndarray:
-    """What a generator draws in training mode: batch normalization uses this batch's own mean and variance, and dropout acts.
+    """A generator's images in training mode: batch normalization uses the batch's own mean and variance, and dropout is active.
 
-    So each image depends on the others. A copy draws: the generator, its averages and its mode stay as they are.
+    So each image depends on the others. A copy draws them: the generator, its averages and its mode do not change.
 
-    Args and result as sample() has them; all of z is one batch, of at least 2.
+    Arguments and result as in sample(); z is one batch of at least 2.
 
     Raises:
-        ValueError: there is a single image, which has no batch.
+        ValueError: there is only one image.
     """
     if len(z) < 2:
         raise ValueError("training mode needs a batch of at least 2 images: give more seeds")
@@ -52,5 +52,5 @@ def sample_as_in_training(generator: Generator, z: torch.Tensor, labels: torch.T
     device = next(copied.parameters()).device
     for module in copied.modules():
         if isinstance(module, Dropout):
-            module.rng = torch.Generator(device).manual_seed(0)  # the same picture each time that it is asked for
+            module.rng = torch.Generator(device).manual_seed(0)  # the same image at every call
     return to_uint8(copied(z.to(device), labels if labels is None else labels.to(device)))

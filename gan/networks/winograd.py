@@ -1,17 +1,17 @@
-"""Convolutions with kernel 4, stride 2, padding 1 by Winograd's minimal filtering: 9 products where the plain sum has 16.
+"""Convolutions with kernel 4, stride 2, padding 1 by Winograd's minimal filtering: 9 products instead of 16.
 
 Winograd 1980 (Arithmetic complexity of computations); Lavin and Gray 2016 (Fast algorithms for convolutional neural
-networks), section 4. Along one axis such a convolution is the sum of two with kernel 2 and stride 1, over the even and the
-odd lines. Two of their outputs y0 = x0 w0 + x1 w1, y1 = x1 w0 + x2 w1 take three products instead of four:
+networks), section 4. Along one axis, such a convolution is the sum of two convolutions with kernel 2 and stride 1, over the
+even and the odd lines. Two of their outputs y0 = x0 w0 + x1 w1, y1 = x1 w0 + x2 w1 take three products instead of four:
     m0 = (x0 - x1) w0,  m1 = x1 (w0 + w1),  m2 = (x1 - x2) w1,  y0 = m0 + m1,  y1 = m1 - m2.
-Along both axes that is 9 matrix products over all tiles of 2 x 2 outputs. The transposed convolution and both gradients are
-the same products the other way round, between the same three transforms or their adjoints.
+Along both axes, that is 9 matrix products over all tiles of 2 x 2 outputs. The transposed convolution and both gradients are
+the same products in reverse, between the same three transforms or their adjoints.
 
 Names, for images n, a x b kernels, and h x w tiles:
-    small  (n, a, 2 h, 2 w)         the side with the fewer pixels: what the convolution gives
-    large  (n, b, 4 h, 4 w)         the side with the more: what it takes
+    small  (n, a, 2 h, 2 w)         the side with fewer pixels: a convolution's output
+    large  (n, b, 4 h, 4 w)         the side with more pixels: its input
     kernel (a, b, 4, 4)
-    points (9, n h w, a or 4 b)     a map, transformed; the channels of 2 x 2 pixels stand side by side
+    points (9, n h w, a or 4 b)     a map, transformed; the channels of 2 x 2 pixels side by side
            (9, a, 4 b)              a kernel, transformed
 """
 
@@ -20,8 +20,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-CACHED = 3 << 20  # bytes of a large map that are transformed at a time
-CHANNELS, PLACES = 128, 512  # of the large side, and of all small maps together, from which on this is faster
+CACHED = 3 << 20  # bytes of a large map transformed at a time
+CHANNELS, PLACES = 128, 512  # channels of the large side, and pixels of all small maps, above which this is faster
 
 
 class _Convolution(torch.autograd.Function):
@@ -43,7 +43,7 @@ class _Convolution(torch.autograd.Function):
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # type: ignore[override]
         x, kernel, points, kernel_points = ctx.saved_tensors
         wants_x, wants_kernel, _ = ctx.needs_input_grad
-        if torch.is_grad_enabled():  # it will be differentiated again, which torch's own can be
+        if torch.is_grad_enabled():  # it will be differentiated again: only torch's own can be
             settings = (None, [2, 2], [1, 1], [1, 1], ctx.transposed, [0, 0], 1, [wants_x, wants_kernel, False])
             return *torch.ops.aten.convolution_backward(gradient, x, kernel, *settings)[:2], None
         n, _, height, width = x.shape
@@ -62,10 +62,10 @@ class _Convolution(torch.autograd.Function):
 
 
 def convolution(x: torch.Tensor, kernel: torch.Tensor, transposed: bool) -> torch.Tensor:
-    """conv2d(x, kernel, stride=2, padding=1), or conv_transpose2d; differentiable, twice as well.
+    """conv2d(x, kernel, stride=2, padding=1), or conv_transpose2d; twice differentiable.
 
     Args:
-        x: (n, b, 4 h, 4 w), or (n, a, 2 h, 2 w) where transposed.
+        x: (n, b, 4 h, 4 w), or (n, a, 2 h, 2 w) if transposed.
         kernel: (a, b, 4, 4), of x's dtype.
         transposed: whether it goes from the small side to the large.
 
@@ -77,10 +77,10 @@ def convolution(x: torch.Tensor, kernel: torch.Tensor, transposed: bool) -> torc
 
 
 def pays(kernel: torch.Tensor, n: int, small: int) -> bool:
-    """Whether convolution() is the faster way for n images and a small side of small x small pixels, as measured on a CPU.
+    """Whether convolution() is faster for n images and a small side of small x small pixels, as measured on a CPU.
 
-    The products saved grow with the channels, the transforms do not. With 32-bit numbers these move twice the bytes, and only
-    the kernel's gradient makes up for it; with half the channels it takes both, 16 bits and that gradient, and large maps.
+    The savings grow with the channels, the cost of the transforms does not. In 32 bits the transforms move twice the bytes, and only
+    the kernel's gradient makes up for that. With half the channels it takes 16 bits, that gradient and large maps together.
     """
     b, k = kernel.shape[1], kernel.shape[-1]
     short, trained = kernel.dtype == torch.bfloat16, kernel.requires_grad
@@ -89,7 +89,7 @@ def pays(kernel: torch.Tensor, n: int, small: int) -> bool:
 
 
 def _pixels(maps: torch.Tensor) -> torch.Tensor:
-    """(n, c, height, width) -> (n, height, width, c) as it must lie in memory; free for maps that are channels last."""
+    """(n, c, height, width) -> (n, height, width, c) as needed in memory; free for channels-last maps."""
     return maps.permute(0, 2, 3, 1).contiguous()
 
 
@@ -120,7 +120,7 @@ def _large_from_points(points: torch.Tensor, n: int, height: int, width: int) ->
 
 
 def _in_cache(pixels: torch.Tensor, points: torch.Tensor) -> tuple[tuple[torch.Tensor, ...], tuple[torch.Tensor, ...]]:
-    """Both in parts of so few images that what is made between the two stays in the processor's cache: up to twice as fast."""
+    """Both, a few images at a time, so the data between them stay in the processor's cache: up to twice as fast."""
     k = max(1, CACHED // (pixels[0].numel() * pixels.element_size()))
     return pixels.split(k), points.split(k, 2)
 

@@ -1,4 +1,4 @@
-"""Who may ask this server, and what its answers forbid a browser: two ASGI middlewares. Know nothing of runs or pages."""
+"""Two ASGI middlewares: which hosts the server answers to, and what its answers forbid browsers. They know nothing about runs or pages."""
 
 import ipaddress
 import logging
@@ -14,9 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 log = logging.getLogger(__name__)
 
 _HOST = re.compile(r"(\[[^\[\]]{2,64}\]|[^:\[\]]{1,253})(:\d{1,5})?")
-# What Streamlit's own pages need. Its icons, charts and components use inline scripts and styles, blobs and eval, so the policy
-# cannot forbid those: it is no help against a script that got into a page. It does keep pages from loading anything from
-# elsewhere or sending anything there.
+# Allows what Streamlit's own pages need. Its icons, charts and components use inline scripts and styles, blobs and eval, so the
+# policy cannot forbid those and does not stop a script that got into a page. It does keep pages from loading anything from other
+# sites or sending anything there.
 _CONTENT = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: blob:; "
@@ -25,10 +25,10 @@ _CONTENT = (
 
 
 def allowed_hosts() -> frozenset[str]:
-    """The names under which browsers may reach this server, besides its addresses in numbers; "*" for any.
+    """The names under which browsers may reach this server, besides IP addresses; "*" for any.
 
-    WORKSHOP_HOSTS adds to localhost, this machine's own name and a Space's (SPACE_HOST): names with commas between, or
-    *.example.org for all below one.
+    WORKSHOP_HOSTS adds to localhost, this machine's own name and a Space's (SPACE_HOST): names separated by commas, or
+    *.example.org for all subdomains.
     """
     own = socket.gethostname().lower()
     given = f"{os.environ.get('WORKSHOP_HOSTS', '')},{os.environ.get('SPACE_HOST', '')}"
@@ -40,8 +40,8 @@ def allowed_hosts() -> frozenset[str]:
 def is_allowed(host: str, allowed: Iterable[str]) -> bool:
     """Whether a Host header names this server.
 
-    An address in numbers always does: it takes a name of the attacker's to make a browser take this server for another site
-    (DNS rebinding), and a browser sends the name that it was given.
+    An IP address always does: DNS rebinding (making a browser mistake this server for another site) needs a name of the
+    attacker's, and the browser sends that name.
     """
     allowed = set(allowed)
     if "*" in allowed:
@@ -59,19 +59,19 @@ def is_allowed(host: str, allowed: Iterable[str]) -> bool:
 
 
 class Hosts:
-    """Refuses requests and websockets to a host that is not this server's."""
+    """Refuses requests and websockets for a host that is not this server."""
 
     def __init__(self, app: ASGIApp, allowed: frozenset[str]) -> None:
         self.app, self.allowed = app, allowed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         host = Headers(scope=scope).get("host") if scope["type"] in ("http", "websocket") else None
-        if host is None or is_allowed(host, self.allowed):  # without the header it is no browser
+        if host is None or is_allowed(host, self.allowed):  # without the header it is not a browser
             await self.app(scope, receive, send)
             return
         log.warning("refused a request for the host %r: add it to WORKSHOP_HOSTS if it is this server's name", host[:100])
         if scope["type"] == "websocket":
-            await receive()  # the connection's announcement
+            await receive()  # the connection's first message
             await send({"type": "websocket.close", "code": 1008})
             return
         refused = "This server does not know that name. Its host can add the name to WORKSHOP_HOSTS.\n"
@@ -79,23 +79,23 @@ class Hosts:
 
 
 def frame_ancestors() -> str:
-    """The sites that may show the app in a frame, as the policy says it: itself, WORKSHOP_FRAMES, and the page around a Space."""
+    """The sites that may show the app in a frame, in the policy's syntax: itself, WORKSHOP_FRAMES, and the page around a Space."""
     around = ["https://huggingface.co"] if os.environ.get("SPACE_HOST") else []
     given = [site for site in os.environ.get("WORKSHOP_FRAMES", "").split() if re.fullmatch(r"https?://[\w.*\-:\[\]]{1,253}", site)]
     return " ".join(["'self'", *around, *given])
 
 
 class SafeHeaders:
-    """Adds to every answer what browsers should not do with it, where nothing is said of that yet."""
+    """Adds the headers that restrict browsers to every answer that does not have them yet."""
 
     def __init__(self, app: ASGIApp, ancestors: str) -> None:
         self.app = app
         self.headers = {
             "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "same-origin",  # addresses name runs
+            "Referrer-Policy": "same-origin",  # addresses contain the names of runs
             "Content-Security-Policy": _CONTENT + ancestors,
         }
-        if ancestors == "'self'":  # the older header knows no list
+        if ancestors == "'self'":  # the older header cannot hold a list
             self.headers["X-Frame-Options"] = "SAMEORIGIN"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

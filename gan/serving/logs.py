@@ -1,4 +1,4 @@
-"""What is logged stays bounded: the same line again and again is counted, and not written."""
+"""Keeps logs bounded: a repeated line is counted instead of written."""
 
 import logging
 import threading
@@ -6,11 +6,11 @@ import time
 
 MOST_ALIKE = 10  # lines of one kind in a period
 PERIOD_S = 60.0
-MOST_KINDS = 500  # that are remembered
+MOST_KINDS = 500  # remembered
 
 
 class Repeats(logging.Filter):
-    """Lets ten lines of one kind a minute through; the first one after that says how many were left out.
+    """Lets ten lines of a kind through per minute; the next one says how many were left out.
 
     Lines are of one kind if they come from one logger with one message, whatever its arguments and its trace.
     """
@@ -22,7 +22,7 @@ class Repeats(logging.Filter):
         self._lock = threading.Lock()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a record is written; its message may become longer."""
+        """Whether a record is written. Adds the count to its message."""
         if getattr(record, "counted", None) is self:  # by this filter on another handler
             return bool(record.__dict__["passed"])
         kind, now = (record.name, str(record.msg).partition("\n")[0]), self._clock()
@@ -34,7 +34,7 @@ class Repeats(logging.Filter):
             else:
                 left_out = 0
             self._kinds.pop(kind, None)
-            self._kinds[kind] = (since, count + 1)  # behind those that were seen before
+            self._kinds[kind] = (since, count + 1)  # after those that were seen before
             while len(self._kinds) > MOST_KINDS:
                 del self._kinds[next(iter(self._kinds))]
         if left_out:
@@ -44,7 +44,7 @@ class Repeats(logging.Filter):
 
 
 def bound_logs() -> None:
-    """Bounds what every handler writes: the root's, and those of servers that bring their own."""
+    """Limits what every handler writes: the root's, and those of servers with their own."""
     repeats = Repeats()
     loggers = [logging.getLogger(), *(logger for logger in logging.root.manager.loggerDict.values() if isinstance(logger, logging.Logger))]
     for handler in {handler for logger in loggers for handler in logger.handlers}:

@@ -1,4 +1,4 @@
-"""The HTTP routes over runs and models, read only. Imported by app.py alone.
+"""The read-only HTTP routes over runs and models. Only app.py imports them.
 
 Every refused request gets a 4xx with one sentence as JSON: {"error": "..."}.
 """
@@ -28,26 +28,26 @@ from gan.runs.run import Run
 from gan.serving.streams import Streams, status_of
 
 RENDERS_AT_ONCE = 2
-MOST_WAITING = 128  # pictures; a room of forty asks for eighty at most, two a browser
+MOST_WAITING = 128  # pictures; forty browsers ask for at most eighty, two each
 RETRY_AFTER_S = 1
 LONGEST_QUERY = 16_000  # characters
 LARGEST_SCALE = 8
-# How seldom a picture is to be asked for on each of a page's two ways while a run trains here, which loses twice the time of a
-# picture: the thread that it displaces, and the one that waits for that. 20 a second in all.
+# Pause between pictures on each of a page's two request slots while a run trains here. A picture costs the run twice its time: the
+# thread that it displaces, and the thread that waits for that one. 20 pictures a second in all.
 PICTURE_EVERY_MS = 100
 
-VISITOR_HEADER = "X-Workshop-Visitor"  # a browser's secret token: not in the address, which proxies log
+VISITOR_HEADER = "X-Workshop-Visitor"  # a browser's secret token; not in the address, because proxies log addresses
 EVERY_METHOD = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 
 class BadRequest(ValueError):
-    """A request that asks for something that cannot be."""
+    """A request for something impossible."""
 
 
 class Anything(Convertor[str]):
-    """The rest of an address; Starlette's own `path` leaves out those with a line break."""
+    """The rest of an address; Starlette's own `path` does not match line breaks."""
 
     regex = "(?s:.*)"
 
@@ -59,11 +59,11 @@ class Anything(Convertor[str]):
 
 
 class Busy(RuntimeError):
-    """More is asked for than the server can do in a bearable time."""
+    """More requests are waiting than the server can answer in acceptable time."""
 
 
 class Nobody(RuntimeError):
-    """The client has left; no answer reaches it."""
+    """The client has left, so no answer can reach it."""
 
 
 class Api:
@@ -81,7 +81,7 @@ class Api:
 
     async def show_run(self, request: Request) -> Response:
         run = _run(self.manager, request)
-        if token := request.headers.get(VISITOR_HEADER):  # the owner of a run tells so that they are still there
+        if token := request.headers.get(VISITOR_HEADER):  # a run's owner says that they are still there
             who = recognise(token)
             if not who.known:
                 raise BadRequest(f"{VISITOR_HEADER} must be a browser's token: 32 hexadecimal digits")
@@ -142,12 +142,12 @@ class Api:
 
     async def unknown(self, request: Request) -> Response:
         if request.method not in ("GET", "HEAD"):
-            return JSONResponse({"error": f"{request.method} is not possible: these routes are read only"}, 405, {"Allow": "GET, HEAD"})
+            return JSONResponse({"error": f"{request.method} is not possible: these routes are read-only"}, 405, {"Allow": "GET, HEAD"})
         raise KeyError(f"the address {request.url.path[:200]}")
 
 
 def routes(manager: RunManager, models: ModelCache, checkups: Checkups, prefix: str = "") -> list[Route]:
-    """GET {prefix}/api/..., as docs/architecture.md lists them. prefix: a path that the server lives behind, as "/workshop"."""
+    """GET {prefix}/api/..., see docs/http.md. prefix: the server's path prefix, such as "/workshop"."""
     register_url_convertor("anything", Anything())
     api = Api(manager, models, checkups)
     return [
@@ -162,14 +162,14 @@ def routes(manager: RunManager, models: ModelCache, checkups: Checkups, prefix: 
 
 
 class Pictures:
-    """The queue of pictures: a few are drawn at once, a bounded number wait, and those whose clients leave drop out at once."""
+    """The queue of pictures: a few are drawn at once, a limited number wait, and requests whose clients leave drop out at once."""
 
     def __init__(self) -> None:
-        # Limits of their own: pictures must not use up the server's threads.
+        # A limit of their own, so pictures do not use up the server's threads.
         self._turns, self._threads = anyio.CapacityLimiter(RENDERS_AT_ONCE), anyio.CapacityLimiter(RENDERS_AT_ONCE)
 
     async def draw(self, render: Callable[[], bytes], request: Request) -> bytes:
-        """What `render` returns, in a thread, once it is this request's turn.
+        """The result of `render`, called in a thread when it is this request's turn.
 
         Raises:
             Busy: too many clients are waiting already.
@@ -207,7 +207,7 @@ class Pictures:
 
 
 def _answer(handler: Handler) -> Handler:
-    """Turns what a handler raises into an answer of one sentence."""
+    """Turns a handler's error into an answer of one sentence."""
 
     async def answer(request: Request) -> Response:
         try:
@@ -247,7 +247,7 @@ def _number(text: str, name: str, low: float, high: float) -> float:
 
 
 def _latent(model: Model, request: Request) -> torch.Tensor:
-    """The point (1, latent_dim) that a request names: z itself, one seed, or four corner seeds blended by u and v."""
+    """The latent vector (1, latent_dim) of a request: z itself, one seed, or four corner seeds blended by u and v."""
     query = request.query_params
     if "z" in query:
         parts = query["z"].split(",")
@@ -268,7 +268,7 @@ def _latent(model: Model, request: Request) -> torch.Tensor:
 
 
 def _label(model: Model, request: Request) -> int:
-    """The class that a request names, for a conditional generator; its first one where the request names none."""
+    """The class of a request for a conditional generator; the first class if the request names none."""
     name = request.query_params.get("class")
     if name is None:
         return 0
@@ -279,7 +279,7 @@ def _label(model: Model, request: Request) -> int:
 
 
 def _summary(run: Run) -> dict[str, Any] | None:
-    """A row of the list of runs, with what is wrong with the run's files where something is; None for one that has been deleted."""
+    """A row of the list of runs, with `error` if its files are damaged; None if the run has been deleted."""
     status = run.status()
     stored = run.stored
     row = {"id": run.id, "name": label(run), "state": status["state"], "step": status.get("step", 0)}

@@ -1,7 +1,7 @@
-"""Event streams: what happens in a run, as server-sent events, to as many as are looking.
+"""Event streams: what happens in a run, as server-sent events, for any number of viewers.
 
-All streams look at the same moments, twice a second, and what they tell of one run is worked out once for all of them: each look
-takes the training threads off their cores for a moment.
+All streams look at the same moments, twice a second, and the news of a run is computed once for all of them, because each look
+interrupts the training threads for a moment.
 """
 
 import asyncio
@@ -23,9 +23,9 @@ from gan.runs.states import RunState
 
 POLL_S = 0.5  # between two looks at a run
 HEARTBEAT_S = 15.0  # a comment when there is no news, so that proxies keep the stream open
-STATUS_EVERY_S = 1.0  # between two words on how far a run is; a change of state is told at once
+STATUS_EVERY_S = 1.0  # between two progress reports of a run; a change of state is sent at once
 COUNTERS = ("step", "images_seen", "elapsed_s", "progress", "eta_s", "starts_in_s")
-MOST_JUDGED = 1000  # judgements that are told at once
+MOST_JUDGED = 1000  # the most scorings in one event
 
 Told = tuple[History, list[int], list[dict[str, Any]], list[dict[str, Any]], dict[str, Any]]  # a Look's history to status
 
@@ -35,15 +35,15 @@ class Look:
     """A run at one moment.
 
     Attributes:
-        at: which moment, as a number that rises.
-        run: it.
+        at: number of the moment, which rises.
+        run: the run.
         history: its metrics.
         samples: the steps of its grids.
         changes: its changed settings.
-        judged: its judgements.
+        judged: its scorings.
         status: its state, its place in the queue, and how far it is.
-        gist: the same without what changes at every step.
-        texts: events that were worked out already, by what they begin after.
+        gist: the status without what changes at every step.
+        texts: events already computed, by where they begin.
     """
 
     at: int
@@ -57,7 +57,7 @@ class Look:
     texts: dict[tuple[str, int], tuple[str, int]] = field(default_factory=dict)
 
     def metrics(self, since: int) -> tuple[str, int]:
-        """The event of what was logged behind a step, and the last step in it; no text where there is nothing new."""
+        """The event with what was logged after a step, and its last step; an empty text if there is nothing new."""
         key = ("metrics", since)
         if key not in self.texts:
             columns = self.history.since(self.history.after(since))
@@ -66,7 +66,7 @@ class Look:
         return self.texts[key]
 
     def judgements(self, first: int) -> str:
-        """The event of the judgements from the one numbered `first` on."""
+        """The event with the scorings from number `first` on."""
         key = ("judged", first)
         if key not in self.texts:
             self.texts[key] = (event("judged", judged_columns(self.judged, first)), 0)
@@ -74,24 +74,24 @@ class Look:
 
 
 class Streams:
-    """The event streams of one server. Used from its event loop alone."""
+    """The event streams of one server. Use it only from the server's event loop."""
 
     def __init__(self, manager: RunManager, checkups: Checkups) -> None:
         self._manager, self._checkups = manager, checkups
-        self._looks: dict[str, Look] = {}  # the newest one of each run
+        self._looks: dict[str, Look] = {}  # the newest look at each run
         self._readings: dict[str, asyncio.Task[Told]] = {}  # runs that are being read from their folders
-        self._examined: dict[str, asyncio.Task[Any]] = {}  # runs that the doctor is at
+        self._examined: dict[str, asyncio.Task[Any]] = {}  # runs that the doctor is checking
 
     async def follow(self, run_id: str, since: int, request: Request) -> AsyncIterator[str]:
-        """Server-sent events: metrics and judgements as columns of what is new; all grids' steps, all changed settings, the status and the
-        version of the doctor's findings when they change.
+        """Server-sent events: new metrics and scorings as columns; the steps of all grids, all changed settings, the status and the
+        version of the doctor's findings whenever they change.
 
         The run is looked up each time: a resumed run continues in the same stream.
 
         Args:
-            run_id: which run; one that is deleted ends the stream with that state.
-            since: the step behind which metrics are told.
-            request: whose end is the stream's end.
+            run_id: of the run; if it is deleted, the stream ends with that state.
+            since: metrics after this step are sent.
+            request: the stream ends when it ends.
         """
         said_status: dict[str, Any] = {}
         said_gist: dict[str, Any] = {}
@@ -103,7 +103,7 @@ class Streams:
             except KeyError:
                 yield event("status", {"state": "deleted"})
                 return
-            except (CheckpointError, OSError) as error:  # its files cannot be read: this stream's end, and no other's
+            except (CheckpointError, OSError) as error:  # its files cannot be read: ends this stream only
                 yield event("status", {"state": RunState.FAILED, "error": str(error)})
                 return
             text, since = look.metrics(since)
@@ -137,7 +137,7 @@ class Streams:
             await asyncio.sleep(POLL_S - time.monotonic() % POLL_S)
 
     async def _look(self, run_id: str) -> Look:
-        """The run as it is now, or was when another stream looked at this moment.
+        """The run now, or as another stream saw it at this moment.
 
         Raises:
             KeyError: there is no such run.
@@ -151,13 +151,13 @@ class Streams:
 
         if look := known():
             return look
-        # A run in a thread of this process is all in memory; any other is read from its folder, off the event loop.
+        # A run in a thread of this process is all in memory. Other runs are read from their folders, off the event loop.
         found = self._told(run) if run.in_memory else await self._read(run)
-        if look := known():  # of another stream that waited for the same reading
+        if look := known():  # from another stream that waited for the same read
             return look
         gist = {name: value for name, value in found[-1].items() if name not in COUNTERS}
         look = self._looks[run_id] = Look(at, run, *found, gist)
-        for other in [name for name, old in self._looks.items() if old.at < at - 1]:  # nobody looks any more
+        for other in [name for name, old in self._looks.items() if old.at < at - 1]:  # nobody is looking anymore
             del self._looks[other]
         return look
 
@@ -166,13 +166,13 @@ class Streams:
         if reading is None:
             reading = self._readings[run.id] = asyncio.create_task(run_in_threadpool(self._told, run))
             reading.add_done_callback(lambda _: self._readings.pop(run.id, None))
-        return await asyncio.shield(reading)  # one reader may leave while others wait for the same
+        return await asyncio.shield(reading)  # one reader may leave while others wait for the same result
 
     def _told(self, run: Run) -> Told:
         return run.history, run.sample_steps, run.interventions, run.folder.read_judged(), status_of(self._manager, run)
 
     def _findings(self, run: Run) -> int:
-        """The version of what the doctor has found; while the run trains, it is sent to look again, off the event loop."""
+        """The version of the doctor's findings. While the run trains, this starts the next check, off the event loop."""
         checkup = self._checkups.of(run)
         if run.state is RunState.RUNNING and not checkup.fresh and run.id not in self._examined:
             self._examined[run.id] = asyncio.create_task(self._examine(run.id, checkup))
@@ -188,18 +188,18 @@ class Streams:
 
 
 def status_of(manager: RunManager, run: Run) -> dict[str, Any]:
-    """A run's state, how far it is, and its place in the queue."""
+    """A run's state, its progress, and its place in the queue."""
     position, starts_in_s = manager.place(run)
     return run.status() | {"position": position, "starts_in_s": starts_in_s}
 
 
 def event(name: str, data: object, number: int | None = None) -> str:
-    """One server-sent event; number: what a reader that comes back will name."""
+    """One server-sent event. number: what a reconnecting reader will send."""
     return (f"id: {number}\n" if number is not None else "") + f"event: {name}\ndata: {json.dumps(data)}\n\n"
 
 
 def judged_columns(rows: list[dict[str, Any]], first: int) -> dict[str, Any]:
-    """Judgements from the one numbered `first` on as columns, thinned where they are many, and the best of all."""
+    """Scorings from number `first` on as columns, thinned if there are many, and the best of all."""
     every = max(1, -(-(len(rows) - first) // MOST_JUDGED))
     shown, last = rows[first + (len(rows) - first - 1) % every :: every], rows[-1]
     best = best_of(rows)

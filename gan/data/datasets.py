@@ -51,7 +51,7 @@ def shadowed(name: str) -> str:
 
 
 def _place(name: str) -> Path | None:
-    """The path of a set that is not a named one: for a plain name, below data_root() first; for a path, that path first."""
+    """The path of a set that is not a named one: a plain name is looked up below data_root() first, a path as a path first."""
     below, path = data_root() / name.removeprefix(OWN), Path(name).expanduser()
     if name.startswith(OWN):
         candidates = [below] if name.removeprefix(OWN) in _own_folders() else [path]

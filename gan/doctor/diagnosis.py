@@ -95,7 +95,7 @@ def diagnose(
     """What is wrong with a run at its last row: alarms first, then in the order of RULES.
 
     Args:
-        config: the settings as they are now.
+        config: the current settings.
         metrics: rows of metrics.jsonl.
         norms: rows of norms.jsonl.
         judged: rows of judge.jsonl.
@@ -169,7 +169,7 @@ class Case:
     """A run's figures over time.
 
     Attributes:
-        config: the settings as they are now.
+        config: the current settings.
         interventions: the changes of live settings so far.
         times: base -> steps of its measurements, rising.
         begins: base -> steps where each of these measurements began.

@@ -73,7 +73,7 @@ def remedies(rule: str, at: Situation) -> tuple[Remedy, ...]:
 
 
 def _legal(config: TrainConfig, wished: Iterable[Remedy]) -> Iterable[Remedy]:
-    """The remedies that change something, that the settings' rules allow, and that their kind can do; each once."""
+    """The remedies that change something, are allowed by the settings' rules, and are possible for their kind; each once."""
     known: list[tuple[str, dict[str, Any]]] = []
     for remedy in wished:
         changes = {name: value for name, value in remedy.changes.items() if value != getattr(config, name)}

@@ -64,7 +64,7 @@ class Condition:
     release: float
 
     def holds(self, values: np.ndarray) -> np.ndarray:
-        """Where the figure is wrong; False where it is unknown."""
+        """Where the figure is wrong; unknown values are False."""
         return values > self.limit if self.sign == ">" else values < self.limit
 
     def is_over(self, values: np.ndarray) -> np.ndarray:

@@ -38,7 +38,7 @@ class Verdict:
     Attributes:
         outlook: which kind.
         text: one sentence.
-        finding: the worst finding, where there is one.
+        finding: the worst finding, if there is one.
     """
 
     outlook: Outlook

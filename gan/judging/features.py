@@ -66,7 +66,7 @@ class About:
         channels: 1 or 3.
         kind: what it learned about each image besides its pixels.
         outputs: the names of these classes or attributes.
-        accuracy: share of held-out images whose class it knows, or the mean over attributes; None if it was told nothing.
+        accuracy: share of held-out images whose class it knows, or the mean over attributes; None without labels.
         explained: share of the held-out images' variance that it reconstructs.
     """
 

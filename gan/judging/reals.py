@@ -23,7 +23,7 @@ class Part:
 
     Attributes:
         dataset: the whole set.
-        rows: int64, (n,), rising: which of its images.
+        rows: int64, (n,), rising: the indices of its images.
     """
 
     dataset: ImageDataset

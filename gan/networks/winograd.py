@@ -80,7 +80,7 @@ def pays(kernel: torch.Tensor, n: int, small: int) -> bool:
     """Whether convolution() is faster for n images and a small side of small x small pixels, as measured on a CPU.
 
     The savings grow with the channels, the cost of the transforms does not. In 32 bits the transforms move twice the bytes, and only
-    the kernel's gradient makes up for that. With half the channels it takes 16 bits, that gradient and large maps together.
+    the kernel's gradient makes up for that. With half the channels, only 16 bits, the kernel's gradient and large maps together do.
     """
     b, k = kernel.shape[1], kernel.shape[-1]
     short, trained = kernel.dtype == torch.bfloat16, kernel.requires_grad

@@ -1,7 +1,7 @@
-"""A run for use elsewhere: everything as a zip, its training as a GIF, its metrics as TensorBoard reads them, its images as files.
+"""A run for use elsewhere: everything as a zip, its training as a GIF, its metrics for TensorBoard, its images as files.
 
-Each function of a run writes to an open binary file and yields Progress; close it to cancel. The run may be training meanwhile: what
-it has completed by then is exported. Knows nothing about pages.
+The functions that export a run write to an open binary file and yield Progress; close them to cancel. The run may be training:
+what it has completed so far is exported. Knows nothing about pages.
 """
 
 import csv
@@ -35,31 +35,31 @@ from gan.untrusted import is_number
 
 MOST_FRAMES = 100
 FRAMES_PER_S = 10
-HOLD_S = 2.0  # how long the last frame of a GIF stays
-LARGEST_FRAME = 528  # pixels, without the line below: a grid of 8 x 8 images of 64 pixels as it is
-LARGEST_GRID = 8192  # pixels a side; a file that says more is no grid of ours
-MOST_EVENTS = 50_000  # of one kind in an event file, five seconds' work; TensorBoard itself shows 1,000 points of a curve
-TENSORBOARD_GRIDS = 10  # TensorBoard shows that many, and picks at random where there are more
+HOLD_S = 2.0  # duration of the last frame of a GIF
+LARGEST_FRAME = 528  # pixels, without the caption: fits a grid of 8 x 8 images of 64 pixels
+LARGEST_GRID = 8192  # pixels per side; a larger file is not one of our grids
+MOST_EVENTS = 50_000  # of one kind in an event file: five seconds of work; TensorBoard itself shows 1,000 points per curve
+TENSORBOARD_GRIDS = 10  # TensorBoard shows this many, and picks at random if there are more
 
-JUDGED = ("step", "images", *NUMBERS, "features")  # columns of the table of judgements
+JUDGED = ("step", "images", *NUMBERS, "features")  # columns of the table of scorings
 
 T = TypeVar("T")
 
 
 def zip_run(folder: RunFolder, file: BinaryIO, step: int | None = None, most_bytes: int | None = None) -> Yields[Progress, None, None]:
-    """Everything of a run as a zip: settings, status, metrics, judgements and changes as CSV, grids, a generator, and a script that samples it.
+    """Everything of a run as a zip: settings, status, metrics, scorings and changes as CSV, grids, a generator, and a script that samples it.
 
     Args:
-        folder: the run's.
-        file: where the zip goes.
-        step: which of the run's generators; the newest by default. A run that has kept none yet is exported without.
-        most_bytes: of grids; where they are more, evenly spaced ones are taken.
+        folder: of the run.
+        file: gets the zip.
+        step: of the run's generator; the newest by default. A run without a saved generator is exported without one.
+        most_bytes: of grids; if there are more, evenly spaced ones are taken.
 
     Raises:
-        CheckpointError: there is no run, it has no generator at that step, or a file of it cannot be used.
+        CheckpointError: there is no run, it has no generator at that step, or one of its files cannot be used.
         OSError: the zip cannot be written.
     """
-    folder.read_config()  # refuses what is no run
+    folder.read_config()  # refuses what is not a run
     status = folder.read_status()
     generator = find_generator(folder.path, step) if step is not None or folder.generator_steps() else None
     grids, all_grids = _within(folder, most_bytes)
@@ -87,14 +87,14 @@ def zip_run(folder: RunFolder, file: BinaryIO, step: int | None = None, most_byt
             archive.writestr(f"{top}/{name}", text)
         for i, path in enumerate(files):
             yield Progress("Packing", i, len(files))
-            try:  # stored as they are: neither pictures nor weights get smaller
+            try:  # stored uncompressed: neither images nor weights get smaller
                 archive.write(path, f"{top}/{path.relative_to(folder.path).as_posix()}", zipfile.ZIP_STORED)
             except FileNotFoundError:
                 raise CheckpointError(f"{path.name} of the run {folder.path.name} was deleted during the export: try again") from None
 
 
 def export_name(folder: RunFolder) -> str:
-    """The run's name, as a file may be called on any machine."""
+    """The run's name, as a valid file name on any machine."""
     name = folder.path.resolve().name
     return name if is_run_name(name) else "run"
 
@@ -102,17 +102,17 @@ def export_name(folder: RunFolder) -> str:
 def png_files(
     loaded: LoadedGenerator, seeds: Sequence[int], labels: torch.Tensor | None, folder: Path, piece: int = 256
 ) -> Yields[Progress, None, None]:
-    """An image a file, called by its seed: 0.png, 1.png, ...
+    """One file per image, named by its seed: 0.png, 1.png, ...
 
     Args:
-        loaded: the generator that draws.
+        loaded: the generator.
         seeds: all different.
         labels: a class for each seed, for a conditional generator.
-        folder: is made; must be empty, so that images of two generators never mix and nothing is overwritten.
-        piece: images that are drawn, and lie in memory, at once.
+        folder: created if missing; must be empty, so images of two generators never mix and nothing is overwritten.
+        piece: number of images drawn, and held in memory, at once.
 
     Raises:
-        ValueError: there are files in the folder, or a file has its name.
+        ValueError: the folder is not empty, or a file has its name.
         OSError: a file cannot be written.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -131,7 +131,7 @@ def png_files(
 
 
 def _within(folder: RunFolder, most_bytes: int | None) -> tuple[list[Path], int]:
-    """The grids to pack, evenly spaced where all of them would be too much, and how many there are."""
+    """The grids to pack, evenly spaced if all of them would be too large, and how many there are."""
     grids = [folder.samples_file(step) for step in folder.sample_steps()]
     size = sum(path.stat().st_size for path in grids if path.exists()) if most_bytes is not None else 0
     if most_bytes is None or size <= most_bytes:
@@ -140,7 +140,7 @@ def _within(folder: RunFolder, most_bytes: int | None) -> tuple[list[Path], int]
 
 
 def _csv(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
-    """A table with a header; what is not a number in JSON (null) is an empty cell."""
+    """A table with a header; null becomes an empty cell."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, extrasaction="ignore")
     writer.writeheader()
@@ -149,7 +149,7 @@ def _csv(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
 
 
 def _readme(names: Iterable[str], step: int, generator: Path | None, grids: int, all_grids: int) -> str:
-    """What is in the zip. names: those of its texts."""
+    """The zip's README. names: of its text files."""
     about = {
         "config.json": "its settings, its data set, and the versions it was trained with",
         "status.json": "how far it trained, and how it was computed",
@@ -169,7 +169,7 @@ def _readme(names: Iterable[str], step: int, generator: Path | None, grids: int,
     return "\n".join([f"A run of DCGAN Workshop, up to step {step}", "", *lines, ""])
 
 
-# Everything that is filled in is a number or a layer's own name; names of classes are read from the generator's file.
+# Only numbers and layers' own names are filled in. Class names are read from the generator's file.
 _SCRIPT = Template('''\
 """Draws images with the generator next to this file. It needs only PyTorch: python sample.py --seeds 0-63 --out samples.png"""
 
@@ -223,10 +223,10 @@ Path(args.out).write_bytes(b"\\x89PNG\\r\\n\\x1a\\n" + b"".join(chunks))
 
 
 def sample_script(generator: Path) -> str:
-    """A script of at most 60 lines that samples a generator's file beside it with torch alone, to the same pictures as `sample`.
+    """A script of at most 60 lines that draws with the generator's file next to it, using only torch. It draws the same images as `sample`.
 
     Raises:
-        CheckpointError: the file is not a generator, or does not say how it was made.
+        CheckpointError: the file is not a generator, or its settings are missing.
     """
     about = read_metadata(generator)
     try:
@@ -234,7 +234,7 @@ def sample_script(generator: Path) -> str:
         step = int(about["step"])
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CheckpointError(f"{generator.name} lacks valid settings: {error}") from None
-    with torch.device("meta"):  # shapes without numbers
+    with torch.device("meta"):  # shapes without memory
         network = Generator(config, len(class_names))
     draw = "randn" if config.latent_distribution == "normal" else "rand"
     noise = f"torch.{draw}({config.latent_dim}, generator=torch.Generator().manual_seed(seed))"
@@ -267,7 +267,7 @@ def sample_script(generator: Path) -> str:
 
 
 def _layers(layers: nn.Sequential) -> str:
-    """A network's layers as arguments of OrderedDict, a new line for each computation of maps."""
+    """A network's layers as arguments of OrderedDict, with a new line for each layer that computes maps."""
     lines: list[str] = []
     resized = False
     for name, layer in layers.named_children():
@@ -281,7 +281,7 @@ def _layers(layers: nn.Sequential) -> str:
 
 
 def _layer(layer: nn.Module) -> str:
-    """A layer as Python makes it. Layers of ours that only compute in another way are written as their parents."""
+    """A layer as a Python expression. Our own layers that only compute in another way are written as their parents."""
     match layer:
         case nn.ConvTranspose2d() | nn.Conv2d():
             kind = "ConvTranspose2d" if isinstance(layer, nn.ConvTranspose2d) else "Conv2d"
@@ -303,9 +303,9 @@ def _layer(layer: nn.Module) -> str:
 
 
 def training_gif(folder: RunFolder, file: BinaryIO, frames: int = MOST_FRAMES) -> Yields[Progress, None, None]:
-    """The grids of a run's fixed noise through training as a GIF, each with its step below; the last one stays for a while.
+    """A run's sample grids through training as a GIF, each with its step below it; the last one stays for a while.
 
-    frames: where there are more grids, evenly spaced ones are taken.
+    frames: if there are more grids, evenly spaced ones are taken.
 
     Raises:
         CheckpointError: there is no run, it has drawn no grid yet, or one cannot be read.
@@ -315,8 +315,8 @@ def training_gif(folder: RunFolder, file: BinaryIO, frames: int = MOST_FRAMES) -
     steps = spaced(folder.sample_steps(), frames)
     if not steps:
         raise CheckpointError(f"the run {folder.path.name} has drawn no grid yet")
-    newest = _grid(folder.samples_file(steps[-1]))  # a fork may have other grids than its parent
-    still = round(HOLD_S * FRAMES_PER_S)  # equal frames, which become one that stays
+    newest = _grid(folder.samples_file(steps[-1]))  # a fork's grids may differ in size from its parent's
+    still = round(HOLD_S * FRAMES_PER_S)  # equal frames, which GIF merges into one long frame
     film = np.repeat(captioned(_pixels(newest), f"step {steps[-1]:,}")[None], len(steps) + still, 0)
     for i, step in enumerate(steps[:-1]):
         yield Progress("Reading the grids", i, len(steps))
@@ -347,16 +347,16 @@ def _pixels(grid: Image.Image) -> np.ndarray:
 
 
 def event_file(folder: RunFolder, file: BinaryIO) -> Yields[Progress, None, None]:
-    """A run's metrics, judgements, norms and changes, its settings and some grids as a TensorBoard event file.
+    """A run's metrics, scorings, norms and changes, its settings and some grids as a TensorBoard event file.
 
-    Wall times are those at which the run would have been there had it never rested: its start and the time that it trained.
-    Of more than MOST_EVENTS rows of one kind, so many are taken, evenly spaced, the last among them.
+    Wall times are the run's start plus its training time, without pauses. More than MOST_EVENTS rows of one kind are thinned
+    evenly; the last row stays.
 
     Raises:
-        CheckpointError: there is no run, it has logged nothing yet, or a grid cannot be read.
+        CheckpointError: there is no run, it has not logged anything yet, or a grid cannot be read.
         OSError: the file cannot be written.
     """
-    # A third of a second, and only this needs it.
+    # Takes a third of a second to import, and only this needs it.
     from tensorboardX import RecordWriter
     from tensorboardX.proto.event_pb2 import Event
     from tensorboardX.proto.summary_pb2 import Summary
@@ -379,7 +379,7 @@ def event_file(folder: RunFolder, file: BinaryIO) -> Yields[Progress, None, None
 
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "events"
-        writer = RecordWriter(str(path))  # no thread, no queue, and no name of this machine in the file's
+        writer = RecordWriter(str(path))  # without a thread, a queue, or this machine's name in the file name
 
         def write(step: int, summary: Any) -> Progress:
             nonlocal done
@@ -435,7 +435,7 @@ def _png(picture: Image.Image) -> bytes:
 
 
 def tensorboard_zip(folder: RunFolder, file: BinaryIO) -> Yields[Progress, None, None]:
-    """event_file() in a folder with the run's name, which is how TensorBoard will call it, as a zip.
+    """event_file() as a zip, in a folder with the run's name, which TensorBoard shows.
 
     Raises:
         CheckpointError, OSError: see event_file().

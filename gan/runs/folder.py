@@ -1,6 +1,6 @@
 """A run's folder: config, status, metrics, grids, generators, resume state. Knows nothing about threads or pages.
 
-Weights are safetensors with the config in the file's metadata; the resume state is loaded with weights_only=True.
+Weights are safetensors with the config in the file's metadata. The resume state is loaded with weights_only=True.
 Nothing that is read here can run code.
 """
 
@@ -51,7 +51,7 @@ _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
 class StateLost(CheckpointError):
-    """A run has trained, and the state that it would continue from is missing or cannot be used."""
+    """A run has trained, and the state to continue from is missing or cannot be used."""
 
 
 def save_generator(path: Path, state: TrainState) -> None:
@@ -60,17 +60,17 @@ def save_generator(path: Path, state: TrainState) -> None:
 
 
 def is_run_name(name: str) -> bool:
-    """Whether a text can be the name of a run's folder: no separators, no leading dot, at most 100 characters."""
+    """Whether a text is a valid name for a run's folder: no separators, no leading dot, at most 100 characters."""
     return _RUN_NAME.fullmatch(name) is not None
 
 
 def interventions(script: Iterable[Intervention]) -> list[Intervention]:
-    """The changes of settings in a script, without those of the number of threads."""
+    """The changes of settings in a script, without changes of the number of threads."""
     return [change for change in script if change.field != THREADS]
 
 
 def run_folders(root: Path) -> list[str]:
-    """The names of the folders that hold a config.json, of whatever kind; none where there is no such root."""
+    """The names of the folders with a config.json, valid or not; none if the root does not exist."""
     try:
         with os.scandir(root) as entries:
             names = [entry.name for entry in entries]
@@ -80,13 +80,13 @@ def run_folders(root: Path) -> list[str]:
 
 
 class RunFolder:
-    """The files of one run. One RunFolder writes at a time: it holds the lock."""
+    """The files of one run. Only one RunFolder writes at a time: the one that holds the lock."""
 
     _probing = threading.Lock()
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
-        # A moment of patience: is_being_written() of another process holds the lock for an instant.
+        # Wait a moment: another process's is_being_written() may hold the lock for an instant.
         self._lock = FileLock(self.path / ".lock", timeout=2, thread_local=False)
         self.metrics, self.norms = JsonLines(self.metrics_file), JsonLines(self.norms_file)
         self.script, self.judgements = JsonLines(self.interventions_file), JsonLines(self.judge_file)
@@ -95,7 +95,7 @@ class RunFolder:
         self.troubles: frozenset[int] = frozenset()  # steps at which something began to go wrong, as whoever watches the run has found
         self._state_at: dict[Path, tuple[tuple[int, int], int | None]] = {}  # of each saved state: time and size, and its step
 
-    # Names of the files: the run folder's contract.
+    # Names of the files, as documented in docs/run-folder.md.
     @property
     def config_file(self) -> Path:
         return self.path / "config.json"
@@ -131,7 +131,7 @@ class RunFolder:
 
     @property
     def fork_file(self) -> Path:
-        """The state that a fork began with, so that it can be replayed."""
+        """The state that a fork started from, so it can be replayed."""
         return self.path / "fork.pt"
 
     def kept_state_file(self, step: int) -> Path:
@@ -148,10 +148,10 @@ class RunFolder:
         return self.path / f"generator-{step:06d}.safetensors"
 
     def lock(self) -> None:
-        """Takes the folder for writing, and clears away what a killed process left half-written.
+        """Locks the folder for writing, and deletes half-written files of killed processes.
 
         Raises:
-            CheckpointError: another process, or another RunFolder, is writing to it, or it cannot be written.
+            CheckpointError: another process or RunFolder is writing to it, or it is not writable.
         """
         try:
             self._lock.acquire()
@@ -181,18 +181,18 @@ class RunFolder:
             self.unlock()
 
     def is_being_written(self) -> bool:
-        """Whether some process holds the lock. A killed process holds nothing."""
+        """Whether any process holds the lock. A killed process holds no lock."""
         if self._lock.is_locked:
             return True
         if not (self.path / ".lock").exists():
             return False
-        with self._probing:  # two probes at once would each take the other for a writer
+        with self._probing:  # two simultaneous probes would mistake each other for a writer
             probe = FileLock(self.path / ".lock", timeout=0)
             try:
                 probe.acquire()
             except Timeout:
                 return True
-            except OSError:  # a folder that this process may not write: then no run of ours is at work there
+            except OSError:  # this process may not write the folder, so no run of ours is active there
                 return False
             probe.release()
             return False
@@ -200,11 +200,11 @@ class RunFolder:
     def write_config(
         self, config: TrainConfig, recipe: str, dataset: ImageDataset | None = None, owner: str = "", owner_id: str = ""
     ) -> None:
-        """What the run is. The data set's fingerprint is known once it has been loaded.
+        """Writes config.json. The data set's fingerprint is known once it has been loaded.
 
-        owner, owner_id: the name and the id of the visitor whose run it is; empty for nobody's.
+        owner, owner_id: name and id of the visitor who owns the run; empty for no owner.
 
-        What else config.json says (the run that it was forked from) stays.
+        Other entries of config.json (the run that it was forked from) stay.
         """
         try:
             before = self._read_json(self.config_file)
@@ -228,7 +228,7 @@ class RunFolder:
         self.write_json(self.config_file, content)
 
     def read_config(self) -> tuple[TrainConfig, dict[str, Any]]:
-        """The run's settings, and the whole of config.json.
+        """The run's settings, and all of config.json.
 
         Raises:
             CheckpointError: there is no run here, or its config cannot be read.
@@ -264,10 +264,10 @@ class RunFolder:
         self.write_json(self.status_file, fields)
 
     def read_status(self) -> dict[str, Any]:
-        """status.json; a run that says it is at work while nobody holds its lock was interrupted."""
+        """status.json; a run that claims to be active while nobody holds its lock was interrupted."""
         if os.path.lexists(self.status_file):
             status = self._read_json(self.status_file)
-        else:  # made an instant ago, or the process that made it was killed between its two files
+        else:  # just created, or its process was killed between the two files
             self.read_config()
             try:
                 status = {"state": RunState.QUEUED, "started": self.config_file.stat().st_mtime}
@@ -281,7 +281,7 @@ class RunFolder:
         return status
 
     def fault(self) -> str:
-        """What is wrong with the run's files, in a sentence, as far as a look at them shows; empty if nothing is."""
+        """What is visibly wrong with the run's files, in a sentence; empty if nothing is."""
         try:
             self.read_config()
             self.read_status()
@@ -303,7 +303,7 @@ class RunFolder:
         self.metrics.note(row)
 
     def append_intervention(self, change: Intervention | ThreadChange) -> None:
-        """Notes a change of a live setting, or of the number of threads; flush() writes it."""
+        """Adds a change of a live setting, or of the number of threads; flush() writes it."""
         if isinstance(change, ThreadChange):
             change = Intervention(change.step, THREADS, change.old, change.new)
         self.script.note(asdict(change))
@@ -317,10 +317,10 @@ class RunFolder:
         self.judgements.note(row)
 
     def flush(self) -> None:
-        """Writes the noted lines.
+        """Writes the added lines.
 
         Raises:
-            OSError: the disk is full, say. No half line is left, and the lines are kept for the next flush.
+            OSError: the disk is full, say. No partial line is left, and the lines are kept for the next flush.
         """
         for log in self._logs:
             log.flush()
@@ -331,11 +331,11 @@ class RunFolder:
         return [{name: row[name] if is_number(row.get(name)) else None for name in METRICS} for row in rows], end
 
     def read_interventions(self) -> list[Intervention]:
-        """The changes of live settings, in order: what someone did. Damaged lines are left out."""
+        """The changes of live settings that people made, in order. Damaged lines are left out."""
         return interventions(self.read_script())
 
     def read_script(self) -> list[Intervention]:
-        """What must be repeated to repeat the run: the changes of live settings, and, as changes of THREADS, of the number of threads.
+        """Everything needed to repeat the run: the changes of live settings and (as changes of THREADS) of the number of threads.
 
         In order. Damaged lines are left out.
         """
@@ -352,9 +352,9 @@ class RunFolder:
         return self.norms_since()[0]
 
     def read_judged(self) -> list[dict[str, Any]]:
-        """The judgements, in order; read again as far as they are new. Not to be changed. Damaged lines are left out.
+        """The scorings, in order; only new lines are read. Do not change the result. Damaged lines are left out.
 
-        Each has step, images, what judgements.NUMBERS lists, shares and missing; of other versions' lines, what there is.
+        Each has step, images, the keys of judgements.NUMBERS, shares and missing; lines of other versions may lack some.
         """
         return self._judged.rows()
 
@@ -371,14 +371,14 @@ class RunFolder:
                 log.rewrite(logged_until[log.path])
 
     def logged_until(self, step: int, changes: int) -> dict[Path, list[dict[str, Any]]]:
-        """What a run that is at `step`, after so many changes, has logged: file -> rows."""
+        """The log of a run at `step`, which includes this many changes: file -> rows."""
         return {
             **{log.path: log.until(step) for log in (self.metrics, self.norms, self.judgements)},
             self.script.path: [asdict(change) for change in self.read_script()[:changes]],
         }
 
     def save_samples(self, step: int, images: Any) -> None:
-        """The fixed-noise grid, 28 px images at twice their size."""
+        """Writes the sample grid; 28-pixel images are doubled in size."""
         with write_atomically(self.samples_file(step), durable=False) as file:
             file.write(png(tile(enlarge(images, max(1, 64 // images.shape[-1])), gap=2)))
 
@@ -405,16 +405,16 @@ class RunFolder:
         return _steps(self.path, "generator-", ".safetensors")
 
     def save_generator(self, state: TrainState) -> None:
-        """The averaged generator at this step, for Explore."""
+        """Writes the EMA generator of this step, for Explore."""
         save_generator(self.generator_file(state.step), state)
 
     def save_state(self, state: TrainState, durable: bool = True) -> None:
-        """Everything that resuming needs, whole or not at all; before it, what was noted: nobody writes that again.
+        """Writes everything needed to resume, whole or not at all. Added lines are written first: nobody would add them again.
 
         durable: see write_atomically().
 
         Raises:
-            OSError: the disk is full, say; the state that was there before is untouched.
+            OSError: the disk is full, say. The previous state is untouched.
         """
         self.flush()
         save_whole(state.state_dict(), self.state_file, durable)
@@ -439,13 +439,13 @@ class RunFolder:
             self.kept_state_file(least).unlink(missing_ok=True)
 
     def state_steps(self) -> list[int]:
-        """The steps whose whole state is kept, so that a fork can begin there, but for state.pt itself."""
+        """The steps with a checkpoint for forks, without state.pt."""
         return _steps(self.path / "states", "", ".pt")
 
     def usable_states(self) -> dict[int, Path]:
-        """step -> file, in order: the saved states that can be opened. Of files of one step, a kept one before state.pt.
+        """step -> file, in order: the saved states that can be opened. A checkpoint takes precedence over state.pt of the same step.
 
-        Only the files' tables are read, so a state whose tensors do not fit the settings is among them.
+        Only the files' tables of contents are read, so a state whose tensors do not fit the settings is included.
         """
         found = {step: file for step in self.state_steps() if self._step_in(file := self.kept_state_file(step)) == step}
         for file in (self.fork_file, self.state_file):
@@ -455,11 +455,11 @@ class RunFolder:
         return dict(sorted(found.items()))
 
     def fork_steps(self) -> list[int]:
-        """The steps from which a fork can begin: those of the saved states that can be opened."""
+        """The steps from which a fork can start: those of the saved states that can be opened."""
         return list(self.usable_states())
 
     def _step_in(self, file: Path) -> int | None:
-        """The step that a saved state says; None if there is no state, or none that can be opened. Read once for each version."""
+        """The step of a saved state; None if it is missing or cannot be opened. Each version of a file is read once."""
         try:
             found = file.stat()
         except OSError:
@@ -475,11 +475,11 @@ class RunFolder:
         return known[1]
 
     def state_step(self) -> int | None:
-        """The step of state.pt; None if there is none, or none that can be opened."""
+        """The step of state.pt; None if it is missing or cannot be opened."""
         return self._step_in(self.state_file)
 
     def begun(self) -> int:
-        """How many steps the run has trained, as far as its files tell; 0 for one that has not begun."""
+        """How many steps the run has trained, according to its files; 0 if it has not started."""
         try:
             steps = [int(self.read_status()["step"])]
         except (CheckpointError, KeyError):
@@ -491,35 +491,36 @@ class RunFolder:
     def reached(self) -> tuple[int, int, float]:
         """(steps, images seen, seconds) of state.pt, where the run would continue; zeros if nothing is saved.
 
-        The state itself is asked: a killed process may have written a status of a later step. Of a state that cannot be used, the status.
+        Read from the state itself, because a killed process may have written a status of a later step. If the state cannot be used, read
+        from the status.
         """
         if not self.state_file.exists():
             return 0, 0, 0.0
         try:
             told = self.read_state(self.state_file, mapped=True)
-        except CheckpointError:  # load_state() says what is wrong, and what is left
+        except CheckpointError:  # load_state() says what is wrong and what is left
             told = {"step": 0, "images_seen": 0, "elapsed_s": 0.0, **self.read_status()}
         return int(told["step"]), int(told["images_seen"]), float(told["elapsed_s"])
 
     def begin_as(self, original: "RunFolder") -> None:
-        """Makes this new run's folder a fork from the same state as another's, so that both are the same run, and can be replayed.
+        """Makes this new run's folder a fork from the same state as another run's, so both are the same run and can be replayed.
 
         Raises:
             OSError: a file cannot be written.
         """
         link_or_copy(original.fork_file, self.fork_file)
         link_or_copy(original.fork_file, self.state_file)
-        if original.interventions_file.exists():  # the state counts the changes that were made before it
-            shutil.copyfile(original.interventions_file, self.interventions_file)  # no second name: lines are appended to it
+        if original.interventions_file.exists():  # the state counts the changes made before it
+            shutil.copyfile(original.interventions_file, self.interventions_file)  # no hard link: lines are appended to it
         parent = self._read_json(original.config_file)["parent"]
         self.write_json(self.config_file, {**self._read_json(self.config_file), "parent": parent})
 
     def newest_kept(self) -> int | None:
-        """The step of the newest kept state that can be opened, but for state.pt itself; None if there is none."""
+        """The step of the newest checkpoint for forks that can be opened; None if there is none."""
         return max((step for step, file in self.usable_states().items() if file != self.state_file), default=None)
 
     def what_is_left(self) -> str:
-        """What to do where state.pt cannot be used, in a sentence or two."""
+        """What to do if state.pt cannot be used, in one or two sentences."""
         kept = self.newest_kept()
         if kept is not None:
             return f"Its newest checkpoint is of step {kept:,}: continue from there (on the command line: resume with --kept), or fork the run."
@@ -527,14 +528,14 @@ class RunFolder:
         return f"No checkpoint is left, so it cannot continue: start a new run with its settings.{explorable}"
 
     def go_back(self) -> int:
-        """Puts the newest kept state (of a fork, the one that it began with, if there is none later) in the place of a state.pt that is missing or cannot be used; returns its step.
+        """Replaces a missing or unusable state.pt by the newest checkpoint (for a fork, possibly the one it started from); returns its step.
 
-        Everything later than that step, and the state.pt that cannot be used, moves to set-aside/1/ (2, 3, ...), where the logs are
-        kept as they were. Call it with the lock held.
+        Everything after that step, and the unusable state.pt, moves to set-aside/1/ (2, 3, ...), which also gets the unchanged logs.
+        Call it with the lock held.
 
         Raises:
-            CheckpointError: no usable state is kept.
-            OSError: a file cannot be written. Nothing is lost, and it can be called again.
+            CheckpointError: there is no usable checkpoint.
+            OSError: a file cannot be written. Nothing is lost, and you can call it again.
         """
         step = self.newest_kept()
         if step is None:
@@ -559,13 +560,13 @@ class RunFolder:
         numbers = {"step": step, "images_seen": int(stored["images_seen"]), "elapsed_s": float(stored["elapsed_s"])}
         try:
             status = self.read_status()
-        except CheckpointError:  # damaged; it is set aside as well
+        except CheckpointError:  # damaged; it is set aside, too
             status = {"started": time.time()}
         self.write_status(**{**status, **numbers, "state": RunState.STOPPED, "error": None, "reason": None, "stuck": None})
         return step
 
     def read_state(self, file: Path, mapped: bool = False) -> dict[str, Any]:
-        """What save_state() or keep_state() wrote. Executes nothing that the file holds.
+        """Reads a file of save_state() or keep_state(). Executes nothing from the file.
 
         mapped: tensors stay in the file until they are used.
 
@@ -588,16 +589,16 @@ class RunFolder:
     def load_state(
         self, config: TrainConfig, device: torch.device, class_names: tuple[str, ...] = (), threads: int | None = None
     ) -> TrainState:
-        """A state that goes on where save_state() was called; on another kind of device than then it is computed in that one's best way.
+        """A state that continues from save_state(). On another kind of device, it computes in the best way for that device.
 
         Args:
             config: the run's settings.
             device: where to train.
             class_names: of the data set, for a conditional run.
-            threads: how many processor threads it may choose while it goes on; all cores unless said. It begins with as many as it had.
+            threads: the most processor threads that it may use; all cores by default. It starts with as many as it had.
 
         Raises:
-            StateLost: see read_state(), or it is of another shape; it says what of the run can still be used.
+            StateLost: see read_state(), or its shapes differ. The message says what can still be used of the run.
         """
         try:
             stored = self.read_state(self.state_file)
@@ -608,7 +609,7 @@ class RunFolder:
     def _filled(
         self, stored: dict[str, Any], config: TrainConfig, device: torch.device, class_names: tuple[str, ...], threads: int | None
     ) -> TrainState:
-        """A training state with what a file held.
+        """A training state with the contents of a file.
 
         Raises:
             CheckpointError: it does not fit the settings.
@@ -616,7 +617,7 @@ class RunFolder:
         about = f"state.pt of the run {self.path.name} cannot be resumed from"
         try:
             execution = Execution(stored["precision"], stored["channels_last"], stored["threads"])
-            if stored["device"] != device.type:  # another kind of device has its own best way
+            if stored["device"] != device.type:  # another kind of device has its own best way to compute
                 execution = choose_execution(config, device, threads)
             state = new_state(config, device, class_names=class_names, execution=execution, threads=threads)
             state.load_state_dict(stored)
@@ -633,7 +634,7 @@ class RunFolder:
 
     def write_json(self, path: Path, content: dict[str, Any]) -> None:
         with write_atomically(path, durable=False) as file:
-            # A message may name a file whose name is no text; half a character would make the whole document unreadable.
+            # A message may contain a file name that is not valid text; half a character would make the whole document unreadable.
             file.write(json.dumps(content, indent=1, ensure_ascii=False).encode(errors="replace"))
 
     def _read_json(self, path: Path) -> dict[str, Any]:
@@ -651,7 +652,7 @@ class RunFolder:
 
 
 class _Read:
-    """A run's judgements as far as they were read: pages ask for them many times a second. Safe to use from any thread."""
+    """A run's scorings that were already read: pages ask for them many times a second. Safe to use from any thread."""
 
     def __init__(self, log: JsonLines) -> None:
         self._log = log
@@ -676,7 +677,7 @@ class _Read:
             inode, size = found.st_ino, found.st_size
         except OSError:
             inode, size = 0, 0
-        if inode != self._inode or size < self._offset:  # cut, by rewriting it
+        if inode != self._inode or size < self._offset:  # shorter, because it was rewritten
             self._inode, self._offset, self._rows, self._best = inode, 0, [], None
         if size > self._offset:
             rows, self._offset = self._log.since(self._offset)
@@ -704,7 +705,7 @@ def least_useful(steps: Sequence[int], important: Sequence[int] = ()) -> int:
 
 
 def remove_abandoned(root: Path) -> None:
-    """Removes the forks that killed processes left half-made in a folder of runs."""
+    """Removes half-made forks that killed processes left in a folder of runs."""
     sweep(root.glob(".*.part"))
 
 
@@ -719,7 +720,7 @@ def save_whole(content: dict[str, Any], path: Path, durable: bool = True) -> Non
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """A second name for a file that is only ever replaced, never written into; a copy where the file system has no such names."""
+    """A hard link to a file that is only ever replaced, never changed; a copy if the file system has no hard links."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source, target)
@@ -728,20 +729,20 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def _is_change(row: dict[str, Any]) -> bool:
-    """Whether a line of interventions.jsonl can be one: a live setting, and two plain values."""
+    """Whether a line of interventions.jsonl is valid: a live setting, and two plain values."""
     plain = all(name in row and isinstance(row[name], str | int | float) for name in ("old", "new"))
     return plain and isinstance(row.get("field"), str) and row["field"] in (THREADS, *TrainConfig.live_fields())
 
 
 def _are_norms(kind: Any) -> bool:
-    """Whether it is what layer_norms() makes of weights or of gradients: {network: {name: norm}}."""
+    """Whether it has the form of layer_norms() for weights or gradients: {network: {name: norm}}."""
     return isinstance(kind, dict) and all(
         isinstance(norms, dict) and all(norm is None or is_number(norm) for norm in norms.values()) for norms in kind.values()
     )
 
 
 def _steps(folder: Path, before: str, after: str) -> list[int]:
-    """The steps of the files in a folder that are named as ours are: "000400.png". None if it is no folder."""
+    """The steps of the files in a folder with names like ours: "000400.png". None if it is not a folder."""
     steps = []
     try:
         with os.scandir(folder) as entries:
@@ -749,12 +750,12 @@ def _steps(folder: Path, before: str, after: str) -> list[int]:
                 digits = entry.name.removeprefix(before).removesuffix(after)
                 if digits.isascii() and digits.isdigit() and entry.name == f"{before}{int(digits[:12]):06d}{after}" and entry.is_file():
                     steps.append(int(digits))
-    except OSError:  # nothing was kept yet, or what is there can be no folder: RunFolder.fault() says so
+    except OSError:  # nothing was saved yet, or it is not a folder: RunFolder.fault() says so
         return []
     return sorted(steps)
 
 
-# What the files of a run may say: how a value must be, in words, and whether it is. What they do not say is fine, but for a status's state.
+# The rules for values in a run's files: the rule in words, and a check. Missing values are fine, except the state in the status.
 _Rule = tuple[str, Callable[[Any], bool]]
 _TEXT: _Rule = ("text", lambda value: isinstance(value, str))
 _TEXT_OR_NULL: _Rule = ("text or null", lambda value: value is None or isinstance(value, str))
@@ -786,7 +787,7 @@ _CONFIG_FIELDS: dict[str, _Rule] = {
 def _refuse_fields(path: Path, content: dict[str, Any], fields: dict[str, _Rule]) -> None:
     """
     Raises:
-        CheckpointError: a value is not what it should be.
+        CheckpointError: a value breaks its rule.
     """
     for name, (rule, holds) in fields.items():
         if name in content and not holds(content[name]):
@@ -794,9 +795,9 @@ def _refuse_fields(path: Path, content: dict[str, Any], fields: dict[str, _Rule]
 
 
 def find_generator(path: Path, step: int | None = None) -> Path:
-    """The generator file that RUN|CHECKPOINT means: a .safetensors file itself, or a run's, the newest unless a step is named.
+    """The generator file for RUN|CHECKPOINT: the .safetensors file itself, or a run's generator, the newest unless a step is given.
 
-    "RUN@400" is that of step 400, "RUN@best" that of the best judgement.
+    "RUN@400" means the one of step 400, "RUN@best" the one with the best score.
 
     Raises:
         CheckpointError: there is none.
@@ -828,9 +829,9 @@ def find_generator(path: Path, step: int | None = None) -> Path:
 
 
 def run_name(recipe: str) -> str:
-    """A new run's name: recipe, date and time, and four hex digits against two at once.
+    """A new run's name: recipe, date and time, and four hex digits to keep simultaneous runs apart.
 
-    A recipe that could not be part of a folder's name, from a config.json that someone else wrote, say, is left out.
+    A recipe name that cannot be part of a folder's name (from someone else's config.json, say) is left out.
     """
     if not is_run_name(recipe) or len(recipe) > LONGEST_RECIPE:
         recipe = "run"

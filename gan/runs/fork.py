@@ -27,22 +27,22 @@ def fork(
     owner: str = "",
     owner_id: str = "",
 ) -> RunFolder:
-    """A new run's folder that goes on from the parent's saved state nearest to a step, with some settings changed.
+    """Makes a new run's folder that continues from the parent's saved state nearest to a step, with some settings changed.
 
-    What the parent had logged by then stands in it too, so that its curves go on. config.json names the parent: run, step, how many
-    of its changes of settings are the parent's, and the settings that changed, each with its old value and its new one.
+    It also gets the parent's logs up to there, so its curves continue the parent's. config.json names the parent: run, step, how many
+    of the logged changes are the parent's, and the settings that changed, each with its old and its new value.
 
     Args:
         parent: the run to fork from.
-        path: where the new run goes; nothing may be there.
-        wanted: a step; the state nearest to it is taken.
+        path: of the new run; must not exist.
+        wanted: a step; the state nearest to it is used.
         changes: settings; `duration` counts from the parent's start.
-        unit, amount: how much longer it trains; to its settings' duration if none is given.
+        unit, amount: how much longer it trains; by default, up to its settings' duration.
         owner, owner_id: the new run's owner, not the parent's.
 
     Raises:
-        CheckpointError: the parent has no saved state, or it cannot be read, or something is at `path`.
-        ValueError: the settings do not go together, or would need other networks.
+        CheckpointError: the parent has no saved state, it cannot be read, or `path` exists.
+        ValueError: the settings do not fit together, or would need other networks.
     """
     step, file = _nearest_state(parent, wanted)
     stored = parent.read_state(file)
@@ -63,7 +63,7 @@ def fork(
     done = (step, int(stored["images_seen"]), float(stored["elapsed_s"]))
     after = extend(after, unit, amount, *done, after.images_per_epoch(images))
     stored["config"] = after.model_dump()
-    if after.seed != before.seed:  # other random numbers from here on
+    if after.seed != before.seed:  # different random numbers from here on
         stored["rng"], stored["device"] = torch.Generator().manual_seed(after.seed + 1 + step).get_state(), "cpu"
     if after.precision not in ("auto", stored["precision"]):
         stored["precision"] = after.precision
@@ -78,7 +78,7 @@ def fork(
         raise CheckpointError(f"the run {path.name} already exists: give the fork another name")
     path.parent.mkdir(parents=True, exist_ok=True)
     part = RunFolder(path.with_name(f".{path.name}.part"))
-    with claimed(part.path):  # refused where it is there already: it is another's, and stays
+    with claimed(part.path):  # fails if it exists: it belongs to someone else and stays
         try:
             part.write_json(part.config_file, about)
             status = dict(zip(("step", "images_seen", "elapsed_s"), done, strict=True))
@@ -97,7 +97,7 @@ def _nearest_state(parent: RunFolder, wanted: int) -> tuple[int, Path]:
     """The saved state nearest to a step, and that state's step.
 
     Raises:
-        CheckpointError: there is none, or none can be read; the message has the reason.
+        CheckpointError: there is none, or none can be read; the message says why.
     """
     files = parent.usable_states()
     if not files:
@@ -110,7 +110,7 @@ def _nearest_state(parent: RunFolder, wanted: int) -> tuple[int, Path]:
 
 
 def _copy_history(parent: RunFolder, child: RunFolder, step: int, changes: int, judged: bool) -> None:
-    """What the parent logged and drew until a step. judged: its judgements too, which only hold for the same images."""
+    """Copies what the parent logged and drew up to a step. judged: also its scores, which only apply to the same images."""
     logged_until = parent.logged_until(step, changes)
     if not judged:
         logged_until[parent.judge_file] = []

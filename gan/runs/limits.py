@@ -14,21 +14,21 @@ MOST_WAITING = 10
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of one run; None if there is none."""
+    """Limits of one run; None: no limit."""
 
     steps: int | None = None  # in all
-    minutes: float | None = None  # of training at a stretch: a resumed run gets them again
+    minutes: float | None = None  # of training at a stretch: a resumed run starts a new stretch
     image_size: int | None = None  # pixels
     memory_gb: float | None = None  # GiB, as estimated before it starts
     disk_mb: float | None = None  # MiB of its folder
-    waiting: int | None = None  # runs of one participant that wait
+    waiting: int | None = None  # waiting runs of one participant
     grace_s: float | None = None  # how long its owner may be away while others wait
 
     @classmethod
     def from_environment(cls) -> "Limits":
         """
         Raises:
-            ValueError: a variable does not read as it should; the message names it, its value and the rule.
+            ValueError: a variable is invalid; the message names it, its value and the rule.
         """
         return cls(
             steps=_whole("WORKSHOP_MAX_STEPS"),
@@ -50,7 +50,7 @@ class Limits:
             disk: bytes of its folder.
 
         Raises:
-            ValueError: it would go beyond a limit, for all that is known before.
+            ValueError: it would exceed a limit, as far as that is known in advance.
         """
         if self.image_size is not None and config.image_size > self.image_size:
             raise ValueError(f"this server trains on images of up to {self.image_size} pixels; got image_size {config.image_size}")
@@ -88,9 +88,9 @@ class Limits:
         return config
 
     def reached(self, step: int, stretch_s: float, disk: int = 0) -> str:
-        """Why a run must end here, as a sentence; empty if it need not.
+        """Why a run must end now, as a sentence; empty if it need not.
 
-        stretch_s: seconds trained since it was started or resumed. disk: bytes of its folder.
+        stretch_s: seconds of training since it was started or resumed. disk: bytes of its folder.
         """
         if self.steps is not None and step >= self.steps:
             return f"This server lets a run train for {self.steps:,} steps in all."
@@ -101,7 +101,7 @@ class Limits:
         return ""
 
     def describe(self) -> str:
-        """What holds for a run, for people; empty if nothing does."""
+        """The limits of a run in words; empty if there are none."""
         parts = []
         if self.minutes is not None:
             parts.append(f"{span(60 * self.minutes)} of training at a stretch")
@@ -129,7 +129,7 @@ def steps_of(config: TrainConfig, per_epoch: int | None) -> int | None:
 
 
 def span(seconds: float) -> str:
-    """A time for people: "30 seconds", "10 minutes", "1.5 hours"."""
+    """A duration in words: "30 seconds", "10 minutes", "1.5 hours"."""
     for size, unit in ((3600, "hour"), (60, "minute")):
         if seconds >= size:
             amount = round(seconds / size, 1)
@@ -139,7 +139,7 @@ def span(seconds: float) -> str:
 
 
 def folder_size(path: Path) -> int:
-    """Bytes of the files in a folder; those that vanish meanwhile count as nothing."""
+    """Bytes of the files in a folder; files that vanish meanwhile count as 0."""
     total = 0
     for file in path.rglob("*"):
         try:

@@ -1,6 +1,6 @@
-"""The manager of all runs of one checkpoints folder: who may train, who waits, what earlier processes left. Knows nothing about pages.
+"""Manages all runs of one checkpoints folder: who may train, who waits, what earlier processes left. Knows nothing about pages.
 
-What changes a run names the visitor who asks, and is refused here to everyone but its owner and the workshop's host.
+Every method that changes a run takes the visitor who asks, and refuses everyone but the run's owner and the workshop's host.
 """
 
 import logging
@@ -36,24 +36,24 @@ from gan.training.loop import extend
 log = logging.getLogger(__name__)
 
 MOST_WAITING = 100  # runs of all participants together
-HOUSEKEEPING_S = 2.0  # between two looks whose owners have left
-PLAN_S = 1.0  # for so long an estimate of when waiting runs start is good
-DELETED = ".deleted-"  # how the names of folders begin that are on their way out
+HOUSEKEEPING_S = 2.0  # between two checks for runs whose owners have left
+PLAN_S = 1.0  # how long an estimate of waiting runs' start times is reused
+DELETED = ".deleted-"  # prefix of folders that are being deleted
 
 
 class RunManager:
-    """All runs of one checkpoints folder: those at work here, those waiting, and those that earlier processes left."""
+    """All runs of one checkpoints folder: active ones, waiting ones, and those that earlier processes left."""
 
     def __init__(self, root: Path | None = None, max_runs: int | None = None, device: str | None = None) -> None:
         """
         Args:
-            root: where runs land; WORKSHOP_CHECKPOINTS, or checkpoints/.
+            root: the folder for runs; WORKSHOP_CHECKPOINTS, or checkpoints/.
             max_runs: how many train at once; WORKSHOP_MAX_RUNS, or 1 (two at once on the same cores slow each other
                 down more than twofold).
             device: "auto", "cpu", "cuda" or "cuda:N"; WORKSHOP_DEVICE, or "auto".
 
         Raises:
-            ValueError: an environment variable does not read as it should.
+            ValueError: an environment variable is invalid.
         """
         self.root = root or checkpoints_root()
         text = str(max_runs or os.environ.get("WORKSHOP_MAX_RUNS") or 1)
@@ -62,37 +62,37 @@ class RunManager:
         self.max_runs = int(text)
         self.limits = Limits.from_environment()
         self.judges = JudgeCache()
-        self._judges = Judges(self.judges) if switched_on() else None  # for runs, behind them
+        self._judges = Judges(self.judges) if switched_on() else None  # in the background, for runs
         asked = device or os.environ.get("WORKSHOP_DEVICE") or "auto"
         self.device = choose_device(asked)
-        self.passed_over = passed_over(asked)  # a GPU that is here and cannot be used, in words; ""
+        self.passed_over = passed_over(asked)  # why the GPU cannot be used, in words; ""
         if self.passed_over:
             log.warning("%s", self.passed_over)
         self._runs: dict[str, Run] = {}
         self._queue: list[Run] = []  # in the order of their submission
         self._threads: dict[str, threading.Thread] = {}
-        # Since when a run is at work, or could have been; and how far it was then.
+        # Since when a run is active, or could have been; and how far it was then.
         self._began: dict[str, tuple[float, Done]] = {}
-        self._like: dict[tuple[object, ...], Done] = {}  # how far runs of a kind came in which time
-        self._images: dict[str, int] = {}  # in each data set
-        self._seen: dict[str, float] = {}  # when the owners of runs at work or waiting were last here
+        self._like: dict[tuple[object, ...], Done] = {}  # how far runs of a kind got, and in which time
+        self._images: dict[str, int] = {}  # number of images in each data set
+        self._seen: dict[str, float] = {}  # when the owners of active or waiting runs were last here
         self._plan: tuple[float, dict[str, tuple[int, float | None]]] | None = None
         self._housekeeper: threading.Thread | None = None
         self._clock = time.monotonic
         self._lock = threading.RLock()
-        self.closing = threading.Event()  # the server is on its way down: streams end, nothing new starts
+        self.closing = threading.Event()  # the server is shutting down: streams end, nothing new starts
 
     @property
     def threads(self) -> int:
-        """Processor threads of each run: the cores, shared out."""
+        """Processor threads per run: the cores divided by max_runs."""
         return max(1, cores() // self.max_runs)
 
-    # Whose run it is.
+    # Ownership.
 
     def may_steer(self, run: Run, visitor: Visitor) -> bool:
-        """Whether a visitor may change a run: its owner and the host may; one that nobody owns anyone on a server without a host.
+        """Whether a visitor may change a run: its owner and the host may. Without an owner, anyone on a server without a host may.
 
-        A run whose owner cannot be told is the host's alone.
+        If a run's owner is unknown, only the host may change it.
         """
         try:
             return may_change(run.owner_id, visitor)
@@ -100,11 +100,11 @@ class RunManager:
             return visitor.admin
 
     def steered(self, run_id: str, visitor: Visitor) -> Run:
-        """The run, for one who may change it. Everything here that changes a run begins with this.
+        """The run, for a visitor who may change it. Every method that changes a run starts with this.
 
         Raises:
             KeyError: there is no such run.
-            NotAllowed: it is someone else's.
+            NotAllowed: it belongs to someone else.
         """
         run = self.get(run_id)
         if not self.may_steer(run, visitor):
@@ -112,11 +112,11 @@ class RunManager:
         return run
 
     def who_may_steer(self, run: Run) -> str:
-        """In one sentence, for those who may not."""
+        """The refusal, in one sentence."""
         return refusal(run.stored.get("owner"), run.stored.get("owner_id"), "started it", "steer this run")
 
     def seen(self, visitor_id: str) -> None:
-        """Notes that a visitor is here. Others' ids than those whose runs are at work or wait mean nothing."""
+        """Records that a visitor is here. Only owners of active or waiting runs matter."""
         with self._lock:
             present = {_owner(run) for run in self._unfinished()}
             if visitor_id in present:
@@ -125,17 +125,17 @@ class RunManager:
                 del self._seen[gone]
 
     def unfinished_run(self, visitor: Visitor) -> Run | None:
-        """A run of the visitor's that is at work or waits, if there is one."""
+        """One of the visitor's active or waiting runs, if there is one."""
         with self._lock:
             return next((run for run in self._unfinished() if visitor.id and _owner(run) == visitor.id), None)
 
     def unfinished(self) -> list[Run]:
-        """The runs at work, then those that wait, in the order in which they start."""
+        """The active runs, then the waiting ones in the order in which they start."""
         with self._lock:
             return self._unfinished()
 
     def trains_here(self) -> bool:
-        """Whether a run of this process is training just now."""
+        """Whether a run of this process is training right now."""
         with self._lock:
             return any(run.state is RunState.RUNNING for run in self._working())
 
@@ -150,15 +150,16 @@ class RunManager:
         at_work = [_owner(run) for run in self._working()]
         return [self._queue[i] for i in turns.order([(_owner(run), self._began[run.id][0]) for run in self._queue], at_work)]
 
-    # What starts runs.
+    # Starting runs.
 
     def submit(self, config: TrainConfig, recipe: str = "", visitor: Visitor = LOCAL) -> Run:
-        """Makes a run's folder and queues it; it starts at once when there is room.
+        """Creates a run's folder and queues the run; it starts at once if there is room.
 
         Raises:
-            NotAllowed: the visitor is not known.
-            ValueError: the data set is not known or smaller than a batch, too many runs wait, the networks do not fit in memory, or the settings go
-                beyond what this server lets a run take.
+            NotAllowed: the visitor is unknown.
+            ValueError: the data set is unknown or smaller than a batch, too many runs wait, the networks do not fit in memory, or the
+                settings
+                exceed this server's limits.
             OSError: the folder cannot be written.
         """
         self._refuse_if_full(visitor)
@@ -185,13 +186,13 @@ class RunManager:
         if len(self._queue) >= MOST_WAITING:
             raise ValueError(f"{MOST_WAITING} runs are already waiting: try again when some have ended")
         most = self._limits(visitor).waiting
-        with self._lock:  # a run whose thread has just been made is still called queued, and waits no longer
+        with self._lock:  # a run whose thread has just been created is still called queued, but no longer waits
             waiting = sum(_owner(run) == visitor.id for run in self._queue)
         if most is not None and waiting >= most:
             raise ValueError(f"{most} run{' of yours waits' if most == 1 else 's of yours wait'} already: try again when one has started")
 
     def _refuse_unknown_data(self, data: str) -> None:
-        if data not in datasets.available():  # no paths: a visitor may be submitting
+        if data not in datasets.available():  # no paths, because a visitor may be submitting
             raise ValueError(f"there is no data set {data!r}; choose one of {', '.join(datasets.available())}")
 
     def resume(
@@ -203,20 +204,20 @@ class RunManager:
         data: str | None = None,
         kept: bool = False,
     ) -> Run:
-        """Queues a stopped, finished, failed or interrupted run to go on, for `amount` more of `unit` if given.
+        """Queues a stopped, finished, failed or interrupted run to continue, for `amount` more of `unit` if given.
 
         Args:
-            data: what its data set is called now, where it was moved or renamed; the images must be the same.
-            kept: continue from the newest kept state, where the run's own is lost; what is later is set aside in its folder.
+            data: the new name of its data set, if it was moved or renamed; the images must be the same.
+            kept: if its state is lost, continue from the newest checkpoint; later files are set aside in its folder.
 
         Raises:
             KeyError: there is no such run.
-            NotAllowed: it is someone else's.
-            ValueError: it is at work, it has reached its duration and nothing says how much longer, its data set is not there, its
-                state is lost, or it would go beyond what this server lets a run take.
+            NotAllowed: it belongs to someone else.
+            ValueError: it is active, it has reached its duration and no further one is given, its data set is missing, its
+                state is lost, or it would exceed this server's limits.
             OSError: its folder cannot be written.
         """
-        with self._lock:  # two at once must not both find it at rest
+        with self._lock:  # two calls at once must not both find it at rest
             return self._resume(self.steered(run_id, visitor), unit, amount, visitor, data, kept)
 
     def _resume(self, run: Run, unit: str | None, amount: float | None, visitor: Visitor, data: str | None, kept: bool) -> Run:
@@ -237,7 +238,7 @@ class RunManager:
         self._refuse_if_full(visitor)
         self._limits(visitor).refuse(longer, done.step, done.elapsed_s, per_epoch, folder_size(folder.path))
         if kept:
-            folder.lock()  # another process could be about to resume it
+            folder.lock()  # another process may be about to resume it
             try:
                 folder.go_back()
             finally:
@@ -255,16 +256,16 @@ class RunManager:
         amount: float | None = None,
         visitor: Visitor = LOCAL,
     ) -> Run:
-        """Queues a new run that goes on from another one's saved state nearest to a step, with some settings changed.
+        """Queues a new run that continues from another run's saved state nearest to a step, with some settings changed.
 
-        It trains for `amount` more of `unit` from there; if none is given, to the duration that its settings say. Anyone may fork
-        any run: the new one is the visitor's own.
+        It trains for `amount` more of `unit` from there, or by default up to the duration in its settings. Anyone may fork
+        any run: the new run belongs to the visitor.
 
         Raises:
             KeyError: there is no such run.
-            NotAllowed: the visitor is not known.
-            ValueError: nothing is saved of it yet, the settings do not go together or go beyond what this server lets a run
-                take, or too many runs wait.
+            NotAllowed: the visitor is unknown.
+            ValueError: it has no saved state yet, the settings do not fit together or exceed this server's limits, or too
+                many runs wait.
             OSError: the folder cannot be written.
         """
         parent = self.get(run_id)
@@ -285,7 +286,7 @@ class RunManager:
         return self._enqueue(folder, visitor)
 
     def _enqueue(self, folder: RunFolder, visitor: Visitor, before: dict[str, Any] | None = None) -> Run:
-        """before: config.json of a run that continues, to go back to where it cannot."""
+        """before: config.json of a run that continues, to restore it if it cannot."""
         with self._lock:
             run = self._runs[folder.path.name] = Run(folder)
             run.enqueue(self._limits(visitor), self._judges, before)
@@ -323,14 +324,14 @@ class RunManager:
                 self._plan = None
                 self._learn(run)
                 for other in self._queue:
-                    if _owner(other) == _owner(run):  # its owner has had a turn: others who wait come first
+                    if _owner(other) == _owner(run):  # its owner has had a turn: others come first
                         self._began[other.id] = (self._clock(), self._began[other.id][1])
             self._fill()
 
-    # What steers them. Each raises KeyError where there is no such run, and NotAllowed where it is someone else's.
+    # Steering runs. Each method raises KeyError if there is no such run, and NotAllowed if it belongs to someone else.
 
     def pause(self, run_id: str, visitor: Visitor = LOCAL) -> None:
-        """Asks a run to rest after its step; its networks stay in memory."""
+        """Asks a run to pause after its step; its networks stay in memory."""
         self.steered(run_id, visitor).pause()
 
     def go_on(self, run_id: str, visitor: Visitor = LOCAL) -> None:
@@ -338,7 +339,7 @@ class RunManager:
         self.steered(run_id, visitor).go_on()
 
     def step_once(self, run_id: str, network: Literal["generator", "discriminator", "both"], visitor: Visitor = LOCAL) -> None:
-        """One step of a paused run, in which only this network learns."""
+        """One step of a paused run, in which only this network trains."""
         self.steered(run_id, visitor).step_once(network)
 
     def change(self, run_id: str, name: str, value: Any, visitor: Visitor = LOCAL) -> None:
@@ -379,10 +380,10 @@ class RunManager:
             run.stop()
 
     def delete(self, run_id: str, visitor: Visitor = LOCAL) -> None:
-        """Deletes a run that is not at work: its folder, and with it its generators.
+        """Deletes a run that is not active: its folder, including its generators.
 
         Raises:
-            ValueError: it is at work, here or in another process.
+            ValueError: it is active, here or in another process.
             OSError: the folder cannot be renamed.
         """
         with self._lock:
@@ -390,7 +391,7 @@ class RunManager:
             if run.state in AT_WORK:
                 raise ValueError(f"the run {run_id} is {run.state}: stop it first")
             gone = self.root / f"{DELETED}{uuid.uuid4().hex}"
-            run.folder.lock()  # another process could be about to resume it
+            run.folder.lock()  # another process may be about to resume it
             try:
                 run.folder.path.rename(gone)  # at once, and for everyone
             finally:
@@ -399,24 +400,24 @@ class RunManager:
             self._began.pop(run_id, None)
         _remove(gone)
 
-    # What there is to see.
+    # Reading.
 
     def get(self, run_id: str) -> Run:
         """A run by its id.
 
         Raises:
-            KeyError: there is none, or the id could not be a folder's name.
+            KeyError: there is none, or the id is not a valid folder name.
         """
         with self._lock:
             if run_id in self._runs:
                 return self._runs[run_id]
-            if is_run_name(run_id) and os.path.lexists(self.root / run_id / "config.json"):  # what is wrong with it, the run itself says
+            if is_run_name(run_id) and os.path.lexists(self.root / run_id / "config.json"):  # the run itself says what is wrong with it
                 run = self._runs[run_id] = Run(RunFolder(self.root / run_id))
                 return run
         raise KeyError(run_id)
 
     def runs(self) -> list[Run]:
-        """All runs, the newest first; damaged ones too, which say so. What is deleted meanwhile is left out."""
+        """All runs, newest first, including damaged ones, which say so. Runs deleted meanwhile are left out."""
         found = {name for name in run_folders(self.root) if is_run_name(name)}
         with self._lock:
             for gone in set(self._runs) - found:
@@ -424,17 +425,17 @@ class RunManager:
                     del self._runs[gone]
         runs = []
         for name in found:
-            with suppress(KeyError):  # deleted an instant ago
+            with suppress(KeyError):  # just deleted
                 run = self.get(name)
                 runs.append((float(run.disk_status().get("started") or 0), run))
         return [run for _, run in sorted(runs, key=lambda pair: (pair[0], pair[1].id), reverse=True)]
 
     def position(self, run: Run) -> int:
-        """1 for the next run to start, 2 for the one behind it; 0 for a run that does not wait."""
+        """1 for the next run to start, 2 for the one after it; 0 for a run that does not wait."""
         return self.place(run)[0]
 
     def place(self, run: Run) -> tuple[int, float | None]:
-        """A run's position(), and the seconds until it starts, roughly; None if that cannot be known, or it does not wait."""
+        """A run's position(), and roughly the seconds until it starts; None if unknown, or if it does not wait."""
         with self._lock:
             if run not in self._queue:
                 return 0, None
@@ -446,7 +447,7 @@ class RunManager:
             return self._plan[1][run.id]
 
     def _left_s(self, run: Run) -> float | None:
-        """Seconds until a run at work ends, or that a waiting one takes; None if that cannot be known."""
+        """Seconds until an active run ends, or that a waiting run takes; None if unknown."""
         if run.state is RunState.PAUSED:
             return None
         try:
@@ -464,7 +465,7 @@ class RunManager:
         return left
 
     def _learn(self, run: Run) -> None:
-        """Notes how fast a run was, to tell how long others of its kind will take."""
+        """Records how fast a run was, to estimate how long others of its kind will take."""
         try:
             config = run.config
         except CheckpointError:
@@ -475,10 +476,10 @@ class RunManager:
         if isinstance(images, int):
             self._images[config.data] = images
 
-    # What goes on behind.
+    # Background work.
 
     def _keep_house(self) -> None:
-        """Starts the thread that looks after the runs, unless it is there; it ends when nothing is left to look after."""
+        """Starts the thread that looks after the runs, unless it exists; it ends when there is nothing to look after."""
         with self._lock:
             if self._housekeeper is None and not self.closing.is_set():
                 self._housekeeper = threading.Thread(target=self._look_after, name="housekeeping", daemon=True)
@@ -493,11 +494,11 @@ class RunManager:
                     return
             try:
                 self.make_room()
-            except Exception:  # a fault here must not end the thread, and the next look may be better
+            except Exception:  # an error must not end the thread; the next check may succeed
                 log.exception("looking after the runs failed")
 
     def remove_leftovers(self) -> None:
-        """Removes what processes that were killed left half-made or half-deleted: runs, forks, uploads and decoded images."""
+        """Removes what killed processes left half-made or half-deleted: runs, forks, uploads and decoded images."""
         for half_deleted in self.root.glob(f"{DELETED}*"):
             _remove(half_deleted)
         checkpoint.remove_abandoned(self.root)
@@ -505,7 +506,7 @@ class RunManager:
         cache.remove_abandoned(datasets.data_root() / "cache")
 
     def make_room(self) -> None:
-        """Stops runs whose owners have not been seen for the grace time, the longest absent first, as far as others wait."""
+        """Stops runs whose owners have been away for the grace time, longest absence first, if others wait."""
         with self._lock:
             working = self._working()
             room = self.max_runs - len(self._threads) + sum(run.is_to_stop for run in working)
@@ -539,7 +540,7 @@ class RunManager:
 
 
 def _owner(run: Run) -> str:
-    """The owner's id, for whose turn it is; empty if nobody owns it, or nobody knows."""
+    """The owner's id, to decide whose turn it is; empty if there is no owner, or it is unknown."""
     try:
         return run.owner_id
     except CheckpointError:
@@ -547,10 +548,10 @@ def _owner(run: Run) -> str:
 
 
 def _kept(folder: RunFolder) -> Done:
-    """How far the newest kept state of a run is.
+    """The progress of a run's newest checkpoint.
 
     Raises:
-        CheckpointError: none is kept that can be used.
+        CheckpointError: there is no usable checkpoint.
     """
     step = folder.newest_kept()
     if step is None:
@@ -563,7 +564,7 @@ def _done(status: dict[str, Any]) -> Done:
 
 
 def _remove(folder: Path) -> None:
-    """Removes a folder that is no longer listed; what cannot be removed is tried again when the next run starts."""
+    """Removes a folder that is no longer listed; if that fails, it is tried again when the next run starts."""
     try:
         shutil.rmtree(folder)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""A training loop that is written to a run's folder while it runs. Knows nothing about threads or queues."""
+"""A training loop that writes to a run's folder while it runs. Knows nothing about threads or queues."""
 
 import contextlib
 import logging
@@ -42,17 +42,17 @@ MOST_IMPORTANT = 3  # newest changes of settings, and newest findings, whose sta
 def record(
     folder: RunFolder, state: TrainState, dataset: ImageDataset, control: Control, keep: bool = True, watch: Watch | None = None
 ) -> Iterator[Event]:
-    """Trains, and writes everything to the run's folder as it comes; yields the events on.
+    """Trains, writes everything to the run's folder as it comes, and passes the events on.
 
-    When the duration is reached or the control halts it, the resume state is saved, and, with `keep`, the generator for
+    When the duration is reached or the control halts it, it saves the resume state and, with `keep`, the generator for
     Explore.
 
-    watch: judges the images every few seconds, between two steps, and once more at the end; generators that are better than all
-    before are kept.
+    watch: scores the images every few seconds, between two steps, and once more at the end. Generators that beat all
+    earlier ones are kept.
 
     Raises:
-        OSError: a file could not be written, say because the disk is full. `state` is whole, and record() can be
-            called again with it.
+        OSError: a file could not be written, for example because the disk is full. `state` is complete, and you can call
+            record() again with it.
         Diverged, ValueError: see train().
     """
     writer = _Writer(folder, state, watch, keep)
@@ -61,7 +61,7 @@ def record(
         for event in train(state, dataset, control):
             writer.save_first()
             writer.write(event)
-            yield event  # before a write can fail: what is noted is written later, and the event does not come again
+            yield event  # before a write can fail: added lines are written later, and the event does not come again
             writer.flush(event)
             writer.keep_for_forks(event)
             if watch and not control.halted and watch.due(state):
@@ -81,7 +81,7 @@ def record(
 
 
 class _Writer:
-    """Writes a run's events, and from time to time its status and states."""
+    """Writes a run's events, and from time to time its status and state."""
 
     def __init__(self, folder: RunFolder, state: TrainState, watch: Watch | None, keep: bool = True) -> None:
         self.folder, self.state, self.watch, self.keep = folder, state, watch, keep
@@ -94,19 +94,19 @@ class _Writer:
         self.troubles = folder.troubles
 
     def save_first(self) -> None:
-        """Saves the state before anything else is written of a run's first step.
+        """Saves the state before anything else of a run's first step is written.
 
-        So a run that was killed in its first half minute continues too, and only a run whose state was removed has steps without one.
+        So a run that is killed in its first half minute can continue, and a run with steps but no state must have lost it.
         """
         if self.has_begun or not self.state.step:
             return
-        with contextlib.suppress(Diverged):  # train() says so with more detail
+        with contextlib.suppress(Diverged):  # train() reports it with more detail
             self.state.check_finite()
             self.folder.save_state(self.state, durable=False)
         self.has_begun = True
 
     def write(self, event: Event) -> None:
-        """The event's file or line; lines wait for flush()."""
+        """Writes the event's file or adds its line; lines wait for flush()."""
         match event:
             case Metrics():
                 self.folder.append_metrics(event)
@@ -121,7 +121,7 @@ class _Writer:
                 self.folder.save_generator(self.state)
 
     def flush(self, event: Event) -> None:
-        """Writes the lines at once after a change of settings, or where metrics are rare: the next event may be long in coming."""
+        """Writes the lines at once after a change of settings or if metrics are rare, because the next event may take long."""
         now = time.monotonic()
         if isinstance(event, Intervention) or (isinstance(event, Metrics) and now - self.last_metrics > SELDOM_S):
             self.folder.flush()
@@ -165,7 +165,7 @@ class _Writer:
         self.kept, self.kept_step = time.monotonic(), self.state.step
 
     def save_regularly(self) -> None:
-        """Lines and status twice a second, and the state to resume from every half minute."""
+        """Writes lines and status twice a second, and the resume state every half minute."""
         now = time.monotonic()
         if now - self.flushed > FLUSH_EVERY_S:
             self.folder.flush()
@@ -178,7 +178,7 @@ class _Writer:
 
 
 def _catch_up(folder: RunFolder, state: TrainState) -> Iterator[Event]:
-    """Where record() is called again after a write failed, what the disk had no room for comes first."""
+    """If record() is called again after a failed write, first writes what did not fit on the disk."""
     folder.flush()
     if not state.step:
         return
@@ -215,25 +215,25 @@ def _judge(writer: _Writer, dataset: ImageDataset, control: Control, watch: Watc
 
 
 def judging_status(watch: Watch | None) -> dict[str, Any]:
-    """What the status says of the judging: why there is none, where there is none."""
+    """For the status: why there are no scores, if there are none."""
     return {"judge": watch.reason or None} if watch else {}
 
 
 def never_judged(folder: RunFolder, watch: Watch | None) -> str | None:
-    """Of a run that ends: why its images were not judged, in a sentence; None if they were, or where nobody was to."""
+    """For a run that ends: why its images were not scored, in a sentence; None if they were, or were not meant to be."""
     if watch is None or not watch.reason or folder.best():
         return None
     return watch.reason if watch.refused else "The run ended before its images could be scored."
 
 
 def write_status(folder: RunFolder, name: RunState, state: TrainState | None = None, **more: Any) -> None:
-    """status.json: the run's state by name, and how far it is."""
+    """Writes status.json: the run's state, and how far it is."""
     try:
         fields = folder.read_status()
     except CheckpointError:
         fields = {"started": time.time()}
     if state:
-        for key in ("threads", "launch"):  # of the device that the run may have been on before
+        for key in ("threads", "launch"):  # from a device that the run may have used earlier
             fields.pop(key, None)
         fields |= {"step": state.step, "images_seen": state.images_seen, "elapsed_s": round(state.elapsed_s, 3)}
         fields |= execution_status(state)
@@ -243,7 +243,7 @@ def write_status(folder: RunFolder, name: RunState, state: TrainState | None = N
 
 
 def best_status(folder: RunFolder) -> dict[str, Any]:
-    """The best judgement so far, for the status; None if there is none."""
+    """The best scoring so far, for the status; None if there is none."""
     best = folder.best()
     return {"best_step": best.step, "best_fd": best.fd} if best else {"best_step": None, "best_fd": None}
 
@@ -259,7 +259,7 @@ def execution_status(state: TrainState) -> dict[str, Any]:
 
 
 def refuse_too_large(config: TrainConfig, device: torch.device) -> None:
-    """Before anything is made or loaded.
+    """Refuses settings that need too much memory, before anything is made or loaded.
 
     Raises:
         ValueError: training would need more memory than is free on the device; the message has the estimate.
@@ -273,15 +273,15 @@ def refuse_too_large(config: TrainConfig, device: torch.device) -> None:
 
 
 def data_is_there(name: str) -> bool:
-    """Whether a data set can be found: one by name, or a folder or a file by its path."""
+    """Whether a data set can be found: by name, or a folder or a file by its path."""
     return name in datasets.available() or Path(name).expanduser().exists()
 
 
 def refuse_missing_data(config: TrainConfig) -> None:
-    """Before a run that has trained continues.
+    """Call it before a run that has trained continues.
 
     Raises:
-        ValueError: its data set is not there.
+        ValueError: its data set is missing.
     """
     if not data_is_there(config.data):
         raise ValueError(
@@ -298,13 +298,13 @@ def prepare(
     control: Control | None = None,
     threads: int | None = None,
 ) -> TrainState:
-    """The state to train from: the folder's own where it holds one, else a new one (on up to `threads`, or all cores).
+    """The state to train from: the folder's own if it has one, else a new one (on up to `threads`, or all cores).
 
-    control: is asked to repeat the changes of live settings, and of the number of threads, that were made beyond that state.
+    control: repeats the changes of live settings and of the number of threads after that state.
 
     Raises:
         StateLost: the run has trained, and its saved state is missing or cannot be used.
-        CheckpointError: the data set is no longer the one that the run began with.
+        CheckpointError: the data set is no longer the one that the run started with.
         ValueError: the set does not fit the config.
     """
     epoch_images(config, dataset)
@@ -330,7 +330,7 @@ def prepare(
 def _refuse_other_images(folder: RunFolder, config: TrainConfig, dataset: ImageDataset, stored: dict[str, Any]) -> None:
     """
     Raises:
-        CheckpointError: these are not the images, or not the classes, that the run began with.
+        CheckpointError: the run started with other images or other classes.
     """
     began_with, name = stored.get("data_fingerprint"), folder.path.name
     if began_with and began_with != dataset.fingerprint() and not _is_fork_before_its_first_step(folder, stored):
@@ -353,25 +353,25 @@ def _refuse_other_images(folder: RunFolder, config: TrainConfig, dataset: ImageD
 
 
 def other_labels(config: TrainConfig, dataset: ImageDataset, stored: dict[str, Any]) -> bool:
-    """Whether a run that draws by class began with other classes of the same images. stored: its config.json; older ones do not say."""
+    """Whether a conditional run started with other classes of the same images. stored: its config.json; older ones do not say."""
     return config.conditional and stored.get("data_labels") not in (None, dataset.labels_fingerprint())
 
 
 def _is_fork_before_its_first_step(folder: RunFolder, stored: dict[str, Any]) -> bool:
-    """Such a run may begin on other images than its parent's: forking is the way to continue on a set that has changed."""
+    """A fork may start on other images than its parent's: forking is the way to continue on a changed set."""
     parent = stored.get("parent")
     return isinstance(parent, dict) and folder.fork_file.exists() and folder.begun() == parent.get("step")
 
 
 def _note_other_images(folder: RunFolder, stored: dict[str, Any]) -> None:
-    """Of a fork that begins on other images than its parent's: says so in config.json, and drops the parent's judgements."""
-    log.warning("the run %s begins on other images than its parent's", folder.path.name)
+    """For a fork that starts on other images than its parent's: says so in config.json, and drops the parent's scores."""
+    log.warning("the run %s starts on other images than its parent's", folder.path.name)
     folder.judge_file.unlink(missing_ok=True)
     folder.write_json(folder.config_file, {**stored, "parent": {**stored["parent"], "other_images": True}})
 
 
 def _class_names(folder: RunFolder) -> tuple[str, ...]:
-    """What a conditional run's classes are called, by its newest generator; empty if that cannot be told."""
+    """The names of a conditional run's classes, from its newest generator; empty if unknown."""
     for step in reversed(folder.generator_steps()):
         try:
             return read_config(read_metadata(folder.generator_file(step)))[1]

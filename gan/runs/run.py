@@ -37,10 +37,10 @@ from gan.untrusted import is_whole
 
 log = logging.getLogger(__name__)
 
-WEIGH_EVERY_S = 10.0  # between two looks how large the folder is, where that is limited
-ROOM_EVERY_S = 3.0  # between two looks whether a full disk has room again
-ROOM_BYTES = 64 * 2**20  # beyond what two saved states take, before a run goes on; on a small disk a tenth of it
-# Errors of the system that pass: a run waits for the end of them with its networks in memory. errno -> what is wrong.
+WEIGH_EVERY_S = 10.0  # between two checks of the folder's size, if it is limited
+ROOM_EVERY_S = 3.0  # between two checks whether a full disk has room again
+ROOM_BYTES = 64 * 2**20  # beyond two saved states, before a run continues; on a small disk, a tenth of the disk
+# Temporary system errors: a run waits for their end with its networks in memory. errno -> what is wrong.
 PASSING = {
     errno.ENOSPC: "The disk is full.",
     errno.EDQUOT: "The disk quota is used up.",
@@ -58,17 +58,17 @@ def _state_size(stored: Any) -> int:
 
 
 def has_room(folder: RunFolder, state: TrainState) -> bool:
-    """Whether a run that found the disk full can save everything again: its state twice, the old one staying until then, and more."""
+    """Whether a run that found the disk full can save everything again: the new state next to the old one, and some more."""
     try:
         disk = shutil.disk_usage(folder.path)
     except OSError as error:
-        log.warning("whether there is room for %s cannot be told: %s", folder.path.name, error)
+        log.warning("cannot tell whether there is room for %s: %s", folder.path.name, error)
         return False
     return disk.free > 2 * _state_size(state.state_dict()) + min(ROOM_BYTES, disk.total // 10)
 
 
 def wait_for_room(folder: RunFolder, state: TrainState, ended: Callable[[], bool]) -> bool:
-    """Waits ROOM_EVERY_S, or until `ended` says so -> whether record() should be called again."""
+    """Waits ROOM_EVERY_S, or until `ended` returns True -> whether to call record() again."""
     until = time.monotonic() + ROOM_EVERY_S
     while not ended() and time.monotonic() < until:
         time.sleep(min(0.1, ROOM_EVERY_S))
@@ -76,13 +76,13 @@ def wait_for_room(folder: RunFolder, state: TrainState, ended: Callable[[], bool
 
 
 class History:
-    """A run's metrics as columns of numbers, shared by all who look. Appended by one thread, read by many."""
+    """A run's metrics as columns of numbers, shared by all viewers. One thread appends, many read."""
 
     def __init__(self) -> None:
         self.columns: dict[str, list[Any]] = {name: [] for name in METRICS}
 
     def __len__(self) -> int:
-        return len(self.columns[METRICS[-1]])  # appended last: when it is there, the row is whole
+        return len(self.columns[METRICS[-1]])  # appended last: once it is there, the row is complete
 
     def append(self, row: dict[str, Any]) -> None:
         for name in METRICS:
@@ -97,7 +97,7 @@ class History:
         return index
 
     def since(self, index: int, most: int = 4000) -> dict[str, list[Any]]:
-        """Columns from a row on. Longer stretches are thinned evenly to `most` rows; the last stays."""
+        """Columns from a row on, thinned evenly to `most` rows; the last row stays."""
         end = len(self)
         every = max(1, -(-(end - index) // most))
         first = index + (end - index - 1) % every if end > index else index
@@ -105,14 +105,14 @@ class History:
 
 
 class Wish(StrEnum):
-    """What a run at work was asked to do after its step."""
+    """What an active run was asked to do after its step."""
 
     PAUSE = "pause"
     STOP = "stop"
 
 
 class Run:
-    """One run as the server knows it: its folder and, while it is at work here, its thread.
+    """One run as the server knows it: its folder and, while it is active here, its thread.
 
     All methods are safe from any thread.
     """
@@ -129,18 +129,18 @@ class Run:
         self._started: float | None = None
         self._read_name: tuple[int, str] | None = None
         self._read_config: tuple[int, TrainConfig, dict[str, Any]] | None = None
-        self._live: RunState | None = None  # the state, while this process works on the run
+        self._live: RunState | None = None  # the state, while this process runs it
         self._control = Control()
         self.limits = NO_LIMITS
-        self.judges: Judges | None = None  # None: its images are not judged while it trains
+        self.judges: Judges | None = None  # None: its images are not scored while it trains
         self._watch: Watch | None = None
         self.before: dict[str, Any] | None = None  # config.json before a resume that may be refused
-        self._weighed = -math.inf  # when the folder was looked at last
+        self._weighed = -math.inf  # time of the last check of the folder
         self._wish: Wish | None = None
-        self._reason = ""  # why it is to stop, where someone else than its owner wishes it
-        self._once = ""  # the network that a paused run is to teach for one step
+        self._reason = ""  # why it should stop, if not its owner's wish
+        self._once = ""  # the network to train in a paused run's single step
         self._interventions: list[dict[str, Any]] = []
-        self._wishes = threading.Condition()  # guards the wish, and what it means to the run's thread
+        self._wishes = threading.Condition()  # guards the wish, and its effect on the run's thread
         self._state: TrainState | None = None
 
     @property
@@ -167,12 +167,12 @@ class Run:
 
     @property
     def gone(self) -> bool:
-        """Whether it has been deleted: nothing is left of it."""
+        """Whether it has been deleted."""
         return not self._live and not os.path.lexists(self.folder.config_file)
 
     @property
     def owner_id(self) -> str:
-        """The id of the visitor whose run it is; empty for nobody's.
+        """The id of the visitor who owns the run; empty if there is no owner.
 
         Raises:
             CheckpointError: config.json cannot be read, so nobody knows.
@@ -201,12 +201,12 @@ class Run:
 
     @property
     def in_memory(self) -> bool:
-        """Whether its history and status can be told without reading files."""
+        """Whether its history and status are available without reading files."""
         return self._state is not None
 
     @property
     def to_be_judged(self) -> bool:
-        """Whether this process will judge its images, as far as that is known."""
+        """Whether this process will score its images, as far as that is known."""
         return self.at_work and self.judges is not None and not (self._watch and self._watch.refused)
 
     @property
@@ -225,7 +225,7 @@ class Run:
 
     @property
     def history(self) -> History:
-        """The metrics so far; those of a run that another process trains are read from its folder as they come."""
+        """The metrics so far. If another process trains the run, they are read from its folder as they come."""
         with self._history_lock:
             if self._live in (None, RunState.QUEUED):
                 rows, offset = self.folder.read_metrics(self._history_offset)
@@ -238,7 +238,7 @@ class Run:
 
     @property
     def sample_steps(self) -> list[int]:
-        """The steps at which the fixed-noise grid was kept."""
+        """The steps of the saved sample grids."""
         if not self._state:
             self._sample_steps = self.folder.sample_steps()
         return self._sample_steps
@@ -252,7 +252,7 @@ class Run:
 
     @property
     def live_config(self) -> TrainConfig:
-        """The settings as they are now: live ones as they were changed last, or are about to be.
+        """The current settings, including the latest and the pending changes of live settings.
 
         Raises:
             CheckpointError: they cannot be read.
@@ -261,7 +261,7 @@ class Run:
         if state is not None:
             return state.config.change(**self._control.wishes)
         config = self.config
-        inherited = self.stored.get("parent", {}).get("changes")  # a fork's settings hold these
+        inherited = self.stored.get("parent", {}).get("changes")  # a fork's settings include these
         changed = {change["field"]: change["new"] for change in self.interventions[inherited if is_whole(inherited) else 0 :]}
         try:
             config = config.change(**changed)
@@ -271,13 +271,13 @@ class Run:
 
     @property
     def pace_s(self) -> float:
-        """Seconds that each step takes at least; 0 for as fast as it goes."""
+        """Minimum seconds per step; 0 for full speed."""
         return self._control.pace_s
 
     def status(self) -> dict[str, Any]:
         """State, step, images_seen, elapsed_s, progress (0 to 1), eta_s, error, how it computes, started, ended."""
         state = self._state
-        if state is not None:  # at work here: nothing needs to be read
+        if state is not None:  # active here: nothing needs to be read
             status: dict[str, Any] = {
                 "state": self._live,
                 "step": state.step,
@@ -309,14 +309,14 @@ class Run:
         return done, elapsed_s * (1 - done) / done if done > 0 else None
 
     def disk_status(self) -> dict[str, Any]:
-        """status.json; where it cannot be read, a failed run's status with the reason."""
+        """status.json; if it cannot be read, a failed run's status with the reason."""
         try:
             return self.folder.read_status()
         except CheckpointError as error:
             return {"state": RunState.FAILED, "error": str(error)}
 
     def pause(self) -> None:
-        """Asks the run to rest after its step; its networks stay in memory."""
+        """Asks the run to pause after its step; its networks stay in memory."""
         with self._wishes:
             if self._live in (RunState.PREPARING, RunState.RUNNING) and not self._wish:
                 self._wish = Wish.PAUSE
@@ -326,16 +326,16 @@ class Run:
         """Asks for a live setting to be changed before the run's next step.
 
         Raises:
-            ValueError: the run is not at work, the setting cannot change while it trains, or the value is out of bounds.
+            ValueError: the run is not active, the setting cannot change while it trains, or the value is out of bounds.
         """
         with self._wishes:
             if not self._live:
                 raise ValueError(f"{name} cannot change: the run {self.id} is not training; fork it to continue with other settings")
-            self.live_config.change(**{name: value})  # refused here, where someone reads the reason
+            self.live_config.change(**{name: value})  # refused here, because here someone reads the reason
             self._control.change(name, value)
 
     def set_pace(self, pace_s: float) -> None:
-        """Slow motion: at least so many seconds a step, 0 to 10; 0 for as fast as it goes.
+        """Slow motion: minimum seconds per step, 0 to 10; 0 for full speed.
 
         Raises:
             ValueError: out of bounds.
@@ -345,7 +345,7 @@ class Run:
         self._control.pace_s = pace_s
 
     def step_once(self, network: Literal["generator", "discriminator", "both"]) -> None:
-        """One step of a paused run, in which only this network learns."""
+        """One step of a paused run, in which only this network trains."""
         with self._wishes:
             if self._live is RunState.PAUSED and self._wish is Wish.PAUSE and not self._once:
                 self._once = network
@@ -360,9 +360,9 @@ class Run:
                 self._wishes.notify_all()
 
     def stop(self, reason: str = "") -> None:
-        """Asks the run to end after its step; it can be resumed.
+        """Asks the run to stop after its step; it can be resumed.
 
-        reason: why, in a sentence, where its owner did not wish it; status() then has it as `reason`.
+        reason: why, in a sentence, if its owner did not ask for it; status() then has it as `reason`.
         """
         with self._wishes:
             if self._live:
@@ -372,7 +372,7 @@ class Run:
                 self._control.halt()
                 self._wishes.notify_all()
 
-    # What the manager asks.
+    # For the manager.
 
     def enqueue(self, limits: Limits, judges: Judges | None, before: dict[str, Any] | None = None) -> None:
         """From now on the run waits for its turn.
@@ -383,7 +383,7 @@ class Run:
         self._live = RunState.QUEUED
 
     def withdraw(self) -> None:
-        """Ends the wait of a run that has not begun to work."""
+        """Takes a run that has not started out of the queue."""
         self._note(RunState.STOPPED)
         self._live = None
 
@@ -392,11 +392,11 @@ class Run:
         """Whether it was asked to stop, and has not ended yet."""
         return self._wish is Wish.STOP
 
-    # What follows runs in the run's own thread, and in no other.
+    # Everything below runs only in the run's own thread.
 
     def work(self, device: torch.device, threads: int) -> None:
-        """Trains until the end, a stop or a failure. Never raises: what went wrong is kept with the run."""
-        torch.set_num_threads(threads)  # a new thread takes over what another one set for itself
+        """Trains until the end, a stop or a failure. Never raises: errors are stored with the run."""
+        torch.set_num_threads(threads)  # a new thread inherits what another thread set for itself
         try:
             self.folder.lock()
         except CheckpointError as error:
@@ -409,7 +409,7 @@ class Run:
             self._note(RunState.RUNNING, error=None, reason=None, judge=None, stuck=None)
             self._started = self.disk_status().get("started")
             ended = self._work(device, threads, was)
-            self._live = ended  # until the status file says so
+            self._live = ended  # until the status file has it
         except Exception as error:
             log.exception("the run %s failed", self.id)
             self._fail(error)
@@ -446,7 +446,7 @@ class Run:
         return state, dataset
 
     def _work(self, device: torch.device, threads: int, was: dict[str, Any]) -> RunState:
-        """Works until the run's end, and writes the status; returns the state that it ended in. was: the status before."""
+        """Runs until the run's end, writes the status, and returns the final state. was: the status before."""
         try:
             prepared = self._prepare(device, threads)
         except Exception as error:
@@ -461,7 +461,7 @@ class Run:
         return ended
 
     def _stay(self, was: dict[str, Any], error: Exception) -> RunState:
-        """A run that has trained and cannot continue is again what it was, and says why. Returns its state.
+        """Restores a run that has trained and cannot continue to its previous state, with the reason. Returns the state.
 
         The status then has a `reason`, and in `stuck` what is missing: "state" or "data".
         """
@@ -473,7 +473,7 @@ class Run:
         return RunState(was["state"])
 
     def _train(self, state: TrainState, dataset: ImageDataset) -> RunState:
-        """Trains until the run's end; returns the state that it ended in."""
+        """Trains until the run's end; returns the final state."""
         began_s = state.elapsed_s
         while True:
             once, self._once = self._once, ""
@@ -491,7 +491,7 @@ class Run:
                 with self._wishes:
                     self._wish = self._wish or Wish.PAUSE
             with self._wishes:
-                if once and not self._wish:  # Go on was pressed during the single step
+                if once and not self._wish:  # Resume was pressed during the single step
                     continue
                 if not self._wish:
                     return RunState.FINISHED
@@ -519,11 +519,11 @@ class Run:
                 self._sample_steps = [*self._sample_steps, event.step]
             if not self._wish and (reason := self._beyond_limits(state, began_s)):
                 self.stop(reason)
-        if not once and not self._wish:  # here, so that a last status that finds no room is waited for like everything else
+        if not once and not self._wish:  # here, so that a last status without room on the disk is waited for like everything else
             write_status(self.folder, RunState.FINISHED, state, error=None)
 
     def _rest(self, state: TrainState, full: bool) -> bool:
-        """Waits out a pause; False where the run is to stop. full: until there is room on the disk, too."""
+        """Waits for the end of a pause; False if the run should stop. full: also waits until there is room on the disk."""
         with self._wishes:
             while not self._wishes.wait_for(lambda: self._wish is not Wish.PAUSE or self._once, ROOM_EVERY_S if full else None):
                 if has_room(self.folder, state):
@@ -536,7 +536,7 @@ class Run:
         return True
 
     def _save_at_last(self, state: TrainState) -> str:
-        """Where a run is stopped that found no room: tries once more, and says what is lost if that fails."""
+        """For a stopped run that found no room: tries to save once more, and says what is lost if that fails."""
         try:
             self.folder.save_state(state)
             return ""
@@ -546,7 +546,7 @@ class Run:
             return f"The state of step {state.step:,} could not be saved: {explain(error)} The run will continue from step {saved:,}."
 
     def _beyond_limits(self, state: TrainState, began_s: float) -> str:
-        """Why the run must end here, in a sentence; empty if it need not, or ends by itself."""
+        """Why the run must end now, in a sentence; empty if it need not, or ends by itself."""
         disk = 0
         if self.limits.disk_mb is not None and time.monotonic() - self._weighed > WEIGH_EVERY_S:
             disk, self._weighed = folder_size(self.folder.path), time.monotonic()
@@ -578,7 +578,7 @@ def _changed_ns(path: Path) -> int:
 
 
 def _file_size(path: Path) -> int:
-    """Bytes of a file; 0 where there is none."""
+    """Bytes of a file; 0 if it does not exist."""
     try:
         return path.stat().st_size
     except OSError:
@@ -586,7 +586,7 @@ def _file_size(path: Path) -> int:
 
 
 def explain(error: BaseException) -> str:
-    """An exception as one sentence for a participant."""
+    """An exception as one sentence for participants."""
     if isinstance(error, Diverged):
         return f"Training diverged: {error}. Earlier snapshots and checkpoints are unharmed: explore them, or fork from one with lower learning rates."
     no_memory = isinstance(error, OSError) and error.errno == errno.ENOMEM
@@ -604,5 +604,5 @@ def explain(error: BaseException) -> str:
 
 
 def checkpoints_root() -> Path:
-    """Where runs land: WORKSHOP_CHECKPOINTS, or checkpoints/ in the working directory."""
+    """The folder for runs: WORKSHOP_CHECKPOINTS, or checkpoints/ in the working directory."""
     return Path(os.environ.get("WORKSHOP_CHECKPOINTS") or "checkpoints")

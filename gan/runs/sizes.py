@@ -1,4 +1,4 @@
-"""How many images a set can have at most, told quickly: so that a batch that is too large is refused before a run waits for its turn."""
+"""A quick upper limit on a set's images, so a batch that is too large is refused before a run waits for its turn."""
 
 import functools
 import os
@@ -10,17 +10,17 @@ from gan.data.datasets import NAMED, UPLOADED_ABOUT, UPLOADED_ZIP, data_root
 from gan.data.decoding import SUFFIXES
 from gan.training.feed import too_few
 
-MOST_LOOKED_AT = 20_000  # files; a folder of more is not counted
+MOST_LOOKED_AT = 20_000  # files; a folder with more is not counted
 LARGEST_ZIP = 64 * 2**20  # bytes; the table of contents of a larger one may take seconds to read
 # Files with these endings, or none, may hold many images each.
 PACKED = {"", ".npy", ".npz", ".csv", ".parquet", ".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst"}
 
 
 def refuse_too_few(config: TrainConfig) -> None:
-    """Before a run is queued.
+    """Refuses a batch that is too large, before a run is queued.
 
     Raises:
-        ValueError: its data set has fewer images than a batch, as far as that can be told without reading them.
+        ValueError: its data set has fewer images than a batch, as far as that is known without reading them.
     """
     images = at_most(config.data, config.batch_size)
     if images is not None and images < config.batch_size:
@@ -28,9 +28,9 @@ def refuse_too_few(config: TrainConfig) -> None:
 
 
 def at_most(name: str, enough: int) -> int | None:
-    """How many images a set below data_root() can have at most; None if that cannot be told quickly, or it has `enough`.
+    """An upper limit on the images of a set below data_root(); None if there is no quick way to tell, or it has `enough`.
 
-    Files that turn out to be no images are counted too. Anything that may hold more (links, archives) makes the number unknown.
+    Files that turn out not to be images are counted, too. Anything that may hold more (links, archives) makes the number unknown.
     """
     if name in NAMED:
         return None
@@ -41,14 +41,14 @@ def at_most(name: str, enough: int) -> int | None:
             images = _in_zip(path / UPLOADED_ZIP, found.st_mtime_ns, found.st_size)
         else:
             images = _in_folder(path, enough)
-    except (OSError, ValueError):  # said better where the set is loaded
+    except (OSError, ValueError):  # the loader gives a better message
         return None
     return images if images is not None and images < enough else None
 
 
 @functools.lru_cache(64)
 def _in_zip(path: Path, changed_ns: int, size: int) -> int | None:
-    """Images in a zip of this time and size."""
+    """Images in a zip with this modification time and size."""
     if size > LARGEST_ZIP:
         return None
     with Archive(path, SUFFIXES) as archive:

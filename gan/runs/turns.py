@@ -1,4 +1,4 @@
-"""Whose turn it is: the order in which waiting runs start, how long they take, and when each starts. Pure; knows nothing about runs."""
+"""Whose turn it is: the order in which waiting runs start, how long they take, and when each starts. Pure: it knows nothing about runs."""
 
 import heapq
 import math
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gan.config import TrainConfig
 
-# What decides, to a good approximation, how long a step takes.
+# The settings that decide, to a good approximation, how long a step takes.
 _DECISIVE = (
     *("image_size", "channels", "networks", "generator_filters", "discriminator_filters", "generator_extra_layers"),
     *("loss", "gradient_penalty", "batch_size", "d_steps", "g_steps", "precision"),
@@ -25,17 +25,17 @@ class Done:
 
 
 def kind(config: TrainConfig) -> tuple[object, ...]:
-    """Runs of one kind take about as long for a step."""
+    """The kind of a run: runs of one kind take about the same time per step."""
     return tuple(getattr(config, name) for name in _DECISIVE)
 
 
 def order(waiting: Sequence[tuple[str, float]], at_work: Iterable[str]) -> list[int]:
-    """The indices of waiting runs in the order in which they start: everyone's first run before anyone's second.
+    """The indices of waiting runs in the order in which they start: nobody's second run before everyone's first.
 
     Args:
-        waiting: of each waiting run its owner, and since when it could have been its turn: since its submission, or, if
-            that is later, since the last run of the same owner ended. In the order of submission.
-        at_work: the owner of each run at work.
+        waiting: for each waiting run its owner, and the time since when it could have been its turn: its submission, or the
+            end of the same owner's last run if that is later. In the order of submission.
+        at_work: the owners of the active runs.
     """
     before = Counter(at_work)
     turns = []
@@ -46,13 +46,13 @@ def order(waiting: Sequence[tuple[str, float]], at_work: Iterable[str]) -> list[
 
 
 def left_s(config: TrainConfig, done: Done, like: Done | None, images: int | None) -> float | None:
-    """Seconds of training that a run has before it; None if that cannot be known.
+    """Seconds of training left for a run; None if unknown.
 
     Args:
         config: its settings.
         done: how far it is.
-        like: how far another run of its kind is, from which the speed is taken.
-        images: how many there are in its data set.
+        like: how far another run of its kind is; it gives the speed.
+        images: number of images in its data set.
     """
     if config.duration_unit == "seconds":
         return max(0.0, config.duration - done.elapsed_s)
@@ -67,12 +67,12 @@ def left_s(config: TrainConfig, done: Done, like: Done | None, images: int | Non
 
 
 def starts(slots: Sequence[float | None], durations: Sequence[float | None]) -> list[float | None]:
-    """Seconds until each waiting run starts; None if that cannot be known.
+    """Seconds until each waiting run starts; None if unknown.
 
     Args:
-        slots: for each run that may be at work, the seconds until there is room for it: 0 where there is, None if
-            nobody knows. At least one.
-        durations: seconds that each waiting run takes, in the order in which they start; None if nobody knows.
+        slots: for each run that may be at work, the seconds until it is free: 0 if it is free now, None if
+            unknown. At least one.
+        durations: seconds that each waiting run takes, in the order in which they start; None if unknown.
     """
     free = [math.inf if left is None else max(0.0, left) for left in slots]
     heapq.heapify(free)

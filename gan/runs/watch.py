@@ -1,6 +1,6 @@
-"""A run watched while it trains: every few seconds some of its images are judged, between two steps, and nothing in it changes.
+"""Scores a run while it trains: every few seconds, between two steps, without changing the run.
 
-The judge itself is made ready in a thread behind the run, which begins at once; until then there is nothing to tell.
+The judge is prepared in a background thread while the run starts at once; until it is ready, there are no scores.
 """
 
 import logging
@@ -33,14 +33,14 @@ from gan.training.step import as_shown, autocast
 
 log = logging.getLogger(__name__)
 
-SAMPLES = 500  # images that are judged at a time
-ASKED = 256  # images of each kind that D is asked about: whole batches, at least one
-REST = 25  # times as long as a judgement took nothing is judged: at most 1 / 26 of the time goes into it
-LEAST_S = 3.0  # of training between two judgements
+SAMPLES = 500  # images per scoring
+ASKED = 256  # images of each kind for D's answers: whole batches, at least one
+REST = 25  # pause after a scoring, as a multiple of its duration: at most 1 / 26 of the time goes into scoring
+LEAST_S = 3.0  # of training between two scorings
 
 
 def switched_on() -> bool:
-    """Whether runs are to be watched: not so with WORKSHOP_JUDGE=0.
+    """Whether to score runs while they train: not with WORKSHOP_JUDGE=0.
 
     Raises:
         ValueError: the variable is neither 0 nor 1.
@@ -52,12 +52,12 @@ def switched_on() -> bool:
 
 
 class Preparation:
-    """A judge that is made ready. Written by its thread alone.
+    """A judge in preparation. Only its thread writes here.
 
     Attributes:
         judge: once it is ready.
-        said: what is being done for it.
-        refused: why there will be none, in a sentence.
+        said: the current stage of the preparation.
+        refused: why there will be no judge, in a sentence.
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class Preparation:
 
 
 class Judges:
-    """Makes judges ready behind the runs that need them, on threads of low priority. Safe to use from any thread."""
+    """Prepares judges in the background for the runs that need them, on low-priority threads. Safe to use from any thread."""
 
     def __init__(self, cache: JudgeCache) -> None:
         self.cache = cache
@@ -77,7 +77,7 @@ class Judges:
         self._lock = threading.Lock()
 
     def prepare(self, config: TrainConfig) -> Preparation:
-        """The judge for a run's images: at once, or after up to a minute or two where its data set was never judged before."""
+        """The judge for a run's images: at once, or after up to two minutes if its data set has never been used for scoring."""
         key = (config.data, config.image_size, config.channels)
         with self._lock:
             if key not in self._at_work:
@@ -94,7 +94,7 @@ class Judges:
         self.close()
 
     def close(self, timeout_s: float = 2.0) -> None:
-        """Ends what is being made ready, and waits so long for it."""
+        """Ends all preparations, and waits for them at most this long."""
         self._closing.set()
         deadline = time.monotonic() + timeout_s
         for thread in self._threads:
@@ -109,7 +109,7 @@ class Judges:
                 found.said = "Ended before it was ready"
         except StopIteration as stop:
             found.judge = stop.value
-        except Exception as error:  # no judge is no reason for a run to fail: its status says why there is none
+        except Exception as error:  # a run does not fail for lack of a judge: its status says why there is none
             log.warning("no judge for %s: %s", key[0], error, exc_info=not isinstance(error, ValueError | OSError))
             found.refused = str(error) if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {error}"
         finally:
@@ -123,16 +123,16 @@ class Judges:
 
 
 def _step_back() -> None:
-    """Lets the threads of runs come first on the cores: a run on two threads waits for both at every operation."""
-    if sys.platform == "linux":  # elsewhere the whole process would step back
+    """Gives the threads of runs priority: a run on two threads waits for both at every operation."""
+    if sys.platform == "linux":  # on other systems the whole process would get a lower priority
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
 
 
 class Watch:
-    """One run, watched in the thread that trains it.
+    """Scores one run, in the thread that trains it.
 
     Attributes:
-        kept: the steps at which a generator was kept only because it was the best.
+        kept: the steps whose generators were saved only because they were the best.
     """
 
     def __init__(self, preparation: Preparation, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -146,18 +146,18 @@ class Watch:
 
     @property
     def reason(self) -> str:
-        """Why nothing is judged, in a sentence; empty if it is."""
+        """Why nothing is scored, in a sentence; empty if it is."""
         if self.refused:
             return f"The images get no scores: {self.refused.rstrip('.')}."
         return "" if self._preparation.judge else f"Getting ready to score the images: {self._preparation.said}…"
 
     @property
     def refused(self) -> str:
-        """Why nothing will be judged; empty if it will."""
+        """Why nothing will be scored; empty if it will."""
         return self._failed or self._preparation.refused
 
     def due(self, state: TrainState, at_the_end: bool = False) -> bool:
-        """Whether the images should be judged now. at_the_end: of the run, when nothing waits for it any more."""
+        """Whether to score the images now. at_the_end: the run has ended, so nothing waits for the scoring."""
         if self._next_s is None:
             self._next_s = state.elapsed_s + LEAST_S
         if self._preparation.judge is None or self._failed or state.step == self._judged_step:
@@ -165,12 +165,12 @@ class Watch:
         return at_the_end or state.elapsed_s >= self._next_s
 
     def forget(self) -> None:
-        """The last judgement could not be kept, so it may be made again."""
+        """The last scoring could not be saved, so it may be repeated."""
         self._judged_step = -1
 
     @contextmanager
     def paying(self, state: TrainState) -> Iterator[None]:
-        """Everything that a judgement costs is spent in here."""
+        """Everything that scoring costs is spent in here."""
         began = self._clock()
         try:
             yield
@@ -179,24 +179,24 @@ class Watch:
             self._next_s = state.elapsed_s + cost + max(LEAST_S, REST * cost)
 
     def look(self, state: TrainState, dataset: ImageDataset, halted: Callable[[], bool] = lambda: False) -> dict[str, Any] | None:
-        """Judges the images that the networks would draw now: a line of judge.jsonl. Nothing in the state changes.
+        """Scores the images that the networks would draw now: a line of judge.jsonl. The state does not change.
 
-        The noise is the same at every call, so that two judgements differ by what the networks have learned alone.
+        The latent vectors are the same at every call, so two scorings differ only by what the networks have learned.
 
         Args:
             state: between two steps.
-            dataset: what it is trained on.
-            halted: whether the run should end its step now: then there is no judgement.
+            dataset: the training set.
+            halted: whether the run should stop now: then there is no scoring.
 
         Returns:
-            None if it was halted, or the images cannot be judged: reason says why.
+            None if it was halted, or the images cannot be scored: reason says why.
         """
         judge, began = self._preparation.judge, self._clock()
         assert judge is not None
         try:
             row = self._look(judge, state, dataset, halted)
-        except Exception as error:  # the run itself is whole
-            log.exception("the images of a run cannot be judged")
+        except Exception as error:  # the run itself is fine
+            log.exception("the images of a run cannot be scored")
             self._failed = f"{type(error).__name__}: {error}"
             return None
         if row is None:
@@ -223,11 +223,10 @@ class Watch:
 
 @torch.inference_mode()
 def _answers(judge: Judge, state: TrainState, dataset: ImageDataset) -> dict[str, float | None]:
-    """What D thinks of training images, of held-out ones and of fakes, each as in training: batch by batch, normalized by the batch.
+    """D's answers to training images, held-out images and fakes, as in training: batch by batch, normalized by the batch.
 
-    It is asked through copies, so that the averages that batch normalization keeps stay as they are; without dropout, and with the
-    noise and the augmentation that it is trained with, from a random generator of its own. The fakes are those of the generator
-    that learns, not of the averaged one.
+    A copy of D answers, so batch normalization's averages do not change. It uses no dropout, but the noise and augmentation of
+    training, from its own random generator. The fakes come from the generator that learns, not from the EMA generator.
     """
     config, batch = state.config, state.config.batch_size
     generator = _copied(GeneratorNetwork, state.generator, state)
@@ -271,7 +270,7 @@ def _answers(judge: Judge, state: TrainState, dataset: ImageDataset) -> dict[str
     }
     held_out = judge.reals.held_out
     same_classes = not state.class_names or held_out.dataset.class_names == state.class_names
-    # Only a set with test images holds some out of training; the others' networks have seen all of them.
+    # Only a set with test images holds images out of training; in other sets the networks have seen all images.
     if judge.reals.new and config.data_split == "train" and same_classes and len(held_out) >= batch:
         rows = held_out.rows[_some(len(held_out), min(n, len(held_out) // batch * batch))]
         on_held_out = ask_reals(held_out.dataset, rows)
@@ -280,14 +279,14 @@ def _answers(judge: Judge, state: TrainState, dataset: ImageDataset) -> dict[str
 
 
 def _some(n: int, wanted: int) -> np.ndarray:
-    """`wanted` of n rows by chance, the same at every call, in random order: many sets are sorted by class."""
+    """`wanted` of n rows at random, the same at every call, in random order: many sets are sorted by class."""
     rows: np.ndarray = np.random.default_rng(0).permutation(n)[:wanted]
     return rows
 
 
 def _copied(kind: type[Any], network: nn.Module, state: TrainState) -> Any:
-    """A network once more, in training mode but for dropout."""
-    with torch.device("meta"):  # made without first weights: these would come from the global random generator
+    """A copy of a network, in training mode except for dropout."""
+    with torch.device("meta"):  # created without initial weights, which would come from the global random generator
         copied = kind(state.config, len(state.class_names))
     fill(copied, network.state_dict(), copy=True)
     copied.train()

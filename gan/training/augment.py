@@ -1,4 +1,4 @@
-"""Random changes of images on their way to the discriminator. Pure functions of tensors and a torch.Generator."""
+"""Random changes to images on their way to the discriminator. Pure functions of tensors and a torch.Generator."""
 
 import torch
 
@@ -39,7 +39,7 @@ def diffaugment(images: torch.Tensor, policy: str, rng: torch.Generator) -> torc
     if "translation" in policy:
         reach = (size + 4) // 8
         shift = torch.randint(-reach, reach + 1, (2, n, 1), device=device, generator=rng)
-        rows, columns = (place + shift + 1).clamp(0, size + 1)  # into images with a border of one pixel of 0
+        rows, columns = (place + shift + 1).clamp(0, size + 1)  # into images with a border of one zero pixel
         padded = torch.nn.functional.pad(images, (1, 1, 1, 1))
         images = padded.permute(0, 2, 3, 1)[torch.arange(n, device=device)[:, None, None], rows[:, :, None], columns[:, None, :]]
         images = images.permute(0, 3, 1, 2)
@@ -52,5 +52,5 @@ def diffaugment(images: torch.Tensor, policy: str, rng: torch.Generator) -> torc
 
 
 def _uniform(images: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-    """One number in [0, 1) an image: (N, 1, 1, 1)."""
+    """One number in [0, 1) per image: (N, 1, 1, 1)."""
     return torch.rand(len(images), 1, 1, 1, device=images.device, generator=rng)

@@ -1,4 +1,4 @@
-"""How fast training runs here: images/s, memory, and the share of the machine's matrix-product speed. Knows nothing about real data."""
+"""How fast training is here: images/s, memory, and the share of the machine's matrix-product speed. Knows nothing about real data."""
 
 import multiprocessing
 import resource
@@ -22,19 +22,19 @@ from gan.training.state import TrainState, new_state
 from gan.training.step import train_step
 
 Result = TypeVar("Result")
-CLASSES = tuple("0123456789")  # of random images, for conditional recipes
+CLASSES = tuple("0123456789")  # classes of random images, for conditional recipes
 
 
 @dataclass(frozen=True)
 class Speed:
-    """What one stretch of training reached.
+    """The speed of one stretch of training.
 
     Attributes:
-        images_per_s: real images that the discriminator was shown.
+        images_per_s: real images shown to the discriminator, per second.
         gflop_per_s: 10^9 floating-point operations of the convolutions and matrix products, both passes.
-        matmul_gflop_per_s: what a large matrix product reaches in the same process, number format and threads.
-        cores_used: processor seconds a second; fewer than threads where other work takes the processor, and speeds then say little.
-        peak_memory_gb: 10^9 bytes: on a GPU what training held there, else the whole process with its libraries.
+        matmul_gflop_per_s: the rate of a large matrix product in the same process, number format and threads.
+        cores_used: processor seconds per second; if it is below the threads, other work took the processor and speeds mean little.
+        peak_memory_gb: 10^9 bytes: on a GPU, training's memory there; else the whole process with its libraries.
     """
 
     images_per_s: float
@@ -48,12 +48,12 @@ class Speed:
 
     @property
     def share(self) -> float:
-        """Of the matrix product's speed."""
+        """The share of the matrix product's speed."""
         return self.gflop_per_s / self.matmul_gflop_per_s
 
 
 def random_images(config: TrainConfig) -> ImageDataset:
-    """Noise in the config's shape: a step takes as long on it as on pictures."""
+    """Noise in the config's shape: a step takes as long on it as on real images."""
     shape = (max(4096, config.batch_size), config.channels, config.image_size, config.image_size)
     images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     return ImageDataset("noise", images, torch.arange(len(images)) % len(CLASSES), CLASSES)
@@ -69,11 +69,11 @@ def measure(
     precision: str,
     threads: int,
 ) -> Speed:
-    """Measures any training loop: a tenth of the time to warm up, then so many seconds by the clock.
+    """Measures any training loop: a tenth of the time to warm up, then for the given seconds of wall time.
 
     Args:
-        advance: trains for that many seconds, and says how many real images were shown.
-        step: makes one step more, in which the operations are counted.
+        advance: trains for this many seconds and returns the number of real images shown.
+        step: makes one more step, whose operations are counted.
         batch_size: real images in a step.
     """
     if device.type == "cuda":
@@ -123,17 +123,17 @@ def measure_engine(state: TrainState, dataset: ImageDataset, seconds: float) -> 
 
 
 def measure_on_noise(config: TrainConfig, device: str, seconds: float) -> Speed:
-    """A new state's speed on random images. Plain arguments, so that another process can be asked for it."""
+    """A new state's speed on random images. The arguments are plain, so another process can run it."""
     where = torch.device(device)
     state = new_state(config, where, class_names=CLASSES, execution=choose_execution(config, where))
     return measure_engine(state, random_images(config), seconds)
 
 
 def count_flops(step: Callable[[], object]) -> int:
-    """Floating-point operations of the convolutions and matrix products, forward and backward, that step() makes.
+    """Floating-point operations of the convolutions and matrix products in step(), forward and backward.
 
-    A multiplication and an addition are two. Convolutions count their padding too; normalization, activations and the
-    optimizer, which are bound by memory, count nothing.
+    A multiplication and an addition are two operations. Convolutions include their padding. Normalization, activations and the
+    optimizer count as nothing, because memory limits them.
     """
     from torch.utils.flop_counter import FlopCounterMode  # loads Triton: 0.1 s that only a benchmark should pay
 
@@ -145,13 +145,13 @@ def count_flops(step: Callable[[], object]) -> int:
 
 
 class _NoModules(nullcontext[None]):
-    """In place of torch's tracker, which tells operations apart by module and cannot follow a gradient of a gradient."""
+    """Instead of torch's tracker, which counts by module and cannot follow a gradient of a gradient."""
 
     parents = frozenset({"Global"})
 
 
 def matmul_speed(device: torch.device, precision: str, seconds: float) -> float:
-    """Operations a second of the fastest of the large square matrix products that fit in so many seconds; at least two are made."""
+    """Operations per second of the fastest of several large square matrix products: as many as fit in the time, at least two."""
     n = 8192 if device.type == "cuda" else 2048
     a = torch.ones(n, n, dtype=torch.bfloat16 if precision == "bf16" else torch.float32, device=device)
     out, best, made, begun = torch.empty_like(a), float("inf"), 0, time.perf_counter()
@@ -165,18 +165,18 @@ def matmul_speed(device: torch.device, precision: str, seconds: float) -> float:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Bytes at the most so far: a GPU's held by tensors, else this process's resident set."""
+    """Peak memory so far, in bytes: tensors on a GPU, else this process's resident set."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    if sys.platform == "linux":  # where ru_maxrss is inherited: a child's starts at its parent's, new program or not
+    if sys.platform == "linux":  # on systems where a child inherits ru_maxrss, even into a new program
         with open("/proc/self/status", encoding="utf-8") as file:
             return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM:"))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in bytes on macOS
 
 
 def fresh_process() -> ProcessPoolExecutor:
-    """A new interpreter to give work to: its peak memory and the allocator's settings are nobody else's."""
-    # Ctrl-C reaches both: the child goes without a word, and this process says so.
+    """A new interpreter for some work, with its own peak memory and allocator settings."""
+    # Ctrl-C reaches both: the child ends silently, and this process reports it.
     return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_DFL))
 
 
@@ -187,6 +187,6 @@ def in_fresh_process(work: Callable[..., Result], *arguments: Any) -> Result:
 
 
 def wait(device: torch.device) -> None:
-    """Until the device has done what it was given."""
+    """Waits until the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

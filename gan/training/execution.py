@@ -16,19 +16,19 @@ from gan.training.step import train_step
 log = logging.getLogger(__name__)
 
 
-# Another way of computing must be this much faster in a short timing to be chosen: far enough from 1 that noise does not decide.
+# Another way of computing is chosen only if it is this much faster in a short timing: far enough from 1 that noise does not decide.
 MARGIN = 1.15
 
 
 def choose_execution(config: TrainConfig, device: torch.device, threads: int | None = None) -> Execution:
-    """The best way to compute on this device. With precision "auto", on a CPU, by a short measurement; a precision that is named is taken.
+    """The best way to compute on this device. With precision "auto" on a CPU, a short measurement decides; any other precision is used.
 
-    threads: how many may be used; all cores unless said.
+    threads: the largest number; all cores by default.
     """
     threads = threads or cores()
     if config.precision != "auto" or device.type == "cuda":
         return named_execution(config, device, threads)
-    # Only what the timing depends on, so that runs that differ in other things share one measurement.
+    # Only what the timing depends on, so runs that differ in other settings share one measurement.
     batch = 32 if config.image_size <= 32 else 8
     batch = max(2, math.ceil(batch / config.packing)) * config.packing
     told = {"data": "mnist", "seed": 0, "duration": 1.0, "batch_size": batch, "lr_g": 1e-4, "lr_d": 1e-4, "d_steps": 1, "g_steps": 1}
@@ -37,11 +37,11 @@ def choose_execution(config: TrainConfig, device: torch.device, threads: int | N
 
 @functools.cache
 def _fastest(config: TrainConfig, threads: int) -> Execution:
-    """The fastest way to compute a small training step on this CPU, measured once a process for each shape of network.
+    """The fastest way to compute a small training step on this CPU, measured once per process for each network shape.
 
     Number format and memory layout are timed on one thread, in that thread's own processor time: other work on the
-    machine changes the wall time several-fold, and these ratios by a few per cent. bf16 is far slower than fp32 on
-    processors without 16-bit instructions. Threads are timed by the clock, since other work is what makes fewer better.
+    machine changes wall times severalfold, but these ratios by only a few percent. bf16 is far slower than fp32 on
+    processors without 16-bit instructions. Threads are timed by wall time, because other work is what makes fewer threads better.
     """
     one = Execution("fp32", True, 1)
     ratio = _speedup(config, one, Execution("bf16", True, 1), time.thread_time)
@@ -62,7 +62,7 @@ def _fastest(config: TrainConfig, threads: int) -> Execution:
 
 
 def _speedup(config: TrainConfig, old: Execution, new: Execution, clock: Callable[[], float]) -> float:
-    """old's time over new's for a training step, the best of a few each, alternating: over 1 where new is faster."""
+    """old's time divided by new's for a training step, the best of a few each, alternating: above 1 if new is faster."""
     cpu, names = torch.device("cpu"), ("a", "b")
     real = torch.zeros(config.batch_size, config.channels, config.image_size, config.image_size)
     labels = torch.zeros(config.batch_size, dtype=torch.int64) if config.conditional else None

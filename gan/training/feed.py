@@ -1,4 +1,4 @@
-"""A data set's images in the order that seed and epoch say, as a training step takes them."""
+"""A data set's images in the order that seed and epoch define, as batches for training steps."""
 
 import contextlib
 
@@ -13,7 +13,7 @@ from gan.training.state import TrainState
 
 
 def largest_batch(config: TrainConfig, images: int) -> int | None:
-    """The largest batch_size that a set of so many images and the other settings allow, up to the config's; None if there is none."""
+    """The largest batch_size up to the config's for this number of images and the other settings; None if there is none."""
     for size in range(min(images, config.batch_size), 0, -1):
         with contextlib.suppress(ValueError):
             return config.change(batch_size=size).batch_size
@@ -21,7 +21,7 @@ def largest_batch(config: TrainConfig, images: int) -> int | None:
 
 
 def too_few(config: TrainConfig, images: int) -> str:
-    """What is wrong with a set of so many images, fewer than a batch, and what to do about it."""
+    """What is wrong with a set that has fewer images than a batch, and what to do about it."""
     size = largest_batch(config, images)
     smaller = f", or set batch_size to {size} or less" if size else ""
     return f"{images} image{'' if images == 1 else 's'}, fewer than one batch of {config.batch_size}: add images{smaller}"
@@ -31,7 +31,7 @@ def epoch_images(config: TrainConfig, dataset: ImageDataset) -> int:
     """Images in one pass over the set; see TrainConfig.images_per_epoch().
 
     Raises:
-        ValueError: the set does not fit the config: another shape, fewer images than a batch, no labels where they are needed.
+        ValueError: the set does not fit the config: another shape, fewer images than a batch, or labels missing.
     """
     shape = (config.channels, config.image_size, config.image_size)
     if tuple(dataset.images.shape[1:]) != shape:
@@ -49,7 +49,7 @@ def epoch_images(config: TrainConfig, dataset: ImageDataset) -> int:
 
 
 class Feed:
-    """The data set's images in the order that seed and epoch say, as the discriminator takes them."""
+    """The data set's images in the order that seed and epoch define, as the discriminator's input."""
 
     def __init__(self, state: TrainState, dataset: ImageDataset) -> None:
         self._state = state
@@ -58,14 +58,14 @@ class Feed:
         self._per_epoch = epoch_images(config, dataset)
         # Half of what is free is left to the networks; a larger set stays where it is, and its batches travel.
         fits = device.type == "cpu" or dataset.images.numel() < free_memory(device) // 2
-        self._place = device if fits else dataset.images.device  # of images, classes and order: batches are picked there
+        self._place = device if fits else dataset.images.device  # device of images, classes and order: batches are selected there
         self._images = dataset.images.to(self._place)
         self._labels = dataset.labels.to(self._place) if dataset.labels is not None and config.conditional else None
         self._order, self._epoch = torch.empty(0), -1
         self._layout = torch.channels_last if state.execution.channels_last else torch.contiguous_format
 
     def next(self, images_seen: int, batches: int = 1) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """The images behind `images_seen`, (batches * batch_size, C, H, W) in [-1, 1], and their classes."""
+        """The images after the first `images_seen`, (batches * batch_size, C, H, W) in [-1, 1], and their classes."""
         picks = torch.cat([self._picks(images_seen + i * self._batch) for i in range(batches)]) if batches > 1 else self._picks(images_seen)
         labels = _sent(self._labels[picks], self._state.device) if self._labels is not None else None
         real = to_float(_sent(self._images[picks], self._state.device))
@@ -86,7 +86,7 @@ class Feed:
 
 
 def _sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """A tensor on a device, without waiting for it. torch keeps the pinned memory until the copy, queued like a kernel, is made."""
+    """A tensor on a device, without waiting. torch keeps the pinned memory until the copy, which is queued like a kernel, is done."""
     if tensor.device == device:
         return tensor
     return tensor.pin_memory().to(device, non_blocking=True)

@@ -32,12 +32,12 @@ log = logging.getLogger(__name__)
 
 
 class Control:
-    """What a running loop reads from outside: whether to halt, how fast to go, which settings to change.
+    """Outside input for a running loop: whether to halt, how fast to run, which settings to change.
 
     Safe to use from any thread.
 
     Attributes:
-        pace_s: seconds that a step takes at least. Above 0 each step is measured and drawn, so that it can be watched.
+        pace_s: minimum seconds per step. Above 0, each step is logged and drawn, so you can watch it.
     """
 
     def __init__(self) -> None:
@@ -45,16 +45,16 @@ class Control:
         self._halt = threading.Event()
         self._script: deque[Intervention] = deque()
         self._script_until = 0
-        self._wishes: dict[str, Any] = {}  # by setting: of two wishes between two steps the later one counts
+        self._wishes: dict[str, Any] = {}  # by setting: the last request between two steps counts
         self._once = ""
         self._lock = threading.Lock()
 
     def halt(self) -> None:
-        """Asks the loop to return after the step that it is in."""
+        """Asks the loop to return after its current step."""
         self._halt.set()
 
     def clear(self) -> None:
-        """Takes halt() back, before the loop is entered again."""
+        """Cancels halt(), before the loop starts again."""
         self._halt.clear()
 
     @property
@@ -74,33 +74,33 @@ class Control:
 
     @property
     def wishes(self) -> dict[str, Any]:
-        """Changes that were asked for and not made yet."""
+        """Changes that were requested and not made yet."""
         with self._lock:
             return dict(self._wishes)
 
     def step_once(self, network: Literal["generator", "discriminator", "both"]) -> None:
-        """Asks the loop to return after its next step, in which only this network learns."""
+        """Asks the loop to return after its next step, in which only this network trains."""
         self._once = network
 
     def take_once(self) -> str:
-        """What step_once() asked for, or "". Once."""
+        """The network that step_once() asked for, or "". Resets it."""
         once, self._once = self._once, ""
         return once
 
     def repeat(self, script: Iterable[Intervention], until: int = 0) -> None:
-        """Asks for changes to be made again at the steps where they were made before, those of the number of threads (THREADS) among them.
+        """Asks to repeat changes at the steps at which they were made, including changes of the number of threads (THREADS).
 
-        until: the script is known to be whole up to this step.
+        until: the script is complete up to this step.
         """
         self._script = deque(sorted(script, key=lambda change: change.step))
         self._script_until = until
 
     def repeating(self, step: int) -> bool:
-        """Whether the steps after `step` follow a script: then the number of threads is not chosen again."""
+        """Whether the steps after `step` follow a script: then the run does not choose its number of threads."""
         return bool(self._script) or step < self._script_until
 
     def take(self, step: int) -> Iterator[tuple[str, Any]]:
-        """The changes to make before the step behind `step`, each once."""
+        """The changes to make before the step after `step`, each once."""
         while self._script and self._script[0].step <= step:
             change = self._script.popleft()
             yield change.field, change.new
@@ -110,7 +110,7 @@ class Control:
 
 
 def draw_grid(state: TrainState) -> np.ndarray:
-    """The averaged generator's images for the run's fixed noise: uint8, (grid_images, C, H, W)."""
+    """The EMA generator's images of the run's fixed latent vectors: uint8, (grid_images, C, H, W)."""
     return sample(state.averaged, state.fixed_z, state.fixed_labels)
 
 
@@ -123,7 +123,7 @@ def progress(config: TrainConfig, step: int, images_seen: int, elapsed_s: float,
 def extend(
     config: TrainConfig, unit: str | None, amount: float | None, step: int, images_seen: int, elapsed_s: float, per_epoch: int | None
 ) -> TrainConfig:
-    """A config whose duration is `amount` of `unit` beyond what is done; without a unit, the same config.
+    """A config whose duration ends `amount` of `unit` from now; without a unit, the same config.
 
     per_epoch: images in an epoch; None where that is not known.
 
@@ -141,7 +141,7 @@ def extend(
 
 
 def is_grid_step(step: int, every: int = 0) -> bool:
-    """Every `every` steps; 0 for log-spaced: each step to 8, then four to an octave (8, 10, 12, 14, 16, 20, ...), at least every 256."""
+    """Every `every` steps; 0 for log spacing: each step up to 8, then four per octave (8, 10, 12, 14, 16, 20, ...), at least every 256."""
     return step % every == 0 if every else step < 8 or step % min(256, 2 ** (step.bit_length() - 3)) == 0
 
 
@@ -151,21 +151,21 @@ def is_snapshot_step(step: int, every: int) -> bool:
 
 
 def train(state: TrainState, dataset: ImageDataset, control: Control | None = None) -> Iterator[Event]:
-    """Trains until the config's duration is reached or the control halts it. Between two events the networks are idle.
+    """Trains until the config's duration is reached or the control halts it. Between two events, the networks are idle.
 
     Args:
-        state: changed in place; a state that has been trained before goes on where it was.
+        state: changed in place; training continues where the state was.
         dataset: images of the config's size and channels.
-        control: what may halt the loop, which then returns within one step, and change its live settings.
+        control: can halt the loop, which then returns within one step, and change its live settings.
 
     Yields:
-        Metrics every `log_every` steps, Samples at log-spaced steps and at the end, Snapshot where the generator is worth
-        keeping, Intervention where a setting has changed, ThreadChange where the number of threads has. Metrics and Samples
-        at every step where the control slows the loop down or asks for one step.
+        Metrics every `log_every` steps, Samples at log-spaced steps and at the end, Snapshot when the generator is worth
+        saving, Intervention when a setting has changed, ThreadChange when the number of threads has. Metrics and Samples
+        at every step if the control slows the loop down or asks for a single step.
 
     Raises:
         ValueError: the set does not fit the config.
-        Diverged: a loss became NaN or infinite; the state is then useless, the last one saved is not.
+        Diverged: a loss became NaN or infinite. The state is then useless; the last saved state is not.
     """
     control = control or Control()
     per_epoch = epoch_images(state.config, dataset)
@@ -232,16 +232,16 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
 
 
 class _Threads:
-    """Chooses a run's processor threads between its steps, on a CPU, unless a script says them. Does nothing where there is no choice."""
+    """Chooses a run's processor threads between steps, on a CPU, unless a script sets them. Does nothing if there is no choice."""
 
     def __init__(self, state: TrainState, control: Control) -> None:
         self._state, self._control = state, control
-        self._chooser: ThreadChooser | None = None  # made when there is something to choose
-        self._wanted = 0  # for the next step; 0 for as many as now
+        self._chooser: ThreadChooser | None = None  # created when there is something to choose
+        self._wanted = 0  # for the next step; 0: no change
 
     @contextmanager
     def watching(self, rested: bool) -> Iterator[None]:
-        """A step is made in here. rested: it does not count, since the run slept before it, or nobody is in a hurry."""
+        """Wraps one step. rested: the step does not count, because the run slept before it or runs in slow motion."""
         state = self._state
         most = max(state.most_threads, state.execution.threads)
         if state.device.type != "cpu" or most == 1 or self._control.repeating(state.step):
@@ -258,34 +258,34 @@ class _Threads:
             self._wanted = self._chooser.after_step(now_s, now_s - began_s, time.process_time() - began_cpu_s)
 
     def forget(self) -> None:
-        """A setting was changed: steps may take another time from here on."""
+        """A setting was changed: steps may take a different time from now on."""
         if self._chooser:
             self._chooser.forget()
             self._wanted = self._chooser.threads
 
     def change(self) -> Iterator[ThreadChange]:
-        """Puts into effect what was chosen."""
+        """Applies the choice."""
         wanted, self._wanted = self._wanted, 0
         if wanted and (change := _set_threads(self._state, wanted)):
             yield change
 
     def end(self) -> Iterator[ThreadChange]:
-        """Ends a trial, so that the state that is kept has the number of threads that was settled."""
+        """Ends a trial, so the saved state has the settled number of threads."""
         if self._chooser:
             self._wanted = self._chooser.rest()
             yield from self.change()
 
 
 def _set_threads(state: TrainState, threads: Any) -> ThreadChange | None:
-    """Steps from now on use so many threads -> what is to be told of it; None if it is so already, or cannot be.
+    """Uses this many threads from now on -> the event for it; None if nothing changes, or it is impossible.
 
-    threads: it may come from a file, and be anything.
+    threads: may come from a file and be anything.
     """
     old = state.execution.threads
     if state.device.type != "cpu" or threads == old:
         return None
     if not isinstance(threads, int) or not 1 <= threads <= max(cores(), state.most_threads):
-        log.warning("training stays on %s threads, and may differ in the last bits: %.40r threads cannot be had here", old, threads)
+        log.warning("training stays on %s threads and may differ in the last bits: %.40r threads are not possible here", old, threads)
         return None
     torch.set_num_threads(threads)
     state.execution = replace(state.execution, threads=threads)
@@ -295,7 +295,7 @@ def _set_threads(state: TrainState, threads: Any) -> ThreadChange | None:
 
 
 def _change(state: TrainState, name: str, value: Any) -> Intervention | ThreadChange | None:
-    """Changes a live setting, or the threads -> what is to be told of it; None if it is so already, or must not be."""
+    """Changes a live setting, or the threads -> the event for it; None if nothing changes, or it is not allowed."""
     if name == THREADS:
         return _set_threads(state, value)
     old = getattr(state.config, name)
@@ -303,7 +303,7 @@ def _change(state: TrainState, name: str, value: Any) -> Intervention | ThreadCh
         return None
     try:
         state.change(name, value)
-    except ValueError as error:  # the caller was given the bounds; the run continues unchanged
+    except ValueError as error:  # the caller knew the bounds; the run continues unchanged
         log.warning("%s stays at %s: %s", name, old, error)
         return None
     state.changes += 1
@@ -311,7 +311,7 @@ def _change(state: TrainState, name: str, value: Any) -> Intervention | ThreadCh
 
 
 def _wait(control: Control, began: float) -> float:
-    """Sleeps until a step that began then has taken the control's pace, or the pace is no longer wanted; returns the seconds slept."""
+    """Sleeps until a step has taken the control's pace, or the pace is turned off; returns the seconds slept."""
     start = time.perf_counter()
     while not control.halted and (left := began + control.pace_s - time.perf_counter()) > 0:
         time.sleep(min(left, 0.05))
@@ -319,19 +319,19 @@ def _wait(control: Control, began: float) -> float:
 
 
 def _first_fault(finite: list[float], before: int) -> str:
-    """At which step behind `before`, and in which network, a number first was none. finite: as TrainState.sums has it."""
+    """The step after `before` and the network in which a number first was not finite. finite: see TrainState.sums."""
     first = min(finite)
     bad = [name for name, n in zip(("loss_d", "loss_g", "d_real", "d_fake", "d_fake_after"), finite, strict=True) if n == first]
-    # D answers to real images without G. Its answer to fakes is the first to show G's faults.
+    # D's answer to real images does not depend on G. Its answer to fakes is the first to show G's faults.
     network = "generator" if "d_fake" in bad and "d_real" not in bad else "discriminator"
     return f"the {network} gave something that is no longer a number at step {before + round(first) + 1}"
 
 
 @torch.no_grad()
 def layer_norms(state: TrainState) -> dict[str, dict[str, dict[str, float | None]]]:
-    """How long each weight tensor is, and its last gradient (L2): {"weights" | "gradients": {network: {name: norm}}}.
+    """The norm (L2) of each weight tensor and of its last gradient: {"weights" | "gradients": {network: {name: norm}}}.
 
-    None if there is no gradient, or it is no longer a number.
+    None if there is no gradient, or it is not finite.
     """
     told: dict[str, dict[str, dict[str, float | None]]] = {"weights": {}, "gradients": {}}
     for network in ("generator", "discriminator"):
@@ -358,16 +358,16 @@ def launcher(state: TrainState, feed: Feed) -> Callable[[torch.Tensor, torch.Ten
         state.launch = "one CUDA graph per step"
     except graphs.NotRecorded as error:
         state.launch = f"kernel by kernel (a CUDA graph could not be recorded: {error})"
-        log.warning("training goes on %s", state.launch)
+        log.warning("training continues %s", state.launch)
         replay = update
     finally:
-        _restore(state, before)  # recording has trained a few steps, and drawn images
+        _restore(state, before)  # recording has trained a few steps and used random numbers
     return replay
 
 
 @torch.no_grad()
 def _restore(state: TrainState, before: dict[str, Any]) -> None:
-    """Writes a state_dict() back into the very tensors that a recorded graph works on."""
+    """Writes a state_dict() back into the same tensors that a recorded graph uses."""
     for name in ("generator", "discriminator", "averaged"):
         for place, value in zip(getattr(state, name).state_dict().values(), before[name].values(), strict=True):
             place.copy_(value)

@@ -1,6 +1,6 @@
-"""The losses, as pure functions of the discriminator's answers and gradients. Know nothing of networks.
+"""The losses, as pure functions of the discriminator's answers and gradients. They know nothing about networks.
 
-An answer is a logit with loss "bce", where its sigmoid is a probability, and a score without bounds with the others.
+With loss "bce", an answer is a logit, whose sigmoid is a probability. With the other losses it is an unbounded score.
 """
 
 import math
@@ -10,9 +10,9 @@ import torch.nn.functional as F
 
 
 def bce(logits: torch.Tensor, label: float | torch.Tensor) -> torch.Tensor:
-    """Mean binary cross entropy of logits (any shape) against labels in [0, 1] (one, or one a logit), in nats.
+    """Mean binary cross entropy of logits (any shape) against labels in [0, 1] (one, or one per logit), in nats.
 
-    Equal to F.binary_cross_entropy_with_logits, without the target tensor where there is one label:
+    Equal to F.binary_cross_entropy_with_logits, without a target tensor if there is only one label:
     -label log sigmoid(l) - (1 - label) log sigmoid(-l) = softplus(l) - label l.
     """
     if isinstance(label, torch.Tensor):
@@ -28,7 +28,7 @@ def discriminator_loss(
     real_label: float | torch.Tensor = 1.0,
     fake_label: float | torch.Tensor = 0.0,
 ) -> torch.Tensor:
-    """What the discriminator makes small.
+    """The discriminator's loss.
 
     Args:
         real: answers to real images, (N,).
@@ -37,7 +37,7 @@ def discriminator_loss(
             "hinge", E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))] (Miyato et al. 2018, equation 16);
             "wasserstein", E[D(G(z))] - E[D(x)] (Arjovsky et al. 2017, algorithm 1);
             "relativistic", E[softplus(D(G(z)) - D(x))] over pairs (Jolicoeur-Martineau 2018, RpGAN).
-        real_label, fake_label: for "bce": one number, or one a logit.
+        real_label, fake_label: for "bce": one number, or one per logit.
     """
     match kind:
         case "hinge":
@@ -50,13 +50,13 @@ def discriminator_loss(
 
 
 def generator_loss(fake: torch.Tensor, kind: str = "bce", real: torch.Tensor | None = None) -> torch.Tensor:
-    """What the generator makes small.
+    """The generator's loss.
 
     Args:
         fake: answers to generated images, (N,).
         kind: "bce", -E[log D(G(z))], which does not saturate (Goodfellow et al. 2014, section 3); "hinge" and
             "wasserstein", -E[D(G(z))]; "relativistic", E[softplus(D(x) - D(G(z)))].
-        real: answers to real images, (N,); needed by "relativistic" alone.
+        real: answers to real images, (N,); needed only by "relativistic".
     """
     match kind:
         case "hinge" | "wasserstein":
@@ -83,11 +83,11 @@ def one_centered_penalty(gradient: torch.Tensor) -> torch.Tensor:
 
 
 def equilibrium(kind: str = "bce", real_label: float = 1.0, fake_label: float = 0.0) -> tuple[float | None, float | None, float | None]:
-    """Where the game rests when the generator draws as the data does: (loss_d, loss_g, D's answer), None for what has no such level.
+    """The equilibrium, where generated images are distributed like the data: (loss_d, loss_g, D's answer); None if there is no such level.
 
-    With "bce" the best D then answers the mean of the labels, p (Goodfellow et al. 2014, proposition 1 and theorem 1); with
-    labels 1 and 0 that is 1/2, with losses of 2 ln 2 and ln 2. Flipped labels do not move that mean. Relativistic losses rest
-    at ln 2, where fakes score as real images do. Hinge and Wasserstein scores have no anchor.
+    With "bce", the best D then answers the mean of the labels, p (Goodfellow et al. 2014, proposition 1 and theorem 1); with
+    labels 1 and 0 that is 1/2, with losses of 2 ln 2 and ln 2. Flipped labels do not change that mean. Relativistic losses
+    are ln 2 at equilibrium, where fakes score like real images. Hinge and Wasserstein scores have no fixed level.
     """
     if kind == "relativistic":
         return math.log(2), math.log(2), None

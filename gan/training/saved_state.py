@@ -1,7 +1,7 @@
 """Saved training states, read and checked before anything uses them. Knows nothing about runs, folders or training.
 
-A state is a dictionary of tensors and plain values (TrainState.state_dict). Optimizers trust what they are given: fused Adam follows the
-pointers of its moments without a look at their sizes, so a moment of another shape ends the process. So everything is compared here first.
+A state is a dictionary of tensors and plain values (TrainState.state_dict). Optimizers trust their input: fused Adam follows the
+pointers of its moments without checking sizes, so a moment of another shape crashes the process. So everything is compared here first.
 """
 
 import pickle
@@ -18,7 +18,7 @@ from gan.untrusted import is_number, is_whole, open_regular
 NETWORKS = ("generator", "discriminator", "averaged")
 # The moments that an optimizer keeps for each parameter, next to its number of steps.
 MOMENTS = {"adam": ("exp_avg", "exp_avg_sq"), "rmsprop": ("square_avg",)}
-# Numbers of a parameter group that come from the run's settings, and choices that depend on the device alone.
+# Numbers of a parameter group that come from the run's settings, and options that depend only on the device.
 _GOVERNED = frozenset({"lr", "betas", "weight_decay"})
 _DEVICES_OWN = frozenset({"capturable", "foreach", "fused"})
 _ARCHIVE = b"PK\x03\x04"  # torch.save() writes a zip archive
@@ -43,7 +43,7 @@ def read(file: Path, mmap: bool = False) -> dict[str, Any]:
         stored = torch.load(file, map_location="cpu", weights_only=True, mmap=mmap)
     except (OSError, MemoryError, pickle.UnpicklingError):
         raise
-    except Exception as error:  # a damaged file can make torch's reader trip over anything
+    except Exception as error:  # a damaged file can make torch's reader fail in any way
         raise ValueError(f"it is damaged ({_short(error)})") from None
     check_values(stored)
     return stored
@@ -53,7 +53,7 @@ def check_values(stored: Any) -> None:
     """Checks the plain values of a state: counters, names, settings.
 
     Raises:
-        ValueError: one is missing, or is not what it should be.
+        ValueError: one is missing or invalid.
     """
     if not isinstance(stored, dict):
         raise ValueError(f"it does not hold a training state, but {type(stored).__name__}")
@@ -84,11 +84,11 @@ def check_tensors(stored: Mapping[str, Any], fresh: Mapping[str, Any], parameter
 
     Args:
         stored: a state that check_values() has passed.
-        fresh: what a new state of the same settings has (TrainState.state_dict).
-        parameters: of each optimizer ("optimizer_g", "optimizer_d") the parameters that it trains, in order.
+        fresh: a new state with the same settings (TrainState.state_dict).
+        parameters: for each optimizer ("optimizer_g", "optimizer_d"), its parameters in order.
 
     Raises:
-        ValueError: something is missing, too much or different.
+        ValueError: something is missing, unexpected or different.
     """
     for name in NETWORKS:
         _network(name, _of(stored, name), fresh[name])
@@ -121,7 +121,7 @@ def _optimizer(
     _groups(name, _of(found, "param_groups", f"{name} "), fresh["param_groups"])
     states = _of(found, "state", f"{name} ")
     numbers = range(len(trained))
-    # Moments come with the first step, for all parameters at once: a network that has been frozen from the start has none.
+    # Moments appear with the first step, for all parameters at once: a network that was always frozen has none.
     if not isinstance(states, dict) or (states and set(states) != set(numbers)):
         raise ValueError(f"{name} must hold moments of all of its {len(trained)} parameters, or of none")
     seen: set[int] = set()
@@ -134,7 +134,7 @@ def _optimizer(
             raise ValueError(f"{place}: step must be one number from 0 on; got {_short(step)}")
         for key in moments:
             moment = _same(f"{place}, {key}", _tensor(held[key], f"{place}, {key}"), parameter)
-            # Another kind of device may lay out its weights in another way: TrainState copies the moments into that layout.
+            # Another kind of device may use another weight layout: TrainState copies the moments into it.
             if same_device and _strides(moment) != _strides(parameter):
                 raise ValueError(f"{place}: {key} lies in memory with strides {moment.stride()}, not {parameter.stride()}")
             if moment.data_ptr() in seen:
@@ -150,10 +150,10 @@ def _groups(name: str, found: Any, fresh: Sequence[Mapping[str, Any]]) -> None:
             raise ValueError(f"{name} must describe its group of parameters; got {_short(group)}")
         for key, value in expected.items():
             choice = value is None or isinstance(value, bool)
-            if key not in group and choice:  # of another version of torch, which sets what is missing
+            if key not in group and choice:  # from another version of torch, which sets what is missing
                 continue
             got = _of(group, key, f"{name} ")
-            if isinstance(got, torch.Tensor):  # a rate on the device, for a recorded graph
+            if isinstance(got, torch.Tensor):  # a learning rate on the device, for a recorded graph
                 if key in _GOVERNED:
                     continue
                 raise ValueError(f"{name} {key} must be {value!r}; got a tensor")
@@ -188,7 +188,7 @@ def _same(name: str, found: torch.Tensor, expected: torch.Tensor) -> torch.Tenso
 
 
 def _strides(tensor: torch.Tensor) -> list[int]:
-    """How far apart neighbors lie along each axis that has any: an axis of length 1 may say anything."""
+    """The stride of each axis longer than 1; the stride of an axis of length 1 can be anything."""
     return [stride for stride, length in zip(tensor.stride(), tensor.shape, strict=True) if length > 1]
 
 

@@ -1,4 +1,4 @@
-"""TrainState: everything that changes while training, and how it begins. Knows nothing about the loop."""
+"""TrainState: everything that changes during training, and how it starts. Knows nothing about the loop."""
 
 import copy
 import logging
@@ -24,12 +24,12 @@ class Diverged(ArithmeticError):
 
 @dataclass(frozen=True)
 class Execution:
-    """How the same mathematics is computed. Other choices change the last bits of the results, so it is kept with the state.
+    """How the same math is computed. Another choice changes the last bits of the results, so it is saved with the state.
 
     Attributes:
         precision: "fp32" or "bf16".
-        channels_last: whether feature maps lie in memory with their channels together.
-        threads: processor threads, on a CPU; train() chooses them again when that pays.
+        channels_last: whether a pixel's channels are next to each other in memory.
+        threads: processor threads, on a CPU; train() may change them.
     """
 
     precision: str
@@ -39,12 +39,12 @@ class Execution:
 
 @dataclass
 class TrainState:
-    """Everything that changes while training; save it, load it, and training goes on as if it had never stopped."""
+    """Everything that changes during training. Save it and load it, and training continues as if it had never stopped."""
 
-    config: TrainConfig  # as it is now: live settings may have changed since the start
+    config: TrainConfig  # the current settings: live settings may have changed since the start
     device: torch.device
     execution: Execution
-    class_names: tuple[str, ...]  # of a conditional run's data, else empty
+    class_names: tuple[str, ...]  # for a conditional run, else empty
     generator: Generator
     discriminator: Discriminator
     averaged: Generator
@@ -53,15 +53,15 @@ class TrainState:
     rng: torch.Generator
     fixed_z: torch.Tensor
     fixed_labels: torch.Tensor | None
-    noise: torch.Tensor  # standard deviation of the instance noise; a tensor, so that a recorded graph reads its present value
-    # Of the metrics since the last Metrics event: five sums (loss_d, loss_g, d_real, d_fake, d_fake_after), and for how many
-    # steps each of them was a finite number, so that the step at which one was not can be told without asking at each.
+    noise: torch.Tensor  # standard deviation of the instance noise; a tensor, so a recorded graph reads its current value
+    # Sums since the last Metrics event: five sums (loss_d, loss_g, d_real, d_fake, d_fake_after), and for each the number of
+    # steps at which it was finite, which gives the first bad step without asking the device at each step.
     sums: torch.Tensor
     summed: int = 0  # steps in these sums
-    most_threads: int = 1  # how many processor threads train() may choose
-    changes: int = 0  # live settings changed so far, and numbers of threads
+    most_threads: int = 1  # the most processor threads that train() may choose
+    changes: int = 0  # changes so far, of live settings and of the number of threads
     step: int = 0
-    images_seen: int = 0  # real images that the discriminator has been shown
+    images_seen: int = 0  # real images shown to the discriminator
     elapsed_s: float = 0.0
     launch: str = ""  # how the steps are launched on a GPU, in words
     _averaged_tensors: tuple[list[torch.Tensor], list[torch.Tensor]] = field(init=False, repr=False)
@@ -92,16 +92,16 @@ class TrainState:
         }
 
     def load_state_dict(self, stored: dict[str, Any]) -> None:
-        """Takes over what state_dict() gave; live settings as they were then.
+        """Loads a state_dict(), including the live settings of that moment.
 
         Raises:
-            ValueError: something is missing, of another kind or of another shape; then nothing has been taken over.
+            ValueError: something is missing, of another kind or of another shape. Then nothing has been changed.
         """
         self.check(stored)
         for name in ("generator", "discriminator", "averaged"):
             getattr(self, name).load_state_dict(stored[name])
         for name in ("optimizer_g", "optimizer_d"):
-            # "capturable" makes torch move the step counters to the device of the weights; _obey() sets what this device needs.
+            # "capturable" makes torch move the step counters to the weights' device; _obey() sets what this device needs.
             groups = [group | {"capturable": True} for group in stored[name]["param_groups"]]
             getattr(self, name).load_state_dict(stored[name] | {"param_groups": groups})
             _lay_out_moments(getattr(self, name))
@@ -119,7 +119,7 @@ class TrainState:
             self.rng.manual_seed(self.config.seed + 1 + self.step)
 
     def check(self, stored: Any) -> None:
-        """Compares what state_dict() gave elsewhere with this state, before anything of it is used.
+        """Compares a state_dict() from elsewhere with this state, before anything in it is used.
 
         Raises:
             ValueError: something is missing, of another kind or of another shape.
@@ -131,16 +131,16 @@ class TrainState:
         self.config.change(**{name: stored["config"][name] for name in TrainConfig.live_fields()})
 
     def change(self, name: str, value: Any) -> None:
-        """Changes a live setting from the next step on; the optimizers keep their moments.
+        """Changes a live setting from the next step on. The optimizers keep their moments.
 
         Raises:
-            ValueError: the value is out of bounds, or does not go with the other settings.
+            ValueError: the value is out of bounds, or does not fit the other settings.
         """
         self.config = self.config.change(**{name: value})
         self._obey()
 
     def _obey(self) -> None:
-        """Tells optimizers and layers what the config says: they keep settings of their own."""
+        """Copies the config's settings to the optimizers and layers, which have their own copies."""
         config = self.config
         for optimizer, rate, beta1 in ((self.optimizer_g, config.lr_g, config.beta1_g), (self.optimizer_d, config.lr_d, config.beta1_d)):
             for group in optimizer.param_groups:
@@ -153,7 +153,7 @@ class TrainState:
                 module.p = self.config.dropout
 
     def check_finite(self) -> None:
-        """Call it before the state is kept.
+        """Call it before the state is saved.
 
         Raises:
             Diverged: a weight is no longer a number.
@@ -164,7 +164,7 @@ class TrainState:
 
 
 def _lay_out_moments(optimizer: torch.optim.Optimizer) -> None:
-    """Gives each moment the memory layout of its parameter, as a new optimizer has it: they may come from another kind of device."""
+    """Gives each moment the memory layout of its parameter, as in a new optimizer: the moments may come from another kind of device."""
     for parameter, held in optimizer.state.items():
         for key, moment in held.items():
             if isinstance(moment, torch.Tensor) and moment.shape == parameter.shape and moment.stride() != parameter.stride():
@@ -177,14 +177,14 @@ def _floats(network: nn.Module) -> list[torch.Tensor]:
 
 
 def memory_estimate(config: TrainConfig) -> int:
-    """Bytes that training takes, roughly: weights with gradients and Adam's moments, and the feature maps of a step."""
+    """Approximate memory of training in bytes: weights, gradients, Adam's moments, and the feature maps of a step."""
     maps = 0
 
     def count(module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
         nonlocal maps
         maps += output.numel()
 
-    with torch.device("meta"):  # shapes without numbers
+    with torch.device("meta"):  # shapes without memory
         generator, discriminator = Generator(config, 1), Discriminator(config, 1)
         for module in (*generator.layers, *discriminator.layers):
             module.register_forward_hook(count)
@@ -192,7 +192,7 @@ def memory_estimate(config: TrainConfig) -> int:
         discriminator(generator(torch.zeros(config.batch_size, config.latent_dim), labels), labels)
     weights = 5 * count_parameters(generator) + 4 * count_parameters(discriminator)
     penalties = sum(penalty > 0 for penalty in (config.gradient_penalty, config.r1, config.r2))
-    return 4 * (weights + (3 + penalties) * maps)  # of real images, of fakes, and the gradients of one
+    return 4 * (weights + (3 + penalties) * maps)  # of real images, of fakes, and the gradients of one of them
 
 
 def new_state(
@@ -209,11 +209,11 @@ def new_state(
         config: the run's settings.
         device: where to train.
         class_names: of the data set; a conditional run needs them.
-        execution: how to compute; as the settings say, without measuring, unless given. See choose_execution().
-        threads: how many processor threads it may choose, now and while it trains; all cores unless said.
+        execution: how to compute; by default as in the settings, without a measurement. See choose_execution().
+        threads: the most processor threads that it may use, now and while it trains; all cores by default.
 
     Raises:
-        ValueError: a conditional run without classes.
+        ValueError: the run is conditional, and there are no classes.
     """
     if config.conditional and not class_names:
         raise ValueError("conditional needs a data set with labels, but this one has none")
@@ -256,7 +256,7 @@ def new_state(
 
 
 def _optimizer(config: TrainConfig, network: nn.Module, lr: float, beta1: float, device: torch.device) -> torch.optim.Optimizer:
-    capturable = device.type == "cuda"  # counts its steps on the device, so that a graph can hold it
+    capturable = device.type == "cuda"  # counts its steps on the device, so it can be part of a graph
     if config.optimizer == "rmsprop":
         return torch.optim.RMSprop(network.parameters(), lr, weight_decay=config.weight_decay, capturable=capturable, foreach=True)
     betas = (beta1, config.beta2)
@@ -264,9 +264,9 @@ def _optimizer(config: TrainConfig, network: nn.Module, lr: float, beta1: float,
 
 
 def named_execution(config: TrainConfig, device: torch.device, threads: int) -> Execution:
-    """How to compute as the settings say, without measuring: "auto" is fp32 on a CPU, and on a GPU bf16 where the GPU has it.
+    """How to compute according to the settings, without a measurement: "auto" is fp32 on a CPU, and bf16 on a GPU that supports it.
 
-    threads: how many may be used.
+    threads: the largest number.
     """
     if config.precision != "auto":
         return Execution(config.precision, True, threads)

@@ -20,7 +20,7 @@ def train_step(state: TrainState, real: torch.Tensor, labels: torch.Tensor | Non
     Args:
         state: changed in place.
         real: float images (d_steps * batch_size, channels, image_size, image_size) in [-1, 1] on the state's device.
-        labels: their classes, int64 (d_steps * batch_size,), where the config is conditional.
+        labels: their classes, int64 (d_steps * batch_size,), if the config is conditional.
     """
     set_noise(state)
     update_networks(state, real, labels)
@@ -28,7 +28,7 @@ def train_step(state: TrainState, real: torch.Tensor, labels: torch.Tensor | Non
 
 
 def set_noise(state: TrainState) -> None:
-    """Before a step: the instance noise that it lays on images, falling evenly to 0 where the config says so."""
+    """Before a step: sets the instance noise, which falls evenly to 0 if the config says so."""
     config = state.config
     if config.instance_noise:
         left = max(0.0, 1 - state.images_seen / config.instance_noise_fade) if config.instance_noise_fade else 1.0
@@ -36,7 +36,7 @@ def set_noise(state: TrainState) -> None:
 
 
 def count_step(state: TrainState) -> None:
-    """After a step: counters and averaged weights."""
+    """After a step: updates counters and averaged weights."""
     state.step += 1
     state.summed += 1
     state.images_seen += state.config.batch_size * state.config.d_steps
@@ -44,7 +44,7 @@ def count_step(state: TrainState) -> None:
 
 
 def update_networks(state: TrainState, real: torch.Tensor, labels: torch.Tensor | None) -> None:
-    """What a step does to the networks and to the sums: all of it on the device, so that a graph can hold it."""
+    """The part of a step that changes networks and sums, all of it on the device, so it can be one graph."""
     config = state.config
     told: list[torch.Tensor] = []
     parts = real.split(config.batch_size)
@@ -64,14 +64,14 @@ def update_networks(state: TrainState, real: torch.Tensor, labels: torch.Tensor 
 
 
 def autocast(state: TrainState) -> torch.autocast:
-    """In the number format that the state is trained in."""
+    """Uses the number format of the state."""
     # Without autocast's cache of cast weights: all threads share it, and each clears it for all. Whether a weight that is used
-    # twice was cast once or twice decides in which numbers its gradients are added, so another run would change the last bits.
+    # twice was cast once or twice decides in which number format its gradients are added, so another run would change the last bits.
     return torch.autocast(state.device.type, torch.bfloat16, enabled=state.execution.precision == "bf16", cache_enabled=False)
 
 
 def _discriminator_step(state: TrainState, real: torch.Tensor, labels: torch.Tensor | None, keep_graph: bool) -> tuple[torch.Tensor, ...]:
-    """One step of the discriminator -> the fakes, its loss, its mean answer to real images, and to fakes.
+    """One step of the discriminator -> the fakes, its loss, its mean answer to real images, and its mean answer to fakes.
 
     keep_graph: the generator will learn from these fakes.
     """
@@ -82,7 +82,7 @@ def _discriminator_step(state: TrainState, real: torch.Tensor, labels: torch.Ten
         seen_real, seen_fake = _seen(state, real), _seen(state, fake.detach())
         seen_real.requires_grad_(config.r1 > 0)
         seen_fake.requires_grad_(config.r2 > 0)
-        if config.r1 or config.r2 or config.spectral_norm:  # gradients of one batch alone; weights that change with each call
+        if config.r1 or config.r2 or config.spectral_norm:  # gradients of only one batch; weights that change with each call
             on_real, on_fake = discriminator(seen_real, labels), discriminator(seen_fake, labels)
         else:
             on_real, on_fake = discriminator.forward_each([seen_real, seen_fake], labels)
@@ -116,7 +116,7 @@ def _discriminator_step(state: TrainState, real: torch.Tensor, labels: torch.Ten
 def _generator_step(
     state: TrainState, real: torch.Tensor, labels: torch.Tensor | None, fake: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """One step of the generator, on the fakes given or on new ones -> its loss, and the discriminator's mean answer to them."""
+    """One step of the generator, on the given fakes or on new ones -> its loss, and the discriminator's mean answer to them."""
     config, discriminator = state.config, state.discriminator
     discriminator.requires_grad_(False)  # its weights need no gradients now
     try:
@@ -145,7 +145,7 @@ def _seen(state: TrainState, images: torch.Tensor) -> torch.Tensor:
 
 
 def as_shown(state: TrainState, images: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-    """Images as the discriminator is shown them, real ones and fakes alike; differentiable. rng: on the state's device."""
+    """The discriminator's view of images, real ones and fakes alike; differentiable. rng: on the state's device."""
     if state.config.diffaugment != "off":
         images = augment.diffaugment(images, state.config.diffaugment, rng)
     if state.config.instance_noise:
@@ -154,7 +154,7 @@ def as_shown(state: TrainState, images: torch.Tensor, rng: torch.Generator) -> t
 
 
 def _targets(state: TrainState, answers: torch.Tensor) -> tuple[float | torch.Tensor, float | torch.Tensor]:
-    """The labels of real images and of fakes, some of them swapped where the config says so."""
+    """The labels of real images and of fakes, some of them swapped if the config says so."""
     config = state.config
     labels = (config.real_label, config.fake_label)
     if not config.label_flips:
@@ -164,19 +164,19 @@ def _targets(state: TrainState, answers: torch.Tensor) -> tuple[float | torch.Te
 
 
 def _gradient(answers: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-    """The gradient of each answer at its own images, which can be differentiated again: (len(answers), ...)."""
+    """The gradient of each answer with respect to its own images; it can be differentiated again: (len(answers), ...)."""
     (gradient,) = torch.autograd.grad(answers.sum(), images, create_graph=True)
     return gradient.float().reshape(len(answers), -1)
 
 
 def _mean_answer(config: TrainConfig, answers: torch.Tensor) -> torch.Tensor:
-    """The mean probability of "real", or the mean score where the loss has no probabilities."""
+    """The mean probability of "real", or the mean score if the loss has no probabilities."""
     return (answers if config.has_scores else torch.sigmoid(answers)).mean()
 
 
 @torch.no_grad()
 def _average(state: TrainState) -> None:
-    """Moves the averaged generator toward the trained one (Karras et al. 2020, StyleGAN2-ADA, with its ramp)."""
+    """Moves the EMA generator toward the trained one (Karras et al. 2020, StyleGAN2-ADA, with its ramp)."""
     half_life = min(state.config.average_half_life, 0.05 * state.images_seen)
     decay = 0.5 ** (state.config.batch_size * state.config.d_steps / half_life) if half_life > 0 else 0.0
     get_ema_multi_avg_fn(decay)(*state._averaged_tensors, 0)

@@ -332,7 +332,7 @@ def test_unknown_addresses_are_answered_in_json(client: TestClient, path: str) -
 def test_other_methods_are_refused_in_json(client: TestClient) -> None:
     for method in ("POST", "PUT", "DELETE", "OPTIONS"):
         answer = client.request(method, "/api/runs")
-        assert answer.status_code == 405 and answer.headers["Allow"] == "GET, HEAD" and "read only" in answer.json()["error"]
+        assert answer.status_code == 405 and answer.headers["Allow"] == "GET, HEAD" and "read-only" in answer.json()["error"]
     assert client.head("/api/runs").status_code == 200
 
 

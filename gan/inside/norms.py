@@ -24,7 +24,7 @@ class Norms:
 
 
 def read_norms(folder: RunFolder, most: int = 1000) -> Norms | None:
-    """A run's norms.jsonl, thinned to about `most` steps; None if it has none. Damaged lines are left out."""
+    """A run's norms.jsonl, thinned to about `most` steps; None if there is none. Damaged lines are left out."""
     rows = folder.norms.thinned(most)
     if not rows:
         return None

@@ -6,7 +6,7 @@ from typing import Any
 
 from gan.untrusted import is_number
 
-# Of a judgement: each a number, or None if it cannot be told.
+# The keys of a scoring: each a number, or None if unknown.
 NUMBERS = (
     *("fd", "fd_error", "fd_floor", "kid", "kid_floor", "density", "coverage", "coverage_floor", "diversity", "diversity_real"),
     *("kl", "copying", "copies", "d_accuracy", "d_train", "d_held_out", "d_fake", "sign_train", "sign_held_out", "raw_diversity"),
@@ -34,7 +34,7 @@ class Best:
 
 
 def clean(row: dict[str, Any]) -> dict[str, Any]:
-    """A judgement as it was read: what should be a number and is none becomes None."""
+    """A scoring from a file: what should be a number and is not becomes None."""
     return row | {name: row[name] if is_number(row.get(name)) else None for name in NUMBERS}
 
 

@@ -14,8 +14,8 @@ from torch.nn.utils.parametrizations import spectral_norm
 from gan.config import TrainConfig
 from gan.networks.layers import Doubling, Dropout, FromLatent, FromPixels, Halving, MinibatchStd, ToLogit, ToPixels
 
-EMBEDDING = 32  # numbers that tell the generator a class, next to z
-POWER_ITERATIONS = 15  # before the first step; as torch does
+EMBEDDING = 32  # numbers that stand for a class in the generator's input, next to z
+POWER_ITERATIONS = 15  # before the first step, as in torch
 
 Layers = OrderedDict[str, nn.Module]
 

@@ -8,11 +8,11 @@ from torch import nn
 
 from gan.networks import winograd
 
-SMALL = 8  # side of the feature maps up to which a kernel's gradient is computed as a matrix product
+SMALL = 8  # largest side of feature maps for which a kernel's gradient is a matrix product
 
 
 class FromLatent(nn.ConvTranspose2d):
-    """Transposed convolution of a 1 x 1 map (k4 s1 p0), computed as the matrix product that it is.
+    """Transposed convolution of a 1 x 1 map (k4 s1 p0), computed as a matrix product.
 
     (N, in, 1, 1) -> (N, out, 4, 4). Same parameters and result as its parent; several times faster on a CPU.
     """
@@ -23,7 +23,7 @@ class FromLatent(nn.ConvTranspose2d):
 
 
 class ToLogit(nn.Conv2d):
-    """Convolution of a 4 x 4 map to one number (k4 s1 p0), computed as the matrix product that it is.
+    """Convolution of a 4 x 4 map to one number (k4 s1 p0), computed as a matrix product.
 
     (N, in, 4, 4) -> (N,). Same parameters and result as its parent.
     """
@@ -34,10 +34,10 @@ class ToLogit(nn.Conv2d):
 
 
 class FromPixels(nn.Conv2d):
-    """Convolution of gray images (k4 s2 p1), computed as one with k2 s1 over blocks of 2 x 2 pixels.
+    """Convolution of gray images (k4 s2 p1), computed as a convolution with k2 s1 over blocks of 2 x 2 pixels.
 
-    (N, 1, H, W) -> (N, out, H / 2, W / 2). Same parameters and result as its parent. One channel leaves a CPU's vector units
-    empty, four fill more of them: the gradient for the image takes a third of the time.
+    (N, 1, H, W) -> (N, out, H / 2, W / 2). Same parameters and result as its parent. One channel leaves most of a CPU's
+    vector unit idle, four use more of it: the gradient for the image takes a third of the time.
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -52,7 +52,7 @@ class ToPixels(nn.ConvTranspose2d):
     """Transposed convolution to images (k4 s2 p1), computed as one with k2 s1 to blocks of 2 x 2 pixels.
 
     (N, in, H, W) -> (N, C, 2 H, 2 W). Same parameters and result as its parent; two to three times faster on a CPU, where one
-    to three channels leave the vector units empty.
+    to three channels leave most of the vector unit idle.
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
@@ -76,7 +76,7 @@ class _SmallConvolution(torch.autograd.Function):
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # type: ignore[override]
         x, weight = ctx.saved_tensors
         wants_x, wants_weight, wants_bias, _ = ctx.needs_input_grad
-        # Where the gradient will be differentiated again, all of it is torch's own, which can be. With 32-bit numbers torch's is faster.
+        # If the gradient will be differentiated again, torch computes all of it, because ours cannot be. In fp32, torch is faster anyway.
         plain = torch.is_grad_enabled() or weight.dtype != torch.bfloat16
         masks = [wants_x, wants_weight and plain, wants_bias]
         sizes = [weight.shape[1 if ctx.transposed else 0]] if ctx.has_bias else None
@@ -94,12 +94,12 @@ def _kernel_gradient(large: torch.Tensor, small: torch.Tensor, k: int) -> torch.
     padded = F.pad(large.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1)).contiguous()
     image, row, column, _ = padded.stride()
     windows = padded.as_strided((n, h, w, k, k, b), (image, 2 * row, 2 * column, row, column, 1)).reshape(n * h * w, k * k * b)
-    # This way round the result is channels last, as the kernel is: it need not be turned.
+    # In this order the result is channels last, like the kernel: no transpose is needed.
     return (small.permute(0, 2, 3, 1).reshape(n * h * w, a).t() @ windows).view(a, k, k, b).permute(0, 3, 1, 2)
 
 
 def _halving(module: nn.Conv2d | nn.ConvTranspose2d, x: torch.Tensor) -> torch.Tensor:
-    """The module's own result, on a CPU; where it is autocast, in the numbers that its parent would compute in."""
+    """The module's result on a CPU; under autocast, in the number format that its parent would use."""
     weight, bias, transposed = module.weight, module.bias, isinstance(module, nn.ConvTranspose2d)
     if torch.is_autocast_enabled(x.device.type):
         dtype = torch.get_autocast_dtype(x.device.type)
@@ -116,8 +116,8 @@ def _halving(module: nn.Conv2d | nn.ConvTranspose2d, x: torch.Tensor) -> torch.T
 class Halving(nn.Conv2d):
     """Convolution (s2 p1) to a map of half the size. Same parameters and result as its parent, faster on a CPU.
 
-    Many channels: nine sixteenths of the multiplications (winograd.py). Few channels, and at most SMALL x SMALL places, in bf16:
-    the gradient for its kernel, as one matrix product, takes 0.6 to 0.9 of the time.
+    With many channels it needs 9/16 of the multiplications (winograd.py). With few channels and at most SMALL x SMALL positions in
+    bf16, the kernel's gradient is one matrix product, which takes 0.6 to 0.9 of the time.
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -132,7 +132,7 @@ class Doubling(nn.ConvTranspose2d):
 
 
 def _blocks(weight: torch.Tensor) -> torch.Tensor:
-    """A kernel of 4 x 4 as one of 2 x 2 over blocks of 2 x 2 pixels, whose four places become channels as in pixel_shuffle.
+    """A 4 x 4 kernel as a 2 x 2 kernel over blocks of 2 x 2 pixels, whose four pixels become channels as in pixel_shuffle.
 
     (a, b, 4, 4) -> (a, 4 b, 2, 2).
     """
@@ -141,11 +141,11 @@ def _blocks(weight: torch.Tensor) -> torch.Tensor:
 
 
 class Dropout(nn.Module):
-    """Switches features off with probability p while training, drawing from its own random generator.
+    """Switches features off with probability p while training, using its own random generator.
 
-    torch's dropout draws from the global generator, which threads share: two runs at once would disturb each other.
-    p is rounded to a multiple of 1 / 65,536, so that one 64-bit draw decides over four features: the draws are what
-    dropout costs.
+    torch's dropout uses the global generator, which threads share: two runs at once would disturb each other.
+    p is rounded to a multiple of 1 / 65,536, so each 64-bit draw decides for four features: the draws are the
+    main cost of dropout.
     """
 
     def __init__(self, p: float) -> None:
@@ -161,7 +161,7 @@ class Dropout(nn.Module):
         draws.random_(-(2**63), None, generator=self.rng)
         mask = (draws.view(torch.int16)[: x.numel()] < kept - 32768).to(x.dtype) * (65536 / kept)
         channels_last = x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)
-        dense = x.permute(0, 2, 3, 1) if channels_last else x  # in memory order, where the mask costs no copy
+        dense = x.permute(0, 2, 3, 1) if channels_last else x  # in memory order, so the mask needs no copy
         dropped = dense * mask.view(dense.shape)
         return dropped.permute(0, 3, 1, 2) if channels_last else dropped
 

@@ -46,7 +46,7 @@ STATES_BYTES = 400 * 2**20  # that they may take together; two are kept in any c
 LONGEST_RECIPE = 60  # characters of a recipe's name in a run's
 LARGEST_GRID = 32 * 2**20  # bytes of a grid's PNG; ours have less than 1 MiB
 LARGEST_NAME = 4096  # bytes of name.json
-LATEST = 1e11  # seconds since 1970 that a calendar can still show
+LATEST = 1e11  # seconds since 1970 that a calendar can show
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
@@ -296,7 +296,7 @@ class RunFolder:
         return ""
 
     def append_metrics(self, metrics: Metrics) -> None:
-        """Notes a line; flush() writes it. Not-a-numbers become null: JSON has none."""
+        """Adds a line; flush() writes it. NaN becomes null, because JSON has no NaN."""
         row = asdict(metrics)
         if not metrics.scores:
             del row["scores"]
@@ -309,11 +309,11 @@ class RunFolder:
         self.script.note(asdict(change))
 
     def append_norms(self, step: int, norms: dict[str, Any]) -> None:
-        """Notes a line of layer_norms(); flush() writes it."""
+        """Adds a line of layer_norms(); flush() writes it."""
         self.norms.note({"step": step, **norms})
 
     def append_judged(self, row: dict[str, Any]) -> None:
-        """Notes a judgement; flush() writes it. Not-a-numbers become null."""
+        """Adds a scoring; flush() writes it. NaN becomes null."""
         self.judgements.note(row)
 
     def flush(self) -> None:
@@ -326,7 +326,7 @@ class RunFolder:
             log.flush()
 
     def read_metrics(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
-        """Complete lines of metrics.jsonl from a byte offset on, and the offset behind them. Damaged lines are left out."""
+        """Complete lines of metrics.jsonl from a byte offset on, and the offset after them. Damaged lines are left out."""
         rows, end = self.metrics.since(offset)
         return [{name: row[name] if is_number(row.get(name)) else None for name in METRICS} for row in rows], end
 
@@ -343,7 +343,7 @@ class RunFolder:
         return [Intervention(row["step"], row["field"], row["old"], row["new"]) for row in rows if _is_change(row)]
 
     def norms_since(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
-        """Complete lines of norms.jsonl from a byte offset on, in order, and the offset behind them. Damaged lines are left out."""
+        """Complete lines of norms.jsonl from a byte offset on, in order, and the offset after them. Damaged lines are left out."""
         rows, end = self.norms.since(offset)
         return [row for row in rows if all(_are_norms(row.get(what)) for what in ("weights", "gradients"))], end
 
@@ -359,11 +359,11 @@ class RunFolder:
         return self._judged.rows()
 
     def best(self) -> Best | None:
-        """The best judgement so far; None if nothing was judged."""
+        """The best scoring so far; None if there is none."""
         return self._judged.best()
 
     def truncate(self, step: int, changes: int) -> None:
-        """Forgets what was logged beyond a state at `step`, after so many changes, and half-written last lines."""
+        """Removes what was logged after a state at `step`, which includes this many changes, and partial last lines."""
         logged_until = self.logged_until(step, changes)
         for log in self._logs:
             log.forget()

@@ -43,7 +43,7 @@ class JsonLines:
             with open_regular(self.path) as file:
                 file.seek(offset)
                 content = file.read()
-        except OSError:  # none yet, or what is there can be no log: RunFolder.fault() says so
+        except OSError:  # missing, or not a log: RunFolder.fault() says so
             return [], offset
         end = content.rfind(b"\n") + 1
         return [row for line in content[:end].splitlines() if (row := _row(line)) is not None], offset + end
@@ -73,7 +73,7 @@ class JsonLines:
 def append(path: Path, lines: list[str]) -> None:
     """Adds lines to a file, all or none."""
     content = "".join(line + "\n" for line in lines).encode()
-    with path.open("ab", buffering=0) as file:  # a buffer would write its rest when the file is closed
+    with path.open("ab", buffering=0) as file:  # a buffer would write its remaining data when the file is closed
         end = file.seek(0, os.SEEK_END)
         try:
             while content:

@@ -41,11 +41,11 @@ class Limits:
         )
 
     def refuse(self, config: TrainConfig, step: int = 0, elapsed_s: float = 0.0, per_epoch: int | None = None, disk: int = 0) -> None:
-        """Before a run is made or resumed.
+        """Refuses a run beyond the limits, before it is created or resumed.
 
         Args:
             config: its settings.
-            step, elapsed_s: what is behind it.
+            step, elapsed_s: how far it is.
             per_epoch: images in an epoch, where that is known.
             disk: bytes of its folder.
 
@@ -120,7 +120,7 @@ NO_LIMITS = Limits()
 
 
 def steps_of(config: TrainConfig, per_epoch: int | None) -> int | None:
-    """How many steps a run takes; None if that depends on its speed, or on a data set that is not known yet."""
+    """Number of steps of a run; None if it depends on its speed, or on a data set that is not known yet."""
     if config.duration_unit == "steps":
         return math.ceil(config.duration)
     if config.duration_unit == "epochs" and per_epoch:

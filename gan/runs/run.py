@@ -188,7 +188,7 @@ class Run:
         return self._read_name[1]
 
     def _stored(self) -> tuple[TrainConfig, dict[str, Any]]:
-        """config.json, read again only when it has changed: every viewer asks for it many times a second."""
+        """config.json, read again only if it has changed: every viewer asks for it many times a second."""
         stamp = _changed_ns(self.folder.config_file)
         if self._read_config is None or self._read_config[0] != stamp:
             self._read_config = (stamp, *self.folder.read_config())

@@ -56,7 +56,7 @@ class Feed:
         config, device = state.config, state.device
         self._n, self._batch, self._seed = len(dataset), config.batch_size, config.seed
         self._per_epoch = epoch_images(config, dataset)
-        # Half of what is free is left to the networks; a larger set stays where it is, and its batches travel.
+        # Half of the free memory is left to the networks. A larger set stays on the CPU, and its batches are copied.
         fits = device.type == "cpu" or dataset.images.numel() < free_memory(device) // 2
         self._place = device if fits else dataset.images.device  # device of images, classes and order: batches are selected there
         self._images = dataset.images.to(self._place)
@@ -76,9 +76,12 @@ class Feed:
         return real.contiguous(memory_format=self._layout), labels
 
     def _picks(self, images_seen: int) -> torch.Tensor:
-        """Indices of the batch behind `images_seen`. An epoch's order is a function of seed and epoch, so it need not be saved."""
+        """Indices of the batch after the first `images_seen` images.
+
+        An epoch's order depends only on seed and epoch, so it is not saved.
+        """
         epoch, position = divmod(images_seen, self._per_epoch)
-        position -= position % self._batch  # a fork may have another batch size than what was seen before it
+        position -= position % self._batch  # a fork may have another batch size than its parent
         if epoch != self._epoch:
             rng = torch.Generator().manual_seed(self._seed * 1_000_003 + epoch)
             self._order, self._epoch = _sent(torch.randperm(self._n, generator=rng), self._place), epoch

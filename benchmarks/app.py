@@ -2,8 +2,8 @@
 
     python -m benchmarks.app [--seconds 20] [--rounds 3] [--browser]
 
-Rounds alternate, since machines drift; the ratios are taken round by round. The server is the real one (`streamlit run
-app.py`), the reader reads its event stream over HTTP. A browser on the same cores takes its own share.
+Rounds alternate, because machines drift, and ratios are computed per round. The server is the real one (`streamlit run
+app.py`), and the reader follows its event stream over HTTP. A browser on the same cores takes its own share.
 """
 
 import argparse
@@ -30,14 +30,14 @@ def command_line(seconds: float) -> float:
 
 
 def in_the_app(seconds: float, browser: bool) -> tuple[float, int]:
-    """images/s of a run in the server while one reader (or one browser) follows it, and the events that it read."""
+    """images/s of a run in the server while one reader (or one browser) follows it, and the number of events that it read."""
     with Workshop(seconds) as workshop:
         seen = (watch_in_a_browser if browser else read_events)(workshop.port, workshop.run_id, seconds)
         return workshop.speed(), seen
 
 
 def read_events(port: int, run_id: str, seconds: float) -> int:
-    """Follows a run's event stream until the run has ended; returns how many events came."""
+    """Follows a run's event stream until the run has ended; returns the number of events."""
     events = 0
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/runs/{run_id}/events", timeout=seconds + 60) as stream:
         for line in stream:
@@ -48,7 +48,7 @@ def read_events(port: int, run_id: str, seconds: float) -> int:
 
 
 def watch_in_a_browser(port: int, run_id: str, seconds: float) -> int:
-    """Has a headless Chromium show the run; returns the points that its charts have at the end."""
+    """Shows the run in a headless Chromium; returns the number of points in its charts at the end."""
     import shutil
 
     from playwright.sync_api import sync_playwright
@@ -69,7 +69,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--browser", action="store_true", help="also with a browser that watches")
+    parser.add_argument("--browser", action="store_true", help="also with a browser that shows the run")
     arguments = parser.parse_args()
     os.chdir(Path(__file__).parent.parent)
     ratios: dict[str, list[float]] = {"one reader": [], "one browser": []}

@@ -1,13 +1,14 @@
 """What a hostile client can do to the server: addresses, half-open requests, many pages, abandoned pictures, forged
-messages, uploads that no page asked for.
+messages, and uploads that no page asked for.
 
     python -m benchmarks.attack [--descriptors 256] [--only half-open pages pictures addresses scripts messages uploads]
 
-Starts a server of its own on 127.0.0.1 with a run at work, attacks it in a bounded number of ways, and prints a table: of each
-attack how many requests there were, how many of them fell, how far the run trained meanwhile, and the most files that the server
+Starts its own server on 127.0.0.1 with an active run, attacks it in a limited number of ways, and prints a table: for each
+attack the number of requests, the number of falls, how far the run trained meanwhile, and the most files that the server
 had open. A fall is a status of 500 or more that is not a 503 with Retry-After, an answer that did not come, a page that shows an
-exception or Streamlit's own error, or a trace in the server's log (but for forged messages, whose traces are Streamlit's). The run must go on training through all of it, or rest and go
-on by itself. With any fall the exit status is 1.
+exception or Streamlit's own error, or a trace in the server's log (but for forged messages, whose traces are Streamlit's). The run must
+train through all of it, or pause and continue
+by itself. With any fall, the exit status is 1.
 """
 
 import argparse
@@ -36,13 +37,13 @@ from ui.held import UPLOADS as UPLOADS_PATH
 
 PATIENCE_S = 30.0
 AT_ONCE = 8
-LASTS_S = 900.0  # the run, longer than all attacks
+LASTS_S = 900.0  # of the run: longer than all attacks
 HALF_OPEN, PAGE_LOADS, ABANDONED, MESSAGES = 1_100, 200, 1_500, 200
-HELD_S = 3.0  # that half-open requests and pages stay
+HELD_S = 3.0  # for which half-open requests and pages stay
 UPLOADS, UPLOAD = 7, 150 * 2**20  # how many, and the bytes of each
-PICTURE_WITHIN_S = 0.3  # the next visitor's, after the abandoned ones
+PICTURE_WITHIN_S = 0.3  # limit for the next visitor's picture, after the abandoned ones
 MOST_LOG = 200_000  # bytes that an attack may make the server write
-RESTS_WITHIN_S = 20.0  # a run that found no descriptor tries again within that
+RESTS_WITHIN_S = 20.0  # a run that found no descriptor tries again within this time
 
 NONSENSE = [
     *(
@@ -92,7 +93,7 @@ NONSENSE = [
     ),
 ]
 PAGES = ["", "data", "train", "compare", "inside", "explore", "evaluate", "nowhere"]
-# Every parameter that some page reads, whichever it is: a page must bear the others' too.
+# Every parameter that any page reads: a page must survive the parameters of the others, too.
 PARAMETERS = [
     *("run", "runs", "at", "set", "from", "view", "class", "place", "seed", "seeds", "noise", "cells", "along", "image", "look", "layer"),
     *("everything", "a", "b", "c", "times", "jitter", "closed", "frames", "fps", "pace", "count", "psi", "held_out", "step", "corners"),
@@ -103,7 +104,7 @@ PARAMETERS = [
 
 @dataclass
 class Attack:
-    """One kind of attack and what came of it."""
+    """One kind of attack, and its results."""
 
     name: str
     requests: int = 0
@@ -114,10 +115,10 @@ class Attack:
 
 
 async def ask(port: int, target: str, method: str = "GET", headers: str = "") -> tuple[int, str, bytes]:
-    """Sends one request on a connection of its own -> status, head, body (at most 1 MB).
+    """Sends one request on its own connection -> status, head, body (at most 1 MB).
 
     Raises:
-        OSError, TimeoutError, asyncio.IncompleteReadError: no whole answer came.
+        OSError, TimeoutError, asyncio.IncompleteReadError: no complete answer came.
     """
     async with asyncio.timeout(PATIENCE_S):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -131,7 +132,7 @@ async def ask(port: int, target: str, method: str = "GET", headers: str = "") ->
 
 
 def targets(run_id: str, model_id: str) -> list[str]:
-    """Hostile addresses, each as it goes over the wire."""
+    """Hostile addresses in the form in which they are sent."""
     ids = [*NONSENSE, run_id, model_id]
     found = [f"{path}{quote(text, safe=safe)}{rest}" for path, rest in ROUTES for text in ids for safe in ("", "/.%")]
     known = [f"/api/runs/{quote(run_id)}/events", f"/api/models/{quote(model_id)}/image.png"]
@@ -173,7 +174,7 @@ async def addresses(port: int, run_id: str, model_id: str, attack: Attack) -> No
 
 
 async def half_open(port: int, attack: Attack) -> None:
-    """Connections that begin a request and never end it; meanwhile someone else must get an answer."""
+    """Connections that start a request and never finish it; meanwhile someone else must get an answer."""
     sockets = []
     for number in range(HALF_OPEN):
         half = socket.socket()
@@ -210,7 +211,7 @@ class Session:
         self.id = ""  # known once a script ran
 
     async def script(self, page: str, query: str, message: BackMsg | None = None) -> str:
-        """Runs the page's script; what is wrong with what came, or nothing."""
+        """Runs the page's script; returns what is wrong with the result, or nothing."""
         message = message or BackMsg()
         message.rerun_script.query_string, message.rerun_script.page_name = query, page
         await self._websocket.send(message.SerializeToString())
@@ -237,7 +238,7 @@ async def session(port: int) -> AsyncIterator[Session]:
 
 
 async def pages(port: int, run_id: str, attack: Attack) -> None:
-    """Many visitors at once. Those for whom there is no room are turned away, which is no fall; that the rest of them work is."""
+    """Many visitors at once. Turning some of them away is fine; the others must work."""
     loaded = 0
 
     async def one(number: int) -> None:
@@ -287,7 +288,7 @@ async def pictures(port: int, model_id: str, attack: Attack) -> None:
 
 
 async def scripts(port: int, run_id: str, model_id: str, attack: Attack) -> None:
-    """Each page's script with nonsense in each parameter, in sessions of its own."""
+    """Each page's script with nonsense in each parameter, each in its own session."""
     queries = [
         (page, {name: text}) for page in PAGES[:-1] for name in PARAMETERS for text in random.Random(page + name).sample(NONSENSE, 3)
     ]
@@ -318,8 +319,8 @@ VIEWS = ["pad", "grid", "sliders", "arithmetic", "walk", "time", "memory", "imag
 async def messages(port: int, run_id: str, attack: Attack) -> None:
     """Widget states that no browser sends: for widgets that the page has, and for others.
 
-    What Streamlit cannot make sense of may spoil the page of the session that sent it, which then shows a sentence; the server, the
-    run and other sessions must not notice.
+    Values that Streamlit does not understand may break the page of the session that sent them, which then shows a sentence. The server,
+    the run and other sessions must not notice.
     """
     rng = random.Random(0)
     for page in PAGES[:-1]:
@@ -353,7 +354,7 @@ async def messages(port: int, run_id: str, attack: Attack) -> None:
 
 
 async def uploads(workshop: Workshop, attack: Attack) -> None:
-    """Files for a session whose page has no uploader: the server takes what a session may hold, and no more; another one's still come."""
+    """Files for a session whose page has no uploader: the server takes no more than a session may hold, and still takes others' files."""
     port = workshop.port
     before = workshop.resident() or 0
     async with session(port) as greedy, session(port) as other:
@@ -373,7 +374,7 @@ async def uploads(workshop: Workshop, attack: Attack) -> None:
 
 
 async def put(port: int, session_id: str, name: str, size: int) -> int:
-    """Uploads a file as a browser does -> the status; 0 where the server ended the connection while the file was being sent."""
+    """Uploads a file as a browser does -> the status; 0 if the server ended the connection during the upload."""
     _, head, _ = await ask(port, "/_stcore/health")
     token = next(line.split("=", 1)[1].split(";")[0] for line in head.splitlines() if "_streamlit_xsrf=" in line)
     begin = b'--edge\r\nContent-Disposition: form-data; name="f"; filename="f.zip"\r\nContent-Type: application/zip\r\n\r\n'
@@ -403,7 +404,7 @@ async def put(port: int, session_id: str, name: str, size: int) -> int:
 
 
 async def each(attack: Attack, requests: list[Callable[[], Awaitable[None]]]) -> None:
-    """Makes all requests, a few at once; an answer that does not come is a fall."""
+    """Makes all requests, a few at once; a missing answer is a fall."""
     queue: Iterator[Callable[[], Awaitable[None]]] = iter(requests)
 
     async def work() -> None:
@@ -418,7 +419,7 @@ async def each(attack: Attack, requests: list[Callable[[], Awaitable[None]]]) ->
 
 
 async def watched(workshop: Workshop, attack: Attack, work: Awaitable[None]) -> None:
-    """An attack, what the server holds open meanwhile, and whether the run goes on."""
+    """An attack, what the server holds open meanwhile, and whether the run continues."""
     before, log = step(workshop), len(workshop.log())
 
     async def look() -> None:
@@ -437,7 +438,7 @@ async def watched(workshop: Workshop, attack: Attack, work: Awaitable[None]) -> 
             break
         await asyncio.sleep(1)
     else:
-        attack.falls["the run trains no more"] += 1
+        attack.falls["the run no longer trains"] += 1
     attack.steps = after - before
     written = workshop.log()[log:]
     attack.notes.append(f"{len(written):,} bytes of log")
@@ -449,7 +450,7 @@ async def watched(workshop: Workshop, attack: Attack, work: Awaitable[None]) -> 
 
 
 def step(workshop: Workshop) -> int:
-    """The run's newest step, from its folder: that works whatever becomes of the server."""
+    """The run's newest step, from its folder, which works whatever happens to the server."""
     file = workshop.run_folder / "metrics.jsonl"
     with contextlib.suppress(OSError, ValueError, IndexError):
         return int(json.loads(file.read_text(encoding="utf-8").splitlines()[-1])["step"])
@@ -494,7 +495,7 @@ def table(attacks: list[Attack]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--descriptors", type=int, help="that the server may have, at most; 64 to 100,000")
+    parser.add_argument("--descriptors", type=int, help="most files that the server may open; 64 to 100,000")
     parser.add_argument("--only", nargs="*", default=[], choices=KINDS)
     options = parser.parse_args()
     if options.descriptors is not None and not 64 <= options.descriptors <= 100_000:

@@ -1,18 +1,18 @@
-"""Whether a run finds the right number of processor threads when other work comes and goes.
+"""Does a run find the right number of processor threads when other work comes and goes?
 
     python -m benchmarks.busy [--recipe quick-digits] [--busy 0 1 2 4] [--cycles 2] [--seconds 7]
     python -m benchmarks.busy --browser [--rounds 2]
 
-Each contender is a process of its own: one run that chooses its threads while it trains, and one for each fixed number. The run that
-chooses begins on an idle machine. Then so many other processes do nothing but count, it has 10 seconds to find its threads, and from
-there on all contenders train in turns, next to the same processes; those that do not have their turn are stopped by SIGSTOP. "of the
-best" is the median, over the cycles, of its speed by that of the best fixed number in the same cycle. "others" is how many cores were
-used meanwhile by processes that are not part of this: where that is not about 0, the machine was not idle.
+Each contender has its own process: one run that chooses its threads while it trains, and one for each fixed number. The choosing run
+starts on an idle machine. Then the given number of other processes do nothing but count, and it has 10 seconds to find its threads.
+From then on, all contenders train in turns next to the same processes; SIGSTOP stops those that do not have their turn. "of the best"
+is the median, over the cycles, of its speed divided by that of the best fixed number in the same cycle. "others" is how many cores
+unrelated processes used meanwhile: if it is not about 0, the machine was not idle.
 
-With --browser all of it happens in the real server, while a headless Chromium on the same cores shows the run's Train page: a server
-for each contender, in turns. The run begins alone, the browser comes, and images are counted from 10 seconds later on.
+With --browser, all of it happens in the real server, while a headless Chromium on the same cores shows the run's Train page: one
+server per contender, in turns. The run starts alone, the browser comes, and images are counted from 10 seconds later on.
 
-The cores are this process' own, so `taskset -c 0,1 python -m benchmarks.busy` measures two of many.
+The cores are this process's own, so `taskset -c 0,1 python -m benchmarks.busy` measures two of many.
 """
 
 import argparse
@@ -44,13 +44,13 @@ from gan.training.loop import Control, train
 from gan.training.state import Execution, TrainState, new_state
 
 CPU = torch.device("cpu")
-SETTLES_S = 10.0  # what the run has to find its threads in
+SETTLES_S = 10.0  # time for the run to find its threads
 LEAD_S = 0.5  # of a turn, before images are counted
 ENDLESS = 10**7  # steps
 
 
 class Turn(NamedTuple):
-    """What one contender did in its turn.
+    """One contender's results in its turn.
 
     Attributes:
         images_per_s: images/s.
@@ -73,7 +73,7 @@ _events: Iterator[Event]
 
 
 def numbers() -> list[int]:
-    """The fixed numbers of threads to compare with: one, two, four and so on, and all."""
+    """The fixed numbers of threads to compare with: one, two, four and so on, and all cores."""
     return sorted({*(2**i for i in range(cores().bit_length()) if 2**i <= cores()), cores()})
 
 
@@ -97,7 +97,7 @@ def _turn(seconds: float) -> Turn:
 
 
 class Contender:
-    """A process with one run in it, stopped but for its turns; a context manager, which ends it."""
+    """A process with one run, stopped except during its turns. A context manager that ends it."""
 
     def __init__(self, name: str, execution: Execution, fixed: bool) -> None:
         self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
@@ -121,7 +121,7 @@ class Contender:
 
 
 def used_s(pids: list[int]) -> float:
-    """Core-seconds that the machine has worked so far, but for these processes; 0 where the system does not tell."""
+    """Core-seconds that the machine has worked so far, without these processes; 0 if the system does not say."""
     try:
         with open("/proc/stat", encoding="utf-8") as file:
             user, nice, system, _, _, *interrupts = (int(ticks) for ticks in file.readline().split()[1:8])
@@ -136,7 +136,7 @@ def used_s(pids: list[int]) -> float:
 
 @contextmanager
 def busy(processes: int) -> Iterator[list[int]]:
-    """So many processes that do nothing but count; yields their ids."""
+    """Processes that do nothing but count; yields their ids."""
     counting = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processes)]
     try:
         yield [process.pid for process in counting]
@@ -196,7 +196,7 @@ def compare_processes(name: str, loads: list[int], cycles: int, seconds: float) 
 
 
 def in_the_server(threads: int, precision: str, seconds: float) -> float:
-    """images/s of a run in the server that a browser shows. threads: 0 for those that it chooses."""
+    """images/s of a run in the server that a browser shows. threads: 0: the run chooses."""
     from playwright.sync_api import sync_playwright
 
     with Workshop(SETTLES_S + 3 * seconds + 30, threads, precision) as workshop, sync_playwright() as playwright:

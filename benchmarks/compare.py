@@ -1,16 +1,17 @@
-"""The engine beside the sources' own loops, on this machine: speed, memory, and what was learned in equal time.
+"""The engine next to the sources' own loops, on this machine: speed, memory, and what is learned in equal time.
 
     python -m benchmarks.compare speed [--recipe NAME] [--rounds 20] [--seconds 3] [--threads N] [--seed 0] [--device auto]
-    python -m benchmarks.compare reach [--recipe quick-digits] [--goal lecture] [--set FIELD=VALUE ...] [--threads N] [--seed 0] [--device auto]
+    python -m benchmarks.compare reach [--recipe quick-digits] [--goal lecture] [--set FIELD=VALUE ...] [--threads N] [--seed 0] [--device
+    auto]
     python -m benchmarks.compare logs --recipe NAME [--seeds 0,1,2] [--epochs 5 | --steps N] [--textbook] [--device auto]
 
-speed: the two take turns of a few seconds, each in a process of its own, since machines drift, and a shared one changes its speed
-from one minute to the next; ratios are taken round by round. What else is at work only ever makes them slower, and not both alike
-(the engine's 16-bit numbers wait for memory sooner), so the fastest quarter of the turns tells most of two loops that have the machine
-to themselves. Where other work takes the processor all the time, --threads 1 keeps the ratios: two threads that wait for each other collapse.
-reach: how soon a recipe's images are as good as another's at its end, which is trained first, all of its epochs. How long the source's
-loop would take for as many images is reckoned from its speed.
-logs: the means of each epoch, averaged over the seeds, beside those that the source published; with --steps single batches.
+speed: the two alternate in turns of a few seconds, each in its own process, because machines drift, and a shared one changes its speed
+from minute to minute. Ratios are computed per round. Other work only makes them slower, and not both equally (the engine's 16-bit
+numbers wait for memory sooner), so the fastest quarter of the turns says most about two loops that have the machine to themselves. If
+other work takes the processor all the time, use --threads 1: two threads that wait for each other collapse.
+reach: how soon a recipe's images are as good as another recipe's at its end, which is trained first. How long the source's loop would
+take for as many images is estimated from its speed.
+logs: the means of each epoch, averaged over the seeds, next to the source's published ones; with --steps, single batches.
 """
 
 import argparse
@@ -43,14 +44,14 @@ from gan.training.loop import train
 from gan.training.state import TrainState, new_state
 from gan.training.step import train_step
 
-# recipe -> the loop that it is held against
+# recipe -> the loop to compare it with
 PAIRS = {"quick-digits": "lecture", "lecture": "lecture", "pyimagesearch": "pyimagesearch", "polarsparc": "polarsparc"}
 JUDGED = 5000  # generated images
-MATMUL_S = 1.5  # for which matrix products are made, the fastest of which counts
-SOURCE_S = 20.0  # for which a source's loop is measured, whose end is then reckoned
+MATMUL_S = 1.5  # spent on matrix products, of which the fastest counts
+SOURCE_S = 20.0  # spent on measuring a source's loop, to estimate its end
 
 # What the sources print: epoch -> means of loss G, loss D, D(x), D(G(z)); batch -> loss G, loss D. Losses as here: in nats, D's the
-# sum of its two halves. Which D(G(z)) the lecture prints, before or after D's step, is not known.
+# sum of its two halves. It is unknown whether the lecture prints D(G(z)) before or after D's step.
 EPOCHS: dict[str, dict[int, tuple[float, ...]]] = {
     "lecture": {
         1: (1.5605, 1.1140, 0.6317, 0.3734),
@@ -61,7 +62,7 @@ EPOCHS: dict[str, dict[int, tuple[float, ...]]] = {
     "pyimagesearch": {1: (4.65, 0.37), 2: (1.53, 0.95), 3: (1.13, 1.10), 20: (1.0835, 1.1242)},
 }
 BATCHES: dict[str, dict[int, tuple[float, ...]]] = {"polarsparc": {0: (2.23, 1.71), 50: (8.91, 0.033)}}
-LATER = {"polarsparc": ((1.0, 6.0), (0.04, 1.0))}  # where most later losses of G and D lie
+LATER = {"polarsparc": ((1.0, 6.0), (0.04, 1.0))}  # the range of most later losses of G and D
 COLUMNS = ("loss G", "loss D", "D(x)", "D(G(z))", "after D's step")
 
 
@@ -75,7 +76,7 @@ class Engine:
         self.batch_size, self.precision = self.config.batch_size * self.config.d_steps, self.state.execution.precision
 
     def advance(self, seconds: float) -> int:
-        """Trains for that long -> how many real images were shown."""
+        """Trains for this many seconds -> the number of real images shown."""
         state, seen = self.state, self.state.images_seen
         state.config = self.config.change(duration_unit="seconds", duration=state.elapsed_s + seconds)
         for _ in train(state, self.dataset):
@@ -89,12 +90,12 @@ class Engine:
         )
 
     def images(self) -> np.ndarray:
-        """Of the averaged generator: (JUDGED, C, H, W), uint8."""
+        """The EMA generator's images: (JUDGED, C, H, W), uint8."""
         return sample(self.state.averaged, latent.noise(range(JUDGED), self.config.latent_dim, self.config.latent_distribution))
 
 
 class Textbook:
-    """A source's own loop; its images are those of the generator as it is, which is what the sources show."""
+    """A source's own loop. Its images come from the generator itself, without averaging, as in the sources."""
 
     def __init__(self, name: str, seed: int, threads: int, device: torch.device) -> None:
         torch.set_num_threads(threads)
@@ -117,7 +118,7 @@ class Textbook:
         return to_uint8(textbook.generate(self.system, JUDGED))
 
 
-# In a child process, which holds one loop: two that take turns wait for each other, and neither has the other's memory.
+# In a child process with one loop: the two wait for each other's turns, and neither has the other's memory.
 _loop: Engine | Textbook
 _device: torch.device
 
@@ -146,10 +147,10 @@ def _end() -> tuple[float, float, float, np.ndarray]:
 
 
 def compare_speed(names: list[str], rounds: int, seconds: float, threads: int, seed: int, device: torch.device) -> None:
-    """Prints the figures of engine and textbook for each recipe."""
+    """Prints the results of engine and textbook for each recipe."""
     print(f"{describe_device(device)}, {threads} threads; {rounds} rounds of {seconds:g} s a turn, median (least to most)")
     judge = terminal.drain(JudgeCache().get("mnist", 28, 1))
-    known = f"the CNN knows {judge.network.about.accuracy:.1%} of the held-out digits"
+    known = f"the CNN gets {judge.network.about.accuracy:.1%} of the held-out digits right"
     print(f"FD ({judge.network.name}): {known}; real training digits get {judge.floor(JUDGED):.2f}", flush=True)
     for name in names:
         with contextlib.ExitStack() as stack:
@@ -162,7 +163,7 @@ def compare_speed(names: list[str], rounds: int, seconds: float, threads: int, s
                 pool.submit(_turn, seconds).result()  # warms up
             turns: dict[str, list[tuple[float, float]]] = {who: [] for who in pools}
             for number in range(rounds):
-                for who in sorted(pools, reverse=number % 2 == 0):  # neither always goes first
+                for who in sorted(pools, reverse=number % 2 == 0):  # take turns at going first
                     turns[who].append(pools[who].submit(_turn, seconds).result())
             ends = {who: pool.submit(_end).result() for who, pool in pools.items()}
         print(f"\n{name}: the engine in {precision['engine']}, the textbook's {PAIRS[name]} in {precision['textbook']}")
@@ -191,7 +192,7 @@ def _spread(values: list[float], form: str) -> str:
 
 
 def timed(state: TrainState, dataset: ImageDataset) -> Iterator[tuple[float, Event]]:
-    """Events, with the seconds that training has taken: what is done between two of them does not count."""
+    """Events, with the seconds of training so far: work between two events does not count."""
     events, spent = train(state, dataset), 0.0
     while True:
         began = time.perf_counter()
@@ -203,7 +204,7 @@ def timed(state: TrainState, dataset: ImageDataset) -> Iterator[tuple[float, Eve
 
 
 def distances(state: TrainState, judge: Judge) -> tuple[float, float]:
-    """The Fréchet distances of the averaged generator and of the plain one."""
+    """The Fréchet distances of the EMA generator and of the plain one."""
     config = state.config
     z = latent.noise(range(JUDGED), config.latent_dim, config.latent_distribution)
     averaged, plain = (judge.distance(sample(network, z.to(state.device))) for network in (state.averaged, state.generator))
@@ -211,7 +212,7 @@ def distances(state: TrainState, judge: Judge) -> tuple[float, float]:
 
 
 def compare_reach(name: str, goal: str, settings: dict[str, str], seed: int, threads: int, device: torch.device) -> None:
-    """Prints how long `goal` trains and how good it gets, and when `name`, with these settings, is as good."""
+    """Prints how long `goal` trains, how good it gets, and when `name` with these settings is as good."""
     print(f"{describe_device(device)}, {threads} threads; seconds of training alone, {JUDGED:,} images judged")
     judge = terminal.drain(JudgeCache().get("mnist", 28, 1))
 
@@ -250,7 +251,7 @@ def compare_reach(name: str, goal: str, settings: dict[str, str], seed: int, thr
 
 
 def engine_log(name: str, seed: int, points: int, every: int | None, threads: int, device: torch.device) -> np.ndarray:
-    """Means over so many steps (None: an epoch), for so many points: (points, 5), in the order of COLUMNS."""
+    """Means over this many steps each (None: an epoch), for this many points: (points, 5), in the order of COLUMNS."""
     config = recipe(name).config
     dataset = load_mnist(config.data_split, config.image_size)
     every = every or epoch_images(config, dataset) // config.batch_size
@@ -267,7 +268,7 @@ def engine_log(name: str, seed: int, points: int, every: int | None, threads: in
 
 
 def textbook_log(name: str, seed: int, points: int, every: int | None, threads: int, device: torch.device) -> np.ndarray:
-    """As engine_log, of the plain loop."""
+    """Like engine_log, for the plain loop."""
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     system = textbook.SYSTEMS[PAIRS[name]]().to(device)
@@ -279,7 +280,7 @@ def textbook_log(name: str, seed: int, points: int, every: int | None, threads: 
 def compare_logs(
     name: str, seeds: list[int], epochs: int, steps: int | None, with_textbook: bool, threads: int, device: torch.device
 ) -> None:
-    """Prints losses and D's answers beside the source's."""
+    """Prints losses and D's answers next to the source's."""
     points, every = (steps, 1) if steps else (epochs, None)
     runs: dict[str, np.ndarray] = {}  # (seeds, points, 5)
     for who, log in {"engine": engine_log, "textbook": textbook_log}.items():
@@ -305,24 +306,24 @@ def compare_logs(
 
 
 def _print_differences(published: dict[int, tuple[float, ...]], runs: dict[str, np.ndarray]) -> None:
-    """The newest published epoch that was trained: it alone, and with the two before it, against the source's figures of it.
+    """The newest published epoch that was trained, alone and with the two before it, compared with the source's numbers.
 
-    Sources print few epochs. A line drawn between two of them would mostly show the first epoch's fall, so the epochs
-    before are held against the published one itself. How far seeds lie apart says what a single run of the source is worth.
+    Sources print few epochs. A line between two of them would mostly show the first epoch's fall, so the epochs before are
+    compared with the published one itself. The spread between seeds says how much a single run of the source means.
     """
     points = next(iter(runs.values())).shape[1]
     known = [epoch for epoch in published if epoch <= points]
     if not known:
         return
     last = max(known)
-    earlier = max((epoch for epoch in known if epoch < last), default=0)  # has figures of its own
+    earlier = max((epoch for epoch in known if epoch < last), default=0)  # has its own numbers
     source = np.array(published[last])
     for who, values in runs.items():
         for begin in sorted({last, max(earlier + 1, last - 2)}):
             means = values[:, begin - 1 : last].mean(1)  # (seeds, 5)
             span = f"{begin} to {last}" if begin < last else f"{last}"
             differences = means.mean(0)[: len(source)] - source
-            if len(source) == 4:  # D(G(z)) is one figure there, and before or after D's step: both are held against it
+            if len(source) == 4:  # the source has one D(G(z)), before or after D's step: compare both with it
                 differences = np.append(differences, means.mean(0)[4] - source[3])
             print(f"{span:8}{who + ' - source':18}" + _row(differences))
             if len(means) > 1:
@@ -330,7 +331,7 @@ def _print_differences(published: dict[int, tuple[float, ...]], runs: dict[str, 
 
 
 def _print_later(name: str, runs: dict[str, np.ndarray]) -> None:
-    """How many of the batches after the 50th have losses where most of the source's are."""
+    """Share of the batches after the 50th whose losses are in the range of most of the source's."""
     (g_least, g_most), (d_least, d_most) = LATER[name]
     for who, values in runs.items():
         g, d = values[:, 51:, 0], values[:, 51:, 1]

@@ -4,9 +4,9 @@
 
 A small run trains once. Each folder is a copy of it with one file damaged (cut, emptied, flipped bits, fields of other types, NaN, huge
 numbers, half characters, deep lists, a folder, link or pipe in its place, odd names) next to a healthy copy; then everything that lists or
-shows runs looks at both. Each state is a copy of state.pt with one damage; a process of its own reads it, forks from it, looks inside,
-resumes and trains two steps. A fall is an exception where a sentence was due, an answer of 500, a healthy run that is no longer listed, a
-look that does not come back, or a process that is gone. The same seed makes the same damages.
+shows runs looks at both. Each state is a copy of state.pt with one kind of damage; a separate process reads it, forks from it, looks
+inside, resumes and trains two steps. A fall is an exception instead of a sentence, an answer of 500, a healthy run that is no longer
+listed, a look that never ends, or a process that dies. The same seed causes the same damage.
 """
 
 import argparse
@@ -52,7 +52,7 @@ from ui.comparison import look_at
 
 GOOD, BAD = "good", "bad"
 STEPS = 12
-PATIENCE_S = 20  # for all looks at a folder
+PATIENCE_S = 20  # limit for all looks at a folder
 CONFIG = TrainConfig(
     data="blobs",
     latent_dim=4,
@@ -65,12 +65,12 @@ CONFIG = TrainConfig(
     log_every=2,
     snapshot_every=10,
 )
-# Values that a field must not have, most of them; as JSON, which has more than Python's writer gives.
+# Values that are mostly not allowed in a field, as JSON text, which allows more than Python's writer.
 ODD = [
     *("null", "true", "-1", "0.5", "1e999", "-1e999", "NaN", "-Infinity", "9" * 400, "99999999999999999999", "1e300", '""', '"text"'),
     *('"\\ud800"', '"\\u0000"', "[]", "{}", '["a", 1]', '{"a": {"b": 1}}', "[" * 900 + "]" * 900),
 ]
-MARK = "@@@"  # stands for the value while the rest is written as JSON
+MARK = "@@@"  # placeholder for the value while the rest is written as JSON
 
 Damage = Callable[[Path, random.Random], None]
 
@@ -108,7 +108,7 @@ def make_run(path: Path, config: TrainConfig = CONFIG) -> RunFolder:
 
 
 def folder_damages(base: Path) -> dict[str, Damage]:
-    """By name: everything that is done to a run's folder."""
+    """All kinds of damage to a run's folder, by name."""
     damages: dict[str, Damage] = {}
     newest = RunFolder(base).generator_steps()[-1]
     files = ["config.json", "status.json", "metrics.jsonl", "interventions.jsonl", "norms.jsonl", "judge.jsonl", "state.pt", ".lock"]
@@ -211,14 +211,14 @@ def _of_json(name: str, content: dict[str, Any]) -> dict[str, Damage]:
 
 def _odd_name(name: str) -> Damage:
     def damage(run: Path, rng: random.Random) -> None:
-        with contextlib.suppress(OSError):  # a name that this file system does not take
+        with contextlib.suppress(OSError):  # a name that this file system does not accept
             (run / name).write_bytes(b"?")
 
     return damage
 
 
 def _of_metadata(name: str, base: Path) -> dict[str, Damage]:
-    """What a generator says of itself."""
+    """Damage to a generator's metadata."""
     damages: dict[str, Damage] = {}
     content = (base / name).read_bytes()
     length = int.from_bytes(content[:8], "little")
@@ -245,7 +245,7 @@ def _of_metadata(name: str, base: Path) -> dict[str, Damage]:
     return damages
 
 
-# Looks at a folder.
+# Looking at a folder.
 
 
 class _Hung(BaseException):
@@ -257,14 +257,14 @@ def _alarm(*_: object) -> None:
 
 
 class _OneLook:
-    """A reader of an event stream that goes after the first word."""
+    """A reader of an event stream that leaves after the first message."""
 
     async def is_disconnected(self) -> bool:
         return False
 
 
 def look(root: Path) -> list[str]:
-    """Everything that lists or shows runs, at a folder of runs with one damaged and one healthy. Returns the falls: where, and what."""
+    """Runs everything that lists or shows runs, on a folder with a damaged and a healthy run. Returns the falls: where, and what."""
     falls: list[str] = []
 
     @contextlib.contextmanager
@@ -345,7 +345,7 @@ def _ask(app: Starlette, root: Path, falls: list[str], at: Callable[[str], Any])
 
 
 def _look_at_damaged(root: Path, base: Path, damage: Damage, rng: random.Random) -> list[str]:
-    """Damages a copy of a run next to a sound one, and looks at both; returns what fell."""
+    """Damages a copy of a run next to a healthy one, and looks at both; returns the falls."""
     shutil.copytree(base, root / GOOD)
     shutil.copytree(base, root / BAD)
     damage(root / BAD, rng)
@@ -365,7 +365,7 @@ def _look_at_damaged(root: Path, base: Path, damage: Damage, rng: random.Random)
 
 
 def damaged_folders(count: int, seed: int, work: Path) -> tuple[int, dict[str, list[str]]]:
-    """Looks at so many damaged folders. Returns how many there were, and the falls by damage."""
+    """Looks at this many damaged folders. Returns their number, and the falls by damage."""
     base = make_run(work / "base" / GOOD).path
     found = folder_damages(base)
     rng = random.Random(seed)
@@ -373,7 +373,7 @@ def damaged_folders(count: int, seed: int, work: Path) -> tuple[int, dict[str, l
     extra = [name for name in names if "flipped bits" in name]
     if count < len(names):
         names = rng.sample(names, count)
-    else:  # more of the kind that is different each time
+    else:  # more of the kinds that differ each time
         names += [extra[i % len(extra)] for i in range(count - len(names))]
     falls: dict[str, list[str]] = {}
     before = signal.signal(signal.SIGALRM, _alarm)
@@ -389,14 +389,14 @@ def damaged_folders(count: int, seed: int, work: Path) -> tuple[int, dict[str, l
 
 @contextlib.contextmanager
 def _bounded_memory() -> Iterator[None]:
-    """Nothing here needs 2 GiB more: what reads without end is to fall, and not to take the machine with it."""
+    """Nothing here needs 2 GiB more: endless reads should fail without taking the machine down."""
     before = resource.getrlimit(resource.RLIMIT_AS)
     if sys.platform == "linux":
         now = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (now + (2 << 30), before[1]))
     try:
         yield
-    finally:  # a browser that this process starts later could not live with it
+    finally:  # a browser that this process starts later could not run with this limit
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 
@@ -414,7 +414,7 @@ VALUES: list[Any] = [None, True, -1, 0.5, float("nan"), float("inf"), 10**30, "t
 
 
 def state_damages(stored: dict[str, Any]) -> dict[str, Callable[[], Any]]:
-    """By name: every state that is made of a sound one. Each call makes a new one."""
+    """All damaged states made from a healthy one, by name. Each call makes a new one."""
     damages: dict[str, Callable[[], Any]] = {}
 
     def changed(path: tuple[Any, ...], value: Any, drop: bool = False) -> Callable[[], Any]:
@@ -480,14 +480,14 @@ def _named(value: Any) -> str:
 
 
 def _copied(part: Any) -> Any:
-    """New dictionaries and lists; tensors are shared, since they are only read."""
+    """New dictionaries and lists; tensors are shared, because they are only read."""
     if isinstance(part, dict):
         return {key: _copied(value) for key, value in part.items()}
     return [_copied(value) for value in part] if isinstance(part, list) else part
 
 
 def write_states(count: int, seed: int, work: Path) -> list[tuple[str, Path]]:
-    """Writes so many damaged copies of a run with its state; the first two are sound."""
+    """Writes this many damaged copies of a run with its state; the first two are healthy."""
     rng = random.Random(seed)
     made: list[tuple[str, Path]] = []
     for kind in ("adam", "rmsprop"):
@@ -517,7 +517,7 @@ def write_states(count: int, seed: int, work: Path) -> list[tuple[str, Path]]:
 
 
 def try_state(path: Path) -> str:
-    """Uses a state in every way. Returns what came of it: "resumed", "refused: ..." or "fall: ..."."""
+    """Uses a state in every way. Returns the result: "resumed", "refused: ..." or "fall: ..."."""
     folder = RunFolder(path)
     for place, use in (
         ("state_step", folder.state_step),
@@ -546,7 +546,7 @@ def try_state(path: Path) -> str:
 
 
 def damaged_states(count: int, seed: int, work: Path) -> list[tuple[str, str]]:
-    """Tries so many states, and two sound ones, in a process that may end. Returns damage and outcome."""
+    """Tries this many states, and two healthy ones, in a process that may crash. Returns damage and outcome."""
     made = write_states(count, seed, work)
     outcomes: list[str] = []
     while len(outcomes) < len(made):
@@ -565,7 +565,7 @@ def damaged_states(count: int, seed: int, work: Path) -> list[tuple[str, str]]:
 
 
 def damaged_pages(count: int, seed: int, work: Path) -> tuple[int, list[str]]:
-    """Opens every page that lists runs over folders of many damaged runs at once. Returns how many scripts ran, and the falls."""
+    """Opens every page that lists runs on folders with many damaged runs. Returns the number of scripts run, and the falls."""
     from streamlit.testing.v1 import AppTest
 
     base = make_run(work / "base" / GOOD).path
@@ -603,7 +603,7 @@ def main() -> None:
     parser.add_argument("--states", type=int, default=360)
     parser.add_argument("--pages", type=int, default=20, help="damaged folders that pages are opened over")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--try", action="store_true", dest="trying", help=argparse.SUPPRESS)  # in the process that may end
+    parser.add_argument("--try", action="store_true", dest="trying", help=argparse.SUPPRESS)  # in the process that may crash
     arguments = parser.parse_args()
     logging.disable(logging.CRITICAL)
     if arguments.trying:
@@ -629,7 +629,7 @@ def main() -> None:
                 if outcome.startswith("fall") or (name.endswith("sound") and outcome != "resumed")
             ]
             fallen += len(bad)
-            print(f"damaged states: {len(bad)} falls of {len(outcomes) - 2}, and 2 sound ones", flush=True)
+            print(f"damaged states: {len(bad)} falls of {len(outcomes) - 2}, and 2 healthy ones", flush=True)
             _table(Counter(outcome.split(":")[0] if not outcome.startswith("fall") else outcome[:60] for _, outcome in outcomes))
             for name, outcome in bad[:25]:
                 print(f"    {name}: {outcome}")

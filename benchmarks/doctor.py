@@ -2,13 +2,13 @@
 
     python -m benchmarks.doctor [--only NAME ...] [--seeds 1] [--threads N] [--keep DIR] [--again DIR]
 
-Broken runs train for 600 steps from the damage on; the doctor looks every 50 steps, as it would on the page. Where it finds one of
-the findings that fit, its first remedy is applied to the run as it was then, and both go on for 400 steps: the remedy has helped where
-the Fréchet distance of 2,000 images is then lower. A remedy that is a new run has those 400 steps alone. Healthy runs are looked at
-in the same way from their first step: whatever is found there (but for informations) is a false alarm.
+Broken runs train for 600 steps after the damage; the doctor looks every 50 steps, as it would on the page. If it has one of the
+fitting findings, its first remedy is applied to the run at that point, and both runs continue for 400 steps: the remedy has helped if
+the Fréchet distance of 2,000 images is then lower. A remedy that is a new run has only those 400 steps. Healthy runs are watched
+in the same way from their first step: any finding there (except informational ones) is a false alarm.
 
---keep writes all rows that were measured; --again looks at kept rows once more without training, after a rule was changed.
-The whole wants half an hour or more on two cores; --only does a part.
+--keep saves all measured rows; --again checks saved rows again without training, after a rule was changed.
+All of it takes half an hour or more on two cores; --only runs a part.
 """
 
 import argparse
@@ -47,14 +47,14 @@ from gan.training.state import Diverged, TrainState, new_state
 LOOK_EVERY, NORMS_EVERY, JUDGE_EVERY = 50, 50, 150  # steps
 COMPARED = 2000  # images, at the end
 WITHIN = 600  # steps from the damage in which it must be found
-AFTER = 400  # steps that the run goes on for with the remedy, and without it
+AFTER = 400  # steps that the run continues with the remedy, and without it
 HEALTHY_UNTIL = 400  # steps of a healthy run before it is damaged
 DEVICE = torch.device("cpu")
 THREADS: int | None = None  # all cores
 Rows = dict[str, list[Any]]
 
 
-# What is trained.
+# What to train.
 
 QUICK = recipe("quick-digits").config.change(duration_unit="steps", duration=1, grid_every=1_000_000, snapshot_every=1_000_000)
 NO_NORM = QUICK.change(generator_norm="none", discriminator_norm="none")
@@ -64,7 +64,7 @@ CRITIC = QUICK.change(discriminator_norm="none", lr_g=2e-4, lr_d=2e-4)
 
 @dataclass(frozen=True)
 class Healthy:
-    """A run in which nothing is to be found."""
+    """A run without anything to find."""
 
     name: str
     config: TrainConfig
@@ -110,7 +110,7 @@ def _few(dataset: ImageDataset) -> ImageDataset:
 
 @torch.no_grad()
 def _average_without_ramp(state: TrainState) -> None:
-    """As it is often done: from the first step on with a fixed decay, which the half-life alone decides."""
+    """The usual way: a fixed decay from the first step on, given by the half-life."""
     half_life = state.config.average_half_life
     decay = 0.5 ** (state.config.batch_size / half_life) if half_life else 0.0
     get_ema_multi_avg_fn(decay)(*state._averaged_tensors, 0)
@@ -123,10 +123,10 @@ class Broken:
     Attributes:
         expected: findings that fit; others do not count.
         config: its settings at the start; trouble in them is there from the first step.
-        changes: live settings that are changed at step HEALTHY_UNTIL.
-        data: what is done to its data set.
-        averaging: what takes the place of the engine's averaging.
-        after: steps that the run goes on for behind the finding.
+        changes: live settings to change at step HEALTHY_UNTIL.
+        data: changes its data set.
+        averaging: replaces the engine's averaging.
+        after: steps that the run continues after the finding.
     """
 
     name: str
@@ -149,7 +149,7 @@ BROKEN = (
     Broken("no batch normalization, rates of 0.02", UNSTABLE, NO_NORM.change(lr_g=0.02, lr_d=0.02)),
     Broken("2 latent dimensions", ("tiny-latent", "low-variety", "collapse", "classes-missing", "d-winning"), QUICK.change(latent_dim=2)),
     Broken("two classes in the sampler", ("classes-missing", "d-overfitting"), data=_two_classes),
-    Broken("200 images", ("d-overfitting", "memorization"), data=_few, after=1200),  # learning by heart does its harm late
+    Broken("200 images", ("d-overfitting", "memorization"), data=_few, after=1200),  # memorizing does its harm late
     Broken("dropout 0.9", ("g-winning", "divergence"), changes={"dropout": 0.9}),
     Broken("half of the labels flipped", ("g-winning", "divergence"), changes={"label_flips": 0.5}),
     # 0.9999 a step, from the first step on
@@ -192,7 +192,7 @@ class Patient:
         self.kept: dict[int, dict[str, Any]] = {}
 
     def go(self, until: int, changes: dict[str, Any] | None = None, look: Callable[["Patient"], bool] | None = None) -> None:
-        """Trains to a step; look is asked every LOOK_EVERY steps whether that is enough."""
+        """Trains up to a step; every LOOK_EVERY steps, `look` can end it."""
         state, control = self.state, Control()
         for name, value in (changes or {}).items():
             control.change(name, value)
@@ -208,7 +208,7 @@ class Patient:
                     self.rows["norms"].append({"step": event.step, **layer_norms(state)})
                 if event.step % JUDGE_EVERY == 0:
                     judged = self.watch.look(state, self.dataset)
-                    if judged is not None:  # weights that are no numbers draw nothing that can be judged
+                    if judged is not None:  # images of NaN weights cannot be scored
                         self.rows["judged"].append(judged)
                 if event.step % LOOK_EVERY == 0:
                     self.kept[event.step] = copy.deepcopy(state.state_dict())
@@ -223,7 +223,7 @@ class Patient:
         return _findings(self.state.config, self.rows, None, self.error)
 
     def distance(self) -> float:
-        """The Fréchet distance now, of many images; infinite where the weights are no numbers any more."""
+        """The current Fréchet distance, of many images; infinite if the weights are NaN."""
         if self.error:
             return float("inf")
         config = self.state.config
@@ -231,7 +231,7 @@ class Patient:
         return self.judge.distance(sample(self.state.averaged, z))
 
     def treated(self, remedy: Remedy) -> "Patient":
-        """Another run, with the remedy, as the app would make it; it has not gone on yet."""
+        """Another run with the remedy, as the app would make it; it has not continued yet."""
         rows = {name: list(values) for name, values in self.rows.items()}
         if remedy.kind == "new":
             return Patient(self.state.config.change(**remedy.changes), self.dataset)
@@ -262,7 +262,7 @@ def _findings(config: TrainConfig, rows: Rows, until: int | None, error: str = "
 
 @contextlib.contextmanager
 def _averaging(how: Callable[[TrainState], None] | None) -> Iterator[None]:
-    """Puts something in the place of the engine's averaging of weights."""
+    """Replaces the engine's averaging of weights."""
     usual = step_module._average
     step_module._average = how or usual  # type: ignore[assignment]  # a function of the same shape, under another name
     try:
@@ -276,7 +276,7 @@ def _averaging(how: Callable[[TrainState], None] | None) -> Iterator[None]:
 
 @dataclass
 class Outcome:
-    """What came of a broken run."""
+    """The result of a broken run."""
 
     name: str
     finding: str = ""
@@ -300,7 +300,7 @@ class Outcome:
 
 
 def break_one(kind: Broken, seed: int, keep: Path | None, treat: bool = True) -> Outcome:
-    """Trains a run that is broken, and then with the doctor's first remedy and without it."""
+    """Trains a broken run, then continues it with the doctor's first remedy and without."""
     outcome = Outcome(kind.name if not seed else f"{kind.name}, seed {seed}")
     config = kind.config.change(seed=100 + seed)
     dataset = _dataset(config.data, config.image_size, config.channels, config.data_split)
@@ -312,7 +312,7 @@ def break_one(kind: Broken, seed: int, keep: Path | None, treat: bool = True) ->
         if patient.state.step <= kind.damaged_at:
             outcome.early += [finding.key for finding in found if finding.key not in outcome.early]
         elif not first:
-            # What had begun before is not the damage's.
+            # What began earlier was not caused by the damage.
             first.extend((patient.state.step, f) for f in found if f.key in kind.expected and f.began >= kind.damaged_at)
             outcome.also = [finding.key for finding in found]
         return False
@@ -347,7 +347,7 @@ _BEGINNINGS: dict[str, Patient] = {}
 
 
 def _beginning(config: TrainConfig, look: Callable[[Patient], bool]) -> Patient:
-    """A healthy run of HEALTHY_UNTIL steps: trained once, and copied for all that are damaged there."""
+    """A healthy run of HEALTHY_UNTIL steps: trained once, and copied for all runs that are damaged there."""
     key = config.model_dump_json()
     if key not in _BEGINNINGS:
         healthy = Patient(config, _dataset(config.data, config.image_size, config.channels, config.data_split))
@@ -369,7 +369,7 @@ def _write(path: Path, name: str, patient: Patient, damaged_at: int | None) -> N
 
 
 def _watch(config: TrainConfig, rows: Rows, steps: int, error: str = "") -> list[tuple[int, Finding]]:
-    """What is found in kept rows, each finding once, with the step of the look that found it."""
+    """The findings in saved rows, each once, with the step of the look that found it."""
     known: dict[str, tuple[int, Finding]] = {}
     for step in range(LOOK_EVERY, steps + 1, LOOK_EVERY):
         for finding in _findings(config, rows, step, error if step + LOOK_EVERY > steps else ""):
@@ -378,7 +378,7 @@ def _watch(config: TrainConfig, rows: Rows, steps: int, error: str = "") -> list
 
 
 def _closest(config: TrainConfig, rows: Rows) -> dict[tuple[str, str], float]:
-    """How near a run came to each condition: the worst value that lasted for as many measurements as the rule asks for."""
+    """How close a run came to each condition: the worst value that lasted for as many measurements as the rule asks for."""
     case = examine(config, rows["metrics"], rows["norms"], rows["judged"], rows["interventions"])
     found = {}
     for rule in RULES:
@@ -426,7 +426,7 @@ def report(broken: list[Outcome], healthy: list[tuple[str, int, list[tuple[int, 
 
 
 def again(folder: Path) -> None:
-    """The doctor's view of kept rows."""
+    """The doctor's view of saved rows."""
     healthy = []
     for path in sorted(folder.glob("*.json")):
         stored = json.loads(path.read_text(encoding="utf-8"))

@@ -3,9 +3,9 @@
     python -m benchmarks.full_disk [--times 5] [--megabytes 30] [--seed 0]
 
 A small file system is mounted in memory (Linux; as root, or with `unshare -rm` before the command). A run trains on it, and at a
-random step a file takes all the room that is left. The run must then say that it is paused since the disk is full, every file of it
-must be whole, and it must wait. Once the file is gone it must continue without being told, and end as a run that always had
-room: weights, random numbers, logs, grids and generators are equal bit for bit. Runs save far more often than usual, so that
+random step a file takes all the room that is left. The run must then say that it is paused because the disk is full, each of its files
+must be complete, and it must wait. Once the file is gone, it must continue by itself and end like a run that always had
+room: weights, random numbers, logs, grids and generators are equal bit for bit. Runs save far more often than usual, so
 the disk fills in the middle of every kind of file.
 """
 
@@ -41,7 +41,7 @@ class NotPermitted(Exception):
 
 @contextmanager
 def small_disk(megabytes: int) -> Iterator[Path]:
-    """A folder that is a file system of its own.
+    """A folder with its own file system.
 
     Raises:
         NotPermitted: see the class.
@@ -78,7 +78,7 @@ def case(steps: int = 400) -> Case:
 
 
 def trial(case: Case, disk: Path, rng: random.Random, references: References) -> tuple[list[str], str]:
-    """One run on a disk that fills up and empties again: what is not as it should be, and in a few words what happened."""
+    """One run on a disk that fills up and empties again: returns the faults, and what happened in a few words."""
     manager = workers(disk / "checkpoints")
     try:
         run, filler, faults = manager.submit(case.config, case.name), disk / "filler", []
@@ -119,7 +119,7 @@ def wait(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + LIMIT_S
     while not condition():
         if time.monotonic() > deadline:
-            raise TimeoutError("waited in vain")
+            raise TimeoutError("waited too long")
         time.sleep(0.002)
 
 
@@ -137,7 +137,7 @@ def saving_often() -> Iterator[None]:
 
 
 def fill_up(times: int, megabytes: int, folder: Path, rng: random.Random, steps: int = 400) -> list[str]:
-    """So many runs on such a disk; prints a line a run, and returns all faults. WORKSHOP_DATA must hold draw_pictures()'s set.
+    """Runs on such a disk; prints one line per run, and returns all faults. WORKSHOP_DATA must hold draw_pictures()'s set.
 
     Raises:
         NotPermitted: no file system can be mounted here.

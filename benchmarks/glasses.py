@@ -1,9 +1,9 @@
-"""Whether arithmetic puts glasses on: faces without them, judged before and after by a referee that had no part in it.
+"""Does arithmetic put glasses on? An independent network checks faces without glasses before and after.
 
     python -m benchmarks.glasses [--generator gan/explore/pretrained/faces.safetensors] [--attribute glasses] [--faces 200]
 
-The direction and its strength come from gan.attributes, as the Arithmetic view takes them. The referee is another network, trained
-here on the data's own labels from another seed (about a minute); faces are of seeds that nobody has looked at before.
+The direction and its strength come from gan.attributes, as in the Arithmetic view. The referee is another network, trained
+here on the data's own labels from another seed (about a minute). The faces come from seeds that were not used before.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def drain(work: Generator[Progress, None, T]) -> T:
 
 
 class Referee:
-    """A CNN that knows a set's attributes. accuracy: of each on held-out images, 0 to 1."""
+    """A CNN that recognizes a set's attributes. accuracy: of each on held-out images, 0 to 1."""
 
     def __init__(self, dataset: ImageDataset) -> None:
         assert dataset.attributes is not None
@@ -63,7 +63,7 @@ class Referee:
             for _ in range(STEPS):
                 rows = torch.randint(0, learned, (BATCH,))
                 images = to_float(dataset.images[rows])
-                images = images + 0.1 * torch.randn_like(images)  # generated images are never as clean
+                images = images + 0.1 * torch.randn_like(images)  # generated images are never that clean
                 loss = F.binary_cross_entropy_with_logits(self.network(images), dataset.attributes[rows].float())
                 optimizer.zero_grad()
                 loss.backward()
@@ -98,11 +98,11 @@ def main() -> None:
     contrast = found[arguments.attribute]
     dataset = drain(datasets.load(config.data, config.image_size, config.channels))
     if dataset.attributes is None:
-        parser.error(f"the data set {config.data} has no attributes, from which a referee could learn")
+        parser.error(f"the data set {config.data} has no attributes for a referee to learn from")
     place = dataset.attribute_names.index(arguments.attribute)
     referee = Referee(dataset)
     print(
-        f"referee: {referee.accuracy[place]:.1%} right on held-out images ({arguments.attribute}); {referee.accuracy.mean():.1%} in the mean"
+        f"referee: {referee.accuracy[place]:.1%} right on held-out images ({arguments.attribute}); {referee.accuracy.mean():.1%} on average"
     )
 
     without = torch.empty(0, config.latent_dim)

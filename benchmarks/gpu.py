@@ -2,9 +2,10 @@
 
     python -m benchmarks.gpu [--only PART ...] [--json [FILE]] [--rehearse]
 
-Each part has a process and a time limit of its own: what fails, hangs or breaks the GPU's context ends with a row and leaves the others alone.
-docs/gpu.md says what each row means. --rehearse measures tiny amounts, on the CPU where there is no GPU: it shows that the command works,
-and its figures mean nothing. Exits with 1 if something failed or was off (a rehearsal: only if something failed), 2 without a usable GPU.
+Each part has its own process and time limit: a part that fails, hangs or breaks the GPU's context ends with a row and does not affect the
+others.
+docs/gpu.md says what each row means. --rehearse measures tiny amounts, on the CPU if there is no GPU: it shows that the command works,
+and its numbers mean nothing. Exits with 1 if something failed or was off (a rehearsal: only if something failed), 2 without a usable GPU.
 """
 
 import argparse
@@ -26,12 +27,12 @@ from gan.accelerators import accelerator
 from gan.devices import choose_device, cores
 from gan.files import write_atomically
 
-SPARE = 0.85  # of a part's time: behind it no further unit begins
+SPARE = 0.85  # of a part's time: after it, no further unit starts
 COLUMNS = ("part", "what", "measured", "against", "ratio", "", "note")
 
 
 def measure(name: str, part: Part, setup: Bench, started: float) -> Iterator[Row]:
-    """A part's rows, in this process. A unit that fails is a row; units whose turn comes too late are left out, each with a row.
+    """A part's rows, in this process. A unit that fails gives a row; units that would start too late are left out, each with a row.
 
     started: time.perf_counter() when the part's time began.
     """
@@ -47,7 +48,7 @@ def measure(name: str, part: Part, setup: Bench, started: float) -> Iterator[Row
 
 
 def measure_apart(name: str, limit_s: float, command: list[str]) -> list[Row]:
-    """A part's rows from a process of its own, which writes one as a JSON object a line. However it ends, the rows it wrote are kept."""
+    """A part's rows from its own process, which writes one JSON object per line. However it ends, the rows it wrote are kept."""
     try:
         done = subprocess.run(command, capture_output=True, timeout=limit_s)
         output, errors, end = done.stdout, done.stderr, "" if done.returncode == 0 else f"its process ended with {done.returncode}"
@@ -57,7 +58,7 @@ def measure_apart(name: str, limit_s: float, command: list[str]) -> list[Row]:
     for line in output.decode(errors="replace").splitlines():
         try:
             rows.append(Row(**json.loads(line)))
-        except (ValueError, TypeError):  # a library's own words, or a row that was cut
+        except (ValueError, TypeError):  # a library's own output, or a row that was cut
             print(line, file=sys.stderr)
     if end or any(row.verdict == "failed" for row in rows):
         sys.stderr.write(errors.decode(errors="replace"))
@@ -86,7 +87,7 @@ def _number(value: float | None) -> str:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
+    """The machine and software of the measurement."""
     facts = accelerator().facts
     return {
         "gpu": facts.name,
@@ -122,13 +123,11 @@ def main() -> int:
         prog="python -m benchmarks.gpu", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     about = "; ".join(f"{name}: {part.about}" for name, part in PARTS.items())
+    parser.add_argument("--only", action="append", choices=PARTS, metavar="PART", help=f"Measure only this part; may be repeated. {about}.")
     parser.add_argument(
-        "--only", action="append", choices=PARTS, metavar="PART", help=f"Measure this part alone; may be repeated. {about}."
+        "--json", nargs="?", const="-", metavar="FILE", help="The table as JSON, too: into a file, or to standard output instead."
     )
-    parser.add_argument(
-        "--json", nargs="?", const="-", metavar="FILE", help="The table as JSON, too: into a file, or to standard output alone."
-    )
-    parser.add_argument("--rehearse", action="store_true", help="Tiny amounts, on the CPU where there is no GPU.")
+    parser.add_argument("--rehearse", action="store_true", help="Tiny amounts, on the CPU if there is no GPU.")
     parser.add_argument("--child", choices=PARTS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     try:

@@ -1,4 +1,4 @@
-"""What python -m benchmarks.gpu measures, part by part. Each part is a list of units; each unit yields rows of the table.
+"""What python -m benchmarks.gpu measures, part by part. Each part is a list of units, and each unit yields rows of the table.
 
 Knows nothing about processes, time limits and tables: benchmarks/gpu.py runs it.
 """
@@ -44,12 +44,12 @@ from gan.training.state import Execution, TrainState, new_state
 from gan.training.step import train_step
 
 FIRST_WITHIN = 1e-4  # before the first update: only the order of additions differs. TF32, with 10 bits, is off by about 1e-3
-EPSILON = 1e-3  # of the optimizers that are compared: with Adam's own, a rounding error in a gradient near zero decides a whole step
-ROUNDING = 2.0**-23  # relative; what a weight is off by in fp32
-TIMES_ROUNDING = 10.0  # after updates: how many times what rounding errors in the first weights come to on the CPU
-GRAPH_WITHIN = 1e-2  # a graph launches the same kernels; cuDNN may choose others in each recording
+EPSILON = 1e-3  # epsilon of the compared optimizers: with Adam's default, a rounding error in a gradient near zero decides a whole step
+ROUNDING = 2.0**-23  # relative rounding error of a weight in fp32
+TIMES_ROUNDING = 10.0  # after updates: as a multiple of the effect of rounding errors in the initial weights on the CPU
+GRAPH_WITHIN = 1e-2  # a graph launches the same kernels, but cuDNN may choose others in each recording
 ANSWERS = ("loss_d", "loss_g", "d_real", "d_fake", "d_fake_after")
-LEFT_MIB = 64.0  # memory that may stay behind after a run: the allocator's blocks, and a cuBLAS workspace or two
+LEFT_MIB = 64.0  # memory that may stay allocated after a run: the allocator's blocks, and a cuBLAS workspace or two
 MIB = 2**20
 
 
@@ -59,9 +59,9 @@ class Row:
 
     Attributes:
         part, what: which measurement, of what.
-        value: the figure, in `unit`; None if there is none.
-        against: what it is compared with, in the same unit: another speed, or the most that it may be.
-        verdict: "" for a plain figure; "ok" or "off" where there is a bound; "failed"; "left out".
+        value: the measured value, in `unit`; None if there is none.
+        against: what it is compared with, in the same unit: another speed, or an upper limit.
+        verdict: "" for a plain value; "ok" or "off" if there is a limit; "failed"; "left out".
         note: the rest, in words.
     """
 
@@ -86,9 +86,9 @@ class Amounts:
         batch: of a comparison with the CPU, whose steps are slow.
         steps: of a comparison.
         judged: generated images.
-        quality_s: after how long images are judged: quick-digits, then dcgan.
+        quality_s: times after which images are scored: quick-digits, then dcgan.
         at_once: how many runs train together.
-        knobs: how many changes a run gets whose memory is watched.
+        knobs: number of changes to the run whose memory is watched.
     """
 
     seconds: float = 2.0
@@ -127,7 +127,7 @@ Unit = tuple[str, Callable[[], Iterator[Row]]]  # what is measured, and how
 
 
 class Trainer:
-    """A run that goes on from turn to turn, as train() does it: what it records or measures at its start is not in any turn."""
+    """A run that continues from turn to turn, like train(): what it records or measures at its start is not part of any turn."""
 
     def __init__(self, config: TrainConfig, device: torch.device, dataset: ImageDataset, execution: Execution | None = None) -> None:
         config = config.change(duration=1_000_000, duration_unit="steps")
@@ -136,7 +136,7 @@ class Trainer:
         next(self._events)  # the grid before the first step; the graph is recorded by then
 
     def advance(self, seconds: float) -> float:
-        """Trains for so long -> images a second."""
+        """Trains for this long -> images/s."""
         seen, start = self.state.images_seen, time.perf_counter()
         while time.perf_counter() - start < seconds or self.state.images_seen == seen:
             next(self._events)
@@ -144,7 +144,7 @@ class Trainer:
         return (self.state.images_seen - seen) / (time.perf_counter() - start)
 
     def train_until(self, seconds: float) -> None:
-        """Trains until that many seconds of training are over."""
+        """Trains for this many seconds of training."""
         while self.state.elapsed_s < seconds:
             next(self._events)
 
@@ -153,7 +153,7 @@ class Trainer:
 
 
 class SameDraws(TorchFunctionMode):
-    """Inside, whatever is drawn from a torch.Generator is drawn on the CPU, and then moved: each kind of device has its own numbers."""
+    """Inside, all random numbers are drawn on the CPU and then copied, because each kind of device draws different numbers."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
@@ -177,9 +177,9 @@ def _fp32(threads: int | None = None) -> Execution:
 
 
 def deviation(ours: list[float], theirs: list[float]) -> float:
-    """The largest difference, relative to the value; of values below 0.1 to 0.1, since a mean near zero has few digits of its own.
+    """The largest difference, relative to the value, or to 0.1 for values below 0.1, because a mean near zero has few significant digits.
 
-    Infinite where something is no number.
+    Infinite if a value is not a number.
     """
     if not all(map(math.isfinite, (*ours, *theirs))):
         return math.inf
@@ -201,9 +201,10 @@ def correct(setup: Bench) -> Iterator[Unit]:
 
 
 def _correct(setup: Bench, name: str) -> Iterator[Row]:
-    """The first steps in fp32, from the same weights, images and draws; the CPU computes with torch's own convolutions.
+    """The first steps in fp32, from the same weights, images and draws. The CPU uses torch's own convolutions.
 
-    After updates rounding errors grow, in some recipes a thousandfold. How much is measured on the CPU, from first weights with rounding errors.
+    After updates, rounding errors grow, in some recipes a thousandfold. The growth is measured on the CPU, with rounding errors in the
+    initial weights.
     """
     config = setup.config(name, batch_size=setup.amounts.batch, precision="fp32")
     data, cpu = bench.random_images(config), torch.device("cpu")
@@ -211,7 +212,9 @@ def _correct(setup: Bench, name: str) -> Iterator[Row]:
         measured = _first_steps(setup, config, data, setup.device)
         reference = _first_steps(setup, config, data, cpu)
         disturbed = [_first_steps(setup, config, data, cpu, seed) for seed in (1, 2)]
-    known = [i for i, answer in enumerate(ANSWERS) if answer in ("loss_d", "d_real", "d_fake")]  # before any update, unless D steps often
+    known = [
+        i for i, answer in enumerate(ANSWERS) if answer in ("loss_d", "d_real", "d_fake")
+    ]  # before any update, unless D takes several steps
     if config.d_steps == 1:
         first = deviation([measured[0][i] for i in known], [reference[0][i] for i in known])
         yield _checked("correct", f"{name}, before any update", first, FIRST_WITHIN)
@@ -224,7 +227,7 @@ def _correct(setup: Bench, name: str) -> Iterator[Row]:
 def _first_steps(
     setup: Bench, config: TrainConfig, data: ImageDataset, device: torch.device, rounding_seed: int | None = None
 ) -> list[list[float]]:
-    """Losses and D's answers of each of the first steps on a device; with a seed, from weights that have random rounding errors."""
+    """Losses and D's answers of each of the first steps on a device; with a seed, from weights with random rounding errors."""
     state = new_state(config, device, class_names=data.class_names, execution=_fp32())
     for optimizer in (state.optimizer_d, state.optimizer_g):
         for group in optimizer.param_groups:
@@ -236,7 +239,7 @@ def _first_steps(
 
 
 def add_rounding_errors(weights: Iterable[torch.Tensor], seed: int) -> None:
-    """Changes weights on the CPU by about as much as rounding to fp32 does."""
+    """Changes weights on the CPU by about as much as rounding to fp32."""
     rng = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for weight in weights:
@@ -262,7 +265,7 @@ def speed(setup: Bench) -> Iterator[Unit]:
 
 
 def _speed(setup: Bench, name: str) -> Iterator[Row]:
-    """The engine and its source's own loop in turns, on the same device."""
+    """The engine and its source's own loop, in turns, on the same device."""
     config = setup.config(name)
     engine = Trainer(config, setup.device, load_mnist(config.data_split, config.image_size))
     plain = compare.Textbook(compare.PAIRS[name], 0, cores(), setup.device)
@@ -288,7 +291,7 @@ def share(setup: Bench) -> Iterator[Unit]:
 
 
 def _share(setup: Bench, name: str, peaks: dict[str, float]) -> Iterator[Row]:
-    """Operations a second of a recipe's convolutions and matrix products, against a large matrix product in the same number format."""
+    """Operations per second of a recipe's convolutions and matrix products, compared with a large matrix product in the same number format."""
     config = setup.config(name)
     data = bench.random_images(config)
     trainer = Trainer(config, setup.device, data)
@@ -313,7 +316,7 @@ def graph(setup: Bench) -> Iterator[Unit]:
 
 
 def _graph(setup: Bench, name: str) -> Iterator[Row]:
-    """A step as one recorded graph and kernel by kernel: the same numbers, and how fast."""
+    """A step as one recorded graph, and kernel by kernel: equal numbers, and speed."""
     if setup.device.type != "cuda":
         yield Row("graph", name, verdict="left out", note="only a GPU records graphs")
         return
@@ -354,7 +357,7 @@ def together(setup: Bench) -> Iterator[Unit]:
 
 
 def _together(setup: Bench) -> Iterator[Row]:
-    """One, two and four runs at once, as the server trains them; images a second of all of them."""
+    """One, two and four runs at once, as on the server: images/s of all of them."""
     config = setup.config("quick-digits")
     alone = None
     for count in setup.amounts.at_once:
@@ -369,7 +372,7 @@ def _unjudged() -> Any:
 
 
 class Workshop:
-    """A server's runs in a folder of their own. When it is left, their threads have ended, and their memory is free."""
+    """A server's runs in a temporary folder. On exit, their threads have ended and their memory is free."""
 
     def __init__(self, setup: Bench) -> None:
         self._setup, self._folder = setup, tempfile.TemporaryDirectory()
@@ -408,7 +411,7 @@ def pictures(setup: Bench) -> Iterator[Unit]:
 
 
 def _pictures(setup: Bench, name: str) -> Iterator[Row]:
-    """One picture a call, as the latent pages draw them, alone and next to a run; and what that costs the run."""
+    """One image per call, as on the latent pages, alone and next to a run; and the cost for the run."""
     with Workshop(setup) as workshop:
         save_generator(
             workshop.root / PRETRAINED / "drawn.safetensors", new_state(setup.config(name), torch.device("cpu"), execution=_fp32(1))
@@ -440,7 +443,7 @@ def _pictures(setup: Bench, name: str) -> Iterator[Row]:
 
 
 def _images_per_s(run: Run, work: Callable[[], object]) -> float:
-    """A run's images a second while something is done."""
+    """A run's images/s while something else is done."""
     seen, start = run.status()["images_seen"], time.perf_counter()
     work()
     return (run.status()["images_seen"] - seen) / (time.perf_counter() - start)
@@ -454,7 +457,7 @@ def memory(setup: Bench) -> Iterator[Unit]:
 
 
 def _memory(setup: Bench) -> Iterator[Row]:
-    """What is left on the card after runs have ended, one whose knobs were moved among them. A first run loads the libraries."""
+    """Memory left on the card after runs have ended, including one with changed knobs. A first run loads the libraries."""
     if setup.device.type != "cuda":
         yield Row("memory", "quick-digits", verdict="left out", note="only a GPU's memory is counted")
         return
@@ -506,7 +509,7 @@ def quality(setup: Bench) -> Iterator[Unit]:
 
 
 def _quality(setup: Bench, name: str, times: tuple[float, ...]) -> Iterator[Row]:
-    """Fréchet distance of the averaged generator after so many seconds of training, against what real images get."""
+    """Fréchet distance of the EMA generator after this many seconds of training, compared with real images."""
     config = setup.config(name)
     dataset = terminal.drain(datasets.load(config.data, config.image_size, config.channels, config.data_split), quiet=True)
     judge = terminal.drain(JudgeCache().get(config.data, config.image_size, config.channels), quiet=True)
@@ -522,11 +525,11 @@ def _quality(setup: Bench, name: str, times: tuple[float, ...]) -> Iterator[Row]
 
 @dataclass(frozen=True)
 class Part:
-    """Units that are measured in one process.
+    """Units measured in one process.
 
     Attributes:
-        about: what for, in a few words.
-        limit_s: after how long it is ended, wherever it is; the process's start is in it.
+        about: what it measures, in a few words.
+        limit_s: its time limit, including the start of the process.
     """
 
     about: str
@@ -535,12 +538,12 @@ class Part:
 
 
 PARTS: dict[str, Part] = {
-    "correct": Part("every recipe against the CPU's first steps in fp32", 60, correct),
-    "speed": Part("the engine against its sources' own loops", 75, speed),
+    "correct": Part("every recipe compared with the CPU's first steps in fp32", 60, correct),
+    "speed": Part("the engine compared with its sources' own loops", 75, speed),
     "share": Part("share of the matrix product's speed", 45, share),
-    "graph": Part("a step as one graph against kernel by kernel", 50, graph),
+    "graph": Part("a step as one graph, compared with kernel by kernel", 50, graph),
     "together": Part("one, two and four runs at once", 50, together),
     "pictures": Part("pictures a second next to a run", 35, pictures),
-    "memory": Part("memory back after runs", 30, memory),
+    "memory": Part("memory given back after runs", 30, memory),
     "quality": Part("what is learned in a fixed time", 115, quality),
 }

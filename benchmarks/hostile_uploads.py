@@ -1,4 +1,4 @@
-"""Zips and images as an attacker or a bad day makes them, and what the server makes of them.
+"""Zips and images from an attacker or a bad day, and how the server handles them.
 
 `python -m benchmarks.hostile_uploads` takes in each as an upload and prints what came of it, how long that took and how much
 memory. tests/data/test_uploads_hostile.py goes through the same cases.
@@ -30,7 +30,7 @@ IMAGES: dict[str, tuple[str, Builder]] = {}  # by name: the ending, and the cont
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
-# What the cases are made of.
+# Parts of the cases.
 
 
 def saved(picture: Image.Image, form: str = "PNG", **options: object) -> bytes:
@@ -68,7 +68,7 @@ def changed(content: bytes, at: int, new: bytes) -> bytes:
 
 
 def in_contents(offset: int, new: bytes, content: bytes | None = None) -> bytes:
-    """A zip of two images whose last entry in the table of contents says something else at an offset."""
+    """A zip of two images, with changed bytes at an offset of the last entry in its table of contents."""
     content = content or packed(("a.png", good()), ("b.png", good()))
     return changed(content, content.rindex(b"PK\x01\x02") + offset, new)
 
@@ -91,7 +91,7 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def png(width: int, height: int, depth: int = 8, color: int = 0, *more: bytes, data: bytes | None = None, tail: bytes = b"") -> bytes:
-    """A black PNG, packed without ever holding all of it."""
+    """A black PNG, compressed without ever holding all of it."""
     head = struct.pack(">IIBBBBB", width & 0xFFFFFFFF, height & 0xFFFFFFFF, depth, color, 0, 0, 0)
     if data is None:
         bits = depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(color, 1)
@@ -101,7 +101,7 @@ def png(width: int, height: int, depth: int = 8, color: int = 0, *more: bytes, d
 
 @functools.lru_cache(2)  # several cases in a row take the largest
 def zeros(count: int) -> bytes:
-    """So many zeros, deflated."""
+    """Zeros, deflated."""
     packer, parts = zlib.compressobj(9), []
     while count > 0:
         parts.append(packer.compress(bytes(min(count, 2**20))))
@@ -224,7 +224,7 @@ for kind in ("S_IFLNK", "S_IFIFO", "S_IFSOCK", "S_IFCHR", "S_IFBLK", "S_IFDIR"):
 
 
 def bomb(size: int) -> bytes:
-    """A zip of one file of zeros, made without holding it."""
+    """A zip of one file of zeros, made without holding it in memory."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file, file.open("a.png", "w", force_zip64=True) as out:
         for _ in range(size // 2**20):
@@ -443,13 +443,13 @@ for what, content in OTHERS.items():
 
 
 def resized(content: bytes, width: int, height: int) -> bytes:
-    """A JPEG that says it is of another size."""
+    """A JPEG that claims another size."""
     at = next(at for mark in (b"\xff\xc0", b"\xff\xc2") if (at := content.find(mark)) >= 0)
     return changed(content, at + 5, struct.pack(">HH", height, width))
 
 
 def scans(content: bytes, count: int) -> bytes:
-    """A progressive JPEG whose last scan comes so often."""
+    """A progressive JPEG whose last scan is repeated."""
     at = content.rindex(b"\xff\xda")
     return content[:at] + content[at:-2] * count + content[-2:]
 
@@ -469,17 +469,17 @@ def canvas(width: int, height: int) -> bytes:
 
 
 def runs(width: int, height: int, body: bytes) -> bytes:
-    """A BMP whose pixels are packed in runs."""
+    """A BMP with run-length encoded pixels."""
     start = 54 + 1024
     head = struct.pack("<2sIHHI", b"BM", start + len(body), 0, 0, start)
     return head + struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, len(body), 0, 0, 256, 0) + bytes(1024) + body
 
 
-# What is made of them.
+# Running the cases.
 
 
 def cases() -> dict[str, Builder]:
-    """Every case as a zip, by name; images each in a zip with one that is good."""
+    """Every case as a zip, by name; each image is in a zip with a good one."""
     made = {f"zip: {name}": build for name, build in ZIPS.items()}
     for name, (ending, build) in IMAGES.items():
         made[name] = lambda ending=ending, build=build: packed((f"bad.{ending}", build()), ("good.png", good()))  # type: ignore[misc]
@@ -487,7 +487,7 @@ def cases() -> dict[str, Builder]:
 
 
 def taken(content: bytes) -> ImageDataset | str:
-    """Takes an upload in: the set, or the sentence that it was refused with."""
+    """Uploads a file: the set, or the sentence of the refusal."""
     try:
         name = _finish(uploads.add(io.BytesIO(content), "x", "x.zip"))
     except ValueError as error:
@@ -504,7 +504,7 @@ def _finish(work: Iterator[Any]) -> Any | str:  # type: ignore[no-untyped-def]
 
 
 def reset_peak() -> bool:
-    """Forgets the most memory that this process has had; False where the system cannot."""
+    """Resets this process's peak memory; False if the system cannot."""
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     except OSError:
@@ -513,7 +513,7 @@ def reset_peak() -> bool:
 
 
 def memory(line: str) -> int:
-    """Bytes of memory, now ("VmRSS") or at most ("VmHWM")."""
+    """Bytes of memory, now ("VmRSS") or at peak ("VmHWM")."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.partition(f"{line}:")[2].split()[0]) * 1024
 

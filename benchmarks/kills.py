@@ -1,13 +1,13 @@
-"""Runs killed with SIGKILL at random moments, and what is there afterward.
+"""Runs killed with SIGKILL at random moments, and what is left afterward.
 
     python -m benchmarks.kills [--kills 20] [--seed 0]
 
-Each run trains in a process of its own, through the RunManager that the server uses, and saves far more often than usual, so
-that many moments fall into the writing of a file. The process says what it is about to write, what it has written and what it
-has logged; it is killed once or twice, in any phase, from the first file of the run's folder on. After each kill a manager
-that knows nothing about it must list the run as interrupted; every file must be whole, but for the last line of a log; what was
-written must be there, and what was logged more than a second before. In the end the run is resumed to its last step, and
-weights, random numbers and metrics must equal those of a run that was never killed, bit for bit. A setting changes halfway.
+Each run trains in its own process, through the server's RunManager, and saves far more often than usual, so many kills hit the
+writing of a file. The process reports what it is about to write, what it has written and what it has logged. It is killed once or
+twice, in any phase, from the first file of the run's folder on. After each kill, a new manager must list the run as interrupted,
+every file must be complete except for the last line of a log, and everything written, or logged more than a second earlier, must be
+there. Finally the run is resumed to its last step, and weights, random numbers and metrics must equal those of a run that was never
+killed, bit for bit. One setting changes halfway.
 """
 
 import argparse
@@ -45,14 +45,14 @@ from gan.runs.folder import RunFolder
 from gan.runs.manager import RunManager
 from gan.training.loop import Control
 
-# Each process is forked from one that has only loaded the libraries, which takes longer than a small run. On macOS what they load
-# does not bear a fork.
+# Each process is forked from one that has only loaded the libraries, which takes longer than a small run. On macOS, these libraries
+# do not survive a fork.
 PROCESSES: Any = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
 PICTURES = "pictures"  # a small set in two classes
 LIMIT_S = 120.0  # for one life of a run
 LOST_AT_MOST_S = 1.0  # of what was logged
-# What is waited for before a kill, the beginning of what the process says: before the first step, when the folder is made or made
-# ready and the data are loaded, and while it trains.
+# The message to wait for before a kill, by its beginning: before the first step, while the folder is made and the data are loaded,
+# and while it trains.
 EARLY = ("began", "writing config.json", "wrote config.json", "writing status.json", "preparing")
 TRIGGERS = (
     "writing state.pt",
@@ -68,7 +68,7 @@ TRIGGERS = (
 
 @dataclass(frozen=True)
 class Case:
-    """What is trained; `changed` is what `lr_g` becomes after a third of the steps."""
+    """What to train; `changed` is the value of `lr_g` after a third of the steps."""
 
     name: str
     config: TrainConfig
@@ -121,11 +121,11 @@ def draw_pictures(folder: Path, count: int) -> None:
 
 
 def drive(case: Case, root: Path, data: Path, pipe: Connection) -> None:
-    """Makes the one run of a root, or resumes it, and tells what it does, with the time. data: WORKSHOP_DATA."""
+    """Creates or resumes the only run of a root, and reports what it does, with the time. data: WORKSHOP_DATA."""
     os.environ["WORKSHOP_DATA"] = str(data)
 
     def tell(*what: object) -> None:
-        pipe.send_bytes(f"{time.perf_counter()} {' '.join(map(str, what))}".encode())  # so short a message is one write
+        pipe.send_bytes(f"{time.perf_counter()} {' '.join(map(str, what))}".encode())  # a message this short is one write
 
     def name(path: Path) -> str:
         return str(path.relative_to(root)).partition("/")[2]
@@ -168,7 +168,7 @@ def drive(case: Case, root: Path, data: Path, pipe: Connection) -> None:
 
 
 def workers(root: Path) -> RunManager:
-    """A manager whose runs have one processor thread each: on another number the last bits differ."""
+    """A manager whose runs use one processor thread each: another number changes the last bits."""
     return RunManager(root, max_runs=cores(), device="cpu")
 
 
@@ -177,7 +177,7 @@ def workers(root: Path) -> RunManager:
 
 @dataclass(frozen=True)
 class Moment:
-    """When to kill: `delay_s` after the first word that begins with `trigger`, once step `from_step` is logged."""
+    """When to kill: `delay_s` after the first message that starts with `trigger`, once step `from_step` is logged."""
 
     from_step: int
     trigger: str
@@ -185,7 +185,7 @@ class Moment:
 
     @classmethod
     def draw(cls, rng: random.Random, case: Case, at_step: int) -> "Moment":
-        """A random moment of a life that begins at a step."""
+        """A random moment in a life that starts at a step."""
         if rng.random() < 0.25:
             return cls(0, rng.choice(EARLY), rng.choice((0.0, 0.001, 0.02, 0.25)) * rng.random())
         left = case.config.duration - at_step
@@ -199,19 +199,19 @@ class Moment:
 
 @dataclass(frozen=True)
 class Life:
-    """What a killed process had said, and when it was killed. Times are time.perf_counter()'s, the same in all processes."""
+    """The messages of a killed process, and when it was killed. Times are from time.perf_counter(), the same in all processes."""
 
     said: list[tuple[float, str]]
     killed_at: float
     ended: bool  # by itself, before the kill
 
     def told(self, beginning: str) -> list[tuple[float, str]]:
-        """(time, rest) of all that was said with this beginning."""
+        """(time, rest) of all messages with this beginning."""
         return [(at, what.removeprefix(beginning).strip()) for at, what in self.said if what.startswith(beginning)]
 
 
 def live_and_kill(case: Case, root: Path, moment: Moment) -> Life:
-    """Has a process train until the moment, and kills it."""
+    """Lets a process train until the moment, and kills it."""
     said: list[tuple[float, str]] = []
     mine, its = PROCESSES.Pipe(duplex=False)
     process = PROCESSES.Process(target=drive, args=(case, root, datasets.data_root().absolute(), its))
@@ -242,7 +242,7 @@ def live_and_kill(case: Case, root: Path, moment: Moment) -> Life:
 
 
 def faults_after(life: Life, root: Path) -> tuple[list[str], str]:
-    """What is not as it should be after a kill, and in a few words what is there."""
+    """The faults after a kill, and what is left in a few words."""
     listed = workers(root).runs()
     if not listed:
         made = [what for _, what in life.told("wrote") if what == "config.json"]
@@ -266,7 +266,7 @@ def faults_after(life: Life, root: Path) -> tuple[list[str], str]:
 
 
 def damaged(folder: RunFolder) -> list[str]:
-    """Files of a run's folder that are not whole. A log may lack the end of its last line; it is then passed over."""
+    """Incomplete files of a run's folder. A log may lack the end of its last line."""
     faults = []
     for file in sorted(folder.path.rglob("*")):
         if file.is_dir() or file.name == ".lock" or file.suffix == ".part":
@@ -286,17 +286,17 @@ def damaged(folder: RunFolder) -> list[str]:
                     with Image.open(file) as image:
                         image.load()
                 case _:
-                    faults.append(f"{file.name} is no file that we know")
-        except Exception as error:  # whatever a reader makes of half a file
+                    faults.append(f"{file.name} is not a known file")
+        except Exception as error:  # any error of a reader for half a file
             faults.append(f"{file.name} is damaged: {error}")
     return faults
 
 
 def resume_to_the_end(root: Path) -> RunFolder:
-    """What someone does after the restart: presses Resume.
+    """What a person does after the restart: press Resume.
 
     Raises:
-        RuntimeError: the run does not get to its end.
+        RuntimeError: the run does not reach its end.
     """
     manager = workers(root)
     (run,) = manager.runs()
@@ -343,7 +343,7 @@ class References:
 
 
 def differences(folder: RunFolder, reference: RunFolder, config: TrainConfig) -> list[str]:
-    """In what a run that was killed and resumed differs from one that was not. Times may."""
+    """How a killed and resumed run differs from one that was never killed. Times may differ."""
     faults = []
     mine, others = (f.read_state(f.state_file) for f in (folder, reference))
     faults += [
@@ -369,7 +369,7 @@ def differences(folder: RunFolder, reference: RunFolder, config: TrainConfig) ->
 
 
 def same(a: Any, b: Any) -> bool:
-    """Equality of nested values, of tensors bit for bit."""
+    """Equality of nested values; tensors are compared bit for bit."""
     if isinstance(a, torch.Tensor):
         return isinstance(b, torch.Tensor) and a.dtype == b.dtype and torch.equal(a, b)
     if isinstance(a, dict):
@@ -380,7 +380,7 @@ def same(a: Any, b: Any) -> bool:
 
 
 def kill(total: int, its_cases: list[Case], folder: Path, rng: random.Random) -> list[str]:
-    """Kills runs until it has killed so often; prints a line a kill, and returns all faults. folder: an empty one.
+    """Kills runs until the total is reached; prints one line per kill, and returns all faults. folder: an empty one.
 
     WORKSHOP_DATA must hold draw_pictures()'s set.
     """
@@ -398,7 +398,7 @@ def kill(total: int, its_cases: list[Case], folder: Path, rng: random.Random) ->
             life = live_and_kill(case, root, moment)
             if not life.killed_at or life.ended:
                 if not life.ended or any(what != "finished" for _, what in life.told("ended")):
-                    found.append(f"the run did not get to the kill, nor to its end: it said {life.said[-1:]}")
+                    found.append(f"the run reached neither the kill nor its end: it said {life.said[-1:]}")
                 break
             kills += 1
             its_faults, there = faults_after(life, root)
@@ -415,7 +415,7 @@ def kill(total: int, its_cases: list[Case], folder: Path, rng: random.Random) ->
 
 
 def finish(case: Case, root: Path, references: References) -> list[str]:
-    """Resumes a killed run to its end; what is then not as it should be. Prints a line."""
+    """Resumes a killed run to its end, prints a line, and returns the faults."""
     for part in root.rglob("*.part"):  # as if a minute had passed: half-written files that others may be writing are left alone for so long
         os.utime(part, (time.time() - 2 * ABANDONED_S,) * 2)
     try:

@@ -3,20 +3,18 @@
     python -m benchmarks.load [--viewers 40] [--sessions 10] [--seconds 60] [--rounds 3]
 
 Three kinds of periods: nobody watching; `--viewers` event streams; the same and `--sessions` visitors. A visitor does what a
-browser does on the Train page: loads the page, opens Streamlit's websocket and runs the page's script, follows the event
-stream, fetches each new grid, about every ten seconds presses something, which runs the script again, and runs the page's
-fragments as often as they ask for. Each round has
-one period of each kind, every other round backward, so that a machine that slows down steadily favors none; other work
-on the same cores slows training many times over, so let there be none. Arriving is not measured: a period begins when those
-who watch in it have been there for a few seconds.
+browser does on the Train page: it loads the page, opens Streamlit's websocket and runs the page's script, follows the event
+stream, fetches each new grid, presses something about every ten seconds, which runs the script again, and runs the page's
+fragments as often as they ask for it. Each round has one period of each kind, every other round in reverse order, so a machine
+that slows down steadily favors none. Other work on the same cores slows training many times over, so stop it first. Arrivals are
+not measured: a period starts a few seconds after its viewers have arrived.
 
-Speed is the run's images_seen over its elapsed_s, from metrics.jsonl. The delay of an event is the time from the moment at
-which a row of metrics existed in the run's thread to its arrival here: the row's elapsed_s and the moment at which the run
-began (which the server's process told, on the clock that all processes of a machine share, to about a millisecond) give the
-first. Rows that were there before a stream was opened do not count. All clients are this one process; what it takes of the
-cores is said, and is time that the server does not have, as are its own delays. An error is a refused request, a stream or a
-websocket that ended, a row that a stream left out, one that fell silent, a page that shows an exception, or a trace in
-the server's log; with any the exit status is 1.
+Speed is the run's images_seen / elapsed_s, from metrics.jsonl. The delay of an event is the time from when a row of metrics
+existed in the run's thread to its arrival here. The former is the row's elapsed_s plus the run's start, which the server's process
+reports on the machine's common clock, to about a millisecond. Rows from before a stream was opened do not count. All clients run in
+this process. Its processor time, which the server does not get, is printed, and its own delays count, too. An error is a refused
+request, a stream or websocket that ended, a row missing from a stream, a silent stream, a page that shows an exception, or a trace
+in the server's log; with any error, the exit status is 1.
 """
 
 import argparse
@@ -47,7 +45,7 @@ from benchmarks.serving import STARTS_WITHIN_S, Workshop
 ARRIVE_S = 4.0  # from the first arrival to the measured part of a period
 PRESS_EVERY_S = 10.0  # of one visitor
 PATIENCE_S = 30.0  # for an answer, and for a page's script
-SILENT_S = 5.0  # a stream that has not told a row for so long has fallen silent
+SILENT_S = 5.0  # a stream without a row for this long counts as silent
 MOST = {"viewers": 500, "sessions": 100, "seconds": 3600, "rounds": 50}
 KINDS = ("nobody", "viewers", "viewers and sessions")
 TARGETS = {"viewers": 0.97, "viewers and sessions": 0.90}  # of the speed with nobody watching
@@ -61,7 +59,7 @@ class Refused(RuntimeError):
 
 @dataclass
 class Tally:
-    """What the clients of a period saw."""
+    """The results of a period's clients."""
 
     delays: list[float] = field(default_factory=list)  # seconds
     scripts: list[float] = field(default_factory=list)  # seconds from a press to the end of the page's script
@@ -85,14 +83,14 @@ class Period:
 
 
 class Crowd:
-    """The clients: all that asks the server for something."""
+    """The clients: everything that sends requests to the server."""
 
     def __init__(self, workshop: Workshop, log_every: int) -> None:
         self.port, self.run, self.began, self.log_every = workshop.port, workshop.run_id, workshop.began, log_every
         self.tally = Tally()
 
     async def request(self, path: str, accept: str = "*/*") -> tuple[asyncio.StreamReader, asyncio.StreamWriter, dict[str, str]]:
-        """Sends a GET on a connection of its own -> what the body comes from, and the headers.
+        """Sends a GET on its own connection -> the stream of the body, and the headers.
 
         Raises:
             Refused: the status is not 200.
@@ -113,7 +111,7 @@ class Crowd:
         return reader, writer, headers
 
     async def fetch(self, path: str) -> bytes:
-        """A whole answer's body."""
+        """The body of a complete answer."""
         reader, writer, headers = await self.request(path)
         try:
             async with asyncio.timeout(PATIENCE_S):
@@ -143,14 +141,14 @@ class Crowd:
         raise Refused("an event stream ended")
 
     def _take(self, name: str, columns: dict[str, list[Any]], opened: float, before: int | None) -> int:
-        """Notes the rows of one event; returns the last one's step. before: that of the row that came last."""
+        """Records the rows of one event; returns the last row's step. before: the step of the previous row."""
         now = time.perf_counter()
         for step, elapsed_s in zip(columns["step"], columns["elapsed_s"], strict=True):
             born = self.began + elapsed_s
             if born > opened:
                 self.tally.delays.append(now - born)
                 if before is not None and step != before + self.log_every:
-                    self.tally.errors["a row that a stream left out or told twice"] += 1
+                    self.tally.errors["a row that a stream left out or sent twice"] += 1
             before = step
         self.tally.newest[name] = columns["elapsed_s"][-1]
         return int(columns["step"][-1])
@@ -195,23 +193,23 @@ class Crowd:
                 group.create_task(stay())
 
     async def there(self, name: str, rng: random.Random) -> None:
-        """One client, from its arrival within half of ARRIVE_S until it is canceled; what goes wrong is counted."""
+        """One client, from its arrival within half of ARRIVE_S until it is canceled; errors are counted."""
         kind = name.split()[0]
         self.tally.newest[name] = -math.inf
         await asyncio.sleep(rng.uniform(0, ARRIVE_S / 2))
         try:
             await (self.follow(name) if kind == "viewer" else self.visit(name, rng))
         except* (Refused, OSError, asyncio.IncompleteReadError, TimeoutError, WebSocketException) as group:
-            self.tally.newest[name] = math.inf  # it is no news that it hears nothing
+            self.tally.newest[name] = math.inf  # so its silence is not a second error
             for error in leaves(group):
                 self.tally.errors[f"{kind}: {error}" if isinstance(error, Refused) else f"{kind}: {type(error).__name__}: {error}"] += 1
 
 
 class Page:
-    """A page's script, as a browser's websocket runs it.
+    """A page's script, run as by a browser's websocket.
 
     Attributes:
-        due: perf_counter() at which each fragment that asked for it is to be run again, by its id.
+        due: perf_counter() at which each fragment must run again, by its id.
     """
 
     def __init__(self, socket: ClientConnection, run_id: str, crowd: "Crowd") -> None:
@@ -278,7 +276,7 @@ async def chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
 
 
 async def period(workshop: Workshop, crowd: Crowd, kind: str, viewers: int, sessions: int, seconds: float, rng: random.Random) -> Period:
-    """Lets the clients of one kind of period arrive, watches them for so many seconds, and sends them away."""
+    """Lets the clients of one kind of period arrive, watches them for some seconds, and sends them away."""
     crowd.tally = tally = Tally()
     names = [f"viewer {i}" for i in range(viewers if kind != "nobody" else 0)]
     names += [f"visitor {i}" for i in range(sessions if kind == "viewers and sessions" else 0)]
@@ -301,7 +299,7 @@ async def period(workshop: Workshop, crowd: Crowd, kind: str, viewers: int, sess
 
 
 def read_rows(workshop: Workshop) -> tuple[np.ndarray, np.ndarray]:
-    """The run's elapsed_s at each row of metrics, and the images seen by then."""
+    """The run's elapsed_s and images_seen at each row of metrics."""
     file = workshop.run_folder / "metrics.jsonl"
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     rows = [json.loads(line) for line in lines if line.endswith("}")]
@@ -309,7 +307,7 @@ def read_rows(workshop: Workshop) -> tuple[np.ndarray, np.ndarray]:
 
 
 async def judge(done: Period, workshop: Workshop, crowd: Crowd) -> None:
-    """Waits for the first row behind a period's end; then notes its speed, and the streams that fell silent."""
+    """Waits for the first row after a period's end; then records its speed, and the silent streams."""
     start, end = done.start - workshop.began, done.end - workshop.began
     deadline = time.perf_counter() + PATIENCE_S
     while (rows := read_rows(workshop))[0][-1] < end and time.perf_counter() < deadline:
@@ -317,7 +315,7 @@ async def judge(done: Period, workshop: Workshop, crowd: Crowd) -> None:
     elapsed_s, images = rows
     if elapsed_s[-1] < end:
         status = json.loads(await crowd.fetch(f"/api/runs/{workshop.run_id}"))["status"]
-        done.tally.errors[f"the run logs nothing any more; it is {status['state']} at step {status['step']} ({status['error']})"] += 1
+        done.tally.errors[f"the run no longer logs anything; it is {status['state']} at step {status['step']} ({status['error']})"] += 1
     done.speed = float(np.diff(np.interp([start, end], elapsed_s, images))[0]) / (end - start)
     due = elapsed_s[elapsed_s < end - SILENT_S].max(initial=-math.inf)
     if silent := sum(newest < due for newest in done.tally.newest.values()):
@@ -325,13 +323,13 @@ async def judge(done: Period, workshop: Workshop, crowd: Crowd) -> None:
 
 
 async def measure(workshop: Workshop, viewers: int, sessions: int, seconds: float, rounds: int, log_every: int) -> list[Period]:
-    """All rounds; prints a line a period."""
+    """All rounds; prints one line per period."""
     crowd, rng, periods = Crowd(workshop, log_every), random.Random(0), []
     async with asyncio.timeout(STARTS_WITHIN_S):
         while not len(read_rows(workshop)[0]):
             await asyncio.sleep(0.5)
     print(f"warming up; {viewers} viewers, {sessions} sessions, periods of {seconds:g} s", flush=True)
-    # Once before anything is measured: what is loaded for the first visitor only is no growth.
+    # Once before anything is measured: what is loaded only for the first visitor does not count as growth.
     warm_up = await period(workshop, crowd, KINDS[-1], viewers, sessions, min(seconds, 10.0), rng)
     for number in range(rounds):
         for kind in KINDS if number % 2 == 0 else reversed(KINDS):
@@ -344,7 +342,7 @@ async def measure(workshop: Workshop, viewers: int, sessions: int, seconds: floa
 
 
 def line(done: Period) -> str:
-    """A period in a line."""
+    """A period in one line."""
     said = f"{done.kind}: {done.speed:,.0f} images/s"
     if done.tally.delays:
         said += f", events {quantiles(done.tally.delays)} after the row ({len(done.tally.delays):,})"
@@ -365,7 +363,7 @@ def quantiles(values: list[float]) -> str:
 
 
 def table(periods: list[Period]) -> str:
-    """The summary, beside what is aimed at."""
+    """The summary, next to the targets."""
     rows = [("", "images/s", "of nobody's, by round", "aim", "event delay", "aim")]
     by_kind = {kind: [p for p in periods if p.kind == kind] for kind in KINDS}
     for kind, its in by_kind.items():

@@ -1,14 +1,14 @@
-"""Modes that a GAN finds of two-dimensional mixtures of Gaussians, with packing and without, beside the published rows.
+"""How many modes of two-dimensional mixtures of Gaussians a GAN finds, with and without packing, next to published results.
 
     python -m benchmarks.mixtures                           # a few minutes on one core: narrow networks, few steps
     python -m benchmarks.mixtures --full --device cuda      # the published widths, rate and number of steps
     python -m benchmarks.mixtures --only ring --packing 2   # one row
 
 The ring of 8 and the grid of 25 of Lin et al. 2018 (PacGAN, section 4.1), with the networks of their code (github.com/fjxmlzn/PacGAN): G
-of four hidden layers with batch normalization and ReLU, D of three maxout layers of five pieces. Losses and packing are the engine's
-(gan.losses; a pack is one input of D, as in gan.networks), and so is the order of a step: D, then G on the same fakes, where they
-step both at once. All trials of a row are trained at once, as
-one batch of networks that share nothing: each has its own data, noise, weights, moments and batch statistics.
+of four hidden layers with batch normalization and ReLU, D of three maxout layers of five pieces. Losses, packing and the order of a step
+are
+the engine's (gan.training.losses, gan.networks): D, then G on the same fakes; their code steps both at once. All trials of a row
+train at once, as one batch of networks that share nothing: each has its own data, latent vectors, weights, moments and batch statistics.
 """
 
 import argparse
@@ -30,10 +30,10 @@ PIECES = 5  # of maxout
 BETA1 = 0.8
 MOMENTUM = 0.05  # of the running statistics of batch normalization
 BATCH = 100  # packs in a step
-DATA = 100_000  # samples of the mixture that a trial is trained on
+DATA = 100_000  # samples of the mixture in a trial's training data
 JUDGED = 2500  # generated samples
-TOLERANCE = 3  # standard deviations from its mode within which a sample is of high quality
-DRAWN_AT_ONCE = 64  # steps whose noise is drawn together
+TOLERANCE = 3  # a sample within this many standard deviations of its mode is of high quality
+DRAWN_AT_ONCE = 64  # steps whose latent vectors are drawn together
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Mixture:
     """Gaussians of equal weight and spread.
 
     Attributes:
-        name: as it is printed.
+        name: as printed.
         means: (modes, 2).
         deviation: of each Gaussian, in both directions.
     """
@@ -71,15 +71,15 @@ PUBLISHED = {"ring": {1: (6.3, 0.5), 2: (7.9, 0.1)}, "grid": {1: (17.3, 0.8), 2:
 
 @dataclass(frozen=True)
 class Setting:
-    """How large the networks are and how long they are trained.
+    """The size of the networks and the length of training.
 
     Attributes:
-        name: as it is printed.
+        name: as printed.
         generator, discriminator: width of their hidden layers.
         lr: of both.
         steps: of each network.
-        deviation: of the first weights.
-        fades: whether the rate falls evenly to 0, so that samples settle on their modes in a short run.
+        deviation: of the initial weights.
+        fades: whether the rate falls evenly to 0, so samples settle on their modes in a short run.
     """
 
     name: str
@@ -132,7 +132,7 @@ class Maxout(nn.Module):
 
 
 def generators(networks: int, setting: Setting, rng: torch.Generator) -> nn.Sequential:
-    """K generators: noise (K, N, 2) -> samples (K, N, 2)."""
+    """K generators: latent vectors (K, N, 2) -> samples (K, N, 2)."""
     layers: list[nn.Module] = []
     before = 2
     for _ in range(4):
@@ -153,13 +153,15 @@ class Discriminators(nn.Module):
         self.layers = nn.Sequential(*layers, Linears(networks, widths[-1], 1, setting.deviation, rng))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        packs = x.reshape(len(x), -1, self.packing * x.shape[2])  # m samples as one of m times the numbers (Lin et al. 2018, section 3)
+        packs = x.reshape(
+            len(x), -1, self.packing * x.shape[2]
+        )  # m samples as one sample with m times the numbers (Lin et al. 2018, section 3)
         return self.layers(packs).squeeze(2)
 
 
 @dataclass
 class Trials:
-    """K networks of each kind, and what they are trained on: data (K, n, 2)."""
+    """K networks of each kind, and their training data (K, n, 2)."""
 
     generators: nn.Sequential
     discriminators: Discriminators
@@ -168,14 +170,14 @@ class Trials:
 
 
 def new_trials(mixture: Mixture, packing: int, trials: int, setting: Setting, seed: int, device: torch.device) -> Trials:
-    """Trials before their first step. Their first weights and data are the same on every device."""
+    """Trials before their first step. Their initial weights and data are the same on every device."""
     rng = torch.Generator().manual_seed(seed)
     g, d = generators(trials, setting, rng).to(device), Discriminators(trials, packing, setting, rng).to(device)
     return Trials(g, d, mixture.draw((trials, DATA), rng).to(device), torch.Generator(device).manual_seed(seed + 1))
 
 
 def train(trials: Trials, setting: Setting) -> Iterator[int]:
-    """Trains all trials, yielding the number of each step behind them."""
+    """Trains all trials, yielding the number of each completed step."""
     g, d, data, rng = trials.generators.train(), trials.discriminators, trials.data, trials.rng
     networks, device, size = len(data), data.device, BATCH * d.packing
     betas = (BETA1, 0.999)
@@ -204,7 +206,7 @@ def train(trials: Trials, setting: Setting) -> Iterator[int]:
 
 @torch.no_grad()
 def generate(trials: Trials, n: int = JUDGED) -> torch.Tensor:
-    """Samples (K, n, 2) of the generators, each its own whatever it is computed with."""
+    """Samples (K, n, 2) of the generators, each independent of the others in the batch."""
     noise = torch.randn(len(trials.data), n, 2, generator=trials.rng, device=trials.data.device)
     trials.generators.eval()
     samples: torch.Tensor = trials.generators(noise)
@@ -214,7 +216,7 @@ def generate(trials: Trials, n: int = JUDGED) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Found:
-    """What one generator's samples hold of a mixture.
+    """What one generator's samples show of a mixture.
 
     Attributes:
         modes: those with at least one sample of high quality, which lies within three standard deviations of its nearest mode.
@@ -228,7 +230,7 @@ class Found:
 
 
 def judge(samples: torch.Tensor, mixture: Mixture) -> Found:
-    """Figures of samples (n, 2)."""
+    """Coverage of samples (n, 2)."""
     modes = len(mixture.means)
     distances, nearest = torch.cdist(samples.double(), mixture.means.double()).min(1)
     good = nearest[distances < TOLERANCE * mixture.deviation]
@@ -245,7 +247,7 @@ def mean_and_error(values: list[float]) -> tuple[float, float]:
 
 
 def row(kind: str, packing: int, found: list[Found]) -> str:
-    """One line of the table: these trials beside the published row."""
+    """One line of the table: these trials next to the published row."""
     modes, error = mean_and_error([f.modes for f in found])
     quality, quality_error = mean_and_error([100 * f.quality for f in found])
     kl, kl_error = mean_and_error([f.kl for f in found])
@@ -269,7 +271,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true", help="the published setting, for a GPU: hours")
     parser.add_argument("--only", choices=MIXTURES)
-    parser.add_argument("--packing", type=int, choices=(1, 2), help="one of the two alone")
+    parser.add_argument("--packing", type=int, choices=(1, 2), help="only one of the two")
     parser.add_argument("--trials", type=int, help="10 with --full, as published, else 5")
     parser.add_argument("--steps", type=int, help="instead of the setting's")
     parser.add_argument("--seed", type=int, default=0)

@@ -1,4 +1,4 @@
-"""The pad: how many pictures a second follow a finger, how late, and what that costs a run that trains beside.
+"""The pad: how many pictures a second follow a finger, how late, and what that costs a run that trains at the same time.
 
     python -m benchmarks.pad drag [--seconds 10] [--rounds 3]      a real Chromium, at 28 and at 64 pixels, nothing else at work
     python -m benchmarks.pad crowd [--seconds 10] [--visitors 10]  clients that only request, many at once; the server's memory
@@ -7,8 +7,8 @@
 
 drag: the page moves the pointer itself, at each frame of the screen, by the events that a mouse sends. Pointer to pixels is
 from the event to the picture on the canvas. The browser has the same cores as the server.
-crowd, beside: each visitor has two requests on their way, as the pad has, at most 30 a second, and fewer where the server says so.
-Every place is asked for once.
+crowd, beside: each visitor has two requests on their way, like the pad, at most 30 a second, and fewer if the server says so.
+Each place is requested once.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from gan.recipes import recipe
 from gan.runs.folder import save_generator
 from gan.training.state import new_state
 
-MOST_A_SECOND = 30.0  # requests of one visitor
+MOST_A_SECOND = 30.0  # requests per visitor
 DRAG = """(seconds) => new Promise((resolve) => {
   const square = document.querySelector('.pad-square'), pad = document.querySelector('.pad'), box = square.getBoundingClientRect();
   const send = (type, t) => square.dispatchEvent(new PointerEvent(type, { bubbles: true, pointerId: 1, isPrimary: true,
@@ -47,7 +47,7 @@ DRAG = """(seconds) => new Promise((resolve) => {
 
 
 def big_model(workshop: Workshop) -> None:
-    """Puts an untrained generator of 64 pixels and 64 filters where shipped ones lie: what it draws takes as long."""
+    """Adds an untrained generator of 64 pixels and 64 filters to the pretrained ones: drawing takes as long as with a trained one."""
     config = recipe("dcgan").config.change(precision="fp32", generator_filters=64)
     save_generator(workshop.checkpoints / "pretrained" / "big.safetensors", new_state(config, torch.device("cpu")))
 
@@ -76,7 +76,7 @@ def drags(seconds: float, rounds: int) -> None:
 
 
 class Visitor:
-    """Drags over a pad of its own, on two connections, without looking."""
+    """Drags over a pad on two connections, without drawing."""
 
     def __init__(self, port: int, model: str, number: int) -> None:
         self.port, self.model, self.number = port, model, number
@@ -113,7 +113,7 @@ class Visitor:
 
 
 def visit(port: int, visitors: int, seconds: float, model: str = "digits") -> list[Visitor]:
-    """So many visitors drag for so long."""
+    """Visitors who drag at the same time."""
     crowd = [Visitor(port, model, number) for number in range(visitors)]
     for visitor in crowd:
         visitor.start()
@@ -149,12 +149,12 @@ def beside(seconds: float, rounds: int) -> None:
             visitor.end()
             ratios.append(visited / alone)
             rate = len(visitor.times) / (seconds + 1)
-            print(f"run {alone:,.0f} images/s alone, {visited:,.0f} beside a visitor ({ratios[-1]:.3f}); {rate:.0f} pictures a second")
+            print(f"run {alone:,.0f} images/s alone, {visited:,.0f} next to a visitor ({ratios[-1]:.3f}); {rate:.0f} pictures a second")
         print(f"the run keeps {statistics.median(ratios):.1%} of its speed ({min(ratios):.1%} to {max(ratios):.1%})")
 
 
 def _speed(workshop: Workshop, seconds: float) -> float:
-    """The run's images/s over the next so many seconds."""
+    """The run's images/s over the next seconds."""
     first, start = workshop.progress(), time.perf_counter()
     time.sleep(seconds)
     return (workshop.progress() - first) / (time.perf_counter() - start)

@@ -1,8 +1,8 @@
-"""How near a projection into the latent space comes to an image that nobody has trained on.
+"""How close a projection comes to an image that was not trained on.
 
     python -m benchmarks.projection [--model digits] [--images 50] [--random 10000]
 
-For held-out images of the set that the generator was trained on: the distance of their projections, and of the nearest of many random
+For held-out images of the generator's data set: the distance of their projections, and of the nearest of many random
 samples, in the features of that set's network.
 """
 
@@ -22,7 +22,7 @@ from gan.runs.run import checkpoints_root
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="digits", help="a shipped generator's name, or RUN@STEP")
+    parser.add_argument("--model", default="digits", help="the name of a generator that comes with the app, or RUN@STEP")
     parser.add_argument("--images", type=int, default=50)
     parser.add_argument("--random", type=int, default=10_000)
     given = parser.parse_args()

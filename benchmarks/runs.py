@@ -1,6 +1,6 @@
-"""Two runs at once in one process, as the server trains them, against one alone.
+"""Two runs at once in one process, as on the server, compared with one alone.
 
-python -m benchmarks.runs: alternates one run (WORKSHOP_MAX_RUNS=1) and two (=2), each leg in a process of its own.
+python -m benchmarks.runs: alternates one run (WORKSHOP_MAX_RUNS=1) and two (=2), each in its own process.
 """
 
 import argparse
@@ -20,12 +20,12 @@ from gan.runs.states import AT_WORK
 
 
 def leg(name: str, runs: int, seconds: float, device: str = "cpu", config: TrainConfig | None = None) -> float:
-    """Images/s of so many runs together, over so many seconds from when all of them have measured something.
+    """Images/s of several runs together, from the moment at which all of them have measured something.
 
-    config: other settings than the recipe's.
+    config: settings that differ from the recipe's.
 
     Raises:
-        RuntimeError: a run ended before its time.
+        RuntimeError: a run ended early.
     """
     config = (config or recipe(name).config).change(duration=1_000_000, duration_unit="steps")
     with tempfile.TemporaryDirectory() as folder:
@@ -67,7 +67,7 @@ def main() -> None:
             rates.append(float(json.loads(done.stdout.splitlines()[-1])))
         ratios.append(rates[1] / rates[0])
         print(f"one alone {rates[0]:,.0f} images/s, two together {rates[1]:,.0f}: {ratios[-1]:.2f}", flush=True)
-    print(f"two against one: {statistics.median(ratios):.2f}")
+    print(f"two compared with one: {statistics.median(ratios):.2f}")
 
 
 if __name__ == "__main__":

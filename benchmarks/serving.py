@@ -1,6 +1,6 @@
-"""The real server in a process of its own, with folders of its own and one run at work in it: what the other benchmarks watch.
+"""The real server in its own process, with its own folders and one active run: what the other benchmarks watch.
 
-The process is `streamlit run app.py` and a thread beside it, which submits the run to the server's own manager: pressing
+The process is `streamlit run app.py` plus a thread that submits the run to the server's own manager, because pressing
 buttons in a page would measure the page.
 """
 
@@ -28,7 +28,7 @@ MARK = "benchmark: "  # before our lines: Streamlit prints to the same pipe
 
 
 class Workshop:
-    """A server with a `quick-digits` run of so many seconds at work in it, or idle for 0; a context manager, which ends it.
+    """A server with an active `quick-digits` run of the given seconds, or idle for 0. A context manager that ends it.
 
     Attributes:
         port: on 127.0.0.1.
@@ -42,9 +42,9 @@ class Workshop:
         """
         Args:
             seconds: how long the run trains.
-            threads: how many processor threads it uses all the time; 0 for those that it chooses.
+            threads: fixed number of processor threads; 0: the run chooses.
             precision: its number format.
-            descriptors: how many files the server may have open, without being able to raise that; None for what this process may.
+            descriptors: how many files the server may have open, as a hard limit; None for this process's own limit.
         """
         self._folder = tempfile.TemporaryDirectory(prefix="workshop-")
         root = Path(self._folder.name)
@@ -81,7 +81,7 @@ class Workshop:
         self._folder.cleanup()
 
     def _hear(self) -> dict[str, Any]:
-        """What the server's process says next."""
+        """The next message of the server's process."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
             if line.startswith(MARK):
@@ -90,16 +90,16 @@ class Workshop:
         raise SystemExit(f"the server ended: {self._log.read_text(encoding='utf-8')[-2000:]}")
 
     def progress(self) -> float:
-        """Images that the run has seen by now."""
+        """Images that the run has seen so far."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/runs/{self.run_id}", timeout=10) as answer:
             return float(json.load(answer)["status"]["images_seen"])
 
     def speed(self) -> float:
-        """Waits until the run has ended; its images/s."""
+        """Waits until the run has ended; returns its images/s."""
         return float(self._hear()["images_per_s"])
 
     def resident(self) -> int | None:
-        """Bytes of the server's memory that lie in RAM; None if the system has no /proc, or the server is gone."""
+        """Bytes of the server's resident memory; None if the system has no /proc, or the server is gone."""
         try:
             status = Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8")
         except OSError:
@@ -114,7 +114,7 @@ class Workshop:
             return None
 
     def log(self) -> str:
-        """What the server has logged by now."""
+        """The server's log so far."""
         return self._log.read_text(encoding="utf-8", errors="replace")
 
     def end(self) -> str:
@@ -129,7 +129,7 @@ class Workshop:
 
 
 def main() -> None:
-    """In the process of its own: PORT SECONDS THREADS PRECISION."""
+    """In the server's process: PORT SECONDS THREADS PRECISION."""
     port, seconds, threads, precision = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
     if seconds:
         threading.Thread(target=_train, args=(port, seconds, threads, precision), daemon=True).start()
@@ -141,7 +141,7 @@ def main() -> None:
 
 
 def _fix_threads(threads: int) -> None:
-    """Every run of this process uses so many threads."""
+    """Every run of this process uses this many threads."""
 
     class Fixed(training.ThreadChooser):
         def after_step(self, now_s: float, step_s: float, cpu_s: float) -> int:
@@ -151,7 +151,7 @@ def _fix_threads(threads: int) -> None:
 
 
 def _train(port: int, seconds: float, threads: int, precision: str) -> None:
-    """Submits the run once the server answers, says when it began, and how fast it was; then ends the server."""
+    """Submits the run once the server answers, reports when it started and how fast it was, then ends the server."""
     try:
         _wait_for_health(port)
         from ui.workshop import manager
@@ -160,8 +160,8 @@ def _train(port: int, seconds: float, threads: int, precision: str) -> None:
             _fix_threads(threads)
         config = recipe("quick-digits").config.change(duration=seconds, duration_unit="seconds", precision=precision)
         run = manager().submit(config, "quick-digits")
-        # elapsed_s is set at the end of each step. The earliest beginning of many looks is off by what lay between that and
-        # the look: less than 2 ms.
+        # elapsed_s is set at the end of each step. The earliest start over many checks is off by the time between that and
+        # the check: less than 2 ms.
         began, looks = float("inf"), 0
         while looks < 100:
             if run.state not in ("queued", "preparing", "running"):

@@ -1,4 +1,4 @@
-"""Whether a server that is used for long keeps what it should give back: memory and descriptors while visitors come and go.
+"""Does a server in long use release memory and file descriptors while visitors come and go?
 
     python -m benchmarks.soak [--minutes 10] [--viewers 20] [--sessions 4]
 
@@ -18,14 +18,14 @@ import time
 from benchmarks.load import Crowd
 from benchmarks.serving import Workshop
 
-FIRST_S = 60.0  # what is loaded for the first visitors only is no growth
+FIRST_S = 60.0  # what is loaded only for the first visitors does not count
 LOOK_S = 2.0
 LEAVE_S = 15.0  # for the server to notice that everyone has left
 GROWTH, FILES = 0.03, 20
 
 
 async def coming_and_going(crowd: Crowd, kind: str, stays_s: tuple[float, float], rng: random.Random) -> None:
-    """One place of a visitor or a viewer, taken by one after the other."""
+    """One place for visitors or viewers, taken by one after the other."""
     number = 0
     while True:
         number += 1
@@ -40,9 +40,9 @@ async def coming_and_going(crowd: Crowd, kind: str, stays_s: tuple[float, float]
 
 
 async def soak(workshop: Workshop, minutes: float, viewers: int, sessions: int) -> bool:
-    """Watches for so long; prints the figures; whether all aims were met."""
+    """Watches for the given time, prints the results, and returns whether all targets were met."""
     crowd = Crowd(workshop, log_every=1)
-    crowd.log_every = 0  # rows that a stream leaves out are benchmarks.load's to count
+    crowd.log_every = 0  # benchmarks.load counts rows that a stream leaves out
     files = workshop.descriptors() or 0
     places = [asyncio.create_task(coming_and_going(crowd, "viewer", (20, 60), random.Random(i))) for i in range(viewers)]
     places += [asyncio.create_task(coming_and_going(crowd, "visitor", (10, 30), random.Random(-1 - i))) for i in range(sessions)]

@@ -1,13 +1,13 @@
-"""Modes of Stacked MNIST that a DCGAN finds, with packing and without, beside the published rows.
+"""How many modes of Stacked MNIST a DCGAN finds, with and without packing, next to published results.
 
     python -m benchmarks.stacked_mnist                          # a few minutes on one core: small networks, few steps
     python -m benchmarks.stacked_mnist --full --device cuda     # the published sizes and number of steps
     python -m benchmarks.stacked_mnist --packing 2 --seeds 0    # one run
 
 Three random digits are the three color channels of an image: 1,000 modes (Metz et al. 2017; Srivastava et al. 2017; Lin et al.
-2018, section 4.2). What a generated image shows is read by the project's digits-CNN, channel by channel; of 26,000 images the modes
-with at least one image are counted, and the Kullback-Leibler divergence is taken from their shares to equal ones. The engine trains
-its own recipe `dcgan` at 28 pixels; nothing but `packing` differs between the rows.
+2018, section 4.2). The project's digits-CNN reads each channel of a generated image. Among 26,000 images, the modes with at least one
+image are counted, and the Kullback-Leibler divergence of their shares from equal shares is computed. The engine trains
+its own recipe `dcgan` at 28 pixels; only `packing` differs between the rows.
 """
 
 import argparse
@@ -38,7 +38,7 @@ MODES = 1000
 JUDGED = 26_000  # generated images
 AT_ONCE = 2000  # of them in memory
 NEVER = 1_000_000  # steps
-# Modes and KL as the sources print them (Lin et al. 2018, table 2; the first row is VEEGAN's, Srivastava et al. 2017).
+# Modes and KL as printed by the sources (Lin et al. 2018, table 2; the first row is VEEGAN's, Srivastava et al. 2017).
 PUBLISHED = {
     "DCGAN": "99.0 / 3.40",
     "DCGAN, Lin et al.'s own": "78.9 ± 6.5 / 4.50",
@@ -51,16 +51,16 @@ PUBLISHED = {
 
 @dataclass(frozen=True)
 class Setting:
-    """How large a run is.
+    """The size of a run.
 
     Attributes:
-        name: as it is printed.
+        name: as printed.
         images: stacked digits to train on.
         generator, discriminator: filters.
         lr: of both networks.
-        g_steps: of the generator to one of the discriminator.
+        g_steps: generator steps per discriminator step.
         norm: of the discriminator.
-        initialization: first weights.
+        initialization: initial weights.
         steps: of the run.
     """
 
@@ -75,7 +75,7 @@ class Setting:
     steps: int
 
     def config(self, packing: int, seed: int) -> TrainConfig:
-        """The recipe `dcgan` at this size. A step shows D 64 packs, real and generated, however many images a pack has."""
+        """The recipe `dcgan` at this size. A step shows D 64 packs, real and generated, for any number of images per pack."""
         return recipe("dcgan").config.change(
             data="stacked-mnist",
             image_size=28,
@@ -104,18 +104,18 @@ class Setting:
 # Lin et al. train 50 epochs of 128,000 images, two steps of G to one of D ("to make sure that D's loss does not go to zero").
 FULL = Setting("full setting, as published", 128_000, 64, 64, 2e-4, 2, "batch", "dcgan", 100_000)
 # A weak D makes the collapse of a long run visible in a short one (Metz et al. 2017, whose D has a half or a quarter of
-# G's filters). Here it has half of them, and no batch normalization, since that tells it of the whole batch: a packing of its own kind.
+# G's filters). Here it has half of them, and no batch normalization, which shows it the whole batch: a kind of packing.
 CPU = Setting("scaled down for a CPU", 20_000, 16, 8, 1e-3, 1, "none", "pytorch", 1200)
 
 
 def stack(digits: torch.Tensor, n: int, seed: int) -> ImageDataset:
-    """n images whose three channels are random ones of the digits (N, 1, H, W)."""
+    """n images whose three channels are random digits from (N, 1, H, W)."""
     picks = torch.randint(len(digits), (n, 3), generator=torch.Generator().manual_seed(seed))
     return ImageDataset("stacked-mnist", digits[picks, 0])
 
 
 def modes_shown(images: np.ndarray, reader: FeatureNetwork) -> np.ndarray:
-    """What images uint8 (N, 3, H, W) show: int64 (N,), the digits of the three channels as one number, 0 to 999."""
+    """The modes of images uint8 (N, 3, H, W): int64 (N,), the three channels' digits as one number, 0 to 999."""
     n, channels, height, width = images.shape
     read = reader.probabilities(reader.features(images.reshape(n * channels, 1, height, width))).argmax(1)
     return np.asarray(read.reshape(n, channels) @ np.array([100, 10, 1]))
@@ -123,14 +123,14 @@ def modes_shown(images: np.ndarray, reader: FeatureNetwork) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Found:
-    """What a generator's images hold: modes with at least one image, and the KL of all modes' shares to equal ones, in nats."""
+    """What a generator's images show: modes with at least one image, and the KL of all modes' shares from equal shares, in nats."""
 
     modes: int
     kl: float
 
 
 def judge(shown: np.ndarray) -> Found:
-    """Figures of images that show these modes (N,)."""
+    """Coverage of images that show these modes (N,)."""
     shares = np.bincount(shown, minlength=MODES) / len(shown)
     return Found(int((shares > 0).sum()), kl_divergence(shares, np.full(MODES, 1 / MODES)))
 
@@ -145,7 +145,7 @@ def draw(state: TrainState, n: int) -> Iterator[np.ndarray]:
 def run(
     setting: Setting, packing: int, seed: int, digits: torch.Tensor, reader: FeatureNetwork, threads: int, device: torch.device
 ) -> Found:
-    """Trains one run and judges its generator."""
+    """Trains one run and counts its generator's modes."""
     config = setting.config(packing, seed)
     state = new_state(config, device, execution=choose_execution(config, device, threads), threads=threads)
     for _ in train(state, stack(digits, setting.images, seed)):
@@ -186,7 +186,7 @@ def main() -> None:
     if setting is not FULL:
         print(f"published: {_told(FULL)}")
     print(f"{describe_device(given.device)}, {given.threads} threads; seeds {given.seeds}, mean and standard error")
-    print(f"the {reader.name} knows {reader.about.accuracy:.1%} of the held-out digits")
+    print(f"the {reader.name} gets {reader.about.accuracy:.1%} of the held-out digits right")
     print(f"\n{'':26}{'modes of 1,000':20}KL")
     print(row("real stacked digits", [judge(modes_shown(stack(digits, JUDGED, 12345).images.numpy(), reader))]), flush=True)
     means = {}

@@ -1,10 +1,10 @@
-"""The sources' training loops, written plainly as their authors write them: what the engine is measured against.
+"""The sources' training loops, written as their authors write them: the engine is compared with these.
 
     python -m benchmarks.textbook lecture|pyimagesearch|polarsparc [--seconds 20] [--seed 0] [--device cpu]
 
 A Dataset of PIL images with torchvision's transforms, a DataLoader, Sequential networks that end in a sigmoid, BCELoss,
-Adam as it comes, `.item()` at every step. Nothing of the engine is used but the digits' files. Left as it is on purpose:
-whatever makes this faster belongs into the engine.
+Adam with its defaults, `.item()` at every step. It uses nothing of the engine except the digits' files. It stays slow on purpose:
+anything that makes it faster belongs in the engine.
 """
 
 import argparse
@@ -45,7 +45,7 @@ class System:
     optimizer_d: optim.Optimizer
     loader: DataLoader
     noise: Callable[[int], torch.Tensor]  # n -> (n, 100, 1, 1)
-    fresh_z: bool = False  # the generator's step draws another z
+    fresh_z: bool = False  # the generator's step draws a new z
     device: torch.device | str = "cpu"
 
     def to(self, device: torch.device) -> "System":
@@ -56,7 +56,7 @@ class System:
 
 
 def load_mnist(split: str, image_size: int = 28) -> datasets.ImageDataset:
-    """The embedded digits: "train", or "all" with the test images behind them."""
+    """The included digits: "train", or "all" with the test images after them."""
     loading = datasets.load("mnist", image_size, 1, split)
     while True:
         try:
@@ -66,7 +66,7 @@ def load_mnist(split: str, image_size: int = 28) -> datasets.ImageDataset:
 
 
 class MNIST(Dataset):
-    """As torchvision.datasets.MNIST: an image is made and transformed each time that it is asked for."""
+    """Like torchvision.datasets.MNIST: an image is created and transformed each time it is requested."""
 
     def __init__(self, split: str, transform: Transform) -> None:
         mnist = load_mnist(split)
@@ -98,7 +98,7 @@ def weights_init(m: nn.Module) -> None:
 
 
 def lecture() -> System:
-    """A university lecture's DCGAN: uniform z, LeakyReLU in both networks, dropout, PyTorch's first weights, another z for G."""
+    """A university lecture's DCGAN: uniform z, LeakyReLU in both networks, dropout, PyTorch's default initial weights, a new z for G."""
     generator = nn.Sequential(
         nn.ConvTranspose2d(100, 128, 4, 1, 0, bias=False),
         nn.BatchNorm2d(128),
@@ -140,7 +140,7 @@ def lecture() -> System:
 
 
 def pyimagesearch() -> System:
-    """A PyImageSearch tutorial: all 70,000 digits, normalization behind the activation, a discriminator with dense layers."""
+    """A PyImageSearch tutorial: all 70,000 digits, normalization after the activation, a discriminator with dense layers."""
     generator = nn.Sequential(
         nn.ConvTranspose2d(100, 128, 4, 2, 0, bias=False),
         nn.ReLU(),
@@ -228,7 +228,7 @@ SYSTEMS = {"lecture": lecture, "pyimagesearch": pyimagesearch, "polarsparc": pol
 
 
 def train(system: System) -> Iterator[Step]:
-    """The loop, epoch after epoch without end; a Step after each batch."""
+    """The endless loop over epochs; yields a Step after each batch."""
     generator, discriminator, device = system.generator, system.discriminator, system.device
     criterion = nn.BCELoss()
     while True:
@@ -236,7 +236,7 @@ def train(system: System) -> Iterator[Step]:
             real = real.to(device)
             ones, zeros = torch.ones(len(real), device=device), torch.zeros(len(real), device=device)
 
-            # (1) Update D: maximise log(D(x)) + log(1 - D(G(z)))
+            # (1) Update D: maximize log(D(x)) + log(1 - D(G(z)))
             discriminator.zero_grad()
             output = discriminator(real).view(-1)
             loss_real = criterion(output, ones)
@@ -251,7 +251,7 @@ def train(system: System) -> Iterator[Step]:
             loss_d = loss_real + loss_fake
             system.optimizer_d.step()
 
-            # (2) Update G: maximise log(D(G(z)))
+            # (2) Update G: maximize log(D(G(z)))
             generator.zero_grad()
             if system.fresh_z:
                 fake = generator(system.noise(len(real)).to(device))

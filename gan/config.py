@@ -515,7 +515,7 @@ class TrainConfig(BaseModel):
     def images_per_epoch(self, images: int | None) -> int | None:
         """Images that one pass over a set of so many shows: whole batches; what is left over is dropped.
 
-        None where the number of images is not known, or less than a batch: training refuses such a set.
+        None if the number of images is not known, or less than a batch: training refuses such a set.
         """
         return (images // self.batch_size * self.batch_size or None) if images else None
 

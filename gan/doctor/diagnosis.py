@@ -156,7 +156,7 @@ def _wording(rule: Rule, case: "Case") -> tuple[str, str]:
     if rule.key == "d-winning" and case.config.frozen == "generator":
         return rule.name, (
             "The discriminator is right about nearly every image, and sure of it. The generator is frozen, so it cannot react, and its "
-            "images stay as they are."
+            "images do not change."
         )
     return rule.name, rule.why
 

@@ -1,4 +1,7 @@
-"""What a run is called in lists: its owner, then the name its owner gave it, or its recipe and what differs from it. Knows nothing of pages."""
+"""What a run is called in lists: its owner, then the name its owner gave it, or its recipe and what differs from it.
+
+Knows nothing about pages.
+"""
 
 from collections import Counter
 from collections.abc import Iterable

@@ -570,7 +570,7 @@ class Run:
 
 
 def _changed_ns(path: Path) -> int:
-    """When a file was changed; 0 where there is none."""
+    """A file's modification time; 0 if it does not exist."""
     try:
         return path.stat().st_mtime_ns
     except OSError:

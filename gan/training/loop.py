@@ -125,7 +125,7 @@ def extend(
 ) -> TrainConfig:
     """A config whose duration ends `amount` of `unit` from now; without a unit, the same config.
 
-    per_epoch: images in an epoch; None where that is not known.
+    per_epoch: images per epoch; None if unknown.
 
     Raises:
         ValueError: the amount is out of bounds, or it is in epochs and the epochs so far cannot be counted.

@@ -33,10 +33,10 @@ except ValueError as error:
 
 @asynccontextmanager
 async def lifespan(app: st.App) -> AsyncIterator[dict[str, Any]]:
-    """SIGTERM, Ctrl-C and a closed terminal end here: every run is stopped and saved, so that it can be resumed.
+    """SIGTERM, Ctrl-C and a closed terminal end here: every run is stopped and saved, so you can resume it.
 
-    The server first waits for every open connection, and an event stream stays open until it hears of the end: so the
-    signal is told to the streams before the server gets it.
+    The server first waits for every open connection, and an event stream stays open until it learns of the end. So the
+    streams get the signal before the server does.
     """
 
     def tell(number: int, frame: FrameType | None) -> None:

@@ -2,7 +2,7 @@
 
 import os
 
-# One file of tests runs on each core. Threads that wait for others sleep, in place of keeping a core busy: on two busy cores the tests of
+# One file of tests runs on each core. Threads that wait for others sleep instead of keeping a core busy: on two busy cores the tests of
 # threads take a quarter of the processor time. Read once, when torch is loaded; processes that tests start have the same.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -34,7 +34,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in [name for name in os.environ if name.startswith(("WORKSHOP_MAX_", "WORKSHOP_GRACE", "WORKSHOP_ADMIN"))]:
         monkeypatch.delenv(name)
     monkeypatch.setattr(models, "SHIPPED", tmp_path / "shipped")
-    # Tiny networks gain nothing from a second thread, and lose a lot where another process has the core.
+    # Tiny networks gain nothing from a second thread, and lose a lot if another process has the core.
     for module in (execution, loop, state):
         monkeypatch.setattr(module, "cores", lambda: 1)
     monkeypatch.setattr(manager, "cores", lambda: 1)

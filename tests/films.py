@@ -1,4 +1,4 @@
-"""What tests ask of a film."""
+"""Helpers for films."""
 
 from PIL import Image, ImageSequence
 

@@ -1,4 +1,4 @@
-"""A GPU that is there and cannot be used is said: what is wrong, what to install, and that training runs on the CPU."""
+"""If a GPU cannot be used, the app says what is wrong, what to install, and that training runs on the CPU."""
 
 import subprocess
 import warnings

@@ -1,4 +1,4 @@
-"""Limits of containers, from files of the form that Linux gives them."""
+"""Limits of containers, from files in Linux's format."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ GIB = 2**30
 
 
 def system(root: Path, cgroup: str, files: dict[str, str], available: int = 64 * GIB) -> Path:
-    """A root with /proc and /sys/fs/cgroup as they are in a container."""
+    """A root with /proc and /sys/fs/cgroup like in a container."""
     for name, text in {
         "proc/self/cgroup": cgroup,
         "proc/meminfo": f"MemTotal: 1 kB\nMemAvailable: {available // 1024} kB\n",

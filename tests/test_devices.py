@@ -1,4 +1,4 @@
-"""Devices: work on one thread, and as many as before afterward."""
+"""Devices: work on one thread, then on as many as before."""
 
 from collections.abc import Generator, Iterator
 

@@ -1,4 +1,4 @@
-"""A command, a setting or a variable is not done before it is documented."""
+"""Every command, setting and variable is documented."""
 
 import re
 from pathlib import Path

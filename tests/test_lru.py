@@ -1,4 +1,4 @@
-"""The cache that all threads share: what stays, what goes, and who loads."""
+"""The cache that all threads share: what stays, what is dropped, and who loads."""
 
 import sys
 import threading
@@ -73,7 +73,7 @@ def test_forty_threads_that_ask_for_one_key_cause_one_load() -> None:
 
 
 def test_those_who_wait_get_the_error_and_the_next_call_tries_again() -> None:
-    make = Loads(ValueError("damaged"), "mended")
+    make = Loads(ValueError("damaged"), "repaired")
     cache: Lru[str, Any] = Lru(8)
     answers = []
 
@@ -93,7 +93,7 @@ def test_those_who_wait_get_the_error_and_the_next_call_tries_again() -> None:
     first.join(WAIT_S)
     second.join(WAIT_S)
     assert len(answers) == 2 and answers[0] is answers[1] and make.calls == 1
-    assert len(cache) == 0 and cache.load("key", make) == "mended"
+    assert len(cache) == 0 and cache.load("key", make) == "repaired"
 
 
 def test_an_interrupt_stops_one_thread_and_another_loads() -> None:

@@ -1,4 +1,4 @@
-"""Every recipe of the table trains, resumes, samples and walks. Narrow networks and small batches: the shapes are what counts."""
+"""Every recipe of the table trains, resumes, samples and walks. Narrow networks and small batches: only the shapes matter."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the requirements admit, and what is installed, has none of the holes that are listed here; everything imported is declared.
+"""Neither the allowed nor the installed versions have the vulnerabilities listed here; everything imported is declared.
 
 The list is kept by hand, so that it works without a network; `.ci/audit.py` compares with the published advisories.
 """
@@ -19,15 +19,15 @@ ROOT = Path(__file__).parent.parent
 
 @dataclass(frozen=True)
 class Hole:
-    """A published hole of a package that this app uses.
+    """A published vulnerability of a package that this app uses.
 
     Attributes:
-        mended: the first release without it.
+        fixed: the first release without it.
         published: when, as the advisory says.
     """
 
     package: str
-    mended: str
+    fixed: str
     advisory: str
     published: str
     what: str
@@ -64,8 +64,8 @@ def floor(requirement: Requirement) -> Version:
 
 @pytest.mark.parametrize("hole", HOLES, ids=lambda hole: f"{hole.package} {hole.advisory}")
 def test_neither_the_floor_nor_what_is_installed_has_a_known_hole(hole: Hole) -> None:
-    assert floor(requirements("requirements.txt")[hole.package]) >= Version(hole.mended), hole
-    assert Version(importlib.metadata.version(hole.package)) >= Version(hole.mended), hole
+    assert floor(requirements("requirements.txt")[hole.package]) >= Version(hole.fixed), hole
+    assert Version(importlib.metadata.version(hole.package)) >= Version(hole.fixed), hole
 
 
 @pytest.mark.parametrize("hole", HOLES, ids=lambda hole: f"{hole.package} {hole.advisory}")
@@ -99,7 +99,7 @@ def test_the_constraints_leave_the_build_of_torch_open() -> None:
 
 def test_the_constraints_have_no_known_hole() -> None:
     pinned = constraints()
-    assert not [hole for hole in HOLES if hole.package in pinned and pinned[hole.package] < Version(hole.mended)]
+    assert not [hole for hole in HOLES if hole.package in pinned and pinned[hole.package] < Version(hole.fixed)]
 
 
 def test_the_image_installs_the_constraints() -> None:

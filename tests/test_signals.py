@@ -1,4 +1,4 @@
-"""The server ends by signals with its runs saved. A server in a process of its own, without a browser."""
+"""Signals end the server with its runs saved. The server has its own process; there is no browser."""
 
 import os
 import pty

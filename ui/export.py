@@ -77,7 +77,7 @@ class _Job:
         self.content: bytes | None = None
         self.error = ""
         self._folder = run.folder
-        self._cancelled = threading.Event()
+        self._canceled = threading.Event()
         thread = threading.Thread(target=self._work, name=f"export-{run.id}", daemon=True)
         thread.start()
         thread.join(PATIENCE_S)
@@ -88,18 +88,18 @@ class _Job:
 
     def cancel(self) -> None:
         """Asks it to end; nobody looks at it anymore."""
-        self._cancelled.set()
+        self._canceled.set()
 
     def _work(self) -> None:
         try:
             while not _turn.acquire(timeout=LOOK_EVERY_S):
-                if self._cancelled.is_set():
+                if self._canceled.is_set():
                     return
             try:
                 file = io.BytesIO()
                 with closing(KINDS[self.kind].write(self._folder, file)) as work:
                     for self.progress in work:
-                        if self._cancelled.is_set():
+                        if self._canceled.is_set():
                             return
                 self.content = file.getvalue()
             finally:

@@ -11,7 +11,7 @@ from ui.progress import Canceled, drain
 from ui.text import plain
 from ui.workshop import judges
 
-CANCELLED = "judge_cancelled"
+CANCELED = "judge_canceled"
 
 
 def why_missing(config: TrainConfig, whose: str, instead: str) -> str:
@@ -41,7 +41,7 @@ def judge_for(config: TrainConfig) -> Judge | None:
         if datasets.to_download(config.data):
             st.page_link(DATA, label="Data", icon=":material/photo_library:", query_params={"set": config.data})
         return None
-    cancel = Canceled(CANCELLED, key)
+    cancel = Canceled(CANCELED, key)
     if cancel.waits(f"The comparison with {name} was canceled.", "Compare after all", ":material/compare:"):
         return None
     try:

@@ -253,7 +253,7 @@ class RunFolder:
             self.name_file.unlink(missing_ok=True)
 
     def read_name(self) -> str:
-        """What the run's owner calls it, on one line; empty where that is not said, or not readable: a run is not damaged by it."""
+        """What the run's owner calls it, on one line; empty if it has no name or cannot be read: a run is not damaged by it."""
         try:
             content = read_json(self.name_file, LARGEST_NAME)
         except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What the engine is measured against computes the same."""
+"""The loops that the engine is compared with compute the same."""
 
 from collections import Counter
 from collections.abc import Sized
@@ -44,14 +44,14 @@ def test_the_engine_and_the_textbook_are_the_same_mathematics(name: str, way: st
     for i, row in enumerate(rows):
         for field in ANSWERS:
             value = getattr(expected[i], field)
-            # What rounding errors grow to in this system, on this CPU: in some it is a thousandfold by the second step.
+            # The growth of rounding errors in this system on this CPU: in some systems a thousandfold by the second step.
             rounding = max(abs(getattr(other[i], field) - value) for other in disturbed)
             assert getattr(row, field) == pytest.approx(value, rel=within, abs=TIMES_ROUNDING * rounding), (row.step, field)
             assert TIMES_ROUNDING * rounding < 0.02 * abs(value), (row.step, field)  # a wrong constant is off by more
 
 
 def _textbook_rows(name: str, state: TrainState, images: torch.Tensor, rounding_seed: int | None = None) -> list[textbook.Step]:
-    """Two steps of the source's own loop, from the state's weights and noise; with a seed, from weights that have random rounding errors."""
+    """Two steps of the source's own loop, from the state's weights and latent vectors; with a seed, from weights with random rounding errors."""
     config, system = state.config, textbook.SYSTEMS[name]()
     with torch.no_grad():
         for ours, theirs in ((state.generator, system.generator), (state.discriminator, system.discriminator)):

@@ -36,7 +36,7 @@ def test_every_recipe_equals_itself_on_the_cpu() -> None:
 
 
 def spoil_the_device(monkeypatch: pytest.MonkeyPatch, spoil: Callable[..., Any]) -> None:
-    """From now on the first state that is made, the device's, is spoiled; those of the references are not."""
+    """From now on, the first state that is made, the device's, is broken; the references are not."""
     real, made = gpu_parts.new_state, []
 
     def new_state(*arguments: Any, **named: Any) -> TrainState:

@@ -1,4 +1,4 @@
-"""The figures of the mixtures by hand, and that trials which are trained together are the same as alone."""
+"""The scores of mixtures by hand; trials that are trained together equal trials trained alone."""
 
 import copy
 import math

@@ -1,4 +1,4 @@
-"""The figures of Stacked MNIST by hand, and a few steps of the engine on it."""
+"""The scores of Stacked MNIST by hand, and a few steps of the engine on it."""
 
 import math
 from dataclasses import astuple

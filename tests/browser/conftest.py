@@ -47,7 +47,7 @@ def browser_type_launch_args() -> dict[str, object]:
 
 
 class Server:
-    """The app in a process of its own, with folders of its own and one shipped generator."""
+    """The app in its own process, with its own folders and one pretrained generator."""
 
     def __init__(self, folder: Path) -> None:
         self.checkpoints, self.log = folder / "checkpoints", folder / "log"
@@ -61,8 +61,8 @@ class Server:
             "WORKSHOP_DATA": str(folder / "data"),
             "WORKSHOP_DEVICE": "cpu",
             "WORKSHOP_ADMIN_TOKEN": ADMIN_TOKEN,
-            "WORKSHOP_JUDGE": "0",  # a test of it brings judgements of its own
-            "STREAMLIT_SERVER_BASE_URL_PATH": "workshop",  # so that every address is tried behind a prefix
+            "WORKSHOP_JUDGE": "0",  # a test of scores brings its own
+            "STREAMLIT_SERVER_BASE_URL_PATH": "workshop",  # so every address is tested behind a prefix
         }
         self.environment = environment
         self.command = [sys.executable, "-m", "tests.browser.small_app", "run", "app.py", "--server.port", str(port)]
@@ -111,7 +111,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.fixture(autouse=True)
 def a_failure_leaves_no_run_behind(request: pytest.FixtureRequest) -> Iterator[None]:
-    """A run that a failed test left at work would keep those of the next tests waiting: a new process starts none of them."""
+    """An active run of a failed test would keep the runs of the next tests waiting: a new process starts none of them."""
     yield
     if request.node.stash.get(FAILED, False) and "process" in request.fixturenames:
         process: Server = request.getfixturevalue("process")

@@ -1,4 +1,4 @@
-"""A run is exported while it trains, by mouse and by keyboard alone."""
+"""A run is exported while it trains, by mouse and by keyboard."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""What the doctor finds, in a real browser: the panel, its marks on the charts, a remedy that opens a new run."""
+"""The doctor's findings in a real browser: the panel, its marks on the charts, a remedy that opens a new run."""
 
 import math
 import shutil
@@ -27,7 +27,7 @@ def test_a_finding_is_said_marked_and_can_be_acted_on(page: Page, process: Serve
         fits_a_phone(page)
         # No state was saved, so there is nothing to fork from; a new run can be had.
         expect(page.get_by_role("button", name="Fork: Discriminator learning rate 0.01 → 0.0005").first).to_be_disabled()
-        # Something else is found meanwhile. Of a run that trains the event stream tells it.
+        # The findings change meanwhile. For a run that trains, the event stream says so.
         folder.append_metrics(Metrics(910, 64 * 910, 9.1, 6400.0, math.nan, 6.0, 0.99, 0.01, 0.01))
         folder.flush()
         page.wait_for_timeout(1000 * FRESH_S)

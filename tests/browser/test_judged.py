@@ -1,4 +1,4 @@
-"""What the judge said of a run, in a real browser: the curve, the best, and the way to it."""
+"""A run's scores in a real browser: the curve, the best step, and the link to it."""
 
 import re
 
@@ -16,7 +16,7 @@ CURVE = """() => document.querySelector("[data-chart=quality]").data.map((trace)
 
 
 def judged_run(server: Server) -> RunFolder:
-    """A run that was judged four times, the second time the best."""
+    """A run that was scored four times; the second scoring is the best."""
     folder = RunFolder(server.checkpoints / "judged-1123-101500-ab12")
     folder.path.mkdir(parents=True)
     state = new_state(TrainConfig(generator_filters=8, precision="fp32"), torch.device("cpu"))

@@ -87,7 +87,7 @@ def test_arithmetic_by_clicks_and_back_from_an_image(page: Page, server: str) ->
     expect(page.get_by_role("button", name="Seed 11, in A")).to_be_visible()
     expect(page.get_by_role("slider", name="Strength")).to_have_value("6")
 
-    # What is drawn by hand is looked for, and taken to the walks.
+    # A drawing is found in latent space, and taken to the walks.
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{server}/explore?from=digits&view=Find+an+image+in+latent+space&picture=Drawn")
     pad = page.locator("canvas").first

@@ -1,4 +1,4 @@
-"""Two participants at one server, each with a browser of their own."""
+"""Two participants on one server, each with their own browser."""
 
 import json
 import re
@@ -90,7 +90,7 @@ def test_two_participants_and_neither_steers_the_others_run(server: str, people:
         expect(page.get_by_role("slider", name=re.compile("learning rate"))).to_have_count(0)
     fits_a_phone(bob)
 
-    # Nor has anyone by hand-made requests: all that is public of Ada does not make one Ada.
+    # Hand-made requests do not help: everything public about Ada does not make anyone Ada.
     _, about = ask(f"{server}/api/runs/{run}")
     owner_id = about["config"]["owner_id"]
     token = ada.evaluate(KEPT)["token"]

@@ -110,7 +110,7 @@ def test_a_run_through_time_and_the_pad_as_it_was(page: Page, server: str) -> No
     expect(page.get_by_alt_text(re.compile("Film of seeds 1-4 being learned, step 1 to"))).to_be_visible()
     count = strip.count()
     newest = strip.last.get_attribute("alt")
-    # The run goes on, and so does the strip.
+    # The run continues, and so does the strip.
     page.wait_for_function(
         "([count, newest]) => { const found = [...document.querySelectorAll('img[alt^=\"Seeds 1, 2\"]')];"
         " return found.length > count || found.at(-1)?.alt !== newest; }",

@@ -1,4 +1,4 @@
-"""Builds the stand-in for CUDA once a session, and runs the scenarios on it, in one process of their own."""
+"""Builds the stand-in for CUDA once per session, and runs the scenarios on it in one process."""
 
 import importlib.util
 import json
@@ -19,7 +19,7 @@ SOURCES = ("counting", "capture", "memory", "kernels", "device", "cublas")
 
 
 def missing() -> str:
-    """What the stand-in cannot be built without, in a sentence; empty if all is there."""
+    """What is missing to build the stand-in, in a sentence; empty if nothing is."""
     if platform.system() != "Linux" or platform.machine() != "x86_64":
         return "the stand-in for CUDA is for Linux on x86-64"
     if not torch.version.cuda:
@@ -32,7 +32,7 @@ def missing() -> str:
 
 
 def headers() -> Path | None:
-    """Where CUDA's headers lie: triton brings them, and torch for Linux brings triton."""
+    """Where CUDA's headers are: triton brings them, and torch for Linux brings triton."""
     found = importlib.util.find_spec("triton")
     folder = Path(found.origin).parent / "backends" / "nvidia" / "include" if found and found.origin else None
     return folder if folder and (folder / "cuda_runtime_api.h").is_file() else None
@@ -62,7 +62,7 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def rehearsed(stand_in: dict[str, str]) -> dict[str, dict[str, Any]]:
-    """What the scenarios of rehearsal.py saw, by name."""
+    """The results of the scenarios in rehearsal.py, by name."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("WORKSHOP_")}
     output = _run([sys.executable, "-W", "ignore", "-m", "tests.cuda.rehearsal"], environment | stand_in | {"OMP_NUM_THREADS": "1"})
     seen = (json.loads(line) for line in output.splitlines() if line.startswith("{"))
@@ -71,7 +71,7 @@ def rehearsed(stand_in: dict[str, str]) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture
 def rehearse(rehearsed: dict[str, dict[str, Any]]) -> Callable[[str], dict[str, Any]]:
-    """What a scenario saw."""
+    """The result of a scenario."""
 
     def find(name: str) -> dict[str, Any]:
         assert "failed" not in rehearsed[name], rehearsed[name]["failed"]

@@ -1,4 +1,4 @@
-"""Scenarios on the stand-in for CUDA: `python -m tests.cuda.rehearsal [NAME ...]` prints what each saw, one JSON object a line.
+"""Scenarios on the stand-in for CUDA: `python -m tests.cuda.rehearsal [NAME ...]` prints the result of each, one JSON object per line.
 
 Started by conftest.py, with the stand-in preloaded, all in one process: it takes longer to start than most of them. Its kernels do nothing, so what they would have computed is replaced here: the
 metrics that train() reads, and the check that weights are numbers. The project itself knows nothing about it.
@@ -57,9 +57,9 @@ TINY = TrainConfig(
     precision="fp32",
 )
 CRITIC = {"loss": "wasserstein", "discriminator_norm": "none"}
-# Together with the recipes they turn every setting that has to do with the computation: see test_every_switch_is_rehearsed.
+# Together with the recipes, they cover every setting that affects the computation: see test_every_switch_is_rehearsed.
 SWITCHES: dict[str, dict[str, Any]] = {
-    "as it is": {},
+    "unchanged": {},
     "data": {"channels": 3, "horizontal_flip": True, "color_jitter": 0.1},
     "32 pixels": {"image_size": 32},
     "128 pixels": {"image_size": 128},
@@ -101,7 +101,7 @@ def counted(name: str) -> int:
 
 
 def make_up_numbers() -> None:
-    """Numbers instead of those that kernels which do nothing leave behind."""
+    """Replaces numbers that kernels would have computed."""
     true_tolist = torch.Tensor.tolist
 
     def tolist(tensor: torch.Tensor) -> Any:
@@ -127,7 +127,7 @@ def stream() -> int:
 
 
 def happened(before: dict[str, int]) -> dict[str, int]:
-    """How much more there is of what `before` has counted."""
+    """The increase of each count since `before`."""
     return {name: counted(name) - n for name, n in before.items()}
 
 
@@ -154,7 +154,7 @@ def switches() -> dict[str, Any]:
 
 
 def cheap_judge(dataset: ImageDataset) -> judge.Judge:
-    """A judge whose feature network has learned nothing."""
+    """A judge with an untrained feature network."""
     config = TINY
     network = features.FeatureNetwork(features.About("rehearsal", config.image_size, config.channels, "classes", ("even", "odd")))
     network.eval().requires_grad_(False)
@@ -251,7 +251,7 @@ def memory() -> dict[str, Any]:
 
 
 def fallback() -> dict[str, Any]:
-    """A recording that fails, because a step waits for the device: the run goes on, and the next recording does not fail."""
+    """A recording that fails because a step waits for the device: the run continues, and the next recording does not fail."""
     true_update = training.update_networks
     waits = True
 
@@ -367,7 +367,7 @@ def main(names: list[str]) -> None:
         began = time.perf_counter()
         try:
             seen = SCENARIOS[name]()
-        except Exception:  # the others are told all the same
+        except Exception:  # the others are reported anyway
             seen = {"failed": traceback.format_exc()}
         print(json.dumps({"scenario": name, "seconds": round(time.perf_counter() - began, 1)} | seen), flush=True)
 

@@ -1,4 +1,4 @@
-"""Arrays of images in the forms that people keep them in; nothing in them is run, and what they ask for is bounded."""
+"""Arrays of images in common file formats. Nothing in them is executed, and their sizes are limited."""
 
 import contextlib
 import gzip

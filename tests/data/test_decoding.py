@@ -1,4 +1,4 @@
-"""One image file -> pixels: the same as ever for 8 bits, by a scale for everything deeper, within a budget of memory."""
+"""One image file -> pixels: unchanged for 8 bits, by a scale for deeper images, within a memory budget."""
 
 import hashlib
 import io

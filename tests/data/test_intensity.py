@@ -1,4 +1,4 @@
-"""Values of any type and range become 0..255 by one scale, and a sentence says which."""
+"""Values of any type and range become 0..255 by one scale, and a sentence describes the scale."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Names from anyone: shown so that different ones look different, in the encoding that they are in."""
+"""Names from anyone: different names look different, and each is decoded with its own encoding."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Fashion-MNIST and CIFAR-10 from tiny files of the published forms."""
+"""Fashion-MNIST and CIFAR-10 from tiny files in the published formats."""
 
 import gzip
 import hashlib

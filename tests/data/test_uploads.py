@@ -1,4 +1,4 @@
-"""Sets that visitors bring: taken in whole, or refused without a trace."""
+"""Sets that visitors upload: stored completely, or refused without a trace."""
 
 import io
 import os

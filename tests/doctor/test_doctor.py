@@ -1,4 +1,4 @@
-"""Every rule of the doctor by hand-made rows: just beyond its limits, just short of them; and what it advises."""
+"""Every rule of the doctor on handmade rows just beyond its limits and just short of them, and its remedies."""
 
 import itertools
 import json
@@ -83,14 +83,14 @@ def _fd(values: dict[str, float]) -> dict[str, Any]:
 
 
 def _turns(changes: int) -> dict[str, Any]:
-    """Shares of which another one is the largest so many times in any six judgements."""
+    """Class shares whose largest class changes this many times in any six scorings."""
     tops = [0]
     for i in range(LAST // 150):
         tops.append(tops[-1] + (i % 6 < math.ceil(changes)))
     return {"shares": lambda step: [0.5 if i == tops[step // 150 - 1] % 10 else 0.05 for i in range(10)]}
 
 
-# What a figure of a rule asks of the rows: of metrics, of norms, and of judgements. v: its value; all: all figures' values.
+# The rows that give a figure its value: metrics, norms and scorings. v: its value; all: the values of all figures.
 IN_METRICS = {
     "lost": lambda v, all: {"loss_g": None if v > 0 else 1.0},
     "lead": lambda v, all: {"d_real": 0.5 + v / 2, "d_fake": 0.5 - v / 2},
@@ -122,7 +122,7 @@ IN_JUDGEMENTS = {
 def rows_with(
     values: dict[str, float],
 ) -> tuple[list[dict[str, float | None]], list[dict[str, int | dict[str, dict[str, Any]]]], list[dict[str, float | list[float | str]]]]:
-    """Rows in which the figures named are as they are wished; all others are those of a healthy run."""
+    """Rows in which the named figures have the given values; all others are those of a healthy run."""
     m: dict[str, Any] = {}
     n: dict[str, Any] = {}
     j: dict[str, Any] = {}
@@ -407,7 +407,7 @@ def test_the_table_in_the_documentation_is_that_of_the_code() -> None:
 
 
 def write_sick_run(path: Path) -> RunFolder:
-    """A run whose discriminator wins, as it lies on disk."""
+    """A run folder in which the discriminator wins."""
     folder = RunFolder(path)
     folder.path.mkdir(parents=True)
     folder.write_config(TrainConfig(), "quick-digits")

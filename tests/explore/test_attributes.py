@@ -1,4 +1,4 @@
-"""Means of samples that share something, on numbers that are known."""
+"""Means of samples that share an attribute, on known numbers."""
 
 from collections.abc import Generator
 from typing import Any
@@ -35,7 +35,7 @@ def test_what_attributes_add_is_told_apart() -> None:
     )
     torch.testing.assert_close(with_beard.vector - without.vector, torch.tensor([3.0, 0.0]), atol=1e-5, rtol=0)
     torch.testing.assert_close(with_short.vector - not_short.vector, torch.tensor([0.0, 5.0]), atol=1e-5, rtol=0)
-    # Each of the two is a mean: everything else as it is in all samples.
+    # Each of the two is a mean over all samples, except for this attribute.
     torch.testing.assert_close(with_beard.vector * 0.4 + without.vector * 0.6, z.mean(0))
     assert (with_beard.name, without.name) == ("with beard", "without beard")
     assert with_beard.seeds == (0, 1, 2, 3) and len(without.seeds) == 6

@@ -108,7 +108,7 @@ def test_through_time_each_generator_draws_the_same_noise(
     for (step, _), images in drawn.items():
         assert np.abs(images.astype(int) - expected[step]).max() <= 1
 
-    # What was drawn before is not drawn again; a file that was written anew is, and one that is broken or gone is left out.
+    # What was drawn before is not drawn again; a rewritten file is, and a broken or missing one is left out.
     folder.generator_file(2).write_bytes(b"broken")
     folder.generator_file(3).unlink()
     asked = []

@@ -1,4 +1,4 @@
-"""A seed names one picture: alone or among others, today or tomorrow, whatever else is asked meanwhile."""
+"""A seed names one image: alone or among others, at any time, whatever else is requested."""
 
 import copy
 from pathlib import Path
@@ -32,7 +32,7 @@ def test_a_seed_gives_the_same_picture_alone_among_others_and_tomorrow(root: Pat
     model, cache = find_model(root, "digits"), ModelCache(root)
     together = cache.images(model, model.noise([*range(20)]))
     alone = np.concatenate([cache.images(model, model.noise([seed])) for seed in range(20)])
-    # Sums run in another order in another batch: a pixel may be rounded to the level beside.
+    # Sums run in another order in another batch: a pixel may be rounded to the next level.
     assert np.abs(together.astype(int) - alone).max() <= 1 and np.mean(together != alone) < 0.001
     sample_as_in_training(cache.get(model).network, model.noise([1, 2, 3]))  # changes nothing for anyone
     tomorrow = ModelCache(root).images(find_model(root, "digits"), model.noise([*range(20)]))

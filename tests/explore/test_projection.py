@@ -1,4 +1,4 @@
-"""Back from an image: a picture that the generator can draw is found again, at a length that training knew."""
+"""Projection: an image that the generator can draw is found again, at a usual length of z."""
 
 import numpy as np
 import pytest

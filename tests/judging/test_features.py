@@ -1,4 +1,4 @@
-"""Feature networks: what they learn, and that they are trained once and never run what a file holds."""
+"""Feature networks: what they learn; they are trained once and never execute anything from a file."""
 
 import pickle
 import shutil
@@ -164,7 +164,7 @@ def test_a_network_is_trained_once_and_kept(of: reals.Reals, quick: None, monkey
     assert finish(features.network_for(renamed)).name == "else-CNN"
 
 
-def test_other_labels_ask_for_another_network_and_a_cut_file_is_made_anew(of: reals.Reals, quick: None) -> None:
+def test_other_labels_ask_for_another_network_and_a_cut_file_is_made_again(of: reals.Reals, quick: None) -> None:
     finish(features.network_for(of))
     finish(features.network_for(part(bars())))
     kept = sorted((datasets.data_root() / "cache").glob("network-*/network.safetensors"))
@@ -176,7 +176,7 @@ def test_other_labels_ask_for_another_network_and_a_cut_file_is_made_anew(of: re
     assert all(features.load(file) for file in kept)
 
 
-def test_a_cancelled_training_leaves_nothing(of: reals.Reals) -> None:
+def test_a_canceled_training_leaves_nothing(of: reals.Reals) -> None:
     working = features.network_for(of)
     next(working)
     working.close()
@@ -203,7 +203,7 @@ def test_the_feature_matrix_is_computed_once_and_mapped(
     assert isinstance(again, np.memmap) and np.array_equal(again, matrix)
 
 
-def test_a_cut_matrix_is_computed_anew_and_a_cancelled_one_leaves_none(network: features.FeatureNetwork, of: reals.Reals) -> None:
+def test_a_cut_matrix_is_computed_anew_and_a_canceled_one_leaves_none(network: features.FeatureNetwork, of: reals.Reals) -> None:
     working = features.feature_matrix(network, of.learned.dataset)
     next(working)
     working.close()

@@ -1,4 +1,4 @@
-"""The judge: real images on the floor, spoilt ones in the order that eyes would give, copies found."""
+"""The judge: real images score at the floor, damaged ones in the order of visible damage, and copies are found."""
 
 from collections.abc import Generator, Iterator
 from typing import Any
@@ -17,7 +17,7 @@ from tests.conftest import finish
 
 @pytest.fixture(scope="module")
 def digits() -> tuple[reals.Reals, np.ndarray]:
-    """A part of the embedded digits, and 1,000 more that are in no part."""
+    """A part of the included digits, and 1,000 more that are in no part."""
     whole = finish(datasets.load("mnist", 28, 1, "all"))
 
     def cut(rows: slice) -> ImageDataset:
@@ -172,7 +172,7 @@ def test_a_judge_is_prepared_once_and_again_when_the_folder_changed(small: tuple
     assert list(judges.get("mnist", 28, 1)) == [], "a named set is not even loaded again"
 
 
-def test_one_is_prepared_at_a_time_and_a_cancelled_one_frees_the_next(
+def test_one_is_prepared_at_a_time_and_a_canceled_one_frees_the_next(
     small: tuple[dict[str, reals.Reals], list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(judge, "POLL_S", 0)

@@ -1,4 +1,4 @@
-"""Figures against hand calculations, against the libraries that published them, and against sets whose order is known."""
+"""Scores compared with hand calculations, with the libraries that published them, and on sets of known order."""
 
 import os
 import warnings

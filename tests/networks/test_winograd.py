@@ -41,7 +41,7 @@ def test_the_convolution_and_its_gradients_are_torchs(
     x, kernel, weigh = both(*size, transposed)
     told = []
     for convolution in (winograd.convolution, torchs):
-        # Leaves stay as they are: the layout is of what goes in.
+        # Leaves do not change: the layout is that of the input.
         result = convolution(x.contiguous(memory_format=layout), kernel.contiguous(memory_format=layout), transposed)
         told.append([result, *torch.autograd.grad((result * weigh).sum(), (x, kernel))])
     for ours, expected in zip(*told, strict=True):
@@ -134,7 +134,7 @@ def test_a_wide_layer_equals_its_parent(
     assert found.dtype == torch.bfloat16 and len(used) == 2
     torch.testing.assert_close(found, expected, rtol=2**-5, atol=2**-5)
     ours.eval()
-    assert torch.equal(ours(x), theirs(x)) and len(used) == 2  # a picture is the same whoever draws it
+    assert torch.equal(ours(x), theirs(x)) and len(used) == 2  # an image is the same whichever code draws it
 
 
 def test_a_step_of_wide_networks_has_torchs_gradients(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Addresses with nonsense: every page shows itself, whatever someone wrote into its parameters."""
+"""Addresses with nonsense: every page opens with any text in its parameters."""
 
 from pathlib import Path
 from typing import Any

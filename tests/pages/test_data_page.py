@@ -1,4 +1,4 @@
-"""The Data page as its script draws it: what it says of a set, and an upload from the file to the Train page."""
+"""The Data page as its script draws it: what it says about a set, and an upload from the file to the Train page."""
 
 import io
 from collections.abc import Callable, Generator, Iterator

@@ -1,4 +1,4 @@
-"""Evaluate, as its script draws it: the figures of the command line, beside those of other generators."""
+"""Evaluate as its script draws it: the scores of the command line, next to those of other generators."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""The views of Explore that hold a generator against real images, as the page's script draws them."""
+"""The views of Explore that compare a generator with real images, as the page's script draws them."""
 
 import io
 from collections.abc import Callable, Generator, Iterator
@@ -52,7 +52,7 @@ def parted(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any | TrainState]:
 
 @pytest.fixture
 def open_view(parted: dict[str, Any], folders: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
-    """Opens a view of Explore on a server with a generator, "digits", that knows ten of its training images by heart."""
+    """Opens a view of Explore on a server with a generator "digits" that has memorized ten of its training images."""
 
     def load(name: str, image_size: int, channels: int, split: str = "train") -> Generator[Progress, None, Any]:
         yield datasets.Progress("Reading *mnist*", 0, 2)
@@ -126,9 +126,9 @@ def test_what_cannot_be_compared_is_a_sentence(
     assert "not on this server yet" in texts(open_view(MEMORY).info)
 
 
-def test_a_cancelled_comparison_waits_to_be_asked_for(open_view: Callable[..., AppTest]) -> None:
+def test_a_canceled_comparison_waits_to_be_asked_for(open_view: Callable[..., AppTest]) -> None:
     at = open_view("Grid")
-    at.session_state["judge_cancelled"] = ("mnist", 28, 1)
+    at.session_state["judge_canceled"] = ("mnist", 28, 1)
     at.segmented_control(key="view").select("memory").run()
     assert "was canceled" in texts(at.caption) and not at.get("image")
     button(at, "Compare after all").click().run()

@@ -135,17 +135,17 @@ def test_other_views_can_put_a_vector_into_the_list(monkeypatch: pytest.MonkeyPa
     assert not latent_list.keep(NoiseVector(1)) and len(state["noise_vectors"]) == vectors.MOST
 
 
-def test_a_walk_that_was_cancelled_waits_until_it_is_asked_for(open_page: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> None:
-    def cancelled(work: Iterator[Any], key: str, on_cancel: Callable[..., Any]) -> None:
+def test_a_walk_that_was_canceled_waits_until_it_is_asked_for(open_page: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> None:
+    def canceled(work: Iterator[Any], key: str, on_cancel: Callable[..., Any]) -> None:
         on_cancel()
         explore_walk.st.rerun()
 
-    monkeypatch.setattr(explore_walk, "drain", cancelled)
+    monkeypatch.setattr(explore_walk, "drain", canceled)
     at = open_page(pages.EXPLORE, view="Walk", stops="701,702")
     assert "Drawing was canceled" in texts(at.caption) and not at.get("image")
     monkeypatch.undo()
     button(at, "Draw the walk").click().run()
-    assert len(at.get("image")) == 1 + explore_walk.STOPS and "cancelled" not in texts(at.caption)
+    assert len(at.get("image")) == 1 + explore_walk.STOPS and "canceled" not in texts(at.caption)
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ def test_a_run_that_has_nothing_yet_has_no_menu(open_page: Callable[..., AppTest
 def test_a_run_has_its_menu_before_its_first_step_is_done(
     open_page: Callable[..., AppTest], manager: RunManager, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(RunFolder, "generator_steps", lambda self: [])  # nothing draws the page anew when it is
+    monkeypatch.setattr(RunFolder, "generator_steps", lambda self: [])  # nothing redraws the page when it is
     run = manager.submit(config.change(duration=1_000_000))
     wait_for(lambda: run.state == "running")
     labels = [b.label for b in open_page(pages.TRAIN, run=run.id).button]
@@ -80,7 +80,7 @@ def test_each_kind_is_made_when_it_is_asked_for(open_page: Callable[..., AppTest
     assert at.session_state["export"].name == f"{run.id}-tensorboard.zip"
 
 
-def test_one_export_at_a_time_shows_how_far_it_is_and_is_cancelled(
+def test_one_export_at_a_time_shows_how_far_it_is_and_is_canceled(
     open_page: Callable[..., AppTest], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed = threading.Event()

@@ -1,4 +1,4 @@
-"""What the doctor finds, on the Train page."""
+"""The doctor's findings on the Train page."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -185,10 +185,10 @@ def test_data_that_are_not_here_are_a_sentence(
     assert at.metric and not at.error
 
 
-def test_loading_that_was_cancelled_waits_to_be_asked_for(open_inside: Callable[..., AppTest], make_run: Callable[..., Any]) -> None:
+def test_loading_that_was_canceled_waits_to_be_asked_for(open_inside: Callable[..., AppTest], make_run: Callable[..., Any]) -> None:
     make_run("one")
     at = open_inside(run="one", look="Discriminator", image="Generated")
-    at.session_state["cancelled"] = ("blobs", 28, 1, "train", (), 0)
+    at.session_state["canceled"] = ("blobs", 28, 1, "train", (), 0)
     at.segmented_control(key="image").set_value("Real").run()
     assert "was canceled" in texts(at.caption) and not at.metric
     button(at, "Load the real images").click().run()

@@ -1,4 +1,4 @@
-"""What the Train page offers where a run cannot simply continue, or cannot begin."""
+"""What the Train page offers if a run cannot simply continue, or cannot start."""
 
 from collections.abc import Callable
 from types import SimpleNamespace

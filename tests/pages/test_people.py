@@ -1,4 +1,4 @@
-"""Who may do what on the pages, and what a forged message of the browser is worth."""
+"""Who may do what on the pages, and forged messages from the browser."""
 
 import io
 from collections.abc import Callable
@@ -25,7 +25,7 @@ TOKEN = "0123456789abcdef" * 2
 
 @pytest.fixture
 def says(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """What the browser tells the session of itself, whatever that is."""
+    """What the browser tells the session about itself; it may be anything."""
 
     def says(who: dict[str, Any] | int | str) -> None:
         monkeypatch.setattr(visitor, "_component", lambda **rest: {"who": who})

@@ -1,4 +1,4 @@
-"""Lists to choose a run from: names to read, ids in the address and to find a run by."""
+"""Lists to choose a run from: readable names, and ids for the address and for searching."""
 
 from collections.abc import Callable
 from pathlib import Path

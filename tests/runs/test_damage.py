@@ -1,4 +1,4 @@
-"""A sample of benchmarks/damage.py: damaged folders and states end no list, no page and no process."""
+"""A sample of benchmarks/damage.py: damaged folders and states break no list, no page and no process."""
 
 import json
 import os

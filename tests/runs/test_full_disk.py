@@ -1,4 +1,4 @@
-"""A run on a real file system that fills up, where one can be mounted."""
+"""A run on a real file system that fills up, if one can be mounted."""
 
 import random
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Runs killed with SIGKILL, in processes of their own: nothing is lost, and they go on as if nothing had been."""
+"""Runs killed with SIGKILL, in their own processes: nothing is lost, and they continue as if nothing had happened."""
 
 import random
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What killed processes left half-made goes; what living ones are making stays. Texts are UTF-8 whatever the locale."""
+"""Half-made files of killed processes are removed; those of living processes stay. Texts are UTF-8 in any locale."""
 
 import ast
 import errno

@@ -1,4 +1,4 @@
-"""Nothing of a run is lost or mixed up: its state is removed or damaged, its data move or change, its disk fills."""
+"""Nothing of a run is lost or mixed up if its state is removed or damaged, its data move or change, or its disk fills."""
 
 import errno
 import json

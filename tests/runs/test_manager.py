@@ -1,4 +1,4 @@
-"""Many at one server: whose run it is, whose turn it is, limits, and what is left of ended runs."""
+"""Many people on one server: owners, turns, limits, and cleaning up after ended runs."""
 
 import gc
 import json

@@ -1,4 +1,4 @@
-"""What runs are called in lists."""
+"""Names of runs in lists."""
 
 from collections.abc import Callable
 from pathlib import Path

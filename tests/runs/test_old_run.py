@@ -1,4 +1,4 @@
-"""A run that the code trained before the library was split into packages: it is read, drawn, resumed, forked and replayed as before.
+"""A run from before the library was split into packages: it is read, drawn, resumed, forked and replayed as before.
 
 fixtures/README.md says how the folder was made. Within one process equal replays are equal bit for bit. The fixture came from one
 processor, and another adds numbers in another order, so "the same weights" is a bound here, with room on both sides: weights that begin
@@ -68,7 +68,7 @@ def replayed(
 
 
 def weights_off(state: TrainState) -> float:
-    """How far the averaged generator is from the fixture's, as a share of the way that the fixture's went since its first weights."""
+    """How far the EMA generator is from the fixture's, as a share of the way that the fixture's went since its first weights."""
     stored, begin = load_generator(RunFolder(FIXTURE).generator_file(state.step)), new_state(state.config, CPU, threads=1)
     return float((flat(state.averaged) - flat(stored.network)).norm() / (flat(stored.network) - flat(begin.averaged)).norm())
 
@@ -116,7 +116,7 @@ def test_its_last_generator_draws_the_grid_that_was_kept(old: RunFolder) -> None
     with Image.open(io.BytesIO(old.read_samples(16))) as picture:
         kept = np.asarray(picture).astype(int)
     drawn = tile(enlarge(sample(loaded.network, state.fixed_z), 2), gap=2).astype(int).reshape(kept.shape)
-    # Another processor may round a pixel to the level beside; other weights change most pixels by many.
+    # Another processor may round a pixel to the next level; other weights change most pixels by many levels.
     assert np.abs(drawn - kept).max() <= 1 and np.mean(drawn != kept) < 0.01
     other = tile(enlarge(sample(load_generator(old.generator_file(10)).network, state.fixed_z), 2), gap=2).astype(int).reshape(kept.shape)
     assert np.abs(other - kept).max() > 1

@@ -1,4 +1,4 @@
-"""The judge that watches a run: what it writes, what it costs, and that it changes nothing."""
+"""Scoring a run while it trains: what it writes, what it costs, and that it changes nothing."""
 
 import dataclasses
 import json
@@ -45,7 +45,7 @@ def dataset() -> Any:
 
 @pytest.fixture
 def judge(dataset: Any) -> Judge:
-    """A judge with a feature network that has learned nothing."""
+    """A judge with an untrained feature network."""
     torch.manual_seed(0)
     network = features.FeatureNetwork(features.About("blobs", 28, 1, "classes", ("even", "odd"))).eval().requires_grad_(False)
     test = images("blobs", 40, 1)
@@ -54,7 +54,7 @@ def judge(dataset: Any) -> Judge:
 
 @pytest.fixture
 def watching(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
-    """Makes watches whose judge is ready, and which judge whenever they can."""
+    """Makes watches with a ready judge, which score whenever they can."""
     monkeypatch.setattr(watch, "LEAST_S", -math.inf)
     monkeypatch.setattr(watch, "REST", -math.inf)
 
@@ -135,7 +135,7 @@ def test_what_every_network_has_seen_is_not_held_out(config: TrainConfig, datase
 
 
 def test_it_takes_at_most_a_26th_of_the_time(config: TrainConfig, dataset: Any, judge: Judge) -> None:
-    """With a clock by which each judgement takes as long as is said, and each step a tenth of a second."""
+    """With a clock by which each scoring takes the given time, and each step a tenth of a second."""
     costs = iter([0.4, 0.1, 3.0, 0.01, 0.2] * 100)
     now, state, spent, began = 0.0, new_state(config, CPU), [], []
     preparation = Preparation()

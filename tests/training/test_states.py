@@ -1,4 +1,4 @@
-"""Saved states are compared with new ones before anything uses them; sound ones load bit for bit."""
+"""Saved states are compared with new ones before anything uses them; undamaged ones load bit for bit."""
 
 import copy
 from collections.abc import Callable
@@ -57,7 +57,7 @@ def saved(tmp_path: Path, config: TrainConfig, blobs: Any) -> RunFolder:
 
 
 @pytest.mark.parametrize("name", RECIPES)
-@pytest.mark.parametrize("change", [{}, {"frozen": "generator"}, {"optimizer": "rmsprop"}], ids=["as it is", "frozen", "rmsprop"])
+@pytest.mark.parametrize("change", [{}, {"frozen": "generator"}, {"optimizer": "rmsprop"}], ids=["unchanged", "frozen", "rmsprop"])
 def test_sound_states_load_bit_for_bit(name: str, change: dict[str, Any], tmp_path: Path) -> None:
     config = RECIPES[name].config.change(generator_filters=4, discriminator_filters=4, batch_size=4, precision="fp32", **change)
     state, dataset = trained(config)

@@ -79,7 +79,7 @@ class Machine:
         return sum(a != b for a, b in itertools.pairwise(numbers))
 
     def share(self, threads: int, seconds: int) -> float:
-        """Of the steps of the last seconds, those on so many threads."""
+        """The steps of the last seconds on this many threads."""
         last = [number for when, number in self.history if when > self.now_s - seconds]
         return last.count(threads) / len(last)
 
@@ -306,12 +306,12 @@ def test_more_threads_that_lost_little_are_tried_again_within_half_a_minute() ->
 
 
 class Chosen:
-    """Chooses by a script, whatever is measured.
+    """Chooses by a script, regardless of measurements.
 
     Attributes:
-        script: {after so many steps that it is told of: threads}.
-        trials: whether each of these is but a trial.
-        made: all that were made.
+        script: {number of recorded steps: threads from then on}.
+        trials: whether each of these is only a trial.
+        made: all instances.
     """
 
     script: ClassVar[dict[int, int]] = {}
@@ -389,7 +389,7 @@ def test_what_is_chosen_is_told_used_from_the_next_step_on_and_repeated(
 def test_a_script_without_threads_keeps_them_fixed(
     config: TrainConfig, blobs: ImageDataset, choose: Callable[..., Any], used: list[Any]
 ) -> None:
-    """Of a run of an older version, say."""
+    """From a run of an older version, say."""
     choose(s1=1)
     script = Control()
     script.repeat([Intervention(4, "lr_g", 0.002, 0.01)], until=12)

@@ -253,7 +253,7 @@ def test_without_labels_conditional_is_refused(config: TrainConfig, blobs: Any) 
 def test_a_graph_that_cannot_be_recorded_leaves_the_state_as_it_was(
     config: TrainConfig, blobs: Any, monkeypatch: pytest.MonkeyPatch, error: graphs.NotRecorded | torch.OutOfMemoryError
 ) -> None:
-    """The GPU's path as far as a processor goes: recording trains, fails, and is undone; the run goes on kernel by kernel.
+    """The GPU's path as far as a processor goes: recording trains, fails, and is undone; the run continues kernel by kernel.
 
     What the step itself raises is not blamed on the graph, and ends the run.
     """

@@ -1,4 +1,4 @@
-"""What browsers fetch beside the pages."""
+"""What browsers fetch in addition to the pages."""
 
 from starlette.applications import Starlette
 from starlette.testclient import TestClient

@@ -9,7 +9,7 @@ from gan.explore.models import Model
 from gan.judging.evaluation import Evaluation, evaluate, in_turn
 from gan.judging.judge import Judge, Report
 from gan.runs.run import explain
-from ui.judging import CANCELLED, judge_for
+from ui.judging import CANCELED, judge_for
 from ui.progress import drain
 from ui.text import plain
 from ui.workshop import evaluations, models
@@ -49,4 +49,4 @@ def forget(but: Evaluation) -> None:
 
 def begin() -> None:
     """Allows an evaluation again that was canceled before."""
-    st.session_state.pop(CANCELLED, None)
+    st.session_state.pop(CANCELED, None)

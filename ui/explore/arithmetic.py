@@ -166,10 +166,10 @@ def find(model: Model, label: int) -> list[Contrast] | None:
 
     def ask() -> None:
         st.session_state["arithmetic_asked"] = key
-        st.session_state.pop("arithmetic_cancelled", None)
+        st.session_state.pop("arithmetic_canceled", None)
 
     def cancel() -> None:
-        st.session_state["arithmetic_cancelled"] = key
+        st.session_state["arithmetic_canceled"] = key
         st.session_state.pop("arithmetic_asked", None)
 
     place = st.empty()
@@ -180,7 +180,7 @@ def find(model: Model, label: int) -> list[Contrast] | None:
         help="A small classifier labels a few thousand samples, so that you can add glasses or change a digit. "
         "The first time takes half a minute.",
     )
-    if st.session_state.get("arithmetic_asked") != key and (not asked or st.session_state.get("arithmetic_cancelled") == key):
+    if st.session_state.get("arithmetic_asked") != key and (not asked or st.session_state.get("arithmetic_canceled") == key):
         return None
     place.empty()
     config = model.config

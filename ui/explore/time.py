@@ -87,7 +87,7 @@ def _follow(model: Model, label: int) -> None:
 def through_time(model: Model, label: int, folder: RunFolder, steps: list[int], seeds: list[int]) -> Pictures | None:
     """What each step's generator draws, with a bar while that takes a while; None where it was canceled."""
     key = (model.run, tuple(seeds), label)
-    cancel = Canceled("time_cancelled", key)
+    cancel = Canceled("time_canceled", key)
     if cancel.waits("Drawing was canceled.", "Draw the steps", ":material/timelapse:"):
         return None
     files = {step: folder.generator_file(step) for step in steps}

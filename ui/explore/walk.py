@@ -120,7 +120,7 @@ def pictures(model: Model, z: torch.Tensor, label: int, key: tuple[object, ...])
     images = _drawn.get(key)
     if images is not None:
         return images
-    cancel = Canceled("walk_cancelled", key)
+    cancel = Canceled("walk_canceled", key)
     if cancel.waits("Drawing was canceled.", "Draw the walk", ":material/route:"):
         return None
     images = drain(films.draw(lambda part: models().images(model, part, label), z), "cancel_walk", cancel)

@@ -54,7 +54,7 @@ def real_images(networks: Networks) -> tuple[np.ndarray, list[int]] | None:
     if reason := why_missing(config, "run", "Choose Generated above, or draw an image."):
         st.info(reason, icon=":material/info:")
         return None
-    cancel = Canceled("cancelled", key)
+    cancel = Canceled("canceled", key)
     if cancel.waits(f"Loading the data set {name} was canceled.", "Load the real images", ":material/photo_library:"):
         return None
     try:

@@ -73,7 +73,7 @@ static cudaError_t waits_for_blocking_streams(Stream* stream, const char* functi
   return cudaSuccess;
 }
 
-// Work of another thread than the one that records. Backward passes run in torch's own threads, for whoever asked: these are no strangers.
+// Work of another thread than the one that records. Backward passes run in torch's own threads, for the thread that asked: these are not strangers.
 static void note_strangers(Capture* capture, const char* function) {
   if (capture->thread == this_thread()) return;
   char name[16] = "";

@@ -73,6 +73,8 @@ _ALL = (
     ),
     Term("batch", "The images a network sees at once in one step."),
     Term("epoch", "One pass over all images of the data set."),
+    Term("weights", "The numbers that a network learns."),
+    Term("gradient", "The direction in which small changes of the weights raise a loss fastest. Training steps go the other way."),
     Term(
         "learning rate",
         "How far the weights move in each step. If it is too high, training breaks; if it is too low, training takes forever.",
@@ -161,7 +163,9 @@ _ALL = (
     Term("truncation", "Shortens latent vectors: images become more typical and less varied."),
     Term("principal directions", "The directions of the latent space that change the generator's features most.", "Härkönen et al. 2020"),
     Term("projection", "A search for the latent vector whose image is closest to a given one."),
+    Term("filter", "A small learned pattern that a convolution looks for at every place of its input."),
     Term("feature map", "What one filter of a layer responds to, as a picture."),
+    Term("logit", "A score that the sigmoid 1 / (1 + exp(-logit)) turns into a probability: 0 becomes 1/2."),
     Term("norm", "The length of a list of numbers, such as all weights of a layer or their gradient."),
     # Machines.
     Term("fp32", "The usual 32-bit number format."),

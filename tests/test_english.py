@@ -134,7 +134,7 @@ def name(path: Path) -> str:
 
 def text_of(node: ast.JoinedStr) -> str:
     """An f-string's text, with an x for what it fills in."""
-    return "".join(part.value if isinstance(part, ast.Constant) else "x" for part in node.values)
+    return "".join(str(part.value) if isinstance(part, ast.Constant) else "x" for part in node.values)
 
 
 def everything() -> list[Piece]:

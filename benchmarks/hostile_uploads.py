@@ -1,6 +1,6 @@
 """Zips and images from an attacker or a bad day, and how the server handles them.
 
-`python -m benchmarks.hostile_uploads` takes in each as an upload and prints what came of it, how long that took and how much
+`python -m benchmarks.hostile_uploads` uploads each of them and prints the result, the time and the
 memory. tests/data/test_uploads_hostile.py goes through the same cases.
 """
 

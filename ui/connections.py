@@ -1,4 +1,4 @@
-"""How many files and connections the server holds open, and how its sockets send: the one place that knows the insides of uvicorn.
+"""How many files and connections the server holds open, and how its sockets send: the only module that knows uvicorn's internals.
 
 Every connection takes a file descriptor, and so does every file that a run writes. A server without free descriptors cannot
 write a run's metrics. So connections get a share of the descriptors, and a connection that sends no request is closed.
@@ -168,10 +168,10 @@ def bound_connections(handler: object, descriptors: int) -> Gate | None:
 
 
 def send_at_once() -> None:
-    """Lets small answers leave at once; without, a body waits up to 40 ms until the browser has confirmed the headers (Nagle 1984).
+    """Sends small answers at once. Otherwise a body waits up to 40 ms until the browser has confirmed the headers (Nagle 1984).
 
-    asyncio sees to that only for sockets that were made with the protocol named; Streamlit's listening socket is not. What is
-    accepted inherits the option from the socket that listens. Call it when that is bound, in the process that serves.
+    asyncio does this only for sockets whose protocol is named; Streamlit's listening socket does not name it. Accepted sockets
+    inherit the option from the listening socket. Call this in the serving process, once that socket is bound.
     """
     folder = Path("/dev/fd")
     for name in os.listdir(folder) if folder.is_dir() else []:  # Windows has no such folder

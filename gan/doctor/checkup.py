@@ -54,7 +54,7 @@ class Checkup:
         return time.monotonic() - self._looked < FRESH_S or (self._stamp is not None and self._stamp == self._files())
 
     def look_again(self) -> None:
-        """The next findings() examines the run even if it was examined a moment ago: somebody changed its settings."""
+        """The next findings() examines the run even if it was examined a moment ago: someone changed its settings."""
         self._looked, self._stamp = -math.inf, None
 
     def _files(self) -> object:

@@ -39,10 +39,10 @@ from gan.training.execution import choose_execution
 from gan.training.state import Execution, TrainState, new_state
 from gan.untrusted import is_number, is_whole, read_bytes, read_json
 
-METRICS = tuple(name for name in Metrics.__dataclass_fields__ if name != "scores")  # the columns of numbers
-SKIPPED_LISTED = 20  # files left out of the data that config.json names
-STATES_KEPT = 16  # whole states of a run, for forks
-STATES_BYTES = 400 * 2**20  # that they may take together; two are kept in any case
+METRICS = tuple(name for name in Metrics.__dataclass_fields__ if name != "scores")  # the columns with numbers
+SKIPPED_LISTED = 20  # number of left-out files that config.json names
+STATES_KEPT = 16  # number of checkpoints of a run, for forks
+STATES_BYTES = 400 * 2**20  # bytes of all of them; at least two are kept
 LONGEST_RECIPE = 60  # characters of a recipe's name in a run's
 LARGEST_GRID = 32 * 2**20  # bytes of a grid's PNG; ours have less than 1 MiB
 LARGEST_NAME = 4096  # bytes of name.json
@@ -92,8 +92,8 @@ class RunFolder:
         self.script, self.judgements = JsonLines(self.interventions_file), JsonLines(self.judge_file)
         self._logs = (self.script, self.metrics, self.norms, self.judgements)  # in the order in which they are written
         self._judged = _Read(self.judgements)
-        self.troubles: frozenset[int] = frozenset()  # steps at which something began to go wrong, as whoever watches the run has found
-        self._state_at: dict[Path, tuple[tuple[int, int], int | None]] = {}  # of each saved state: time and size, and its step
+        self.troubles: frozenset[int] = frozenset()  # steps at which something began to go wrong, found by the watcher of the run
+        self._state_at: dict[Path, tuple[tuple[int, int], int | None]] = {}  # for each saved state: time and size, and its step
 
     # Names of the files, as documented in docs/run-folder.md.
     @property
@@ -420,12 +420,12 @@ class RunFolder:
         save_whole(state.state_dict(), self.state_file, durable)
 
     def keep_state(self, state: TrainState, important: Sequence[int] = (), was: tuple[TrainConfig, int] | None = None) -> None:
-        """Keeps this state for forks. If there are too many, the least useful one is removed.
+        """Saves this state for forks. If there are too many, the least useful one is deleted.
 
         Args:
-            state: whose networks are kept.
-            important: steps from which somebody may want to continue, the least important first; see least_useful().
-            was: the settings and the number of changes so far, if they are not to be those of `state`, which were changed since.
+            state: the state to save.
+            important: steps from which someone may want to continue, least important first; see least_useful().
+            was: the settings and the number of changes to save, if those of `state` have changed since.
         """
         self.flush()
         content = state.state_dict()
@@ -687,14 +687,14 @@ class _Read:
 
 
 def least_useful(steps: Sequence[int], important: Sequence[int] = ()) -> int:
-    """Which of these saved states to remove; never the newest.
+    """The saved state to remove; never the newest.
 
-    The newest state by each important step stays as long as there are others. Of these, the one goes whose neighbors are closest to each
-    other, by the square root of their steps: early in a run much happens in few steps.
+    The newest state up to each important step stays as long as there are others. Among the others, the one whose neighbors are closest
+    to each other goes, by the square root of their steps: early in a run, much happens in few steps.
 
     Args:
         steps: of the states, rising, at least two.
-        important: the least important first.
+        important: least important first.
     """
     older = steps[:-1]
     needed = [max(before) for at in important if (before := [step for step in older if step <= at])]

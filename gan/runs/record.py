@@ -30,13 +30,13 @@ log = logging.getLogger(__name__)
 
 STATE_EVERY_S = 30.0  # between two saves of the resume state
 FLUSH_EVERY_S = 0.5  # between two writes of metrics and status
-SELDOM_S = 0.2  # metrics that come more seldom are written at once: the next event may be long in coming
-NORMS_EVERY_S = 1.0  # between two measurements of how long weights and gradients are
-BEST_KEPT = 2  # generators that are kept only because they were the best: the best one, and the one before
-KEPT_EVERY_S = 10.0  # between two states that are kept for forks; those at powers of two, and what is important, come besides
-FIRST_KEPT = 16  # the first power of two: to go back further is to start a new run
-BURST_S = 2.0  # of changes of settings that come closer together than this, only the state before the first is kept
-MOST_IMPORTANT = 3  # newest changes of settings, and newest findings, whose states are kept longer than others
+SELDOM_S = 0.2  # rarer metrics are written at once, because the next event may take long
+NORMS_EVERY_S = 1.0  # between two measurements of norms
+BEST_KEPT = 2  # generators kept only because they were the best: the best one, and the one before
+KEPT_EVERY_S = 10.0  # between two checkpoints for forks, in addition to those at powers of two and the important ones
+FIRST_KEPT = 16  # the first power of two: to go back further, start a new run
+BURST_S = 2.0  # of changes closer together than this, only the state before the first is kept
+MOST_IMPORTANT = 3  # number of newest changes and of newest findings whose states are kept longest
 
 
 def record(
@@ -191,7 +191,7 @@ def _catch_up(folder: RunFolder, state: TrainState) -> Iterator[Event]:
 
 
 def _judge(writer: _Writer, dataset: ImageDataset, control: Control, watch: Watch) -> Iterator[Event]:
-    """Judges the images of now, and keeps the generator and the state if they are the best so far."""
+    """Scores the current images, and keeps the generator and the state if they are the best so far."""
     folder, state = writer.folder, writer.state
     with watch.paying(state):
         row = watch.look(state, dataset, lambda: control.halted)
@@ -204,9 +204,9 @@ def _judge(writer: _Writer, dataset: ImageDataset, control: Control, watch: Watc
                     watch.kept.append(state.step)
                 writer.keep_best()
             except OSError:
-                watch.forget()  # this judgement: it is made again when there is room
+                watch.forget()  # this scoring: it is repeated when there is room
                 raise
-            # The one that was the best until now stays until the next: someone may be exploring it.
+            # The previous best stays until the next one comes: someone may be exploring it.
             while len(watch.kept) > BEST_KEPT:
                 folder.generator_file(watch.kept.pop(0)).unlink(missing_ok=True)
         folder.append_judged(row)

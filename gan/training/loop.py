@@ -188,7 +188,7 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
             rest = {"generator": "discriminator", "discriminator": "generator"}.get(once, "none")
             changes += [change for change in [_change(state, "frozen", rest)] if change]
         if changes:
-            del update  # a recorded graph has memory of its own, which the next one can have
+            del update  # a recorded graph has its own memory, which the next graph can use
             update = launcher(state, feed)
             threads.forget()
         yield from changes
@@ -345,7 +345,7 @@ def layer_norms(state: TrainState) -> dict[str, dict[str, dict[str, float | None
 
 
 def launcher(state: TrainState, feed: Feed) -> Callable[[torch.Tensor, torch.Tensor | None], None]:
-    """What does a step's work on the device: on a GPU one recorded graph where it can be had, else kernel by kernel."""
+    """Runs a step on the device: on a GPU as one recorded graph if possible, else kernel by kernel."""
 
     def update(real: torch.Tensor, labels: torch.Tensor | None) -> None:
         update_networks(state, real, labels)

@@ -1,4 +1,4 @@
-"""What several commands do: find a run, load a data set, choose a device, check --out."""
+"""Steps that several commands share: find a run, load a data set, choose a device, check --out."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A run in a terminal: drains record(), shows progress, halts on signals, says how it ended."""
+"""A run in a terminal: drains record(), shows progress, halts on signals, and says how it ended."""
 
 import errno
 import json

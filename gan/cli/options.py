@@ -1,4 +1,4 @@
-"""What several commands take: options, and the error of a run that failed. Imports no torch."""
+"""Options that several commands share, and the error of a run that failed. Imports no torch."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The commands that tell about a run or take it along: `evaluate`, `doctor`, `export`."""
+"""The commands that report on a run or export it: `evaluate`, `doctor`, `export`."""
 
 import json
 from collections.abc import Callable, Generator

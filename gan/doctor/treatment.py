@@ -1,4 +1,4 @@
-"""What became of a change that was made while something was wrong: whether it helped. Pure: no files, no pages."""
+"""Whether a change that was made while something was wrong has helped. Pure: no files, no pages."""
 
 import math
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ from gan.events import Intervention
 from gan.networks.generator_file import LARGEST_STEP
 from gan.untrusted import is_whole
 
-WATCH_STEPS = 150  # most rules need no more steps to see that their figures are healthy again
-NAMES = {"gap": "gap between D's answers", "lead": "D's lead"}  # short ones of figures
+WATCH_STEPS = 150  # most rules see within this many steps that their figures are healthy again
+NAMES = {"gap": "gap between D's answers", "lead": "D's lead"}  # short names of figures
 
 
 class Outcome(StrEnum):
-    """What is known of a change's effect."""
+    """What is known about a change's effect."""
 
     WATCHING = "watching"
     HELPED = "helped"
@@ -29,12 +29,12 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Before:
-    """A run at the moment when its settings were changed last.
+    """A run at the moment of the last change of its settings.
 
     Attributes:
-        changes: what was changed, all after the same step.
+        changes: the changes, all after the same step.
         case: the figures until then.
-        finding: the worst that was wrong.
+        finding: the worst finding at that time.
     """
 
     changes: tuple[Intervention, ...]
@@ -48,13 +48,13 @@ class Before:
 
 @dataclass(frozen=True)
 class Treatment:
-    """A change that was made while something was wrong, and what became of it.
+    """A change that was made while something was wrong, and its effect.
 
     Attributes:
-        step: it was made after this step.
-        until: the step from which its effect can be read.
+        step: the change was made after this step.
+        until: the step from which on its effect can be seen.
         changes: the settings.
-        finding: the key of the worst finding then.
+        finding: the key of the worst finding at that time.
         outcome: what is known so far.
         text: the same in words.
     """
@@ -68,14 +68,14 @@ class Treatment:
 
 
 def applied(step: int) -> str:
-    """What is said of a change after this step until its effect can be read."""
+    """The sentence about a change after this step, until its effect can be seen."""
     return f"Applied at step {step:,}. Watch until step {step + WATCH_STEPS:,}."
 
 
 def before_last_change(
     config: TrainConfig, metrics: Sequence[Row], norms: Sequence[Row], judged: Sequence[Row], interventions: Sequence[Intervention]
 ) -> Before | None:
-    """The run when its settings were changed last; None if nothing was changed, or nothing was wrong."""
+    """The run at the last change of its settings; None if nothing was changed, or nothing was wrong."""
     lasting = lasting_changes(interventions)
     if not lasting:
         return None
@@ -105,7 +105,7 @@ def changes_of_fork(parent: object) -> list[Intervention]:
 
 
 def lasting_changes(interventions: Sequence[Intervention]) -> list[Intervention]:
-    """The changes without those that a single step makes: one network is frozen for it, and released after it."""
+    """The changes, without those of single steps, which freeze one network and release it afterward."""
     kept: list[Intervention] = []
     for change in interventions:
         last = kept[-1] if kept else None
@@ -117,12 +117,12 @@ def lasting_changes(interventions: Sequence[Intervention]) -> list[Intervention]
 
 
 def treatment(before: Before, case: Case, found: Sequence[Finding], over: bool) -> Treatment:
-    """What became of a change.
+    """The effect of a change.
 
     Args:
-        before: the run when it was made.
+        before: the run at the change.
         case: the run's figures now.
-        found: what is wrong now.
+        found: the findings now.
         over: whether the run has ended.
     """
     until = before.step + WATCH_STEPS
@@ -132,7 +132,7 @@ def treatment(before: Before, case: Case, found: Sequence[Finding], over: bool) 
     if case.step < until:
         outcome, text = Outcome.WATCHING, applied(before.step)
         if over:
-            text = f"Applied at step {before.step:,}. The run ended too soon after it to say whether it helped."
+            text = f"Applied at step {before.step:,}. The run ended too soon to say whether it helped."
     elif math.isnan(was) or math.isnan(fd) or was <= 0:
         outcome = Outcome.HELPED if ended else Outcome.FAILED
         text = _figure(before, case)

@@ -19,26 +19,26 @@ class JsonLines:
         self._noted: list[str] = []
 
     def note(self, row: dict[str, Any]) -> None:
-        """Notes a row; flush() writes it. Values that are not finite become null: JSON has none."""
+        """Adds a row; flush() writes it. NaN and infinity become null, because JSON has neither."""
         finite = {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()}
         self._noted.append(json.dumps(finite))
 
     def flush(self) -> None:
-        """Writes the noted rows.
+        """Writes the added rows.
 
         Raises:
-            OSError: the disk is full, say. No half line is left, and the rows are kept for the next flush.
+            OSError: the disk is full, say. No partial line is left, and the rows are kept for the next flush.
         """
         if self._noted:
             append(self.path, self._noted)
             self._noted.clear()
 
     def forget(self) -> None:
-        """Drops the noted rows."""
+        """Drops the added rows."""
         self._noted.clear()
 
     def since(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
-        """The complete rows from a byte offset on, and the offset behind them."""
+        """The complete rows from a byte offset on, and the offset after them."""
         try:
             with open_regular(self.path) as file:
                 file.seek(offset)
@@ -53,7 +53,7 @@ class JsonLines:
         return [row for row in self.since()[0] if row["step"] <= step]
 
     def thinned(self, most: int) -> list[dict[str, Any]]:
-        """About `most` rows, evenly spread, the last one among them; the others are not parsed. A last line may lack its end."""
+        """About `most` rows, evenly spread, including the last; the others are not parsed. The last line may be incomplete."""
         try:
             with open_regular(self.path) as file:
                 count = sum(1 for _ in file)
@@ -84,7 +84,7 @@ def append(path: Path, lines: list[str]) -> None:
 
 
 def _row(line: bytes) -> dict[str, Any] | None:
-    """A line's object; None for a line that is none, or has no step."""
+    """A line's object; None if it is not an object or has no step."""
     try:
         row = parse_json(line)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a run is called in lists: its owner, then the name its owner gave it, or its recipe and what differs from it.
+"""A run's name in lists: its owner, then the name that the owner chose, or the recipe and what differs from it.
 
 Knows nothing about pages.
 """
@@ -19,11 +19,11 @@ SEPARATOR = " · "
 MOST_DIFFERENCES = 3  # settings that a name lists; more are counted
 LONGEST_VALUE = 24  # characters of one setting's value
 LONGEST_LABEL = 90  # characters
-ID_DIGITS = 4  # of a run's id, where two runs would be called the same
+ID_DIGITS = 4  # of a run's id, if two runs would have the same name
 
 # Shorter than the form's labels, and as the papers write them.
 _SHORT = {"lr_g": "lr_g", "lr_d": "lr_d", "seed": "seed"}
-# How long a run trains says little about what it tries out, and a fork or a limit of the server changes it.
+# The duration says little about what a run tries out, and a fork or a limit of the server changes it.
 _UNNAMED = {"duration", "duration_unit", "log_every", "grid_every", "grid_images", "snapshot_every", "precision", "seed"}
 
 
@@ -39,7 +39,7 @@ def label(run: Run) -> str:
 
 
 def labels(runs: Iterable[Run]) -> dict[str, str]:
-    """The names of several runs by id, all different: where two would be the same, the end of the id follows."""
+    """The names of several runs by id, all different: if two would be the same, the end of the id is added."""
     names = {run.id: label(run) for run in runs}
     taken = Counter(names.values())
     ends = {i: name if taken[name] == 1 else f"{name}{SEPARATOR}{i[-ID_DIGITS:]}" for i, name in names.items()}
@@ -48,12 +48,12 @@ def labels(runs: Iterable[Run]) -> dict[str, str]:
 
 
 def listed(name: str, run_id: str) -> str:
-    """A run in a list to choose from: its name, and its id, by which people find it."""
+    """A run in a list to choose from: its name and its id, so people can find it by either."""
     return name if run_id in name else f"{name.removesuffix(f'{SEPARATOR}{run_id[-ID_DIGITS:]}')}{SEPARATOR}{run_id}"
 
 
 def _made_of(config: TrainConfig, stored: dict[str, Any]) -> list[str]:
-    """The recipe, where the run was forked, and the settings that differ from the recipe's."""
+    """The recipe, the step of the fork, and the settings that differ from the recipe's."""
     name = str(stored.get("recipe") or "")
     recipe = RECIPES.get(name)
     first = recipe.name if recipe else _cut(clean_name(name), LONGEST_VALUE) or "own settings"
@@ -62,7 +62,7 @@ def _made_of(config: TrainConfig, stored: dict[str, Any]) -> list[str]:
     base = recipe.config if recipe else TrainConfig(data=config.data)
     changed = [field for field, value in base if field not in _UNNAMED and getattr(config, field) != value]
     if config.seed != base.seed:
-        changed.append("seed")  # last: it tells apart what is otherwise the same
+        changed.append("seed")  # last: it distinguishes names that are otherwise the same
     words = [_setting(field, getattr(config, field)) for field in changed]
     more = len(words) - MOST_DIFFERENCES
     shown = words if more <= 0 else [*words[:MOST_DIFFERENCES], f"{more} more"]

@@ -1,4 +1,4 @@
-"""Whether a change helped: on hand-made curves that heal, get worse, or stay as they are."""
+"""Whether a change helped: on hand-made curves that heal, get worse, or do not change."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def test_until_the_effect_can_be_read_it_is_watched() -> None:
     assert found and found.outcome is Outcome.WATCHING and found.finding == "d-winning" and found.changes == (CHANGE,)
     assert found.text == "Applied at step 930. Watch until step 1,080."
     ended = treated(1000, 0.99, over=True)
-    assert ended and ended.text == "Applied at step 930. The run ended too soon after it to say whether it helped."
+    assert ended and ended.text == "Applied at step 930. The run ended too soon to say whether it helped."
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_a_run_that_trains_is_broken_and_the_doctor_sees_it(
     assert "Press the doctor's first remedy" in texts(at.markdown) and "Break it" not in labels(at)
     monkeypatch.undo()
     at.run()
-    button(at, "Fill in the form").click().run()  # mended: a second run to compare with
+    button(at, "Fill in the form").click().run()  # fixed: a second run to compare with
     assert at.number_input(key="setting_latent_dim").value == running.config.latent_dim and button(at, "Train")
 
 
@@ -101,7 +101,7 @@ def test_the_address_of_home_fills_the_form_for_a_run_that_goes_wrong(open_page:
     at = open_page(pages.TRAIN, **{"try": "break"})
     assert "go wrong on purpose" in texts(at.info) and at.number_input(key="setting_label_flips").value == 0.5
     at.number_input(key="setting_label_flips").set_value(0.25).run()
-    assert at.number_input(key="setting_label_flips").value == 0.25, "what somebody typed stays"
+    assert at.number_input(key="setting_label_flips").value == 0.25, "what someone typed stays"
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

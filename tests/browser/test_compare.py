@@ -24,7 +24,7 @@ def test_compare_two_runs_one_of_them_at_work(page: Page, server: str) -> None:
     page.wait_for_url(re.compile(rf"runs={newer}(,|%2C){older}"))
     expect(page.get_by_role("heading", name="Results so far")).to_be_visible()
 
-    # A run at work goes on in its charts: they are not made anew, and keep their zoom.
+    # An active run continues in its charts: they are not rebuilt, and keep their zoom.
     charts = page.locator(".cv-chart")
     expect(charts).to_have_count(4)
     page.wait_for_function("() => document.querySelectorAll('.cv-chart')[3]?.data?.length === 4")

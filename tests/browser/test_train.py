@@ -1,4 +1,4 @@
-"""The main job, as a participant does it: train, watch, zoom, stop, explore."""
+"""What a participant does: train, watch, zoom, stop, explore."""
 
 import json
 import re
@@ -33,7 +33,7 @@ def test_train_watch_zoom_stop_and_explore(page: Page, server: str) -> None:
     before = page.evaluate(POINTS)[0]
     both_charts_have(page, before + 3)
     assert page.evaluate(RANGE) == zoomed
-    assert page.evaluate("() => document.querySelector('[data-chart=loss]').marked"), "the chart was made anew"
+    assert page.evaluate("() => document.querySelector('[data-chart=loss]').marked"), "the chart was rebuilt"
 
     # The grid shows pictures, and the slider goes back through training.
     image = page.locator(".rv-frame img")
@@ -53,7 +53,7 @@ def test_train_watch_zoom_stop_and_explore(page: Page, server: str) -> None:
     assert page.evaluate(RANGE) == zoomed, "the zoom is kept through reruns"
     count = page.evaluate(POINTS)[0]
 
-    # A reload finds it too, and going on adds to it.
+    # A reload finds it, too, and resuming adds to it.
     page.reload()
     both_charts_have(page, count)
     page.get_by_role("button", name="Resume").click()
@@ -78,7 +78,7 @@ def test_knobs_single_steps_scrubbing_and_a_fork(page: Page, server: str) -> Non
     launch(page, server)
     both_charts_have(page, 3)
 
-    # A knob: in force at the next step, and marked on both charts.
+    # A knob: it takes effect at the next step, and is marked on both charts.
     page.get_by_role("slider", name="Generator steps").press("ArrowRight")
     changes = page.locator(".rv-changes li")
     expect(changes).to_have_count(1)

@@ -37,7 +37,7 @@ def test_upload_cancel_upload_again_train_on_it_and_delete(page: Page, server: s
     (tmp_path / "again").mkdir()  # the browser takes a file of the same path for the one that it has
     page.locator("input[type=file]").set_input_files(zip_of_pictures(tmp_path / "again" / "many shapes.zip", 64))
     page.get_by_role("button", name="Add the set").click()
-    expect(page.get_by_text("many-shapes is ready.")).to_be_visible()  # the cancelled one left nothing of that name
+    expect(page.get_by_text("many-shapes is ready.")).to_be_visible()  # the canceled one left nothing of that name
     expect(page.get_by_alt_text("Some images of many-shapes")).to_be_visible()
     assert "set=many-shapes" in page.url
 

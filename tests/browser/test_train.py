@@ -1,4 +1,4 @@
-"""The main job, as a participant does it: train, watch, zoom, stop, explore."""
+"""What a participant does: train, watch, zoom, stop, explore."""
 
 import json
 import re

@@ -20,7 +20,7 @@ def test_plotly_is_compressed_once_and_not_sent_again() -> None:
     assert client.get("/workshop/assets/plotly/other.js").status_code == 404
 
 
-def test_the_modules_of_the_lessons_are_sent_when_they_have_changed():
+def test_the_modules_of_the_lessons_are_sent_when_they_have_changed() -> None:
     client = TestClient(Starlette(routes=assets.routes("/workshop")))
     first = client.get("/workshop/assets/learn/game.js")
     assert first.headers["content-type"].startswith("text/javascript") and "export class Game" in first.text

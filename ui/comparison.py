@@ -139,7 +139,7 @@ def differences(runs: Sequence[Compared], names: dict[str, str] | None = None) -
     for name, info in TrainConfig.model_fields.items():
         unit = info.json_schema_extra["unit"] if isinstance(info.json_schema_extra, dict) else ""
         if name == "duration":
-            row(setting_title(name), lambda run: f"{run.config.duration:g} {run.config.duration_unit}")
+            row(setting_title(name), lambda run: f"{value_text(run.config.duration)} {run.config.duration_unit}")
         elif name != "duration_unit":
             row(f"{info.title} ({unit})" if unit else str(info.title), lambda run, name=name: _setting(run, name))  # type: ignore[misc]
         if name == "data":

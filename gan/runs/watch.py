@@ -23,6 +23,7 @@ from gan.events import Progress
 from gan.images import to_float, to_uint8
 from gan.judging import metrics
 from gan.judging.judge import Judge, JudgeCache
+from gan.judging.judgements import Judgement
 from gan.networks.dcgan import Discriminator
 from gan.networks.dcgan import Generator as GeneratorNetwork
 from gan.networks.layers import Dropout
@@ -178,7 +179,7 @@ class Watch:
             cost = self._clock() - began
             self._next_s = state.elapsed_s + cost + max(LEAST_S, REST * cost)
 
-    def look(self, state: TrainState, dataset: ImageDataset, halted: Callable[[], bool] = lambda: False) -> dict[str, Any] | None:
+    def look(self, state: TrainState, dataset: ImageDataset, halted: Callable[[], bool] = lambda: False) -> Judgement | None:
         """Scores the images that the networks would draw now: a line of judge.jsonl. The state does not change.
 
         The latent vectors are the same at every call, so two scorings differ only by what the networks have learned.
@@ -203,7 +204,7 @@ class Watch:
             return None
         self._judged_step = state.step
         row = {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in row.items()}
-        return {"step": state.step, **row, "elapsed_s": round(self._clock() - began, 4), "features": judge.network.name}
+        return Judgement({"step": state.step, **row, "elapsed_s": round(self._clock() - began, 4), "features": judge.network.name})
 
     def _look(self, judge: Judge, state: TrainState, dataset: ImageDataset, halted: Callable[[], bool]) -> dict[str, Any] | None:
         if self._noise is None:

@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from gan.doctor.checkup import Checkup, Checkups
-from gan.judging.judgements import best_of
+from gan.judging.judgements import Judgement, best_of
 from gan.networks.generator_file import CheckpointError
 from gan.runs.manager import RunManager
 from gan.runs.run import History, Run
@@ -27,7 +27,7 @@ STATUS_EVERY_S = 1.0  # between two progress reports of a run; a change of state
 COUNTERS = ("step", "images_seen", "elapsed_s", "progress", "eta_s", "starts_in_s")
 MOST_JUDGED = 1000  # the most scorings in one event
 
-Told = tuple[History, list[int], list[dict[str, Any]], list[dict[str, Any]], dict[str, Any]]  # a Look's history to status
+Told = tuple[History, list[int], list[dict[str, Any]], list[Judgement], dict[str, Any]]  # a Look's history to status
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Look:
     history: History
     samples: list[int]
     changes: list[dict[str, Any]]
-    judged: list[dict[str, Any]]
+    judged: list[Judgement]
     status: dict[str, Any]
     gist: dict[str, Any]
     texts: dict[tuple[str, int], tuple[str, int]] = field(default_factory=dict)
@@ -198,17 +198,17 @@ def event(name: str, data: object, number: int | None = None) -> str:
     return (f"id: {number}\n" if number is not None else "") + f"event: {name}\ndata: {json.dumps(data)}\n\n"
 
 
-def judged_columns(rows: list[dict[str, Any]], first: int) -> dict[str, Any]:
+def judged_columns(rows: list[Judgement], first: int) -> dict[str, Any]:
     """Scorings from number `first` on as columns, thinned if there are many, and the best of all."""
     every = max(1, -(-(len(rows) - first) // MOST_JUDGED))
     shown, last = rows[first + (len(rows) - first - 1) % every :: every], rows[-1]
     best = best_of(rows)
     return {
         "first": first,
-        "step": [row["step"] for row in shown],
-        "fd": [row["fd"] for row in shown],
-        "error": [row["fd_error"] for row in shown],
-        "floor": last["fd_floor"],
-        "features": str(last.get("features") or ""),
+        "step": [row.step for row in shown],
+        "fd": [row.fd for row in shown],
+        "error": [row.fd_error for row in shown],
+        "floor": last.fd_floor,
+        "features": str(last.features),
         "best": asdict(best) if best else None,
     }

@@ -1,4 +1,4 @@
-"""Plotly's script, for the components that draw in the browser."""
+"""What browsers fetch next to the pages: Plotly's script, and each page's shell."""
 
 import functools
 import gzip
@@ -9,6 +9,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+
+from ui.page_files import NAMES
 
 _CACHE = "public, max-age=86400"
 
@@ -30,6 +32,18 @@ async def _answer(request: Request) -> Response:
     return Response(await run_in_threadpool(gzip.decompress, content), media_type="text/javascript", headers=headers)
 
 
+@functools.cache
+def _shell() -> str:
+    """Streamlit's page, told where the server is. It would first ask below the page itself, and be answered 404 twice."""
+    page = (importlib.resources.files("streamlit") / "static" / "index.html").read_text(encoding="utf-8")
+    told = '<script>window.__streamlit = { ...window.__streamlit, BACKEND_BASE_URL: new URL(".", location.href).href };</script>'
+    return page.replace("<head>", f"<head>{told}", 1)
+
+
+async def _page(request: Request) -> Response:
+    return Response(_shell(), media_type="text/html", headers={"Cache-Control": "no-cache"})
+
+
 def routes(prefix: str = "") -> list[Route]:
-    """GET {prefix}/assets/plotly/plotly.min.js."""
-    return [Route(f"{prefix}/assets/plotly/plotly.min.js", _answer)]
+    """GET {prefix}/assets/plotly/plotly.min.js, and the pages but Home."""
+    return [Route(f"{prefix}/assets/plotly/plotly.min.js", _answer), *(Route(f"{prefix}/{name}", _page) for name in NAMES)]

@@ -4,6 +4,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from ui import assets
+from ui.page_files import NAMES
 
 
 def test_plotly_is_compressed_once_and_not_sent_again() -> None:
@@ -18,3 +19,12 @@ def test_plotly_is_compressed_once_and_not_sent_again() -> None:
     plain = client.get(path, headers={"Accept-Encoding": "identity"})
     assert plain.content == first.content and "content-encoding" not in plain.headers
     assert client.get("/workshop/assets/plotly/other.js").status_code == 404
+
+
+def test_a_page_is_told_where_the_server_is_before_streamlit_asks() -> None:
+    client = TestClient(Starlette(routes=assets.routes("/workshop")))
+    for name in NAMES:
+        page = client.get(f"/workshop/{name}")
+        assert page.headers["content-type"].startswith("text/html") and page.headers["cache-control"] == "no-cache"
+        assert 0 < page.text.index("BACKEND_BASE_URL") < page.text.index('<script type="module"')
+    assert client.get("/workshop/nothing").status_code == 404

@@ -1,4 +1,4 @@
-"""Explore: a generator, latent vectors named by seed, and the ways between them. Everything shown stands in the address."""
+"""Explore: a generator, latent vectors named by seed, and the ways between them. The address holds the view."""
 
 import streamlit as st
 
@@ -28,7 +28,7 @@ VIEWS = {
     "memory": "Does it copy its training images?",
     "image": "Find an image in latent space",
 }
-# What views were called before: links that people saved still open them.
+# Earlier names of views: saved links still open them.
 FORMER = {"Memory or invention?": "memory", "Back from an image": "image"}
 
 

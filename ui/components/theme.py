@@ -1,4 +1,4 @@
-"""The theme where .streamlit/config.toml does not reach: text in the accent color, and where the keyboard is."""
+"""The theme where .streamlit/config.toml does not reach: text in the accent color, and a ring around the keyboard focus."""
 
 from ui.components.component import component
 

@@ -15,7 +15,7 @@ def norms_view(name: str) -> None:
     norms = read_norms(RunFolder(manager().root / name))
     if norms is None:
         st.info(
-            "These networks have no norms. Runs record them in training; old runs and generators that come with the app have none.",
+            "These networks have no norms. Only runs record them, while they train.",
             icon=":material/info:",
         )
         return

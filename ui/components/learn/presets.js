@@ -14,7 +14,7 @@ export const PRESETS = {
   },
 };
 
-// What mends the collapse while it runs.
+// The fix for the collapse while it runs.
 export const CURES = {
   balance: { label: "Same rates, β1 0.5", settings: { beta1: 0.5, gRate: 0.002, dRate: 0.002 } },
   regular: {

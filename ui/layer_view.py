@@ -5,6 +5,7 @@ import streamlit as st
 import torch
 from streamlit.delta_generator import DeltaGenerator
 
+from gan.glossary import explain
 from gan.images import enlarge, png, tile, to_uint8
 from gan.inside.layers import Layer, blocks, choose_maps
 from gan.inside.pictures import as_map, paint
@@ -37,7 +38,8 @@ def layer_view(layers: dict[str, Layer], name: str, picture: np.ndarray, key: st
                         st.caption(f"{layer.size}  \n{_range(layer.maps)}")
     st.caption(
         f"Each layer shows at most {IN_A_CARD} maps: those that vary most. Each map has its own scale, from black to white. "
-        "In layers with negative values, blue is below 0 and red is above."
+        "In layers with negative values, blue is below 0 and red is above.",
+        help=explain("feature map"),
     )
     options = {title: layers[name] for name, title in titles.items()}
     if st.session_state.get(key) not in options:  # another network's

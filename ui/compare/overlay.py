@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from gan.glossary import explain
 from gan.networks.generator_file import CheckpointError
 from gan.runs.folder import RunFolder
 from ui.charts import AXES, COLORS, charts
@@ -108,7 +109,7 @@ def lay_over(ids: list[str], names: dict[str, str], states: Sequence[str]) -> No
             table("settings", runs, rows)
         else:
             st.caption("None: these runs have the same settings and data.")
-    st.subheader("Results so far")
+    st.subheader("Results so far", help=explain("FD"))
     table("outcomes", runs, outcomes(runs))
     explore_best(runs)
 

@@ -7,6 +7,7 @@ from gan import latent
 from gan.explore import attributes
 from gan.explore.attributes import Contrast, Mean
 from gan.explore.models import Model
+from gan.glossary import explain
 from gan.lru import Lru
 from ui.components.arithmetic import MOST_JITTER, STRONGEST, Group, arithmetic, bounded, picked
 from ui.explore import snippets
@@ -84,7 +85,8 @@ def equation(model: Model, label: int, found: list[Contrast] | None) -> None:
     share(snippets.arithmetic(model.id, told, round(strength, 3), round(jitter, 3), label, class_name))
     st.caption(
         "Each group is the mean of its latent vectors. The center shows A − B + C, and its eight neighbors differ a little. "
-        "Means of few samples may also change other things. See Radford et al. 2016, figure 7."
+        "Means of few samples may also change other things. See Radford et al. 2016, figure 7.",
+        help=explain("latent vector"),
     )
 
 

@@ -6,6 +6,7 @@ import streamlit as st
 
 from gan import latent
 from gan.explore.models import Model
+from gan.glossary import explain
 from ui.components.pad import pad
 from ui.explore import snippets
 from ui.explore.common import read_seeds
@@ -39,7 +40,7 @@ def view(model: Model, label: int) -> None:
         return
     place = pad(model, seeds, model.class_names[label] if model.class_names else None, read_place(cells), cells, "explore")
     st.query_params["place"] = ",".join(f"{value:g}" for value in place)
-    st.caption("Drag over the square or use the arrow keys; hold Shift to move the map.")
+    st.caption("Drag over the square or use the arrow keys; hold Shift to move the map.", help=explain("latent space"))
     x, y = place[2:]
     i, j = math.floor(x), math.floor(y)
     corners = [latent.lattice_seed(seeds, i + right, j + down) for down in (0, 1) for right in (0, 1)]

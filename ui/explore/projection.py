@@ -10,6 +10,7 @@ from gan.events import Progress
 from gan.explore.models import Model
 from gan.explore.projection import STARTS, Drawn, Guess, Projection, project
 from gan.explore.vectors import MOST, NoiseVector
+from gan.glossary import explain
 from gan.images import enlarge, png
 from gan.judging import metrics
 from gan.judging.judge import Judge
@@ -33,7 +34,7 @@ SIDE = 224  # pixels of a picture
 
 def view(model: Model, label: int) -> None:
     """An image, the closest generated image, and a walk from there."""
-    st.markdown("Can the generator draw this? Give it an image to search for in the latent space.")
+    st.markdown("Can the generator draw this? Give it an image to search for in the latent space.", help=explain("projection"))
     config = model.config
     kinds = [HELD_OUT, UPLOADED] + ([DRAWN] if config.channels == 1 else [])
     if st.session_state.get("picture", HELD_OUT) not in kinds:  # another generator's

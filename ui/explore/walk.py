@@ -10,6 +10,7 @@ import torch
 from gan import latent
 from gan.explore import films, vectors
 from gan.explore.models import Model
+from gan.glossary import explain
 from gan.images import enlarge, gif, png, spaced, tile
 from gan.lru import Lru
 from ui.charts import Role
@@ -152,7 +153,7 @@ def lengths_of_z(z: torch.Tensor, model: Model, stops: int, closed: bool, mode: 
     )
     text = f"Length of z along the way: {min(lengths):.1f} to {max(lengths):.1f}. Training knew {low:.1f} to {high:.1f}, the band: 98 of 100 latent vectors."
     st.plotly_chart(figure, config={"displayModeBar": False}, key="walk_lengths", alt=text)
-    st.caption(f"{text} {WAYS[mode]}")
+    st.caption(f"{text} {WAYS[mode]}", help=explain(mode))
 
 
 def ticks(stops: int, closed: bool) -> Sequence[str]:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from gan import latent
 from gan.explore.models import find_model, pretrained
+from gan.glossary import explain
 from gan.images import tile, webp
 from gan.networks.generator_file import CheckpointError
 from gan.owners import Visitor
@@ -48,7 +49,8 @@ def hero(runs: Sequence[Run], who: Visitor) -> None:
     with said:
         st.markdown(
             "Two networks play a game. The **generator** draws images from random numbers; the **discriminator** tells them from "
-            "real ones. Train such a pair here and watch both learn."
+            "real ones. Train such a pair here and watch both learn.",
+            help=explain("GAN"),
         )
         if at_work:
             if st.button("Watch your run", type="primary", icon=":material/monitoring:", key="start"):

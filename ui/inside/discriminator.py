@@ -170,7 +170,7 @@ def discriminator_view(networks: Networks, path: Path) -> None:
         st.caption(f"{len(few)} generated images, asked in the same way, get {as_text(networks, mean)} on average.")
         for note in notes(networks, kind, label):
             st.caption(note)
-    st.subheader("Layer by layer", help=None if config.has_scores else "The last number is a logit: D's answer is 1 / (1 + exp(-logit)).")
+    st.subheader("Layer by layer", help=None if config.has_scores else f"The last number is a logit. {glossary.explain('logit')}")
     assert networks.discriminator is not None
     layers = activations(networks.discriminator, as_input(image), networks.labels(label), company)
     layer_view(layers, "The image", image, "d_layer")

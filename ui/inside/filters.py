@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
+from gan import glossary
 from gan.images import enlarge, png, tile
 from gan.inside.files import Networks
 from gan.inside.pictures import first_filters, last_filters, paint_filters
@@ -19,7 +20,7 @@ def filters_view(networks: Networks, name: str, path: Path) -> None:
     colors = "red for positive weights, blue for negative ones, white for 0" if networks.config.channels == 1 else "gray is 0"
     left, right = st.columns(2, gap="large")
     with left:
-        st.subheader("Discriminator, first layer")
+        st.subheader("Discriminator, first layer", help=glossary.explain("filter"))
         if networks.discriminator is None:
             missing_discriminator(name, path)
         else:

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from gan.glossary import explain
 from gan.inside.files import NETWORKS
 from gan.inside.norms import read_norms
 from gan.runs.folder import RunFolder
@@ -20,7 +21,8 @@ def norms_view(name: str) -> None:
         )
         return
     st.markdown(
-        "The norm of each layer's weights and gradients. A layer with vanishing gradients learns nothing; exploding gradients ruin it."
+        "The norm of each layer's weights and gradients. A layer with vanishing gradients learns nothing; exploding gradients ruin it.",
+        help=explain("norm"),
     )
     everything = st.toggle("Show biases and normalization layers", key="everything", bind="query-params")
     words = []

@@ -298,7 +298,7 @@ def _look_at_one(root: Path, run: Run, at: Callable[[str], Any]) -> None:
     folder = RunFolder(root / BAD)
     looks: dict[str, Callable[[], Any]] = {
         "run.status()": run.status,
-        "run.stored": lambda: json.dumps(run.stored, allow_nan=False).encode(),
+        "run.stored": lambda: json.dumps(dict(run.stored), allow_nan=False).encode(),
         "run.history": lambda: run.history.since(0),
         "run.live_config": lambda: run.live_config,
         "compare": lambda: look_at(run),

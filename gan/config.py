@@ -1,6 +1,7 @@
 """TrainConfig: all settings that decide what a run computes. Independent of networks, files and pages."""
 
 import json
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
@@ -18,14 +19,28 @@ def _field(
     common: bool = False,
     live: bool = False,
     fixed: bool = False,
+    step: float = 1,
     **bounds: Any,
 ) -> Any:
     """A field with its bounds, and what a form needs to show it: label, help, group, unit.
 
     live: the field can change while a run trains. fixed: it defines the networks, so a fork keeps it.
+    step: how far one press on plus or minus goes; 0 for a tenth of the value's order of magnitude.
     """
-    extra: dict[str, JsonValue] = {"group": group, "unit": unit, "common": common, "live": live, "fixed": fixed}
+    extra: dict[str, JsonValue] = {"group": group, "unit": unit, "common": common, "live": live, "fixed": fixed, "step": step}
     return Field(default, title=label, description=help, json_schema_extra=extra, **bounds)
+
+
+class SettingsError(ValueError):
+    """Settings that cannot be.
+
+    Attributes:
+        faults: (field, sentence) for each; the field is empty where no single one is at fault.
+    """
+
+    def __init__(self, faults: Sequence[tuple[str, str]]) -> None:
+        super().__init__("; ".join(sentence for _, sentence in faults))
+        self.faults = list(faults)
 
 
 class TrainConfig(BaseModel):
@@ -65,7 +80,7 @@ class TrainConfig(BaseModel):
         False, "Mirror at random", "Mirrors each image half of the time. Good for faces, wrong for digits and letters.", "Data"
     )
     color_jitter: float = _field(
-        0.0, "Color jitter", "Varies brightness and contrast of each real image by up to this share.", "Data", ge=0, le=0.5
+        0.0, "Color jitter", "Varies brightness and contrast of each real image by up to this share.", "Data", step=0.05, ge=0, le=0.5
     )
 
     latent_dim: int = _field(
@@ -75,6 +90,7 @@ class TrainConfig(BaseModel):
         "Networks",
         unit="numbers",
         common=True,
+        step=8,
         ge=2,
         le=512,
         fixed=True,
@@ -102,6 +118,7 @@ class TrainConfig(BaseModel):
         "Feature maps of the generator's largest layer; each layer before it has twice as many (dense networks: the first layer's "
         "width, doubled twice). More filters can draw more, but are slower.",
         "Networks",
+        step=4,
         ge=4,
         le=256,
         fixed=True,
@@ -111,6 +128,7 @@ class TrainConfig(BaseModel):
         "Discriminator filters",
         "Feature maps of the discriminator's first layer; each later layer has twice as many (dense networks: the last layer's width).",
         "Networks",
+        step=4,
         ge=4,
         le=256,
         fixed=True,
@@ -190,6 +208,7 @@ class TrainConfig(BaseModel):
         "Discriminator dropout",
         "Share of the discriminator's features to switch off at random in each step. Slows down a discriminator that wins too easily.",
         "Networks",
+        step=0.05,
         ge=0,
         le=0.9,
         live=True,
@@ -224,6 +243,7 @@ class TrainConfig(BaseModel):
         "Clip the weights",
         "Keeps each weight of the critic between minus and plus this value (WGAN: 0.01). 0: no bound.",
         "Loss",
+        step=0.01,
         ge=0,
         le=1,
     )
@@ -249,6 +269,7 @@ class TrainConfig(BaseModel):
         "Optimization",
         unit="images",
         common=True,
+        step=8,
         ge=2,
         le=1024,
     )
@@ -270,6 +291,7 @@ class TrainConfig(BaseModel):
         "How far the generator's weights move in each step (Adam).",
         "Optimization",
         common=True,
+        step=0,
         ge=1e-7,
         le=0.1,
         live=True,
@@ -280,6 +302,7 @@ class TrainConfig(BaseModel):
         "How far the discriminator's weights move in each step (Adam).",
         "Optimization",
         common=True,
+        step=0,
         ge=1e-7,
         le=0.1,
         live=True,
@@ -310,6 +333,7 @@ class TrainConfig(BaseModel):
         "Generator momentum",
         "Adam's beta 1 for the generator: how much of the previous direction carries over to the next step.",
         "Optimization",
+        step=0.05,
         ge=0,
         lt=1,
     )
@@ -318,6 +342,7 @@ class TrainConfig(BaseModel):
         "Discriminator momentum",
         "Adam's beta 1 for the discriminator: how much of the previous direction carries over to the next step.",
         "Optimization",
+        step=0.05,
         ge=0,
         lt=1,
     )
@@ -326,11 +351,12 @@ class TrainConfig(BaseModel):
         "Gradient scale memory",
         "Adam's beta 2 for both networks: how slowly the estimated size of the gradients changes.",
         "Optimization",
+        step=0.001,
         ge=0,
         lt=1,
     )
     weight_decay: float = _field(
-        0.0, "Weight decay", "Pulls the weights of both networks toward 0 (Adam's L2 penalty).", "Optimization", ge=0, le=0.1
+        0.0, "Weight decay", "Pulls the weights of both networks toward 0 (Adam's L2 penalty).", "Optimization", step=1e-5, ge=0, le=0.1
     )
     frozen: Literal["none", "generator", "discriminator"] = _field(
         "none",
@@ -351,6 +377,7 @@ class TrainConfig(BaseModel):
         "Samples come from the EMA generator: in its average, weights from this many images ago count half. 0: no averaging.",
         "Optimization",
         unit="images",
+        step=1000,
         ge=0,
         le=10_000_000,
     )
@@ -375,6 +402,7 @@ class TrainConfig(BaseModel):
         "Label of real images",
         "What the discriminator should answer for real images. 0.9 keeps it from becoming overconfident.",
         "Labels and noise",
+        step=0.05,
         ge=0.5,
         le=1,
         live=True,
@@ -384,6 +412,7 @@ class TrainConfig(BaseModel):
         "Label of generated images",
         "What the discriminator should answer for generated images.",
         "Labels and noise",
+        step=0.05,
         ge=0,
         le=0.5,
         live=True,
@@ -393,6 +422,7 @@ class TrainConfig(BaseModel):
         "Flipped labels",
         "Share of images with the wrong label, to keep the discriminator from becoming overconfident.",
         "Labels and noise",
+        step=0.05,
         ge=0,
         le=0.5,
         live=True,
@@ -402,6 +432,7 @@ class TrainConfig(BaseModel):
         "Noise on images",
         "Standard deviation of the noise added to every image the discriminator sees. Pixels range from -1 to 1 (Sønderby et al. 2017).",
         "Labels and noise",
+        step=0.05,
         ge=0,
         le=1,
         live=True,
@@ -412,6 +443,7 @@ class TrainConfig(BaseModel):
         "The noise falls evenly to 0 over this many real images. 0: it stays.",
         "Labels and noise",
         unit="images",
+        step=10_000,
         ge=0,
         le=100_000_000,
     )
@@ -423,7 +455,7 @@ class TrainConfig(BaseModel):
     )
 
     log_every: int = _field(
-        10, "Measure every", "Each point on the charts is a mean over this many steps.", "Watching", unit="steps", ge=1, le=10_000
+        10, "Measure every", "Each point on the charts is a mean over this many steps.", "Watching", unit="steps", step=5, ge=1, le=10_000
     )
     grid_every: int = _field(
         0,
@@ -431,6 +463,7 @@ class TrainConfig(BaseModel):
         "Steps between two sample grids. 0: often at first, then more and more rarely, but at least every 256 steps.",
         "Watching",
         unit="steps",
+        step=10,
         ge=0,
         le=1_000_000,
     )
@@ -443,6 +476,7 @@ class TrainConfig(BaseModel):
         "Steps between the snapshots of the generator for Explore. Early steps (1, 2, 4, 8, ...) get snapshots too.",
         "Watching",
         unit="steps",
+        step=50,
         ge=10,
         le=1_000_000,
     )
@@ -451,7 +485,7 @@ class TrainConfig(BaseModel):
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            raise ValueError("; ".join(_sentence(e) for e in error.errors())) from None
+            raise SettingsError([(_field_of(e), _sentence(e)) for e in error.errors()]) from None
 
     @model_validator(mode="after")
     def _labels_are_apart(self) -> "TrainConfig":
@@ -522,6 +556,12 @@ class TrainConfig(BaseModel):
     def change(self, **fields: Any) -> "TrainConfig":
         """A copy with some fields changed, validated as a whole."""
         return TrainConfig(**{**self.model_dump(), **fields})
+
+
+def _field_of(error: Any) -> str:
+    """The field that one of pydantic's errors is about: a rule on several begins with the one to change."""
+    name = str(error["loc"][0]) if error["loc"] else error["msg"].removeprefix("Value error, ").partition(" ")[0]
+    return name if name in TrainConfig.model_fields else ""
 
 
 def _sentence(error: Any) -> str:

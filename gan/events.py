@@ -1,7 +1,8 @@
 """What a training loop yields: Python numbers and uint8 arrays, never live tensors."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -15,6 +16,20 @@ class Progress:
     task: str
     done: int
     total: int
+
+
+@dataclass(frozen=True)
+class Done:
+    """How far a run is: steps, real images seen, seconds of training."""
+
+    step: int = 0
+    images_seen: int = 0
+    elapsed_s: float = 0.0
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any]) -> Self:
+        """How far a saved state is."""
+        return cls(int(state["step"]), int(state["images_seen"]), float(state["elapsed_s"]))
 
 
 @dataclass(frozen=True)

@@ -596,7 +596,7 @@ def test_a_run_continues_from_its_state_whatever_the_status_says(gan: Callable[.
             (trained / "status.json").unlink()
         else:
             (trained / "status.json").write_text(json.dumps(said))
-        reached = RunFolder(trained).reached()[0]
+        reached = RunFolder(trained).reached().step
         code, output, _ = gan("resume", trained, "--steps", 2)
         assert code == 0 and f"finished at step {reached + 2}:" in output
     assert RunFolder(trained).read_status()["step"] == 16

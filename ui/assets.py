@@ -1,9 +1,10 @@
-"""Plotly's script, for the components that draw in the browser."""
+"""Scripts for the components that draw in the browser: Plotly's, and the modules of the lessons' figures."""
 
 import functools
 import gzip
 import hashlib
 import importlib.resources
+from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -11,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 _CACHE = "public, max-age=86400"
+_MODULES = Path(__file__).parent / "components" / "learn"
 
 
 @functools.cache
@@ -30,6 +32,28 @@ async def _answer(request: Request) -> Response:
     return Response(await run_in_threadpool(gzip.decompress, content), media_type="text/javascript", headers=headers)
 
 
+@functools.cache
+def _modules() -> dict[str, tuple[bytes, str]]:
+    """The lessons' modules by name, each with its ETag."""
+    contents = {path.name: path.read_bytes() for path in _MODULES.glob("*.js")}
+    return {name: (content, f'"{hashlib.sha256(content).hexdigest()[:16]}"') for name, content in contents.items()}
+
+
+async def _answer_module(request: Request) -> Response:
+    """One module. Browsers ask each time whether it has changed: modules of two versions might not fit together."""
+    found = _modules().get(request.path_params["name"])
+    if found is None:
+        return Response(status_code=404)
+    content, tag = found
+    headers = {"ETag": tag, "Cache-Control": "no-cache"}
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers=headers)
+    return Response(content, media_type="text/javascript", headers=headers)
+
+
 def routes(prefix: str = "") -> list[Route]:
-    """GET {prefix}/assets/plotly/plotly.min.js."""
-    return [Route(f"{prefix}/assets/plotly/plotly.min.js", _answer)]
+    """GET {prefix}/assets/plotly/plotly.min.js and {prefix}/assets/learn/NAME.js."""
+    return [
+        Route(f"{prefix}/assets/plotly/plotly.min.js", _answer),
+        Route(f"{prefix}/assets/learn/{{name}}", _answer_module),
+    ]

@@ -4,7 +4,7 @@ Reads runs; knows nothing about pages or about how charts are drawn.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,8 +49,8 @@ class Compared:
     id: str
     name: str
     config: TrainConfig
-    stored: dict[str, Any]
-    status: dict[str, Any]
+    stored: Mapping[str, Any]
+    status: Mapping[str, Any]
     columns: dict[str, list[Any]]
     rows: dict[str, list[Any]]
     grids: list[int]
@@ -108,7 +108,7 @@ def curve(run: Compared, names: dict[str, str] | None = None) -> Curve:
     return Curve(run.name, run.columns, run.config.has_scores, run.changes, fork, judged, features)
 
 
-def parent_of(stored: dict[str, Any]) -> Parent | None:
+def parent_of(stored: Mapping[str, Any]) -> Parent | None:
     """The fork of a run, from its config.json; None if it is not a fork, or the entry is invalid."""
     parent = stored.get("parent")
     if not isinstance(parent, dict):

@@ -1,69 +1,88 @@
 """The settings form: a loop over TrainConfig's fields. Labels, help, bounds and units are read from them."""
 
+import math
+import random
 from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
 from pydantic.fields import FieldInfo
 from streamlit.delta_generator import DeltaGenerator
 
-from gan.config import GROUPS, TrainConfig
+from gan.config import GROUPS, SettingsError, TrainConfig
 from gan.data import datasets
-from gan.runs.sizes import at_most
+from gan.runs.sizes import at_most, lacks_classes, no_classes
 from gan.training.feed import largest_batch, too_few
+from ui.form_words import faults_of
 from ui.text import plain
 
 KEY = "setting_"
 FORK_KEY = "fork_"
+SAID = "recipe_said"  # in the session: what became of the data set when the recipe was chosen
+CHOSEN_DATA = "chosen_data"  # in the session: whether the visitor has chosen the form's data set
+MOST_AMOUNT = 1_000_000  # of epochs, steps or seconds that a run trains longer
+LARGEST = 10**12  # number in a field; the browser's own end at 2**53
+HIGHEST_ROLL = 10_000  # of the seeds' dice
 
 
 def fill_form(config: TrainConfig) -> None:
     """Puts a config's values into the form's widgets; call it before they are drawn, or from a callback."""
     for name, value in config.model_dump().items():
-        st.session_state[KEY + name] = value
+        st.session_state[KEY + name] = rounded(value) if name == "duration" else value
 
 
 def config_form(base: TrainConfig, faults: DeltaGenerator) -> TrainConfig | None:
     """Draws a widget for every field: the common ones first, the others by group in an expander.
 
+    What is wrong stands below its field, and next to the button that it disables, so that a phone shows both.
+
     Args:
         base: the values to begin with.
-        faults: where it says what is wrong; next to the button that it disables, so that a phone shows both.
+        faults: next to the button.
 
     Returns:
-        the config, or None if the values do not fit together; the page then shows the reason.
+        the config, or None if the values do not fit together.
     """
     fields = TrainConfig.model_fields
     common = [name for name, info in fields.items() if _extra(info)["common"]]
-    with st.grid("auto", min_column_width=150, vertical_alignment="bottom"):
+    config, wrong = _read({name: st.session_state.get(KEY + name, getattr(base, name)) for name in fields})
+    said = dict(wrong)
+    with st.grid("auto", min_column_width=150, vertical_alignment="top"):
         for name in common:
-            _widget(name, fields[name], getattr(base, name))
-    with st.expander("All settings", icon=":material/tune:", key="all_settings"):
+            _widget(name, fields[name], getattr(base, name), fault=said.get(name, ""))
+    with st.expander("All settings", icon=":material/tune:", key="all_settings", expanded=bool(said.keys() - {"", *common})):
         for group in GROUPS:
             names = [name for name, info in fields.items() if _extra(info)["group"] == group and name not in common]
             if names:
                 st.markdown(f"**{group}**")
-                with st.grid("auto", min_column_width=150, vertical_alignment="bottom"):
+                with st.grid("auto", min_column_width=150, vertical_alignment="top"):
                     for name in names:
-                        _widget(name, fields[name], getattr(base, name))
-    try:
-        config = read_form()
-    except ValueError as error:
-        faults.error(f"These settings cannot be combined: {plain(error)}", icon=":material/error:")
-        return None
+                        _widget(name, fields[name], getattr(base, name), fault=said.get(name, ""))
     with faults:
-        return config if _fills_a_batch(config) else None
+        for _, sentence in wrong:
+            st.error(f"{plain(sentence)}.", icon=":material/error:")
+        if config is not None and (size := _smaller_batch(config)):
+            st.button(f"Use a batch size of {size}", icon=":material/compress:", on_click=_set_batch_size, args=(size,))
+    return None if wrong else config
 
 
-def _fills_a_batch(config: TrainConfig) -> bool:
-    """Whether the data set has enough images for a batch. Where it has not, the page says so and offers a smaller batch."""
+def _read(values: dict[str, Any]) -> tuple[TrainConfig | None, list[tuple[str, str]]]:
+    """The config of some values, where they make one, and what is wrong: (field, sentence)."""
+    try:
+        config = TrainConfig(**values)
+    except ValueError as error:
+        return None, faults_of(error)
+    if config.conditional and lacks_classes(config.data):
+        return config, faults_of(SettingsError([("conditional", no_classes(config.data))]))
     images = at_most(config.data, config.batch_size)
     if images is None:
-        return True
-    st.error(f"The data set {plain(config.data)} holds {plain(too_few(config, images))}.", icon=":material/error:")
-    size = largest_batch(config, images)
-    if size:
-        st.button(f"Use a batch size of {size}", icon=":material/compress:", on_click=_set_batch_size, args=(size,))
-    return False
+        return config, []
+    return config, faults_of(SettingsError([("batch_size", f"the data set {config.data} holds {too_few(config, images)}")]))
+
+
+def _smaller_batch(config: TrainConfig) -> int | None:
+    """The batch size that a small data set allows; None where the chosen one is fine, or none is."""
+    images = at_most(config.data, config.batch_size)
+    return None if images is None else largest_batch(config, images)
 
 
 def _set_batch_size(size: int) -> None:
@@ -91,18 +110,30 @@ def fork_form(config: TrainConfig) -> bool:
         placeholder="Choose settings",
         help="Settings that define the networks are fixed: a fork continues from trained weights.",
     )
+    changes = {name: st.session_state.get(FORK_KEY + name, getattr(config, name)) for name in names}
+    _, wrong = _read({**config.model_dump(), **changes})
+    said = dict(wrong)
     for name in names:
-        _widget(name, fields[name], getattr(config, name), FORK_KEY)
-    left, right = st.columns(2)
-    left.number_input("Train for", 0.01, 1e6, min(max(float(config.duration), 0.01), 1e6), format="%.6g", key="fork_amount")
+        _widget(name, fields[name], getattr(config, name), FORK_KEY, said.get(name, ""))
+    enough = longer("fork", config, "Train for")
+    for _, sentence in wrong:
+        st.error(f"{plain(sentence)}.", icon=":material/error:")
+    return enough and not wrong
+
+
+def longer(key: str, config: TrainConfig, label: str = "How much longer") -> bool:
+    """Draws the choice of how much longer a run trains, in the session as KEY_amount and KEY_unit. False where the amount cannot be."""
     units = ["epochs", "steps", "seconds"]
-    right.selectbox("Unit", units, units.index(config.duration_unit), key="fork_unit")
-    try:
-        read_fork_form(config)
-    except ValueError as error:
-        st.error(f"These settings cannot be combined: {plain(error)}", icon=":material/error:")
-        return False
-    return True
+    left, right = st.columns(2)
+    with left:
+        st.session_state.setdefault(f"{key}_amount", min(rounded(config.duration), float(MOST_AMOUNT)))
+        st.number_input(label, step=1.0, format="%.6g", key=f"{key}_amount")
+        amount = st.session_state[f"{key}_amount"]
+        fits = 0 < amount <= MOST_AMOUNT
+        if not fits:
+            _say(f"{label} must be above 0 and at most {MOST_AMOUNT:,}; got {amount:,g}")
+    right.selectbox("Unit", units, units.index(config.duration_unit), key=f"{key}_unit")
+    return fits
 
 
 def fill_fork_form(changes: dict[str, Any]) -> None:
@@ -128,8 +159,22 @@ def _extra(info: FieldInfo) -> dict[str, Any]:
     return info.json_schema_extra
 
 
-def _widget(name: str, info: FieldInfo, value: Any, prefix: str = KEY) -> None:
-    """One field's widget, by its type."""
+def rounded(duration: float) -> float:
+    """A duration as a form shows it: after a resume or a fork it may be any number of epochs."""
+    return float(f"{duration:.4g}") if duration < 10_000 else float(round(duration))
+
+
+def _say(fault: str) -> None:
+    """What is wrong with the field above: the rule; the reason stands next to the button."""
+    st.markdown(f":red[:material/error: {plain(fault.partition(': ')[0])}.]")
+
+
+def _roll(key: str) -> None:
+    st.session_state[key] = random.randrange(HIGHEST_ROLL)
+
+
+def _widget(name: str, info: FieldInfo, value: Any, prefix: str = KEY, fault: str = "") -> None:
+    """One field's widget, by its type, and below it what is wrong with its value."""
     key = prefix + name
     # Set in every run: what one run sets and another one overtakes never reaches the browser, which would show the least value.
     st.session_state[key] = st.session_state.get(key, value)
@@ -138,21 +183,37 @@ def _widget(name: str, info: FieldInfo, value: Any, prefix: str = KEY) -> None:
     options: dict[str, Any] = {"label": label, "help": info.description, "key": key}
     kind = info.annotation
     choices = datasets.available() if name == "data" else list(get_args(kind)) if get_origin(kind) is Literal else []
-    if choices:
-        if st.session_state[key] not in choices:  # a copied run's folder that only the command line may name
-            st.session_state[key] = choices[0]
-        st.selectbox(**options, options=choices)
-        return
-    if kind is bool:
-        st.checkbox(**options)
-        return
-    limits = {bound: getattr(m, bound) for m in info.metadata for bound in ("ge", "gt", "le", "lt") if hasattr(m, bound)}
-    low, high = limits.get("ge", limits.get("gt", 0)), limits.get("le", limits.get("lt", 1))
+    with st.container(gap="xxsmall"):
+        if choices:
+            if st.session_state[key] not in choices:  # a copied run's folder that only the command line may name
+                st.session_state[key] = choices[0]
+            st.selectbox(**options, options=choices, on_change=_note_data if name == "data" else None)
+        elif kind is bool:
+            st.checkbox(**options)
+        elif name == "seed":
+            _number(kind, options)
+            st.button("Another seed", key=f"{key}_roll", icon=":material/casino:", type="tertiary", on_click=_roll, args=(key,))
+        else:
+            _number(kind, options, _extra(info)["step"])
+        if fault:
+            _say(fault)
+
+
+def _number(kind: Any, options: dict[str, Any], step: float = 1) -> None:
+    """A field for a number. Its bounds are not the widget's: that would drop a number beyond them, and say nothing."""
+    key = options["key"]
+    value = min(max(st.session_state[key], -LARGEST), LARGEST)
     if kind is int:
-        st.number_input(**options, min_value=low, max_value=high, step=1)
+        st.session_state[key] = int(value)
+        st.number_input(**options, step=max(1, int(step)))
         return
-    small = high <= 0.1
-    st.session_state[key] = float(st.session_state[key])
-    st.number_input(
-        **options, min_value=float(low), max_value=float(high), step=1e-4 if small else 0.05 if high <= 1 else 1.0, format="%.6g"
-    )
+    st.session_state[key] = float(value)
+    if not step:
+        step = 10.0 ** (math.floor(math.log10(abs(value))) - 1) if value else 1e-4
+    st.number_input(**options, step=float(step), format="%.6g")
+
+
+def _note_data() -> None:
+    """The visitor has chosen the data set: another recipe leaves it as it is."""
+    st.session_state[CHOSEN_DATA] = True
+    st.session_state.pop(SAID, None)

@@ -8,7 +8,7 @@ import streamlit as st
 from gan.runs.run import explain
 from ui.components import visitor
 from ui.components.theme import theme
-from ui.page_files import COMPARE, DATA, EVALUATE, EXPLORE, GLOSSARY, HOME, INSIDE, TRAIN
+from ui.page_files import COMPARE, DATA, EVALUATE, EXPLORE, GLOSSARY, HOME, INSIDE, LEARN, TRAIN
 from ui.text import plain
 
 st.set_page_config(page_title="DCGAN Workshop", page_icon=str(Path(__file__).parent / "icon.png"), layout="wide")
@@ -16,6 +16,7 @@ st.set_page_config(page_title="DCGAN Workshop", page_icon=str(Path(__file__).par
 page = st.navigation(
     [
         st.Page(HOME, title="Home", icon=":material/home:", default=True),
+        st.Page(LEARN, title="Learn", icon=":material/school:", url_path="learn"),
         st.Page(DATA, title="Data", icon=":material/photo_library:", url_path="data"),
         st.Page(TRAIN, title="Train", icon=":material/model_training:", url_path="train"),
         st.Page(COMPARE, title="Compare", icon=":material/compare:", url_path="compare"),

@@ -8,6 +8,7 @@ from pathlib import Path
 _FOLDER = Path(__file__).resolve().parent.parent / "pages"
 
 HOME = _FOLDER / "home.py"
+LEARN = _FOLDER / "learn.py"
 DATA = _FOLDER / "data.py"
 TRAIN = _FOLDER / "train.py"
 COMPARE = _FOLDER / "compare.py"

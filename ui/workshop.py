@@ -2,6 +2,7 @@
 
 import functools
 
+from gan.course.progress import CourseProgress
 from gan.doctor.checkup import Checkups
 from gan.explore.models import ModelCache
 from gan.inside.files import NetworkCache
@@ -52,3 +53,9 @@ def evaluations() -> Evaluations:
 def guesses() -> Guesses:
     """The server's one memory of wrong tokens."""
     return Guesses()
+
+
+@functools.cache
+def course_progress() -> CourseProgress:
+    """The server's one memory of how far visitors are in the course."""
+    return CourseProgress(checkpoints_root())

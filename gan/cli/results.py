@@ -78,7 +78,7 @@ def doctor_command(run: Path, as_json: bool) -> None:
         for finding in found:
             click.echo(json.dumps(asdict(finding)))
         return
-    step = looked_at.status().get("step", 0)
+    step = looked_at.status().step
     if not found:
         judged = "" if checkup.judged else " It has no scores, so only losses and gradients were checked."
         said = checkup.verdict.text

@@ -85,8 +85,8 @@ def resume_command(run: Path, data: str | None, kept: bool, device: str, no_judg
         if kept:
             _go_back(folder, config, dataset, where)
         done = folder.reached()
-        config = extend(config, unit, amount, *done, per_epoch)
-        if progress(config, *done, per_epoch) >= 1:
+        config = extend(config, unit, amount, done, per_epoch)
+        if progress(config, done, per_epoch) >= 1:
             raise click.UsageError(
                 f"the run {folder.path.name} has reached its {config.duration:g} {config.duration_unit}: give a further duration, such as --steps 1000"
             )
@@ -129,20 +129,20 @@ def replay_command(run: Path, data: str | None, out: Path | None, device: str, n
     status, steps = original.read_status(), original.begun()
     if not steps:
         raise click.UsageError(f"the run {original.path.name} has not trained a step yet")
-    forked = isinstance(stored.get("parent"), dict)
+    forked = stored.parent is not None
     if forked:
         _refuse_lost_start(original)
     config = _at(config.change(duration=steps, duration_unit="steps"), data)
-    if config.precision == "auto" and status.get("precision"):
-        config = config.change(precision=status["precision"])
+    if config.precision == "auto" and status.precision:
+        config = config.change(precision=status.precision)
     script = original.read_script()
     # The number of threads that the run started with, before its first change.
-    threads = next((change.old for change in script if change.field == THREADS), status.get("threads"))
+    threads = next((change.old for change in script if change.field == THREADS), status.threads)
     if not isinstance(threads, int) or not 1 <= threads <= cores():
         threads = None
-    folder = _new_folder(out, stored.get("recipe") or "run")
+    folder = _new_folder(out, stored.recipe or "run")
     dataset = _load_again(config, as_json, data)
-    if stored.get("data_fingerprint") not in (None, dataset.fingerprint()):
+    if stored.data_fingerprint not in ("", dataset.fingerprint()):
         raise click.UsageError(
             f"the data set {config.data} does not hold the images that the run {original.path.name} was trained on, so this would be no "
             "replay: give their place with --data, or train a new run"
@@ -154,7 +154,7 @@ def replay_command(run: Path, data: str | None, out: Path | None, device: str, n
         )
     where = device_for(device)
     with _claimed(folder):
-        folder.write_config(config, stored.get("recipe", ""))
+        folder.write_config(config, stored.recipe)
         if forked:
             folder.begin_as(original)
         train_in_terminal(folder, config, dataset, where, as_json, not no_judge, script, threads)

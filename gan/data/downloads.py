@@ -2,12 +2,15 @@
 
 import hashlib
 import http.client
+import socket
+import ssl
+import urllib.error
 import urllib.request
 from collections.abc import Generator
 from pathlib import Path
 
 from gan.events import Progress
-from gan.files import write_atomically
+from gan.files import in_words, write_atomically
 
 CHUNK = 2**18  # bytes between two Progress events
 TIMEOUT_S = 20.0  # without a byte
@@ -46,3 +49,19 @@ def download(url: str, path: Path, md5: str, task: str) -> Generator[Progress, N
                 raise OSError(f"the {done:,} downloaded bytes are not the published file: their MD5 is {digest.hexdigest()}, not {md5}")
     except (http.client.HTTPException, ValueError) as error:  # answers of a broken server or proxy
         raise OSError(f"the server's answer cannot be read: {error!r}") from error
+
+
+def why(error: OSError) -> str:
+    """Why a download failed, in words, without error numbers."""
+    if isinstance(error, urllib.error.HTTPError):
+        return f"the other server answered {error.code} {error.reason}".rstrip()
+    cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    if isinstance(cause, socket.gaierror):
+        return "the other server's address cannot be found: is there a connection to the internet?"
+    if isinstance(cause, TimeoutError):
+        return f"the other server did not answer within {TIMEOUT_S:g} seconds"
+    if isinstance(cause, ssl.SSLError):
+        return "no secure connection to the other server could be made"
+    if isinstance(cause, ConnectionError):
+        return "the other server refused or broke the connection"
+    return in_words(cause) if isinstance(cause, OSError) else str(cause)

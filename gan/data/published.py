@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gan.data.downloads import download
+from gan.data.downloads import download, why
 from gan.events import Progress
 
 
@@ -106,7 +106,7 @@ def obtain(name: str, root: Path) -> Generator[Progress, None, list[Path]]:
             yield from download(url, path, md5, task)
         except OSError as error:
             raise ValueError(
-                f"the data set {name} could not be downloaded from {url} ({error}): try again, or put {path.name} into {path.parent} yourself"
+                f"the data set {name} could not be downloaded from {url} ({why(error)}): try again, or put {path.name} into {path.parent} yourself"
             ) from error
     return find(name, root)
 

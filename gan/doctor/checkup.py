@@ -102,7 +102,7 @@ class Checkup:
         judged = run.folder.read_judged()
         self.judged = bool(judged)
         changes = [Intervention(**change) for change in run.interventions]
-        error = run.status().get("error") or ""
+        error = run.status().error
         config = run.live_config
         case = examine(config, metrics, self._norms, judged, changes)
         found = findings(case, str(error))

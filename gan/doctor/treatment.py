@@ -129,10 +129,14 @@ def treatment(before: Before, case: Case, found: Sequence[Finding], over: bool) 
     now = next((finding for finding in found if finding.key == before.finding.key), None)
     ended = now is None or now.recovering
     was, fd = before.case.last("fd"), _fd_after(case, before.step)
-    if case.step < until:
+    unscored = not (case.times["judged"] > before.step).any()
+    by_scores = FIGURES[before.finding.evidence[0].figure].base == "judged"
+    if over and (case.step < until or (by_scores and unscored)):
+        outcome, text = Outcome.WATCHING, f"Applied at step {before.step:,}. The run ended too soon to say whether it helped."
+    elif case.step < until:
         outcome, text = Outcome.WATCHING, applied(before.step)
-        if over:
-            text = f"Applied at step {before.step:,}. The run ended too soon to say whether it helped."
+    elif unscored and not over and (by_scores or not math.isnan(was)):
+        outcome, text = Outcome.WATCHING, f"Applied at step {before.step:,}. Wait for the next score."
     elif math.isnan(was) or math.isnan(fd) or was <= 0:
         outcome = Outcome.HELPED if ended else Outcome.FAILED
         text = _figure(before, case)

@@ -67,7 +67,7 @@ def zip_run(folder: RunFolder, file: BinaryIO, step: int | None = None, most_byt
     script = folder.read_script()
     changes, threads = interventions(script), [change for change in script if change.field == THREADS]
     texts = {
-        "status.json": json.dumps(status, indent=1),
+        "status.json": json.dumps(dict(status), indent=1),
         "metrics.csv": _csv(METRICS, rows),
         "interventions.csv": _csv(("step", "field", "old", "new"), (vars(change) for change in changes)),
     }
@@ -79,7 +79,7 @@ def zip_run(folder: RunFolder, file: BinaryIO, step: int | None = None, most_byt
         texts["norms.jsonl"] = "".join(json.dumps(row) + "\n" for row in norms)
     if generator:
         texts["sample.py"] = sample_script(generator)
-    texts["README.txt"] = _readme(texts, int(status.get("step", 0)), generator, len(grids), all_grids)
+    texts["README.txt"] = _readme(texts, status.step, generator, len(grids), all_grids)
     files = [folder.config_file, *([generator] if generator else []), *grids]
     top = export_name(folder)
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
@@ -369,7 +369,7 @@ def event_file(folder: RunFolder, file: BinaryIO) -> Yields[Progress, None, None
     steps, elapsed_s = np.ascontiguousarray(np.array([(0, 0.0), *((row["step"], row["elapsed_s"]) for row in rows)]).T)
     parent = stored.get("parent")
     forked_at = parent["step"] if isinstance(parent, dict) and is_number(parent.get("step")) else 0
-    began = folder.read_status().get("started") or folder.config_file.stat().st_mtime
+    began = folder.read_status().started or folder.config_file.stat().st_mtime
     began -= float(np.interp(forked_at, steps, elapsed_s))  # a fork's times count from its parent's start
     rows, norms, judged = (spaced(kind, MOST_EVENTS) for kind in (rows, folder.read_norms(), folder.read_judged()))
     grids = spaced(folder.sample_steps(), TENSORBOARD_GRIDS)

@@ -14,7 +14,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 
 from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
-from gan.events import THREADS, Intervention, Metrics, ThreadChange
+from gan.events import THREADS, Done, Intervention, Metrics, ThreadChange
 from gan.files import in_words, remove_parts, sweep, write_atomically, write_through
 from gan.images import check_png, enlarge, png, tile
 from gan.judging.judgements import Best, clean, follow
@@ -34,10 +34,11 @@ from gan.networks.generator_file import CheckpointError, _first_line, write_gene
 from gan.owners import clean_name
 from gan.runs.jsonlines import JsonLines
 from gan.runs.states import RunState
+from gan.runs.stored import Status, StoredRun
 from gan.training import saved_state as states
 from gan.training.execution import choose_execution
 from gan.training.state import Execution, TrainState, new_state
-from gan.untrusted import is_number, is_whole, read_bytes, read_json
+from gan.untrusted import is_number, read_bytes, read_json
 
 METRICS = tuple(name for name in Metrics.__dataclass_fields__ if name != "scores")  # the columns with numbers
 SKIPPED_LISTED = 20  # number of left-out files that config.json names
@@ -46,7 +47,6 @@ STATES_BYTES = 400 * 2**20  # bytes of all of them; at least two are kept
 LONGEST_RECIPE = 60  # characters of a recipe's name in a run's
 LARGEST_GRID = 32 * 2**20  # bytes of a grid's PNG; ours have less than 1 MiB
 LARGEST_NAME = 4096  # bytes of name.json
-LATEST = 1e11  # seconds since 1970 that a calendar can show
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
@@ -227,7 +227,7 @@ class RunFolder:
         }
         self.write_json(self.config_file, content)
 
-    def read_config(self) -> tuple[TrainConfig, dict[str, Any]]:
+    def read_config(self) -> tuple[TrainConfig, StoredRun]:
         """The run's settings, and all of config.json.
 
         Raises:
@@ -238,8 +238,10 @@ class RunFolder:
             config = TrainConfig(**content["config"])
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{self.config_file} does not hold a run's settings: {error}") from None
-        _refuse_fields(self.config_file, content, _CONFIG_FIELDS)
-        return config, content
+        stored = StoredRun(content)
+        if fault := stored.fault():
+            raise CheckpointError(f"{self.config_file} is damaged: {fault}")
+        return config, stored
 
     def write_name(self, name: str) -> None:
         """What the run's owner calls it from now on; empty for the name that its settings make.
@@ -263,22 +265,23 @@ class RunFolder:
     def write_status(self, **fields: Any) -> None:
         self.write_json(self.status_file, fields)
 
-    def read_status(self) -> dict[str, Any]:
+    def read_status(self) -> Status:
         """status.json; a run that claims to be active while nobody holds its lock was interrupted."""
         if os.path.lexists(self.status_file):
-            status = self._read_json(self.status_file)
+            status = Status(self._read_json(self.status_file))
         else:  # just created, or its process was killed between the two files
             self.read_config()
             try:
-                status = {"state": RunState.QUEUED, "started": self.config_file.stat().st_mtime}
+                status = Status({"state": RunState.QUEUED, "started": self.config_file.stat().st_mtime})
             except OSError:
                 raise CheckpointError(f"{self.path} no longer holds a run") from None
         if "state" not in status:
             raise CheckpointError(f"{self.status_file} is damaged: state is missing")
-        _refuse_fields(self.status_file, status, _STATUS_FIELDS)
-        if status["state"] in (RunState.QUEUED, RunState.RUNNING, RunState.PAUSED) and not self.is_being_written():
-            status["state"] = RunState.INTERRUPTED
-        return status
+        if fault := status.fault():
+            raise CheckpointError(f"{self.status_file} is damaged: {fault}")
+        state = RunState(status.state)
+        at_work = state in (RunState.QUEUED, RunState.RUNNING, RunState.PAUSED)
+        return status.change(state=RunState.INTERRUPTED if at_work and not self.is_being_written() else state)
 
     def fault(self) -> str:
         """What is visibly wrong with the run's files, in a sentence; empty if nothing is."""
@@ -481,26 +484,25 @@ class RunFolder:
     def begun(self) -> int:
         """How many steps the run has trained, according to its files; 0 if it has not started."""
         try:
-            steps = [int(self.read_status()["step"])]
-        except (CheckpointError, KeyError):
+            steps = [self.read_status().step]
+        except CheckpointError:
             steps = []
         rows, _ = self.metrics.since()
         logged = max((row["step"] for row in rows), default=0)
         return max([*steps, logged, *self.generator_steps(), *self.sample_steps(), *self.state_steps()], default=0)
 
-    def reached(self) -> tuple[int, int, float]:
-        """(steps, images seen, seconds) of state.pt, where the run would continue; zeros if nothing is saved.
+    def reached(self) -> Done:
+        """How far state.pt is, where the run would continue; zeros if nothing is saved.
 
         Read from the state itself, because a killed process may have written a status of a later step. If the state cannot be used, read
         from the status.
         """
         if not self.state_file.exists():
-            return 0, 0, 0.0
+            return Done()
         try:
-            told = self.read_state(self.state_file, mapped=True)
+            return Done.of(self.read_state(self.state_file, mapped=True))
         except CheckpointError:  # load_state() says what is wrong and what is left
-            told = {"step": 0, "images_seen": 0, "elapsed_s": 0.0, **self.read_status()}
-        return int(told["step"]), int(told["images_seen"]), float(told["elapsed_s"])
+            return self.read_status().done
 
     def begin_as(self, original: "RunFolder") -> None:
         """Makes this new run's folder a fork from the same state as another run's, so both are the same run and can be replayed.
@@ -556,13 +558,12 @@ class RunFolder:
                 target.parent.mkdir(exist_ok=True)
                 file.rename(target)
         link_or_copy(source, self.state_file)
-        stored = self.read_state(self.state_file, mapped=True)
-        numbers = {"step": step, "images_seen": int(stored["images_seen"]), "elapsed_s": float(stored["elapsed_s"])}
+        done = asdict(Done.of(self.read_state(self.state_file, mapped=True)))
         try:
             status = self.read_status()
         except CheckpointError:  # damaged; it is set aside, too
-            status = {"started": time.time()}
-        self.write_status(**{**status, **numbers, "state": RunState.STOPPED, "error": None, "reason": None, "stuck": None})
+            status = Status({"started": time.time()})
+        self.write_status(**status.change(**done, state=RunState.STOPPED, error=None, reason=None, stuck=None))
         return step
 
     def read_state(self, file: Path, mapped: bool = False) -> dict[str, Any]:
@@ -632,10 +633,10 @@ class RunFolder:
             raise CheckpointError(f"{about}: {_first_line(error)}") from None
         return state
 
-    def write_json(self, path: Path, content: dict[str, Any]) -> None:
+    def write_json(self, path: Path, content: Mapping[str, Any]) -> None:
         with write_atomically(path, durable=False) as file:
             # A message may contain a file name that is not valid text; half a character would make the whole document unreadable.
-            file.write(json.dumps(content, indent=1, ensure_ascii=False).encode(errors="replace"))
+            file.write(json.dumps(dict(content), indent=1, ensure_ascii=False).encode(errors="replace"))
 
     def _read_json(self, path: Path) -> dict[str, Any]:
         try:
@@ -753,45 +754,6 @@ def _steps(folder: Path, before: str, after: str) -> list[int]:
     except OSError:  # nothing was saved yet, or it is not a folder: RunFolder.fault() says so
         return []
     return sorted(steps)
-
-
-# The rules for values in a run's files: the rule in words, and a check. Missing values are fine, except the state in the status.
-_Rule = tuple[str, Callable[[Any], bool]]
-_TEXT: _Rule = ("text", lambda value: isinstance(value, str))
-_TEXT_OR_NULL: _Rule = ("text or null", lambda value: value is None or isinstance(value, str))
-_COUNT: _Rule = ("a whole number from 0 on", lambda value: is_whole(value, 10**15))
-_COUNT_OR_NULL: _Rule = ("a whole number from 0 on, or null", lambda value: value is None or is_whole(value, 10**15))
-_SECONDS: _Rule = ("a number from 0 on", lambda value: is_number(value) and 0 <= value < 1e15)
-_MOMENT: _Rule = ("seconds since 1970, or null", lambda value: value is None or (is_number(value) and 0 <= value < LATEST))
-_STATUS_FIELDS: dict[str, _Rule] = {
-    "state": (f"one of {', '.join(RunState)}", lambda value: isinstance(value, str) and value in list(RunState)),
-    **dict.fromkeys(("step", "images_seen"), _COUNT),
-    "elapsed_s": _SECONDS,
-    **dict.fromkeys(("started", "ended"), _MOMENT),
-    **dict.fromkeys(("error", "reason", "stuck", "judge", "precision", "device", "launch"), _TEXT_OR_NULL),
-    **dict.fromkeys(("threads", "best_step"), _COUNT_OR_NULL),
-    "channels_last": ("true or false", lambda value: isinstance(value, bool)),
-    "best_fd": ("a number or null", lambda value: value is None or is_number(value)),
-}
-_CONFIG_FIELDS: dict[str, _Rule] = {
-    **dict.fromkeys(("recipe", "data"), _TEXT),
-    **dict.fromkeys(("owner", "owner_id", "data_fingerprint", "data_labels"), _TEXT_OR_NULL),
-    "data_images": _COUNT_OR_NULL,
-    "data_skipped_count": _COUNT,
-    "data_skipped": ("a list of names", lambda value: isinstance(value, list) and all(isinstance(name, str) for name in value)),
-    "versions": ("versions by name", lambda value: isinstance(value, dict)),
-    "parent": ("the run that it was forked from", lambda value: isinstance(value, dict)),
-}
-
-
-def _refuse_fields(path: Path, content: dict[str, Any], fields: dict[str, _Rule]) -> None:
-    """
-    Raises:
-        CheckpointError: a value breaks its rule.
-    """
-    for name, (rule, holds) in fields.items():
-        if name in content and not holds(content[name]):
-            raise CheckpointError(f"{path} is damaged: {name} must be {rule}; got {str(content[name])[:40]!r}")
 
 
 def find_generator(path: Path, step: int | None = None) -> Path:

@@ -2,12 +2,14 @@
 
 import shutil
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from gan.config import TrainConfig
+from gan.events import Done
 from gan.files import claimed
 from gan.judging.judgements import best_of, clean
 from gan.networks.generator_file import CheckpointError, _first_line
@@ -60,8 +62,8 @@ def fork(
     images = about.get("data_images") if same_data else None
     if unit == "epochs" and not images:
         raise ValueError("give the duration in steps or seconds: the epochs of the fork's new data set have an unknown length")
-    done = (step, int(stored["images_seen"]), float(stored["elapsed_s"]))
-    after = extend(after, unit, amount, *done, after.images_per_epoch(images))
+    done = Done.of(stored)
+    after = extend(after, unit, amount, done, after.images_per_epoch(images))
     stored["config"] = after.model_dump()
     if after.seed != before.seed:  # different random numbers from here on
         stored["rng"], stored["device"] = torch.Generator().manual_seed(after.seed + 1 + step).get_state(), "cpu"
@@ -81,8 +83,7 @@ def fork(
     with claimed(part.path):  # fails if it exists: it belongs to someone else and stays
         try:
             part.write_json(part.config_file, about)
-            status = dict(zip(("step", "images_seen", "elapsed_s"), done, strict=True))
-            part.write_status(**{"state": RunState.QUEUED, **status, "started": time.time(), "ended": None, "error": None})
+            part.write_status(state=RunState.QUEUED, **asdict(done), started=time.time(), ended=None, error=None)
             _copy_history(parent, part, step, int(stored["changes"]), judged=same_data)
             save_whole(stored, part.fork_file)
             link_or_copy(part.fork_file, part.state_file)

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from gan.config import TrainConfig
 from gan.data import cache, datasets, uploads
 from gan.devices import choose_device, cores, passed_over
+from gan.events import Done
 from gan.judging.judge import JudgeCache
 from gan.networks.generator_file import CheckpointError
 from gan.owners import LOCAL, WHO_ARE_YOU, NotAllowed, Visitor, clean_name, may_change, refusal
@@ -29,7 +30,7 @@ from gan.runs.record import refuse_missing_data, refuse_too_large, write_status
 from gan.runs.run import Run, checkpoints_root
 from gan.runs.sizes import refuse_too_few
 from gan.runs.states import AT_WORK, RunState
-from gan.runs.turns import Done
+from gan.runs.stored import StoredRun
 from gan.runs.watch import Judges, switched_on
 from gan.training.loop import extend
 
@@ -113,7 +114,7 @@ class RunManager:
 
     def who_may_steer(self, run: Run) -> str:
         """The refusal, in one sentence."""
-        return refusal(run.stored.get("owner"), run.stored.get("owner_id"), "started it", "steer this run")
+        return refusal(run.stored.owner, run.stored.owner_id, "started it", "steer this run")
 
     def seen(self, visitor_id: str) -> None:
         """Records that a visitor is here. Only owners of active or waiting runs matter."""
@@ -230,10 +231,10 @@ class RunManager:
             config = config.change(data=data)
         refuse_missing_data(config)
         status = run.status()
-        done = _kept(folder) if kept else _done(status)
-        per_epoch = config.images_per_epoch(stored.get("data_images"))
-        longer = extend(config, unit, amount, done.step, done.images_seen, done.elapsed_s, per_epoch)
-        if amount is None and not kept and status["progress"] >= 1:
+        done = _kept(folder) if kept else status.done
+        per_epoch = config.images_per_epoch(stored.data_images)
+        longer = extend(config, unit, amount, done, per_epoch)
+        if amount is None and not kept and status.progress >= 1:
             raise ValueError(f"the run {run.id} has reached its {config.duration:g} {config.duration_unit}; give a further duration")
         self._refuse_if_full(visitor)
         self._limits(visitor).refuse(longer, done.step, done.elapsed_s, per_epoch, folder_size(folder.path))
@@ -244,7 +245,7 @@ class RunManager:
             finally:
                 folder.unlock()
         if longer.model_dump() != stored["config"]:
-            folder.write_json(folder.config_file, {**stored, "data": longer.data, "config": longer.model_dump()})
+            folder.write_json(folder.config_file, stored.change(data=longer.data, config=longer.model_dump()))
         return self._enqueue(folder, visitor, before=stored)
 
     def fork(
@@ -272,25 +273,25 @@ class RunManager:
         self._refuse_if_full(visitor)
         if (data := changes.get("data")) is not None:
             self._refuse_unknown_data(data)
-        recipe = str(parent.stored.get("recipe") or "run")
+        recipe = parent.stored.recipe or "run"
         folder = fork(parent.folder, self.root / run_name(recipe), step, changes, unit, amount, visitor.name, visitor.id)
         try:
             config, stored = folder.read_config()
-            done = _done(folder.read_status())
+            done = folder.read_status().done
             refuse_too_large(config, self.device)
             refuse_too_few(config)
-            self._limits(visitor).refuse(config, done.step, done.elapsed_s, config.images_per_epoch(stored.get("data_images")))
+            self._limits(visitor).refuse(config, done.step, done.elapsed_s, config.images_per_epoch(stored.data_images))
         except ValueError:
             shutil.rmtree(folder.path)
             raise
         return self._enqueue(folder, visitor)
 
-    def _enqueue(self, folder: RunFolder, visitor: Visitor, before: dict[str, Any] | None = None) -> Run:
+    def _enqueue(self, folder: RunFolder, visitor: Visitor, before: StoredRun | None = None) -> Run:
         """before: config.json of a run that continues, to restore it if it cannot."""
         with self._lock:
             run = self._runs[folder.path.name] = Run(folder)
             run.enqueue(self._limits(visitor), self._judges, before)
-            self._began[run.id] = (self._clock(), _done(run.disk_status()))
+            self._began[run.id] = (self._clock(), run.disk_status().done)
             self._queue.append(run)
             self._plan = None
             if visitor.id:
@@ -427,7 +428,7 @@ class RunManager:
         for name in found:
             with suppress(KeyError):  # just deleted
                 run = self.get(name)
-                runs.append((float(run.disk_status().get("started") or 0), run))
+                runs.append((run.disk_status().started or 0.0, run))
         return [run for _, run in sorted(runs, key=lambda pair: (pair[0], pair[1].id), reverse=True)]
 
     def position(self, run: Run) -> int:
@@ -457,8 +458,8 @@ class RunManager:
         began = done = self._began[run.id][1]
         if run.in_memory:
             self._learn(run)
-            done = _done(run.status())
-        images = run.stored.get("data_images") or self._images.get(config.data)
+            done = run.status().done
+        images = run.stored.data_images or self._images.get(config.data)
         left = turns.left_s(config, done, self._like.get(turns.kind(config)), images)
         if run.limits.minutes is not None and left is not None:
             left = min(left, 60 * run.limits.minutes - (done.elapsed_s - began.elapsed_s))
@@ -470,10 +471,10 @@ class RunManager:
             config = run.config
         except CheckpointError:
             return
-        status, images = run.status(), run.stored.get("data_images")
-        if status.get("step"):
-            self._like[turns.kind(config)] = _done(status)
-        if isinstance(images, int):
+        status, images = run.status(), run.stored.data_images
+        if status.step:
+            self._like[turns.kind(config)] = status.done
+        if images is not None:
             self._images[config.data] = images
 
     # Background work.
@@ -516,7 +517,7 @@ class RunManager:
                 others = sum(_owner(other) != owner for other in self._queue)
                 if not owner or grace_s is None or away[run.id] <= grace_s or others <= room or run.is_to_stop:
                     continue
-                name = clean_name(run.stored.get("owner")) or "its owner"
+                name = clean_name(run.stored.owner) or "its owner"
                 run.stop(f"Others were waiting, and {name} had been away for {span(grace_s)}. Resume it to continue.")
                 log.info("the run %s is stopped: others wait, and its owner has left", run.id)
                 room += 1
@@ -556,11 +557,7 @@ def _kept(folder: RunFolder) -> Done:
     step = folder.newest_kept()
     if step is None:
         raise CheckpointError(f"the run {folder.path.name} has no checkpoint to continue from. {folder.what_is_left()}")
-    return _done(folder.read_state(folder.usable_states()[step], mapped=True))
-
-
-def _done(status: dict[str, Any]) -> Done:
-    return Done(int(status.get("step", 0)), int(status.get("images_seen", 0)), float(status.get("elapsed_s", 0)))
+    return Done.of(folder.read_state(folder.usable_states()[step], mapped=True))
 
 
 def _remove(folder: Path) -> None:

@@ -6,13 +6,13 @@ Knows nothing about pages.
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from gan.config import TrainConfig
 from gan.networks.generator_file import CheckpointError
 from gan.owners import clean_name
 from gan.recipes import RECIPES
 from gan.runs.run import Run
+from gan.runs.stored import StoredRun
 from gan.untrusted import is_whole
 
 SEPARATOR = " · "
@@ -33,7 +33,7 @@ def label(run: Run) -> str:
         config = run.config
     except CheckpointError:
         return run.id
-    owner = clean_name(run.stored.get("owner"))
+    owner = clean_name(run.stored.owner)
     parts = [run.given_name] if run.given_name else _made_of(config, run.stored)
     return _cut(SEPARATOR.join([owner, *parts] if owner else parts), LONGEST_LABEL)
 
@@ -52,7 +52,7 @@ def listed(name: str, run_id: str) -> str:
     return name if run_id in name else f"{name.removesuffix(f'{SEPARATOR}{run_id[-ID_DIGITS:]}')}{SEPARATOR}{run_id}"
 
 
-def _made_of(config: TrainConfig, stored: dict[str, Any]) -> list[str]:
+def _made_of(config: TrainConfig, stored: StoredRun) -> list[str]:
     """The recipe, the step of the fork, and the settings that differ from the recipe's."""
     name = str(stored.get("recipe") or "")
     recipe = RECIPES.get(name)

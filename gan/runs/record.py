@@ -19,6 +19,7 @@ from gan.judging.judgements import better
 from gan.networks.generator_file import CheckpointError, read_config, read_metadata
 from gan.runs.folder import RunFolder, StateLost
 from gan.runs.states import ENDED, RunState
+from gan.runs.stored import StoredRun
 from gan.runs.watch import Watch
 from gan.training.execution import choose_execution
 from gan.training.feed import epoch_images
@@ -229,7 +230,7 @@ def never_judged(folder: RunFolder, watch: Watch | None) -> str | None:
 def write_status(folder: RunFolder, name: RunState, state: TrainState | None = None, **more: Any) -> None:
     """Writes status.json: the run's state, and how far it is."""
     try:
-        fields = folder.read_status()
+        fields = dict(folder.read_status())
     except CheckpointError:
         fields = {"started": time.time()}
     if state:
@@ -312,7 +313,7 @@ def prepare(
     if folder.state_file.exists():
         _refuse_other_images(folder, config, dataset, stored)
         state = folder.load_state(config, device, dataset.class_names, threads)
-        if stored.get("data_fingerprint") not in (None, dataset.fingerprint()):
+        if stored.data_fingerprint not in ("", dataset.fingerprint()):
             _note_other_images(folder, stored)
     elif steps := folder.begun():
         raise StateLost(f"the run {folder.path.name} has trained {steps:,} steps, and its state.pt is missing. {folder.what_is_left()}")
@@ -323,18 +324,18 @@ def prepare(
     if control:
         control.repeat(folder.read_script()[state.changes :])
     folder.truncate(state.step, state.changes)
-    folder.write_config(config, stored.get("recipe", ""), dataset, stored.get("owner", ""), stored.get("owner_id", ""))
+    folder.write_config(config, stored.recipe, dataset, stored.owner, stored.owner_id)
     return state
 
 
-def _refuse_other_images(folder: RunFolder, config: TrainConfig, dataset: ImageDataset, stored: dict[str, Any]) -> None:
+def _refuse_other_images(folder: RunFolder, config: TrainConfig, dataset: ImageDataset, stored: StoredRun) -> None:
     """
     Raises:
         CheckpointError: the run started with other images or other classes.
     """
-    began_with, name = stored.get("data_fingerprint"), folder.path.name
+    began_with, name = stored.data_fingerprint, folder.path.name
     if began_with and began_with != dataset.fingerprint() and not _is_fork_before_its_first_step(folder, stored):
-        held = f", which held {stored['data_images']:,} images" if isinstance(stored.get("data_images"), int) else ""
+        held = f", which held {stored.data_images:,} images" if stored.data_images is not None else ""
         raise CheckpointError(
             f"the data set {config.data} ({len(dataset):,} images) has changed since the run {name} began{held}: resuming needs the same "
             "images. If they were moved, give their new place; to train on these images, fork the run"
@@ -352,22 +353,21 @@ def _refuse_other_images(folder: RunFolder, config: TrainConfig, dataset: ImageD
         )
 
 
-def other_labels(config: TrainConfig, dataset: ImageDataset, stored: dict[str, Any]) -> bool:
+def other_labels(config: TrainConfig, dataset: ImageDataset, stored: StoredRun) -> bool:
     """Whether a conditional run started with other classes of the same images. stored: its config.json; older ones do not say."""
-    return config.conditional and stored.get("data_labels") not in (None, dataset.labels_fingerprint())
+    return config.conditional and stored.data_labels not in ("", dataset.labels_fingerprint())
 
 
-def _is_fork_before_its_first_step(folder: RunFolder, stored: dict[str, Any]) -> bool:
+def _is_fork_before_its_first_step(folder: RunFolder, stored: StoredRun) -> bool:
     """A fork may start on other images than its parent's: forking is the way to continue on a changed set."""
-    parent = stored.get("parent")
-    return isinstance(parent, dict) and folder.fork_file.exists() and folder.begun() == parent.get("step")
+    return stored.parent is not None and folder.fork_file.exists() and folder.begun() == stored.parent.get("step")
 
 
-def _note_other_images(folder: RunFolder, stored: dict[str, Any]) -> None:
+def _note_other_images(folder: RunFolder, stored: StoredRun) -> None:
     """For a fork that starts on other images than its parent's: says so in config.json, and drops the parent's scores."""
-    log.warning("the run %s starts on other images than its parent's", folder.path.name)
+    log.warning("the run %s begins on other images than its parent's", folder.path.name)
     folder.judge_file.unlink(missing_ok=True)
-    folder.write_json(folder.config_file, {**stored, "parent": {**stored["parent"], "other_images": True}})
+    folder.write_json(folder.config_file, stored.change(parent={**stored["parent"], "other_images": True}))
 
 
 def _class_names(folder: RunFolder) -> tuple[str, ...]:

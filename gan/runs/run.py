@@ -22,13 +22,14 @@ import torch
 from gan.config import TrainConfig
 from gan.data import datasets
 from gan.data.datasets import ImageDataset
-from gan.events import Intervention, Metrics, Progress, Samples
+from gan.events import Done, Intervention, Metrics, Progress, Samples
 from gan.files import in_words
 from gan.networks.generator_file import CheckpointError
 from gan.runs.folder import METRICS, RunFolder, StateLost
 from gan.runs.limits import NO_LIMITS, Limits, folder_size
 from gan.runs.record import best_status, execution_status, judging_status, never_judged, prepare, record, write_status
 from gan.runs.states import AT_REST, RunState
+from gan.runs.stored import Status, StoredRun
 from gan.runs.watch import Judges, Watch
 from gan.training import graphs
 from gan.training.loop import Control, progress
@@ -128,13 +129,13 @@ class Run:
         self._sample_steps: list[int] = []
         self._started: float | None = None
         self._read_name: tuple[int, str] | None = None
-        self._read_config: tuple[int, TrainConfig, dict[str, Any]] | None = None
+        self._read_config: tuple[int, TrainConfig, StoredRun] | None = None
         self._live: RunState | None = None  # the state, while this process runs it
         self._control = Control()
         self.limits = NO_LIMITS
         self.judges: Judges | None = None  # None: its images are not scored while it trains
         self._watch: Watch | None = None
-        self.before: dict[str, Any] | None = None  # config.json before a resume that may be refused
+        self.before: StoredRun | None = None  # config.json before a resume that may be refused
         self._weighed = -math.inf  # time of the last check of the folder
         self._wish: Wish | None = None
         self._reason = ""  # why it should stop, if not its owner's wish
@@ -153,12 +154,12 @@ class Run:
         return self._stored()[0]
 
     @property
-    def stored(self) -> dict[str, Any]:
+    def stored(self) -> StoredRun:
         """config.json: recipe, owner, data, fingerprint, versions; empty if it cannot be read."""
         try:
             return self._stored()[1]
         except CheckpointError:
-            return {}
+            return StoredRun({})
 
     @property
     def fault(self) -> str:
@@ -177,7 +178,7 @@ class Run:
         Raises:
             CheckpointError: config.json cannot be read, so nobody knows.
         """
-        return str(self._stored()[1].get("owner_id") or "")
+        return self._stored()[1].owner_id
 
     @property
     def given_name(self) -> str:
@@ -187,7 +188,7 @@ class Run:
             self._read_name = (stamp, self.folder.read_name() if stamp else "")
         return self._read_name[1]
 
-    def _stored(self) -> tuple[TrainConfig, dict[str, Any]]:
+    def _stored(self) -> tuple[TrainConfig, StoredRun]:
         """config.json, read again only if it has changed: every viewer asks for it many times a second."""
         stamp = _changed_ns(self.folder.config_file)
         if self._read_config is None or self._read_config[0] != stamp:
@@ -216,7 +217,7 @@ class Run:
 
     @property
     def state(self) -> RunState:
-        return self._live or RunState(self.disk_status().get("state", RunState.INTERRUPTED))
+        return self._live or self.disk_status().state
 
     @property
     def stopping(self) -> bool:
@@ -261,7 +262,7 @@ class Run:
         if state is not None:
             return state.config.change(**self._control.wishes)
         config = self.config
-        inherited = self.stored.get("parent", {}).get("changes")  # a fork's settings include these
+        inherited = (self.stored.parent or {}).get("changes")  # a fork's settings include these
         changed = {change["field"]: change["new"] for change in self.interventions[inherited if is_whole(inherited) else 0 :]}
         try:
             config = config.change(**changed)
@@ -274,7 +275,7 @@ class Run:
         """Minimum seconds per step; 0 for full speed."""
         return self._control.pace_s
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> Status:
         """State, step, images_seen, elapsed_s, progress (0 to 1), eta_s, error, how it computes, started, ended."""
         state = self._state
         if state is not None:  # active here: nothing needs to be read
@@ -287,33 +288,32 @@ class Run:
             status |= execution_status(state) | {"error": self.error or None, "started": self._started, "ended": None}
             status |= best_status(self.folder) | judging_status(self._watch)
         else:
-            status = self.disk_status()
-            status |= {"state": self._live or status.get("state"), "error": self.error or status.get("error")}
-        done = (int(status.get("step", 0)), int(status.get("images_seen", 0)), float(status.get("elapsed_s", 0.0)))
-        status["progress"], status["eta_s"] = self._progress(*done)
+            on_disk = self.disk_status()
+            status = dict(on_disk) | {"state": self._live or on_disk.state, "error": self.error or on_disk.get("error")}
+        status["progress"], status["eta_s"] = self._progress(Status(status).done)
         if self.preparing and self._live is RunState.PREPARING:
             status["preparing"] = {"task": self.preparing.task, "done": self.preparing.done, "total": self.preparing.total}
         status["stopping"] = self.stopping
         status["pace_s"] = self.pace_s
-        return status
+        return Status(status)
 
-    def _progress(self, step: int, images_seen: int, elapsed_s: float) -> tuple[float, float | None]:
+    def _progress(self, done: Done) -> tuple[float, float | None]:
         try:
             config, stored = self._stored()
         except CheckpointError:
             return 0.0, None
-        per_epoch = config.images_per_epoch(stored.get("data_images"))
+        per_epoch = config.images_per_epoch(stored.data_images)
         if per_epoch is None:
             return 0.0, None
-        done = progress(config, step, images_seen, elapsed_s, per_epoch)
-        return done, elapsed_s * (1 - done) / done if done > 0 else None
+        share = progress(config, done, per_epoch)
+        return share, done.elapsed_s * (1 - share) / share if share > 0 else None
 
-    def disk_status(self) -> dict[str, Any]:
+    def disk_status(self) -> Status:
         """status.json; if it cannot be read, a failed run's status with the reason."""
         try:
             return self.folder.read_status()
         except CheckpointError as error:
-            return {"state": RunState.FAILED, "error": str(error)}
+            return Status({"state": RunState.FAILED, "error": str(error)})
 
     def pause(self) -> None:
         """Asks the run to pause after its step; its networks stay in memory."""
@@ -374,7 +374,7 @@ class Run:
 
     # For the manager.
 
-    def enqueue(self, limits: Limits, judges: Judges | None, before: dict[str, Any] | None = None) -> None:
+    def enqueue(self, limits: Limits, judges: Judges | None, before: StoredRun | None = None) -> None:
         """From now on the run waits for its turn.
 
         before: config.json of a run that continues, to go back to where it cannot.
@@ -407,7 +407,7 @@ class Run:
             self.error = ""
             was = self.disk_status()
             self._note(RunState.RUNNING, error=None, reason=None, judge=None, stuck=None)
-            self._started = self.disk_status().get("started")
+            self._started = self.disk_status().started
             ended = self._work(device, threads, was)
             self._live = ended  # until the status file has it
         except Exception as error:
@@ -445,12 +445,12 @@ class Run:
         self._watch = Watch(self.judges.prepare(config)) if self.judges else None
         return state, dataset
 
-    def _work(self, device: torch.device, threads: int, was: dict[str, Any]) -> RunState:
+    def _work(self, device: torch.device, threads: int, was: Status) -> RunState:
         """Runs until the run's end, writes the status, and returns the final state. was: the status before."""
         try:
             prepared = self._prepare(device, threads)
         except Exception as error:
-            if was.get("state") not in AT_REST or not was.get("step"):
+            if was.state not in AT_REST or not was.step:
                 raise
             return self._stay(was, error)
         ended = RunState.STOPPED
@@ -460,7 +460,7 @@ class Run:
         self._note(ended, error=self.error or None, reason=self._reason or None, judge=never_judged(self.folder, self._watch))
         return ended
 
-    def _stay(self, was: dict[str, Any], error: Exception) -> RunState:
+    def _stay(self, was: Status, error: Exception) -> RunState:
         """Restores a run that has trained and cannot continue to its previous state, with the reason. Returns the state.
 
         The status then has a `reason`, and in `stuck` what is missing: "state" or "data".
@@ -469,8 +469,8 @@ class Run:
         if self.before is not None:
             self.folder.write_json(self.folder.config_file, self.before)
         reason = f"This run could not continue: {explain(error).rstrip('.')}."
-        self.folder.write_status(**{**was, "reason": reason, "stuck": "state" if isinstance(error, StateLost) else "data"})
-        return RunState(was["state"])
+        self.folder.write_status(**was.change(reason=reason, stuck="state" if isinstance(error, StateLost) else "data"))
+        return was.state
 
     def _train(self, state: TrainState, dataset: ImageDataset) -> RunState:
         """Trains until the run's end; returns the final state."""
@@ -551,7 +551,7 @@ class Run:
         if self.limits.disk_mb is not None and time.monotonic() - self._weighed > WEIGH_EVERY_S:
             disk, self._weighed = folder_size(self.folder.path), time.monotonic()
         reason = self.limits.reached(state.step, state.elapsed_s - began_s, disk)
-        return reason if reason and self._progress(state.step, state.images_seen, state.elapsed_s)[0] < 1 else ""
+        return reason if reason and self._progress(state.done)[0] < 1 else ""
 
     def _note(self, name: RunState, **more: Any) -> None:
         """Writes status.json; a full disk must not end the run."""

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from gan.config import TrainConfig
+from gan.data import parts
 from gan.data.archives import Archive
 from gan.data.datasets import NAMED, UPLOADED_ABOUT, UPLOADED_ZIP, data_root
 from gan.data.decoding import SUFFIXES
@@ -17,14 +18,22 @@ PACKED = {"", ".npy", ".npz", ".csv", ".parquet", ".zip", ".tar", ".gz", ".tgz",
 
 
 def refuse_too_few(config: TrainConfig) -> None:
-    """Refuses a batch that is too large, before a run is queued.
+    """Refuses a data set that cannot be trained on with these settings, before a run is queued.
 
     Raises:
-        ValueError: its data set has fewer images than a batch, as far as that is known without reading them.
+        ValueError: its data set has fewer images than a batch, or no classes where the run needs them, as far as that is known without
+            reading the images.
     """
+    if config.conditional and lacks_classes(config.data):
+        raise ValueError(no_classes(config.data))
     images = at_most(config.data, config.batch_size)
     if images is not None and images < config.batch_size:
         raise ValueError(f"the data set {config.data} holds {too_few(config, images)}")
+
+
+def no_classes(name: str) -> str:
+    """What is wrong with a set for a conditional run, and what to do."""
+    return f"the data set {name} has no classes, but conditional needs them: choose another data set, or turn conditional off"
 
 
 def at_most(name: str, enough: int) -> int | None:
@@ -46,6 +55,18 @@ def at_most(name: str, enough: int) -> int | None:
     return images if images is not None and images < enough else None
 
 
+def lacks_classes(name: str) -> bool:
+    """Whether a set below data_root() has no classes, for all that a quick look shows: it is an upload without folders."""
+    path = data_root() / name
+    if name in NAMED or not (path / UPLOADED_ABOUT).is_file():
+        return False
+    try:
+        found = (path / UPLOADED_ZIP).stat()
+        return not _has_classes(path / UPLOADED_ZIP, found.st_mtime_ns, found.st_size)
+    except (OSError, ValueError):  # said better where the set is loaded
+        return False
+
+
 @functools.lru_cache(64)
 def _in_zip(path: Path, changed_ns: int, size: int) -> int | None:
     """Images in a zip with this modification time and size."""
@@ -53,6 +74,15 @@ def _in_zip(path: Path, changed_ns: int, size: int) -> int | None:
         return None
     with Archive(path, SUFFIXES) as archive:
         return len(archive.members)
+
+
+@functools.lru_cache(64)
+def _has_classes(path: Path, changed_ns: int, size: int) -> bool:
+    """Whether a zip of this time and size has classes; True for one that is too large to look."""
+    if size > LARGEST_ZIP:
+        return True
+    with Archive(path, SUFFIXES) as archive:
+        return bool(parts.choose(archive.members, "train").classes)
 
 
 def _in_folder(folder: Path, enough: int) -> int | None:

@@ -4,24 +4,15 @@ import heapq
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from gan.config import TrainConfig
+from gan.events import Done
 
 # The settings that decide, to a good approximation, how long a step takes.
 _DECISIVE = (
     *("image_size", "channels", "networks", "generator_filters", "discriminator_filters", "generator_extra_layers"),
     *("loss", "gradient_penalty", "batch_size", "d_steps", "g_steps", "precision"),
 )
-
-
-@dataclass(frozen=True)
-class Done:
-    """How far a run is."""
-
-    step: int = 0
-    images_seen: int = 0
-    elapsed_s: float = 0.0
 
 
 def kind(config: TrainConfig) -> tuple[object, ...]:

@@ -190,7 +190,7 @@ class Streams:
 def status_of(manager: RunManager, run: Run) -> dict[str, Any]:
     """A run's state, its progress, and its place in the queue."""
     position, starts_in_s = manager.place(run)
-    return run.status() | {"position": position, "starts_in_s": starts_in_s}
+    return {**run.status(), "position": position, "starts_in_s": starts_in_s}
 
 
 def event(name: str, data: object, number: int | None = None) -> str:

@@ -20,7 +20,7 @@ import torch
 from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
 from gan.devices import cores, idle_s
-from gan.events import THREADS, Event, Intervention, Metrics, Samples, Snapshot, ThreadChange
+from gan.events import THREADS, Done, Event, Intervention, Metrics, Samples, Snapshot, ThreadChange
 from gan.networks.sampling import sample
 from gan.training import graphs
 from gan.training.feed import Feed, epoch_images
@@ -114,15 +114,13 @@ def draw_grid(state: TrainState) -> np.ndarray:
     return sample(state.averaged, state.fixed_z, state.fixed_labels)
 
 
-def progress(config: TrainConfig, step: int, images_seen: int, elapsed_s: float, per_epoch: int) -> float:
+def progress(config: TrainConfig, done: Done, per_epoch: int) -> float:
     """How much of the run's duration is behind it, 0 to 1. per_epoch: images in an epoch."""
-    done = {"steps": step, "epochs": images_seen / per_epoch, "seconds": elapsed_s}[config.duration_unit]
-    return min(1.0, done / config.duration)
+    amount = {"steps": done.step, "epochs": done.images_seen / per_epoch, "seconds": done.elapsed_s}[config.duration_unit]
+    return min(1.0, amount / config.duration)
 
 
-def extend(
-    config: TrainConfig, unit: str | None, amount: float | None, step: int, images_seen: int, elapsed_s: float, per_epoch: int | None
-) -> TrainConfig:
+def extend(config: TrainConfig, unit: str | None, amount: float | None, done: Done, per_epoch: int | None) -> TrainConfig:
     """A config whose duration ends `amount` of `unit` from now; without a unit, the same config.
 
     per_epoch: images per epoch; None if unknown.
@@ -134,10 +132,10 @@ def extend(
         return config
     if amount <= 0:
         raise ValueError(f"{unit} must be more than 0; got {amount}")
-    if unit == "epochs" and images_seen and not per_epoch:
+    if unit == "epochs" and done.images_seen and not per_epoch:
         raise ValueError("give the duration in steps or seconds: how many images an epoch has is not known")
-    done = {"steps": step, "epochs": images_seen / (per_epoch or 1), "seconds": elapsed_s}[unit]
-    return config.change(duration=done + amount, duration_unit=unit)
+    before = {"steps": done.step, "epochs": done.images_seen / (per_epoch or 1), "seconds": done.elapsed_s}[unit]
+    return config.change(duration=before + amount, duration_unit=unit)
 
 
 def is_grid_step(step: int, every: int = 0) -> bool:
@@ -179,7 +177,7 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
     entered, before_s = time.perf_counter(), state.elapsed_s
     logged_images, logged_s, drawn = state.images_seen, state.elapsed_s, -1
 
-    while not control.halted and progress(state.config, state.step, state.images_seen, state.elapsed_s, per_epoch) < 1:
+    while not control.halted and progress(state.config, state.done, per_epoch) < 1:
         began = time.perf_counter()
         once, frozen = control.take_once(), None
         changes = [change for name, value in control.take(state.step) if (change := _change(state, name, value))]

@@ -11,6 +11,7 @@ from torch import nn
 from gan import latent
 from gan.config import TrainConfig
 from gan.devices import cores, keep_fp32_exact, keep_freed_memory, with_index
+from gan.events import Done
 from gan.networks.dcgan import Discriminator, Generator, count_parameters, initialize
 from gan.networks.layers import Dropout
 from gan.training import saved_state as states
@@ -151,6 +152,11 @@ class TrainState:
         for module in self.discriminator.modules():
             if isinstance(module, Dropout):
                 module.p = self.config.dropout
+
+    @property
+    def done(self) -> Done:
+        """How far the run is."""
+        return Done(self.step, self.images_seen, self.elapsed_s)
 
     def check_finite(self) -> None:
         """Call it before the state is saved.

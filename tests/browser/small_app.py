@@ -1,4 +1,4 @@
-"""Streamlit's command with a default recipe that has small networks, so training leaves cores for the browser, and that ends late.
+"""Streamlit's command with a default recipe with small networks, so training leaves cores for the browser, and that ends late.
 
 python -m tests.browser.small_app run app.py
 """

@@ -1,15 +1,20 @@
 """Downloads from a server on this machine's own loopback."""
 
+import email.message
+import errno
 import hashlib
 import http.server
+import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.error import HTTPError, URLError
 
 import pytest
 
 from gan.data import downloads
-from gan.data.downloads import download
+from gan.data.downloads import download, why
 
 CONTENT = bytes(range(256)) * 4000
 MD5 = hashlib.md5(CONTENT).hexdigest()
@@ -79,3 +84,29 @@ def test_nobody_answers_and_too_much_comes(server: str, tmp_path: Path, monkeypa
     with pytest.raises(OSError, match="more than 1,000 bytes"):
         list(download(f"{server}/file", tmp_path / "file", MD5, "x"))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (HTTPError("http://x", 404, "Not Found", email.message.Message(), None), "the other server answered 404 Not Found"),
+        (URLError(socket.gaierror(-2, "Name or service not known")), "is there a connection to the internet?"),
+        (URLError(ConnectionRefusedError(111, "Connection refused")), "refused or broke the connection"),
+        (URLError(TimeoutError("timed out")), "did not answer within 20 seconds"),
+        (TimeoutError("The read operation timed out"), "did not answer within 20 seconds"),
+        (URLError(ssl.SSLError(1, "WRONG_VERSION_NUMBER")), "no secure connection"),
+        (URLError("unknown url type: x"), "unknown url type: x"),
+        (OSError(errno.ENOSPC, "No space left on device"), "he disk is full: free some space"),
+        (OSError("the server sent more than 3 bytes"), "the server sent more than 3 bytes"),
+    ],
+)
+def test_why_a_download_failed_is_said_in_words(error: OSError, words: str) -> None:
+    assert words in why(error) and "rrno" not in why(error) and "<" not in why(error)
+
+
+def test_a_server_that_is_not_there_is_said_in_words(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with pytest.raises(OSError) as caught:
+        list(download(f"http://127.0.0.1:{port}/x", tmp_path / "x", MD5, "x"))
+    assert why(caught.value) == "the other server refused or broke the connection"

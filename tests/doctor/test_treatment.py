@@ -37,6 +37,27 @@ def test_until_the_effect_can_be_read_it_is_watched() -> None:
     assert ended and ended.text == "Applied at step 930. The run ended too soon to say whether it helped."
 
 
+def test_without_a_newer_score_it_is_watched_on() -> None:
+    rows = metrics(1300, **curves(0.99))
+    scores = judged(930, fd=38)
+    before = before_last_change(CONFIG, rows, [], scores, [CHANGE])
+    case = examine(CONFIG, rows, [], scores, [CHANGE])
+    assert before
+    waits = treatment(before, case, findings(case), over=False)
+    assert waits.outcome is Outcome.WATCHING and waits.text == "Applied at step 930. Wait for the next score."
+    ended = treatment(before, case, findings(case), over=True)
+    assert ended.text == "Did not help: D's lead 0.99 → 0.99."
+
+
+def test_a_finding_of_scores_alone_is_not_said_to_last_without_a_score() -> None:
+    rows, scores = metrics(1300), judged(930, diversity=2.0, raw_diversity=2.0, fd=None)
+    before = before_last_change(CONFIG, rows, [], scores, [CHANGE])
+    case = examine(CONFIG, rows, [], scores, [CHANGE])
+    assert before and before.finding.key == "collapse"
+    assert "Wait for the next score" in treatment(before, case, findings(case), over=False).text
+    assert "ended too soon" in treatment(before, case, findings(case), over=True).text
+
+
 @pytest.mark.parametrize(
     ("after", "fd", "outcome", "text"),
     [

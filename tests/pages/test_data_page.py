@@ -100,6 +100,13 @@ def test_an_upload_is_shown_and_can_be_trained_on(open_data: Callable[..., AppTe
     assert (at.selectbox(key=KEY + "data").value, at.selectbox(key=KEY + "channels").value) == ("My-pets", 3)
 
 
+def test_a_second_file_does_not_keep_the_name_of_the_first(open_data: Callable[..., AppTest]) -> None:
+    at = open_data()
+    for file in ("cats.zip", "dogs.zip"):
+        at.file_uploader[0].upload(file, pets().getvalue(), "application/zip").run()
+        assert next(t for t in at.text_input if t.label == "Name of the set").value == file.removesuffix(".zip")
+
+
 def test_a_taken_name_gets_a_number_and_the_page_says_so(open_data: Callable[..., AppTest]) -> None:
     finish(uploads.add(pets(), "My-pets", "x.zip"))
     at = open_data()

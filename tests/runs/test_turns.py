@@ -3,7 +3,8 @@ import itertools
 import pytest
 
 from gan.config import TrainConfig
-from gan.runs.turns import Done, kind, left_s, order, starts
+from gan.events import Done
+from gan.runs.turns import kind, left_s, order, starts
 
 
 @pytest.mark.parametrize(

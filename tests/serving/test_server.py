@@ -408,6 +408,18 @@ def test_no_picture_is_drawn_that_nobody_waits_for_and_too_many_are_refused(monk
     in_a_loop(check())
 
 
+def test_a_runs_files_are_sent_as_they_are(client: TestClient, run: Run) -> None:
+    """Fields that this version does not know, null and the order of fields among them."""
+    for file in (run.folder.config_file, run.folder.status_file):
+        content = json.loads(file.read_text())
+        file.write_text(json.dumps({"later": {"x": [1]}, **dict(reversed(content.items())), "nothing": None}))
+    answer = client.get(f"/api/runs/{run.id}").json()
+    assert json.dumps(answer["config"]) == json.dumps(json.loads(run.folder.config_file.read_text()))
+    status = json.loads(run.folder.status_file.read_text())
+    assert list(answer["status"].items())[: len(status)] == list(status.items())
+    assert {"progress", "eta_s", "stopping", "pace_s", "position", "starts_in_s"} == answer["status"].keys() - status.keys()
+
+
 def test_a_busy_server_says_when_to_ask_again(client: TestClient, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     async def busy(self: Any, render: Callable[..., Any], request: Request) -> None:
         raise server.Busy("ask again in 1 s")

@@ -14,7 +14,7 @@ from gan import devices
 from gan.accelerators import Accelerator, Facts
 from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
-from gan.events import Event, Intervention, Metrics, Samples, Snapshot
+from gan.events import Done, Event, Intervention, Metrics, Samples, Snapshot
 from gan.images import to_float
 from gan.networks.sampling import sample
 from gan.training import augment, execution, graphs
@@ -392,11 +392,11 @@ def test_an_epoch_has_as_many_images_as_the_settings_say(config: TrainConfig, im
 
 
 def test_a_duration_in_epochs_needs_to_know_how_long_an_epoch_is(config: TrainConfig) -> None:
-    assert extend(config, "epochs", 2, 10, 80, 1.0, 16).duration == 7
-    assert extend(config, "epochs", 2, 0, 0, 0.0, None).duration == 2
-    assert extend(config, "steps", 5, 10, 80, 1.0, None).duration == 15
+    assert extend(config, "epochs", 2, Done(10, 80, 1.0), 16).duration == 7
+    assert extend(config, "epochs", 2, Done(), None).duration == 2
+    assert extend(config, "steps", 5, Done(10, 80, 1.0), None).duration == 15
     with pytest.raises(ValueError, match="give the duration in steps or seconds"):
-        extend(config, "epochs", 2, 10, 80, 1.0, None)
+        extend(config, "epochs", 2, Done(10, 80, 1.0), None)
 
 
 def test_an_image_depends_on_its_own_z_alone(config: TrainConfig, blobs: Any) -> None:
@@ -511,9 +511,9 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_duration_in_steps_epochs_and_seconds() -> None:
     config = TrainConfig(duration=10)
-    assert training.progress(config, 3, 50, 1, 10) == 0.5
-    assert training.progress(config.change(duration_unit="steps"), 5, 1, 1, 10) == 0.5
-    assert training.progress(config.change(duration_unit="seconds"), 5, 1, 20, 10) == 1
+    assert training.progress(config, Done(3, 50, 1), 10) == 0.5
+    assert training.progress(config.change(duration_unit="steps"), Done(5, 1, 1), 10) == 0.5
+    assert training.progress(config.change(duration_unit="seconds"), Done(5, 1, 20), 10) == 1
 
 
 @pytest.mark.parametrize("frozen, learns", [("generator", "discriminator"), ("discriminator", "generator")])

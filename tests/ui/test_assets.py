@@ -18,3 +18,14 @@ def test_plotly_is_compressed_once_and_not_sent_again() -> None:
     plain = client.get(path, headers={"Accept-Encoding": "identity"})
     assert plain.content == first.content and "content-encoding" not in plain.headers
     assert client.get("/workshop/assets/plotly/other.js").status_code == 404
+
+
+def test_the_modules_of_the_lessons_are_sent_when_they_have_changed() -> None:
+    client = TestClient(Starlette(routes=assets.routes("/workshop")))
+    first = client.get("/workshop/assets/learn/game.js")
+    assert first.headers["content-type"].startswith("text/javascript") and "export class Game" in first.text
+    assert first.headers["cache-control"] == "no-cache"
+    again = client.get("/workshop/assets/learn/game.js", headers={"If-None-Match": first.headers["etag"]})
+    assert again.status_code == 304 and not again.content
+    for name in ("other.js", "..%2Fplane.py", "%2e%2e/plane.py", ""):
+        assert client.get(f"/workshop/assets/learn/{name}").status_code == 404

@@ -29,7 +29,7 @@ def upload() -> None:
             "Name of the set",
             uploads.free_name(uploads.name_from(file.name)),
             max_chars=uploads.LONGEST_NAME,
-            key=f"upload_name_{number}",
+            key=f"upload_name_{number}_{file.file_id}",  # another file has a name of its own
             help="Letters, digits, - and _.",
         ).strip()
         wanted = st.button("Add the set", type="primary", icon=":material/add:", disabled=not visitor().known)

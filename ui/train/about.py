@@ -1,7 +1,6 @@
 """About a run: its recipe, its data set, and how it is computed."""
 
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
@@ -9,6 +8,7 @@ from gan.config import TrainConfig
 from gan.recipes import RECIPES
 from gan.runs.run import Run
 from gan.runs.states import RunState
+from gan.runs.stored import Status
 from ui.charts import changed
 from ui.page_files import EVALUATE, INSIDE
 from ui.text import plain
@@ -22,7 +22,7 @@ def explorable(run: Run) -> bool:
     return run.state is RunState.RUNNING or bool(run.folder.generator_steps())
 
 
-def about(run: Run, config: TrainConfig, status: dict[str, Any]) -> None:
+def about(run: Run, config: TrainConfig, status: Status) -> None:
     """The run's recipe, data and computation, in a few lines."""
     st.subheader("About this run")
     if explorable(run):

@@ -7,9 +7,9 @@ import streamlit as st
 
 from gan.config import TrainConfig
 from gan.recipes import DEFAULT, RECIPES
-from gan.runs.run import explain
 from ui.components.visitor import visitor
-from ui.config_form import fill_form
+from ui.config_form import CHOSEN_DATA, fill_form
+from ui.form_words import refusal
 from ui.page_files import NEW_RUN
 
 
@@ -20,6 +20,7 @@ def choose(run_id: str) -> None:
 def copy_settings(config: TrainConfig, recipe: str) -> None:
     st.session_state["recipe"] = recipe if recipe in RECIPES else DEFAULT
     fill_form(config)
+    st.session_state[CHOSEN_DATA] = True  # another recipe is then tried on the same images
     choose(NEW_RUN)
 
 
@@ -30,4 +31,4 @@ def steer(action: Callable[..., Any], run_id: str, *arguments: Any) -> None:
     except KeyError:
         st.session_state["launch_error"] = f"There is no run {run_id} anymore."
     except (ValueError, OSError) as error:
-        st.session_state["launch_error"] = explain(error)
+        st.session_state["launch_error"] = refusal(error)

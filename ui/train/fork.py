@@ -4,9 +4,10 @@ import streamlit as st
 
 from gan import glossary
 from gan.config import TrainConfig
-from gan.runs.run import Run, explain
+from gan.runs.run import Run
 from ui.components.visitor import visitor
 from ui.config_form import fork_form, read_fork_form
+from ui.form_words import refusal
 from ui.text import plain
 from ui.train.actions import choose
 from ui.workshop import manager
@@ -16,7 +17,7 @@ def start_fork(run_id: str, config: TrainConfig, step: int) -> None:
     try:
         choose(manager().fork(run_id, step, *read_fork_form(config), visitor=visitor()).id)
     except (ValueError, OSError) as error:
-        st.session_state["fork_error"] = explain(error)
+        st.session_state["fork_error"] = refusal(error)
     else:
         st.session_state["forked"] = True
 

@@ -4,15 +4,17 @@ import streamlit as st
 
 from gan import glossary
 from gan.config import TrainConfig
+from gan.data import datasets
 from gan.owners import clean_name, is_personal
 from gan.recipes import DEFAULT, RECIPES
 from gan.runs.limits import span
 from gan.runs.names import label
-from gan.runs.run import explain
+from gan.runs.sizes import lacks_classes
 from gan.runs.states import RunState
 from ui.accelerator_note import accelerator_note
 from ui.components.visitor import visitor
-from ui.config_form import config_form, fill_form, read_form
+from ui.config_form import CHOSEN_DATA, KEY, SAID, config_form, fill_form, read_form
+from ui.form_words import refusal
 from ui.next_step import BREAK, TRY, broken, mistake
 from ui.text import plain
 from ui.train.actions import choose
@@ -21,7 +23,20 @@ from ui.workshop import manager
 
 
 def take_recipe() -> None:
-    fill_form(RECIPES[st.session_state["recipe"]].config)
+    """Fills the form with the chosen recipe's settings. A data set that the visitor has chosen stays."""
+    config, said = with_data(RECIPES[st.session_state["recipe"]].config, str(st.session_state.get(KEY + "data")))
+    fill_form(config)
+    st.session_state[SAID] = said
+
+
+def with_data(recipe: TrainConfig, data: str) -> tuple[TrainConfig, str]:
+    """A recipe's settings on the form's data set, where the visitor has chosen one and it can be, and a sentence on that."""
+    if not st.session_state.get(CHOSEN_DATA) or data == recipe.data or data not in datasets.available():
+        return recipe, ""
+    if recipe.conditional and lacks_classes(data):
+        return recipe, f"This recipe needs images with classes. {plain(data)} has none, so the recipe's own {plain(recipe.data)} is chosen."
+    kept = recipe.change(data=data, channels=datasets.native(data)[1])
+    return kept, f"Your data set {plain(data)} stays. The recipe's own is {plain(recipe.data)}."
 
 
 def launch() -> None:
@@ -30,8 +45,9 @@ def launch() -> None:
         config = manager().shorten(read_form(), visitor())
         choose(manager().submit(config, st.session_state["recipe"], visitor()).id)
         st.query_params.pop(TRY, None)
+        st.session_state.pop(SAID, None)
     except (ValueError, OSError) as error:
-        st.session_state["launch_error"] = explain(error)
+        st.session_state["launch_error"] = refusal(error)
 
 
 def new_run() -> None:
@@ -56,6 +72,8 @@ def new_run() -> None:
         help=f"{glossary.explain('recipe')} Pick the one to start from.",
     )
     st.caption(f"{RECIPES[name].summary} Source: {RECIPES[name].source}")
+    if said := st.session_state.get(SAID):
+        st.caption(said)
     accelerator_note()
     start = st.container()  # above the settings, so that a phone shows it without scrolling
     config = config_form(RECIPES[name].config, st.container())

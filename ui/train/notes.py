@@ -1,13 +1,12 @@
 """What went wrong with a run, and why it cannot simply continue."""
 
-from typing import Any
-
 import streamlit as st
 
 from gan.config import TrainConfig
 from gan.runs.record import data_is_there
 from gan.runs.run import Run
 from gan.runs.states import AT_WORK, RunState
+from gan.runs.stored import Status
 from ui.text import plain, within
 
 
@@ -32,7 +31,7 @@ def obstacles(run: Run, config: TrainConfig) -> None:
         )
 
 
-def notes(run: Run, status: dict[str, Any]) -> None:
+def notes(run: Run, status: Status) -> None:
     """What went wrong with the run, or is unusual."""
     fault = run.fault
     if fault:

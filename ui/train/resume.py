@@ -8,6 +8,7 @@ from gan.config import TrainConfig
 from gan.data import datasets
 from gan.runs.record import data_is_there
 from gan.runs.run import Run
+from ui.config_form import longer
 from ui.train.actions import steer
 from ui.workshop import manager
 
@@ -41,21 +42,12 @@ def resume_buttons(run: Run, config: TrainConfig) -> None:
         with st.popover("Find its data set", icon=":material/folder_open:", key="moved", type="primary"):
             st.write("Which data set has this run's images now? They must be the same images.")
             st.selectbox("Data set", datasets.available(), key="moved_to")
-            if done:
-                longer("moved", config)
-            st.button("Continue with this data set", on_click=resume_elsewhere, args=(run.id,))
+            fits = longer("moved", config) if done else True
+            st.button("Continue with this data set", on_click=resume_elsewhere, args=(run.id,), disabled=not fits)
         if not data_is_there(config.data):
             return
     if not done:
         st.button("Resume", icon=":material/play_arrow:", type="primary", on_click=steer, args=(act.resume, run.id))
     with st.popover("Train longer", icon=":material/more_time:", key="longer"):
-        longer("longer", config)
-        st.button("Continue training", on_click=resume_longer, args=(run.id,))
-
-
-def longer(key: str, config: TrainConfig) -> None:
-    """The choice of how much longer a run trains."""
-    units = ["epochs", "steps", "seconds"]
-    amount = min(max(float(config.duration), 0.01), 1e6)
-    st.number_input("How much longer", 0.01, 1e6, amount, format="%.6g", key=f"{key}_amount")
-    st.selectbox("Unit", units, units.index(config.duration_unit), key=f"{key}_unit")
+        fits = longer("longer", config)
+        st.button("Continue training", on_click=resume_longer, args=(run.id,), disabled=not fits)

@@ -9,6 +9,7 @@ from gan.config import TrainConfig
 from gan.networks.generator_file import CheckpointError
 from gan.runs.run import Run
 from gan.runs.states import RunState
+from ui.charts import value_text
 from ui.components.findings import Actions, findings_panel
 from ui.components.run_view import run_view
 from ui.components.visitor import visitor
@@ -93,4 +94,4 @@ def show(run: Run) -> None:
             st.text("\n".join(run.stored["data_skipped"]))
     with st.expander("Settings of this run", icon=":material/tune:"):
         fields = TrainConfig.model_fields
-        st.table({"Value": {fields[name].title: str(value) for name, value in config.model_dump().items()}})
+        st.table({"Value": {fields[name].title: plain(value_text(value)) for name, value in config.model_dump().items()}})

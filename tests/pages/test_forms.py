@@ -1,0 +1,155 @@
+"""The settings form: what is wrong stands at its field and next to the button, in the form's words."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from gan.config import TrainConfig
+from gan.data import uploads
+from gan.recipes import RECIPES
+from gan.runs import sizes
+from gan.runs.run import Run
+from tests.conftest import finish
+from tests.data.test_uploads import packed, pets, picture
+from tests.pages.apps import button, texts
+from ui import config_form
+from ui import page_files as pages
+from ui.config_form import KEY, rounded
+from ui.form_words import in_form_words
+from ui.train import new_run
+
+Open = Callable[..., AppTest]
+
+
+def shown(at: AppTest) -> str:
+    """The texts of the page without Markdown's escapes."""
+    return texts([*at.markdown, *at.error, *at.caption]).replace("\\", "")
+
+
+def test_the_form_has_every_field_with_its_help(open_page: Open) -> None:
+    at = open_page(pages.TRAIN)
+    for name, info in TrainConfig.model_fields.items():
+        widget: Any = at.get_by_key(KEY + name)
+        assert info.title in widget.label and widget.help == info.description, name
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("batch_size", 5000, "Batch size must be at most 1,024; got 5,000"),
+        ("batch_size", 1, "Batch size must be at least 2; got 1"),
+        ("lr_d", 0.5, "Discriminator learning rate must be at most 0.1; got 0.5"),
+        ("duration", 0.0, "Train for must be above 0; got 0"),
+        ("r1", 3.0, "R1 penalty must be 0, or Discriminator normalization set to none"),
+        ("seed", -5, "Seed must be at least 0; got -5"),
+    ],
+)
+def test_what_is_wrong_stands_at_its_field_and_next_to_the_button(open_page: Open, name: str, value: float, said: str) -> None:
+    at = open_page(pages.TRAIN)
+    at.number_input(key=KEY + name).set_value(value).run()
+    assert said in texts(at.error).replace("\\", "") and said in texts(at.markdown).replace("\\", "")
+    assert button(at, "Train").disabled and not at.exception
+    at.number_input(key=KEY + name).set_value(getattr(TrainConfig(), name)).run()
+    assert not at.error and ":red[" not in texts(at.markdown) and not button(at, "Train").disabled
+
+
+def test_settings_that_do_not_go_together_are_explained_in_the_forms_words(open_page: Open) -> None:
+    at = open_page(pages.TRAIN)
+    at.selectbox(key=KEY + "loss").select("wasserstein").run()
+    said = texts(at.error).replace("\\", "")
+    assert said.startswith("Loss wasserstein needs Clip the weights, Gradient penalty, or Spectral normalization with Discriminator")
+    assert "_" not in said
+
+
+def test_every_rule_of_the_settings_reads_in_the_forms_words() -> None:
+    for fields in (
+        {"real_label": 0.5, "fake_label": 0.5},
+        {"loss": "hinge", "label_flips": 0.2},
+        {"gradient_penalty": 3},
+        {"loss": "wasserstein"},
+        {"weight_clip": 0.1, "spectral_norm": True},
+        {"batch_size": 9, "packing": 2},
+        {"conditional": True, "packing": 2},
+        {"batch_size": 5000, "latent_dim": 1},
+    ):
+        with pytest.raises(ValueError) as caught:
+            TrainConfig(**fields)  # type: ignore[arg-type]
+        words = in_form_words(str(caught.value))
+        assert not [name for name in TrainConfig.model_fields if "_" in name and name in words], words
+    assert in_form_words("packing must be 1 with conditional: a pack") == "Packing must be 1 with Conditional: a pack"
+    assert in_form_words("there is no data set 'data_2024'; got 2024") == "there is no data set 'data_2024'; got 2,024"
+
+
+def test_a_number_goes_in_steps_of_its_kind(open_page: Open) -> None:
+    at = open_page(pages.TRAIN)
+    assert at.number_input(key=KEY + "lr_g").step == pytest.approx(1e-4)
+    at.number_input(key=KEY + "lr_g").set_value(2e-6).run()
+    assert at.number_input(key=KEY + "lr_g").step == pytest.approx(1e-7)
+    assert at.number_input(key=KEY + "batch_size").step == 8 and at.number_input(key=KEY + "beta2").step == pytest.approx(0.001)
+
+
+def test_the_dice_draw_another_seed(open_page: Open) -> None:
+    at = open_page(pages.TRAIN)
+    seeds = set()
+    for _ in range(3):
+        at.button(key=f"{KEY}seed_roll").click().run()
+        seeds.add(at.number_input(key=KEY + "seed").value)
+    assert len(seeds) > 1 and not at.error
+
+
+def test_a_duration_is_rounded_where_it_is_shown_and_copied(open_page: Open, finished: Run) -> None:
+    content = finished.folder.read_config()[1]
+    content["config"]["duration"] = 10.533617929562434
+    finished.folder.write_json(finished.folder.config_file, content)
+    at = open_page(pages.TRAIN, run=finished.id)
+    assert at.number_input(key="longer_amount").value == 10.53
+    assert "10.5336" not in shown(at) + str(at.table[0].value) and "10.53" in str(at.table[0].value)
+    button(at, "New run with these settings").click().run()
+    assert at.number_input(key=KEY + "duration").value == 10.53
+    assert rounded(123_456.7) == 123_457
+
+
+def test_how_much_longer_is_refused_at_its_field(open_page: Open, finished: Run) -> None:
+    at = open_page(pages.TRAIN, run=finished.id)
+    at.number_input(key="longer_amount").set_value(0.0).run()
+    assert "How much longer must be above 0" in shown(at) and button(at, "Continue training").disabled
+    at.number_input(key="longer_amount").set_value(5.0).run()
+    assert not button(at, "Continue training").disabled
+
+
+def test_a_chosen_data_set_stays_when_another_recipe_is_chosen(open_page: Open) -> None:
+    at = open_page(pages.TRAIN)
+    at.selectbox(key="recipe").select("lecture").run()
+    assert "stays" not in shown(at)  # nobody has chosen a set
+    at.selectbox(key="recipe").select("quick-digits").run()
+    at.selectbox(key=KEY + "data").select("blobs").run()
+    at.selectbox(key="recipe").select("lecture").run()
+    assert at.selectbox(key=KEY + "data").value == "blobs" and at.number_input(key=KEY + "latent_dim").value == 100
+    assert "Your data set blobs stays. The recipe's own is mnist." in shown(at)
+    at.selectbox(key=KEY + "data").select("mnist").run()
+    assert "stays" not in shown(at)
+
+
+def test_a_recipe_that_needs_classes_says_so_where_the_chosen_set_has_none(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (new_run, config_form):
+        monkeypatch.setattr(module, "lacks_classes", lambda name: name == "blobs")
+    at = open_page(pages.TRAIN)
+    at.selectbox(key=KEY + "data").select("blobs").run()
+    at.selectbox(key="recipe").select("conditional").run()
+    assert "blobs has none, so the recipe's own mnist is chosen" in shown(at) and at.selectbox(key=KEY + "data").value == "mnist"
+    at.selectbox(key=KEY + "data").select("blobs").run()
+    assert "The data set blobs has no classes, but Conditional needs them" in texts(at.error).replace("\\", "")
+    assert button(at, "Train").disabled
+
+
+def test_an_upload_without_folders_is_known_to_have_no_classes(folders: Path) -> None:
+    finish(uploads.add(pets(), "sorted", "x.zip"))
+    finish(uploads.add(packed(*((f"{i}.png", picture()) for i in range(3))), "flat", "y.zip"))
+    assert sizes.lacks_classes("flat") and not any(sizes.lacks_classes(name) for name in ("sorted", "mnist", "faces", "gone"))
+    config = RECIPES["conditional"].config.change(data="flat", batch_size=2)
+    with pytest.raises(ValueError, match="the data set flat has no classes"):
+        sizes.refuse_too_few(config)
+    sizes.refuse_too_few(config.change(data="sorted"))

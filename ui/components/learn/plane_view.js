@@ -1,0 +1,195 @@
+// Draws the game on the plane: D's answers as colors, G's grid, real and generated points, and where G wants its points to go.
+import { drawLatent } from "./game.js";
+import { generatorLoss, sigmoid } from "./losses.js";
+import { Mlp } from "./mlp.js";
+import { REACH, countModes } from "./points.js";
+import { Random } from "./random.js";
+
+const CELLS = 32;  // of the heat map, a side
+const LINES = 15;  // of G's grid, in each direction
+const POINTS = 400;  // generated ones, also for counting modes
+const REALS = 240;
+const ARROWS = 64;
+const LONGEST_ARROW = 0.3;  // on the plane
+export const COLORS = { real: [37, 99, 235], generated: [234, 88, 12] };  // told apart by the color-blind, on light and dark
+
+const css = ([r, g, b], alpha = 1) => `rgba(${r},${g},${b},${alpha})`;
+
+// The quantile function of N(0, 1), by bisection: it is needed a few times only.
+function quantile(share) {
+  const below = (x) => {  // Abramowitz and Stegun 26.2.17, to 1e-7
+    const t = 1 / (1 + 0.2316419 * Math.abs(x));
+    const tail = Math.exp(-x * x / 2) / Math.sqrt(2 * Math.PI) * t * (0.31938153 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429))));
+    return x > 0 ? 1 - tail : tail;
+  };
+  let low = -6, high = 6;
+  for (let i = 0; i < 40; i++) if (below((low + high) / 2) < share) low = (low + high) / 2; else high = (low + high) / 2;
+  return (low + high) / 2;
+}
+
+export class PlaneView {
+  constructor(canvas) {
+    this.canvas = canvas;
+    this.context = canvas.getContext("2d");
+    this.heat = document.createElement("canvas");
+    this.heat.width = this.heat.height = CELLS;
+    this.real = new Float64Array(2 * REALS);
+  }
+
+  // Takes a new game: networks of its shape, and the same latent vectors in each picture.
+  follow(game) {
+    this.game = game;
+    const { latent, hidden, packing, distribution } = game.settings;
+    this.g = new Mlp(game.g.sizes, POINTS);
+    this.d = new Mlp(game.d.sizes, CELLS * CELLS);
+    this.latents = new Float64Array(latent * POINTS);
+    drawLatent(new Random(7), distribution, this.latents, latent * POINTS);
+    this.grid = this.gridOfLatents(latent, distribution);
+    this.cells = new Float64Array(CELLS * CELLS * 2 * packing);  // each cell as a pack of equal points
+    for (let i = 0, at = 0; i < CELLS * CELLS; i++) {
+      const [x, y] = [i % CELLS, Math.floor(i / CELLS)].map((n) => REACH * (2 * (n + 0.5) / CELLS - 1));
+      for (let m = 0; m < packing; m++) { this.cells[at++] = x; this.cells[at++] = -y; }
+    }
+    this.points = new Float64Array(2 * POINTS);
+    this.resample();
+  }
+
+  // Real points of the game's data, which may have changed.
+  resample() {
+    this.game.data.draw(new Random(11), this.real, REALS);
+  }
+
+  // Even places in latent space: for N(0, 1) the quantiles. Of more than two dimensions the others are 0.
+  gridOfLatents(latent, distribution) {
+    const along = latent === 1 ? LINES * LINES : LINES, across = latent === 1 ? 1 : LINES;
+    const places = Array.from({ length: along }, (_, i) => (i + 0.5) / along).map((share) => distribution === "uniform" ? 2 * share - 1 : quantile(share));
+    const vectors = new Float64Array(along * across * latent);
+    for (let i = 0; i < along; i++) {
+      for (let j = 0; j < across; j++) {
+        vectors[(i * across + j) * latent] = places[i];
+        if (latent > 1) vectors[(i * across + j) * latent + 1] = places[j];
+      }
+    }
+    return { vectors, along, across };
+  }
+
+  place(x, y) {
+    const { width } = this.canvas;
+    return [(x / REACH + 1) / 2 * width, (1 - y / REACH) / 2 * width];
+  }
+
+  // How sure D is at answers: 0 generated, 1 real. Scores without bounds are put between the lowest and the highest.
+  shares(answers, count) {
+    if (["bce", "minimax"].includes(this.game.settings.loss)) return Array.from(answers.subarray(0, count), sigmoid);
+    let low = Infinity, high = -Infinity;
+    for (let i = 0; i < count; i++) { low = Math.min(low, answers[i]); high = Math.max(high, answers[i]); }
+    return Array.from(answers.subarray(0, count), (a) => high > low ? (a - low) / (high - low) : 0.5);
+  }
+
+  // What D answers at a place: a probability, or a score.
+  answerAt(x, y) {
+    const { packing, loss } = this.game.settings;
+    const answer = this.d.forward(Float64Array.from({ length: 2 * packing }, (_, i) => i % 2 ? y : x), 1)[0];
+    return ["bce", "minimax"].includes(loss) ? sigmoid(answer) : answer;
+  }
+
+  // shown: which of heat, manifold, real, generated, arrows to draw. cursor: [x, y] or null. ink: the color of text.
+  draw(shown, cursor, ink) {
+    const { context, canvas } = this, scale = Math.min(2, devicePixelRatio || 1);
+    const size = Math.round(canvas.clientWidth * scale) || 320;
+    if (canvas.width !== size) canvas.width = canvas.height = size;
+    this.g.values.set(this.game.g.values);
+    this.d.values.set(this.game.d.values);
+    context.clearRect(0, 0, size, size);
+    if (shown.heat) this.drawHeat();
+    if (shown.manifold) this.drawManifold(ink, scale);
+    this.points.set(this.g.forward(this.latents, POINTS));
+    if (shown.real) this.drawPoints(this.real, REALS, COLORS.real, 2.2 * scale, true);
+    if (shown.generated) this.drawPoints(this.points, POINTS, COLORS.generated, 2.2 * scale, false);
+    if (shown.arrows) this.drawArrows(ink, scale);
+    if (cursor) this.drawCursor(cursor, ink, scale);
+  }
+
+  drawHeat() {
+    const context = this.heat.getContext("2d"), picture = context.createImageData(CELLS, CELLS);
+    const shares = this.shares(this.d.forward(this.cells, CELLS * CELLS), CELLS * CELLS);
+    for (let i = 0; i < shares.length; i++) {
+      const lean = 2 * shares[i] - 1;
+      picture.data.set(lean > 0 ? COLORS.real : COLORS.generated, 4 * i);
+      picture.data[4 * i + 3] = 120 * Math.abs(lean);
+    }
+    context.putImageData(picture, 0, 0);
+    this.context.imageSmoothingEnabled = true;
+    this.context.drawImage(this.heat, 0, 0, this.canvas.width, this.canvas.width);
+  }
+
+  drawManifold(ink, scale) {
+    const { context } = this, { vectors, along, across } = this.grid;
+    const points = this.g.forward(vectors, along * across);
+    context.beginPath();
+    const line = (indices) => indices.forEach((i, n) => context[n ? "lineTo" : "moveTo"](...this.place(points[2 * i], points[2 * i + 1])));
+    const numbers = Array.from({ length: along }, (_, i) => i);
+    for (let j = 0; j < across; j++) line(numbers.map((i) => i * across + j));
+    if (across > 1) for (let i = 0; i < along; i++) line(numbers.map((j) => i * across + j));
+    Object.assign(context, { strokeStyle: ink, lineWidth: scale, globalAlpha: 0.3 });
+    context.stroke();
+    context.globalAlpha = 1;
+  }
+
+  // Real points are disks, generated ones diamonds.
+  drawPoints(points, count, color, radius, round) {
+    const { context } = this;
+    context.beginPath();
+    for (let i = 0; i < count; i++) {
+      const [x, y] = this.place(points[2 * i], points[2 * i + 1]);
+      context.moveTo(x + radius, y);
+      if (round) context.arc(x, y, radius, 0, 2 * Math.PI);
+      else for (const [dx, dy] of [[0, 1.3], [-1.3, 0], [0, -1.3], [1.3, 0]]) context.lineTo(x + dx * radius, y + dy * radius);
+    }
+    context.fillStyle = css(color, 0.8);
+    context.fill();
+  }
+
+  // Against the gradient of G's loss at some generated points: short where there is little to go by.
+  drawArrows(ink, scale) {
+    const { context } = this, { loss, packing } = this.game.settings, packs = ARROWS / packing;
+    const both = new Float64Array(4 * ARROWS);
+    both.set(this.real.subarray(0, 2 * ARROWS));
+    both.set(this.points.subarray(0, 2 * ARROWS), 2 * ARROWS);
+    const answers = this.d.forward(both, 2 * packs), slopes = new Float64Array(2 * packs);
+    generatorLoss(loss, answers, answers.subarray(packs), packs, slopes.subarray(packs));
+    const pull = this.d.backward(slopes, 2 * packs);
+    context.beginPath();
+    for (let i = ARROWS; i < 2 * ARROWS; i++) {
+      const size = Math.hypot(pull[2 * i], pull[2 * i + 1]) * packs, length = LONGEST_ARROW * size / (1 + size);
+      if (length < 0.004) continue;
+      const x = both[2 * i], y = both[2 * i + 1], turn = Math.atan2(-pull[2 * i + 1], -pull[2 * i]);
+      const tip = [x + length * Math.cos(turn), y + length * Math.sin(turn)];
+      context.moveTo(...this.place(x, y));
+      context.lineTo(...this.place(...tip));
+      for (const side of [2.6, -2.6]) {
+        context.moveTo(...this.place(...tip));
+        context.lineTo(...this.place(tip[0] + 0.3 * length * Math.cos(turn + side), tip[1] + 0.3 * length * Math.sin(turn + side)));
+      }
+    }
+    Object.assign(context, { strokeStyle: ink, lineWidth: 1.2 * scale });
+    context.stroke();
+  }
+
+  drawCursor([x, y], ink, scale) {
+    const { context } = this, [left, top] = this.place(x, y);
+    context.beginPath();
+    context.arc(left, top, 7 * scale, 0, 2 * Math.PI);
+    for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+      context.moveTo(left + 4 * scale * dx, top + 4 * scale * dy);
+      context.lineTo(left + 10 * scale * dx, top + 10 * scale * dy);
+    }
+    Object.assign(context, { strokeStyle: ink, lineWidth: 1.5 * scale });
+    context.stroke();
+  }
+
+  // The modes that the points of the last picture reach.
+  count() {
+    return countModes(this.points, POINTS, this.game.data);
+  }
+}

@@ -1,0 +1,57 @@
+"""The figure of the lesson "The game on a plane": a GAN for points that trains in the browser."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gan.course.plane import FEW, SETTLED
+from ui.components.component import component
+
+_HTML = """
+<section class="plane" aria-label="The game on a plane">
+  <div>
+    <canvas class="plane-canvas" tabindex="0" role="img" aria-label="The plane" aria-describedby="plane-keys"></canvas>
+    <p><i class="plane-key plane-key-real"></i>real, or D says real <i class="plane-key plane-key-generated"></i>generated, or D says so</p>
+    <p class="plane-state"></p>
+    <p class="plane-reading"></p>
+  </div>
+  <div>
+    <div class="plane-row">
+      <button type="button" class="plane-run">Run</button>
+      <button type="button" class="plane-step-d">Step D</button>
+      <button type="button" class="plane-step-g">Step G</button>
+      <button type="button" class="plane-reset">Reset</button>
+      <label><input type="checkbox" class="plane-slow"> Slow motion</label>
+    </div>
+    <p class="plane-news" role="status"></p>
+    <p class="plane-fault" role="alert"></p>
+    <canvas class="plane-chart" role="img" aria-label="Both losses over all steps; D's is blue, G's orange"></canvas>
+    <p class="plane-losses"></p>
+    <div class="plane-row" role="group" aria-label="Presets"><span>Presets</span><span class="plane-row plane-presets"></span></div>
+    <div class="plane-row" role="group" aria-label="Cures for a collapse"><span>Cures</span><span class="plane-row plane-cures"></span></div>
+    <div class="plane-row">
+      <label>Real points <select class="plane-data"></select></label>
+      <button type="button" class="plane-clear" hidden>Clear the drawing</button>
+    </div>
+    <div class="plane-row plane-shown" role="group" aria-label="What is drawn"></div>
+    <details><summary>All settings</summary><div class="plane-fields"></div>
+      <p>Pack, latent vectors, hidden units and seed begin a new game. All others change the game while it runs.</p>
+    </details>
+    <p id="plane-keys">On the plane, arrow keys move a cursor that reads D's answer. With your own points, the space bar draws one.</p>
+  </div>
+</section>
+"""
+
+_component = component("plane", _HTML)
+
+
+def plane(page: str) -> Mapping[str, Any]:
+    """Draws the figure.
+
+    Args:
+        page: the page's url_path, from which the component finds the address of the server behind any prefix.
+
+    Returns:
+        what it last reported, from the browser: see gan.course.plane.Report.
+    """
+    told = _component(key="plane", data={"page": page, "few": FEW, "settled": SETTLED}, on_report_change=lambda: None)
+    return told.report if isinstance(told.report, Mapping) else {}

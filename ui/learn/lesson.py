@@ -1,0 +1,49 @@
+"""One lesson on the page Learn: its text, its figure, its mission."""
+
+import streamlit as st
+
+from gan.course.lesson import Evidence, Lesson
+from gan.course.progress import Met
+from gan.files import in_words
+from ui.components.visitor import visitor
+from ui.learn.figures import FIGURES
+from ui.text import plain
+from ui.workshop import course_progress
+
+PAGE = "learn"  # its url_path
+
+
+def show(lesson: Lesson) -> Met:
+    """Draws a lesson, checks its mission with what the figure reports, and returns all goals that the visitor has met."""
+    met = course_progress().read(visitor().id)
+    st.subheader(lesson.title)
+    st.markdown(lesson.text)
+    st.markdown(f"**Try it:** {lesson.to_try}")
+    mission = st.container()  # above the figure, so that it stays in sight
+    report = FIGURES[lesson.id](PAGE)
+    met = _credit(lesson, Evidence(report, met.get(lesson.id, frozenset())), met)
+    with mission:
+        _mission(lesson, met.get(lesson.id, frozenset()))
+    with st.expander("Read on", icon=":material/menu_book:"):
+        for source in lesson.sources:
+            st.markdown(f"[{source.title}]({source.address})")
+    return met
+
+
+def _credit(lesson: Lesson, evidence: Evidence, met: Met) -> Met:
+    """Keeps the goals that are met for the first time. A stranger's wait until the browser has said who it is."""
+    newly = lesson.newly_met(evidence)
+    if not newly or not visitor().id:
+        return met
+    try:
+        return course_progress().add(visitor().id, lesson.id, newly)
+    except OSError as error:
+        st.error(f"Your progress cannot be saved: {plain(in_words(error))}.", icon=":material/error:")
+        return met | {lesson.id: evidence.met | newly}
+
+
+def _mission(lesson: Lesson, met: frozenset[str]) -> None:
+    lines = [f"- :material/{'check_circle' if goal.id in met else 'radio_button_unchecked'}: {goal.text}" for goal in lesson.goals]
+    st.markdown("**Your mission**\n\n" + "\n".join(lines))
+    if lesson.is_passed(met):
+        st.success("Mission passed.", icon=":material/check:")

@@ -1,0 +1,25 @@
+"""The course at a glance: a mark for each lesson, which leads to it."""
+
+import streamlit as st
+
+from gan.course.lessons import LESSONS
+from gan.course.progress import Met
+from ui.page_files import LEARN
+
+
+def marks(met: Met, open_id: str) -> None:
+    """Draws the marks. open_id: the lesson that the page shows."""
+    passed = [lesson.is_passed(met.get(lesson.id, frozenset())) for lesson in LESSONS.values()]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        for number, (lesson, is_passed) in enumerate(zip(LESSONS.values(), passed, strict=True), 1):
+            st.page_link(
+                LEARN,
+                label=f"{number}. {lesson.title}" if lesson.id != open_id else f"**{number}. {lesson.title}**",
+                icon=":material/check_circle:" if is_passed else ":material/radio_button_unchecked:",
+                help=f"{lesson.minutes} minutes. {'Passed.' if is_passed else 'Not passed yet.'}",
+                query_params={"lesson": lesson.id},
+                width="content",
+            )
+    st.caption(
+        f"{sum(passed)} of {len(passed)} {'lesson' if len(passed) == 1 else 'lessons'} passed. Your progress is kept for this browser."
+    )

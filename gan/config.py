@@ -35,7 +35,7 @@ class SettingsError(ValueError):
     """Settings that cannot be.
 
     Attributes:
-        faults: (field, sentence) for each; the field is empty where no single one is at fault.
+        faults: (field, sentence) for each; the field is empty if no single one is at fault.
     """
 
     def __init__(self, faults: Sequence[tuple[str, str]]) -> None:

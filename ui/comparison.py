@@ -1,6 +1,6 @@
 """Several runs next to each other: settings that differ, progress, grids that belong together.
 
-Reads runs; knows nothing of pages or of how charts are drawn.
+Reads runs; knows nothing about pages or about how charts are drawn.
 """
 
 import math
@@ -19,7 +19,7 @@ MOST_RUNS = 6
 MOST_POINTS = 600  # of a curve: a chart is about as many pixels wide
 MOST_ROWS = 4000  # of a history, to find out when a grid was drawn
 
-Row = tuple[str, list[str]]  # what it is, and a text a run
+Row = tuple[str, list[str]]  # its name, and one text per run
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Parent:
     """Where a run was forked: from which run, at which step.
 
     Attributes:
-        changes: how many of the run's interventions are its parent's; its settings hold these.
+        changes: how many of the run's interventions are its parent's; its settings include these.
         settings: what was changed by the fork: field -> [old, new].
     """
 
@@ -39,10 +39,10 @@ class Parent:
 
 @dataclass(frozen=True)
 class Compared:
-    """What is compared of a run, as it is at one moment.
+    """The data of a run for the comparison, at one moment.
 
     Attributes:
-        grids: the steps at which its fixed-noise grid was kept, rising.
+        grids: the steps of its saved sample grids, rising.
         columns: its history, thinned to MOST_POINTS rows; `rows` to MOST_ROWS.
     """
 
@@ -60,14 +60,14 @@ class Compared:
     best: Best | None = None
 
     def positions(self, axis: str) -> list[float]:
-        """Where its grids lie along an axis (one of gan.charts.AXES)."""
-        # The last grid may be drawn behind the last line of the history; the status knows where that is.
+        """The positions of its grids along an axis (one of ui.charts.AXES)."""
+        # The last grid may be later than the last line of the history; the status knows its position.
         ends = {name: [*self.rows[name], self.status.get(name)] for name in AXES}
         return [float(x) for x in positions(ends, axis, self.grids)]
 
 
 def look_at(run: Run, name: str = "") -> Compared:
-    """A run as it is now.
+    """The current data of a run.
 
     Raises:
         CheckpointError: its settings cannot be read.
@@ -97,7 +97,7 @@ def thinned(rows: list[Judgement]) -> list[Judgement]:
 
 
 def curve(run: Compared, names: dict[str, str] | None = None) -> Curve:
-    """A run as the charts need it. names: of runs by id, for the parent's."""
+    """A run as the charts need it. names: names of runs by id, for the parent's name."""
     fork = None
     if run.parent:
         settings = ", ".join(changed(name, old, new) for name, (old, new) in run.parent.settings.items())
@@ -109,7 +109,7 @@ def curve(run: Compared, names: dict[str, str] | None = None) -> Curve:
 
 
 def parent_of(stored: Mapping[str, Any]) -> Parent | None:
-    """Where a run was forked, by its config.json; None for a run of its own, or where it does not read so."""
+    """The fork of a run, from its config.json; None if it is not a fork, or the entry is invalid."""
     parent = stored.get("parent")
     if not isinstance(parent, dict):
         return None
@@ -122,9 +122,9 @@ def parent_of(stored: Mapping[str, Any]) -> Parent | None:
 
 
 def differences(runs: Sequence[Compared], names: dict[str, str] | None = None) -> list[Row]:
-    """Different settings: a row for each setting that is not the same in all runs, or that was changed in one.
+    """Different settings: one row per setting that differs between runs, or that was changed in a run.
 
-    Data set, recipe, parent, and what a run is computed on count too, where they differ. names: of runs by id.
+    Also data set, recipe, parent and device, if they differ. names: names of runs by id.
     """
     names = names or {}
     rows: list[Row] = []
@@ -149,7 +149,7 @@ def differences(runs: Sequence[Compared], names: dict[str, str] | None = None) -
 
 
 def _setting(run: Compared, name: str) -> str:
-    """A setting as the run began with it, and what became of it."""
+    """A setting's initial value, and its changes."""
     text = value_text(getattr(run.config, name))
     own = run.changes[run.parent.changes if run.parent else 0 :]
     changes = [change for change in own if change.field == name]
@@ -172,7 +172,7 @@ def _images(run: Compared) -> str:
 
 
 def outcomes(runs: Sequence[Compared]) -> list[Row]:
-    """How far each run is, how fast it was, and its last measurement."""
+    """Each run's progress, speed and last measurements."""
     rows: list[Row] = []
 
     def row(title: str, tell: Callable[[Compared], str]) -> None:
@@ -214,7 +214,7 @@ def clock(seconds: float) -> str:
 
 
 def remarks(runs: Sequence[Compared]) -> list[str]:
-    """What must be known so that nobody compares what cannot be compared; a sentence each."""
+    """Warnings about what cannot be compared; one sentence each."""
     found = []
     scores = [run.name for run in runs if run.config.has_scores]
     if scores and len(scores) < len(runs):
@@ -231,7 +231,7 @@ def remarks(runs: Sequence[Compared]) -> list[str]:
 
 
 def grid_remarks(runs: Sequence[Compared]) -> list[str]:
-    """Whether the grids show the same latent vectors at the same places; a sentence for each reason why not."""
+    """Whether the grids show the same latent vectors at the same places: one sentence per reason why not."""
     found = []
     if len({(run.config.latent_dim, run.config.latent_distribution) for run in runs}) > 1:
         found.append("These runs differ in latent size or distribution: their grids show different latent vectors.")
@@ -239,7 +239,7 @@ def grid_remarks(runs: Sequence[Compared]) -> list[str]:
     if len(counts) > 1:
         found.append(f"The grids differ in the number of images: the first {counts[0]} latent vectors, row by row, are in all of them.")
     if len({run.config.conditional for run in runs}) > 1:
-        found.append("Some of these runs draw by class, and some do not.")
+        found.append("Some of these runs are conditional, others are not.")
     return found
 
 

@@ -163,7 +163,7 @@ def test_answers_to_real_and_generated_images(open_inside: Callable[..., AppTest
         at.segmented_control(key="judged").set_value(judged).run()
         assert not at.exception and not at.error
         answers.add(at.metric[0].value)
-    assert "judged the same way" in texts(at.caption) and len(answers) == 3
+    assert "asked in the same way" in texts(at.caption) and len(answers) == 3
 
 
 def test_data_that_are_not_here_are_a_sentence(
@@ -248,13 +248,13 @@ def test_a_conditional_run_has_a_class_picker(
     at = open_inside(run="one")
     assert at.selectbox(key="class").options == ["cats", "*dogs*"] and at.selectbox(key="layer").options[0] == "1 class"
     at = open_inside(run="one", look="Discriminator", image="Generated", **{"class": "*dogs*"})
-    assert r"Judged as \*dogs\*" in texts(at.caption) and not at.error
+    assert r"D gets the class \*dogs\*" in texts(at.caption) and not at.error
     at = open_inside(run="one", look="Discriminator")
     assert "other classes" in texts(at.error)
     object.__setattr__(blobs, "labels", torch.arange(50) % 2)
     object.__setattr__(blobs, "class_names", ("cats", "*dogs*"))
     at = open_inside(run="one", look="Discriminator")
-    assert "Judged as" in texts(at.caption) and not at.error
+    assert "D gets the class" in texts(at.caption) and not at.error
 
 
 def test_norms_over_time(open_inside: Callable[..., AppTest], make_run: Callable[..., Any]) -> None:

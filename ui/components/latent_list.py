@@ -1,4 +1,4 @@
-"""The latent vectors that a visitor keeps for walks: pictures in order, each with a name and a seed, that can be moved, locked, replaced."""
+"""The visitor's list of latent vectors for walks: pictures in order, with names and seeds, to move, lock and replace."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ _component = component(KEY, _HTML)
 
 
 def keep(vector: NoiseVector) -> bool:
-    """Puts one more vector at the end of the visitor's list, from any view; False where the list is full.
+    """Adds a vector to the end of the visitor's list, from any view; False if the list is full.
 
     It is there the next time that the list is drawn.
     """
@@ -49,15 +49,15 @@ def keep(vector: NoiseVector) -> bool:
 
 
 def latent_list(model: Model, class_name: str | None) -> list[NoiseVector]:
-    """Draws the list; its pictures come from the server's own route, so that moving one needs no script.
+    """Draws the list. Its pictures come from the server's own route, so moving one needs no script.
 
     Returns:
-        the vectors in order, at least LEAST: also such as this generator is too small or too large for.
+        The vectors in order, at least LEAST, including those with another latent size than this generator's.
     """
     found = _kept()
     data = {
         "items": [_told(vector, model) for vector in found],
-        # Only what is newer than what the browser has replaces it: it may be ahead of the script.
+        # Only a newer list replaces the browser's, which may be ahead of the script.
         "revision": st.session_state[_REVISION],
         "model": model.id,
         "label": class_name,
@@ -76,7 +76,7 @@ def latent_list(model: Model, class_name: str | None) -> list[NoiseVector]:
 
 
 def list_menu(model: Model) -> None:
-    """A popover that keeps the list as a file, loads one, and takes seeds as they are typed."""
+    """A popover that saves the list as a file, loads a list, and takes typed seeds."""
     found = _kept()
     with st.popover("Save, load, type", icon=":material/list_alt:", key="noise_menu"):
         icon = ":material/download:"
@@ -100,7 +100,7 @@ def list_menu(model: Model) -> None:
 
 
 def _kept() -> list[NoiseVector]:
-    """The visitor's list. An address that names other seeds than were written into it last was opened again, and wins."""
+    """The visitor's list. If the address names other seeds than were written last, it is a new visit and wins."""
     asked = st.query_params.get(PARAMETER)
     if asked is not None and asked != st.session_state.get(_WRITTEN):
         st.session_state[_WRITTEN] = asked
@@ -115,7 +115,7 @@ def _kept() -> list[NoiseVector]:
 
 
 def _take(found: Sequence[NoiseVector]) -> None:
-    """Makes this the list, whatever the browser shows."""
+    """Replaces the list, whatever the browser shows."""
     st.session_state[_VECTORS] = list(found)
     st.session_state[_REVISION] = secrets.token_hex(4)
 
@@ -139,7 +139,7 @@ def _seeds(text: str) -> list[int]:
 
 
 def _told(vector: NoiseVector, model: Model) -> dict[str, Any]:
-    """A vector as the browser takes it. `ref` stands for numbers, which stay here; `z` is for its picture alone."""
+    """A vector for the browser. `ref` stands for numbers, which stay on the server; `z` is only for its picture."""
     told: dict[str, Any] = {"name": vector.name, "locked": vector.locked}
     if vector.seed is not None:
         return told | {"seed": str(vector.seed)}
@@ -148,9 +148,9 @@ def _told(vector: NoiseVector, model: Model) -> dict[str, Any]:
 
 
 def read_items(items: object, known: Sequence[NoiseVector]) -> list[NoiseVector]:
-    """A list as the browser tells it, which may tell anything.
+    """A list from the browser, which may send anything.
 
-    known: the vectors that `ref` may mean.
+    known: the vectors that `ref` may refer to.
 
     Raises:
         ValueError: it cannot be used; in one sentence.
@@ -178,7 +178,7 @@ def _changed() -> None:
         st.session_state[_VECTORS] = read_items(st.session_state[KEY].list, _kept())
     except ValueError as error:
         st.session_state[_REFUSED] = str(error)
-        st.session_state[_REVISION] = secrets.token_hex(4)  # back to the one that can be used
+        st.session_state[_REVISION] = secrets.token_hex(4)  # back to the last usable list
 
 
 def _load(latent_dim: int) -> None:

@@ -1,10 +1,10 @@
-// A square over the latent space. The point is dragged, the picture follows: one GET request for each place, the newest
+// A square over the latent space. Drag the point, and the picture follows: one GET request per place, and the newest
 // wins (follower.js). Streamlit calls the function again on new data, so every call starts from what the element already holds.
 const pads = new WeakMap();
 const MAP = 6;  // pictures of the map from side to side
 const STEP = 0.02, PAN = 0.25;  // of a cell, for the arrow keys
 
-// The seed at a crossing of the lattice: always the same, and another nearly everywhere.
+// The seed at a crossing of the grid: always the same, and nearly always different from the others.
 function seedAt(seeds, i, j) {
   if (i >= 0 && i <= 1 && j >= 0 && j <= 1) return seeds[2 * j + i];
   let h = Math.imul(i, 0x9e3779b1) ^ Math.imul(j, 0x85ebca77);
@@ -45,7 +45,7 @@ class Pad {
     }
   }
 
-  // The address of the picture at (x, y), in cells of the lattice.
+  // The address of the picture at (x, y), in cells of the grid.
   address(x, y) {
     const i = Math.floor(x), j = Math.floor(y);
     const corners = [[i, j], [i + 1, j], [i, j + 1], [i + 1, j + 1]].map(([a, b]) => seedAt(this.data.seeds, a, b));
@@ -90,7 +90,7 @@ class Pad {
       try {
         const answer = await patient(this.address(left + cells * (column + 0.5) / MAP, top + cells * (row + 0.5) / MAP), () => round === this.mapRound);
         if (round !== this.mapRound) return;
-        if (!answer.ok) return;  // the picture itself says why
+        if (!answer.ok) return;  // the picture itself reports the error
         context.drawImage(await createImageBitmap(await answer.blob()), column * scale, row * scale, scale, scale);
       } catch { return; }
     }
@@ -137,7 +137,7 @@ class Pad {
     this.resting = setTimeout(() => this.settle(pans), 400);
   }
 
-  // The hand rests: the address follows, and the map where it was moved.
+  // When the hand rests, the address follows, and the map is redrawn if it was moved.
   settle(panned = true) {
     if (panned) {
       this.map.style.transform = "";

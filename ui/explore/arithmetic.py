@@ -1,4 +1,4 @@
-"""Explore's arithmetic: means of chosen samples, added and subtracted; means of classes and attributes where the data has them."""
+"""Explore's arithmetic: means of chosen samples, added and subtracted; or means of classes and attributes if the data has them."""
 
 import streamlit as st
 import torch
@@ -7,6 +7,7 @@ from gan import latent
 from gan.explore import attributes
 from gan.explore.attributes import Contrast, Mean
 from gan.explore.models import Model
+from gan.glossary import explain
 from gan.lru import Lru
 from ui.components.arithmetic import MOST_JITTER, STRONGEST, Group, arithmetic, bounded, picked
 from ui.explore import snippets
@@ -21,14 +22,14 @@ FIRST = {"a": "1,2,3", "b": "4,5,6", "c": "7,8,9"}  # as many as in the paper's 
 LABELS = {"a": "A", "b": "minus B", "c": "plus C"}
 MOST_PICKED = 100
 LONGEST = 1000  # characters of a group as typed
-KEPT = 20  # generators whose means are kept
+KEPT = 20  # generators whose means are cached
 
 contrasts: Lru[tuple[str, int, int], list[Contrast]] = Lru(KEPT)  # by generator, the stamp of its file, and class
 
 
 def view(model: Model, label: int) -> None:
     """Three groups, chosen by seeds, by clicks, or by what samples have in common."""
-    for letter in LABELS:  # not bound to the address: clicks and presets write into these fields too, which a bound one minds
+    for letter in LABELS:  # not bound to the address, because clicks and presets also write into these fields
         if letter not in st.session_state:
             st.session_state[letter] = st.query_params.get(letter, FIRST[letter])[:LONGEST]
     # Outside of the fragment, whose own buttons cannot interrupt it.
@@ -42,7 +43,7 @@ def named() -> bool:
 
 @st.fragment
 def equation(model: Model, label: int, found: list[Contrast] | None) -> None:
-    """The groups, and what comes out."""
+    """The groups, and the result."""
     above = st.container()
     texts = []
     for letter, column in zip(LABELS, st.columns(3), strict=True):
@@ -84,12 +85,13 @@ def equation(model: Model, label: int, found: list[Contrast] | None) -> None:
     share(snippets.arithmetic(model.id, told, round(strength, 3), round(jitter, 3), label, class_name))
     st.caption(
         "Each group is the mean of its latent vectors. The center shows A − B + C, and its eight neighbors differ a little. "
-        "Means of few samples may also change other things. See Radford et al. 2016, figure 7."
+        "Means of few samples may also change other things. See Radford et al. 2016, figure 7.",
+        help=explain("latent vector"),
     )
 
 
 def keep(key: str, value: str, usual: str) -> None:
-    """Keeps a value in the address, where it is not the usual one."""
+    """Keeps a value in the address if it is not the default."""
     if value == usual:
         st.query_params.pop(key, None)
     else:
@@ -97,16 +99,16 @@ def keep(key: str, value: str, usual: str) -> None:
 
 
 def take_picked() -> None:
-    """Writes what was picked with clicks where it can be typed."""
+    """Writes the seeds picked by clicks into the text fields."""
     for letter, text in picked().items():
         st.session_state[letter] = text[:LONGEST]
 
 
 def read_group(model: Model, text: str, means: dict[str, Mean]) -> Group:
-    """A group as typed: seeds, the name of a mean, or nothing, which counts as zero.
+    """A typed group: seeds, the name of a mean, or nothing, which counts as zero.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: it is something else.
     """
     if not text:
         return Group("nothing", torch.zeros(model.config.latent_dim), (), True)
@@ -153,7 +155,7 @@ def presets(found: list[Contrast], texts: list[str]) -> None:
 
 
 def find(model: Model, label: int) -> list[Contrast] | None:
-    """What samples have in common, kept or found now; None while nobody asked, or where it cannot be found, with the reason."""
+    """The means of attributes, cached or found now; None until someone asks, or with the reason on the page if they cannot be found."""
     # Naming a mean asks for it.
     asked = st.session_state["arithmetic_named"] = named()
     key = (model.id, stamp(model), label)

@@ -12,7 +12,7 @@ from ui.text import plain
 
 
 def stamp(model: Model) -> int:
-    """When a generator's file was written: a newer file is examined again."""
+    """The modification time of a generator's file: a newer file is examined again."""
     return model.path.stat().st_mtime_ns
 
 
@@ -40,13 +40,13 @@ def read_seeds(text: str, least: int, most: int) -> list[int] | None:
 
 
 def film_downloads(images: np.ndarray, animation: bytes, strip: bytes, name: str, frames_per_s: float, factor: int) -> None:
-    """Buttons that save a film. MP4 and PNG files are made when they are asked for.
+    """Buttons that save a film. MP4 and PNG files are made on request.
 
     Args:
         images: uint8 (N, C, H, W), the frames.
         animation, strip: the film as a GIF, and some of its frames as one PNG.
         name: of the files, without an ending.
-        factor: how often every pixel is repeated across and down.
+        factor: how often each pixel is repeated across and down.
     """
     icon = ":material/download:"
     with st.container(horizontal=True):

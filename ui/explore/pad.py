@@ -6,6 +6,7 @@ import streamlit as st
 
 from gan import latent
 from gan.explore.models import Model
+from gan.glossary import explain
 from ui.components.pad import pad
 from ui.explore import snippets
 from ui.explore.common import read_seeds
@@ -50,10 +51,10 @@ def view(model: Model, label: int) -> None:
 
 
 def read_place(cells: int) -> tuple[float, float, float, float]:
-    """Where the address says that the pad stands: the map's left and top edge, and the point; the middle where it does not."""
+    """The pad's position from the address: the map's left and top edge, and the point; by default the middle."""
     try:
         left, top, x, y = (float(part) for part in st.query_params.get("place", "").split(","))
-        if all(abs(value) < 1e6 for value in (left, top, x, y)):  # not so for NaN
+        if all(abs(value) < 1e6 for value in (left, top, x, y)):  # false for NaN
             return left, top, x, y
     except ValueError:
         pass  # nobody has dragged yet, or the address was typed by hand

@@ -1,4 +1,4 @@
-"""Explore's sliders: directions that a generator has by itself, each with a slider whose picture follows the hand."""
+"""Explore's sliders: along directions of a generator's latent space, with a picture that follows."""
 
 import base64
 
@@ -25,16 +25,16 @@ STRIP_SIDE = 32  # pixels of each, about
 
 _HELP = """What a slider moves along.
 
-- **PCA**: principal components of the features behind the generator's first layer, over some thousand latent vectors
+- **PCA**: principal components of the features after the generator's first layer, over a few thousand latent vectors
   (GANSpace, Härkönen et al. 2020).
-- **SeFa**: what the first layer's weights stretch most (Shen and Zhou 2021).
-- **Dimensions**: single numbers of z, those that move the picture most.
+- **SeFa**: directions that the first layer's weights stretch most (Shen and Zhou 2021).
+- **Dimensions**: the single numbers of z that change the image most.
 """
 
 
 @st.cache_data(show_spinner="Looking for the strongest directions…", max_entries=100)
 def find(model_id: str, stamp: int, method: str, label: int | None) -> Directions:
-    """All that a slider may move along. stamp: the file's time, so that a newer file is examined again."""
+    """All directions for sliders. stamp: the file's modification time, so a newer file is examined again."""
     model = find_model(models().root, model_id)
     count = model.config.latent_dim if method == "raw" else directions.MOST
     with one_thread():
@@ -43,13 +43,13 @@ def find(model_id: str, stamp: int, method: str, label: int | None) -> Direction
 
 @st.cache_data(show_spinner="Drawing what each direction does…", max_entries=200)
 def strips(model_id: str, stamp: int, method: str, places: list[int], seed: int, label: int | None) -> list[str]:
-    """For each of some directions: five pictures side by side, from one end of its slider to the other, as an address that holds them."""
+    """For each direction a strip of five pictures, from one end of its slider to the other, as a data URL."""
     model = find_model(models().root, model_id)
     along = torch.linspace(-FURTHEST, FURTHEST, STOPS)
     vectors = find(model_id, stamp, method, label).vectors[places]
     z = (model.noise([seed]) + along[:, None] * vectors[:, None]).flatten(0, 1)
     if model.config.latent_distribution == "uniform":
-        z.clamp_(-1, 1)  # training knew nothing beyond
+        z.clamp_(-1, 1)  # the generator never saw values beyond
     images = shrink(models().images(model, z, label or 0), STRIP_SIDE)
     pictures = [webp(tile(images[start : start + STOPS], columns=STOPS, gap=0)) for start in range(0, len(images), STOPS)]
     return ["data:image/webp;base64," + base64.b64encode(picture).decode() for picture in pictures]
@@ -105,15 +105,15 @@ def view(model: Model, label: int) -> None:
 
 
 def _about(method: str, number: int, share: float) -> tuple[str, str]:
-    """What a direction is called, and a sentence on it."""
+    """A direction's name, and a sentence about it."""
     if method == "raw":
-        return f"Dimension {number}", f"A step of 1 changes a pixel by {share / 2:.1%} of its range, in the mean."
+        return f"Dimension {number}", f"A step of 1 changes a pixel by {share / 2:.1%} of its range on average."
     what = "the variance of the features" if method == "pca" else "the first layer's squared weights"
     return f"Direction {number}", f"It holds {share:.1%} of {what}."
 
 
 def read_place(method: str) -> Place:
-    """Where the address says that the sliders of a kind stand: pca=1:0.5,3:-2 and pca_names=1:smile."""
+    """The positions of the sliders of a kind from the address: pca=1:0.5,3:-2 and pca_names=1:smile."""
     values: dict[str, str] = {}
     names: dict[str, str] = {}
     for text, into in ((st.query_params.get(method, ""), values), (st.query_params.get(f"{method}_names", ""), names)):
@@ -122,7 +122,7 @@ def read_place(method: str) -> Place:
 
 
 def write_place(method: str, place: Place) -> None:
-    """Keeps in the address where the sliders stand, and their names; nothing where nothing was moved."""
+    """Keeps the sliders' positions and names in the address; nothing if nothing was moved."""
     values = ",".join(f"{number}:{value:g}" for number, value in sorted(place.values.items()))
     names = ",".join(f"{number}:{name.replace(',', ' ')}" for number, name in sorted(place.names.items()))
     for key, text in ((method, values), (f"{method}_names", names), ("psi", f"{place.psi:g}" if place.psi < 1 else "")):

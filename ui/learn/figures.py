@@ -6,5 +6,5 @@ from typing import Any
 from gan.course.plane import PLANE
 from ui.components.plane import plane
 
-# By the lesson's id. A figure gets the page's url_path.
+# Figures by lesson id. A figure gets the page's url_path.
 FIGURES: dict[str, Callable[[str], Mapping[str, Any]]] = {PLANE.id: plane}

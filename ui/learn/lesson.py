@@ -19,7 +19,7 @@ def show(lesson: Lesson) -> Met:
     st.subheader(lesson.title)
     st.markdown(lesson.text)
     st.markdown(f"**Try it:** {lesson.to_try}")
-    mission = st.container()  # above the figure, so that it stays in sight
+    mission = st.container()  # above the figure, so it stays in sight
     report = FIGURES[lesson.id](PAGE)
     met = _credit(lesson, Evidence(report, met.get(lesson.id, frozenset())), met)
     with mission:
@@ -31,7 +31,7 @@ def show(lesson: Lesson) -> Met:
 
 
 def _credit(lesson: Lesson, evidence: Evidence, met: Met) -> Met:
-    """Keeps the goals that are met for the first time. A stranger's wait until the browser has said who it is."""
+    """Saves the goals that are met for the first time. A stranger's goals wait until the browser has said who it is."""
     newly = lesson.newly_met(evidence)
     if not newly or not visitor().id:
         return met

@@ -14,7 +14,7 @@ export const PRESETS = {
   },
 };
 
-// What mends the collapse while it runs: within some 2,000 steps, where the same rates alone take three to ten times as long.
+// The fix for the collapse while it runs: it takes about 2,000 steps; the same rates alone take three to ten times as long.
 export const CURES = {
   regular: {
     label: "Same rates, β1 0.5, relativistic, R1 and R2",

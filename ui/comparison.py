@@ -56,7 +56,7 @@ class Compared:
     grids: list[int]
     changes: list[Intervention]
     parent: Parent | None
-    judged: list[Judgement] = field(default_factory=list)  # see gan.judgements
+    judged: list[Judgement] = field(default_factory=list)  # the scores while it trained
     best: Best | None = None
 
     def positions(self, axis: str) -> list[float]:

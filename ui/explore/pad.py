@@ -6,7 +6,6 @@ import streamlit as st
 
 from gan import latent
 from gan.explore.models import Model
-from gan.glossary import explain
 from ui.components.pad import pad
 from ui.explore import snippets
 from ui.explore.common import read_seeds

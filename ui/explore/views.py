@@ -42,7 +42,7 @@ _BY_NAME = {name: key for key, view in VIEWS.items() for name in (key, view.name
 
 
 def choose_view() -> View:
-    """Draws the choice. The address counts when the page is opened, and when somebody goes back to it."""
+    """Draws the choice. The address counts when the page is opened, and when someone goes back to it."""
     asked = st.query_params.get(KEY)
     if KEY not in st.session_state or asked != st.session_state.get(_TOLD):
         st.session_state[KEY] = _BY_NAME.get(asked or DEFAULT, DEFAULT)

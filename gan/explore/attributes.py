@@ -4,7 +4,7 @@ Radford et al. 2016, section 6.3.2: "with glasses - without glasses + another fa
 one are found by the network that learned them (features.py); generators are functions that are given.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from gan import latent
 from gan.config import TrainConfig
 from gan.events import Progress
+from gan.explore.directions import Directions
 from gan.judging import features, reals
 
 SAMPLES = 4096  # that are looked at
@@ -22,6 +23,7 @@ MOST_NAMES = 40  # things that are told apart, the most frequent first
 TRIED = 100  # samples that a strength is tried on
 STRENGTHS = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0)
 ENOUGH = 0.95  # of the tried samples
+WANTED_AT = 2.0  # where a slider shows what is wanted; it goes to 3 either way
 JITTER = 0.25  # of each number of z, up and down, as in the paper's figure 7
 
 Draw = Callable[[torch.Tensor], np.ndarray]  # z (N, latent_dim) -> uint8 (N, C, H, W)
@@ -173,6 +175,13 @@ def move(z: torch.Tensor, difference: torch.Tensor, strength: float, distributio
     """z (..., d) + strength * difference (d,); uniform noise is kept within its bounds, beyond which training knew nothing."""
     moved = z + strength * difference
     return moved.clamp(-1, 1) if distribution == "uniform" else moved
+
+
+def as_directions(found: Sequence[Contrast], most: int) -> Directions:
+    """Contrasts as directions for sliders, those that work best first: two standard deviations are the strength that is wanted."""
+    best = sorted(range(len(found)), key=lambda i: -found[i].share)[:most]
+    vectors = torch.stack([found[i].difference * found[i].strength / WANTED_AT for i in best])
+    return Directions(tuple(i + 1 for i in best), vectors, tuple(found[i].share for i in best))
 
 
 def jitter(latent_dim: int, count: int = 8) -> torch.Tensor:

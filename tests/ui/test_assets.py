@@ -23,7 +23,7 @@ def test_plotly_is_compressed_once_and_not_sent_again() -> None:
 
 def test_a_page_is_told_where_the_server_is_before_streamlit_asks() -> None:
     client = TestClient(Starlette(routes=assets.routes("/workshop")))
-    for name in NAMES:
+    for name in ("", *NAMES):
         page = client.get(f"/workshop/{name}")
         assert page.headers["content-type"].startswith("text/html") and page.headers["cache-control"] == "no-cache"
         assert 0 < page.text.index("BACKEND_BASE_URL") < page.text.index('<script type="module"')

@@ -16,7 +16,7 @@ REPORT = "found => { const f = document.querySelector('.plane').figure; f.seen =
 
 def opened(page: Page, server: str) -> None:
     open_page(page, f"{server}/learn", "Learn")
-    expect(page.locator(".plane-ready")).to_be_visible()
+    expect(page.locator(".figure-ready")).to_be_visible()
 
 
 def test_the_game_runs_pauses_and_takes_single_steps(page: Page, server: str) -> None:
@@ -50,8 +50,9 @@ def test_settings_change_the_game_while_it_runs_or_begin_a_new_one(page: Page, s
     opened(page, server)
     page.get_by_role("button", name="Step G", exact=True).click()
     page.get_by_role("button", name="Collapse", exact=True).click()
-    expect(page.locator(".plane-news")).to_have_text("Preset: Collapse.")
-    assert page.evaluate(STEPS) == 1
+    expect(page.locator(".plane-news")).to_have_text("Preset: Collapse. A new game begins.")
+    assert page.evaluate(STEPS) == 0
+    page.get_by_role("button", name="Step G", exact=True).click()
     page.get_by_text("All settings").click()
     expect(page.get_by_label("Adam's β1")).to_have_value("0.9")
     expect(page.get_by_label("Clip D's weights at")).to_be_disabled()
@@ -62,7 +63,7 @@ def test_settings_change_the_game_while_it_runs_or_begin_a_new_one(page: Page, s
     assert page.evaluate(STEPS) == 0
     for name, text in (("Latent size", "1"), ("Latent distribution", "Uniform"), ("Hidden units", "8")):
         page.get_by_label(name).select_option(text)
-    page.get_by_label("G's gradients").check()
+    page.get_by_label("G's gradients").uncheck()
     for data in ("Grid of 25", "Line", "Spiral", "Two moons", "Ring of 8"):
         page.get_by_label("Real points", exact=True).first.select_option(data)
         page.get_by_role("button", name="Step G", exact=True).click()
@@ -98,7 +99,7 @@ def test_the_mission_is_passed_and_stays_passed(page: Page, server: str) -> None
     page.evaluate("document.querySelector('.plane').figure.game.steps = 2000")
     for found, goal in ((8, "Reach all 8"), (1, "Break it"), (8, "Mend it")):
         page.evaluate(REPORT, found)
-        expect(page.get_by_role("listitem").filter(has_text=goal)).to_contain_text("check_circle")
+        expect(page.get_by_test_id("stMarkdown").filter(has_text=goal)).to_contain_text("check_circle")
     expect(page.get_by_text("Mission passed.")).to_be_visible()
     page.reload()
     expect(page.get_by_text("Mission passed.")).to_be_visible()

@@ -43,7 +43,7 @@ def test_the_plane_asks_for_all_modes_then_a_collapse_then_all_again() -> None:
         (report(2, steps=SETTLED - 1), set()),
         (report(2), {Aim.BROKEN}),
         (report(0), set()),
-        (report(8), {Aim.MENDED}),
+        (report(8), {Aim.FIXED}),
         (report(8), set()),
     ]
     for said, expected in told:

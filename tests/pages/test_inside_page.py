@@ -119,7 +119,7 @@ def test_a_generator_that_comes_with_the_app_is_shown_and_what_is_missing_is_sai
 
 def test_a_run_without_a_state_says_so(open_inside: Callable[..., AppTest], make_run: Callable[..., Any]) -> None:
     make_run("none", state=False)
-    assert "not kept its networks yet" in texts(open_inside(run="none").info)
+    assert "not saved its networks yet" in texts(open_inside(run="none").info)
     make_run("alone", state=False, generator=True)
     assert "no checkpoint yet" in texts(open_inside(run="alone", look="Discriminator").info)
     assert pictures(open_inside(run="alone")) == 16
@@ -237,7 +237,7 @@ def test_other_kinds_of_networks(open_inside: Callable[..., AppTest], make_run: 
     assert not at.error and at.metric[0].label == ("D's score" if "loss" in settings else "D's answer")
     assert bool([c for c in at.segmented_control if c.key == "judged"]) == (settings != {"networks": "mlp"})
     if "packing" in settings:
-        assert "judges 2 images together" in texts(at.caption) and at.segmented_control(key="judged").value == "Among generated"
+        assert "sees 2 images at once" in texts(at.caption) and at.segmented_control(key="judged").value == "Among generated"
     assert ("Drawn" in at.segmented_control(key="image").options) == ("channels" not in settings)
 
 

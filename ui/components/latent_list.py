@@ -9,7 +9,7 @@ import streamlit as st
 from gan import latent
 from gan.explore import vectors
 from gan.explore.models import Model
-from gan.explore.vectors import MOST, NoiseVector
+from gan.explore.vectors import MOST, LatentVector
 from ui.components.component import component
 from ui.text import plain
 
@@ -36,7 +36,7 @@ _HTML = """
 _component = component(KEY, _HTML)
 
 
-def keep(vector: NoiseVector) -> bool:
+def keep(vector: LatentVector) -> bool:
     """Adds a vector to the end of the visitor's list, from any view; False if the list is full.
 
     It is there the next time that the list is drawn.
@@ -48,7 +48,7 @@ def keep(vector: NoiseVector) -> bool:
     return True
 
 
-def latent_list(model: Model, class_name: str | None) -> list[NoiseVector]:
+def latent_list(model: Model, class_name: str | None) -> list[LatentVector]:
     """Draws the list. Its pictures come from the server's own route, so moving one needs no script.
 
     Returns:
@@ -99,28 +99,28 @@ def list_menu(model: Model) -> None:
         )
 
 
-def _kept() -> list[NoiseVector]:
+def _kept() -> list[LatentVector]:
     """The visitor's list. If the address names other seeds than were written last, it is a new visit and wins."""
     asked = st.query_params.get(PARAMETER)
     if asked is not None and asked != st.session_state.get(_WRITTEN):
         st.session_state[_WRITTEN] = asked
         try:
-            _take([NoiseVector(seed) for seed in _seeds(asked)])
+            _take([LatentVector(seed) for seed in _seeds(asked)])
         except ValueError as error:
             st.session_state[_REFUSED] = str(error)
     if _VECTORS not in st.session_state:
-        _take([NoiseVector(seed) for seed in FIRST])
-    found: list[NoiseVector] = st.session_state[_VECTORS]
+        _take([LatentVector(seed) for seed in FIRST])
+    found: list[LatentVector] = st.session_state[_VECTORS]
     return found
 
 
-def _take(found: Sequence[NoiseVector]) -> None:
+def _take(found: Sequence[LatentVector]) -> None:
     """Replaces the list, whatever the browser shows."""
     st.session_state[_VECTORS] = list(found)
     st.session_state[_REVISION] = secrets.token_hex(4)
 
 
-def _write_address(found: Sequence[NoiseVector]) -> None:
+def _write_address(found: Sequence[LatentVector]) -> None:
     text = latent.seed_text([vector.seed for vector in found if vector.seed is not None])
     st.session_state[_WRITTEN] = text
     if text == latent.seed_text(FIRST) and PARAMETER not in st.query_params:
@@ -138,7 +138,7 @@ def _seeds(text: str) -> list[int]:
     return seeds
 
 
-def _told(vector: NoiseVector, model: Model) -> dict[str, Any]:
+def _told(vector: LatentVector, model: Model) -> dict[str, Any]:
     """A vector for the browser. `ref` stands for numbers, which stay on the server; `z` is only for its picture."""
     told: dict[str, Any] = {"name": vector.name, "locked": vector.locked}
     if vector.seed is not None:
@@ -147,7 +147,7 @@ def _told(vector: NoiseVector, model: Model) -> dict[str, Any]:
     return told | {"ref": vector.ref, "z": ",".join(f"{number:.5g}" for number in vector.z) if fits else None}
 
 
-def read_items(items: object, known: Sequence[NoiseVector]) -> list[NoiseVector]:
+def read_items(items: object, known: Sequence[LatentVector]) -> list[LatentVector]:
     """A list from the browser, which may send anything.
 
     known: the vectors that `ref` may refer to.
@@ -167,7 +167,7 @@ def read_items(items: object, known: Sequence[NoiseVector]) -> list[NoiseVector]
             raise ValueError("one of the vectors is no longer known: load the list again")
         seeds = latent.parse_seeds(str(seed), 1) if ref is None else [None]
         found.append(
-            NoiseVector(seeds[0], numbers.get(ref, ()) if ref else (), name if isinstance(name, str) else "", item.get("locked") is True)
+            LatentVector(seeds[0], numbers.get(ref, ()) if ref else (), name if isinstance(name, str) else "", item.get("locked") is True)
         )
     return found
 
@@ -199,7 +199,7 @@ def _type() -> None:
     if not text.strip():
         return
     try:
-        _take([NoiseVector(seed) for seed in _seeds(text)])
+        _take([LatentVector(seed) for seed in _seeds(text)])
         st.session_state["noise_seeds"] = ""
     except ValueError as error:
         st.session_state[_REFUSED] = str(error)

@@ -9,7 +9,7 @@ import streamlit as st
 from gan.events import Progress
 from gan.explore.models import Model
 from gan.explore.projection import STARTS, Drawn, Guess, Projection, project
-from gan.explore.vectors import MOST, NoiseVector
+from gan.explore.vectors import MOST, LatentVector
 from gan.glossary import explain
 from gan.images import enlarge, png
 from gan.judging import metrics
@@ -160,7 +160,7 @@ def walk_on(found: Drawn, class_name: str | None) -> None:
     """Adds the result to the list of latent vectors for walks."""
 
     def go() -> None:
-        st.session_state[FULL] = not keep(NoiseVector(z=tuple(found.z.tolist()), name="From an image"))
+        st.session_state[FULL] = not keep(LatentVector(z=tuple(found.z.tolist()), name="From an image"))
         if not st.session_state[FULL]:
             st.session_state["view"] = "walk"
             if class_name is not None:

@@ -66,5 +66,9 @@ async def _page(request: Request) -> Response:
 
 
 def routes(prefix: str = "") -> list[Route]:
-    """GET {prefix}/assets/plotly/plotly.min.js, and the pages; Home is {prefix}/."""
-    return [Route(f"{prefix}/assets/plotly/plotly.min.js", _answer), *(Route(f"{prefix}/{name}", _page) for name in ("", *NAMES))]
+    """GET {prefix}/assets/plotly/plotly.min.js and {prefix}/assets/learn/NAME.js, and the pages; Home is {prefix}/."""
+    return [
+        Route(f"{prefix}/assets/plotly/plotly.min.js", _answer),
+        Route(f"{prefix}/assets/learn/{{name}}", _answer_module),
+        *(Route(f"{prefix}/{name}", _page) for name in ("", *NAMES)),
+    ]

@@ -7,6 +7,7 @@ from gan import latent
 from gan.explore import attributes, contrast_file
 from gan.explore.attributes import Contrast, Mean
 from gan.explore.models import Model
+from gan.glossary import explain
 from ui.components.arithmetic import MOST_JITTER, STRONGEST, Group, arithmetic, bounded, picked
 from ui.explore import snippets
 from ui.explore.common import contrasts, known_contrasts, stamp

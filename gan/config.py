@@ -35,7 +35,7 @@ class SettingsError(ValueError):
     """Settings that cannot be.
 
     Attributes:
-        faults: (field, sentence) for each; the field is empty where no single one is at fault.
+        faults: (field, sentence) for each; the field is empty if no single one is at fault.
     """
 
     def __init__(self, faults: Sequence[tuple[str, str]]) -> None:
@@ -274,7 +274,7 @@ class TrainConfig(BaseModel):
         le=1024,
     )
     duration: float = _field(
-        1000,
+        1000.0,
         "Train for",
         "How long the run trains, in the unit next to it. You can stop and continue it at any time.",
         "Optimization",

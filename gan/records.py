@@ -1,4 +1,4 @@
-"""JSON objects with known fields: checked when they are read, typed as attributes, and written and sent just as they are."""
+"""JSON objects with known fields: checked when read, typed as attributes, and written and sent unchanged."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, Self, TypeVar
@@ -6,20 +6,21 @@ from typing import Any, Generic, Self, TypeVar
 from gan.untrusted import is_number, is_whole
 
 T = TypeVar("T")
-Rule = tuple[str, Callable[[Any], bool]]  # how a value must be, in words, and whether it is
+Rule = tuple[str, Callable[[Any], bool]]  # the rule in words, and a check
 
-LATEST = 1e11  # seconds since 1970 that a calendar can still show
+LATEST = 1e11  # seconds since 1970 that a calendar can show
 ANY: Rule = ("anything", lambda value: True)
 TEXT: Rule = ("text", lambda value: isinstance(value, str))
 TEXT_OR_NULL: Rule = ("text or null", lambda value: value is None or isinstance(value, str))
 COUNT: Rule = ("a whole number from 0 on", lambda value: is_whole(value, 10**15))
 COUNT_OR_NULL: Rule = ("a whole number from 0 on, or null", lambda value: value is None or is_whole(value, 10**15))
 SECONDS: Rule = ("a number from 0 on", lambda value: is_number(value) and 0 <= value < 1e15)
+NUMBER_OR_NULL: Rule = ("a number or null", lambda value: value is None or is_number(value))
 MOMENT: Rule = ("seconds since 1970, or null", lambda value: value is None or (is_number(value) and 0 <= value < LATEST))
 
 
 class Field(Generic[T]):
-    """A field of a Record, as an attribute: its value, or the default if there is none or null."""
+    """A field of a Record as an attribute: its value, or the default if it is missing or null."""
 
     def __init__(self, default: T, rule: Rule = ANY) -> None:
         self.default, self.rule = default, rule
@@ -33,7 +34,7 @@ class Field(Generic[T]):
 
 
 class Record(Mapping[str, Any]):
-    """What a JSON object says. Fields that are not known stay in it, so that nothing is lost when it is written again."""
+    """A JSON object. Unknown fields stay in it, so nothing is lost when it is written again."""
 
     def __init__(self, content: Mapping[str, Any]) -> None:
         self._content = dict(content)

@@ -1,4 +1,4 @@
-"""Compare: up to six runs laid over each other: curves, what was set differently, the same noise at the same point of training."""
+"""Compare: up to six runs overlaid: curves, different settings, and the same latent vectors at the same point in training."""
 
 import streamlit as st
 

@@ -1,4 +1,4 @@
-"""Data: the sets that can be trained on, what is in them, and a way to bring one's own."""
+"""Data: the sets to train on, what is in them, and uploads of your own."""
 
 import streamlit as st
 
@@ -12,7 +12,7 @@ from ui.progress import drain
 from ui.text import plain
 
 heading("Data")
-if "next_set" in st.session_state:  # set here, since a widget's value cannot change once it is drawn
+if "next_set" in st.session_state:  # set here, because a widget's value cannot change once it is drawn
     choose(st.session_state.pop("next_set"))
 if "data_note" in st.session_state:
     st.success(st.session_state.pop("data_note"), icon=":material/check:")

@@ -1,4 +1,4 @@
-"""Evaluate: how good a generator is, compared with real images. The address holds what is shown."""
+"""Evaluate: how good a generator is, compared with real images. The address holds the view."""
 
 import streamlit as st
 

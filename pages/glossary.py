@@ -1,4 +1,4 @@
-"""Glossary: the words that the app uses, from the same list as its tooltips."""
+"""Glossary: the app's terms, from the same list as its tooltips."""
 
 import streamlit as st
 

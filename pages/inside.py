@@ -1,4 +1,4 @@
-"""Look inside: what every layer does with an input, the layers at the pixels, norms over time, and what D thinks of an image."""
+"""Look inside: every layer's maps, the filters at the pixels, norms over time, and D's answers to images."""
 
 import streamlit as st
 
@@ -37,5 +37,5 @@ if chosen:
                 missing_discriminator(name, path)
             else:
                 discriminator_view(networks, path)
-    except (CheckpointError, OSError) as error:  # the file may go while it is looked at
+    except (CheckpointError, OSError) as error:  # the file may be deleted while someone looks at it
         st.error(f"{plain(explain(error).rstrip('.'))}.", icon=":material/error:")

@@ -1,4 +1,4 @@
-"""A GPU that is in the server and cannot be used, said where people start runs."""
+"""Says where people start runs that the server has a GPU it cannot use."""
 
 import re
 
@@ -11,7 +11,7 @@ _COMMAND = re.compile(r"(?<=\()(?:uv|docker) [a-z0-9 -]+(?=\))")  # what the rem
 
 
 def accelerator_note() -> None:
-    """What is wrong with the server's GPU and what to install; nothing if it is used, or not there, or not wanted."""
+    """Shows what is wrong with the server's GPU and what to install; nothing if it is used, missing or not wanted."""
     said = manager().passed_over
     if said:
         words, commands = _COMMAND.split(said), _COMMAND.findall(said)

@@ -1,6 +1,6 @@
-"""Runs' histories -> plotly figures, one a quantity, each with a sentence that says what it shows.
+"""Runs' histories -> Plotly figures, one per quantity, each with a sentence that says what it shows.
 
-The one module of gan that knows plotly. Pure: columns of numbers in, figures out; knows nothing of files or pages.
+The only module that builds Plotly figures. Pure: columns of numbers in, figures out; knows nothing about files or pages.
 """
 
 import colorsys
@@ -19,11 +19,11 @@ from gan.events import Intervention
 AXES = {"step": "Steps", "images_seen": "Images", "elapsed_s": "Seconds"}  # a column of the history -> its name as an axis
 COLORS = ("#2563eb", "#d97706", "#059669", "#c026d3", "#dc2626", "#64748b")  # of the first, second, ... run
 TICKS = [digit * 10.0**power for power in range(-2, 4) for digit in (1, 2, 5)]  # of a logarithmic axis
-BOTH = 0.2  # relative luminance that stands out from light and dark pages alike, 3 : 1 at least
+BOTH = 0.2  # relative luminance with a contrast of at least 3:1 on light and on dark pages
 
 
 class Role(IntEnum):
-    """Who has which of the theme's chart colors, in all charts of the app: ROLES in ui/components/shared.js is the same."""
+    """The theme's chart colors by role, in all charts of the app. ROLES in ui/components/shared.js is the same."""
 
     DISCRIMINATOR = 0
     GENERATOR = 1
@@ -32,11 +32,11 @@ class Role(IntEnum):
 
     @property
     def color(self) -> str:
-        """A sign that Streamlit replaces by the color of the visitor's theme, in figures for st.plotly_chart()."""
+        """A placeholder that Streamlit replaces with the color of the visitor's theme in st.plotly_chart()."""
         return f"#{self + 1:06d}"
 
 
-MOST_MARKS = 100  # changes of settings that are marked on a curve: the latest
+MOST_MARKS = 100  # the most changes of settings marked on a curve: the latest ones
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,13 @@ class Curve:
     """One run as the charts need it.
 
     Attributes:
-        name: as people read it; shown, never interpreted.
-        columns: of the history, equally long; what is no finite number counts as missing.
-        scores: whether the discriminator's answers are scores without bounds, not probabilities.
+        name: as shown; never interpreted.
+        columns: of the history, equally long; values that are not finite count as missing.
+        scores: whether the discriminator's answers are unbounded scores, not probabilities.
         changes: of settings while the run trained.
-        fork: the step at which this run left another one, and what to say of it.
-        judged: step and Fréchet distance of each judgement.
-        features: of which network that distance is.
+        fork: the step at which this run was forked from another one, and a text about it.
+        judged: step and Fréchet distance of each scoring.
+        features: the network whose features the distance uses.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class _Panel:
-    """What one chart shows: a column, of those runs in which it means the same."""
+    """What one chart shows: a column, for the runs in which it means the same."""
 
     key: str
     title: str
@@ -91,7 +91,7 @@ _PANELS = (
 
 
 def shade(hue: float) -> str:
-    """A color of a hue, 0 to 1, that can be seen on light and on dark pages: lines differ by hue alone."""
+    """A color of a hue, 0 to 1, visible on light and on dark pages: lines differ only in hue."""
     low, high = 0.0, 1.0
     for _ in range(20):
         lightness = (low + high) / 2
@@ -102,7 +102,7 @@ def shade(hue: float) -> str:
 
 
 def numbers(column: Sequence[Any]) -> np.ndarray:
-    """A column as float64; NaN where it holds no finite number. A damaged line may hold anything."""
+    """A column as float64; NaN for values that are not finite. A damaged line may hold anything."""
     try:
         values = np.array(column, dtype=np.float64)  # None becomes NaN
     except (TypeError, ValueError, OverflowError):
@@ -121,12 +121,12 @@ def _number(value: Any) -> float:
 
 
 def positions(columns: Mapping[str, Sequence[Any]], axis: str, steps: Sequence[float]) -> np.ndarray:
-    """Where steps of a run lie along an axis: read off its history, straight between its rows, from 0 at step 0.
+    """The positions of steps along an axis: interpolated linearly in the run's history, from 0 at step 0.
 
     Args:
         columns: of the run's history.
         axis: one of AXES.
-        steps: any; those beyond the history lie where its last row does.
+        steps: any; steps beyond the history get the position of its last row.
 
     Returns:
         float64, (len(steps),).
@@ -142,9 +142,9 @@ def positions(columns: Mapping[str, Sequence[Any]], axis: str, steps: Sequence[f
 def smooth(x: np.ndarray, y: np.ndarray, half_life: float) -> np.ndarray:
     """The exponential moving average of y along x; missing values stay missing.
 
-    half_life: the distance along x over which a point's weight halves; 0 for no smoothing. Going by distance, not by the
-        number of points, it means the same for runs that are measured more or less often, and however they are thinned.
-        The first points are not drawn towards 0: weights sum to 1 everywhere.
+    half_life: the distance along x over which a point's weight halves; 0 for no smoothing. Distance, unlike the
+        number of points, means the same for runs that are measured more or less often, and after thinning.
+        The first points are not drawn toward 0: weights sum to 1 everywhere.
     """
     if half_life <= 0:
         return y
@@ -157,18 +157,18 @@ def smooth(x: np.ndarray, y: np.ndarray, half_life: float) -> np.ndarray:
 
 
 def charts(curves: Sequence[Curve], axis: str = "step", smoothing: float = 0.0) -> list[Chart]:
-    """Losses and answers of several runs, one chart a quantity, one color a run.
+    """Losses and answers of several runs, one chart per quantity, one color per run.
 
-    Probabilities and scores have no common scale: where there are both, each kind has charts of its own.
+    Probabilities and scores have no common scale: if there are both, each kind has its own charts.
 
     Args:
         curves: the runs; each keeps its color in all charts.
         axis: one of AXES.
-        smoothing: half-life of the moving average, as a share of the longest run, 0 to 1. The measured values stay pale
-            behind the average.
+        smoothing: half-life of the moving average, as a share of the longest run, 0 to 1. The measured values stay
+            visible in pale.
 
     Returns:
-        Four charts, or six; one more where images were judged.
+        Four charts, or six; one more if there are scores.
     """
     longest = max((float(np.nanmax(x)) for curve in curves if len(x := _along(curve, axis))), default=0.0)
     found = []
@@ -179,16 +179,16 @@ def charts(curves: Sequence[Curve], axis: str = "step", smoothing: float = 0.0) 
     if judged := [(i, curve) for i, curve in enumerate(curves) if curve.judged]:
         found.append(_distance(judged, axis))
     for chart in found:
-        chart.figure.update_xaxes(range=[0, longest or 1])  # the same for all, so that they can be read below one another
+        chart.figure.update_xaxes(range=[0, longest or 1])  # the same for all charts, so you can compare them
     return found
 
 
 def shares_chart(names: Sequence[str], shares: Mapping[str, Sequence[float] | np.ndarray]) -> Chart:
-    """How often each class is seen, a bar for each kind of images.
+    """How often each class appears, with a bar for each kind of image.
 
     Args:
         names: of the classes; shown, never interpreted.
-        shares: of generated and of real images, by what they are called; 0 to 1, as many as names.
+        shares: of generated and of real images, by name; 0 to 1, as many as names.
     """
     figure, said = go.Figure(), []
     classes = [html.escape(str(name)) for name in names]
@@ -243,7 +243,7 @@ def _distance(curves: Sequence[tuple[int, Curve]], axis: str) -> Chart:
         steps, distances = (list(column) for column in zip(*curve.judged, strict=True))
         x, y = positions(curve.columns, axis, steps), numbers(distances)
         _add(figure, i, curve, x, y, line={"width": 2}, mode="lines+markers", marker={"size": 4}, hovertemplate="%{y:.3g}")
-        _mark(figure, i, curve, axis, x, y)
+        _mark(figure, i, curve, axis, x, y, log=True)
         said.append(f"{curve.name} {y[-1]:.3g} at {_read(axis, x[-1])}")
     names = sorted({curve.features for _, curve in curves})
     title = f"Distance from real images: FD ({html.escape(', '.join(names))}), lower is better"
@@ -259,21 +259,43 @@ def _lay_out(figure: go.Figure, title: str, axis: str, yaxis: dict[str, Any]) ->
         margin={"l": 44, "r": 12, "t": 36, "b": 36},
         xaxis={"title": {"text": AXES[axis], "standoff": 4}, "rangemode": "tozero"},
         yaxis=yaxis,
-        uirevision=axis,  # a zoom is kept while runs go on, and not along another axis
+        uirevision=axis,  # a zoom is kept while runs train, but not on another axis
         template="none",
     )
 
 
 def _add(figure: go.Figure, i: int, curve: Curve, x: np.ndarray, y: np.ndarray, line: dict[str, Any], **options: Any) -> None:
-    # meta: which run's color it is, for a page that has colors of its own.
+    # meta: whose color it is, for a page with its own colors.
     line = {"color": COLORS[i % len(COLORS)], **line}
     figure.add_scatter(x=x, y=y.astype(np.float32), name=html.escape(curve.name), meta=i, line=line, **options)
 
 
-def _mark(figure: go.Figure, i: int, curve: Curve, axis: str, x: np.ndarray, y: np.ndarray) -> None:
+def on_line(where: np.ndarray, x: np.ndarray, y: np.ndarray, log: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """The points of a drawn line that are closest along x to some positions; none for a line without values.
+
+    Beyond an end of the line it is that end; in a gap it is the closer side.
+
+    Args:
+        where: positions along x.
+        x, y: the line's points, x rising; NaN in y makes a gap.
+        log: whether the line is straight on a logarithmic y-axis.
+    """
+    rows = np.flatnonzero(~np.isnan(y) & ((y > 0) | (not log)))
+    if not len(rows):
+        return np.empty(0), np.empty(0)
+    along, height = x[rows], np.log(y[rows]) if log else y[rows]
+    at = np.clip(where, along[0], along[-1])
+    right = np.searchsorted(along, at).clip(min(1, len(rows) - 1), len(rows) - 1)
+    left = np.maximum(right - 1, 0)
+    closer = np.where(at - along[left] <= along[right] - at, along[left], along[right])
+    at = np.where(rows[right] - rows[left] > 1, closer, at)
+    found = np.interp(at, along, height)
+    return at, np.exp(found) if log else found
+
+
+def _mark(figure: go.Figure, i: int, curve: Curve, axis: str, x: np.ndarray, y: np.ndarray, log: bool = False) -> None:
     """Signs on the curve where a setting was changed, and where the run was forked from another."""
-    known = ~np.isnan(y)
-    if not known.any():
+    if np.isnan(y).all():
         return
     at_step: dict[int, list[str]] = {}
     for change in curve.changes:
@@ -284,10 +306,12 @@ def _mark(figure: go.Figure, i: int, curve: Curve, axis: str, x: np.ndarray, y: 
     for symbol, steps, texts in signs:
         if not steps:
             continue
-        where = positions(curve.columns, axis, steps)
+        at, height = on_line(positions(curve.columns, axis, steps), x, y, log)
+        if not len(at):
+            continue
         figure.add_scatter(
-            x=where,
-            y=np.interp(where, x[known], y[known]),
+            x=at,
+            y=height,
             mode="markers",
             name=html.escape(curve.name),
             meta=i,
@@ -303,18 +327,20 @@ def _mark(figure: go.Figure, i: int, curve: Curve, axis: str, x: np.ndarray, y: 
 
 
 def setting_title(field: Any) -> str:
-    """A setting's name as people read it."""
+    """A setting's name as shown."""
     info = TrainConfig.model_fields.get(field) if isinstance(field, str) else None  # a damaged line may hold anything
     return str(info.title) if info else str(field)[:50]
 
 
 def value_text(value: Any) -> str:
-    """A setting's value as people read it."""
+    """A setting's value as shown."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)[:200]
+    if isinstance(value, float):
+        return f"{value:,.0f}" if value >= 10_000 else f"{value:,.4g}"
+    return str(value)[:200]
 
 
 def changed(field: Any, old: Any, new: Any) -> str:

@@ -1,4 +1,4 @@
-"""Which generator: a shipped one or a run's, at one of its steps. Both stand in the address."""
+"""Choose a generator: one that comes with the app or a run's, at one of its steps. The address holds both."""
 
 import streamlit as st
 
@@ -16,7 +16,7 @@ NEWEST = "newest"
 
 
 def choose_model() -> Model | None:
-    """The chosen generator; None with the reason on the page. Of a run that was judged the best, unless another is chosen."""
+    """The chosen generator, or None with the reason on the page. For a run with scores, the best generator is the default."""
     sources = model_sources(models().root)
     if not sources:
         st.info("There is no generator yet. Train one: you can explore it after a few seconds.", icon=":material/lightbulb:")
@@ -38,7 +38,7 @@ def choose_model() -> Model | None:
     if len(ids) > 1:
         steps = [i.partition("@")[2] for i in ids]
         best = best_step(models().root, source)
-        # "newest" and "best" are options of their own, so that the address of an older step keeps its meaning while the run goes on.
+        # "newest" and "best" are options of their own, so the address of an older step keeps its meaning while the run continues.
         options = [*steps, NEWEST] if best is None else [*steps, NEWEST, BEST]
         step = right.select_slider(
             "After step",

@@ -1,6 +1,6 @@
 """Several runs next to each other: settings that differ, progress, grids that belong together.
 
-Reads runs; knows nothing of pages or of how charts are drawn.
+Reads runs; knows nothing about pages or about how charts are drawn.
 """
 
 import math
@@ -10,7 +10,7 @@ from typing import Any
 
 from gan.config import TrainConfig
 from gan.events import Intervention
-from gan.judging.judgements import Best
+from gan.judging.judgements import Best, Judgement
 from gan.runs.folder import is_run_name
 from gan.runs.run import Run
 from ui.charts import AXES, Curve, changed, positions, setting_title, value_text
@@ -19,7 +19,7 @@ MOST_RUNS = 6
 MOST_POINTS = 600  # of a curve: a chart is about as many pixels wide
 MOST_ROWS = 4000  # of a history, to find out when a grid was drawn
 
-Row = tuple[str, list[str]]  # what it is, and a text a run
+Row = tuple[str, list[str]]  # its name, and one text per run
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Parent:
     """Where a run was forked: from which run, at which step.
 
     Attributes:
-        changes: how many of the run's interventions are its parent's; its settings hold these.
+        changes: how many of the run's interventions are its parent's; its settings include these.
         settings: what was changed by the fork: field -> [old, new].
     """
 
@@ -39,10 +39,10 @@ class Parent:
 
 @dataclass(frozen=True)
 class Compared:
-    """What is compared of a run, as it is at one moment.
+    """The data of a run for the comparison, at one moment.
 
     Attributes:
-        grids: the steps at which its fixed-noise grid was kept, rising.
+        grids: the steps of its saved sample grids, rising.
         columns: its history, thinned to MOST_POINTS rows; `rows` to MOST_ROWS.
     """
 
@@ -56,18 +56,18 @@ class Compared:
     grids: list[int]
     changes: list[Intervention]
     parent: Parent | None
-    judged: list[dict[str, Any]] = field(default_factory=list)  # see gan.judgements
+    judged: list[Judgement] = field(default_factory=list)  # the scores while it trained
     best: Best | None = None
 
     def positions(self, axis: str) -> list[float]:
-        """Where its grids lie along an axis (one of gan.charts.AXES)."""
-        # The last grid may be drawn behind the last line of the history; the status knows where that is.
+        """The positions of its grids along an axis (one of ui.charts.AXES)."""
+        # The last grid may be later than the last line of the history; the status knows its position.
         ends = {name: [*self.rows[name], self.status.get(name)] for name in AXES}
         return [float(x) for x in positions(ends, axis, self.grids)]
 
 
 def look_at(run: Run, name: str = "") -> Compared:
-    """A run as it is now.
+    """The current data of a run.
 
     Raises:
         CheckpointError: its settings cannot be read.
@@ -89,27 +89,27 @@ def look_at(run: Run, name: str = "") -> Compared:
     )
 
 
-def thinned(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def thinned(rows: list[Judgement]) -> list[Judgement]:
     """Judgements with a distance, evenly thinned to MOST_POINTS; the last stays."""
-    known = [row for row in rows if row["fd"] is not None]
+    known = [row for row in rows if row.fd is not None]
     every = max(1, -(-len(known) // MOST_POINTS))
     return known[(len(known) - 1) % every :: every] if known else []
 
 
 def curve(run: Compared, names: dict[str, str] | None = None) -> Curve:
-    """A run as the charts need it. names: of runs by id, for the parent's."""
+    """A run as the charts need it. names: names of runs by id, for the parent's name."""
     fork = None
     if run.parent:
         settings = ", ".join(changed(name, old, new) for name, (old, new) in run.parent.settings.items())
         said = f"forked from {(names or {}).get(run.parent.run, run.parent.run)}" + (f": {settings}" if settings else "")
         fork = (run.parent.step, said)
-    judged = [(row["step"], row["fd"]) for row in run.judged]
-    features = str(run.judged[-1].get("features") or "") if judged else ""
+    judged = [(row.step, row.fd) for row in run.judged if row.fd is not None]
+    features = str(run.judged[-1].features) if judged else ""
     return Curve(run.name, run.columns, run.config.has_scores, run.changes, fork, judged, features)
 
 
 def parent_of(stored: Mapping[str, Any]) -> Parent | None:
-    """Where a run was forked, by its config.json; None for a run of its own, or where it does not read so."""
+    """The fork of a run, from its config.json; None if it is not a fork, or the entry is invalid."""
     parent = stored.get("parent")
     if not isinstance(parent, dict):
         return None
@@ -122,9 +122,9 @@ def parent_of(stored: Mapping[str, Any]) -> Parent | None:
 
 
 def differences(runs: Sequence[Compared], names: dict[str, str] | None = None) -> list[Row]:
-    """Different settings: a row for each setting that is not the same in all runs, or that was changed in one.
+    """Different settings: one row per setting that differs between runs, or that was changed in a run.
 
-    Data set, recipe, parent, and what a run is computed on count too, where they differ. names: of runs by id.
+    Also data set, recipe, parent and device, if they differ. names: names of runs by id.
     """
     names = names or {}
     rows: list[Row] = []
@@ -139,7 +139,7 @@ def differences(runs: Sequence[Compared], names: dict[str, str] | None = None) -
     for name, info in TrainConfig.model_fields.items():
         unit = info.json_schema_extra["unit"] if isinstance(info.json_schema_extra, dict) else ""
         if name == "duration":
-            row(setting_title(name), lambda run: f"{run.config.duration:g} {run.config.duration_unit}")
+            row(setting_title(name), lambda run: f"{value_text(run.config.duration)} {run.config.duration_unit}")
         elif name != "duration_unit":
             row(f"{info.title} ({unit})" if unit else str(info.title), lambda run, name=name: _setting(run, name))  # type: ignore[misc]
         if name == "data":
@@ -149,7 +149,7 @@ def differences(runs: Sequence[Compared], names: dict[str, str] | None = None) -
 
 
 def _setting(run: Compared, name: str) -> str:
-    """A setting as the run began with it, and what became of it."""
+    """A setting's initial value, and its changes."""
     text = value_text(getattr(run.config, name))
     own = run.changes[run.parent.changes if run.parent else 0 :]
     changes = [change for change in own if change.field == name]
@@ -172,7 +172,7 @@ def _images(run: Compared) -> str:
 
 
 def outcomes(runs: Sequence[Compared]) -> list[Row]:
-    """How far each run is, how fast it was, and its last measurement."""
+    """Each run's progress, speed and last measurements."""
     rows: list[Row] = []
 
     def row(title: str, tell: Callable[[Compared], str]) -> None:
@@ -214,7 +214,7 @@ def clock(seconds: float) -> str:
 
 
 def remarks(runs: Sequence[Compared]) -> list[str]:
-    """What must be known so that nobody compares what cannot be compared; a sentence each."""
+    """Warnings about what cannot be compared; one sentence each."""
     found = []
     scores = [run.name for run in runs if run.config.has_scores]
     if scores and len(scores) < len(runs):
@@ -222,7 +222,7 @@ def remarks(runs: Sequence[Compared]) -> list[str]:
     signs = ["◆ a setting was changed"] * any(run.changes for run in runs) + ["○ forked from another run"] * any(run.parent for run in runs)
     if signs:
         found.append(f"On the curves: {', '.join(signs)}. Hover over one for details.")
-    if len({run.judged[-1].get("features") for run in runs if run.judged}) > 1:
+    if len({run.judged[-1].features for run in runs if run.judged}) > 1:
         found.append("The distances (FD) are in the features of different networks: they cannot be compared.")
     losses = {(run.config.loss, run.config.feature_matching, run.config.mean_loss_d) for run in runs}
     if len(losses) > 1:
@@ -231,7 +231,7 @@ def remarks(runs: Sequence[Compared]) -> list[str]:
 
 
 def grid_remarks(runs: Sequence[Compared]) -> list[str]:
-    """Whether the grids show the same latent vectors at the same places; a sentence for each reason why not."""
+    """Whether the grids show the same latent vectors at the same places: one sentence per reason why not."""
     found = []
     if len({(run.config.latent_dim, run.config.latent_distribution) for run in runs}) > 1:
         found.append("These runs differ in latent size or distribution: their grids show different latent vectors.")
@@ -239,7 +239,7 @@ def grid_remarks(runs: Sequence[Compared]) -> list[str]:
     if len(counts) > 1:
         found.append(f"The grids differ in the number of images: the first {counts[0]} latent vectors, row by row, are in all of them.")
     if len({run.config.conditional for run in runs}) > 1:
-        found.append("Some of these runs draw by class, and some do not.")
+        found.append("Some of these runs are conditional, others are not.")
     return found
 
 

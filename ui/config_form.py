@@ -17,10 +17,10 @@ from ui.text import plain
 
 KEY = "setting_"
 FORK_KEY = "fork_"
-SAID = "recipe_said"  # in the session: what became of the data set when the recipe was chosen
+SAID = "recipe_said"  # in the session: a sentence about the data set after choosing a recipe
 CHOSEN_DATA = "chosen_data"  # in the session: whether the visitor has chosen the form's data set
-MOST_AMOUNT = 1_000_000  # of epochs, steps or seconds that a run trains longer
-LARGEST = 10**12  # number in a field; the browser's own end at 2**53
+MOST_AMOUNT = 1_000_000  # epochs, steps or seconds to train longer
+LARGEST = 10**12  # largest number in a field; browsers' numbers end at 2**53
 HIGHEST_ROLL = 10_000  # of the seeds' dice
 
 
@@ -33,11 +33,11 @@ def fill_form(config: TrainConfig) -> None:
 def config_form(base: TrainConfig, faults: DeltaGenerator) -> TrainConfig | None:
     """Draws a widget for every field: the common ones first, the others by group in an expander.
 
-    What is wrong stands below its field, and next to the button that it disables, so that a phone shows both.
+    Faults are shown below their field, and next to the button that they disable, so a phone shows both.
 
     Args:
-        base: the values to begin with.
-        faults: next to the button.
+        base: the initial values.
+        faults: the place next to the button.
 
     Returns:
         the config, or None if the values do not fit together.
@@ -66,7 +66,7 @@ def config_form(base: TrainConfig, faults: DeltaGenerator) -> TrainConfig | None
 
 
 def _read(values: dict[str, Any]) -> tuple[TrainConfig | None, list[tuple[str, str]]]:
-    """The config of some values, where they make one, and what is wrong: (field, sentence)."""
+    """The config of some values, if they are valid, and what is wrong: (field, sentence)."""
     try:
         config = TrainConfig(**values)
     except ValueError as error:
@@ -80,7 +80,7 @@ def _read(values: dict[str, Any]) -> tuple[TrainConfig | None, list[tuple[str, s
 
 
 def _smaller_batch(config: TrainConfig) -> int | None:
-    """The batch size that a small data set allows; None where the chosen one is fine, or none is."""
+    """The batch size that a small data set allows; None if the chosen one is fine, or no batch size is."""
     images = at_most(config.data, config.batch_size)
     return None if images is None else largest_batch(config, images)
 
@@ -90,16 +90,16 @@ def _set_batch_size(size: int) -> None:
 
 
 def read_form() -> TrainConfig:
-    """The config as the form's widgets hold it now; for callbacks, which run before the widgets are drawn again.
+    """The config from the form's current widgets; for callbacks, which run before the widgets are redrawn.
 
     Raises:
-        ValueError: the values do not go together.
+        ValueError: the values do not fit together.
     """
     return TrainConfig(**{name: st.session_state[KEY + name] for name in TrainConfig.model_fields})
 
 
 def fork_form(config: TrainConfig) -> bool:
-    """Draws the choice of what is other in a fork. False where the settings do not go together; the reason is then on the page."""
+    """Draws the choice of changes for a fork. False if the settings do not fit together; the page then shows the reason."""
     fields = TrainConfig.model_fields
     free = [name for name in fields if name not in TrainConfig.fixed_fields() and name not in ("duration", "duration_unit")]
     names = st.multiselect(
@@ -122,7 +122,7 @@ def fork_form(config: TrainConfig) -> bool:
 
 
 def longer(key: str, config: TrainConfig, label: str = "How much longer") -> bool:
-    """Draws the choice of how much longer a run trains, in the session as KEY_amount and KEY_unit. False where the amount cannot be."""
+    """Draws the choice of how much longer a run trains, in the session as KEY_amount and KEY_unit. False if the amount is invalid."""
     units = ["epochs", "steps", "seconds"]
     left, right = st.columns(2)
     with left:
@@ -137,14 +137,14 @@ def longer(key: str, config: TrainConfig, label: str = "How much longer") -> boo
 
 
 def fill_fork_form(changes: dict[str, Any]) -> None:
-    """Puts settings that should change into the form of a fork; call it before the form is drawn."""
+    """Puts changed settings into the form of a fork; call it before the form is drawn."""
     st.session_state["fork_names"] = list(changes)
     for name, value in changes.items():
         st.session_state[FORK_KEY + name] = value
 
 
 def read_fork_form(config: TrainConfig) -> tuple[dict[str, Any], str, float]:
-    """What changes in a fork of a run with these settings, and for how much longer it trains: unit, amount.
+    """The changes in a fork of a run with these settings, and how much longer it trains: unit, amount.
 
     Raises:
         ValueError: the settings do not go together.
@@ -160,12 +160,12 @@ def _extra(info: FieldInfo) -> dict[str, Any]:
 
 
 def rounded(duration: float) -> float:
-    """A duration as a form shows it: after a resume or a fork it may be any number of epochs."""
+    """A duration for the form: after a resume or a fork it may be any number of epochs."""
     return float(f"{duration:.4g}") if duration < 10_000 else float(round(duration))
 
 
 def _say(fault: str) -> None:
-    """What is wrong with the field above: the rule; the reason stands next to the button."""
+    """The rule that the field above breaks; the reason is next to the button."""
     st.markdown(f":red[:material/error: {plain(fault.partition(': ')[0])}.]")
 
 
@@ -176,7 +176,7 @@ def _roll(key: str) -> None:
 def _widget(name: str, info: FieldInfo, value: Any, prefix: str = KEY, fault: str = "") -> None:
     """One field's widget, by its type, and below it what is wrong with its value."""
     key = prefix + name
-    # Set in every run: what one run sets and another one overtakes never reaches the browser, which would show the least value.
+    # Set in every script run: a value set by an interrupted run never reaches the browser, which would show the lowest value.
     st.session_state[key] = st.session_state.get(key, value)
     unit = _extra(info)["unit"]
     label = f"{info.title} ({unit})" if unit else str(info.title)
@@ -185,7 +185,7 @@ def _widget(name: str, info: FieldInfo, value: Any, prefix: str = KEY, fault: st
     choices = datasets.available() if name == "data" else list(get_args(kind)) if get_origin(kind) is Literal else []
     with st.container(gap="xxsmall"):
         if choices:
-            if st.session_state[key] not in choices:  # a copied run's folder that only the command line may name
+            if st.session_state[key] not in choices:  # the folder of a copied run, which only the command line may name
                 st.session_state[key] = choices[0]
             st.selectbox(**options, options=choices, on_change=_note_data if name == "data" else None)
         elif kind is bool:
@@ -200,7 +200,7 @@ def _widget(name: str, info: FieldInfo, value: Any, prefix: str = KEY, fault: st
 
 
 def _number(kind: Any, options: dict[str, Any], step: float = 1) -> None:
-    """A field for a number. Its bounds are not the widget's: that would drop a number beyond them, and say nothing."""
+    """A field for a number. The widget has no bounds, because it would drop a number beyond them silently."""
     key = options["key"]
     value = min(max(st.session_state[key], -LARGEST), LARGEST)
     if kind is int:
@@ -214,6 +214,6 @@ def _number(kind: Any, options: dict[str, Any], step: float = 1) -> None:
 
 
 def _note_data() -> None:
-    """The visitor has chosen the data set: another recipe leaves it as it is."""
+    """The visitor has chosen the data set, so another recipe does not change it."""
     st.session_state[CHOSEN_DATA] = True
     st.session_state.pop(SAID, None)

@@ -1,4 +1,4 @@
-"""The menu that exports a run: each file is made when it is asked for, in a thread, so that the page stays live meanwhile."""
+"""The menu that exports a run: each file is made on request, in a thread, so the page stays live."""
 
 import io
 import threading
@@ -17,7 +17,7 @@ from gan.runs.run import Run, explain
 from ui.progress import PATIENCE_S
 from ui.text import plain
 
-LARGEST_GRIDS = 64 * 2**20  # bytes of grids in a zip: the file waits in the server's memory until it is fetched
+LARGEST_GRIDS = 64 * 2**20  # bytes of grids in a zip: the file waits in the server's memory until it is downloaded
 LOOK_EVERY_S = 0.5
 
 _turn = threading.Lock()  # one export at a time on the server: each takes a core from the runs
@@ -25,7 +25,7 @@ _turn = threading.Lock()  # one export at a time on the server: each takes a cor
 
 @dataclass(frozen=True)
 class _Kind:
-    """A file that a run can be exported as."""
+    """A kind of export."""
 
     label: str
     icon: str
@@ -41,7 +41,7 @@ KINDS = {
         "Everything (zip)",
         ":material/folder_zip:",
         "the zip",
-        "Settings, metrics and changes as CSV, grids, the newest generator, and a short script that draws with it: it needs PyTorch alone.",
+        "Settings, metrics and changes as CSV, grids, the newest generator, and a short script that draws with it and needs only PyTorch.",
         ".zip",
         "application/zip",
         partial(zip_run, most_bytes=LARGEST_GRIDS),
@@ -68,7 +68,7 @@ KINDS = {
 
 
 class _Job:
-    """One file in the making. The thread never calls Streamlit; the page looks at the job's fields."""
+    """One file being made. The thread never calls Streamlit; the page reads the job's fields."""
 
     def __init__(self, run: Run, kind: str) -> None:
         self.run_id, self.kind = run.id, kind
@@ -121,7 +121,7 @@ def _drop() -> None:
 
 def export_menu(run: Run) -> None:
     """A popover with a button for each file."""
-    # The key keeps it open where a button next to it appears or disappears.
+    # The key keeps it open when a button next to it appears or disappears.
     with st.popover("Export", icon=":material/download:", key="export_menu"):
         for name, kind in KINDS.items():
             st.button(kind.label, icon=kind.icon, help=kind.help, key=f"export_{name}", width="stretch", on_click=_start, args=(run, name))
@@ -143,7 +143,7 @@ def export_menu(run: Run) -> None:
 
 @st.fragment(run_every=LOOK_EVERY_S)
 def _watch(job: _Job) -> None:
-    """How far a job is, and a way out; runs the page again when it is done."""
+    """A job's progress, and a Cancel button; reruns the page when it is done."""
     if job.done:
         st.rerun()
     event = job.progress

@@ -1,4 +1,4 @@
-"""Errors about settings in the words of the form: its labels in place of the settings' names."""
+"""Errors about settings in the words of the form: its labels instead of the settings' names."""
 
 import re
 
@@ -6,7 +6,7 @@ from gan.config import SettingsError, TrainConfig
 from gan.runs.run import explain
 
 _TITLES = {name: str(info.title) for name, info in TrainConfig.model_fields.items()}
-# Names of one word are words of the language too: they are names only at the beginning, and after these words.
+# One-word names are also ordinary words: they count as names only at the beginning and after these words.
 _LONG = "|".join(sorted((name for name in _TITLES if "_" in name or name in ("r1", "r2")), key=len, reverse=True))
 _SHORT = "|".join(name for name in _TITLES if "_" not in name)
 _NAMES = re.compile(rf"\b({_LONG})\b|(?:^|(?<=with )|(?<=but )|(?<=turn )|(?<=multiple of ))({_SHORT})\b(?! set)")
@@ -21,7 +21,7 @@ _NUMBER = re.compile(r"\b(got|at most|at least|above|below) (\d{1,16})(\.0)?(?![
 
 
 def in_form_words(text: str) -> str:
-    """What is wrong with settings, as a sentence of the form; plain text.
+    """What is wrong with settings, as a sentence in the form's words; plain text.
 
     "batch_size must be less than or equal to 1024; got 5000" -> "Batch size must be at most 1,024; got 5,000".
     """
@@ -32,7 +32,7 @@ def in_form_words(text: str) -> str:
 
 
 def faults_of(error: ValueError) -> list[tuple[str, str]]:
-    """(field, sentence in the form's words) for each thing that is wrong; the field is empty where no single one is at fault."""
+    """(field, sentence in the form's words) for each thing that is wrong; the field is empty if no single one is at fault."""
     faults = error.faults if isinstance(error, SettingsError) else [("", str(error))]
     return [(field, words[:1].upper() + words[1:]) for field, sentence in faults if (words := in_form_words(sentence))]
 

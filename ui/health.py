@@ -1,4 +1,4 @@
-"""A run's state of health in one line, for wherever runs are listed: what the doctor makes of it, and what to try first."""
+"""A run's health in one line, for lists of runs: the doctor's verdict, and what to try first."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ WRONG = frozenset({Outlook.ALARM, Outlook.WARNING, Outlook.RECOVERING})
 
 @dataclass(frozen=True)
 class Health:
-    """A run's state of health.
+    """A run's health.
 
     Attributes:
         outlook: which kind.
@@ -42,14 +42,14 @@ class Health:
 
     @property
     def line(self) -> str:
-        """The same as Markdown, with a sign in front."""
+        """The text as Markdown, with an icon in front."""
         icon, color = SIGNS[self.outlook]
         advice = f" Try: {plain(self.remedy)}." if self.remedy else ""
         return f":{color}[{icon} {plain(self.text)}.]{advice}"
 
 
 def health(run: Run) -> Health | None:
-    """A run's state of health; None for one that has not begun, or whose files cannot be read."""
+    """A run's health; None for one that has not begun, or whose files cannot be read."""
     if run.state in (RunState.QUEUED, RunState.PREPARING):
         return None
     checkup = checkups().of(run)
@@ -79,7 +79,7 @@ def changes_text(config: TrainConfig, remedy: Remedy) -> str:
 
 
 def value_words(value: object) -> str:
-    """A setting's value, as remedies write it."""
+    """A setting's value in the words of remedies."""
     if isinstance(value, bool):
         return "on" if value else "off"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,7 +1,7 @@
-"""A bound on the files that Streamlit holds in memory for pages. The one place that knows how it holds them.
+"""A limit on the files that Streamlit holds in memory for pages. The only module that knows how it holds them.
 
-Streamlit takes a file for any session that is alive, whether its page has an uploader or not, and keeps it until the page lets
-it go or the session ends. It bounds each file, but neither a session nor all of them together.
+Streamlit takes a file for any session that is alive, whether its page has an uploader or not, and keeps it until the page releases
+it or the session ends. Streamlit limits each file, but neither a session nor the total.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ from streamlit import runtime
 
 MOST_A_SESSION = 256 * 2**20  # bytes; one upload of the largest size and an image
 MOST_IN_ALL = 2**30  # bytes, all sessions together
-UPLOADS = "/_stcore/upload_file/"  # the path goes on with the session and the file
+UPLOADS = "/_stcore/upload_file/"  # the path continues with the session and the file
 
 
 def held() -> dict[str, int]:
@@ -33,7 +33,7 @@ def room() -> int:
 
 
 class BoundUploads:
-    """ASGI middleware that refuses an upload, with one sentence, before its content arrives where it would be too much."""
+    """ASGI middleware that refuses an upload, with one sentence, before its content arrives, if it would be too much."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -58,12 +58,12 @@ class BoundUploads:
                 del self._arriving[session]
 
     def _refusal(self, session: str, length: str) -> tuple[int, str] | None:
-        """A status and a sentence; None for an upload that may come."""
+        """A status and a sentence; None if the upload is allowed."""
         if not (length.isascii() and length.isdigit() and len(length) < 20):
             return 411, "an upload must say how long it is"
         by_session, size = held(), int(length)
         if by_session.get(session, 0) + self._arriving[session] + size > MOST_A_SESSION:
-            return 413, f"one page may hold {MOST_A_SESSION // 2**20} MiB of uploads: reload it to let go of them"
+            return 413, f"one page may hold {MOST_A_SESSION // 2**20} MiB of uploads: reload it to release them"
         if sum(by_session.values()) + self._arriving.total() + size > MOST_IN_ALL:
             return 503, "the server holds too many uploads: try again in a few minutes"
         return None

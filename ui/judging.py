@@ -1,4 +1,4 @@
-"""What a generator is compared with, on a page: the data set it was trained on, or why there is none."""
+"""The data set that a page compares a generator with, or why there is none."""
 
 import streamlit as st
 
@@ -15,12 +15,12 @@ CANCELED = "judge_canceled"
 
 
 def why_missing(config: TrainConfig, whose: str, instead: str) -> str:
-    """Why a page cannot use the images that networks were trained on, in a sentence or two; empty where it can.
+    """Why a page cannot use a network's training images, in one or two sentences; empty if it can.
 
     Args:
         config: the networks' settings.
         whose: what was trained on them, "run" or "generator".
-        instead: what to do where they are not among the data sets.
+        instead: what to do if they are not among the data sets.
     """
     if config.data not in datasets.available():  # a path, say, which only the command line may name
         return f"This {whose}'s training images are not on this server. {instead}"
@@ -32,8 +32,8 @@ def why_missing(config: TrainConfig, whose: str, instead: str) -> str:
 def judge_for(config: TrainConfig) -> Judge | None:
     """The judge of a generator's own data set; None with the reason on the page.
 
-    The first time for a set it takes some seconds, or, where a network must learn the set first, up to a minute: with a bar and a
-    way out.
+    The first time for a set, it takes a few seconds, or up to a minute if a network must learn the set first. It shows a bar and a
+    Cancel button.
     """
     name, key = plain(config.data), (config.data, config.image_size, config.channels)
     if reason := why_missing(config, "generator", "Add them on the Data page to compare."):
@@ -52,5 +52,5 @@ def judge_for(config: TrainConfig) -> Judge | None:
 
 
 def real_ones(judge: Judge, config: TrainConfig) -> str:
-    """What held-out real images are called next to a generator of these settings: whether it has seen them."""
+    """The name of held-out real images, depending on whether a generator with these settings has seen them."""
     return "new real images" if judge.reals.new and config.data_split == "train" else "other real images"

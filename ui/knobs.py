@@ -1,4 +1,4 @@
-"""The knobs of a run that trains: its live settings and its pace. And the form of a fork."""
+"""The knobs of a running run: its live settings and its pace."""
 
 from collections.abc import Callable
 from typing import Any, get_args
@@ -17,14 +17,14 @@ Change = Callable[[str, Any], None]
 
 
 def knobs(run: Run, change: Change, pace: Callable[[float], None]) -> None:
-    """Draws a widget for each live setting. Each shows what is in force, or is asked for, on every run of the script.
+    """Draws a widget for each live setting. On every script run, each shows the current or the requested value.
 
-    change, pace: called with what was moved.
+    change, pace: called with the new value.
     """
     config = run.live_config
 
     def widget(name: str) -> dict[str, Any]:
-        """What all knobs share; the widget's value is set to the run's own first."""
+        """Arguments that all knobs share. First sets the widget to the run's own value."""
         info = TrainConfig.model_fields[name]
         key = f"{KEY}{run.id}_{name}"
         st.session_state[key] = getattr(config, name)

@@ -1,10 +1,11 @@
-"""What the layers of a network made of one input: a card each, and one of them opened large."""
+"""A network's layers for one input: one card each, and one opened large."""
 
 import numpy as np
 import streamlit as st
 import torch
 from streamlit.delta_generator import DeltaGenerator
 
+from gan.glossary import explain
 from gan.images import enlarge, png, tile, to_uint8
 from gan.inside.layers import Layer, blocks, choose_maps
 from gan.inside.pictures import as_map, paint
@@ -14,12 +15,12 @@ CARD, MAP = 240, 96  # pixels of a card's picture and of a map that is opened, a
 
 
 def layer_view(layers: dict[str, Layer], name: str, picture: np.ndarray, key: str) -> None:
-    """Draws the way of one input through a network.
+    """Draws the path of one input through a network.
 
     Args:
-        layers: as activations() gives them.
-        name: of what went in.
-        picture: of what went in, uint8 (C, H, W).
+        layers: from activations().
+        name: of the input.
+        picture: of the input, uint8 (C, H, W).
         key: of the widget that opens a layer; its name in the address.
     """
     chosen = choose_maps(layers, LARGE)
@@ -37,7 +38,8 @@ def layer_view(layers: dict[str, Layer], name: str, picture: np.ndarray, key: st
                         st.caption(f"{layer.size}  \n{_range(layer.maps)}")
     st.caption(
         f"Each layer shows at most {IN_A_CARD} maps: those that vary most. Each map has its own scale, from black to white. "
-        "In layers with negative values, blue is below 0 and red is above."
+        "In layers with negative values, blue is below 0 and red is above.",
+        help=explain("feature map"),
     )
     options = {title: layers[name] for name, title in titles.items()}
     if st.session_state.get(key) not in options:  # another network's
@@ -58,7 +60,7 @@ def _large(layer: Layer, chosen: list[int]) -> None:
     st.markdown(layer.about)
     if layer.maps.shape[1:] == (1, 1):
         _picture(_overview(layer, chosen), layer.size, 448, width=448)
-        st.caption(f"{layer.size}, {_range(layer.maps)}, laid out in rows.")
+        st.caption(f"{layer.size}, {_range(layer.maps)}, arranged in rows.")
         return
     pictures = paint(layer.maps[chosen], bool(layer.maps.min() < 0))
     count = len(layer.maps)

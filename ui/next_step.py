@@ -1,4 +1,4 @@
-"""The next step of the way through the app, at the end of a page: trained, broken and mended, compared, explored."""
+"""The next step of the tour, at the end of a page: train, break and fix, compare, explore."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -7,20 +7,20 @@ import streamlit as st
 
 from gan.config import TrainConfig
 
-BREAK = "break"  # what `?try=` says for a form that is filled to go wrong
+BREAK = "break"  # value of `?try=` for a form that is filled to go wrong
 TRY = "try"
 
 
 def broken(config: TrainConfig) -> TrainConfig:
-    """The settings with one mistake, which the doctor finds within a few hundred steps and mends with one press.
+    """The settings with one mistake, which the doctor finds within a few hundred steps and fixes with one press.
 
-    Flipped labels spoil the images most (docs/doctor.md); losses without labels get too much dropout instead.
+    Flipped labels hurt the images most (docs/doctor.md). Losses without labels get too much dropout instead.
     """
     return config.change(dropout=0.9) if config.has_scores else config.change(label_flips=0.5)
 
 
 def mistake(config: TrainConfig) -> str:
-    """The same in words."""
+    """The mistake in words."""
     return "90% of the discriminator's features off" if config.has_scores else "half of the discriminator's labels flipped"
 
 

@@ -29,7 +29,7 @@ def norm_chart(norms: Norms, network: str, kind: str, everything: bool = False) 
     figure = go.Figure()
     lines = shown(norms, network, kind, everything)
     for i, (title, values) in enumerate(lines.items()):
-        # From one end of the network to the other in one range of colors around the network's own: neighbors are alike.
+        # One range of colors around the network's own, from one end of the network to the other: neighbors are alike.
         first, last = HUES[network]
         color = shade((first + (last - first) * i / max(1, len(lines) - 1)) % 1)
         figure.add_scatter(x=norms.steps, y=values, name=title, mode="lines", line={"color": color, "width": 2}, hovertemplate="%{y:.3g}")
@@ -47,7 +47,7 @@ def norm_chart(norms: Norms, network: str, kind: str, everything: bool = False) 
 
 
 def norm_words(norms: Norms, network: str, kind: str, everything: bool = False) -> str:
-    """What a chart shows, for those who do not see it: where each line begins and ends."""
+    """A chart in words, for people who cannot see it: where each line starts and ends."""
     said = []
     for title, values in shown(norms, network, kind, everything).items():
         known = [value for value in values if value is not None]

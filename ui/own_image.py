@@ -1,4 +1,4 @@
-"""An image that a visitor brings: uploaded or drawn, as a network takes it."""
+"""A visitor's own image, uploaded or drawn, in the form that a network takes."""
 
 import numpy as np
 import streamlit as st
@@ -31,7 +31,7 @@ def own_image(config: TrainConfig) -> np.ndarray | None:
 
 
 def drawing(config: TrainConfig) -> np.ndarray | None:
-    """What the visitor draws: uint8 (1, H, W); None while that is nothing."""
+    """The visitor's drawing: uint8 (1, H, W); None while it is empty."""
     try:
         return sketchpad(config.image_size, "drawing")
     except ValueError as error:

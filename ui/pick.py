@@ -1,4 +1,4 @@
-"""A choice of one by id: the list shows names, the address holds the id, which never changes."""
+"""A list to choose one item from: it shows names, and the address holds the id, which never changes."""
 
 from collections.abc import Container, Sequence
 
@@ -13,14 +13,14 @@ LONGEST_SHOWN = 100  # characters of an id that is not there
 
 
 def options(runs: Sequence[Run]) -> dict[str, str]:
-    """Runs in a list to choose from: id -> the run's name and its id, by which it is found."""
+    """Runs in a list to choose from: id -> the run's name and id, so you can search for either."""
     return {run_id: listed(name, run_id) for run_id, name in labels(runs).items()}
 
 
 def asked(key: str) -> str | None:
-    """What is chosen before the list is drawn: in this session, or by the address; None for nothing.
+    """The choice before the list is drawn, from this session or the address; None for nothing.
 
-    The address counts when the page is opened, and when somebody goes back in the browser; from then on the session does.
+    The address counts when the page is opened, and when someone goes back in the browser; from then on the session does.
     """
     state, address = st.session_state, st.query_params.get(key)
     if key in state and address == state.get(_told(key)):
@@ -36,20 +36,20 @@ def pick(label: str, texts: dict[str, str], key: str, default: str, help: str | 
         label: what is chosen.
         texts: id -> what the list shows, in order.
         key: of the widget, and of the parameter in the address.
-        default: the id for nothing asked for, or something that is not there; it is left out of the address.
-        help: a sentence on the list.
+        default: the id if nothing, or something missing, is requested; it is left out of the address.
+        help: a sentence about the list.
         place: where to draw it; the page by default.
     """
     wanted = asked(key)
     st.session_state.setdefault(_texts(key), {}).update({text: i for i, text in texts.items()})
-    st.session_state[key] = wanted if wanted in texts else default  # in each script run, so that the browser gets the current texts
+    st.session_state[key] = wanted if wanted in texts else default  # in each script run, so the browser gets the current texts
     chosen = (place or st).selectbox(label, list(texts), key=key, format_func=lambda i: texts.get(i, i), help=help)
     address = None if chosen == default else chosen
-    if address is None:
-        st.query_params.pop(key, None)
-    elif st.query_params.get(key) != address:
+    if address is None and st.query_params.get(key, chosen) != chosen:
+        del st.query_params[key]
+    elif address is not None and st.query_params.get(key) != address:
         st.query_params[key] = address
-    st.session_state[_told(key)] = address
+    st.session_state[_told(key)] = st.query_params.get(key)
     return chosen
 
 
@@ -62,14 +62,14 @@ def _texts(key: str) -> str:
 
 
 def missing(key: str, known: Container[str], what: str = "run") -> None:
-    """Says that what the address asks for is not on this server, until that is dismissed: the address itself is corrected at once."""
+    """Says that the item in the address is not on this server, until someone dismisses it. The address is corrected at once."""
     wanted = asked(key)
     if wanted is not None and wanted not in known:
         st.session_state[_missing(key)] = wanted[:LONGEST_SHOWN]
     gone = st.session_state.get(_missing(key))
     if gone is None:
         return
-    if gone in known:  # it is there now
+    if gone in known:  # it exists now
         del st.session_state[_missing(key)]
         return
     with st.container(horizontal=True, vertical_alignment="center", key=f"{key}_not_there"):

@@ -1,4 +1,4 @@
-"""Work that takes a while, on a page: a bar, and a way out."""
+"""Long work on a page: a progress bar and a Cancel button."""
 
 import time
 from collections.abc import Callable, Generator
@@ -11,19 +11,19 @@ from streamlit.delta_generator import DeltaGenerator
 from gan.events import Progress
 from ui.text import plain
 
-PATIENCE_S = 0.3  # what is done by then needs no bar: it would only flicker
+PATIENCE_S = 0.3  # faster work needs no bar: it would only flicker
 
 T = TypeVar("T")
 
 
 class Canceled:
-    """Whether this session canceled some work, which then waits until it is asked for again. Call it to cancel."""
+    """Whether this session canceled some work, which then waits until someone asks for it again. Call it to cancel."""
 
     def __init__(self, name: str, work: object) -> None:
         """
         Args:
             name: of the kind of work, in the session.
-            work: which work of this kind; another one was not canceled.
+            work: identifies the work; other work of this kind was not canceled.
         """
         self._name, self._work = name, work
 
@@ -31,7 +31,7 @@ class Canceled:
         st.session_state[self._name] = self._work
 
     def waits(self, sentence: str, button: str, icon: str) -> bool:
-        """Whether it was canceled and still is: with a sentence on the page, and the button that asks for it again."""
+        """Whether it is still canceled: then the page has a sentence, and a button to start it again."""
         if st.session_state.get(self._name) == self._work and not st.button(button, icon=icon):
             st.caption(sentence)
             return True
@@ -45,16 +45,16 @@ def drain(
     on_cancel: Callable[[], None] | None = None,
     watch: Callable[[Progress], None] | None = None,
 ) -> T:
-    """Drains a generator of Progress behind a bar and a Cancel button; returns what it returns, raises what it raises.
+    """Drains a generator of Progress with a bar and a Cancel button; returns the generator's result, and passes its errors on.
 
     Streamlit interrupts a script when a button is pressed, in whatever call of `st` comes next. That is here, between two
     events, and the generator is closed: it cleans up after itself. The page then runs again.
 
     Args:
-        work: what takes a while.
-        key: the button's, one for each place of a page where there is work.
-        on_cancel: called when it is pressed, before the page runs again.
-        watch: shown each event, as it comes.
+        work: the long work.
+        key: of the button; unique for each place on a page with work.
+        on_cancel: called when the button is pressed, before the page reruns.
+        watch: called with each event.
     """
     place, began = st.empty(), time.monotonic()
     bar: DeltaGenerator | None = None

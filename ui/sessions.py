@@ -1,4 +1,4 @@
-"""What Streamlit keeps of sessions that ended: the one place that knows its session storage.
+"""Cleans up sessions that ended: the only module that knows Streamlit's session storage.
 
 A session whose browser left is kept for two minutes, in case the browser comes back. Meanwhile it holds an event loop with three
 descriptors, and what has expired is dropped only when the next session comes, and shut down only when Python's collector finds it.
@@ -11,12 +11,12 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 EVERY_S = 5.0
-# Streamlit logs this when a browser comes back and a loop is made again: here it is meant to be so.
+# Streamlit logs this when a browser comes back and a loop is created again, which is intended here.
 EXPECTED = "The session-owned script event loop is closed."
 
 
 class Sweep:
-    """Closes what ended sessions hold. Used from Streamlit's event loop alone."""
+    """Closes what ended sessions hold. Use it only from Streamlit's event loop."""
 
     def __init__(self, manager: Any) -> None:
         self._manager = manager
@@ -35,7 +35,7 @@ class Sweep:
 
 
 async def sweep(runtime: Any) -> None:
-    """Sweeps every few seconds until it is canceled. A Streamlit that keeps its sessions otherwise is left alone, and the log says so."""
+    """Sweeps every few seconds until it is canceled. If this Streamlit stores sessions in another way, it does nothing and logs that."""
     logging.getLogger("streamlit.runtime.app_session").addFilter(lambda record: not str(record.msg).startswith(EXPECTED))
     try:
         sweeping = Sweep(runtime._session_mgr)

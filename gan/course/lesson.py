@@ -1,4 +1,4 @@
-"""What a lesson is: its text, and goals that pure functions check. Knows nothing of pages or figures."""
+"""The parts of a lesson: its text, and goals that pure functions check. Knows nothing about pages or figures."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -7,11 +7,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a goal is checked with.
+    """The evidence for a goal.
 
     Attributes:
-        report: what the lesson's figure reports. It comes from a browser, and may hold anything.
-        met: the ids of the lesson's goals that were met before.
+        report: the report of the lesson's figure. It comes from a browser and may be anything.
+        met: the ids of the lesson's goals that were met earlier.
     """
 
     report: Mapping[str, Any] = field(default_factory=dict)
@@ -23,9 +23,9 @@ class Goal:
     """A part of a mission.
 
     Attributes:
-        id: lower case, as it is stored. It never changes.
+        id: lower case. It is stored and never changes.
         text: what to do, one sentence.
-        is_met: whether the evidence shows that it is done. A pure function, which never raises.
+        is_met: whether the evidence shows that it is done. A pure function that never raises.
     """
 
     id: str
@@ -35,7 +35,7 @@ class Goal:
 
 @dataclass(frozen=True)
 class Source:
-    """Where to read on: a title, and its address."""
+    """Further reading: a title, and its address."""
 
     title: str
     address: str
@@ -46,13 +46,13 @@ class Lesson:
     """A lesson.
 
     Attributes:
-        id: lower case, as it is stored and as it stands in addresses. It never changes.
+        id: lower case. It is stored and used in addresses, and never changes.
         title: a few words.
         minutes: how long it takes.
         text: the explanation above the figure, in Markdown.
         to_try: something to try with the figure, one or two sentences.
         goals: the mission's parts, in order.
-        sources: where to read on.
+        sources: further reading.
     """
 
     id: str
@@ -68,5 +68,5 @@ class Lesson:
         return frozenset(goal.id for goal in self.goals if goal.id not in evidence.met and goal.is_met(evidence))
 
     def is_passed(self, met: frozenset[str]) -> bool:
-        """Whether all goals are among those that are met."""
+        """Whether all goals are met."""
         return all(goal.id in met for goal in self.goals)

@@ -9,20 +9,20 @@ from gan.course.lesson import Evidence, Goal, Lesson, Source
 from gan.untrusted import is_whole
 
 FEW = 2  # modes: with at most these, the game is broken
-SETTLED = 2000  # steps: earlier, few modes are only a beginning
+SETTLED = 2000  # steps: before this, few modes are normal
 
 
 class Aim(StrEnum):
-    """The goals, as they are stored."""
+    """The goals, by their stored names."""
 
     ALL = "all"
     BROKEN = "broken"
-    MENDED = "mended"
+    FIXED = "fixed"
 
 
 @dataclass(frozen=True)
 class Report:
-    """What the figure says of its game.
+    """The figure's report on its game.
 
     Attributes:
         found: modes of the data that the generator reaches.
@@ -56,7 +56,7 @@ def _is_broken(evidence: Evidence) -> bool:
     return report is not None and Aim.ALL in evidence.met and report.modes == 8 and report.found <= FEW and report.steps >= SETTLED
 
 
-def _is_mended(evidence: Evidence) -> bool:
+def _is_fixed(evidence: Evidence) -> bool:
     return Aim.BROKEN in evidence.met and _is_whole_ring(evidence)
 
 
@@ -77,7 +77,7 @@ PLANE = Lesson(
     goals=(
         Goal(Aim.ALL, "Reach all 8 modes of the ring.", _is_whole_ring),
         Goal(Aim.BROKEN, f"Break it: at most {FEW} modes after {SETTLED:,} steps. The preset Collapse is one way.", _is_broken),
-        Goal(Aim.MENDED, "Mend it: all 8 modes again. You can change settings while it runs.", _is_mended),
+        Goal(Aim.FIXED, "Fix it: reach all 8 modes again. You can change settings while it runs.", _is_fixed),
     ),
     sources=(
         Source("Goodfellow et al. 2014, Generative Adversarial Networks", "https://arxiv.org/abs/1406.2661"),

@@ -1,4 +1,4 @@
-"""How far each visitor is in the course: one small file per visitor, which outlives the server. Knows nothing of lessons' content."""
+"""Each visitor's progress in the course: one small file per visitor, which outlives the server. Knows nothing about lessons' content."""
 
 import json
 import logging
@@ -12,7 +12,7 @@ from gan.untrusted import read_json
 log = logging.getLogger(__name__)
 
 FOLDER = ".course"  # among the runs: no run's name begins with a dot
-MOST_VISITORS = 2000  # files; with more, those that nobody has changed for longest are deleted
+MOST_VISITORS = 2000  # files; beyond that, those unchanged for longest are deleted
 LARGEST = 16 << 10  # bytes of a file
 MOST_LESSONS, MOST_GOALS = 64, 16
 _VISITOR = re.compile(r"[0-9a-f]{16}")
@@ -22,7 +22,7 @@ Met = dict[str, frozenset[str]]
 
 
 class CourseProgress:
-    """The goals that visitors have met, by lesson. Safe from any thread."""
+    """The goals that visitors have met, by lesson. Safe to use from any thread."""
 
     def __init__(self, root: Path) -> None:
         """root: the folder of the runs."""
@@ -30,10 +30,10 @@ class CourseProgress:
         self._lock = threading.Lock()
 
     def read(self, visitor_id: str) -> Met:
-        """The goals that a visitor has met; none for a stranger, or where the file is missing or damaged.
+        """The goals that a visitor has met; none for a stranger, or if the file is missing or damaged.
 
         Raises:
-            ValueError: this cannot be a visitor's id.
+            ValueError: this is not a valid visitor's id.
         """
         if not visitor_id:
             return {}
@@ -44,14 +44,14 @@ class CourseProgress:
             return {}
         except (OSError, ValueError) as error:
             reason = in_words(error) if isinstance(error, OSError) else error
-            log.warning("the progress in %s cannot be read, and begins anew: %s", path, reason)
+            log.warning("the progress in %s cannot be read, and starts over: %s", path, reason)
             return {}
 
     def add(self, visitor_id: str, lesson: str, goals: frozenset[str]) -> Met:
-        """Adds goals that a visitor has met, and returns all of theirs. What was met in another tab stays.
+        """Adds goals that a visitor has met, and returns all of theirs. Goals met in another tab stay.
 
         Raises:
-            ValueError: this cannot be the id of a visitor, a lesson or a goal.
+            ValueError: this is not a valid id of a visitor, a lesson or a goal.
             OSError: the file cannot be written.
         """
         path = self._path(visitor_id)

@@ -21,7 +21,7 @@ LARGEST_FILE = 1 << 20  # bytes
 
 
 @dataclass(frozen=True)
-class NoiseVector:
+class LatentVector:
     """A point of the latent space with a name.
 
     Attributes:
@@ -70,7 +70,7 @@ class NoiseVector:
         return torch.tensor(self.z) if self.seed is None else latent.noise([self.seed], latent_dim, distribution)[0]
 
 
-def points(vectors: Sequence[NoiseVector], latent_dim: int, distribution: str = "normal") -> torch.Tensor:
+def points(vectors: Sequence[LatentVector], latent_dim: int, distribution: str = "normal") -> torch.Tensor:
     """Latent vectors for a generator: float32 (len(vectors), latent_dim).
 
     Raises:
@@ -79,7 +79,7 @@ def points(vectors: Sequence[NoiseVector], latent_dim: int, distribution: str = 
     return torch.stack([vector.point(latent_dim, distribution) for vector in vectors])
 
 
-def write(vectors: Sequence[NoiseVector]) -> bytes:
+def write(vectors: Sequence[LatentVector]) -> bytes:
     """A list as a JSON file for read()."""
     rows = []
     for vector in vectors:
@@ -89,7 +89,7 @@ def write(vectors: Sequence[NoiseVector]) -> bytes:
     return json.dumps({"format": FORMAT, "vectors": rows}, indent=1).encode()
 
 
-def read(content: bytes, latent_dim: int | None = None) -> list[NoiseVector]:
+def read(content: bytes, latent_dim: int | None = None) -> list[LatentVector]:
     """The list in a JSON file, which may come from anyone.
 
     Args:
@@ -122,7 +122,7 @@ def read(content: bytes, latent_dim: int | None = None) -> list[NoiseVector]:
     return vectors
 
 
-def _vector(row: object) -> NoiseVector:
+def _vector(row: object) -> LatentVector:
     """The vector of one entry of a file."""
     if not isinstance(row, dict):
         raise ValueError("an entry must have a seed, or its numbers z")
@@ -133,4 +133,4 @@ def _vector(row: object) -> NoiseVector:
         raise ValueError("z must be a list of finite numbers")
     if not isinstance(name, str) or not isinstance(locked, bool):
         raise ValueError("a name must be text, and locked true or false")
-    return NoiseVector(seed, tuple(float(number) for number in z[: MOST_NUMBERS + 1]), name, locked)
+    return LatentVector(seed, tuple(float(number) for number in z[: MOST_NUMBERS + 1]), name, locked)

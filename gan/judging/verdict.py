@@ -1,18 +1,18 @@
-"""A report in one sentence, and the three scores that a reader needs first. Pure."""
+"""A report in one sentence, and the three most important scores. Pure."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 from gan.judging.judge import COPIES, Report
 
-ENOUGH = 500  # images below which scores decide nothing: 60 gray blobs once had a precision of 1
+ENOUGH = 500  # with fewer images, scores decide nothing: 60 gray blobs once had a precision of 1
 MAIN = ("fd", "coverage", "copies")  # how realistic, how varied, how new
-ONE_SIDED = 0.5  # of real images' coverage: below it, much of the variety is missing
+ONE_SIDED = 0.5  # share of real images' coverage: below it, much of the variety is missing
 CHANCE = 3  # standard deviations above the expected number of copies
 
 
 class Realism(StrEnum):
-    """How near generated images come to real ones."""
+    """How close generated images come to real ones."""
 
     LIKE_REAL = "can hardly be told from real ones"
     CLOSE = "look close to real ones"
@@ -20,19 +20,19 @@ class Realism(StrEnum):
     FAR = "are far from real ones"
 
 
-# The Fréchet distance above its floor, as a share of what separates real images from a single point: up to which value it is which.
-# Measured: the shipped digits 0.005, the shipped faces 0.064, digits after 300 steps of a small network 0.17, after one step 2.1.
+# Upper limits of the Fréchet distance above its floor, as a share of the distance between real images and a single point.
+# Measured: the pretrained digits 0.005, the pretrained faces 0.064, digits after 300 steps of a small network 0.17, after one step 2.1.
 LEVELS = ((0.003, Realism.LIKE_REAL), (0.08, Realism.CLOSE), (0.4, Realism.DIFFERENT))
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a report comes to.
+    """The conclusion of a report.
 
     Attributes:
         text: one sentence.
         realism: None if there are too few images to say.
-        good: whether nothing in it asks for a look.
+        good: whether nothing is wrong.
     """
 
     text: str
@@ -41,9 +41,9 @@ class Verdict:
 
 
 def verdict(report: Report) -> Verdict:
-    """How near the images are to real ones, and what is missing or copied."""
+    """How close the images are to real ones, and what is missing or copied."""
     if report.images < ENOUGH:
-        return Verdict(f"Too few images for a verdict: {report.images:,} were compared, and it takes {ENOUGH:,}.", None, False)
+        return Verdict(f"Too few images for a verdict: {report.images:,} were compared, but {ENOUGH:,} are needed.", None, False)
     realism = realism_of(report)
     faults = []
     if report.shares and report.shares.missing:
@@ -60,10 +60,10 @@ def verdict(report: Report) -> Verdict:
 
 
 def realism_of(report: Report) -> Realism:
-    """How far the Fréchet distance lies above its floor.
+    """How far the Fréchet distance is above its floor.
 
-    Half the mean square distance between two real images is what the Fréchet distance is between them and one point in their middle:
-    a measure that holds for every data set and every feature network.
+    The unit is half the mean square distance between two real images: the Fréchet distance between them and the single point in
+    their middle. It suits every data set and every feature network.
     """
     point = report["diversity"].floor ** 2 / 2
     share = (report["fd"].value - report["fd"].floor) / max(point, 1e-12)
@@ -71,6 +71,6 @@ def realism_of(report: Report) -> Realism:
 
 
 def _listed(names: tuple[str, ...], most: int = 4) -> str:
-    """ "3, 8 and 9"; of many the first."""
+    """ "3, 8 and 9"; if there are many, the first ones."""
     shown = [*names[:most], *([f"{len(names) - most} more"] if len(names) > most else [])]
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"

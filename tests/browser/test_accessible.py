@@ -35,7 +35,7 @@ PAGES = {
 
 
 def violations(page: Page) -> list[str]:
-    """The serious ones of the page as it is, in both themes and at both widths."""
+    """The serious ones on the current page, in both themes and at both widths."""
     page.evaluate(AXE_SCRIPT)
     found = []
     for scheme, width in product(SCHEMES, WIDTHS):

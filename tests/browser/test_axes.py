@@ -55,7 +55,7 @@ def test_the_charts_share_their_x_axis(drawn: Page) -> None:
     assert across(drawn) == [[0, 120], [0, 120]]
     drawn.evaluate("() => Plotly.relayout('a', { 'xaxis.range[0]': 10, 'xaxis.range[1]': 20 })")
     drawn.wait_for_function("document.getElementById('b')._fullLayout.xaxis.range[0] === 10")
-    drawn.evaluate("() => axes.fit(200)")  # the run goes on; the zoom stays
+    drawn.evaluate("() => axes.fit(200)")  # the run continues; the zoom stays
     assert across(drawn) == [[10, 20], [10, 20]]
     drawn.evaluate("() => axes.reset()")
     drawn.wait_for_function("document.getElementById('a')._fullLayout.xaxis.range[1] === 200")

@@ -6,9 +6,13 @@ import torch
 
 from gan import latent
 from gan.explore import vectors
-from gan.explore.vectors import NoiseVector
+from gan.explore.vectors import LatentVector
 
-LIST = [NoiseVector(7, name="Ada"), NoiseVector(latent.LARGEST_SEED, locked=True), NoiseVector(z=(0.1, -2.0, 1e-7, 3.5), name="of a photo")]
+LIST = [
+    LatentVector(7, name="Ada"),
+    LatentVector(latent.LARGEST_SEED, locked=True),
+    LatentVector(z=(0.1, -2.0, 1e-7, 3.5), name="of a photo"),
+]
 
 
 def test_a_list_comes_back_from_its_file_as_it_was() -> None:
@@ -27,12 +31,12 @@ def test_points_are_the_seeds_noise_and_the_numbers_themselves() -> None:
 
 
 def test_what_stands_for_numbers_tells_them_apart() -> None:
-    a, b = NoiseVector(z=(1.0, 2.0)), NoiseVector(z=(1.0, 2.000001), name="b")
-    assert a.ref != b.ref and a.ref == NoiseVector(z=(1.0, 2.0), name="other").ref and NoiseVector(1).ref == ""
+    a, b = LatentVector(z=(1.0, 2.0)), LatentVector(z=(1.0, 2.000001), name="b")
+    assert a.ref != b.ref and a.ref == LatentVector(z=(1.0, 2.0), name="other").ref and LatentVector(1).ref == ""
 
 
 def test_names_are_shown_on_one_line() -> None:
-    assert NoiseVector(1, name="  a\nb\x00\u202e" + "c" * 100).name == "a b" + "c" * 37
+    assert LatentVector(1, name="  a\nb\x00\u202e" + "c" * 100).name == "a b" + "c" * 37
 
 
 @pytest.mark.parametrize(

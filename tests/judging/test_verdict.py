@@ -6,7 +6,7 @@ import pytest
 from gan.judging.judge import FIGURES, Figure, Report, Shares
 from gan.judging.verdict import ENOUGH, MAIN, Realism, verdict
 
-# Of real images: distance between two of them 10, so that one point in their middle is 50 away.
+# Two real images are 10 apart, so the single point in their middle is at a distance of 50.
 FLOORS = {"fd": 1.0, "kid": 0.0, "coverage": 0.95, "diversity": 10.0, "copies": 0.01}
 
 

@@ -17,7 +17,7 @@ from gan.data import datasets
 from gan.data.datasets import ImageDataset
 from gan.events import Progress
 from gan.explore import projection
-from gan.explore.vectors import MOST, NoiseVector
+from gan.explore.vectors import MOST, LatentVector
 from gan.networks.sampling import sample
 from gan.runs.folder import save_generator
 from gan.training.state import TrainState, new_state
@@ -154,7 +154,7 @@ def test_a_held_out_image_is_looked_for_and_walked_from(open_view: Callable[...,
     at.session_state["view"] = "image"
     at.run()
     assert len(at.metric) == 3, "what was found stays"
-    at.session_state["noise_vectors"] = [NoiseVector(seed) for seed in range(MOST)]
+    at.session_state["noise_vectors"] = [LatentVector(seed) for seed in range(MOST)]
     button(at, "Walk from it").click().run()
     assert "list of latent vectors is full" in texts(at.info) and at.segmented_control(key="view").value == "image"
     button(at, "Another").click().run()

@@ -119,7 +119,7 @@ def test_a_generator_that_comes_with_the_app_is_shown_and_what_is_missing_is_sai
 
 def test_a_run_without_a_state_says_so(open_inside: Callable[..., AppTest], make_run: Callable[..., Any]) -> None:
     make_run("none", state=False)
-    assert "not kept its networks yet" in texts(open_inside(run="none").info)
+    assert "not saved its networks yet" in texts(open_inside(run="none").info)
     make_run("alone", state=False, generator=True)
     assert "no checkpoint yet" in texts(open_inside(run="alone", look="Discriminator").info)
     assert pictures(open_inside(run="alone")) == 16
@@ -163,7 +163,7 @@ def test_answers_to_real_and_generated_images(open_inside: Callable[..., AppTest
         at.segmented_control(key="judged").set_value(judged).run()
         assert not at.exception and not at.error
         answers.add(at.metric[0].value)
-    assert "judged the same way" in texts(at.caption) and len(answers) == 3
+    assert "asked in the same way" in texts(at.caption) and len(answers) == 3
 
 
 def test_data_that_are_not_here_are_a_sentence(
@@ -237,7 +237,7 @@ def test_other_kinds_of_networks(open_inside: Callable[..., AppTest], make_run: 
     assert not at.error and at.metric[0].label == ("D's score" if "loss" in settings else "D's answer")
     assert bool([c for c in at.segmented_control if c.key == "judged"]) == (settings != {"networks": "mlp"})
     if "packing" in settings:
-        assert "judges 2 images together" in texts(at.caption) and at.segmented_control(key="judged").value == "Among generated"
+        assert "sees 2 images at once" in texts(at.caption) and at.segmented_control(key="judged").value == "Among generated"
     assert ("Drawn" in at.segmented_control(key="image").options) == ("channels" not in settings)
 
 
@@ -248,13 +248,13 @@ def test_a_conditional_run_has_a_class_picker(
     at = open_inside(run="one")
     assert at.selectbox(key="class").options == ["cats", "*dogs*"] and at.selectbox(key="layer").options[0] == "1 class"
     at = open_inside(run="one", look="Discriminator", image="Generated", **{"class": "*dogs*"})
-    assert r"Judged as \*dogs\*" in texts(at.caption) and not at.error
+    assert r"D gets the class \*dogs\*" in texts(at.caption) and not at.error
     at = open_inside(run="one", look="Discriminator")
     assert "other classes" in texts(at.error)
     object.__setattr__(blobs, "labels", torch.arange(50) % 2)
     object.__setattr__(blobs, "class_names", ("cats", "*dogs*"))
     at = open_inside(run="one", look="Discriminator")
-    assert "Judged as" in texts(at.caption) and not at.error
+    assert "D gets the class" in texts(at.caption) and not at.error
 
 
 def test_norms_over_time(open_inside: Callable[..., AppTest], make_run: Callable[..., Any]) -> None:

@@ -15,7 +15,7 @@ from gan.config import TrainConfig
 from gan.explore import attributes, directions, vectors
 from gan.explore.models import Model, ModelCache, find_model
 from gan.explore.projection import project
-from gan.explore.vectors import NoiseVector
+from gan.explore.vectors import LatentVector
 from gan.images import png
 from gan.networks.dcgan import Generator
 from gan.networks.sampling import sample_as_in_training
@@ -79,7 +79,7 @@ def root(folders: Path, config: TrainConfig) -> Path:
 def test_every_script_draws_what_its_view_draws(root: Path, tmp_path: Path) -> None:
     cache = ModelCache(root)
     digits, uniform, animals = (find_model(root, name) for name in ("digits", "uniform", "a-run@4"))
-    kept = [NoiseVector(3), NoiseVector(z=(0.1, 0.2, 0.3, -0.4)), NoiseVector(9)]
+    kept = [LatentVector(3), LatentVector(z=(0.1, 0.2, 0.3, -0.4)), LatentVector(9)]
     (tmp_path / "kept.json").write_bytes(vectors.write(kept))
     seeds = [5, 6, 7, 20]
 

@@ -10,15 +10,15 @@ from ui.text import plain
 
 
 def asked() -> list[str]:
-    """The ids of the runs that are to be compared.
+    """The ids of the runs to compare.
 
-    The address says which when the page is opened, or when somebody goes back in the browser; from then on the choice on the
-    page does. The address holds ids, without decoration: the options' texts change while runs go on.
+    The address decides when the page is opened, or when someone goes back in the browser; from then on, the choice on the
+    page does. The address holds plain ids, because the options' texts change while runs train.
     """
     state, address = st.session_state, ",".join(st.query_params.get_all("runs"))
     told = state.get("compared_in_address", "")
     if "compared" in state and address == told:
-        # The browser names the options by their texts, perhaps by one that has just been replaced.
+        # The browser names options by their texts, perhaps by a text that has just been replaced.
         return [state["compared_texts"].get(i, i) for i in state["compared"]]
     if "compared" not in state and not address:  # back from another page
         address = told
@@ -26,14 +26,15 @@ def asked() -> list[str]:
 
 
 def option(run: Run, name: str) -> str:
-    """A run in the list: its name, how far it is, and its id, by which it is found."""
+    """A run in the list: its name, how far it is, and its id, so you can search for it."""
     status = run.status()
-    far = "at work" if status["state"] in AT_WORK else f"{status['state']}, step {status.get('step', 0):,}"
+    # An active run shows only its state, as the table below does: the page is drawn again when that changes.
+    far = str(status["state"]) if status["state"] in AT_WORK else f"{status['state']}, step {status.get('step', 0):,}"
     return listed(f"{name}{SEPARATOR}{far}", run.id)
 
 
 def choose(runs: dict[str, Run], names: dict[str, str]) -> list[str]:
-    """The runs to compare. What the address asks for and cannot have is said."""
+    """The runs to compare. The page says which runs in the address do not exist."""
     wanted = asked()
     unknown = [i for i in wanted if i not in runs]
     known = [i for i in wanted if i in runs]

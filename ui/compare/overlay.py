@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from gan.glossary import explain
 from gan.networks.generator_file import CheckpointError
 from gan.runs.folder import RunFolder
 from ui.charts import AXES, COLORS, charts
@@ -15,11 +16,11 @@ from ui.page_files import EXPLORE, TRAIN
 from ui.text import plain
 from ui.workshop import manager
 
-REFRESH_S = 5.0  # while one of the runs is at work
+REFRESH_S = 5.0  # while one of the runs is active
 
 
 def position() -> float | None:
-    """Where the address says that the slider is; None for the newest."""
+    """The slider's position from the address; None for the newest."""
     try:
         at = float(st.query_params.get("at", ""))
     except ValueError:
@@ -40,7 +41,7 @@ def go_to(at: float | None = None) -> None:
 
 
 def legend(runs: list[Compared]) -> None:
-    """Once for all charts; each name leads to its run."""
+    """The legend for all charts; each name links to its run."""
     with st.container(horizontal=True, gap="small"):
         for i, run in enumerate(runs):
             state = run.status.get("state")
@@ -51,20 +52,20 @@ def legend(runs: list[Compared]) -> None:
 
 
 def table(key: str, runs: list[Compared], rows: list[Row]) -> None:
-    """A column a run."""
+    """One column per run."""
     columns = {f"{swatch(i)} {plain(run.name)}": {title: plain(texts[i]) for title, texts in rows} for i, run in enumerate(runs)}
     with st.container(key=f"compare_table_{key}"):
         st.table(columns)
 
 
 def lay_over(ids: list[str], names: dict[str, str], states: Sequence[str]) -> None:
-    """Everything below the choice; run again by itself while one of the runs is at work."""
+    """Everything below the choice; it reruns by itself while one of the runs is active."""
     try:
         found = [manager().get(i) for i in ids]
     except KeyError:
         st.rerun()  # deleted meanwhile
     if [run.state for run in found] != states:
-        st.rerun()  # the list above says how they are, and on it depends whether this is run again
+        st.rerun()  # the list above shows their states, which decide whether this runs again
     runs = []
     for run in found:
         try:
@@ -108,7 +109,7 @@ def lay_over(ids: list[str], names: dict[str, str], states: Sequence[str]) -> No
             table("settings", runs, rows)
         else:
             st.caption("None: these runs have the same settings and data.")
-    st.subheader("Results so far")
+    st.subheader("Results so far", help=explain("FD"))
     table("outcomes", runs, outcomes(runs))
     explore_best(runs)
 

@@ -1,9 +1,9 @@
-// A - B + C with latent vectors. Pictures are put into the groups by a click; Streamlit computes their means, and the result is
-// computed here, so that it follows while its strength is dragged. Streamlit calls the function again on new data.
+// A - B + C with latent vectors. A click puts a picture into a group. The server computes the means, and the browser computes
+// the result, so it follows while you drag its strength. Streamlit calls the function again on new data.
 const arithmetics = new WeakMap();
 const SIGNS = { a: "", b: "−", c: "+" };
 const SHOWN = 36;  // pictures to choose from at once
-const MEMBERS = 6;  // of a group that are shown
+const MEMBERS = 6;  // of a group shown
 
 class Arithmetic {
   constructor(element) {
@@ -68,7 +68,7 @@ class Arithmetic {
     return this.section.querySelector("[name=ar-group]:checked").value;
   }
 
-  // Pictures of seeds, one after the other; the letters say in which groups each is.
+  // Pictures of seeds, one after the other; with the letters of the groups that each is in.
   drawGrid() {
     this.grid.replaceChildren(...Array.from({ length: SHOWN }, (_, i) => {
       const seed = this.offset + i, button = Object.assign(document.createElement("button"), { type: "button" });
@@ -81,11 +81,11 @@ class Arithmetic {
     }));
   }
 
-  // Puts a picture into the chosen group, or takes it out.
+  // Adds a picture to the chosen group, or removes it.
   pick(seed) {
     const place = this.offset, focused = seed - place;
     const group = this.data.groups.find(({ letter }) => letter === this.chosen());
-    const seeds = group.picked ? group.seeds : [];  // a mean of many gives way to what is picked by hand
+    const seeds = group.picked ? group.seeds : [];  // picking by hand replaces a mean of many
     group.seeds = seeds.includes(seed) ? seeds.filter((other) => other !== seed) : [...seeds, seed];
     group.picked = true;
     group.count = group.seeds.length;
@@ -94,7 +94,7 @@ class Arithmetic {
     this.told("picked", { [group.letter]: group.seeds.join(","), time: Date.now() });
   }
 
-  // C + strength * (A - B), within the noise's bounds where it has any.
+  // C + strength * (A - B), within the bounds of z, if it has any.
   point(noise = null) {
     const [a, b, c] = this.data.groups.map((group) => group.vector), strength = +this.strength.value, jitter = +this.jitter.value;
     const most = this.data.bound ?? Infinity;
@@ -120,7 +120,7 @@ class Arithmetic {
     for (const [i, canvas] of around.entries()) {
       try {
         const answer = await patient(this.ask(this.point(this.data.noise[i])), () => round === this.drawing);
-        if (!answer.ok || round !== this.drawing) return;  // the middle says why
+        if (!answer.ok || round !== this.drawing) return;  // the middle picture reports the error
         const image = await createImageBitmap(await answer.blob());
         if (round !== this.drawing) return;
         canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);

@@ -1,4 +1,4 @@
-"""A - B + C with latent vectors: three groups of pictures, and the result in the middle of eight that differ from it a little."""
+"""A - B + C with latent vectors: three groups of pictures, and the result among eight close variants."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ from ui.components.latent_sliders import rounded
 
 STRONGEST = 6.0  # times the difference of A and B
 MOST_JITTER = 1.0
-SENT = 12  # seeds of a mean of many that travel to the browser, which shows some
+SENT = 12  # seeds of a large group that are sent to the browser, which shows some
 
 _HTML = """
 <section class="ar" aria-label="Arithmetic">
@@ -55,9 +55,9 @@ class Group:
 
     Attributes:
         title: what they are.
-        vector: (latent_dim,): the mean of their latent vectors.
-        seeds: theirs.
-        picked: whether they were chosen one by one, rather than by what they have in common.
+        vector: (latent_dim,), the mean of their latent vectors.
+        seeds: their seeds.
+        picked: whether they were chosen one by one, not by a shared attribute.
     """
 
     title: str
@@ -81,12 +81,12 @@ def arithmetic(
         model: the generator.
         class_name: the class to draw, of a conditional generator.
         groups: A, B, C.
-        strength, jitter: where their sliders begin: 0 to STRONGEST times the difference; up to MOST_JITTER on each number of z.
+        strength, jitter: initial values of their sliders: 0 to STRONGEST times the difference; up to MOST_JITTER on each number of z.
         round: another number resets the sliders.
-        on_picked: called before the script runs, when a picture was put into a group or taken out of it; picked() says which.
+        on_picked: called before the script runs, when a picture was added to a group or removed from it; see picked().
 
     Returns:
-        strength and jitter where the hand came to rest last.
+        The last strength and jitter.
     """
     config = model.config
     data = {
@@ -114,25 +114,25 @@ def arithmetic(
         "round": round,
     }
     told = _component(key=KEY, data=data, default={"at": None, "picked": None}, on_at_change=lambda: None, on_picked_change=on_picked)
-    if not isinstance(told.at, Mapping) or told.at.get("round") != round:  # nothing was moved since the sliders began
+    if not isinstance(told.at, Mapping) or told.at.get("round") != round:  # the sliders have not been moved yet
         return strength, jitter
     return bounded(told.at.get("strength"), STRONGEST, strength), bounded(told.at.get("jitter"), MOST_JITTER, jitter)
 
 
 def _as_noise(vector: torch.Tensor, distribution: str) -> torch.Tensor:
-    """A vector made as long as noise: near zero, where means of many lie, generators were hardly trained."""
+    """A vector scaled to the usual length of z: means of many are near zero, where generators were hardly trained."""
     long = vector / vector.norm().clamp_min(1e-12) * (len(vector) ** 0.5 * deviation(distribution))
     return long.clamp(-1, 1) if distribution == "uniform" else long
 
 
 def picked() -> dict[str, str]:
-    """The seeds of the group that was changed last, by its letter, as the browser sent it: untrusted."""
+    """The seeds of the last changed group, by its letter, from the browser: untrusted."""
     told = st.session_state.get(KEY, {}).get("picked")
     return {letter: str(told[letter]) for letter in "abc" if isinstance(told, Mapping) and letter in told}
 
 
 def bounded(value: object, most: float, otherwise: float) -> float:
-    """A number from a browser or an address brought within 0 and `most`; `otherwise` where it is none."""
+    """A number from a browser or an address, clamped to 0 to `most`; `otherwise` if it is not a number."""
     try:
         found = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):

@@ -1,7 +1,7 @@
 // Axes of charts: one x-axis for charts of one run, and a y-axis that a few huge values do not flatten.
 const CROWD = 0.95;  // of the values decide what the y-axis shows
-const DWARFED = 3;  // times as high as those: higher ones leave nothing to see of them
-const FEWEST = 20;  // values, from which on a crowd can be told from a spike
+const DWARFED = 3;  // times as high as those: higher values would hide them
+const FEWEST = 20;  // values: with fewer, spikes cannot be told from the rest
 
 // What the y-axis shows when a few values dwarf the others; null when none do.
 function crowdRange(values) {
@@ -24,7 +24,7 @@ class Axes {
     addEventListener("pointercancel", this.release);
   }
 
-  // A chart that was just drawn anew.
+  // A chart that was just redrawn.
   add(chart, spikes) {
     this.charts.set(chart, { spikes, all: false, zoomed: false });
     chart.removeAllListeners("plotly_relayout");
@@ -40,7 +40,7 @@ class Axes {
     this.fit();
   }
 
-  // What a hand did: a zoom along x is every chart's.
+  // After a zoom by hand: zooming along x applies to every chart.
   changed(chart, change) {
     if (this.own) return;
     if (change["xaxis.autorange"] || change["yaxis.autorange"]) { this.charts.get(chart).all = true; this.reset(); return; }

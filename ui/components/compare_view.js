@@ -30,7 +30,7 @@ class View {
     this.data = data;
     this.tell = () => tell("at", this.follow ? -1 : this.at);
     this.root = base(data.page);
-    if (before?.axis !== data.axis) {  // otherwise the slider is the one who knows
+    if (before?.axis !== data.axis) {  // otherwise the slider has the position
       this.at = data.at;
       this.follow = data.at == null;
       this.axes.zoom = null;
@@ -47,7 +47,7 @@ class View {
     this.draw();
   }
 
-  // A figure for each run; those that are there stay, so that no picture blinks.
+  // A figure for each run; existing figures stay, so no picture blinks.
   lay() {
     const place = this.find(".cv-grids");
     while (place.children.length > this.data.runs.length) place.lastChild.remove();
@@ -56,7 +56,7 @@ class View {
       if (!figure) {
         figure = document.createElement("figure");
         figure.innerHTML = '<figcaption><b><i></i><span></span></b><span class="cv-when"></span></figcaption><div class="cv-frame"><img alt=""></div>';
-        const image = figure.querySelector("img");  // hard pixels look right enlarged, and lose whole rows reduced
+        const image = figure.querySelector("img");  // hard pixels look right when enlarged, but lose whole rows when reduced
         image.onload = () => image.classList.toggle("cv-larger", image.clientWidth * devicePixelRatio >= image.naturalWidth);
         place.append(figure);
       }
@@ -94,7 +94,7 @@ class View {
     this.frame = requestAnimationFrame(() => this.line());
   }
 
-  // Where the slider is, on every chart.
+  // Marks the slider's position on every chart.
   shapes() {
     const line = { color: this.colors().text, width: 1, dash: "dot" };
     return this.at == null ? [] : [{ type: "line", yref: "paper", y0: 0, y1: 1, x0: this.at, x1: this.at, opacity: 0.6, line }];
@@ -123,7 +123,7 @@ class View {
       Plotly.purge(chart);
       chart.parentElement.remove();
     }
-    while (this.charts.length < data.figures.length) {  // all of them before the first is drawn, which takes the width that it finds
+    while (this.charts.length < data.figures.length) {  // all of them before the first is drawn, because drawing uses the current width
       const chart = Object.assign(document.createElement("div"), { className: "cv-chart" });
       chart.setAttribute("role", "figure");  // not "img": its toolbar can be reached
       const box = Object.assign(document.createElement("div"), { className: "cv-box" });
@@ -144,12 +144,12 @@ class View {
       Object.assign(layout.xaxis, axis);
       Object.assign(layout.yaxis, axis);
       for (const trace of traces) if (trace.marker?.line && trace.marker.symbol === "diamond") trace.marker.line.color = c.text;
-      const anew = !chart.data;
+      const fresh = !chart.data;
       layout.dragmode = dragmode();
       this.axes.end = layout.xaxis.range[1];
       if (this.axes.zoom) layout.xaxis.range = this.axes.zoom;
       Plotly.react(chart, traces, layout, PLOTLY);
-      if (anew) {
+      if (fresh) {
         this.axes.add(chart, layout.meta?.spikes);
         chart.on("plotly_click", (event) => this.goTo(event.points[0]?.x));
       }

@@ -41,7 +41,7 @@ def compare_view(
         charts: their curves.
         axis: one of gan.charts.AXES.
         at: where the slider is at first, and on another axis; None for the newest position.
-        on_move: is told where the slider was left, before the page is run again.
+        on_move: called with the slider's position, before the page reruns.
         notes: sentences to be shown at the grids.
         page: the page's url_path, from which the component finds the address of the server behind any prefix.
     """

@@ -1,4 +1,4 @@
-"""Keyed components: an element of a page that keeps its state in the browser while scripts run again."""
+"""Keyed components: parts of a page that keep their state in the browser while scripts rerun."""
 
 from collections.abc import Callable
 from pathlib import Path

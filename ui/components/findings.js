@@ -1,5 +1,5 @@
-// Hands the places where findings began to the live view, which draws them on its charts (run_charts.js), and asks for the
-// panel anew when the live view hears that something else is found.
+// Passes the steps at which findings began to the live view, which draws them on its charts (run_charts.js), and asks for a
+// new panel when the live view reports new findings.
 const panels = new WeakMap();
 
 class Panel {

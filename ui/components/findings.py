@@ -1,4 +1,4 @@
-"""What the doctor finds in a run, below its charts: evidence, reasons, and remedies to press."""
+"""The doctor's findings for a run: evidence, reasons, and remedies to press."""
 
 import re
 from collections.abc import Callable
@@ -26,7 +26,7 @@ from ui.workshop import checkups
 ACTED = "doctor_acted"  # in the session: a remedy was pressed, and the whole page must show it
 PRESSED = "doctor_pressed"  # in the session: the live remedy that was pressed last
 SIGNS = {"alarm": (":material/error:", "red"), "warning": (":material/warning:", "orange"), "information": (":material/info:", "blue")}
-RECOVERING = (":material/trending_up:", "gray")  # its figures are healthy again: no alarm for what is over
+RECOVERING = (":material/trending_up:", "gray")  # its figures are healthy again, so it is no longer an alarm
 Kind = Literal["primary", "secondary"]  # of a button
 KINDS = {"live": ":material/tune:", "fork": ":material/call_split:", "new": ":material/add_circle:"}
 
@@ -40,9 +40,9 @@ class Actions:
     """What pressing a remedy does.
 
     Attributes:
-        change: changes live settings of the run; None where the run is not at work, or the visitor may not steer it.
+        change: changes live settings of the run; None if the run is not active, or the visitor may not steer it.
         fork: offers a fork from the saved state nearest to a step, with these settings.
-        new: offers a new run with these settings in place of the run's own.
+        new: offers a new run with these settings instead of the run's own.
     """
 
     change: Callable[[dict[str, Any]], None] | None
@@ -121,7 +121,7 @@ def follow_findings(run: Run, key: str) -> None:
 
 
 def findings_panel(run: Run, actions: Actions) -> None:
-    """Draws what is found in a run; again whenever the run's event stream tells of something else."""
+    """Draws the findings of a run, and redraws them when the run's event stream reports new ones."""
     st.fragment(_panel)(run, actions)
 
 

@@ -1,11 +1,11 @@
-// What the components that ask the server for pictures share. Their own scripts stand below it.
+// Shared by the components that ask the server for pictures. Their own scripts follow below.
 
 // The address of a generator's picture; what: its query.
 function pictureAddress(root, model, label, what) {
   return `${root}api/models/${encodeURIComponent(model)}/image.png?${what}${label == null ? "" : `&class=${encodeURIComponent(label)}`}`;
 }
 
-// The server's answer; a busy one (503) is asked again, after the time that it names, as long as the picture is still wanted.
+// The server's answer; if it is busy (503), the request is repeated after the given time, as long as the picture is still wanted.
 const TRIES = 30;
 async function patient(address, wanted) {
   for (let tries = 1; ; tries++) {
@@ -17,10 +17,10 @@ async function patient(address, wanted) {
   }
 }
 
-const AT_ONCE = 2;  // requests on their way; more would only wait in the server
-const LOGGED = 2000;  // pictures whose times are kept, for who measures
+const AT_ONCE = 2;  // requests at a time; more would only wait in the server
+const LOGGED = 2000;  // pictures whose times are logged, for benchmarks
 
-// A canvas that shows the picture that was asked for last. An answer that is older than the picture shown is dropped.
+// A canvas that shows the last requested picture. Answers older than the picture on screen are dropped.
 class Follower {
   constructor(canvas, fault) {
     Object.assign(this, { canvas, fault, underway: 0, sent: 0, drawn: 0, log: [] });

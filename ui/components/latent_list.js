@@ -1,7 +1,7 @@
-// A list of latent vectors. The browser has the list while somebody works on it, and tells the script after each change; the script's
-// list replaces it only with another revision (a file was loaded, say). Pictures come from the server's route.
+// A list of latent vectors. The browser has the list while someone works on it, and tells the script about each change. The script's
+// list replaces it only with a new revision (a file was loaded, say). Pictures come from the server's route.
 const lists = new WeakMap();
-const SETTLES_MS = 250;  // several presses in a row are told once
+const SETTLES_MS = 250;  // several presses in a row are sent once
 
 const ICONS = {
   earlier: "M14 6l-6 6 6 6", later: "M10 6l6 6-6 6",
@@ -46,7 +46,7 @@ class LatentList {
       clearTimeout(this.telling);
       this.revision = data.revision;
       this.items = data.items.map((given) => this.item(given));
-    } else {  // another generator may take the numbers, or not
+    } else {  // another generator may or may not accept the numbers
       const pictures = new Map(data.items.filter((given) => given.ref).map((given) => [given.ref, given.z]));
       for (const item of this.items) if (item.ref) item.z = pictures.get(item.ref) ?? null;
     }
@@ -103,7 +103,7 @@ class LatentList {
       const to = at + (what === "later" ? 1 : -1);
       [this.items[at], this.items[to]] = [this.items[to], this.items[at]];
       this.changed(`Moved to place ${to + 1}.`);
-      (button.disabled ? item.buttons[what === "later" ? "earlier" : "later"] : button).focus();  // moving takes the focus away
+      (button.disabled ? item.buttons[what === "later" ? "earlier" : "later"] : button).focus();  // moving removes the focus
     }
   }
 
@@ -120,7 +120,7 @@ class LatentList {
       item.seedField.required = !item.ref;
       item.seedField.placeholder = item.ref ? "from numbers" : "";
       if (document.activeElement !== item.seedField || !item.seedField.validationMessage) item.seedField.value = item.seed ?? "";
-      const told = { earlier: "Move earlier", later: "Move later", lock: item.locked ? "Unlock" : "Lock: New vectors leaves it as it is",
+      const told = { earlier: "Move earlier", later: "Move later", lock: item.locked ? "Unlock" : "Lock: New vectors does not change it",
         renew: "Another seed", remove: "Remove" };
       for (const [what, button] of Object.entries(buttons)) {
         button.title = told[what];

@@ -1,4 +1,4 @@
-"""The latent vectors that a visitor keeps for walks: pictures in order, each with a name and a seed, that can be moved, locked, replaced."""
+"""The visitor's list of latent vectors for walks: pictures in order, with names and seeds, to move, lock and replace."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ import streamlit as st
 from gan import latent
 from gan.explore import vectors
 from gan.explore.models import Model
-from gan.explore.vectors import MOST, NoiseVector
+from gan.explore.vectors import MOST, LatentVector
 from ui.components.component import component
 from ui.text import plain
 
@@ -36,8 +36,8 @@ _HTML = """
 _component = component(KEY, _HTML)
 
 
-def keep(vector: NoiseVector) -> bool:
-    """Puts one more vector at the end of the visitor's list, from any view; False where the list is full.
+def keep(vector: LatentVector) -> bool:
+    """Adds a vector to the end of the visitor's list, from any view; False if the list is full.
 
     It is there the next time that the list is drawn.
     """
@@ -48,16 +48,16 @@ def keep(vector: NoiseVector) -> bool:
     return True
 
 
-def latent_list(model: Model, class_name: str | None) -> list[NoiseVector]:
-    """Draws the list; its pictures come from the server's own route, so that moving one needs no script.
+def latent_list(model: Model, class_name: str | None) -> list[LatentVector]:
+    """Draws the list. Its pictures come from the server's own route, so moving one needs no script.
 
     Returns:
-        the vectors in order, at least LEAST: also such as this generator is too small or too large for.
+        The vectors in order, at least LEAST, including those with another latent size than this generator's.
     """
     found = _kept()
     data = {
         "items": [_told(vector, model) for vector in found],
-        # Only what is newer than what the browser has replaces it: it may be ahead of the script.
+        # Only a newer list replaces the browser's, which may be ahead of the script.
         "revision": st.session_state[_REVISION],
         "model": model.id,
         "label": class_name,
@@ -76,7 +76,7 @@ def latent_list(model: Model, class_name: str | None) -> list[NoiseVector]:
 
 
 def list_menu(model: Model) -> None:
-    """A popover that keeps the list as a file, loads one, and takes seeds as they are typed."""
+    """A popover that saves the list as a file, loads a list, and takes typed seeds."""
     found = _kept()
     with st.popover("Save, load, type", icon=":material/list_alt:", key="noise_menu"):
         icon = ":material/download:"
@@ -99,30 +99,32 @@ def list_menu(model: Model) -> None:
         )
 
 
-def _kept() -> list[NoiseVector]:
-    """The visitor's list. An address that names other seeds than were written into it last was opened again, and wins."""
+def _kept() -> list[LatentVector]:
+    """The visitor's list. If the address names other seeds than were written last, it is a new visit and wins."""
     asked = st.query_params.get(PARAMETER)
     if asked is not None and asked != st.session_state.get(_WRITTEN):
         st.session_state[_WRITTEN] = asked
         try:
-            _take([NoiseVector(seed) for seed in _seeds(asked)])
+            _take([LatentVector(seed) for seed in _seeds(asked)])
         except ValueError as error:
             st.session_state[_REFUSED] = str(error)
     if _VECTORS not in st.session_state:
-        _take([NoiseVector(seed) for seed in FIRST])
-    found: list[NoiseVector] = st.session_state[_VECTORS]
+        _take([LatentVector(seed) for seed in FIRST])
+    found: list[LatentVector] = st.session_state[_VECTORS]
     return found
 
 
-def _take(found: Sequence[NoiseVector]) -> None:
-    """Makes this the list, whatever the browser shows."""
+def _take(found: Sequence[LatentVector]) -> None:
+    """Replaces the list, whatever the browser shows."""
     st.session_state[_VECTORS] = list(found)
     st.session_state[_REVISION] = secrets.token_hex(4)
 
 
-def _write_address(found: Sequence[NoiseVector]) -> None:
+def _write_address(found: Sequence[LatentVector]) -> None:
     text = latent.seed_text([vector.seed for vector in found if vector.seed is not None])
     st.session_state[_WRITTEN] = text
+    if text == latent.seed_text(FIRST) and PARAMETER not in st.query_params:
+        return  # what a page without an address shows
     if text:
         st.query_params[PARAMETER] = text
     else:
@@ -136,8 +138,8 @@ def _seeds(text: str) -> list[int]:
     return seeds
 
 
-def _told(vector: NoiseVector, model: Model) -> dict[str, Any]:
-    """A vector as the browser takes it. `ref` stands for numbers, which stay here; `z` is for its picture alone."""
+def _told(vector: LatentVector, model: Model) -> dict[str, Any]:
+    """A vector for the browser. `ref` stands for numbers, which stay on the server; `z` is only for its picture."""
     told: dict[str, Any] = {"name": vector.name, "locked": vector.locked}
     if vector.seed is not None:
         return told | {"seed": str(vector.seed)}
@@ -145,10 +147,10 @@ def _told(vector: NoiseVector, model: Model) -> dict[str, Any]:
     return told | {"ref": vector.ref, "z": ",".join(f"{number:.5g}" for number in vector.z) if fits else None}
 
 
-def read_items(items: object, known: Sequence[NoiseVector]) -> list[NoiseVector]:
-    """A list as the browser tells it, which may tell anything.
+def read_items(items: object, known: Sequence[LatentVector]) -> list[LatentVector]:
+    """A list from the browser, which may send anything.
 
-    known: the vectors that `ref` may mean.
+    known: the vectors that `ref` may refer to.
 
     Raises:
         ValueError: it cannot be used; in one sentence.
@@ -165,7 +167,7 @@ def read_items(items: object, known: Sequence[NoiseVector]) -> list[NoiseVector]
             raise ValueError("one of the vectors is no longer known: load the list again")
         seeds = latent.parse_seeds(str(seed), 1) if ref is None else [None]
         found.append(
-            NoiseVector(seeds[0], numbers.get(ref, ()) if ref else (), name if isinstance(name, str) else "", item.get("locked") is True)
+            LatentVector(seeds[0], numbers.get(ref, ()) if ref else (), name if isinstance(name, str) else "", item.get("locked") is True)
         )
     return found
 
@@ -176,7 +178,7 @@ def _changed() -> None:
         st.session_state[_VECTORS] = read_items(st.session_state[KEY].list, _kept())
     except ValueError as error:
         st.session_state[_REFUSED] = str(error)
-        st.session_state[_REVISION] = secrets.token_hex(4)  # back to the one that can be used
+        st.session_state[_REVISION] = secrets.token_hex(4)  # back to the last usable list
 
 
 def _load(latent_dim: int) -> None:
@@ -197,7 +199,7 @@ def _type() -> None:
     if not text.strip():
         return
     try:
-        _take([NoiseVector(seed) for seed in _seeds(text)])
+        _take([LatentVector(seed) for seed in _seeds(text)])
         st.session_state["noise_seeds"] = ""
     except ValueError as error:
         st.session_state[_REFUSED] = str(error)

@@ -1,7 +1,7 @@
-// A slider for each direction of the latent space. A slider is dragged, the picture follows: the point is computed here, from
-// the vectors that came with the data. Streamlit calls the function again on new data: every call starts from what is there.
+// A slider for each direction of the latent space. Drag a slider, and the picture follows: the browser computes the point from
+// the vectors in the data. Streamlit calls the function again on new data, so every call starts from the current elements.
 const sliders = new WeakMap();
-const FURTHEST = 3, STEP = 0.05;  // standard deviations of the noise
+const FURTHEST = 3, STEP = 0.05;  // standard deviations of z
 const LONGEST_NAME = 40;
 
 class LatentSliders {
@@ -62,7 +62,7 @@ class LatentSliders {
       range.oninput = () => this.moved();
       range.onchange = () => this.rest();
       range.ondblclick = () => { range.value = 0; this.moved(); this.rest(); };
-      // A click on the strip goes where its picture was made.
+      // A click on the strip moves the slider to that picture's value.
       strip.onclick = (event) => {
         const place = Math.min(4, Math.floor(5 * event.offsetX / strip.clientWidth));
         range.value = FURTHEST * (place - 2) / 2;
@@ -80,11 +80,11 @@ class LatentSliders {
     return Object.fromEntries(this.shown.map(({ number, range }) => [number, +range.value]).filter(([, value]) => value));
   }
 
-  // The point: the seed's vector, moved along every direction, then drawn towards zero.
+  // The point: the seed's vector, moved along every direction, then truncated.
   point() {
     const z = [...this.data.z], psi = +this.psi.value;
     for (const { range, vector } of this.shown) if (+range.value) for (let i = 0; i < z.length; i++) z[i] += +range.value * vector[i];
-    const most = this.data.bound;  // of each number, for noise that has bounds: training knew nothing beyond
+    const most = this.data.bound;  // of each number, if z has bounds: the generator never saw values beyond
     return z.map((value) => psi * (most == null ? value : Math.min(most, Math.max(-most, value))));
   }
 
@@ -102,13 +102,13 @@ class LatentSliders {
     this.follower.show(pictureAddress(this.root, this.data.model, this.data.label, what));
   }
 
-  // The hand rests: the address follows. Keys tell each step, so that it waits a moment.
+  // When the hand rests, the address follows. Each key press is an event, so it waits a moment.
   rest() {
     clearTimeout(this.resting);
     this.resting = setTimeout(() => this.told("at", { values: this.values(), psi: +this.psi.value, names: this.names }), 300);
   }
 
-  // Names live in this browser, by generator and kind of direction; where it keeps nothing, the address still has them.
+  // Names live in this browser, by generator and kind of direction; if it stores nothing, the address still has them.
   kept() {
     try { return JSON.parse(localStorage.getItem(this.data.memory)) ?? {}; } catch { return {}; }
   }

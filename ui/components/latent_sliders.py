@@ -1,4 +1,4 @@
-"""Sliders along directions of the latent space, and the picture follows while one is dragged."""
+"""Sliders along directions of the latent space, with a picture that follows."""
 
 import math
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from gan.glossary import explain
 from gan.latent import usual_lengths
 from ui.components.component import component
 
-FURTHEST = 3.0  # standard deviations of the noise that a slider goes to either side
+FURTHEST = 3.0  # range of a slider to either side, in standard deviations of z
 LONGEST_NAME = 40  # characters
 _HTML = """
 <section class="ls" aria-label="Sliders">
@@ -40,12 +40,12 @@ _component = component("latent_sliders", _HTML, "follower", "even_range")
 
 @dataclass(frozen=True)
 class Place:
-    """Where the sliders stand.
+    """The positions of the sliders.
 
     Attributes:
-        values: standard deviations along the directions that are moved, by the directions' numbers.
-        psi: truncation: by what the whole of z is multiplied, 0 to 1.
-        names: what a person called directions, by their numbers.
+        values: standard deviations along each moved direction, by the direction's number.
+        psi: truncation: the factor for all of z, 0 to 1.
+        names: names that a person gave to directions, by their numbers.
     """
 
     values: dict[int, float] = field(default_factory=dict)
@@ -71,12 +71,12 @@ def latent_sliders(
         seed: names the latent vector that the sliders change.
         found: the directions, at most gan.directions.MOST.
         about: name and a sentence for each of them.
-        strips: the address of a picture for each: what it does from -FURTHEST to FURTHEST, five pictures side by side.
-        place: where they begin, when they are drawn first.
-        kind: of directions; with the generator it says whose names these are.
+        strips: the address of a strip for each: five pictures from -FURTHEST to FURTHEST.
+        place: their initial positions.
+        kind: of directions; names are stored by generator and kind.
 
     Returns:
-        where the hand came to rest last.
+        The last positions.
     """
     config = model.config
     whose = f"{model.id}:{class_name or ''}:{kind}"
@@ -103,7 +103,7 @@ def latent_sliders(
 
 
 def checked(values: object, psi: object, names: object) -> Place:
-    """A place as a browser or an address tells it, without what makes no sense in it."""
+    """A place from a browser or an address, without invalid parts."""
     return Place(
         {number: moved for key, value in _items(values) if (number := _number(key)) is not None and (moved := _within(value, FURTHEST))},
         1.0 if (kept := _within(psi, 1.0)) is None else max(0.0, kept),
@@ -125,7 +125,7 @@ def _number(text: object) -> int | None:
 
 
 def _within(value: object, most: float) -> float | None:
-    """A number brought within +-most; None for anything else."""
+    """A number clamped to +-most; None for anything else."""
     try:
         found = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
@@ -134,5 +134,5 @@ def _within(value: object, most: float) -> float | None:
 
 
 def rounded(vector: torch.Tensor) -> list[float]:
-    """A vector as it travels to a browser."""
+    """A vector in the form that is sent to browsers."""
     return [round(value, 4) for value in vector.tolist()]

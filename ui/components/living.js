@@ -1,8 +1,8 @@
 // A wall of images that turn into each other, from one sheet of frames; or a run's newest images. Streamlit calls the
 // function again on new data, so every call starts from what the element already holds.
 const living = new WeakMap();
-const ROWS = 3, COLUMNS = 6;  // images of the wall
-const FRAMES_PER_S = 7;  // of the film; between two frames one fades into the next
+const ROWS = 3, COLUMNS = 6;  // images on the wall
+const FRAMES_PER_S = 7;  // of the film; each frame fades into the next
 
 class Living {
   constructor(element) {
@@ -56,7 +56,7 @@ class Living {
     const { frames, columns, size } = this.data, context = this.canvas.getContext("2d");
     const copies = ROWS * COLUMNS;
     for (let copy = 0; copy < copies; copy++) {
-      // Neighbors are far apart in the film, so that they do not look alike.
+      // Neighbors are far apart in the film, so they do not look alike.
       const at = (this.at + frames * ((copy * 7) % copies) / copies) % frames, first = Math.floor(at);
       for (const [number, opacity] of [[first, 1], [(first + 1) % frames, at - first]]) {
         context.globalAlpha = opacity;

@@ -1,10 +1,10 @@
-// A square over the latent space. The point is dragged, the picture follows: one GET request for each place, the newest
+// A square over the latent space. Drag the point, and the picture follows: one GET request per place, and the newest
 // wins (follower.js). Streamlit calls the function again on new data, so every call starts from what the element already holds.
 const pads = new WeakMap();
 const MAP = 6;  // pictures of the map from side to side
 const STEP = 0.02, PAN = 0.25;  // of a cell, for the arrow keys
 
-// The seed at a crossing of the lattice: always the same, and another nearly everywhere.
+// The seed at a crossing of the grid: always the same, and nearly always different from the others.
 function seedAt(seeds, i, j) {
   if (i >= 0 && i <= 1 && j >= 0 && j <= 1) return seeds[2 * j + i];
   let h = Math.imul(i, 0x9e3779b1) ^ Math.imul(j, 0x85ebca77);
@@ -19,7 +19,7 @@ class Pad {
   constructor(element) {
     const find = (selector) => element.querySelector(selector);
     Object.assign(this, { element, square: find(".pad-square"), dot: find(".pad-dot"), map: find(".pad-map"), picture: find(".pad-picture"),
-      reading: find(".pad-reading"), panButton: find(".pad-pan") });
+      reading: find(".pad-reading"), panButton: find(".pad-pan"), corners: [...element.querySelectorAll(".pad-corner")] });
     this.follower = new Follower(this.picture, find(".pad-fault"));
     element.querySelector(".pad").padLog = this.follower.log;
     this.square.onpointerdown = (event) => this.take(event);
@@ -45,7 +45,7 @@ class Pad {
     }
   }
 
-  // The address of the picture at (x, y), in cells of the lattice.
+  // The address of the picture at (x, y), in cells of the grid.
   address(x, y) {
     const i = Math.floor(x), j = Math.floor(y);
     const corners = [[i, j], [i + 1, j], [i, j + 1], [i + 1, j + 1]].map(([a, b]) => seedAt(this.data.seeds, a, b));
@@ -64,7 +64,18 @@ class Pad {
     const i = Math.floor(x), j = Math.floor(y);
     const corners = [[i, j], [i + 1, j], [i, j + 1], [i + 1, j + 1]].map(([a, b]) => seedAt(this.data.seeds, a, b));
     this.reading.textContent = `Between the seeds ${corners.join(", ")}: ${Math.round(100 * (x - i))}% across, ${Math.round(100 * (y - j))}% down`;
+    this.nameCorners();
     this.follower.show(this.address(x, y));
+  }
+
+  // Which seed is at each corner of the square; none where the map was moved so far that a corner is not at a crossing.
+  nameCorners() {
+    const [left, top] = this.place, { cells, seeds } = this.data;
+    this.corners.forEach((corner, n) => {
+      const i = left + cells * (n % 2), j = top + cells * Math.floor(n / 2);
+      const at = Math.abs(i - Math.round(i)) < 1e-6 && Math.abs(j - Math.round(j)) < 1e-6;
+      corner.textContent = at ? `seed ${seedAt(seeds, Math.round(i), Math.round(j))}` : "";
+    });
   }
 
   // The map under the finger: pictures at even places, one after the other, only while the hand rests.
@@ -79,7 +90,7 @@ class Pad {
       try {
         const answer = await patient(this.address(left + cells * (column + 0.5) / MAP, top + cells * (row + 0.5) / MAP), () => round === this.mapRound);
         if (round !== this.mapRound) return;
-        if (!answer.ok) return;  // the picture itself says why
+        if (!answer.ok) return;  // the picture itself reports the error
         context.drawImage(await createImageBitmap(await answer.blob()), column * scale, row * scale, scale, scale);
       } catch { return; }
     }
@@ -126,7 +137,7 @@ class Pad {
     this.resting = setTimeout(() => this.settle(pans), 400);
   }
 
-  // The hand rests: the address follows, and the map where it was moved.
+  // When the hand rests, the address follows, and the map is redrawn if it was moved.
   settle(panned = true) {
     if (panned) {
       this.map.style.transform = "";

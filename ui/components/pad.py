@@ -8,6 +8,7 @@ _HTML = """
   <div class="pad-square" tabindex="0" role="group" aria-roledescription="two-dimensional slider"
     aria-label="Between the latent vectors at the corners. Arrow keys move the point; with Shift they move the map.">
     <canvas class="pad-map"></canvas>
+    <span class="pad-corner"></span><span class="pad-corner"></span><span class="pad-corner"></span><span class="pad-corner"></span>
     <i class="pad-dot"></i>
   </div>
   <figure class="pad-figure">
@@ -33,14 +34,14 @@ def pad(
     Args:
         model: the generator.
         seeds: the first four corners: top left, top right, bottom left, bottom right. Every other crossing of the endless
-            lattice has a seed of its own, always the same.
+            grid has its own fixed seed.
         class_name: the class to draw, of a conditional generator.
-        place: where it begins: the map's left and top edge, and the point, in cells of the lattice.
-        cells: cells that the map shows from side to side.
+        place: initial position: the map's left and top edge, and the point, in cells of the grid.
+        cells: number of cells across the map.
         page: the page's url_path, from which the component finds the address of the server behind any prefix.
 
     Returns:
-        the place where the hand came to rest last.
+        The last place.
     """
     data = {"model": model.id, "seeds": seeds, "label": class_name, "place": list(place), "cells": cells, "page": page}
     data |= {"size": model.config.image_size}

@@ -1,4 +1,4 @@
-// The charts of one run's live view (run_view.js): losses, the discriminator's answers and the Fréchet distance, with what lies over them.
+// The charts of one run's live view (run_view.js): losses, the discriminator's answers and the Fréchet distance, with their overlays.
 const MOST_MARKS = 60;  // changed settings that a chart shows; the list under it has all
 
 const CHARTS = {
@@ -21,7 +21,7 @@ const CHARTS = {
 
 const TICKS = [-2, -1, 0, 1, 2, 3].flatMap((power) => [1, 2, 5].map((digit) => +`${digit}e${power}`));  // of a logarithmic axis
 
-// A level of rest in the words of the papers, where it has them.
+// A level of the equilibrium in the papers' words, if it has any.
 function level(value) {
   const known = [[2 * Math.LN2, "2 ln 2"], [Math.LN2, "ln 2"], [0.5, "1/2"]].find(([v]) => Math.abs(v - value) < 1e-6);
   return known ? known[1] : value.toFixed(2);
@@ -30,7 +30,7 @@ function level(value) {
 function short(value, digits = 3) { return String(+value.toPrecision(digits)); }
 
 class Charts {
-  // timeline: knows the changed settings and the moment that is looked at. fault: says what is wrong.
+  // timeline: knows the changed settings and the current moment. fault: reports what is wrong.
   constructor(element, timeline, fault) {
     Object.assign(this, { element, timeline, fault });
     this.find = (selector) => element.querySelector(selector);
@@ -39,7 +39,7 @@ class Charts {
     this.axes = new Axes(element);
   }
 
-  // Another run: nothing is known of it yet.
+  // Another run: nothing is known about it yet.
   clear() {
     Object.assign(this, { points: [], ready: false, judged: null });
     Object.assign(this.axes, { zoom: null, end: 1 });
@@ -63,7 +63,7 @@ class Charts {
     const c = this.colors();
     // The margins stay: charts below one another have one x-axis.
     const axis = { gridcolor: c.grid, zerolinecolor: c.grid, linecolor: c.grid, tickformat: "~g" };
-    const scores = this.data.scores;  // without bounds
+    const scores = this.data.scores;  // unbounded
     return {
       title: { text: scores && chart.scoreTitle ? chart.scoreTitle : chart.title, font: { size: 14 }, x: 0, xref: "paper", y: 0.98 },
       font: { color: c.text, family: c.font, size: 12 },
@@ -78,7 +78,7 @@ class Charts {
     };
   }
 
-  // What lies over a chart: levels of rest, changed settings, the beginning of a fork, and the moment that is looked at.
+  // Overlays of a chart: equilibrium levels, changed settings, the start of a fork, and the current moment.
   overlay(chart) {
     const c = this.colors();
     const rest = chart.lines(this.data.equilibrium).filter(([y]) => y != null);
@@ -110,7 +110,7 @@ class Charts {
     return { shapes, annotations };
   }
 
-  // Draws the overlays again where they have changed, at most once a frame: each time ends a zoom that is being drawn.
+  // Redraws changed overlays, at most once per frame, because each redraw ends a zoom in progress.
   overlays() {
     const shown = JSON.stringify([this.timeline.changes.length, this.timeline.follow ? null : this.timeline.moment(), this.findings()]);
     if (!this.ready || this.waiting || shown === this.shown) return;
@@ -122,7 +122,7 @@ class Charts {
     });
   }
 
-  async draw(root, anew) {
+  async draw(root, fresh) {
     let Plotly;
     const run = this.data.run;
     try { Plotly = await loadPlotly(root); } catch (error) { this.fault(`${error.message}. Reload the page to try again.`); return; }
@@ -131,7 +131,7 @@ class Charts {
     for (const [name, chart] of Object.entries(CHARTS)) {
       const element = this.find(`[data-chart=${name}]`);
       const layout = this.layout(chart);
-      if (anew || !this.ready) {
+      if (fresh || !this.ready) {
         const traces = chart.traces.map(([key, label, role, , dash]) => ({ x: [], y: [], name: label, mode: "lines",
           line: { color: series[role], width: 2, dash: dash ?? "solid" }, hovertemplate: "%{y:.3f}" }));
         this.shown = undefined;
@@ -146,13 +146,13 @@ class Charts {
       }
     }
     this.ready = true;
-    this.quality(anew);
+    this.quality(fresh);
     this.overlays();
     this.explain();
     for (const columns of this.points.splice(0)) this.plot(columns);
   }
 
-  // What the dashed lines mean; they are nothing to rest at while something is wrong.
+  // The meaning of the dashed lines; while something is wrong, they are not a sign of equilibrium.
   explain() {
     const none = Object.values(CHARTS).every((chart) => chart.lines(this.data.equilibrium).every(([y]) => y == null));
     const astray = window.__workshopFindings?.run === this.data.run && window.__workshopFindings.alarm;
@@ -177,7 +177,7 @@ class Charts {
     this.axes.fit(columns.step.at(-1));
   }
 
-  // Judgements as columns, from the one numbered `first` on; all of them where the run or the connection begins anew.
+  // Scorings as columns, from number `first` on; all of them if the run or the connection is new.
   judge(told) {
     const columns = ["step", "fd", "error"];
     const before = told.first && this.judged ? this.judged : { step: [], fd: [], error: [] };
@@ -185,10 +185,10 @@ class Charts {
     if (this.ready) this.quality();
   }
 
-  // The chart of the Fréchet distance, drawn anew with each judgement: they are seconds apart.
-  quality(anew = false) {
+  // The chart of the Fréchet distance, redrawn with each scoring: they are seconds apart.
+  quality(fresh = false) {
     const element = this.find("[data-chart=quality]"), judged = this.judged;
-    if (!judged || !this.ready) { if (anew) window.Plotly?.purge(element); return; }
+    if (!judged || !this.ready) { if (fresh) window.Plotly?.purge(element); return; }
     const { step, fd, error, floor, best } = judged, c = this.colors(), color = c.series.score;
     const side = (sign) => fd.map((value, i) => (value == null ? null : value + sign * (error[i] ?? 0)));
     const hidden = { x: step, mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false };
@@ -217,7 +217,7 @@ class Charts {
     element.setAttribute("aria-label", `${layout.title.text}. ${words}At step ${step.at(-1)}: ${fd.at(-1) == null ? "none" : short(fd.at(-1))}`);
   }
 
-  // What the doctor has found, as ui/findings.js tells it.
+  // The doctor's findings, from ui/components/findings.js.
   findings() { return window.__workshopFindings?.run === this.data?.run ? window.__workshopFindings.marks : []; }
 
   destroy() {

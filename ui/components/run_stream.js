@@ -2,8 +2,8 @@
 const RETRY_MS = 3000;
 
 class Stream {
-  // address: where to follow the run, from what is known on. hear: name of an event -> what to do with its data.
-  // fault: says what is wrong; nothing for "".
+  // address: of the run's stream, from the last known step on. hear: name of an event -> handler of its data.
+  // fault: reports what is wrong; "" clears it.
   constructor(address, hear, fault) {
     Object.assign(this, { address, hear, fault });
     this.onVisibility = () => (document.hidden ? this.close() : this.open());
@@ -16,7 +16,7 @@ class Stream {
     this.source = new EventSource(this.address());
     for (const [name, hear] of Object.entries(this.hear)) this.source.addEventListener(name, (event) => hear(JSON.parse(event.data)));
     this.source.onerror = () => {
-      if (this.source?.readyState === EventSource.CLOSED) {  // refused, or gone for good: try again from where we are
+      if (this.source?.readyState === EventSource.CLOSED) {  // refused or closed for good: try again from the current step
         this.fault("The connection was lost. Trying again…");
         this.close();
         this.retry = setTimeout(() => this.open(), RETRY_MS);

@@ -1,5 +1,5 @@
 // The moments of one run's live view (run_view.js): a slider through all steps, the grid at each, and the changed settings.
-// The index of the last number of a rising list that is not beyond `x`; -1 where all are.
+// The index of the last number of a rising list that is not beyond `x`; -1 if all are.
 function lastUntil(list, x) {
   let low = 0, high = list.length;
   while (low < high) {
@@ -16,7 +16,7 @@ function clock(seconds) {
 }
 
 class Timeline {
-  // moved: called when another moment is looked at, or something was changed. fork: called with the step to fork from.
+  // moved: called when another moment is selected, or something was changed. fork: called with the step to fork from.
   constructor(element, moved, fork) {
     Object.assign(this, { element, moved });
     this.find = (selector) => element.querySelector(selector);
@@ -26,7 +26,7 @@ class Timeline {
     this.find(".rv-fork").onclick = () => fork(this.moment());
   }
 
-  // Another run: nothing is known of it yet.
+  // Another run: nothing is known about it yet.
   clear() {
     Object.assign(this, { columns: { step: [] }, grids: [], timeline: [], changes: [], follow: true });
     this.find("img").removeAttribute("src");
@@ -48,7 +48,7 @@ class Timeline {
     this.moved();
   }
 
-  // The moments that can be looked at: every logged step and every grid.
+  // The moments to select: every logged step and every grid.
   grow() {
     const now = this.moment();
     this.timeline = [...new Set([...this.grids, ...this.columns.step])].sort((a, b) => a - b);
@@ -81,7 +81,7 @@ class Timeline {
     this.moved();
   }
 
-  // From which step a fork would start: whole states are saved at some steps only.
+  // The step at which a fork would start: checkpoints exist only at some steps.
   labelFork() {
     const step = this.moment(), told = window.__workshopFindings;
     if (step === undefined) return;
@@ -98,7 +98,7 @@ class Timeline {
     const address = `${this.root}api/runs/${encodeURIComponent(this.data.run)}/samples/${step}.png`;
     if (image.getAttribute("src") === address) return;
     image.onerror = () => {
-      image.removeAttribute("src");  // a browser's sign of a broken image helps nobody
+      image.removeAttribute("src");  // avoids the browser's broken-image icon
       this.find(".rv-frame span").textContent = `The images of step ${step.toLocaleString("en")} cannot be shown: the file is damaged or gone.`;
     };
     image.src = address;

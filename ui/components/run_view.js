@@ -1,8 +1,8 @@
 // The live view of one run. Streamlit calls the function at the end again on new data or another theme, so every call starts from
-// what the element already holds. Its parts stand in scripts of their own: run_stream.js, run_timeline.js, run_charts.js.
+// what the element already holds. Its parts have their own scripts: run_stream.js, run_timeline.js, run_charts.js.
 const views = new WeakMap();
 
-// When a waiting run starts, where that is known.
+// When a waiting run starts, if that is known.
 function inAbout(seconds) {
   if (seconds == null) return "";
   const minutes = Math.round(seconds / 60);
@@ -43,7 +43,7 @@ class View {
     }
     this.find(".rv-fork").hidden = !data.fork;
     this.showParent(data.parent);
-    // A run that has not begun has nothing to draw: its charts are made when it has.
+    // A run that has not started has nothing to draw: its charts are made when it starts.
     this.element.querySelector(".run-view").classList.toggle("rv-waiting", data.waiting);
     this.undrawn ||= other;
     if (!data.waiting) {
@@ -53,7 +53,7 @@ class View {
     this.stream.open();
   }
 
-  // Which run a fork continues.
+  // The run that a fork continues.
   showParent(parent) {
     this.find(".rv-parent").hidden = !parent;
     if (!parent) return;
@@ -77,7 +77,7 @@ class View {
     this.fact("elapsed", clock(columns.elapsed_s.at(-1)));
   }
 
-  // In words: which judgement was the best, and for how long none was better.
+  // In words: the best scoring, and for how long none was better.
   showJudged() {
     const best = this.charts.judged?.best;
     for (const part of [".rv-verdict", ".rv-fd", "[data-chart=quality]"]) this.find(part).hidden = !this.charts.judged;

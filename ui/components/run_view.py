@@ -13,7 +13,7 @@ _HTML = """
   <div class="rv-progress" role="progressbar" aria-label="Progress" aria-valuemin="0" aria-valuemax="100"><i></i></div>
   <dl class="rv-facts">
     <div><dt>State</dt><dd data-fact="state">…</dd></div>
-    <div><dt>Step</dt><dd data-fact="step">0</dd></div>
+    <div><dt>[Step]</dt><dd data-fact="step">0</dd></div>
     <div><dt>Images/s</dt><dd data-fact="speed">–</dd></div>
     <div><dt>Elapsed</dt><dd data-fact="elapsed">–</dd></div>
     <div><dt>To go</dt><dd data-fact="eta">–</dd></div>
@@ -38,7 +38,8 @@ _HTML = """
       <div class="rv-chart" data-chart="quality" role="figure" hidden></div>
       <p class="rv-hint"><span class="rv-rest">Dashed: the [equilibrium], where the discriminator cannot tell real from
       generated images.</span><span class="rv-astray" hidden>Dashed: the values at [equilibrium]. This run has an alarm, so values near
-      these lines do not mean that it is there.</span> Losses alone do not say how good the images are.
+      these lines do not mean that it is there.</span> [D(x)] and [D(G(z))] are its mean answers to real and generated images.
+      [Losses] alone do not say how good the images are.
       <span class="rv-fd" hidden>[FD] does: the distance between generated and real images, with its [standard error] as a
       band. Dotted: the same score for real images. A new best must beat the old one by more than one standard error.</span></p>
     </div>
@@ -53,7 +54,11 @@ def _explained(name: str, shown: str) -> str:
 
 
 for _shown, _name in (
+    ("Step", "step"),
     ("latent vectors", "latent vector"),
+    ("D(x)", "D(x)"),
+    ("D(G(z))", "D(G(z))"),
+    ("Losses", "loss"),
     ("equilibrium", "equilibrium"),
     ("FD", "FD"),
     ("standard error", "standard error"),

@@ -1,4 +1,4 @@
-// What components share: it is put before the script of each.
+// Shared by components: it is put before each script.
 
 // The server's address, whatever prefix it lives behind: this page's, without the page's own name.
 function base(page) {
@@ -6,10 +6,10 @@ function base(page) {
   return path.endsWith("/" + page) ? path.slice(0, -page.length) : path + "/";
 }
 
-// Who has which of the theme's chart colors, in all charts: Role in ui/charts.py is the same.
+// The theme's chart colors by role, in all charts. Role in ui/charts.py is the same.
 const ROLES = { discriminator: 0, generator: 1, real: 2, score: 3 };
 
-// How Plotly draws here. Where nothing hovers, a finger scrolls the page instead of zooming.
+// Plotly's settings. On touch screens, a finger scrolls the page instead of zooming.
 const PLOTLY = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "resetScale2d"], doubleClick: false };
 const dragmode = () => (matchMedia("(hover: none)").matches ? false : "zoom");
 

@@ -1,8 +1,8 @@
-// A canvas whose drawing goes to the server as gray values at the networks' size. It is drawn FINE times as fine, so that
-// strokes come out smooth. Streamlit calls the function again on every run, so each call starts from what is there.
+// A canvas whose drawing goes to the server as gray values at the networks' size. It has FINE times that resolution, so
+// strokes are smooth. Streamlit calls the function again on every run, so each call starts from the current drawing.
 const pads = new WeakMap();
 const FINE = 10;
-const PATIENCE_MS = 400;  // after the last key: a run of the page for every press would come too often
+const PATIENCE_MS = 400;  // after the last key: rerunning the page for every press would be too often
 
 class Pad {
   constructor(element) {
@@ -35,7 +35,7 @@ class Pad {
 
   update(data, tell) {
     this.tell = tell;
-    if (this.size === data.size) return;  // drawn already; what the server knows may be older
+    if (this.size === data.size) return;  // already drawn; the server's version may be older
     this.size = data.size;
     this.canvas.width = this.canvas.height = data.size * FINE;
     this.wipe();
@@ -82,7 +82,7 @@ class Pad {
     this.showCursor();
   }
 
-  // The keyboard's pen is shown as a ring; the picture beneath it is kept, and never sent with the ring.
+  // The keyboard's pen is a ring on top of the picture, which is never sent with the ring.
   showCursor() {
     this.kept = this.context.getImageData(0, 0, this.canvas.width, this.canvas.height);
     this.context.beginPath();
@@ -102,7 +102,7 @@ class Pad {
     this.tell("pixels", "");
   }
 
-  // The mean of every FINE x FINE block, as bytes in base64; nothing where nothing is drawn.
+  // The mean of every FINE x FINE block, as bytes in base64; empty if nothing is drawn.
   send() {
     const { width } = this.canvas, n = this.size;
     const fine = (this.kept ?? this.context.getImageData(0, 0, width, width)).data;

@@ -25,7 +25,7 @@ _component = component("sketchpad", _HTML)
 
 
 def sketchpad(size: int, key: str) -> np.ndarray | None:
-    """Draws the canvas, white on black as MNIST's digits are.
+    """Draws the canvas, white on black like MNIST's digits.
 
     Args:
         size: height and width of the picture in pixels.
@@ -35,7 +35,7 @@ def sketchpad(size: int, key: str) -> np.ndarray | None:
         uint8 (1, size, size), or None while nothing is drawn.
 
     Raises:
-        ValueError: what the browser sent is no such picture.
+        ValueError: the browser sent something else.
     """
     memory = f"{key}_{size}"  # Streamlit forgets a widget that is not shown, and with it the drawing
     result = _component(

@@ -1,7 +1,7 @@
 // Tells the session who this browser is: a secret token and a name, kept in the browser. Draws nothing.
 // Streamlit calls the function again on new data, so every call starts from what is kept.
 const KEY = "dcgan-workshop-visitor";
-const STORES = ["localStorage", "sessionStorage"];  // the second where the first is blocked
+const STORES = ["localStorage", "sessionStorage"];  // the second if the first is blocked
 const sessions = new WeakMap();
 
 function kept() {
@@ -15,7 +15,7 @@ function kept() {
 }
 
 function keep(who) {
-  window.__workshopVisitor = who;  // for as long as the page is open, where nothing can be stored
+  window.__workshopVisitor = who;  // for as long as the page is open, if nothing can be stored
   for (const store of STORES) {
     try { window[store].setItem(KEY, JSON.stringify(who)); return; } catch { /* blocked or full: the next one */ }
   }
@@ -34,7 +34,7 @@ export default function ({ data, parentElement, setStateValue }) {
   if (data.name != null && data.name !== who.name) keep((who = { ...who, name: data.name }));
   if (!data.id) setStateValue("who", who);
 
-  // While a run of this browser's is at work, a sign of life now and then: whoever is away for long makes room for others.
+  // While a run of this browser is active, it sends a sign of life now and then: owners who are away for long make room for others.
   clearInterval(session.beat);
   if (data.id && data.run) {
     const address = `${base(data.page)}api/runs/${encodeURIComponent(data.run)}`;

@@ -1,4 +1,4 @@
-"""Who sits at this session's browser. No accounts: the browser keeps a secret token and a name, and shows them to its sessions."""
+"""Identifies this session's visitor. There are no accounts: the browser keeps a secret token and a name, and sends them to its sessions."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ KEY = "visitor"  # of the component; visitor.css knows it
 # In the session: the visitor, the name that was given in it, whether they are the host, what was wrong with the token that was given.
 WHO, NAME, HOST, FAULT = "visitor_who", "visitor_given", "visitor_host", "visitor_fault"
 NAME_KEY, TOKEN_KEY = "visitor_name", "visitor_token"  # of the fields
-BEAT_S = 60.0  # between two signs of life of a browser whose run is at work; a hidden tab gives none more often
+BEAT_S = 60.0  # between two signs of life of a browser with an active run; a hidden tab sends none more often
 LONGEST_LABEL = 20
 
 _component = component("visitor", "<span></span>\n")
@@ -23,16 +23,16 @@ _component = component("visitor", "<span></span>\n")
 def listen() -> None:
     """Takes the browser's answer to ask(), if there is one; called in each run of the script before the page.
 
-    In a session's first run there is none: visitor() is then a stranger, and the script runs again in a moment.
+    In a session's first run there is no answer yet: visitor() is then a stranger, and the script reruns in a moment.
     """
     _learn(st.session_state.get(KEY))
     manager().seen(visitor().id)
 
 
 def ask(page: str) -> None:
-    """Asks the browser who it is; called in each run of the script behind the page.
+    """Asks the browser who it is; called in each run of the script after the page.
 
-    Not before: the answer makes the script run again, and the page should not be interrupted in its first run.
+    Not before it: the answer makes the script rerun, and the page should not be interrupted in its first run.
 
     page: the page's url_path, from which the component finds the address of the server behind any prefix.
     """
@@ -45,14 +45,14 @@ def ask(page: str) -> None:
 
 
 def _learn(state: Any) -> None:
-    """Takes what the browser said of itself. It may be anything: only a token makes a visitor."""
+    """Takes the browser's answer. It may be anything: only a token makes a visitor."""
     who = state.get("who") if isinstance(state, Mapping) else None
     if isinstance(who, Mapping):
         st.session_state[WHO] = recognise(who.get("token"), who.get("name"))
 
 
 def visitor() -> Visitor:
-    """The visitor, as far as is known; also for callbacks."""
+    """The visitor, as far as known; also for callbacks."""
     who: Visitor = st.session_state.get(WHO, STRANGER)
     if not who.known:
         return STRANGER
@@ -61,7 +61,7 @@ def visitor() -> Visitor:
 
 
 def heading(text: str) -> None:
-    """A page's title, and next to it the visitor's name, which can be changed there."""
+    """A page's title, and next to it the visitor's name, which the visitor can change there."""
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.title(text, width="content")
         who = visitor()
@@ -99,7 +99,7 @@ def _rename() -> None:
 
 
 def _become_host() -> None:
-    """For this session alone; the token is forgotten at once."""
+    """For this session only; the token is forgotten at once."""
     given = st.session_state[TOKEN_KEY]
     st.session_state[TOKEN_KEY] = ""
     if not given:
@@ -114,6 +114,6 @@ def _become_host() -> None:
 
 
 def _address() -> str:
-    """The browser's address; empty where Streamlit tells none, as for this machine's own."""
+    """The browser's IP address; empty if Streamlit does not say, as on the same machine."""
     address = st.context.ip_address
     return address if isinstance(address, str) else ""

@@ -1,4 +1,4 @@
-"""What can be done with a data set: train on it, delete it."""
+"""Actions for a data set: train on it, delete it."""
 
 import time
 
@@ -30,12 +30,12 @@ def delete(name: str) -> None:
 
 
 def actions(name: str, channels: int) -> None:
-    """What can be done with a set."""
+    """The actions for a set."""
     about = uploads.about(name)
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Train on it", type="primary", icon=":material/model_training:"):
             st.session_state.update({KEY + "data": name, KEY + "channels": channels, CHOSEN_DATA: True, "run": NEW_RUN})
-            st.switch_page(TRAIN, query_params={})  # without, Streamlit refuses to clear what is bound to a widget
+            st.switch_page(TRAIN, query_params={})  # otherwise Streamlit refuses to clear what is bound to a widget
         if uploads.may_delete(name, visitor()):
             with st.popover("Delete", icon=":material/delete:"):
                 st.write("This deletes the set and its images for good. Runs trained on it stay, but cannot be resumed.")

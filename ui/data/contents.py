@@ -1,4 +1,4 @@
-"""What is in a data set: some images, its classes and attributes, the files left out."""
+"""The contents of a data set: some images, its classes and attributes, and the files left out."""
 
 import numpy as np
 import streamlit as st
@@ -11,13 +11,13 @@ from ui.text import plain
 
 SHOWN = 32  # images of a set
 MOST_BARS = 30  # classes with a bar each
-MOST_SENTENCES = 200  # of files that were left out
-MOST_REASONS = 20  # that are shown
+MOST_SENTENCES = 200  # the most sentences about files that were left out
+MOST_REASONS = 20  # shown
 LIST_HEIGHT = 240  # pixels; the list scrolls
 
 
 def preview(dataset: ImageDataset) -> bytes:
-    """Some images from all over the set, as one PNG."""
+    """Some images from the whole set, as one PNG."""
     which = np.linspace(0, len(dataset) - 1, min(SHOWN, len(dataset))).round().astype(int)
     images = dataset.images[which].numpy()
     return png(tile(enlarge(images, max(1, 112 // images.shape[-1])), columns=8, gap=4), 1)
@@ -34,7 +34,7 @@ def counts(title: str, names: tuple[str, ...], numbers: list[int]) -> None:
 
 
 def show(name: str, dataset: ImageDataset) -> None:
-    """What is in a set."""
+    """The contents of a set."""
     left, right = st.columns([3, 2], gap="medium")
     left.image(preview(dataset), alt=f"Some images of {name}", output_format="PNG", width="stretch")
     channels, height, width = dataset.images.shape[1:]
@@ -57,7 +57,7 @@ def show(name: str, dataset: ImageDataset) -> None:
 
 
 def left_out(dataset: ImageDataset) -> None:
-    """What of a set is not used: how many for each reason, with an example, then each file's sentence."""
+    """What a set leaves out: a count and an example for each reason, then each file's sentence."""
     with st.expander(left_out_title(dataset.skipped_count), icon=":material/warning:"):
         for count, example in examples(dataset.skipped, dataset.left_out[:MOST_REASONS]):
             st.markdown(f"**{count:,}** {'such as ' if count > 1 else ''}{plain(example)}")

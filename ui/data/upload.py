@@ -11,7 +11,7 @@ from ui.text import plain
 
 
 def upload() -> None:
-    """A zip from the visitor's machine, checked and kept under a name."""
+    """A zip from the visitor's machine, checked and stored under a name."""
     number = st.session_state.setdefault("uploads", 0)  # a new key empties the uploader, and frees the server's memory
     file = st.file_uploader(
         "Upload a zip of images",
@@ -29,7 +29,7 @@ def upload() -> None:
             "Name of the set",
             uploads.free_name(uploads.name_from(file.name)),
             max_chars=uploads.LONGEST_NAME,
-            key=f"upload_name_{number}_{file.file_id}",  # another file has a name of its own
+            key=f"upload_name_{number}_{file.file_id}",  # another file has another name
             help="Letters, digits, - and _.",
         ).strip()
         wanted = st.button("Add the set", type="primary", icon=":material/add:", disabled=not visitor().known)

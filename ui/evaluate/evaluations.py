@@ -19,13 +19,13 @@ MOST = 4  # evaluations side by side
 
 
 def kept() -> list[Evaluation]:
-    """What this visitor has had judged, the newest last."""
+    """This visitor's evaluations, newest last."""
     found = [evaluations().get(key) for key in st.session_state.setdefault("evaluated", [])]
     return [evaluation for evaluation in found if evaluation]
 
 
 def judge_it(model: Model, key: tuple[str, int, int]) -> Evaluation | None:
-    """Judges a generator with a bar and a way out; None with the reason on the page. key: see Evaluation."""
+    """Evaluates a generator with a progress bar and a Cancel button; None with the reason on the page. key: see Evaluation."""
     judge = judge_for(model.config)
     if judge is None:
         return None
@@ -48,5 +48,5 @@ def forget(but: Evaluation) -> None:
 
 
 def begin() -> None:
-    """Allows an evaluation again that was canceled before."""
+    """Allows a canceled evaluation again."""
     st.session_state.pop(CANCELED, None)

@@ -1,4 +1,4 @@
-"""One evaluation: a verdict, three main scores, and the others with the classes folded, each next to those of real images."""
+"""One evaluation: a verdict, three main scores, and the other scores and classes folded, each next to real images."""
 
 import streamlit as st
 
@@ -11,14 +11,14 @@ from ui.text import plain
 
 
 def scores(done: Evaluation) -> None:
-    """What the scores come to, the three main ones, and the others for those who ask."""
+    """The verdict, the three main scores, and the others in an expander."""
     report = done.report
     found = verdict(report)
     sign = ":green[:material/check_circle:]" if found.good else ":orange[:material/info:]"
     st.markdown(f"{sign} **{plain(found.text)}**")
     if report.images < ENOUGH:
         st.warning(
-            f"With {report.images:,} images, no score says much: precision and density can look perfect by chance. {plain(_reason(done))}",
+            f"With {report.images:,} images, scores mean little: precision and density can look perfect by chance. {plain(_reason(done))}",
             icon=":material/warning:",
         )
     with st.grid("auto", min_column_width=200):
@@ -26,8 +26,8 @@ def scores(done: Evaluation) -> None:
             _card(report[key])
     real = "new real images" if unseen(report, done.config) else "held-out real images"
     st.caption(
-        f"**{plain(done.name)}**, step {done.step:,}: {report.images:,} images compared with {report.real:,} {real} of "
-        f"**{plain(report.data)}**, in the features of **{plain(report.features)}**."
+        f"**{plain(done.name)}**, step {done.step:,}. {report.images:,} images against {report.real:,} {real} of **{plain(report.data)}**. "
+        f"Features: **{plain(report.features)}**."
     )
     with st.expander(f"{len(report.figures) - len(MAIN)} more scores"):
         with st.grid("auto", min_column_width=155):
@@ -48,7 +48,7 @@ def _reason(done: Evaluation) -> str:
 
 
 def _card(figure: Figure) -> None:
-    """One score, next to that of real images."""
+    """One score, next to the score of real images."""
     with st.container(border=True):
         st.metric(plain(figure.name), short(figure.value, None), help=plain(f"{meaning(figure)} {way(figure)}"))
         error = f"± {short(figure.spread, None)}  \n" if figure.spread is not None else ""
@@ -56,18 +56,18 @@ def _card(figure: Figure) -> None:
 
 
 def meaning(figure: Figure) -> str:
-    """What a score measures: the glossary's words where it has the term."""
+    """What a score measures, in the glossary's words if it has the term."""
     term = glossary.TERMS.get(figure.name.split(" (")[0]) or glossary.TERMS.get(figure.key)
     return term.text if term else figure.help
 
 
 def way(figure: Figure) -> str:
-    """Which way is good, as a sentence."""
+    """Whether lower or higher is better, as a sentence."""
     return f"{direction(figure)[0].upper()}{direction(figure)[1:]}."
 
 
 def short(value: float, spread: float | None) -> str:
-    """A figure with as many digits as its size asks for."""
+    """A score with a sensible number of digits."""
     return with_spread(value, spread, 1 if abs(value) >= 100 else 2 if abs(value) >= 10 else 3)
 
 

@@ -11,7 +11,7 @@ from ui.text import plain
 
 
 def side_by_side(done: list[Evaluation]) -> None:
-    """Several generators' figures, a column each."""
+    """Several generators' scores, one column each."""
     st.subheader("Side by side")
     same = len({(e.report.data, e.report.features, e.report.images) for e in done}) == 1
     if not same:
@@ -33,7 +33,7 @@ def side_by_side(done: list[Evaluation]) -> None:
 
 
 def downloads(done: list[Evaluation]) -> None:
-    """The figures to take away, and a way to forget them."""
+    """Downloads of the scores, and a button to clear them."""
     found = [{"generator": e.name, **as_object(e.report, e.config, e.step)} for e in done]
     icon = ":material/download:"
     with st.container(horizontal=True):

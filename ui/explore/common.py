@@ -6,13 +6,28 @@ import numpy as np
 import streamlit as st
 
 from gan import latent
-from gan.explore import films
+from gan.explore import contrast_file, films
+from gan.explore.attributes import Contrast
 from gan.explore.models import Model
+from gan.lru import Lru
 from ui.text import plain
+
+KEPT = 20  # generators whose contrasts are kept
+
+contrasts: Lru[tuple[str, int, int], list[Contrast]] = Lru(KEPT)  # by generator, the stamp of its file, and class
+
+
+def known_contrasts(model: Model, label: int) -> list[Contrast] | None:
+    """What the samples have in common, if it was found before: by a visitor of this server, or for a generator that comes with the app."""
+    key = (model.id, stamp(model), label)
+    found = contrasts.get(key)
+    if found is None and not model.class_names and (found := contrast_file.read(model.path, model.config)) is not None:
+        contrasts.put(key, found)
+    return found
 
 
 def stamp(model: Model) -> int:
-    """When a generator's file was written: a newer file is examined again."""
+    """The modification time of a generator's file: a newer file is examined again."""
     return model.path.stat().st_mtime_ns
 
 
@@ -40,13 +55,13 @@ def read_seeds(text: str, least: int, most: int) -> list[int] | None:
 
 
 def film_downloads(images: np.ndarray, animation: bytes, strip: bytes, name: str, frames_per_s: float, factor: int) -> None:
-    """Buttons that save a film. MP4 and PNG files are made when they are asked for.
+    """Buttons that save a film. MP4 and PNG files are made on request.
 
     Args:
         images: uint8 (N, C, H, W), the frames.
         animation, strip: the film as a GIF, and some of its frames as one PNG.
         name: of the files, without an ending.
-        factor: how often every pixel is repeated across and down.
+        factor: how often each pixel is repeated across and down.
     """
     icon = ":material/download:"
     with st.container(horizontal=True):

@@ -21,7 +21,7 @@ MOST_ROWS, MOST_CLASSES = 10, 20  # of every class side by side
 
 @st.fragment
 def view(model: Model, label: int) -> None:
-    """Many latent vectors; of a conditional generator also every class of each; and what training mode would make of them."""
+    """Many latent vectors; for a conditional generator also each vector in every class; and their images in training mode."""
     text = st.text_input(
         "Seeds",
         "0-31",
@@ -57,7 +57,7 @@ def view(model: Model, label: int) -> None:
         images = training_mode(model, z, labels, images)
     if every:
         names = model.class_names[:MOST_CLASSES]
-        st.caption(plain(f"A row for each of the seeds {', '.join(map(str, seeds))}; a column a class: {', '.join(names)}."))
+        st.caption(plain(f"One row for each of the seeds {', '.join(map(str, seeds))}, one column per class: {', '.join(names)}."))
         picture = tile(enlarge(images, max(1, 84 // model.config.image_size)), columns=len(names), gap=2)
         st.image(png(picture, 1), alt="Every seed in every class", output_format="PNG")
     else:
@@ -70,7 +70,7 @@ def view(model: Model, label: int) -> None:
 
 
 def training_mode(model: Model, z: torch.Tensor, labels: list[int], images: np.ndarray) -> np.ndarray:
-    """What the generator draws in training mode, with what that changes; the images as they are where that cannot be asked."""
+    """The generator's images in training mode, and the change; the unchanged images if that is not possible."""
     network = models().get(model).network
     try:
         with one_thread():

@@ -19,16 +19,18 @@ from ui.workshop import models
 
 NEIGHBORS = 5
 MOST_SEEDS = 24
-SURVEYED, SHOWN = 1000, 12  # images that are looked through, and those of them that are shown
+SURVEYED, SHOWN = 1000, 12  # images that are compared, and those of them that are shown
 SIDE = 84  # pixels of an image, at least
 CHOSEN, CLOSEST = "chosen", "closest"
 WHICH = {CHOSEN: "These seeds", CLOSEST: f"The closest of {SURVEYED:,}"}
 
-Survey = tuple[list[int], float, int]  # the closest seeds; the median share of real images that lie farther; how many as close as a copy
+Survey = tuple[
+    list[int], float, int
+]  # the closest seeds; the median share of real images that are farther away; how many images are as close as a copy
 
 
 def view(model: Model, label: int) -> None:
-    """Samples, the training images nearest to each, and how close that is."""
+    """Samples, the training images nearest to each, and their distances."""
     st.markdown(
         "Does the generator create new images, or copy its training images? Next to each image are the training images closest to it."
     )
@@ -109,7 +111,7 @@ def look_through(model: Model, label: int, judge: Judge) -> Generator[Progress, 
 
 
 def in_words(survey: Survey, real: str) -> str:
-    """What the closest of many images say."""
+    """A sentence about the closest of many images."""
     _, typical, copies = survey
     expected = (1 - COPIES) * SURVEYED
     verdict = (
@@ -126,7 +128,7 @@ def percent(share: float) -> str:
 
 
 def strip(image: np.ndarray, neighbors: np.ndarray) -> bytes:
-    """An image and its neighbors in a row, as PNG; the gap behind the first is wider."""
+    """An image and its neighbors in a row, as PNG; the gap after the first is wider."""
     factor = max(1, -(-SIDE // image.shape[-1]))
     first, others = enlarge(image, factor), tile(enlarge(neighbors, factor), columns=len(neighbors), gap=2)
     ground = np.full((*first.shape[:2], 8), 128, np.uint8)

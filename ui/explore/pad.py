@@ -15,6 +15,7 @@ from ui.explore.share import share
 @st.fragment
 def view(model: Model, label: int) -> None:
     """Four latent vectors at the corners of a square; the picture follows the finger."""
+    above = st.container()  # the pad is what one came for: on a phone it is on the first screen
     first, second = st.columns([3, 2], vertical_alignment="bottom")
     text = first.text_input(
         "Seeds at the corners",
@@ -37,9 +38,11 @@ def view(model: Model, label: int) -> None:
     seeds = read_seeds(text, 4, 4)
     if not seeds:
         return
-    place = pad(model, seeds, model.class_names[label] if model.class_names else None, read_place(cells), cells, "explore")
-    st.query_params["place"] = ",".join(f"{value:g}" for value in place)
-    st.caption("Drag over the square or use the arrow keys; hold Shift to move the map.")
+    with above:
+        place = pad(model, seeds, model.class_names[label] if model.class_names else None, read_place(cells), cells, "explore")
+        st.caption("Drag over the square or use the arrow keys; hold Shift to move the map.")
+    if tuple(place) != begins(cells) or "place" in st.query_params:
+        st.query_params["place"] = ",".join(f"{value:g}" for value in place)
     x, y = place[2:]
     i, j = math.floor(x), math.floor(y)
     corners = [latent.lattice_seed(seeds, i + right, j + down) for down in (0, 1) for right in (0, 1)]
@@ -47,11 +50,16 @@ def view(model: Model, label: int) -> None:
 
 
 def read_place(cells: int) -> tuple[float, float, float, float]:
-    """Where the address says that the pad stands: the map's left and top edge, and the point; the middle where it does not."""
+    """The pad's position from the address: the map's left and top edge, and the point; by default the middle."""
     try:
         left, top, x, y = (float(part) for part in st.query_params.get("place", "").split(","))
-        if all(abs(value) < 1e6 for value in (left, top, x, y)):  # not so for NaN
+        if all(abs(value) < 1e6 for value in (left, top, x, y)):  # false for NaN
             return left, top, x, y
     except ValueError:
         pass  # nobody has dragged yet, or the address was typed by hand
+    return begins(cells)
+
+
+def begins(cells: int) -> tuple[float, float, float, float]:
+    """The place that the address leaves out: the first corners, and the point in their middle."""
     return 0.0, 0.0, cells / 2, cells / 2

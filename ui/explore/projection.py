@@ -1,4 +1,4 @@
-"""Find an image in latent space: the latent vector whose picture is nearest to it, and a walk from there."""
+"""Find an image in latent space: the latent vector whose image is closest to it, and a walk from there."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,7 +9,8 @@ import streamlit as st
 from gan.events import Progress
 from gan.explore.models import Model
 from gan.explore.projection import STARTS, Drawn, Guess, Projection, project
-from gan.explore.vectors import MOST, NoiseVector
+from gan.explore.vectors import MOST, LatentVector
+from gan.glossary import explain
 from gan.images import enlarge, png
 from gan.judging import metrics
 from gan.judging.judge import Judge
@@ -27,13 +28,13 @@ from ui.workshop import models
 HELD_OUT, UPLOADED, DRAWN = "held-out", "own", "drawn"
 KINDS = {HELD_OUT: "Held out", UPLOADED: "Your own", DRAWN: "Drawn"}
 RESULT = "projection"  # in the session: (what it was found for, what was found)
-FULL = "latent_list_full"  # in the session: whether the point found no place in the list
+FULL = "latent_list_full"  # in the session: whether the list was full
 SIDE = 224  # pixels of a picture
 
 
 def view(model: Model, label: int) -> None:
-    """An image, what the generator makes of it, and the way on from there."""
-    st.markdown("Can the generator draw this? Give it an image to search for in the latent space.")
+    """An image, the closest generated image, and a walk from there."""
+    st.markdown("Can the generator draw this? Give it an image to search for in the latent space.", help=explain("projection"))
     config = model.config
     kinds = [HELD_OUT, UPLOADED] + ([DRAWN] if config.channels == 1 else [])
     if st.session_state.get("picture", HELD_OUT) not in kinds:  # another generator's
@@ -101,7 +102,7 @@ def held_out(judge: Judge) -> np.ndarray:
 
 
 def find(model: Model, image: np.ndarray, judge: Judge | None, label: int | None) -> Projection:
-    """Looks for an image, and shows the way."""
+    """Searches for an image, and shows the progress."""
     place = st.empty()
 
     def watch(event: Progress) -> None:
@@ -118,9 +119,9 @@ def picture(image: np.ndarray) -> bytes:
 
 
 def show(model: Model, judge: Judge | None, image: np.ndarray, result: Projection) -> None:
-    """What was found, and how near it is."""
+    """The result, and how close it is."""
     found, (low, high) = result.found, result.usual
-    st.image(picture(found.image), alt="The generator's picture of it", caption="The closest image found", output_format="PNG", width=SIDE)
+    st.image(picture(found.image), alt="The closest generated image", caption="The closest image found", output_format="PNG", width=SIDE)
     with st.container(horizontal=True, gap="large"):
         if judge:
             st.metric(
@@ -141,7 +142,7 @@ def show(model: Model, judge: Judge | None, image: np.ndarray, result: Projectio
 
 
 def others(judge: Judge, image: np.ndarray, result: Projection) -> None:
-    """The image again, next to what was found and what was near before."""
+    """The image, next to the result and to the closest random and training images."""
     distances, rows, _ = judge.neighbors(image[None])
     nearest = judge.reals.learned.dataset.images[int(rows[0, 0])].numpy()
     rows_shown: Sequence[tuple[np.ndarray, str]] = [
@@ -156,10 +157,10 @@ def others(judge: Judge, image: np.ndarray, result: Projection) -> None:
 
 
 def walk_on(found: Drawn, class_name: str | None) -> None:
-    """Takes the point that was found to the walks, whose list keeps it."""
+    """Adds the result to the list of latent vectors for walks."""
 
     def go() -> None:
-        st.session_state[FULL] = not keep(NoiseVector(z=tuple(found.z.tolist()), name="From an image"))
+        st.session_state[FULL] = not keep(LatentVector(z=tuple(found.z.tolist()), name="From an image"))
         if not st.session_state[FULL]:
             st.session_state["view"] = "walk"
             if class_name is not None:

@@ -1,4 +1,4 @@
-"""What Explore shows, to take away: its address, and the Python that draws it."""
+"""Shares Explore's view: its address, and Python that draws it."""
 
 from urllib.parse import urlencode
 
@@ -8,7 +8,7 @@ import streamlit as st
 def share(snippet: str, without: str = "") -> None:
     """A popover with the page's full address and a script, each with a button that copies it. Draw it after all of a view's widgets.
 
-    without: what of the view no address can hold.
+    without: the part of the view that no address can hold.
     """
     with st.popover("Copy link or Python", icon=":material/share:"):
         st.caption(f"The address of this view, with everything on screen{f', except {without}' if without else ''}.")

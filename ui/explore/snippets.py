@@ -1,7 +1,7 @@
-"""What Explore shows, as a few lines of Python: pure functions of a view's parameters. Knows nothing of networks or pages.
+"""Explore's views as a few lines of Python: pure functions of a view's parameters. Knows nothing about networks or pages.
 
-Each script draws the same pictures as the view into `images`, and writes a file. Whatever is filled in is a number, or quoted
-by repr(): nothing that a person has named becomes code.
+Each script draws the same pictures as the view into `images`, and writes a file. Everything filled in is a number, or quoted
+by repr(): no name from a person becomes code.
 """
 
 import ast
@@ -11,14 +11,14 @@ from gan.latent import seed_text
 
 Seeds = Sequence[int]
 
-# Import lines by blocks, and the names that each may bring.
+# Import lines in blocks, and the names that each may import.
 _IMPORTS: tuple[tuple[tuple[str, tuple[str, ...]], ...], ...] = (
     (("from pathlib import {}", ("Path",)),),
     (("import numpy as {}", ("np",)), ("import {}", ("torch",))),
     (
         ("from gan import {}", ("latent",)),
         ("from gan.data.decoding import {}", ("decode",)),
-        ("from gan.explore import {}", ("attributes", "directions", "vectors")),
+        ("from gan.explore import {}", ("attributes", "contrast_file", "directions", "vectors")),
         ("from gan.explore.models import {}", ("find_model",)),
         ("from gan.explore.projection import {}", ("project",)),
         ("from gan.images import {}", ("enlarge", "gif", "png", "tile")),
@@ -31,6 +31,7 @@ _IMPORTS: tuple[tuple[tuple[str, tuple[str, ...]], ...], ...] = (
     ),
 )
 
+_CONTRASTS = "(contrast_file.read(model.path, model.config) or drain(attributes.find(lambda z: sample(network, z), model.config)))"
 _PICTURE = "Path('picture.png').write_bytes(png(enlarge(images[0], 8)))"
 _JUDGE = ("judge = drain(JudgeCache().get(model.config.data, model.config.image_size, model.config.channels))",)
 
@@ -54,8 +55,8 @@ def grid(model_id: str, seeds: Seeds, class_name: str | None = None, classes: in
     """A picture of each seed.
 
     Args:
-        classes: above 0, each seed in each of so many classes.
-        in_training: as sample_as_in_training() draws.
+        classes: above 0, each seed in each of this many classes.
+        in_training: draw with sample_as_in_training().
     """
     lines = [*_network(model_id), *_noise(seeds)]
     if classes:
@@ -82,13 +83,16 @@ def sliders(
     """A seed's picture, moved along directions.
 
     Args:
-        method, count, label: as directions.find() takes them.
+        method, count, label: as directions.find() takes them; method "named" for what the samples have in common.
         moved: standard deviations along the directions, by their numbers.
-        psi: truncation: by what z is multiplied.
+        psi: truncation: the factor for z.
     """
+    find = f"directions.find(network, {method!r}, {count!r}, model.config.latent_distribution, {label!r})"
+    if method == "named":
+        find = f"attributes.as_directions({_CONTRASTS}, {count!r})"
     lines = [
         *_network(model_id),
-        f"found = directions.find(network, {method!r}, {count!r}, model.config.latent_distribution, {label!r})",
+        f"found = {find}",
         f"z = model.noise([{seed!r}])",
         f"for number, far in {dict(moved)!r}.items():",
         "    z += far * found.vectors[found.numbers.index(number)]",
@@ -116,7 +120,7 @@ def walk(
 
     Args:
         seeds: of the latent vectors in order; None to read them from `file`, a list that vectors.write() wrote.
-        frames, mode, easing, closed: as latent.walk() takes them.
+        frames, mode, easing, closed: see latent.walk().
     """
     if seeds is None:
         kept = f"vectors.read(Path({file!r}).read_bytes(), model.config.latent_dim)"
@@ -137,7 +141,7 @@ def walk(
 
 
 def through_time(run: str, steps: Sequence[int], seeds: Seeds, frames_per_s: float, class_name: str | None = None) -> str:
-    """The same seeds as each of a run's generators draws them: images (steps, N, C, H, W)."""
+    """The images of the same seeds from each of a run's generators: (steps, N, C, H, W)."""
     lines = [
         f"run = checkpoints_root() / {run!r}",
         f"seeds = latent.parse_seeds({seed_text(seeds)!r})",
@@ -157,19 +161,19 @@ def through_time(run: str, steps: Sequence[int], seeds: Seeds, frames_per_s: flo
 def arithmetic(
     model_id: str, groups: Sequence[Seeds | str], strength: float, jitter: float, label: int = 0, class_name: str | None = None
 ) -> str:
-    """A - B + C, in the middle of eight pictures that differ from it a little.
+    """A - B + C, in the middle of eight close variants.
 
     Args:
         groups: A, B, C: the seeds of a group, or the name of a mean that attributes.find() finds; no seeds count as zero.
         strength: how many times A - B is added.
         jitter: how far each number of the eight differs.
-        label, class_name: what a conditional generator draws.
+        label, class_name: the class for a conditional generator.
     """
     lines = _network(model_id)
     if any(isinstance(group, str) for group in groups):
         given = f", torch.full((len(z),), {label})" if class_name is not None else ""
         lines += [
-            f"found = drain(attributes.find(lambda z: sample(network, z{given}), model.config))",
+            f"found = {f'drain(attributes.find(lambda z: sample(network, z{given}), model.config))' if given else _CONTRASTS}",
             "means = {mean.name: mean.vector for each in found for mean in (each.present, each.absent)}",
         ]
     for letter, group in zip("abc", groups, strict=True):
@@ -198,19 +202,19 @@ def nearest(model_id: str, seeds: Seeds, neighbors: int, class_name: str | None 
         *_JUDGE,
         f"distances, rows, farther = judge.neighbors(images, {neighbors!r})",
         "training = judge.reals.learned.dataset.images.numpy()[rows]  # uint8 (N, neighbors, C, H, W)",
-        "beside = np.concatenate([images[:, None], training], 1)",
-        f"Path('grid.png').write_bytes(png(enlarge(tile(beside.reshape(-1, *images.shape[1:]), columns={neighbors + 1}), 4)))",
+        "pairs = np.concatenate([images[:, None], training], 1)",
+        f"Path('grid.png').write_bytes(png(enlarge(tile(pairs.reshape(-1, *images.shape[1:]), columns={neighbors + 1}), 4)))",
     ]
     return _script(lines)
 
 
 def projection(model_id: str, held_out: int | None, label: int | None = None, judged: bool = True) -> str:
-    """The picture of a generator that is nearest to an image.
+    """The generator's image that is closest to an image.
 
     Args:
-        held_out: the number of a held-out image; None for a file of one's own.
-        label: the class to draw; None to look through all classes.
-        judged: whether the generator's data set is there, in whose features pictures are compared; else pixel by pixel.
+        held_out: the number of a held-out image; None for your own file.
+        label: the class to draw; None to try all classes.
+        judged: whether the data set's feature network is available for the comparison; otherwise pixel by pixel.
     """
     config = "model.config"
     lines = [f"model = find_model(checkpoints_root(), {model_id!r})", *(_JUDGE if judged or held_out is not None else ())]
@@ -235,7 +239,7 @@ def _noise(seeds: Seeds) -> list[str]:
 
 
 def _drawn(class_name: str | None, with_labels: bool = False, in_training: bool = False) -> list[str]:
-    """The lines that draw z; of one class, if one is named."""
+    """The lines that draw z, in one class if one is named."""
     draw = "sample_as_in_training" if in_training else "sample"
     lines = []
     if class_name is not None and not with_labels:
@@ -245,7 +249,7 @@ def _drawn(class_name: str | None, with_labels: bool = False, in_training: bool 
 
 
 def _script(lines: Sequence[str]) -> str:
-    """Lines below the imports that they need."""
+    """Lines, after the imports that they need."""
     used = {node.id for node in ast.walk(ast.parse("\n".join(lines))) if isinstance(node, ast.Name)}
     blocks = []
     for block in _IMPORTS:

@@ -1,4 +1,4 @@
-"""Explore's time: the same latent vectors through all the generators that a run has kept, and a film of how they were learned."""
+"""Explore's time: the same latent vectors through all saved generators of a run, and a film of them."""
 
 from collections.abc import Hashable
 
@@ -23,7 +23,7 @@ MOST_SEEDS = 8
 MOST_STEPS = 120  # frames of a film
 COLUMNS = 12  # of the strip
 SPEEDS = (1, 2, 5, 10, 20)  # steps a second
-HOLD_S = 1.5  # how long the film stays at its last step
+HOLD_S = 1.5  # duration of the film's last step
 SIDE = 256  # pixels of a film's frame, about
 LOOK_EVERY_S = 5.0  # for new generators, while the run trains
 
@@ -34,7 +34,7 @@ _films: Lru[Hashable, tuple[bytes, np.ndarray]] = Lru(most_bytes=64 * 2**20, siz
 
 
 def view(model: Model, label: int) -> None:
-    """A strip of steps, a row a seed, and the film."""
+    """A strip of steps with one row per seed, and the film."""
     if not model.run:
         st.info(
             f"{plain(model.id)} comes with the app and has no earlier snapshots. A run of your own keeps its generator at steps 1, 2, 4, 8, … and "
@@ -48,7 +48,7 @@ def view(model: Model, label: int) -> None:
 
 
 def _follow(model: Model, label: int) -> None:
-    """The view of a run; while it trains, it is drawn again as the run goes on."""
+    """The view of a run; while it trains, it is redrawn as the run continues."""
     first, second = st.columns([2, 1], vertical_alignment="bottom")
     text = first.text_input(
         "Seeds",
@@ -85,7 +85,7 @@ def _follow(model: Model, label: int) -> None:
 
 
 def through_time(model: Model, label: int, folder: RunFolder, steps: list[int], seeds: list[int]) -> Pictures | None:
-    """What each step's generator draws, with a bar while that takes a while; None where it was canceled."""
+    """The images of each step's generator, with a progress bar; None if it was canceled."""
     key = (model.run, tuple(seeds), label)
     cancel = Canceled("time_canceled", key)
     if cancel.waits("Drawing was canceled.", "Draw the steps", ":material/timelapse:"):
@@ -97,7 +97,7 @@ def through_time(model: Model, label: int, folder: RunFolder, steps: list[int], 
 
 
 def strip(pictures: Pictures, seeds: list[int], model: Model, label: int) -> None:
-    """Some of the steps side by side, the chosen one among them, each with a way to the pad as it was then."""
+    """Some of the steps side by side, including the chosen one, each with a link to that generator's pad."""
     chosen = {key for key in pictures if key[0] == model.step}
     columns = sorted({*spaced(list(pictures), COLUMNS - len(chosen)), *chosen})
     with st.grid("auto", min_column_width=64, gap="xsmall"):
@@ -118,13 +118,13 @@ def strip(pictures: Pictures, seeds: list[int], model: Model, label: int) -> Non
                 ):
                     st.rerun()  # the whole page: the view is chosen outside of this fragment
     st.caption(
-        f"A row for each of the seeds {', '.join(map(str, seeds))}; below each column its step. Press a step to "
+        f"One row for each of the seeds {', '.join(map(str, seeds))}; below each column is its step. Press a step to "
         "open that generator in the pad."
     )
 
 
 def _to_pad(step: int, seeds: list[int]) -> None:
-    """The pad at a step, with these seeds at its corners and the point on the first."""
+    """Opens the pad at a step, with these seeds at its corners and the point on the first."""
     st.session_state["step"] = str(step)
     st.session_state["view"] = "pad"
     corners = [*seeds, *(seed for seed in range(1, 9) if seed not in seeds)][:4]
@@ -133,14 +133,14 @@ def _to_pad(step: int, seeds: list[int]) -> None:
 
 
 def strip_png(pictures: Pictures) -> bytes:
-    """The strip as one picture: a column a step."""
+    """The strip as one picture: one column per step."""
     columns = spaced(list(pictures.values()), COLUMNS)
     factor = max(1, 112 // columns[0].shape[-1])
     return png(tile(enlarge(np.stack([tile(images, columns=1, gap=2) for images in columns]), factor), columns=len(columns), gap=2))
 
 
 def film(model: Model, label: int, seeds: list[int], pictures: Pictures, speed: float) -> tuple[bytes, np.ndarray]:
-    """(GIF, its frames): a step each, the last one for a while."""
+    """(GIF, its frames): one step per frame; the last one stays for a while."""
     key = (model.run, label, tuple(seeds), tuple(pictures), speed)
     made = _films.get(key)
     if made is None:

@@ -1,4 +1,4 @@
-"""Explore's walk: from one latent vector to the next, as a strip and a film, and how long z is on the way."""
+"""Explore's walk: from one latent vector to the next, as a strip and a film, with the length of z along the way."""
 
 from collections.abc import Hashable, Sequence
 
@@ -10,6 +10,7 @@ import torch
 from gan import latent
 from gan.explore import films, vectors
 from gan.explore.models import Model
+from gan.glossary import explain
 from gan.images import enlarge, gif, png, spaced, tile
 from gan.lru import Lru
 from ui.charts import Role
@@ -27,7 +28,7 @@ SIDE = 256  # pixels of a film's frame, about
 STOPS = 12  # pictures in the strip
 WAYS = {
     "slerp": "slerp goes along the sphere: the length changes evenly from one vector to the next.",
-    "lerp": "lerp cuts through the inside of the sphere: where the line falls below the band, pictures may blur or break.",
+    "lerp": "lerp cuts through the inside of the sphere: below the band, images may blur or break.",
 }
 
 _drawn: Lru[Hashable, np.ndarray] = Lru(most_bytes=128 * 2**20, size=lambda images: images.nbytes)
@@ -94,7 +95,7 @@ def settings() -> tuple[str, str, int, int, bool]:
             key="mode",
             bind="query-params",
             required=True,
-            help="slerp follows the sphere on which the noise lies; lerp cuts straight through it, where training never was.",
+            help="slerp follows the sphere near which latent vectors lie. lerp cuts straight through it, where the generator never trained.",
         )
         mode = mode or "slerp"  # ?mode= clears even what is required
         easing = st.segmented_control(
@@ -110,13 +111,13 @@ def settings() -> tuple[str, str, int, int, bool]:
         easing = easing or "linear"  # ?easing= clears even what is required
         closed = st.checkbox("Come back to the first", True, key="closed", bind="query-params", help="The film then loops without a jump.")
     first, second = st.columns(2, gap="medium")
-    frames = first.slider("Frames", 2, MOST_FRAMES, 96, key="frames", bind="query-params", help="Of the whole film.")
+    frames = first.slider("Frames", 2, MOST_FRAMES, 96, key="frames", bind="query-params", help="In the whole film.")
     speed = second.select_slider("Frames a second", SPEEDS, 25, key="fps", bind="query-params", help="How fast the film goes.")
     return mode, easing, frames, speed, closed
 
 
 def pictures(model: Model, z: torch.Tensor, label: int, key: tuple[object, ...]) -> np.ndarray | None:
-    """The walk's images, with a bar while they are drawn; None where that was canceled."""
+    """The walk's images, with a progress bar; None if it was canceled."""
     images = _drawn.get(key)
     if images is not None:
         return images
@@ -129,7 +130,7 @@ def pictures(model: Model, z: torch.Tensor, label: int, key: tuple[object, ...])
 
 
 def lengths_of_z(z: torch.Tensor, model: Model, stops: int, closed: bool, mode: str) -> None:
-    """A chart of |z| along the way, between the lengths that training knew, and what it means."""
+    """A chart of |z| along the way, with the usual lengths in training, and what it means."""
     low, high = usual_lengths(model.config.latent_dim, model.config.latent_distribution)
     lengths = z.norm(dim=1).tolist()
     place = np.linspace(1, stops + closed, len(lengths) + closed)[: len(lengths)].tolist()
@@ -152,11 +153,11 @@ def lengths_of_z(z: torch.Tensor, model: Model, stops: int, closed: bool, mode: 
     )
     text = f"Length of z along the way: {min(lengths):.1f} to {max(lengths):.1f}. Training knew {low:.1f} to {high:.1f}, the band: 98 of 100 latent vectors."
     st.plotly_chart(figure, config={"displayModeBar": False}, key="walk_lengths", alt=text)
-    st.caption(f"{text} {WAYS[mode]}")
+    st.caption(f"{text} {WAYS[mode]}", help=explain(mode))
 
 
 def ticks(stops: int, closed: bool) -> Sequence[str]:
-    """What stands below the chart: the vectors' places, the first again where the walk comes back."""
+    """The labels below the chart: the vectors' places, the first again if the walk returns."""
     return [*(str(n) for n in range(1, stops + 1)), *(["1"] if closed else [])]
 
 

@@ -1,4 +1,4 @@
-"""Runs as cards: the newest images, whose it is, how far it is, and what is wrong with it."""
+"""Runs as cards: newest images, owner, progress, and what is wrong."""
 
 import time
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ def all_runs(who: Visitor) -> None:
     order = {run.id: place for place, run in enumerate(unfinished)}
     mine = [run for run in runs if _owned(run, who)]
     others = [run for run in runs if run not in mine]
-    # Those of other processes too, behind the ones of this one, which are in the order in which they start.
+    # Includes those of other processes, after this process's runs, which are in the order in which they start.
     now = sorted((run for run in others if run.state in AT_WORK), key=lambda run: order.get(run.id, len(order)))
     cards("Your runs", mine)
     cards("Now training", now)
@@ -42,19 +42,19 @@ def all_runs(who: Visitor) -> None:
 
 
 def own_runs(who: Visitor) -> list[Run]:
-    """The visitor's own runs, the newest first."""
+    """The visitor's own runs, newest first."""
     return [run for run in manager().runs() if _owned(run, who)]
 
 
 def _owned(run: Run, who: Visitor) -> bool:
     try:
         return bool(who.id) and run.owner_id == who.id
-    except CheckpointError:  # nobody knows whose it is
+    except CheckpointError:  # its owner is unknown
         return False
 
 
 def cards(title: str, runs: Sequence[Run]) -> None:
-    """The first of some runs under a title; nothing where there are none."""
+    """The first of some runs under a title; nothing if there are none."""
     if not runs:
         return
     st.subheader(title)

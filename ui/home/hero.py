@@ -1,4 +1,4 @@
-"""Home's first screen: one thing that lives, and one button."""
+"""Home's first screen: one moving picture, and one button."""
 
 import base64
 from collections.abc import Sequence
@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import streamlit as st
 
 from gan import latent
+from gan.course.lessons import LESSONS
 from gan.explore.models import find_model, pretrained
+from gan.glossary import explain
 from gan.images import tile, webp
 from gan.networks.generator_file import CheckpointError
 from gan.owners import Visitor
@@ -15,14 +17,14 @@ from gan.runs.names import label
 from gan.runs.run import Run
 from gan.runs.states import AT_WORK
 from ui.components.living import newest, wall
-from ui.page_files import EXPLORE, TRAIN
+from ui.page_files import EXPLORE, LEARN, TRAIN
 from ui.text import plain
 from ui.train.guide import GUIDE
 from ui.workshop import models
 
-STOPS, FRAMES, COLUMNS = 16, 112, 14  # seeds that the film leads through, its frames, and frames in a row of the sheet
-FAVORITE = "faces"  # the shipped generator that Home shows, where it is there
-REFRESH_S = 2.0  # between two looks for newer images of a run at work
+STOPS, FRAMES, COLUMNS = 16, 112, 14  # seeds along the film, its frames, and frames per row of the sheet
+FAVORITE = "faces"  # the pretrained generator that Home shows, if it exists
+REFRESH_S = 2.0  # between two checks for newer images of an active run
 
 
 @dataclass(frozen=True)
@@ -39,16 +41,17 @@ class Sheet:
 
 
 def hero(runs: Sequence[Run], who: Visitor) -> None:
-    """What the app is, in two sentences, the button that starts, and something that moves.
+    """What the app is in two sentences, the start button, and a moving picture.
 
-    runs: of this visitor, the newest first.
+    runs: of this visitor, newest first.
     """
     at_work = next((run for run in runs if run.state in AT_WORK and run.at_work), None)
     said, shown = st.columns([2, 3], gap="large", vertical_alignment="center")
     with said:
         st.markdown(
             "Two networks play a game. The **generator** draws images from random numbers; the **discriminator** tells them from "
-            "real ones. Train such a pair here and watch both learn."
+            "real ones. Train such a pair here and watch both learn.",
+            help=explain("GAN"),
         )
         if at_work:
             if st.button("Watch your run", type="primary", icon=":material/monitoring:", key="start"):
@@ -57,6 +60,9 @@ def hero(runs: Sequence[Run], who: Visitor) -> None:
             "Train another network" if runs else "Train your first network", type="primary", icon=":material/model_training:", key="start"
         ):
             st.switch_page(TRAIN, query_params={} if runs else {GUIDE: "1"})
+        if not runs:
+            minutes = sum(lesson.minutes for lesson in LESSONS.values())
+            st.page_link(LEARN, label=f"New to GANs? Learn how they work first ({minutes} minutes)", icon=":material/school:")
         st.page_link(EXPLORE, label="Or explore one that is trained already", icon=":material/explore:")
     with shown:
         if at_work:
@@ -66,7 +72,7 @@ def hero(runs: Sequence[Run], who: Visitor) -> None:
 
 
 def _newest(run: Run, who: Visitor) -> None:
-    """The newest images of the visitor's run; the shipped generator's, until there are some."""
+    """The newest images of the visitor's run; until there are some, a pretrained generator's."""
     steps = run.sample_steps
     if run.state not in AT_WORK:
         st.rerun()
@@ -97,7 +103,7 @@ def _shipped() -> None:
 
 @st.cache_data(show_spinner=False)
 def film(name: str, changed_ns: int) -> Sheet:
-    """A walk through a shipped generator's latent space that ends where it began. changed_ns: when its file was changed."""
+    """A closed walk through a pretrained generator's latent space. changed_ns: modification time of its file."""
     model = find_model(models().root, name)
     images = models().images(model, latent.walk(model.noise(list(range(STOPS))), FRAMES, closed=True))
     content = webp(tile(images, COLUMNS, gap=0), quality=80)

@@ -10,7 +10,7 @@ from ui.train.guide import GUIDE
 
 STEPS: tuple[tuple[Path, dict[str, str], str, str, str], ...] = (
     (TRAIN, {GUIDE: "1"}, "Train", "model_training", "Start a recipe and watch both networks learn."),
-    (TRAIN, {TRY: BREAK}, "Break it, mend it", "healing", "Train on wrong labels. The doctor says what is wrong and how to mend it."),
+    (TRAIN, {TRY: BREAK}, "Break it, fix it", "healing", "Train on wrong labels. The doctor says what is wrong and how to fix it."),
     (COMPARE, {}, "Compare", "compare", "Overlay the two runs to see what the setting changed."),
     (EXPLORE, {}, "Explore", "explore", "Drag to move through the latent space of your generator."),
 )

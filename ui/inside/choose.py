@@ -1,4 +1,4 @@
-"""Which networks: a run or a generator that comes with the app, its step and its class."""
+"""Choose the networks: a run or a generator that comes with the app, its step and its class."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from ui.workshop import manager
 
 
 def choose() -> tuple[str, Path] | None:
-    """The run, or the shipped generator, and the file that holds its networks at the step that is asked for."""
+    """The run or pretrained generator, and the file with its networks at the chosen step."""
     runs = options(manager().runs())
     names = runs | {name: name for name in sorted(pretrained(manager().root)) if name not in runs}
     if not names:
@@ -23,7 +23,7 @@ def choose() -> tuple[str, Path] | None:
         return None
     missing("run", {NEWEST, NEW_RUN, *names})
     left, right = st.columns(2)
-    # "newest" is an option of its own, so that the address of a run keeps its meaning when another one begins.
+    # "newest" is an option of its own, so the address of a run keeps its meaning when another run starts.
     name = pick(
         "Run, or generator that comes with the app",
         {NEWEST: NEWEST} | names,
@@ -40,7 +40,7 @@ def choose() -> tuple[str, Path] | None:
         return None
     if not files:
         st.info(
-            "This run has not kept its networks yet: the generator is kept from the first step on, both networks every minute and when it "
+            "This run has not saved its networks yet. It saves the generator after the first step, and both networks every minute and when it "
             "stops. Look again in a moment.",
             icon=":material/hourglass_empty:",
         )
@@ -53,13 +53,13 @@ def choose() -> tuple[str, Path] | None:
             NEWEST,
             key="at",
             bind="query-params",
-            help="Checkpoints hold both networks; snapshots hold the generator alone.",
+            help="Checkpoints hold both networks; snapshots hold only the generator.",
         )
     return name, files[step]
 
 
 def class_number(networks: Networks, label: str, help: str) -> int:
-    """The class that is asked for; 0 for networks that know none."""
+    """The chosen class; 0 for networks without classes."""
     names = list(networks.class_names)
     if not names:
         return 0
@@ -75,14 +75,14 @@ def missing_discriminator(name: str, path: Path) -> None:
     if path.parent.name != name:
         said = "A generator that comes with the app has no discriminator. Choose a run instead."
     elif states:
-        said = f"This step has the generator alone. The discriminator is saved at step {', '.join(states)}."
+        said = f"This step has only the generator. The discriminator is saved at step {', '.join(states)}."
     else:
         said = "This run has no checkpoint yet. It saves one every minute and when it ends."
     st.info(said, icon=":material/info:")
 
 
 def about(name: str, networks: Networks, path: Path) -> None:
-    """Which networks these are."""
+    """A caption that names these networks."""
     which = "Both networks" if networks.discriminator else "The generator"
     said = f"{which} of {name} after step {networks.step:,}. It is the EMA generator, which draws the samples."
     if path.parent.name != "pretrained" and name in {run.id for run in manager().runs() if run.at_work}:

@@ -1,4 +1,4 @@
-"""D's answers to images of all kinds, and the way of one image through its layers."""
+"""D's answers to all kinds of images, and one image's way through its layers."""
 
 from pathlib import Path
 from typing import Literal
@@ -28,7 +28,7 @@ REFERENCE = 8  # generated images whose answers are compared with an image's
 
 @st.cache_data(show_spinner="Asking the discriminator…", max_entries=100)
 def judge(path: Path, stamp: int, images: np.ndarray, labels: list[int], company: np.ndarray | None) -> list[float]:
-    """answers() of a file's networks. stamp: the file's time, so that a newer file is asked again."""
+    """answers() of a file's networks. stamp: the file's modification time, so a newer file is asked again."""
     return answers(network_cache().get(path), images, labels, company)
 
 
@@ -43,7 +43,7 @@ def another_draw() -> None:
 
 
 def real_images(networks: Networks) -> tuple[np.ndarray, list[int]] | None:
-    """CHOICE + COMPANY of the images that the run was trained on, and their classes; None with the reason on the page."""
+    """CHOICE + COMPANY of the run's training images, and their classes; None with the reason on the page."""
     config = networks.config
     number = st.session_state.get("real_draw", 0)
     key = (config.data, config.image_size, config.channels, config.data_split, networks.class_names, number)
@@ -84,7 +84,7 @@ def pick(number: int) -> None:
 
 
 def pick_one(networks: Networks, images: np.ndarray, numbers: list[float], what: str) -> int:
-    """A row of images with D's answer on a button below each; the one whose button was pressed last."""
+    """A row of images with D's answer on a button below each; returns the image whose button was pressed last."""
     st.caption("D's answer is below each image. Press one to open that image.")
     picked = min(st.session_state.get("picked", 0), len(images) - 1)
     small = enlarge(images, max(1, 84 // images.shape[-1]))
@@ -98,7 +98,7 @@ def pick_one(networks: Networks, images: np.ndarray, numbers: list[float], what:
 
 
 def discriminator_view(networks: Networks, path: Path) -> None:
-    """From an image to an answer: D's answers to images of all kinds, and the way of one of them."""
+    """From an image to an answer: D's answers to all kinds of images, and the way of one of them."""
     config = networks.config
     st.markdown("See how the discriminator answers an image, layer by layer.")
     with st.container(horizontal=True, gap="medium"):
@@ -124,7 +124,7 @@ def discriminator_view(networks: Networks, path: Path) -> None:
     real = real_images(networks) if needs_real else None
     if needs_real and real is None:
         return
-    label = 0 if kind == REAL else class_number(networks, "Class", "The class that D is given with the image, and that G draws.")
+    label = 0 if kind == REAL else class_number(networks, "Class", "D gets this class with the image, and G draws it.")
     stamp = path.stat().st_mtime_ns
     company = None
     if judged == AMONG_FAKES:
@@ -167,10 +167,10 @@ def discriminator_view(networks: Networks, path: Path) -> None:
         verdict(networks, answer)
         few = drawn(path, stamp, list(range(affordable(networks, REFERENCE, company is not None))), label)
         mean = float(np.mean(ask(few, [label] * len(few))))
-        st.caption(f"{len(few)} generated images, judged the same way, get {as_text(networks, mean)} on average.")
+        st.caption(f"{len(few)} generated images, asked in the same way, get {as_text(networks, mean)} on average.")
         for note in notes(networks, kind, label):
             st.caption(note)
-    st.subheader("Layer by layer", help=None if config.has_scores else "The last number is a logit: D's answer is 1 / (1 + exp(-logit)).")
+    st.subheader("Layer by layer", help=None if config.has_scores else f"The last number is a logit. {glossary.explain('logit')}")
     assert networks.discriminator is not None
     layers = activations(networks.discriminator, as_input(image), networks.labels(label), company)
     layer_view(layers, "The image", image, "d_layer")
@@ -182,25 +182,25 @@ def verdict(networks: Networks, answer: float) -> None:
         st.metric("D's score", as_text(networks, answer), help=glossary.explain("critic"))
         return
     st.metric(
-        "D's answer", as_text(networks, answer), help="The probability that the image is real, as D sees it: 0 is generated, 1 is real."
+        "D's answer", as_text(networks, answer), help="D's probability that the image is real: 0 is surely generated, 1 is surely real."
     )
     said = "D thinks it is generated." if answer < 0.4 else "D thinks it is real." if answer > 0.6 else "D cannot tell."
     st.markdown(said)
 
 
 def notes(networks: Networks, kind: str, label: int) -> list[str]:
-    """What one should know of how D was asked."""
+    """Notes on how D was asked."""
     config, said = networks.config, []
     if networks.class_names:
-        said.append(f"Judged as {plain(networks.class_names[label])}, which adds a part of its own to the last number.")
+        said.append(f"D gets the class {plain(networks.class_names[label])}, which adds its own part to the last number.")
     if config.packing > 1:
-        said.append(f"This discriminator judges {config.packing} images together; here the image stands for all of them.")
+        said.append(f"This discriminator sees {config.packing} images at once; here they are copies of this image.")
     if config.minibatch_std:
         said.append(
-            "This discriminator also looks at how much the images of a batch differ; alone, an image looks like one drawn again and again."
+            "This discriminator also checks how much the images of a batch differ. A single image looks like a generator that repeats itself."
         )
     if config.instance_noise or config.diffaugment != "off" or config.dropout:
-        said.append("In training, D sees disturbed images or drops features. Here it sees the clean image.")
+        said.append("In training, D sees noisy images or drops features. Here it sees the clean image.")
     if kind == DRAWN:
         said.append("Draw as large, bold and centered as the real images.")
     return said

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from gan.glossary import explain
 from gan.inside.files import NETWORKS
 from gan.inside.norms import read_norms
 from gan.runs.folder import RunFolder
@@ -15,12 +16,13 @@ def norms_view(name: str) -> None:
     norms = read_norms(RunFolder(manager().root / name))
     if norms is None:
         st.info(
-            "These networks have no norms. Runs record them in training; old runs and generators that come with the app have none.",
+            "These networks have no norms. Only runs record them, while they train.",
             icon=":material/info:",
         )
         return
     st.markdown(
-        "The norm of each layer's weights and gradients. A layer with vanishing gradients learns nothing; exploding gradients ruin it."
+        "The norm of each layer's weights and gradients. A layer with vanishing gradients learns nothing; exploding gradients ruin it.",
+        help=explain("norm"),
     )
     everything = st.toggle("Show biases and normalization layers", key="everything", bind="query-params")
     words = []

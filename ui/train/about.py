@@ -1,4 +1,4 @@
-"""What a run is: its recipe, its data set, how it is computed."""
+"""About a run: its recipe, its data set, and how it is computed."""
 
 from pathlib import Path
 
@@ -15,15 +15,15 @@ from ui.text import plain
 
 
 def explorable(run: Run) -> bool:
-    """Whether there is something to explore and to export, or will be at once.
+    """Whether there is something to explore and export, or will be at once.
 
-    A run keeps its first generator after its first step, and nothing redraws the page for that.
+    A run saves its first generator after its first step, but nothing redraws the page then.
     """
     return run.state is RunState.RUNNING or bool(run.folder.generator_steps())
 
 
 def about(run: Run, config: TrainConfig, status: Status) -> None:
-    """What the run is, and how it is computed, in a few lines."""
+    """The run's recipe, data and computation, in a few lines."""
     st.subheader("About this run")
     if explorable(run):
         st.page_link(INSIDE, label="Look inside", icon=":material/visibility:", query_params={"run": run.id})

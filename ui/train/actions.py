@@ -1,4 +1,4 @@
-"""What Train's buttons do to runs; a refusal becomes a sentence on the page."""
+"""The actions of Train's buttons; a refusal becomes a sentence on the page."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,7 +25,7 @@ def copy_settings(config: TrainConfig, recipe: str) -> None:
 
 
 def steer(action: Callable[..., Any], run_id: str, *arguments: Any) -> None:
-    """Does one of the manager's methods that change a run, for this visitor; a refusal is a sentence on the page."""
+    """Calls one of the manager's methods that change a run, for this visitor; a refusal becomes a sentence on the page."""
     try:
         action(run_id, *arguments, visitor=visitor())
     except KeyError:

@@ -1,4 +1,4 @@
-"""What to do after a run: break it, mend it, compare it, explore it."""
+"""What to do after a run: break it, fix it, compare it, explore it."""
 
 from functools import partial
 
@@ -25,7 +25,7 @@ def after(run: Run, config: TrainConfig) -> None:
     live = run.at_work and run.state in (RunState.RUNNING, RunState.PAUSED) and manager().may_steer(run, visitor())
     if found and found.wrong and found.remedy:
         offer(
-            "mend it. Press the doctor's first remedy above, and watch the images.", "Then compare", ":material/compare:", COMPARE, address
+            "fix it. Press the doctor's first remedy above, and watch the images.", "Then compare", ":material/compare:", COMPARE, address
         )
     elif len(together) > 1:
         offer("compare your runs. What did the setting change?", "Compare", ":material/compare:", COMPARE, address)
@@ -40,12 +40,12 @@ def after(run: Run, config: TrainConfig) -> None:
     elif live:
         start = partial(spoil, run)
         offer(
-            f"break it on purpose, and mend it with the doctor's help: {mistake(config)}.", "Break it", ":material/healing:", on_click=start
+            f"break it on purpose, and fix it with the doctor's help: {mistake(config)}.", "Break it", ":material/healing:", on_click=start
         )
     else:
         start = partial(copy_settings, broken(config), recipe)
         offer(
-            f"break one on purpose, and mend it with the doctor's help: {mistake(config)}.",
+            f"break one on purpose, and fix it with the doctor's help: {mistake(config)}.",
             "Break one",
             ":material/healing:",
             on_click=start,
@@ -61,7 +61,7 @@ def spoil(run: Run) -> None:
 
 
 def companions(run: Run) -> list[str]:
-    """The ids of the run and of one to compare it with: its parent, or the visitor's newest other run; the run alone where there is none."""
+    """The ids of the run and of one to compare it with: its parent, or the visitor's newest other run; only the run if there is none."""
     parent = parent_of(run.stored)
     others = [other.id for other in own_runs(visitor()) if other.id != run.id and other.sample_steps]
     return [run.id, *([parent.run] if parent else others)[:1]]

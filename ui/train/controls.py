@@ -25,7 +25,7 @@ def delete(run_id: str) -> None:
 
 
 def controls(run: Run, config: TrainConfig) -> None:
-    """The buttons that a run's state allows; to those who may not steer it, what anybody may do."""
+    """The buttons for a run's state. Visitors who may not steer it get only the buttons for everyone."""
     state, act = run.state, manager()
     mine = act.may_steer(run, visitor())
     with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -1,4 +1,4 @@
-"""A first run, led: a few steps over the charts that say what to look at. It can be skipped, and called again."""
+"""A tour of a first run: a few steps above the charts say what to look at. You can skip it, and open it again."""
 
 from dataclasses import dataclass
 
@@ -25,13 +25,13 @@ START = Step("Start", "The recipe is ready. Press **Train**: clear digits appear
 WAIT = Step("Wait", "Your run waits for its turn. Meanwhile, see what its networks learn from on the Data page.")
 CURVES = Step(
     "What are the two curves?",
-    "**Losses** shows how well each network plays: a low loss of the discriminator (D) means that it tells generated images from real ones; "
-    "a low loss of the generator (G) means that it fools D. They pull against each other, so neither falls to 0. "
+    "**Losses** shows how well each network plays: a low discriminator loss (D) means that it tells generated images from real ones; "
+    "a low generator loss (G) means that it fools D. They pull against each other, so neither falls to 0. "
     "At the dashed lines D cannot tell real from generated.",
 )
 WATCH = Step(
     "What should I watch?",
-    "Watch the images, not the losses. Each place of the grid shows the same latent vector at every step: noise turns into digits. "
+    "Watch the images, not the losses. Each place in the grid shows the same latent vector at every step: noise turns into digits. "
     "The chart **FD** measures how far they are from real images: lower is better. Drag the slider under the grid to go back.",
 )
 KNOB = Step(
@@ -41,17 +41,17 @@ KNOB = Step(
 )
 NO_KNOB = Step(
     "Turn one knob",
-    "Settings such as the learning rates can be changed while a run of yours trains. This one cannot be changed now: press "
+    "You can change settings such as the learning rates while your run trains. This one cannot be changed now: press "
     "**New run with these settings** to try it.",
 )
 DONE = Step(
     "That was your first run",
-    "What went wrong, if anything, is said above the charts and explained below them. The next step is at the end of this page.",
+    "If anything went wrong, the line above the charts says it, and the doctor below explains it. The next step is at the end of this page.",
 )
 
 
 def steps_of(state: RunState, steerable: bool) -> list[Step]:
-    """The steps of a run in a state. steerable: it is at work here, and the visitor's."""
+    """The tour's steps for a run's state. steerable: it is active here, and the visitor's own."""
     first = [WAIT] if state is RunState.QUEUED else []
     return [*first, CURVES, WATCH, KNOB if steerable else NO_KNOB, DONE]
 
@@ -75,7 +75,7 @@ def turn(by: int) -> None:
 
 
 def guide_start() -> None:
-    """Over the form of a new run."""
+    """Above the form of a new run."""
     if is_on():
         with st.container(border=True, horizontal=True, vertical_alignment="center", key="guide_start"):
             st.markdown(f":material/tour: **{START.title}.** {START.text}", width="content")
@@ -83,7 +83,7 @@ def guide_start() -> None:
 
 
 def guide(run: Run) -> None:
-    """Over the charts of a run: the step that the visitor is at, or the way to call the steps again."""
+    """Above the charts of a run: the visitor's step, or a button to open the tour again."""
     if not is_on():
         st.button("Show me around", key="guide_again", icon=":material/tour:", type="tertiary", on_click=begin)
         return

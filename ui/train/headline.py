@@ -15,7 +15,7 @@ from ui.page_files import EXPLORE
 from ui.text import plain
 from ui.workshop import checkups
 
-REMEMBERED_STEPS = 500  # after its effect could be read a change is mentioned for so long
+REMEMBERED_STEPS = 500  # how long a change is mentioned after its effect is known
 OUTCOMES = {
     Outcome.WATCHING: (":material/visibility:", "blue"),
     Outcome.HELPED: (":material/check_circle:", "green"),
@@ -33,7 +33,7 @@ COLORS: dict[RunState, Color] = {
 
 
 def headline(run: Run, actions: Actions) -> None:
-    """Draws the line; again whenever the run's event stream says that the findings changed."""
+    """Draws the line, and redraws it whenever the run's event stream says that the findings changed."""
     with st.container(key="headline"):  # its height is reserved, so that nothing below moves
         st.fragment(_headline)(run, actions)
 

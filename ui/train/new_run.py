@@ -30,7 +30,7 @@ def take_recipe() -> None:
 
 
 def with_data(recipe: TrainConfig, data: str) -> tuple[TrainConfig, str]:
-    """A recipe's settings on the form's data set, where the visitor has chosen one and it can be, and a sentence on that."""
+    """A recipe's settings, with the data set that the visitor has chosen if possible, and a sentence about it."""
     if not st.session_state.get(CHOSEN_DATA) or data == recipe.data or data not in datasets.available():
         return recipe, ""
     if recipe.conditional and lacks_classes(data):
@@ -40,7 +40,7 @@ def with_data(recipe: TrainConfig, data: str) -> tuple[TrainConfig, str]:
 
 
 def launch() -> None:
-    """Reads the form here: what a button was drawn with may be older than what was typed last."""
+    """Reads the form here: the values from when a button was drawn may be older than the last input."""
     try:
         config = manager().shorten(read_form(), visitor())
         choose(manager().submit(config, st.session_state["recipe"], visitor()).id)
@@ -75,7 +75,7 @@ def new_run() -> None:
     if said := st.session_state.get(SAID):
         st.caption(said)
     accelerator_note()
-    start = st.container()  # above the settings, so that a phone shows it without scrolling
+    start = st.container()  # above the settings, so a phone shows it without scrolling
     config = config_form(RECIPES[name].config, st.container())
     who = visitor()
     label = train_label(config, manager().shorten(config, who)) if config else "Train"
@@ -88,7 +88,7 @@ def new_run() -> None:
 
 
 def train_label(asked: TrainConfig, allowed: TrainConfig) -> str:
-    """What the button does: a run that is longer than this server allows is shortened, and the button says to what."""
+    """The button's label: a run that is longer than this server allows is shortened, and the button says to what."""
     if allowed == asked:
         return "Train"
     amount = span(allowed.duration) if allowed.duration_unit == "seconds" else f"{allowed.duration:,.0f} steps"
@@ -96,7 +96,7 @@ def train_label(asked: TrainConfig, allowed: TrainConfig) -> str:
 
 
 def queue_note() -> str:
-    """Whose runs come before a new one."""
+    """The runs ahead of a new one."""
     before = manager().unfinished()
     at_work = [run for run in before if run.state is not RunState.QUEUED]
     if len(at_work) < manager().max_runs:

@@ -11,7 +11,7 @@ from ui.text import plain, within
 
 
 def obstacles(run: Run, config: TrainConfig) -> None:
-    """Says why a run at rest cannot simply continue, before anybody tries."""
+    """Says why a run that is not active cannot simply continue, before anyone tries."""
     if run.state in AT_WORK or run.status().get("reason"):
         return
     if run.state_is_lost:
@@ -20,7 +20,9 @@ def obstacles(run: Run, config: TrainConfig) -> None:
         if kept is None:
             st.warning(f"{lost} {plain(run.folder.what_is_left())}", icon=":material/warning:")
         else:
-            st.warning(f"{lost} The newest copy is of step {kept:,}: continue from there, or fork the run.", icon=":material/warning:")
+            st.warning(
+                f"{lost} The newest checkpoint is of step {kept:,}: continue from there, or fork the run.", icon=":material/warning:"
+            )
     elif not data_is_there(config.data) and run.status().get("step"):
         st.warning(
             f"This run's data set {plain(config.data)} is not on this server anymore. If it has another name now, press Find its data set. "
@@ -30,7 +32,7 @@ def obstacles(run: Run, config: TrainConfig) -> None:
 
 
 def notes(run: Run, status: Status) -> None:
-    """What went wrong with the run, or is out of the ordinary."""
+    """What went wrong with the run, or is unusual."""
     fault = run.fault
     if fault:
         st.warning(f"This run's files are damaged: {plain(within(run.folder.path, fault))}.", icon=":material/error:")

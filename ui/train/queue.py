@@ -1,4 +1,4 @@
-"""A run that waits: when it starts, as far as anybody can tell, and what to do meanwhile."""
+"""A waiting run: when it starts, if that is known, and what to do meanwhile."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ MOST_AHEAD = 4  # runs that are listed
 
 
 def waiting(run: Run) -> None:
-    """Which runs come first, when this one starts, and links for the time until then."""
+    """The runs ahead, when this one starts, and links for the meantime."""
     if run.state is not RunState.QUEUED:
         st.rerun()
     position, starts_in_s = manager().place(run)
@@ -41,17 +41,17 @@ def waiting(run: Run) -> None:
 
 
 def forecast(starts_in_s: float | None, ahead: list[Run]) -> str:
-    """When a run starts, or why nobody can tell."""
+    """When a run starts, or why that is unknown."""
     if starts_in_s is not None:
         return f"It starts in {about(starts_in_s)}, or sooner if a run ahead is stopped. This page shows it then."
     paused = [other for other in ahead if other.state is RunState.PAUSED]
     if paused:
-        return f"When it starts is unknown: {plain(label(paused[0]))} is paused."
-    return "When it starts is unknown until the run ahead has trained for a moment."
+        return f"The start time is unknown: {plain(label(paused[0]))} is paused."
+    return "The start time is unknown until the run ahead has trained for a moment."
 
 
 def about(seconds: float) -> str:
-    """A time that is only roughly known, in words."""
+    """An approximate time in words."""
     if seconds < 10:
         return "a moment"
     if seconds < 45:
@@ -68,7 +68,7 @@ def _far(run: Run) -> str:
     if run.state is RunState.QUEUED:
         return "waits too"
     if run.state is RunState.PREPARING:
-        return "loads its data"
+        return "loading its data"
     status = run.status()
     return f"{run.state}, {round(100 * float(status['progress']))}% done"
 

@@ -1,4 +1,4 @@
-"""A name of one's own for a run."""
+"""Rename a run."""
 
 import streamlit as st
 

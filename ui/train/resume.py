@@ -1,4 +1,4 @@
-"""How a run at rest continues: resume, train longer, find its data set, go back to a copy."""
+"""How a run that is not active continues: resume, train longer, find its data set, go back to a checkpoint."""
 
 from functools import partial
 
@@ -22,19 +22,19 @@ def resume_from_kept(run_id: str) -> None:
 
 
 def resume_elsewhere(run_id: str) -> None:
-    """Continues with the data set that was chosen; for longer where the run had reached its end."""
+    """Continues with the chosen data set, and for longer if the run had reached its end."""
     longer = (st.session_state["moved_unit"], st.session_state["moved_amount"]) if "moved_unit" in st.session_state else ()
     steer(partial(manager().resume, data=st.session_state["moved_to"]), run_id, *longer)
 
 
 def resume_buttons(run: Run, config: TrainConfig) -> None:
-    """How a run at rest can continue; where it cannot simply, what can be done instead."""
+    """How a run that is not active can continue, or what to do if it cannot simply continue."""
     act, status = manager(), run.status()
     done, stuck = status["progress"] >= 1, status.get("stuck")
     if stuck == "state" or run.state_is_lost:
         kept = run.folder.newest_kept()
         if kept is not None:
-            what = "Goes back to the newest copy. Later files move to set-aside/ in the run's folder."
+            what = "Goes back to the newest checkpoint. Later files move to set-aside/ in the run's folder."
             label = f"Continue from step {kept:,}"
             st.button(label, icon=":material/restore:", type="primary", help=what, on_click=resume_from_kept, args=(run.id,))
         return

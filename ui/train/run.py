@@ -29,7 +29,7 @@ from ui.workshop import manager
 
 
 def remedies_of(run: Run) -> Actions:
-    """What pressing one of the doctor's remedies does to a run."""
+    """The effects of the doctor's remedies on a run."""
 
     def change(changes: dict[str, Any]) -> None:
         for name, value in changes.items():
@@ -69,7 +69,7 @@ def show(run: Run) -> None:
         guide(run)
     if status["state"] == RunState.QUEUED:
         st.fragment(waiting, run_every=REFRESH_S)(run)
-    # The same columns in every state: in another place the live view would be rebuilt.
+    # The same columns in every state: anywhere else, the live view would be rebuilt.
     view, beside = st.columns([3, 1], gap="medium")
     with view:
         unbegun = status["state"] == RunState.QUEUED and not status.get("step")

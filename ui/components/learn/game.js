@@ -126,7 +126,7 @@ export class Game {
     this.steps++;
   }
 
-  // Whether a weight is no longer a finite number: the game cannot go on.
+  // Whether a weight is no longer a finite number: the game cannot continue.
   get broken() {
     return !(Number.isFinite(this.d.values[0]) && Number.isFinite(this.g.values[0]) && (Number.isNaN(this.lossD) || Number.isFinite(this.lossD)));
   }

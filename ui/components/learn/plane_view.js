@@ -93,7 +93,7 @@ export class PlaneView {
     return ["bce", "minimax"].includes(loss) ? sigmoid(answer) : answer;
   }
 
-  // shown: which of heat, manifold, real, generated, arrows to draw. cursor: [x, y] or null. ink: the color of text.
+  // shown: the layers to draw, of heat, manifold, real, generated, arrows. cursor: [x, y] or null. ink: the color of text.
   draw(shown, cursor, ink) {
     const { context, canvas } = this, scale = Math.min(2, devicePixelRatio || 1);
     const size = Math.round(canvas.clientWidth * scale) || 320;

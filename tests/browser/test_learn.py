@@ -123,3 +123,45 @@ def test_little_motion_and_a_phone(page: Page, server: str) -> None:
         const tick = () => ++frames < 20 ? requestAnimationFrame(tick) : done(n); requestAnimationFrame(tick); })"""
     )
     assert drawn <= 10, "far fewer pictures than frames"
+
+
+def test_the_densities_follow_the_hand_and_the_keyboard(page: Page, server: str) -> None:
+    open_page(page, f"{server}/learn?lesson=losses", "Learn")
+    expect(page.locator(".losses.figure-ready")).to_be_visible()
+    expect(page.locator(".losses-words")).to_contain_text("Wasserstein distance 2.500")
+    generated = page.get_by_role("slider", name="Center of the generated")
+
+    # The orange density by mouse, from its center at 1 to about -1.5, where the blue one is.
+    line = page.locator(".losses-line")
+    line.scroll_into_view_if_needed()
+    box = line.bounding_box()
+    assert box
+    place = {x: box["x"] + box["width"] * (x + 6) / 12 for x in (1.0, -1.5)}
+    page.mouse.move(place[1.0], box["y"] + 100)
+    page.mouse.down()
+    page.mouse.move(place[-1.5], box["y"] + 100, steps=5)
+    page.mouse.up()
+    assert abs(float(generated.input_value()) + 1.5) <= 0.05
+    generated.fill("-1.5")
+    for name in ("real", "generated"):
+        page.get_by_role("slider", name=f"Width of the {name}").fill("1")
+    mission = page.get_by_test_id("stMarkdown")
+    expect(page.locator(".losses-words")).to_contain_text("Jensen-Shannon divergence 0.000")
+    expect(page.locator(".losses-steps output").nth(2)).to_contain_text("= 0.500")
+    expect(mission.filter(has_text="Make D* answer")).to_contain_text("check_circle")
+
+    # The sliders by keyboard, to the ends: flat, then further.
+    page.get_by_role("slider", name="Width of the real").fill("0.3")
+    page.get_by_role("slider", name="Width of the generated").fill("0.3")
+    page.get_by_role("slider", name="Center of the real").press("Home")
+    generated.press("End")
+    generated.press("ArrowLeft")
+    page.get_by_role("slider", name="Center of the real").fill("-4")
+    expect(page.locator(".losses-words")).to_contain_text("Jensen-Shannon divergence 0.693")
+    page.get_by_role("slider", name="Center of the real").press("Home")
+    expect(mission.filter(has_text="Drive the densities apart")).to_contain_text("check_circle")
+    page.get_by_role("slider", name="D(G(z))").press("Home")
+    expect(page.locator(".losses-slope-words")).to_contain_text("minimax −0.01, non-saturating −0.99")
+    expect(page.get_by_text("Mission passed.")).to_be_visible()
+    page.set_viewport_size({"width": 390, "height": 844})
+    fits_a_phone(page)

@@ -56,16 +56,16 @@ def test_settings_change_the_game_while_it_runs_or_begin_a_new_one(page: Page, s
     page.get_by_text("All settings").click()
     expect(page.get_by_label("Adam's β1")).to_have_value("0.9")
     expect(page.get_by_label("Clip D's weights at")).to_be_disabled()
-    page.get_by_label("Loss", exact=True).select_option("Wasserstein, clipped")
+    page.get_by_role("combobox", name="Loss", exact=True).select_option("Wasserstein, clipped")
     expect(page.get_by_label("Clip D's weights at")).to_be_enabled()
     assert page.evaluate(STEPS) == 1
-    page.get_by_label("Points in a pack").select_option("4")
+    page.get_by_role("combobox", name="Points in a pack").select_option("4")
     assert page.evaluate(STEPS) == 0
     for name, text in (("Latent size", "1"), ("Latent distribution", "Uniform"), ("Hidden units", "8")):
-        page.get_by_label(name).select_option(text)
+        page.get_by_role("combobox", name=name).select_option(text)
     page.get_by_label("G's gradients").uncheck()
     for data in ("Grid of 25", "Line", "Spiral", "Two moons", "Ring of 8"):
-        page.get_by_label("Real points", exact=True).first.select_option(data)
+        page.get_by_role("combobox", name="Real points").select_option(data)
         page.get_by_role("button", name="Step G", exact=True).click()
     assert page.evaluate(STEPS) == 5
 

@@ -47,7 +47,7 @@ TEMPORARY = _prepare()
 
 
 def changes() -> set[str]:
-    """The files of the repository that git does not know or knows otherwise, without the tools' caches; empty where there is no git."""
+    """The files of the repository that git does not know or knows otherwise, without the tools' caches; empty if there is no git."""
     command = ["git", "status", "--porcelain", "--untracked-files=all", "--ignored"]
     lines = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.splitlines()
     return {line for line in lines if not any(name in line for name in TOOLS)}

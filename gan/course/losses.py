@@ -16,7 +16,7 @@ SURE = 0.05  # D(G(z)): below it D is sure, and the minimax loss stalls
 
 
 class Aim(StrEnum):
-    """The goals, as they are stored."""
+    """The goals, by their stored names."""
 
     EQUAL = "equal"
     FLAT = "flat"

@@ -14,7 +14,7 @@ LARGEST = 64  # of any size
 
 
 class Aim(StrEnum):
-    """The goals, as they are stored."""
+    """The goals, by their stored names."""
 
     CHAIN = "chain"
     UNEVEN = "uneven"

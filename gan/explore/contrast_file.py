@@ -41,7 +41,7 @@ def write(generator: Path, found: Sequence[Contrast], exclusive: bool) -> None:
 
 
 def read(generator: Path, config: TrainConfig) -> list[Contrast] | None:
-    """What find() would find; None where nobody has written it for this very generator, or not so that it can be read."""
+    """What find() would find; None if there is no readable file for this generator."""
     try:
         about = read_json(place(generator))
         if about["generator"] != _fingerprint(generator):

@@ -2,7 +2,7 @@
 
     python -m gan.explore.contrast_file gan/explore/pretrained/faces.safetensors
 
-It holds which of the seeds 0, 1, ... show which thing, and how strong a change brings it about; the mean vectors follow from the seeds.
+For each thing, it holds the seeds that show it and the strength that brings it about. The mean vectors follow from the seeds.
 A file that was made for another generator of the same name counts as missing.
 """
 

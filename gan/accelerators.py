@@ -37,7 +37,7 @@ class Facts:
         architectures: what it was built for, as in "sm_75" (machine code) or "compute_90" (PTX).
         available: whether torch sees a GPU.
         count: how many it sees.
-        said: what torch said when it tried to use it, in one line; "" if it said nothing.
+        message: what torch said when it tried to use it, in one line; "" if it said nothing.
         hidden: the environment variable that hides the GPUs, with its value, or "".
         on_bus: whether the machine has an NVIDIA card on its PCI bus.
         driver: version of the loaded driver, as in "535.104.05", or "".
@@ -52,7 +52,7 @@ class Facts:
     architectures: tuple[str, ...] = ()
     available: bool = False
     count: int = 0
-    said: str = ""
+    message: str = ""
     hidden: str = ""
     on_bus: bool = False
     driver: str = ""
@@ -123,14 +123,14 @@ def _unseen(facts: Facts) -> tuple[str, str]:
             f"NVIDIA's driver {facts.driver} is loaded, but no GPU is visible in /dev",
             "If this is a container, start it with its GPU (docker run --gpus all); else load the module nvidia",
         )
-    if (needed and _major(facts.driver) < needed) or "too old" in facts.said:
+    if (needed and _major(facts.driver) < needed) or "too old" in facts.message:
         return (
             f"NVIDIA's driver {facts.driver} is too old for torch {facts.torch} with CUDA {facts.cuda}"
             + (f", which needs {needed} or newer" if needed else ""),
             f"Update the driver, or install a torch that fits it ({INSTALL.format('auto')}), then restart",
         )
     return (
-        f"torch {facts.torch} with CUDA {facts.cuda} does not find {card}{f' ({facts.said})' if facts.said else ''}",
+        f"torch {facts.torch} with CUDA {facts.cuda} does not find {card}{f' ({facts.message})' if facts.message else ''}",
         "See whether nvidia-smi lists it; after an update of the driver, restart the machine",
     )
 
@@ -138,13 +138,13 @@ def _unseen(facts: Facts) -> tuple[str, str]:
 def _seen(facts: Facts) -> tuple[str, str] | None:
     """Torch sees a GPU -> the problem and the remedy, or None if it can be used."""
     card = facts.name or "the GPU"
-    if "out of memory" in facts.said or (facts.free is not None and facts.free < LEAST_FREE):
+    if "out of memory" in facts.message or (facts.free is not None and facts.free < LEAST_FREE):
         left = "" if facts.free is None or facts.total is None else f" ({facts.free / 2**30:.1f} of {facts.total / 2**30:.1f} GiB free)"
         return f"{card} has no memory left{left}", "End the programs that use it (nvidia-smi lists them), then restart the app"
     if facts.capability and facts.cuda and not runs_on(facts.capability, facts.architectures):
         return _no_code(facts.capability, card, facts)
-    if facts.said:
-        return f"{card} does not work ({facts.said})", "Check it with nvidia-smi, and restart the machine if that reports an error"
+    if facts.message:
+        return f"{card} does not work ({facts.message})", "Check it with nvidia-smi, and restart the machine if that reports an error"
     return None
 
 
@@ -202,8 +202,8 @@ def look(index: int = 0) -> Facts:
         facts = replace(facts, available=available, driver=_driver(), passed_in=any(Path("/dev").glob("nvidia[0-9]*")))
         facts = _try_out(facts, index) if available else _ask_driver(facts)
     # If torch has no code for a card, its capability says so. Warnings matter only if torch sees no card.
-    if not facts.said and not available and caught:
-        facts = replace(facts, said=_line(caught[0].message))
+    if not facts.message and not available and caught:
+        facts = replace(facts, message=_line(caught[0].message))
     return facts
 
 
@@ -217,7 +217,7 @@ def _try_out(facts: Facts, index: int) -> Facts:
         facts = replace(facts, free=free, total=total)
         torch.ones(1, device=f"cuda:{index}").add_(1).cpu()
     except (RuntimeError, AssertionError) as error:
-        return replace(facts, said=_line(error))
+        return replace(facts, message=_line(error))
     return facts
 
 

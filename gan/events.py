@@ -93,7 +93,7 @@ class Snapshot:
 class Judged:
     """The run's images were scored: a line of judge.jsonl, with its step."""
 
-    row: dict[str, Any]
+    row: Mapping[str, Any]
 
 
 Event = Progress | Metrics | Intervention | ThreadChange | Samples | Snapshot | Judged

@@ -43,8 +43,8 @@ def in_words(error: OSError) -> str:
     """A system error as a sentence: the file, if it names one, and what is wrong. No error numbers."""
     if error.errno is None:
         return str(error)
-    said = WORDS.get(error.errno) or error.strerror or os.strerror(error.errno)
-    return f"{error.filename}: {said}" if error.filename else said[:1].upper() + said[1:]
+    reason = WORDS.get(error.errno) or error.strerror or os.strerror(error.errno)
+    return f"{error.filename}: {reason}" if error.filename else reason[:1].upper() + reason[1:]
 
 
 @contextmanager

@@ -15,6 +15,7 @@ TEXT_OR_NULL: Rule = ("text or null", lambda value: value is None or isinstance(
 COUNT: Rule = ("a whole number from 0 on", lambda value: is_whole(value, 10**15))
 COUNT_OR_NULL: Rule = ("a whole number from 0 on, or null", lambda value: value is None or is_whole(value, 10**15))
 SECONDS: Rule = ("a number from 0 on", lambda value: is_number(value) and 0 <= value < 1e15)
+NUMBER_OR_NULL: Rule = ("a number or null", lambda value: value is None or is_number(value))
 MOMENT: Rule = ("seconds since 1970, or null", lambda value: value is None or (is_number(value) and 0 <= value < LATEST))
 
 

@@ -37,13 +37,13 @@ def test_a_gpu_that_works_is_used_without_a_word(monkeypatch: pytest.MonkeyPatch
     {
         "a driver too old": (replace(UNSEEN, driver="535.104.05"), "driver 535.104.05 is too old for torch 2.14.1+cu130 with CUDA 13.0"),
         "what it needs": (replace(UNSEEN, driver="535.104.05"), "needs 580 or newer"),
-        "too old, torch says": (replace(UNSEEN, driver="580.1", said="The NVIDIA driver on your system is too old"), "is too old"),
+        "too old, torch says": (replace(UNSEEN, driver="580.1", message="The NVIDIA driver on your system is too old"), "is too old"),
         "too old for 12": (replace(UNSEEN, cuda="12.8", driver="470.1"), "needs 525 or newer"),
         "no CUDA": (replace(UNSEEN, torch="2.14.1+cpu", cuda=""), "torch 2.14.1+cpu is built without CUDA, but Tesla T4 needs it"),
         "how to get it": (replace(UNSEEN, cuda=""), "uv pip install --reinstall --torch-backend auto torch torchvision"),
         "no driver": (replace(UNSEEN, driver="", name="", passed_in=False), "no NVIDIA driver is loaded for the NVIDIA GPU"),
         "a container": (replace(UNSEEN, passed_in=False), "docker run --gpus all"),
-        "something else": (replace(UNSEEN, said="Error 804: forward compatibility"), "does not find Tesla T4 (Error 804"),
+        "something else": (replace(UNSEEN, message="Error 804: forward compatibility"), "does not find Tesla T4 (Error 804"),
         "a card too old": (
             replace(GOOD, name="GTX 1080", capability=(6, 1)),
             "GTX 1080 has compute capability 6.1, and torch 2.14.1+cu130",
@@ -52,8 +52,8 @@ def test_a_gpu_that_works_is_used_without_a_word(monkeypatch: pytest.MonkeyPatch
         "a card older than any torch": (replace(GOOD, capability=(3, 5)), "It needs a card of compute capability 5.0 or newer"),
         "a card too new": (replace(GOOD, architectures=("sm_75", "sm_90"), capability=(12, 0)), "--torch-backend auto"),
         "no memory": (replace(GOOD, free=100 * 2**20), "Tesla T4 has no memory left (0.1 of 15.0 GiB free)"),
-        "not even for its context": (replace(GOOD, free=None, said="CUDA error: out of memory"), "Tesla T4 has no memory left. End"),
-        "a broken card": (replace(GOOD, said="CUDA error: uncorrectable ECC error"), "does not work (CUDA error: uncorrectable ECC"),
+        "not even for its context": (replace(GOOD, free=None, message="CUDA error: out of memory"), "Tesla T4 has no memory left. End"),
+        "a broken card": (replace(GOOD, message="CUDA error: uncorrectable ECC error"), "does not work (CUDA error: uncorrectable ECC"),
     }.values(),
 )
 def test_a_gpu_that_cannot_be_used_is_said(facts: Facts, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +117,7 @@ def test_what_torch_says_while_it_looks_is_kept_and_not_heard(monkeypatch: pytes
     accelerators.accelerator.cache_clear()
     try:
         found = accelerators.accelerator()  # warnings are errors here
-        assert found.facts.said.startswith("CUDA initialization: The NVIDIA driver") and "Triggered" not in found.facts.said
+        assert found.facts.message.startswith("CUDA initialization: The NVIDIA driver") and "Triggered" not in found.facts.message
         assert "driver 535.104.05 is too old" in found.passed_over
         assert not torch.cuda.is_available()  # nor later, when another library looks
         assert accelerators.accelerator() is found
@@ -135,7 +135,7 @@ def test_an_error_on_the_first_touch_is_a_fact(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(torch.cuda, "mem_get_info", full)
     facts = accelerators._try_out(Facts("2.14.1", "13.0", available=True), 0)
-    assert facts.said == "CUDA out of memory. Tried to allocate 20.00 MiB" and facts.capability == (7, 5)
+    assert facts.message == "CUDA out of memory. Tried to allocate 20.00 MiB" and facts.capability == (7, 5)
     assert "Tesla T4 has no memory left" in diagnose(facts).problem
 
 

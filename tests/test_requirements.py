@@ -47,8 +47,8 @@ HOLES = [
     Hole("python-multipart", "0.0.26", "GHSA-mj87-hwqh-73pj, CVE-2026-40347", "2026-04-15", "bytes around a form take long"),
     Hole("python-multipart", "0.0.30", "GHSA-6jv3-5f52-599m, CVE-2026-53538", "2026-06-16", "fields hide behind a semicolon"),
 ]
-# Import names that are not the package's.
-PACKAGES = {"PIL": "pillow", "imageio_ffmpeg": "imageio-ffmpeg", "playwright": "pytest-playwright"}
+# Import names that are not the package's, with a hyphen for each underscore.
+PACKAGES = {"PIL": "pillow", "playwright": "pytest-playwright"}
 OURS = {"gan", "ui", "pages", "tests", "benchmarks", "app"}
 
 
@@ -121,5 +121,5 @@ def test_everything_that_is_imported_is_declared(folders: tuple[str, ...], files
                 imported |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 imported.add(node.module.split(".")[0])
-    strangers = {PACKAGES.get(name, name).lower() for name in imported - set(sys.stdlib_module_names) - OURS}
+    strangers = {PACKAGES.get(name, name).lower().replace("_", "-") for name in imported - set(sys.stdlib_module_names) - OURS}
     assert strangers <= requirements(*files).keys() | {"packaging"}, strangers - requirements(*files).keys()

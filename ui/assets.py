@@ -1,4 +1,4 @@
-"""Scripts for the components that draw in the browser: Plotly's, and the modules of the lessons' figures."""
+"""What browsers fetch next to the pages: Plotly's script, the modules of the lessons' figures, and each page's shell."""
 
 import functools
 import gzip
@@ -10,6 +10,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+
+from ui.page_files import NAMES
 
 _CACHE = "public, max-age=86400"
 _MODULES = Path(__file__).parent / "components" / "learn"
@@ -51,9 +53,22 @@ async def _answer_module(request: Request) -> Response:
     return Response(content, media_type="text/javascript", headers=headers)
 
 
+@functools.cache
+def _shell() -> str:
+    """Streamlit's page, told where the server is. It would first ask below the page itself, and be answered 404 twice."""
+    page = (importlib.resources.files("streamlit") / "static" / "index.html").read_text(encoding="utf-8")
+    told = '<script>window.__streamlit = { ...window.__streamlit, BACKEND_BASE_URL: new URL(".", location.href).href };</script>'
+    return page.replace("<head>", f"<head>{told}", 1)
+
+
+async def _page(request: Request) -> Response:
+    return Response(_shell(), media_type="text/html", headers={"Cache-Control": "no-cache"})
+
+
 def routes(prefix: str = "") -> list[Route]:
-    """GET {prefix}/assets/plotly/plotly.min.js and {prefix}/assets/learn/NAME.js."""
+    """GET {prefix}/assets/plotly/plotly.min.js and {prefix}/assets/learn/NAME.js, and the pages but Home."""
     return [
         Route(f"{prefix}/assets/plotly/plotly.min.js", _answer),
         Route(f"{prefix}/assets/learn/{{name}}", _answer_module),
+        *(Route(f"{prefix}/{name}", _page) for name in NAMES),
     ]

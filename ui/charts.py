@@ -243,7 +243,7 @@ def _distance(curves: Sequence[tuple[int, Curve]], axis: str) -> Chart:
         steps, distances = (list(column) for column in zip(*curve.judged, strict=True))
         x, y = positions(curve.columns, axis, steps), numbers(distances)
         _add(figure, i, curve, x, y, line={"width": 2}, mode="lines+markers", marker={"size": 4}, hovertemplate="%{y:.3g}")
-        _mark(figure, i, curve, axis, x, y)
+        _mark(figure, i, curve, axis, x, y, log=True)
         said.append(f"{curve.name} {y[-1]:.3g} at {_read(axis, x[-1])}")
     names = sorted({curve.features for _, curve in curves})
     title = f"Distance from real images: FD ({html.escape(', '.join(names))}), lower is better"
@@ -270,10 +270,32 @@ def _add(figure: go.Figure, i: int, curve: Curve, x: np.ndarray, y: np.ndarray, 
     figure.add_scatter(x=x, y=y.astype(np.float32), name=html.escape(curve.name), meta=i, line=line, **options)
 
 
-def _mark(figure: go.Figure, i: int, curve: Curve, axis: str, x: np.ndarray, y: np.ndarray) -> None:
-    """Marks on the curve at changed settings and at the fork from another run."""
-    known = ~np.isnan(y)
-    if not known.any():
+def on_line(where: np.ndarray, x: np.ndarray, y: np.ndarray, log: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """The points of a drawn line that are closest along x to some positions; none for a line without values.
+
+    Beyond an end of the line it is that end; in a gap it is the closer side.
+
+    Args:
+        where: positions along x.
+        x, y: the line's points, x rising; NaN in y makes a gap.
+        log: whether the line is straight on a logarithmic y-axis.
+    """
+    rows = np.flatnonzero(~np.isnan(y) & ((y > 0) | (not log)))
+    if not len(rows):
+        return np.empty(0), np.empty(0)
+    along, height = x[rows], np.log(y[rows]) if log else y[rows]
+    at = np.clip(where, along[0], along[-1])
+    right = np.searchsorted(along, at).clip(min(1, len(rows) - 1), len(rows) - 1)
+    left = np.maximum(right - 1, 0)
+    closer = np.where(at - along[left] <= along[right] - at, along[left], along[right])
+    at = np.where(rows[right] - rows[left] > 1, closer, at)
+    found = np.interp(at, along, height)
+    return at, np.exp(found) if log else found
+
+
+def _mark(figure: go.Figure, i: int, curve: Curve, axis: str, x: np.ndarray, y: np.ndarray, log: bool = False) -> None:
+    """Signs on the curve where a setting was changed, and where the run was forked from another."""
+    if np.isnan(y).all():
         return
     at_step: dict[int, list[str]] = {}
     for change in curve.changes:
@@ -284,10 +306,12 @@ def _mark(figure: go.Figure, i: int, curve: Curve, axis: str, x: np.ndarray, y: 
     for symbol, steps, texts in signs:
         if not steps:
             continue
-        where = positions(curve.columns, axis, steps)
+        at, height = on_line(positions(curve.columns, axis, steps), x, y, log)
+        if not len(at):
+            continue
         figure.add_scatter(
-            x=where,
-            y=np.interp(where, x[known], y[known]),
+            x=at,
+            y=height,
             mode="markers",
             name=html.escape(curve.name),
             meta=i,
@@ -314,7 +338,9 @@ def value_text(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)[:200]
+    if isinstance(value, float):
+        return f"{value:,.0f}" if value >= 10_000 else f"{value:,.4g}"
+    return str(value)[:200]
 
 
 def changed(field: Any, old: Any, new: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from gan.config import TrainConfig
 from gan.events import Intervention
-from gan.judging.judgements import Best
+from gan.judging.judgements import Best, Judgement
 from gan.runs.folder import is_run_name
 from gan.runs.run import Run
 from ui.charts import AXES, Curve, changed, positions, setting_title, value_text
@@ -56,7 +56,7 @@ class Compared:
     grids: list[int]
     changes: list[Intervention]
     parent: Parent | None
-    judged: list[dict[str, Any]] = field(default_factory=list)
+    judged: list[Judgement] = field(default_factory=list)  # the scores while it trained
     best: Best | None = None
 
     def positions(self, axis: str) -> list[float]:
@@ -89,9 +89,9 @@ def look_at(run: Run, name: str = "") -> Compared:
     )
 
 
-def thinned(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Scorings with a distance, evenly thinned to MOST_POINTS; the last one stays."""
-    known = [row for row in rows if row["fd"] is not None]
+def thinned(rows: list[Judgement]) -> list[Judgement]:
+    """Judgements with a distance, evenly thinned to MOST_POINTS; the last stays."""
+    known = [row for row in rows if row.fd is not None]
     every = max(1, -(-len(known) // MOST_POINTS))
     return known[(len(known) - 1) % every :: every] if known else []
 
@@ -103,8 +103,8 @@ def curve(run: Compared, names: dict[str, str] | None = None) -> Curve:
         settings = ", ".join(changed(name, old, new) for name, (old, new) in run.parent.settings.items())
         said = f"forked from {(names or {}).get(run.parent.run, run.parent.run)}" + (f": {settings}" if settings else "")
         fork = (run.parent.step, said)
-    judged = [(row["step"], row["fd"]) for row in run.judged]
-    features = str(run.judged[-1].get("features") or "") if judged else ""
+    judged = [(row.step, row.fd) for row in run.judged if row.fd is not None]
+    features = str(run.judged[-1].features) if judged else ""
     return Curve(run.name, run.columns, run.config.has_scores, run.changes, fork, judged, features)
 
 
@@ -139,7 +139,7 @@ def differences(runs: Sequence[Compared], names: dict[str, str] | None = None) -
     for name, info in TrainConfig.model_fields.items():
         unit = info.json_schema_extra["unit"] if isinstance(info.json_schema_extra, dict) else ""
         if name == "duration":
-            row(setting_title(name), lambda run: f"{run.config.duration:g} {run.config.duration_unit}")
+            row(setting_title(name), lambda run: f"{value_text(run.config.duration)} {run.config.duration_unit}")
         elif name != "duration_unit":
             row(f"{info.title} ({unit})" if unit else str(info.title), lambda run, name=name: _setting(run, name))  # type: ignore[misc]
         if name == "data":
@@ -222,7 +222,7 @@ def remarks(runs: Sequence[Compared]) -> list[str]:
     signs = ["◆ a setting was changed"] * any(run.changes for run in runs) + ["○ forked from another run"] * any(run.parent for run in runs)
     if signs:
         found.append(f"On the curves: {', '.join(signs)}. Hover over one for details.")
-    if len({run.judged[-1].get("features") for run in runs if run.judged}) > 1:
+    if len({run.judged[-1].features for run in runs if run.judged}) > 1:
         found.append("The distances (FD) are in the features of different networks: they cannot be compared.")
     losses = {(run.config.loss, run.config.feature_matching, run.config.mean_loss_d) for run in runs}
     if len(losses) > 1:

@@ -17,4 +17,6 @@ EXPLORE = _FOLDER / "explore.py"
 EVALUATE = _FOLDER / "evaluate.py"
 GLOSSARY = _FOLDER / "glossary.py"
 
+NAMES = tuple(page.stem for page in (LEARN, DATA, TRAIN, COMPARE, INSIDE, EXPLORE, EVALUATE, GLOSSARY))  # in their addresses
+
 NEW_RUN = "New run"  # the option of Train that shows the settings; the others are runs

@@ -45,11 +45,11 @@ def pick(label: str, texts: dict[str, str], key: str, default: str, help: str | 
     st.session_state[key] = wanted if wanted in texts else default  # in each script run, so the browser gets the current texts
     chosen = (place or st).selectbox(label, list(texts), key=key, format_func=lambda i: texts.get(i, i), help=help)
     address = None if chosen == default else chosen
-    if address is None:
-        st.query_params.pop(key, None)
-    elif st.query_params.get(key) != address:
+    if address is None and st.query_params.get(key, chosen) != chosen:
+        del st.query_params[key]
+    elif address is not None and st.query_params.get(key) != address:
         st.query_params[key] = address
-    st.session_state[_told(key)] = address
+    st.session_state[_told(key)] = st.query_params.get(key)
     return chosen
 
 

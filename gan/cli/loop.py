@@ -139,8 +139,8 @@ def train_in_terminal(
             raise RunFailed(sentence) from error
     rate = (state.images_seen - began_images) / max(1e-9, state.elapsed_s - began_s)
     if as_json:
-        told = {"step": state.step, "images_seen": state.images_seen, "elapsed_s": state.elapsed_s, "images_per_s": rate}
-        terminal.say(json.dumps({"event": "end", "state": ended, **told}), err=False)
+        end = {"step": state.step, "images_seen": state.images_seen, "elapsed_s": state.elapsed_s, "images_per_s": rate}
+        terminal.say(json.dumps({"event": "end", "state": ended, **end}), err=False)
     else:
         _say_the_end(folder, state, ended, rate, teller.metrics, why)
     if received:

@@ -81,8 +81,8 @@ def doctor_command(run: Path, as_json: bool) -> None:
     step = looked_at.status().step
     if not found:
         judged = "" if checkup.judged else " It has no scores, so only losses and gradients were checked."
-        said = checkup.verdict.text
-        click.echo(f"{folder.path.name}, step {step}: {said[0].lower()}{said[1:]}.{judged}")
+        verdict = checkup.verdict.text
+        click.echo(f"{folder.path.name}, step {step}: {verdict[0].lower()}{verdict[1:]}.{judged}")
     config = looked_at.live_config
     for finding in found:
         click.echo(f"{finding.severity.upper()}: {finding.name}, since step {finding.began} (found at step {finding.found})")

@@ -18,7 +18,7 @@ from gan.config import TrainConfig
 from gan.doctor.remedies import Remedy, Situation, remedies
 from gan.doctor.rules import FIGURES, RULES, SEVERITIES, Rule, Severity
 from gan.events import Intervention
-from gan.judging.judgements import best_of, clean
+from gan.judging.judgements import Judgement, best_of
 from gan.untrusted import is_number
 
 Row = Mapping[str, Any]
@@ -420,7 +420,7 @@ def _judgements(rows: Sequence[Row], config: TrainConfig) -> tuple[dict[str, np.
         "gain": _gain(steps, fd),
         "stall": _stall(steps, fd),
     }
-    known_best = best_of(clean(dict(row)) for row in rows)
+    known_best = best_of(map(Judgement.of, rows))
     return {name: np.where(np.isfinite(column), column, np.nan) for name, column in values.items()}, known_best.step if known_best else None
 
 

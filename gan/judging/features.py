@@ -178,7 +178,7 @@ class _Decoder(nn.Module):
         return images
 
 
-def _told(reals: Reals) -> tuple[Kind, tuple[str, ...]]:
+def _targets(reals: Reals) -> tuple[Kind, tuple[str, ...]]:
     """The kind of labels of a set's images, and their names."""
     dataset, names = reals.learned.dataset, reals.learned.dataset.class_names
     if dataset.attributes is not None and len(dataset.attribute_names) <= MOST_OUTPUTS:
@@ -202,7 +202,7 @@ def train(reals: Reals, pixels: float = TRAINED_PIXELS) -> Generator[Progress, N
 
     pixels: how many it sees; about half a minute of training by default.
     """
-    kind, outputs = _told(reals)
+    kind, outputs = _targets(reals)
     dataset = reals.learned.dataset
     channels, side = dataset.images.shape[1], dataset.images.shape[-1]
     about = About(_called(reals.name), min(side, LARGEST_SIDE), channels, kind, outputs)
@@ -257,8 +257,8 @@ def _examined(network: FeatureNetwork, decoder: _Decoder, held_out: Part) -> Abo
     features = network.features(images)
     wanted = network.fit(to_float(torch.from_numpy(images)))
     error = sum(
-        F.mse_loss(decoder(part * network.scale), its, reduction="sum").item()
-        for part, its in zip(torch.from_numpy(features).split(500), wanted.split(500), strict=True)
+        F.mse_loss(decoder(part * network.scale), originals, reduction="sum").item()
+        for part, originals in zip(torch.from_numpy(features).split(500), wanted.split(500), strict=True)
     )
     explained = 1 - error / (wanted - wanted.mean(0)).square().sum().item()
     accuracy = None
@@ -307,7 +307,7 @@ def network_for(reals: Reals) -> Generator[Progress, None, FeatureNetwork]:
     if reals.name in NAMED and shipped.exists():
         return load(shipped)
     dataset = reals.learned.dataset
-    key = hashlib.blake2b(f"{VERSION} {dataset.fingerprint()} {_told(reals)}".encode(), digest_size=8)
+    key = hashlib.blake2b(f"{VERSION} {dataset.fingerprint()} {_targets(reals)}".encode(), digest_size=8)
     for labels in (dataset.labels, dataset.attributes):
         key.update(b"" if labels is None else labels.numpy().tobytes())
     side, channels = dataset.images.shape[-1], dataset.images.shape[1]

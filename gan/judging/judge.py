@@ -258,8 +258,8 @@ class Judge:
             found = []
             for i in range(min(GLANCED_FLOORS, len(self._spare) // n)):
                 real = self._matrix[self._spare[i * n : (i + 1) * n]]
-                told = (metrics.frechet_distance(real, many), metrics.mmd2(real, reference), metrics.prdc(reference, real).coverage)
-                found.append(told)
+                scores = (metrics.frechet_distance(real, many), metrics.mmd2(real, reference), metrics.prdc(reference, real).coverage)
+                found.append(scores)
             self._glanced[n] = dict(zip(("fd", "kid", "coverage"), np.mean(found, 0).tolist(), strict=True))
         return self._glanced[n]
 

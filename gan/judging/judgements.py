@@ -1,17 +1,54 @@
-"""A run's scores while it trained, one dictionary per scoring (a line of judge.jsonl), and the best one. Pure."""
+"""A run's scores while it trained, one Judgement per scoring (a line of judge.jsonl), and the best one. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
+from gan.records import NUMBER_OR_NULL, Field, Record
 from gan.untrusted import is_number
 
-# The keys of a scoring: each a number, or None if unknown.
-NUMBERS = (
-    *("fd", "fd_error", "fd_floor", "kid", "kid_floor", "density", "coverage", "coverage_floor", "diversity", "diversity_real"),
-    *("kl", "copying", "copies", "d_accuracy", "d_train", "d_held_out", "d_fake", "sign_train", "sign_held_out", "raw_diversity"),
-    "elapsed_s",
-)
+
+def _number() -> Field[float | None]:
+    """A number, or None if unknown."""
+    return Field(None, NUMBER_OR_NULL)
+
+
+class Judgement(Record):
+    """The scores of one step: those of Judge.glance(), and D's answers. Lines of other versions may have fewer or more."""
+
+    step = Field(0)
+    fd = _number()  # Fréchet distance
+    fd_error = _number()  # its standard error
+    fd_floor = _number()  # what as many real images get
+    kid = _number()
+    kid_floor = _number()
+    density = _number()
+    coverage = _number()
+    coverage_floor = _number()
+    diversity = _number()
+    diversity_real = _number()
+    kl = _number()
+    copying = _number()
+    copies = _number()
+    d_accuracy = _number()
+    d_train = _number()
+    d_held_out = _number()
+    d_fake = _number()
+    sign_train = _number()
+    sign_held_out = _number()
+    raw_diversity = _number()
+    elapsed_s = _number()
+    shares = Field[list[float] | None](None)  # of classes
+    missing = Field[list[str]]([])  # classes
+    features = Field("")  # the name of the network that the scores come from
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """A scoring from a file: what should be a number and is not becomes None."""
+        return cls({**row, **{name: row[name] if is_number(row.get(name)) else None for name in NUMBERS}})
+
+
+NUMBERS = tuple(name for name, field in vars(Judgement).items() if isinstance(field, Field) and field.rule is NUMBER_OR_NULL)
 
 
 @dataclass(frozen=True)
@@ -33,27 +70,23 @@ class Best:
     since: int = 0
 
 
-def clean(row: dict[str, Any]) -> dict[str, Any]:
-    """A scoring from a file: what should be a number and is not becomes None."""
-    return row | {name: row[name] if is_number(row.get(name)) else None for name in NUMBERS}
-
-
-def better(row: dict[str, Any], than: Best | None) -> bool:
+def better(judgement: Judgement, than: Best | None) -> bool:
     """Whether a scoring beats the best so far by more than its own standard error. One without a distance never does."""
-    fd, error = row.get("fd"), row.get("fd_error") or 0.0
-    return fd is not None and (than is None or fd < than.fd - error)
+    fd = judgement.fd
+    return fd is not None and (than is None or fd < than.fd - (judgement.fd_error or 0.0))
 
 
-def follow(best: Best | None, row: dict[str, Any]) -> Best | None:
+def follow(best: Best | None, judgement: Judgement) -> Best | None:
     """The best after one more scoring, which must be of a later step."""
-    if better(row, best):
-        return Best(row["step"], float(row["fd"]), float(row.get("fd_error") or 0.0), row.get("fd_floor"))
-    return Best(best.step, best.fd, best.error, best.floor, row["step"] - best.step) if best else None
+    if better(judgement, best):
+        assert judgement.fd is not None
+        return Best(judgement.step, float(judgement.fd), float(judgement.fd_error or 0.0), judgement.fd_floor)
+    return Best(best.step, best.fd, best.error, best.floor, judgement.step - best.step) if best else None
 
 
-def best_of(rows: Iterable[dict[str, Any]]) -> Best | None:
+def best_of(judgements: Iterable[Judgement]) -> Best | None:
     """The best of some scorings, given in order; None if there are none."""
     best: Best | None = None
-    for row in rows:
-        best = follow(best, row)
+    for judgement in judgements:
+        best = follow(best, judgement)
     return best

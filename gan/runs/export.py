@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Generator as Yields
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from string import Template
@@ -139,7 +139,7 @@ def _within(folder: RunFolder, most_bytes: int | None) -> tuple[list[Path], int]
     return spaced(grids, max(1, len(grids) * most_bytes // size)), len(grids)
 
 
-def _csv(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
+def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
     """A table with a header; null becomes an empty cell."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, extrasaction="ignore")
@@ -367,11 +367,11 @@ def event_file(folder: RunFolder, file: BinaryIO) -> Yields[Progress, None, None
     if not rows:
         raise CheckpointError(f"the run {folder.path.name} has logged no metrics yet")
     steps, elapsed_s = np.ascontiguousarray(np.array([(0, 0.0), *((row["step"], row["elapsed_s"]) for row in rows)]).T)
-    parent = stored.get("parent")
-    forked_at = parent["step"] if isinstance(parent, dict) and is_number(parent.get("step")) else 0
+    forked_at = stored.parent["step"] if stored.parent and is_number(stored.parent.get("step")) else 0
     began = folder.read_status().started or folder.config_file.stat().st_mtime
     began -= float(np.interp(forked_at, steps, elapsed_s))  # a fork's times count from its parent's start
-    rows, norms, judged = (spaced(kind, MOST_EVENTS) for kind in (rows, folder.read_norms(), folder.read_judged()))
+    rows, norms = (spaced(kind, MOST_EVENTS) for kind in (rows, folder.read_norms()))
+    judged = spaced(folder.read_judged(), MOST_EVENTS)
     grids = spaced(folder.sample_steps(), TENSORBOARD_GRIDS)
     changes = [(step, list(made)) for step, made in groupby(folder.read_interventions(), lambda change: change.step)]
     total = len(rows) + len(judged) + len(norms) + len(grids) + len(changes)
@@ -397,8 +397,8 @@ def event_file(folder: RunFolder, file: BinaryIO) -> Yields[Progress, None, None
             yield write(0, text("settings", f"    {settings}"))
             for row in rows:
                 yield write(row["step"], scalars({_TAGS[name]: row[name] for name in METRICS if name != "step"}))
-            for row in judged:
-                yield write(row["step"], scalars({f"judge/{name}": row[name] for name in NUMBERS if name != "elapsed_s"}))
+            for judgement in judged:
+                yield write(judgement.step, scalars({f"judge/{name}": judgement[name] for name in NUMBERS if name != "elapsed_s"}))
             for row in norms:
                 lengths = ((kind, network, of) for kind in ("weights", "gradients") for network, of in row[kind].items())
                 values = {f"{kind}/{net}.{name}": value for kind, net, of in lengths if isinstance(of, dict) for name, value in of.items()}

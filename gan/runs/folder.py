@@ -29,7 +29,7 @@ from gan.data.datasets import ImageDataset
 from gan.events import THREADS, Done, Intervention, Metrics, ThreadChange
 from gan.files import in_words, remove_parts, sweep, write_atomically, write_through
 from gan.images import check_png, enlarge, png, tile
-from gan.judging.judgements import Best, clean, follow
+from gan.judging.judgements import Best, Judgement, follow
 from gan.networks.generator_file import CheckpointError, _first_line, write_generator
 from gan.owners import clean_name
 from gan.runs.jsonlines import JsonLines
@@ -315,7 +315,7 @@ class RunFolder:
         """Adds a line of layer_norms(); flush() writes it."""
         self.norms.note({"step": step, **norms})
 
-    def append_judged(self, row: dict[str, Any]) -> None:
+    def append_judged(self, row: Mapping[str, Any]) -> None:
         """Adds a scoring; flush() writes it. NaN becomes null."""
         self.judgements.note(row)
 
@@ -354,7 +354,7 @@ class RunFolder:
         """The lines of norms.jsonl, in order. Damaged lines are left out."""
         return self.norms_since()[0]
 
-    def read_judged(self) -> list[dict[str, Any]]:
+    def read_judged(self) -> list[Judgement]:
         """The scorings, in order; only new lines are read. Do not change the result. Damaged lines are left out.
 
         Each has step, images, the keys of judgements.NUMBERS, shares and missing; lines of other versions may lack some.
@@ -659,10 +659,10 @@ class _Read:
         self._log = log
         self._lock = threading.Lock()
         self._inode, self._offset = 0, 0
-        self._rows: list[dict[str, Any]] = []
+        self._rows: list[Judgement] = []
         self._best: Best | None = None
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[Judgement]:
         with self._lock:
             self._read_on()
             return list(self._rows)
@@ -682,7 +682,7 @@ class _Read:
             self._inode, self._offset, self._rows, self._best = inode, 0, [], None
         if size > self._offset:
             rows, self._offset = self._log.since(self._offset)
-            for row in map(clean, rows):
+            for row in map(Judgement.of, rows):
                 self._rows.append(row)
                 self._best = follow(self._best, row)
 

@@ -11,7 +11,7 @@ import torch
 from gan.config import TrainConfig
 from gan.events import Done
 from gan.files import claimed
-from gan.judging.judgements import best_of, clean
+from gan.judging.judgements import Judgement, best_of
 from gan.networks.generator_file import CheckpointError, _first_line
 from gan.runs.folder import RunFolder, interventions, link_or_copy, save_whole
 from gan.runs.jsonlines import JsonLines
@@ -120,7 +120,7 @@ def _copy_history(parent: RunFolder, child: RunFolder, step: int, changes: int, 
     for shown in parent.sample_steps():
         if shown <= step:
             link_or_copy(parent.samples_file(shown), child.samples_file(shown))
-    best = best_of(map(clean, logged_until[parent.judge_file]))
+    best = best_of(map(Judgement.of, logged_until[parent.judge_file]))
     for kept in parent.generator_steps():
         if kept == step or (best and kept == best.step):
             link_or_copy(parent.generator_file(kept), child.generator_file(kept))

@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ class JsonLines:
         self.path = path
         self._noted: list[str] = []
 
-    def note(self, row: dict[str, Any]) -> None:
+    def note(self, row: Mapping[str, Any]) -> None:
         """Adds a row; flush() writes it. NaN and infinity become null, because JSON has neither."""
         finite = {name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()}
         self._noted.append(json.dumps(finite))

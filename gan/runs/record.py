@@ -335,9 +335,9 @@ def _refuse_other_images(folder: RunFolder, config: TrainConfig, dataset: ImageD
     """
     began_with, name = stored.data_fingerprint, folder.path.name
     if began_with and began_with != dataset.fingerprint() and not _is_fork_before_its_first_step(folder, stored):
-        held = f", which held {stored.data_images:,} images" if stored.data_images is not None else ""
+        count = f", which held {stored.data_images:,} images" if stored.data_images is not None else ""
         raise CheckpointError(
-            f"the data set {config.data} ({len(dataset):,} images) has changed since the run {name} began{held}: resuming needs the same "
+            f"the data set {config.data} ({len(dataset):,} images) has changed since the run {name} began{count}: resuming needs the same "
             "images. If they were moved, give their new place; to train on these images, fork the run"
         )
     if other_labels(config, dataset, stored) and not _is_fork_before_its_first_step(folder, stored):

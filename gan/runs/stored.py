@@ -3,9 +3,8 @@
 from typing import Any
 
 from gan.events import Done
-from gan.records import COUNT, COUNT_OR_NULL, MOMENT, SECONDS, TEXT, TEXT_OR_NULL, Field, Record
+from gan.records import COUNT, COUNT_OR_NULL, MOMENT, NUMBER_OR_NULL, SECONDS, TEXT, TEXT_OR_NULL, Field, Record
 from gan.runs.states import RunState
-from gan.untrusted import is_number
 
 
 class Status(Record):
@@ -27,7 +26,7 @@ class Status(Record):
     threads = Field[int | None](None, COUNT_OR_NULL)
     best_step = Field[int | None](None, COUNT_OR_NULL)
     channels_last = Field(True, ("true or false", lambda value: isinstance(value, bool)))
-    best_fd = Field[float | None](None, ("a number or null", lambda value: value is None or is_number(value)))
+    best_fd = Field[float | None](None, NUMBER_OR_NULL)
     progress = Field(0.0)
     eta_s = Field[float | None](None)
 

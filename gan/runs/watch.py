@@ -23,6 +23,7 @@ from gan.events import Progress
 from gan.images import to_float, to_uint8
 from gan.judging import metrics
 from gan.judging.judge import Judge, JudgeCache
+from gan.judging.judgements import Judgement
 from gan.networks.dcgan import Discriminator
 from gan.networks.dcgan import Generator as GeneratorNetwork
 from gan.networks.layers import Dropout
@@ -56,13 +57,13 @@ class Preparation:
 
     Attributes:
         judge: once it is ready.
-        said: the current stage of the preparation.
+        stage: the current stage of the preparation.
         refused: why there will be no judge, in a sentence.
     """
 
     def __init__(self) -> None:
         self.judge: Judge | None = None
-        self.said = "Waiting"
+        self.stage = "Waiting"
         self.refused = ""
 
 
@@ -105,8 +106,8 @@ class Judges:
         try:
             with closing(self._ready(key)) as work:
                 while not self._closing.is_set():
-                    found.said = next(work).task
-                found.said = "Ended before it was ready"
+                    found.stage = next(work).task
+                found.stage = "Ended before it was ready"
         except StopIteration as stop:
             found.judge = stop.value
         except Exception as error:  # a run does not fail for lack of a judge: its status says why there is none
@@ -149,7 +150,7 @@ class Watch:
         """Why nothing is scored, in a sentence; empty if it is."""
         if self.refused:
             return f"The images get no scores: {self.refused.rstrip('.')}."
-        return "" if self._preparation.judge else f"Getting ready to score the images: {self._preparation.said}…"
+        return "" if self._preparation.judge else f"Getting ready to score the images: {self._preparation.stage}…"
 
     @property
     def refused(self) -> str:
@@ -178,7 +179,7 @@ class Watch:
             cost = self._clock() - began
             self._next_s = state.elapsed_s + cost + max(LEAST_S, REST * cost)
 
-    def look(self, state: TrainState, dataset: ImageDataset, halted: Callable[[], bool] = lambda: False) -> dict[str, Any] | None:
+    def look(self, state: TrainState, dataset: ImageDataset, halted: Callable[[], bool] = lambda: False) -> Judgement | None:
         """Scores the images that the networks would draw now: a line of judge.jsonl. The state does not change.
 
         The latent vectors are the same at every call, so two scorings differ only by what the networks have learned.
@@ -203,7 +204,7 @@ class Watch:
             return None
         self._judged_step = state.step
         row = {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in row.items()}
-        return {"step": state.step, **row, "elapsed_s": round(self._clock() - began, 4), "features": judge.network.name}
+        return Judgement({"step": state.step, **row, "elapsed_s": round(self._clock() - began, 4), "features": judge.network.name})
 
     def _look(self, judge: Judge, state: TrainState, dataset: ImageDataset, halted: Callable[[], bool]) -> dict[str, Any] | None:
         if self._noise is None:
@@ -236,12 +237,12 @@ def _answers(judge: Judge, state: TrainState, dataset: ImageDataset) -> dict[str
 
     def ask(images: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
         parts = images.split(batch)
-        its = labels.to(state.device).split(batch) if labels is not None else (None,) * len(parts)
+        label_parts = labels.to(state.device).split(batch) if labels is not None else (None,) * len(parts)
         layout = torch.channels_last if state.execution.channels_last else torch.contiguous_format
         with autocast(state):
             found = [
                 discriminator(as_shown(state, part.to(state.device), rng).contiguous(memory_format=layout), label)
-                for part, label in zip(parts, its, strict=True)
+                for part, label in zip(parts, label_parts, strict=True)
             ]
         return torch.cat(found).float().cpu()
 
@@ -254,12 +255,12 @@ def _answers(judge: Judge, state: TrainState, dataset: ImageDataset) -> dict[str
     labels = torch.tensor(judge.labels(n, state.class_names), device=state.device) if state.class_names else None
     with autocast(state):
         fakes = [
-            generator(part, its)
-            for part, its in zip(z.split(batch), labels.split(batch) if labels is not None else (None,) * (n // batch), strict=True)
+            generator(part, part_labels)
+            for part, part_labels in zip(z.split(batch), labels.split(batch) if labels is not None else (None,) * (n // batch), strict=True)
         ]
     on_fakes = ask(torch.cat(fakes).float(), labels)
     raw = np.concatenate([to_uint8(part) for part in fakes])
-    told: dict[str, float | None] = {
+    answers: dict[str, float | None] = {
         "d_accuracy": float(torch.cat([on_train > 0, on_fakes < 0]).float().mean()),
         "d_train": float(on_train.mean()),
         "d_held_out": None,
@@ -274,8 +275,8 @@ def _answers(judge: Judge, state: TrainState, dataset: ImageDataset) -> dict[str
     if judge.reals.new and config.data_split == "train" and same_classes and len(held_out) >= batch:
         rows = held_out.rows[_some(len(held_out), min(n, len(held_out) // batch * batch))]
         on_held_out = ask_reals(held_out.dataset, rows)
-        told |= {"d_held_out": float(on_held_out.mean()), "sign_held_out": float(on_held_out.sign().mean())}
-    return told
+        answers |= {"d_held_out": float(on_held_out.mean()), "sign_held_out": float(on_held_out.sign().mean())}
+    return answers
 
 
 def _some(n: int, wanted: int) -> np.ndarray:

@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from gan.doctor.checkup import Checkup, Checkups
-from gan.judging.judgements import best_of
+from gan.judging.judgements import Judgement, best_of
 from gan.networks.generator_file import CheckpointError
 from gan.runs.manager import RunManager
 from gan.runs.run import History, Run
@@ -27,7 +27,7 @@ STATUS_EVERY_S = 1.0  # between two progress reports of a run; a change of state
 COUNTERS = ("step", "images_seen", "elapsed_s", "progress", "eta_s", "starts_in_s")
 MOST_JUDGED = 1000  # the most scorings in one event
 
-Told = tuple[History, list[int], list[dict[str, Any]], list[dict[str, Any]], dict[str, Any]]  # a Look's history to status
+Reading = tuple[History, list[int], list[dict[str, Any]], list[Judgement], dict[str, Any]]  # a Look's history to status
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Look:
     history: History
     samples: list[int]
     changes: list[dict[str, Any]]
-    judged: list[dict[str, Any]]
+    judged: list[Judgement]
     status: dict[str, Any]
     gist: dict[str, Any]
     texts: dict[tuple[str, int], tuple[str, int]] = field(default_factory=dict)
@@ -79,7 +79,7 @@ class Streams:
     def __init__(self, manager: RunManager, checkups: Checkups) -> None:
         self._manager, self._checkups = manager, checkups
         self._looks: dict[str, Look] = {}  # the newest look at each run
-        self._readings: dict[str, asyncio.Task[Told]] = {}  # runs that are being read from their folders
+        self._readings: dict[str, asyncio.Task[Reading]] = {}  # runs that are being read from their folders
         self._examined: dict[str, asyncio.Task[Any]] = {}  # runs that the doctor is checking
 
     async def follow(self, run_id: str, since: int, request: Request) -> AsyncIterator[str]:
@@ -93,9 +93,9 @@ class Streams:
             since: metrics after this step are sent.
             request: the stream ends when it ends.
         """
-        said_status: dict[str, Any] = {}
-        said_gist: dict[str, Any] = {}
-        said_samples, said_changes, said_judged, said_findings, said_s, quiet_s = -1, -1, 0, -1, 0.0, 0.0
+        sent_status: dict[str, Any] = {}
+        sent_gist: dict[str, Any] = {}
+        sent_samples, sent_changes, sent_judged, sent_findings, sent_s, quiet_s = -1, -1, 0, -1, 0.0, 0.0
         while not self._manager.closing.is_set() and not await request.is_disconnected():
             news = []
             try:
@@ -109,24 +109,24 @@ class Streams:
             text, since = look.metrics(since)
             if text:
                 news.append(text)
-            if len(look.samples) != said_samples:
-                said_samples = len(look.samples)
+            if len(look.samples) != sent_samples:
+                sent_samples = len(look.samples)
                 news.append(event("samples", {"steps": look.samples}))
-            if len(look.changes) != said_changes:
-                said_changes = len(look.changes)
+            if len(look.changes) != sent_changes:
+                sent_changes = len(look.changes)
                 news.append(event("intervention", {"changes": look.changes}))
-            if len(look.judged) != said_judged:
-                if len(look.judged) < said_judged:  # the run was resumed from before
-                    said_judged = 0
+            if len(look.judged) != sent_judged:
+                if len(look.judged) < sent_judged:  # the run was resumed from before
+                    sent_judged = 0
                 if look.judged:
-                    news.append(look.judgements(said_judged))
-                said_judged = len(look.judged)
-            due = time.monotonic() - said_s > STATUS_EVERY_S
-            if look.gist != said_gist or (due and look.status != said_status):
-                said_gist, said_status, said_s = look.gist, look.status, time.monotonic()
+                    news.append(look.judgements(sent_judged))
+                sent_judged = len(look.judged)
+            due = time.monotonic() - sent_s > STATUS_EVERY_S
+            if look.gist != sent_gist or (due and look.status != sent_status):
+                sent_gist, sent_status, sent_s = look.gist, look.status, time.monotonic()
                 news.append(event("status", look.status))
-            if (version := self._findings(look.run)) != said_findings:
-                said_findings = version
+            if (version := self._findings(look.run)) != sent_findings:
+                sent_findings = version
                 news.append(event("findings", {"version": version}))
             quiet_s = 0.0 if news else quiet_s + POLL_S
             if quiet_s >= HEARTBEAT_S:
@@ -152,7 +152,7 @@ class Streams:
         if look := known():
             return look
         # A run in a thread of this process is all in memory. Other runs are read from their folders, off the event loop.
-        found = self._told(run) if run.in_memory else await self._read(run)
+        found = self._reading_of(run) if run.in_memory else await self._read(run)
         if look := known():  # from another stream that waited for the same read
             return look
         gist = {name: value for name, value in found[-1].items() if name not in COUNTERS}
@@ -161,14 +161,14 @@ class Streams:
             del self._looks[other]
         return look
 
-    async def _read(self, run: Run) -> Told:
+    async def _read(self, run: Run) -> Reading:
         reading = self._readings.get(run.id)
         if reading is None:
-            reading = self._readings[run.id] = asyncio.create_task(run_in_threadpool(self._told, run))
+            reading = self._readings[run.id] = asyncio.create_task(run_in_threadpool(self._reading_of, run))
             reading.add_done_callback(lambda _: self._readings.pop(run.id, None))
         return await asyncio.shield(reading)  # one reader may leave while others wait for the same result
 
-    def _told(self, run: Run) -> Told:
+    def _reading_of(self, run: Run) -> Reading:
         return run.history, run.sample_steps, run.interventions, run.folder.read_judged(), status_of(self._manager, run)
 
     def _findings(self, run: Run) -> int:
@@ -198,17 +198,17 @@ def event(name: str, data: object, number: int | None = None) -> str:
     return (f"id: {number}\n" if number is not None else "") + f"event: {name}\ndata: {json.dumps(data)}\n\n"
 
 
-def judged_columns(rows: list[dict[str, Any]], first: int) -> dict[str, Any]:
+def judged_columns(rows: list[Judgement], first: int) -> dict[str, Any]:
     """Scorings from number `first` on as columns, thinned if there are many, and the best of all."""
     every = max(1, -(-(len(rows) - first) // MOST_JUDGED))
     shown, last = rows[first + (len(rows) - first - 1) % every :: every], rows[-1]
     best = best_of(rows)
     return {
         "first": first,
-        "step": [row["step"] for row in shown],
-        "fd": [row["fd"] for row in shown],
-        "error": [row["fd_error"] for row in shown],
-        "floor": last["fd_floor"],
-        "features": str(last.get("features") or ""),
+        "step": [row.step for row in shown],
+        "fd": [row.fd for row in shown],
+        "error": [row.fd_error for row in shown],
+        "floor": last.fd_floor,
+        "features": str(last.features),
         "best": asdict(best) if best else None,
     }

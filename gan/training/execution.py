@@ -31,8 +31,8 @@ def choose_execution(config: TrainConfig, device: torch.device, threads: int | N
     # Only what the timing depends on, so runs that differ in other settings share one measurement.
     batch = 32 if config.image_size <= 32 else 8
     batch = max(2, math.ceil(batch / config.packing)) * config.packing
-    told = {"data": "mnist", "seed": 0, "duration": 1.0, "batch_size": batch, "lr_g": 1e-4, "lr_d": 1e-4, "d_steps": 1, "g_steps": 1}
-    return _fastest(config.change(**told, log_every=1, snapshot_every=10, grid_every=1, grid_images=16), threads)
+    timing_only = {"data": "mnist", "seed": 0, "duration": 1.0, "batch_size": batch, "lr_g": 1e-4, "lr_d": 1e-4, "d_steps": 1, "g_steps": 1}
+    return _fastest(config.change(**timing_only, log_every=1, snapshot_every=10, grid_every=1, grid_images=16), threads)
 
 
 @functools.cache
@@ -46,18 +46,18 @@ def _fastest(config: TrainConfig, threads: int) -> Execution:
     one = Execution("fp32", True, 1)
     ratio = _speedup(config, one, Execution("bf16", True, 1), time.thread_time)
     best = Execution("bf16", True, 1) if ratio > MARGIN else one
-    said = f"bf16 is {ratio:.2f} times as fast as fp32"
+    measured = f"bf16 is {ratio:.2f} times as fast as fp32"
     ratio = _speedup(config, best, Execution(best.precision, False, 1), time.thread_time)
     best = Execution(best.precision, ratio <= MARGIN, threads)
-    said += f", channels last {1 / ratio:.2f} times as fast as channels first"
+    measured += f", channels last {1 / ratio:.2f} times as fast as channels first"
     fewer = threads // 2
     while fewer:
         ratio = _speedup(config, best, Execution(best.precision, best.channels_last, fewer), time.perf_counter)
-        said += f", {best.threads} threads {1 / ratio:.2f} times as fast as {fewer}"
+        measured += f", {best.threads} threads {1 / ratio:.2f} times as fast as {fewer}"
         if ratio <= MARGIN:
             break
         best, fewer = Execution(best.precision, best.channels_last, fewer), fewer // 2
-    log.info("on this processor %s: %s", said, best)
+    log.info("on this processor %s: %s", measured, best)
     return best
 
 

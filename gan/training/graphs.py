@@ -43,13 +43,13 @@ def capture(function: Function, inputs: tuple[torch.Tensor | None, ...], rng: to
     Raises:
         NotRecorded: something in the function cannot be recorded. The function's own errors are raised unchanged.
     """
-    held = tuple(x.clone() if x is not None else None for x in inputs)  # the recording reads from these tensors
+    static_inputs = tuple(x.clone() if x is not None else None for x in inputs)  # the recording reads from these tensors
     for _ in range(WARM_UP):
-        function(*held)
-    graph = _record(function, held, rng)
+        function(*static_inputs)
+    graph = _record(function, static_inputs, rng)
 
     def replay(*given: torch.Tensor | None) -> None:
-        for place, value in zip(held, given, strict=True):
+        for place, value in zip(static_inputs, given, strict=True):
             if place is not None and value is not None:
                 place.copy_(value, non_blocking=True)
         graph.replay()
@@ -63,7 +63,7 @@ def release_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def _record(function: Function, held: tuple[torch.Tensor | None, ...], rng: torch.Generator) -> torch.cuda.CUDAGraph:
+def _record(function: Function, static_inputs: tuple[torch.Tensor | None, ...], rng: torch.Generator) -> torch.cuda.CUDAGraph:
     with _recording, torch.cuda.device(rng.device):
         graph, pool = torch.cuda.CUDAGraph(), torch.cuda.graph_pool_handle()
         if torch.__version__ < "2.14":  # compares versions; later releases detect by themselves which generators are used
@@ -72,7 +72,7 @@ def _record(function: Function, held: tuple[torch.Tensor | None, ...], rng: torc
         try:
             # thread_local: in the default mode, another thread's call (for memory, say) breaks the recording.
             with torch.cuda.graph(graph, pool, side, "thread_local"):
-                function(*held)
+                function(*static_inputs)
         except RuntimeError as error:
             # Before torch 2.14, the generator would continue as if it were still being recorded, so it gets a new inner state.
             rng.graphsafe_set_state(torch.Generator(rng.device).graphsafe_get_state())

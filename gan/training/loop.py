@@ -207,10 +207,10 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
             state.elapsed_s = before_s + time.perf_counter() - entered
             images_per_s = (state.images_seen - logged_images) / max(1e-9, state.elapsed_s - logged_s)
             logged_images, logged_s = state.images_seen, state.elapsed_s
-            told = dict(zip(("loss_d", "loss_g", "d_real", "d_fake", "d_fake_after"), (v / state.summed for v in values), strict=True))
+            means = dict(zip(("loss_d", "loss_g", "d_real", "d_fake", "d_fake_after"), (v / state.summed for v in values), strict=True))
             state.sums.zero_()
             state.summed = 0
-            yield Metrics(step, state.images_seen, state.elapsed_s, images_per_s, **told, scores=config.has_scores)
+            yield Metrics(step, state.images_seen, state.elapsed_s, images_per_s, **means, scores=config.has_scores)
         if is_grid_step(step, config.grid_every) or watched:
             drawn = step
             yield Samples(step, draw_grid(state))
@@ -331,15 +331,15 @@ def layer_norms(state: TrainState) -> dict[str, dict[str, dict[str, float | None
 
     None if there is no gradient, or it is not finite.
     """
-    told: dict[str, dict[str, dict[str, float | None]]] = {"weights": {}, "gradients": {}}
+    found: dict[str, dict[str, dict[str, float | None]]] = {"weights": {}, "gradients": {}}
     for network in ("generator", "discriminator"):
         named = dict(getattr(state, network).named_parameters())
         learned = {name: parameter.grad for name, parameter in named.items() if parameter.grad is not None}
         for what, tensors in (("weights", named), ("gradients", learned)):
             norms = torch.stack(torch._foreach_norm(list(tensors.values()))).tolist() if tensors else []
-            found = {name: norm if math.isfinite(norm) else None for name, norm in zip(tensors, norms, strict=True)}
-            told[what][network] = {name: found.get(name) for name in named}
-    return told
+            finite = {name: norm if math.isfinite(norm) else None for name, norm in zip(tensors, norms, strict=True)}
+            found[what][network] = {name: finite.get(name) for name in named}
+    return found
 
 
 def launcher(state: TrainState, feed: Feed) -> Callable[[torch.Tensor, torch.Tensor | None], None]:

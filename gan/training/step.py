@@ -46,17 +46,17 @@ def count_step(state: TrainState) -> None:
 def update_networks(state: TrainState, real: torch.Tensor, labels: torch.Tensor | None) -> None:
     """The part of a step that changes networks and sums, all of it on the device, so it can be one graph."""
     config = state.config
-    told: list[torch.Tensor] = []
+    measured: list[torch.Tensor] = []
     parts = real.split(config.batch_size)
     classes: tuple[torch.Tensor | None, ...] = labels.split(config.batch_size) if labels is not None else (None,) * len(parts)
-    for i, (images, its) in enumerate(zip(parts, classes, strict=True)):
+    for i, (images, part_labels) in enumerate(zip(parts, classes, strict=True)):
         kept = config.reuse_fakes and i == len(parts) - 1 and config.frozen != "generator"
-        fake, *told_d = _discriminator_step(state, images, its, keep_graph=kept)
-        told += told_d
+        fake, *measured_d = _discriminator_step(state, images, part_labels, keep_graph=kept)
+        measured += measured_d
     for i in range(config.g_steps):
-        told += _generator_step(state, images, its, fake if config.reuse_fakes and i == 0 else None)
+        measured += _generator_step(state, images, part_labels, fake if config.reuse_fakes and i == 0 else None)
     with torch.no_grad():
-        numbers = torch.stack([part.detach() for part in told])
+        numbers = torch.stack([part.detach() for part in measured])
         of_d, of_g = numbers[: 3 * len(parts)].view(-1, 3).mean(0), numbers[3 * len(parts) :].view(-1, 2).mean(0)
         sums, finite = state.sums[:5], state.sums[5:]
         sums += torch.stack([of_d[0], of_g[0], of_d[1], of_d[2], of_g[1]])

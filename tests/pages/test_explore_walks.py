@@ -89,7 +89,7 @@ def test_the_list_is_typed_saved_and_loaded(open_page: Callable[..., AppTest]) -
 def test_a_file_that_is_no_list_is_a_sentence(open_page: Callable[..., AppTest], content: bytes) -> None:
     at = open_page(pages.EXPLORE, view="Walk")
     at.file_uploader(key="noise_file").upload("list.json", content, "application/json").run()
-    assert "The list cannot be used" in texts(at.error) and at.query_params["stops"] == "1-4" and not at.exception
+    assert "The list cannot be used" in texts(at.error) and "stops" not in at.query_params and not at.exception
 
 
 def test_vectors_of_another_size_are_walked_past(open_page: Callable[..., AppTest]) -> None:

@@ -273,7 +273,7 @@ def test_a_judge_that_comes_too_late_is_said(config: TrainConfig, dataset: Any, 
     with watch.Judges(JudgeCache()) as judges:
         preparation = judges.prepare(config)
         assert judges.prepare(config) is preparation
-        wait_for(lambda: preparation.said != "Waiting")
+        wait_for(lambda: preparation.stage != "Waiting")
         looking = Watch(preparation)
         assert looking.reason == "Getting ready to score the images: Learning the features of blobs (once)…"
         assert not looking.due(new_state(config, CPU), at_the_end=True)

@@ -510,7 +510,7 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_duration_in_steps_epochs_and_seconds() -> None:
-    config = TrainConfig(duration=10)
+    config = TrainConfig(duration=10, duration_unit="epochs")
     assert training.progress(config, Done(3, 50, 1), 10) == 0.5
     assert training.progress(config.change(duration_unit="steps"), Done(5, 1, 1), 10) == 0.5
     assert training.progress(config.change(duration_unit="seconds"), Done(5, 1, 20), 10) == 1

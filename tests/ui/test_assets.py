@@ -4,6 +4,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from ui import assets
+from ui.page_files import NAMES
 
 
 def test_plotly_is_compressed_once_and_not_sent_again() -> None:
@@ -29,3 +30,12 @@ def test_the_modules_of_the_lessons_are_sent_when_they_have_changed() -> None:
     assert again.status_code == 304 and not again.content
     for name in ("other.js", "..%2Fplane.py", "%2e%2e/plane.py", ""):
         assert client.get(f"/workshop/assets/learn/{name}").status_code == 404
+
+
+def test_a_page_is_told_where_the_server_is_before_streamlit_asks() -> None:
+    client = TestClient(Starlette(routes=assets.routes("/workshop")))
+    for name in NAMES:
+        page = client.get(f"/workshop/{name}")
+        assert page.headers["content-type"].startswith("text/html") and page.headers["cache-control"] == "no-cache"
+        assert 0 < page.text.index("BACKEND_BASE_URL") < page.text.index('<script type="module"')
+    assert client.get("/workshop/nothing").status_code == 404

@@ -1,4 +1,5 @@
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any, cast
@@ -8,7 +9,7 @@ import pytest
 
 from gan.events import Intervention
 from gan.runs.folder import METRICS
-from ui.charts import AXES, COLORS, Chart, Curve, Role, charts, numbers, positions, smooth
+from ui.charts import AXES, COLORS, Chart, Curve, Role, charts, numbers, on_line, positions, smooth
 
 
 def columns(**given: Any) -> dict[str, Any]:
@@ -132,3 +133,12 @@ def test_the_browser_gives_the_same_roles_the_same_colors() -> None:
     script = (Path(__file__).parent.parent.parent / "ui" / "components" / "shared.js").read_text()
     told = re.search(r"const ROLES = {([^}]*)}", script)
     assert told and dict(re.findall(r"(\w+): (\d)", told[1])) == {role.name.lower(): str(int(role)) for role in Role}
+
+
+def test_marks_lie_on_the_line_that_is_drawn() -> None:
+    x, y = np.array([10.0, 20.0, 30.0, 40.0, 50.0]), np.array([1.0, 100.0, math.nan, 4.0, 5.0])
+    at, height = on_line(np.array([0.0, 15.0, 24.0, 36.0, 45.0, 99.0]), x, y)
+    assert at.tolist() == [10, 15, 20, 40, 45, 50] and height.tolist() == [1, 50.5, 100, 4, 4.5, 5]
+    _, height = on_line(np.array([15.0]), x, y, log=True)
+    assert height == pytest.approx([10.0])  # straight on a logarithmic axis
+    assert on_line(np.array([3.0]), x[:1], y[:1])[1].tolist() == [1] and not len(on_line(np.array([3.0]), x, np.full(5, math.nan))[0])

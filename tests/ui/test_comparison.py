@@ -97,7 +97,7 @@ def test_what_cannot_be_compared_is_said(compared: Callable[..., Any]) -> None:
     (scores, losses) = remarks([compared(), critic])
     assert scores.startswith("b: ") and "different losses" in losses
     (noise, count, by_class) = grid_remarks([compared(), critic])
-    assert "different latent vectors" in noise and "first 16" in count and "by class" in by_class
+    assert "different latent vectors" in noise and "first 16" in count and "conditional" in by_class
     assert "◆" in remarks([compared(changes=[Intervention(1, "lr_g", 1, 2)])])[0]
     assert "○" in remarks([compared(parent=Parent("a", 1))])[0]
 

@@ -28,7 +28,8 @@ def asked() -> list[str]:
 def option(run: Run, name: str) -> str:
     """A run in the list: its name, how far it is, and its id, so you can search for it."""
     status = run.status()
-    far = "at work" if status["state"] in AT_WORK else f"{status['state']}, step {status.get('step', 0):,}"
+    # An active run shows only its state, as the table below does: the page is drawn again when that changes.
+    far = str(status["state"]) if status["state"] in AT_WORK else f"{status['state']}, step {status.get('step', 0):,}"
     return listed(f"{name}{SEPARATOR}{far}", run.id)
 
 

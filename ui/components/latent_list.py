@@ -123,6 +123,8 @@ def _take(found: Sequence[LatentVector]) -> None:
 def _write_address(found: Sequence[LatentVector]) -> None:
     text = latent.seed_text([vector.seed for vector in found if vector.seed is not None])
     st.session_state[_WRITTEN] = text
+    if text == latent.seed_text(FIRST) and PARAMETER not in st.query_params:
+        return  # what a page without an address shows
     if text:
         st.query_params[PARAMETER] = text
     else:

@@ -19,7 +19,7 @@ class Pad {
   constructor(element) {
     const find = (selector) => element.querySelector(selector);
     Object.assign(this, { element, square: find(".pad-square"), dot: find(".pad-dot"), map: find(".pad-map"), picture: find(".pad-picture"),
-      reading: find(".pad-reading"), panButton: find(".pad-pan") });
+      reading: find(".pad-reading"), panButton: find(".pad-pan"), corners: [...element.querySelectorAll(".pad-corner")] });
     this.follower = new Follower(this.picture, find(".pad-fault"));
     element.querySelector(".pad").padLog = this.follower.log;
     this.square.onpointerdown = (event) => this.take(event);
@@ -64,10 +64,21 @@ class Pad {
     const i = Math.floor(x), j = Math.floor(y);
     const corners = [[i, j], [i + 1, j], [i, j + 1], [i + 1, j + 1]].map(([a, b]) => seedAt(this.data.seeds, a, b));
     this.reading.textContent = `Between the seeds ${corners.join(", ")}: ${Math.round(100 * (x - i))}% across, ${Math.round(100 * (y - j))}% down`;
+    this.nameCorners();
     this.follower.show(this.address(x, y));
   }
 
-  // The map under the finger: evenly spaced pictures, one after the other, only while the hand rests.
+  // Which seed is at each corner of the square; none where the map was moved so far that a corner is not at a crossing.
+  nameCorners() {
+    const [left, top] = this.place, { cells, seeds } = this.data;
+    this.corners.forEach((corner, n) => {
+      const i = left + cells * (n % 2), j = top + cells * Math.floor(n / 2);
+      const at = Math.abs(i - Math.round(i)) < 1e-6 && Math.abs(j - Math.round(j)) < 1e-6;
+      corner.textContent = at ? `seed ${seedAt(seeds, Math.round(i), Math.round(j))}` : "";
+    });
+  }
+
+  // The map under the finger: pictures at even places, one after the other, only while the hand rests.
   async drawMap() {
     const [left, top] = this.place, { cells, size } = this.data, round = (this.mapRound = (this.mapRound ?? 0) + 1);
     const scale = Math.max(1, Math.round(64 / size)) * size;

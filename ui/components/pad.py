@@ -8,6 +8,7 @@ _HTML = """
   <div class="pad-square" tabindex="0" role="group" aria-roledescription="two-dimensional slider"
     aria-label="Between the latent vectors at the corners. Arrow keys move the point; with Shift they move the map.">
     <canvas class="pad-map"></canvas>
+    <span class="pad-corner"></span><span class="pad-corner"></span><span class="pad-corner"></span><span class="pad-corner"></span>
     <i class="pad-dot"></i>
   </div>
   <figure class="pad-figure">

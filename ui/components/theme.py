@@ -1,8 +1,8 @@
-"""The theme where .streamlit/config.toml does not reach: text in the accent color, and a ring around the keyboard focus."""
+"""Around every page: the theme where .streamlit/config.toml does not reach, and navigation (navigation.js)."""
 
 from ui.components.component import component
 
-_component = component("theme", "<span></span>\n")
+_component = component("theme", "<span></span>\n", "navigation")
 
 
 def theme() -> None:

@@ -16,6 +16,7 @@ from ui.explore.share import share
 @st.fragment
 def view(model: Model, label: int) -> None:
     """Four latent vectors at the corners of a square; the picture follows the finger."""
+    above = st.container()  # the pad is what one came for: on a phone it is on the first screen
     first, second = st.columns([3, 2], vertical_alignment="bottom")
     text = first.text_input(
         "Seeds at the corners",
@@ -38,9 +39,11 @@ def view(model: Model, label: int) -> None:
     seeds = read_seeds(text, 4, 4)
     if not seeds:
         return
-    place = pad(model, seeds, model.class_names[label] if model.class_names else None, read_place(cells), cells, "explore")
-    st.query_params["place"] = ",".join(f"{value:g}" for value in place)
-    st.caption("Drag over the square or use the arrow keys; hold Shift to move the map.", help=explain("latent space"))
+    with above:
+        place = pad(model, seeds, model.class_names[label] if model.class_names else None, read_place(cells), cells, "explore")
+        st.caption("Drag over the square or use the arrow keys; hold Shift to move the map.", help=explain("latent space"))
+    if tuple(place) != begins(cells) or "place" in st.query_params:
+        st.query_params["place"] = ",".join(f"{value:g}" for value in place)
     x, y = place[2:]
     i, j = math.floor(x), math.floor(y)
     corners = [latent.lattice_seed(seeds, i + right, j + down) for down in (0, 1) for right in (0, 1)]
@@ -55,4 +58,9 @@ def read_place(cells: int) -> tuple[float, float, float, float]:
             return left, top, x, y
     except ValueError:
         pass  # nobody has dragged yet, or the address was typed by hand
+    return begins(cells)
+
+
+def begins(cells: int) -> tuple[float, float, float, float]:
+    """The place that the address leaves out: the first corners, and the point in their middle."""
     return 0.0, 0.0, cells / 2, cells / 2

@@ -1,0 +1,59 @@
+"""Which views Explore has, and which one is shown: the choice on the page, and the same in the address."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import streamlit as st
+
+from gan.explore.models import Model
+from ui.explore import arithmetic, grid, memory, pad, projection, sliders, time, walk
+
+KEY = "view"  # of the choice, and of the parameter in the address
+_TOLD = "view_in_address"
+
+
+@dataclass(frozen=True)
+class View:
+    """One way to look at a generator.
+
+    Attributes:
+        name: as people read it, and as the address has it.
+        draw: of a generator and a class.
+        former: other names that it had: links that people saved still open it.
+    """
+
+    name: str
+    draw: Callable[[Model, int], None]
+    former: tuple[str, ...] = ()
+
+
+VIEWS = {
+    "pad": View("Pad", pad.view),
+    "grid": View("Grid", grid.view),
+    "sliders": View("Sliders", sliders.view),
+    "arithmetic": View("Arithmetic", arithmetic.view),
+    "walk": View("Walk", walk.view),
+    "time": View("Time", time.view),
+    "memory": View("Does it copy its training images?", memory.view, ("Memory or invention?",)),
+    "image": View("Find an image in latent space", projection.view, ("Back from an image",)),
+}
+DEFAULT = "pad"
+_BY_NAME = {name: key for key, view in VIEWS.items() for name in (key, view.name, *view.former)}
+
+
+def choose_view() -> View:
+    """Draws the choice. The address counts when the page is opened, and when someone goes back to it."""
+    asked = st.query_params.get(KEY)
+    if KEY not in st.session_state or asked != st.session_state.get(_TOLD):
+        st.session_state[KEY] = _BY_NAME.get(asked or DEFAULT, DEFAULT)
+    chosen = st.segmented_control(
+        "View", list(VIEWS), format_func=lambda key: VIEWS[key].name, key=KEY, required=True, label_visibility="collapsed", wrap=True
+    )
+    view = VIEWS[chosen or DEFAULT]
+    address = None if chosen == DEFAULT else view.name
+    if address is None:
+        st.query_params.pop(KEY, None)
+    elif asked != address:
+        st.query_params[KEY] = address
+    st.session_state[_TOLD] = address
+    return view

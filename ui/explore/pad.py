@@ -6,6 +6,7 @@ import streamlit as st
 
 from gan import latent
 from gan.explore.models import Model
+from gan.glossary import explain
 from ui.components.pad import pad
 from ui.explore import snippets
 from ui.explore.common import read_seeds
@@ -40,7 +41,7 @@ def view(model: Model, label: int) -> None:
         return
     with above:
         place = pad(model, seeds, model.class_names[label] if model.class_names else None, read_place(cells), cells, "explore")
-        st.caption("Drag over the square or use the arrow keys; hold Shift to move the map.")
+        st.caption("Drag over the square or use the arrow keys; hold Shift to move the map.", help=explain("latent space"))
     if tuple(place) != begins(cells) or "place" in st.query_params:
         st.query_params["place"] = ",".join(f"{value:g}" for value in place)
     x, y = place[2:]

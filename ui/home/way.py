@@ -18,13 +18,13 @@ MORE = (
     (DATA, "See the images that the networks learn from, or upload your own", "photo_library"),
     (INSIDE, "Look inside: what does each layer do?", "visibility"),
     (EVALUATE, "How realistic are the images?", "balance"),
-    (GLOSSARY, "What does this word mean?", "dictionary"),
+    (GLOSSARY, "Look up a term", "dictionary"),
 )
 
 
 def way() -> None:
     """Four steps, each with a link to its page."""
-    st.subheader("In about half an hour")
+    st.subheader("A tour in half an hour")
     with st.grid("auto", min_column_width=230):
         for number, (page, address, name, icon, what) in enumerate(STEPS, 1):
             with st.container(border=True):

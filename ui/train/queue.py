@@ -37,7 +37,7 @@ def waiting(run: Run) -> None:
             if config := _config(run):
                 name = Path(config.data).name
                 st.page_link(DATA, label="See what it will learn from", icon=":material/photo_library:", query_params={"set": name})
-            st.page_link(GLOSSARY, label="Look up a word", icon=":material/dictionary:")
+            st.page_link(GLOSSARY, label="Look up a term", icon=":material/dictionary:")
 
 
 def forecast(starts_in_s: float | None, ahead: list[Run]) -> str:

@@ -1,6 +1,7 @@
 // The live view of one run. Streamlit calls the function at the end again on new data or another theme, so every call starts from
 // what the element already holds. Its parts have their own scripts: run_stream.js, run_timeline.js, run_charts.js.
 const views = new WeakMap();
+const ASK_AGAIN_MS = 4000;
 
 // When a waiting run starts, if that is known.
 function inAbout(seconds) {
@@ -35,6 +36,7 @@ class View {
     if (other) {
       this.stream.close();
       this.last = 0;
+      this.latest = undefined;
       this.charts.clear();
       this.timeline.clear();
       this.showJudged();
@@ -105,7 +107,8 @@ class View {
     this.say(work ? `${work.task}${work.total ? `: ${Math.round(100 * work.done / work.total)}%` : "…"}`
       : status.judge && !this.charts.judged ? status.judge
       : status.position ? `Waiting: number ${status.position} in the queue${inAbout(status.starts_in_s)}.` : "");
-    if (status.state !== this.told) { this.told = status.state; this.showJudged(); this.changed("changed", status.state); }
+    this.latest = status.state;
+    if (status.state !== this.told) { this.told = status.state; this.showJudged(); this.ask(); }
     if (status.state === "deleted") this.stream.close();
   }
 
@@ -113,7 +116,16 @@ class View {
   say(text) { this.find(".rv-note").textContent = text; }
   fault(text) { this.find(".rv-fault").textContent = text; }
 
+  // Asks for a rerun of the page's script until the page shows the run's state: a request may get lost among those of fragments.
+  ask() {
+    clearTimeout(this.asking);
+    if (this.latest === undefined || this.latest === this.data.state) return;
+    this.changed("changed", this.latest);
+    this.asking = setTimeout(() => this.ask(), ASK_AGAIN_MS);
+  }
+
   destroy() {
+    clearTimeout(this.asking);
     this.stream.destroy();
     this.charts.destroy();
   }

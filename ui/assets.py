@@ -55,10 +55,10 @@ async def _answer_module(request: Request) -> Response:
 
 @functools.cache
 def _shell() -> str:
-    """Streamlit's page with the script of shell.js before its own."""
+    """Streamlit's page with the script and the style of shell.js and shell.css before its own."""
     page = (importlib.resources.files("streamlit") / "static" / "index.html").read_text(encoding="utf-8")
-    script = (Path(__file__).parent / "shell.js").read_text(encoding="utf-8")
-    return page.replace("<head>", f"<head><script>{{\n{script}}}</script>", 1)
+    script, style = ((Path(__file__).parent / name).read_text(encoding="utf-8") for name in ("shell.js", "shell.css"))
+    return page.replace("<head>", f"<head><script>{{\n{script}}}</script><style>{style}</style>", 1)
 
 
 async def _page(request: Request) -> Response:

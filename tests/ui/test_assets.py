@@ -37,5 +37,6 @@ def test_a_page_is_told_where_the_server_is_before_streamlit_asks() -> None:
     for name in ("", *NAMES):
         page = client.get(f"/workshop/{name}")
         assert page.headers["content-type"].startswith("text/html") and page.headers["cache-control"] == "no-cache"
+        assert "stMainBlockContainer" in page.text, "wide from the start"
         assert 0 < page.text.index("BACKEND_BASE_URL") < page.text.index('<script type="module"')
     assert client.get("/workshop/nothing").status_code == 404

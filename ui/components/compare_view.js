@@ -138,7 +138,7 @@ class View {
       const { data: traces, layout } = JSON.parse(figure);
       layout.yaxis ??= {};
       const axis = { gridcolor: c.grid, zerolinecolor: c.grid, linecolor: c.grid };
-      Object.assign(layout, { font: { color: c.text, family: c.font, size: 12 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      Object.assign(layout, { font: { color: c.text, family: c.font, size: fontSize() }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
         hoverlabel: { bgcolor: c.grid, font: { color: c.text } }, shapes: this.shapes(),
         modebar: { bgcolor: "rgba(0,0,0,0)", color: c.text, activecolor: c.text } });
       Object.assign(layout.xaxis, axis);

@@ -65,10 +65,10 @@ class Charts {
     const axis = { gridcolor: c.grid, zerolinecolor: c.grid, linecolor: c.grid, tickformat: "~g" };
     const scores = this.data.scores;  // unbounded
     return {
-      title: { text: scores && chart.scoreTitle ? chart.scoreTitle : chart.title, font: { size: 14 }, x: 0, xref: "paper", y: 0.98 },
-      font: { color: c.text, family: c.font, size: 12 },
+      title: { text: scores && chart.scoreTitle ? chart.scoreTitle : chart.title, font: { size: fontSize() + 2 }, x: 0, xref: "paper", y: 0.98 },
+      font: { color: c.text, family: c.font, size: fontSize() },
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      margin: { l: 40, r: 44, t: 52, b: 36 }, dragmode: dragmode(),
+      margin: { l: 40, r: 52, t: 52, b: 40 }, dragmode: dragmode(),
       legend: { orientation: "h", x: 0, y: 1.0, yanchor: "bottom" },
       hovermode: "x unified", hoverlabel: { bgcolor: c.grid, font: { color: c.text } },
       xaxis: { ...axis, tickformat: ",d", title: { text: "Step", standoff: 4 }, range: this.axes.zoom ?? [0, this.axes.end] },
@@ -91,7 +91,7 @@ class Charts {
     const highest = Math.max(...rest.map(([y]) => y));
     // Over the highest line and under the others: they never touch, however low the lines lie.
     const annotations = rest.map(([y, role]) => ({ xref: "paper", x: 1, xanchor: "left", xshift: 4, y,
-      yanchor: rest.length < 2 ? "middle" : y === highest ? "bottom" : "top", showarrow: false, text: level(y), font: { color: c.series[role], size: 11 } }));
+      yanchor: rest.length < 2 ? "middle" : y === highest ? "bottom" : "top", showarrow: false, text: level(y), font: { color: c.series[role], size: fontSize() - 1 } }));
     for (const { number, step, said } of marks) {
       shapes.push(upright(step, { color: c.text, width: 1, dash: "dot" }));
       annotations.push(flag(step, String(number), said.join("<br>")));

@@ -11,6 +11,8 @@ const ROLES = { discriminator: 0, generator: 1, real: 2, score: 3 };
 
 // Plotly's settings. On touch screens, a finger scrolls the page instead of zooming.
 const PLOTLY = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "resetScale2d"], doubleClick: false };
+const projected = () => matchMedia("(min-width: 1600px)").matches;
+const fontSize = () => (projected() ? 15 : 12);
 const dragmode = () => (matchMedia("(hover: none)").matches ? false : "zoom");
 
 function loadPlotly(root) {

@@ -274,7 +274,7 @@ class TrainConfig(BaseModel):
         le=1024,
     )
     duration: float = _field(
-        1000,
+        1000.0,
         "Train for",
         "How long the run trains, in the unit next to it. You can stop and continue it at any time.",
         "Optimization",

@@ -55,10 +55,10 @@ async def _answer_module(request: Request) -> Response:
 
 @functools.cache
 def _shell() -> str:
-    """Streamlit's page, told where the server is. It would first ask below the page itself, and be answered 404 twice."""
+    """Streamlit's page with the script of shell.js before its own."""
     page = (importlib.resources.files("streamlit") / "static" / "index.html").read_text(encoding="utf-8")
-    told = '<script>window.__streamlit = { ...window.__streamlit, BACKEND_BASE_URL: new URL(".", location.href).href };</script>'
-    return page.replace("<head>", f"<head>{told}", 1)
+    script = (Path(__file__).parent / "shell.js").read_text(encoding="utf-8")
+    return page.replace("<head>", f"<head><script>{{\n{script}}}</script>", 1)
 
 
 async def _page(request: Request) -> Response:
@@ -66,9 +66,9 @@ async def _page(request: Request) -> Response:
 
 
 def routes(prefix: str = "") -> list[Route]:
-    """GET {prefix}/assets/plotly/plotly.min.js and {prefix}/assets/learn/NAME.js, and the pages but Home."""
+    """GET {prefix}/assets/plotly/plotly.min.js and {prefix}/assets/learn/NAME.js, and the pages; Home is {prefix}/."""
     return [
         Route(f"{prefix}/assets/plotly/plotly.min.js", _answer),
         Route(f"{prefix}/assets/learn/{{name}}", _answer_module),
-        *(Route(f"{prefix}/{name}", _page) for name in NAMES),
+        *(Route(f"{prefix}/{name}", _page) for name in ("", *NAMES)),
     ]

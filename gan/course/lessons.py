@@ -1,6 +1,7 @@
 """The course: all lessons, in order."""
 
 from gan.course.lesson import Lesson
+from gan.course.losses import LOSSES
 from gan.course.plane import PLANE
 
-LESSONS: dict[str, Lesson] = {lesson.id: lesson for lesson in (PLANE,)}
+LESSONS: dict[str, Lesson] = {lesson.id: lesson for lesson in (PLANE, LOSSES)}

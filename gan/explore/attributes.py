@@ -4,7 +4,7 @@ Radford et al. 2016, section 6.3.2: "with glasses - without glasses + another fa
 that learned them (features.py) finds the samples that share one. Generators are passed in as functions.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 from gan import latent
 from gan.config import TrainConfig
 from gan.events import Progress
+from gan.explore.directions import Directions
 from gan.judging import features, reals
 
 SAMPLES = 4096  # samples to look at
@@ -22,7 +23,8 @@ MOST_NAMES = 40  # the most things to offer, most frequent first
 TRIED = 100  # samples on which a strength is tried
 STRENGTHS = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0)
 ENOUGH = 0.95  # of the tried samples
-JITTER = 0.25  # added to each number of z, in both directions, as in the paper's figure 7
+WANTED_AT = 2.0  # where a slider shows what is wanted; it goes to 3 either way
+JITTER = 0.25  # of each number of z, up and down, as in the paper's figure 7
 
 Draw = Callable[[torch.Tensor], np.ndarray]  # z (N, latent_dim) -> uint8 (N, C, H, W)
 Judge = Callable[[np.ndarray], np.ndarray]  # these -> probabilities (N, names)
@@ -173,6 +175,13 @@ def move(z: torch.Tensor, difference: torch.Tensor, strength: float, distributio
     """z (..., d) + strength * difference (d,); a uniform z is clamped to its bounds, because the generator never saw values beyond them."""
     moved = z + strength * difference
     return moved.clamp(-1, 1) if distribution == "uniform" else moved
+
+
+def as_directions(found: Sequence[Contrast], most: int) -> Directions:
+    """Contrasts as directions for sliders, those that work best first: two standard deviations are the strength that is wanted."""
+    best = sorted(range(len(found)), key=lambda i: -found[i].share)[:most]
+    vectors = torch.stack([found[i].difference * found[i].strength / WANTED_AT for i in best])
+    return Directions(tuple(i + 1 for i in best), vectors, tuple(found[i].share for i in best))
 
 
 def jitter(latent_dim: int, count: int = 8) -> torch.Tensor:

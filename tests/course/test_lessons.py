@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from gan.course import losses
 from gan.course.lesson import Evidence
 from gan.course.lessons import LESSONS
+from gan.course.losses import LOSSES
 from gan.course.plane import PLANE, SETTLED, Aim
 
 
@@ -58,3 +60,28 @@ def test_the_plane_asks_for_all_modes_then_a_collapse_then_all_again() -> None:
 def test_only_the_whole_ring_counts(wrong: dict[str, int]) -> None:
     for met in (frozenset(), frozenset({"all"}), frozenset({"all", "broken"})):
         assert PLANE.newly_met(Evidence(wrong, met)) == frozenset()
+
+
+def distances(js: float, w: float, dial: float = 0.4, js_before: float = 0.3, w_before: float = 1.0) -> dict[str, float]:
+    return {"js": js, "w": w, "dial": dial, "js_before": js_before, "w_before": w_before}
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (distances(0.3, 1.0), set()),
+        (distances(0.0, 0.0), {losses.Aim.EQUAL}),
+        (distances(0.01, 0.0), set()),
+        (distances(-1.0, 0.0), set()),
+        (distances(0.692, 6.0, js_before=0.3), set()),  # only now apart
+        (distances(0.693, 6.0, js_before=0.692, w_before=5.8), set()),  # not much further
+        (distances(0.693, 6.0, js_before=0.692, w_before=5.0), {losses.Aim.FLAT}),
+        (distances(0.7, 6.0, js_before=0.692, w_before=5.0), set()),  # more than there can be
+        (distances(0.3, 1.0, dial=0.04), {losses.Aim.STALL}),
+        (distances(0.3, 1.0, dial=0.05), set()),
+        (distances(0.3, float("nan")), set()),
+        ({"js": 0.0}, set()),
+    ],
+)
+def test_what_meets_the_goals_of_the_losses(said: dict[str, float], expected: set[str]) -> None:
+    assert LOSSES.newly_met(Evidence(said)) == expected

@@ -44,6 +44,7 @@ def manager(blobs: ImageDataset, folders: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(datasets, "available", lambda: ["mnist", "blobs"])
     workshop.manager.cache_clear()
     workshop.models.cache_clear()
+    workshop.course_progress.cache_clear()
     config = TrainConfig(latent_dim=10, generator_filters=4, precision="fp32")
     color = config.change(image_size=64, channels=3, latent_distribution="uniform")
     for name, made in (("digits", config), ("faces", color)):
@@ -52,6 +53,7 @@ def manager(blobs: ImageDataset, folders: Path, monkeypatch: pytest.MonkeyPatch)
     workshop.manager().shutdown()
     workshop.manager.cache_clear()
     workshop.models.cache_clear()
+    workshop.course_progress.cache_clear()
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def test_the_modules_of_the_lessons_are_sent_when_they_have_changed() -> None:
 
 def test_a_page_is_told_where_the_server_is_before_streamlit_asks() -> None:
     client = TestClient(Starlette(routes=assets.routes("/workshop")))
-    for name in NAMES:
+    for name in ("", *NAMES):
         page = client.get(f"/workshop/{name}")
         assert page.headers["content-type"].startswith("text/html") and page.headers["cache-control"] == "no-cache"
         assert 0 < page.text.index("BACKEND_BASE_URL") < page.text.index('<script type="module"')

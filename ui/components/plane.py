@@ -34,14 +34,14 @@ _HTML = """
     </div>
     <div class="plane-row plane-shown" role="group" aria-label="What is drawn"></div>
     <details><summary>All settings</summary><div class="plane-fields"></div>
-      <p>Pack, latent vectors, hidden units and seed begin a new game. All others change the game while it runs.</p>
+      <p>Presets, packs, latent vectors, hidden units and the seed begin a new game. All other settings change it while it runs.</p>
     </details>
     <p id="plane-keys">On the plane, arrow keys move a cursor that reads D's answer. With your own points, the space bar draws one.</p>
   </div>
 </section>
 """
 
-_component = component("plane", _HTML)
+_component = component("plane", _HTML, "figure")
 
 
 def plane(page: str) -> Mapping[str, Any]:

@@ -4,14 +4,13 @@ import streamlit as st
 import torch
 
 from gan import latent
-from gan.explore import attributes
+from gan.explore import attributes, contrast_file
 from gan.explore.attributes import Contrast, Mean
 from gan.explore.models import Model
 from gan.glossary import explain
-from gan.lru import Lru
 from ui.components.arithmetic import MOST_JITTER, STRONGEST, Group, arithmetic, bounded, picked
 from ui.explore import snippets
-from ui.explore.common import stamp
+from ui.explore.common import contrasts, known_contrasts, stamp
 from ui.explore.share import share
 from ui.judging import why_missing
 from ui.progress import drain
@@ -22,18 +21,34 @@ FIRST = {"a": "1,2,3", "b": "4,5,6", "c": "7,8,9"}  # as many as in the paper's 
 LABELS = {"a": "A", "b": "minus B", "c": "plus C"}
 MOST_PICKED = 100
 LONGEST = 1000  # characters of a group as typed
-KEPT = 20  # generators whose means are cached
-
-contrasts: Lru[tuple[str, int, int], list[Contrast]] = Lru(KEPT)  # by generator, the stamp of its file, and class
 
 
 def view(model: Model, label: int) -> None:
     """Three groups, chosen by seeds, by clicks, or by what samples have in common."""
-    for letter in LABELS:  # not bound to the address, because clicks and presets also write into these fields
+    first, before = first_example(model, label), st.session_state.get("arithmetic_first")
+    st.session_state["arithmetic_first"] = first
+    for letter in LABELS:  # not bound to the address: clicks and presets write into these fields too, which a bound one minds
         if letter not in st.session_state:
-            st.session_state[letter] = st.query_params.get(letter, FIRST[letter])[:LONGEST]
+            st.session_state[letter] = st.query_params.get(letter, first[letter])[:LONGEST]
+        elif before and st.session_state[letter] == before[letter]:  # another generator's first example
+            st.session_state[letter] = first[letter]
     # Outside of the fragment, whose own buttons cannot interrupt it.
     equation(model, label, find(model, label))
+
+
+def example(found: list[Contrast]) -> Contrast:
+    """What to begin with: what everybody knows, or what works best."""
+    return max(found, key=lambda contrast: (contrast.name in ("glasses", "smiling"), contrast.share))
+
+
+def first_example(model: Model, label: int) -> dict[str, str]:
+    """The groups, and the strength as "times", that a page without an address shows."""
+    # Not of what a visitor found: the address leaves out what is here, and must mean the same after the server was started again.
+    found = known_contrasts(model, label) if contrast_file.place(model.path).is_file() else None
+    if not found:
+        return {**FIRST, "times": "1"}
+    shown = example(found)
+    return {"a": shown.present.name, "b": shown.absent.name, "c": str(shown.absent.seeds[0]), "times": f"{shown.strength:g}"}
 
 
 def named() -> bool:
@@ -43,8 +58,8 @@ def named() -> bool:
 
 @st.fragment
 def equation(model: Model, label: int, found: list[Contrast] | None) -> None:
-    """The groups, and the result."""
-    above = st.container()
+    """The groups, and what comes out."""
+    above, first = st.container(), st.session_state["arithmetic_first"]
     texts = []
     for letter, column in zip(LABELS, st.columns(3), strict=True):
         text = column.text_input(
@@ -54,7 +69,7 @@ def equation(model: Model, label: int, found: list[Contrast] | None) -> None:
             help="Seeds, as in 1,2,10-13, or the name of a mean, as in: with glasses. What counts is the mean of their latent vectors.",
         )
         texts.append(text.strip())
-        keep(letter, text.strip(), FIRST[letter])
+        keep(letter, text.strip(), first[letter])
     if named() and not st.session_state.get("arithmetic_named"):  # typed just now: what is needed for it is found outside
         st.session_state["arithmetic_named"] = True
         st.rerun()
@@ -73,12 +88,12 @@ def equation(model: Model, label: int, found: list[Contrast] | None) -> None:
         model,
         model.class_names[label] if model.class_names else None,
         groups,
-        bounded(st.query_params.get("times"), STRONGEST, 1.0),
+        bounded(st.query_params.get("times", first["times"]), STRONGEST, 1.0),
         bounded(st.query_params.get("jitter"), MOST_JITTER, attributes.JITTER),
         st.session_state.get("arithmetic_round", 0),
         take_picked,
     )
-    keep("times", f"{strength:g}", "1")
+    keep("times", f"{strength:g}", first["times"])
     keep("jitter", f"{jitter:g}", f"{attributes.JITTER:g}")
     class_name = model.class_names[label] if model.class_names else None
     told = [group.seeds if group.picked else group.title for group in groups]
@@ -159,9 +174,8 @@ def find(model: Model, label: int) -> list[Contrast] | None:
     # Naming a mean asks for it.
     asked = st.session_state["arithmetic_named"] = named()
     key = (model.id, stamp(model), label)
-    known = contrasts.get(key)
-    if known is not None:
-        return known
+    if (found := known_contrasts(model, label)) is not None:
+        return found
     if reason := why_missing(model.config, "generator", "Without them its samples cannot be labeled."):
         st.caption(reason)
         return None

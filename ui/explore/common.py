@@ -6,9 +6,24 @@ import numpy as np
 import streamlit as st
 
 from gan import latent
-from gan.explore import films
+from gan.explore import contrast_file, films
+from gan.explore.attributes import Contrast
 from gan.explore.models import Model
+from gan.lru import Lru
 from ui.text import plain
+
+KEPT = 20  # generators whose contrasts are kept
+
+contrasts: Lru[tuple[str, int, int], list[Contrast]] = Lru(KEPT)  # by generator, the stamp of its file, and class
+
+
+def known_contrasts(model: Model, label: int) -> list[Contrast] | None:
+    """What the samples have in common, if it was found before: by a visitor of this server, or for a generator that comes with the app."""
+    key = (model.id, stamp(model), label)
+    found = contrasts.get(key)
+    if found is None and not model.class_names and (found := contrast_file.read(model.path, model.config)) is not None:
+        contrasts.put(key, found)
+    return found
 
 
 def stamp(model: Model) -> int:

@@ -6,7 +6,8 @@ import streamlit as st
 import torch
 
 from gan.devices import one_thread
-from gan.explore import directions
+from gan.explore import attributes, directions
+from gan.explore.attributes import Contrast
 from gan.explore.directions import Directions
 from gan.explore.models import Model, find_model
 from gan.glossary import explain
@@ -14,18 +15,20 @@ from gan.images import shrink, tile, webp
 from ui.address import bound
 from ui.components.latent_sliders import FURTHEST, Place, checked, latent_sliders
 from ui.explore import snippets
-from ui.explore.common import stamp
+from ui.explore.common import known_contrasts, stamp
 from ui.explore.share import share
 from ui.workshop import models
 
-METHODS = {"pca": "PCA", "sefa": "SeFa", "raw": "Dimensions"}
+NAMED = "named"
+METHODS = {NAMED: "Attributes", "pca": "PCA", "sefa": "SeFa", "raw": "Dimensions"}  # the first for generators that have some
 STRONGEST = 8  # sliders shown without asking
 STOPS = 5  # pictures of a strip
 STRIP_SIDE = 32  # pixels of each, about
 
 _HELP = """What a slider moves along.
 
-- **PCA**: principal components of the features after the generator's first layer, over a few thousand latent vectors
+- **Attributes**: what the data's labels name, such as glasses or a digit. Worked out for the generators that come with the app.
+- **PCA**: principal components of the features behind the generator's first layer, over some thousand latent vectors
   (GANSpace, Härkönen et al. 2020).
 - **SeFa**: directions that the first layer's weights stretch most (Shen and Zhou 2021).
 - **Dimensions**: the single numbers of z that change the image most.
@@ -36,6 +39,8 @@ _HELP = """What a slider moves along.
 def find(model_id: str, stamp: int, method: str, label: int | None) -> Directions:
     """All directions for sliders. stamp: the file's modification time, so a newer file is examined again."""
     model = find_model(models().root, model_id)
+    if method == NAMED:
+        return attributes.as_directions(named(model, label), directions.MOST)
     count = model.config.latent_dim if method == "raw" else directions.MOST
     with one_thread():
         return directions.find(models().get(model).network, method, count, model.config.latent_distribution, label)
@@ -60,18 +65,22 @@ def view(model: Model, label: int) -> None:
     """One picture, and a slider for each of the strongest directions."""
     first, second, third = st.columns([2, 4, 3], vertical_alignment="bottom")
     seed = int(first.number_input("Start from seed", 0, 2**31 - 1, 1, key="seed", bind=bound("seed"), help=explain("latent vector")))
+    within = label if model.class_names else None
+    things = named(model, within)
+    methods = [method for method in METHODS if method != NAMED or things]
+    if st.session_state.get("directions", methods[0]) not in methods:  # another generator's
+        st.session_state.pop("directions", None)
     method = second.segmented_control(
         "Directions",
-        list(METHODS),
-        default="pca",
+        methods,
+        default=methods[0],
         format_func=METHODS.__getitem__,
         key="directions",
         bind="query-params",
         required=True,
         help=_HELP,
     )
-    method = method or "pca"  # ?directions= clears even what is required
-    within = label if model.class_names else None
+    method = method or methods[0]  # ?directions= clears even what is required
     most = model.config.latent_dim if method == "raw" else directions.MOST
     found = find(model.id, stamp(model), method, within)
     if method == "raw":
@@ -96,16 +105,27 @@ def view(model: Model, label: int) -> None:
     name = model.class_names[label] if model.class_names else None
     drawn = strips(model.id, stamp(model), method, places, seed, within)
     shown = found.only(places)
-    about = [_about(method, number, share) for number, share in zip(shown.numbers, shown.shares, strict=True)]
+    about = [_about(method, number, share, things) for number, share in zip(shown.numbers, shown.shares, strict=True)]
     place = latent_sliders(model, name, seed, shown, about, drawn, read_place(method), method)
     write_place(method, place)
-    st.caption(f"Drag a slider or use the arrow keys. It moves z by up to {FURTHEST:g} standard deviations. Click a name to change it.")
+    reach = f"It moves z by up to {FURTHEST:g} standard deviations."
+    if method == NAMED:
+        reach = f"At {attributes.WANTED_AT:g}, most samples have what its name says."
+    st.caption(f"Drag a slider or use the arrow keys. {reach} Click a name to change it.")
     moved = {number: far for number, far in place.values.items() if number in shown.numbers}
     share(snippets.sliders(model.id, seed, method, most, moved, place.psi, within, name))
 
 
-def _about(method: str, number: int, share: float) -> tuple[str, str]:
-    """A direction's name, and a sentence about it."""
+def named(model: Model, label: int | None) -> list[Contrast]:
+    """What the generator's samples have in common, if that is known; nothing for generators that draw by class."""
+    return (known_contrasts(model, 0) or []) if label is None else []
+
+
+def _about(method: str, number: int, share: float, things: list[Contrast]) -> tuple[str, str]:
+    """What a direction is called, and a sentence on it."""
+    if method == NAMED:
+        name = things[number - 1].name
+        return name.capitalize(), f"At {attributes.WANTED_AT:g}, {share:.0%} of samples without it gain {name}."
     if method == "raw":
         return f"Dimension {number}", f"A step of 1 changes a pixel by {share / 2:.1%} of its range on average."
     what = "the variance of the features" if method == "pca" else "the first layer's squared weights"

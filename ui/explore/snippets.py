@@ -18,7 +18,7 @@ _IMPORTS: tuple[tuple[tuple[str, tuple[str, ...]], ...], ...] = (
     (
         ("from gan import {}", ("latent",)),
         ("from gan.data.decoding import {}", ("decode",)),
-        ("from gan.explore import {}", ("attributes", "directions", "vectors")),
+        ("from gan.explore import {}", ("attributes", "contrast_file", "directions", "vectors")),
         ("from gan.explore.models import {}", ("find_model",)),
         ("from gan.explore.projection import {}", ("project",)),
         ("from gan.images import {}", ("enlarge", "gif", "png", "tile")),
@@ -31,6 +31,7 @@ _IMPORTS: tuple[tuple[tuple[str, tuple[str, ...]], ...], ...] = (
     ),
 )
 
+_CONTRASTS = "(contrast_file.read(model.path, model.config) or drain(attributes.find(lambda z: sample(network, z), model.config)))"
 _PICTURE = "Path('picture.png').write_bytes(png(enlarge(images[0], 8)))"
 _JUDGE = ("judge = drain(JudgeCache().get(model.config.data, model.config.image_size, model.config.channels))",)
 
@@ -82,13 +83,16 @@ def sliders(
     """A seed's picture, moved along directions.
 
     Args:
-        method, count, label: see directions.find().
+        method, count, label: as directions.find() takes them; method "named" for what the samples have in common.
         moved: standard deviations along the directions, by their numbers.
         psi: truncation: the factor for z.
     """
+    find = f"directions.find(network, {method!r}, {count!r}, model.config.latent_distribution, {label!r})"
+    if method == "named":
+        find = f"attributes.as_directions({_CONTRASTS}, {count!r})"
     lines = [
         *_network(model_id),
-        f"found = directions.find(network, {method!r}, {count!r}, model.config.latent_distribution, {label!r})",
+        f"found = {find}",
         f"z = model.noise([{seed!r}])",
         f"for number, far in {dict(moved)!r}.items():",
         "    z += far * found.vectors[found.numbers.index(number)]",
@@ -169,7 +173,7 @@ def arithmetic(
     if any(isinstance(group, str) for group in groups):
         given = f", torch.full((len(z),), {label})" if class_name is not None else ""
         lines += [
-            f"found = drain(attributes.find(lambda z: sample(network, z{given}), model.config))",
+            f"found = {f'drain(attributes.find(lambda z: sample(network, z{given}), model.config))' if given else _CONTRASTS}",
             "means = {mean.name: mean.vector for each in found for mean in (each.present, each.absent)}",
         ]
     for letter, group in zip("abc", groups, strict=True):

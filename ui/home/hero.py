@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from gan import latent
+from gan.course.lessons import LESSONS
 from gan.explore.models import find_model, pretrained
 from gan.glossary import explain
 from gan.images import tile, webp
@@ -16,7 +17,7 @@ from gan.runs.names import label
 from gan.runs.run import Run
 from gan.runs.states import AT_WORK
 from ui.components.living import newest, wall
-from ui.page_files import EXPLORE, TRAIN
+from ui.page_files import EXPLORE, LEARN, TRAIN
 from ui.text import plain
 from ui.train.guide import GUIDE
 from ui.workshop import models
@@ -59,7 +60,10 @@ def hero(runs: Sequence[Run], who: Visitor) -> None:
             "Train another network" if runs else "Train your first network", type="primary", icon=":material/model_training:", key="start"
         ):
             st.switch_page(TRAIN, query_params={} if runs else {GUIDE: "1"})
-        st.page_link(EXPLORE, label="Or explore a trained one", icon=":material/explore:")
+        if not runs:
+            minutes = sum(lesson.minutes for lesson in LESSONS.values())
+            st.page_link(LEARN, label=f"New to GANs? Learn how they work first ({minutes} minutes)", icon=":material/school:")
+        st.page_link(EXPLORE, label="Or explore one that is trained already", icon=":material/explore:")
     with shown:
         if at_work:
             st.fragment(_newest, run_every=REFRESH_S)(at_work, who)

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from gan.course.losses import LOSSES
 from gan.course.plane import PLANE
+from ui.components.losses import losses
 from ui.components.plane import plane
 
-# Figures by lesson id. A figure gets the page's url_path.
-FIGURES: dict[str, Callable[[str], Mapping[str, Any]]] = {PLANE.id: plane}
+# By the lesson's id. A figure gets the page's url_path.
+FIGURES: dict[str, Callable[[str], Mapping[str, Any]]] = {PLANE.id: plane, LOSSES.id: losses}

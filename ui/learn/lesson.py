@@ -17,9 +17,9 @@ def show(lesson: Lesson) -> Met:
     """Draws a lesson, checks its mission with what the figure reports, and returns all goals that the visitor has met."""
     met = course_progress().read(visitor().id)
     st.subheader(lesson.title)
-    st.markdown(lesson.text)
-    st.markdown(f"**Try it:** {lesson.to_try}")
-    mission = st.container()  # above the figure, so it stays in sight
+    words, mission = st.columns([3, 2], gap="large")  # the mission above the figure, so that it stays in sight
+    words.markdown(lesson.text)
+    words.markdown(f"**Try it:** {lesson.to_try}")
     report = FIGURES[lesson.id](PAGE)
     met = _credit(lesson, Evidence(report, met.get(lesson.id, frozenset())), met)
     with mission:
@@ -43,7 +43,9 @@ def _credit(lesson: Lesson, evidence: Evidence, met: Met) -> Met:
 
 
 def _mission(lesson: Lesson, met: frozenset[str]) -> None:
-    lines = [f"- :material/{'check_circle' if goal.id in met else 'radio_button_unchecked'}: {goal.text}" for goal in lesson.goals]
-    st.markdown("**Your mission**\n\n" + "\n".join(lines))
+    st.markdown("**Your mission**")
+    with st.container(gap="xsmall"):
+        for goal in lesson.goals:
+            st.markdown(f":material/{'check_circle' if goal.id in met else 'radio_button_unchecked'}: {goal.text}")
     if lesson.is_passed(met):
         st.success("Mission passed.", icon=":material/check:")

@@ -34,7 +34,7 @@ export class Plane {
     this.settings = { ...DEFAULTS };
     this.dataName = "ring";
     this.dots = [];
-    this.shown = { heat: true, manifold: true, real: true, generated: true, arrows: false };
+    this.shown = { heat: true, manifold: true, real: true, generated: true, arrows: true };
     this.calm = matchMedia("(prefers-reduced-motion: reduce)");
     this.running = this.slow = false;
     this.makeControls(find);
@@ -70,25 +70,25 @@ export class Plane {
       field.append(box, label);
       find("shown").append(field);
     }
-    for (const [place, presets, verb] of [["presets", PRESETS, "Preset"], ["cures", CURES, "Cure"]]) {
-      for (const { label, settings } of Object.values(presets)) {
-        const button = document.createElement("button");
-        Object.assign(button, { type: "button", textContent: label, onclick: () => this.apply(settings, `${verb}: ${label}.`) });
-        find(place).append(button);
-      }
-    }
+    const offer = (place, label, onclick) => {
+      const button = document.createElement("button");
+      Object.assign(button, { type: "button", textContent: label, onclick });
+      find(place).append(button);
+    };
+    // A preset begins a new game: one that has found all modes is hard to break. A cure has to mend the game that runs.
+    for (const { label, settings } of Object.values(PRESETS)) offer("presets", label, () => this.apply(settings, `Preset: ${label}.`, true));
+    for (const { label, settings } of Object.values(CURES)) offer("cures", label, () => this.apply(settings, `Cure: ${label}.`));
     this.showSettings = makeFields(find("fields"), (name, value) => this.apply({ [name]: value }, ""));
   }
 
-  // Changes settings: while the game runs, or with a new game where they shape the networks.
-  apply(changes, news) {
-    const shapes = SHAPING.some((name) => name in changes && name !== "seed" && changes[name] !== this.settings[name]);
-    const seed = Object.keys(changes).length === 1 && "seed" in changes ? changes.seed : this.settings.seed;  // presets keep it
-    const again = shapes || seed !== this.settings.seed;
-    this.settings = { ...this.settings, ...changes, seed };
-    if (again) this.reset(); else this.game.change(this.settings);
+  // Changes settings: while the game runs, or with a new game if that is wanted or they shape the networks.
+  apply(changes, news, again = false) {
+    const before = this.settings, isSeed = Object.keys(changes).length === 1 && "seed" in changes;
+    this.settings = { ...before, ...changes, seed: isSeed ? changes.seed : before.seed };  // presets keep the seed
+    const begins = again || SHAPING.some((name) => this.settings[name] !== before[name]);
+    if (begins) this.reset(); else this.game.change(this.settings);
     this.showSettings(this.settings);
-    if (news) this.say(again ? `${news} A new game begins.` : news);
+    if (news || begins) this.say(`${news} ${begins ? "A new game begins." : ""}`.trim());
     this.show();
   }
 

@@ -1,0 +1,125 @@
+"""The page Learn in a real browser: the figure of the plane by mouse and keyboard, its mission, and progress that stays."""
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import fits_a_phone
+from tests.browser.steps import open_page
+
+STEPS = "document.querySelector('.plane').figure.game.steps"
+# Every third pixel: what the canvas shows.
+PICTURE = "() => { const c = document.querySelector('.plane-canvas'); return c.toDataURL(); }"
+# A short way to a state that training reaches by itself: all generated points at the modes, or all at one of them.
+REPORT = "found => { const f = document.querySelector('.plane').figure; f.seen = { found, of: 8, close: 1 }; for (let i = 0; i < 3; i++) f.report(); }"
+
+
+def opened(page: Page, server: str) -> None:
+    open_page(page, f"{server}/learn", "Learn")
+    expect(page.locator(".figure-ready")).to_be_visible()
+
+
+def test_the_game_runs_pauses_and_takes_single_steps(page: Page, server: str) -> None:
+    opened(page, server)
+    before = page.evaluate(PICTURE)
+    page.get_by_role("button", name="Step D", exact=True).click()
+    expect(page.locator(".plane-news")).to_contain_text("D learned")
+    after_d = page.evaluate(PICTURE)
+    assert after_d != before and page.evaluate(STEPS) == 0
+    page.get_by_role("button", name="Step G", exact=True).press("Enter")
+    expect(page.locator(".plane-state")).to_contain_text("Step 1 ")
+    assert page.evaluate(PICTURE) != after_d
+
+    page.get_by_role("button", name="Run", exact=True).press(" ")
+    page.wait_for_function(f"() => {STEPS} > 60")
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator(".plane-news")).to_contain_text("the generator reaches")
+    stopped = page.evaluate(STEPS)
+    expect(page.locator(".plane-canvas")).to_have_attribute("aria-label", re.compile(rf"Ring of 8.*Step {stopped:,}: .*D's loss \d"))
+    assert page.evaluate(STEPS) == stopped
+
+    page.get_by_label("Slow motion").check()
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.locator(".plane-news")).to_contain_text("D learned")
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_role("button", name="Reset").click()
+    assert page.evaluate(STEPS) == 0 and page.evaluate(PICTURE) == before, "the same seed"
+
+
+def test_settings_change_the_game_while_it_runs_or_begin_a_new_one(page: Page, server: str) -> None:
+    opened(page, server)
+    page.get_by_role("button", name="Step G", exact=True).click()
+    page.get_by_role("button", name="Collapse", exact=True).click()
+    expect(page.locator(".plane-news")).to_have_text("Preset: Collapse. A new game begins.")
+    assert page.evaluate(STEPS) == 0
+    page.get_by_role("button", name="Step G", exact=True).click()
+    page.get_by_text("All settings").click()
+    expect(page.get_by_label("Adam's β1")).to_have_value("0.9")
+    expect(page.get_by_label("Clip D's weights at")).to_be_disabled()
+    page.get_by_label("Loss", exact=True).select_option("Wasserstein, clipped")
+    expect(page.get_by_label("Clip D's weights at")).to_be_enabled()
+    assert page.evaluate(STEPS) == 1
+    page.get_by_label("Points in a pack").select_option("4")
+    assert page.evaluate(STEPS) == 0
+    for name, text in (("Latent size", "1"), ("Latent distribution", "Uniform"), ("Hidden units", "8")):
+        page.get_by_label(name).select_option(text)
+    page.get_by_label("G's gradients").uncheck()
+    for data in ("Grid of 25", "Line", "Spiral", "Two moons", "Ring of 8"):
+        page.get_by_label("Real points", exact=True).first.select_option(data)
+        page.get_by_role("button", name="Step G", exact=True).click()
+    assert page.evaluate(STEPS) == 5
+
+
+def test_a_drawing_by_mouse_and_by_keyboard(page: Page, server: str) -> None:
+    opened(page, server)
+    page.get_by_role("combobox", name="Real points").select_option("Draw your own")
+    dots = "document.querySelector('.plane').figure.dots.length"
+    canvas = page.locator(".plane-canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 50, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 150, box["y"] + 50, steps=10)
+    page.mouse.up()
+    drawn = page.evaluate(dots)
+    assert drawn >= 5
+    canvas.focus()
+    canvas.press("ArrowRight")
+    expect(page.locator(".plane-reading")).to_contain_text("D at (")
+    canvas.press(" ")
+    assert page.evaluate(dots) == drawn + 1
+    page.get_by_role("button", name="Clear the drawing").click()
+    assert page.evaluate(dots) == 0
+
+
+def test_the_mission_is_passed_and_stays_passed(page: Page, server: str) -> None:
+    opened(page, server)
+    expect(page.get_by_text("Your mission")).to_be_visible()
+    page.evaluate("document.querySelector('.plane').figure.game.steps = 2000")
+    for found, goal in ((8, "Reach all 8"), (1, "Break it"), (8, "Mend it")):
+        page.evaluate(REPORT, found)
+        expect(page.get_by_test_id("stMarkdown").filter(has_text=goal)).to_contain_text("check_circle")
+    expect(page.get_by_text("Mission passed.")).to_be_visible()
+    page.reload()
+    expect(page.get_by_text("Mission passed.")).to_be_visible()
+    other = page.context.new_page()
+    opened(other, server)
+    expect(other.get_by_text("Mission passed.")).to_be_visible()
+    other.close()
+
+
+def test_little_motion_and_a_phone(page: Page, server: str) -> None:
+    page.emulate_media(reduced_motion="reduce", color_scheme="dark")
+    page.set_viewport_size({"width": 390, "height": 844})
+    opened(page, server)
+    page.get_by_text("All settings").click()
+    fits_a_phone(page)
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.wait_for_function(f"() => {STEPS} > 100")
+    drawn = page.evaluate(
+        """() => new Promise(done => { const view = document.querySelector('.plane').figure.view, draw = view.draw.bind(view); let n = 0, frames = 0;
+        view.draw = (...rest) => { n++; draw(...rest); };
+        const tick = () => ++frames < 20 ? requestAnimationFrame(tick) : done(n); requestAnimationFrame(tick); })"""
+    )
+    assert drawn <= 10, "far fewer pictures than frames"

@@ -1,0 +1,88 @@
+"""The page Learn: lessons, missions, and marks that stay."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from gan.course.lessons import LESSONS
+from tests.conftest import ADA, BOB
+from tests.pages.apps import texts
+from ui import page_files as pages
+from ui import workshop
+from ui.learn import figures
+
+OpenPage = Callable[..., AppTest]
+PASSED, OPEN = ":material/check_circle:", ":material/radio_button_unchecked:"
+
+
+@pytest.fixture
+def report(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the figure of the plane reports: a test fills it in."""
+    said: dict[str, Any] = {}
+    monkeypatch.setitem(figures.FIGURES, "plane", lambda page: said)
+    return said
+
+
+def marks(at: AppTest) -> dict[str, str]:
+    """The lessons on top: label -> icon."""
+    return {link.proto.label: link.proto.icon for link in at.get("page_link") if "lesson=" in link.proto.query_string}
+
+
+def test_every_lesson_has_a_figure() -> None:
+    assert figures.FIGURES.keys() == LESSONS.keys()
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_every_lesson_can_be_opened(open_page: OpenPage, lesson: str) -> None:
+    at = open_page(pages.LEARN, lesson=lesson)
+    assert LESSONS[lesson].title in texts(at.subheader) and not at.warning and not at.error
+    assert all(goal.text in texts(at.markdown) for goal in LESSONS[lesson].goals)
+    assert len(marks(at)) == len(LESSONS)
+
+
+def test_a_mission_is_passed_goal_by_goal_and_stays_passed(open_page: OpenPage, report: dict[str, Any]) -> None:
+    at = open_page(pages.LEARN)
+    assert list(marks(at).values()) == [OPEN] * len(LESSONS) and not at.success
+    for found in (8, 1, 8):
+        report |= {"found": found, "modes": 8, "steps": 3000}
+        at.run()
+    assert "Mission passed." in texts(at.success)
+    assert PASSED in marks(at).values() and "1 of " in texts(at.caption)
+    report.clear()
+    workshop.course_progress.cache_clear()  # as after a restart of the server
+    at = open_page(pages.LEARN)
+    assert "Mission passed." in texts(at.success) and PASSED in marks(at).values()
+    assert workshop.course_progress().read(BOB.id) == {}
+
+
+def test_strange_reports_change_nothing(open_page: OpenPage, report: dict[str, Any]) -> None:
+    for value in ("8", None, True, [8], -1, 10**30):
+        report |= {"found": value, "modes": value, "steps": value}
+        at = open_page(pages.LEARN)
+        assert not at.exception and workshop.course_progress().read(ADA.id) == {}
+
+
+def test_a_full_disk_is_said_and_the_goal_still_shown(open_page: OpenPage, report: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*rest: object) -> None:
+        raise OSError(28, "No space left on device", "<b>/x")
+
+    at = open_page(pages.LEARN)
+    monkeypatch.setattr(workshop.course_progress(), "add", full)
+    report |= {"found": 8, "modes": 8, "steps": 10}
+    at.run()
+    assert "Your progress cannot be saved" in texts(at.error) and "the disk is full" in texts(at.error)
+    assert ":material/check_circle: Reach all 8 modes" in texts(at.markdown)
+
+
+def test_an_unknown_lesson_is_said_and_the_first_one_shown(open_page: OpenPage) -> None:
+    at = open_page(pages.LEARN, lesson="<b>none")
+    assert "There is no lesson" in texts(at.warning) and "<b>" not in texts(at.warning)
+    assert next(iter(LESSONS.values())).title in texts(at.subheader)
+
+
+def test_home_leads_newcomers_to_the_course_and_says_how_long_it_takes(open_page: OpenPage) -> None:
+    at = open_page(pages.HOME)
+    minutes = sum(lesson.minutes for lesson in LESSONS.values())
+    assert f"New to GANs? Learn how they work first ({minutes} minutes)" in [link.proto.label for link in at.get("page_link")]

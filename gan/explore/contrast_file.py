@@ -1,9 +1,9 @@
-"""What a generator's samples have in common (attributes.py), worked out beforehand: a small file next to the generator.
+"""The attributes of a generator's samples (attributes.py), computed in advance: a small file next to the generator.
 
     python -m gan.explore.contrast_file gan/explore/pretrained/faces.safetensors
 
-It holds which of the seeds 0, 1, ... show which thing, and how strong a change brings it about; the mean vectors follow from the seeds.
-A file that was made for another generator of the same name counts as missing.
+For each attribute it lists the seeds 0, 1, ... that show it, and the strength of the change; the mean vectors follow from the seeds.
+A file that was made for another generator with the same name counts as missing.
 """
 
 import base64
@@ -28,12 +28,12 @@ from gan.untrusted import read_json
 
 
 def place(generator: Path) -> Path:
-    """Where the file of a generator is."""
+    """The path of a generator's file."""
     return generator.with_suffix(".attributes.json")
 
 
 def write(generator: Path, found: Sequence[Contrast], exclusive: bool) -> None:
-    """Writes what was found in a generator's samples. exclusive: classes rather than attributes."""
+    """Writes the attributes of a generator's samples. exclusive: classes rather than attributes."""
     things = [{"name": c.name, "shown": _pack(c.present.seeds), "strength": c.strength, "share": round(c.share, 4)} for c in found]
     about = {"generator": _fingerprint(generator), "exclusive": exclusive, "things": things}
     with write_atomically(place(generator)) as file:
@@ -41,7 +41,7 @@ def write(generator: Path, found: Sequence[Contrast], exclusive: bool) -> None:
 
 
 def read(generator: Path, config: TrainConfig) -> list[Contrast] | None:
-    """What find() would find; None where nobody has written it for this very generator, or not so that it can be read."""
+    """The result of find() from the file; None if there is no readable file for exactly this generator."""
     try:
         about = read_json(place(generator))
         if about["generator"] != _fingerprint(generator):
@@ -78,7 +78,7 @@ def _fingerprint(generator: Path) -> str:
 
 
 def main(paths: Sequence[str]) -> None:
-    """Works out and writes the files of some generators."""
+    """Computes and writes the files of some generators."""
     for path in map(Path, paths):
         loaded = load_generator(path)
 

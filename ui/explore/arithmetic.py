@@ -27,7 +27,7 @@ def view(model: Model, label: int) -> None:
     """Three groups, chosen by seeds, by clicks, or by what samples have in common."""
     first, before = first_example(model, label), st.session_state.get("arithmetic_first")
     st.session_state["arithmetic_first"] = first
-    for letter in LABELS:  # not bound to the address: clicks and presets write into these fields too, which a bound one minds
+    for letter in LABELS:  # not bound to the address, because clicks and presets also write into these fields
         if letter not in st.session_state:
             st.session_state[letter] = st.query_params.get(letter, first[letter])[:LONGEST]
         elif before and st.session_state[letter] == before[letter]:  # another generator's first example
@@ -37,13 +37,13 @@ def view(model: Model, label: int) -> None:
 
 
 def example(found: list[Contrast]) -> Contrast:
-    """What to begin with: what everybody knows, or what works best."""
+    """The first example: a familiar attribute, or the one that works best."""
     return max(found, key=lambda contrast: (contrast.name in ("glasses", "smiling"), contrast.share))
 
 
 def first_example(model: Model, label: int) -> dict[str, str]:
-    """The groups, and the strength as "times", that a page without an address shows."""
-    # Not of what a visitor found: the address leaves out what is here, and must mean the same after the server was started again.
+    """The groups and the strength ("times") for a page without them in its address."""
+    # Not from what a visitor found: the address omits these values, and must mean the same after a restart of the server.
     found = known_contrasts(model, label) if contrast_file.place(model.path).is_file() else None
     if not found:
         return {**FIRST, "times": "1"}

@@ -75,7 +75,7 @@ export class Plane {
       Object.assign(button, { type: "button", textContent: label, onclick });
       find(place).append(button);
     };
-    // A preset begins a new game: one that has found all modes is hard to break. A cure has to mend the game that runs.
+    // A preset begins a new game: one that has found all modes is hard to break. A cure has to fix the running game.
     for (const { label, settings } of Object.values(PRESETS)) offer("presets", label, () => this.apply(settings, `Preset: ${label}.`, true));
     for (const { label, settings } of Object.values(CURES)) offer("cures", label, () => this.apply(settings, `Cure: ${label}.`));
     this.showSettings = makeFields(find("fields"), (name, value) => this.apply({ [name]: value }, ""));

@@ -9,10 +9,10 @@ from typing import Any
 from gan.course.lesson import Evidence, Goal, Lesson, Source
 from gan.untrusted import is_number
 
-NONE = 0.002  # nats: below it the densities are the same
-FLAT = 0.69  # nats: above it the Jensen-Shannon divergence has reached ln 2 = 0.693
-FURTHER = 0.5  # that the Wasserstein distance must grow by meanwhile
-SURE = 0.05  # D(G(z)): below it D is sure, and the minimax loss stalls
+NONE = 0.002  # nats: below this, the densities count as equal
+FLAT = 0.69  # nats: above this, the Jensen-Shannon divergence counts as ln 2 = 0.693
+FURTHER = 0.5  # growth that the Wasserstein distance must show meanwhile
+SURE = 0.05  # D(G(z)): below this, D is sure and the minimax loss stalls
 
 
 class Aim(StrEnum):
@@ -25,13 +25,13 @@ class Aim(StrEnum):
 
 @dataclass(frozen=True)
 class Report:
-    """What the figure says when a hand comes to rest.
+    """The figure's report when a drag ends.
 
     Attributes:
         js: the Jensen-Shannon divergence of the densities, in nats.
         w: their Wasserstein distance.
         dial: D(G(z)) on the dial.
-        js_before, w_before: the same, when a hand last rested before.
+        js_before, w_before: the same at the end of the previous drag.
     """
 
     js: float
@@ -69,12 +69,12 @@ LOSSES = Lesson(
     title="What the losses say",
     minutes=6,
     text=(
-        "On this line the real values have the blue density p, and the generated ones the orange density q. "
+        "On this line, real values have the blue density p, and generated values the orange density q. "
         "The best discriminator is D* = p / (p + q): the black curve. "
-        "Where only real values lie it answers 1, and where both are equally likely ½. "
-        "What the best discriminator reaches, V(D*, G), measures how different the densities are: "
+        "It answers 1 where there are only real values, and ½ where both are equally likely. "
+        "Its value V(D*, G) measures how different the densities are: "
         "it is −2 ln 2 plus twice the **Jensen-Shannon divergence**.\n\n"
-        "That divergence is at most ln 2. Once the densities no longer overlap it stays there, and does not say which way G should go. "
+        "That divergence is at most ln 2. Once the densities no longer overlap, it stays there and does not tell G which way to go. "
         "The **Wasserstein distance** keeps growing with the distance."
     ),
     to_try="Drag the orange density over the blue one, or use the sliders. Watch D*, V(D*, G), and both distances.",

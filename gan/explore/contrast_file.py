@@ -1,4 +1,4 @@
-"""What a generator's samples have in common (attributes.py), worked out beforehand: a small file next to the generator.
+"""The attributes of a generator's samples (attributes.py), computed in advance: a small file next to the generator.
 
     python -m gan.explore.contrast_file gan/explore/pretrained/faces.safetensors
 
@@ -28,12 +28,12 @@ from gan.untrusted import read_json
 
 
 def place(generator: Path) -> Path:
-    """Where the file of a generator is."""
+    """The path of a generator's file."""
     return generator.with_suffix(".attributes.json")
 
 
 def write(generator: Path, found: Sequence[Contrast], exclusive: bool) -> None:
-    """Writes what was found in a generator's samples. exclusive: classes rather than attributes."""
+    """Writes the attributes of a generator's samples. exclusive: classes rather than attributes."""
     things = [{"name": c.name, "shown": _pack(c.present.seeds), "strength": c.strength, "share": round(c.share, 4)} for c in found]
     about = {"generator": _fingerprint(generator), "exclusive": exclusive, "things": things}
     with write_atomically(place(generator)) as file:
@@ -78,7 +78,7 @@ def _fingerprint(generator: Path) -> str:
 
 
 def main(paths: Sequence[str]) -> None:
-    """Works out and writes the files of some generators."""
+    """Computes and writes the files of some generators."""
     for path in map(Path, paths):
         loaded = load_generator(path)
 

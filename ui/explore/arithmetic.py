@@ -27,7 +27,7 @@ def view(model: Model, label: int) -> None:
     """Three groups, chosen by seeds, by clicks, or by what samples have in common."""
     first, before = first_example(model, label), st.session_state.get("arithmetic_first")
     st.session_state["arithmetic_first"] = first
-    for letter in LABELS:  # not bound to the address: clicks and presets write into these fields too, which a bound one minds
+    for letter in LABELS:  # not bound to the address, because clicks and presets also write into these fields
         if letter not in st.session_state:
             st.session_state[letter] = st.query_params.get(letter, first[letter])[:LONGEST]
         elif before and st.session_state[letter] == before[letter]:  # another generator's first example

@@ -165,3 +165,49 @@ def test_the_densities_follow_the_hand_and_the_keyboard(page: Page, server: str)
     expect(page.get_by_text("Mission passed.")).to_be_visible()
     page.set_viewport_size({"width": 390, "height": 844})
     fits_a_phone(page)
+
+
+def test_transposed_convolution_step_by_step_and_the_chain_of_a_generator(page: Page, server: str) -> None:
+    open_page(page, f"{server}/learn?lesson=transposed", "Learn")
+    expect(page.locator(".transposed.figure-ready")).to_be_visible()
+
+    def choose(**settings: int) -> None:
+        for name, value in settings.items():
+            page.locator(f".transposed-{name}").select_option(str(value))
+
+    # One value by a press and one by keyboard; the formula, both views, and the text alternative.
+    choose(size=2, kernel=2, stride=2)
+    page.get_by_role("img", name="Input, 2 by 2").click(position={"x": 5, "y": 5})
+    grid = page.locator(".transposed-weights")
+    grid.focus()
+    grid.press("ArrowRight")
+    grid.press(" ")
+    expect(page.locator(".transposed-formula")).to_contain_text("= 4")
+    expected = "Output, 4 by 4: 2 4 1 2; 2 2 1 1; 1 2 1 2; 1 1 1 1"
+    expect(page.locator(".transposed-output")).to_have_attribute("aria-label", expected)
+    page.get_by_label("View").select_option("slide")
+    expect(page.locator(".transposed-output")).to_have_attribute("aria-label", expected)
+    page.get_by_role("slider", name="Step").fill("3")
+    expect(page.locator(".transposed-output")).to_have_attribute("aria-label", re.compile("2 4 1 empty; empty"))
+    expect(page.locator(".transposed-step-words")).to_contain_text("Output 3 of 16")
+
+    # Refused settings are said; the mission is passed with the lecture's layers.
+    choose(outputPadding=3)
+    expect(page.locator(".transposed-fault")).to_contain_text("must be smaller than the stride, 2; got 3")
+    choose(outputPadding=0)
+    expect(page.locator(".transposed-fault")).to_be_empty()
+    page.get_by_role("button", name="Start at 1").click()
+    for kernel, stride, padding in ((4, 1, 0), (3, 2, 1), (4, 2, 1), (4, 2, 1)):
+        choose(kernel=kernel, stride=stride, padding=padding)
+        page.get_by_role("button", name="Add this layer").click()
+    expect(page.locator(".transposed-chain")).to_have_text("1 → 4 → 7 → 14 → 28")
+    mission = page.get_by_test_id("stMarkdown")
+    expect(mission.filter(has_text="Add the layers")).to_contain_text("check_circle")
+    choose(kernel=3)
+    expect(page.locator(".transposed-checker")).to_contain_text("which is the checkerboard")
+    expect(mission.filter(has_text="Show a checkerboard")).to_contain_text("check_circle")
+    choose(kernel=4)
+    expect(page.locator(".transposed-checker")).to_contain_text("no checkerboard")
+    expect(page.get_by_text("Mission passed.")).to_be_visible()
+    page.set_viewport_size({"width": 390, "height": 844})
+    fits_a_phone(page)

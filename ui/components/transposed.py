@@ -17,7 +17,7 @@ _HTML = """
   <p class="transposed-fault" role="alert"></p>
   <p class="transposed-formula" role="status"></p>
   <div class="transposed-row">
-    <button type="button" class="transposed-add">Add this layer</button>
+    <button type="button" class="transposed-add" title="Its input has the size of your last layer's output">Add this layer</button>
     <button type="button" class="transposed-restart">Start at 1</button>
     <span>Your layers: <b class="transposed-chain"></b></span>
   </div>

@@ -69,7 +69,7 @@ export class TransposedFigure {
     this.root = root;
     this.find = (name) => root.querySelector(`.transposed-${name}`);
     this.fields = Object.fromEntries(Object.keys(SETTINGS).map((name) => [name, this.find(name)]));
-    this.setting = { size: 3, kernel: 3, stride: 2, padding: 0, outputPadding: 0 };
+    this.setting = { size: 3, kernel: 4, stride: 2, padding: 0, outputPadding: 0 };
     for (const [name, field] of Object.entries(this.fields)) {
       const [low, high] = SETTINGS[name];
       for (let value = low; value <= high; value++) field.add(new Option(value, value));

@@ -66,7 +66,7 @@ def choose() -> tuple[str, Path] | None:
 
 
 def newest(runs: Sequence[Run]) -> str | None:
-    """The newest run that can be looked at: the visitor's own, or else one that has ended; None where there is neither."""
+    """The newest run that can be looked at: the visitor's own, or one that has ended; None if there is neither."""
     me = visitor().id
     own = [run for run in runs if me and run.owner_id == me]
     ended = [run for run in runs if run.state in (RunState.FINISHED, RunState.STOPPED)]

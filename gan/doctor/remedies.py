@@ -69,6 +69,9 @@ def remedies(rule: str, at: Situation) -> tuple[Remedy, ...]:
     """What to try about a finding of this rule: legal for the settings, the most promising first."""
     if at.config.frozen != "none" and rule not in REGARDLESS:  # nothing else can help while one network does not learn
         return tuple(_legal(at.config, [*_undo(at, "frozen"), *_frozen(at)]))
+    slow, fast = sorted((at.config.lr_g, at.config.lr_d))
+    if fast >= STANDSTILL * slow and rule not in REGARDLESS:
+        return tuple(_legal(at.config, [*_undo(at), *_uneven_rates(at), *_large_rates(at)]))
     return tuple(_legal(at.config, ADVICE[rule](at)))
 
 
@@ -229,15 +232,11 @@ def _weaker_discriminator(at: Situation) -> list[Remedy]:
 
 
 def _d_winning(at: Situation) -> list[Remedy]:
-    if at.config.lr_g * STANDSTILL <= at.config.lr_d:  # the generator hardly learns
-        return [*_undo(at), *_uneven_rates(at), *_large_rates(at)]
     return [*_undo(at), *_large_rates(at), *_no_norm(at), *_uneven_rates(at), *_weaker_discriminator(at)]
 
 
 def _g_winning(at: Situation) -> list[Remedy]:
     config = at.config
-    if config.lr_d * STANDSTILL <= config.lr_g:  # the discriminator hardly learns
-        return [*_undo(at), *_uneven_rates(at), *_large_rates(at)]
     found = [*_undo(at), *_hidden(at), *_large_rates(at), *_uneven_rates(at)]
     if config.dropout:
         found.append(Remedy("live", {"dropout": 0.0}, "The discriminator then uses all of its features in each step."))
@@ -257,8 +256,6 @@ def _collapse(at: Situation) -> list[Remedy]:
         min(at.began, at.best or at.began),
     )
     late = [again] if at.began > EARLY_STEPS else []
-    if max(at.config.lr_d, at.config.lr_g) >= STANDSTILL * min(at.config.lr_d, at.config.lr_g):  # one network hardly learns
-        return [*_undo(at), *_uneven_rates(at), *_large_rates(at)]
     suspects = [*_undo(at), *_large_rates(at), *_hidden(at), *_tiny_latent(at), *_no_norm(at), *_uneven_rates(at)]
     return [*suspects, *late, _packing(at), _minibatch(at), again]
 

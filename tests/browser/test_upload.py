@@ -43,8 +43,10 @@ def test_upload_cancel_upload_again_train_on_it_and_delete(page: Page, server: s
 
     page.get_by_role("button", name="Train on it").click()
     expect(page.get_by_role("combobox", name="Data set")).to_have_value("many-shapes")
+    page.get_by_role("spinbutton", name="Train for").fill("20")
+    page.get_by_role("spinbutton", name="Train for").press("Enter")
     page.get_by_role("button", name="Train", exact=True).click()
-    expect(page.locator("[data-fact=state]")).to_have_text("finished", timeout=60_000)  # a step an epoch: over in seconds
+    expect(page.locator("[data-fact=state]")).to_have_text("finished", timeout=60_000)  # 20 steps: over in seconds
     both_charts_have(page, 1)
 
     # From a run that is being looked at, Train on it leads to the settings again.

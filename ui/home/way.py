@@ -15,7 +15,7 @@ STEPS: tuple[tuple[Path, dict[str, str], str, str, str], ...] = (
     (EXPLORE, {}, "Explore", "explore", "Drag to move through the latent space of your generator."),
 )
 MORE = (
-    (DATA, "See the images that the networks learn from, or upload your own", "photo_library"),
+    (DATA, "See the data sets, or upload your own", "photo_library"),
     (INSIDE, "Look inside: what does each layer do?", "visibility"),
     (EVALUATE, "How realistic are the images?", "balance"),
     (GLOSSARY, "Look up a term", "dictionary"),

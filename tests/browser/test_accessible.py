@@ -22,6 +22,7 @@ FOUND = """async () => (await axe.run({ resultTypes: ["violations"] })).violatio
 # An address, its heading, and what is there once the page is drawn.
 PAGES = {
     "/": ("DCGAN Workshop", ".living canvas"),
+    "/learn": ("Learn", ".stMarkdown"),
     "/data": ("Data", ".stVegaLiteChart svg"),
     "/train": ("Train", "[data-testid=stNumberInput]"),
     "/inside?run=digits": ("Look inside", "img"),

@@ -4,7 +4,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from ui import assets
-from ui.page_files import NAMES
+from ui.page_files import HOME, NAMES
 
 
 def test_plotly_is_compressed_once_and_not_sent_again() -> None:
@@ -40,3 +40,7 @@ def test_a_page_is_told_where_the_server_is_before_streamlit_asks() -> None:
         assert "stMainBlockContainer" in page.text, "wide from the start"
         assert 0 < page.text.index("BACKEND_BASE_URL") < page.text.index('<script type="module"')
     assert client.get("/workshop/nothing").status_code == 404
+
+
+def test_every_page_but_home_is_told() -> None:
+    assert sorted(NAMES) == sorted(path.stem for path in HOME.parent.glob("*.py") if path != HOME)

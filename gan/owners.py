@@ -9,6 +9,7 @@ import logging
 import math
 import os
 import re
+import secrets
 import threading
 import time
 import unicodedata
@@ -148,6 +149,42 @@ class Guesses:
         if number >= FREE_GUESSES:
             log.warning("%d wrong tokens for the host were given from %s", number, address or "an unknown address")
         return False
+
+
+class Tickets:
+    """What a host's tab keeps instead of the token, so that it is still the host's after a reload. Safe to use from any thread.
+
+    A ticket is random, counts for one visitor, until it is given back or the server ends; only its hash is kept here.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._owners: dict[str, str] = {}  # by the ticket's hash: the visitor's id
+
+    def issue(self, visitor_id: str) -> str:
+        """A new ticket, for a visitor who has just given the token."""
+        ticket = secrets.token_hex(16)
+        with self._lock:
+            self._owners[_hash(ticket)] = visitor_id
+            while len(self._owners) > MOST_ADDRESSES:
+                del self._owners[next(iter(self._owners))]
+        return ticket
+
+    def valid(self, ticket: object, visitor_id: str) -> bool:
+        """Whether this is a ticket of this visitor. It may be anything: it comes from a browser."""
+        if not isinstance(ticket, str) or len(ticket) != 32 or not visitor_id:
+            return False
+        with self._lock:
+            return self._owners.get(_hash(ticket)) == visitor_id
+
+    def give_back(self, ticket: str) -> None:
+        """Nobody is the host by this ticket any longer."""
+        with self._lock:
+            self._owners.pop(_hash(ticket), None)
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode(errors="replace")).hexdigest()
 
 
 def may_change(owner_id: object, visitor: Visitor) -> bool:

@@ -8,6 +8,7 @@ from ui.components.visitor import heading
 from ui.data.actions import actions, choose
 from ui.data.contents import show
 from ui.data.upload import upload
+from ui.pick import missing
 from ui.progress import drain
 from ui.text import plain
 
@@ -21,9 +22,7 @@ if "data_fault" in st.session_state:
 left, right = st.columns([3, 2], gap="medium")
 with left:
     names = datasets.available()
-    asked = st.query_params.get("set", names[0])
-    if asked not in names:
-        st.warning(f"There is no data set {plain(asked[:100])} on this server.", icon=":material/search_off:")
+    missing("set", names, "data set")
     name = st.selectbox(
         "Data set",
         names,

@@ -6,18 +6,19 @@ from gan.devices import describe_device
 from gan.recipes import RECIPES
 from ui.accelerator_note import accelerator_note
 from ui.components.visitor import heading, visitor
-from ui.home.cards import all_runs, own_runs
+from ui.home.cards import all_cards, own
 from ui.home.hero import hero
 from ui.home.way import way
 from ui.workshop import manager
 
 heading("DCGAN Workshop")
 who = visitor()
-mine = own_runs(who)
+runs = manager().runs()
+mine = own(runs, who)
 hero(mine, who)
 if not mine:
     way()
-all_runs(who)
+all_cards(runs, mine)
 if mine:
     way()
 accelerator_note()

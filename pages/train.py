@@ -19,7 +19,7 @@ if "launch_error" in st.session_state:
     st.error(plain(st.session_state.pop("launch_error")), icon=":material/error:")
 if chosen != NEW_RUN:
     st.session_state.pop("deleted", None)
-elif deleted:  # shown until another run is chosen: the live view of the deleted run makes the script rerun once
+elif deleted and deleted not in runs:  # shown until another run is chosen: the live view of the deleted run makes the script rerun once
     st.success(f"The run {plain(deleted)} is deleted.", icon=":material/check:")
 if chosen == NEW_RUN:
     new_run()

@@ -1,12 +1,8 @@
 """Shared fixtures: a folder of its own for runs and data, a tiny data set, a tiny config."""
 
+from tests import surroundings  # isort: skip (before torch)
+
 import os
-
-# One file of tests runs on each core. Threads that wait for others sleep instead of keeping a core busy: on two busy cores the tests of
-# threads take a quarter of the processor time. Read once, when torch is loaded; processes that tests start have the same.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +18,15 @@ from gan.runs import manager
 from gan.training import execution, loop, state
 
 ADA, BOB = Visitor("Ada", "a" * 16), Visitor("Bob", "b" * 16)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_left_behind() -> Iterator[None]:
+    """No temporary files, no processes; in continuous integration, where nobody edits meanwhile, no files in the repository either."""
+    before = surroundings.changes() if os.environ.get("CI") else set()
+    yield
+    left = surroundings.leftovers() + sorted((surroundings.changes() if os.environ.get("CI") else set()) - before)
+    assert not left
 
 
 @pytest.fixture(autouse=True)

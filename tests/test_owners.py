@@ -8,9 +8,11 @@ from gan.owners import (
     FREE_GUESSES,
     LOCAL,
     LONGEST_WAIT_S,
+    MOST_ADDRESSES,
     STRANGER,
     Guesses,
     NotAllowed,
+    Tickets,
     Visitor,
     clean_name,
     guest,
@@ -135,3 +137,19 @@ def test_guesses_are_forgiven_and_forgotten(guesses: tuple[Guesses, list[float]]
     for number in range(10):
         memory.try_token("guess", f"10.0.0.{number}")
     assert len(memory._wrong) == 3
+
+
+def test_a_hosts_ticket_counts_for_one_visitor_until_it_is_given_back() -> None:
+    tickets = Tickets()
+    ticket = tickets.issue("a" * 16)
+    assert tickets.valid(ticket, "a" * 16) and not tickets.valid(ticket, "b" * 16) and not tickets.valid(ticket, "")
+    for forged in (None, 3, "", "0" * 32, ticket[:-1], ticket.upper() + "é", [ticket], "\ud800" * 32):
+        assert not tickets.valid(forged, "a" * 16)
+    other = tickets.issue("a" * 16)
+    assert other != ticket
+    tickets.give_back(ticket)
+    assert not tickets.valid(ticket, "a" * 16) and tickets.valid(other, "a" * 16)
+    assert ticket not in repr(vars(tickets)), "only hashes are kept"
+    for _ in range(MOST_ADDRESSES):
+        tickets.issue("c" * 16)
+    assert not tickets.valid(other, "a" * 16)

@@ -10,6 +10,7 @@ from gan.runs.run import Run
 from ui.text import plain
 
 LONGEST_SHOWN = 100  # characters of an id that is not there
+MOST_SHOWN = 6  # of them
 
 
 def options(runs: Sequence[Run]) -> dict[str, str]:
@@ -64,17 +65,28 @@ def _texts(key: str) -> str:
 def missing(key: str, known: Container[str], what: str = "run") -> None:
     """Says that the item in the address is not on this server, until someone dismisses it. The address is corrected at once."""
     wanted = asked(key)
-    if wanted is not None and wanted not in known:
-        st.session_state[_missing(key)] = wanted[:LONGEST_SHOWN]
-    gone = st.session_state.get(_missing(key))
-    if gone is None:
-        return
-    if gone in known:  # it exists now
-        del st.session_state[_missing(key)]
+    say_missing(key, [] if wanted is None or wanted in known else [wanted], known, what)
+
+
+def say_missing(key: str, unknown: Sequence[str], known: Container[str], what: str = "run") -> None:
+    """The same for several items.
+
+    Args:
+        key: the key of the list and of the parameter in the address.
+        unknown: the items in the address that do not exist; if empty, the previous warning stays.
+        known: the items that exist.
+        what: the word for an item.
+    """
+    state = st.session_state
+    if unknown:
+        state[_missing(key)] = [name[:LONGEST_SHOWN] for name in unknown[:MOST_SHOWN]]
+    gone = [name for name in state.get(_missing(key), []) if name not in known]  # it may exist by now
+    if not gone:
+        state.pop(_missing(key), None)
         return
     with st.container(horizontal=True, vertical_alignment="center", key=f"{key}_not_there"):
-        st.warning(f"There is no {what} {plain(gone)} on this server.", icon=":material/search_off:")
-        st.button("Dismiss", key=f"{key}_dismiss", icon=":material/close:", on_click=st.session_state.pop, args=(_missing(key), None))
+        st.warning(f"There is no {what} {', '.join(map(plain, gone))} on this server.", icon=":material/search_off:")
+        st.button("Dismiss", key=f"{key}_dismiss", icon=":material/close:", on_click=state.pop, args=(_missing(key), None))
 
 
 def _missing(key: str) -> str:

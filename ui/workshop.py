@@ -8,7 +8,7 @@ from gan.explore.models import ModelCache
 from gan.inside.files import NetworkCache
 from gan.judging.evaluation import Evaluations
 from gan.judging.judge import JudgeCache
-from gan.owners import Guesses
+from gan.owners import Guesses, Tickets
 from gan.runs.manager import RunManager
 from gan.runs.run import checkpoints_root
 
@@ -47,6 +47,12 @@ def judges() -> JudgeCache:
 def evaluations() -> Evaluations:
     """The server's one memory of generators that were judged."""
     return Evaluations()
+
+
+@functools.cache
+def tickets() -> Tickets:
+    """The server's one memory of tabs that are a host's."""
+    return Tickets()
 
 
 @functools.cache

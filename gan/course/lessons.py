@@ -3,5 +3,6 @@
 from gan.course.lesson import Lesson
 from gan.course.losses import LOSSES
 from gan.course.plane import PLANE
+from gan.course.transposed import TRANSPOSED
 
-LESSONS: dict[str, Lesson] = {lesson.id: lesson for lesson in (PLANE, LOSSES)}
+LESSONS: dict[str, Lesson] = {lesson.id: lesson for lesson in (PLANE, LOSSES, TRANSPOSED)}

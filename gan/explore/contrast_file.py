@@ -2,8 +2,8 @@
 
     python -m gan.explore.contrast_file gan/explore/pretrained/faces.safetensors
 
-For each attribute it lists the seeds 0, 1, ... that show it, and the strength of the change; the mean vectors follow from the seeds.
-A file that was made for another generator with the same name counts as missing.
+For each thing, it holds the seeds that show it and the strength that brings it about. The mean vectors follow from the seeds.
+A file that was made for another generator of the same name counts as missing.
 """
 
 import base64
@@ -41,7 +41,7 @@ def write(generator: Path, found: Sequence[Contrast], exclusive: bool) -> None:
 
 
 def read(generator: Path, config: TrainConfig) -> list[Contrast] | None:
-    """The result of find() from the file; None if there is no readable file for exactly this generator."""
+    """The result of find() from the file; None if there is no readable file for this generator."""
     try:
         about = read_json(place(generator))
         if about["generator"] != _fingerprint(generator):

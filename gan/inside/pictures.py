@@ -15,13 +15,16 @@ _NOTHING = 128  # gray for missing values
 def paint(maps: np.ndarray, signed: bool) -> np.ndarray:
     """Numbers as pictures, each map on its own scale: (N, H, W) -> uint8 (N, 3, H, W). NaN is gray.
 
-    signed: blue below 0, white at 0, red above, up to the map's largest absolute value. Otherwise from black (the smallest
-    value) to white (the largest).
+    signed: blue below 0, white at 0, red above, up to the map's largest absolute value; else from its smallest value,
+    black, to its largest, white. A number alone counts as a logit: the more certain, the fuller its color.
     """
     known = np.nan_to_num(maps.astype(np.float32))
     if signed:
-        largest = np.abs(known).max(axis=(1, 2), keepdims=True)
-        share = known / np.where(largest > 0, largest, 1)
+        if maps.shape[1:] == (1, 1) and len(maps) == 1:  # D's answer: no other number to compare it with
+            share = np.tanh(known / 2)  # as far from undecided as 2 / (1 + exp(-logit)) - 1 is
+        else:
+            largest = np.abs(known).max(axis=(1, 2), keepdims=True)
+            share = known / np.where(largest > 0, largest, 1)
         ends = np.where(share[:, None] < 0, _BELOW[:, None, None], _ABOVE[:, None, None])
         colors = _ZERO[:, None, None] + (ends - _ZERO[:, None, None]) * np.abs(share[:, None])
     else:

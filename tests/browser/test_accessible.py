@@ -21,7 +21,7 @@ FOUND = """async () => (await axe.run({ resultTypes: ["violations"] })).violatio
   .flatMap(found => found.nodes.map(node => `${found.id}: ${node.failureSummary} ${node.html}`))"""
 # An address, its heading, and what is there once the page is drawn.
 PAGES = {
-    "/": ("DCGAN Workshop", "img"),
+    "/": ("DCGAN Workshop", ".living canvas"),
     "/data": ("Data", ".stVegaLiteChart svg"),
     "/train": ("Train", "[data-testid=stNumberInput]"),
     "/inside?run=digits": ("Look inside", "img"),

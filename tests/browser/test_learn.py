@@ -56,16 +56,16 @@ def test_settings_change_the_game_while_it_runs_or_begin_a_new_one(page: Page, s
     page.get_by_text("All settings").click()
     expect(page.get_by_label("Adam's β1")).to_have_value("0.9")
     expect(page.get_by_label("Clip D's weights at")).to_be_disabled()
-    page.get_by_label("Loss", exact=True).select_option("Wasserstein, clipped")
+    page.get_by_role("combobox", name="Loss", exact=True).select_option("Wasserstein, clipped")
     expect(page.get_by_label("Clip D's weights at")).to_be_enabled()
     assert page.evaluate(STEPS) == 1
-    page.get_by_label("Points in a pack").select_option("4")
+    page.get_by_role("combobox", name="Points in a pack").select_option("4")
     assert page.evaluate(STEPS) == 0
     for name, text in (("Latent size", "1"), ("Latent distribution", "Uniform"), ("Hidden units", "8")):
-        page.get_by_label(name).select_option(text)
+        page.get_by_role("combobox", name=name).select_option(text)
     page.get_by_label("G's gradients").uncheck()
     for data in ("Grid of 25", "Line", "Spiral", "Two moons", "Ring of 8"):
-        page.get_by_label("Real points", exact=True).first.select_option(data)
+        page.get_by_role("combobox", name="Real points").select_option(data)
         page.get_by_role("button", name="Step G", exact=True).click()
     assert page.evaluate(STEPS) == 5
 
@@ -123,3 +123,45 @@ def test_little_motion_and_a_phone(page: Page, server: str) -> None:
         const tick = () => ++frames < 20 ? requestAnimationFrame(tick) : done(n); requestAnimationFrame(tick); })"""
     )
     assert drawn <= 10, "far fewer pictures than frames"
+
+
+def test_the_densities_follow_the_hand_and_the_keyboard(page: Page, server: str) -> None:
+    open_page(page, f"{server}/learn?lesson=losses", "Learn")
+    expect(page.locator(".losses.figure-ready")).to_be_visible()
+    expect(page.locator(".losses-words")).to_contain_text("Wasserstein distance 2.500")
+    generated = page.get_by_role("slider", name="Center of the generated")
+
+    # The orange density by mouse, from its center at 1 to about -1.5, where the blue one is.
+    line = page.locator(".losses-line")
+    line.scroll_into_view_if_needed()
+    box = line.bounding_box()
+    assert box
+    place = {x: box["x"] + box["width"] * (x + 6) / 12 for x in (1.0, -1.5)}
+    page.mouse.move(place[1.0], box["y"] + 100)
+    page.mouse.down()
+    page.mouse.move(place[-1.5], box["y"] + 100, steps=5)
+    page.mouse.up()
+    assert abs(float(generated.input_value()) + 1.5) <= 0.05
+    generated.fill("-1.5")
+    for name in ("real", "generated"):
+        page.get_by_role("slider", name=f"Width of the {name}").fill("1")
+    mission = page.get_by_test_id("stMarkdown")
+    expect(page.locator(".losses-words")).to_contain_text("Jensen-Shannon divergence 0.000")
+    expect(page.locator(".losses-steps output").nth(2)).to_contain_text("= 0.500")
+    expect(mission.filter(has_text="Make D* answer")).to_contain_text("check_circle")
+
+    # The sliders by keyboard, to the ends: flat, then further.
+    page.get_by_role("slider", name="Width of the real").fill("0.3")
+    page.get_by_role("slider", name="Width of the generated").fill("0.3")
+    page.get_by_role("slider", name="Center of the real").press("Home")
+    generated.press("End")
+    generated.press("ArrowLeft")
+    page.get_by_role("slider", name="Center of the real").fill("-4")
+    expect(page.locator(".losses-words")).to_contain_text("Jensen-Shannon divergence 0.693")
+    page.get_by_role("slider", name="Center of the real").press("Home")
+    expect(mission.filter(has_text="Drive the densities apart")).to_contain_text("check_circle")
+    page.get_by_role("slider", name="D(G(z))").press("Home")
+    expect(page.locator(".losses-slope-words")).to_contain_text("minimax −0.01, non-saturating −0.99")
+    expect(page.get_by_text("Mission passed.")).to_be_visible()
+    page.set_viewport_size({"width": 390, "height": 844})
+    fits_a_phone(page)

@@ -4,6 +4,7 @@ import re
 
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.conftest import ADMIN_TOKEN
 from tests.browser.steps import open_page
 
 
@@ -47,3 +48,25 @@ def test_a_phone_sees_the_pad_at_once_and_its_menu_closes(browser: Browser, serv
     expect(page.get_by_role("heading", name="Glossary", exact=True)).to_be_visible()
     expect(menu).to_have_attribute("data-collapsed", "true")
     context.close()
+
+
+def test_the_host_stays_the_host_after_a_reload_of_the_tab_and_no_longer(page: Page, server: str) -> None:
+    open_page(page, f"{server}/glossary", "Glossary")
+    page.get_by_role("button", name=re.compile("You: Guest")).click()
+    field = page.get_by_role("textbox", name="The host's token")
+    field.fill(ADMIN_TOKEN)
+    field.press("Enter")
+    expect(page.get_by_role("button", name=re.compile(r"\(host\)"))).to_be_visible()
+    page.wait_for_function("() => sessionStorage.getItem('dcgan-workshop-host')")
+    assert ADMIN_TOKEN not in page.evaluate("() => JSON.stringify([{ ...sessionStorage }, { ...localStorage }])")
+    page.reload()
+    expect(page.get_by_role("button", name=re.compile(r"\(host\)"))).to_be_visible()
+    other = page.context.new_page()  # another tab of the same browser
+    open_page(other, f"{server}/glossary", "Glossary")
+    expect(other.get_by_role("button", name=re.compile("You: Guest"))).not_to_contain_text("host")
+    other.close()
+    page.get_by_role("button", name=re.compile(r"\(host\)")).click()
+    page.get_by_role("button", name="Stop being host").click()
+    page.wait_for_function("() => !sessionStorage.getItem('dcgan-workshop-host')")
+    page.reload()
+    expect(page.get_by_role("button", name=re.compile("You: Guest"))).not_to_contain_text("host")

@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from gan.course import losses
+from gan.course import losses, transposed
 from gan.course.lesson import Evidence
 from gan.course.lessons import LESSONS
 from gan.course.losses import LOSSES
 from gan.course.plane import PLANE, SETTLED, Aim
+from gan.course.transposed import TRANSPOSED
 
 
 def test_lessons_are_complete_and_short() -> None:
@@ -85,3 +86,32 @@ def distances(js: float, w: float, dial: float = 0.4, js_before: float = 0.3, w_
 )
 def test_what_meets_the_goals_of_the_losses(said: dict[str, float], expected: set[str]) -> None:
     assert LOSSES.newly_met(Evidence(said)) == expected
+
+
+def layer(kernel: Any, stride: Any, size: Any = 3, chain: Any = (1,)) -> dict[str, Any]:
+    return {"kernel": kernel, "stride": stride, "size": size, "chain": list(chain) if isinstance(chain, tuple) else chain}
+
+
+@pytest.mark.parametrize(
+    ("said", "met", "expected"),
+    [
+        (layer(4, 1, 1, (1, 4, 7, 14, 28)), (), {transposed.Aim.CHAIN}),
+        (layer(4, 1, 1, (9, 1, 4, 7, 14, 28)), (), {transposed.Aim.CHAIN}),
+        (layer(4, 1, 1, (1, 4, 8, 16, 28)), (), set()),
+        (layer(4, 1, 1, (4, 7, 14, 28)), (), set()),
+        (layer(3, 2), (), {transposed.Aim.UNEVEN}),
+        (layer(3, 2, size=2), (), set()),
+        (layer(2, 3), (), set()),
+        (layer(3, 1), ("uneven",), set()),
+        (layer(4, 2), (), set()),
+        (layer(4, 2), ("uneven",), {transposed.Aim.EVEN}),
+        (layer(2, 2), ("uneven",), set()),  # copies next to each other, without overlap
+        (layer("4", 2), ("uneven",), set()),
+        (layer(4, 0), ("uneven",), set()),
+        (layer(4, 2, chain="1"), ("uneven",), set()),
+        (layer(4, 2, chain=(1, None)), ("uneven",), set()),
+        (layer(4, 2, chain=(1,) * 9), ("uneven",), set()),
+    ],
+)
+def test_what_meets_the_goals_of_the_transposed_convolution(said: dict[str, Any], met: tuple[str, ...], expected: set[str]) -> None:
+    assert TRANSPOSED.newly_met(Evidence(said, frozenset(met))) == expected

@@ -332,6 +332,9 @@ def test_maps_are_painted_on_scales_of_their_own() -> None:
     first, flat = inside_pictures.paint(maps, signed=True)
     assert first[:, 0, 0].tolist() == [33, 102, 172] and first[:, 0, 1].tolist() == [247] * 3 and first[:, 1, 1].tolist() == [128] * 3
     assert first[0, 1, 0] > first[2, 1, 0] and (flat == 247).all()
+    # A number alone is a logit: 0.015 is all but undecided, 6 is sure.
+    unsure, sure = (inside_pictures.paint(np.full((1, 1, 1), logit), signed=True)[0, :, 0, 0].tolist() for logit in (0.015, 6.0))
+    assert min(unsure) > 240 and max(np.subtract(sure, [178, 24, 43])) < 5
     gray = inside_pictures.paint(np.array([[[1.0, 3.0]], [[5.0, 5.0]]]), signed=False)
     assert gray[0, :, 0].tolist() == [[0, 255]] * 3 and (gray[1] == 0).all()
     colors = inside_pictures.paint_filters(np.array([[[[1.0]], [[0.0]], [[-0.5]]], [[[0.0]], [[0.0]], [[0.0]]]]))

@@ -102,6 +102,13 @@ def test_the_closest_of_many(open_view: Callable[..., AppTest]) -> None:
     assert sum("As close as a copy" in c.value for c in at.caption) >= 10
 
 
+def test_where_chance_would_have_as_many_none_is_called_a_copy(open_view: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(explore_memory, "COPIES", 0.0)  # of 40 images, 40 are expected to lie that close
+    at = open_view(MEMORY)
+    at.segmented_control(key="memory").select(explore_memory.CLOSEST).run()
+    assert "no more than chance would have" in texts(at.markdown) and "As close as a copy" not in texts(at.caption)
+
+
 def test_a_set_without_test_images_and_one_that_was_trained_on_say_so(
     open_view: Callable[..., AppTest], parted: dict[str, Any], monkeypatch: pytest.MonkeyPatch, folders: Path
 ) -> None:

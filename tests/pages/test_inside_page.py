@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 from gan.config import TrainConfig
 from gan.data import datasets
 from gan.data.imageset import ImageDataset
+from gan.owners import Visitor
 from gan.runs.folder import RunFolder, save_generator
 from gan.runs.names import label, listed
 from gan.runs.record import write_status
@@ -24,6 +25,7 @@ from gan.training.loop import layer_norms
 from gan.training.state import TrainState, new_state
 from tests.pages.apps import ENTRY, button, texts
 from ui import workshop
+from ui.inside import choose as inside_choose
 
 CPU = torch.device("cpu")
 
@@ -103,13 +105,34 @@ def test_the_way_through_the_generator(open_inside: Callable[..., AppTest], make
     assert not at.exception and not at.error
 
 
+def test_the_page_opens_on_what_can_be_looked_at(
+    open_inside: Callable[..., AppTest], make_run: Callable[..., Any], folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not on a stranger's run that waits, although it is the newest; on the visitor's own before all others."""
+    waiting, state = make_run("z-waiting", state=False)
+    write_status(waiting, RunState.QUEUED)
+    save_generator(folders / "checkpoints" / "pretrained" / "digits.safetensors", state)
+    assert "of digits after step 7" in texts(open_inside().caption)
+    make_run("b-ended")
+    assert "of b-ended after step 7" in texts(open_inside().caption)
+    own, _ = make_run("a-own")
+    own.write_config(state.config, "quick-digits", owner="Ada", owner_id="a" * 16)
+    write_status(own, RunState.INTERRUPTED)
+    monkeypatch.setattr(inside_choose, "visitor", lambda: Visitor("Ada", "a" * 16))
+    at = open_inside()
+    assert "of a-own after step 7" in texts(at.caption) and "run" not in at.query_params
+
+
 def test_a_generator_that_comes_with_the_app_is_shown_and_what_is_missing_is_said(
     open_inside: Callable[..., AppTest], make_run: Callable[..., Any], folders: Path
 ) -> None:
     one, state = make_run("one")
     save_generator(folders / "checkpoints" / "pretrained" / "digits.safetensors", state)
     at = open_inside(run="digits")
-    assert at.selectbox(key="run").options == ["newest", listed(label(Run(one)), "one"), "digits"] and pictures(at) == 16
+    assert (
+        at.selectbox(key="run").options == [f"newest: {listed(label(Run(one)), 'one')}", listed(label(Run(one)), "one"), "digits"]
+        and pictures(at) == 16
+    )
     for view in ("Discriminator", "Filters"):
         at = open_inside(run="digits", look=view)
         assert "has no discriminator" in texts(at.info) and not at.error

@@ -35,7 +35,7 @@ def test_a_recipe_fills_the_form_and_a_changed_field_is_launched(open_page: Call
     at.selectbox(key="recipe").select("quick-digits").run()
     at.number_input(key="setting_batch_size").set_value(8)
     at.selectbox(key="setting_data").select("blobs")
-    at.selectbox(key="setting_duration_unit").select("steps")
+    at.number_input(key="setting_duration").set_value(10)
     at.selectbox(key="setting_precision").select("fp32").run()
     button(at, "Train").click().run()
     assert not at.exception and not at.error

@@ -181,7 +181,7 @@ def test_the_form_says_what_holds_here_and_who_is_before(
     button(at, "Train for 5,000 steps").click().run()
     (run,) = own.runs()
     assert not at.error and run.stored["config"]["duration"] == 5000 and run.stored["config"]["duration_unit"] == "steps"
-    assert "Train for: 10 → 5,000;" in texts(at.caption).replace("\\", "")
+    assert "Train for: 1,000 → 5,000" in texts(at.caption).replace("\\", "")
     at = open_page(pages.TRAIN)
     at.session_state[visitor.WHO] = BOB
     at.run()

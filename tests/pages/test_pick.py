@@ -63,3 +63,13 @@ def test_a_damaged_run_is_listed_by_its_id(open_page: Open, manager: RunManager,
     run.folder.config_file.write_text("{")
     at = open_page(pages.TRAIN)
     assert at.selectbox(key="run").options == ["New run", run.id]
+
+
+@pytest.mark.parametrize(("page", "key"), [(pages.COMPARE, "runs"), (pages.DATA, "set")], ids=["compare", "data"])
+def test_compare_and_data_say_it_until_it_is_dismissed_too(open_page: Open, finished: Run, page: Path, key: str) -> None:
+    at = open_page(page, **{key: "gone"})
+    for _ in range(3):
+        assert "gone on this server" in texts(at.warning)
+        at.run()
+    button(at, "Dismiss").click().run()
+    assert "on this server" not in texts(at.warning)

@@ -12,6 +12,7 @@ from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
 from gan.doctor.checkup import Checkup
 from gan.events import Event, Metrics
+from gan.judging.judgements import Judgement
 from gan.runs import folder as folders_of_runs
 from gan.runs import record as recording
 from gan.runs.folder import RunFolder, least_useful
@@ -105,7 +106,7 @@ def test_the_state_of_the_best_images_is_kept(
 
     monkeypatch.setattr(Watch, "due", due)
     watch = Watch(Preparation())
-    monkeypatch.setattr(watch, "look", lambda state, *rest: {"step": state.step, "fd": fd[state.step], "fd_error": 0.1})
+    monkeypatch.setattr(watch, "look", lambda state, *rest: Judgement({"step": state.step, "fd": fd[state.step], "fd_error": 0.1}))
     list(trained(folder, config.change(duration=140, log_every=5), blobs, watch=watch))
     best = folder.best()
     assert best is not None and best.step == 25 and 25 in folder.state_steps() and folder.state_steps()[-1] == 128

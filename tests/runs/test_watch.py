@@ -18,7 +18,7 @@ from gan.devices import one_thread
 from gan.events import Judged, Progress
 from gan.judging import features, reals
 from gan.judging.judge import Judge, JudgeCache
-from gan.judging.judgements import NUMBERS
+from gan.judging.judgements import NUMBERS, Judgement
 from gan.runs import record as records
 from gan.runs import watch
 from gan.runs.folder import RunFolder
@@ -196,9 +196,9 @@ def test_the_best_generator_is_kept_and_those_before_it_go(
         return new
 
     monkeypatch.setattr(Watch, "due", due)
-    told = {"fd_error": 0.1, "fd_floor": 1.0, "features": "blobs-CNN"}
+    scores = {"fd_error": 0.1, "fd_floor": 1.0, "features": "blobs-CNN"}
     looking = watching()
-    monkeypatch.setattr(looking, "look", lambda state, *rest: {"step": state.step, "fd": fd[state.step], **told})
+    monkeypatch.setattr(looking, "look", lambda state, *rest: Judgement({"step": state.step, "fd": fd[state.step], **scores}))
     folder, _, _ = run(tmp_path / "run", config.change(duration=42, snapshot_every=1000), dataset, looking)
     steps = [row["step"] for row in folder.read_judged()]
     assert steps == list(fd)

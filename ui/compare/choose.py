@@ -6,6 +6,7 @@ from gan.runs.names import SEPARATOR, listed
 from gan.runs.run import Run
 from gan.runs.states import AT_WORK
 from ui.comparison import MOST_RUNS
+from ui.pick import say_missing
 from ui.text import plain
 
 
@@ -38,9 +39,7 @@ def choose(runs: dict[str, Run], names: dict[str, str]) -> list[str]:
     wanted = asked()
     unknown = [i for i in wanted if i not in runs]
     known = [i for i in wanted if i in runs]
-    if unknown:
-        some = ", ".join(plain(i[:100]) for i in unknown[:MOST_RUNS])
-        st.warning(f"There is no run {some} on this server.", icon=":material/search_off:")
+    say_missing("runs", unknown, runs)
     if len(known) > MOST_RUNS:
         left_out = ", ".join(plain(names[i]) for i in known[MOST_RUNS:])
         st.warning(f"You can compare {MOST_RUNS} runs at once. Left out: {left_out}.", icon=":material/filter_6:")

@@ -107,8 +107,10 @@ def rerun_after_a_press() -> None:
         st.rerun()
 
 
-def follow_findings(run: Run, key: str) -> None:
+def follow_findings(run: Run, key: str, after_ms: int = 0) -> None:
     """Runs the fragment around it again when other findings are heard of; tells the live view what to mark on its charts.
+
+    after_ms: how long it waits then. Two fragments must not ask in the same moment: Streamlit would run only one.
 
     Raises:
         CheckpointError: the run's settings cannot be read.
@@ -116,7 +118,14 @@ def follow_findings(run: Run, key: str) -> None:
     checkup = checkups().of(run)
     found = checkup.findings()
     alarm = checkup.verdict.outlook is Outlook.ALARM
-    data = {"run": run.id, "marks": marks(found), "version": checkup.version, "alarm": alarm, "states": checkup.states}
+    data = {
+        "run": run.id,
+        "marks": marks(found),
+        "version": checkup.version,
+        "alarm": alarm,
+        "states": checkup.states,
+        "after_ms": after_ms,
+    }
     _marks(key=key, data=data, on_again_change=lambda: None)
 
 
@@ -133,7 +142,7 @@ def _panel(run: Run, actions: Actions) -> None:
     except CheckpointError as error:
         st.error(plain(error), icon=":material/error:")
         return
-    follow_findings(run, "findings")
+    follow_findings(run, "findings", after_ms=700)
     st.subheader(
         "What the doctor says",
         help="Rules check losses, gradients and image scores. docs/doctor.md lists them with their sources.",

@@ -1,8 +1,8 @@
-"""Around every page: the theme where .streamlit/config.toml does not reach, and navigation (navigation.js)."""
+"""The theme where .streamlit/config.toml does not reach: text in the accent color, and where the keyboard is."""
 
 from ui.components.component import component
 
-_component = component("theme", "<span></span>\n", "navigation")
+_component = component("theme", "<span></span>\n")
 
 
 def theme() -> None:

@@ -1,7 +1,7 @@
 // Tells the session who this browser is: a secret token and a name, kept in the browser. Draws nothing.
 // Streamlit calls the function again on new data, so every call starts from what is kept.
-const KEY = "dcgan-workshop-visitor";
-const STORES = ["localStorage", "sessionStorage"];  // the second if the first is blocked
+const KEY = "dcgan-workshop-visitor", HOST_KEY = "dcgan-workshop-host";
+const STORES = ["localStorage", "sessionStorage"];  // the second where the first is blocked
 const sessions = new WeakMap();
 
 function kept() {
@@ -27,12 +27,21 @@ function made() {
   return kept();  // another tab may have been faster
 }
 
+// A host's ticket: this tab's alone, also after a reload.
+function ticket() {
+  try { return sessionStorage.getItem(HOST_KEY); } catch { return null; }
+}
+
+function keepTicket(text) {
+  try { if (text) sessionStorage.setItem(HOST_KEY, text); else sessionStorage.removeItem(HOST_KEY); } catch { /* blocked: until the reload */ }
+}
+
 export default function ({ data, parentElement, setStateValue }) {
   const session = sessions.get(parentElement) ?? {};
   sessions.set(parentElement, session);
   let who = kept() ?? made();
   if (data.name != null && data.name !== who.name) keep((who = { ...who, name: data.name }));
-  if (!data.id) setStateValue("who", who);
+  if (data.id) keepTicket(data.host); else setStateValue("who", { ...who, host: ticket() });
 
   // While a run of this browser is active, it sends a sign of life now and then: owners who are away for long make room for others.
   clearInterval(session.beat);

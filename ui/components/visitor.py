@@ -8,7 +8,7 @@ import streamlit as st
 from gan.owners import LONGEST_NAME, STRANGER, NotAllowed, Visitor, clean_name, guest, is_personal, recognise
 from ui.components.component import component
 from ui.text import plain
-from ui.workshop import guesses, manager
+from ui.workshop import guesses, manager, tickets
 
 KEY = "visitor"  # of the component; visitor.css knows it
 # In the session: the visitor, the name that was given in it, whether they are the host, what was wrong with the token that was given.
@@ -39,7 +39,7 @@ def ask(page: str) -> None:
     known = visitor()
     run = manager().unfinished_run(known)
     grace_s = manager().limits.grace_s or BEAT_S
-    data = {"id": known.id, "name": st.session_state.get(NAME), "page": page}
+    data = {"id": known.id, "name": st.session_state.get(NAME), "page": page, "host": st.session_state.get(HOST, "")}
     data |= {"run": run.id if run else "", "every": min(BEAT_S, grace_s / 3)}
     _learn(_component(key=KEY, data=data, on_who_change=lambda: None))
 
@@ -49,6 +49,8 @@ def _learn(state: Any) -> None:
     who = state.get("who") if isinstance(state, Mapping) else None
     if isinstance(who, Mapping):
         st.session_state[WHO] = recognise(who.get("token"), who.get("name"))
+        if HOST not in st.session_state and tickets().valid(ticket := who.get("host"), st.session_state[WHO].id):
+            st.session_state[HOST] = ticket  # the tab was reloaded
 
 
 def visitor() -> Visitor:
@@ -87,7 +89,7 @@ def _introduce(who: Visitor) -> None:
         return
     if who.admin:
         st.caption("You are the host in this tab: you can control and delete everything.")
-        st.button("Stop being host", on_click=st.session_state.pop, args=(HOST,))
+        st.button("Stop being host", on_click=_stop_being_host)
         return
     st.text_input("The host's token", key=TOKEN_KEY, type="password", on_change=_become_host, help="For the person who runs the workshop.")
     if fault := st.session_state.pop(FAULT, ""):
@@ -99,18 +101,22 @@ def _rename() -> None:
 
 
 def _become_host() -> None:
-    """For this session only; the token is forgotten at once."""
+    """For this tab alone; the token is forgotten at once."""
     given = st.session_state[TOKEN_KEY]
     st.session_state[TOKEN_KEY] = ""
     if not given:
         return
     try:
         if guesses().try_token(given, _address()):
-            st.session_state[HOST] = True
+            st.session_state[HOST] = tickets().issue(visitor().id)
         else:
             st.session_state[FAULT] = "That is not the host's token."
     except NotAllowed as error:
         st.session_state[FAULT] = str(error)
+
+
+def _stop_being_host() -> None:
+    tickets().give_back(st.session_state.pop(HOST))
 
 
 def _address() -> str:

@@ -37,13 +37,13 @@ def view(model: Model, label: int) -> None:
 
 
 def example(found: list[Contrast]) -> Contrast:
-    """The first example: a familiar attribute, or the one that works best."""
+    """What to begin with: what everyone knows, or what works best."""
     return max(found, key=lambda contrast: (contrast.name in ("glasses", "smiling"), contrast.share))
 
 
 def first_example(model: Model, label: int) -> dict[str, str]:
-    """The groups and the strength ("times") for a page without them in its address."""
-    # Not from what a visitor found: the address omits these values, and must mean the same after a restart of the server.
+    """The groups for a page without an address, and the strength as "times"."""
+    # Not of what a visitor found: the address leaves out what is here, and must mean the same after the server was started again.
     found = known_contrasts(model, label) if contrast_file.place(model.path).is_file() else None
     if not found:
         return {**FIRST, "times": "1"}

@@ -55,9 +55,10 @@ def view(model: Model, label: int) -> None:
     if judge is None:
         return
     real = real_ones(judge, model.config)
+    chance = False
     if which == CLOSEST:
         survey = closest(model, label, judge)
-        seeds = survey[0]
+        seeds, chance = survey[0], not more_than_chance(survey)
         st.markdown(in_words(survey, real))
     assert seeds
     images = models().images(model, model.noise(seeds), label)
@@ -71,7 +72,8 @@ def view(model: Model, label: int) -> None:
                     output_format="PNG",
                     width="stretch",
                 )
-                note = " :material/content_copy: **As close as a copy.**" if rank >= COPIES else ""
+                # Some real images are as close: where there are no more of them than by chance, none is called a copy.
+                note = " :material/content_copy: **As close as a copy.**" if rank >= COPIES and not chance else ""
                 st.caption(
                     f"**Seed {seed}**: closer than {percent(rank)} of {real} are.{note}",
                     help=f"Distance to the closest training image: {near[0]:.2f}. The median of {real} is {np.median(judge.distances):.2f}.",
@@ -110,13 +112,17 @@ def look_through(model: Model, label: int, judge: Judge) -> Generator[Progress, 
     return [int(seed) for seed in order], float(np.median(farther)), int((farther >= COPIES).sum())
 
 
+def more_than_chance(survey: Survey) -> bool:
+    """Whether more images are as close as copies than among as many real ones, by three standard deviations."""
+    expected = (1 - COPIES) * SURVEYED
+    return survey[2] > expected + 3 * expected**0.5
+
+
 def in_words(survey: Survey, real: str) -> str:
     """A sentence about the closest of many images."""
     _, typical, copies = survey
     expected = (1 - COPIES) * SURVEYED
-    verdict = (
-        "**more than chance would have: look at the pairs**" if copies > expected + 3 * expected**0.5 else "no more than chance would have"
-    )
+    verdict = "**more than chance would have: look at the pairs**" if more_than_chance(survey) else "no more than chance would have"
     return (
         f"Of {SURVEYED:,} images, {copies} lie closer to the training set than {percent(COPIES)} of {real} do: {verdict}, "
         f"since of as many {real} {expected:.0f} would. The image in the middle is closer than {percent(typical)} of {real} are."

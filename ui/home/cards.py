@@ -27,12 +27,9 @@ STATE_COLORS: dict[RunState, Literal["red", "orange", "blue", "green"]] = {
 SHOWN = 12
 
 
-def all_runs(who: Visitor) -> None:
-    """The visitor's own runs first, then those that train now, then the others."""
-    runs = manager().runs()
-    unfinished = manager().unfinished()
-    order = {run.id: place for place, run in enumerate(unfinished)}
-    mine = [run for run in runs if _owned(run, who)]
+def all_cards(runs: Sequence[Run], mine: Sequence[Run]) -> None:
+    """All runs: the visitor's own first, then those that train now, then the others."""
+    order = {run.id: place for place, run in enumerate(manager().unfinished())}
     others = [run for run in runs if run not in mine]
     # Includes those of other processes, after this process's runs, which are in the order in which they start.
     now = sorted((run for run in others if run.state in AT_WORK), key=lambda run: order.get(run.id, len(order)))
@@ -41,9 +38,9 @@ def all_runs(who: Visitor) -> None:
     cards("Other runs" if mine or now else "Runs", [run for run in others if run not in now])
 
 
-def own_runs(who: Visitor) -> list[Run]:
-    """The visitor's own runs, newest first."""
-    return [run for run in manager().runs() if _owned(run, who)]
+def own(runs: Sequence[Run], who: Visitor) -> list[Run]:
+    """The runs that are the visitor's."""
+    return [run for run in runs if _owned(run, who)]
 
 
 def _owned(run: Run, who: Visitor) -> bool:

@@ -1,5 +1,7 @@
 """Choose the networks: a run or a generator that comes with the app, its step and its class."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import streamlit as st
@@ -7,6 +9,9 @@ import streamlit as st
 from gan import glossary
 from gan.explore.models import pretrained
 from gan.inside.files import NEWEST, Networks, network_files
+from gan.runs.run import Run
+from gan.runs.states import RunState
+from ui.components.visitor import visitor
 from ui.page_files import NEW_RUN, TRAIN
 from ui.pick import missing, options, pick
 from ui.text import plain
@@ -14,8 +19,9 @@ from ui.workshop import manager
 
 
 def choose() -> tuple[str, Path] | None:
-    """The run or pretrained generator, and the file with its networks at the chosen step."""
-    runs = options(manager().runs())
+    """The run, or the shipped generator, and the file that holds its networks at the step that is asked for."""
+    found = manager().runs()
+    runs = options(found)
     names = runs | {name: name for name in sorted(pretrained(manager().root)) if name not in runs}
     if not names:
         st.info("There are no networks yet. Train one first.", icon=":material/lightbulb:")
@@ -23,16 +29,17 @@ def choose() -> tuple[str, Path] | None:
         return None
     missing("run", {NEWEST, NEW_RUN, *names})
     left, right = st.columns(2)
-    # "newest" is an option of its own, so the address of a run keeps its meaning when another run starts.
+    first = newest(found) or next(name for name in (*pretrained(manager().root), *names))
+    # "newest" is an option of its own, so that the address of a run keeps its meaning when another one begins.
     name = pick(
         "Run, or generator that comes with the app",
-        {NEWEST: NEWEST} | names,
+        {NEWEST: f"{NEWEST}: {names[first]}"} | names,
         "run",
         NEWEST,
         "Runs come first, the newest on top. A generator that comes with the app has no discriminator.",
         left,
     )
-    name = name if name in names else next(iter(names))
+    name = name if name in names else first
     try:
         files = network_files(manager().root, name)
     except KeyError:
@@ -56,6 +63,18 @@ def choose() -> tuple[str, Path] | None:
             help="Checkpoints hold both networks; snapshots hold only the generator.",
         )
     return name, files[step]
+
+
+def newest(runs: Sequence[Run]) -> str | None:
+    """The newest run that can be looked at: the visitor's own, or else one that has ended; None if there is neither."""
+    me = visitor().id
+    own = [run for run in runs if me and run.owner_id == me]
+    ended = [run for run in runs if run.state in (RunState.FINISHED, RunState.STOPPED)]
+    for run in (*own, *ended):
+        with suppress(KeyError):  # just deleted
+            if network_files(manager().root, run.id):
+                return run.id
+    return None
 
 
 def class_number(networks: Networks, label: str, help: str) -> int:

@@ -8,7 +8,7 @@ from gan.runs.states import RunState
 from ui.comparison import parent_of
 from ui.components.visitor import visitor
 from ui.health import health
-from ui.home.cards import own_runs
+from ui.home.cards import own
 from ui.next_step import broken, mistake, offer
 from ui.page_files import COMPARE
 from ui.train.actions import copy_settings, steer
@@ -63,5 +63,5 @@ def spoil(run: Run) -> None:
 def companions(run: Run) -> list[str]:
     """The ids of the run and of one to compare it with: its parent, or the visitor's newest other run; only the run if there is none."""
     parent = parent_of(run.stored)
-    others = [other.id for other in own_runs(visitor()) if other.id != run.id and other.sample_steps]
+    others = [other.id for other in own(manager().runs(), visitor()) if other.id != run.id and other.sample_steps]
     return [run.id, *([parent.run] if parent else others)[:1]]

@@ -18,10 +18,13 @@ from ui.workshop import manager
 
 
 def delete(run_id: str) -> None:
+    # Noted before: the live view hears of the deletion at once and asks for another run of the script, which ends this callback at its
+    # next look into the session.
+    st.session_state["deleted"] = run_id
+    choose(NEW_RUN)
     steer(manager().delete, run_id)
-    if "launch_error" not in st.session_state:
-        choose(NEW_RUN)
-        st.session_state["deleted"] = run_id
+    if "launch_error" in st.session_state:
+        choose(run_id)
 
 
 def controls(run: Run, config: TrainConfig) -> None:

@@ -138,7 +138,6 @@ export class LossesFigure {
     line.curve(() => 0.5, ink, { width: 0.7, dashed: true });
     line.curve((x) => bestAnswer(data, generated, x), ink);
     line.mark(at, bestAnswer(data, generated, at), ink);
-    line.text("1", 3 * line.scale, line.y(1) + 4 * line.scale, ink);
     line.text("½", 3 * line.scale, line.y(0.5) - 4 * line.scale, ink);
   }
 

@@ -8,13 +8,22 @@ export function product(out, a, am, ak, b, bn, bk, rows, columns, depth, add = f
     const at = m * columns;
     for (let n = 0; n < fullColumns; n += 4) {
       let p = m * am, q = p + am;
-      let b0 = n * bn, b1 = b0 + bn, b2 = b1 + bn, b3 = b2 + bn;
       let s00 = 0, s01 = 0, s02 = 0, s03 = 0, s10 = 0, s11 = 0, s12 = 0, s13 = 0;
-      for (let k = 0; k < depth; k++) {
-        const x = a[p], y = a[q], w0 = b[b0], w1 = b[b1], w2 = b[b2], w3 = b[b3];
-        s00 += x * w0; s01 += x * w1; s02 += x * w2; s03 += x * w3;
-        s10 += y * w0; s11 += y * w1; s12 += y * w2; s13 += y * w3;
-        p += ak; q += ak; b0 += bk; b1 += bk; b2 += bk; b3 += bk;
+      if (bn === 1) {  // four numbers next to each other: one index instead of four
+        for (let k = 0, r = n; k < depth; k++) {
+          const x = a[p], y = a[q], w0 = b[r], w1 = b[r + 1], w2 = b[r + 2], w3 = b[r + 3];
+          s00 += x * w0; s01 += x * w1; s02 += x * w2; s03 += x * w3;
+          s10 += y * w0; s11 += y * w1; s12 += y * w2; s13 += y * w3;
+          p += ak; q += ak; r += bk;
+        }
+      } else {
+        let b0 = n * bn, b1 = b0 + bn, b2 = b1 + bn, b3 = b2 + bn;
+        for (let k = 0; k < depth; k++) {
+          const x = a[p], y = a[q], w0 = b[b0], w1 = b[b1], w2 = b[b2], w3 = b[b3];
+          s00 += x * w0; s01 += x * w1; s02 += x * w2; s03 += x * w3;
+          s10 += y * w0; s11 += y * w1; s12 += y * w2; s13 += y * w3;
+          p += ak; q += ak; b0 += bk; b1 += bk; b2 += bk; b3 += bk;
+        }
       }
       const i = at + n, j = i + columns;
       if (add) {

@@ -2,6 +2,7 @@
 import { product } from "./matrix.js";
 
 const SLOPE = 0.2;  // of leaky ReLU below zero, as in DCGAN's discriminator
+const SLOPES = Float64Array.of(SLOPE, 1);  // by whether the result is positive: a look-up, since half of all branches would be guessed wrong
 
 export class Mlp {
   // sizes: of the input, of the hidden layers, of the output, such as [2, 32, 32, 1]. rows: of the largest batch.
@@ -51,7 +52,7 @@ export class Mlp {
       for (let r = 0, i = 0; r < rows; r++) {
         for (let j = 0; j < outputs; j++, i++) {
           const sum = result[i] + biases[j];
-          result[i] = sum > 0 || last ? sum : SLOPE * sum;
+          result[i] = last ? sum : Math.max(sum, SLOPE * sum);
         }
       }
       before = result;
@@ -69,7 +70,7 @@ export class Mlp {
       product(target, delta, outputs, 1, weights, 1, inputs, rows, inputs, outputs);
       if (l) {
         const { result } = this.layers[l - 1];
-        for (let i = 0; i < rows * inputs; i++) if (result[i] <= 0) target[i] *= SLOPE;
+        for (let i = 0; i < rows * inputs; i++) target[i] *= SLOPES[result[i] > 0 | 0];
       }
     }
     return this.inputGradient;
@@ -102,7 +103,7 @@ export class Mlp {
       }
       if (slope && l < this.layers.length - 1) {
         product(tangent, slope, inputs, 1, layer.weights, inputs, 1, rows, outputs, inputs);
-        for (let i = 0; i < rows * outputs; i++) if (result[i] <= 0) tangent[i] *= SLOPE;
+        for (let i = 0; i < rows * outputs; i++) tangent[i] *= SLOPES[result[i] > 0 | 0];
         slope = tangent;
       }
       before = result;

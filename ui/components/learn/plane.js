@@ -6,7 +6,7 @@ import { COLORS, PlaneView } from "./plane_view.js";
 import { REACH, SHAPES, drawn } from "./points.js";
 import { CURES, PRESETS } from "./presets.js";
 
-const BUDGET_MS = 10;  // of training in a picture, so that 60 pictures a second are possible
+const BUDGET_MS = 12.5;  // of training in a picture, so that 60 pictures a second are possible
 const MOST_STEPS = 40;  // in a picture
 const SLOW_MS = 700;  // between two steps in slow motion
 const CALM_MS = 1000;  // between two pictures for people who want little motion

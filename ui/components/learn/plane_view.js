@@ -9,7 +9,7 @@ const CELLS = 32;  // of the heat map, a side
 const LINES = 15;  // of G's grid, in each direction
 const POINTS = 400;  // generated ones, also for counting modes
 const REALS = 240;
-const ARROWS = 64;
+const ARROWS = 32;
 const LONGEST_ARROW = 0.3;  // on the plane
 export const COLORS = { real: [37, 99, 235], generated: [234, 88, 12] };  // told apart by the color-blind, on light and dark
 
@@ -172,7 +172,7 @@ export class PlaneView {
         context.lineTo(...this.place(tip[0] + 0.3 * length * Math.cos(turn + side), tip[1] + 0.3 * length * Math.sin(turn + side)));
       }
     }
-    Object.assign(context, { strokeStyle: ink, lineWidth: 1.2 * scale });
+    Object.assign(context, { strokeStyle: ink, lineWidth: scale });
     context.stroke();
   }
 

@@ -1,0 +1,91 @@
+"""The lesson "From one number to many": transposed convolution, the layer that enlarges images in a generator."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from gan.course.lesson import Evidence, Goal, Lesson, Source
+from gan.untrusted import is_whole
+
+CHAIN = (1, 4, 7, 14, 28)  # the sizes in a generator for digits
+LONGEST = 8  # layers of a report
+LARGEST = 64  # of any size
+
+
+class Aim(StrEnum):
+    """The goals, by their stored names."""
+
+    CHAIN = "chain"
+    UNEVEN = "uneven"
+    EVEN = "even"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the figure says of its settings.
+
+    Attributes:
+        chain: sizes of the layers that were added, from the first input on.
+        size: of the input on display.
+        kernel, stride: of the layer on display.
+    """
+
+    chain: tuple[int, ...]
+    size: int
+    kernel: int
+    stride: int
+
+    @classmethod
+    def read(cls, report: Mapping[str, Any]) -> "Report | None":
+        """The report, or None if the browser sent something else."""
+        chain, numbers = report.get("chain"), [report.get(name) for name in ("size", "kernel", "stride")]
+        if not isinstance(chain, list) or len(chain) > LONGEST:
+            return None
+        if not all(is_whole(value, LARGEST) and value for value in numbers) or not all(is_whole(value) for value in chain):
+            return None
+        size, kernel, stride = (int(value) for value in numbers if value is not None)
+        return cls(tuple(chain), size, kernel, stride)
+
+
+def _has_chain(evidence: Evidence) -> bool:
+    report = Report.read(evidence.report)
+    return report is not None and report.chain[-len(CHAIN) :] == CHAIN
+
+
+def _is_uneven(evidence: Evidence) -> bool:
+    report = Report.read(evidence.report)
+    return report is not None and report.size >= 3 and report.kernel > report.stride > 1 and report.kernel % report.stride > 0
+
+
+def _is_even(evidence: Evidence) -> bool:
+    report = Report.read(evidence.report)
+    if report is None or Aim.UNEVEN not in evidence.met:
+        return False
+    return report.size >= 3 and report.kernel > report.stride > 1 and report.kernel % report.stride == 0
+
+
+TRANSPOSED = Lesson(
+    id="transposed",
+    title="From one number to many",
+    minutes=6,
+    text=(
+        "A generator begins with a few numbers and ends with an image. The layer that enlarges is the **transposed convolution**. "
+        "Each input value spreads the kernel over the output, multiplied by the value, and overlaps are added. "
+        "The stride says how far apart the copies lie, and the padding how much is cut from each edge. "
+        "The same result comes from inserting zeros between the inputs and sliding the turned kernel over them.\n\n"
+        "If the kernel size is no multiple of the stride, some outputs are written more often than their neighbors. "
+        "In images this shows as a **checkerboard**."
+    ),
+    to_try="Move the slider Step through both views. Press cells of the input and the kernel to change them.",
+    goals=(
+        Goal(Aim.CHAIN, "Add the layers of a generator for digits: 1 → 4 → 7 → 14 → 28. Start at 1.", _has_chain),
+        Goal(Aim.UNEVEN, "Show a checkerboard: an input of 3 or more, and a kernel larger than a stride of 2 or more.", _is_uneven),
+        Goal(Aim.EVEN, "Get rid of it with the stride still 2 or more.", _is_even),
+    ),
+    sources=(
+        Source("Dumoulin and Visin 2016, A guide to convolution arithmetic (section 4)", "https://arxiv.org/abs/1603.07285"),
+        Source("Odena et al. 2016, Deconvolution and checkerboard artifacts", "https://distill.pub/2016/deconv-checkerboard/"),
+        Source("Radford et al. 2015, DCGAN (section 3)", "https://arxiv.org/abs/1511.06434"),
+    ),
+)

@@ -1,0 +1,79 @@
+"""Home's first screen, and the way from there through a first run."""
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.steps import both_charts_have, open_page, stop
+
+AT = "() => document.querySelector('.living canvas')?.dataset.at"
+MOVED = f"before => ({AT})() !== before"
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_first_screen_has_one_button_and_something_that_moves(page: Page, server: str, width: int) -> None:
+    height = 800 if width == 1280 else 844
+    page.set_viewport_size({"width": width, "height": height})
+    open_page(page, f"{server}/", "DCGAN Workshop")
+    canvas, start = page.locator(".living canvas"), page.get_by_role("button", name="Train your first network")
+    page.wait_for_function(f"() => ({AT})()")
+    for shown in (canvas, start):
+        box = shown.bounding_box()
+        assert box and box["y"] + box["height"] <= height and box["x"] + box["width"] <= width
+    page.wait_for_function(MOVED, arg=page.evaluate(AT))
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
+    still = page.evaluate(AT)
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(done))))")
+    assert page.evaluate(AT) == still
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_function(MOVED, arg=still)
+
+
+def test_who_prefers_no_motion_gets_a_still_picture(browser: Browser, server: str) -> None:
+    context = browser.new_context(reduced_motion="reduce")
+    page = context.new_page()
+    open_page(page, f"{server}/", "DCGAN Workshop")
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
+    page.wait_for_function(f"() => ({AT})() === '0.00'")
+    context.close()
+
+
+def test_a_first_run_from_home_with_the_tour_and_back(page: Page, server: str, browser: Browser) -> None:
+    open_page(page, f"{server}/", "DCGAN Workshop")
+    page.get_by_role("button", name="Train your first network").click()
+    expect(page.get_by_text("The recipe is ready.")).to_be_visible()
+    page.get_by_role("button", name="Train", exact=True).click()
+    expect(page.get_by_text("What are the two curves?")).to_be_visible()
+    both_charts_have(page, 2)
+    address = page.url
+
+    # Another participant waits: no charts and no sliders that do nothing, and a way back.
+    context = browser.new_context(viewport={"width": 390, "height": 844})
+    phone = context.new_page()
+    open_page(phone, f"{server}/train", "Train")
+    phone.get_by_role("button", name="Train", exact=True).click()
+    expect(phone.get_by_text("Number 1 in the queue.")).to_be_visible()
+    expect(phone.get_by_role("link", name="Watch the run ahead")).to_be_visible()
+    expect(phone.locator(".rv-body")).to_be_hidden()
+    expect(phone.get_by_test_id("stMain").get_by_role("slider")).to_have_count(0)
+
+    page.get_by_role("button", name="Next").click()
+    expect(page.get_by_text("What should I watch?")).to_be_visible()
+    page.get_by_role("button", name="Skip the tour").click()
+    expect(page.get_by_role("button", name="Show me around")).to_be_visible()
+    expect(page).to_have_url(re.compile("run="))
+
+    # Home shows the newest images of one's own run, and the next ones take their place.
+    page.goto(f"{server}/")
+    picture = page.get_by_role("figure", name="Your run at step").locator("img")
+    expect(picture).to_have_attribute("src", re.compile(r"samples/\d+\.png"))
+    expect(picture).not_to_have_attribute("src", picture.get_attribute("src") or "")
+    page.get_by_role("button", name="Watch your run").click()
+    expect(page.locator(".run-view")).to_be_visible()
+    assert page.url.partition("run=")[2] == address.partition("run=")[2]
+    stop(page)
+    both_charts_have(phone, 2)  # the run that waited draws its charts as soon as it has begun
+    stop(phone)
+    context.close()

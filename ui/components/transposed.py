@@ -1,0 +1,60 @@
+"""The figure of the lesson "From one number to many": a transposed convolution, one value at a time, in both of its views."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ui.components.component import component
+
+_HTML = """
+<section class="transposed" aria-label="Transposed convolution">
+  <div class="transposed-row">
+    <label>Input size n <select class="transposed-size"></select></label>
+    <label>Kernel k <select class="transposed-kernel"></select></label>
+    <label>Stride s <select class="transposed-stride"></select></label>
+    <label>Padding p <select class="transposed-padding"></select></label>
+    <label>Output padding oₚ <select class="transposed-outputPadding"></select></label>
+  </div>
+  <p class="transposed-fault" role="alert"></p>
+  <p class="transposed-formula" role="status"></p>
+  <div class="transposed-row">
+    <button type="button" class="transposed-add">Add this layer</button>
+    <button type="button" class="transposed-restart">Start at 1</button>
+    <span>Your layers: <b class="transposed-chain"></b></span>
+  </div>
+  <div class="transposed-row">
+    <label>View <select class="transposed-view"><option value="spread">Each input spreads the kernel</option>
+      <option value="slide">Zeros inserted, a kernel slides</option></select></label>
+    <label>Step <input type="range" class="transposed-step" min="0" max="9" step="1"></label>
+  </div>
+  <p class="transposed-step-words" role="status"></p>
+  <div class="transposed-grids">
+    <figure><figcaption>Input: press a cell to change it</figcaption><canvas class="transposed-input" role="img" tabindex="0"></canvas></figure>
+    <figure><figcaption>Kernel: press a cell to change it</figcaption><canvas class="transposed-weights" role="img" tabindex="0"></canvas></figure>
+    <figure class="transposed-wide-figure" hidden><figcaption>Input with zeros</figcaption><canvas class="transposed-wide" role="img"></canvas></figure>
+  </div>
+  <div class="transposed-results">
+    <div class="transposed-grids">
+      <figure><figcaption>Output</figcaption><canvas class="transposed-output" role="img"></canvas></figure>
+      <figure><figcaption>How often each output is written</figcaption><canvas class="transposed-writes" role="img"></canvas></figure>
+      <figure><figcaption>The same for resize, then a 3 x 3 convolution</figcaption><canvas class="transposed-even" role="img"></canvas></figure>
+    </div>
+    <p class="transposed-checker" role="status"></p>
+  </div>
+  <p>By keyboard: arrow keys move between cells of the input and the kernel, the space bar changes one.</p>
+</section>
+"""
+
+_component = component("transposed", _HTML, "figure")
+
+
+def transposed(page: str) -> Mapping[str, Any]:
+    """Draws the figure.
+
+    Args:
+        page: the page's url_path, from which the component finds the address of the server behind any prefix.
+
+    Returns:
+        what it last reported, from the browser: see gan.course.transposed.Report.
+    """
+    told = _component(key="transposed", data={"page": page}, on_report_change=lambda: None)
+    return told.report if isinstance(told.report, Mapping) else {}

@@ -5,7 +5,7 @@ const start = (changes) => ({ ...DEFAULTS, ...changes });
 
 export const PRESETS = {
   default: { label: "Cross entropy", settings: start({}) },
-  regular: { label: "Relativistic, R1 and R2", settings: start({ loss: "relativistic", r1: 0.1, r2: 0.1, gRate: 0.001, dRate: 0.001 }) },
+  regular: { label: "Relativistic, R1 and R2", settings: start({ loss: "relativistic", r1: 0.03, r2: 0.03, beta1: 0, gRate: 0.001, dRate: 0.001 }) },
   // G learns five times as fast as D, and Adam's long memory carries both past the balance: G runs from mode to mode.
   collapse: { label: "Collapse", settings: start({ beta1: 0.9, gRate: 0.005, dRate: 0.001 }) },
   wasserstein: {
@@ -17,8 +17,8 @@ export const PRESETS = {
 // The fix for the collapse while it runs: it takes about 2,000 steps; the same rates alone take three to ten times as long.
 export const CURES = {
   regular: {
-    label: "Same rates, β1 0.5, relativistic, R1 and R2",
-    settings: { loss: "relativistic", r1: 0.1, r2: 0.1, beta1: 0.5, gRate: 0.001, dRate: 0.001 },
+    label: "Same rates, no momentum, relativistic, R1 and R2",
+    settings: { loss: "relativistic", r1: 0.03, r2: 0.03, beta1: 0, gRate: 0.001, dRate: 0.001 },
   },
   balance: { label: "Same rates and β1 0.5 only", settings: { beta1: 0.5, gRate: 0.002, dRate: 0.002 } },
 };

@@ -4,10 +4,18 @@
 window.__streamlit = { ...window.__streamlit, BACKEND_BASE_URL: new URL(".", location.href).href };
 
 // What a page writes into its own address is no step for the Back button: one press leads to the page before.
-const push = history.pushState;
+const push = history.pushState, replace = history.replaceState;
+let before = null;  // this page's address before it was last written
 history.pushState = function (state, unused, url) {
-  const same = url != null && new URL(url, location.href).pathname === location.pathname;
-  return (same ? history.replaceState : push).call(this, state, unused, url);
+  const to = new URL(url ?? location.href, location.href);
+  if (to.pathname === location.pathname) {
+    before = location.href;
+    return replace.call(this, state, unused, url);
+  }
+  // Streamlit writes the next page's parameters into this page's address just before it goes there.
+  if (before && to.search && to.search === location.search) replace.call(this, this.state, "", before);
+  before = null;
+  return push.call(this, state, unused, url);
 };
 
 // On a phone the menu lies over the page: it closes when a page was chosen.

@@ -14,7 +14,8 @@ export const PRESETS = {
   },
 };
 
-// The fix for the collapse while it runs: it takes about 2,000 steps; the same rates alone take three to ten times as long.
+// Fixes for the collapse while it runs. With the first, all 8 modes came back within 2,000 steps and stayed (3 of 3 seeds); with the
+// second most came back, and some were lost again (python -m benchmarks.plane --cures).
 export const CURES = {
   regular: {
     label: "Same rates, no momentum, relativistic, R1 and R2",

@@ -39,7 +39,7 @@ def test_the_address_holds_the_id_and_changes_with_the_choice(open_page: Open, f
 
 
 def test_a_renamed_run_stays_chosen(open_page: Open, manager: RunManager, finished: Run) -> None:
-    at = open_page(whichs.TRAIN, run=finished.id)
+    at = open_page(pages.TRAIN, run=finished.id)
     manager.rename(finished.id, "my *best*", ADA)
     at.run()
     assert at.selectbox(key="run").value == finished.id
@@ -60,7 +60,7 @@ def test_a_damaged_run_is_listed_by_its_id(open_page: Open, manager: RunManager,
     run = manager.submit(config, "quick-digits", ADA)
     wait_for(ended(run))
     run.folder.config_file.write_text("{")
-    at = open_page(whichs.TRAIN)
+    at = open_page(pages.TRAIN)
     assert at.selectbox(key="run").options == ["New run", run.id]
 
 

@@ -64,7 +64,7 @@ def test_a_damaged_run_is_listed_by_its_id(open_page: Open, manager: RunManager,
     assert at.selectbox(key="run").options == ["New run", run.id]
 
 
-@pytest.mark.parametrize(("page", "key"), [(pages.COMPARE, "runs"), (pages.DATA, "set")], ids=["compare", "data"])
+@pytest.mark.parametrize(("which", "key"), [(pages.COMPARE, "runs"), (pages.DATA, "set")], ids=["compare", "data"])
 def test_compare_and_data_say_it_until_it_is_dismissed_too(open_page: Open, finished: Run, which: Path, key: str) -> None:
     at = open_page(which, **{key: "gone"})
     for _ in range(3):

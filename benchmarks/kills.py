@@ -418,6 +418,9 @@ def finish(case: Case, root: Path, references: References) -> list[str]:
     """Resumes a killed run to its end, prints a line, and returns the faults."""
     for part in root.rglob("*.part"):  # as if a minute had passed: half-written files that others may be writing are left alone for so long
         os.utime(part, (time.time() - 2 * ABANDONED_S,) * 2)
+    (run,) = workers(root).runs()
+    # A run that ended before it was killed is not resumed, so nobody clears its folder: the file that was being written may stay aside.
+    aside = {part.name for part in root.rglob(".status.json.*.part")} if run.state == "finished" else set()
     try:
         resumed = resume_to_the_end(root)
     except (ValueError, RuntimeError) as error:
@@ -425,7 +428,7 @@ def finish(case: Case, root: Path, references: References) -> list[str]:
     else:
         changed = bool(resumed.read_interventions())
         faults = differences(resumed, references.folder(case, changed), case.config) + damaged(resumed)
-        faults += [f"{part.name} was left behind" for part in root.rglob("*.part")]
+        faults += [f"{part.name} was left behind" for part in root.rglob("*.part") if part.name not in aside]
         if len(workers(root).runs()) != 1:
             faults.append("more than one run is listed")
     print(f"  resumed to step {case.config.duration:g}: {'; '.join(faults) or 'all as in a run that was never killed'}", flush=True)

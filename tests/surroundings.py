@@ -12,8 +12,9 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-# torch's cache of compiled kernels, which torchvision makes when it is imported; the Playwright plugin's, which it removes itself.
-EXPECTED = ("torchinductor_", "playwright-pytest-")
+# torch's cache of compiled kernels, which torchvision makes when it is imported; the Playwright plugin's, which it removes itself;
+# multiprocessing's, which goes with the process.
+EXPECTED = ("torchinductor_", "playwright-pytest-", "pymp-")
 TOOLS = ("_cache/", "__pycache__", ".venv", ".coverage", ".egg-info/")
 
 

@@ -58,7 +58,7 @@ def test_compare_two_runs_one_of_them_at_work(page: Page, server: str) -> None:
     address = page.url
     page.get_by_role("link", name=re.compile(newer[-4:])).click()
     stop(page)
-    page.get_by_role("link", name="Compare").click()
+    page.get_by_role("link", name="Compare", exact=True).click()
     expect(page.locator(".cv-grids figure")).to_have_count(2)
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(address)

@@ -22,14 +22,16 @@ run: $(VENV)/.installed
 # Many tests start a process. Where Python may not keep what it compiled (Docker images often set PYTHONDONTWRITEBYTECODE), each of them
 # compiles torch again, about 6 s. The tests keep it, in the virtual environment, where `make clean` removes it.
 KEEPING := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX="$(CURDIR)/$(VENV)/pycache"
-# Tests in so many processes at once; more pay on a machine with more cores: make test WORKERS=8
-WORKERS ?= 2
+# Tests in so many processes at once: one more than two cores can use, since many tests wait for a process, a browser or a run. More pay
+# on a machine with more cores: make test WORKERS=8
+WORKERS ?= 3
+BROWSER_WORKERS ?= 2
 # Browser tests have processes of their own: Playwright leaves an event loop running, in which other tests cannot start theirs. They wait a
 # lot, for pages and for runs, so they leave time to the others.
 STYLE := $(BIN)/ruff check . && $(BIN)/ruff format --check .
 TYPES := $(BIN)/mypy
 TESTS := -m pytest -n $(WORKERS) --dist loadfile --ignore=tests/browser
-BROWSER_TESTS := -m pytest -n $(WORKERS) --dist loadfile tests/browser
+BROWSER_TESTS := -m pytest -n $(BROWSER_WORKERS) --dist loadfile tests/browser
 
 test: $(VENV)/.installed-dev
 	$(KEEPING) $(BIN)/python .ci/together.py "style: $(STYLE)" "types: $(TYPES)" "tests: $(BIN)/python $(TESTS)" \

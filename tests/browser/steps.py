@@ -1,6 +1,6 @@
 """Steps that many browser tests take: open a page, start and stop a run, wait for its charts."""
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FloatRect, Page, TimeoutError, expect
 
 POINTS = "() => [...document.querySelectorAll('.rv-chart:not([hidden])')].map(e => e.data ? e.data[0].x.length : 0)"
 
@@ -23,3 +23,18 @@ def launch(page: Page, server: str) -> None:
 def stop(page: Page) -> None:
     page.get_by_test_id("stMain").get_by_role("button", name="Stop").click()  # Streamlit's header has one of its own
     expect(page.get_by_role("button", name="Resume")).to_be_visible()
+
+
+def zoom_left_half(page: Page, box: FloatRect, zoomed: str) -> None:
+    """Drags over the left half of a chart until `zoomed`, a function of JavaScript, is true. A chart that gets new points just then drops a drag."""
+    for _ in range(5):
+        page.mouse.move(box["x"] + 2, box["y"] + box["height"] / 2)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=5)
+        page.mouse.up()
+        try:
+            page.wait_for_function(zoomed, timeout=3000)
+            return
+        except TimeoutError:
+            continue
+    page.wait_for_function(zoomed)

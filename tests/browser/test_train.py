@@ -8,7 +8,7 @@ import torch
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Server
-from tests.browser.steps import POINTS, both_charts_have, launch, stop
+from tests.browser.steps import POINTS, both_charts_have, launch, stop, zoom_left_half
 
 RANGE = "() => document.querySelector('[data-chart=loss]')._fullLayout.xaxis.range"
 
@@ -24,11 +24,7 @@ def test_train_watch_zoom_stop_and_explore(page: Page, server: str) -> None:
     chart.scroll_into_view_if_needed()
     box = chart.bounding_box()
     assert box
-    page.mouse.move(box["x"] + 5, box["y"] + box["height"] / 2)
-    page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=5)
-    page.mouse.up()
-    page.wait_for_function(f"() => ({RANGE})()[1] < 1000 && !document.querySelector('[data-chart=loss]').layout.xaxis.autorange")
+    zoom_left_half(page, box, f"() => ({RANGE})()[1] < 1000 && !document.querySelector('[data-chart=loss]').layout.xaxis.autorange")
     zoomed = page.evaluate(RANGE)
     before = page.evaluate(POINTS)[0]
     both_charts_have(page, before + 3)

@@ -31,7 +31,7 @@ BROWSER_WORKERS ?= 2
 STYLE := $(BIN)/ruff check . && $(BIN)/ruff format --check .
 TYPES := $(BIN)/mypy
 TESTS := -m pytest -n $(WORKERS) --dist loadfile --ignore=tests/browser
-BROWSER_TESTS := -m pytest -n $(BROWSER_WORKERS) --dist loadfile tests/browser
+BROWSER_TESTS := -m pytest -n $(BROWSER_WORKERS) --dist loadfile $(if $(CI),--reruns 1 -rR) tests/browser
 
 test: $(VENV)/.installed-dev
 	$(KEEPING) $(BIN)/python .ci/together.py "style: $(STYLE)" "types: $(TYPES)" "tests: $(BIN)/python $(TESTS)" \

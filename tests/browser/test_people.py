@@ -121,9 +121,8 @@ def test_two_participants_and_neither_steers_the_others_run(server: str, people:
     control(ada, "Stop").click()
     expect(control(ada, "Resume")).to_be_visible()
     control(ada, "Delete").click()
-    expect(ada.get_by_role("button", name="Delete it")).to_have_count(
-        1
-    )  # for a moment, a page that is drawn again has both its old and its new one
+    # For a moment, a page that is drawn again has both its old and its new button.
+    expect(ada.get_by_role("button", name="Delete it")).to_have_count(1)
     ada.get_by_role("button", name="Delete it").click()
     expect(ada.get_by_text(f"The run {run} is deleted.")).to_be_visible()
     listed = {row["id"]: row.get("owner") for row in ask(f"{server}/api/runs")[1]}

@@ -47,7 +47,7 @@ from gan.training.step import train_step
 # recipe -> the loop to compare it with
 PAIRS = {"quick-digits": "lecture", "lecture": "lecture", "pyimagesearch": "pyimagesearch", "polarsparc": "polarsparc"}
 JUDGED = 5000  # generated images
-MATMUL_S = 1.5  # spent on matrix products, of which the fastest counts
+MATMUL_S = 1.5  # spent on matrix products; the fastest one counts
 SOURCE_S = 20.0  # spent on measuring a source's loop, to estimate its end
 
 # What the sources print: epoch -> means of loss G, loss D, D(x), D(G(z)); batch -> loss G, loss D. Losses as here: in nats, D's the

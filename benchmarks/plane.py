@@ -55,7 +55,7 @@ PLAY = f"""async (text) => {{
 }}"""
 
 
-def answer(route: Route) -> None:
+def serve_modules(route: Route) -> None:
     """Modules from the checkout; an empty page for everything else."""
     path = MODULES / Path(route.request.url).name
     if path.suffix == ".js":
@@ -87,7 +87,7 @@ def main() -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
         page = browser.new_page()
-        page.route(f"{ADDRESS}/**", answer)
+        page.route(f"{ADDRESS}/**", serve_modules)
         page.goto(ADDRESS)
         for preset in [args.only] if args.only else ["collapse"] if args.cures else ["default", "regular", "collapse"]:
             measure(page, preset, args.seeds, args.steps, args.cures)

@@ -63,7 +63,6 @@ INSTEAD = {
     r"\bwhere (?:there|it|they|he|she|nobody|none) (?:is|are|has|have) (?:none|one|some)\b": "if",
     # What belongs to our own desks.
     r"\b[Ii]ssue #?\d+": "what the reader needs, not an issue's number",
-    r"(?<!\w)/work/|/tmp/w/": "a path that readers have",
 }
 
 # (path, words in lower case) -> why they may stay.

@@ -60,7 +60,7 @@ class Best:
         fd: its Fréchet distance.
         error: the standard error of `fd`.
         floor: the score of as many real images; None if unknown.
-        since: steps from then to the last scoring, none of which was better.
+        since: steps from then to the last scoring, without a better one.
     """
 
     step: int

@@ -4,19 +4,17 @@ import json
 import math
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from playwright.sync_api import Browser, Page, Route
+from playwright.sync_api import Browser, Page
 
+from benchmarks.plane import serve_modules
 from gan.training.losses import discriminator_loss, generator_loss, zero_centered_penalty
-from tests.browser.conftest import ROOT
 
-FOLDER = ROOT / "ui" / "components" / "learn"
 ADDRESS = "http://learn.test"
 CLOSE: dict[str, Any] = {"rtol": 1e-5, "atol": 1e-8}  # double precision on both sides: only the order of sums differs
 
@@ -25,15 +23,8 @@ CLOSE: dict[str, Any] = {"rtol": 1e-5, "atol": 1e-8}  # double precision on both
 def script(browser: Browser) -> Iterator[Page]:
     """An empty page that can import the modules, without a server."""
 
-    def answer(route: Route) -> None:
-        path = FOLDER / Path(route.request.url).name
-        if path.suffix == ".js":
-            route.fulfill(body=path.read_text(encoding="utf-8"), content_type="text/javascript")
-        else:
-            route.fulfill(body="<!doctype html>", content_type="text/html")
-
     page = browser.new_page()
-    page.route(f"{ADDRESS}/**", answer)
+    page.route(f"{ADDRESS}/**", serve_modules)
     page.goto(ADDRESS)
     yield page
     page.close()

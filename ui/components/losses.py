@@ -1,9 +1,6 @@
 """The figure of the lesson "What the losses say": two densities on a line, and what follows from them."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from ui.components.component import component
+from ui.components.course_figure import course_figure
 
 _HTML = """
 <section class="losses" aria-label="What the losses say">
@@ -46,17 +43,4 @@ _HTML = """
 </section>
 """
 
-_component = component("losses", _HTML, "figure")
-
-
-def losses(page: str) -> Mapping[str, Any]:
-    """Draws the figure.
-
-    Args:
-        page: the page's url_path, from which the component finds the address of the server behind any prefix.
-
-    Returns:
-        what it last reported, from the browser: see gan.course.losses.Report.
-    """
-    told = _component(key="losses", data={"page": page}, on_report_change=lambda: None)
-    return told.report if isinstance(told.report, Mapping) else {}
+losses = course_figure("losses", _HTML)

@@ -1,10 +1,7 @@
 """The figure of the lesson "The game on a plane": a GAN for points that trains in the browser."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from gan.course.plane import FEW, SETTLED
-from ui.components.component import component
+from ui.components.course_figure import course_figure
 
 _HTML = """
 <section class="plane" aria-label="The game on a plane">
@@ -41,17 +38,4 @@ _HTML = """
 </section>
 """
 
-_component = component("plane", _HTML, "figure")
-
-
-def plane(page: str) -> Mapping[str, Any]:
-    """Draws the figure.
-
-    Args:
-        page: the page's url_path, from which the component finds the address of the server behind any prefix.
-
-    Returns:
-        what it last reported, from the browser: see gan.course.plane.Report.
-    """
-    told = _component(key="plane", data={"page": page, "few": FEW, "settled": SETTLED}, on_report_change=lambda: None)
-    return told.report if isinstance(told.report, Mapping) else {}
+plane = course_figure("plane", _HTML, few=FEW, settled=SETTLED)

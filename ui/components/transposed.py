@@ -1,9 +1,6 @@
 """The figure of the lesson "From one number to many": a transposed convolution, one value at a time, in both of its views."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from ui.components.component import component
+from ui.components.course_figure import course_figure
 
 _HTML = """
 <section class="transposed" aria-label="Transposed convolution">
@@ -44,17 +41,4 @@ _HTML = """
 </section>
 """
 
-_component = component("transposed", _HTML, "figure")
-
-
-def transposed(page: str) -> Mapping[str, Any]:
-    """Draws the figure.
-
-    Args:
-        page: the page's url_path, from which the component finds the address of the server behind any prefix.
-
-    Returns:
-        what it last reported, from the browser: see gan.course.transposed.Report.
-    """
-    told = _component(key="transposed", data={"page": page}, on_report_change=lambda: None)
-    return told.report if isinstance(told.report, Mapping) else {}
+transposed = course_figure("transposed", _HTML)

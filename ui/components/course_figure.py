@@ -1,0 +1,27 @@
+"""A lesson's figure: a component that computes in the browser and reports what can meet a goal."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ui.components.component import component
+
+
+def course_figure(name: str, html: str, **constants: Any) -> Callable[[str], Mapping[str, Any]]:
+    """The function that draws a figure.
+
+    Args:
+        name: of its .js and .css.
+        html: what it begins with.
+        constants: numbers that the lesson's goals and the figure share.
+
+    Returns:
+        (the page's url_path, from which the component finds the address of the server behind any prefix) -> what the figure last
+        reported, from the browser: any mapping, or an empty one.
+    """
+    mounted = component(name, html, "figure")
+
+    def draw(page: str) -> Mapping[str, Any]:
+        report = mounted(key=name, data={"page": page, **constants}, on_report_change=lambda: None).report
+        return report if isinstance(report, Mapping) else {}
+
+    return draw

@@ -31,6 +31,7 @@ PAGES = {
     "/explore?from=digits&view=Arithmetic": ("Explore", ".ar-grid img"),
     "/explore?from=digits&view=Walk": ("Explore", ".nl-item img"),
     "/evaluate?from=digits": ("Evaluate", "[data-testid=stSlider]"),
+    "/explore?from=digits&view=Grid": ("Explore", "[data-testid=stImage] img"),
     "/glossary": ("Glossary", "[data-testid=stTextInput]"),
 }
 

@@ -3,9 +3,10 @@
 The judge is prepared in a background thread while the run starts at once; until it is ready, there are no scores.
 """
 
+import atexit
 import logging
+import math
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -19,6 +20,7 @@ from torch import nn
 from gan import latent
 from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
+from gan.devices import step_back
 from gan.events import Progress
 from gan.images import to_float, to_uint8
 from gan.judging import metrics
@@ -85,6 +87,9 @@ class Judges:
                 found = self._at_work[key] = Preparation()
                 thread = threading.Thread(target=self._work, args=(key, found), name="judge", daemon=True)
                 self._threads = [*(other for other in self._threads if other.is_alive()), thread]
+                # A thread inside torch while the interpreter shuts down would abort the whole process.
+                atexit.unregister(self.close)
+                atexit.register(self.close, math.inf)
                 thread.start()
             return self._at_work[key]
 
@@ -95,14 +100,16 @@ class Judges:
         self.close()
 
     def close(self, timeout_s: float = 2.0) -> None:
-        """Ends all preparations, and waits for them at most this long."""
+        """Ends all preparations, and waits for them at most this long; the process ends only after all of them."""
         self._closing.set()
         deadline = time.monotonic() + timeout_s
         for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            thread.join(None if timeout_s == math.inf else max(0.0, deadline - time.monotonic()))
+        if not any(thread.is_alive() for thread in self._threads):
+            atexit.unregister(self.close)
 
     def _work(self, key: tuple[str, int, int], found: Preparation) -> None:
-        _step_back()
+        step_back()
         try:
             with closing(self._ready(key)) as work:
                 while not self._closing.is_set():
@@ -121,12 +128,6 @@ class Judges:
         judge = yield from self.cache.get(*key)
         judge.glance_floor(SAMPLES)
         return judge
-
-
-def _step_back() -> None:
-    """Gives the threads of runs priority: a run on two threads waits for both at every operation."""
-    if sys.platform == "linux":  # on other systems the whole process would get a lower priority
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
 
 
 class Watch:

@@ -60,7 +60,7 @@ class View {
     this.find(".rv-parent").hidden = !parent;
     if (!parent) return;
     const link = this.find(".rv-parent a");
-    link.textContent = parent.run;
+    link.textContent = parent.name;
     link.href = `${this.root}train?run=${encodeURIComponent(parent.run)}`;
     const settings = Object.entries(parent.settings ?? {}).filter(([field]) => !field.startsWith("duration"));
     this.find(".rv-parent span").textContent = parent.step.toLocaleString("en") +

@@ -84,7 +84,7 @@ def run_view(
         config: its settings.
         state: its state as the page knows it.
         page: the page's url_path, from which the component finds the address of the server behind any prefix.
-        parent: the run and the step that it was forked from.
+        parent: what it was forked from: the id (run) and the name (name) of the run, the step, and the changed settings, field -> [old, new].
         can_fork: whether to offer a fork.
         waiting: whether it has not begun, so that there is nothing to draw.
 

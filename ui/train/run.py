@@ -7,9 +7,11 @@ import streamlit as st
 
 from gan.config import TrainConfig
 from gan.networks.generator_file import CheckpointError
+from gan.runs.names import label
 from gan.runs.run import Run
 from gan.runs.states import RunState
 from ui.charts import value_text
+from ui.comparison import parent_of
 from ui.components.findings import Actions, findings_panel
 from ui.components.run_view import run_view
 from ui.components.visitor import visitor
@@ -46,6 +48,18 @@ def remedies_of(run: Run) -> Actions:
     return Actions(change if steerable else None, offer_fork, offer_new)
 
 
+def origin(run: Run) -> dict[str, Any] | None:
+    """The run that a fork continues, as the live view shows it: its id, its name in lists, the step and the changed settings."""
+    parent = parent_of(run.stored)
+    if parent is None:
+        return None
+    try:
+        name = label(manager().get(parent.run))
+    except KeyError:  # deleted since
+        name = parent.run
+    return {"run": parent.run, "name": name, "step": parent.step, "settings": parent.settings}
+
+
 def show(run: Run) -> None:
     """One run: its controls, its live view, its settings."""
     try:
@@ -73,7 +87,7 @@ def show(run: Run) -> None:
     view, beside = st.columns([3, 1], gap="medium")
     with view:
         unbegun = status["state"] == RunState.QUEUED and not status.get("step")
-        wanted = run_view(run.id, config, status["state"], "train", run.stored.get("parent"), can_fork=True, waiting=unbegun)
+        wanted = run_view(run.id, config, status["state"], "train", origin(run), can_fork=True, waiting=unbegun)
         if status["state"] != RunState.QUEUED:
             findings_panel(run, actions)
     if wanted is None:

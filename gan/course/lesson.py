@@ -42,6 +42,21 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Link:
+    """A place in the app that continues the lesson.
+
+    Attributes:
+        label: what the visitor does there.
+        page: the page's url_path.
+        query: the parameters of its address.
+    """
+
+    label: str
+    page: str
+    query: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class Lesson:
     """A lesson.
 
@@ -53,6 +68,8 @@ class Lesson:
         to_try: something to try with the figure, one or two sentences.
         goals: the mission's parts, in order.
         sources: further reading.
+        links: places in the app that continue the lesson.
+        outlook: what comes after the lesson, in Markdown; empty for nothing.
     """
 
     id: str
@@ -62,6 +79,8 @@ class Lesson:
     to_try: str
     goals: tuple[Goal, ...]
     sources: tuple[Source, ...]
+    links: tuple[Link, ...] = ()
+    outlook: str = ""
 
     def newly_met(self, evidence: Evidence) -> frozenset[str]:
         """The ids of the goals that the evidence meets for the first time."""

@@ -7,6 +7,7 @@ from gan.course.progress import Met
 from gan.files import in_words
 from ui.components.visitor import visitor
 from ui.learn.figures import FIGURES
+from ui.page_files import page_file
 from ui.text import plain
 from ui.workshop import course_progress
 
@@ -24,6 +25,13 @@ def show(lesson: Lesson) -> Met:
     met = _credit(lesson, Evidence(report, met.get(lesson.id, frozenset())), met)
     with mission:
         _mission(lesson, met.get(lesson.id, frozenset()))
+    if lesson.links:
+        with st.container(horizontal=True):
+            for link in lesson.links:
+                st.page_link(page_file(link.page), label=link.label, icon=":material/arrow_forward:", query_params=dict(link.query))
+    if lesson.outlook:
+        st.subheader("Where to go next")
+        st.markdown(lesson.outlook)
     with st.expander("Read on", icon=":material/menu_book:"):
         for source in lesson.sources:
             st.markdown(f"[{source.title}]({source.address})")

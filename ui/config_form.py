@@ -190,6 +190,8 @@ def _widget(name: str, info: FieldInfo, value: Any, prefix: str = KEY, fault: st
             st.selectbox(**options, options=choices, on_change=_note_data if name == "data" else None)
         elif kind is bool:
             st.checkbox(**options)
+        elif name == "background":
+            st.color_picker(**options)
         elif name == "seed":
             _number(kind, options)
             st.button("Another seed", key=f"{key}_roll", icon=":material/casino:", type="tertiary", on_click=_roll, args=(key,))

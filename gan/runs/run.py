@@ -425,7 +425,7 @@ class Run:
     def _prepare(self, device: torch.device, threads: int) -> tuple[TrainState, ImageDataset] | None:
         """Loads what it needs to train; None if it was stopped meanwhile."""
         config = self.config
-        loading = datasets.load(config.data, config.image_size, config.channels, config.data_split)
+        loading = datasets.load_for(config)
         while True:
             try:
                 self.preparing = next(loading)

@@ -20,6 +20,7 @@ from torch import nn
 from gan import latent
 from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
+from gan.data.form import Form
 from gan.devices import step_back
 from gan.events import Progress
 from gan.images import to_float, to_uint8
@@ -75,13 +76,13 @@ class Judges:
     def __init__(self, cache: JudgeCache) -> None:
         self.cache = cache
         self._closing = threading.Event()
-        self._at_work: dict[tuple[str, int, int], Preparation] = {}
+        self._at_work: dict[tuple[str, Form], Preparation] = {}
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
 
     def prepare(self, config: TrainConfig) -> Preparation:
         """The judge for a run's images: at once, or after up to two minutes if its data set has never been used for scoring."""
-        key = (config.data, config.image_size, config.channels)
+        key = (config.data, Form.of(config))
         with self._lock:
             if key not in self._at_work:
                 found = self._at_work[key] = Preparation()
@@ -108,7 +109,7 @@ class Judges:
         if not any(thread.is_alive() for thread in self._threads):
             atexit.unregister(self.close)
 
-    def _work(self, key: tuple[str, int, int], found: Preparation) -> None:
+    def _work(self, key: tuple[str, Form], found: Preparation) -> None:
         step_back()
         try:
             with closing(self._ready(key)) as work:
@@ -124,8 +125,8 @@ class Judges:
             with self._lock:
                 del self._at_work[key]
 
-    def _ready(self, key: tuple[str, int, int]) -> Generator[Progress, None, Judge]:
-        judge = yield from self.cache.get(*key)
+    def _ready(self, key: tuple[str, Form]) -> Generator[Progress, None, Judge]:
+        judge = yield from self.cache.get(key[0], *key[1])
         judge.glance_floor(SAMPLES)
         return judge
 

@@ -35,7 +35,8 @@ def with_data(recipe: TrainConfig, data: str) -> tuple[TrainConfig, str]:
         return recipe, ""
     if recipe.conditional and lacks_classes(data):
         return recipe, f"This recipe needs images with classes. {plain(data)} has none, so the recipe's own {plain(recipe.data)} is chosen."
-    kept = recipe.change(data=data, channels=datasets.native(data)[1])
+    fitting = {name: st.session_state.get(KEY + name, getattr(recipe, name)) for name in ("fit", "background")}
+    kept = recipe.change(data=data, channels=datasets.native(data)[1], **fitting)
     return kept, f"Your data set {plain(data)} stays. The recipe's own is {plain(recipe.data)}."
 
 

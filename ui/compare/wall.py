@@ -33,7 +33,7 @@ def wall(names: Mapping[str, str], chosen: Sequence[str]) -> None:
 
 
 def _cards(runs: Sequence[Run], names: Mapping[str, str], chosen: Sequence[str]) -> None:
-    with st.grid("auto", min_column_width=250, gap="small"):
+    with st.grid("auto", min_column_width=310, gap="small"):
         for run in runs:
             if not run.gone:
                 _card(run, names[run.id], chosen)

@@ -9,7 +9,7 @@ import streamlit as st
 from gan import glossary
 from gan.data import datasets
 from gan.data.form import Form
-from gan.images import enlarge, png
+from gan.images import enlarge
 from gan.inside.files import Networks
 from gan.inside.layers import COMPANY, activations, affordable, answers, as_input, draw
 from gan.runs.run import explain
@@ -17,6 +17,7 @@ from ui.inside.choose import class_number
 from ui.judging import why_missing
 from ui.layer_view import layer_view
 from ui.own_image import drawing, own_image
+from ui.pictures import inline
 from ui.progress import Canceled, drain
 from ui.text import plain
 from ui.workshop import network_cache
@@ -92,7 +93,7 @@ def pick_one(networks: Networks, images: np.ndarray, numbers: list[float], what:
     with st.grid("auto", min_column_width=68, gap="xsmall"):
         for i, (image, number) in enumerate(zip(small, numbers, strict=True)):
             with st.container(gap="xsmall"):
-                st.image(png(image, 1), alt=f"{what} {i + 1}", output_format="PNG", width="stretch")
+                st.image(inline(image), alt=f"{what} {i + 1}", width="stretch")
                 kind: Literal["primary", "secondary"] = "primary" if i == picked else "secondary"
                 st.button(as_text(networks, number), key=f"pick{i}", type=kind, on_click=pick, args=(i,), width="stretch")
     return picked
@@ -158,10 +159,9 @@ def discriminator_view(networks: Networks, path: Path) -> None:
         image = own
     (answer,) = ask(image[None], [label])
     left.image(
-        png(enlarge(image, max(1, 224 // config.image_size)), 1),
+        inline(enlarge(image, max(1, 224 // config.image_size))),
         alt="The image as the discriminator sees it",
         caption=f"What D sees: {config.image_size} x {config.image_size} pixels",
-        output_format="PNG",
         width=224,
     )
     with right:

@@ -434,6 +434,7 @@ class Run:
                 break
             if self._wish is Wish.STOP:
                 return None
+        self.preparing = Progress("Measuring the fastest way to compute, for a few seconds", 0, 0)
         state = prepare(self.folder, config, dataset, device, self._control, threads)
         self._sample_steps = self.folder.sample_steps()
         self._interventions = [asdict(change) for change in self.folder.read_interventions()]

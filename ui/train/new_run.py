@@ -76,16 +76,24 @@ def new_run() -> None:
     if said := st.session_state.get(SAID):
         st.caption(said)
     accelerator_note()
-    start = st.container()  # above the settings, so a phone shows it without scrolling
+    start = st.container(key="start")  # above the settings, so a phone shows it without scrolling; shell.css keeps its place
+    with start:
+        button = st.container()
+        start_notes()
     config = config_form(RECIPES[name].config, st.container())
     who = visitor()
     label = train_label(config, manager().shorten(config, who)) if config else "Train"
     unable = config is None or not who.known
-    start.button(label, type="primary", icon=":material/play_arrow:", key="train", disabled=unable, on_click=launch)
+    button.button(label, type="primary", icon=":material/play_arrow:", key="train", disabled=unable, on_click=launch)
+
+
+def start_notes() -> None:
+    """What to know before the start. Drawn before the settings, even if it is empty: an empty container would keep no place for the button."""
+    who = visitor()
     notes = [queue_note(), "" if who.admin else manager().limits.describe()]
     if who.known and not who.named and not is_personal():
         notes.append(f"Your run will be listed as {who.name}'s. Enter your name at the top.")
-    start.caption("  \n".join(note for note in notes if note))
+    st.caption("  \n".join(note for note in notes if note))
 
 
 def train_label(asked: TrainConfig, allowed: TrainConfig) -> str:

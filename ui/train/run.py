@@ -30,6 +30,9 @@ from ui.train.queue import REFRESH_S, waiting
 from ui.workshop import manager
 
 
+ACTIVE = (RunState.PREPARING, RunState.RUNNING, RunState.PAUSED)
+
+
 def remedies_of(run: Run) -> Actions:
     """The effects of the doctor's remedies on a run."""
 
@@ -87,7 +90,7 @@ def show(run: Run) -> None:
     view, beside = st.columns([3, 1], gap="medium")
     with view:
         unbegun = status["state"] == RunState.QUEUED and not status.get("step")
-        wanted = run_view(run.id, config, status["state"], "train", origin(run), can_fork=True, waiting=unbegun)
+        wanted = run_view(run.id, config, status["state"], "train", origin(run), can_fork=True, waiting=unbegun, judged=run.to_be_judged)
         if status["state"] != RunState.QUEUED:
             findings_panel(run, actions)
     if wanted is None:
@@ -95,7 +98,7 @@ def show(run: Run) -> None:
     if wanted is not None:
         fork_dialog(run, run.live_config, wanted)
     with beside:
-        if status["state"] in (RunState.RUNNING, RunState.PAUSED) and run.at_work and manager().may_steer(run, visitor()):
+        if status["state"] in ACTIVE and run.at_work and manager().may_steer(run, visitor()):
             st.subheader(
                 "Change settings live", help="A change takes effect at the next step. It is marked on the charts and saved with the run."
             )

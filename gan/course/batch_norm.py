@@ -9,7 +9,7 @@ from gan.course.lesson import Evidence, Goal, Lesson, Source
 from gan.untrusted import is_number
 
 VISIBLE = 0.05  # mean difference of a pixel, of the range from black to white: from here on, two digits look different
-FAR = 1.0  # standard deviations between a channel's mean in the batch and its average from training
+FAR = 0.5  # standard deviations between a channel's mean in the batch and its average from training; a mixed batch stays below 0.3
 MOVED = 0.5  # of the way between two groups of companions
 
 
@@ -80,7 +80,7 @@ BATCH_NORM = Lesson(
     to_try="Drag Companions from end to end and watch the framed digit: its own latent vector never changes.",
     goals=(
         Goal(Aim.DIFFERENT, "Make one vector draw two visibly different images: change only its companions.", _is_different),
-        Goal(Aim.CHANNEL, "Choose a channel whose batch mean is a standard deviation or more from its average.", _is_far),
+        Goal(Aim.CHANNEL, "Choose a channel whose batch mean is half a standard deviation or more from its average.", _is_far),
         Goal(Aim.INDEPENDENT, "Now make the image independent of its companions, and move them to check.", _is_independent),
     ),
     sources=(

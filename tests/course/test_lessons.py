@@ -162,8 +162,8 @@ def batch(trains: Any = True, moved: Any = 1.0, difference: Any = 0.0, shift: An
         (batch(difference=batch_norm.VISIBLE - 1e-6), (), set()),
         (batch(difference=0.5, moved=0), (), set()),  # another vector would draw another image, too
         (batch(trains=False, difference=0.5), (), set()),
-        (batch(shift=1.0), (), {batch_norm.Aim.CHANNEL}),
-        (batch(shift=0.99), (), set()),
+        (batch(shift=0.5), (), {batch_norm.Aim.CHANNEL}),
+        (batch(shift=0.49), (), set()),
         (batch(trains=False), (), set()),  # not before it was seen that the companions matter
         (batch(trains=False), ("different",), {batch_norm.Aim.INDEPENDENT}),
         (batch(trains=False, moved=0.4), ("different",), set()),

@@ -14,7 +14,7 @@ _HTML = """
   </div>
   <div class="bnorm-batch" role="group" aria-label="The batch">
     <figure class="bnorm-yours"><canvas role="img" width="28" height="28"></canvas><figcaption>Yours</figcaption></figure>
-    <div class="bnorm-companions"></div>
+    <figure><div class="bnorm-companions"></div><figcaption>Companions</figcaption></figure>
   </div>
   <div class="bnorm-row bnorm-way">
     <label>First companions <select class="bnorm-from"></select></label>

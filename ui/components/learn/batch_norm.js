@@ -4,10 +4,10 @@ import { Generator, normalized, parse, slerp } from "./generator.js";
 
 const FORMAT = "dcgan-workshop-batch-norm-1";
 const COMPANIONS = 7, SIDE = 28;
+const COPIED = 6;  // which of a digit's latent vectors fills a batch with copies
 const COLORS = { batch: "rgb(234, 88, 12)", average: "rgb(37, 99, 235)" };
 const MIXED = "mixed";
 const BINS = 48;  // of the channel's values
-const PLURALS = ["zeros", "ones", "twos", "threes", "fours", "fives", "sixes", "sevens", "eights", "nines"];
 
 const show = (value, digits = 2) => (Math.abs(value) < 0.5 * 10 ** -digits ? 0 : value).toFixed(digits).replace("-", "−");
 
@@ -21,10 +21,10 @@ export function shifts({ batch, norm }) {
   return Array.from(batch.mean, (mean, c) => Math.abs(mean - norm.mean[c]) / Math.sqrt(norm.variance[c] + 1e-5));
 }
 
-// The latent vectors of the companions of digit `own`: all of one digit, or of the seven digits after it.
+// The latent vectors of the companions of digit `own`: seven times one of digit `group`, or one of each of the seven digits after `own`.
 export function companions(vectors, ofEach, own, group) {
   const digits = vectors.length / ofEach;
-  return Array.from({ length: COMPANIONS }, (_, i) => group === MIXED ? vectors[(own + 1 + i) % digits * ofEach + 1] : vectors[group * ofEach + 1 + i]);
+  return Array.from({ length: COMPANIONS }, (_, i) => vectors[group === MIXED ? (own + 1 + i) % digits * ofEach + 1 : group * ofEach + COPIED]);
 }
 
 function paint(canvas, images, at) {
@@ -78,11 +78,11 @@ export class BatchNorm {
     const { find } = this;
     digits.forEach((name, digit) => {
       find("own").add(new Option(`a ${name}`, digit));
-      for (const group of ["from", "to"]) find(group).add(new Option(`Seven ${PLURALS[digit] ?? name}`, digit));
+      for (const group of ["from", "to"]) find(group).add(new Option(`The same ${name}, seven times`, digit));
     });
     for (const group of ["from", "to"]) find(group).add(new Option("Seven different digits", MIXED), 0);
     find("own").value = 3;
-    find("from").value = MIXED;
+    find("from").value = 0;
     find("to").value = 1;
     for (const name of ["own", "from", "to"]) find(name).onchange = () => this.regroup();
     find("train").onclick = () => this.setMode(true);
@@ -186,7 +186,7 @@ export class BatchNorm {
   }
 
   drawShifts(far, chosen) {
-    const { context, ink, width, height, scale } = this.prepare(this.find("shifts")), top = Math.max(1.2, ...far), limit = this.limits?.far ?? 1;
+    const { context, ink, width, height, scale } = this.prepare(this.find("shifts")), limit = this.limits?.far ?? 1, top = Math.max(1.4 * limit, ...far);
     const y = (value) => height - (height - 4 * scale) * value / top, bar = width / far.length;
     far.forEach((value, c) => {
       context.globalAlpha = c === chosen ? 1 : 0.45;
@@ -202,9 +202,9 @@ export class BatchNorm {
     context.setLineDash([]);
     context.globalAlpha = 1;
     context.fillStyle = ink;
-    context.fillText("1 σ", 4 * scale, y(limit) - 3 * scale);
+    context.fillText(`${limit} σ`, 4 * scale, y(limit) - 3 * scale);
     const above = far.filter((value) => value >= limit).length;
-    this.find("shifts").setAttribute("aria-label", `${above} of ${far.length} channels are a standard deviation or more from their average; the largest is channel ${far.indexOf(Math.max(...far))}`);
+    this.find("shifts").setAttribute("aria-label", `${above} of ${far.length} channels are ${limit} standard deviations or more from their average; the largest is channel ${far.indexOf(Math.max(...far))}`);
   }
 
   drawValues(values, own, mean, deviation, average, spread) {

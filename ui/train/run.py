@@ -29,7 +29,6 @@ from ui.train.notes import notes, obstacles
 from ui.train.queue import REFRESH_S, waiting
 from ui.workshop import manager
 
-
 ACTIVE = (RunState.PREPARING, RunState.RUNNING, RunState.PAUSED)
 
 

@@ -185,6 +185,8 @@ def _widget(name: str, info: FieldInfo, value: Any, prefix: str = KEY, fault: st
             st.selectbox(**options, options=choices, on_change=_note_data if name == "data" else None)
         elif kind is bool:
             st.checkbox(**options)
+        elif name == "background":
+            st.color_picker(**options)
         elif name == "seed":
             _number(kind, options)
             seed_dice(key)

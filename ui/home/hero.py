@@ -61,8 +61,9 @@ def hero(runs: Sequence[Run], who: Visitor) -> None:
         ):
             st.switch_page(TRAIN, query_params={} if runs else {GUIDE: "1"})
         if not runs:
+            st.caption("Train: 2 minutes, and a guide says what to look at.")
             minutes = sum(lesson.minutes for lesson in LESSONS.values())
-            st.page_link(LEARN, label=f"New to GANs? Learn how they work first ({minutes} minutes)", icon=":material/school:")
+            st.page_link(LEARN, label=f"New to GANs? Learn: {minutes} minutes, {len(LESSONS)} short lessons", icon=":material/school:")
         st.page_link(EXPLORE, label="Or explore one that is trained already", icon=":material/explore:")
     with shown:
         if at_work:

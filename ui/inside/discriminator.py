@@ -8,6 +8,7 @@ import streamlit as st
 
 from gan import glossary
 from gan.data import datasets
+from gan.data.form import Form
 from gan.images import enlarge
 from gan.inside.files import Networks
 from gan.inside.layers import COMPANY, activations, affordable, answers, as_input, draw
@@ -47,7 +48,7 @@ def real_images(networks: Networks) -> tuple[np.ndarray, list[int]] | None:
     """CHOICE + COMPANY of the run's training images, and their classes; None with the reason on the page."""
     config = networks.config
     number = st.session_state.get("real_draw", 0)
-    key = (config.data, config.image_size, config.channels, config.data_split, networks.class_names, number)
+    key = (config.data, *Form.of(config), config.data_split, networks.class_names, number)
     kept = st.session_state.get("real_images")
     if kept and kept[0] == key:
         return kept[1]
@@ -59,7 +60,7 @@ def real_images(networks: Networks) -> tuple[np.ndarray, list[int]] | None:
     if cancel.waits(f"Loading the data set {name} was canceled.", "Load the real images", ":material/photo_library:"):
         return None
     try:
-        dataset = drain(datasets.load(config.data, config.image_size, config.channels, config.data_split), "cancel_load", cancel)
+        dataset = drain(datasets.load_for(config), "cancel_load", cancel)
     except (ValueError, OSError) as error:
         st.error(f"The data set {name} cannot be read: {plain(explain(error).rstrip('.'))}.", icon=":material/error:")
         return None

@@ -282,7 +282,7 @@ def _summary(run: Run) -> dict[str, Any] | None:
     """A row of the list of runs, with `error` if its files are damaged; None if the run has been deleted."""
     status = run.status()
     stored = run.stored
-    row = {"id": run.id, "name": label(run), "state": status["state"], "step": status.step}
+    row = {"id": run.id, "name": label(run), "state": status.state, "step": status.step}
     row |= {"recipe": stored.get("recipe"), "data": stored.get("data")}
     if fault := run.fault:
         if run.gone:

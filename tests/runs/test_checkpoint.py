@@ -186,8 +186,7 @@ folder.flush()
 
 
 def test_one_writer_at_a_time_and_a_run_without_a_writer_was_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one, other = RunFolder(tmp_path), RunFolder(tmp_path)
-    other._lock.timeout = 0
+    one, other = RunFolder(tmp_path), RunFolder(tmp_path, patience_s=0)
     one.lock()
     one.write_status(state="running", step=3)
     assert other.read_status()["state"] == "running"

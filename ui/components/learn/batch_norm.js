@@ -66,6 +66,7 @@ export class BatchNorm {
       Object.assign(this, { generator: new Generator(tensors), ofEach });
       this.listen(digits);
     } catch (error) {
+      this.find("words").textContent = "";
       this.find("fault").textContent = `The generator cannot be loaded: reload the page. (${error.message})`;
     }
   }

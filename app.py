@@ -15,6 +15,7 @@ import streamlit as st
 from starlette.middleware import Middleware
 from streamlit import runtime
 
+from gan.doctor.rounds import Rounds
 from gan.owners import refuse_weak_admin_token
 from gan.serving.gate import Hosts, SafeHeaders, allowed_hosts, frame_ancestors
 from gan.serving.logs import bound_logs
@@ -57,7 +58,8 @@ async def lifespan(app: st.App) -> AsyncIterator[dict[str, Any]]:
     send_at_once()
     await anyio.to_thread.run_sync(manager().remove_leftovers)
     sweeping = asyncio.create_task(sweep(runtime.get_instance()))
-    yield {}
+    with Rounds(checkups(), manager().unfinished):
+        yield {}
     sweeping.cancel()
     for caught, before in handlers.items():
         if signal.getsignal(caught) is tell:

@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 
 from gan.config import TrainConfig
 from gan.events import Intervention
+from gan.untrusted import is_number
 
 AXES = {"step": "Steps", "images_seen": "Images", "elapsed_s": "Seconds"}  # a column of the history -> its name as an axis
 COLORS = ("#2563eb", "#d97706", "#059669", "#c026d3", "#dc2626", "#64748b")  # of the first, second, ... run
@@ -105,19 +106,13 @@ def numbers(column: Sequence[Any]) -> np.ndarray:
     """A column as float64; NaN for values that are not finite. A damaged line may hold anything."""
     try:
         values = np.array(column, dtype=np.float64)  # None becomes NaN
+        damaged = values.ndim != 1
     except (TypeError, ValueError, OverflowError):
-        values = np.array([_number(value) for value in column], dtype=np.float64)
-    if values.ndim != 1:
-        values = np.array([_number(value) for value in column], dtype=np.float64)
+        damaged = True
+    if damaged:
+        values = np.array([value if is_number(value) else np.nan for value in column], dtype=np.float64)
     values[~np.isfinite(values)] = np.nan
     return values
-
-
-def _number(value: Any) -> float:
-    try:
-        return float(value) if isinstance(value, int | float) else float("nan")
-    except OverflowError:
-        return float("nan")
 
 
 def positions(columns: Mapping[str, Sequence[Any]], axis: str, steps: Sequence[float]) -> np.ndarray:

@@ -16,6 +16,7 @@ SIGNS = {  # of an outlook: icon and color
     Outlook.WARNING: (":material/warning:", "orange"),
     Outlook.RECOVERING: (":material/trending_up:", "gray"),
     Outlook.TOO_EARLY: (":material/hourglass_top:", "gray"),
+    Outlook.UNSURE: (":material/visibility:", "orange"),
     Outlook.HEALTHY: (":material/check_circle:", "green"),
     Outlook.GOOD: (":material/explore:", "green"),
 }

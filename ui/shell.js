@@ -23,3 +23,10 @@ document.addEventListener("click", (event) => {
   if (!event.target.closest?.('[data-testid="stSidebarNavLink"]') || !matchMedia("(max-width: 768px)").matches) return;
   document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click();
 });
+
+// A finger on one of Streamlit's charts scrolls the page: Plotly would take it for a zoom. A tap still shows the values.
+for (const kind of ["touchstart", "touchmove", "touchend"]) {
+  document.addEventListener(kind, (event) => {
+    if (event.target.closest?.(".stPlotlyChart .draglayer")) event.stopPropagation();
+  }, { capture: true, passive: true });
+}

@@ -17,12 +17,14 @@ from gan.cli.common import say_how_read
 from gan.cli.options import RunFailed
 from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
+from gan.doctor.checkup import Checkups
+from gan.doctor.rounds import Rounds
 from gan.events import THREADS, Intervention, Judged, Metrics, Samples, ThreadChange
 from gan.judging.judge import JudgeCache
 from gan.networks.generator_file import CheckpointError
 from gan.runs.folder import RunFolder
 from gan.runs.record import never_judged, prepare, record, write_status
-from gan.runs.run import PASSING, explain, wait_for_room
+from gan.runs.run import PASSING, Run, explain, wait_for_room
 from gan.runs.states import RunState
 from gan.runs.watch import Judges, Watch, switched_on
 from gan.training.feed import epoch_images
@@ -112,7 +114,8 @@ def train_in_terminal(
     control = Control()
     judges = Judges(JudgeCache()) if judged and switched_on() else None
     state = None
-    with _halt_on_signals(control) as received, judges or nullcontext():
+    run = Run(folder)
+    with _halt_on_signals(control) as received, judges or nullcontext(), Rounds(Checkups(), lambda: [run]):
         try:
             state = prepare(folder, config, dataset, where, control, threads)
             if script is not None:

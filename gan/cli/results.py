@@ -11,6 +11,7 @@ from gan import progress as terminal
 from gan.cli.common import find_run, find_source, refuse_output, say_how_read
 from gan.cli.group import command
 from gan.cli.options import json_option
+from gan.data.form import Form
 from gan.doctor.checkup import Checkups
 from gan.events import Progress
 from gan.files import write_atomically
@@ -47,7 +48,7 @@ def evaluate_command(source: Path, data: str | None, samples: int, step: int | N
     config = loaded.config
     if data is None and not data_is_there(config.data):
         raise click.UsageError(f"the data set {config.data} is missing: give its new place, or another data set to compare with, as --data")
-    judge = terminal.drain(JudgeCache().get(data or config.data, config.image_size, config.channels), as_json)
+    judge = terminal.drain(JudgeCache().get(data or config.data, *Form.of(config)), as_json)
     say_how_read(judge.reals.learned.dataset)
     report = terminal.drain(evaluation.evaluate(loaded, judge, samples), as_json)
     if as_json:

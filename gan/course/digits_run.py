@@ -21,6 +21,7 @@ from gan import latent
 from gan import progress as terminal
 from gan.config import TrainConfig
 from gan.data import datasets
+from gan.data.form import Form
 from gan.data.imageset import ImageDataset
 from gan.devices import one_thread
 from gan.files import write_atomically
@@ -178,15 +179,14 @@ def find_seeds(loaded: LoadedGenerator, network: features.FeatureNetwork) -> dic
 
 def main() -> None:
     """Records the run into the package."""
-    size = (CONFIG.image_size, CONFIG.channels)
-    data, test = (terminal.drain(datasets.load(CONFIG.data, *size, split)) for split in ("train", "test"))
+    data, test = (terminal.drain(datasets.load_for(CONFIG, split)) for split in ("train", "test"))
     for path in (*SHIPPED.glob("*.safetensors"), SHIPPED / ABOUT):
         path.unlink(missing_ok=True)
     steps = []
     for step, right in record(SHIPPED, CONFIG, WINDOWS, data, test.images[:TRIED].numpy()):
         print(f"step {step}: D is right about {right:.1%}", flush=True)
         steps.append(step)
-    known = terminal.drain(reals.load(CONFIG.data, *size))
+    known = terminal.drain(reals.load(CONFIG.data, Form.of(CONFIG)))
     seeds = find_seeds(load_generator(generator_file(steps[-1])), terminal.drain(features.network_for(known)))
     with write_atomically(SHIPPED / ABOUT) as file:
         file.write((json.dumps({"steps": steps, "seeds": seeds}) + "\n").encode())

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
+
+from gan.course.own_runs import OwnRun
 
 
 @dataclass(frozen=True)
@@ -12,10 +15,19 @@ class Evidence:
     Attributes:
         report: the report of the lesson's figure. It comes from a browser and may be anything.
         met: the ids of the lesson's goals that were met earlier.
+        answers: the visitor's answers to the lesson's questions, by question.
+        find_runs: finds the visitor's runs. Called only for a goal that asks for `runs`.
     """
 
     report: Mapping[str, Any] = field(default_factory=dict)
     met: frozenset[str] = frozenset()
+    answers: Mapping[str, str] = field(default_factory=dict)
+    find_runs: Callable[[], tuple[OwnRun, ...]] = tuple
+
+    @cached_property
+    def runs(self) -> tuple[OwnRun, ...]:
+        """The visitor's runs, newest first."""
+        return self.find_runs()
 
 
 @dataclass(frozen=True)

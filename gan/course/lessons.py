@@ -5,7 +5,8 @@ from gan.course.lesson import Lesson
 from gan.course.losses import LOSSES
 from gan.course.plane import PLANE
 from gan.course.real_or_fake import REAL_OR_FAKE
+from gan.course.rules import RULES
 from gan.course.space import SPACE
 from gan.course.transposed import TRANSPOSED
 
-LESSONS: dict[str, Lesson] = {lesson.id: lesson for lesson in (REAL_OR_FAKE, PLANE, LOSSES, TRANSPOSED, BATCH_NORM, SPACE)}
+LESSONS: dict[str, Lesson] = {lesson.id: lesson for lesson in (REAL_OR_FAKE, PLANE, LOSSES, TRANSPOSED, BATCH_NORM, RULES, SPACE)}

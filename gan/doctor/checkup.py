@@ -102,10 +102,10 @@ class Checkup:
         judged = run.folder.read_judged()
         self.judged = bool(judged)
         changes = [Intervention(**change) for change in run.interventions]
-        error = run.status().error
+        status = run.status()
         config = run.live_config
         case = examine(config, metrics, self._norms, judged, changes)
-        found = findings(case, str(error))
+        found = findings(case, str(status.error or ""))
         run.folder.troubles = frozenset(finding.began for finding in found if finding.severity != "information")
         self.states = run.folder.fork_steps()
         over = run.state not in AT_WORK
@@ -116,7 +116,7 @@ class Checkup:
         self.treatment = treatment(before, case, found, over) if before else None
         if over:  # lists of runs ask for many that have ended
             self._norms, self._offset = [], 0
-        self.verdict, self.what_you_see = verdict(case, found, over), what_you_see(case)
+        self.verdict, self.what_you_see = verdict(case, found, over, status.step), what_you_see(case)
         return found
 
 

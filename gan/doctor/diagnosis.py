@@ -217,6 +217,25 @@ class Case:
             return False
         return any(bool(condition.is_over(values)[known[-1]]) for condition, values in zip(rule.conditions, columns, strict=True))
 
+    def suspected(self, rule: Rule) -> int | None:
+        """Since which step the rule's conditions hold, if they do for half of the measurements that it asks for; else None.
+
+        A measurement at which a figure is unknown is left out, as for findings.
+        """
+        if not self.applies(rule):
+            return None
+        steps = self.times[rule.base]
+        columns = [self.at(condition.figure, steps) for condition in rule.conditions]
+        holds, known = np.ones(len(steps), bool), np.ones(len(steps), bool)
+        for condition, values in zip(rule.conditions, columns, strict=True):
+            holds &= condition.holds(values)
+            known &= ~np.isnan(values)
+        places = np.flatnonzero(known)
+        healthy = np.flatnonzero(~holds[places])
+        lately = places[healthy[-1] + 1 :] if len(healthy) else places  # since the last healthy measurement
+        begun = lately[steps[lately] >= rule.after * self.pace]
+        return int(self.begins[rule.base][lately[0]]) if len(begun) >= max(1, rule.rows // 2) else None
+
     def episode(self, rule: Rule) -> tuple[int, int] | None:
         """The step since when the rule's conditions hold, and the step at which it was met; None if there is no finding now."""
         if not self.applies(rule):

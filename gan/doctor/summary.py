@@ -7,9 +7,8 @@ from enum import StrEnum
 
 import numpy as np
 
-from gan.config import TrainConfig
 from gan.doctor.diagnosis import FOOLED, Case, Finding
-from gan.doctor.rules import RULES, rule
+from gan.doctor.rules import RULES, Rule, rule
 
 RECENT = 0.3  # of the steps so far: what curves did lately is read off these,
 LEAST_RECENT = 100  # at least this many steps
@@ -27,6 +26,7 @@ class Outlook(StrEnum):
     WARNING = "warning"
     RECOVERING = "recovering"
     TOO_EARLY = "too early"
+    UNSURE = "unsure"  # something looks wrong, but not for long enough to be a finding
     HEALTHY = "healthy"
     GOOD = "good"  # its images are good enough to explore
 
@@ -46,13 +46,14 @@ class Verdict:
     finding: Finding | None = None
 
 
-def verdict(case: Case, findings: Sequence[Finding], over: bool) -> Verdict:
+def verdict(case: Case, findings: Sequence[Finding], over: bool, step: int = 0) -> Verdict:
     """A run's worst finding, or why there is none.
 
     Args:
         case: the run's figures.
         findings: what diagnose() found in them.
         over: whether the run has ended.
+        step: the run's step, where that is known: `case` only knows the last one that was logged.
     """
     wrong = [finding for finding in findings if finding.severity != "information"]
     lasting = [finding for finding in wrong if not finding.recovering]
@@ -65,11 +66,36 @@ def verdict(case: Case, findings: Sequence[Finding], over: bool) -> Verdict:
     begins = first_check(case)
     if case.step < begins:
         if over:
-            return Verdict(Outlook.TOO_EARLY, f"Too few steps to say: checks begin at step {begins:,}, and this run has {case.step:,}")
+            steps = max(case.step, step)
+            return Verdict(Outlook.TOO_EARLY, f"Too few steps to say: checks begin at step {begins:,}, and this run has {steps:,}")
         return Verdict(Outlook.TOO_EARLY, f"Too early to say: checks begin at step {begins:,}")
+    if doubt := doubtful(case, over):
+        return Verdict(Outlook.UNSURE, doubt)
     if is_good(case):
         return Verdict(Outlook.GOOD, "Good enough to explore")
     return Verdict(Outlook.HEALTHY, "Nothing wrong so far")
+
+
+def doubtful(case: Case, over: bool) -> str:
+    """What looks wrong, although not for long enough to be a finding, or not by as much; empty if nothing does.
+
+    over: whether the run has ended.
+    """
+    if suspected := suspicion(case):
+        found, began = suspected
+        name = found.name[0].lower() + found.name[1:]
+        if over:
+            return f"Perhaps {name} since step {began:,}. The run ended too soon to say"
+        return f"Watch this: {name} since step {began:,}. It is too early for an alarm"
+    return next((f"Watch this: {sight.doubt}" for sight in sights(case) if sight.doubt), "")
+
+
+def suspicion(case: Case) -> tuple[Rule, int] | None:
+    """The first rule that holds now, for half of the measurements that it asks for, and the step since when; None if none does."""
+    for found in RULES:
+        if found.severity != "information" and (began := case.suspected(found)) is not None:
+            return found, began
+    return None
 
 
 def is_good(case: Case) -> bool:
@@ -85,14 +111,30 @@ def first_check(case: Case) -> int:
     return math.ceil(min(found.after for found in usable) * case.pace)
 
 
+@dataclass(frozen=True)
+class Sight:
+    """What one curve shows.
+
+    Attributes:
+        text: a sentence.
+        doubt: what looks wrong in it, in a few words; empty if nothing does.
+    """
+
+    text: str
+    doubt: str = ""
+
+
 def what_you_see(case: Case) -> str:
     """What the curves show now, in one or two short sentences; empty before there is anything to see."""
+    return " ".join(sight.text for sight in sights(case))
+
+
+def sights(case: Case) -> list[Sight]:
+    """What the curves show now: D's answers, then the images' scores."""
     if case.step <= 0 or not len(case.times["metrics"]):
-        return ""
-    sentences = [_answers(case.config, *_now_and_before(case, "lead"), case.last("gap"))]
-    if (images := _images(*_now_and_before(case, "fd"))) != "":
-        sentences.append(images)
-    return " ".join(sentence for sentence in sentences if sentence)
+        return []
+    found = [_answers(case, *_now_and_before(case, "lead"), case.last("gap")), _images(*_now_and_before(case, "fd"))]
+    return [sight for sight in found if sight is not None]
 
 
 def _now_and_before(case: Case, figure: str) -> tuple[float, float]:
@@ -108,40 +150,42 @@ def _now_and_before(case: Case, figure: str) -> tuple[float, float]:
     return tuple(float(np.nanmedian(part)) if np.isfinite(part).any() else math.nan for part in (late, early))  # type: ignore[return-value]
 
 
-def _answers(config: TrainConfig, lead: float, before: float, gap: float) -> str:
+def _answers(case: Case, lead: float, before: float, gap: float) -> Sight | None:
     """How well D tells real from generated images, and who is gaining."""
-    if math.isnan(lead) or config.feature_matching:
-        return ""
-    if config.has_scores:  # scores without bounds: only their change says something
+    if math.isnan(lead) or case.config.feature_matching:
+        return None
+    if case.config.has_scores:  # scores without bounds: only their change says something
         if math.isnan(before) or before <= 0:
-            return ""
+            return None
         gaining = (
             "growing: D is pulling ahead" if lead > 1.1 * before else "shrinking: G is catching up" if lead < 0.9 * before else "steady"
         )
-        return f"The gap between D's scores of real and generated images is {gaining}."
+        return Sight(f"The gap between D's scores of real and generated images is {gaining}.")
     if gap < FOOLED:
-        return "D takes generated images for real ones, and real images for generated ones."
+        return Sight(
+            "D takes generated images for real ones, and real images for generated ones.", "D takes generated images for real ones"
+        )
     moved = 0.0 if math.isnan(before) else lead - before
     trend = "D is pulling ahead" if moved > MOVED else "G is catching up" if moved < -MOVED else ""
     if lead > 0.95:
-        return "D is right about nearly every image, and sure of it" + (
-            "; G learns little from such answers." if not trend else f"; {trend}."
-        )
+        text = "D is right about nearly every image, and sure of it"
+        return Sight(text + (f"; {trend}." if trend else "; G learns little from such answers."), "D is right about nearly every image")
     if lead > 0.7:
-        return f"D tells most images apart; {trend or 'G is not catching up yet'}."
+        return Sight(f"D tells most images apart; {trend or 'G is not catching up yet'}.")
     if lead > 0.3:
-        return f"D tells many images apart; {trend or 'the two are in balance'}."
+        return Sight(f"D tells many images apart; {trend or 'the two are in balance'}.")
     if lead > 0.08:
-        return f"D is often unsure which images are real; {trend or 'the two are in balance'}."
-    return "D gives real and generated images nearly the same answer."
+        return Sight(f"D is often unsure which images are real; {trend or 'the two are in balance'}.")
+    alike = "D gives real and generated images nearly the same answer"
+    return Sight(f"{alike}.", alike if lead < rule("g-winning").conditions[0].limit else "")
 
 
-def _images(fd: float, before: float) -> str:
+def _images(fd: float, before: float) -> Sight | None:
     """Whether the images are getting closer to real ones."""
     if math.isnan(fd) or math.isnan(before) or before <= 0:
-        return ""
+        return None
     if fd < NEARER * before:
-        return f"The images are getting closer to real ones (FD {before:.3g} → {fd:.3g})."
+        return Sight(f"The images are getting closer to real ones (FD {before:.3g} → {fd:.3g}).")
     if fd > FARTHER * before:
-        return f"The images are getting worse (FD {before:.3g} → {fd:.3g})."
-    return f"The images are about as close to real ones as before (FD {fd:.3g})."
+        return Sight(f"The images are getting worse (FD {before:.3g} → {fd:.3g}).", "the images are getting worse")
+    return Sight(f"The images are about as close to real ones as before (FD {fd:.3g}).")

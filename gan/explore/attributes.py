@@ -12,6 +12,7 @@ import torch
 
 from gan import latent
 from gan.config import TrainConfig
+from gan.data.form import Form
 from gan.events import Progress
 from gan.explore.directions import Directions
 from gan.judging import features, reals
@@ -78,7 +79,7 @@ def find(draw: Draw, config: TrainConfig) -> Generator[Progress, None, list[Cont
     Raises:
         ValueError: see reals.load().
     """
-    known = yield from reals.load(config.data, config.image_size, config.channels)
+    known = yield from reals.load(config.data, Form.of(config))
     network = yield from features.network_for(known)
     about = network.about
     if about.kind == "nothing":

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gan.data.datasets import NAMED
+from gan.data.form import WHITE, Fit, Form
 from gan.devices import one_thread, one_thread_a_step
 from gan.events import Progress
 from gan.judging import features, metrics, reals
@@ -325,17 +326,19 @@ class JudgeCache:
     """The most recently used judges. Only one is prepared at a time; other visitors wait. Safe to use from any thread."""
 
     def __init__(self, most: int = 3) -> None:
-        self._judges: Lru[tuple[str, int, int], Judge] = Lru(most)
+        self._judges: Lru[tuple[str, Form], Judge] = Lru(most)
         self._preparing = threading.Lock()
 
-    def get(self, name: str, image_size: int, channels: int) -> Generator[Progress, None, Judge]:
-        """The judge of a data set at one size.
+    def get(
+        self, name: str, image_size: int, channels: int, fit: Fit = "crop", background: str = WHITE
+    ) -> Generator[Progress, None, Judge]:
+        """The judge of a data set in one form; see Form.
 
         Raises:
             ValueError: see reals.load().
             OSError: the disk is full, say.
         """
-        key = (name, image_size, channels)
+        key = (name, Form(image_size, channels, fit, background))
         if name in NAMED and (known := self._judges.get(key)) is not None:
             return known
         while not self._preparing.acquire(blocking=False):
@@ -346,7 +349,7 @@ class JudgeCache:
             if known is not None and name in NAMED:
                 return known
             # A folder may have other images by now. Reading it again is fast, because decoded images are cached.
-            of = yield from reals.load(name, image_size, channels)
+            of = yield from reals.load(*key)
             if known is not None and known.reals.learned.dataset.fingerprint() == of.learned.dataset.fingerprint():
                 return known
             judge = yield from prepare(of)

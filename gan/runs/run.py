@@ -425,7 +425,7 @@ class Run:
     def _prepare(self, device: torch.device, threads: int) -> tuple[TrainState, ImageDataset] | None:
         """Loads what it needs to train; None if it was stopped meanwhile."""
         config = self.config
-        loading = datasets.load(config.data, config.image_size, config.channels, config.data_split)
+        loading = datasets.load_for(config)
         while True:
             try:
                 self.preparing = next(loading)
@@ -434,6 +434,7 @@ class Run:
                 break
             if self._wish is Wish.STOP:
                 return None
+        self.preparing = Progress("Measuring the fastest way to compute, for a few seconds", 0, 0)
         state = prepare(self.folder, config, dataset, device, self._control, threads)
         self._sample_steps = self.folder.sample_steps()
         self._interventions = [asdict(change) for change in self.folder.read_interventions()]

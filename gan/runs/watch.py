@@ -3,9 +3,10 @@
 The judge is prepared in a background thread while the run starts at once; until it is ready, there are no scores.
 """
 
+import atexit
 import logging
+import math
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -19,6 +20,8 @@ from torch import nn
 from gan import latent
 from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
+from gan.data.form import Form
+from gan.devices import step_back
 from gan.events import Progress
 from gan.images import to_float, to_uint8
 from gan.judging import metrics
@@ -73,18 +76,21 @@ class Judges:
     def __init__(self, cache: JudgeCache) -> None:
         self.cache = cache
         self._closing = threading.Event()
-        self._at_work: dict[tuple[str, int, int], Preparation] = {}
+        self._at_work: dict[tuple[str, Form], Preparation] = {}
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
 
     def prepare(self, config: TrainConfig) -> Preparation:
         """The judge for a run's images: at once, or after up to two minutes if its data set has never been used for scoring."""
-        key = (config.data, config.image_size, config.channels)
+        key = (config.data, Form.of(config))
         with self._lock:
             if key not in self._at_work:
                 found = self._at_work[key] = Preparation()
                 thread = threading.Thread(target=self._work, args=(key, found), name="judge", daemon=True)
                 self._threads = [*(other for other in self._threads if other.is_alive()), thread]
+                # A thread inside torch while the interpreter shuts down would abort the whole process.
+                atexit.unregister(self.close)
+                atexit.register(self.close, math.inf)
                 thread.start()
             return self._at_work[key]
 
@@ -95,14 +101,16 @@ class Judges:
         self.close()
 
     def close(self, timeout_s: float = 2.0) -> None:
-        """Ends all preparations, and waits for them at most this long."""
+        """Ends all preparations, and waits for them at most this long; the process ends only after all of them."""
         self._closing.set()
         deadline = time.monotonic() + timeout_s
         for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            thread.join(None if timeout_s == math.inf else max(0.0, deadline - time.monotonic()))
+        if not any(thread.is_alive() for thread in self._threads):
+            atexit.unregister(self.close)
 
-    def _work(self, key: tuple[str, int, int], found: Preparation) -> None:
-        _step_back()
+    def _work(self, key: tuple[str, Form], found: Preparation) -> None:
+        step_back()
         try:
             with closing(self._ready(key)) as work:
                 while not self._closing.is_set():
@@ -117,16 +125,10 @@ class Judges:
             with self._lock:
                 del self._at_work[key]
 
-    def _ready(self, key: tuple[str, int, int]) -> Generator[Progress, None, Judge]:
-        judge = yield from self.cache.get(*key)
+    def _ready(self, key: tuple[str, Form]) -> Generator[Progress, None, Judge]:
+        judge = yield from self.cache.get(key[0], *key[1])
         judge.glance_floor(SAMPLES)
         return judge
-
-
-def _step_back() -> None:
-    """Gives the threads of runs priority: a run on two threads waits for both at every operation."""
-    if sys.platform == "linux":  # on other systems the whole process would get a lower priority
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
 
 
 class Watch:

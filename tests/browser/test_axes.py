@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from plotly.offline import get_plotlyjs
 
-SCRIPT = (Path(__file__).parent.parent.parent / "ui" / "components" / "chart_axes.js").read_text()
+UI = Path(__file__).parent.parent.parent / "ui"
+SCRIPT = (UI / "components" / "chart_axes.js").read_text()
 DRAWN = """async () => {
   const calm = Array.from({ length: 100 }, (_, i) => 1 + 0.1 * Math.sin(i)), wild = [...calm.slice(1), 500];
   const x = calm.map((_, i) => i);
@@ -76,3 +77,28 @@ def test_the_charts_share_their_x_axis(drawn: Page) -> None:
 )
 def test_what_a_crowd_is(drawn: Page, values: str, expected: list[float] | None) -> None:
     assert drawn.evaluate(f"() => crowdRange({values})") == expected
+
+
+TOUCHED = f"""<head><meta name="viewport" content="width=device-width"><script>{{{(UI / "shell.js").read_text()}}}</script><style>{(UI / "shell.css").read_text()}</style></head>
+<body><div class="stPlotlyChart"><div id="chart"></div></div><p style="height: 3000px"></p></body>"""
+
+
+def test_a_finger_on_a_chart_of_streamlit_scrolls_the_page_and_a_tap_shows_values(browser: Browser) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True)
+    page = context.new_page()
+    page.route("**/*", lambda route: route.fulfill(body=TOUCHED, content_type="text/html"))
+    page.goto("http://workshop.test/inside")
+    page.add_script_tag(content=get_plotlyjs())
+    page.evaluate(
+        "() => Plotly.newPlot('chart', [{ x: [0, 1, 2], y: [1, 3, 2] }], { height: 400, hovermode: 'x unified', dragmode: 'zoom' })"
+    )
+    page.touchscreen.tap(200, 200)
+    expect(page.locator("#chart .hoverlayer")).to_contain_text("3")
+    finger = context.new_cdp_session(page)
+    for i in range(12):
+        points = [{"x": 200 - 3 * i, "y": 300 - 20 * i}]  # not quite upright
+        finger.send("Input.dispatchTouchEvent", {"type": "touchMove" if i else "touchStart", "touchPoints": points})
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    page.wait_for_function("() => scrollY > 150")
+    assert page.evaluate("() => document.getElementById('chart').layout.xaxis.autorange"), "the finger zoomed"
+    context.close()

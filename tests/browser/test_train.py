@@ -102,7 +102,7 @@ def test_knobs_single_steps_scrubbing_and_a_fork(page: Page, server: str) -> Non
     parent = page.url
     page.get_by_role("button", name="Fork from the newest state").click()
     page.get_by_role("button", name="Start the fork").click()
-    expect(page.locator(".rv-parent")).to_contain_text("Continues quick-digits")
+    expect(page.locator(".rv-parent")).to_contain_text(re.compile(r"Continues Guest \w{4} · quick-digits from step \d"))
     assert page.url != parent
     expect(changes).to_have_count(3)
     page.get_by_test_id("stMain").get_by_role("button", name="Stop").click()  # Streamlit's header has one of its own

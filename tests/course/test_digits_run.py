@@ -61,7 +61,7 @@ def test_rounds_become_harder_and_d_judges_sensibly() -> None:
 
 
 def test_no_image_of_one_round_comes_in_another() -> None:
-    held_out = np.concatenate([quiz._held_out("mnist", 28, 1, number) for number in range(ROUNDS)])
+    held_out = np.concatenate([quiz._held_out(digits_run.CONFIG, number) for number in range(ROUNDS)])
     assert len(np.unique(held_out.reshape(len(held_out), -1), axis=0)) == ROUNDS * quiz.POOL
 
 

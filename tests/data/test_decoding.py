@@ -173,7 +173,7 @@ def test_a_deep_image_fills_0_to_255(kind: str) -> None:
     near(decode(DEEP[kind], 64, 3), RAMP, 3)
     assert decode(DEEP[kind], 64, 1, in_set=True) is NEEDS_SCALE
     scale = measure(DEEP[kind]).scale()
-    assert np.array_equal(decode(DEEP[kind], 64, 1, scale, True), decode(DEEP[kind], 64, 1))
+    assert np.array_equal(decode(DEEP[kind], 64, 1, scale=scale, in_set=True), decode(DEEP[kind], 64, 1))
 
 
 @pytest.mark.parametrize(
@@ -421,4 +421,4 @@ def test_more_than_a_budget_holds_is_refused_and_an_error_gives_back() -> None:
 
 
 def test_a_scale_cuts_what_lies_beyond_it() -> None:
-    assert decode(flat(5000), 28, 1, Scale(0, 4000)).min() == 255
+    assert decode(flat(5000), 28, 1, scale=Scale(0, 4000)).min() == 255

@@ -6,7 +6,7 @@ import pytest
 
 from gan.config import TrainConfig
 from gan.doctor.diagnosis import diagnose, examine
-from gan.doctor.summary import Outlook, Verdict, verdict, what_you_see
+from gan.doctor.summary import Outlook, Verdict, sights, verdict, what_you_see
 from tests.doctor.test_doctor import judged, metrics
 
 
@@ -60,15 +60,46 @@ def test_nothing_is_said_of_nothing() -> None:
     assert "nan" not in seen(d_real=None)
 
 
-def _verdict(until: int, over: bool = False, **columns: Any) -> Verdict:
+def _verdict(until: int, over: bool = False, step: int = 0, **columns: Any) -> Verdict:
     config, rows = TrainConfig(), metrics(until, **columns)
-    return verdict(examine(config, rows), diagnose(config, rows), over)
+    return verdict(examine(config, rows), diagnose(config, rows), over, step)
 
 
 def test_few_steps_are_not_called_healthy() -> None:
     assert _verdict(40).outlook == Outlook.TOO_EARLY and "begin at step 300" in _verdict(40).text
     assert _verdict(40, over=True).text == "Too few steps to say: checks begin at step 300, and this run has 40"
+    assert _verdict(40, over=True, step=43).text.endswith("and this run has 43"), "the run's step, not the last one that was logged"
     assert _verdict(290).outlook == Outlook.TOO_EARLY and _verdict(300).outlook == Outlook.HEALTHY
+
+
+WRECKED: dict[str, Any] = {"d_real": 0.3, "d_fake": 0.8}
+
+
+def test_what_looks_wrong_is_not_called_healthy_before_it_is_a_finding() -> None:
+    """D takes generated images for real ones from step 300 on; the rule asks for 150 steps."""
+    early = [_verdict(step, **WRECKED) for step in range(300, 450, 25)]
+    assert {found.outlook for found in early} == {Outlook.UNSURE}
+    assert early[0].text == "Watch this: D takes generated images for real ones"
+    cannot_tell = "the discriminator cannot tell real from generated since step"
+    assert early[-1].text.startswith(f"Watch this: {cannot_tell}") and early[-1].text.endswith("It is too early for an alarm")
+    assert _verdict(425, over=True, **WRECKED).text.endswith("The run ended too soon to say")
+    assert _verdict(475, **WRECKED).outlook is Outlook.ALARM
+
+
+@pytest.mark.parametrize("lead", [0.97, 0.6, 0.06, 0.02, -0.2])
+@pytest.mark.parametrize("until", [325, 400, 475, 1000])
+@pytest.mark.parametrize("fd", [1.0, 1.3])
+def test_the_verdict_and_the_sentence_agree(lead: float, until: int, fd: float) -> None:
+    config, rows, scores = TrainConfig(), metrics(until, **answers(lead)), judged(until, every=25, fd=lambda step: 10 * fd ** (step / 60))
+    case, found = examine(config, rows, [], scores), diagnose(config, rows, [], scores)
+    outlook, alarming = verdict(case, found, False).outlook, [sight.text for sight in sights(case) if sight.doubt]
+    assert (outlook in (Outlook.HEALTHY, Outlook.GOOD)) == (not alarming), alarming
+    assert bool(alarming) == (lead not in (0.6, 0.06) or fd > 1)
+
+
+def test_scores_that_look_wrong_once_are_watched() -> None:
+    collapsing = _scored(1050, diversity=lambda step: 3.0 if step > 1000 else 10.0, raw_diversity=lambda step: 3.0 if step > 1000 else 10.0)
+    assert collapsing.outlook is Outlook.UNSURE and "the generator has collapsed since step 1,050" in collapsing.text
 
 
 def _scored(until: int = 1000, **columns: Any) -> Verdict:

@@ -255,6 +255,16 @@ def test_the_files_of_a_run_by_step_with_states_before_generators(folder: RunFol
     assert load_networks(files["40"]).step == 40
     alone = load_networks(files["5"])
     assert alone.discriminator is None and alone.step == 5
+    # While a run trains, its newest file may be a generator; state.pt is then one of the earlier steps.
+    state.step = 30
+    folder.save_state(state)
+    state.step = 64
+    folder.save_generator(state)
+    files = network_files(root, "one")
+    assert list(files) == ["5", "30", "40", "64", "newest"]
+    assert files["30"] == folder.state_file and files["newest"] == folder.generator_file(64)
+    folder.state_file.write_bytes(b"broken")
+    assert list(network_files(root, "one")) == ["5", "40", "64", "newest"]
     save_generator(root / "pretrained" / "shipped.safetensors", state)
     assert list(network_files(root, "shipped")) == ["newest"]
     (root / "empty").mkdir()

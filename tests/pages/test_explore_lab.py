@@ -138,6 +138,9 @@ def test_groups_of_seeds_and_what_comes_out(open_page: Callable[..., AppTest]) -
     assert str(at.query_params["times"]) == "2.2" and str(at.query_params["b"]) == "4" and "a" not in at.query_params
     at.text_input(key="a").set_value("7,7,8").run()
     assert component(at)["groups"][0]["seeds"] == [7, 8] and str(at.query_params["a"]) == "7,7,8"
+    at.button(key="a_roll").click().run()
+    rolled = [at.text_input(key=letter).value for letter in "abc"]
+    assert [len(text.split(",")) for text in rolled] == [3, 1, 1] and rolled[0] != "7,7,8" and rolled[2] == " " and not at.error
 
 
 @pytest.mark.parametrize("text", ["1-100000", "3-1", "9" * 40, "1,x", "-4", "**bold**"])

@@ -7,6 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from gan.config import TrainConfig
 from gan.doctor.summary import Outlook
+from gan.owners import LOCAL, Visitor
 from gan.recipes import RECIPES
 from gan.runs import manager as managing
 from gan.runs.manager import RunManager
@@ -124,6 +125,23 @@ def test_a_waiting_run_says_who_is_ahead_and_offers_no_dead_controls(
     wait_for(lambda: running.state == "paused")
     at.run()
     assert "is paused" in texts(at.markdown)
+
+
+def test_a_long_wait_says_who_can_make_room(running: Run, manager: RunManager, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(who: Visitor, starts_in_s: float | None) -> str:
+        monkeypatch.setattr(queue, "visitor", lambda: who)
+        return queue.blocked(starts_in_s, [running])
+
+    assert told(BOB, 60) == "" and told(BOB, None) == "", "nobody needs to know, or nobody knows yet"
+    name = plain(label(running))
+    away = "It makes room by itself when Ada has been away for 10 minutes."
+    assert told(BOB, 1e6) == f"Only Ada can stop {name}. {away}"
+    monkeypatch.setenv("WORKSHOP_ADMIN_TOKEN", "a secret of the host")
+    assert told(BOB, 1e6) == f"Only Ada or the host can stop {name}. {away}"
+    assert told(ADA, 1e6) == told(LOCAL, 1e6) == f"You can stop {name} on its page, and resume it later."
+    manager.pause(running.id, ADA)
+    wait_for(lambda: running.state == "paused")
+    assert told(BOB, None).startswith("Only Ada or the host can stop")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,9 @@ import torch
 
 from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
-from gan.doctor.checkup import Checkup
+from gan.doctor import rounds
+from gan.doctor.checkup import Checkup, Checkups
+from gan.doctor.rounds import Rounds
 from gan.events import Event, Metrics
 from gan.judging.judgements import Judgement
 from gan.runs import folder as folders_of_runs
@@ -19,10 +21,12 @@ from gan.runs.folder import RunFolder, least_useful
 from gan.runs.fork import fork
 from gan.runs.record import prepare, record
 from gan.runs.run import Run
+from gan.runs.states import RunState
 from gan.runs.watch import Preparation, Watch
 from gan.training.loop import Control
 from gan.training.state import new_state
 from tests.doctor.test_doctor import write_sick_run
+from tests.waiting import wait_for
 
 CPU = torch.device("cpu")
 
@@ -124,6 +128,24 @@ def test_a_checkup_tells_the_run_what_it_found(tmp_path: Path) -> None:
     checkup = Checkup(run)
     checkup.findings()
     assert run.folder.troubles == {10} and checkup.states == []
+
+
+def test_runs_are_examined_while_nobody_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sick, ended = Run(write_sick_run(tmp_path / "sick")), Run(write_sick_run(tmp_path / "ended"))
+    monkeypatch.setattr(Run, "state", property(lambda run: RunState.RUNNING if run is sick else RunState.FINISHED))
+    monkeypatch.setattr(rounds, "EVERY_S", 0.01)
+    checkups = Checkups()
+    with Rounds(checkups, lambda: [ended, sick]):
+        wait_for(lambda: sick.folder.troubles == {10})
+    assert checkups.of(sick).version == 1 and checkups.of(ended).version == 0
+
+
+def test_a_run_that_cannot_be_read_does_not_keep_others_from_being_examined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    damaged, sick = Run(write_sick_run(tmp_path / "damaged")), Run(write_sick_run(tmp_path / "sick"))
+    damaged.folder.config_file.write_text("{")
+    monkeypatch.setattr(Run, "state", RunState.RUNNING)
+    Rounds(Checkups(), lambda: [damaged, sick]).once()
+    assert sick.folder.troubles == {10}
 
 
 def test_single_steps_keep_nothing(folder: RunFolder, config: TrainConfig, blobs: ImageDataset, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import threading
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -279,6 +280,30 @@ def test_a_judge_that_comes_too_late_is_said(config: TrainConfig, dataset: Any, 
         assert not looking.due(new_state(config, CPU), at_the_end=True)
         assert records.never_judged(RunFolder(Path("nowhere")), looking) == "The run ended before its images could be scored."
     assert closed == [("blobs", 28, 1)] and not any(thread.is_alive() for thread in judges._threads)
+
+
+def test_the_process_waits_for_a_preparation_that_cannot_end_at_once(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread in the middle of a computation, while the interpreter shuts down, would abort the process."""
+    at_exit: dict[Any, tuple[Any, ...]] = {}
+    monkeypatch.setattr(watch.atexit, "register", lambda ends, *arguments: at_exit.update({ends: arguments}))
+    monkeypatch.setattr(watch.atexit, "unregister", lambda ends: at_exit.pop(ends, None))
+    computing, done = threading.Event(), threading.Event()
+
+    def slow(self: Any, *key: Any) -> Iterator[Progress]:
+        computing.set()
+        done.wait()
+        yield Progress("Comparing", 0, 1)
+
+    monkeypatch.setattr(JudgeCache, "get", slow)
+    judges = watch.Judges(JudgeCache())
+    judges.prepare(config)
+    assert computing.wait(30)
+    judges.close(0.0)
+    (thread,) = judges._threads
+    assert thread.is_alive() and at_exit == {judges.close: (math.inf,)}
+    done.set()
+    judges.close(*at_exit[judges.close])
+    assert not thread.is_alive() and not at_exit
 
 
 def test_watching_is_switched_off_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

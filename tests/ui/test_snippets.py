@@ -43,7 +43,7 @@ def found_means(draw, config):
     one, two = (Mean(f"{word} a 'hat'", torch.full((config.latent_dim,), size), (1,)) for word, size in (("with", 0.5), ("without", -0.5)))
     return [Contrast("hat", one, two, 1.0, 1.0)]
 
-def kept_judge(self, name, image_size, channels):
+def kept_judge(self, name, image_size, channels, fit, background):
     yield from ()
     images = torch.arange(20, dtype=torch.uint8)[:, None, None, None].expand(20, channels, image_size, image_size)
     part = SimpleNamespace(dataset=SimpleNamespace(images=images), images=images.numpy)

@@ -19,6 +19,7 @@ from gan.runs.run import Run
 from gan.runs.states import AT_WORK
 from ui.charts import setting_title
 from ui.components.component import component
+from ui.health import SIGNS as OUTLOOKS
 from ui.health import changes_text, value_words
 from ui.text import plain
 from ui.workshop import checkups
@@ -150,9 +151,8 @@ def _panel(run: Run, actions: Actions) -> None:
     if not any(finding.severity != "information" for finding in found):
         some = "" if checkup.judged else unjudged(run)
         with st.container(key="nothing_wrong"):
-            early = checkup.verdict.outlook == Outlook.TOO_EARLY
-            sign = ":gray[:material/hourglass_top:]" if early else ":green[:material/check_circle:]"
-            st.markdown(f"{sign} {checkup.verdict.text}.{some}")
+            icon, color = OUTLOOKS[checkup.verdict.outlook]
+            st.markdown(f":{color}[{icon}] {checkup.verdict.text}.{some}")
     for finding in found:
         with st.container(border=True, key=f"finding_{finding.key}"):
             _finding(finding, run, config, actions)

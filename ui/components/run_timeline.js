@@ -30,7 +30,6 @@ class Timeline {
   clear() {
     Object.assign(this, { columns: { step: [] }, grids: [], timeline: [], changes: [], follow: true });
     this.find("img").removeAttribute("src");
-    this.find(".rv-frame span").textContent = "The first grid appears in a moment.";
     this.find(".rv-step").textContent = this.find(".rv-reading").textContent = "";
     this.listChanges();
   }

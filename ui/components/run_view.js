@@ -2,6 +2,7 @@
 // what the element already holds. Its parts have their own scripts: run_stream.js, run_timeline.js, run_charts.js.
 const views = new WeakMap();
 const ASK_AGAIN_MS = 4000;
+const ENDED = ["finished", "stopped", "failed", "interrupted"];
 
 // When a waiting run starts, if that is known.
 function inAbout(seconds) {
@@ -19,7 +20,7 @@ class View {
     this.charts = new Charts(element, this.timeline, (text) => this.fault(text));
     this.stream = new Stream(() => `${this.root}api/runs/${encodeURIComponent(this.data.run)}/events?since=${this.last}`, {
       metrics: (columns) => this.extend(columns),
-      samples: ({ steps }) => { this.timeline.grids = steps; this.timeline.grow(); },
+      samples: ({ steps }) => { this.timeline.grids = steps; this.timeline.grow(); this.showBegun(); },
       intervention: ({ changes }) => this.timeline.change(changes),
       judged: (told) => { this.charts.judge(told); this.showJudged(); },
       findings: (told) => document.dispatchEvent(new CustomEvent("workshop-told", { detail: { run: this.data.run, ...told } })),
@@ -42,11 +43,14 @@ class View {
       this.showJudged();
       for (const fact of this.element.querySelectorAll("[data-fact]")) fact.textContent = "–";
       this.say("");
+      this.task = this.unscored = undefined;
     }
     this.find(".rv-fork").hidden = !data.fork;
     this.showParent(data.parent);
     // A run that has not started has nothing to draw: its charts are made when it starts.
-    this.element.querySelector(".run-view").classList.toggle("rv-waiting", data.waiting);
+    this.find(".run-view").classList.toggle("rv-waiting", data.waiting);
+    this.showBegun();
+    this.showJudged();
     this.undrawn ||= other;
     if (!data.waiting) {
       this.charts.draw(this.root, this.undrawn);
@@ -60,11 +64,32 @@ class View {
     this.find(".rv-parent").hidden = !parent;
     if (!parent) return;
     const link = this.find(".rv-parent a");
-    link.textContent = parent.run;
+    link.textContent = parent.name;
     link.href = `${this.root}train?run=${encodeURIComponent(parent.run)}`;
     const settings = Object.entries(parent.settings ?? {}).filter(([field]) => !field.startsWith("duration"));
     this.find(".rv-parent span").textContent = parent.step.toLocaleString("en") +
       (settings.length ? ` with ${settings.map(([field, [old, now]]) => this.timeline.said(field, old, now)).join("; ")}` : "");
+  }
+
+  // What there is to see so far; the places of the rest say when it comes. A run that ended before its first step has nothing.
+  showBegun() {
+    const over = ENDED.includes(this.told), preparing = this.told === "preparing";
+    const images = this.timeline.timeline.length > 0, curves = this.last > 0;
+    this.find(".run-view").classList.toggle("rv-nothing", over && !images && !curves);
+    this.find(".rv-samples").classList.toggle("rv-unseen", this.timeline.timeline.length < 2);
+    this.find(".rv-charts").classList.toggle("rv-undrawn", !curves);
+    if (!images) this.find(".rv-frame span").textContent = preparing ? "The images appear here when training begins." : "The first images appear in a moment.";
+    this.find(".rv-soon").textContent = preparing ? "The curves begin with the training." : "The curves begin after some steps.";
+  }
+
+  // A task of the preparation in words: how far it is, and how long it takes if that can be told.
+  working({ task, done, total }) {
+    if (!total) return `${task}…`;
+    const now = performance.now(), share = done / total;
+    if (this.task?.name !== task) this.task = { name: task, since: now, share };
+    const gone = share - this.task.share;
+    const left = gone > 0.05 ? (1 - share) / gone * (now - this.task.since) / 1000 : null;
+    return `${task}: ${Math.round(100 * share)}%${left > 3 ? `, about ${left < 90 ? `${Math.ceil(left / 5) * 5} s` : `${Math.round(left / 60)} min`} to go` : ""}`;
   }
 
   extend(columns) {
@@ -74,6 +99,7 @@ class View {
     const part = Object.fromEntries(Object.entries(columns).map(([key, values]) => [key, values.slice(fresh)]));
     this.charts.extend(part);
     this.timeline.extend(part);
+    this.showBegun();
     this.fact("speed", Math.round(columns.images_per_s.at(-1)).toLocaleString("en"));
     this.fact("step", this.last.toLocaleString("en"));
     this.fact("elapsed", clock(columns.elapsed_s.at(-1)));
@@ -81,10 +107,14 @@ class View {
 
   // In words: the best scoring, and for how long none was better.
   showJudged() {
-    const best = this.charts.judged?.best;
-    for (const part of [".rv-verdict", ".rv-fd", "[data-chart=quality]"]) this.find(part).hidden = !this.charts.judged;
-    if (!best) return;
-    const ended = ["finished", "stopped", "failed", "interrupted"].includes(this.told);
+    const best = this.charts.judged?.best, ended = ENDED.includes(this.told);
+    const shown = this.charts.judged || (this.data.judged && !ended);
+    for (const part of [".rv-verdict", ".rv-fd", "[data-chart=quality]"]) this.find(part).hidden = !shown;
+    if (!best) {
+      this.find(".rv-verdict span").textContent = this.unscored ?? "The first score comes after a few seconds of training.";
+      this.find(".rv-verdict a").hidden = true;
+      return;
+    }
     const at = best.step.toLocaleString("en"), since = best.since.toLocaleString("en");
     const floor = ` (lower is better${best.floor == null ? "" : `; real images: ${short(best.floor)}`})`;
     this.find(".rv-verdict span").textContent = `${ended ? "Best" : "Best so far"}: FD ${short(best.fd)} ± ${short(best.error, 2)} at step ${at}${floor}` +
@@ -103,12 +133,13 @@ class View {
     this.fact("eta", ["running", "paused"].includes(status.state) ? clock(status.eta_s) : "–");
     if (status.elapsed_s) this.fact("elapsed", clock(status.elapsed_s));
     if (status.step) this.fact("step", status.step.toLocaleString("en"));
-    const work = status.preparing;
-    this.say(work ? `${work.task}${work.total ? `: ${Math.round(100 * work.done / work.total)}%` : "…"}`
-      : status.judge && !this.charts.judged ? status.judge
+    this.unscored = status.judge ?? undefined;
+    this.say(status.preparing ? this.working(status.preparing)
+      : status.judge && !this.charts.judged && !this.data.judged ? status.judge
       : status.position ? `Waiting: number ${status.position} in the queue${inAbout(status.starts_in_s)}.` : "");
     this.latest = status.state;
-    if (status.state !== this.told) { this.told = status.state; this.showJudged(); this.ask(); }
+    if (status.state !== this.told) { this.told = status.state; this.showBegun(); this.ask(); }
+    this.showJudged();
     if (status.state === "deleted") this.stream.close();
   }
 

@@ -24,7 +24,7 @@ _HTML = """
   <div class="rv-body">
     <figure class="rv-samples">
       <figcaption>The same [latent vectors] at every step</figcaption>
-      <div class="rv-frame"><span>The first grid appears in a moment.</span><img alt=""></div>
+      <div class="rv-frame"><span></span><img alt=""></div>
       <label><span class="rv-step"></span><input type="range" min="0" max="0" value="0" aria-label="Moment of training"></label>
       <p class="rv-reading"></p>
       <p class="rv-buttons"><button type="button" class="rv-newest" hidden>Back to the newest</button>
@@ -33,6 +33,7 @@ _HTML = """
       <details class="rv-changes" open hidden><summary></summary><ol></ol></details>
     </figure>
     <div class="rv-charts">
+      <p class="rv-soon"></p>
       <div class="rv-chart" data-chart="loss" role="figure"></div>
       <div class="rv-chart" data-chart="score" role="figure"></div>
       <div class="rv-chart" data-chart="quality" role="figure" hidden></div>
@@ -76,6 +77,7 @@ def run_view(
     parent: dict[str, Any] | None = None,
     can_fork: bool = False,
     waiting: bool = False,
+    judged: bool = False,
 ) -> int | None:
     """Draws a run, live. The page is run again when the run's state is no longer `state`.
 
@@ -84,9 +86,10 @@ def run_view(
         config: its settings.
         state: its state as the page knows it.
         page: the page's url_path, from which the component finds the address of the server behind any prefix.
-        parent: the run and the step that it was forked from.
+        parent: what it was forked from: the id (run) and the name (name) of the run, the step, and the changed settings, field -> [old, new].
         can_fork: whether to offer a fork.
         waiting: whether it has not begun, so that there is nothing to draw.
+        judged: whether its images will be scored: keeps the places of the scores.
 
     Returns:
         the step from which a fork was asked for just now, or None.
@@ -102,6 +105,7 @@ def run_view(
         "parent": parent,
         "fork": can_fork,
         "waiting": waiting,
+        "judged": judged,
         "fields": {name: info.title for name, info in TrainConfig.model_fields.items()},
     }
     asked = _component(key="run_view", data=data, on_changed_change=lambda: None, on_fork_change=lambda: None)

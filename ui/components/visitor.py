@@ -10,7 +10,7 @@ from ui.components.component import component
 from ui.text import plain
 from ui.workshop import guesses, manager, tickets
 
-KEY = "visitor"  # of the component; visitor.css knows it
+KEY = "visitor"  # of the component; shell.css knows it
 # In the session: the visitor, the name that was given in it, whether they are the host, what was wrong with the token that was given.
 WHO, NAME, HOST, FAULT = "visitor_who", "visitor_given", "visitor_host", "visitor_fault"
 NAME_KEY, TOKEN_KEY = "visitor_name", "visitor_token"  # of the fields

@@ -9,6 +9,7 @@ from gan.explore.attributes import Contrast, Mean
 from gan.explore.models import Model
 from gan.glossary import explain
 from ui.components.arithmetic import MOST_JITTER, STRONGEST, Group, arithmetic, bounded, picked
+from ui.dice import seeds_dice
 from ui.explore import snippets
 from ui.explore.common import contrasts, known_contrasts, stamp
 from ui.explore.share import share
@@ -70,6 +71,7 @@ def equation(model: Model, label: int, found: list[Contrast] | None) -> None:
         )
         texts.append(text.strip())
         keep(letter, text.strip(), first[letter])
+    seeds_dice(dict.fromkeys(LABELS, MOST_PICKED))
     if named() and not st.session_state.get("arithmetic_named"):  # typed just now: what is needed for it is found outside
         st.session_state["arithmetic_named"] = True
         st.rerun()

@@ -7,12 +7,14 @@ import streamlit as st
 
 from gan.events import Progress
 from gan.explore.models import Model
-from gan.images import enlarge, png, tile
+from gan.images import enlarge, tile
 from gan.judging.judge import COPIES, Judge
+from ui.dice import seeds_dice
 from ui.explore import snippets
 from ui.explore.common import read_seeds, stamp
 from ui.explore.share import share
 from ui.judging import judge_for, real_ones
+from ui.pictures import inline
 from ui.progress import drain
 from ui.text import plain
 from ui.workshop import models
@@ -47,7 +49,9 @@ def view(model: Model, label: int) -> None:
     which = which or CHOSEN  # ?memory= clears even what is required
     seeds: list[int] | None = None
     if which == CHOSEN:
-        text = st.text_input("Seeds", "0-7", key="memory_seeds", bind="query-params", help="As in 1,2,10-13.")
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            text = st.text_input("Seeds", "0-7", key="memory_seeds", bind="query-params", help="As in 1,2,10-13.")
+            seeds_dice({"memory_seeds": MOST_SEEDS})
         seeds = read_seeds(text, 1, MOST_SEEDS)
         if not seeds:
             return
@@ -67,9 +71,8 @@ def view(model: Model, label: int) -> None:
         for seed, image, row, near, rank in zip(seeds, images, rows, distances, farther, strict=True):
             with st.container(gap="xsmall"):
                 st.image(
-                    strip(image, judge.reals.learned.dataset.images[row].numpy()),
+                    inline(strip(image, judge.reals.learned.dataset.images[row].numpy())),
                     alt=f"The image of seed {seed}, next to the {NEIGHBORS} closest training images",
-                    output_format="PNG",
                     width="stretch",
                 )
                 # Some real images are as close: where there are no more of them than by chance, none is called a copy.
@@ -133,12 +136,12 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f}%"
 
 
-def strip(image: np.ndarray, neighbors: np.ndarray) -> bytes:
-    """An image and its neighbors in a row, as PNG; the gap after the first is wider."""
+def strip(image: np.ndarray, neighbors: np.ndarray) -> np.ndarray:
+    """An image and its neighbors in a row, uint8 (C, H, W); the gap after the first is wider."""
     factor = max(1, -(-SIDE // image.shape[-1]))
     first, others = enlarge(image, factor), tile(enlarge(neighbors, factor), columns=len(neighbors), gap=2)
     ground = np.full((*first.shape[:2], 8), 128, np.uint8)
-    return png(np.concatenate([first, ground, others], axis=2), 1)
+    return np.concatenate([first, ground, others], axis=2)
 
 
 def explanation(judge: Judge, model: Model, real: str) -> str:

@@ -1,7 +1,5 @@
 """Explore's sliders: along directions of a generator's latent space, with a picture that follows."""
 
-import base64
-
 import streamlit as st
 import torch
 
@@ -14,9 +12,11 @@ from gan.glossary import explain
 from gan.images import shrink, tile, webp
 from ui.address import bound
 from ui.components.latent_sliders import FURTHEST, Place, checked, latent_sliders
+from ui.dice import seed_dice
 from ui.explore import snippets
 from ui.explore.common import known_contrasts, stamp
 from ui.explore.share import share
+from ui.pictures import data_url
 from ui.workshop import models
 
 NAMED = "named"
@@ -57,14 +57,18 @@ def strips(model_id: str, stamp: int, method: str, places: list[int], seed: int,
         z.clamp_(-1, 1)  # the generator never saw values beyond
     images = shrink(models().images(model, z, label or 0), STRIP_SIDE)
     pictures = [webp(tile(images[start : start + STOPS], columns=STOPS, gap=0)) for start in range(0, len(images), STOPS)]
-    return ["data:image/webp;base64," + base64.b64encode(picture).decode() for picture in pictures]
+    return [data_url(picture, "webp") for picture in pictures]
 
 
 @st.fragment
 def view(model: Model, label: int) -> None:
     """One picture, and a slider for each of the strongest directions."""
-    first, second, third = st.columns([2, 4, 3], vertical_alignment="bottom")
-    seed = int(first.number_input("Start from seed", 0, 2**31 - 1, 1, key="seed", bind=bound("seed"), help=explain("latent vector")))
+    first, second, third = st.columns([3, 4, 3], vertical_alignment="bottom")
+    with first.container(horizontal=True, vertical_alignment="bottom"):
+        seed = int(
+            st.number_input("Start from seed", 0, 2**31 - 1, 1, key="seed", bind=bound("seed"), help=explain("latent vector"), width=160)
+        )
+        seed_dice("seed")
     within = label if model.class_names else None
     things = named(model, within)
     methods = [method for method in METHODS if method != NAMED or things]

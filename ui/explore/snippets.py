@@ -18,6 +18,7 @@ _IMPORTS: tuple[tuple[tuple[str, tuple[str, ...]], ...], ...] = (
     (
         ("from gan import {}", ("latent",)),
         ("from gan.data.decoding import {}", ("decode",)),
+        ("from gan.data.form import {}", ("Form",)),
         ("from gan.explore import {}", ("attributes", "contrast_file", "directions", "vectors")),
         ("from gan.explore.models import {}", ("find_model",)),
         ("from gan.explore.projection import {}", ("project",)),
@@ -33,7 +34,7 @@ _IMPORTS: tuple[tuple[tuple[str, tuple[str, ...]], ...], ...] = (
 
 _CONTRASTS = "(contrast_file.read(model.path, model.config) or drain(attributes.find(lambda z: sample(network, z), model.config)))"
 _PICTURE = "Path('picture.png').write_bytes(png(enlarge(images[0], 8)))"
-_JUDGE = ("judge = drain(JudgeCache().get(model.config.data, model.config.image_size, model.config.channels))",)
+_JUDGE = ("judge = drain(JudgeCache().get(model.config.data, *Form.of(model.config)))",)
 
 
 def pad(model_id: str, corners: Seeds, u: float, v: float, class_name: str | None = None) -> str:
@@ -219,7 +220,7 @@ def projection(model_id: str, held_out: int | None, label: int | None = None, ju
     config = "model.config"
     lines = [f"model = find_model(checkpoints_root(), {model_id!r})", *(_JUDGE if judged or held_out is not None else ())]
     if held_out is None:
-        lines.append(f"image = decode(Path('image.png').read_bytes(), {config}.image_size, {config}.channels)  # yours")
+        lines.append(f"image = decode(Path('image.png').read_bytes(), *Form.of({config}))  # yours")
     else:
         lines.append(f"image = judge.reals.held_out.images()[{held_out!r}]")
     lines += [

@@ -1,6 +1,5 @@
 """Home's first screen: one moving picture, and one button."""
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ from gan.runs.run import Run
 from gan.runs.states import AT_WORK
 from ui.components.living import newest, wall
 from ui.page_files import EXPLORE, LEARN, TRAIN
+from ui.pictures import data_url
 from ui.text import plain
 from ui.train.guide import GUIDE
 from ui.workshop import models
@@ -108,4 +108,4 @@ def film(name: str, changed_ns: int) -> Sheet:
     model = find_model(models().root, name)
     images = models().images(model, latent.walk(model.noise(list(range(STOPS))), FRAMES, closed=True))
     content = webp(tile(images, COLUMNS, gap=0), quality=80)
-    return Sheet(f"data:image/webp;base64,{base64.b64encode(content).decode()}", images.shape[-1])
+    return Sheet(data_url(content, "webp"), images.shape[-1])

@@ -7,6 +7,7 @@ from gan.course.batch_norm import BATCH_NORM
 from gan.course.losses import LOSSES
 from gan.course.plane import PLANE
 from gan.course.real_or_fake import REAL_OR_FAKE
+from gan.course.rules import RULES
 from gan.course.space import SPACE
 from gan.course.transposed import TRANSPOSED
 from ui.components.batch_norm import batch_norm
@@ -15,6 +16,7 @@ from ui.components.plane import plane
 from ui.components.real_or_fake import real_or_fake
 from ui.components.space import space
 from ui.components.transposed import transposed
+from ui.learn.experiments import experiments
 
 # By the lesson's id. A figure gets the page's url_path.
 FIGURES: dict[str, Callable[[str], Mapping[str, Any]]] = {
@@ -23,5 +25,6 @@ FIGURES: dict[str, Callable[[str], Mapping[str, Any]]] = {
     LOSSES.id: losses,
     TRANSPOSED.id: transposed,
     BATCH_NORM.id: batch_norm,
+    RULES.id: experiments,
     SPACE.id: space,
 }

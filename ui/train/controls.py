@@ -44,13 +44,17 @@ def controls(run: Run, config: TrainConfig) -> None:
             st.button("Stop", icon=":material/stop:", on_click=steer, args=(act.stop, run.id))
         if mine and state not in AT_WORK:
             resume_buttons(run, config)
-        if explorable(run) and st.button("Explore its images", icon=":material/explore:"):
+        # While a run gets ready, its buttons are there already: nothing below moves when they can be pressed.
+        soon = state is RunState.PREPARING and run.at_work
+        if (explorable(run) or soon) and st.button("Explore its images", icon=":material/explore:", disabled=not explorable(run)):
             st.switch_page(EXPLORE, query_params={"from": run.id})
-        parent = parent_of(run.stored)
-        if run.sample_steps and st.button("Compare", icon=":material/compare:", help="Compare this run with others."):
+        parent, drawn = parent_of(run.stored), state is RunState.RUNNING or bool(run.sample_steps)
+        if (drawn or soon) and st.button("Compare", icon=":material/compare:", help="Compare this run with others.", disabled=not drawn):
             st.switch_page(COMPARE, query_params={"runs": ",".join([run.id, parent.run] if parent else [run.id])})
         if explorable(run) or run.folder.sample_steps():
             export_menu(run)
+        elif soon:
+            st.popover("Export", icon=":material/download:", key="export_menu", disabled=True)
         st.button(
             "New run with these settings",
             icon=":material/content_copy:",

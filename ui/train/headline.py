@@ -15,6 +15,7 @@ from ui.page_files import EXPLORE
 from ui.text import plain
 from ui.workshop import checkups
 
+PREPARING = "The run loads its images and measures the fastest way to compute. Training then begins by itself."
 REMEMBERED_STEPS = 500  # how long a change is mentioned after its effect is known
 OUTCOMES = {
     Outcome.WATCHING: (":material/visibility:", "blue"),
@@ -44,6 +45,8 @@ def _headline(run: Run, actions: Actions) -> None:
     badge = "training" if state is RunState.RUNNING else str(state)
     if state in (RunState.QUEUED, RunState.PREPARING):
         st.badge(badge, color=COLORS[state])
+        if state is RunState.PREPARING:
+            st.markdown(f"**What happens now:** {PREPARING}")
         return
     checkup = checkups().of(run)
     try:

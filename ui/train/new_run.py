@@ -35,7 +35,8 @@ def with_data(recipe: TrainConfig, data: str) -> tuple[TrainConfig, str]:
         return recipe, ""
     if recipe.conditional and lacks_classes(data):
         return recipe, f"This recipe needs images with classes. {plain(data)} has none, so the recipe's own {plain(recipe.data)} is chosen."
-    kept = recipe.change(data=data, channels=datasets.native(data)[1])
+    fitting = {name: st.session_state.get(KEY + name, getattr(recipe, name)) for name in ("fit", "background")}
+    kept = recipe.change(data=data, channels=datasets.native(data)[1], **fitting)
     return kept, f"Your data set {plain(data)} stays. The recipe's own is {plain(recipe.data)}."
 
 
@@ -75,16 +76,24 @@ def new_run() -> None:
     if said := st.session_state.get(SAID):
         st.caption(said)
     accelerator_note()
-    start = st.container()  # above the settings, so a phone shows it without scrolling
+    start = st.container(key="start")  # above the settings, so a phone shows it without scrolling; shell.css keeps its place
+    with start:
+        button = st.container()
+        start_notes()
     config = config_form(RECIPES[name].config, st.container())
     who = visitor()
     label = train_label(config, manager().shorten(config, who)) if config else "Train"
     unable = config is None or not who.known
-    start.button(label, type="primary", icon=":material/play_arrow:", key="train", disabled=unable, on_click=launch)
+    button.button(label, type="primary", icon=":material/play_arrow:", key="train", disabled=unable, on_click=launch)
+
+
+def start_notes() -> None:
+    """What to know before the start. Drawn before the settings, even if it is empty: an empty container would keep no place for the button."""
+    who = visitor()
     notes = [queue_note(), "" if who.admin else manager().limits.describe()]
     if who.known and not who.named and not is_personal():
         notes.append(f"Your run will be listed as {who.name}'s. Enter your name at the top.")
-    start.caption("  \n".join(note for note in notes if note))
+    st.caption("  \n".join(note for note in notes if note))
 
 
 def train_label(asked: TrainConfig, allowed: TrainConfig) -> str:

@@ -6,15 +6,19 @@ import streamlit as st
 
 from gan.config import TrainConfig
 from gan.networks.generator_file import CheckpointError
+from gan.owners import clean_name, is_personal
+from gan.runs.limits import span
 from gan.runs.names import label
 from gan.runs.run import Run
 from gan.runs.states import RunState
+from ui.components.visitor import visitor
 from ui.page_files import DATA, EXPLORE, GLOSSARY, TRAIN
 from ui.text import plain
 from ui.workshop import manager
 
 REFRESH_S = 2.0
 MOST_AHEAD = 4  # runs that are listed
+LONG_S = 20 * 60.0  # of waiting: beyond this, people want to know what they can do
 
 
 def waiting(run: Run) -> None:
@@ -25,6 +29,8 @@ def waiting(run: Run) -> None:
     ahead = [other for other in manager().unfinished() if other.id != run.id and manager().position(other) < max(1, position)]
     with st.container(border=True, key="waiting"):
         st.markdown(f"**Number {position} in the queue.** {forecast(starts_in_s, ahead)}" if position else "**This run starts now.**")
+        if said := blocked(starts_in_s, ahead):
+            st.markdown(said)
         for other in ahead[:MOST_AHEAD]:
             st.markdown(f"- {plain(label(other))}: {_far(other)}")
         if len(ahead) > MOST_AHEAD:
@@ -48,6 +54,21 @@ def forecast(starts_in_s: float | None, ahead: list[Run]) -> str:
     if paused:
         return f"The start time is unknown: {plain(label(paused[0]))} is paused."
     return "The start time is unknown until the run ahead has trained for a moment."
+
+
+def blocked(starts_in_s: float | None, ahead: list[Run]) -> str:
+    """Who can make room, for a run that waits for long or for a paused one; empty if it starts soon."""
+    at_work = [run for run in ahead if run.state in (RunState.RUNNING, RunState.PAUSED)]
+    paused = [run for run in at_work if run.state is RunState.PAUSED]
+    if not at_work or (not paused if starts_in_s is None else starts_in_s < LONG_S):
+        return ""
+    if yours := next((run for run in at_work if manager().may_steer(run, visitor())), None):
+        return f"You can stop {plain(label(yours))} on its page, and resume it later."
+    longest = [*paused, *at_work][0]
+    owner = plain(clean_name(longest.stored.owner) or "its owner")
+    grace_s = longest.limits.grace_s
+    away = f" It makes room by itself when {owner} has been away for {span(grace_s)}." if grace_s is not None else ""
+    return f"Only {owner}{'' if is_personal() else ' or the host'} can stop {plain(label(longest))}.{away}"
 
 
 def about(seconds: float) -> str:

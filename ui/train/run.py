@@ -7,9 +7,11 @@ import streamlit as st
 
 from gan.config import TrainConfig
 from gan.networks.generator_file import CheckpointError
+from gan.runs.names import label
 from gan.runs.run import Run
 from gan.runs.states import RunState
 from ui.charts import value_text
+from ui.comparison import parent_of
 from ui.components.findings import Actions, findings_panel
 from ui.components.run_view import run_view
 from ui.components.visitor import visitor
@@ -26,6 +28,8 @@ from ui.train.headline import headline
 from ui.train.notes import notes, obstacles
 from ui.train.queue import REFRESH_S, waiting
 from ui.workshop import manager
+
+ACTIVE = (RunState.PREPARING, RunState.RUNNING, RunState.PAUSED)
 
 
 def remedies_of(run: Run) -> Actions:
@@ -44,6 +48,18 @@ def remedies_of(run: Run) -> Actions:
 
     steerable = run.at_work and run.state in (RunState.RUNNING, RunState.PAUSED) and manager().may_steer(run, visitor())
     return Actions(change if steerable else None, offer_fork, offer_new)
+
+
+def origin(run: Run) -> dict[str, Any] | None:
+    """The run that a fork continues, as the live view shows it: its id, its name in lists, the step and the changed settings."""
+    parent = parent_of(run.stored)
+    if parent is None:
+        return None
+    try:
+        name = label(manager().get(parent.run))
+    except KeyError:  # deleted since
+        name = parent.run
+    return {"run": parent.run, "name": name, "step": parent.step, "settings": parent.settings}
 
 
 def show(run: Run) -> None:
@@ -73,7 +89,7 @@ def show(run: Run) -> None:
     view, beside = st.columns([3, 1], gap="medium")
     with view:
         unbegun = status["state"] == RunState.QUEUED and not status.get("step")
-        wanted = run_view(run.id, config, status["state"], "train", run.stored.get("parent"), can_fork=True, waiting=unbegun)
+        wanted = run_view(run.id, config, status["state"], "train", origin(run), can_fork=True, waiting=unbegun, judged=run.to_be_judged)
         if status["state"] != RunState.QUEUED:
             findings_panel(run, actions)
     if wanted is None:
@@ -81,7 +97,7 @@ def show(run: Run) -> None:
     if wanted is not None:
         fork_dialog(run, run.live_config, wanted)
     with beside:
-        if status["state"] in (RunState.RUNNING, RunState.PAUSED) and run.at_work and manager().may_steer(run, visitor()):
+        if status["state"] in ACTIVE and run.at_work and manager().may_steer(run, visitor()):
             st.subheader(
                 "Change settings live", help="A change takes effect at the next step. It is marked on the charts and saved with the run."
             )

@@ -1,0 +1,67 @@
+"""Examines the runs that train now and then, whether or not anyone looks at them.
+
+A run keeps its state when a finding begins (RunFolder.troubles), so someone must look for findings while it trains. The Train page does,
+but only while it is open.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Self
+
+from gan.devices import step_back
+from gan.doctor.checkup import Checkups
+from gan.networks.generator_file import CheckpointError
+from gan.runs.run import Run
+from gan.runs.states import RunState
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 5.0  # between two rounds: a finding needs some hundred steps anyway
+REST = 250  # pause after a round, as a multiple of its duration: at most 0.4 percent of one core
+
+
+class Rounds:
+    """A thread with low priority that examines runs. Use it in a `with`: it ends when that is left."""
+
+    def __init__(self, checkups: Checkups, runs: Callable[[], Iterable[Run]]) -> None:
+        """runs: those that are active, whenever it is called."""
+        self._checkups, self._runs = checkups, runs
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="rounds", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the thread, and waits for it: a round takes a fraction of a second."""
+        self._closing.set()
+        self._thread.join()
+
+    def once(self) -> None:
+        """Examines each run that trains and that nobody has examined in the last seconds."""
+        for run in self._runs():
+            if self._closing.is_set() or run.state is not RunState.RUNNING:
+                continue
+            checkup = self._checkups.of(run)
+            if not checkup.fresh:
+                try:
+                    checkup.findings()
+                except CheckpointError as error:  # its settings cannot be read: the page says so
+                    log.debug("the run %s cannot be examined: %s", run.id, error)
+
+    def _work(self) -> None:
+        step_back()
+        rest_s = EVERY_S
+        while not self._closing.wait(rest_s):
+            began = time.thread_time()
+            try:
+                self.once()
+            except Exception:  # an error must not end the thread; the next round may succeed
+                log.exception("the doctor's rounds failed")
+            rest_s = max(EVERY_S, REST * (time.thread_time() - began))

@@ -25,7 +25,9 @@ FOUND = """async () => (await axe.run({ resultTypes: ["violations"] })).violatio
 # An address, its heading, and what is there once the page is drawn.
 PAGES = {
     "/": ("DCGAN Workshop", ".living canvas"),
-    "/learn": ("Learn", ".stMarkdown"),
+    "/learn": ("Learn", ".quiz-tile"),
+    "/learn?lesson=batch-norm": ("Learn", ".bnorm-companions canvas"),
+    "/learn?lesson=space": ("Learn", ".space-faces button"),
     "/data": ("Data", ".stVegaLiteChart svg"),
     "/train": ("Train", "[data-testid=stNumberInput]"),
     "/inside?run=digits": ("Look inside", "img"),

@@ -1,4 +1,4 @@
-"""Feature networks: what they learn, that each is trained once, and that their files never execute code."""
+"""Feature networks: what they learn; each is trained once, and their files never execute code."""
 
 import pickle
 import shutil

@@ -14,6 +14,7 @@ from ui.text import plain
 from ui.workshop import manager
 
 REFRESH_S = 5.0  # while one of the runs is active
+SHOWN = 24  # the newest runs
 SIDE = 84  # pixels of a run's images
 OPEN = "wall_begins_open"  # in the session
 
@@ -36,9 +37,11 @@ def wall(names: Mapping[str, str], chosen: Sequence[str]) -> None:
 
 def _cards(runs: Sequence[Run], names: Mapping[str, str], chosen: Sequence[str]) -> None:
     with st.grid("auto", min_column_width=310, gap="small"):
-        for run in runs:
+        for run in runs[:SHOWN]:
             if not run.gone:
                 _card(run, names[run.id], chosen)
+    if len(runs) > SHOWN:
+        st.caption(f"{len(runs) - SHOWN:,} older runs are in the list above.")
 
 
 def _card(run: Run, name: str, chosen: Sequence[str]) -> None:

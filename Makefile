@@ -29,7 +29,7 @@ BROWSER_WORKERS ?= 2
 # Browser tests have processes of their own: Playwright leaves an event loop running, in which other tests cannot start theirs. They wait a
 # lot, for pages and for runs, so they leave time to the others.
 STYLE := $(BIN)/ruff check . && $(BIN)/ruff format --check .
-TYPES := $(BIN)/mypy
+TYPES := $(BIN)/mypy $(if $(CI),--cache-dir=/dev/null)
 TESTS := -m pytest -n $(WORKERS) --dist loadfile --ignore=tests/browser
 BROWSER_TESTS := -m pytest -n $(BROWSER_WORKERS) --dist loadfile $(if $(CI),--reruns 1 -rR) tests/browser
 

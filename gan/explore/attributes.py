@@ -113,7 +113,7 @@ def contrasts(
     Returns:
         One for each thing that enough samples show and enough do not, in the order of `names`.
     """
-    z = latent.noise(range(samples), latent_dim, distribution)
+    z = latent.from_seeds(range(samples), latent_dim, distribution)
     parts = []
     for start in range(0, samples, BATCH):
         yield Progress("Looking at samples", start, samples)

@@ -55,7 +55,7 @@ def read(generator: Path, config: TrainConfig) -> list[Contrast] | None:
         exclusive = bool(about["exclusive"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    z = latent.noise(range(SAMPLES), config.latent_dim, config.latent_distribution)
+    z = latent.from_seeds(range(SAMPLES), config.latent_dim, config.latent_distribution)
     pairs = attributes.means(z, torch.from_numpy(shown), names, exclusive)
     return [Contrast(name, *pair, *rest) for name, pair, rest in zip(names, pairs, known, strict=True)]
 

@@ -99,11 +99,11 @@ def principal(
     """
     d = generator.latent_dim
     head = _first_block(generator)
-    z = latent.noise(range(min(samples, 256)), d, distribution)  # the number of features per vector is known after the first few
+    z = latent.from_seeds(range(min(samples, 256)), d, distribution)  # the number of features per vector is known after the first few
     features = _features(generator, head, z, label)
     most = max(4 * d, min(samples, LARGEST_LOOK // features.shape[1]))
     if most > len(z):
-        more = latent.noise(range(len(z), most), d, distribution)
+        more = latent.from_seeds(range(len(z), most), d, distribution)
         features = torch.cat([features, *(_features(generator, head, part, label) for part in more.split(512))])
         z = torch.cat([z, more])
     features -= features.mean(0)

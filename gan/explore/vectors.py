@@ -67,7 +67,7 @@ class LatentVector:
         """
         if not self.fits(latent_dim):
             raise ValueError(f"{self.name or 'a latent vector'} has {len(self.z)} numbers; this generator takes {latent_dim}")
-        return torch.tensor(self.z) if self.seed is None else latent.noise([self.seed], latent_dim, distribution)[0]
+        return torch.tensor(self.z) if self.seed is None else latent.from_seeds([self.seed], latent_dim, distribution)[0]
 
 
 def points(vectors: Sequence[LatentVector], latent_dim: int, distribution: str = "normal") -> torch.Tensor:

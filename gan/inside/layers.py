@@ -193,7 +193,7 @@ def choose_maps(layers: dict[str, Layer], most: int) -> dict[str, list[int]]:
 
 def draw(networks: Networks, seeds: Sequence[int], label: int = 0) -> np.ndarray:
     """The generator's images of seeds: uint8 (len(seeds), C, H, W); of one class if it is conditional."""
-    z = latent.noise(seeds, networks.config.latent_dim, networks.config.latent_distribution)
+    z = latent.from_seeds(seeds, networks.config.latent_dim, networks.config.latent_distribution)
     with _quietly():
         return sample(networks.generator, z, torch.tensor(label).expand(len(z)) if networks.class_names else None, batch=16)
 

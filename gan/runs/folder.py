@@ -84,10 +84,10 @@ class RunFolder:
 
     _probing = threading.Lock()
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, patience_s: float = 2.0) -> None:
+        """patience_s: how long lock() waits, because another process's is_being_written() may hold the lock for an instant."""
         self.path = Path(path)
-        # Wait a moment: another process's is_being_written() may hold the lock for an instant.
-        self._lock = FileLock(self.path / ".lock", timeout=2, thread_local=False)
+        self._lock = FileLock(self.path / ".lock", timeout=patience_s, thread_local=False)
         self.metrics, self.norms = JsonLines(self.metrics_file), JsonLines(self.norms_file)
         self.script, self.judgements = JsonLines(self.interventions_file), JsonLines(self.judge_file)
         self._logs = (self.script, self.metrics, self.norms, self.judgements)  # in the order in which they are written

@@ -212,7 +212,7 @@ class Watch:
         if self._noise is None:
             n, config = judge.judged(SAMPLES), state.config
             labels = torch.tensor(judge.labels(n, state.class_names)) if state.class_names else None
-            self._noise = latent.noise(range(n), config.latent_dim, config.latent_distribution), labels
+            self._noise = latent.from_seeds(range(n), config.latent_dim, config.latent_distribution), labels
         z, labels = self._noise
         images = []
         for start in range(0, len(z), 128):
@@ -253,7 +253,7 @@ def _answers(judge: Judge, state: TrainState, dataset: ImageDataset) -> dict[str
         return ask(to_float(of.images[torch.from_numpy(rows)]), labels)
 
     on_train = ask_reals(dataset, _some(len(dataset), n))
-    z = latent.noise(range(n), config.latent_dim, config.latent_distribution).to(state.device)
+    z = latent.from_seeds(range(n), config.latent_dim, config.latent_distribution).to(state.device)
     labels = torch.tensor(judge.labels(n, state.class_names), device=state.device) if state.class_names else None
     with autocast(state):
         fakes = [

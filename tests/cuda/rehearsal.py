@@ -203,7 +203,7 @@ def _pair(root: Path, seen: dict[str, Any]) -> None:
         cache = models.ModelCache(root)
         while not done.is_set():
             for model in models.list_models(root):
-                seen["drawn"] += len(cache.images(model, model.noise([1, 2, 3])))
+                seen["drawn"] += len(cache.images(model, model.z([1, 2, 3])))
             done.wait(0.01)
 
     visitor = threading.Thread(target=draw)

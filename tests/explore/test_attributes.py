@@ -76,7 +76,7 @@ def test_contrasts_find_the_dimension_that_decides(distribution: str) -> None:
     far, near = (float(contrast.strength * contrast.difference.norm()) for contrast in found)
     assert far > near  # glasses begin at 1, brows at 0
     assert len(glasses.present.seeds) + len(glasses.absent.seeds) == 1500
-    z = latent.noise(glasses.absent.seeds, 6)
+    z = latent.from_seeds(glasses.absent.seeds, 6)
     moved = attributes.move(z, glasses.difference, glasses.strength)
     assert not judge(draw(z))[:, 0].any() and judge(draw(moved))[:, 0].mean() > 0.9
 

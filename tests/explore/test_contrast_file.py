@@ -87,7 +87,7 @@ def test_the_shipped_generators_attributes_are_theirs(name: str, things: set[str
     assert all(contrast.share > 0.5 for contrast in found if contrast.name in things)
     network = features.load(features.SHIPPED / f"{loaded.config.data}.safetensors")
     seeds = list(range(32))
-    answers = network.probabilities(network.features(sample(loaded.network, latent.noise(seeds, loaded.config.latent_dim))))
+    answers = network.probabilities(network.features(sample(loaded.network, latent.from_seeds(seeds, loaded.config.latent_dim))))
     seen = np.eye(answers.shape[1], dtype=bool)[answers.argmax(1)] if network.about.kind == "classes" else answers > 0.5
     for contrast in found:
         place = network.about.outputs.index(contrast.name)

@@ -133,7 +133,7 @@ def test_groups_of_seeds_and_what_comes_out(open_page: Callable[..., AppTest]) -
     data = component(at)
     a, b, c = data["groups"]
     assert (a["title"], a["seeds"], b["title"], c["title"]) == ("mean of 3 samples", [1, 2, 3], "seed 4", "nothing")
-    assert a["vector"] == pytest.approx(latent.noise([1, 2, 3], 10).mean(0).tolist(), abs=1e-4) and c["vector"] == [0] * 10
+    assert a["vector"] == pytest.approx(latent.from_seeds([1, 2, 3], 10).mean(0).tolist(), abs=1e-4) and c["vector"] == [0] * 10
     assert (data["strength"], data["jitter"], len(data["noise"])) == (2.2, 0.25, 8)
     assert str(at.query_params["times"]) == "2.2" and str(at.query_params["b"]) == "4" and "a" not in at.query_params
     at.text_input(key="a").set_value("7,7,8").run()

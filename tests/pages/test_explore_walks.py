@@ -45,7 +45,7 @@ def test_the_walk_of_an_address(open_page: Callable[..., AppTest]) -> None:
     at = open_page(pages.EXPLORE, view="Walk", stops="7,8,20", mode="lerp", easing="Rest at stops", frames="30", fps="10", closed="false")
     assert len(at.get("image")) == 1 + explore_walk.STOPS and not at.error
     assert walk_of(at) == [
-        "stops = model.noise([7, 8, 20])",
+        "stops = model.z([7, 8, 20])",
         "z = latent.walk(stops, 30, 'lerp', closed=False, easing='smooth')",
         "Path('walk.gif').write_bytes(gif(images, 10, factor=4))",
     ]
@@ -67,7 +67,7 @@ def test_stops_that_cannot_be_used_are_a_sentence_and_the_first_ones_are_shown(o
 def test_the_list_is_typed_saved_and_loaded(open_page: Callable[..., AppTest]) -> None:
     at = open_page(pages.EXPLORE, view="Walk")
     at.text_input(key="noise_seeds").set_value("5-7").run()
-    assert walk_of(at)[0] == "stops = model.noise([5, 6, 7])" and at.query_params["stops"] == "5-7"
+    assert walk_of(at)[0] == "stops = model.z([5, 6, 7])" and at.query_params["stops"] == "5-7"
     assert at.text_input(key="noise_seeds").value == ""
     at.text_input(key="noise_seeds").set_value("5").run()
     assert "give at least 2 seeds" in texts(at.error) and at.query_params["stops"] == "5-7"
@@ -181,7 +181,7 @@ def test_time_shows_all_steps_of_a_run(open_page: Callable[..., AppTest], make_r
     button(at, "4").click().run()
     assert (at.session_state["view"], at.session_state["step"]) == ("pad", "4")
     assert at.text_input(key="corners").value == "3,9,1,2" and "find_model(checkpoints_root(), 'a-run@4')" in codes(at)[1]
-    assert "corners = model.noise([3, 9, 1, 2])" in codes(at)[1] and "torch.tensor(0.0), torch.tensor(0.0)" in codes(at)[1]
+    assert "corners = model.z([3, 9, 1, 2])" in codes(at)[1] and "torch.tensor(0.0), torch.tensor(0.0)" in codes(at)[1]
 
 
 def test_time_shows_some_of_many_steps_and_the_chosen_one(

@@ -230,8 +230,7 @@ def test_an_uploaded_set_is_deleted_by_whoever_brought_it(monkeypatch: pytest.Mo
 def test_a_guesser_of_the_hosts_token_is_told_to_wait(
     open_page: Callable[..., AppTest], manager: RunManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    guesses = Guesses()
-    guesses._clock = lambda: 0.0
+    guesses = Guesses(clock=lambda: 0.0)
     monkeypatch.setattr(visitor, "guesses", lambda: guesses)
     monkeypatch.setenv("WORKSHOP_ADMIN_TOKEN", "sesame")
     at = open_page(pages.TRAIN)

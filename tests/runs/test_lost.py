@@ -248,7 +248,7 @@ PLACES = {
     "kept state": (RunFolder, "keep_state"),
     "state": (RunFolder, "save_state"),
     "status": (recording, "write_status"),
-    "the file under torch.save": (files._Noted, "write"),
+    "the file under torch.save": (files.NotedFile, "write"),
 }
 
 

@@ -262,7 +262,7 @@ def test_models_are_listed_and_draw(client: TestClient, run: Run, manager: RunMa
     seed = client.get(url + "?seeds=3")
     assert Image.open(io.BytesIO(seed.content)).size == (28, 28)
     assert Image.open(io.BytesIO(client.get(url + "?seeds=3&scale=4").content)).size == (112, 112)
-    z = find_model(manager.root, f"{run.id}@12").noise([3])[0].tolist()
+    z = find_model(manager.root, f"{run.id}@12").z([3])[0].tolist()
     assert client.get(url + "?z=" + ",".join(map(repr, z))).content == seed.content
     for corner, (u, v) in enumerate([(0, 0), (1, 0), (0, 1), (1, 1)]):
         assert client.get(f"{url}?seeds=3,4,5,6&u={u}&v={v}").content == client.get(f"{url}?seeds={3 + corner}").content

@@ -86,7 +86,7 @@ def latent_sliders(
         "page": "explore",
         "size": config.image_size,
         "seed": seed,
-        "z": rounded(model.noise([seed])[0]),
+        "z": rounded(model.z([seed])[0]),
         "bound": 1.0 if config.latent_distribution == "uniform" else None,
         "known": usual_lengths(config.latent_dim, config.latent_distribution),
         "directions": [

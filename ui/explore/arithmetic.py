@@ -139,7 +139,7 @@ def read_group(model: Model, text: str, means: dict[str, Mean]) -> Group:
         return Group(text, mean.vector, mean.seeds, False)
     seeds = list(dict.fromkeys(latent.parse_seeds(text, MOST_PICKED)))
     title = f"seed {seeds[0]}" if len(seeds) == 1 else f"mean of {len(seeds)} samples"
-    return Group(title, model.noise(seeds).mean(0), tuple(seeds), True)
+    return Group(title, model.z(seeds).mean(0), tuple(seeds), True)
 
 
 def presets(found: list[Contrast], texts: list[str]) -> None:

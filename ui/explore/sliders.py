@@ -52,7 +52,7 @@ def strips(model_id: str, stamp: int, method: str, places: list[int], seed: int,
     model = find_model(models().root, model_id)
     along = torch.linspace(-FURTHEST, FURTHEST, STOPS)
     vectors = find(model_id, stamp, method, label).vectors[places]
-    z = (model.noise([seed]) + along[:, None] * vectors[:, None]).flatten(0, 1)
+    z = (model.z([seed]) + along[:, None] * vectors[:, None]).flatten(0, 1)
     if model.config.latent_distribution == "uniform":
         z.clamp_(-1, 1)  # the generator never saw values beyond
     images = shrink(models().images(model, z, label or 0), STRIP_SIDE)

@@ -299,6 +299,12 @@ class TrainConfig(BaseModel):
     duration_unit: Literal["epochs", "steps", "seconds"] = _field(
         "steps", "Unit", "An epoch shows every image once; a step shows one batch.", "Optimization", common=True
     )
+    stop_when_finished: bool = _field(
+        False,
+        "Stop when finished",
+        "Stops the run early if its images have not improved for a third of it (the doctor's rule, from step 3,000 on). It can be resumed.",
+        "Optimization",
+    )
     lr_g: float = _field(
         2e-3,
         "Generator learning rate",

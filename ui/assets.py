@@ -64,8 +64,7 @@ async def _answer_course(request: Request) -> Response:
         return Response("a file that comes with the app is missing or damaged", 503, media_type="text/plain")
     if found is None:
         return Response(status_code=404)
-    tag = f'"{hashlib.sha256(found.content).hexdigest()[:16]}"'
-    return _unless_known(request, found.content, tag, found.media_type)
+    return _unless_known(request, found.content, found.tag, found.media_type)
 
 
 def _unless_known(request: Request, content: bytes, tag: str, media_type: str) -> Response:

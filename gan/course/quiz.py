@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from gan import latent
+from gan.config import TrainConfig
 from gan.course.digits_run import TRIED, answers, discriminator, generator
 from gan.course.real_or_fake import IMAGES, ROUNDS
 from gan.data import datasets
@@ -40,7 +41,7 @@ def quiz_round(number: int) -> dict[str, Any]:
     config = drawn_by.config
     seeds = range(number * POOL, (number + 1) * POOL)
     fakes = sample(drawn_by.network, latent.noise(seeds, config.latent_dim, config.latent_distribution))
-    images = np.concatenate([_held_out(config.data, config.image_size, config.channels, number), fakes])
+    images = np.concatenate([_held_out(config, number), fakes])
     content = base64.b64encode(png(tile(images, COLUMNS, gap=0))).decode()
     return {
         "sheet": f"data:image/png;base64,{content}",
@@ -53,9 +54,9 @@ def quiz_round(number: int) -> dict[str, Any]:
     }
 
 
-def _held_out(name: str, size: int, channels: int, number: int) -> np.ndarray:
+def _held_out(config: TrainConfig, number: int) -> np.ndarray:
     """Real images of a round, uint8 (POOL, channels, size, size): no network has learned from them, nor was a step chosen by them."""
-    images = drain(datasets.load(name, size, channels, "test"), quiet=True).images[TRIED:]
+    images = drain(datasets.load_for(config, "test"), quiet=True).images[TRIED:]
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[number * POOL : (number + 1) * POOL]
     found: np.ndarray = images[order].numpy()
     return found

@@ -123,6 +123,7 @@ class Run:
         self.id = folder.path.name
         self.error = ""
         self.preparing: Progress | None = None
+        self.began_step = 0  # where it was started or resumed
         self._history = History()
         self._history_offset = 0
         self._history_lock = threading.Lock()
@@ -436,6 +437,7 @@ class Run:
                 return None
         self.preparing = Progress("Measuring the fastest way to compute, for a few seconds", 0, 0)
         state = prepare(self.folder, config, dataset, device, self._control, threads)
+        self.began_step = state.step
         self._sample_steps = self.folder.sample_steps()
         self._interventions = [asdict(change) for change in self.folder.read_interventions()]
         with self._history_lock:

@@ -107,6 +107,8 @@ def test_where_chance_would_have_as_many_none_is_called_a_copy(open_view: Callab
     at = open_view(MEMORY)
     at.segmented_control(key="memory").select(explore_memory.CLOSEST).run()
     assert "no more than chance would have" in texts(at.markdown) and "As close as a copy" not in texts(at.caption)
+    at.segmented_control(key="memory").select(explore_memory.CHOSEN).run()
+    assert "**Seed 5**: closer than 100%" in texts(at.caption) and "As close as a copy" not in texts(at.caption), "the same seeds, picked"
 
 
 def test_a_set_without_test_images_and_one_that_was_trained_on_say_so(

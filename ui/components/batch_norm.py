@@ -21,7 +21,7 @@ _HTML = """
     <label class="bnorm-drag">Companions <input type="range" class="bnorm-place" min="0" max="1" step="0.02" value="0"></label>
     <label>Last companions <select class="bnorm-to"></select></label>
   </div>
-  <p class="bnorm-words" role="status"></p>
+  <p class="bnorm-words" role="status">Loading the generator…</p>
   <h4>Your vector, four times</h4>
   <div class="bnorm-four"></div>
   <h4>One channel before it is normalized</h4>

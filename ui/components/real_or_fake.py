@@ -7,7 +7,7 @@ _HTML = """
 <section class="quiz" aria-label="Real or fake?">
   <p class="quiz-fault" role="alert"></p>
   <div class="quiz-row quiz-rounds" role="group" aria-label="Rounds"></div>
-  <p class="quiz-lead" role="status"></p>
+  <p class="quiz-lead" role="status">Loading the images…</p>
   <div class="quiz-images"></div>
   <div class="quiz-row">
     <button type="button" class="quiz-check" disabled>Check</button>

@@ -20,7 +20,7 @@ _HTML = """
         <i class="space-key space-key-band"></i>usual lengths</p>
     </div>
   </div>
-  <p class="space-way-words" role="status"></p>
+  <p class="space-way-words" role="status">Loading the pictures…</p>
   <h4>Arithmetic</h4>
   <div class="space-row">
     <label>Add <select class="space-attribute"></select></label>
@@ -33,11 +33,11 @@ _HTML = """
     <figure><canvas class="space-before" role="img"></canvas><figcaption></figcaption></figure><b aria-hidden="true">=</b>
     <figure><canvas class="space-after" role="img"></canvas><figcaption></figcaption></figure>
   </div>
-  <p class="space-sum-words" role="status"></p>
+  <p class="space-sum-words" role="status">Loading the pictures…</p>
   <h4>Truncation</h4>
   <div class="space-row"><label class="space-drag">ψ, the length of each z <input type="range" class="space-psi" min="0" step="1"></label></div>
   <div class="space-eight"></div>
-  <p class="space-psi-words" role="status"></p>
+  <p class="space-psi-words" role="status">Loading the pictures…</p>
 </section>
 """
 

@@ -62,7 +62,8 @@ def equation(model: Model, label: int, found: list[Contrast] | None) -> None:
     """The groups, and what comes out."""
     above, first = st.container(), st.session_state["arithmetic_first"]
     texts = []
-    for letter, column in zip(LABELS, st.columns(3), strict=True):
+    *columns, right = st.columns([3, 3, 3, 2], vertical_alignment="bottom")
+    for letter, column in zip(LABELS, columns, strict=True):
         text = column.text_input(
             LABELS[letter],
             key=letter,
@@ -71,7 +72,8 @@ def equation(model: Model, label: int, found: list[Contrast] | None) -> None:
         )
         texts.append(text.strip())
         keep(letter, text.strip(), first[letter])
-    seeds_dice(dict.fromkeys(LABELS, MOST_PICKED))
+    with right:
+        seeds_dice(dict.fromkeys(LABELS, MOST_PICKED))
     if named() and not st.session_state.get("arithmetic_named"):  # typed just now: what is needed for it is found outside
         st.session_state["arithmetic_named"] = True
         st.rerun()

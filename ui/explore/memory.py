@@ -59,11 +59,11 @@ def view(model: Model, label: int) -> None:
     if judge is None:
         return
     real = real_ones(judge, model.config)
-    chance = False
-    if which == CLOSEST:
-        survey = closest(model, label, judge)
-        seeds, chance = survey[0], not more_than_chance(survey)
+    survey = closest(model, label, judge) if which == CLOSEST else known_survey(model, label, judge)
+    if which == CLOSEST and survey:
+        seeds = survey[0]
         st.markdown(in_words(survey, real))
+    chance = survey is not None and not more_than_chance(survey)  # also of seeds that were picked from the closest
     assert seeds
     images = models().images(model, model.noise(seeds), label)
     distances, rows, farther = judge.neighbors(images, NEIGHBORS)
@@ -88,18 +88,25 @@ def view(model: Model, label: int) -> None:
 
 def closest(model: Model, label: int, judge: Judge) -> Survey:
     """Looks through many seeds, once for each generator and class in a session."""
-    key = (model.id, stamp(model), label, judge.reals.learned.dataset.fingerprint())
-    kept = st.session_state.get("memory_survey")
-    if kept and kept[0] == key:
-        survey: Survey = kept[1]
-        return survey
+    if known := known_survey(model, label, judge):
+        return known
 
     def cancel() -> None:
         st.session_state["memory"] = CHOSEN
 
     survey = drain(look_through(model, label, judge), "cancel_survey", cancel)
-    st.session_state["memory_survey"] = (key, survey)
+    st.session_state["memory_survey"] = (_surveyed(model, label, judge), survey)
     return survey
+
+
+def known_survey(model: Model, label: int, judge: Judge) -> Survey | None:
+    """What closest() found earlier in this session; None if it was not asked for."""
+    what, survey = st.session_state.get("memory_survey", (None, None))
+    return survey if what == _surveyed(model, label, judge) else None
+
+
+def _surveyed(model: Model, label: int, judge: Judge) -> tuple[object, ...]:
+    return model.id, stamp(model), label, judge.reals.learned.dataset.fingerprint()
 
 
 def look_through(model: Model, label: int, judge: Judge) -> Generator[Progress, None, Survey]:

@@ -112,7 +112,7 @@ def discriminator_view(networks: Networks, path: Path) -> None:
         judged = ALONE
         if networks.depends_on_company:
             judged = st.segmented_control(
-                "Judged",
+                "Batch",
                 [ALONE, AMONG_REAL, AMONG_FAKES],
                 default=AMONG_FAKES if config.minibatch_std else ALONE,
                 key="judged",

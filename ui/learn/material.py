@@ -1,5 +1,7 @@
 """What the server draws for the lessons' figures: once, when a browser first asks for it, and for all visitors."""
 
+import functools
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +21,11 @@ class Material:
 
     content: bytes
     media_type: str
+
+    @functools.cached_property
+    def tag(self) -> str:
+        """Its ETag."""
+        return f'"{hashlib.sha256(self.content).hexdigest()[:16]}"'
 
 
 def _json(make: Callable[[], dict[str, Any]]) -> Material:

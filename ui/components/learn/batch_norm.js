@@ -4,7 +4,7 @@ import { Generator, normalized, parse, slerp } from "./generator.js";
 
 const FORMAT = "dcgan-workshop-batch-norm-1";
 const COMPANIONS = 7, SIDE = 28;
-const COPIED = 6;  // which of a digit's latent vectors fills a batch with copies
+const COPIED = 6;  // the latent vector of a digit that fills a batch with copies
 const COLORS = { batch: "rgb(234, 88, 12)", average: "rgb(37, 99, 235)" };
 const MIXED = "mixed";
 const BINS = 48;  // of the channel's values
@@ -66,6 +66,7 @@ export class BatchNorm {
       Object.assign(this, { generator: new Generator(tensors), ofEach });
       this.listen(digits);
     } catch (error) {
+      this.find("words").textContent = "";
       this.find("fault").textContent = `The generator cannot be loaded: reload the page. (${error.message})`;
     }
   }

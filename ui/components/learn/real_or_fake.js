@@ -57,6 +57,7 @@ export class RealOrFake {
       this.deal();
     } catch (error) {
       delete this.loaded[number];
+      this.find("lead").textContent = "";
       this.find("fault").textContent = `The images cannot be loaded: press the round again. (${error.message})`;
     }
   }
@@ -132,7 +133,8 @@ export class RealOrFake {
     const you = score(this.says, truths), d = score(truths.map((_, i) => this.discriminator(i)), truths);
     this.scores[this.number] = [you, d];
     const winner = you > d ? "You beat D." : you === d ? "You and D are even." : "D was better.";
-    this.find("score").textContent = `You got ${you} of ${count} right, D ${d}. ${winner}`;
+    const apart = this.says.filter((said, i) => said !== this.discriminator(i)).length;
+    this.find("score").textContent = `You got ${you} of ${count} right, D ${d}. ${winner} You disagreed about ${apart} ${apart === 1 ? "image" : "images"}.`;
     this.table(count);
     (this.find("next").hidden ? this.find("again") : this.find("next")).focus({ preventScroll: true });
     this.tell?.({ rounds: this.scores });

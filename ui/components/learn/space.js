@@ -4,6 +4,7 @@ import { json, picture } from "./assets.js";
 const COLORS = { lerp: "rgb(234, 88, 12)", slerp: "rgb(37, 99, 235)" };
 const SEEN = 12;  // |z| at the top of the chart
 const WAYS = ["lerp", "slerp"];
+const PARTS = { ways: "way-words", arithmetic: "sum-words", truncation: "psi-words" };  // and what says in words where each slider is
 
 const show = (value, digits = 1) => value.toFixed(digits);
 
@@ -32,19 +33,20 @@ export class Space {
   constructor(root) {
     this.root = root;
     this.find = (name) => root.querySelector(`.space-${name}`);
-    for (const name of ["ways", "arithmetic", "truncation"]) this.load(name);
+    for (const [name, words] of Object.entries(PARTS)) this.load(name, words);
   }
 
   update(data, tell) {
     Object.assign(this, { tell, limits: data });
   }
 
-  async load(name) {
+  async load(name, words) {
     try {
       const about = await json(`space-${name}.json`);
       this[name] = new Sheet(about, await picture(about.sheet));
       this[`begin_${name}`]();
     } catch (error) {
+      this.find(words).textContent = "";
       this.find("fault").textContent = `Some pictures cannot be loaded: reload the page. (${error.message})`;
     }
   }

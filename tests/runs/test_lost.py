@@ -264,7 +264,8 @@ def test_a_full_disk_pauses_the_run_at_every_place_that_saves_and_nothing_is_mis
     wait_for(ended(whole))
 
     where, name = PLACES[place]
-    original, refused = getattr(where, name), []
+    original = getattr(where, name)
+    refused: list[Any] = []
     found: list[Run] = []
 
     def full(*arguments: Any, **named: Any) -> int | None:

@@ -62,7 +62,9 @@ constraints: test
 
 # Without PINNED=1, pip takes the newest versions that the requirements admit; with it, those that the tests last passed with.
 # Python compiles what it imports, when it first does; all of torch would take a minute.
-INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-compile $(if $(PINNED),-c constraints.txt)
+# Continuous integration starts without a virtual environment each time, and does not wait for pip to unpack gigabytes on one core.
+PIP := $(BIN)/python $(if $(CI),.ci/install.py,-m pip install --disable-pip-version-check --no-compile)
+INSTALL := $(PIP) $(if $(PINNED),-c constraints.txt)
 
 $(VENV)/.installed: requirements.txt $(if $(PINNED),constraints.txt) | $(VENV)/bin/python
 	$(INSTALL) -r requirements.txt

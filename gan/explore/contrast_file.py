@@ -85,9 +85,9 @@ def main(paths: Sequence[str]) -> None:
         def draw(z: torch.Tensor, loaded: LoadedGenerator = loaded) -> np.ndarray:
             return sample(loaded.network, z)
 
-        found = terminal.drain(attributes.find(draw, loaded.config))
-        write(path, found, exclusive=found[0].present.name.startswith("class "))
-        print(f"{place(path)}: {', '.join(contrast.name for contrast in found)}")
+        contrasts = terminal.drain(attributes.find(draw, loaded.config))
+        write(path, contrasts, exclusive=contrasts[0].present.name.startswith("class "))
+        print(f"{place(path)}: {', '.join(contrast.name for contrast in contrasts)}")
 
 
 if __name__ == "__main__":

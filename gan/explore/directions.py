@@ -76,10 +76,10 @@ def find(generator: LayeredGenerator, method: str, count: int, distribution: str
     if method == "sefa":
         return closed_form(generator, count, distribution)
     if method == "raw":
-        found = latent.strongest_dimensions(generator, distribution=distribution, label=label)[:count]
-        numbers = [number for number, _ in found]
+        strongest = latent.strongest_dimensions(generator, distribution=distribution, label=label)[:count]
+        numbers = [number for number, _ in strongest]
         vectors = torch.eye(generator.latent_dim)[numbers] * latent.deviation(distribution)
-        return Directions(tuple(numbers), vectors, tuple(effect for _, effect in found))
+        return Directions(tuple(numbers), vectors, tuple(effect for _, effect in strongest))
     raise ValueError(f"the method must be one of {', '.join(METHODS)}; got {method!r}")
 
 

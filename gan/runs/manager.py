@@ -432,13 +432,13 @@ class RunManager:
 
     def runs(self) -> list[Run]:
         """All runs, newest first, including damaged ones, which say so. Runs deleted meanwhile are left out."""
-        found = {name for name in run_folders(self.root) if is_run_name(name)}
+        names = {name for name in run_folders(self.root) if is_run_name(name)}
         with self._lock:
-            for gone in set(self._runs) - found:
+            for gone in set(self._runs) - names:
                 if not self._runs[gone].at_work:
                     del self._runs[gone]
         runs = []
-        for name in found:
+        for name in names:
             with suppress(KeyError):  # just deleted
                 run = self.get(name)
                 runs.append((run.disk_status().started or 0.0, run))

@@ -85,8 +85,8 @@ class Judges:
         key = (config.data, Form.of(config))
         with self._lock:
             if key not in self._at_work:
-                found = self._at_work[key] = Preparation()
-                thread = threading.Thread(target=self._work, args=(key, found), name="judge", daemon=True)
+                preparation = self._at_work[key] = Preparation()
+                thread = threading.Thread(target=self._work, args=(key, preparation), name="judge", daemon=True)
                 self._threads = [*(other for other in self._threads if other.is_alive()), thread]
                 # A thread inside torch while the interpreter shuts down would abort the whole process.
                 atexit.unregister(self.close)
@@ -242,11 +242,11 @@ def _answers(judge: Judge, state: TrainState, dataset: ImageDataset) -> dict[str
         label_parts = labels.to(state.device).split(batch) if labels is not None else (None,) * len(parts)
         layout = torch.channels_last if state.execution.channels_last else torch.contiguous_format
         with autocast(state):
-            found = [
+            answers = [
                 discriminator(as_shown(state, part.to(state.device), rng).contiguous(memory_format=layout), label)
                 for part, label in zip(parts, label_parts, strict=True)
             ]
-        return torch.cat(found).float().cpu()
+        return torch.cat(answers).float().cpu()
 
     def ask_reals(of: ImageDataset, rows: np.ndarray) -> torch.Tensor:
         labels = of.labels[torch.from_numpy(rows)] if of.labels is not None and state.class_names else None

@@ -1,4 +1,4 @@
-"""Directions are those that a generator was built with."""
+"""The directions that are found are those that a toy generator was built with."""
 
 import pytest
 import torch
@@ -34,7 +34,7 @@ def rotated(d: int, seed: int) -> torch.Tensor:
 
 
 def same_axes(found: torch.Tensor, wanted: torch.Tensor, at_least: float = 0.999) -> torch.Tensor:
-    """Whether each found direction is the wanted one or its opposite, and as long as one standard deviation."""
+    """Whether each direction is the expected one or its opposite, with the length of one standard deviation."""
     cosines = (found * wanted).sum(1) / found.norm(dim=1) / wanted.norm(dim=1)
     return cosines.abs().min() > at_least
 

@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def root(tmp_path: Path, config: TrainConfig, blobs: ImageDataset) -> Path:
-    """A folder with a generator that has been trained for some steps, so that its averages are its own."""
+    """A folder with a generator that was trained for a few steps, so its averages differ from the initial ones."""
     state = new_state(config, CPU)
     list(train(state, blobs))
     save_generator(tmp_path / "pretrained" / "digits.safetensors", state)

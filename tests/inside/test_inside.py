@@ -38,7 +38,7 @@ CPU = torch.device("cpu")
 
 
 def made(config: TrainConfig, classes: tuple[Any, ...] | list[str] = ()) -> Networks:
-    """Networks that nobody trained."""
+    """Untrained networks."""
     torch.manual_seed(0)
     generator, discriminator = Generator(config, len(classes)), Discriminator(config, len(classes))
     for network in (generator, discriminator):
@@ -124,7 +124,7 @@ def test_every_recipe_can_be_looked_into(name: str) -> None:
     assert chosen.keys() == found.keys() and all(len(picks) <= 3 for picks in chosen.values())
     (answer,) = answers(networks, some[:1], [label], company)
     answer = answer if config.has_scores else math.log(answer / (1 - answer))
-    if not config.conditional:  # where the class adds a part of its own
+    if not config.conditional:  # there the class adds its own part
         assert answer == pytest.approx(looked["logit"].maps.item(), abs=1e-3)
     first, last = inside_pictures.first_filters(networks), inside_pictures.last_filters(networks)
     kernel = size if config.networks == "mlp" else 4
@@ -342,7 +342,7 @@ def test_maps_are_painted_on_scales_of_their_own() -> None:
     first, flat = inside_pictures.paint(maps, signed=True)
     assert first[:, 0, 0].tolist() == [33, 102, 172] and first[:, 0, 1].tolist() == [247] * 3 and first[:, 1, 1].tolist() == [128] * 3
     assert first[0, 1, 0] > first[2, 1, 0] and (flat == 247).all()
-    # A number alone is a logit: 0.015 is all but undecided, 6 is sure.
+    # A single number is a logit: 0.015 is nearly undecided, 6 is sure.
     unsure, sure = (inside_pictures.paint(np.full((1, 1, 1), logit), signed=True)[0, :, 0, 0].tolist() for logit in (0.015, 6.0))
     assert min(unsure) > 240 and max(np.subtract(sure, [178, 24, 43])) < 5
     gray = inside_pictures.paint(np.array([[[1.0, 3.0]], [[5.0, 5.0]]]), signed=False)

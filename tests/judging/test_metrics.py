@@ -16,7 +16,7 @@ from gan.judging import metrics
 
 
 def library(name: str) -> ModuleType:
-    """A referee of requirements-dev.txt. In CI it must be there."""
+    """A library of requirements-dev.txt to compare with. In CI it must be installed."""
     with warnings.catch_warnings(action="ignore"):
         try:
             return __import__(name, fromlist=["_"])
@@ -119,7 +119,7 @@ def test_prdc_by_hand() -> None:
 
 
 def test_the_published_self_test() -> None:
-    """Two samples of one Gaussian: the figures that the code of Naeem et al. prints."""
+    """Two samples of one Gaussian: the values that the code of Naeem et al. prints."""
     real, fake = np.random.default_rng(0).normal(size=(2, 10_000, 1000)).astype(np.float32)
     precision, recall, density, coverage = metrics.prdc(real, fake)
     assert (precision, recall, coverage) == pytest.approx((0.477, 0.471, 0.974), abs=0.03)

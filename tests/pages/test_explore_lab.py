@@ -47,7 +47,7 @@ def test_sliders_along_each_kind_of_direction(open_page: Callable[..., AppTest])
     at.button_group(key="count").set_value(16).run()
     at.number_input(key="seed").set_value(5).run()
     at.button_group(key="directions").set_value("sefa").run()
-    data = component(at)  # no more than z has numbers
+    data = component(at)  # at most one per number of z
     assert data["seed"] == 5 and len(data["directions"]) == 10 and "weights" in data["directions"][0]["about"]
 
 
@@ -111,7 +111,7 @@ def test_a_picture_alone_moves_nothing_else(open_page: Callable[..., AppTest]) -
 
 @pytest.fixture
 def glasses(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
-    """Generators of digits whose samples wear glasses where z begins with a positive number; how often that was looked for."""
+    """Makes the samples wear glasses if z begins with a positive number; lists the data sets of the searches."""
     asked = []
 
     def find(draw: Callable[..., Any], config: TrainConfig) -> Generator[Progress, None, Any]:

@@ -77,7 +77,7 @@ def test_the_list_is_typed_saved_and_loaded(open_page: Callable[..., AppTest]) -
     assert not at.error and at.session_state["noise_vectors"] == kept
     assert r"through \*Ada\*, a photo, seed 4" in texts(at.caption) and "The address holds seeds alone" in texts(at.caption)
     assert at.query_params["stops"] == "3,4" and "noise-vectors.json" in codes(at)[1]
-    # A list stays while another view is looked at, and vectors of another size are walked past.
+    # The list stays while another view is open, and the walk skips vectors of another size.
     at.session_state["view"] = "grid"
     at.run()
     at.session_state["view"] = "walk"
@@ -177,7 +177,7 @@ def test_time_shows_all_steps_of_a_run(open_page: Callable[..., AppTest], make_r
     assert columns(at) == [1, 2, 4, 1000] and len(at.get("image")) == 4 + 1 and not at.error
     assert "4 steps in 0.8 s" in texts(at.caption) and "seeds 3, 9" in texts(at.caption)
     assert "run = checkpoints_root() / 'a-run'" in codes(at)[1] and "for step in [1, 2, 4, 1000]:" in codes(at)[1]
-    # From a step to the pad as it was then, with these seeds.
+    # A step opens the pad with the generator of that step and these seeds.
     button(at, "4").click().run()
     assert (at.session_state["view"], at.session_state["step"]) == ("pad", "4")
     assert at.text_input(key="corners").value == "3,9,1,2" and "find_model(checkpoints_root(), 'a-run@4')" in codes(at)[1]

@@ -205,7 +205,7 @@ def test_what_a_killed_process_left_half_written_goes_when_the_folder_is_locked(
     for name in left + kept:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"half")
-    os.utime(tmp_path / ".config.json.7-140.part", (0, time.time() - 120))  # of one that is newer someone may be the writer
+    os.utime(tmp_path / ".config.json.7-140.part", (0, time.time() - 120))  # a newer one may still be written
     folder.lock()
     folder.unlock()
     assert not [name for name in left if (tmp_path / name).exists()]

@@ -46,7 +46,7 @@ def train(folder: RunFolder, config: TrainConfig | None, blobs: ImageDataset, ke
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
-    """Every file of a folder, but for what tells the time."""
+    """The content of every file of a folder, except times."""
     return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != ".lock"}
 
 
@@ -279,7 +279,7 @@ def test_a_full_disk_pauses_the_run_at_every_place_that_saves_and_nothing_is_mis
     monkeypatch.setattr(where, name, full)
     run = manager.submit(config)
     wait_for(ended(run))
-    assert refused  # twice, but for a kept state, which is not made up for
+    assert refused  # twice, except for a kept state, which is not saved again
     assert (run.state, run.status()["error"], run.status()["step"]) == ("finished", None, 12)
     for log in ("metrics.jsonl", "interventions.jsonl"):
         steps = [

@@ -187,7 +187,7 @@ def test_everybodys_first_run_comes_before_anybodys_second(manager: RunManager, 
     assert [manager.position(run) for run in (bob, carol, ada, bob_again, ada_again)] == [1, 2, 3, 4, 5]
     manager.stop(bob.id, BOB)
     assert [manager.position(run) for run in (carol, bob_again, ada, ada_again)] == [1, 2, 3, 4]
-    manager.stop(first.id)  # from now on ada's next is ada's first, and still it is not ada's turn
+    manager.stop(first.id)  # ada's next run is now her first, and it is still not her turn
     for run in (carol, bob_again, ada, ada_again):
         wait_for(ended(run))
         assert run.state == "finished"
@@ -198,7 +198,7 @@ def test_everybodys_first_run_comes_before_anybodys_second(manager: RunManager, 
 def test_a_waiting_run_knows_when_it_starts(
     manager: RunManager, endless: TrainConfig, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    learned = manager.submit(config)  # from which the speed is known
+    learned = manager.submit(config)  # it shows the speed
     wait_for(ended(learned))
     speed = learned.status()["elapsed_s"] / 12
     running = manager.submit(config.change(duration=1000, duration_unit="seconds"), "", ADA)

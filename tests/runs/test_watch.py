@@ -136,7 +136,7 @@ def test_what_every_network_has_seen_is_not_held_out(config: TrainConfig, datase
 
 
 def test_it_takes_at_most_a_26th_of_the_time(config: TrainConfig, dataset: Any, judge: Judge) -> None:
-    """With a clock by which each scoring takes the given time, and each step a tenth of a second."""
+    """Sets a clock by which each scoring takes the given time, and each step a tenth of a second."""
     costs = iter([0.4, 0.1, 3.0, 0.01, 0.2] * 100)
     now, state, spent, began = 0.0, new_state(config, CPU), [], []
     preparation = Preparation()

@@ -111,13 +111,13 @@ def _surveyed(model: Model, label: int, judge: Judge) -> tuple[object, ...]:
 
 def look_through(model: Model, label: int, judge: Judge) -> Generator[Progress, None, Survey]:
     """Draws many images, and finds those that come closest to the training set."""
-    found = []
+    parts = []
     for start in range(0, SURVEYED, 100):
         yield Progress("Looking through images", start, SURVEYED)
         seeds = list(range(start, min(start + 100, SURVEYED)))
         distances, _, farther = judge.neighbors(models().images(model, model.z(seeds), label))
-        found.append(np.column_stack([distances[:, 0], farther]))
-    distances, farther = np.concatenate(found).T
+        parts.append(np.column_stack([distances[:, 0], farther]))
+    distances, farther = np.concatenate(parts).T
     order = np.argsort(distances, kind="stable")[:SHOWN]
     return [int(seed) for seed in order], float(np.median(farther)), int((farther >= COPIES).sum())
 

@@ -19,6 +19,7 @@ from gan.doctor.remedies import Remedy, Situation, remedies
 from gan.doctor.rules import FIGURES, RULES, SEVERITIES, Rule, Severity
 from gan.events import Intervention
 from gan.judging.judgements import Judgement, best_of
+from gan.judging.verdict import excess
 from gan.untrusted import is_number
 
 Row = Mapping[str, Any]
@@ -394,7 +395,7 @@ def _scorings(rows: Sequence[Row], config: TrainConfig) -> tuple[dict[str, np.nd
     columns = {
         name: _column(rows, name)
         for name in (
-            *("fd", "fd_error", "coverage", "coverage_floor", "diversity", "diversity_real", "raw_diversity"),
+            *("fd", "fd_error", "fd_floor", "coverage", "coverage_floor", "diversity", "diversity_real", "raw_diversity"),
             *("copying", "d_accuracy", "d_train", "d_held_out", "d_fake"),
         )
     }
@@ -414,6 +415,7 @@ def _scorings(rows: Sequence[Row], config: TrainConfig) -> tuple[dict[str, np.nd
         overfit = np.where(telling, (columns["d_train"] - columns["d_held_out"]) / apart, np.nan)
         values = {
             "fd": fd,
+            "excess": excess(fd, columns["fd_floor"], columns["diversity_real"]),
             "latent": np.full(len(rows), float(config.latent_dim)),
             "worse": worse,
             "worse_errors": worse_errors,

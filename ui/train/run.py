@@ -26,10 +26,8 @@ from ui.train.fork import fork_dialog
 from ui.train.guide import guide
 from ui.train.headline import headline
 from ui.train.notes import notes, obstacles
-from ui.train.queue import REFRESH_S, waiting
+from ui.train.queue import REFRESH_S, starts_now, waiting
 from ui.workshop import manager
-
-ACTIVE = (RunState.PREPARING, RunState.RUNNING, RunState.PAUSED)
 
 
 def remedies_of(run: Run) -> Actions:
@@ -83,12 +81,13 @@ def show(run: Run) -> None:
     headline(run, actions)
     with st.container():
         guide(run)
-    if status.state == RunState.QUEUED:
+    soon = starts_now(run)
+    if status.state == RunState.QUEUED and not soon:
         st.fragment(waiting, run_every=REFRESH_S)(run)
     # The same columns in every state: anywhere else, the live view would be rebuilt.
     view, beside = st.columns([3, 1], gap="medium")
     with view:
-        unbegun = status.state == RunState.QUEUED and not status.step
+        unbegun = status.state == RunState.QUEUED and not soon and not status.step
         wanted = run_view(run.id, config, status.state, "train", origin(run), can_fork=True, waiting=unbegun, judged=run.to_be_judged)
         if status.state != RunState.QUEUED:
             findings_panel(run, actions)
@@ -97,7 +96,7 @@ def show(run: Run) -> None:
     if wanted is not None:
         fork_dialog(run, run.live_config, wanted)
     with beside:
-        if status.state in ACTIVE and run.at_work and manager().may_steer(run, visitor()):
+        if (soon or status.state in (RunState.RUNNING, RunState.PAUSED)) and run.at_work and manager().may_steer(run, visitor()):
             st.subheader(
                 "Change settings live", help="A change takes effect at the next step. It is marked on the charts and saved with the run."
             )

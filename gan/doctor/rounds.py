@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Self
 
-from gan.devices import step_back
 from gan.doctor.checkup import Checkups
 from gan.networks.generator_file import CheckpointError
 from gan.runs.run import Run
@@ -23,7 +22,10 @@ REST = 250  # pause after a round, as a multiple of its duration: at most 0.4 pe
 
 
 class Rounds:
-    """A thread with low priority that examines runs. Use it in a `with`: it ends when that is left."""
+    """A thread that examines runs. Use it in a `with`: it ends when that is left.
+
+    It has the usual priority: most of its work holds Python's global lock, and a thread of low priority would hold it for longer.
+    """
 
     def __init__(self, checkups: Checkups, runs: Callable[[], Iterable[Run]]) -> None:
         """runs: those that are active, whenever it is called."""
@@ -56,7 +58,6 @@ class Rounds:
                     log.debug("the run %s cannot be examined: %s", run.id, error)
 
     def _work(self) -> None:
-        step_back()
         rest_s = EVERY_S
         while not self._closing.wait(rest_s):
             began = time.thread_time()

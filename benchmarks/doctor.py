@@ -31,6 +31,7 @@ from gan import progress as terminal
 from gan.config import TrainConfig
 from gan.data import datasets
 from gan.data.datasets import ImageDataset
+from gan.data.form import Form
 from gan.doctor.diagnosis import Finding, diagnose, examine
 from gan.doctor.remedies import Remedy
 from gan.doctor.rules import FIGURES, RULES
@@ -167,7 +168,7 @@ def _judges() -> JudgeCache:
 
 
 def _judge(config: TrainConfig) -> Judge:
-    return terminal.drain(_judges().get(config.data, config.image_size, config.channels))
+    return terminal.drain(_judges().get(config.data, *Form.of(config)))
 
 
 @functools.cache
@@ -227,7 +228,7 @@ class Patient:
         if self.error:
             return float("inf")
         config = self.state.config
-        z = latent.noise(range(100_000, 100_000 + COMPARED), config.latent_dim, config.latent_distribution)
+        z = latent.from_seeds(range(100_000, 100_000 + COMPARED), config.latent_dim, config.latent_distribution)
         return self.judge.distance(sample(self.state.averaged, z))
 
     def treated(self, remedy: Remedy) -> "Patient":

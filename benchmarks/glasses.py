@@ -96,7 +96,7 @@ def main() -> None:
     if arguments.attribute not in found:
         parser.error(f"--attribute must be one of {', '.join(found) or 'none: the data has no labels'}; got {arguments.attribute!r}")
     contrast = found[arguments.attribute]
-    dataset = drain(datasets.load(config.data, config.image_size, config.channels))
+    dataset = drain(datasets.load_for(config, "train"))
     if dataset.attributes is None:
         parser.error(f"the data set {config.data} has no attributes for a referee to learn from")
     place = dataset.attribute_names.index(arguments.attribute)
@@ -108,7 +108,7 @@ def main() -> None:
     without = torch.empty(0, config.latent_dim)
     seed = FIRST_SEED
     while len(without) < arguments.faces:
-        z = latent.noise(range(seed, seed + 200), config.latent_dim, config.latent_distribution)
+        z = latent.from_seeds(range(seed, seed + 200), config.latent_dim, config.latent_distribution)
         seed += 200
         without = torch.cat([without, z[~referee.judge(draw(z))[:, place]]])[: arguments.faces]
     before = draw(without)

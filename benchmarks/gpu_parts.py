@@ -26,6 +26,7 @@ from gan import progress as terminal
 from gan.config import TrainConfig
 from gan.data import datasets
 from gan.data.datasets import ImageDataset
+from gan.data.form import Form
 from gan.devices import cores
 from gan.events import Metrics
 from gan.explore.models import PRETRAINED, ModelCache, find_model
@@ -421,7 +422,7 @@ def _pictures(setup: Bench, name: str) -> Iterator[Row]:
         def draw(seconds: float) -> float:
             count, start = 0, time.perf_counter()
             while not count or time.perf_counter() - start < seconds:
-                cache.images(model, model.noise([count]))
+                cache.images(model, model.z([count]))
                 count += 1
             return count / (time.perf_counter() - start)
 
@@ -511,10 +512,10 @@ def quality(setup: Bench) -> Iterator[Unit]:
 def _quality(setup: Bench, name: str, times: tuple[float, ...]) -> Iterator[Row]:
     """Fréchet distance of the EMA generator after this many seconds of training, compared with real images."""
     config = setup.config(name)
-    dataset = terminal.drain(datasets.load(config.data, config.image_size, config.channels, config.data_split), quiet=True)
-    judge = terminal.drain(JudgeCache().get(config.data, config.image_size, config.channels), quiet=True)
+    dataset = terminal.drain(datasets.load_for(config), quiet=True)
+    judge = terminal.drain(JudgeCache().get(config.data, *Form.of(config)), quiet=True)
     trainer, judged = Trainer(config, setup.device, dataset), setup.amounts.judged
-    z = latent.noise(range(judged), config.latent_dim, config.latent_distribution)
+    z = latent.from_seeds(range(judged), config.latent_dim, config.latent_distribution)
     for seconds in times:
         torch.set_num_threads(trainer.state.execution.threads)
         trainer.train_until(seconds)

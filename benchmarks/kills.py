@@ -311,7 +311,7 @@ def resume_to_the_end(root: Path) -> RunFolder:
 
 @functools.cache
 def load(config: TrainConfig) -> ImageDataset:
-    loading = datasets.load(config.data, config.image_size, config.channels, config.data_split)
+    loading = datasets.load_for(config)
     while True:
         try:
             next(loading)

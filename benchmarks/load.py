@@ -1,6 +1,7 @@
 """What viewers cost training, and what they get: event streams and page sessions on a real server while one run trains.
 
     python -m benchmarks.load [--viewers 40] [--sessions 10] [--seconds 60] [--rounds 3]
+    python -m benchmarks.load --lesson plane [--sessions 40] [--seconds 60] [--rounds 3]
 
 Three kinds of periods: nobody watching; `--viewers` event streams; the same and `--sessions` visitors. A visitor does what a
 browser does on the Train page: it loads the page, opens Streamlit's websocket and runs the page's script, follows the event
@@ -15,6 +16,10 @@ reports on the machine's common clock, to about a millisecond. Rows from before 
 this process. Its processor time, which the server does not get, is printed, and its own delays count, too. An error is a refused
 request, a stream or websocket that ended, a row missing from a stream, a silent stream, a page that shows an exception, or a trace
 in the server's log; with any error, the exit status is 1.
+
+With --lesson there is no run: `--sessions` visitors have opened a lesson of the page Learn, whose figure computes in their browsers. Each
+runs the page's script again every 140 s, as when the figure reports a goal (three in seven minutes). The result is the server's processor
+time with these visitors, minus that with nobody.
 """
 
 import argparse
@@ -40,12 +45,17 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-from benchmarks.serving import STARTS_WITHIN_S, Workshop
+from benchmarks.serving import ROOT, STARTS_WITHIN_S, Workshop
+from gan.course.lessons import LESSONS
+from ui.learn.material import NAMES
 
+MODULES = ROOT / "ui" / "components" / "learn"
 ARRIVE_S = 4.0  # from the first arrival to the measured part of a period
 PRESS_EVERY_S = 10.0  # of one visitor
 PATIENCE_S = 30.0  # for an answer, and for a page's script
 SILENT_S = 5.0  # a stream without a row for this long counts as silent
+REPORT_EVERY_S = 140.0  # of one visitor in a lesson: a lesson of seven minutes has three goals
+LESSON_TARGET = 0.01  # of a core, for all visitors together
 MOST = {"viewers": 500, "sessions": 100, "seconds": 3600, "rounds": 50}
 KINDS = ("nobody", "viewers", "viewers and sessions")
 TARGETS = {"viewers": 0.97, "viewers and sessions": 0.90}  # of the speed with nobody watching
@@ -161,7 +171,7 @@ class Crowd:
             await self.fetch(f"/{asset}")
         uri, origin = f"ws://127.0.0.1:{self.port}/_stcore/stream", f"http://127.0.0.1:{self.port}"
         async with connect(uri, origin=origin, subprotocols=["streamlit"], max_size=None) as socket:  # type: ignore[arg-type, list-item]
-            page = Page(socket, self.run, self)
+            page = Page(socket, "train", f"run={self.run}", self)
             await page.script()
             await self.fetch("/assets/plotly/plotly.min.js")
             wanted: asyncio.Queue[int] = asyncio.Queue()
@@ -192,6 +202,26 @@ class Crowd:
                 group.create_task(show())
                 group.create_task(stay())
 
+    async def learn(self, lesson: str, rng: random.Random) -> None:
+        """A browser in a lesson of the page Learn, until it is canceled."""
+        await asyncio.sleep(rng.uniform(0, ARRIVE_S / 2))
+        html = (await self.fetch(f"/learn?lesson={lesson}")).decode()
+        for asset in re.findall(r'(?:src|href)="\.?/?(static/[^"]+)"', html):
+            await self.fetch(f"/{asset}")
+        uri, origin = f"ws://127.0.0.1:{self.port}/_stcore/stream", f"http://127.0.0.1:{self.port}"
+        async with connect(uri, origin=origin, subprotocols=["streamlit"], max_size=None) as socket:  # type: ignore[arg-type, list-item]
+            page = Page(socket, "learn", f"lesson={lesson}", self)
+            await page.script()
+            for module in MODULES.glob("*.js"):
+                await self.fetch(f"/assets/learn/{module.name}")
+            for name in NAMES:
+                if name.startswith(lesson):
+                    await self.fetch(f"/assets/course/{name}")
+            await asyncio.sleep(rng.uniform(0, REPORT_EVERY_S))
+            while True:
+                await page.script()
+                await asyncio.sleep(REPORT_EVERY_S)
+
     async def there(self, name: str, rng: random.Random) -> None:
         """One client, from its arrival within half of ARRIVE_S until it is canceled; errors are counted."""
         kind = name.split()[0]
@@ -212,9 +242,10 @@ class Page:
         due: perf_counter() at which each fragment must run again, by its id.
     """
 
-    def __init__(self, socket: ClientConnection, run_id: str, crowd: "Crowd") -> None:
+    def __init__(self, socket: ClientConnection, name: str, query: str, crowd: "Crowd") -> None:
+        """name: the page's url_path. query: of its address."""
         self.due: dict[str, float] = {}
-        self._socket, self._run_id, self._crowd = socket, run_id, crowd
+        self._socket, self._name, self._query, self._crowd = socket, name, query, crowd
         self._cached: set[str] = set()  # messages that need not be sent again
         self._every: dict[str, float] = {}
 
@@ -226,8 +257,8 @@ class Page:
         """
         start = time.perf_counter()
         message = BackMsg()
-        message.rerun_script.query_string = f"run={self._run_id}"
-        message.rerun_script.page_name = "train"
+        message.rerun_script.query_string = self._query
+        message.rerun_script.page_name = self._name
         message.rerun_script.fragment_id = fragment
         message.rerun_script.is_auto_rerun = bool(fragment)
         message.rerun_script.cached_message_hashes.extend(self._cached)
@@ -341,6 +372,33 @@ async def measure(workshop: Workshop, viewers: int, sessions: int, seconds: floa
     return periods
 
 
+async def measure_lesson(workshop: Workshop, lesson: str, sessions: int, seconds: float, rounds: int) -> bool:
+    """Prints the server's processor time with nobody and with visitors in a lesson, by round; returns whether nothing failed."""
+    rng, added = random.Random(0), []
+    for number in range(rounds + 1):
+        crowd, shares = Crowd(workshop, 0), []
+        for count in (0, sessions):
+            tasks = [asyncio.create_task(crowd.learn(lesson, rng)) for _ in range(count)]
+            # What comes with an arrival is over by then: forty scripts one after the other.
+            await asyncio.sleep(ARRIVE_S + 0.5 * count)
+            start, cpu_s = time.perf_counter(), workshop.cpu_s()
+            await asyncio.sleep(seconds)
+            shares.append((workshop.cpu_s() - cpu_s) / (time.perf_counter() - start))
+            failed = [task for task in tasks if task.done()]
+            for task in tasks:
+                task.cancel()
+            outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+            if failed:
+                print(f"{len(failed)} of {count} visitors failed: {next(o for o in outcomes if isinstance(o, Exception))}")
+                return False
+        if number:  # the first round is a warm-up: what is loaded only once does not count
+            added.append(shares[1] - shares[0])
+            scripts = len(crowd.tally.scripts) - sessions
+            print(f"round {number}: nobody {shares[0]:.2%} of a core, {sessions} visitors {shares[1]:.2%}, {scripts} reports", flush=True)
+    print(f"{sessions} visitors in the lesson {lesson}: {statistics.median(added):+.2%} of a core (aim: below {LESSON_TARGET:.0%})")
+    return True
+
+
 def line(done: Period) -> str:
     """A period in one line."""
     said = f"{done.kind}: {done.speed:,.0f} images/s"
@@ -409,12 +467,23 @@ def bounded(name: str, kind: type, low: float) -> Callable[[str], Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--viewers", type=bounded("viewers", int, 1), default=40)
-    parser.add_argument("--sessions", type=bounded("sessions", int, 0), default=10)
+    parser.add_argument("--sessions", type=bounded("sessions", int, 0), help="10; with --lesson 40")
+    parser.add_argument("--lesson", choices=list(LESSONS), help="visitors in a lesson, without a run")
     parser.add_argument("--seconds", type=bounded("seconds", float, 1), default=60)
     parser.add_argument("--rounds", type=bounded("rounds", int, 1), default=3)
     options = parser.parse_args()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4096)), hard))
+    if options.lesson:
+        with Workshop(0) as workshop:
+            sessions = 40 if options.sessions is None else options.sessions
+            good = asyncio.run(measure_lesson(workshop, options.lesson, sessions, options.seconds, options.rounds))
+            if "Traceback" in (log := workshop.end()):
+                print(log[-4000:])
+                good = False
+        raise SystemExit(not good)
+    if options.sessions is None:
+        options.sessions = 10
     whole = (options.rounds * len(KINDS) + 1) * (options.seconds + ARRIVE_S + 10) + 120
     with Workshop(whole) as workshop:
         config = json.loads((Path(workshop.run_folder) / "config.json").read_text(encoding="utf-8"))["config"]

@@ -13,6 +13,7 @@ import time
 import numpy as np
 
 from gan import progress as terminal
+from gan.data.form import Form
 from gan.explore.models import ModelCache, find_model
 from gan.explore.projection import project
 from gan.judging import metrics
@@ -29,7 +30,7 @@ def main() -> None:
     cache = ModelCache(checkpoints_root())
     model = find_model(cache.root, given.model)
     config = model.config
-    judge = terminal.drain(JudgeCache().get(config.data, config.image_size, config.channels))
+    judge = terminal.drain(JudgeCache().get(config.data, *Form.of(config)))
     held_out = judge.reals.held_out.some(given.images).images()
     print(f"{len(held_out)} held-out images of {config.data}, {model.id}; distances in the features of {judge.network.name}, medians")
     wanted = judge.network.features(held_out)
@@ -38,7 +39,7 @@ def main() -> None:
     for start in range(0, given.random, 1000):
         part = seeds[start : start + 1000]
         labels = judge.labels(len(part), model.class_names, start) if model.class_names else 0
-        found = judge.network.features(cache.images(model, model.noise(part), labels))
+        found = judge.network.features(cache.images(model, model.z(part), labels))
         nearest = np.minimum(nearest, metrics.nearest(wanted, found)[0][:, 0])
     print(f"nearest of {given.random:,} random samples: {np.median(nearest):.2f}")
     print(f"nearest training image: {np.median(metrics.nearest(wanted, judge.training)[0]):.2f}")

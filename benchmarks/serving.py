@@ -106,6 +106,15 @@ class Workshop:
             return None
         return next((1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")), None)
 
+    def cpu_s(self) -> float:
+        """Seconds of processor time that the server's process has taken so far.
+
+        Raises:
+            OSError: the system has no /proc, or the server is gone.
+        """
+        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def descriptors(self) -> int | None:
         """How many files the server has open; None if the system has no /proc, or the server is gone."""
         try:

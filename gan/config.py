@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError, model_validator
 
 GROUPS = ("Data", "Networks", "Loss", "Optimization", "Labels and noise", "Watching")
 
@@ -76,6 +76,20 @@ class TrainConfig(BaseModel):
         fixed=True,
     )
     channels: Literal[1, 3] = _field(1, "Color channels", "1 for gray images, 3 for color (RGB).", "Data", fixed=True)
+    fit: Literal["crop", "pad", "mirror", "squeeze"] = _field(
+        "crop",
+        "Fit into the square",
+        "'crop' keeps the middle square. 'pad' adds borders of the background color, 'mirror' adds mirrored borders, 'squeeze' scales "
+        "height and width separately.",
+        "Data",
+    )
+    background: Annotated[str, StringConstraints(to_lower=True)] = _field(
+        "#ffffff",
+        "Background color",
+        "The color behind transparent areas, and of the borders that 'pad' adds.",
+        "Data",
+        pattern="^#[0-9a-fA-F]{6}$",
+    )
     horizontal_flip: bool = _field(
         False, "Mirror at random", "Mirrors each image half of the time. Good for faces, wrong for digits and letters.", "Data"
     )
@@ -284,6 +298,12 @@ class TrainConfig(BaseModel):
     )
     duration_unit: Literal["epochs", "steps", "seconds"] = _field(
         "steps", "Unit", "An epoch shows every image once; a step shows one batch.", "Optimization", common=True
+    )
+    stop_when_finished: bool = _field(
+        False,
+        "Stop when finished",
+        "Stops the run early if its images have not improved for a third of it (the doctor's rule, from step 3,000 on). It can be resumed.",
+        "Optimization",
     )
     lr_g: float = _field(
         2e-3,
@@ -573,6 +593,8 @@ def _sentence(error: Any) -> str:
         return f"{name} must be text in UTF-8; got {error['input']!a}: rename it, or use a link with another name"
     if error["type"] == "string_too_short":
         return f"{name} must not be empty"
+    if error["type"] == "string_pattern_mismatch":
+        return f"{name} must be a color such as #ff8800; got {error['input']!a}"
     rule = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if not name:
         return rule

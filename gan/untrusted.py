@@ -81,7 +81,7 @@ def is_number(value: object) -> TypeGuard[int | float]:
         return False
 
 
-def is_whole(value: object, most: int = 10**12) -> bool:
+def is_whole(value: object, most: int = 10**12) -> TypeGuard[int]:
     """Whether a value from a file is a whole number from 0 to `most`. True and False do not count."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most
 

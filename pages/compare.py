@@ -6,6 +6,7 @@ from gan.runs.names import labels
 from gan.runs.states import AT_WORK
 from ui.compare.choose import choose
 from ui.compare.overlay import REFRESH_S, lay_over
+from ui.compare.wall import wall
 from ui.components.visitor import heading
 from ui.page_files import TRAIN
 from ui.workshop import manager
@@ -19,13 +20,11 @@ else:
     names = labels(runs.values())
     chosen = choose(runs, names)
     if not chosen:
-        st.info(
-            "Choose runs above to overlay their curves and see their images side by side.",
-            icon=":material/lightbulb:",
-        )
-    else:
-        if len(chosen) == 1:
-            st.info("Choose another run to compare with this one.", icon=":material/lightbulb:")
+        st.info("Choose runs to overlay their curves and see their images side by side.", icon=":material/lightbulb:")
+    elif len(chosen) == 1:
+        st.info("Choose another run to compare with this one.", icon=":material/lightbulb:")
+    wall(names, chosen)
+    if chosen:
         states = [runs[i].state for i in chosen]
         working = any(state in AT_WORK for state in states)
         st.fragment(lay_over, run_every=REFRESH_S if working else None)(chosen, names, states)

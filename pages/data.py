@@ -7,6 +7,7 @@ from gan.runs.run import explain
 from ui.components.visitor import heading
 from ui.data.actions import actions, choose
 from ui.data.contents import show
+from ui.data.fitting import fitting
 from ui.data.upload import upload
 from ui.pick import missing
 from ui.progress import drain
@@ -43,4 +44,5 @@ else:
         st.error(f"The data set {plain(name)} cannot be shown: {plain(explain(error).rstrip('.'))}.", icon=":material/error:")
     else:
         actions(name, dataset.images.shape[1])
+        fitting(name, dataset.images.shape[1], dataset.fingerprint())
         show(name, dataset)

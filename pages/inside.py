@@ -5,7 +5,7 @@ import streamlit as st
 from gan.networks.generator_file import CheckpointError
 from gan.runs.run import explain
 from ui.components.visitor import heading
-from ui.inside.choose import about, choose, missing_discriminator
+from ui.inside.choose import about, choose, explore_it, missing_discriminator
 from ui.inside.discriminator import discriminator_view
 from ui.inside.filters import filters_view
 from ui.inside.generator import generator_view
@@ -18,24 +18,25 @@ VIEWS = ["Generator", "Discriminator", "Filters", "Norms over time"]
 heading("Look inside")
 chosen = choose()
 if chosen:
-    name, path = chosen
     view = st.segmented_control(
         "View", VIEWS, default=VIEWS[0], key="look", bind="query-params", required=True, label_visibility="collapsed"
     )
     view = view or VIEWS[0]  # ?look= clears even what is required
     try:
         if view == "Norms over time":
-            norms_view(name)
+            norms_view(chosen.name)
         else:
+            path = chosen.file(both=view != "Generator")
             networks = network_cache().get(path)
-            about(name, networks, path)
+            about(chosen, networks)
             if view == "Generator":
                 generator_view(networks)
             elif view == "Filters":
-                filters_view(networks, name, path)
+                filters_view(networks, chosen.name, path)
             elif networks.discriminator is None:
-                missing_discriminator(name, path)
+                missing_discriminator(chosen.name, path)
             else:
                 discriminator_view(networks, path)
     except (CheckpointError, OSError) as error:  # the file may be deleted while someone looks at it
         st.error(f"{plain(explain(error).rstrip('.'))}.", icon=":material/error:")
+    explore_it(chosen)

@@ -41,11 +41,15 @@ def test_every_environment_variable_is_documented() -> None:
     assert used == set(re.findall(r"\| `(WORKSHOP_[A-Z_]+)`", DOCS["environment"]))
 
 
-def test_every_file_is_in_the_picture_of_the_architecture() -> None:
-    picture = (ROOT / "docs" / "architecture.md").read_text()
-    for path in code():
-        if path.parent.name != "pages" and path.stem != "__init__":
-            assert path.name in picture or path.stem in picture, f"add {path.name} to the picture in docs/architecture.md"
+def test_the_picture_of_the_architecture_has_every_file_once() -> None:
+    picture = (ROOT / "docs" / "architecture.md").read_text().split("\n```\n")[1]
+    drawn, folders = [], [""]
+    for indent, name in re.findall(r"^( *)(\w+(?:/|\.py))", picture, re.MULTILINE):
+        folders[len(indent) // 2 + 1 :] = [folders[len(indent) // 2] + name]
+        if name.endswith(".py"):
+            drawn.append(folders[-1])
+    files = [path.relative_to(ROOT).as_posix() for path in code() if path.stem != "__init__"]
+    assert sorted(drawn) == sorted(path for path in files if not path.startswith("pages/"))
 
 
 def test_every_file_that_the_docs_name_exists() -> None:

@@ -1,9 +1,10 @@
-"""What browsers fetch next to the pages: Plotly's script, the modules of the lessons' figures, and each page's shell."""
+"""What browsers fetch next to the pages: Plotly's script, the lessons' modules and pictures, and each page's shell."""
 
 import functools
 import gzip
 import hashlib
 import importlib.resources
+import logging
 from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
@@ -11,7 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gan.files import in_words
+from ui.learn.material import material
 from ui.page_files import NAMES
+
+log = logging.getLogger(__name__)
 
 _CACHE = "public, max-age=86400"
 _MODULES = Path(__file__).parent / "components" / "learn"
@@ -43,14 +48,31 @@ def _modules() -> dict[str, tuple[bytes, str]]:
 
 async def _answer_module(request: Request) -> Response:
     """One module. Browsers ask each time whether it has changed: modules of two versions might not fit together."""
-    found = _modules().get(request.path_params["name"])
+    module = _modules().get(request.path_params["name"])
+    if module is None:
+        return Response(status_code=404)
+    return _unless_known(request, *module, "text/javascript")
+
+
+async def _answer_course(request: Request) -> Response:
+    """What the server drew once for a lesson's figure. It changes with the app, so browsers ask each time, like for the modules."""
+    try:
+        found = await run_in_threadpool(material, request.path_params["name"])
+    except (ValueError, OSError) as error:  # an installation that lacks a file
+        reason = in_words(error) if isinstance(error, OSError) else str(error)
+        log.warning("the lesson's file %s cannot be made: %s", request.path_params["name"][:80], reason)
+        return Response("a file that comes with the app is missing or damaged", 503, media_type="text/plain")
     if found is None:
         return Response(status_code=404)
-    content, tag = found
+    return _unless_known(request, found.content, found.tag, found.media_type)
+
+
+def _unless_known(request: Request, content: bytes, tag: str, media_type: str) -> Response:
+    """The content, or 304 if the browser has it."""
     headers = {"ETag": tag, "Cache-Control": "no-cache"}
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
-    return Response(content, media_type="text/javascript", headers=headers)
+    return Response(content, media_type=media_type, headers=headers)
 
 
 @functools.cache
@@ -66,9 +88,10 @@ async def _page(request: Request) -> Response:
 
 
 def routes(prefix: str = "") -> list[Route]:
-    """GET {prefix}/assets/plotly/plotly.min.js and {prefix}/assets/learn/NAME.js, and the pages; Home is {prefix}/."""
+    """GET {prefix}/assets/plotly/plotly.min.js, {prefix}/assets/learn/NAME.js, {prefix}/assets/course/NAME, and the pages; Home is {prefix}/."""
     return [
         Route(f"{prefix}/assets/plotly/plotly.min.js", _answer),
         Route(f"{prefix}/assets/learn/{{name}}", _answer_module),
+        Route(f"{prefix}/assets/course/{{name}}", _answer_course),
         *(Route(f"{prefix}/{name}", _page) for name in ("", *NAMES)),
     ]

@@ -15,6 +15,7 @@ import plotly.graph_objects as go
 
 from gan.config import TrainConfig
 from gan.events import Intervention
+from gan.untrusted import is_number
 
 AXES = {"step": "Steps", "images_seen": "Images", "elapsed_s": "Seconds"}  # a column of the history -> its name as an axis
 COLORS = ("#2563eb", "#d97706", "#059669", "#c026d3", "#dc2626", "#64748b")  # of the first, second, ... run
@@ -105,19 +106,13 @@ def numbers(column: Sequence[Any]) -> np.ndarray:
     """A column as float64; NaN for values that are not finite. A damaged line may hold anything."""
     try:
         values = np.array(column, dtype=np.float64)  # None becomes NaN
+        damaged = values.ndim != 1
     except (TypeError, ValueError, OverflowError):
-        values = np.array([_number(value) for value in column], dtype=np.float64)
-    if values.ndim != 1:
-        values = np.array([_number(value) for value in column], dtype=np.float64)
+        damaged = True
+    if damaged:
+        values = np.array([value if is_number(value) else np.nan for value in column], dtype=np.float64)
     values[~np.isfinite(values)] = np.nan
     return values
-
-
-def _number(value: Any) -> float:
-    try:
-        return float(value) if isinstance(value, int | float) else float("nan")
-    except OverflowError:
-        return float("nan")
 
 
 def positions(columns: Mapping[str, Sequence[Any]], axis: str, steps: Sequence[float]) -> np.ndarray:
@@ -170,17 +165,30 @@ def charts(curves: Sequence[Curve], axis: str = "step", smoothing: float = 0.0) 
     Returns:
         Four charts, or six; one more if there are scores.
     """
-    longest = max((float(np.nanmax(x)) for curve in curves if len(x := _along(curve, axis))), default=0.0)
-    found = []
+    longest = _longest(curves, axis)
+    drawn = []
     for panel in _PANELS:
         shown = [(i, curve) for i, curve in enumerate(curves) if panel.scores is None or curve.scores == panel.scores]
         if shown:
-            found.append(_chart(panel, shown, axis, smoothing * longest))
-    if judged := [(i, curve) for i, curve in enumerate(curves) if curve.judged]:
-        found.append(_distance(judged, axis))
-    for chart in found:
+            drawn.append(_chart(panel, shown, axis, smoothing * longest))
+    for chart in drawn:
         chart.figure.update_xaxes(range=[0, longest or 1])  # the same for all charts, so you can compare them
-    return found
+    return drawn + distance_chart(curves, axis)
+
+
+def distance_chart(curves: Sequence[Curve], axis: str = "step") -> list[Chart]:
+    """The last of charts() alone: the distances of several runs; empty if there are no scores."""
+    judged = [(i, curve) for i, curve in enumerate(curves) if curve.judged]
+    if not judged:
+        return []
+    chart = _distance(judged, axis)
+    chart.figure.update_xaxes(range=[0, _longest(curves, axis) or 1])
+    return [chart]
+
+
+def _longest(curves: Sequence[Curve], axis: str) -> float:
+    """Where the longest run ends."""
+    return max((float(np.nanmax(x)) for curve in curves if len(x := _along(curve, axis))), default=0.0)
 
 
 def shares_chart(names: Sequence[str], shares: Mapping[str, Sequence[float] | np.ndarray]) -> Chart:
@@ -289,8 +297,8 @@ def on_line(where: np.ndarray, x: np.ndarray, y: np.ndarray, log: bool = False) 
     left = np.maximum(right - 1, 0)
     closer = np.where(at - along[left] <= along[right] - at, along[left], along[right])
     at = np.where(rows[right] - rows[left] > 1, closer, at)
-    found = np.interp(at, along, height)
-    return at, np.exp(found) if log else found
+    heights = np.interp(at, along, height)
+    return at, np.exp(heights) if log else heights
 
 
 def _mark(figure: go.Figure, i: int, curve: Curve, axis: str, x: np.ndarray, y: np.ndarray, log: bool = False) -> None:

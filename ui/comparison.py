@@ -3,8 +3,7 @@
 Reads runs; knows nothing about pages or about how charts are drawn.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +12,8 @@ from gan.events import Intervention
 from gan.judging.judgements import Best, Judgement
 from gan.runs.folder import is_run_name
 from gan.runs.run import Run
+from gan.runs.stored import Status, StoredRun
+from gan.untrusted import is_number, is_whole
 from ui.charts import AXES, Curve, changed, positions, setting_title, value_text
 
 MOST_RUNS = 6
@@ -49,8 +50,8 @@ class Compared:
     id: str
     name: str
     config: TrainConfig
-    stored: Mapping[str, Any]
-    status: Mapping[str, Any]
+    stored: StoredRun
+    status: Status
     columns: dict[str, list[Any]]
     rows: dict[str, list[Any]]
     grids: list[int]
@@ -108,17 +109,16 @@ def curve(run: Compared, names: dict[str, str] | None = None) -> Curve:
     return Curve(run.name, run.columns, run.config.has_scores, run.changes, fork, judged, features)
 
 
-def parent_of(stored: Mapping[str, Any]) -> Parent | None:
+def parent_of(stored: StoredRun) -> Parent | None:
     """The fork of a run, from its config.json; None if it is not a fork, or the entry is invalid."""
-    parent = stored.get("parent")
-    if not isinstance(parent, dict):
+    if not isinstance(stored.parent, dict):
         return None
-    run, step, changes, settings = (parent.get(key) for key in ("run", "step", "changes", "settings"))
-    if not (isinstance(run, str) and is_run_name(run) and isinstance(step, int) and 0 <= step < 10**12):
+    run, step, changes, settings = (stored.parent.get(key) for key in ("run", "step", "changes", "settings"))
+    if not (isinstance(run, str) and is_run_name(run) and is_whole(step)):
         return None
     pairs = settings.items() if isinstance(settings, dict) else ()
     known = {name: pair for name, pair in pairs if isinstance(pair, list) and len(pair) == 2}
-    return Parent(run, step, changes if isinstance(changes, int) and changes > 0 else 0, known)
+    return Parent(run, step, changes if is_whole(changes) else 0, known)
 
 
 def differences(runs: Sequence[Compared], names: dict[str, str] | None = None) -> list[Row]:
@@ -134,7 +134,7 @@ def differences(runs: Sequence[Compared], names: dict[str, str] | None = None) -
         if len(set(texts)) > 1:
             rows.append((title, texts))
 
-    row("Recipe", lambda run: str(run.stored.get("recipe") or "own settings"))
+    row("Recipe", lambda run: run.stored.recipe or "own settings")
     row("Forked from", lambda run: f"{names.get(run.parent.run, run.parent.run)}, step {run.parent.step:,}" if run.parent else "–")
     for name, info in TrainConfig.model_fields.items():
         unit = info.json_schema_extra["unit"] if isinstance(info.json_schema_extra, dict) else ""
@@ -144,7 +144,7 @@ def differences(runs: Sequence[Compared], names: dict[str, str] | None = None) -
             row(f"{info.title} ({unit})" if unit else str(info.title), lambda run, name=name: _setting(run, name))  # type: ignore[misc]
         if name == "data":
             row("Images in the data set", _images)
-    row("Computed in", lambda run: ", ".join(str(run.status[key]) for key in ("precision", "device") if run.status.get(key)) or "–")
+    row("Computed in", lambda run: ", ".join(filter(None, (run.status.precision, run.status.device))) or "–")
     return rows
 
 
@@ -165,10 +165,8 @@ def _setting(run: Compared, name: str) -> str:
 
 def _images(run: Compared) -> str:
     """Which images: two sets of one name may not be the same."""
-    count, fingerprint = run.stored.get("data_images"), run.stored.get("data_fingerprint")
-    if not isinstance(count, int) or not isinstance(fingerprint, str):
-        return "not known yet"
-    return f"{count:,} ({fingerprint[:6]})"
+    count, fingerprint = run.stored.data_images, run.stored.data_fingerprint
+    return f"{count:,} ({fingerprint[:6]})" if count is not None and fingerprint else "not known yet"
 
 
 def outcomes(runs: Sequence[Compared]) -> list[Row]:
@@ -178,10 +176,10 @@ def outcomes(runs: Sequence[Compared]) -> list[Row]:
     def row(title: str, tell: Callable[[Compared], str]) -> None:
         rows.append((title, [tell(run) for run in runs]))
 
-    row("State", lambda run: str(run.status.get("state")))
-    row("Step", lambda run: f"{run.status.get('step', 0):,}")
-    row("Images seen", lambda run: f"{run.status.get('images_seen', 0):,}")
-    row("Trained for", lambda run: clock(float(run.status.get("elapsed_s", 0))))
+    row("State", lambda run: run.status.state)
+    row("Step", lambda run: f"{run.status.step:,}")
+    row("Images seen", lambda run: f"{run.status.images_seen:,}")
+    row("Trained for", lambda run: clock(run.status.elapsed_s))
     row("Images/s, on average", _speed)
     for key, title in (("loss_d", "Discriminator's loss"), ("loss_g", "Generator's loss"), ("d_real", "D(x)"), ("d_fake", "D(G(z))")):
         row(f"{title}, last", lambda run, key=key: _last(run, key))  # type: ignore[misc]
@@ -195,13 +193,13 @@ def _best(run: Compared) -> str:
 
 
 def _speed(run: Compared) -> str:
-    images, seconds = run.status.get("images_seen", 0), run.status.get("elapsed_s", 0)
-    return f"{images / seconds:,.0f}" if seconds else "–"
+    seconds = run.status.elapsed_s
+    return f"{run.status.images_seen / seconds:,.0f}" if seconds else "–"
 
 
 def _last(run: Compared, key: str) -> str:
     value = run.rows[key][-1] if run.rows[key] else None
-    if not isinstance(value, int | float) or not math.isfinite(value):
+    if not is_number(value):
         return "–"
     return f"{value:.3g}" + (" (score)" if key.startswith("d_") and run.config.has_scores else "")
 
@@ -215,32 +213,32 @@ def clock(seconds: float) -> str:
 
 def remarks(runs: Sequence[Compared]) -> list[str]:
     """Warnings about what cannot be compared; one sentence each."""
-    found = []
+    sentences = []
     scores = [run.name for run in runs if run.config.has_scores]
     if scores and len(scores) < len(runs):
-        found.append(f"{_several(scores)}: the discriminator gives unbounded scores, not probabilities, so they have their own charts.")
+        sentences.append(f"{_several(scores)}: the discriminator gives unbounded scores, not probabilities, so they have their own charts.")
     signs = ["◆ a setting was changed"] * any(run.changes for run in runs) + ["○ forked from another run"] * any(run.parent for run in runs)
     if signs:
-        found.append(f"On the curves: {', '.join(signs)}. Hover over one for details.")
+        sentences.append(f"On the curves: {', '.join(signs)}. Hover over one for details.")
     if len({run.judged[-1].features for run in runs if run.judged}) > 1:
-        found.append("The distances (FD) are in the features of different networks: they cannot be compared.")
+        sentences.append("The distances (FD) are in the features of different networks: they cannot be compared.")
     losses = {(run.config.loss, run.config.feature_matching, run.config.mean_loss_d) for run in runs}
     if len(losses) > 1:
-        found.append("These runs use different losses: compare their trends, not their levels.")
-    return found
+        sentences.append("These runs use different losses: compare their trends, not their levels.")
+    return sentences
 
 
 def grid_remarks(runs: Sequence[Compared]) -> list[str]:
     """Whether the grids show the same latent vectors at the same places: one sentence per reason why not."""
-    found = []
+    sentences = []
     if len({(run.config.latent_dim, run.config.latent_distribution) for run in runs}) > 1:
-        found.append("These runs differ in latent size or distribution: their grids show different latent vectors.")
+        sentences.append("These runs differ in latent size or distribution: their grids show different latent vectors.")
     counts = sorted({run.config.grid_images for run in runs})
     if len(counts) > 1:
-        found.append(f"The grids differ in the number of images: the first {counts[0]} latent vectors, row by row, are in all of them.")
+        sentences.append(f"The grids differ in the number of images: the first {counts[0]} latent vectors, row by row, are in all of them.")
     if len({run.config.conditional for run in runs}) > 1:
-        found.append("Some of these runs are conditional, others are not.")
-    return found
+        sentences.append("Some of these runs are conditional, others are not.")
+    return sentences
 
 
 def _several(names: Sequence[str]) -> str:

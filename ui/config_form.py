@@ -1,7 +1,6 @@
 """The settings form: a loop over TrainConfig's fields. Labels, help, bounds and units are read from them."""
 
 import math
-import random
 from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
@@ -12,6 +11,7 @@ from gan.config import GROUPS, SettingsError, TrainConfig
 from gan.data import datasets
 from gan.runs.sizes import at_most, lacks_classes, no_classes
 from gan.training.feed import largest_batch, too_few
+from ui.dice import seed_dice
 from ui.form_words import faults_of
 from ui.text import plain
 
@@ -21,7 +21,6 @@ SAID = "recipe_said"  # in the session: a sentence about the data set after choo
 CHOSEN_DATA = "chosen_data"  # in the session: whether the visitor has chosen the form's data set
 MOST_AMOUNT = 1_000_000  # epochs, steps or seconds to train longer
 LARGEST = 10**12  # largest number in a field; browsers' numbers end at 2**53
-HIGHEST_ROLL = 10_000  # of the seeds' dice
 
 
 def fill_form(config: TrainConfig) -> None:
@@ -169,10 +168,6 @@ def _say(fault: str) -> None:
     st.markdown(f":red[:material/error: {plain(fault.partition(': ')[0])}.]")
 
 
-def _roll(key: str) -> None:
-    st.session_state[key] = random.randrange(HIGHEST_ROLL)
-
-
 def _widget(name: str, info: FieldInfo, value: Any, prefix: str = KEY, fault: str = "") -> None:
     """One field's widget, by its type, and below it what is wrong with its value."""
     key = prefix + name
@@ -190,9 +185,11 @@ def _widget(name: str, info: FieldInfo, value: Any, prefix: str = KEY, fault: st
             st.selectbox(**options, options=choices, on_change=_note_data if name == "data" else None)
         elif kind is bool:
             st.checkbox(**options)
+        elif name == "background":
+            st.color_picker(**options)
         elif name == "seed":
             _number(kind, options)
-            st.button("Another seed", key=f"{key}_roll", icon=":material/casino:", type="tertiary", on_click=_roll, args=(key,))
+            seed_dice(key)
         else:
             _number(kind, options, _extra(info)["step"])
         if fault:

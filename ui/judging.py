@@ -4,6 +4,7 @@ import streamlit as st
 
 from gan.config import TrainConfig
 from gan.data import datasets
+from gan.data.form import Form
 from gan.judging.judge import Judge
 from gan.runs.run import explain
 from ui.page_files import DATA
@@ -35,7 +36,7 @@ def judge_for(config: TrainConfig) -> Judge | None:
     The first time for a set, it takes a few seconds, or up to a minute if a network must learn the set first. It shows a bar and a
     Cancel button.
     """
-    name, key = plain(config.data), (config.data, config.image_size, config.channels)
+    name, key = plain(config.data), (config.data, *Form.of(config))
     if reason := why_missing(config, "generator", "Add them on the Data page to compare."):
         st.info(reason, icon=":material/info:")
         if datasets.to_download(config.data):

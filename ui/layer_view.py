@@ -6,9 +6,10 @@ import torch
 from streamlit.delta_generator import DeltaGenerator
 
 from gan.glossary import explain
-from gan.images import enlarge, png, tile, to_uint8
+from gan.images import enlarge, tile, to_uint8
 from gan.inside.layers import Layer, blocks, choose_maps
 from gan.inside.pictures import as_map, paint
+from ui.pictures import inline
 
 IN_A_CARD, LARGE = 16, 64  # maps of a layer
 CARD, MAP = 240, 96  # pixels of a card's picture and of a map that is opened, at least
@@ -90,9 +91,8 @@ def _range(maps: np.ndarray) -> str:
 def _picture(image: np.ndarray, alt: str, size: int, caption: str | None = None, width: int | str = "stretch") -> None:
     """A small picture, its pixels enlarged to about `size`."""
     st.image(
-        png(enlarge(image, max(1, size // image.shape[-1])), 1),
+        inline(enlarge(image, max(1, size // image.shape[-1]))),
         alt=alt,
         caption=caption,
-        output_format="PNG",
         width=width,  # type: ignore[arg-type]
     )

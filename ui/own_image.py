@@ -5,6 +5,7 @@ import streamlit as st
 
 from gan.config import TrainConfig
 from gan.data.decoding import SUFFIXES, decode
+from gan.data.form import Form
 from ui.components.sketchpad import sketchpad
 from ui.text import plain
 
@@ -17,11 +18,11 @@ def own_image(config: TrainConfig) -> np.ndarray | None:
         "An image",
         [suffix.removeprefix(".") for suffix in sorted(SUFFIXES)],
         max_upload_size=LARGEST_UPLOAD_MB,
-        help="It is cropped to its central square and resized. The server does not keep it.",
+        help="It is made square and resized, as the training images were. The server does not keep it.",
     )
     if file is None:
         return None
-    image = decode(file.getvalue(), config.image_size, config.channels)
+    image = decode(file.getvalue(), *Form.of(config))
     if isinstance(image, str):
         st.error(f"The file {plain(file.name[:100])} {plain(image)}.", icon=":material/error:")
         return None

@@ -20,3 +20,8 @@ GLOSSARY = _FOLDER / "glossary.py"
 NAMES = tuple(page.stem for page in (LEARN, DATA, TRAIN, COMPARE, INSIDE, EXPLORE, EVALUATE, GLOSSARY))  # in their addresses
 
 NEW_RUN = "New run"  # the option of Train that shows the settings; the others are runs
+
+
+def page_file(name: str) -> Path:
+    """The file of a page, by its name in the address."""
+    return _FOLDER / f"{name}.py"

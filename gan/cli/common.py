@@ -59,7 +59,7 @@ def refuse_output(out: Path, endings: tuple[str, ...], otherwise: str = "") -> N
 
 def load(config: TrainConfig, quiet: bool) -> ImageDataset:
     """Loads the data set with a progress bar."""
-    return terminal.drain(datasets.load(config.data, config.image_size, config.channels, config.data_split), quiet)
+    return terminal.drain(datasets.load_for(config), quiet)
 
 
 def say_how_read(dataset: ImageDataset) -> None:

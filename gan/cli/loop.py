@@ -115,9 +115,16 @@ def train_in_terminal(
     judges = Judges(JudgeCache()) if judged and switched_on() else None
     state = None
     run = Run(folder)
-    with _halt_on_signals(control) as received, judges or nullcontext(), Rounds(Checkups(), lambda: [run]):
+    reasons: list[str] = []
+
+    def stop(run: Run, reason: str) -> None:
+        reasons.append(reason)
+        control.halt()
+
+    with _halt_on_signals(control) as received, judges or nullcontext(), Rounds(Checkups(), lambda: [run], stop):
         try:
             state = prepare(folder, config, dataset, where, control, threads)
+            run.began_step = state.step
             if script is not None:
                 control.repeat(script[state.changes :], until=round(config.duration))
             watch = Watch(judges.prepare(config)) if judges else None
@@ -128,9 +135,9 @@ def train_in_terminal(
             with _bar(config, dataset, state, as_json) as bar:
                 teller = _Teller(folder, state, control, received, bar, as_json)
                 _drain(folder, state, dataset, control, watch, teller)
-            ended = RunState.STOPPED if received else RunState.FINISHED
+            ended = RunState.STOPPED if received or reasons else RunState.FINISHED
             why = never_judged(folder, watch)  # before the judges are closed
-            write_status(folder, ended, state, judge=why)
+            write_status(folder, ended, state, judge=why, reason=reasons[0] if reasons else None)
         except (Exception, KeyboardInterrupt) as error:
             sentence = explain(error) if isinstance(error, Exception) else "interrupted at once; the last saved state is intact"
             if isinstance(error, CheckpointError) and state is None:
@@ -145,6 +152,8 @@ def train_in_terminal(
         end = {"step": state.step, "images_seen": state.images_seen, "elapsed_s": state.elapsed_s, "images_per_s": rate}
         terminal.say(json.dumps({"event": "end", "state": ended, **end}), err=False)
     else:
+        if reasons:
+            terminal.say(reasons[0])
         _say_the_end(folder, state, ended, rate, teller.metrics, why)
     if received:
         terminal.let_go()

@@ -11,6 +11,7 @@ from gan import progress as terminal
 from gan.cli.common import find_run, find_source, refuse_output, say_how_read
 from gan.cli.group import command
 from gan.cli.options import json_option
+from gan.data.form import Form
 from gan.doctor.checkup import Checkups
 from gan.events import Progress
 from gan.files import write_atomically
@@ -47,7 +48,7 @@ def evaluate_command(source: Path, data: str | None, samples: int, step: int | N
     config = loaded.config
     if data is None and not data_is_there(config.data):
         raise click.UsageError(f"the data set {config.data} is missing: give its new place, or another data set to compare with, as --data")
-    judge = terminal.drain(JudgeCache().get(data or config.data, config.image_size, config.channels), as_json)
+    judge = terminal.drain(JudgeCache().get(data or config.data, *Form.of(config)), as_json)
     say_how_read(judge.reals.learned.dataset)
     report = terminal.drain(evaluation.evaluate(loaded, judge, samples), as_json)
     if as_json:
@@ -73,18 +74,18 @@ def doctor_command(run: Path, as_json: bool) -> None:
     folder.read_config()
     looked_at = Run(folder)
     checkup = Checkups().of(looked_at)
-    found = checkup.findings()
+    findings = checkup.findings()
     if as_json:
-        for finding in found:
+        for finding in findings:
             click.echo(json.dumps(asdict(finding)))
         return
     step = looked_at.status().step
-    if not found:
+    if not findings:
         judged = "" if checkup.judged else " It has no scores, so only losses and gradients were checked."
         verdict = checkup.verdict.text
         click.echo(f"{folder.path.name}, step {step}: {verdict[0].lower()}{verdict[1:]}.{judged}")
     config = looked_at.live_config
-    for finding in found:
+    for finding in findings:
         click.echo(f"{finding.severity.upper()}: {finding.name}, since step {finding.began} (found at step {finding.found})")
         for evidence in finding.evidence:
             click.echo(f"  {evidence.text}: {evidence.shown} (rule: {evidence.limit})")

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
+
+from gan.course.own_runs import OwnRun
 
 
 @dataclass(frozen=True)
@@ -12,10 +15,19 @@ class Evidence:
     Attributes:
         report: the report of the lesson's figure. It comes from a browser and may be anything.
         met: the ids of the lesson's goals that were met earlier.
+        answers: the visitor's answers to the lesson's questions, by question.
+        find_runs: finds the visitor's runs. Called only for a goal that asks for `runs`.
     """
 
     report: Mapping[str, Any] = field(default_factory=dict)
     met: frozenset[str] = frozenset()
+    answers: Mapping[str, str] = field(default_factory=dict)
+    find_runs: Callable[[], tuple[OwnRun, ...]] = tuple
+
+    @cached_property
+    def runs(self) -> tuple[OwnRun, ...]:
+        """The visitor's runs, newest first."""
+        return self.find_runs()
 
 
 @dataclass(frozen=True)
@@ -42,6 +54,21 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Link:
+    """A place in the app that continues the lesson.
+
+    Attributes:
+        label: what the visitor does there.
+        page: the page's url_path.
+        query: the parameters of its address.
+    """
+
+    label: str
+    page: str
+    query: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class Lesson:
     """A lesson.
 
@@ -53,6 +80,8 @@ class Lesson:
         to_try: something to try with the figure, one or two sentences.
         goals: the mission's parts, in order.
         sources: further reading.
+        links: places in the app that continue the lesson.
+        outlook: what comes after the lesson, in Markdown; empty for nothing.
     """
 
     id: str
@@ -62,6 +91,8 @@ class Lesson:
     to_try: str
     goals: tuple[Goal, ...]
     sources: tuple[Source, ...]
+    links: tuple[Link, ...] = ()
+    outlook: str = ""
 
     def newly_met(self, evidence: Evidence) -> frozenset[str]:
         """The ids of the goals that the evidence meets for the first time."""

@@ -14,11 +14,12 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from gan.data.csvs import read_csv
+from gan.data.form import Form
 from gan.data.idx import idx_family, is_idx, opener, read_idx
 from gan.data.intensity import Scale, Tally
 from gan.data.names import class_names
 from gan.data.parts import Role, role
-from gan.data.rows import DAMAGED, Rows, fits, layout, on_white, refuse_too_much, square
+from gan.data.rows import DAMAGED, Rows, fits, layout, on_background, refuse_too_much, square
 from gan.events import Progress
 
 VERSION = 1  # increased when the same file gives other pixels or labels
@@ -68,16 +69,16 @@ class Arrays:
             [np.searchsorted(self._values, pair.labels) for pair in self._parts(split) if pair.labels is not None]
         ).astype(np.int64)
 
-    def images(self, split: str) -> Iterator[tuple[int, np.ndarray]]:
-        """(number of images before these, uint8 (n, C, H, H)): the middle squares, all on one scale."""
+    def images(self, split: str, form: Form) -> Iterator[tuple[int, np.ndarray]]:
+        """(number of images before these, uint8 (n, C, H, W)), all on one scale. The form "crop" takes the middle squares."""
         done = 0
         for pair in self._parts(split):
             arrange = layout(pair.images.shape)
             for piece in pair.images.pieces():
-                images = square(arrange(piece))
+                images = square(arrange(piece)) if form.fit == "crop" else arrange(piece)
                 if self._scale:
                     images = np.stack([self._scale.apply(image) for image in images])
-                yield done, np.array(on_white(images), order="C")  # a copy: torch wants writable memory
+                yield done, np.array(on_background(images, form.color), order="C")  # a copy: torch wants writable memory
                 done += len(images)
 
 
@@ -237,10 +238,10 @@ def _labels_for(key: str, images: Rows, labels: dict[str, Rows], notes: list[str
     if label is None:
         return None
     rows = labels[label]
-    found = _as_labels(rows, images.shape[0])
-    if found is None:
+    labels_read = _as_labels(rows, images.shape[0])
+    if labels_read is None:
         notes.append(f"the labels {label} are not used: {' x '.join(map(str, rows.shape))} numbers do not give one class per image")
-    return found
+    return labels_read
 
 
 def _as_labels(rows: Rows, count: int) -> np.ndarray | None:

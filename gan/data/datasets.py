@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from gan.config import TrainConfig
 from gan.data import arrays, cache, folders, imagefiles, imageset, parts, published, tables, tars
 from gan.data.archives import Archive, Member
 from gan.data.decoding import SUFFIXES, SUFFIXES_OF_FILES
 from gan.data.drawn import DRAWN
+from gan.data.form import WHITE, Fit, Form
 from gan.data.imageset import Filling, ImageDataset, Loading, data_root
 from gan.data.intensity import darkness
 from gan.data.leftout import LeftOut, endings, no_set
@@ -50,7 +52,7 @@ def shadowed(name: str) -> str:
     return f"{name} is the built-in data set; {' and '.join([*own, *here])}" if own or here else ""
 
 
-def _place(name: str) -> Path | None:
+def place(name: str) -> Path | None:
     """The path of a set that is not a named one: a plain name is looked up below data_root() first, a path as a path first."""
     below, path = data_root() / name.removeprefix(OWN), Path(name).expanduser()
     if name.startswith(OWN):
@@ -72,16 +74,18 @@ def to_download(name: str) -> int:
     return known.download if known and not published.find(name, data_root()) else 0
 
 
-def load(name: str, image_size: int, channels: int, split: str = "train") -> Loading:
+def load(name: str, image_size: int, channels: int, split: str = "train", fit: Fit = "crop", background: str = WHITE) -> Loading:
     """Loads a set at one image size.
 
     Args:
         name: one of NAMED, a folder below data_root() (with OWN before it if NAMED has the same name), or the path of a folder, a zip
             or a tar of images, or of arrays or a table of images. Class subfolders become labels, as in torchvision's ImageFolder;
             folders around everything do not. train/ and test/ next to each other are parts; see parts.choose().
-        image_size: height and width in pixels; images are cropped to their middle square.
+        image_size: height and width in pixels.
         channels: 1 for gray, 3 for RGB.
         split: "train"; "all" adds the test images if the set has any; "test" loads only these.
+        fit: how other shapes fit into the square; see Form.
+        background: the color behind transparent areas and of added borders, as #rrggbb.
 
     Yields:
         Progress.
@@ -90,31 +94,37 @@ def load(name: str, image_size: int, channels: int, split: str = "train") -> Loa
         ValueError: the set or file does not exist, has no test images, has no usable image, cannot be downloaded, or there is
             no room.
     """
+    form = Form(image_size, channels, fit, background)
     if name in published.SETS:
-        return (yield from _published(name, image_size, channels, split))
+        return (yield from _published(name, form, split))
     if name in DRAWN:
-        return (yield from _drawn(name, image_size, channels, split))
-    path = _place(name)
+        return (yield from _drawn(name, form, split))
+    path = place(name)
     if path is None:
         raise ValueError(
             f"there is no data set {name!r}: choose one of {', '.join(available())}, or give the path of a folder, an archive or a file of images"
         )
     if (path / UPLOADED_ABOUT).is_file():
-        return (yield from load_zip(name, path / UPLOADED_ZIP, image_size, channels, split))
+        return (yield from load_zip(name, path / UPLOADED_ZIP, form, split))
     if path.is_dir():
-        return (yield from _folder(name, path, image_size, channels, split))
+        return (yield from _folder(name, path, form, split))
     if not path.is_file():
         raise ValueError(f"{path} is neither a folder nor a file: choose one of them")
     suffix = path.suffix.lower()
     if suffix == ".zip":
-        return (yield from load_zip(name, path, image_size, channels, split))
+        return (yield from load_zip(name, path, form, split))
     if path.name.lower().endswith(tars.SUFFIXES):
-        return (yield from _tar(name, path, image_size, channels, split))
+        return (yield from _tar(name, path, form, split))
     if suffix == tables.SUFFIX:
-        return (yield from _table(name, path, image_size, channels, split))
+        return (yield from _table(name, path, form, split))
     if arrays.known(path):
-        return (yield from _arrays(name, path, image_size, channels, split))
+        return (yield from _arrays(name, path, form, split))
     raise ValueError(no_set(path, SUFFIXES_OF_FILES, (".zip", *tars.SUFFIXES, *arrays.SUFFIXES, tables.SUFFIX)))
+
+
+def load_for(config: TrainConfig, split: str = "") -> Loading:
+    """The images of a run, as load(). split: another part of the set than the run's own."""
+    return load(config.data, config.image_size, config.channels, split or config.data_split, config.fit, config.background)
 
 
 def forget(path: Path) -> None:
@@ -130,7 +140,8 @@ def forget(path: Path) -> None:
             cache.drop(entry)
 
 
-def _published(name: str, image_size: int, channels: int, split: str) -> Loading:
+def _published(name: str, form: Form, split: str) -> Loading:
+    form = Form(form.image_size, form.channels)  # these images are square and opaque
     files = yield from published.obtain(name, data_root())
     known = published.SETS[name]
 
@@ -139,17 +150,18 @@ def _published(name: str, image_size: int, channels: int, split: str) -> Loading
         writer.about |= {"class_names": known.class_names, "tests": known.tests}
         for start in range(0, len(images), 2000):
             yield Progress("Resizing the images", start, len(images))
-            writer.add(imageset.resize(torch.from_numpy(images[start : start + 2000]), image_size, channels).numpy())
+            writer.add(imageset.resize(torch.from_numpy(images[start : start + 2000]), form).numpy())
 
-    if (image_size, channels) == native(name) and not files[0].name.endswith(".tar.gz"):  # as fast to read as the cache
+    if (form.image_size, form.channels) == native(name) and not files[0].name.endswith(".tar.gz"):  # as fast to read as the cache
         images, labels = yield from published.read(name, files, split)
         return ImageDataset(name, torch.from_numpy(images), torch.from_numpy(labels), known.class_names, tests=known.tests)
     digest = imageset.digest([split, *imageset.stamps(files)])
-    return (yield from imageset.kept(name, digest, image_size, channels, known.images, fill))
+    return (yield from imageset.kept(name, digest, form, known.images, fill))
 
 
-def _drawn(name: str, image_size: int, channels: int, split: str) -> Loading:
+def _drawn(name: str, form: Form, split: str) -> Loading:
     """A set that the project draws itself. It is drawn in color; gray images are made of these."""
+    form = Form(form.image_size, form.channels)  # these images are square and opaque
     known = DRAWN[name]
     part = known.part(split)
 
@@ -158,7 +170,7 @@ def _drawn(name: str, image_size: int, channels: int, split: str) -> Loading:
         for number, index in enumerate(part):
             if number % 50 == 0:
                 yield Progress(f"Drawing {known.what} (once)", number, len(part))
-            pixels, attributes = known.draw(index, image_size)
+            pixels, attributes = known.draw(index, form.image_size)
             writer.add(pixels[None])
             facts.append(attributes)
         writer.attributes = np.stack(facts)
@@ -168,22 +180,20 @@ def _drawn(name: str, image_size: int, channels: int, split: str) -> Loading:
     # Sets with the same digest share a cache entry. Caches made when there was one drawn set know the faces without a name.
     named = [] if name == "faces" else [name]
     digest = imageset.digest([*named, *([part.start] if part.start else []), part.stop, known.version])
-    drawn = yield from imageset.kept(name, digest, image_size, 3, len(part), fill)
-    if channels == 3:
+    drawn = yield from imageset.kept(name, digest, form._replace(channels=3), len(part), fill)
+    if form.channels == 3:
         return drawn
-    gray = imageset.resize(drawn.images, image_size, channels)
+    gray = imageset.resize(drawn.images, form)
     return ImageDataset(name, gray, drawn.labels, drawn.class_names, drawn.attributes, drawn.attribute_names, tests=drawn.tests)
 
 
-def _folder(name: str, folder: Path, image_size: int, channels: int, split: str) -> Loading:
+def _folder(name: str, folder: Path, form: Form, split: str) -> Loading:
     """Images of a folder and everything below it, sorted by path."""
     listing = yield from folders.look(folder, SUFFIXES_OF_FILES)
     if not listing.members:
         raise ValueError(f"{folder} holds no images{_instead(listing)}; supported endings are {', '.join(sorted(SUFFIXES_OF_FILES))}")
     # Identified by names, sizes and modification times: reading the files would take a good part of the time that decoding takes.
-    return (
-        yield from _files(name, str(folder), listing.members, lambda member: member.source, listing.left_out, image_size, channels, split)
-    )
+    return (yield from _files(name, str(folder), listing.members, lambda member: member.source, listing.left_out, form, split))
 
 
 def _instead(listing: folders.Listing) -> str:
@@ -192,7 +202,7 @@ def _instead(listing: folders.Listing) -> str:
     return f": its files end in {endings(listing.names)}; {first}" if listing.names else f": {first}"
 
 
-def load_zip(name: str, path: Path, image_size: int, channels: int, split: str = "train") -> Loading:
+def load_zip(name: str, path: Path, form: Form, split: str = "train") -> Loading:
     """load() for a zip whose set has another name than the file."""
     yield Progress("Looking for images", 0, 0)
     try:
@@ -203,7 +213,7 @@ def load_zip(name: str, path: Path, image_size: int, channels: int, split: str =
         _refuse_empty(name, archive)
         # Identified by names, sizes and the checksums in the table of contents: by content, and fast.
         where = f"the file {name}"
-        return (yield from _files(name, where, archive.members, archive.read, archive.left_out, image_size, channels, split))
+        return (yield from _files(name, where, archive.members, archive.read, archive.left_out, form, split))
 
 
 def _refuse_empty(name: str, archive: Archive | tars.Tar) -> None:
@@ -213,10 +223,10 @@ def _refuse_empty(name: str, archive: Archive | tars.Tar) -> None:
         raise ValueError(f"the file {name} holds no usable images{reason}")
 
 
-def _tar(name: str, path: Path, image_size: int, channels: int, split: str) -> Loading:
+def _tar(name: str, path: Path, form: Form, split: str) -> Loading:
     """Images of a tar. It is identified by the file itself, because looking into a packed tar means unpacking it."""
     digest = imageset.digest(["tar", split, *imageset.stamps([path])])
-    if entry := cache.read(imageset.entry_of(digest, image_size, channels)):
+    if entry := cache.read(imageset.entry_of(digest, form)):
         return imageset.from_cache(name, entry)
     with tars.Tar(path, imageset.scratch()) as archive:
         try:
@@ -228,32 +238,32 @@ def _tar(name: str, path: Path, image_size: int, channels: int, split: str) -> L
         choice.left_out.extend(archive.left_out)
 
         def fill(writer: cache.Writer) -> Filling:
-            yield from imagefiles.decode_all(f"the file {name}", choice, archive.read, image_size, channels, writer)
+            yield from imagefiles.decode_all(f"the file {name}", choice, archive.read, form, writer)
             _note(writer, choice)
 
-        return (yield from imageset.kept(name, digest, image_size, channels, len(choice.members), fill))
+        return (yield from imageset.kept(name, digest, form, len(choice.members), fill))
 
 
-def _table(name: str, path: Path, image_size: int, channels: int, split: str) -> Loading:
+def _table(name: str, path: Path, form: Form, split: str) -> Loading:
     """Images of a Parquet file."""
     if split == "test":
         raise ValueError(f"the data set {name} has no test images: it is one table")
     table = tables.Table(path)
     choice = Choice(table.members, table.classes, table.numbers)
-    fill = functools.partial(imagefiles.decode_all, f"the file {name}", choice, table.read, image_size, channels)
+    fill = functools.partial(imagefiles.decode_all, f"the file {name}", choice, table.read, form)
     digest = imageset.digest(["table", *imageset.stamps([path])])
-    return (yield from imageset.kept(name, digest, image_size, channels, len(choice.members), fill, choice))
+    return (yield from imageset.kept(name, digest, form, len(choice.members), fill, choice))
 
 
-def _arrays(name: str, path: Path, image_size: int, channels: int, split: str) -> Loading:
+def _arrays(name: str, path: Path, form: Form, split: str) -> Loading:
     """Images of arrays: identified by the files themselves."""
     digest = imageset.digest(["arrays", arrays.VERSION, split, *imageset.stamps(arrays.files(path))])
-    if entry := cache.read(imageset.entry_of(digest, image_size, channels)):
+    if entry := cache.read(imageset.entry_of(digest, form)):
         return imageset.from_cache(name, entry)
     with tempfile.TemporaryFile(dir=imageset.scratch()) as numbers:
         try:
-            found = yield from arrays.read(path, numbers)
-            chosen = found.part(split)
+            read = yield from arrays.read(path, numbers)
+            chosen = read.part(split)
             if not chosen:
                 raise ValueError("has no test images")
         except ValueError as error:
@@ -262,17 +272,17 @@ def _arrays(name: str, path: Path, image_size: int, channels: int, split: str) -
         def fill(writer: cache.Writer) -> Filling:
             brightest = 0
             try:
-                for done, images in found.images(split):
+                for done, images in read.images(split, form):
                     yield Progress("Resizing the images", done, chosen)
-                    writer.add(imageset.resize(torch.from_numpy(images), image_size, channels).numpy())
+                    writer.add(imageset.resize(torch.from_numpy(images), form).numpy())
                     brightest = max(brightest, int(images.max()))
             except ValueError as error:  # the file is cut
                 raise ValueError(f"the file {name} {error}") from None
             dark = [note] if (note := darkness(brightest)) else []
-            writer.labels = found.labels(split)
-            writer.about |= {"class_names": found.classes, "notes": [*found.notes, *dark], "tests": found.part("test")}
+            writer.labels = read.labels(split)
+            writer.about |= {"class_names": read.classes, "notes": [*read.notes, *dark], "tests": read.part("test")}
 
-        return (yield from imageset.kept(name, digest, image_size, channels, chosen, fill))
+        return (yield from imageset.kept(name, digest, form, chosen, fill))
 
 
 def _chosen(name: str, members: list[Member], split: str) -> Choice:
@@ -289,15 +299,14 @@ def _files(
     members: list[Member],
     read: Callable[[Member], Path | bytes | str],
     left_out: LeftOut,
-    image_size: int,
-    channels: int,
+    form: Form,
     split: str,
 ) -> Loading:
     """A set of image files, identified by the files."""
     choice = _chosen(name, members, split)
     choice.left_out.extend(left_out)
-    fill = functools.partial(imagefiles.decode_all, where, choice, read, image_size, channels)
-    return (yield from imageset.kept(name, imageset.digest_of(choice), image_size, channels, len(choice.members), fill, choice))
+    fill = functools.partial(imagefiles.decode_all, where, choice, read, form)
+    return (yield from imageset.kept(name, imageset.digest_of(choice), form, len(choice.members), fill, choice))
 
 
 def _note(writer: cache.Writer, choice: Choice) -> None:

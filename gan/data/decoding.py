@@ -14,12 +14,13 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from gan.data.budget import Budget
+from gan.data.form import WHITE, Fit, Form
 from gan.data.intensity import Scale, Tally
 
 VERSION = 2  # increased when the same file gives other pixels, so older decoded sets are decoded again
@@ -73,18 +74,26 @@ def budget() -> Budget:
     return Budget(MEMORY)
 
 
-def decode(source: Path | bytes, image_size: int, channels: int, scale: Scale | None = None, in_set: bool = False) -> np.ndarray | str:
+def decode(
+    source: Path | bytes,
+    image_size: int,
+    channels: int,
+    fit: Fit = "crop",
+    background: str = WHITE,
+    scale: Scale | None = None,
+    in_set: bool = False,
+) -> np.ndarray | str:
     """One image file as uint8 (channels, image_size, image_size), or a sentence that says why it cannot be used.
 
-    The image is turned upright, transparent areas become white, and the middle square is kept.
+    The image is turned upright, transparent areas get the form's background color, and other shapes are fitted into the square.
 
     Args:
         source: the file's path, or its content.
-        image_size: height and width of the result in pixels.
-        channels: 1 for gray, 3 for RGB.
+        image_size, channels, fit, background: the form of the result; see Form.
         scale: maps deep images to 0..255; without it, an image is stretched by its own values.
         in_set: the image belongs to a set, so without a scale the result for a deep image is NEEDS_SCALE, before decoding.
     """
+    form = Form(image_size, channels, fit, background)
 
     def pixels(picture: "_Picture") -> np.ndarray | str:
         if picture.deep and scale is None and in_set:
@@ -92,11 +101,34 @@ def decode(source: Path | bytes, image_size: int, channels: int, scale: Scale | 
         with budget().take(picture.weight):
             picture.load()
             own = picture.tally().scale() if picture.deep and scale is None else scale
-            square = _square(picture, own, image_size).convert("L" if channels == 1 else "RGB")
-        array = np.asarray(square)
-        return array[None] if channels == 1 else np.ascontiguousarray(array.transpose(2, 0, 1))
+            array = np.asarray(_fitted(picture, own, form).convert("L" if form.channels == 1 else "RGB"))
+        array = array[None] if form.channels == 1 else np.ascontiguousarray(array.transpose(2, 0, 1))
+        return array if array.shape[1] == array.shape[2] == form.image_size else form.border(array)
 
-    return _reading(source, image_size, pixels)
+    return _reading(source, form.image_size, pixels)
+
+
+class Shape(NamedTuple):
+    """What an image's header says: its size in pixels, and whether it may have transparent areas."""
+
+    width: int
+    height: int
+    may_be_transparent: bool
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether the image is the same in every form: square and opaque."""
+        return self.width == self.height and not self.may_be_transparent
+
+
+def shape_of(source: Path | bytes) -> Shape | str:
+    """The shape of an image, upright or not; or a sentence that says why it cannot be used. Its pixels are not decoded."""
+
+    def shape(picture: "_Picture") -> Shape:
+        image = picture.image
+        return Shape(image.width, image.height, "A" in image.mode or "a" in image.mode or "transparency" in image.info)
+
+    return _reading(source, SMALLEST_SIDE, shape)
 
 
 def measure(source: Path | bytes) -> Tally | str | None:
@@ -281,17 +313,17 @@ class _Picture:
         plain = not self.deep and self._turn == 1 and self._key is None and self.image.mode in ("L", "RGB")
         return self.image if plain else None
 
-    def rows(self, top: int, bottom: int, scale: Scale | None) -> Image.Image:
-        """Some rows as L or RGB."""
+    def rows(self, top: int, bottom: int, scale: Scale | None, form: Form) -> Image.Image:
+        """Some rows as L or RGB, on the form's background."""
         box = self._box(top, bottom)
         if self.deep:
             assert scale is not None
-            strip = self._stretched(box, scale)
+            strip = self._stretched(box, scale, form)
         else:
             strip = self.image.crop(box)
             if self._key is not None:
                 strip.info["transparency"] = self._key
-            strip = _eight_bits(strip)
+            strip = _eight_bits(strip, form.color)
         return strip.transpose(_TURNS[self._turn]) if self._turn in _TURNS else strip
 
     def _box(self, top: int, bottom: int) -> tuple[int, int, int, int]:
@@ -325,14 +357,17 @@ class _Picture:
             return values, np.float32(1) - (same.all(axis=2) if values.ndim == 3 else same)
         return values, None
 
-    def _stretched(self, box: tuple[int, int, int, int], scale: Scale) -> Image.Image:
+    def _stretched(self, box: tuple[int, int, int, int], scale: Scale, form: Form) -> Image.Image:
         values, opacity = self._values(box)
         levels = scale.apply(values)
         if self._kind.inverted:
             levels = 255 - levels
-        if opacity is not None and not (opacity == 1).all():
-            ink = (255 - levels) * (opacity if levels.ndim == 2 else opacity[..., None])
-            levels = 255 - np.rint(ink).astype(np.uint8)
+        if opacity is not None:
+            if levels.ndim == 2 and not form.is_gray:
+                levels = np.repeat(levels[..., None], 3, axis=2)
+            behind = np.array(form.color if levels.ndim == 3 else form.color[:1], np.int16)
+            ink = (behind - levels) * (opacity if levels.ndim == 2 else opacity[..., None])
+            levels = (behind - np.rint(ink).astype(np.int16)).astype(np.uint8)
         return Image.fromarray(levels)
 
 
@@ -390,8 +425,8 @@ def _tiff_kind(image: Any, rawmode: str) -> _Kind:
 
 
 def _rawmode(args: Any) -> str:
-    found = args[0] if isinstance(args, tuple) and args else args
-    return found if isinstance(found, str) else ""
+    message = args[0] if isinstance(args, tuple) and args else args
+    return message if isinstance(message, str) else ""
 
 
 def _with_rawmode(args: Any, rawmode: str) -> Any:
@@ -447,8 +482,8 @@ def _tiff_buffer(image: Any) -> int:
     tags = image.tag_v2
 
     def whole(tag: int, default: int) -> int:
-        found = tags.get(tag, default)
-        return int(found) if isinstance(found, (int, float)) and found > 0 else default
+        value = tags.get(tag, default)
+        return int(value) if isinstance(value, (int, float)) and value > 0 else default
 
     width, height = image.size
     a_row, rows = whole(_TILE_WIDTH, width), whole(_TILE_HEIGHT, min(height, whole(_ROWS, height)))
@@ -487,33 +522,40 @@ def _strips(width: int, height: int) -> list[tuple[int, int]]:
     return [(top, min(height, top + rows)) for top in range(0, height, rows)]
 
 
-def _square(picture: _Picture, scale: Scale | None, image_size: int) -> Image.Image:
-    """The middle square, resized, as L or RGB."""
-    size = (image_size, image_size)
-    if (image := picture.whole()) is not None:
-        return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
+def _fitted(picture: _Picture, scale: Scale | None, form: Form) -> Image.Image:
+    """The part that the form keeps, resized to what it takes in the square, as L or RGB."""
     width, height = picture.size
+    size = form.inner(width, height)
+    if (image := picture.whole()) is not None:
+        return _resized(image, size, form)
     side = min(width, height)
-    left, top = (width - side) * 0.5, (height - side) * 0.5
+    left, top, right, bottom = 0.0, 0.0, float(width), float(height)
+    if form.fit == "crop":
+        left, top = (width - side) * 0.5, (height - side) * 0.5
+        right, bottom = left + side, top + side
     at_once = not picture.deep and width * height <= LARGEST_WHOLE
     converted: Image.Image | None = None
     for first, last in _strips(width, height):
-        strip = picture.rows(first, last, scale)
+        strip = picture.rows(first, last, scale, form)
         if not at_once:
-            strip = strip.resize((image_size, last - first), Image.Resampling.LANCZOS, (left, 0, left + side, last - first))
+            strip = strip.resize((size[0], last - first), Image.Resampling.LANCZOS, (left, 0, right, last - first))
         converted = converted or Image.new(strip.mode, (strip.width, height))
         converted.paste(strip, (0, first))
     assert converted is not None
     if at_once:
-        return ImageOps.fit(converted, size, Image.Resampling.LANCZOS)
-    return converted.resize(size, Image.Resampling.LANCZOS, (0, top, image_size, top + side))
+        return _resized(converted, size, form)
+    return converted.resize(size, Image.Resampling.LANCZOS, (0, top, size[0], bottom))
 
 
-def _eight_bits(picture: Image.Image) -> Image.Image:
+def _resized(image: Image.Image, size: tuple[int, int], form: Form) -> Image.Image:
+    return ImageOps.fit(image, size, Image.Resampling.LANCZOS) if form.fit == "crop" else image.resize(size, Image.Resampling.LANCZOS)
+
+
+def _eight_bits(picture: Image.Image, background: tuple[int, int, int]) -> Image.Image:
     """Any Pillow mode that is not deep -> L or RGB."""
     if picture.mode in ("La", "RGBa"):
         picture = picture.convert({"La": "LA", "RGBa": "RGBA"}[picture.mode])
     if "A" in picture.mode or "transparency" in picture.info:
         rgba = picture.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, (*background, 255)), rgba).convert("RGB")
     return picture if picture.mode in ("L", "RGB") else picture.convert("RGB")

@@ -13,6 +13,7 @@ import numpy as np
 from gan.data import cache
 from gan.data.archives import Member
 from gan.data.decoding import NEEDS_SCALE, decode, measure
+from gan.data.form import Form
 from gan.data.intensity import Scale, Tally, darkness
 from gan.data.leftout import LeftOut
 from gan.data.parts import Choice
@@ -29,8 +30,7 @@ def decode_all(
     where: str,
     choice: Choice,
     read: Callable[[Member], Path | bytes | str],
-    image_size: int,
-    channels: int,
+    form: Form,
     writer: cache.Writer,
 ) -> Generator[Progress, None, None]:
     """Decodes files in parallel into the writer.
@@ -42,7 +42,7 @@ def decode_all(
         where: names the set in error messages.
         choice: the files and their classes.
         read: returns a file's path or content, or why it has none.
-        image_size, channels: of the result.
+        form: of the result.
         writer: takes the images, the labels and what was left out.
 
     Raises:
@@ -56,7 +56,7 @@ def decode_all(
             yield Progress("Reading the images", start, len(members))
 
             def decoded(source: Path | bytes, scale: Scale | None) -> np.ndarray | str:
-                return decode(source, image_size, channels, scale, True)
+                return decode(source, *form, scale, True)
 
             results = pool.each(functools.partial(decoded, scale=scale), part)
             if scale is None and any(result is NEEDS_SCALE for result in results):
@@ -116,10 +116,10 @@ def _scale_of(pool: _Pool, members: list[Member]) -> Generator[Progress, None, t
     tally, plain = Tally(), 0
     for start, part in _batches(some):
         yield Progress("Measuring the range of values", start, len(some))
-        for found in pool.each(measure, part):
-            if isinstance(found, Tally):
-                tally.merge(found)
-            plain += found is None
+        for measured in pool.each(measure, part):
+            if isinstance(measured, Tally):
+                tally.merge(measured)
+            plain += measured is None
     scale = tally.scale()
     note = scale.sentence()
     if step > 1:

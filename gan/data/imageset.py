@@ -11,6 +11,7 @@ import torch
 
 from gan.data import cache, decoding
 from gan.data.archives import Member
+from gan.data.form import Form
 from gan.data.leftout import LeftOut
 from gan.data.parts import Choice
 from gan.events import Progress
@@ -73,27 +74,25 @@ def data_root() -> Path:
     return Path(os.environ.get("WORKSHOP_DATA") or "data")
 
 
-def kept(
-    name: str, digest: str, image_size: int, channels: int, most: int, fill: Callable[[cache.Writer], Filling], choice: Choice | None = None
-) -> Loading:
+def kept(name: str, digest: str, form: Form, most: int, fill: Callable[[cache.Writer], Filling], choice: Choice | None = None) -> Loading:
     """A set from the cache. If it is not there yet, `fill` adds its images, at most `most`.
 
     choice: what is known about the set beyond the cache's notes.
     """
-    entry = cache.read(entry_of(digest, image_size, channels))
+    folder = entry_of(digest, form)
+    entry = cache.read(folder)
     if entry is None:
-        with cache.writing(
-            entry_of(digest, image_size, channels), (channels, image_size, image_size), most, f"the data set {name}"
-        ) as writer:
+        shape = (form.channels, form.image_size, form.image_size)
+        with cache.writing(folder, shape, most, f"the data set {name}") as writer:
             yield from fill(writer)
         entry = writer.entry
         if entry is None:
-            raise OSError(f"{entry_of(digest, image_size, channels)} cannot be read back")
+            raise OSError(f"{folder} cannot be read back")
     return from_cache(name, entry, choice)
 
 
-def entry_of(digest: str, image_size: int, channels: int) -> Path:
-    return data_root() / "cache" / f"{digest}-{image_size}-{channels}"
+def entry_of(digest: str, form: Form) -> Path:
+    return data_root() / "cache" / f"{digest}-{form.name}"
 
 
 def from_cache(name: str, entry: cache.Entry, choice: Choice | None = None) -> ImageDataset:
@@ -118,14 +117,17 @@ def from_cache(name: str, entry: cache.Entry, choice: Choice | None = None) -> I
     return dataset
 
 
-def resize(images: torch.Tensor, image_size: int, channels: int) -> torch.Tensor:
-    """uint8 (N, C, H, W) -> uint8 (N, channels, image_size, image_size), antialiased."""
+def resize(images: torch.Tensor, form: Form) -> torch.Tensor:
+    """uint8 (N, C, H, W) -> uint8 (N, channels, image_size, image_size), antialiased. For "crop", they are square already."""
     # Imported here: torchvision is as slow to import as torch, and most sets need no resizing.
     from torchvision.transforms.v2 import functional as transforms
 
-    if images.shape[1] != channels:
-        images = transforms.grayscale_to_rgb(images) if channels == 3 else transforms.rgb_to_grayscale(images)
-    return images if images.shape[-1] == image_size else transforms.resize(images, [image_size, image_size], antialias=True)
+    if images.shape[1] != form.channels:
+        images = transforms.grayscale_to_rgb(images) if form.channels == 3 else transforms.rgb_to_grayscale(images)
+    width, height = form.inner(images.shape[-1], images.shape[-2])
+    if images.shape[-2:] != (height, width):
+        images = transforms.resize(images, [height, width], antialias=True)
+    return images if height == width == form.image_size else torch.from_numpy(form.border(images.numpy()))
 
 
 def scratch() -> Path:

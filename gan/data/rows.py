@@ -124,9 +124,10 @@ def square(images: np.ndarray) -> np.ndarray:
     return images[:, :, top : top + side, left : left + side]
 
 
-def on_white(images: np.ndarray) -> np.ndarray:
-    """uint8 (n, 4, H, W) on a white background; others unchanged."""
+def on_background(images: np.ndarray, color: tuple[int, int, int]) -> np.ndarray:
+    """uint8 (n, 4, H, W) on a background of one color, red, green, blue, as (n, 3, H, W); others unchanged."""
     if images.shape[1] != 4:
         return images
     opaque = images[:, 3:].astype(np.uint16)
-    return ((images[:, :3] * opaque + 255 * (255 - opaque) + 127) // 255).astype(np.uint8)
+    behind = np.array(color, np.uint16)[:, None, None]
+    return ((images[:, :3] * opaque + behind * (255 - opaque) + 127) // 255).astype(np.uint8)

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 
 from gan.data import datasets
 from gan.data.datasets import NAMED, RESERVED, UPLOADED_ABOUT, UPLOADED_ZIP, data_root
+from gan.data.form import Form
 from gan.data.names import printable
 from gan.events import Progress
 from gan.files import claimed, sweep
@@ -78,7 +79,7 @@ def add(file: BinaryIO, name: str, file_name: str, visitor: Visitor = LOCAL) -> 
             while chunk := file.read(CHUNK):
                 yield Progress("Copying the zip", copy.tell(), size)
                 copy.write(chunk)
-        yield from _in_turn(datasets.load_zip(printable(file_name), part / UPLOADED_ZIP, *datasets.native(name)))
+        yield from _in_turn(datasets.load_zip(printable(file_name), part / UPLOADED_ZIP, Form(*datasets.native(name))))
         note = {"file": printable(file_name), "owner": visitor.name, "owner_id": visitor.id, "uploaded": time.time()}
         (part / UPLOADED_ABOUT).write_text(json.dumps(note), encoding="utf-8")
         return _name_it(part, name)

@@ -287,7 +287,7 @@ def examine(
     times["norms"] = begins["norms"] = _steps(norms)
     values |= _gradients(norms)
     times["judged"] = begins["judged"] = _steps(judged)
-    found, best = _judgements(judged, config)
+    found, best = _scorings(judged, config)
     values |= found
     step = max([int(rows[-1]["step"]) for rows in (metrics, norms, judged) if rows], default=0)
     seen = _number(metrics[-1].get("images_seen")) if metrics else math.nan
@@ -390,7 +390,7 @@ def _gradients(rows: Sequence[Row]) -> dict[str, np.ndarray]:
     return {"gradient": np.fmax(g, d), "gradient_growth": np.fmax(g_share, d_share), "g_gradient_share": g_share}
 
 
-def _judgements(rows: Sequence[Row], config: TrainConfig) -> tuple[dict[str, np.ndarray], int | None]:
+def _scorings(rows: Sequence[Row], config: TrainConfig) -> tuple[dict[str, np.ndarray], int | None]:
     """Figures of the scored rows, and the step of the best one."""
     columns = {
         name: _column(rows, name)

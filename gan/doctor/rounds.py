@@ -1,7 +1,7 @@
 """Examines the runs that train now and then, whether or not anyone looks at them.
 
 A run keeps its state when a finding begins (RunFolder.troubles), so someone must look for findings while it trains. The Train page does,
-but only while it is open.
+but only while it is open. Runs that are to stop when they have stopped improving are stopped here.
 """
 
 import logging
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Self
 
 from gan.doctor.checkup import Checkups
+from gan.doctor.diagnosis import Finding
 from gan.networks.generator_file import CheckpointError
 from gan.runs.run import Run
 from gan.runs.states import RunState
@@ -18,7 +19,13 @@ from gan.runs.states import RunState
 log = logging.getLogger(__name__)
 
 EVERY_S = 5.0  # between two rounds: a finding needs some hundred steps anyway
+ENOUGH = "The images have stopped improving, so the run stopped, as its settings ask. Resume it to train longer."
 REST = 250  # pause after a round, as a multiple of its duration: at most 0.4 percent of one core
+
+
+def _has_finished(run: Run, findings: Iterable[Finding]) -> bool:
+    """Whether a run has stopped improving since it was started or resumed. What was so before a resume does not count."""
+    return any(finding.key == "finished" and finding.found > run.began_step and not finding.recovering for finding in findings)
 
 
 class Rounds:
@@ -27,9 +34,13 @@ class Rounds:
     It has the usual priority: most of its work holds Python's global lock, and a thread of low priority would hold it for longer.
     """
 
-    def __init__(self, checkups: Checkups, runs: Callable[[], Iterable[Run]]) -> None:
-        """runs: those that are active, whenever it is called."""
-        self._checkups, self._runs = checkups, runs
+    def __init__(self, checkups: Checkups, runs: Callable[[], Iterable[Run]], stop: Callable[[Run, str], None] = Run.stop) -> None:
+        """
+        Args:
+            runs: those that are active, whenever it is called.
+            stop: stops a run, for a reason in a sentence.
+        """
+        self._checkups, self._runs, self._stop = checkups, runs, stop
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="rounds", daemon=True)
 
@@ -53,7 +64,9 @@ class Rounds:
             checkup = self._checkups.of(run)
             if not checkup.fresh:
                 try:
-                    checkup.findings()
+                    found = checkup.findings()
+                    if run.config.stop_when_finished and _has_finished(run, found):
+                        self._stop(run, ENOUGH)
                 except CheckpointError as error:  # its settings cannot be read: the page says so
                     log.debug("the run %s cannot be examined: %s", run.id, error)
 

@@ -42,9 +42,9 @@ class Networks:
     step: int
     class_names: tuple[str, ...] = ()
 
-    def noise(self, seed: int) -> torch.Tensor:
+    def z(self, seed: int) -> torch.Tensor:
         """A seed's latent vector: (1, latent_dim)."""
-        return latent.noise([seed], self.config.latent_dim, self.config.latent_distribution)
+        return latent.from_seeds([seed], self.config.latent_dim, self.config.latent_distribution)
 
     def labels(self, label: int) -> torch.Tensor | None:
         """A class for the networks: (1,), or None if they are not conditional."""
@@ -60,7 +60,7 @@ def network_files(root: Path, name: str) -> dict[str, Path]:
     """The files with networks, by step, oldest first; the newest also as "newest".
 
     Saved states (.pt) hold both networks, generator files (.safetensors) only one. If a step has both, the state is
-    taken. Empty if a run has saved nothing yet.
+    taken. While a run trains, its newest file is often a generator's. Empty if a run has saved nothing yet.
 
     Args:
         root: the folder of all runs.
@@ -73,16 +73,29 @@ def network_files(root: Path, name: str) -> dict[str, Path]:
         folder = RunFolder(root / name)
         steps = {step: folder.generator_file(step) for step in folder.generator_steps()}
         steps |= {step: folder.kept_state_file(step) for step in folder.state_steps()}
+        newest, at = max(steps, default=-1), folder.state_step()
+        if at is not None and at < newest and at not in folder.state_steps():
+            steps[at] = folder.state_file
         files = {str(step): path for step, path in sorted(steps.items())}
-        if folder.state_file.is_file():
+        if folder.state_file.is_file() and (not files or (at is not None and at >= newest)):
             files[NEWEST] = folder.state_file
         elif files:
-            files[NEWEST] = list(files.values())[-1]
+            files[NEWEST] = steps[newest]
         return files
     shipped = pretrained(root)
     if name not in shipped:
         raise KeyError(name)
     return {NEWEST: shipped[name]}
+
+
+def saved_at(root: Path, name: str) -> tuple[object, ...]:
+    """A value that changes whenever a run saves networks, without opening a file. Takes the same arguments as network_files()."""
+    folder = RunFolder(root / name)
+    try:
+        changed_ns = folder.state_file.stat().st_mtime_ns
+    except OSError:  # not saved yet, or just deleted
+        changed_ns = 0
+    return changed_ns, *folder.generator_steps(), *folder.state_steps()
 
 
 def load_networks(path: Path) -> Networks:

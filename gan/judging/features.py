@@ -27,6 +27,7 @@ from torch import nn
 
 from gan import progress as terminal
 from gan.data.datasets import NAMED, ImageDataset, data_root, native
+from gan.data.form import Form
 from gan.devices import one_thread, one_thread_a_step
 from gan.events import Progress
 from gan.files import in_words, write_atomically
@@ -143,12 +144,12 @@ class FeatureNetwork(nn.Module):
 
         On one thread, so a run keeps its cores.
         """
-        found = np.empty((len(images), FEATURES), np.float32)
+        features = np.empty((len(images), FEATURES), np.float32)
         with torch.inference_mode():
             for start in range(0, len(images), batch):
                 part = torch.tensor(images[start : start + batch])  # a copy: what came from a file may be read-only
-                found[start : start + len(part)] = self.embed(to_float(part)).numpy()
-        return found
+                features[start : start + len(part)] = self.embed(to_float(part)).numpy()
+        return features
 
     @one_thread()
     def probabilities(self, features: np.ndarray) -> np.ndarray:
@@ -387,7 +388,7 @@ def main() -> None:
     side, channels = native(given.data)
 
     def work() -> Generator[Progress, None, FeatureNetwork]:
-        return (yield from train((yield from real_images.load(given.data, side, channels)), SHIPPED_TIMES * TRAINED_PIXELS))
+        return (yield from train((yield from real_images.load(given.data, Form(side, channels))), SHIPPED_TIMES * TRAINED_PIXELS))
 
     network = terminal.drain(work())
     path = given.out or SHIPPED / f"{given.data}.safetensors"

@@ -10,6 +10,7 @@ import numpy as np
 
 from gan.data import datasets
 from gan.data.datasets import ImageDataset
+from gan.data.form import Form
 from gan.events import Progress
 
 PART = 5  # every fifth image: many sets are sorted by class, and each part must have all classes
@@ -34,8 +35,8 @@ class Part:
 
     def images(self, which: slice | np.ndarray = slice(None)) -> np.ndarray:
         """uint8 (N, C, H, W): all images of the part, or those at some indices in it."""
-        found: np.ndarray = self.dataset.images.numpy()[self.rows[which]]
-        return found
+        images: np.ndarray = self.dataset.images.numpy()[self.rows[which]]
+        return images
 
     def some(self, n: int) -> "Part":
         """n images from the whole part, the same at every call; all of them if there are no more."""
@@ -72,15 +73,15 @@ class Reals:
         return Part(self.learned.dataset, np.sort(np.concatenate([self.learned.rows, self.spare.rows])))
 
 
-def load(name: str, image_size: int, channels: int) -> Generator[Progress, None, Reals]:
+def load(name: str, form: Form) -> Generator[Progress, None, Reals]:
     """Loads a data set, and its test images if it has any.
 
     Raises:
         ValueError: see datasets.load(); or it has too few images.
     """
-    training = yield from datasets.load(name, image_size, channels)
+    training = yield from datasets.load(name, form.image_size, form.channels, "train", form.fit, form.background)
     enough = name in datasets.NAMED or training.tests >= FEWEST // PART
-    test = (yield from datasets.load(name, image_size, channels, "test")) if enough else None
+    test = (yield from datasets.load(name, form.image_size, form.channels, "test", form.fit, form.background)) if enough else None
     return part(training, test)
 
 

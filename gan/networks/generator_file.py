@@ -1,22 +1,23 @@
-"""A generator as one safetensors file, with its settings in the metadata. Executes nothing from a file."""
+"""A network as one safetensors file, with its settings in the metadata: a generator, or its discriminator. Executes nothing from a file."""
 
 import json
 import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors.torch
 import torch
 
 from gan.config import TrainConfig
 from gan.files import write_atomically
-from gan.networks.dcgan import Generator
+from gan.networks.dcgan import Discriminator, Generator
 from gan.networks.weights import fill
 from gan.untrusted import is_whole, open_regular, parse_json
 
 FORMAT = "dcgan-workshop-1"
+DISCRIMINATOR_FORMAT = "dcgan-workshop-discriminator-1"  # of its own, so that Explore never takes a discriminator for a generator
 LARGEST_GENERATOR = 512 * 2**20  # bytes
 LARGEST_HEADER = 1 << 20  # bytes
 MOST_CLASSES = 1000
@@ -28,7 +29,13 @@ class CheckpointError(ValueError):
 
 
 def write_generator(
-    path: Path, network: Generator, config: TrainConfig, step: int, images_seen: int, class_names: tuple[str, ...] = ()
+    path: Path,
+    network: Generator,
+    config: TrainConfig,
+    step: int,
+    images_seen: int,
+    class_names: tuple[str, ...] = (),
+    half: bool = False,
 ) -> None:
     """Writes a generator, with everything needed for sampling, as one safetensors file. Equal generators give equal files.
 
@@ -38,13 +45,42 @@ def write_generator(
         config: its settings.
         step, images_seen: how long it has trained.
         class_names: for a conditional generator.
+        half: weights as 16-bit floats: half the size, and images that differ by less than a gray level.
     """
+    _write(path, network, FORMAT, config, step, images_seen, class_names, half)
+
+
+def write_discriminator(
+    path: Path,
+    network: Discriminator,
+    config: TrainConfig,
+    step: int,
+    images_seen: int,
+    class_names: tuple[str, ...] = (),
+    half: bool = False,
+) -> None:
+    """The same for a discriminator."""
+    _write(path, network, DISCRIMINATOR_FORMAT, config, step, images_seen, class_names, half)
+
+
+def _write(
+    path: Path,
+    network: Generator | Discriminator,
+    format: str,
+    config: TrainConfig,
+    step: int,
+    images_seen: int,
+    class_names: tuple[str, ...],
+    half: bool,
+) -> None:
     # One entry, because safetensors writes several in random order.
     about: dict[str, Any] = {"config": config.model_dump(), "step": step, "images_seen": images_seen}
     if class_names:
         about["class_names"] = list(class_names)
-    metadata = {FORMAT: json.dumps(about)}
+    metadata = {format: json.dumps(about)}
     tensors = {name: t.detach().cpu().contiguous() for name, t in network.state_dict().items()}
+    if half:
+        tensors = {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}
     with write_atomically(path) as file:
         file.write(safetensors.torch.save(tensors, metadata))
 
@@ -59,23 +95,36 @@ class LoadedGenerator:
     class_names: tuple[str, ...] = ()  # for a conditional generator
 
 
-def read_metadata(path: Path) -> dict[str, Any]:
-    """A generator file's metadata: config, step, images_seen; class_names if it is conditional.
+@dataclass(frozen=True)
+class LoadedDiscriminator:
+    """A discriminator in eval mode, and what is known about it."""
+
+    network: Discriminator
+    config: TrainConfig
+    step: int
+    class_names: tuple[str, ...] = ()  # for a conditional discriminator
+
+
+def read_metadata(path: Path, format: str = FORMAT) -> dict[str, Any]:
+    """A network file's metadata: config, step, images_seen; class_names if it is conditional.
+
+    format: FORMAT for a generator, or DISCRIMINATOR_FORMAT.
 
     Raises:
-        CheckpointError: it is not a generator from this project.
+        CheckpointError: it is not such a network from this project.
     """
+    kind = "discriminator" if format == DISCRIMINATOR_FORMAT else "generator"
     try:
         with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
             (length,) = struct.unpack("<Q", file.read(8))
             if length > min(LARGEST_HEADER, size):
-                raise CheckpointError(f"{path.name} is not a generator file, or is cut short")
+                raise CheckpointError(f"{path.name} is not a {kind} file, or is cut short")
             metadata = parse_json(file.read(length)).get("__metadata__", {})
-        if FORMAT not in metadata:
-            raise CheckpointError(f"{path.name} holds no generator of this project")
+        if format not in metadata:
+            raise CheckpointError(f"{path.name} holds no {kind} of this project")
         try:
-            about: dict[str, Any] = parse_json(metadata[FORMAT])
+            about: dict[str, Any] = parse_json(metadata[format])
         except ValueError as error:
             raise CheckpointError(f"the metadata of {path.name} cannot be read: {error}") from None
     except FileNotFoundError:
@@ -83,7 +132,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
     except (OSError, struct.error, ValueError, TypeError, AttributeError) as error:
         if isinstance(error, CheckpointError):
             raise
-        raise CheckpointError(f"{path.name} is not a generator file, or is cut short") from None
+        raise CheckpointError(f"{path.name} is not a {kind} file, or is cut short") from None
     if not isinstance(about, dict):
         raise CheckpointError(f"{path.name} has no settings in its metadata")
     return about
@@ -116,18 +165,30 @@ def read_step(about: dict[str, Any]) -> int:
 
 
 def load_generator(path: Path) -> LoadedGenerator:
-    """Reads what save_generator() wrote. Executes nothing from the file.
+    """Reads what write_generator() wrote. Executes nothing from the file.
 
     Raises:
         CheckpointError: the file is missing, cut short, a pickle, too large, or its weights do not fit its config.
     """
-    about = read_metadata(path)
+    return LoadedGenerator(*_load(path, Generator, FORMAT))
+
+
+def load_discriminator(path: Path) -> LoadedDiscriminator:
+    """The same for a discriminator."""
+    return LoadedDiscriminator(*_load(path, Discriminator, DISCRIMINATOR_FORMAT))
+
+
+N = TypeVar("N", Generator, Discriminator)
+
+
+def _load(path: Path, kind: type[N], format: str) -> tuple[N, TrainConfig, int, tuple[str, ...]]:
+    about = read_metadata(path, format)
     try:
         if path.stat().st_size > LARGEST_GENERATOR:
             raise CheckpointError(f"{path.name} is larger than {LARGEST_GENERATOR >> 20} MiB")
         config, class_names = read_config(about)
         with torch.device("meta"):
-            network = Generator(config, len(class_names))
+            network = kind(config, len(class_names))
         expected = {name: tuple(t.shape) for name, t in network.state_dict().items()}
         tensors = safetensors.torch.load_file(path)
         found = {name: tuple(t.shape) for name, t in tensors.items()}
@@ -142,9 +203,9 @@ def load_generator(path: Path) -> LoadedGenerator:
     except CheckpointError:
         raise
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError, OverflowError, RuntimeError, OSError) as error:
-        raise CheckpointError(f"{path.name} cannot be read as a generator: {str(error).splitlines()[0]}") from None
+        raise CheckpointError(f"{path.name} cannot be read as a {kind.__name__.lower()}: {str(error).splitlines()[0]}") from None
     network.eval().requires_grad_(False)
-    return LoadedGenerator(network, config, step, class_names)
+    return network, config, step, class_names
 
 
 def _refuse_odd_numbers(path: Path, tensors: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:

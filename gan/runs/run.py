@@ -123,6 +123,7 @@ class Run:
         self.id = folder.path.name
         self.error = ""
         self.preparing: Progress | None = None
+        self.began_step = 0  # where it was started or resumed
         self._history = History()
         self._history_offset = 0
         self._history_lock = threading.Lock()
@@ -425,7 +426,7 @@ class Run:
     def _prepare(self, device: torch.device, threads: int) -> tuple[TrainState, ImageDataset] | None:
         """Loads what it needs to train; None if it was stopped meanwhile."""
         config = self.config
-        loading = datasets.load(config.data, config.image_size, config.channels, config.data_split)
+        loading = datasets.load_for(config)
         while True:
             try:
                 self.preparing = next(loading)
@@ -436,6 +437,7 @@ class Run:
                 return None
         self.preparing = Progress("Measuring the fastest way to compute, for a few seconds", 0, 0)
         state = prepare(self.folder, config, dataset, device, self._control, threads)
+        self.began_step = state.step
         self._sample_steps = self.folder.sample_steps()
         self._interventions = [asdict(change) for change in self.folder.read_interventions()]
         with self._history_lock:

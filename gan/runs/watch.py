@@ -21,6 +21,7 @@ from torch import nn
 from gan import latent
 from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
+from gan.data.form import Form
 from gan.events import Progress
 from gan.images import to_float, to_uint8
 from gan.judging import metrics
@@ -75,17 +76,17 @@ class Judges:
     def __init__(self, cache: JudgeCache) -> None:
         self.cache = cache
         self._closing = threading.Event()
-        self._at_work: dict[tuple[str, int, int], Preparation] = {}
+        self._at_work: dict[tuple[str, Form], Preparation] = {}
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
 
     def prepare(self, config: TrainConfig) -> Preparation:
         """The judge for a run's images: at once, or after up to two minutes if its data set has never been used for scoring."""
-        key = (config.data, config.image_size, config.channels)
+        key = (config.data, Form.of(config))
         with self._lock:
             if key not in self._at_work:
-                found = self._at_work[key] = Preparation()
-                thread = threading.Thread(target=self._work, args=(key, found), name="judge", daemon=True)
+                preparation = self._at_work[key] = Preparation()
+                thread = threading.Thread(target=self._work, args=(key, preparation), name="judge", daemon=True)
                 self._threads = [*(other for other in self._threads if other.is_alive()), thread]
                 # A thread inside torch while the interpreter shuts down would abort the whole process.
                 atexit.unregister(self.close)
@@ -108,7 +109,7 @@ class Judges:
         if not any(thread.is_alive() for thread in self._threads):
             atexit.unregister(self.close)
 
-    def _work(self, key: tuple[str, int, int], found: Preparation) -> None:
+    def _work(self, key: tuple[str, Form], found: Preparation) -> None:
         _step_back()
         try:
             with closing(self._ready(key)) as work:
@@ -124,8 +125,8 @@ class Judges:
             with self._lock:
                 del self._at_work[key]
 
-    def _ready(self, key: tuple[str, int, int]) -> Generator[Progress, None, Judge]:
-        judge = yield from self.cache.get(*key)
+    def _ready(self, key: tuple[str, Form]) -> Generator[Progress, None, Judge]:
+        judge = yield from self.cache.get(key[0], *key[1])
         judge.glance_floor(SAMPLES)
         return judge
 
@@ -217,7 +218,7 @@ class Watch:
         if self._noise is None:
             n, config = judge.judged(SAMPLES), state.config
             labels = torch.tensor(judge.labels(n, state.class_names)) if state.class_names else None
-            self._noise = latent.noise(range(n), config.latent_dim, config.latent_distribution), labels
+            self._noise = latent.from_seeds(range(n), config.latent_dim, config.latent_distribution), labels
         z, labels = self._noise
         images = []
         for start in range(0, len(z), 128):
@@ -247,18 +248,18 @@ def _answers(judge: Judge, state: TrainState, dataset: ImageDataset) -> dict[str
         label_parts = labels.to(state.device).split(batch) if labels is not None else (None,) * len(parts)
         layout = torch.channels_last if state.execution.channels_last else torch.contiguous_format
         with autocast(state):
-            found = [
+            answers = [
                 discriminator(as_shown(state, part.to(state.device), rng).contiguous(memory_format=layout), label)
                 for part, label in zip(parts, label_parts, strict=True)
             ]
-        return torch.cat(found).float().cpu()
+        return torch.cat(answers).float().cpu()
 
     def ask_reals(of: ImageDataset, rows: np.ndarray) -> torch.Tensor:
         labels = of.labels[torch.from_numpy(rows)] if of.labels is not None and state.class_names else None
         return ask(to_float(of.images[torch.from_numpy(rows)]), labels)
 
     on_train = ask_reals(dataset, _some(len(dataset), n))
-    z = latent.noise(range(n), config.latent_dim, config.latent_distribution).to(state.device)
+    z = latent.from_seeds(range(n), config.latent_dim, config.latent_distribution).to(state.device)
     labels = torch.tensor(judge.labels(n, state.class_names), device=state.device) if state.class_names else None
     with autocast(state):
         fakes = [

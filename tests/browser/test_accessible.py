@@ -1,5 +1,7 @@
 """What keeps people from reading or operating a page, as axe-core finds it: every page, light and dark, wide and on a phone."""
 
+import re
+from collections.abc import Iterable
 from itertools import product
 from typing import Literal
 
@@ -9,7 +11,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.steps import both_charts_have, launch, open_page, stop
 
-SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 WIDTHS = (1280, 390)
 TEXT = {"light": "15, 17, 20", "dark": "232, 230, 225"}
 SETTLED = """text => getComputedStyle(document.querySelector(".stApp h1")).color === `rgb(${text})`
@@ -22,7 +25,9 @@ FOUND = """async () => (await axe.run({ resultTypes: ["violations"] })).violatio
 # An address, its heading, and what is there once the page is drawn.
 PAGES = {
     "/": ("DCGAN Workshop", ".living canvas"),
-    "/learn": ("Learn", ".stMarkdown"),
+    "/learn": ("Learn", ".quiz-tile"),
+    "/learn?lesson=batch-norm": ("Learn", ".bnorm-companions canvas"),
+    "/learn?lesson=space": ("Learn", ".space-faces button"),
     "/data": ("Data", ".stVegaLiteChart svg"),
     "/train": ("Train", "[data-testid=stNumberInput]"),
     "/inside?run=digits": ("Look inside", "img"),
@@ -33,13 +38,27 @@ PAGES = {
     "/evaluate?from=digits": ("Evaluate", "[data-testid=stSlider]"),
     "/glossary": ("Glossary", "[data-testid=stTextInput]"),
 }
+# The other views of two pages: what is there once the view is drawn.
+VIEWS = {
+    "/inside?run=RUN": {
+        "Discriminator": "[alt='Real image 12']",
+        "Filters": "[alt*=filters] >> nth=1",
+        "Norms over time": ".stPlotlyChart .main-svg",
+    },
+    "/explore?from=RUN": {
+        "Grid": "[alt='Image of seed 31']",
+        "Time": "[alt^='Film of seeds']",
+        "Does it copy its training images?": "[alt^='The image of seed 7']",
+        "Find an image in latent space": "[alt='The image that is looked for']",
+    },
+}
 
 
-def violations(page: Page) -> list[str]:
-    """The serious ones on the current page, in both themes and at both widths."""
-    page.evaluate(AXE_SCRIPT)
+def violations(page: Page, combinations: Iterable[tuple[Scheme, int]] = tuple(product(SCHEMES, WIDTHS))) -> list[str]:
+    """The serious ones on the current page, in themes and at widths."""
+    page.evaluate("script => window.axe || eval(script)", AXE_SCRIPT)
     found = []
-    for scheme, width in product(SCHEMES, WIDTHS):
+    for scheme, width in combinations:
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size({"width": width, "height": 800})
         page.wait_for_function(SETTLED, arg=TEXT[scheme])
@@ -56,7 +75,7 @@ def test_nothing_serious_keeps_people_from_a_page(page: Page, server: str, addre
     assert not violations(page)
 
 
-def test_nothing_serious_keeps_people_from_a_run(page: Page, server: str) -> None:
+def test_nothing_serious_keeps_people_from_a_run_and_the_views_of_its_networks(page: Page, server: str) -> None:
     launch(page, server)
     both_charts_have(page, 2)
     stop(page)
@@ -64,6 +83,13 @@ def test_nothing_serious_keeps_people_from_a_run(page: Page, server: str) -> Non
     page.get_by_role("button", name="Compare", exact=True).click()
     expect(page.locator(".cv-chart .main-svg").first).to_be_visible()
     assert not violations(page)
+    run = re.split("runs=|,|%2C", page.url)[1]
+    for address, views in VIEWS.items():
+        open_page(page, server + address.replace("RUN", run), "Look inside" if "inside" in address else "Explore")
+        for view, drawn in views.items():
+            page.get_by_role("radio", name=view).click()
+            expect(page.locator(f".stMain {drawn}").first).to_be_visible()
+            assert not violations(page, zip(SCHEMES, WIDTHS, strict=True)), view
 
 
 def test_the_keyboard_can_be_followed(page: Page, server: str) -> None:

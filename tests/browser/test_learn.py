@@ -4,6 +4,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
+from gan.course.lessons import LESSONS
 from tests.browser.conftest import fits_a_phone
 from tests.browser.steps import open_page
 
@@ -15,8 +16,8 @@ REPORT = "found => { const f = document.querySelector('.plane').figure; f.seen =
 
 
 def opened(page: Page, server: str) -> None:
-    open_page(page, f"{server}/learn", "Learn")
-    expect(page.locator(".figure-ready")).to_be_visible()
+    open_page(page, f"{server}/learn?lesson=plane", "Learn")
+    expect(page.locator(".plane.figure-ready")).to_be_visible()
 
 
 def test_the_game_runs_pauses_and_takes_single_steps(page: Page, server: str) -> None:
@@ -210,4 +211,209 @@ def test_transposed_convolution_step_by_step_and_the_chain_of_a_generator(page: 
     expect(page.locator(".transposed-checker")).to_contain_text("no checkerboard")
     expect(page.get_by_text("Mission passed.")).to_be_visible()
     page.set_viewport_size({"width": 390, "height": 844})
+    fits_a_phone(page)
+
+
+def test_three_rounds_of_real_or_fake_by_mouse_and_by_keyboard(page: Page, server: str) -> None:
+    open_page(page, f"{server}/learn", "Learn")
+    expect(page.locator(".quiz-tile")).to_have_count(12)
+    check, mission = page.locator(".quiz-check"), page.get_by_test_id("stMarkdown")
+    expect(check).to_be_disabled()
+    # D's place, by mouse: the truth is only in the figure.
+    truths = page.evaluate("(() => { const f = document.querySelector('.quiz').figure; return f.dealt.map((_, i) => f.truth(i)); })()")
+    for number, truth in enumerate(truths, 1):
+        page.get_by_role("button", name=f"Image {number} is {truth}", exact=True).click()
+    expect(check).to_have_text("Check")
+    check.click()
+    expect(page.locator(".quiz-score")).to_contain_text("You got 12 of 12 right, D ")
+    expect(page.get_by_role("img", name=re.compile(f"Image 1 is {truths[0]}. You said {truths[0]}. D answered 0"))).to_be_visible()
+    for goal in ("Get 10 of 12 right", "Get at least as many right as D"):
+        expect(mission.filter(has_text=goal)).to_contain_text("check_circle")
+
+    # The second round by keyboard: all fake. The focus is on "Next round" by itself.
+    page.keyboard.press("Enter")
+    expect(page.locator(".quiz-lead")).to_contain_text("Round 2: ")
+    page.get_by_role("button", name="Image 1 is real", exact=True).focus()
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_role("button", name="Image 7 is real", exact=True)).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    for _ in range(12):
+        page.keyboard.press("f")
+        page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("button", name="Image 12 is fake", exact=True)).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("r")
+    expect(page.get_by_role("button", name="Image 12 is fake", exact=True)).to_have_attribute("aria-pressed", "false")
+    check.press("Enter")
+    page.get_by_role("button", name="Round 3").click()
+    expect(page.locator(".quiz-lead")).to_contain_text("Round 3: ")
+    page.set_viewport_size({"width": 390, "height": 844})
+    for number in range(1, 13):
+        page.get_by_role("button", name=f"Image {number} is real", exact=True).click()
+    check.click()
+    expect(page.locator(".quiz-table tbody tr")).to_have_count(3)
+    expect(page.get_by_text("Mission passed.")).to_be_visible()
+    fits_a_phone(page)
+    before = page.evaluate("document.querySelector('.quiz').figure.dealt")
+    page.get_by_role("button", name="New images").click()
+    assert page.evaluate("document.querySelector('.quiz').figure.dealt") != before
+    page.reload()
+    expect(page.get_by_text("Mission passed.")).to_be_visible()
+
+
+def test_images_that_do_not_arrive_are_said_and_come_at_the_next_press(page: Page, server: str) -> None:
+    page.route("**/assets/course/real-or-fake-1.json", lambda route: route.fulfill(status=503, body="missing"))
+    open_page(page, f"{server}/learn", "Learn")
+    expect(page.locator(".quiz-fault")).to_have_text("The images cannot be loaded: press the round again. (missing)")
+    page.unroute("**/assets/course/real-or-fake-1.json")
+    page.get_by_role("button", name="Round 1").click()
+    expect(page.locator(".quiz-tile")).to_have_count(12)
+    expect(page.locator(".quiz-fault")).to_have_text("")
+
+
+def test_companions_change_an_image_until_the_averages_are_used(page: Page, server: str) -> None:
+    open_page(page, f"{server}/learn?lesson=batch-norm", "Learn")
+    mission, words, slider = page.get_by_test_id("stMarkdown"), page.locator(".bnorm-words"), page.get_by_role("slider", name="Companions")
+    expect(words).to_contain_text("0.0%")
+    expect(page.locator(".bnorm-companions canvas")).to_have_count(7)
+    yours = "document.querySelector('.bnorm-yours canvas').toDataURL()"
+    first = page.evaluate(yours)
+    slider.press("End")
+    expect(words).to_contain_text("visibly. Its vector is the same.")
+    expect(mission.filter(has_text="Make one vector draw")).to_contain_text("check_circle")
+    assert page.evaluate(yours) != first
+    slider.press("Home")
+    expect(words).to_contain_text("0.0%")
+    assert page.evaluate(yours) == first, "the same batch again"
+
+    # A channel far from its average, by pressing its bar: the text alternative says which one is the largest.
+    bars = page.locator(".bnorm-shifts")
+    label = bars.get_attribute("aria-label") or ""
+    largest = int(re.findall(r"largest is channel (\d+)", label)[0])
+    bars.scroll_into_view_if_needed()
+    box = bars.bounding_box()
+    assert box
+    bars.click(position={"x": (largest + 0.5) / 128 * box["width"], "y": 30})
+    expect(page.locator(".bnorm-numbers")).to_contain_text(f"Channel {largest}: ")
+    expect(page.get_by_role("slider", name="Channel")).to_have_value(str(largest))
+    expect(mission.filter(has_text="Choose a channel")).to_contain_text("check_circle")
+    page.get_by_role("combobox", name="Layer").select_option("2")
+    expect(page.get_by_role("slider", name="Channel")).to_have_attribute("max", "31")
+
+    page.get_by_role("button", name="Eval mode").press("Enter")
+    before = page.evaluate(yours)
+    slider.press("End")
+    expect(words).to_contain_text("Eval mode: your image has changed by 0.0%.")
+    assert page.evaluate(yours) == before
+    expect(page.get_by_text("Mission passed.")).to_be_visible()
+    page.get_by_role("combobox", name="Your vector").select_option("a 8")
+    expect(slider).to_have_value("0")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.reload()
+    expect(page.get_by_text("Mission passed.")).to_be_visible()
+    expect(page.locator(".bnorm-numbers")).to_contain_text("Channel 0: ")
+    fits_a_phone(page)
+
+
+RIGHT = "() => { const { figure } = document.querySelector('.clinic'); return figure.data.options.find(([t]) => t === figure.case.trouble)[1]; }"
+
+
+def test_cases_are_diagnosed_and_the_doctor_answers(page: Page, server: str) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    open_page(page, f"{server}/learn?lesson=clinic", "Learn")
+    expect(page.locator(".clinic.figure-ready")).to_be_visible()
+    grid, slider = page.locator(".clinic-grid"), page.get_by_role("slider", name="Point in training")
+    expect(grid).to_have_attribute("aria-label", re.compile("36 generated images at step 700.*variety"))
+
+    # Back in time by keyboard: images, scores and both charts follow.
+    picture = "() => document.querySelector('.clinic-grid').toDataURL()"
+    last = page.evaluate(picture)
+    slider.press("Home")
+    expect(page.locator(".clinic-step")).to_have_text("Step 50")
+    expect(page.locator(".clinic-answers")).to_have_attribute("aria-label", re.compile(r"Step 50: D answers 0\.\d\d to real"))
+    assert page.evaluate(picture) != last
+    page.get_by_role("button", name="Play").click()
+    page.get_by_role("button", name="Pause").click()
+
+    # A wrong diagnosis, then right ones: after the first four, the mission's goal is met.
+    page.get_by_role("button", name="Nothing, it is healthy").click()
+    expect(page.locator(".clinic-verdict")).to_contain_text("Not quite")
+    expect(page.locator(".clinic-result")).to_contain_text("The doctor: The discriminator wins, since step")
+    expect(page.get_by_role("button", name="Classes are missing")).to_be_disabled()
+    for number in range(2, 6):
+        page.get_by_role("button", name=f"Case {number}").press("Enter")
+        page.get_by_role("button", name=page.evaluate(RIGHT), exact=True).click()
+        expect(page.locator(".clinic-verdict")).to_have_text("Right.")
+    expect(page.locator(".clinic-count")).to_have_text("4 right of 5 diagnosed.")
+    expect(page.get_by_role("button", name="Case 1, wrong")).to_be_visible()
+    expect(page.get_by_test_id("stMarkdown").filter(has_text="Give at least 4")).to_contain_text("check_circle")
+    page.get_by_role("button", name="Start over").click()
+    expect(page.locator(".clinic-result")).to_be_empty()
+    expect(page.get_by_role("button", name="Nothing, it is healthy")).to_be_enabled()
+    page.set_viewport_size({"width": 390, "height": 844})
+    fits_a_phone(page)
+
+
+def test_the_space_of_images_by_mouse_and_by_keyboard(page: Page, server: str) -> None:
+    open_page(page, f"{server}/learn?lesson=space", "Learn")
+    mission, line = page.get_by_test_id("stMarkdown"), page.locator(".space-lengths")
+    expect(page.locator(".space-way-words")).to_contain_text("0% of the way")
+    expect(page.locator(".space-faces button")).to_have_count(5)
+    expect(page.locator(".space-eight canvas")).to_have_count(8)
+    # Into the middle of the straight line, by mouse on the chart.
+    line.scroll_into_view_if_needed()
+    box = line.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 20, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 60, steps=4)
+    page.mouse.up()
+    expect(page.locator(".space-way-words")).to_contain_text("50% of the way: |z| is 4.")
+    expect(page.get_by_role("img", name="50% of the way from seed 98 to seed 67, straight line")).to_be_visible()
+    expect(mission.filter(has_text="On the straight line")).to_contain_text("check_circle")
+
+    page.get_by_role("button", name="Face of seed 62").press("Enter")
+    strength = page.get_by_role("slider", name="Strength")
+    strength.press("End")
+    expect(page.locator(".space-sum-words")).to_contain_text("more than needed")
+    expect(mission.filter(has_text="Give a face glasses")).to_contain_text("check_circle")
+    page.get_by_role("combobox", name="Add").select_option("long hair")
+    expect(page.get_by_role("img", name="seed 62 plus long hair")).to_be_visible()
+    page.get_by_role("slider", name="ψ").press("Home")
+    expect(page.locator(".space-psi-words")).to_contain_text("Two faces differ by 0.0%")
+    expect(page.get_by_text("Mission passed.")).to_be_visible()
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.reload()
+    expect(page.get_by_text("Mission passed.")).to_be_visible()
+    expect(page.locator(".space-eight canvas")).to_have_count(8)
+    fits_a_phone(page)
+    page.get_by_role("link", name="Do arithmetic in Explore").click()
+    expect(page.get_by_role("heading", name="Explore")).to_be_visible()
+    assert page.url.endswith("/explore?from=faces&view=Arithmetic")
+
+
+def test_the_marks_fit_in_one_row_of_a_phone_and_follow_the_keyboard(page: Page, server: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    open_page(page, f"{server}/learn?lesson=losses", "Learn")
+    marks = page.locator(".st-key-marks a:visible")
+    expect(marks).to_have_count(len(LESSONS))
+    boxes = [mark.bounding_box() for mark in marks.all()]
+    assert len({round(box["y"]) for box in boxes}) == 1 and all(box["height"] >= 44 and box["width"] >= 36 for box in boxes)
+    fits_a_phone(page)
+    expect(page.get_by_role("link", name="1. Real or fake?")).to_be_visible()
+    marks.first.focus()
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="2. The game on a plane")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="The game on a plane")).to_be_visible()
+
+
+def test_an_experiment_is_chosen_and_predicted_before_it_can_start(page: Page, server: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    open_page(page, f"{server}/learn?lesson=rules", "Learn")
+    start = page.get_by_role("button", name="Start both runs")
+    expect(start).to_be_disabled()
+    page.get_by_text("Mirrored digits").click()
+    expect(page.get_by_text("Changed: Mirror at random: no → yes")).to_be_visible()
+    page.get_by_text("About the same").click()
+    expect(start).to_be_enabled()
     fits_a_phone(page)

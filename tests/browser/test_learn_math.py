@@ -1,5 +1,7 @@
 """The mathematics of the lessons' figures, which runs in browsers, compared with torch and with numeric integration."""
 
+import base64
+import copy
 import json
 import math
 from collections.abc import Iterator
@@ -8,11 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 import torch.nn.functional as F
 from playwright.sync_api import Browser, Page
 
 from benchmarks.plane import serve_modules
+from gan import latent
+from gan.course import digits_run, space_pictures
+from gan.course.batch_norm_network import network_file
+from gan.explore.models import SHIPPED
+from gan.networks.generator_file import load_generator
 from gan.training.losses import discriminator_loss, generator_loss, zero_centered_penalty
 
 ADDRESS = "http://learn.test"
@@ -330,3 +338,115 @@ def test_slopes_of_the_generators_losses(script: Page) -> None:
         expected = [torch.autograd.grad(loss, logit)[0].item() for loss in (-F.softplus(logit), F.softplus(-logit))]
         got = run(script, "densities", "return m.generatorSlopes(v.answer)", answer=answer)
         np.testing.assert_allclose([got["minimax"], got["nonSaturating"]], expected, **CLOSE)
+
+
+# Real or fake.
+
+
+def test_a_round_is_dealt_by_a_coin_and_no_image_comes_twice(script: Page) -> None:
+    body = """const { Random } = await import(`${v.address}/random.js`), random = new Random(1);
+      return Array.from({length: 500}, () => m.deal(12, 48, 48, () => random.uniform()))"""
+    rounds = np.array(run(script, "real_or_fake", body, address=ADDRESS))
+    assert rounds.shape == (500, 12) and rounds.min() == 0 and rounds.max() == 95
+    assert all(len(set(one)) == 12 for one in rounds.tolist())
+    real = (rounds < 48).sum(1)
+    assert real.mean() == pytest.approx(6, abs=0.3) and real.var() == pytest.approx(3, abs=0.6)  # 12 coins
+
+
+def test_right_answers_are_counted(script: Page) -> None:
+    body = "return m.score(['real', 'fake', 'real', 'fake'], ['real', 'real', 'real', 'fake'])"
+    assert run(script, "real_or_fake", body) == 3
+
+
+# The generator that runs in the browser.
+
+
+FORWARD = """
+  const bytes = Uint8Array.from(atob(v.file), (c) => c.charCodeAt(0)), { tensors, metadata } = m.parse(bytes.buffer);
+  const { shape: [count, latent], values } = tensors.latents, rows = v.rows.flatMap((i) => [...values.subarray(i * latent, (i + 1) * latent)]);
+  const { images, layers } = new m.Generator(tensors).forward(Float32Array.from(rows), v.rows.length, v.trains);
+  return { images: [...images], about: JSON.parse(metadata['dcgan-workshop-batch-norm-1']), count,
+    layers: layers.map(({ batch, before }) => ({ mean: [...batch.mean], variance: [...batch.variance], first: before[0] })) };
+"""
+
+
+@pytest.fixture(scope="module")
+def network() -> str:
+    return base64.b64encode(network_file()).decode()
+
+
+@pytest.mark.parametrize(("rows", "trains"), [([0], True), ([24, 7, 7, 79, 33], True), ([24, 7, 7, 79, 33], False)])
+def test_the_generator_draws_what_torch_draws(script: Page, network: str, rows: list[int], trains: bool) -> None:
+    """Within a hundredth of a gray level."""
+    got = run(script, "generator", FORWARD, file=network, rows=rows, trains=trains)
+    about, copied = digits_run.about(), copy.deepcopy(digits_run.generator(2).network).train(trains)
+    assert got["about"] == {"digits": list(about.seeds), "of_each": 8} and got["count"] == 80
+    seeds = [seed for those in about.seeds.values() for seed in those]
+    inputs: list[torch.Tensor] = []
+    for module in copied.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.register_forward_pre_hook(lambda module, given: inputs.append(given[0].clone()))
+    with torch.no_grad():
+        expected = copied(latent.from_seeds([seeds[row] for row in rows], 64))
+    np.testing.assert_allclose(got["images"], expected.flatten().numpy(), atol=1e-4)
+    for layer, maps in zip(got["layers"], inputs, strict=True):
+        np.testing.assert_allclose(layer["mean"], maps.mean((0, 2, 3)).numpy(), atol=1e-4)
+        np.testing.assert_allclose(layer["variance"], maps.var((0, 2, 3), unbiased=False).numpy(), atol=1e-4, rtol=1e-4)
+
+
+def test_in_eval_mode_an_image_does_not_depend_on_its_companions_at_all(script: Page, network: str) -> None:
+    alone, *others = (
+        run(script, "generator", FORWARD, file=network, rows=rows, trains=False)["images"] for rows in ([3], [3, 8, 70], [3, 3, 3, 5])
+    )
+    assert all(images[: 28 * 28] == alone for images in others)
+
+
+def test_files_are_read_as_safetensors_reads_them(script: Page) -> None:
+    values = [0.0, -0.0, 1.0, -2.5, 6.1e-5, 5.96e-8, 65504.0, 0.333251953125, float("inf")]
+    file = safetensors.torch.save(
+        {"half": torch.tensor([values]).half(), "count": torch.tensor([3]), "single": torch.tensor(values[:3])}, {"a": "b"}
+    )
+    body = """const bytes = Uint8Array.from(atob(v.file), (c) => c.charCodeAt(0)), { tensors, metadata } = m.parse(bytes.buffer.slice(0, v.end));
+      return { names: Object.keys(tensors).sort(), shape: tensors.half.shape, values: [...tensors.half.values].map(String), metadata }"""
+    got = run(script, "generator", body, file=base64.b64encode(file).decode(), end=len(file))
+    assert got["names"] == ["half", "single"] and got["shape"] == [1, len(values)] and got["metadata"] == {"a": "b"}
+    assert [float(text.replace("Infinity", "inf")) for text in got["values"]] == torch.tensor(values).half().tolist()
+    for end in (len(file) - 1, 40):
+        cut = f"try {{ {body} }} catch (error) {{ return error.message }}"
+        assert "cut short" in run(script, "generator", cut, file=base64.b64encode(file).decode(), end=end)
+
+
+def test_the_great_circle_is_that_of_the_library(script: Page) -> None:
+    a, b = latent.from_seeds([1, 2], 64)
+    for t in (0.0, 0.3, 1.0):
+        expected = latent.slerp(a, b, torch.tensor([t]))
+        np.testing.assert_allclose(
+            run(script, "generator", "return m.slerp(v.a, v.b, v.t)", a=a.tolist(), b=b.tolist(), t=t), expected.numpy(), atol=1e-5
+        )
+    assert run(script, "generator", "return m.slerp(v.a, v.a, 0.5)", a=a.tolist()) == a.tolist()
+
+
+def test_companions_and_how_far_they_move_a_channel(script: Page) -> None:
+    body = """const vectors = Array.from({length: 80}, (_, i) => i);
+      return { mixed: m.companions(vectors, 8, 9, 'mixed'), same: m.companions(vectors, 8, 9, 4), half: m.difference([-1, 1, 0], [1, 1, 1]),
+        shifts: m.shifts({ batch: { mean: [1, -1] }, norm: { mean: [0, 1], variance: [4, 1] } }) }"""
+    got = run(script, "batch_norm", body)
+    assert got["mixed"] == [8 * digit + 1 for digit in (0, 1, 2, 3, 4, 5, 6)] and got["same"] == [38] * 7
+    assert got["half"] == pytest.approx(0.5) and got["shifts"] == pytest.approx([0.5, 2.0], rel=1e-4)
+
+
+# The space of images.
+
+
+def test_pictures_are_where_the_server_draws_them(script: Page) -> None:
+    """Each picture is cut out of the sheet by its number: the same order on both sides."""
+    body = """return { ways: v.ways.flatMap((_, pair) => ['lerp', 'slerp'].flatMap((way) => Array.from({length: v.places}, (_, i) => m.wayAt(pair, way, i, v.places)))),
+      sums: Object.keys(v.samples).flatMap((_, attribute) => v.faces.flatMap((_, face) => v.strengths.map((_, i) => m.sumAt(attribute, face, i, v)))) }"""
+    loaded = load_generator(SHIPPED / "faces.safetensors")
+    (z_ways, ways), (z_sums, sums) = (
+        make(loaded, SHIPPED / "faces.safetensors") for make in (space_pictures.ways, space_pictures.arithmetic)
+    )
+    got = run(script, "space", body, ways=ways["pairs"], places=ways["places"], **sums)
+    assert got["ways"] == list(range(len(z_ways)))
+    unchanged = z_sums[got["sums"]].view(len(sums["samples"]), len(sums["faces"]), len(sums["strengths"]), 64)[:, :, 0]
+    assert torch.equal(unchanged, latent.from_seeds(sums["faces"], 64).expand(3, -1, -1))

@@ -40,4 +40,6 @@ def test_pages_fit_a_phone(phone_page: Page, server: str, path: str, scheme: str
     if path.startswith(("explore?", "inside")):
         expect(page.locator("[data-testid=stImage] img, .ls-strip").first).to_be_visible()
     fits_a_phone(page)
+    title, you = page.locator(".stApp h1").bounding_box(), page.locator(".st-key-you button").bounding_box()
+    assert title and you and you["y"] < title["y"] + title["height"] and you["x"] >= title["x"] + title["width"], "one row"
     assert page.get_by_test_id("stException").count() == 0

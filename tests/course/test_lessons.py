@@ -1,14 +1,20 @@
 """The lessons, and what meets their goals."""
 
+import math
+import re
 from typing import Any
 
 import pytest
 
-from gan.course import losses, transposed
+from gan import latent
+from gan.course import batch_norm, losses, real_or_fake, space, transposed
+from gan.course.batch_norm import BATCH_NORM
 from gan.course.lesson import Evidence
 from gan.course.lessons import LESSONS
 from gan.course.losses import LOSSES
 from gan.course.plane import PLANE, SETTLED, Aim
+from gan.course.real_or_fake import REAL_OR_FAKE
+from gan.course.space import SPACE
 from gan.course.transposed import TRANSPOSED
 
 
@@ -115,3 +121,91 @@ def layer(kernel: Any, stride: Any, size: Any = 3, chain: Any = (1,)) -> dict[st
 )
 def test_what_meets_the_goals_of_the_transposed_convolution(said: dict[str, Any], met: tuple[str, ...], expected: set[str]) -> None:
     assert TRANSPOSED.newly_met(Evidence(said, frozenset(met))) == expected
+
+
+@pytest.mark.parametrize(
+    ("rounds", "expected"),
+    [
+        ([None, None, None], set()),
+        ([[9, 10], None, None], set()),
+        ([[10, 11], None, None], {real_or_fake.Aim.CHANCE}),
+        ([None, [6, 6], None], {real_or_fake.Aim.EQUAL}),
+        ([[5, 8], [7, 9], [6, 9]], {real_or_fake.Aim.ROUNDS}),
+        ([[0, 8], [12, 12], [6, 9]], set(real_or_fake.Aim)),
+        ([[12, 0], [12, 0]], set()),  # a round less
+        ([[13, 0], None, None], set()),
+        ([[12, -1], None, None], set()),
+        ([[True, 0], None, None], set()),
+        ([[12], None, None], set()),
+        ([{"0": 12, "1": 0}, None, None], set()),
+        ("[[12, 0]]", set()),
+    ],
+)
+def test_what_meets_the_goals_of_real_or_fake(rounds: Any, expected: set[str]) -> None:
+    assert REAL_OR_FAKE.newly_met(Evidence({"rounds": rounds})) == expected
+
+
+def test_a_coin_seldom_gets_as_many_right_as_the_lesson_says() -> None:
+    ways = sum(math.comb(real_or_fake.IMAGES, right) for right in range(real_or_fake.GOOD, real_or_fake.IMAGES + 1))
+    assert round(2**real_or_fake.IMAGES / ways) == 52
+
+
+def batch(trains: Any = True, moved: Any = 1.0, difference: Any = 0.0, shift: Any = 0.0) -> dict[str, Any]:
+    return {"trains": trains, "moved": moved, "difference": difference, "shift": shift}
+
+
+@pytest.mark.parametrize(
+    ("said", "met", "expected"),
+    [
+        (batch(), (), set()),
+        (batch(difference=batch_norm.VISIBLE), (), {batch_norm.Aim.DIFFERENT}),
+        (batch(difference=batch_norm.VISIBLE - 1e-6), (), set()),
+        (batch(difference=0.5, moved=0), (), set()),  # another vector would draw another image, too
+        (batch(trains=False, difference=0.5), (), set()),
+        (batch(shift=0.5), (), {batch_norm.Aim.CHANNEL}),
+        (batch(shift=0.49), (), set()),
+        (batch(trains=False), (), set()),  # not before it was seen that the companions matter
+        (batch(trains=False), ("different",), {batch_norm.Aim.INDEPENDENT}),
+        (batch(trains=False, moved=0.4), ("different",), set()),
+        (batch(trains=False, difference=1e-9), ("different",), set()),
+        (batch(trains=0), ("different",), set()),
+        (batch(moved=2.0, difference=0.5), (), set()),
+        (batch(difference=2.0), (), set()),
+        (batch(shift=float("inf")), (), set()),
+        (batch(shift="9"), (), set()),
+    ],
+)
+def test_what_meets_the_goals_of_batch_normalization(said: dict[str, Any], met: tuple[str, ...], expected: set[str]) -> None:
+    assert BATCH_NORM.newly_met(Evidence(said, frozenset(met))) == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"length": 8.0, "attribute": "beard", "strength": 1.5, "psi": 1.0}, set()),
+        ({"length": 6.3}, {space.Aim.HOLE}),
+        ({"length": 6.4}, set()),
+        ({"length": -1}, set()),
+        ({"attribute": "glasses", "strength": 1}, {space.Aim.GLASSES}),
+        ({"attribute": "glasses", "strength": 0.9}, set()),
+        ({"attribute": ["glasses"], "strength": 1}, set()),
+        ({"psi": 0.25}, {space.Aim.ALIKE}),
+        ({"psi": 0}, {space.Aim.ALIKE}),
+        ({"psi": 0.3}, set()),
+        ({"psi": False}, set()),
+        ({"length": 5, "attribute": "glasses", "strength": 1.5, "psi": 0}, set(space.Aim)),
+    ],
+)
+def test_what_meets_the_goals_of_the_space(said: dict[str, Any], expected: set[str]) -> None:
+    assert SPACE.newly_met(Evidence(said)) == expected
+
+
+def test_the_band_of_the_space_is_that_of_its_generator() -> None:
+    assert latent.usual_lengths(64)[0] == pytest.approx(space.SHORT, abs=0.05)
+
+
+def test_links_and_the_outlook_are_whole() -> None:
+    for lesson in LESSONS.values():
+        assert all(link.label and link.page.isidentifier() for link in lesson.links)
+    papers = re.findall(r"\((https://arxiv\.org/abs/\d{4}\.\d{4,5})\)", SPACE.outlook)
+    assert len(papers) == len(set(papers)) == 5 == SPACE.outlook.count("\n\n") + 1

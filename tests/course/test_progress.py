@@ -34,6 +34,20 @@ def test_many_tabs_at_once_lose_nothing(tmp_path: Path) -> None:
     assert len(kept.read(ADA.id)["plane"]) == 12
 
 
+def test_first_answers_stay_next_to_goals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "MOST_ANSWERS", 2)
+    kept = CourseProgress(tmp_path)
+    kept.answer(ADA.id, "rules", "dense", "worse")
+    kept.add(ADA.id, "rules", frozenset({"one"}))
+    for question, answer in (("dense", "better"), ("mirrored", "same"), ("third", "same")):
+        kept.answer(ADA.id, "rules", question, answer)
+    again = CourseProgress(tmp_path)
+    assert again.answers(ADA.id, "rules") == {"dense": "worse", "mirrored": "same"} and again.read(ADA.id) == {"rules": {"one"}}
+    assert again.answers(ADA.id, "plane") == again.answers(BOB.id, "rules") == again.answers("", "rules") == {}
+    with pytest.raises(ValueError, match="lower-case letters"):
+        kept.answer(ADA.id, "rules", "dense", "<b>")
+
+
 def test_what_is_known_is_not_written_again(tmp_path: Path) -> None:
     kept = CourseProgress(tmp_path)
     kept.add(ADA.id, "plane", frozenset({"all"}))
@@ -90,8 +104,12 @@ def test_only_the_well_formed_part_of_a_file_is_taken(tmp_path: Path) -> None:
     kept = CourseProgress(tmp_path)
     kept.folder.mkdir()
     lessons = {"plane": ["all", 3, "<b>", None, "broken"], "Bad Name": ["all"], "later": ["x"], "odd": "all"}
-    (kept.folder / f"{ADA.id}.json").write_text(json.dumps({"lessons": lessons}))
+    answers = {"rules": {"dense": "worse", "x": 3, "<b>": "same"}, "Bad Name": {"a": "b"}, "odd": ["a"]}
+    (kept.folder / f"{ADA.id}.json").write_text(json.dumps({"lessons": lessons, "answers": answers}))
     assert kept.read(ADA.id) == {"plane": {"all", "broken"}, "later": {"x"}}
+    assert kept.answers(ADA.id, "rules") == {"dense": "worse"} and kept.answers(ADA.id, "odd") == {}
+    (kept.folder / f"{ADA.id}.json").write_text(json.dumps({"lessons": lessons, "answers": [1]}))
+    assert kept.answers(ADA.id, "rules") == {}
 
 
 def test_progress_is_no_run(tmp_path: Path) -> None:

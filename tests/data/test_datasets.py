@@ -15,6 +15,7 @@ from gan.data import cache, datasets, decoding, imagefiles, imageset, parts
 from gan.data.datasets import load
 from gan.data.drawn import DRAWN
 from gan.data.faces import ATTRIBUTES, draw_face
+from gan.data.form import Form
 from tests.conftest import finish
 
 
@@ -28,7 +29,7 @@ def test_mnist_is_embedded_and_whole() -> None:
 
 
 def test_mnist_is_resized_and_colored() -> None:
-    images = imageset.resize(torch.randint(0, 256, (5, 1, 28, 28), dtype=torch.uint8), 64, 3)
+    images = imageset.resize(torch.randint(0, 256, (5, 1, 28, 28), dtype=torch.uint8), Form(64, 3))
     assert images.shape == (5, 3, 64, 64) and torch.equal(images[:, 0], images[:, 2])
 
 
@@ -161,7 +162,7 @@ def zipped(folder: Path, path: Path, around: str = "") -> Path:
 
 
 def decoded_files(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What is decoded from now on."""
+    """The files that are decoded from here on."""
     seen = []
     real = decoding.decode
 

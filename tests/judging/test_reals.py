@@ -9,12 +9,13 @@ from PIL import Image
 from gan.data import datasets
 from gan.data.datasets import ImageDataset
 from gan.data.drawn import DRAWN
+from gan.data.form import Form
 from gan.judging import reals
 from tests.conftest import finish
 
 
 def numbered(n: int, classes: int = 0) -> ImageDataset:
-    """n images, each of its own gray, in blocks of classes."""
+    """n images, each with its own gray level, sorted by class."""
     images = torch.arange(n, dtype=torch.int64).remainder(256).to(torch.uint8).view(n, 1, 1, 1).expand(n, 1, 8, 8)
     labels = torch.arange(n) * classes // n if classes else None
     return ImageDataset("numbered", images, labels, tuple("abcdefgh"[:classes]))
@@ -55,7 +56,7 @@ def test_a_small_set_is_refused() -> None:
 
 def test_faces_are_held_out_that_nobody_has_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(DRAWN, "faces", replace(DRAWN["faces"], train=120, tests=30))
-    of = finish(reals.load("faces", 32, 3))
+    of = finish(reals.load("faces", Form(32, 3)))
     assert (len(of.training), len(of.held_out), of.new) == (120, 30, True)
     both = finish(datasets.load("faces", 32, 3, "all"))
     assert torch.equal(both.images, torch.cat([of.learned.dataset.images, of.held_out.dataset.images]))
@@ -75,11 +76,11 @@ def test_a_folder_with_a_test_part_is_held_out_by_it(tmp_path: Path) -> None:
         (tmp_path / "data" / "mine" / part).mkdir(parents=True)
         for i in range(count):
             Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(tmp_path / "data" / "mine" / part / f"{i:03}.png")
-    of = finish(reals.load("mine", 28, 1))
+    of = finish(reals.load("mine", Form(28, 1)))
     assert (len(of.training), len(of.held_out), of.new) == (110, 25, True)
-    for i in range(10, 25):  # too few to judge by: a fifth of the training images stands in
+    for i in range(10, 25):  # too few for scores: a fifth of the training images is used instead
         (tmp_path / "data" / "mine" / "test" / f"{i:03}.png").unlink()
-    of = finish(reals.load("mine", 28, 1))
+    of = finish(reals.load("mine", Form(28, 1)))
     assert (len(of.training), len(of.held_out), of.new) == (88, 22, False)
 
 

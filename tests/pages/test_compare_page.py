@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from gan.config import TrainConfig
 from gan.runs.manager import RunManager
 from gan.runs.names import label
 from gan.runs.run import Run
+from tests.doctor.test_doctor import write_sick_run
 from tests.pages.apps import button, texts
 from tests.waiting import ended, wait_for
 from ui import page_files as pages
@@ -52,7 +54,7 @@ def test_without_runs_the_page_says_what_to_do(open_page: Callable[..., AppTest]
 def test_with_runs_and_none_chosen_it_says_what_to_choose(open_page: Callable[..., AppTest], train: Callable[..., Any]) -> None:
     run = train()
     at = open_page(pages.COMPARE)
-    assert "Choose runs above" in texts(at.info) and drawn(at) is None
+    assert "Choose runs to overlay" in texts(at.info) and drawn(at) is None
     (text,) = at.multiselect(key="compared").options
     assert text == f"{label(run)} · finished, step 12 · {run.id}"
 
@@ -64,7 +66,7 @@ def test_one_run_is_shown_and_a_second_one_asked_for(open_page: Callable[..., Ap
     assert len(drawn(at)["figures"]) == 4 and [r["id"] for r in drawn(at)["runs"]] == [run.id]
     assert [s.value for s in at.subheader] == ["Results so far"]
     at.multiselect(key="compared").set_value([]).run()
-    assert "Choose runs above" in texts(at.info) and "runs" not in at.query_params
+    assert "Choose runs to overlay" in texts(at.info) and "runs" not in at.query_params
 
 
 def test_two_runs_are_laid_over_each_other(open_page: Callable[..., AppTest], train: Callable[..., Any]) -> None:
@@ -84,6 +86,27 @@ def test_two_runs_are_laid_over_each_other(open_page: Callable[..., AppTest], tr
     assert all(run["color"] in header for run, header in zip(data["runs"], at.table[0].value.columns, strict=True))
     at.slider(key="smoothing").set_value(0).run()
     assert len(json.loads(drawn(at)["figures"][0]["figure"])["data"]) == 2
+
+
+def test_a_finding_is_on_the_wall_of_all_runs_and_in_the_legend(
+    open_page: Callable[..., AppTest], manager: RunManager, train: Callable[..., Any], folders: Path
+) -> None:
+    run = train()
+    sick = Run(write_sick_run(folders / "checkpoints" / "quick-digits-1123-050311-00f0"))
+    said = ":red[:material/error: The discriminator wins since step 10.] Try: Discriminator learning rate 0.01 → 0.0005."
+    at = open_page(pages.COMPARE)
+    assert said in [m.value for m in at.markdown] and f"finished, step {run.status().step}" in [
+        c.value.replace("\\", "") for c in at.caption
+    ]
+    at.button(key=f"wall_{sick.id}").click().run()
+    assert at.query_params["runs"] == sick.id and f":small[{said}]" in [m.value for m in at.markdown]
+    at.button(key=f"wall_{run.id}").click().run()
+    assert [r["id"] for r in drawn(at)["runs"]] == [sick.id, run.id]
+    assert not at.exception
+    at = open_page(pages.COMPARE, runs=f"{sick.id},{run.id}")
+    assert said not in [m.value for m in at.markdown] and not [b for b in at.button if b.label == "Add"], (
+        "closed: its runs are not examined"
+    )
 
 
 def test_runs_with_the_same_settings_are_said_to_be_so(open_page: Callable[..., AppTest], train: Callable[..., Any]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from gan.config import TrainConfig
@@ -21,11 +22,12 @@ from tests.pages.apps import ENTRY, button, texts
 from ui import workshop
 from ui.components.visitor import WHO
 from ui.config_form import KEY
+from ui.data.fitting import BACKGROUND, FIT
 
 
 @pytest.fixture
 def digits(blobs: Any) -> list[Any]:
-    """What the page gets for mnist, in a list of one."""
+    """The data set that the page loads as mnist, in a list of one."""
     return [blobs]
 
 
@@ -98,6 +100,23 @@ def test_an_upload_is_shown_and_can_be_trained_on(open_data: Callable[..., AppTe
     button(at, "Train on it").click().run()
     assert not at.exception and texts(at.title) == "Train"
     assert (at.selectbox(key=KEY + "data").value, at.selectbox(key=KEY + "channels").value) == ("My-pets", 3)
+
+
+def test_the_page_shows_how_wide_images_fit_and_the_choice_goes_along(open_data: Callable[..., AppTest]) -> None:
+    wide = io.BytesIO()
+    Image.new("RGBA", (40, 20), (0, 0, 255, 128)).save(wide, "PNG")
+    at = upload(open_data(), pets(("pets/cats/wide.png", wide.getvalue())))
+    assert "How should they fit into a square?" in texts(at.subheader) and len(at.get("image")) == 5
+    at.segmented_control(key=FIT).set_value("pad").run()
+    at.color_picker(key=BACKGROUND).set_value("#00FF00").run()
+    button(at, "Train on it").click().run()
+    assert not at.exception and texts(at.title) == "Train"
+    assert (at.selectbox(key=KEY + "fit").value, at.color_picker(key=KEY + "background").value.lower()) == ("pad", "#00ff00")
+
+
+def test_square_opaque_images_need_no_choice(open_data: Callable[..., AppTest]) -> None:
+    at = upload(open_data(), pets())
+    assert not at.subheader and not at.color_picker
 
 
 def test_a_second_file_does_not_keep_the_name_of_the_first(open_data: Callable[..., AppTest]) -> None:

@@ -1,4 +1,4 @@
-"""The settings form: what is wrong stands at its field and next to the button, in the form's words."""
+"""The settings form says what is wrong at the field and next to the button, in its own words."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -126,7 +126,9 @@ def test_a_chosen_data_set_stays_when_another_recipe_is_chosen(open_page: Open) 
     assert "stays" not in shown(at)  # nobody has chosen a set
     at.selectbox(key="recipe").select("quick-digits").run()
     at.selectbox(key=KEY + "data").select("blobs").run()
+    at.selectbox(key=KEY + "fit").select("pad").run()
     at.selectbox(key="recipe").select("lecture").run()
+    assert at.selectbox(key=KEY + "fit").value == "pad", "it belongs to the data set"
     assert at.selectbox(key=KEY + "data").value == "blobs" and at.number_input(key=KEY + "latent_dim").value == 100
     assert "Your data set blobs stays. The recipe's own is mnist." in shown(at)
     at.selectbox(key=KEY + "data").select("mnist").run()

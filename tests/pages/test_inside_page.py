@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 from gan.config import TrainConfig
 from gan.data import datasets
 from gan.data.imageset import ImageDataset
+from gan.inside.files import saved_at
 from gan.owners import Visitor
 from gan.runs.folder import RunFolder, save_generator
 from gan.runs.names import label, listed
@@ -61,7 +62,7 @@ def open_inside(blobs: ImageDataset, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 @pytest.fixture
 def make_run(config: TrainConfig, folders: Path) -> Callable[..., Any]:
-    """Makes a run's folder, whose networks nobody trained."""
+    """Makes a run's folder with untrained networks."""
 
     def make_run(name: str, state: bool = True, generator: bool = False, **settings: Any) -> tuple[RunFolder, TrainState]:
         made = new_state(config.change(**settings), CPU, class_names=("cats", "*dogs*"))
@@ -142,7 +143,7 @@ def test_a_generator_that_comes_with_the_app_is_shown_and_what_is_missing_is_sai
 
 def test_a_run_without_a_state_says_so(open_inside: Callable[..., AppTest], make_run: Callable[..., Any]) -> None:
     make_run("none", state=False)
-    assert "not saved its networks yet" in texts(open_inside(run="none").info)
+    assert "ended before it saved its networks" in texts(open_inside(run="none").info)
     make_run("alone", state=False, generator=True)
     assert "no checkpoint yet" in texts(open_inside(run="alone", look="Discriminator").info)
     assert pictures(open_inside(run="alone")) == 16
@@ -154,9 +155,58 @@ def test_an_earlier_step_has_the_generator_alone(open_inside: Callable[..., AppT
     state.step = 9
     folder.save_generator(state)
     at = open_inside(run="one", look="Discriminator", at="9")
-    assert "saved at step 7, newest" in texts(at.info)
+    assert "The discriminator is saved at step 7." in texts(at.info)
     at = open_inside(run="one", look="Discriminator", at="7")
     assert not at.info and at.metric[0].label == "D's answer"
+
+
+def test_a_run_that_trains_is_shown_at_its_newest_step_and_followed(
+    open_inside: Callable[..., AppTest], make_run: Callable[..., Any], folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, state = make_run("one", state=False)
+    folder.lock()  # as if another process trained it
+    write_status(folder, RunState.RUNNING)
+    at = open_inside(run="one")
+    assert "this page shows them then" in texts(at.info) and not at.caption
+    folder.save_state(state)
+    state.step = 9
+    folder.save_generator(state)
+    at = open_inside(run="one")
+    assert "The generator of one after step 9" in texts(at.caption) and "newer networks appear here" in texts(at.caption)
+    at = open_inside(run="one", look="Filters")
+    assert "Both networks of one after step 7" in texts(at.caption)
+    assert "newer networks" not in texts(open_inside(run="one", at="9").caption), "this step was asked for"
+
+    drawn_again = []
+    monkeypatch.setattr(inside_choose.st, "rerun", lambda: drawn_again.append(folder.generator_steps()))
+    before = saved_at(folders / "checkpoints", "one")
+    inside_choose.follow("one", before)
+    assert not drawn_again
+    state.step = 16
+    folder.save_generator(state)
+    inside_choose.follow("one", before)
+    assert drawn_again == [[9, 16]]
+    write_status(folder, RunState.STOPPED)
+    folder.unlock()
+    inside_choose.follow("one", saved_at(folders / "checkpoints", "one"))
+    inside_choose.follow("gone", saved_at(folders / "checkpoints", "gone"))
+    assert len(drawn_again) == 3
+
+
+def test_the_next_step_is_the_same_generator_in_explore(open_inside: Callable[..., AppTest], make_run: Callable[..., Any]) -> None:
+    make_run("alone")
+    assert not open_inside(run="alone").get("page_link")
+    make_run("one", generator=True)
+    (link,) = open_inside(run="one", look="Filters").get("page_link")
+    assert link.proto.label == "Explore" and link.proto.query_string == "from=one"
+
+
+def test_pictures_travel_with_the_page(open_inside: Callable[..., AppTest], make_run: Callable[..., Any]) -> None:
+    """A picture at an address of its own is gone when the next page's script ends, and a browser that still loads it gets a 404."""
+    make_run("one")
+    for view in ("Generator", "Discriminator", "Filters"):
+        urls = [part.url for image in open_inside(run="one", look=view).get("image") for part in image.proto.imgs]
+        assert urls and all(url.startswith("data:image/png;base64,") for url in urls)
 
 
 def test_unknown_runs_and_damaged_states_are_sentences(open_inside: Callable[..., AppTest], make_run: Callable[..., Any]) -> None:

@@ -27,7 +27,7 @@ def report(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 def marks(at: AppTest) -> dict[str, str]:
     """The lessons on top: label -> icon."""
-    return {link.proto.label: link.proto.icon for link in at.get("page_link") if "lesson=" in link.proto.query_string}
+    return {link.proto.label: link.proto.icon for link in at.get("page_link") if link.proto.icon in (PASSED, OPEN)}
 
 
 def test_every_lesson_has_a_figure() -> None:
@@ -43,7 +43,7 @@ def test_every_lesson_can_be_opened(open_page: OpenPage, lesson: str) -> None:
 
 
 def test_a_mission_is_passed_goal_by_goal_and_stays_passed(open_page: OpenPage, report: dict[str, Any]) -> None:
-    at = open_page(pages.LEARN)
+    at = open_page(pages.LEARN, lesson="plane")
     assert list(marks(at).values()) == [OPEN] * len(LESSONS) and not at.success
     for found in (8, 1, 8):
         report |= {"found": found, "modes": 8, "steps": 3000}
@@ -52,7 +52,7 @@ def test_a_mission_is_passed_goal_by_goal_and_stays_passed(open_page: OpenPage, 
     assert PASSED in marks(at).values() and "1 of " in texts(at.caption)
     report.clear()
     workshop.course_progress.cache_clear()  # as after a restart of the server
-    at = open_page(pages.LEARN)
+    at = open_page(pages.LEARN, lesson="plane")
     assert "Mission passed." in texts(at.success) and PASSED in marks(at).values()
     assert workshop.course_progress().read(BOB.id) == {}
 
@@ -60,7 +60,7 @@ def test_a_mission_is_passed_goal_by_goal_and_stays_passed(open_page: OpenPage, 
 def test_strange_reports_change_nothing(open_page: OpenPage, report: dict[str, Any]) -> None:
     for value in ("8", None, True, [8], -1, 10**30):
         report |= {"found": value, "modes": value, "steps": value}
-        at = open_page(pages.LEARN)
+        at = open_page(pages.LEARN, lesson="plane")
         assert not at.exception and workshop.course_progress().read(ADA.id) == {}
 
 
@@ -68,7 +68,7 @@ def test_a_full_disk_is_said_and_the_goal_still_shown(open_page: OpenPage, repor
     def full(*rest: object) -> None:
         raise OSError(28, "No space left on device", "<b>/x")
 
-    at = open_page(pages.LEARN)
+    at = open_page(pages.LEARN, lesson="plane")
     monkeypatch.setattr(workshop.course_progress(), "add", full)
     report |= {"found": 8, "modes": 8, "steps": 10}
     at.run()
@@ -82,7 +82,27 @@ def test_an_unknown_lesson_is_said_and_the_first_one_shown(open_page: OpenPage) 
     assert next(iter(LESSONS.values())).title in texts(at.subheader)
 
 
+def test_each_lesson_leads_to_the_next(open_page: OpenPage) -> None:
+    links = [
+        [
+            link.proto.query_string
+            for link in open_page(pages.LEARN, lesson=lesson).get("page_link")
+            if link.proto.label.startswith("Next: ")
+        ]
+        for lesson in LESSONS
+    ]
+    assert links == [*([f"lesson={lesson}"] for lesson in list(LESSONS)[1:]), []]
+
+
+def test_the_last_lesson_leads_into_explore_and_says_what_comes_next(open_page: OpenPage) -> None:
+    at = open_page(pages.LEARN, lesson="space")
+    queries = [link.proto.query_string for link in at.get("page_link") if link.proto.page == "explore"]
+    assert queries == ["from=faces&view=Walk&mode=lerp", "from=faces&view=Arithmetic", "from=faces"]
+    assert "Where to go next" in texts(at.subheader) and "Diffusion" in texts(at.markdown)
+
+
 def test_home_leads_newcomers_to_the_course_and_says_how_long_it_takes(open_page: OpenPage) -> None:
     at = open_page(pages.HOME)
     minutes = sum(lesson.minutes for lesson in LESSONS.values())
-    assert f"New to GANs? Learn how they work first ({minutes} minutes)" in [link.proto.label for link in at.get("page_link")]
+    assert f"New to GANs? Learn: {minutes} minutes, {len(LESSONS)} short lessons" in [link.proto.label for link in at.get("page_link")]
+    assert "Train: 2 minutes" in texts(at.caption)

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
 from gan.doctor import rounds
 from gan.doctor.checkup import Checkup, Checkups
-from gan.doctor.rounds import Rounds
+from gan.doctor.diagnosis import Finding
+from gan.doctor.rounds import ENOUGH, Rounds
 from gan.events import Event, Metrics
 from gan.judging.judgements import Judgement
 from gan.runs import folder as folders_of_runs
@@ -32,7 +34,7 @@ CPU = torch.device("cpu")
 
 
 def kept(steps: list[int], most: int, important: Callable[[int], list[int]] = lambda step: []) -> list[int]:
-    """What is left of states at these steps, one after the other, if at most so many are kept."""
+    """The steps whose states are left after one state at each of these steps. most: how many are kept."""
     left: list[int] = []
     for step in steps:
         left.append(step)
@@ -88,7 +90,7 @@ def test_the_state_before_a_change_has_the_settings_of_before(
         if isinstance(event, Metrics) and event.step == 40:
             control.change("lr_d", 0.01)
             control.change("dropout", 0.25)
-        if isinstance(event, Metrics) and event.step == 50:  # the same moment for a person: one state is enough
+        if isinstance(event, Metrics) and event.step == 50:  # within the same moment: one state is enough
             control.change("lr_d", 0.02)
     assert folder.state_steps() == [16, 32, 40]
     child = fork(folder, tmp_path / "child", 41, {})
@@ -146,6 +148,31 @@ def test_a_run_that_cannot_be_read_does_not_keep_others_from_being_examined(tmp_
     monkeypatch.setattr(Run, "state", RunState.RUNNING)
     Rounds(Checkups(), lambda: [damaged, sick]).once()
     assert sick.folder.troubles == {10}
+
+
+@pytest.mark.parametrize(
+    "wants, key, found, began, recovering, stops",
+    [
+        (True, "finished", 3500, 0, False, True),
+        (False, "finished", 3500, 0, False, False),
+        (True, "collapse", 3500, 0, False, False),
+        (True, "finished", 3500, 3500, False, False),  # resumed since
+        (True, "finished", 6000, 3500, False, True),
+        (True, "finished", 3500, 0, True, False),
+    ],
+)
+def test_a_run_stops_when_it_has_stopped_improving_if_its_settings_ask_for_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wants: bool, key: str, found: int, began: int, recovering: bool, stops: bool
+) -> None:
+    run = Run(write_sick_run(tmp_path / "run"))
+    run.began_step = began
+    monkeypatch.setattr(Run, "state", RunState.RUNNING)
+    monkeypatch.setattr(Run, "config", TrainConfig(stop_when_finished=wants))
+    finding = Finding(key, "", "information", found - 300, found, (), "", "", (), recovering)
+    checkups: Any = SimpleNamespace(of=lambda run: SimpleNamespace(fresh=False, findings=lambda: [finding]))
+    stopped = []
+    Rounds(checkups, lambda: [run], lambda run, reason: stopped.append(reason)).once()
+    assert stopped == [ENOUGH] * stops
 
 
 def test_single_steps_keep_nothing(folder: RunFolder, config: TrainConfig, blobs: ImageDataset, monkeypatch: pytest.MonkeyPatch) -> None:

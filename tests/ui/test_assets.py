@@ -1,9 +1,12 @@
 """What browsers fetch in addition to the pages."""
 
+import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from ui import assets
+from ui.learn import material
+from ui.learn.material import Material
 from ui.page_files import HOME, NAMES
 
 
@@ -30,6 +33,34 @@ def test_the_modules_of_the_lessons_are_sent_when_they_have_changed() -> None:
     assert again.status_code == 304 and not again.content
     for name in ("other.js", "..%2Fplane.py", "%2e%2e/plane.py", ""):
         assert client.get(f"/workshop/assets/learn/{name}").status_code == 404
+
+
+def test_the_lessons_files_are_made_once_and_sent_when_they_have_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+
+    def make() -> Material:
+        made.append(1)
+        return Material(b"{}", "application/json")
+
+    monkeypatch.setitem(material._MAKE, "test.json", make)
+    client = TestClient(Starlette(routes=assets.routes("/workshop")))
+    first, second = (client.get("/workshop/assets/course/test.json") for _ in range(2))
+    assert first.content == second.content == b"{}" and made == [1]
+    assert first.headers["content-type"] == "application/json" and first.headers["cache-control"] == "no-cache"
+    assert client.get("/workshop/assets/course/test.json", headers={"If-None-Match": first.headers["etag"]}).status_code == 304
+    for name in ("other.json", "..%2Fgame.js", ""):
+        assert client.get(f"/workshop/assets/course/{name}").status_code == 404
+    material._made.drop(lambda name: name == "test.json")
+
+
+def test_a_damaged_file_of_a_lesson_is_said_without_its_path(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> Material:
+        raise FileNotFoundError(2, "No such file or directory", "/secret/digits.safetensors")
+
+    monkeypatch.setitem(material._MAKE, "damaged.json", fail)
+    answer = TestClient(Starlette(routes=assets.routes(""))).get("/assets/course/damaged.json")
+    assert answer.status_code == 503 and answer.text == "a file that comes with the app is missing or damaged"
+    assert "damaged.json cannot be made" in caplog.text
 
 
 def test_a_page_is_told_where_the_server_is_before_streamlit_asks() -> None:

@@ -14,6 +14,7 @@ from gan.networks.generator_file import CheckpointError
 from gan.runs.folder import METRICS, RunFolder
 from gan.runs.record import record
 from gan.runs.run import Run
+from gan.runs.stored import Status, StoredRun
 from gan.training.loop import Control
 from gan.training.state import new_state
 from ui.comparison import Compared, Parent, curve, differences, grid_remarks, look_at, outcomes, parent_of, remarks
@@ -21,7 +22,7 @@ from ui.comparison import Compared, Parent, curve, differences, grid_remarks, lo
 
 @pytest.fixture
 def compared(config: TrainConfig) -> Callable[..., Any]:
-    """Makes a run as it would be looked at, with a history of three rows."""
+    """Makes a compared run with a history of three rows."""
 
     def compared(
         run_id: str = "a",
@@ -34,7 +35,8 @@ def compared(config: TrainConfig) -> Callable[..., Any]:
         rows = {name: [0.1, 0.2, 0.3] for name in METRICS} | {"step": [4, 8, 12], "images_seen": [32, 64, 96], "elapsed_s": [1.0, 2.0, 3.0]}
         status = {"state": "finished", "step": 14, "images_seen": 112, "elapsed_s": 3.5} | (status or {})
         stored = {"recipe": "quick-digits", **(stored or {})}
-        return Compared(run_id, run_id, config.change(**fields), stored, status, rows, rows, [0, 4, 14], list(changes), parent)
+        about, at = StoredRun(stored), Status(status)
+        return Compared(run_id, run_id, config.change(**fields), about, at, rows, rows, [0, 4, 14], list(changes), parent)
 
     return compared
 
@@ -107,12 +109,12 @@ def test_what_cannot_be_compared_is_said(compared: Callable[..., Any]) -> None:
     [None, "a", {}, {"run": "a"}, {"run": "../a", "step": 1}, {"run": "a", "step": "1"}, {"run": "a", "step": -1}, {"run": 1, "step": 1}],
 )
 def test_a_parent_that_does_not_read_as_one_is_none(parent: dict[str, Any] | str | None) -> None:
-    assert parent_of({"parent": parent}) is None
-    assert parent_of({}) is None
-    assert parent_of({"parent": {"run": "a", "step": 3}}) == Parent("a", 3)
+    assert parent_of(StoredRun({"parent": parent})) is None
+    assert parent_of(StoredRun({})) is None
+    assert parent_of(StoredRun({"parent": {"run": "a", "step": 3}})) == Parent("a", 3)
     whole = {"run": "a", "step": 3, "changes": 2, "settings": {"lr_g": [1, 2], "lr_d": 3}}
-    assert parent_of({"parent": whole}) == Parent("a", 3, 2, {"lr_g": [1, 2]})
-    assert parent_of({"parent": whole | {"changes": "2", "settings": []}}) == Parent("a", 3)
+    assert parent_of(StoredRun({"parent": whole})) == Parent("a", 3, 2, {"lr_g": [1, 2]})
+    assert parent_of(StoredRun({"parent": whole | {"changes": "2", "settings": []}})) == Parent("a", 3)
 
 
 def test_a_run_is_looked_at_as_it_lies_on_disk(tmp_path: Path, config: TrainConfig, blobs: ImageDataset) -> None:

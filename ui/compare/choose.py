@@ -26,12 +26,22 @@ def asked() -> list[str]:
     return list(dict.fromkeys(part for part in address.split(",") if part))
 
 
+def select(ids: list[str]) -> None:
+    """Chooses other runs; call it before the choice is drawn, or from a callback."""
+    st.session_state["compared"] = ids
+
+
+def in_words(run: Run) -> str:
+    """A run's state and how far it is: "finished, step 1,000"."""
+    status = run.status()
+    return f"{status.state}, step {status.step:,}"
+
+
 def option(run: Run, name: str) -> str:
     """A run in the list: its name, how far it is, and its id, so you can search for it."""
-    status = run.status()
     # An active run shows only its state, as the table below does: the page is drawn again when that changes.
-    far = str(status["state"]) if status["state"] in AT_WORK else f"{status['state']}, step {status.get('step', 0):,}"
-    return listed(f"{name}{SEPARATOR}{far}", run.id)
+    state = run.state
+    return listed(f"{name}{SEPARATOR}{state if state in AT_WORK else in_words(run)}", run.id)
 
 
 def choose(runs: dict[str, Run], names: dict[str, str]) -> list[str]:

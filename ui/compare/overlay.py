@@ -11,6 +11,7 @@ from gan.runs.folder import RunFolder
 from ui.charts import AXES, COLORS, charts
 from ui.comparison import Compared, Row, curve, differences, grid_remarks, look_at, outcomes, remarks
 from ui.components.compare_view import compare_view
+from ui.health import health_line
 from ui.next_step import offer
 from ui.page_files import EXPLORE, TRAIN
 from ui.text import plain
@@ -41,14 +42,15 @@ def go_to(at: float | None = None) -> None:
 
 
 def legend(runs: list[Compared]) -> None:
-    """The legend for all charts; each name links to its run."""
-    with st.container(horizontal=True, gap="small"):
-        for i, run in enumerate(runs):
-            state = run.status.get("state")
-            far = f"{state}, step {run.status.get('step', 0):,}"
+    """The legend for all charts; each name links to its run, and a run with a finding has it on its line."""
+    for i, run in enumerate(runs):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            far = f"{run.status.state}, step {run.status.step:,}"
             st.page_link(
                 TRAIN, label=f"{swatch(i)} {plain(run.name)} :small[:gray[{plain(far)}]]", query_params={"run": run.id}, help=run.id
             )
+            if finding := health_line(manager().get(run.id)):
+                st.markdown(f":small[{finding}]", width="content")
 
 
 def table(key: str, runs: list[Compared], rows: list[Row]) -> None:
@@ -61,13 +63,13 @@ def table(key: str, runs: list[Compared], rows: list[Row]) -> None:
 def lay_over(ids: list[str], names: dict[str, str], states: Sequence[str]) -> None:
     """Everything below the choice; it reruns by itself while one of the runs is active."""
     try:
-        found = [manager().get(i) for i in ids]
+        chosen = [manager().get(i) for i in ids]
     except KeyError:
         st.rerun()  # deleted meanwhile
-    if [run.state for run in found] != states:
+    if [run.state for run in chosen] != states:
         st.rerun()  # the list above shows their states, which decide whether this runs again
     runs = []
-    for run in found:
+    for run in chosen:
         try:
             runs.append(look_at(run, names[run.id]))
         except CheckpointError:

@@ -1,11 +1,11 @@
 """Several runs' curves, and their grids at one position, in one keyed component: it keeps its zoom and does not flicker."""
 
-import math
 from collections.abc import Callable, Sequence
 
 import streamlit as st
 
 from gan.runs.states import AT_WORK
+from gan.untrusted import is_number
 from ui.charts import AXES, COLORS, Chart
 from ui.comparison import Compared
 from ui.components.component import component
@@ -52,7 +52,7 @@ def compare_view(
             "color": COLORS[i % len(COLORS)],
             "steps": run.grids,
             "at": [round(x, 3) for x in run.positions(axis)],
-            "atWork": run.status.get("state") in AT_WORK,
+            "atWork": run.status.state in AT_WORK,
         }
         for i, run in enumerate(runs)
     ]
@@ -62,6 +62,6 @@ def compare_view(
 
     def moved() -> None:
         x = st.session_state["compare_view"].at
-        on_move(float(x) if isinstance(x, int | float) and math.isfinite(x) and x >= 0 else None)
+        on_move(float(x) if is_number(x) and x >= 0 else None)
 
     _component(key="compare_view", data=data, on_at_change=moved)

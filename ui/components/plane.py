@@ -3,7 +3,7 @@
 from gan.course.plane import FEW, SETTLED
 from ui.components.course_figure import course_figure
 
-_HTML = """
+HTML = """
 <section class="plane" aria-label="The game on a plane">
   <div>
     <canvas class="plane-canvas" tabindex="0" role="img" aria-label="The plane" aria-describedby="plane-keys"></canvas>
@@ -38,4 +38,4 @@ _HTML = """
 </section>
 """
 
-plane = course_figure("plane", _HTML, few=FEW, settled=SETTLED)
+plane = course_figure("plane", HTML, few=FEW, settled=SETTLED)

@@ -64,8 +64,8 @@ def visitor() -> Visitor:
 
 def heading(text: str) -> None:
     """A page's title, and next to it the visitor's name, which the visitor can change there."""
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.title(text, width="content")
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="page_heading"):
+        st.title(text, anchor=False, width="content")
         who = visitor()
         name = who.name if len(who.name) <= LONGEST_LABEL else who.name[: LONGEST_LABEL - 1] + "…"
         label = f"You: {plain(name)}{' (host)' if who.admin else ''}" if who.known else "You"

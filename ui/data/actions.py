@@ -10,6 +10,7 @@ from gan.runs.run import explain
 from gan.runs.states import AT_WORK
 from ui.components.visitor import visitor
 from ui.config_form import CHOSEN_DATA, KEY
+from ui.data.fitting import chosen
 from ui.page_files import NEW_RUN, TRAIN
 from ui.text import plain
 from ui.workshop import manager
@@ -20,7 +21,7 @@ def choose(name: str) -> None:
 
 
 def delete(name: str) -> None:
-    at_work = {str(run.stored.get("data")) for run in manager().runs() if run.state in AT_WORK}
+    at_work = {run.stored.data for run in manager().runs() if run.state in AT_WORK}
     try:
         uploads.delete(name, at_work, visitor())
         choose(datasets.NAMED[0])
@@ -34,7 +35,8 @@ def actions(name: str, channels: int) -> None:
     about = uploads.about(name)
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Train on it", type="primary", icon=":material/model_training:"):
-            st.session_state.update({KEY + "data": name, KEY + "channels": channels, CHOSEN_DATA: True, "run": NEW_RUN})
+            settings = {KEY + field: value for field, value in chosen().items()}
+            st.session_state.update({KEY + "data": name, KEY + "channels": channels, **settings, CHOSEN_DATA: True, "run": NEW_RUN})
             st.switch_page(TRAIN, query_params={})  # otherwise Streamlit refuses to clear what is bound to a widget
         if uploads.may_delete(name, visitor()):
             with st.popover("Delete", icon=":material/delete:"):

@@ -7,11 +7,13 @@ import torch
 from gan.devices import one_thread
 from gan.explore.models import Model
 from gan.glossary import explain
-from gan.images import enlarge, png, tile
+from gan.images import enlarge, tile
 from gan.networks.sampling import acts_in_training, sample_as_in_training
+from ui.dice import seeds_dice
 from ui.explore import snippets
 from ui.explore.common import read_seeds
 from ui.explore.share import share
+from ui.pictures import inline
 from ui.text import plain
 from ui.workshop import models
 
@@ -22,13 +24,15 @@ MOST_ROWS, MOST_CLASSES = 10, 20  # of every class side by side
 @st.fragment
 def view(model: Model, label: int) -> None:
     """Many latent vectors; for a conditional generator also each vector in every class; and their images in training mode."""
-    text = st.text_input(
-        "Seeds",
-        "0-31",
-        key="seeds",
-        bind="query-params",
-        help=f"{explain('seed')} Example: 1,2,10-20.",
-    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        text = st.text_input(
+            "Seeds",
+            "0-31",
+            key="seeds",
+            bind="query-params",
+            help=f"{explain('seed')} Example: 1,2,10-20.",
+        )
+        seeds_dice({"seeds": MOST_SEEDS})
     seeds = read_seeds(text, 1, MOST_SEEDS)
     with st.container(horizontal=True):
         every = bool(model.class_names) and st.toggle(
@@ -48,10 +52,10 @@ def view(model: Model, label: int) -> None:
     classes = list(range(len(model.class_names)))[:MOST_CLASSES] if every else []
     if every:
         seeds = seeds[:MOST_ROWS]
-        z, labels = model.noise(seeds).repeat_interleave(len(classes), 0), classes * len(seeds)
+        z, labels = model.z(seeds).repeat_interleave(len(classes), 0), classes * len(seeds)
         images = models().images(model, z, labels)
     else:
-        z, labels = model.noise(seeds), [label] * len(seeds)
+        z, labels = model.z(seeds), [label] * len(seeds)
         images = models().images(model, z, label)
     if in_training:
         images = training_mode(model, z, labels, images)
@@ -59,12 +63,12 @@ def view(model: Model, label: int) -> None:
         names = model.class_names[:MOST_CLASSES]
         st.caption(plain(f"One row for each of the seeds {', '.join(map(str, seeds))}, one column per class: {', '.join(names)}."))
         picture = tile(enlarge(images, max(1, 84 // model.config.image_size)), columns=len(names), gap=2)
-        st.image(png(picture, 1), alt="Every seed in every class", output_format="PNG")
+        st.image(inline(picture), alt="Every seed in every class")
     else:
         larger = enlarge(images, max(1, 112 // model.config.image_size))
         with st.grid("auto", min_column_width=84, gap="xsmall"):
             for seed, image in zip(seeds, larger, strict=True):
-                st.image(png(image, 1), caption=str(seed), alt=f"Image of seed {seed}", output_format="PNG", width="stretch")
+                st.image(inline(image), caption=str(seed), alt=f"Image of seed {seed}", width="stretch")
     shown = in_training and len(z) > 1
     share(snippets.grid(model.id, seeds, None if every or not model.class_names else model.class_names[label], len(classes), shown))
 

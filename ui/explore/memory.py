@@ -7,12 +7,14 @@ import streamlit as st
 
 from gan.events import Progress
 from gan.explore.models import Model
-from gan.images import enlarge, png, tile
+from gan.images import enlarge, tile
 from gan.judging.judge import COPIES, Judge
+from ui.dice import seeds_dice
 from ui.explore import snippets
 from ui.explore.common import read_seeds, stamp
 from ui.explore.share import share
 from ui.judging import judge_for, real_ones
+from ui.pictures import inline
 from ui.progress import drain
 from ui.text import plain
 from ui.workshop import models
@@ -47,7 +49,9 @@ def view(model: Model, label: int) -> None:
     which = which or CHOSEN  # ?memory= clears even what is required
     seeds: list[int] | None = None
     if which == CHOSEN:
-        text = st.text_input("Seeds", "0-7", key="memory_seeds", bind="query-params", help="As in 1,2,10-13.")
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            text = st.text_input("Seeds", "0-7", key="memory_seeds", bind="query-params", help="As in 1,2,10-13.")
+            seeds_dice({"memory_seeds": MOST_SEEDS})
         seeds = read_seeds(text, 1, MOST_SEEDS)
         if not seeds:
             return
@@ -55,21 +59,20 @@ def view(model: Model, label: int) -> None:
     if judge is None:
         return
     real = real_ones(judge, model.config)
-    chance = False
-    if which == CLOSEST:
-        survey = closest(model, label, judge)
-        seeds, chance = survey[0], not more_than_chance(survey)
+    survey = closest(model, label, judge) if which == CLOSEST else known_survey(model, label, judge)
+    if which == CLOSEST and survey:
+        seeds = survey[0]
         st.markdown(in_words(survey, real))
+    chance = survey is not None and not more_than_chance(survey)  # also of seeds that were picked from the closest
     assert seeds
-    images = models().images(model, model.noise(seeds), label)
+    images = models().images(model, model.z(seeds), label)
     distances, rows, farther = judge.neighbors(images, NEIGHBORS)
     with st.grid("auto", min_column_width=320, gap="small"):
         for seed, image, row, near, rank in zip(seeds, images, rows, distances, farther, strict=True):
             with st.container(gap="xsmall"):
                 st.image(
-                    strip(image, judge.reals.learned.dataset.images[row].numpy()),
+                    inline(strip(image, judge.reals.learned.dataset.images[row].numpy())),
                     alt=f"The image of seed {seed}, next to the {NEIGHBORS} closest training images",
-                    output_format="PNG",
                     width="stretch",
                 )
                 # Some real images are as close: where there are no more of them than by chance, none is called a copy.
@@ -85,29 +88,36 @@ def view(model: Model, label: int) -> None:
 
 def closest(model: Model, label: int, judge: Judge) -> Survey:
     """Looks through many seeds, once for each generator and class in a session."""
-    key = (model.id, stamp(model), label, judge.reals.learned.dataset.fingerprint())
-    kept = st.session_state.get("memory_survey")
-    if kept and kept[0] == key:
-        survey: Survey = kept[1]
-        return survey
+    if known := known_survey(model, label, judge):
+        return known
 
     def cancel() -> None:
         st.session_state["memory"] = CHOSEN
 
     survey = drain(look_through(model, label, judge), "cancel_survey", cancel)
-    st.session_state["memory_survey"] = (key, survey)
+    st.session_state["memory_survey"] = (_surveyed(model, label, judge), survey)
     return survey
+
+
+def known_survey(model: Model, label: int, judge: Judge) -> Survey | None:
+    """What closest() found earlier in this session; None if it was not asked for."""
+    what, survey = st.session_state.get("memory_survey", (None, None))
+    return survey if what == _surveyed(model, label, judge) else None
+
+
+def _surveyed(model: Model, label: int, judge: Judge) -> tuple[object, ...]:
+    return model.id, stamp(model), label, judge.reals.learned.dataset.fingerprint()
 
 
 def look_through(model: Model, label: int, judge: Judge) -> Generator[Progress, None, Survey]:
     """Draws many images, and finds those that come closest to the training set."""
-    found = []
+    parts = []
     for start in range(0, SURVEYED, 100):
         yield Progress("Looking through images", start, SURVEYED)
         seeds = list(range(start, min(start + 100, SURVEYED)))
-        distances, _, farther = judge.neighbors(models().images(model, model.noise(seeds), label))
-        found.append(np.column_stack([distances[:, 0], farther]))
-    distances, farther = np.concatenate(found).T
+        distances, _, farther = judge.neighbors(models().images(model, model.z(seeds), label))
+        parts.append(np.column_stack([distances[:, 0], farther]))
+    distances, farther = np.concatenate(parts).T
     order = np.argsort(distances, kind="stable")[:SHOWN]
     return [int(seed) for seed in order], float(np.median(farther)), int((farther >= COPIES).sum())
 
@@ -133,12 +143,12 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f}%"
 
 
-def strip(image: np.ndarray, neighbors: np.ndarray) -> bytes:
-    """An image and its neighbors in a row, as PNG; the gap after the first is wider."""
+def strip(image: np.ndarray, neighbors: np.ndarray) -> np.ndarray:
+    """An image and its neighbors in a row, uint8 (C, H, W); the gap after the first is wider."""
     factor = max(1, -(-SIDE // image.shape[-1]))
     first, others = enlarge(image, factor), tile(enlarge(neighbors, factor), columns=len(neighbors), gap=2)
     ground = np.full((*first.shape[:2], 8), 128, np.uint8)
-    return png(np.concatenate([first, ground, others], axis=2), 1)
+    return np.concatenate([first, ground, others], axis=2)
 
 
 def explanation(judge: Judge, model: Model, real: str) -> str:

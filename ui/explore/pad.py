@@ -8,6 +8,7 @@ from gan import latent
 from gan.explore.models import Model
 from gan.glossary import explain
 from ui.components.pad import pad
+from ui.dice import seeds_dice
 from ui.explore import snippets
 from ui.explore.common import read_seeds
 from ui.explore.share import share
@@ -18,13 +19,15 @@ def view(model: Model, label: int) -> None:
     """Four latent vectors at the corners of a square; the picture follows the finger."""
     above = st.container()  # the pad is what one came for: on a phone it is on the first screen
     first, second = st.columns([3, 2], vertical_alignment="bottom")
-    text = first.text_input(
-        "Seeds at the corners",
-        "1,2,3,4",
-        key="corners",
-        bind="query-params",
-        help="Four latent vectors: top left, top right, bottom left, bottom right. The map continues beyond them.",
-    )
+    with first.container(horizontal=True, vertical_alignment="bottom"):
+        text = st.text_input(
+            "Seeds at the corners",
+            "1,2,3,4",
+            key="corners",
+            bind="query-params",
+            help="Four latent vectors: top left, top right, bottom left, bottom right. The map continues beyond them.",
+        )
+        seeds_dice({"corners": 4})
     cells = second.segmented_control(
         "Map",
         [1, 2],

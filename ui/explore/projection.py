@@ -11,7 +11,7 @@ from gan.explore.models import Model
 from gan.explore.projection import STARTS, Drawn, Guess, Projection, project
 from gan.explore.vectors import MOST, LatentVector
 from gan.glossary import explain
-from gan.images import enlarge, png
+from gan.images import enlarge
 from gan.judging import metrics
 from gan.judging.judge import Judge
 from ui.address import bound
@@ -21,6 +21,7 @@ from ui.explore.common import stamp
 from ui.explore.share import share
 from ui.judging import judge_for
 from ui.own_image import drawing, own_image
+from ui.pictures import inline
 from ui.progress import drain
 from ui.text import plain
 from ui.workshop import models
@@ -59,7 +60,7 @@ def view(model: Model, label: int) -> None:
         if image is None:
             return
         if kind != DRAWN:
-            st.image(picture(image), alt="The image that is looked for", output_format="PNG", width=SIDE)
+            st.image(picture(image), alt="The image that is looked for", width=SIDE)
         every = bool(model.class_names) and st.toggle(
             "Search all classes",
             True,
@@ -107,21 +108,21 @@ def find(model: Model, image: np.ndarray, judge: Judge | None, label: int | None
 
     def watch(event: Progress) -> None:
         if isinstance(event, Guess):
-            place.image(picture(event.image), alt="The best picture so far", output_format="PNG", width=SIDE)
+            place.image(picture(event.image), alt="The best picture so far", width=SIDE)
 
     result = drain(project(models().get(model), image, judge.network if judge else None, label), "cancel_projection", watch=watch)
     place.empty()
     return result
 
 
-def picture(image: np.ndarray) -> bytes:
-    return png(enlarge(image, max(1, SIDE // image.shape[-1])), 1)
+def picture(image: np.ndarray) -> str:
+    return inline(enlarge(image, max(1, SIDE // image.shape[-1])))
 
 
 def show(model: Model, judge: Judge | None, image: np.ndarray, result: Projection) -> None:
     """The result, and how close it is."""
     found, (low, high) = result.found, result.usual
-    st.image(picture(found.image), alt="The closest generated image", caption="The closest image found", output_format="PNG", width=SIDE)
+    st.image(picture(found.image), alt="The closest generated image", caption="The closest image found", width=SIDE)
     with st.container(horizontal=True, gap="large"):
         if judge:
             st.metric(
@@ -153,7 +154,7 @@ def others(judge: Judge, image: np.ndarray, result: Projection) -> None:
     ]
     with st.grid("auto", min_column_width=120, gap="small"):
         for each, caption in rows_shown:
-            st.image(picture(each), alt=caption, caption=caption, output_format="PNG", width="stretch")
+            st.image(picture(each), alt=caption, caption=caption, width="stretch")
 
 
 def walk_on(found: Drawn, class_name: str | None) -> None:

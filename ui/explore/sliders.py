@@ -1,7 +1,5 @@
 """Explore's sliders: along directions of a generator's latent space, with a picture that follows."""
 
-import base64
-
 import streamlit as st
 import torch
 
@@ -14,9 +12,11 @@ from gan.glossary import explain
 from gan.images import shrink, tile, webp
 from ui.address import bound
 from ui.components.latent_sliders import FURTHEST, Place, checked, latent_sliders
+from ui.dice import seed_dice
 from ui.explore import snippets
 from ui.explore.common import known_contrasts, stamp
 from ui.explore.share import share
+from ui.pictures import data_url
 from ui.workshop import models
 
 NAMED = "named"
@@ -52,19 +52,23 @@ def strips(model_id: str, stamp: int, method: str, places: list[int], seed: int,
     model = find_model(models().root, model_id)
     along = torch.linspace(-FURTHEST, FURTHEST, STOPS)
     vectors = find(model_id, stamp, method, label).vectors[places]
-    z = (model.noise([seed]) + along[:, None] * vectors[:, None]).flatten(0, 1)
+    z = (model.z([seed]) + along[:, None] * vectors[:, None]).flatten(0, 1)
     if model.config.latent_distribution == "uniform":
         z.clamp_(-1, 1)  # the generator never saw values beyond
     images = shrink(models().images(model, z, label or 0), STRIP_SIDE)
     pictures = [webp(tile(images[start : start + STOPS], columns=STOPS, gap=0)) for start in range(0, len(images), STOPS)]
-    return ["data:image/webp;base64," + base64.b64encode(picture).decode() for picture in pictures]
+    return [data_url(picture, "webp") for picture in pictures]
 
 
 @st.fragment
 def view(model: Model, label: int) -> None:
     """One picture, and a slider for each of the strongest directions."""
-    first, second, third = st.columns([2, 4, 3], vertical_alignment="bottom")
-    seed = int(first.number_input("Start from seed", 0, 2**31 - 1, 1, key="seed", bind=bound("seed"), help=explain("latent vector")))
+    first, second, third = st.columns([3, 4, 3], vertical_alignment="bottom")
+    with first.container(horizontal=True, vertical_alignment="bottom"):
+        seed = int(
+            st.number_input("Start from seed", 0, 2**31 - 1, 1, key="seed", bind=bound("seed"), help=explain("latent vector"), width=160)
+        )
+        seed_dice("seed")
     within = label if model.class_names else None
     things = named(model, within)
     methods = [method for method in METHODS if method != NAMED or things]
@@ -82,29 +86,29 @@ def view(model: Model, label: int) -> None:
     )
     method = method or methods[0]  # ?directions= clears even what is required
     most = model.config.latent_dim if method == "raw" else directions.MOST
-    found = find(model.id, stamp(model), method, within)
+    all_of_them = find(model.id, stamp(model), method, within)
     if method == "raw":
         more = third.multiselect(
             "More dimensions",
-            list(found.numbers[STRONGEST:]),
+            list(all_of_them.numbers[STRONGEST:]),
             key="more",
             bind="query-params",
             max_selections=directions.MOST - STRONGEST,
             help="The sliders show the strongest dimensions. This list has the others, strongest first.",
         )
-        places = [*range(min(STRONGEST, len(found))), *(found.numbers.index(number) for number in more)]
+        places = [*range(min(STRONGEST, len(all_of_them))), *(all_of_them.numbers.index(number) for number in more)]
     else:
         count = third.segmented_control(
             "Sliders", [STRONGEST, directions.MOST], default=STRONGEST, key="count", bind="query-params", required=True
         )
         count = count or STRONGEST  # ?count= clears even what is required
-        places = list(range(min(count, len(found))))
+        places = list(range(min(count, len(all_of_them))))
     if not places:
         st.info("This generator has no clear directions yet. Train it longer.", icon=":material/info:")
         return
     name = model.class_names[label] if model.class_names else None
     drawn = strips(model.id, stamp(model), method, places, seed, within)
-    shown = found.only(places)
+    shown = all_of_them.only(places)
     about = [_about(method, number, share, things) for number, share in zip(shown.numbers, shown.shares, strict=True)]
     place = latent_sliders(model, name, seed, shown, about, drawn, read_place(method), method)
     write_place(method, place)

@@ -18,6 +18,7 @@ _IMPORTS: tuple[tuple[tuple[str, tuple[str, ...]], ...], ...] = (
     (
         ("from gan import {}", ("latent",)),
         ("from gan.data.decoding import {}", ("decode",)),
+        ("from gan.data.form import {}", ("Form",)),
         ("from gan.explore import {}", ("attributes", "contrast_file", "directions", "vectors")),
         ("from gan.explore.models import {}", ("find_model",)),
         ("from gan.explore.projection import {}", ("project",)),
@@ -33,14 +34,14 @@ _IMPORTS: tuple[tuple[tuple[str, tuple[str, ...]], ...], ...] = (
 
 _CONTRASTS = "(contrast_file.read(model.path, model.config) or drain(attributes.find(lambda z: sample(network, z), model.config)))"
 _PICTURE = "Path('picture.png').write_bytes(png(enlarge(images[0], 8)))"
-_JUDGE = ("judge = drain(JudgeCache().get(model.config.data, model.config.image_size, model.config.channels))",)
+_JUDGE = ("judge = drain(JudgeCache().get(model.config.data, *Form.of(model.config)))",)
 
 
 def pad(model_id: str, corners: Seeds, u: float, v: float, class_name: str | None = None) -> str:
     """One picture between four seeds (top left, top right, bottom left, bottom right), u across and v down, 0 to 1."""
     lines = [
         *_network(model_id),
-        f"corners = model.noise({list(corners)!r})  # top left, top right, bottom left, bottom right",
+        f"corners = model.z({list(corners)!r})  # top left, top right, bottom left, bottom right",
         f"across, down = torch.tensor({u!r}), torch.tensor({v!r})",
         "top = latent.slerp(corners[:1], corners[1:2], across)",
         "bottom = latent.slerp(corners[2:3], corners[3:], across)",
@@ -93,7 +94,7 @@ def sliders(
     lines = [
         *_network(model_id),
         f"found = {find}",
-        f"z = model.noise([{seed!r}])",
+        f"z = model.z([{seed!r}])",
         f"for number, far in {dict(moved)!r}.items():",
         "    z += far * found.vectors[found.numbers.index(number)]",
         "if model.config.latent_distribution == 'uniform':",
@@ -129,7 +130,7 @@ def walk(
             "stops = vectors.points(kept, model.config.latent_dim, model.config.latent_distribution)",
         ]
     else:
-        stops = [f"stops = model.noise({list(seeds)!r})"]
+        stops = [f"stops = model.z({list(seeds)!r})"]
     lines = [
         *_network(model_id),
         *stops,
@@ -148,7 +149,7 @@ def through_time(run: str, steps: Sequence[int], seeds: Seeds, frames_per_s: flo
         "drawn = []",
         f"for step in {list(steps)!r}:",
         "    loaded = load_generator(find_generator(run, step))",
-        "    z = latent.noise(seeds, loaded.config.latent_dim, loaded.config.latent_distribution)",
+        "    z = latent.from_seeds(seeds, loaded.config.latent_dim, loaded.config.latent_distribution)",
         *([f"    labels = torch.full((len(z),), loaded.class_names.index({class_name!r}))"] if class_name is not None else []),
         f"    drawn.append(sample(loaded.network, z{', labels' if class_name is not None else ''}))",
         "images = np.stack(drawn)  # uint8 (steps, N, C, H, W)",
@@ -180,7 +181,7 @@ def arithmetic(
         if isinstance(group, str):
             lines.append(f"{letter} = means[{group!r}]")
         elif group:
-            lines.append(f"{letter} = model.noise({list(group)!r}).mean(0)")
+            lines.append(f"{letter} = model.z({list(group)!r}).mean(0)")
         else:
             lines.append(f"{letter} = torch.zeros(model.config.latent_dim)")
     lines += [
@@ -219,7 +220,7 @@ def projection(model_id: str, held_out: int | None, label: int | None = None, ju
     config = "model.config"
     lines = [f"model = find_model(checkpoints_root(), {model_id!r})", *(_JUDGE if judged or held_out is not None else ())]
     if held_out is None:
-        lines.append(f"image = decode(Path('image.png').read_bytes(), {config}.image_size, {config}.channels)  # yours")
+        lines.append(f"image = decode(Path('image.png').read_bytes(), *Form.of({config}))  # yours")
     else:
         lines.append(f"image = judge.reals.held_out.images()[{held_out!r}]")
     lines += [
@@ -235,7 +236,7 @@ def _network(model_id: str) -> list[str]:
 
 
 def _noise(seeds: Seeds) -> list[str]:
-    return [f"z = model.noise(latent.parse_seeds({seed_text(seeds)!r}))"]
+    return [f"z = model.z(latent.parse_seeds({seed_text(seeds)!r}))"]
 
 
 def _drawn(class_name: str | None, with_labels: bool = False, in_training: bool = False) -> list[str]:

@@ -11,10 +11,12 @@ from gan.explore.models import Model
 from gan.images import captioned, enlarge, gif, png, spaced, tile
 from gan.lru import Lru
 from gan.runs.folder import RunFolder
+from ui.dice import seeds_dice
 from ui.explore import snippets
 from ui.explore.common import film_downloads, read_seeds
 from ui.explore.share import share
 from ui.page_files import TRAIN
+from ui.pictures import inline
 from ui.progress import Canceled, drain
 from ui.text import plain
 from ui.workshop import manager, models
@@ -50,13 +52,15 @@ def view(model: Model, label: int) -> None:
 def _follow(model: Model, label: int) -> None:
     """The view of a run; while it trains, it is redrawn as the run continues."""
     first, second = st.columns([2, 1], vertical_alignment="bottom")
-    text = first.text_input(
-        "Seeds",
-        "1-4",
-        key="rows",
-        bind="query-params",
-        help=f"The latent vectors to follow, one row each, at most {MOST_SEEDS}. Example: 1,2,10-12.",
-    )
+    with first.container(horizontal=True, vertical_alignment="bottom"):
+        text = st.text_input(
+            "Seeds",
+            "1-4",
+            key="rows",
+            bind="query-params",
+            help=f"The latent vectors to follow, one row each, at most {MOST_SEEDS}. Example: 1,2,10-12.",
+        )
+        seeds_dice({"rows": MOST_SEEDS})
     speed = second.select_slider("Steps a second", SPEEDS, 5, key="pace", bind="query-params", help="How fast the film goes.")
     seeds = read_seeds(text, 1, MOST_SEEDS)
     if not seeds:
@@ -91,7 +95,7 @@ def through_time(model: Model, label: int, folder: RunFolder, steps: list[int], 
     if cancel.waits("Drawing was canceled.", "Draw the steps", ":material/timelapse:"):
         return None
     files = {step: folder.generator_file(step) for step in steps}
-    pictures = drain(films.through_time(files, model.noise(seeds), label, _drawn.get(key)), "cancel_time", cancel)
+    pictures = drain(films.through_time(files, model.z(seeds), label, _drawn.get(key)), "cancel_time", cancel)
     _drawn.put(key, pictures)
     return pictures
 
@@ -106,7 +110,7 @@ def strip(pictures: Pictures, seeds: list[int], model: Model, label: int) -> Non
             with st.container(gap="xsmall"):
                 column = tile(enlarge(pictures[key], max(1, 112 // model.config.image_size)), columns=1, gap=2)
                 names = ", ".join(map(str, seeds))
-                st.image(png(column, 1), alt=f"Seeds {names} after step {step}", output_format="PNG", width="stretch")
+                st.image(inline(column), alt=f"Seeds {names} after step {step}", width="stretch")
                 if st.button(
                     f"{step:,}",
                     key=f"pad_at_{step}",

@@ -18,6 +18,7 @@ from ui.components.latent_list import FILE, latent_list, list_menu
 from ui.explore import snippets
 from ui.explore.common import film_downloads, stamp
 from ui.explore.share import share
+from ui.pictures import inline
 from ui.progress import Canceled, drain
 from ui.text import plain
 from ui.workshop import models
@@ -73,7 +74,7 @@ def view(model: Model, label: int) -> None:
     with st.grid("auto", min_column_width=64, gap="xsmall"):
         for stop in stops:
             picture = enlarge(images[stop], max(1, 112 // images.shape[-1]))
-            st.image(png(picture, 1), alt=f"Frame {stop + 1} of the walk", output_format="PNG", width="stretch")
+            st.image(inline(picture), alt=f"Frame {stop + 1} of the walk", width="stretch")
     name = f"{model.id.replace('@', '-')}-{'-'.join(str(v.seed) for v in usable if v.seed is not None)}-{mode}"[:80]
     strip = png(tile(enlarge(images[stops], max(1, 112 // images.shape[-1])), columns=len(stops), gap=2))
     film_downloads(images, animation, strip, name, speed, factor)

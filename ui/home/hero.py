@@ -1,6 +1,5 @@
 """Home's first screen: one moving picture, and one button."""
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ from gan.runs.run import Run
 from gan.runs.states import AT_WORK
 from ui.components.living import newest, wall
 from ui.page_files import EXPLORE, LEARN, TRAIN
+from ui.pictures import data_url
 from ui.text import plain
 from ui.train.guide import GUIDE
 from ui.workshop import models
@@ -61,8 +61,9 @@ def hero(runs: Sequence[Run], who: Visitor) -> None:
         ):
             st.switch_page(TRAIN, query_params={} if runs else {GUIDE: "1"})
         if not runs:
+            st.caption("Train: 2 minutes, and a guide says what to look at.")
             minutes = sum(lesson.minutes for lesson in LESSONS.values())
-            st.page_link(LEARN, label=f"New to GANs? Learn how they work first ({minutes} minutes)", icon=":material/school:")
+            st.page_link(LEARN, label=f"New to GANs? Learn: {minutes} minutes, {len(LESSONS)} short lessons", icon=":material/school:")
         st.page_link(EXPLORE, label="Or explore one that is trained already", icon=":material/explore:")
     with shown:
         if at_work:
@@ -105,6 +106,6 @@ def _shipped() -> None:
 def film(name: str, changed_ns: int) -> Sheet:
     """A closed walk through a pretrained generator's latent space. changed_ns: modification time of its file."""
     model = find_model(models().root, name)
-    images = models().images(model, latent.walk(model.noise(list(range(STOPS))), FRAMES, closed=True))
+    images = models().images(model, latent.walk(model.z(list(range(STOPS))), FRAMES, closed=True))
     content = webp(tile(images, COLUMNS, gap=0), quality=80)
-    return Sheet(f"data:image/webp;base64,{base64.b64encode(content).decode()}", images.shape[-1])
+    return Sheet(data_url(content, "webp"), images.shape[-1])

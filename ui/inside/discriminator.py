@@ -8,7 +8,8 @@ import streamlit as st
 
 from gan import glossary
 from gan.data import datasets
-from gan.images import enlarge, png
+from gan.data.form import Form
+from gan.images import enlarge
 from gan.inside.files import Networks
 from gan.inside.layers import COMPANY, activations, affordable, answers, as_input, draw
 from gan.runs.run import explain
@@ -16,6 +17,7 @@ from ui.inside.choose import class_number
 from ui.judging import why_missing
 from ui.layer_view import layer_view
 from ui.own_image import drawing, own_image
+from ui.pictures import inline
 from ui.progress import Canceled, drain
 from ui.text import plain
 from ui.workshop import network_cache
@@ -46,7 +48,7 @@ def real_images(networks: Networks) -> tuple[np.ndarray, list[int]] | None:
     """CHOICE + COMPANY of the run's training images, and their classes; None with the reason on the page."""
     config = networks.config
     number = st.session_state.get("real_draw", 0)
-    key = (config.data, config.image_size, config.channels, config.data_split, networks.class_names, number)
+    key = (config.data, *Form.of(config), config.data_split, networks.class_names, number)
     kept = st.session_state.get("real_images")
     if kept and kept[0] == key:
         return kept[1]
@@ -58,7 +60,7 @@ def real_images(networks: Networks) -> tuple[np.ndarray, list[int]] | None:
     if cancel.waits(f"Loading the data set {name} was canceled.", "Load the real images", ":material/photo_library:"):
         return None
     try:
-        dataset = drain(datasets.load(config.data, config.image_size, config.channels, config.data_split), "cancel_load", cancel)
+        dataset = drain(datasets.load_for(config), "cancel_load", cancel)
     except (ValueError, OSError) as error:
         st.error(f"The data set {name} cannot be read: {plain(explain(error).rstrip('.'))}.", icon=":material/error:")
         return None
@@ -91,7 +93,7 @@ def pick_one(networks: Networks, images: np.ndarray, numbers: list[float], what:
     with st.grid("auto", min_column_width=68, gap="xsmall"):
         for i, (image, number) in enumerate(zip(small, numbers, strict=True)):
             with st.container(gap="xsmall"):
-                st.image(png(image, 1), alt=f"{what} {i + 1}", output_format="PNG", width="stretch")
+                st.image(inline(image), alt=f"{what} {i + 1}", width="stretch")
                 kind: Literal["primary", "secondary"] = "primary" if i == picked else "secondary"
                 st.button(as_text(networks, number), key=f"pick{i}", type=kind, on_click=pick, args=(i,), width="stretch")
     return picked
@@ -110,7 +112,7 @@ def discriminator_view(networks: Networks, path: Path) -> None:
         judged = ALONE
         if networks.depends_on_company:
             judged = st.segmented_control(
-                "Judged",
+                "Batch",
                 [ALONE, AMONG_REAL, AMONG_FAKES],
                 default=AMONG_FAKES if config.minibatch_std else ALONE,
                 key="judged",
@@ -157,10 +159,9 @@ def discriminator_view(networks: Networks, path: Path) -> None:
         image = own
     (answer,) = ask(image[None], [label])
     left.image(
-        png(enlarge(image, max(1, 224 // config.image_size)), 1),
+        inline(enlarge(image, max(1, 224 // config.image_size))),
         alt="The image as the discriminator sees it",
         caption=f"What D sees: {config.image_size} x {config.image_size} pixels",
-        output_format="PNG",
         width=224,
     )
     with right:

@@ -6,10 +6,11 @@ import numpy as np
 import streamlit as st
 
 from gan import glossary
-from gan.images import enlarge, png, tile
+from gan.images import enlarge, tile
 from gan.inside.files import Networks
 from gan.inside.pictures import first_filters, last_filters, paint_filters
 from ui.inside.choose import missing_discriminator
+from ui.pictures import inline
 
 FILTERS = 64
 
@@ -46,6 +47,6 @@ def show_filters(filters: np.ndarray, said: str) -> None:
     pictures = paint_filters(filters[order])
     columns = 8 if pictures.shape[-1] <= 2 * pictures.shape[-2] else 4
     picture = tile(enlarge(pictures, max(1, 48 // pictures.shape[-2])), columns=columns, gap=4)
-    st.image(png(picture, 1), alt=f"{len(order)} filters", output_format="PNG", width="stretch")
+    st.image(inline(picture), alt=f"{len(order)} filters", width="stretch")
     count = f"All {len(filters)}" if len(order) == len(filters) else f"The {len(order)} of {len(filters)} with the largest weights"
     st.caption(f"{said} {count}, largest first, each on its own scale.")

@@ -3,31 +3,55 @@
 import streamlit as st
 
 from gan.course.lesson import Evidence, Lesson
+from gan.course.lessons import LESSONS
+from gan.course.own_runs import OwnRun, own_runs
 from gan.course.progress import Met
 from gan.files import in_words
 from ui.components.visitor import visitor
 from ui.learn.figures import FIGURES
+from ui.page_files import LEARN, page_file
 from ui.text import plain
-from ui.workshop import course_progress
+from ui.workshop import checkups, course_progress, manager
 
 PAGE = "learn"  # its url_path
 
 
 def show(lesson: Lesson) -> Met:
-    """Draws a lesson, checks its mission with what the figure reports, and returns all goals that the visitor has met."""
+    """Draws a lesson, checks its mission, and returns all goals that the visitor has met."""
     met = course_progress().read(visitor().id)
     st.subheader(lesson.title)
     words, mission = st.columns([3, 2], gap="large")  # the mission above the figure, so that it stays in sight
     words.markdown(lesson.text)
     words.markdown(f"**Try it:** {lesson.to_try}")
     report = FIGURES[lesson.id](PAGE)
-    met = _credit(lesson, Evidence(report, met.get(lesson.id, frozenset())), met)
+    answers = course_progress().answers(visitor().id, lesson.id)
+    met = _credit(lesson, Evidence(report, met.get(lesson.id, frozenset()), answers, _find_runs), met)
     with mission:
         _mission(lesson, met.get(lesson.id, frozenset()))
+    _next(lesson)
+    if lesson.links:
+        with st.container(horizontal=True):
+            for link in lesson.links:
+                st.page_link(page_file(link.page), label=link.label, icon=":material/arrow_forward:", query_params=dict(link.query))
+    if lesson.outlook:
+        st.subheader("Where to go next")
+        st.markdown(lesson.outlook)
     with st.expander("Read on", icon=":material/menu_book:"):
         for source in lesson.sources:
             st.markdown(f"[{source.title}]({source.address})")
     return met
+
+
+def _next(lesson: Lesson) -> None:
+    """A link to the lesson after this one."""
+    after = list(LESSONS.values())[list(LESSONS).index(lesson.id) + 1 :]
+    if after:
+        label = f"Next: {after[0].title} ({after[0].minutes} minutes)"
+        st.page_link(LEARN, label=label, icon=":material/arrow_forward:", query_params={"lesson": after[0].id})
+
+
+def _find_runs() -> tuple[OwnRun, ...]:
+    return own_runs(manager().runs(), visitor().id, checkups())
 
 
 def _credit(lesson: Lesson, evidence: Evidence, met: Met) -> Met:

@@ -59,7 +59,7 @@ def controls(run: Run, config: TrainConfig) -> None:
             "New run with these settings",
             icon=":material/content_copy:",
             on_click=copy_settings,
-            args=(config, run.stored.get("recipe", "")),
+            args=(config, run.stored.recipe),
         )
         if mine:
             rename_button(run)

@@ -57,7 +57,7 @@ def _headline(run: Run, actions: Actions) -> None:
         return
     follow_findings(run, "headline_findings")
     verdict, done = checkup.verdict, applied_to(run)
-    if done and checkup.treatment and run.status().get("step", 0) > checkup.treatment.until + REMEMBERED_STEPS:
+    if done and checkup.treatment and run.status().step > checkup.treatment.until + REMEMBERED_STEPS:
         done = None
     icon, color = SIGNS[verdict.outlook]
     others = sum(finding.severity != "information" for finding in found) - 1

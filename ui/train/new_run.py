@@ -35,7 +35,8 @@ def with_data(recipe: TrainConfig, data: str) -> tuple[TrainConfig, str]:
         return recipe, ""
     if recipe.conditional and lacks_classes(data):
         return recipe, f"This recipe needs images with classes. {plain(data)} has none, so the recipe's own {plain(recipe.data)} is chosen."
-    kept = recipe.change(data=data, channels=datasets.native(data)[1])
+    fitting = {name: st.session_state.get(KEY + name, getattr(recipe, name)) for name in ("fit", "background")}
+    kept = recipe.change(data=data, channels=datasets.native(data)[1], **fitting)
     return kept, f"Your data set {plain(data)} stays. The recipe's own is {plain(recipe.data)}."
 
 
@@ -109,6 +110,6 @@ def queue_note() -> str:
     at_work = [run for run in before if run.state is not RunState.QUEUED]
     if len(at_work) < manager().max_runs:
         return ""
-    names = sorted({plain(clean_name(run.stored.get("owner")) or label(run)) for run in at_work})
+    names = sorted({plain(clean_name(run.stored.owner) or label(run)) for run in at_work})
     whose = f"{', '.join(names[:3])}{' and others' if len(names) > 3 else ''}"
     return f"Running: {whose}. Waiting: {len(before) - len(at_work)}. Your run will wait for its turn."

@@ -1,0 +1,65 @@
+"""How a set's images fit into a square, shown on some of them before one chooses."""
+
+from typing import get_args
+
+import numpy as np
+import streamlit as st
+
+from gan.config import TrainConfig
+from gan.data.decoding import decode
+from gan.data.examples import examples
+from gan.data.form import WHITE, Fit, Form
+from gan.images import png, tile
+from ui.progress import drain
+from ui.text import plain
+
+SIDE = 96  # pixels of an example
+MOST = 4  # examples
+FIT, BACKGROUND = "set_fit", "set_background"  # in the session
+
+_WORDS = {
+    "crop": "keeps the middle.",
+    "pad": "keeps everything and adds borders.",
+    "mirror": "keeps everything and mirrors the edges.",
+    "squeeze": "keeps everything and distorts it.",
+}
+
+
+def chosen() -> dict[str, str]:
+    """The settings that the visitor has chosen for the set on the page."""
+    return {"fit": st.session_state.get(FIT, "crop"), "background": st.session_state.get(BACKGROUND, WHITE)}
+
+
+def fitting(name: str, channels: int, fingerprint: str) -> None:
+    """The choice, if the set has images of other shapes or with transparent areas; nothing otherwise.
+
+    fingerprint: of the set's images; the examples are read again if it changes.
+    """
+    key = (name, fingerprint)
+    if st.session_state.get("examples_of") != key:
+        sources = drain(examples(name, MOST), "cancel_examples")
+        st.session_state.update(examples_of=key, examples=sources)
+        st.session_state.pop(FIT, None)
+        st.session_state.pop(BACKGROUND, None)
+    sources = st.session_state["examples"]
+    if not sources:
+        return
+    st.subheader("How should they fit into a square?")
+    st.caption("Networks draw squares. These images are not square, or have transparent areas.")
+    fields = TrainConfig.model_fields
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="large"):
+        label, help = str(fields["fit"].title), fields["fit"].description
+        st.segmented_control(
+            label, get_args(Fit), key=FIT, default="crop", required=True, format_func=str.capitalize, help=help, width="content"
+        )
+        label, help = str(fields["background"].title), fields["background"].description
+        background = st.color_picker(label, WHITE, key=BACKGROUND, help=help)
+    with st.grid("auto", min_column_width=150):
+        for fit in get_args(Fit):
+            pictures = [decode(source, *Form(SIDE, channels, fit, background)) for source in sources]
+            usable = [picture for picture in pictures if isinstance(picture, np.ndarray)]
+            with st.container(gap="xxsmall"):
+                if usable:
+                    st.image(png(tile(np.stack(usable), 2, 4), 1), alt=f"Some images of {name}: {fit}", width="stretch")
+                picked = ":material/check: " if fit == chosen()["fit"] else ""
+                st.caption(f"{picked}**{fit.capitalize()}** {plain(_WORDS[fit])}")

@@ -166,16 +166,16 @@ def charts(curves: Sequence[Curve], axis: str = "step", smoothing: float = 0.0) 
         Four charts, or six; one more if there are scores.
     """
     longest = max((float(np.nanmax(x)) for curve in curves if len(x := _along(curve, axis))), default=0.0)
-    found = []
+    drawn = []
     for panel in _PANELS:
         shown = [(i, curve) for i, curve in enumerate(curves) if panel.scores is None or curve.scores == panel.scores]
         if shown:
-            found.append(_chart(panel, shown, axis, smoothing * longest))
+            drawn.append(_chart(panel, shown, axis, smoothing * longest))
     if judged := [(i, curve) for i, curve in enumerate(curves) if curve.judged]:
-        found.append(_distance(judged, axis))
-    for chart in found:
+        drawn.append(_distance(judged, axis))
+    for chart in drawn:
         chart.figure.update_xaxes(range=[0, longest or 1])  # the same for all charts, so you can compare them
-    return found
+    return drawn
 
 
 def shares_chart(names: Sequence[str], shares: Mapping[str, Sequence[float] | np.ndarray]) -> Chart:
@@ -284,8 +284,8 @@ def on_line(where: np.ndarray, x: np.ndarray, y: np.ndarray, log: bool = False) 
     left = np.maximum(right - 1, 0)
     closer = np.where(at - along[left] <= along[right] - at, along[left], along[right])
     at = np.where(rows[right] - rows[left] > 1, closer, at)
-    found = np.interp(at, along, height)
-    return at, np.exp(found) if log else found
+    heights = np.interp(at, along, height)
+    return at, np.exp(heights) if log else heights
 
 
 def _mark(figure: go.Figure, i: int, curve: Curve, axis: str, x: np.ndarray, y: np.ndarray, log: bool = False) -> None:

@@ -60,7 +60,7 @@ def test_one_press_starts_both_runs_in_the_visitors_name(open_page: OpenPage, ma
         run.folder.flush()
     at.run()
     assert "the change made the images worse" in texts(at.success) and "You predicted that." in texts(at.success)
-    assert "40 ± 1" in str(at.table[0].value) and "500 real images get 0.5." in texts(at.caption)
+    assert "40 ± 1" in str(at.table[0].value) and "500 real images get an FD of 0.5." in texts(at.caption)
     assert "check_circle: Let both runs finish" in texts(at.markdown)
     (link,) = [link.proto for link in at.get("page_link") if link.proto.label == "Compare all their curves"]
     assert link.query_string == f"runs={baseline.id}%2C{changed.id}"

@@ -137,6 +137,8 @@ def _runs(experiment: Experiment, ids: tuple[str | None, ...], predicted: str | 
     _states(found, names)
     if predicted in set(Guess):
         st.caption(f"Your prediction: {GUESSES[Guess(predicted)].lower()}.")
+    if len(found) == 2 and predicted is not None and not any(run.state in AT_WORK for run in found):
+        _result(found, predicted)
     begun = [run for run in found if run.sample_steps]
     if begun and (predicted is not None or len(found) == 1):
         try:
@@ -147,8 +149,6 @@ def _runs(experiment: Experiment, ids: tuple[str | None, ...], predicted: str | 
         drawn = charts([curve(run, names) for run in compared])
         shown = drawn[-1:] if any(run.judged for run in compared) else drawn[:1]
         compare_view(compared, shown, "step", None, lambda at: None, grid_remarks(compared), page)
-    if len(found) == 2 and predicted is not None and not any(run.state in AT_WORK for run in found):
-        _result(found, predicted)
     if len(found) == 2:
         st.page_link(
             COMPARE, label="Compare all their curves", icon=":material/compare:", query_params={"runs": ",".join(r.id for r in found)}
@@ -156,8 +156,10 @@ def _runs(experiment: Experiment, ids: tuple[str | None, ...], predicted: str | 
 
 
 def _states(found: list[Run], names: dict[str, str]) -> None:
-    for i, run in enumerate(found):
-        st.markdown(f':color[⬤]{{foreground="{COLORS[i]}"}} {names[run.id]}: {run_line(run)}')
+    with st.container(horizontal=True, gap="medium"):
+        for i, run in enumerate(found):
+            st.markdown(f':color[⬤]{{foreground="{COLORS[i]}"}} {names[run.id]}: {run_line(run)}', width="content")
+    for run in found:
         if reason := run.status().reason:
             st.caption(plain(reason))
 
@@ -180,14 +182,14 @@ def _result(found: list[Run], predicted: str) -> None:
         if predicted in set(Guess)
         else ""
     )
-    icon = ":material/check_circle:" if predicted == outcome else ":material/lightbulb:"
-    st.success(f"Measured: {RESULTS[outcome]}. {right}", icon=icon)
+    show, icon = (st.success, ":material/check_circle:") if predicted == outcome else (st.info, ":material/lightbulb:")
+    show(f"Measured: {RESULTS[outcome]}. {right}", icon=icon)
     rows = {"FD at the end": [_distance(score) for score in last], "The doctor": [_findings(run) for run in pair]}
     columns = ("Baseline", "With the change")
     st.table({column: {title: texts[i] for title, texts in rows.items()} for i, column in enumerate(columns)})
     floor = next((score.fd_floor for score in last if score and score.fd_floor is not None), None)
     if floor is not None:
-        st.caption(f"500 real images get {floor:.2g}.", help=explain("FD"))
+        st.caption(f"For comparison: 500 real images get an FD of {floor:.2g}.", help=explain("FD"))
 
 
 def _distance(score: Judgement | None) -> str:

@@ -165,17 +165,30 @@ def charts(curves: Sequence[Curve], axis: str = "step", smoothing: float = 0.0) 
     Returns:
         Four charts, or six; one more if there are scores.
     """
-    longest = max((float(np.nanmax(x)) for curve in curves if len(x := _along(curve, axis))), default=0.0)
+    longest = _longest(curves, axis)
     drawn = []
     for panel in _PANELS:
         shown = [(i, curve) for i, curve in enumerate(curves) if panel.scores is None or curve.scores == panel.scores]
         if shown:
             drawn.append(_chart(panel, shown, axis, smoothing * longest))
-    if judged := [(i, curve) for i, curve in enumerate(curves) if curve.judged]:
-        drawn.append(_distance(judged, axis))
     for chart in drawn:
         chart.figure.update_xaxes(range=[0, longest or 1])  # the same for all charts, so you can compare them
-    return drawn
+    return drawn + distance_chart(curves, axis)
+
+
+def distance_chart(curves: Sequence[Curve], axis: str = "step") -> list[Chart]:
+    """The last of charts() alone: the distances of several runs; empty if there are no scores."""
+    judged = [(i, curve) for i, curve in enumerate(curves) if curve.judged]
+    if not judged:
+        return []
+    chart = _distance(judged, axis)
+    chart.figure.update_xaxes(range=[0, _longest(curves, axis) or 1])
+    return [chart]
+
+
+def _longest(curves: Sequence[Curve], axis: str) -> float:
+    """Where the longest run ends."""
+    return max((float(np.nanmax(x)) for curve in curves if len(x := _along(curve, axis))), default=0.0)
 
 
 def shares_chart(names: Sequence[str], shares: Mapping[str, Sequence[float] | np.ndarray]) -> Chart:

@@ -26,7 +26,7 @@ def _is_predicted(evidence: Evidence) -> bool:
 RULES = Lesson(
     id="rules",
     title="Why DCGAN's rules",
-    minutes=6,
+    minutes=5,
     text=(
         "GANs were hard to train until DCGAN's authors found a set of rules that works: convolutions only, **batch normalization**, "
         "small first weights, Adam with low rates. Papers and tutorials repeat these rules, and add more. "

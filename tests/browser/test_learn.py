@@ -314,6 +314,45 @@ def test_companions_change_an_image_until_the_averages_are_used(page: Page, serv
     fits_a_phone(page)
 
 
+RIGHT = "() => { const { figure } = document.querySelector('.clinic'); return figure.data.options.find(([t]) => t === figure.case.trouble)[1]; }"
+
+
+def test_cases_are_diagnosed_and_the_doctor_answers(page: Page, server: str) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    open_page(page, f"{server}/learn?lesson=clinic", "Learn")
+    expect(page.locator(".clinic.figure-ready")).to_be_visible()
+    grid, slider = page.locator(".clinic-grid"), page.get_by_role("slider", name="Point in training")
+    expect(grid).to_have_attribute("aria-label", re.compile("36 generated images at step 700.*variety"))
+
+    # Back in time by keyboard: images, scores and both charts follow.
+    picture = "() => document.querySelector('.clinic-grid').toDataURL()"
+    last = page.evaluate(picture)
+    slider.press("Home")
+    expect(page.locator(".clinic-step")).to_have_text("Step 50")
+    expect(page.locator(".clinic-answers")).to_have_attribute("aria-label", re.compile(r"Step 50: D answers 0\.\d\d to real"))
+    assert page.evaluate(picture) != last
+    page.get_by_role("button", name="Play").click()
+    page.get_by_role("button", name="Pause").click()
+
+    # A wrong diagnosis, then right ones: after the first four, the mission's goal is met.
+    page.get_by_role("button", name="Nothing, it is healthy").click()
+    expect(page.locator(".clinic-verdict")).to_contain_text("Not quite")
+    expect(page.locator(".clinic-result")).to_contain_text("The doctor: The discriminator wins, since step")
+    expect(page.get_by_role("button", name="Classes are missing")).to_be_disabled()
+    for number in range(2, 6):
+        page.get_by_role("button", name=f"Case {number}").press("Enter")
+        page.get_by_role("button", name=page.evaluate(RIGHT), exact=True).click()
+        expect(page.locator(".clinic-verdict")).to_have_text("Right.")
+    expect(page.locator(".clinic-count")).to_have_text("4 right of 5 diagnosed.")
+    expect(page.get_by_role("button", name="Case 1, wrong")).to_be_visible()
+    expect(page.get_by_test_id("stMarkdown").filter(has_text="Give at least 4")).to_contain_text("check_circle")
+    page.get_by_role("button", name="Start over").click()
+    expect(page.locator(".clinic-result")).to_be_empty()
+    expect(page.get_by_role("button", name="Nothing, it is healthy")).to_be_enabled()
+    page.set_viewport_size({"width": 390, "height": 844})
+    fits_a_phone(page)
+
+
 def test_the_space_of_images_by_mouse_and_by_keyboard(page: Page, server: str) -> None:
     open_page(page, f"{server}/learn?lesson=space", "Learn")
     mission, line = page.get_by_test_id("stMarkdown"), page.locator(".space-lengths")
@@ -366,3 +405,15 @@ def test_the_marks_fit_in_one_row_of_a_phone_and_follow_the_keyboard(page: Page,
     expect(page.get_by_role("link", name="2. The game on a plane")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="The game on a plane")).to_be_visible()
+
+
+def test_an_experiment_is_chosen_and_predicted_before_it_can_start(page: Page, server: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    open_page(page, f"{server}/learn?lesson=rules", "Learn")
+    start = page.get_by_role("button", name="Start both runs")
+    expect(start).to_be_disabled()
+    page.get_by_text("Mirrored digits").click()
+    expect(page.get_by_text("Changed: Mirror at random: no → yes")).to_be_visible()
+    page.get_by_text("About the same").click()
+    expect(start).to_be_enabled()
+    fits_a_phone(page)

@@ -6,12 +6,15 @@ from typing import Any
 from ui.components.component import component
 
 
-def course_figure(name: str, html: str, **constants: Any) -> Callable[[str], Mapping[str, Any]]:
+def course_figure(
+    name: str, html: str, late: Callable[[], Mapping[str, Any]] = dict, **constants: Any
+) -> Callable[[str], Mapping[str, Any]]:
     """The function that draws a figure.
 
     Args:
         name: of its .js and .css.
         html: what it begins with.
+        late: gives more data for the figure when it is drawn.
         constants: numbers that the lesson's goals and the figure share.
 
     Returns:
@@ -21,7 +24,7 @@ def course_figure(name: str, html: str, **constants: Any) -> Callable[[str], Map
     mounted = component(name, html, "figure")
 
     def draw(page: str) -> Mapping[str, Any]:
-        report = mounted(key=name, data={"page": page, **constants}, on_report_change=lambda: None).report
+        report = mounted(key=name, data={"page": page, **constants, **late()}, on_report_change=lambda: None).report
         return report if isinstance(report, Mapping) else {}
 
     return draw

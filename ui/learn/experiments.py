@@ -16,7 +16,7 @@ from gan.networks.generator_file import CheckpointError
 from gan.recipes import DEFAULT
 from gan.runs.run import Run
 from gan.runs.states import AT_REST, AT_WORK, RunState
-from ui.charts import COLORS, changed, charts
+from ui.charts import COLORS, changed, distance_chart
 from ui.comparison import curve, grid_remarks, look_at
 from ui.components.compare_view import compare_view
 from ui.components.visitor import visitor
@@ -27,7 +27,7 @@ from ui.text import plain
 from ui.workshop import checkups, course_progress, manager
 
 CHOSEN, GUESSED, FAULT = "experiment", "experiment_guess_", "experiment_fault"  # in the session
-REFRESH_S = 3.0  # while one of the runs is active
+REFRESH_S, QUEUE_S = 3.0, 10.0  # while one of the runs trains, or only waits
 GUESSES = {Guess.BETTER: "Better", Guess.SAME: "About the same", Guess.WORSE: "Worse"}
 RESULTS = {
     Guess.BETTER: "the change made the images better",
@@ -57,10 +57,10 @@ def experiments(page: str) -> Mapping[str, Any]:
         if fault := st.session_state.pop(FAULT, ""):
             st.error(plain(fault), icon=":material/error:")
         if any(pair):
-            working = any(run is not None and run.state in AT_WORK for run in pair)
+            pace = _pace([run.state for run in pair if run is not None])
             names = tuple(run.id if run else None for run in pair)
-            show = partial(_runs, experiment, names, answers.get(experiment.id), working, page)
-            st.fragment(show, run_every=REFRESH_S if working else None)()
+            show = partial(_runs, experiment, names, answers.get(experiment.id), pace, page)
+            st.fragment(show, run_every=pace)()
     return {}
 
 
@@ -123,7 +123,7 @@ def start(name: str) -> None:
         st.session_state[FAULT] = refusal(error)
 
 
-def _runs(experiment: Experiment, ids: tuple[str | None, ...], predicted: str | None, was_working: bool, page: str) -> None:
+def _runs(experiment: Experiment, ids: tuple[str | None, ...], predicted: str | None, pace: float | None, page: str) -> None:
     """Both runs so far: their states, their images and distances, and the result once they have ended."""
     found: list[Run] = []
     for run_id in ids:
@@ -131,8 +131,8 @@ def _runs(experiment: Experiment, ids: tuple[str | None, ...], predicted: str | 
             found += [manager().get(run_id)] if run_id else []
         except KeyError:
             st.rerun()  # deleted meanwhile
-    if was_working and all(run.state not in AT_WORK for run in found):
-        st.rerun()  # the mission above may be met now
+    if _pace([run.state for run in found]) != pace:
+        st.rerun()  # at another pace; and the mission above may be met now
     names = {run_id: name for run_id, name in zip(ids, (BASELINE, experiment.name), strict=True) if run_id}
     _states(found, names)
     if predicted in set(Guess):
@@ -146,13 +146,18 @@ def _runs(experiment: Experiment, ids: tuple[str | None, ...], predicted: str | 
         except CheckpointError:
             st.error("A run of this experiment cannot be read.", icon=":material/error:")
             return
-        drawn = charts([curve(run, names) for run in compared])
-        shown = drawn[-1:] if any(run.judged for run in compared) else drawn[:1]
-        compare_view(compared, shown, "step", None, lambda at: None, grid_remarks(compared), page)
+        drawn = distance_chart([curve(run, names) for run in compared])
+        compare_view(compared, drawn, "step", None, lambda at: None, grid_remarks(compared), page)
     if len(found) == 2:
         st.page_link(
             COMPARE, label="Compare all their curves", icon=":material/compare:", query_params={"runs": ",".join(r.id for r in found)}
         )
+
+
+def _pace(states: list[RunState]) -> float | None:
+    """Seconds between two looks at runs in these states; None if nothing changes."""
+    working = set(states) & AT_WORK
+    return None if not working else QUEUE_S if working == {RunState.QUEUED} else REFRESH_S
 
 
 def _states(found: list[Run], names: dict[str, str]) -> None:

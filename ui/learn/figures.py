@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gan.course.batch_norm import BATCH_NORM
+from gan.course.clinic import CLINIC
 from gan.course.losses import LOSSES
 from gan.course.plane import PLANE
 from gan.course.real_or_fake import REAL_OR_FAKE
@@ -17,6 +18,7 @@ from ui.components.real_or_fake import real_or_fake
 from ui.components.space import space
 from ui.components.transposed import transposed
 from ui.learn.experiments import experiments
+from ui.learn.patient import cases_and_patient
 
 # By the lesson's id. A figure gets the page's url_path.
 FIGURES: dict[str, Callable[[str], Mapping[str, Any]]] = {
@@ -26,5 +28,6 @@ FIGURES: dict[str, Callable[[str], Mapping[str, Any]]] = {
     TRANSPOSED.id: transposed,
     BATCH_NORM.id: batch_norm,
     RULES.id: experiments,
+    CLINIC.id: cases_and_patient,
     SPACE.id: space,
 }

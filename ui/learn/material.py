@@ -1,4 +1,4 @@
-"""What the server draws for the lessons' figures: once, when a browser first asks for it, and for all visitors."""
+"""What the server draws or reads for the lessons' figures: once, when a browser first asks for it, and for all visitors."""
 
 import functools
 import hashlib
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from gan.course import cases
 from gan.course.batch_norm_network import network_file
 from gan.course.quiz import quiz_round
 from gan.course.real_or_fake import ROUNDS
@@ -32,10 +33,17 @@ def _json(make: Callable[[], dict[str, Any]]) -> Material:
     return Material(json.dumps(make(), separators=(",", ":")).encode(), "application/json")
 
 
+def _file(name: str, media_type: str) -> Material:
+    """A file of a recorded case."""
+    return Material((cases.FOLDER / name).read_bytes(), media_type)
+
+
 # By the file's name in the address.
 _MAKE: dict[str, Callable[[], Material]] = {
     **{f"real-or-fake-{number + 1}.json": partial(_json, partial(quiz_round, number)) for number in range(ROUNDS)},
     "batch-norm.safetensors": lambda: Material(network_file(), "application/octet-stream"),
+    **{f"{name}.json": partial(_file, f"{name}.json", "application/json") for name in cases.CASES},
+    **{f"{name}.png": partial(_file, f"{name}.png", "image/png") for name in cases.CASES},
     **{f"space-{name}.json": partial(_json, partial(part, name)) for name in PARTS},
 }
 

@@ -29,7 +29,7 @@ BROWSER_WORKERS ?= 2
 # Browser tests have processes of their own: Playwright leaves an event loop running, in which other tests cannot start theirs. They wait a
 # lot, for pages and for runs, so they leave time to the others.
 STYLE := $(BIN)/ruff check . && $(BIN)/ruff format --check .
-TYPES := $(BIN)/mypy
+TYPES := $(BIN)/mypy $(if $(CI),--cache-dir=/dev/null)
 TESTS := -m pytest -n $(WORKERS) --dist loadfile --ignore=tests/browser
 BROWSER_TESTS := -m pytest -n $(BROWSER_WORKERS) --dist loadfile $(if $(CI),--reruns 1 -rR) tests/browser
 
@@ -62,7 +62,9 @@ constraints: test
 
 # Without PINNED=1, pip takes the newest versions that the requirements admit; with it, those that the tests last passed with.
 # Python compiles what it imports, when it first does; all of torch would take a minute.
-INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-compile $(if $(PINNED),-c constraints.txt)
+# Continuous integration starts without a virtual environment each time, and does not wait for pip to unpack gigabytes on one core.
+PIP := $(BIN)/python $(if $(CI),.ci/install.py,-m pip install --disable-pip-version-check --no-compile)
+INSTALL := $(PIP) $(if $(PINNED),-c constraints.txt)
 
 $(VENV)/.installed: requirements.txt $(if $(PINNED),constraints.txt) | $(VENV)/bin/python
 	$(INSTALL) -r requirements.txt

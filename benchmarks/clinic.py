@@ -48,7 +48,7 @@ def record(case: Case, folder: Path) -> None:
     quiet = config.change(grid_every=1_000_000, snapshot_every=1_000_000)
     dataset = shown(case, doctor._dataset(config.data, config.image_size, config.channels, config.data_split))
     patient = doctor.Patient(quiet, dataset)
-    z = latent.noise(range(SIDE * SIDE), config.latent_dim, config.latent_distribution)
+    z = latent.from_seeds(range(SIDE * SIDE), config.latent_dim, config.latent_distribution)
     sheets, steps = [], [step for step in GRIDS if step <= case.steps]
     for step in steps:
         patient.go(step, case.changes if patient.state.step == case.changed_at else None)

@@ -91,7 +91,7 @@ class Engine:
 
     def images(self) -> np.ndarray:
         """The EMA generator's images: (JUDGED, C, H, W), uint8."""
-        return sample(self.state.averaged, latent.noise(range(JUDGED), self.config.latent_dim, self.config.latent_distribution))
+        return sample(self.state.averaged, latent.from_seeds(range(JUDGED), self.config.latent_dim, self.config.latent_distribution))
 
 
 class Textbook:
@@ -206,7 +206,7 @@ def timed(state: TrainState, dataset: ImageDataset) -> Iterator[tuple[float, Eve
 def distances(state: TrainState, judge: Judge) -> tuple[float, float]:
     """The Fréchet distances of the EMA generator and of the plain one."""
     config = state.config
-    z = latent.noise(range(JUDGED), config.latent_dim, config.latent_distribution)
+    z = latent.from_seeds(range(JUDGED), config.latent_dim, config.latent_distribution)
     averaged, plain = (judge.distance(sample(network, z.to(state.device))) for network in (state.averaged, state.generator))
     return averaged, plain
 

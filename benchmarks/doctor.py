@@ -228,7 +228,7 @@ class Patient:
         if self.error:
             return float("inf")
         config = self.state.config
-        z = latent.noise(range(100_000, 100_000 + COMPARED), config.latent_dim, config.latent_distribution)
+        z = latent.from_seeds(range(100_000, 100_000 + COMPARED), config.latent_dim, config.latent_distribution)
         return self.judge.distance(sample(self.state.averaged, z))
 
     def treated(self, remedy: Remedy) -> "Patient":

@@ -108,7 +108,7 @@ def main() -> None:
     without = torch.empty(0, config.latent_dim)
     seed = FIRST_SEED
     while len(without) < arguments.faces:
-        z = latent.noise(range(seed, seed + 200), config.latent_dim, config.latent_distribution)
+        z = latent.from_seeds(range(seed, seed + 200), config.latent_dim, config.latent_distribution)
         seed += 200
         without = torch.cat([without, z[~referee.judge(draw(z))[:, place]]])[: arguments.faces]
     before = draw(without)

@@ -422,7 +422,7 @@ def _pictures(setup: Bench, name: str) -> Iterator[Row]:
         def draw(seconds: float) -> float:
             count, start = 0, time.perf_counter()
             while not count or time.perf_counter() - start < seconds:
-                cache.images(model, model.noise([count]))
+                cache.images(model, model.z([count]))
                 count += 1
             return count / (time.perf_counter() - start)
 
@@ -515,7 +515,7 @@ def _quality(setup: Bench, name: str, times: tuple[float, ...]) -> Iterator[Row]
     dataset = terminal.drain(datasets.load_for(config), quiet=True)
     judge = terminal.drain(JudgeCache().get(config.data, *Form.of(config)), quiet=True)
     trainer, judged = Trainer(config, setup.device, dataset), setup.amounts.judged
-    z = latent.noise(range(judged), config.latent_dim, config.latent_distribution)
+    z = latent.from_seeds(range(judged), config.latent_dim, config.latent_distribution)
     for seconds in times:
         torch.set_num_threads(trainer.state.execution.threads)
         trainer.train_until(seconds)

@@ -47,6 +47,7 @@ from websockets.exceptions import WebSocketException
 
 from benchmarks.serving import ROOT, STARTS_WITHIN_S, Workshop
 from gan.course.lessons import LESSONS
+from ui.learn.material import NAMES
 
 MODULES = ROOT / "ui" / "components" / "learn"
 ARRIVE_S = 4.0  # from the first arrival to the measured part of a period
@@ -213,6 +214,9 @@ class Crowd:
             await page.script()
             for module in MODULES.glob("*.js"):
                 await self.fetch(f"/assets/learn/{module.name}")
+            for name in NAMES:
+                if name.startswith(lesson):
+                    await self.fetch(f"/assets/course/{name}")
             await asyncio.sleep(rng.uniform(0, REPORT_EVERY_S))
             while True:
                 await page.script()

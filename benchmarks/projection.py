@@ -39,7 +39,7 @@ def main() -> None:
     for start in range(0, given.random, 1000):
         part = seeds[start : start + 1000]
         labels = judge.labels(len(part), model.class_names, start) if model.class_names else 0
-        found = judge.network.features(cache.images(model, model.noise(part), labels))
+        found = judge.network.features(cache.images(model, model.z(part), labels))
         nearest = np.minimum(nearest, metrics.nearest(wanted, found)[0][:, 0])
     print(f"nearest of {given.random:,} random samples: {np.median(nearest):.2f}")
     print(f"nearest training image: {np.median(metrics.nearest(wanted, judge.training)[0]):.2f}")

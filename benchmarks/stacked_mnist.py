@@ -139,7 +139,7 @@ def draw(state: TrainState, n: int) -> Iterator[np.ndarray]:
     """n images of the generator, a few at a time."""
     for start in range(0, n, AT_ONCE):
         seeds = range(start, min(n, start + AT_ONCE))
-        yield sample(state.averaged, latent.noise(seeds, state.config.latent_dim, state.config.latent_distribution))
+        yield sample(state.averaged, latent.from_seeds(seeds, state.config.latent_dim, state.config.latent_distribution))
 
 
 def run(

@@ -99,8 +99,8 @@ class Accelerator:
 
 def diagnose(facts: Facts) -> Accelerator:
     """What the facts mean. Pure."""
-    found = _unseen(facts) if not facts.available else _seen(facts)
-    return Accelerator(found is None, *(found or ("", "")), facts)
+    problem = _unseen(facts) if not facts.available else _seen(facts)
+    return Accelerator(problem is None, *(problem or ("", "")), facts)
 
 
 def _unseen(facts: Facts) -> tuple[str, str]:
@@ -161,8 +161,8 @@ def _no_code(capability: tuple[int, int], card: str, facts: Facts) -> tuple[str,
 
 def _codes(architectures: tuple[str, ...]) -> list[tuple[str, tuple[int, int], str]]:
     """("sm_75", "sm_90a", "compute_90") -> (kind, compute capability, letter); anything else is left out."""
-    found = (re.fullmatch(r"(sm|compute)_(\d+)(\d)([a-z]?)", text) for text in architectures)
-    return [(match[1], (int(match[2]), int(match[3])), match[4]) for match in found if match]
+    matches = (re.fullmatch(r"(sm|compute)_(\d+)(\d)([a-z]?)", text) for text in architectures)
+    return [(match[1], (int(match[2]), int(match[3])), match[4]) for match in matches if match]
 
 
 def runs_on(capability: tuple[int, int], architectures: tuple[str, ...]) -> bool:
@@ -187,10 +187,10 @@ def runs_on(capability: tuple[int, int], architectures: tuple[str, ...]) -> bool
 @functools.cache
 def accelerator(index: int = 0) -> Accelerator:
     """The state of the GPU with this number, checked once per process."""
-    found = diagnose(look(index))
-    if not found.usable:  # we have said it in our own words; torch would repeat it at each check
+    accelerator = diagnose(look(index))
+    if not accelerator.usable:  # we have said it in our own words; torch would repeat it at each check
         warnings.filterwarnings("ignore", message=r"(?s)CUDA initialization|.*(compute|CUDA) capability", category=UserWarning)
-    return found
+    return accelerator
 
 
 def look(index: int = 0) -> Facts:
@@ -265,13 +265,13 @@ def _driver() -> str:
         text = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8")
     except OSError:
         return ""
-    found = re.search(r"Kernel Module\D*?(?:x86_64|aarch64)?\s+(\d+(?:\.\d+)+)", text)
-    return found[1] if found else ""
+    match = re.search(r"Kernel Module\D*?(?:x86_64|aarch64)?\s+(\d+(?:\.\d+)+)", text)
+    return match[1] if match else ""
 
 
 def _major(version: str) -> int:
-    found = re.match(r"\d+", version)
-    return int(found[0]) if found else 0
+    digits = re.match(r"\d+", version)
+    return int(digits[0]) if digits else 0
 
 
 def _line(message: object) -> str:

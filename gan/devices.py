@@ -36,11 +36,11 @@ def choose_device(name: str = "auto") -> torch.device:
     if name == "cpu" or (name == "auto" and not accelerator().usable):
         return torch.device("cpu")
     index = int(name.partition(":")[2] or 0)
-    found = accelerator(index)
-    if 0 < found.facts.count <= index:
-        raise ValueError(f"there is no device {name}: this machine's last GPU is cuda:{found.facts.count - 1}")
-    if not found.usable:
-        raise ValueError(f"device {name} {found.refusal}")
+    gpu = accelerator(index)
+    if 0 < gpu.facts.count <= index:
+        raise ValueError(f"there is no device {name}: this machine's last GPU is cuda:{gpu.facts.count - 1}")
+    if not gpu.usable:
+        raise ValueError(f"device {name} {gpu.refusal}")
     return torch.device("cuda", index)
 
 

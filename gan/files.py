@@ -70,7 +70,7 @@ def write_atomically(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
         raise
 
 
-class _Noted:
+class NotedFile:
     """An open file that remembers the OSError of a failed write."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -94,7 +94,7 @@ def write_through(save: Callable[[Any], None], file: BinaryIO) -> None:
     Raises:
         OSError: the error of the failed write, whatever error the library raised for it.
     """
-    noted = _Noted(file)
+    noted = NotedFile(file)
     try:
         save(noted)
     except Exception:

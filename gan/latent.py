@@ -16,7 +16,7 @@ class LatentToImage(Protocol):
     def __call__(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor: ...
 
 
-def noise(seeds: Sequence[int], latent_dim: int, distribution: str = "normal") -> torch.Tensor:
+def from_seeds(seeds: Sequence[int], latent_dim: int, distribution: str = "normal") -> torch.Tensor:
     """One latent vector per seed: float32 (len(seeds), latent_dim) on the CPU.
 
     Each vector depends only on its own seed, so a seed names the same point everywhere.
@@ -175,7 +175,7 @@ def strongest_dimensions(
         (dimension, mean absolute change of a pixel for that step, in units of [-1, 1]) for all d dimensions.
     """
     d = generator.latent_dim
-    z = noise(range(samples), d, distribution)
+    z = from_seeds(range(samples), d, distribution)
 
     def draw(z: torch.Tensor) -> torch.Tensor:
         return generator(z) if label is None else generator(z, torch.full((len(z),), label))

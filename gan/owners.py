@@ -13,6 +13,7 @@ import secrets
 import threading
 import time
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 
 log = logging.getLogger(__name__)
@@ -115,8 +116,9 @@ class Guesses:
     Visitors behind one proxy may share an address and therefore the wait. The token's length is what makes it hard to guess.
     """
 
-    def __init__(self) -> None:
-        self._clock = time.monotonic
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """clock: returns seconds."""
+        self._clock = clock
         self._lock = threading.Lock()
         self._wrong: dict[str, tuple[int, float]] = {}  # by address: how many, and when the last one was
 

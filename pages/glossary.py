@@ -9,9 +9,9 @@ from ui.text import plain
 heading("Glossary")
 wanted = st.text_input("Search", key="term", bind="query-params", placeholder="latent vector", help="Searches the terms and their texts.")
 wanted = wanted.strip().casefold()
-found = [term for term in TERMS.values() if wanted in f"{term.name} {term.text}".casefold()]
-for term in sorted(found, key=lambda term: term.name.casefold()):
+matching = [term for term in TERMS.values() if wanted in f"{term.name} {term.text}".casefold()]
+for term in sorted(matching, key=lambda term: term.name.casefold()):
     source = f" :gray[({plain(term.source)})]" if term.source else ""
     st.markdown(f"**{plain(term.name)}**: {plain(term.text)}{source}")
-if not found:
+if not matching:
     st.info(f"The glossary has no term with {plain(wanted[:100])}. Try a shorter word.", icon=":material/search_off:")

@@ -4,7 +4,7 @@ from PIL import Image, ImageSequence
 
 
 def frames(film: Image.Image) -> int:
-    """How many frames a GIF or an animated PNG has; it is at its first one afterward."""
+    """The number of frames of a GIF or an animated PNG. Rewinds it to the first one."""
     count = sum(1 for _ in ImageSequence.Iterator(film))
     film.seek(0)
     return count

@@ -1,4 +1,4 @@
-"""What surrounds the tests: threads, a home and a folder for temporary files of their own. Imported before torch, which reads some of it once.
+"""The environment of the tests: their threads, home and temporary folder. Imported before torch, which reads some of it once.
 
 Processes that tests start have the same surroundings. What is left in them after the tests is a fault: see leftovers().
 """
@@ -19,7 +19,7 @@ TOOLS = ("_cache/", "__pycache__", ".venv", ".coverage", ".egg-info/")
 
 
 def _folder() -> Path:
-    """A folder for this process, which goes with it; that of one of pytest-xdist's workers lies in that of the process which started it."""
+    """A temporary folder that is deleted with this process. That of a pytest-xdist worker is inside the folder of the process that started it."""
     if worker := os.environ.get("PYTEST_XDIST_WORKER"):
         (folder := Path(os.environ["TESTS_FOLDER"], worker)).mkdir()
         return folder
@@ -48,7 +48,7 @@ TEMPORARY = _prepare()
 
 
 def changes() -> set[str]:
-    """The files of the repository that git does not know or knows otherwise, without the tools' caches; empty if there is no git."""
+    """The repository's untracked and changed files, without the tools' caches; empty if there is no git."""
     command = ["git", "status", "--porcelain", "--untracked-files=all", "--ignored"]
     lines = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.splitlines()
     return {line for line in lines if not any(name in line for name in TOOLS)}

@@ -251,7 +251,7 @@ def test_a_failed_run_exits_1_and_says_why(
 
 @pytest.fixture
 def start(pictures: Path) -> Iterator[Callable[..., subprocess.Popen]]:
-    """Starts a run without an end in a process of its own, and waits until it has trained some steps. It ends with the test."""
+    """Starts an endless run in its own process and waits for its first steps. The run ends with the test."""
     started: list[subprocess.Popen] = []
 
     def start(out: Path, more: Sequence[str] = (), **options: Any) -> subprocess.Popen:

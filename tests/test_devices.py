@@ -32,7 +32,7 @@ def test_an_error_puts_the_threads_back() -> None:
 
 @one_thread_a_step
 def work(fail: bool = False) -> Generator[int, None, str]:
-    """Two events: the threads that it computes on."""
+    """Yields twice: the number of threads that it computes on."""
     yield torch.get_num_threads()
     if fail:
         raise ValueError("no")

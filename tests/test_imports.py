@@ -35,7 +35,7 @@ def imported(path: Path) -> set[str]:
 
 
 def package(parts: tuple[str, ...]) -> str:
-    """The package of gan that a dotted name or a path lies in; empty for modules on the ground."""
+    """The package of gan that a dotted name or a path lies in; empty for modules directly in gan."""
     return parts[1] if len(parts) > 1 and parts[1] in FLOOR else ""
 
 

@@ -7,14 +7,14 @@ from gan import latent
 
 
 def test_a_seed_names_the_same_point_wherever_it_stands() -> None:
-    together = latent.noise([5, 9, 2**63 - 1], 16)
-    assert torch.equal(together[1:2], latent.noise([9], 16))
+    together = latent.from_seeds([5, 9, 2**63 - 1], 16)
+    assert torch.equal(together[1:2], latent.from_seeds([9], 16))
     assert together.shape == (3, 16)
-    uniform = latent.noise(range(200), 16, "uniform")
+    uniform = latent.from_seeds(range(200), 16, "uniform")
     assert uniform.abs().max() <= 1 and abs(uniform.mean()) < 0.05
-    assert abs(latent.noise(range(500), 16).std() - 1) < 0.05
+    assert abs(latent.from_seeds(range(500), 16).std() - 1) < 0.05
     with pytest.raises(ValueError, match="seed"):
-        latent.noise([-1], 4)
+        latent.from_seeds([-1], 4)
 
 
 def test_seeds_are_read_from_text() -> None:
@@ -45,7 +45,7 @@ def test_slerp_of_parallel_opposite_and_zero_vectors_is_finite() -> None:
 
 
 def test_slerp_keeps_the_length_and_lerp_loses_it() -> None:
-    a, b = latent.noise([1, 2], 100)
+    a, b = latent.from_seeds([1, 2], 100)
     t = torch.linspace(0, 1, 11)[:, None]
     norms = latent.slerp(a, b, t).norm(dim=1)
     assert norms.min() >= min(a.norm(), b.norm()) - 1e-3
@@ -53,7 +53,7 @@ def test_slerp_keeps_the_length_and_lerp_loses_it() -> None:
 
 
 def test_a_walk_visits_its_anchors() -> None:
-    anchors = latent.noise([1, 2, 3], 8)
+    anchors = latent.from_seeds([1, 2, 3], 8)
     path = latent.walk(anchors, 21)
     assert path.shape == (21, 8)
     torch.testing.assert_close(path[[0, 10, 20]], anchors)

@@ -33,7 +33,7 @@ class Loads:
 
 
 def forty(make: Loads) -> tuple[list[object], Lru] | tuple[list[str | Interrupt], Lru]:
-    """What forty threads get that ask one cache for one key at once, and the cache."""
+    """The results of forty threads that ask one cache for one key at once, and the cache."""
     cache: Lru[str, Any] = Lru(8)
     together, answers = threading.Barrier(40), []
 

@@ -102,11 +102,10 @@ def test_a_short_host_token_is_refused_without_being_told(monkeypatch: pytest.Mo
 
 @pytest.fixture
 def guesses(monkeypatch: pytest.MonkeyPatch) -> tuple[Guesses, list[float]]:
-    """A memory of guesses, and its clock."""
+    """Counted guesses, and the clock's time in a list of one."""
     monkeypatch.setenv("WORKSHOP_ADMIN_TOKEN", TOKEN)
-    guesses, now = Guesses(), [1000.0]
-    guesses._clock = lambda: now[0]
-    return guesses, now
+    now = [1000.0]
+    return Guesses(clock=lambda: now[0]), now
 
 
 def test_guesses_at_the_hosts_token_slow_down_and_are_logged(

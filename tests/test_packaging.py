@@ -21,7 +21,7 @@ def setuptools_settings() -> dict[str, Any]:
 
 
 def folders() -> list[Path]:
-    """The library's folders, without what Python leaves there."""
+    """The library's folders, without Python's caches."""
     return [LIBRARY, *(path for path in LIBRARY.rglob("*") if path.is_dir() and "__pycache__" not in path.parts)]
 
 

@@ -40,7 +40,7 @@ def test_twenty_steps_resumed_sampled_and_walked(name: str, tmp_path: Path) -> N
     assert state.step == 20
     list(record(folder, state, dataset, Control()))
     loaded = load_generator(folder.generator_file(22))
-    z = latent.noise([1, 2], config.latent_dim, config.latent_distribution)
+    z = latent.from_seeds([1, 2], config.latent_dim, config.latent_distribution)
     assert loaded.class_names == (("a", "b", "c") if config.conditional else ())
     of_class = torch.full((5,), 2) if config.conditional else None
     pictures = sample(loaded.network, z, of_class[:2] if config.conditional else None)

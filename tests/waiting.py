@@ -1,5 +1,6 @@
 """Waiting for what another thread does."""
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,3 +18,8 @@ def wait_for(condition: Callable[..., Any], timeout_s: float = 30.0) -> None:
 
 def ended(run: Run) -> Callable[..., Any]:
     return lambda: not run.at_work
+
+
+def threads(name: str) -> list[str]:
+    """The names of living threads that begin with this name."""
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith(name)]

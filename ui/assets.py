@@ -48,10 +48,10 @@ def _modules() -> dict[str, tuple[bytes, str]]:
 
 async def _answer_module(request: Request) -> Response:
     """One module. Browsers ask each time whether it has changed: modules of two versions might not fit together."""
-    found = _modules().get(request.path_params["name"])
-    if found is None:
+    module = _modules().get(request.path_params["name"])
+    if module is None:
         return Response(status_code=404)
-    return _unless_known(request, *found, "text/javascript")
+    return _unless_known(request, *module, "text/javascript")
 
 
 async def _answer_course(request: Request) -> Response:

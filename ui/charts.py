@@ -166,14 +166,14 @@ def charts(curves: Sequence[Curve], axis: str = "step", smoothing: float = 0.0) 
         Four charts, or six; one more if there are scores.
     """
     longest = _longest(curves, axis)
-    found = []
+    drawn = []
     for panel in _PANELS:
         shown = [(i, curve) for i, curve in enumerate(curves) if panel.scores is None or curve.scores == panel.scores]
         if shown:
-            found.append(_chart(panel, shown, axis, smoothing * longest))
-    for chart in found:
+            drawn.append(_chart(panel, shown, axis, smoothing * longest))
+    for chart in drawn:
         chart.figure.update_xaxes(range=[0, longest or 1])  # the same for all charts, so you can compare them
-    return found + distance_chart(curves, axis)
+    return drawn + distance_chart(curves, axis)
 
 
 def distance_chart(curves: Sequence[Curve], axis: str = "step") -> list[Chart]:
@@ -297,8 +297,8 @@ def on_line(where: np.ndarray, x: np.ndarray, y: np.ndarray, log: bool = False) 
     left = np.maximum(right - 1, 0)
     closer = np.where(at - along[left] <= along[right] - at, along[left], along[right])
     at = np.where(rows[right] - rows[left] > 1, closer, at)
-    found = np.interp(at, along, height)
-    return at, np.exp(found) if log else found
+    heights = np.interp(at, along, height)
+    return at, np.exp(heights) if log else heights
 
 
 def _mark(figure: go.Figure, i: int, curve: Curve, axis: str, x: np.ndarray, y: np.ndarray, log: bool = False) -> None:

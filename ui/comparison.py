@@ -213,32 +213,32 @@ def clock(seconds: float) -> str:
 
 def remarks(runs: Sequence[Compared]) -> list[str]:
     """Warnings about what cannot be compared; one sentence each."""
-    found = []
+    sentences = []
     scores = [run.name for run in runs if run.config.has_scores]
     if scores and len(scores) < len(runs):
-        found.append(f"{_several(scores)}: the discriminator gives unbounded scores, not probabilities, so they have their own charts.")
+        sentences.append(f"{_several(scores)}: the discriminator gives unbounded scores, not probabilities, so they have their own charts.")
     signs = ["◆ a setting was changed"] * any(run.changes for run in runs) + ["○ forked from another run"] * any(run.parent for run in runs)
     if signs:
-        found.append(f"On the curves: {', '.join(signs)}. Hover over one for details.")
+        sentences.append(f"On the curves: {', '.join(signs)}. Hover over one for details.")
     if len({run.judged[-1].features for run in runs if run.judged}) > 1:
-        found.append("The distances (FD) are in the features of different networks: they cannot be compared.")
+        sentences.append("The distances (FD) are in the features of different networks: they cannot be compared.")
     losses = {(run.config.loss, run.config.feature_matching, run.config.mean_loss_d) for run in runs}
     if len(losses) > 1:
-        found.append("These runs use different losses: compare their trends, not their levels.")
-    return found
+        sentences.append("These runs use different losses: compare their trends, not their levels.")
+    return sentences
 
 
 def grid_remarks(runs: Sequence[Compared]) -> list[str]:
     """Whether the grids show the same latent vectors at the same places: one sentence per reason why not."""
-    found = []
+    sentences = []
     if len({(run.config.latent_dim, run.config.latent_distribution) for run in runs}) > 1:
-        found.append("These runs differ in latent size or distribution: their grids show different latent vectors.")
+        sentences.append("These runs differ in latent size or distribution: their grids show different latent vectors.")
     counts = sorted({run.config.grid_images for run in runs})
     if len(counts) > 1:
-        found.append(f"The grids differ in the number of images: the first {counts[0]} latent vectors, row by row, are in all of them.")
+        sentences.append(f"The grids differ in the number of images: the first {counts[0]} latent vectors, row by row, are in all of them.")
     if len({run.config.conditional for run in runs}) > 1:
-        found.append("Some of these runs are conditional, others are not.")
-    return found
+        sentences.append("Some of these runs are conditional, others are not.")
+    return sentences
 
 
 def _several(names: Sequence[str]) -> str:

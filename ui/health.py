@@ -67,8 +67,8 @@ def health(run: Run) -> Health | None:
 
 def health_line(run: Run) -> str:
     """What is wrong with a run and what to try first, as one line of Markdown; empty if nothing is known to be wrong."""
-    found = health(run)
-    return found.line if found and found.wrong else ""
+    about = health(run)
+    return about.line if about and about.wrong else ""
 
 
 def changes_text(config: TrainConfig, remedy: Remedy) -> str:

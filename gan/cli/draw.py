@@ -45,7 +45,7 @@ def sample_command(source: Path, seeds: str, step: int | None, class_name: str |
     if single:
         terminal.drain(export.png_files(loaded, numbers, labels, path))
     else:
-        images = sample(loaded.network, latent.noise(numbers, loaded.config.latent_dim, loaded.config.latent_distribution), labels)
+        images = sample(loaded.network, latent.from_seeds(numbers, loaded.config.latent_dim, loaded.config.latent_distribution), labels)
         with write_atomically(path) as file:
             if path.suffix == ".png":
                 file.write(png(tile(enlarge(images, max(1, 64 // images.shape[-1])), gap=2)))
@@ -82,7 +82,7 @@ def walk_command(
     refuse_output(out, (".gif", ".mp4"))
     numbers = latent.parse_seeds(seeds)
     loaded = load_generator(find_generator(find_source(source), step))
-    anchors = latent.noise(numbers, loaded.config.latent_dim, loaded.config.latent_distribution)
+    anchors = latent.from_seeds(numbers, loaded.config.latent_dim, loaded.config.latent_distribution)
     z = latent.walk(anchors, frames, mode, closed, easing)
     images = sample(loaded.network, z, _labels(loaded, class_name or next(iter(loaded.class_names), None), frames))
     try:

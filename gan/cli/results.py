@@ -74,18 +74,18 @@ def doctor_command(run: Path, as_json: bool) -> None:
     folder.read_config()
     looked_at = Run(folder)
     checkup = Checkups().of(looked_at)
-    found = checkup.findings()
+    findings = checkup.findings()
     if as_json:
-        for finding in found:
+        for finding in findings:
             click.echo(json.dumps(asdict(finding)))
         return
     step = looked_at.status().step
-    if not found:
+    if not findings:
         judged = "" if checkup.judged else " It has no scores, so only losses and gradients were checked."
         verdict = checkup.verdict.text
         click.echo(f"{folder.path.name}, step {step}: {verdict[0].lower()}{verdict[1:]}.{judged}")
     config = looked_at.live_config
-    for finding in found:
+    for finding in findings:
         click.echo(f"{finding.severity.upper()}: {finding.name}, since step {finding.began} (found at step {finding.found})")
         for evidence in finding.evidence:
             click.echo(f"  {evidence.text}: {evidence.shown} (rule: {evidence.limit})")

@@ -23,6 +23,6 @@ def network_file() -> bytes:
     config = loaded.config
     tensors = safetensors.torch.load_file(digits_run.generator_file(loaded.step))  # not the loaded weights, which have 32 bits
     tensors = {name: tensor for name, tensor in tensors.items() if tensor.is_floating_point()}
-    tensors[LATENTS] = latent.noise([s for those in seeds.values() for s in those], config.latent_dim, config.latent_distribution)
+    tensors[LATENTS] = latent.from_seeds([s for those in seeds.values() for s in those], config.latent_dim, config.latent_distribution)
     about = {"digits": list(seeds), "of_each": len(next(iter(seeds.values())))}
     return safetensors.torch.save(tensors, {FORMAT: json.dumps(about)})

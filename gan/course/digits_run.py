@@ -139,7 +139,7 @@ def record(
     state = new_state(config, torch.device("cpu"), execution=Execution("fp32", True, THREADS))
     control = Control()
     control.repeat([], until=windows[-1][-1])  # a run that follows a script does not choose its number of threads
-    z = latent.noise(range(len(held_out)), config.latent_dim, config.latent_distribution)
+    z = latent.from_seeds(range(len(held_out)), config.latent_dim, config.latent_distribution)
     for window in windows:
         best = (0, -1.0)
         for step in window:
@@ -168,7 +168,7 @@ def find_seeds(loaded: LoadedGenerator, network: features.FeatureNetwork) -> dic
     Raises:
         ValueError: a digit is too rare.
     """
-    images = sample(loaded.network, latent.noise(range(LOOKED_AT), loaded.config.latent_dim, loaded.config.latent_distribution))
+    images = sample(loaded.network, latent.from_seeds(range(LOOKED_AT), loaded.config.latent_dim, loaded.config.latent_distribution))
     sure = network.probabilities(network.features(images)) > SURE
     found = {name: np.flatnonzero(sure[:, place])[:OF_EACH].tolist() for place, name in enumerate(network.about.outputs)}
     rare = [name for name, seeds in found.items() if len(seeds) < OF_EACH]

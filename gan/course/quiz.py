@@ -40,7 +40,7 @@ def quiz_round(number: int) -> dict[str, Any]:
     judge, drawn_by = discriminator(number).network, generator(number)
     config = drawn_by.config
     seeds = range(number * POOL, (number + 1) * POOL)
-    fakes = sample(drawn_by.network, latent.noise(seeds, config.latent_dim, config.latent_distribution))
+    fakes = sample(drawn_by.network, latent.from_seeds(seeds, config.latent_dim, config.latent_distribution))
     images = np.concatenate([_held_out(config, number), fakes])
     content = base64.b64encode(png(tile(images, COLUMNS, gap=0))).decode()
     return {

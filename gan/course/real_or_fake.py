@@ -71,7 +71,7 @@ REAL_OR_FAKE = Lesson(
         f"Here you take D's place. Each round shows {IMAGES} handwritten digits: a coin decided for each whether it is real. "
         "In each round G has trained for longer, and so has the D that you play against."
     ),
-    to_try="Press Real or Fake under each image, then Check. The bars show what D answered.",
+    to_try="Press Real or Fake under each image, then Check.",
     goals=(
         Goal(Aim.ROUNDS, "Play all three rounds.", _is_played),
         Goal(Aim.CHANCE, f"Get {GOOD} of {IMAGES} right in a round. A coin gets that once in 52 rounds.", _beats_chance),

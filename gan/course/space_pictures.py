@@ -61,7 +61,7 @@ def ways(loaded: LoadedGenerator, path: Path) -> tuple[torch.Tensor, dict[str, A
     dimensions, distribution = loaded.config.latent_dim, loaded.config.latent_distribution
     parts, pairs = [], []
     for seeds in PAIRS:
-        a, b = latent.noise(seeds, dimensions, distribution)
+        a, b = latent.from_seeds(seeds, dimensions, distribution)
         both = [along(a, b, torch.linspace(0, 1, PLACES).unsqueeze(1)) for along in (latent.lerp, latent.slerp)]
         parts += both
         pairs.append({"seeds": list(seeds), "lengths": [[round(length, 3) for length in way.norm(dim=1).tolist()] for way in both]})
@@ -78,7 +78,7 @@ def arithmetic(loaded: LoadedGenerator, path: Path) -> tuple[torch.Tensor, dict[
         raise ValueError(f"{contrast_file.place(path).name} lacks {', '.join(missing)}")
 
     def noise(seeds: Sequence[int]) -> torch.Tensor:
-        return latent.noise(seeds, config.latent_dim, config.latent_distribution)
+        return latent.from_seeds(seeds, config.latent_dim, config.latent_distribution)
 
     parts = []
     for contrast in (found[name] for name in ATTRIBUTES):
@@ -92,7 +92,7 @@ def arithmetic(loaded: LoadedGenerator, path: Path) -> tuple[torch.Tensor, dict[
 def truncation(loaded: LoadedGenerator, path: Path) -> tuple[torch.Tensor, dict[str, Any]]:
     """For each psi, the same faces with psi times their latent vectors."""
     config = loaded.config
-    z = latent.noise(range(TRUNCATED), config.latent_dim, config.latent_distribution)
+    z = latent.from_seeds(range(TRUNCATED), config.latent_dim, config.latent_distribution)
     return torch.cat([psi * z for psi in PSIS]), {"psis": list(PSIS), "faces": TRUNCATED}
 
 

@@ -122,13 +122,13 @@ class Archive:
     def _sort(self, suffixes: set[str]) -> None:
         """Sorts the entries into members and entries that are left out."""
         infos, sieve = self._zip.infolist(), Sieve(self.left_out, suffixes)
-        found: list[tuple[tuple[str, ...], Member]] = []
+        sortable: list[tuple[tuple[str, ...], Member]] = []
         for info, name in zip(infos, _names(infos), strict=True):
             if parts := sieve.take(name, "zip", functools.partial(_judge, info)):
                 # Sorted by the names' bytes: their encoding is a guess, and a better guess must not change the order.
-                found.append((_parts(_as_utf8(info)), Member(parts, info.file_size, info.CRC, info)))
-        found.sort(key=lambda pair: pair[0])
-        self.members = [member for _, member in found]
+                sortable.append((_parts(_as_utf8(info)), Member(parts, info.file_size, info.CRC, info)))
+        sortable.sort(key=lambda pair: pair[0])
+        self.members = [member for _, member in sortable]
 
     def __enter__(self) -> "Archive":
         return self

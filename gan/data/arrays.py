@@ -238,10 +238,10 @@ def _labels_for(key: str, images: Rows, labels: dict[str, Rows], notes: list[str
     if label is None:
         return None
     rows = labels[label]
-    found = _as_labels(rows, images.shape[0])
-    if found is None:
+    labels_read = _as_labels(rows, images.shape[0])
+    if labels_read is None:
         notes.append(f"the labels {label} are not used: {' x '.join(map(str, rows.shape))} numbers do not give one class per image")
-    return found
+    return labels_read
 
 
 def _as_labels(rows: Rows, count: int) -> np.ndarray | None:

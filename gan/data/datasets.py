@@ -262,8 +262,8 @@ def _arrays(name: str, path: Path, form: Form, split: str) -> Loading:
         return imageset.from_cache(name, entry)
     with tempfile.TemporaryFile(dir=imageset.scratch()) as numbers:
         try:
-            found = yield from arrays.read(path, numbers)
-            chosen = found.part(split)
+            read = yield from arrays.read(path, numbers)
+            chosen = read.part(split)
             if not chosen:
                 raise ValueError("has no test images")
         except ValueError as error:
@@ -272,15 +272,15 @@ def _arrays(name: str, path: Path, form: Form, split: str) -> Loading:
         def fill(writer: cache.Writer) -> Filling:
             brightest = 0
             try:
-                for done, images in found.images(split, form):
+                for done, images in read.images(split, form):
                     yield Progress("Resizing the images", done, chosen)
                     writer.add(imageset.resize(torch.from_numpy(images), form).numpy())
                     brightest = max(brightest, int(images.max()))
             except ValueError as error:  # the file is cut
                 raise ValueError(f"the file {name} {error}") from None
             dark = [note] if (note := darkness(brightest)) else []
-            writer.labels = found.labels(split)
-            writer.about |= {"class_names": found.classes, "notes": [*found.notes, *dark], "tests": found.part("test")}
+            writer.labels = read.labels(split)
+            writer.about |= {"class_names": read.classes, "notes": [*read.notes, *dark], "tests": read.part("test")}
 
         return (yield from imageset.kept(name, digest, form, chosen, fill))
 

@@ -425,8 +425,8 @@ def _tiff_kind(image: Any, rawmode: str) -> _Kind:
 
 
 def _rawmode(args: Any) -> str:
-    found = args[0] if isinstance(args, tuple) and args else args
-    return found if isinstance(found, str) else ""
+    message = args[0] if isinstance(args, tuple) and args else args
+    return message if isinstance(message, str) else ""
 
 
 def _with_rawmode(args: Any, rawmode: str) -> Any:
@@ -482,8 +482,8 @@ def _tiff_buffer(image: Any) -> int:
     tags = image.tag_v2
 
     def whole(tag: int, default: int) -> int:
-        found = tags.get(tag, default)
-        return int(found) if isinstance(found, (int, float)) and found > 0 else default
+        value = tags.get(tag, default)
+        return int(value) if isinstance(value, (int, float)) and value > 0 else default
 
     width, height = image.size
     a_row, rows = whole(_TILE_WIDTH, width), whole(_TILE_HEIGHT, min(height, whole(_ROWS, height)))

@@ -89,11 +89,11 @@ def _sort(
 ) -> None:
     """Sorts one entry of a folder."""
     try:
-        found = entry.stat()  # of the link's target
+        target = entry.stat()  # of the link's target
     except OSError as error:
         listing.left_out.add(parts, "is a link to nothing" if entry.is_symlink() else f"cannot be read ({error.strerror})")
         return
-    if stat.S_ISDIR(found.st_mode):
+    if stat.S_ISDIR(target.st_mode):
         if system_folder(entry.name):
             listing.left_out.add(parts, "is a system folder")
         else:
@@ -103,10 +103,10 @@ def _sort(
     elif fault := fault_of_name(entry.name, suffixes, "folder"):
         listing.left_out.add(parts, fault)
         listing.names.append(entry.name)
-    elif not stat.S_ISREG(found.st_mode):
+    elif not stat.S_ISREG(target.st_mode):
         listing.left_out.add(parts, "is not a regular file")
     else:
-        listing.members.append(Member(parts, found.st_size, found.st_mtime_ns, Path(entry.path)))
+        listing.members.append(Member(parts, target.st_size, target.st_mtime_ns, Path(entry.path)))
 
 
 def _identity(found: os.stat_result) -> Identity:

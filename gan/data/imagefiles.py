@@ -116,10 +116,10 @@ def _scale_of(pool: _Pool, members: list[Member]) -> Generator[Progress, None, t
     tally, plain = Tally(), 0
     for start, part in _batches(some):
         yield Progress("Measuring the range of values", start, len(some))
-        for found in pool.each(measure, part):
-            if isinstance(found, Tally):
-                tally.merge(found)
-            plain += found is None
+        for measured in pool.each(measure, part):
+            if isinstance(measured, Tally):
+                tally.merge(measured)
+            plain += measured is None
     scale = tally.scale()
     note = scale.sentence()
     if step > 1:

@@ -47,8 +47,8 @@ class Choice:
 def role(name: str) -> Role | None:
     """The part of a set that a folder's or an array's name stands for: "train" for seg_train, "test" for val and test_set; else None."""
     words = re.split(r"[\W_\d]+", name.lower())
-    found: set[Role] = {_WORDS[word] for word in words if word in _WORDS}
-    return found.pop() if len(found) == 1 else None
+    roles: set[Role] = {_WORDS[word] for word in words if word in _WORDS}
+    return roles.pop() if len(roles) == 1 else None
 
 
 def choose(members: Sequence[Member], split: str) -> Choice:

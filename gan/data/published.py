@@ -126,12 +126,12 @@ def read(name: str, files: list[Path], split: str) -> Generator[Progress, None, 
         parts.append((images, labels))
     yield Progress(f"Reading {name}", len(parts), len(parts))
     classes = len(SETS[name].class_names)
-    stacked, found = (np.concatenate(part) for part in zip(*parts, strict=True))
-    if len(stacked) != len(found) or not len(found) or found.max() >= classes:
+    stacked, labels_read = (np.concatenate(part) for part in zip(*parts, strict=True))
+    if len(stacked) != len(labels_read) or not len(labels_read) or labels_read.max() >= classes:
         raise ValueError(
-            f"{files[0].parent} does not hold {name}: found {len(stacked)} images and {len(found)} labels of {classes} classes"
+            f"{files[0].parent} does not hold {name}: found {len(stacked)} images and {len(labels_read)} labels of {classes} classes"
         )
-    return stacked, found.astype(np.int64)
+    return stacked, labels_read.astype(np.int64)
 
 
 def _idx_parts(files: list[Path], split: str) -> Generator[Arrays, None, None]:

@@ -77,9 +77,9 @@ class Table:
         names = _written_names(schema.metadata or {}, column)
         if names and all(isinstance(value, int) and 0 <= value < len(names) for value in values):
             return class_names(names), values
-        found = sorted(set(values))
-        place = {value: i for i, value in enumerate(found)}
-        return class_names([str(value) for value in found]), [place[value] for value in values]
+        names_found = sorted(set(values))
+        place = {value: i for i, value in enumerate(names_found)}
+        return class_names([str(value) for value in names_found]), [place[value] for value in values]
 
     def _read_group(self, group: int) -> Any:
         return self._file.read_row_group(group, [self._column]).column(self._column)

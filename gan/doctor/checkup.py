@@ -109,7 +109,7 @@ class Checkup:
         run.folder.troubles = frozenset(finding.began for finding in found if finding.severity != "information")
         self.states = run.folder.fork_steps()
         over = run.state not in AT_WORK
-        made = sorted([*changes_of_fork(run.stored.get("parent")), *changes], key=lambda change: change.step)
+        made = sorted([*changes_of_fork(run.stored.parent), *changes], key=lambda change: change.step)
         if self._before[0] != made:
             self._before = made, before_last_change(config, metrics, self._norms, judged, made)
         before = self._before[1]

@@ -19,6 +19,7 @@ from gan.doctor.remedies import Remedy, Situation, remedies
 from gan.doctor.rules import FIGURES, RULES, SEVERITIES, Rule, Severity
 from gan.events import Intervention
 from gan.judging.judgements import Judgement, best_of
+from gan.judging.verdict import excess
 from gan.untrusted import is_number
 
 Row = Mapping[str, Any]
@@ -286,7 +287,7 @@ def examine(
     times["norms"] = begins["norms"] = _steps(norms)
     values |= _gradients(norms)
     times["judged"] = begins["judged"] = _steps(judged)
-    found, best = _judgements(judged, config)
+    found, best = _scorings(judged, config)
     values |= found
     step = max([int(rows[-1]["step"]) for rows in (metrics, norms, judged) if rows], default=0)
     seen = _number(metrics[-1].get("images_seen")) if metrics else math.nan
@@ -389,12 +390,12 @@ def _gradients(rows: Sequence[Row]) -> dict[str, np.ndarray]:
     return {"gradient": np.fmax(g, d), "gradient_growth": np.fmax(g_share, d_share), "g_gradient_share": g_share}
 
 
-def _judgements(rows: Sequence[Row], config: TrainConfig) -> tuple[dict[str, np.ndarray], int | None]:
+def _scorings(rows: Sequence[Row], config: TrainConfig) -> tuple[dict[str, np.ndarray], int | None]:
     """Figures of the scored rows, and the step of the best one."""
     columns = {
         name: _column(rows, name)
         for name in (
-            *("fd", "fd_error", "coverage", "coverage_floor", "diversity", "diversity_real", "raw_diversity"),
+            *("fd", "fd_error", "fd_floor", "coverage", "coverage_floor", "diversity", "diversity_real", "raw_diversity"),
             *("copying", "d_accuracy", "d_train", "d_held_out", "d_fake"),
         )
     }
@@ -414,6 +415,7 @@ def _judgements(rows: Sequence[Row], config: TrainConfig) -> tuple[dict[str, np.
         overfit = np.where(telling, (columns["d_train"] - columns["d_held_out"]) / apart, np.nan)
         values = {
             "fd": fd,
+            "excess": excess(fd, columns["fd_floor"], columns["diversity_real"]),
             "latent": np.full(len(rows), float(config.latent_dim)),
             "worse": worse,
             "worse_errors": worse_errors,

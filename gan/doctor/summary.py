@@ -9,14 +9,16 @@ import numpy as np
 
 from gan.doctor.diagnosis import FOOLED, Case, Finding
 from gan.doctor.rules import RULES, Rule, rule
+from gan.judging.verdict import MOST_CLOSE
 
 RECENT = 0.3  # of the steps so far: what curves did lately is read off these,
 LEAST_RECENT = 100  # at least this many steps
 MOVED = 0.05  # change of D's lead that counts; its means over 25 steps vary by 0.02
 NEARER, FARTHER = 0.9, 1.15  # Fréchet distance relative to before that counts; a score's standard error is about 5 percent
 
-# Figure and limit: from here on images are called good enough to explore. As shares of what real images get, so that they hold for any data.
-GOOD = (("variety", 0.8), ("coverage_share", 0.6))
+# From here on images are called good enough to explore. All three are relative to real images of the same data set: two as shares of what those
+# get, the third in Evaluate's unit and with its limit for "look close to real ones".
+GOOD = (("variety", ">", 0.8), ("coverage_share", ">", 0.6), ("excess", "<", MOST_CLOSE))
 
 
 class Outlook(StrEnum):
@@ -99,9 +101,13 @@ def suspicion(case: Case) -> tuple[Rule, int] | None:
 
 
 def is_good(case: Case) -> bool:
-    """Whether the images are varied, and many real images have a generated one nearby, at the last two scorings."""
-    figures = [case.values[name] for name, _ in GOOD]
-    return all(len(values) >= 2 and bool((values[-2:] > limit).all()) for values, (_, limit) in zip(figures, GOOD, strict=True))
+    """Whether the images are close to real ones and varied, and many real images have a generated one nearby, at the last two scorings."""
+
+    def holds(figure: str, sign: str, limit: float) -> bool:
+        lately = case.values[figure][-2:]
+        return len(lately) == 2 and bool((lately > limit if sign == ">" else lately < limit).all())
+
+    return all(holds(*bound) for bound in GOOD)
 
 
 def first_check(case: Case) -> int:

@@ -113,13 +113,13 @@ def contrasts(
     Returns:
         One for each thing that enough samples show and enough do not, in the order of `names`.
     """
-    z = latent.noise(range(samples), latent_dim, distribution)
+    z = latent.from_seeds(range(samples), latent_dim, distribution)
     parts = []
     for start in range(0, samples, BATCH):
         yield Progress("Looking at samples", start, samples)
         parts.append(judge(draw(z[start : start + BATCH])))
-    found = np.concatenate(parts)
-    shown = np.eye(len(names), dtype=bool)[found.argmax(1)] if exclusive else found > 0.5
+    answers_to_all = np.concatenate(parts)
+    shown = np.eye(len(names), dtype=bool)[answers_to_all.argmax(1)] if exclusive else answers_to_all > 0.5
     counts = shown.sum(0)
     usable = [i for i in np.argsort(-counts, kind="stable")[:MOST_NAMES] if FEWEST <= counts[i] <= samples - FEWEST]
     usable.sort()
@@ -159,17 +159,17 @@ def means(z: torch.Tensor, shown: torch.Tensor, names: list[str], exclusive: boo
     centered = weights - weights.mean(0)
     # If two attributes always come together, each gets half: the shortest of all solutions.
     added = torch.linalg.lstsq(centered, (z - middle).double(), driver="gelsd").solution.float()
-    found = []
+    pairs = []
     for i, name in enumerate(names):
         rows = shown[:, i]
         have, lack = (tuple(side.nonzero().flatten().tolist()) for side in (rows, ~rows))
         if exclusive:
-            found.append((Mean(f"class {name}", z[rows].mean(0), have), Mean(f"not class {name}", z[~rows].mean(0), lack)))
+            pairs.append((Mean(f"class {name}", z[rows].mean(0), have), Mean(f"not class {name}", z[~rows].mean(0), lack)))
         else:
             share = float(rows.float().mean())
             with_it, without = middle + added[i] * (1 - share), middle - added[i] * share
-            found.append((Mean(f"with {name}", with_it, have), Mean(f"without {name}", without, lack)))
-    return found
+            pairs.append((Mean(f"with {name}", with_it, have), Mean(f"without {name}", without, lack)))
+    return pairs
 
 
 def move(z: torch.Tensor, difference: torch.Tensor, strength: float, distribution: str = "normal") -> torch.Tensor:

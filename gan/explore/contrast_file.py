@@ -55,7 +55,7 @@ def read(generator: Path, config: TrainConfig) -> list[Contrast] | None:
         exclusive = bool(about["exclusive"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    z = latent.noise(range(SAMPLES), config.latent_dim, config.latent_distribution)
+    z = latent.from_seeds(range(SAMPLES), config.latent_dim, config.latent_distribution)
     pairs = attributes.means(z, torch.from_numpy(shown), names, exclusive)
     return [Contrast(name, *pair, *rest) for name, pair, rest in zip(names, pairs, known, strict=True)]
 
@@ -85,9 +85,9 @@ def main(paths: Sequence[str]) -> None:
         def draw(z: torch.Tensor, loaded: LoadedGenerator = loaded) -> np.ndarray:
             return sample(loaded.network, z)
 
-        found = terminal.drain(attributes.find(draw, loaded.config))
-        write(path, found, exclusive=found[0].present.name.startswith("class "))
-        print(f"{place(path)}: {', '.join(contrast.name for contrast in found)}")
+        contrasts = terminal.drain(attributes.find(draw, loaded.config))
+        write(path, contrasts, exclusive=contrasts[0].present.name.startswith("class "))
+        print(f"{place(path)}: {', '.join(contrast.name for contrast in contrasts)}")
 
 
 if __name__ == "__main__":

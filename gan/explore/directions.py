@@ -76,10 +76,10 @@ def find(generator: LayeredGenerator, method: str, count: int, distribution: str
     if method == "sefa":
         return closed_form(generator, count, distribution)
     if method == "raw":
-        found = latent.strongest_dimensions(generator, distribution=distribution, label=label)[:count]
-        numbers = [number for number, _ in found]
+        strongest = latent.strongest_dimensions(generator, distribution=distribution, label=label)[:count]
+        numbers = [number for number, _ in strongest]
         vectors = torch.eye(generator.latent_dim)[numbers] * latent.deviation(distribution)
-        return Directions(tuple(numbers), vectors, tuple(effect for _, effect in found))
+        return Directions(tuple(numbers), vectors, tuple(effect for _, effect in strongest))
     raise ValueError(f"the method must be one of {', '.join(METHODS)}; got {method!r}")
 
 
@@ -99,11 +99,11 @@ def principal(
     """
     d = generator.latent_dim
     head = _first_block(generator)
-    z = latent.noise(range(min(samples, 256)), d, distribution)  # the number of features per vector is known after the first few
+    z = latent.from_seeds(range(min(samples, 256)), d, distribution)  # the number of features per vector is known after the first few
     features = _features(generator, head, z, label)
     most = max(4 * d, min(samples, LARGEST_LOOK // features.shape[1]))
     if most > len(z):
-        more = latent.noise(range(len(z), most), d, distribution)
+        more = latent.from_seeds(range(len(z), most), d, distribution)
         features = torch.cat([features, *(_features(generator, head, part, label) for part in more.split(512))])
         z = torch.cat([z, more])
     features -= features.mean(0)

@@ -31,9 +31,9 @@ class Model:
     config: TrainConfig
     class_names: tuple[str, ...] = ()  # for a conditional generator
 
-    def noise(self, seeds: list[int]) -> torch.Tensor:
+    def z(self, seeds: list[int]) -> torch.Tensor:
         """The latent vectors of these seeds, for this generator: (len(seeds), latent_dim)."""
-        return latent.noise(seeds, self.config.latent_dim, self.config.latent_distribution)
+        return latent.from_seeds(seeds, self.config.latent_dim, self.config.latent_distribution)
 
 
 def pretrained(root: Path) -> dict[str, Path]:

@@ -94,7 +94,7 @@ def project(
     wanted_pixels = to_float(torch.tensor(image))[None]
     wanted_features = torch.from_numpy(network.features(image[None])) if network else None
     usual = latent.usual_lengths(config.latent_dim, config.latent_distribution)
-    z = latent.noise(range(STARTS), config.latent_dim, config.latent_distribution)
+    z = latent.from_seeds(range(STARTS), config.latent_dim, config.latent_distribution)
     classes = len(loaded.class_names)
     labels = torch.arange(STARTS) % classes if classes and label is None else torch.full((STARTS,), label or 0)
 

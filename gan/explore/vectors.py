@@ -67,7 +67,7 @@ class LatentVector:
         """
         if not self.fits(latent_dim):
             raise ValueError(f"{self.name or 'a latent vector'} has {len(self.z)} numbers; this generator takes {latent_dim}")
-        return torch.tensor(self.z) if self.seed is None else latent.noise([self.seed], latent_dim, distribution)[0]
+        return torch.tensor(self.z) if self.seed is None else latent.from_seeds([self.seed], latent_dim, distribution)[0]
 
 
 def points(vectors: Sequence[LatentVector], latent_dim: int, distribution: str = "normal") -> torch.Tensor:
@@ -102,12 +102,12 @@ def read(content: bytes, latent_dim: int | None = None) -> list[LatentVector]:
     if len(content) > LARGEST_FILE:
         raise ValueError(f"a list of latent vectors may have at most {LARGEST_FILE >> 20} MiB; got {len(content) / 2**20:.1f}")
     try:
-        found = parse_json(content, LARGEST_FILE)
+        document = parse_json(content, LARGEST_FILE)
     except ValueError as error:
         raise ValueError(f"the file is not JSON: {str(error).splitlines()[0]}") from None
-    if not isinstance(found, dict) or found.get("format") != FORMAT or not isinstance(found.get("vectors"), list):
+    if not isinstance(document, dict) or document.get("format") != FORMAT or not isinstance(document.get("vectors"), list):
         raise ValueError("the file holds no list of latent vectors")
-    rows = found["vectors"]
+    rows = document["vectors"]
     if not 1 <= len(rows) <= MOST:
         raise ValueError(f"a list must have 1 to {MOST} latent vectors; got {len(rows)}")
     vectors = []

@@ -42,9 +42,9 @@ class Networks:
     step: int
     class_names: tuple[str, ...] = ()
 
-    def noise(self, seed: int) -> torch.Tensor:
+    def z(self, seed: int) -> torch.Tensor:
         """A seed's latent vector: (1, latent_dim)."""
-        return latent.noise([seed], self.config.latent_dim, self.config.latent_distribution)
+        return latent.from_seeds([seed], self.config.latent_dim, self.config.latent_distribution)
 
     def labels(self, label: int) -> torch.Tensor | None:
         """A class for the networks: (1,), or None if they are not conditional."""

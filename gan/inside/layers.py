@@ -124,17 +124,17 @@ def activations(
         modules["logit"] = network.logit
     elif network.classes:
         modules = {"class": network.embedding, **modules}
-    found: dict[str, Layer] = {}
+    layers: dict[str, Layer] = {}
 
     def keep(name: str, module: nn.Module, output: torch.Tensor) -> None:
         # A copy, because activations overwrite the output of the layer before them.
         values = output.detach()[0].float().clone(memory_format=torch.contiguous_format)
         maps = (values if values.dim() == 3 else values.reshape(-1, 1, 1)).numpy()
         if isinstance(module, nn.Unflatten):  # the dense layer's numbers have positions after all
-            before = next(reversed(found))
-            found[before] = replace(found[before], maps=maps)
+            before = next(reversed(layers))
+            layers[before] = replace(layers[before], maps=maps)
         else:
-            found[name] = Layer(name, *describe(module, name), maps)
+            layers[name] = Layer(name, *describe(module, name), maps)
 
     handles = []
     with _quietly():
@@ -146,7 +146,7 @@ def activations(
         finally:
             for handle in handles:
                 handle.remove()
-    return found
+    return layers
 
 
 def describe(module: nn.Module, name: str = "") -> tuple[str, str]:
@@ -163,13 +163,13 @@ def describe(module: nn.Module, name: str = "") -> tuple[str, str]:
 
 def blocks(layers: dict[str, Layer]) -> list[list[Layer]]:
     """The layers in groups: each with the normalization and activation after it, which change the same maps."""
-    found: list[list[Layer]] = []
+    groups: list[list[Layer]] = []
     for layer in layers.values():
-        if layer.kind in _POINTWISE and found and found[-1][-1].maps.shape == layer.maps.shape:
-            found[-1].append(layer)
+        if layer.kind in _POINTWISE and groups and groups[-1][-1].maps.shape == layer.maps.shape:
+            groups[-1].append(layer)
         else:
-            found.append([layer])
-    return found
+            groups.append([layer])
+    return groups
 
 
 def choose_maps(layers: dict[str, Layer], most: int) -> dict[str, list[int]]:
@@ -193,7 +193,7 @@ def choose_maps(layers: dict[str, Layer], most: int) -> dict[str, list[int]]:
 
 def draw(networks: Networks, seeds: Sequence[int], label: int = 0) -> np.ndarray:
     """The generator's images of seeds: uint8 (len(seeds), C, H, W); of one class if it is conditional."""
-    z = latent.noise(seeds, networks.config.latent_dim, networks.config.latent_distribution)
+    z = latent.from_seeds(seeds, networks.config.latent_dim, networks.config.latent_distribution)
     with _quietly():
         return sample(networks.generator, z, torch.tensor(label).expand(len(z)) if networks.class_names else None, batch=16)
 

@@ -72,7 +72,7 @@ def evaluate(loaded: LoadedGenerator, judge: Judge, samples: int = SAMPLES) -> G
         ValueError: there are too few images.
     """
     config, n, parts = loaded.config, judge.judged(samples), []
-    z = latent.noise(range(n), config.latent_dim, config.latent_distribution)
+    z = latent.from_seeds(range(n), config.latent_dim, config.latent_distribution)
     labels = torch.tensor(judge.labels(n, loaded.class_names)) if loaded.class_names else None
     for start in range(0, n, DRAWN):
         yield Progress("Drawing images", start, n)

@@ -144,12 +144,12 @@ class FeatureNetwork(nn.Module):
 
         On one thread, so a run keeps its cores.
         """
-        found = np.empty((len(images), FEATURES), np.float32)
+        features = np.empty((len(images), FEATURES), np.float32)
         with torch.inference_mode():
             for start in range(0, len(images), batch):
                 part = torch.tensor(images[start : start + batch])  # a copy: what came from a file may be read-only
-                found[start : start + len(part)] = self.embed(to_float(part)).numpy()
-        return found
+                features[start : start + len(part)] = self.embed(to_float(part)).numpy()
+        return features
 
     @one_thread()
     def probabilities(self, features: np.ndarray) -> np.ndarray:

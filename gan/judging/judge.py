@@ -187,11 +187,11 @@ class Judge:
         n = self.judged(len(images))
         if n < FEWEST:
             raise ValueError(f"scores need at least {FEWEST} images; got {n}")
-        found = []
+        parts = []
         for start in range(0, n, 500):
             yield Progress("Looking at the images", start, n)
-            found.append(self.network.features(images[start : min(n, start + 500)]))
-        fake = np.concatenate(found)
+            parts.append(self.network.features(images[start : min(n, start + 500)]))
+        fake = np.concatenate(parts)
         values = yield from self._figures(fake, "Comparing with real images")
         if n not in self._floors:
             spare = self._matrix[self._spare[:n]]
@@ -256,12 +256,12 @@ class Judge:
         n = self.judged(samples)
         if n not in self._glanced:
             reference, many = self._reference(n), self._reference(GLANCED_AGAINST)
-            found = []
+            sets = []
             for i in range(min(GLANCED_FLOORS, len(self._spare) // n)):
                 real = self._matrix[self._spare[i * n : (i + 1) * n]]
                 scores = (metrics.frechet_distance(real, many), metrics.mmd2(real, reference), metrics.prdc(reference, real).coverage)
-                found.append(scores)
-            self._glanced[n] = dict(zip(("fd", "kid", "coverage"), np.mean(found, 0).tolist(), strict=True))
+                sets.append(scores)
+            self._glanced[n] = dict(zip(("fd", "kid", "coverage"), np.mean(sets, 0).tolist(), strict=True))
         return self._glanced[n]
 
     def _reference(self, n: int) -> np.ndarray:
@@ -283,27 +283,27 @@ class Judge:
         errors = metrics.jackknife(
             [self._statistics(fake[kept], distances[kept], reference) for kept in metrics.leave_out(len(fake), GROUPS)]
         )
-        found: dict[str, tuple[float, float | None]] = {key: (value, errors[key]) for key, value in values.items()}
-        found |= {name: (value, error) for name, value, error in zip(balls._fields, balls, balls_error, strict=True)}
-        return found | {"kid": (kernel, kernel_spread)}
+        scores: dict[str, tuple[float, float | None]] = {key: (value, errors[key]) for key, value in values.items()}
+        scores |= {name: (value, error) for name, value, error in zip(balls._fields, balls, balls_error, strict=True)}
+        return scores | {"kid": (kernel, kernel_spread)}
 
     def _statistics(self, fake: np.ndarray, distances: np.ndarray, reference: np.ndarray) -> dict[str, float]:
         """The scores that are quick to compute again for a part of the images."""
-        found = {"fd": metrics.frechet_distance(fake, reference), "diversity": metrics.diversity(fake)}
-        found["copying"] = metrics.copying(distances, self.distances)
-        found["copies"] = float((metrics.farther(distances, self.distances) >= COPIES).mean())
+        scores = {"fd": metrics.frechet_distance(fake, reference), "diversity": metrics.diversity(fake)}
+        scores["copying"] = metrics.copying(distances, self.distances)
+        scores["copies"] = float((metrics.farther(distances, self.distances) >= COPIES).mean())
         kind = self.network.about.kind
         if kind != "nothing":
             seen, real = self._seen(fake), self._seen(reference)
             if kind == "classes":
                 # A class that the network sees in no real image would be infinitely far: count half an image instead of none.
-                found["kl"] = metrics.kl_divergence(seen, np.maximum(real, 0.5 / len(reference)))
+                scores["kl"] = metrics.kl_divergence(seen, np.maximum(real, 0.5 / len(reference)))
             else:
-                found["attributes"] = float(np.abs(seen - real).mean())
-        return found
+                scores["attributes"] = float(np.abs(seen - real).mean())
+        return scores
 
-    def _seen(self, found: np.ndarray) -> np.ndarray:
-        return metrics.class_shares(self.network.probabilities(found), self.network.about.kind == "classes")
+    def _seen(self, features: np.ndarray) -> np.ndarray:
+        return metrics.class_shares(self.network.probabilities(features), self.network.about.kind == "classes")
 
     def _shares(self, fake: np.ndarray, n: int) -> Shares | None:
         names = self.network.about.outputs

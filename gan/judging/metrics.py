@@ -125,13 +125,13 @@ def _radii(points: np.ndarray, k: int) -> torch.Tensor:
     """Squared distance of each point to its k-th nearest other one: (N,)."""
     if len(points) <= k:
         raise ValueError(f"the {k}-th nearest neighbor needs more than {k} points; got {len(points)}")
-    every, found = torch.tensor(points), []
+    every, radii = torch.tensor(points), []
     for start in range(0, len(points), CHUNK):
         distances = _squared(every[start : start + CHUNK], every)
         places = torch.arange(len(distances))
         distances[places, places + start] = 0  # exact: a point is its own nearest neighbor
-        found.append(distances.topk(k + 1, dim=1, largest=False).values[:, k])
-    return torch.cat(found)
+        radii.append(distances.topk(k + 1, dim=1, largest=False).values[:, k])
+    return torch.cat(radii)
 
 
 def _squared(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

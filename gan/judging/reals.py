@@ -35,8 +35,8 @@ class Part:
 
     def images(self, which: slice | np.ndarray = slice(None)) -> np.ndarray:
         """uint8 (N, C, H, W): all images of the part, or those at some indices in it."""
-        found: np.ndarray = self.dataset.images.numpy()[self.rows[which]]
-        return found
+        images: np.ndarray = self.dataset.images.numpy()[self.rows[which]]
+        return images
 
     def some(self, n: int) -> "Part":
         """n images from the whole part, the same at every call; all of them if there are no more."""

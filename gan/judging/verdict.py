@@ -2,8 +2,13 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
+
+import numpy as np
 
 from gan.judging.judge import COPIES, Report
+
+Number = TypeVar("Number", float, np.ndarray)
 
 ENOUGH = 500  # with fewer images, scores decide nothing: 60 gray blobs once had a precision of 1
 MAIN = ("fd", "coverage", "copies")  # how realistic, how varied, how new
@@ -22,7 +27,8 @@ class Realism(StrEnum):
 
 # Upper limits of the Fréchet distance above its floor, as a share of the distance between real images and a single point.
 # Measured: the pretrained digits 0.005, the pretrained faces 0.064, digits after 300 steps of a small network 0.17, after one step 2.1.
-LEVELS = ((0.003, Realism.LIKE_REAL), (0.08, Realism.CLOSE), (0.4, Realism.DIFFERENT))
+MOST_CLOSE = 0.08
+LEVELS = ((0.003, Realism.LIKE_REAL), (MOST_CLOSE, Realism.CLOSE), (0.4, Realism.DIFFERENT))
 
 
 @dataclass(frozen=True)
@@ -60,14 +66,24 @@ def verdict(report: Report) -> Verdict:
 
 
 def realism_of(report: Report) -> Realism:
-    """How far the Fréchet distance is above its floor.
+    """How far the Fréchet distance is above its floor, in words."""
+    share = excess(report["fd"].value, report["fd"].floor, report["diversity"].floor)
+    return next((realism for most, realism in LEVELS if share <= most), Realism.FAR)
+
+
+def excess(fd: Number, floor: Number, diversity: Number) -> Number:
+    """How far a Fréchet distance is above its floor, in a unit that suits every data set and every feature network.
 
     The unit is half the mean square distance between two real images: the Fréchet distance between them and the single point in
-    their middle. It suits every data set and every feature network.
+    their middle.
+
+    Args:
+        fd: of generated images.
+        floor: of real images.
+        diversity: the root mean square distance between two real images. All three may be arrays of one shape.
     """
-    point = report["diversity"].floor ** 2 / 2
-    share = (report["fd"].value - report["fd"].floor) / max(point, 1e-12)
-    return next((realism for most, realism in LEVELS if share <= most), Realism.FAR)
+    share: Number = (fd - floor) / (diversity**2 / 2 + 1e-12)
+    return share
 
 
 def _listed(names: tuple[str, ...], most: int = 4) -> str:

@@ -26,7 +26,7 @@ from gan.events import THREADS, Progress
 from gan.files import write_atomically
 from gan.images import captioned, gif, png, spaced
 from gan.judging.judgements import NUMBERS
-from gan.latent import noise
+from gan.latent import from_seeds
 from gan.networks.dcgan import Generator
 from gan.networks.generator_file import FORMAT, CheckpointError, LoadedGenerator, read_config, read_metadata
 from gan.networks.sampling import sample
@@ -123,7 +123,7 @@ def png_files(
     for start in range(0, len(seeds), piece):
         yield Progress("Drawing the images", start, len(seeds))
         some = seeds[start : start + piece]
-        z = noise(some, loaded.config.latent_dim, loaded.config.latent_distribution)
+        z = from_seeds(some, loaded.config.latent_dim, loaded.config.latent_distribution)
         images = sample(loaded.network, z, None if labels is None else labels[start : start + piece])
         for seed, image in zip(some, images, strict=True):
             with write_atomically(folder / f"{seed}.png", durable=False) as file:

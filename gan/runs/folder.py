@@ -84,10 +84,10 @@ class RunFolder:
 
     _probing = threading.Lock()
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, patience_s: float = 2.0) -> None:
+        """patience_s: how long lock() waits, because another process's is_being_written() may hold the lock for an instant."""
         self.path = Path(path)
-        # Wait a moment: another process's is_being_written() may hold the lock for an instant.
-        self._lock = FileLock(self.path / ".lock", timeout=2, thread_local=False)
+        self._lock = FileLock(self.path / ".lock", timeout=patience_s, thread_local=False)
         self.metrics, self.norms = JsonLines(self.metrics_file), JsonLines(self.norms_file)
         self.script, self.judgements = JsonLines(self.interventions_file), JsonLines(self.judge_file)
         self._logs = (self.script, self.metrics, self.norms, self.judgements)  # in the order in which they are written
@@ -450,12 +450,12 @@ class RunFolder:
 
         Only the files' tables of contents are read, so a state whose tensors do not fit the settings is included.
         """
-        found = {step: file for step in self.state_steps() if self._step_in(file := self.kept_state_file(step)) == step}
+        states = {step: file for step in self.state_steps() if self._step_in(file := self.kept_state_file(step)) == step}
         for file in (self.fork_file, self.state_file):
             step = self._step_in(file)
             if step is not None:
-                found.setdefault(step, file)
-        return dict(sorted(found.items()))
+                states.setdefault(step, file)
+        return dict(sorted(states.items()))
 
     def fork_steps(self) -> list[int]:
         """The steps from which a fork can start: those of the saved states that can be opened."""
@@ -464,10 +464,10 @@ class RunFolder:
     def _step_in(self, file: Path) -> int | None:
         """The step of a saved state; None if it is missing or cannot be opened. Each version of a file is read once."""
         try:
-            found = file.stat()
+            status = file.stat()
         except OSError:
             return None
-        stamp = (found.st_mtime_ns, found.st_size)
+        stamp = (status.st_mtime_ns, status.st_size)
         known = self._state_at.get(file)
         if known is None or known[0] != stamp:
             try:
@@ -674,8 +674,8 @@ class _Read:
 
     def _read_on(self) -> None:
         try:
-            found = self._log.path.stat()
-            inode, size = found.st_ino, found.st_size
+            status = self._log.path.stat()
+            inode, size = status.st_ino, status.st_size
         except OSError:
             inode, size = 0, 0
         if inode != self._inode or size < self._offset:  # shorter, because it was rewritten

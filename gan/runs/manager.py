@@ -10,6 +10,7 @@ import shutil
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -45,13 +46,20 @@ DELETED = ".deleted-"  # prefix of folders that are being deleted
 class RunManager:
     """All runs of one checkpoints folder: active ones, waiting ones, and those that earlier processes left."""
 
-    def __init__(self, root: Path | None = None, max_runs: int | None = None, device: str | None = None) -> None:
+    def __init__(
+        self,
+        root: Path | None = None,
+        max_runs: int | None = None,
+        device: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """
         Args:
             root: the folder for runs; WORKSHOP_CHECKPOINTS, or checkpoints/.
             max_runs: how many train at once; WORKSHOP_MAX_RUNS, or 1 (two at once on the same cores slow each other
                 down more than twofold).
             device: "auto", "cpu", "cuda" or "cuda:N"; WORKSHOP_DEVICE, or "auto".
+            clock: returns seconds; turns and absences are measured with it.
 
         Raises:
             ValueError: an environment variable is invalid.
@@ -79,7 +87,7 @@ class RunManager:
         self._seen: dict[str, float] = {}  # when the owners of active or waiting runs were last here
         self._plan: tuple[float, dict[str, tuple[int, float | None]]] | None = None
         self._housekeeper: threading.Thread | None = None
-        self._clock = time.monotonic
+        self._clock = clock
         self._lock = threading.RLock()
         self.closing = threading.Event()  # the server is shutting down: streams end, nothing new starts
 
@@ -124,6 +132,11 @@ class RunManager:
                 self._seen[visitor_id] = self._clock()
             for gone in self._seen.keys() - present:
                 del self._seen[gone]
+
+    def last_seen(self) -> dict[str, float]:
+        """When the owners of active and waiting runs were last here, by visitor id; nobody else is remembered."""
+        with self._lock:
+            return dict(self._seen)
 
     def unfinished_run(self, visitor: Visitor) -> Run | None:
         """One of the visitor's active or waiting runs, if there is one."""
@@ -419,13 +432,13 @@ class RunManager:
 
     def runs(self) -> list[Run]:
         """All runs, newest first, including damaged ones, which say so. Runs deleted meanwhile are left out."""
-        found = {name for name in run_folders(self.root) if is_run_name(name)}
+        names = {name for name in run_folders(self.root) if is_run_name(name)}
         with self._lock:
-            for gone in set(self._runs) - found:
+            for gone in set(self._runs) - names:
                 if not self._runs[gone].at_work:
                     del self._runs[gone]
         runs = []
-        for name in found:
+        for name in names:
             with suppress(KeyError):  # just deleted
                 run = self.get(name)
                 runs.append((run.disk_status().started or 0.0, run))

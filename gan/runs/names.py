@@ -54,11 +54,10 @@ def listed(name: str, run_id: str) -> str:
 
 def _made_of(config: TrainConfig, stored: StoredRun) -> list[str]:
     """The recipe, the step of the fork, and the settings that differ from the recipe's."""
-    name = str(stored.get("recipe") or "")
-    recipe = RECIPES.get(name)
-    first = recipe.name if recipe else _cut(clean_name(name), LONGEST_VALUE) or "own settings"
-    parent = stored.get("parent")
-    forked = [f"fork at {parent['step']:,}"] if isinstance(parent, dict) and is_whole(parent.get("step")) else []
+    recipe = RECIPES.get(stored.recipe)
+    first = recipe.name if recipe else _cut(clean_name(stored.recipe), LONGEST_VALUE) or "own settings"
+    step = stored.parent.get("step") if stored.parent else None
+    forked = [f"fork at {step:,}"] if is_whole(step) else []
     base = recipe.config if recipe else TrainConfig(data=config.data)
     changed = [field for field, value in base if field not in _UNNAMED and getattr(config, field) != value]
     if config.seed != base.seed:

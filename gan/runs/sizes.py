@@ -46,8 +46,8 @@ def at_most(name: str, enough: int) -> int | None:
     path = data_root() / name
     try:
         if (path / UPLOADED_ABOUT).is_file():
-            found = (path / UPLOADED_ZIP).stat()
-            images = _in_zip(path / UPLOADED_ZIP, found.st_mtime_ns, found.st_size)
+            status = (path / UPLOADED_ZIP).stat()
+            images = _in_zip(path / UPLOADED_ZIP, status.st_mtime_ns, status.st_size)
         else:
             images = _in_folder(path, enough)
     except (OSError, ValueError):  # the loader gives a better message
@@ -61,8 +61,8 @@ def lacks_classes(name: str) -> bool:
     if name in NAMED or not (path / UPLOADED_ABOUT).is_file():
         return False
     try:
-        found = (path / UPLOADED_ZIP).stat()
-        return not _has_classes(path / UPLOADED_ZIP, found.st_mtime_ns, found.st_size)
+        status = (path / UPLOADED_ZIP).stat()
+        return not _has_classes(path / UPLOADED_ZIP, status.st_mtime_ns, status.st_size)
     except (OSError, ValueError):  # said better where the set is loaded
         return False
 

@@ -85,8 +85,8 @@ class Judges:
         key = (config.data, Form.of(config))
         with self._lock:
             if key not in self._at_work:
-                found = self._at_work[key] = Preparation()
-                thread = threading.Thread(target=self._work, args=(key, found), name="judge", daemon=True)
+                preparation = self._at_work[key] = Preparation()
+                thread = threading.Thread(target=self._work, args=(key, preparation), name="judge", daemon=True)
                 self._threads = [*(other for other in self._threads if other.is_alive()), thread]
                 # A thread inside torch while the interpreter shuts down would abort the whole process.
                 atexit.unregister(self.close)
@@ -212,7 +212,7 @@ class Watch:
         if self._noise is None:
             n, config = judge.judged(SAMPLES), state.config
             labels = torch.tensor(judge.labels(n, state.class_names)) if state.class_names else None
-            self._noise = latent.noise(range(n), config.latent_dim, config.latent_distribution), labels
+            self._noise = latent.from_seeds(range(n), config.latent_dim, config.latent_distribution), labels
         z, labels = self._noise
         images = []
         for start in range(0, len(z), 128):
@@ -242,18 +242,18 @@ def _answers(judge: Judge, state: TrainState, dataset: ImageDataset) -> dict[str
         label_parts = labels.to(state.device).split(batch) if labels is not None else (None,) * len(parts)
         layout = torch.channels_last if state.execution.channels_last else torch.contiguous_format
         with autocast(state):
-            found = [
+            answers = [
                 discriminator(as_shown(state, part.to(state.device), rng).contiguous(memory_format=layout), label)
                 for part, label in zip(parts, label_parts, strict=True)
             ]
-        return torch.cat(found).float().cpu()
+        return torch.cat(answers).float().cpu()
 
     def ask_reals(of: ImageDataset, rows: np.ndarray) -> torch.Tensor:
         labels = of.labels[torch.from_numpy(rows)] if of.labels is not None and state.class_names else None
         return ask(to_float(of.images[torch.from_numpy(rows)]), labels)
 
     on_train = ask_reals(dataset, _some(len(dataset), n))
-    z = latent.noise(range(n), config.latent_dim, config.latent_distribution).to(state.device)
+    z = latent.from_seeds(range(n), config.latent_dim, config.latent_distribution).to(state.device)
     labels = torch.tensor(judge.labels(n, state.class_names), device=state.device) if state.class_names else None
     with autocast(state):
         fakes = [

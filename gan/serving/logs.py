@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 MOST_ALIKE = 10  # lines of one kind in a period
 PERIOD_S = 60.0
@@ -15,9 +16,10 @@ class Repeats(logging.Filter):
     Lines are of one kind if they come from one logger with one message, whatever its arguments and its trace.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """clock: returns seconds."""
         super().__init__()
-        self._clock = time.monotonic
+        self._clock = clock
         self._kinds: dict[tuple[str, str], tuple[float, int]] = {}  # since when, and how many lines
         self._lock = threading.Lock()
 

@@ -255,7 +255,7 @@ def _latent(model: Model, request: Request) -> torch.Tensor:
             raise BadRequest(f"z must be {model.config.latent_dim} numbers; got {len(parts)}")
         return torch.tensor([[_number(part, "each number of z", -100, 100) for part in parts]])
     try:
-        corners = model.noise(latent.parse_seeds(query.get("seeds", "0"), most=4))
+        corners = model.z(latent.parse_seeds(query.get("seeds", "0"), most=4))
     except ValueError as error:
         raise BadRequest(str(error)) from None
     if len(corners) == 1:
@@ -282,7 +282,7 @@ def _summary(run: Run) -> dict[str, Any] | None:
     """A row of the list of runs, with `error` if its files are damaged; None if the run has been deleted."""
     status = run.status()
     stored = run.stored
-    row = {"id": run.id, "name": label(run), "state": status["state"], "step": status.step}
+    row = {"id": run.id, "name": label(run), "state": status.state, "step": status.step}
     row |= {"recipe": stored.get("recipe"), "data": stored.get("data")}
     if fault := run.fault:
         if run.gone:

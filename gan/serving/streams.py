@@ -152,11 +152,11 @@ class Streams:
         if look := known():
             return look
         # A run in a thread of this process is all in memory. Other runs are read from their folders, off the event loop.
-        found = self._reading_of(run) if run.in_memory else await self._read(run)
+        reading = self._reading_of(run) if run.in_memory else await self._read(run)
         if look := known():  # from another stream that waited for the same read
             return look
-        gist = {name: value for name, value in found[-1].items() if name not in COUNTERS}
-        look = self._looks[run_id] = Look(at, run, *found, gist)
+        gist = {name: value for name, value in reading[-1].items() if name not in COUNTERS}
+        look = self._looks[run_id] = Look(at, run, *reading, gist)
         for other in [name for name, old in self._looks.items() if old.at < at - 1]:  # nobody is looking anymore
             del self._looks[other]
         return look

@@ -331,15 +331,15 @@ def layer_norms(state: TrainState) -> dict[str, dict[str, dict[str, float | None
 
     None if there is no gradient, or it is not finite.
     """
-    found: dict[str, dict[str, dict[str, float | None]]] = {"weights": {}, "gradients": {}}
+    norms_by_kind: dict[str, dict[str, dict[str, float | None]]] = {"weights": {}, "gradients": {}}
     for network in ("generator", "discriminator"):
         named = dict(getattr(state, network).named_parameters())
         learned = {name: parameter.grad for name, parameter in named.items() if parameter.grad is not None}
         for what, tensors in (("weights", named), ("gradients", learned)):
             norms = torch.stack(torch._foreach_norm(list(tensors.values()))).tolist() if tensors else []
             finite = {name: norm if math.isfinite(norm) else None for name, norm in zip(tensors, norms, strict=True)}
-            found[what][network] = {name: finite.get(name) for name in named}
-    return found
+            norms_by_kind[what][network] = {name: finite.get(name) for name in named}
+    return norms_by_kind
 
 
 def launcher(state: TrainState, feed: Feed) -> Callable[[torch.Tensor, torch.Tensor | None], None]:

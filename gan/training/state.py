@@ -253,7 +253,7 @@ def new_state(
         optimizer_g=_optimizer(config, generator, config.lr_g, config.beta1_g, device),
         optimizer_d=_optimizer(config, discriminator, config.lr_d, config.beta1_d, device),
         rng=draws,
-        fixed_z=latent.noise(range(config.grid_images), config.latent_dim, config.latent_distribution).to(device),
+        fixed_z=latent.from_seeds(range(config.grid_images), config.latent_dim, config.latent_distribution).to(device),
         fixed_labels=fixed_labels.to(device) if fixed_labels is not None else None,
         noise=torch.zeros((), device=device),
         sums=torch.zeros(10, device=device),

@@ -5,6 +5,27 @@ from playwright.sync_api import FloatRect, Page, TimeoutError, expect
 POINTS = "() => [...document.querySelectorAll('.rv-chart:not([hidden])')].map(e => e.data ? e.data[0].x.length : 0)"
 
 
+# What moves on the screen although nobody has pressed anything in the last half second, as browsers measure it: the share of the screen that
+# moves, times how far (https://web.dev/articles/cls). Read with its sources, to say what moved.
+SHIFTS = """
+window.shifts = [];
+new PerformanceObserver((list) => {
+  for (const { value, hadRecentInput, sources } of list.getEntries()) {
+    const moved = sources.map(({ node, previousRect, currentRect }) =>
+      `${node?.textContent?.trim().slice(0, 40)}: ${Math.round(previousRect.y)} -> ${Math.round(currentRect.y)}`);
+    if (!hadRecentInput) window.shifts.push({ value, moved });
+  }
+}).observe({ type: "layout-shift", buffered: true });
+"""
+STEADY = 0.1  # what browsers' makers call good
+
+
+def stays_in_place(page: Page) -> None:
+    """Nothing has moved much since the page was opened. The page needs the script SHIFTS from the start."""
+    shifts = page.evaluate("() => window.shifts")
+    assert sum(shift["value"] for shift in shifts) < STEADY, shifts
+
+
 def both_charts_have(page: Page, points: int) -> None:
     page.wait_for_function(f"() => {{ const counts = ({POINTS})(); return counts.length > 1 && counts.every(n => n >= {points}) }}")
 

@@ -88,7 +88,7 @@ def test_nothing_serious_keeps_people_from_a_run_and_the_views_of_its_networks(p
         open_page(page, server + address.replace("RUN", run), "Look inside" if "inside" in address else "Explore")
         for view, drawn in views.items():
             page.get_by_role("radio", name=view).click()
-            expect(page.locator(f".stMain {drawn}")).to_be_visible()
+            expect(page.locator(f".stMain {drawn}").first).to_be_visible()
             assert not violations(page, zip(SCHEMES, WIDTHS, strict=True)), view
 
 

@@ -308,6 +308,9 @@ def test_companions_change_an_image_until_the_averages_are_used(page: Page, serv
     page.get_by_role("combobox", name="Your vector").select_option("a 8")
     expect(slider).to_have_value("0")
     page.set_viewport_size({"width": 390, "height": 844})
+    page.reload()
+    expect(page.get_by_text("Mission passed.")).to_be_visible()
+    expect(page.locator(".bnorm-numbers")).to_contain_text("Channel 0: ")
     fits_a_phone(page)
 
 
@@ -379,6 +382,9 @@ def test_the_space_of_images_by_mouse_and_by_keyboard(page: Page, server: str) -
     expect(page.locator(".space-psi-words")).to_contain_text("Two faces differ by 0.0%")
     expect(page.get_by_text("Mission passed.")).to_be_visible()
     page.set_viewport_size({"width": 390, "height": 844})
+    page.reload()
+    expect(page.get_by_text("Mission passed.")).to_be_visible()
+    expect(page.locator(".space-eight canvas")).to_have_count(8)
     fits_a_phone(page)
     page.get_by_role("link", name="Do arithmetic in Explore").click()
     expect(page.get_by_role("heading", name="Explore")).to_be_visible()

@@ -387,7 +387,7 @@ def test_the_generator_draws_what_torch_draws(script: Page, network: str, rows: 
         if isinstance(module, torch.nn.BatchNorm2d):
             module.register_forward_pre_hook(lambda module, given: inputs.append(given[0].clone()))
     with torch.no_grad():
-        expected = copied(latent.noise([seeds[row] for row in rows], 64))
+        expected = copied(latent.from_seeds([seeds[row] for row in rows], 64))
     np.testing.assert_allclose(got["images"], expected.flatten().numpy(), atol=1e-4)
     for layer, maps in zip(got["layers"], inputs, strict=True):
         np.testing.assert_allclose(layer["mean"], maps.mean((0, 2, 3)).numpy(), atol=1e-4)
@@ -417,7 +417,7 @@ def test_files_are_read_as_safetensors_reads_them(script: Page) -> None:
 
 
 def test_the_great_circle_is_that_of_the_library(script: Page) -> None:
-    a, b = latent.noise([1, 2], 64)
+    a, b = latent.from_seeds([1, 2], 64)
     for t in (0.0, 0.3, 1.0):
         expected = latent.slerp(a, b, torch.tensor([t]))
         np.testing.assert_allclose(
@@ -449,4 +449,4 @@ def test_pictures_are_where_the_server_draws_them(script: Page) -> None:
     got = run(script, "space", body, ways=ways["pairs"], places=ways["places"], **sums)
     assert got["ways"] == list(range(len(z_ways)))
     unchanged = z_sums[got["sums"]].view(len(sums["samples"]), len(sums["faces"]), len(sums["strengths"]), 64)[:, :, 0]
-    assert torch.equal(unchanged, latent.noise(sums["faces"], 64).expand(3, -1, -1))
+    assert torch.equal(unchanged, latent.from_seeds(sums["faces"], 64).expand(3, -1, -1))

@@ -8,14 +8,16 @@ import torch
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Server
-from tests.browser.steps import POINTS, both_charts_have, launch, stop, zoom_left_half
+from tests.browser.steps import POINTS, SHIFTS, both_charts_have, launch, stays_in_place, stop, zoom_left_half
 
 RANGE = "() => document.querySelector('[data-chart=loss]')._fullLayout.xaxis.range"
 
 
 def test_train_watch_zoom_stop_and_explore(page: Page, server: str) -> None:
+    page.add_init_script(SHIFTS)
     launch(page, server)
     both_charts_have(page, 3)
+    stays_in_place(page)
     assert "run=quick-digits" in page.url
     page.evaluate("() => { document.querySelector('[data-chart=loss]').marked = true; }")
 
@@ -111,9 +113,12 @@ def test_knobs_single_steps_scrubbing_and_a_fork(page: Page, server: str) -> Non
     expect(page.get_by_role("button", name="Resume")).to_be_visible()
 
 
-def test_pause_and_go_on(page: Page, server: str) -> None:
+def test_pause_and_go_on_with_a_phone(page: Page, server: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.add_init_script(SHIFTS)
     launch(page, server)
     both_charts_have(page, 1)
+    stays_in_place(page)
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_role("button", name="Continue")).to_be_visible()
     expect(page.locator("[data-fact=state]")).to_have_text("paused")

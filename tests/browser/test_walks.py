@@ -92,7 +92,7 @@ def test_a_walk_by_keyboard_its_file_its_film_and_its_link(page: Page, server: s
     seeds = items.evaluate_all(SEEDS)
     page.wait_for_url(re.compile("%2C".join(seeds)))
     link, script = copied(page)
-    assert link == page.url and f"model.noise([{', '.join(seeds)}])" in script and "'lerp', closed=True, easing='smooth'" in script
+    assert link == page.url and f"model.z([{', '.join(seeds)}])" in script and "'lerp', closed=True, easing='smooth'" in script
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(link)
     expect(items).to_have_count(4)
@@ -128,7 +128,7 @@ def test_a_run_through_time_and_the_pad_as_it_was(page: Page, server: str) -> No
     reading = page.locator(".pad-reading").inner_text()
     link, script = copied(page)
     corners = re.findall(r"\d+", reading.partition(":")[0])
-    assert link == page.url and f"model.noise([{', '.join(corners)}])" in script and "@8'" in script
+    assert link == page.url and f"model.z([{', '.join(corners)}])" in script and "@8'" in script
     page.go_back()  # one press, however often the pad was moved
     expect(page.get_by_role("heading", name="Train", exact=True)).to_be_visible()
     expect(page).to_have_url(re.compile(r"/train\?run=" + link.partition("from=")[2].partition("&")[0]))

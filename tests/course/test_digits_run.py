@@ -38,7 +38,7 @@ def test_each_seed_draws_its_digit() -> None:
     assert list(seeds) == [str(digit) for digit in range(10)]
     every = [seed for those in seeds.values() for seed in those]
     assert len(set(every)) == len(every) == 80
-    images = sample(digits_run.generator(2).network, latent.noise(every, 64)).reshape(10, 8, -1) / 255
+    images = sample(digits_run.generator(2).network, latent.from_seeds(every, 64)).reshape(10, 8, -1) / 255
     means = images.mean(1)
     nearest = np.abs(images[:, :, None] - means[None, None]).mean(-1).argmin(-1)  # (digit, seed) -> digit
     assert (nearest == np.arange(10)[:, None]).mean() > 0.7
@@ -81,7 +81,7 @@ def test_the_recorder_keeps_the_best_step_of_each_window(blobs: ImageDataset, tm
             load_generator(digits_run.generator_file(step, tmp_path)),
         )
         assert (judged_by.step, drawn_by.step) == (step, step)
-        fakes = sample(drawn_by.network, latent.noise(range(20), 4))
+        fakes = sample(drawn_by.network, latent.from_seeds(range(20), 4))
         real, fake = (np.array(digits_run.answers(judged_by.network, images)) for images in (held_out, fakes))
         assert ((real > 0.5).mean() + (fake <= 0.5).mean()) / 2 == pytest.approx(right, abs=0.1)  # weights were rounded
 

@@ -25,7 +25,7 @@ def test_straight_lines_leave_the_usual_lengths_and_great_circles_do_not() -> No
         line, circle = pair["lengths"]
         assert line[0] == circle[0] and line[-1] == circle[-1] and len(line) == PLACES
         assert min(line) < SHORT - 1 and about["low"] < min(circle) and max(circle) < about["high"]
-        ends = latent.noise(pair["seeds"], 64)
+        ends = latent.from_seeds(pair["seeds"], 64)
         rows = z[2 * PLACES * number :]
         assert torch.equal(rows[0], ends[0]) and torch.allclose(rows[PLACES - 1], ends[1]) and torch.allclose(rows[PLACES], ends[0])
         assert line[3] == pytest.approx(float(rows[3].norm()), abs=1e-3)
@@ -40,8 +40,8 @@ def test_the_sums_are_faces_plus_differences_of_means() -> None:
     for number, (name, (present, absent)) in enumerate(about["samples"].items()):
         contrast, rows = found[name], z[per * number :]
         assert (present, absent) == (len(contrast.present.seeds), len(contrast.absent.seeds))
-        assert torch.equal(rows[:EXAMPLES], latent.noise(contrast.present.seeds[:EXAMPLES], 64))
-        face = latent.noise(FACES, 64)[2]
+        assert torch.equal(rows[:EXAMPLES], latent.from_seeds(contrast.present.seeds[:EXAMPLES], 64))
+        face = latent.from_seeds(FACES, 64)[2]
         at = 2 * EXAMPLES + 2 * len(STRENGTHS) + STRENGTHS.index(1)
         assert torch.allclose(rows[at], face + contrast.strength * (contrast.present.vector - contrast.absent.vector), atol=1e-5)
 

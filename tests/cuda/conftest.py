@@ -54,8 +54,9 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     runtime, driver = out / "libcudart_stand_in.so", out / "driver" / "libcuda.so.1"
     driver.parent.mkdir()
     compiler = ["g++", "-std=c++17", "-O1", "-Wall", "-fPIC", "-shared"]
-    parts = [str(sources / f"{name}.cpp") for name in SOURCES]
-    _run([*compiler, f"-I{headers()}", *parts, "-o", str(runtime)])
+    # As one file: the headers that the parts share are read once.
+    (whole := out / "whole.cpp").write_text("".join(f'#include "{sources / name}.cpp"\n' for name in SOURCES))
+    _run([*compiler, f"-I{headers()}", str(whole), "-o", str(runtime)])
     _run([*compiler, "-Wl,-soname,libcuda.so.1", str(sources / "driver.cpp"), "-o", str(driver)])
     return {"LD_PRELOAD": str(runtime), "LD_LIBRARY_PATH": str(driver.parent)}
 

@@ -4,10 +4,13 @@ Started by conftest.py, with the stand-in preloaded, all in one process: it take
 metrics that train() reads, and the check that weights are numbers. The project itself knows nothing about it.
 """
 
+import contextlib
 import ctypes
 import gc
+import io
 import itertools
 import json
+import os
 import sys
 import tempfile
 import threading
@@ -20,6 +23,7 @@ from unittest import mock
 
 import torch
 
+from gan.__main__ import cli
 from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
 from gan.devices import choose_device
@@ -199,7 +203,7 @@ def _pair(root: Path, seen: dict[str, Any]) -> None:
         cache = models.ModelCache(root)
         while not done.is_set():
             for model in models.list_models(root):
-                seen["drawn"] += len(cache.images(model, model.noise([1, 2, 3])))
+                seen["drawn"] += len(cache.images(model, model.z([1, 2, 3])))
             done.wait(0.01)
 
     visitor = threading.Thread(target=draw)
@@ -348,6 +352,20 @@ def second() -> dict[str, Any]:
     return seen | {"index": index, "same": same, "tf32": tf32}
 
 
+def first_command() -> dict[str, Any]:
+    """The first command that someone with a GPU types."""
+    said = io.StringIO()
+    with (
+        tempfile.TemporaryDirectory() as path,
+        mock.patch.dict(os.environ, WORKSHOP_DATA=path),
+        contextlib.redirect_stdout(said),
+        contextlib.redirect_stderr(said),
+    ):
+        words = ["train", "--recipe", "quick-digits", "--steps", "2", "--device", "cuda", "--no-judge", "--out", f"{path}/run"]
+        cli(words, standalone_mode=False)
+        return {"said": said.getvalue(), "launch": RunFolder(Path(path, "run")).read_status().get("launch")}
+
+
 SCENARIOS: dict[str, Callable[[], dict[str, Any]]] = {
     "fallback": fallback,  # first, while torch holds no memory in reserve
     "second": second,
@@ -357,6 +375,7 @@ SCENARIOS: dict[str, Callable[[], dict[str, Any]]] = {
     "moves, rmsprop": lambda: moves("rmsprop"),
     "feed": feed,
     "pairs": pairs,
+    "first command": first_command,
 }
 
 

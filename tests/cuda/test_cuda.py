@@ -1,10 +1,6 @@
 """The GPU's paths, rehearsed without a GPU: README.md says how, and what this cannot show."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -98,18 +94,9 @@ def test_a_device_has_its_index_and_fp32_has_32_bits(rehearse: Callable[..., Any
     assert seen["tf32"] == [False, False]
 
 
-def test_the_command_line_trains_on_a_gpu(stand_in: dict[str, str], tmp_path: Path) -> None:
-    """The first command that someone with a GPU types; without cuDNN, which has no stand-in."""
-    words = ["train", "--recipe", "quick-digits", "--steps", "2", "--device", "cuda", "--no-judge", "--out", str(tmp_path / "run")]
-    script = (
-        "import sys, torch; torch.backends.cudnn.enabled = False\n"
-        "from tests.cuda import rehearsal; rehearsal.make_up_numbers()\n"
-        f"sys.argv = ['gan', *{words!r}]; from gan.__main__ import cli; cli()"
-    )
-    environment = os.environ | stand_in | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", script], env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0 and "finished at step 2" in done.stdout + done.stderr, done.stderr[-2000:]
-    assert GRAPH in (tmp_path / "run" / "status.json").read_text()
+def test_the_command_line_trains_on_a_gpu(rehearse: Callable[..., Any]) -> None:
+    seen = rehearse("first command")
+    assert "finished at step 2" in seen["said"] and seen["launch"] == GRAPH
 
 
 @pytest.mark.parametrize("ci, outcome", [("true", pytest.fail.Exception), ("", pytest.skip.Exception)])

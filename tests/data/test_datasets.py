@@ -162,7 +162,7 @@ def zipped(folder: Path, path: Path, around: str = "") -> Path:
 
 
 def decoded_files(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What is decoded from now on."""
+    """The files that are decoded from here on."""
     seen = []
     real = decoding.decode
 

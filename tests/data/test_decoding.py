@@ -21,7 +21,7 @@ from gan.data.decoding import NEEDS_SCALE
 from gan.data.intensity import Scale
 from tests.conftest import finish
 
-# Either returns a result or a sentence that says what is wrong; each test knows which.
+# Each returns a result, or a sentence that says what is wrong.
 decode: Callable[..., Any] = decoding.decode
 measure: Callable[..., Any] = decoding.measure
 
@@ -72,7 +72,7 @@ def tiff(array: np.ndarray, photometric: int = 1, sample_format: int = 1, order:
 
 
 def old(source: bytes, size: int, channels: int) -> np.ndarray:
-    """What 8-bit images were decoded to before there were scales and strips."""
+    """The pixels of 8-bit images as earlier versions decoded them, without scales and strips."""
     with Image.open(io.BytesIO(source)) as opened:
         opened.draft("RGB", (size * 2, size * 2))
         picture = ImageOps.exif_transpose(opened)
@@ -121,7 +121,7 @@ def test_8_bit_images_give_the_pixels_they_always_gave(form: str, mode: str, mon
 
 
 def test_recorded_pixels_of_lossless_files() -> None:
-    """Digests of what the code before scales gave for these, so that runs that were trained on such sets can be resumed."""
+    """Digests of the pixels that earlier versions decoded: runs trained on them can still be resumed."""
     y, x = np.mgrid[:50, :70]
     rgb = np.stack([x * 3, y * 5, (x + y) * 2], 2).astype(np.uint8)
     digest = hashlib.blake2b(digest_size=8)
@@ -333,7 +333,7 @@ def test_an_unknown_tiff_says_what_to_do() -> None:
     assert "save it with 8 or 16 bits, or as 32-bit floats" in decode(tiff(of(np.float64, 0, 1), sample_format=3), 28, 1)
 
 
-# A set of them.
+# Whole sets.
 
 
 def fill(folder: Path, **files: bytes) -> None:

@@ -1,4 +1,4 @@
-"""A folder of the host's: links are followed, loops end, and what is left out is named and counted."""
+"""A folder on the server: links are followed, loops end, and files that are left out are named and counted."""
 
 import os
 import stat
@@ -118,7 +118,7 @@ def test_a_folder_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "pets" / "dogs").mkdir()
     real = os.scandir
 
-    def scandir(path: Path) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:  # permissions do not bind root, who may run the tests
+    def scandir(path: Path) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:  # root, who may run the tests, ignores permissions
         if str(path).endswith("dogs"):
             raise PermissionError(13, "Permission denied")
         return real(path)
@@ -166,7 +166,7 @@ def test_other_endings_of_jpeg_and_newer_formats_are_read(tmp_path: Path) -> Non
 
 @pytest.mark.skipif(not features.check("avif"), reason="this Pillow was built without AVIF")
 def test_an_avif_is_read_as_the_hosts_file_and_not_from_an_archive(tmp_path: Path) -> None:
-    """It can say 64 x 64 pixels and hold 16,384 x 16,384: its memory cannot be bounded before it is decoded."""
+    """Its header can say 64 x 64 pixels while it holds 16,384 x 16,384, so its memory cannot be bounded before decoding."""
     save(tmp_path / "pets" / "a.avif")
     content = (tmp_path / "pets" / "a.avif").read_bytes()
     assert isinstance(decode(tmp_path / "pets" / "a.avif", 28, 3), np.ndarray)

@@ -32,7 +32,7 @@ def test_names_and_checksums_are_torchvision_s() -> None:
 
 @pytest.fixture(autouse=True)
 def nowhere_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The machine has no Fashion-MNIST of its own, and no test reaches out."""
+    """The machine has no copy of Fashion-MNIST, and no test uses the network."""
 
     def refuse(url: str, *rest: Path | str) -> Iterator[Progress]:
         yield from ()
@@ -179,7 +179,7 @@ def python(batch: tuple[np.ndarray, np.ndarray], name: str) -> bytes:
 
 
 def cifar_files(form: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
-    """name -> content of the six batches in one of both published forms, with their checksums made known."""
+    """The six batches in one of the two published formats: name -> content. Their checksums replace the published ones."""
     batches = cifar()
     if form == "bin":
         return dict(zip(published.CIFAR_BINARY, map(binary, batches), strict=True))

@@ -33,7 +33,7 @@ def pets(*more: tuple[str, bytes | str]) -> io.BytesIO:
 
 
 def left() -> list[str]:
-    """Everything below the data folder but finished cache entries."""
+    """Everything below the data folder except finished cache entries."""
     root = datasets.data_root()
     if not root.exists():
         return []

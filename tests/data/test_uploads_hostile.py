@@ -12,7 +12,7 @@ from gan.data import datasets, decoding
 
 MOST_MEMORY = 600 * 2**20  # bytes above what the process had before
 CASES = cases()
-# What must come of some of them: words of the sentence or note, or "" where everything is read.
+# Expected results: words of the sentence or note, or "" if everything is read.
 EXPECTED = {
     "zip: deflate64": "compressed with Deflate64",
     "zip: encrypted": "is encrypted",
@@ -49,14 +49,14 @@ def test_there_are_more_cases_than_were_once_tried() -> None:
 def test_it_is_read_or_refused_with_a_sentence(name: str) -> None:
     content = CASES[name]()
     before = memory("VmRSS") if (measured := reset_peak()) else 0
-    with warnings.catch_warnings(action="ignore"):  # Pillow's, of what it finds odd
+    with warnings.catch_warnings(action="ignore"):  # Pillow warns about odd files
         result = taken(content)
     if measured:
         assert memory("VmHWM") - before < MOST_MEMORY
     assert decoding.budget().taken == 0 and decoding.budget().peak <= decoding.MEMORY
     said = [result] if isinstance(result, str) else [*result.skipped, *result.notes]
     assert all(line and "\n" not in line and "object at 0x" not in line for line in said)
-    if isinstance(result, str):  # nothing is left of what was refused
+    if isinstance(result, str):  # a refused set leaves nothing behind
         assert not [path for path in datasets.data_root().glob("*") if path.name != "cache"]
     else:
         assert len(result) >= 1

@@ -108,13 +108,15 @@ def _scored(until: int = 1000, **columns: Any) -> Verdict:
 
 
 def test_images_are_called_good_enough_from_the_second_good_score_on() -> None:
-    good: dict[str, Any] = {"diversity": 8.5, "diversity_real": 10.0, "coverage": 0.55, "coverage_floor": 0.9}
+    good: dict[str, Any] = {"diversity": 8.5, "diversity_real": 10.0, "coverage": 0.55, "coverage_floor": 0.9, "fd": 5.4, "fd_floor": 1.5}
     assert _scored(**good) == Verdict(Outlook.GOOD, "Good enough to explore")
     shortfalls: tuple[dict[str, Any], ...] = (
         {"diversity": 7.9},
         {"coverage": 0.53},
         {"coverage": lambda step: 0.55 if step > 850 else 0.5},
         {"coverage": None},
+        {"fd": 5.6},  # more than 0.08 of half the mean square distance between real images above the floor
+        {"fd_floor": None},
     )
     for short in shortfalls:
         assert _scored(**{**good, **short}).outlook is Outlook.HEALTHY

@@ -51,7 +51,7 @@ def test_attributes_that_always_come_together_share_what_they_add() -> None:
 
 
 def draw(z: torch.Tensor) -> np.ndarray:
-    """The noise itself, as images."""
+    """The latent vectors themselves, as images."""
     return ((z.clamp(-4, 4) + 4) * 30).round().to(torch.uint8).numpy()[:, None, None]
 
 
@@ -76,7 +76,7 @@ def test_contrasts_find_the_dimension_that_decides(distribution: str) -> None:
     far, near = (float(contrast.strength * contrast.difference.norm()) for contrast in found)
     assert far > near  # glasses begin at 1, brows at 0
     assert len(glasses.present.seeds) + len(glasses.absent.seeds) == 1500
-    z = latent.noise(glasses.absent.seeds, 6)
+    z = latent.from_seeds(glasses.absent.seeds, 6)
     moved = attributes.move(z, glasses.difference, glasses.strength)
     assert not judge(draw(z))[:, 0].any() and judge(draw(moved))[:, 0].mean() > 0.9
 
@@ -84,7 +84,7 @@ def test_contrasts_find_the_dimension_that_decides(distribution: str) -> None:
 def test_what_cannot_be_reached_has_its_best_strength() -> None:
     def never(images: np.ndarray) -> np.ndarray:
         answers = judge(images)
-        answers[:, 0] *= images[:, 0, 0, 2] % 2  # wherever one goes, half of all have none
+        answers[:, 0] *= images[:, 0, 0, 2] % 2  # half of the samples have no glasses, at any strength
         return answers
 
     (glasses, *_) = finish(attributes.contrasts(draw, never, ("glasses", "hat", "brows"), False, 6, samples=1500))

@@ -1,4 +1,4 @@
-"""What samples have in common, worked out beforehand: the same as found, for the very generator that it was made for."""
+"""What samples have in common, computed beforehand: equal to a fresh search, and bound to its generator."""
 
 import json
 from pathlib import Path
@@ -79,7 +79,7 @@ def test_another_generators_file_and_a_damaged_one_count_as_missing(generator: P
 
 @pytest.mark.parametrize(("name", "things"), [("digits", {str(digit) for digit in range(10)}), ("faces", {"glasses", "smiling", "hat"})])
 def test_the_shipped_generators_attributes_are_theirs(name: str, things: set[str]) -> None:
-    """The file belongs to the generator, and the network that named its samples still sees in them what it says."""
+    """The file belongs to the generator, and the network that named the samples still agrees with it."""
     path = Path(contrast_file.__file__).parent / "pretrained" / f"{name}.safetensors"
     loaded = load_generator(path)
     found = contrast_file.read(path, loaded.config)
@@ -87,7 +87,7 @@ def test_the_shipped_generators_attributes_are_theirs(name: str, things: set[str
     assert all(contrast.share > 0.5 for contrast in found if contrast.name in things)
     network = features.load(features.SHIPPED / f"{loaded.config.data}.safetensors")
     seeds = list(range(32))
-    answers = network.probabilities(network.features(sample(loaded.network, latent.noise(seeds, loaded.config.latent_dim))))
+    answers = network.probabilities(network.features(sample(loaded.network, latent.from_seeds(seeds, loaded.config.latent_dim))))
     seen = np.eye(answers.shape[1], dtype=bool)[answers.argmax(1)] if network.about.kind == "classes" else answers > 0.5
     for contrast in found:
         place = network.about.outputs.index(contrast.name)

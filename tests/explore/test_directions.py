@@ -1,4 +1,4 @@
-"""Directions are those that a generator was built with."""
+"""The directions that are found are those that a toy generator was built with."""
 
 import pytest
 import torch
@@ -34,7 +34,7 @@ def rotated(d: int, seed: int) -> torch.Tensor:
 
 
 def same_axes(found: torch.Tensor, wanted: torch.Tensor, at_least: float = 0.999) -> torch.Tensor:
-    """Whether each found direction is the wanted one or its opposite, and as long as one standard deviation."""
+    """Whether each direction is the expected one or its opposite, with the length of one standard deviation."""
     cosines = (found * wanted).sum(1) / found.norm(dim=1) / wanted.norm(dim=1)
     return cosines.abs().min() > at_least
 
@@ -55,7 +55,7 @@ def test_the_components_of_a_linear_generator_are_its_axes(distribution: str, le
 def test_the_way_back_to_z_is_least_squares() -> None:
     toy = Toy(torch.randn(30, 5, generator=torch.Generator().manual_seed(3)), nn.ReLU())
     found = directions.principal(toy, 3, samples=2000)
-    z = latent.noise(range(2000), 5)
+    z = latent.from_seeds(range(2000), 5)
     with torch.inference_mode():
         features = toy.layers[1](toy.layers[0](z))
     axes = torch.linalg.svd(features - features.mean(0), full_matrices=False)[2][:3]
@@ -131,5 +131,5 @@ def test_usual_lengths() -> None:
     for distribution, squares in (("normal", 1), ("uniform", 1 / 3)):
         low, high = latent.usual_lengths(100, distribution)
         assert low < (100 * squares) ** 0.5 < high
-        lengths = latent.noise(range(500), 100, distribution).norm(dim=1)
+        lengths = latent.from_seeds(range(500), 100, distribution).norm(dim=1)
         assert 0.95 < ((lengths > low) & (lengths < high)).float().mean() <= 1

@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def root(tmp_path: Path, config: TrainConfig, blobs: ImageDataset) -> Path:
-    """A folder with a generator that has been trained for some steps, so that its averages are its own."""
+    """A folder with a generator that was trained for a few steps, so its averages differ from the initial ones."""
     state = new_state(config, CPU)
     list(train(state, blobs))
     save_generator(tmp_path / "pretrained" / "digits.safetensors", state)
@@ -30,20 +30,20 @@ def root(tmp_path: Path, config: TrainConfig, blobs: ImageDataset) -> Path:
 
 def test_a_seed_gives_the_same_picture_alone_among_others_and_tomorrow(root: Path) -> None:
     model, cache = find_model(root, "digits"), ModelCache(root)
-    together = cache.images(model, model.noise([*range(20)]))
-    alone = np.concatenate([cache.images(model, model.noise([seed])) for seed in range(20)])
+    together = cache.images(model, model.z([*range(20)]))
+    alone = np.concatenate([cache.images(model, model.z([seed])) for seed in range(20)])
     # Sums run in another order in another batch: a pixel may be rounded to the next level.
     assert np.abs(together.astype(int) - alone).max() <= 1 and np.mean(together != alone) < 0.001
-    sample_as_in_training(cache.get(model).network, model.noise([1, 2, 3]))  # changes nothing for anyone
-    tomorrow = ModelCache(root).images(find_model(root, "digits"), model.noise([*range(20)]))
-    assert np.array_equal(together, tomorrow) and np.array_equal(together, cache.images(model, model.noise([*range(20)])))
+    sample_as_in_training(cache.get(model).network, model.z([1, 2, 3]))  # changes nothing for anyone
+    tomorrow = ModelCache(root).images(find_model(root, "digits"), model.z([*range(20)]))
+    assert np.array_equal(together, tomorrow) and np.array_equal(together, cache.images(model, model.z([*range(20)])))
 
 
 def test_training_mode_uses_the_batch_and_touches_nothing(root: Path) -> None:
     model = find_model(root, "digits")
     network = ModelCache(root).get(model).network
     before = copy.deepcopy(network.state_dict())
-    z = model.noise([*range(6)])
+    z = model.z([*range(6)])
     first = sample_as_in_training(network, z)
     # The picture of a seed depends on the others in its batch; equal batches give equal pictures.
     assert np.array_equal(first, sample_as_in_training(network, z))

@@ -43,7 +43,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def drawn(loaded: LoadedGenerator, seed: int, label: int | None = None) -> np.ndarray:
-    z = latent.noise([seed], loaded.config.latent_dim, loaded.config.latent_distribution)
+    z = latent.from_seeds([seed], loaded.config.latent_dim, loaded.config.latent_distribution)
     return sample(loaded.network, z, None if label is None else torch.tensor([label]))[0]
 
 
@@ -73,9 +73,9 @@ def test_its_distances_are_those_of_the_pictures(network: FeatureNetwork) -> Non
 def test_the_start_is_the_nearest_of_the_random_pictures(network: FeatureNetwork) -> None:
     loaded = generator()
     image = drawn(loaded, 987_654)
-    every = sample(loaded.network, latent.noise(range(256), 6))
+    every = sample(loaded.network, latent.from_seeds(range(256), 6))
     nearest = np.linalg.norm(network.features(every) - network.features(image[None]), axis=1).argmin()
-    assert torch.equal(finish(project(loaded, image, network)).start.z, latent.noise([int(nearest)], 6)[0])
+    assert torch.equal(finish(project(loaded, image, network)).start.z, latent.from_seeds([int(nearest)], 6)[0])
 
 
 def test_equal_calls_find_equal_points(network: FeatureNetwork) -> None:

@@ -23,7 +23,7 @@ def test_a_list_comes_back_from_its_file_as_it_was() -> None:
 
 def test_points_are_the_seeds_noise_and_the_numbers_themselves() -> None:
     points = vectors.points(LIST, 4, "uniform")
-    assert torch.equal(points[:2], latent.noise([7, latent.LARGEST_SEED], 4, "uniform"))
+    assert torch.equal(points[:2], latent.from_seeds([7, latent.LARGEST_SEED], 4, "uniform"))
     assert torch.equal(points[2], torch.tensor([0.1, -2.0, 1e-7, 3.5]))
     with pytest.raises(ValueError, match="of a photo has 4 numbers; this generator takes 5"):
         vectors.points(LIST, 5)

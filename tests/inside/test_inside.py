@@ -38,7 +38,7 @@ CPU = torch.device("cpu")
 
 
 def made(config: TrainConfig, classes: tuple[Any, ...] | list[str] = ()) -> Networks:
-    """Networks that nobody trained."""
+    """Untrained networks."""
     torch.manual_seed(0)
     generator, discriminator = Generator(config, len(classes)), Discriminator(config, len(classes))
     for network in (generator, discriminator):
@@ -77,7 +77,7 @@ def folder(state: TrainState, tmp_path: Path) -> RunFolder:
 
 def test_activations_are_those_of_a_pass_by_hand(config: TrainConfig) -> None:
     networks = made(config)
-    z = networks.noise(3)
+    z = networks.z(3)
     found = activations(networks.generator, z)
     by_hand = z
     for name, module in networks.generator.layers.named_children():
@@ -111,7 +111,7 @@ def test_every_recipe_can_be_looked_into(name: str) -> None:
     config = config.change(generator_filters=4, discriminator_filters=4)
     networks = made(config, ["a", "b", "c"])
     size, label = config.image_size, 2 if config.conditional else 0
-    found = activations(networks.generator, networks.noise(1), networks.labels(label))
+    found = activations(networks.generator, networks.z(1), networks.labels(label))
     assert found["tanh"].maps.shape == (config.channels, size, size)
     some = images(config, 18)
     company = some[2:] if networks.depends_on_company else None
@@ -124,7 +124,7 @@ def test_every_recipe_can_be_looked_into(name: str) -> None:
     assert chosen.keys() == found.keys() and all(len(picks) <= 3 for picks in chosen.values())
     (answer,) = answers(networks, some[:1], [label], company)
     answer = answer if config.has_scores else math.log(answer / (1 - answer))
-    if not config.conditional:  # where the class adds a part of its own
+    if not config.conditional:  # there the class adds its own part
         assert answer == pytest.approx(looked["logit"].maps.item(), abs=1e-3)
     first, last = inside_pictures.first_filters(networks), inside_pictures.last_filters(networks)
     kernel = size if config.networks == "mlp" else 4
@@ -136,13 +136,13 @@ def test_every_recipe_can_be_looked_into(name: str) -> None:
 
 def test_dense_layers_before_an_image_lie_as_the_image_does() -> None:
     config = RECIPES["mlp"].config.change(generator_filters=4)
-    found = activations(made(config).generator, made(config).noise(0))
+    found = activations(made(config).generator, made(config).z(0))
     assert found["dense4"].maps.shape == (3, 64, 64) and "unflatten" not in found
     assert np.allclose(np.tanh(found["dense4"].maps), found["tanh"].maps, atol=1e-6)
 
 
 def test_a_block_shows_the_same_maps_all_along(config: TrainConfig) -> None:
-    found = activations(made(config).generator, made(config).noise(0))
+    found = activations(made(config).generator, made(config).z(0))
     assert [[layer.name for layer in block] for block in inside.blocks(found)][1:] == [
         ["conv7", "norm7", "act7"],
         ["conv14", "norm14", "act14"],
@@ -206,7 +206,7 @@ def test_a_class_changes_the_answer(config: TrainConfig) -> None:
     drawn = inside.draw(networks, [1, 2], 1)
     assert drawn.shape == (2, 1, 28, 28)
     labels = torch.tensor([1, 1])
-    assert (drawn == sample(networks.generator, torch.cat([networks.noise(1), networks.noise(2)]), labels)).all()
+    assert (drawn == sample(networks.generator, torch.cat([networks.z(1), networks.z(2)]), labels)).all()
 
 
 def test_large_networks_are_asked_less_at_a_time() -> None:
@@ -220,7 +220,7 @@ def test_large_networks_are_asked_less_at_a_time() -> None:
 
 def test_a_saved_state_holds_both_networks(folder: RunFolder, state: TrainState) -> None:
     networks = load_networks(folder.state_file)
-    z = networks.noise(5)
+    z = networks.z(5)
     assert (sample(networks.generator, z) == sample(state.averaged, z)).all()
     one = images(state.config, 1)
     state.discriminator.eval()
@@ -342,7 +342,7 @@ def test_maps_are_painted_on_scales_of_their_own() -> None:
     first, flat = inside_pictures.paint(maps, signed=True)
     assert first[:, 0, 0].tolist() == [33, 102, 172] and first[:, 0, 1].tolist() == [247] * 3 and first[:, 1, 1].tolist() == [128] * 3
     assert first[0, 1, 0] > first[2, 1, 0] and (flat == 247).all()
-    # A number alone is a logit: 0.015 is all but undecided, 6 is sure.
+    # A single number is a logit: 0.015 is nearly undecided, 6 is sure.
     unsure, sure = (inside_pictures.paint(np.full((1, 1, 1), logit), signed=True)[0, :, 0, 0].tolist() for logit in (0.015, 6.0))
     assert min(unsure) > 240 and max(np.subtract(sure, [178, 24, 43])) < 5
     gray = inside_pictures.paint(np.array([[[1.0, 3.0]], [[5.0, 5.0]]]), signed=False)

@@ -1,4 +1,4 @@
-"""Feature networks: what they learn; they are trained once and never execute anything from a file."""
+"""Feature networks: what they learn; each is trained once, and their files never execute code."""
 
 import pickle
 import shutil
@@ -127,7 +127,7 @@ def test_labels_are_learned_and_the_figures_are_those_of_the_kept_file(
 
 
 def test_equal_data_give_an_equal_network(network: features.FeatureNetwork, of: reals.Reals) -> None:
-    torch.manual_seed(7)  # the global generator has no say
+    torch.manual_seed(7)  # the global generator changes nothing
     assert finish(features.train(of, FEW)).digest == network.digest
 
 

@@ -141,7 +141,7 @@ def test_too_few_images_are_refused(judging: judge.Judge) -> None:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, reals.Reals], list[Any]]:
-    """Data sets by name: images of noise; how often one was prepared."""
+    """Data sets of noise by name, and how often one was prepared."""
     sets = {
         name: reals.part(ImageDataset(name, torch.randint(0, 256, (120, 1, 28, 28), dtype=torch.uint8))) for name in ("a", "b", "mnist")
     }

@@ -15,7 +15,7 @@ from tests.conftest import finish
 
 
 def numbered(n: int, classes: int = 0) -> ImageDataset:
-    """n images, each of its own gray, in blocks of classes."""
+    """n images, each with its own gray level, sorted by class."""
     images = torch.arange(n, dtype=torch.int64).remainder(256).to(torch.uint8).view(n, 1, 1, 1).expand(n, 1, 8, 8)
     labels = torch.arange(n) * classes // n if classes else None
     return ImageDataset("numbered", images, labels, tuple("abcdefgh"[:classes]))
@@ -78,7 +78,7 @@ def test_a_folder_with_a_test_part_is_held_out_by_it(tmp_path: Path) -> None:
             Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(tmp_path / "data" / "mine" / part / f"{i:03}.png")
     of = finish(reals.load("mine", Form(28, 1)))
     assert (len(of.training), len(of.held_out), of.new) == (110, 25, True)
-    for i in range(10, 25):  # too few to judge by: a fifth of the training images stands in
+    for i in range(10, 25):  # too few for scores: a fifth of the training images is used instead
         (tmp_path / "data" / "mine" / "test" / f"{i:03}.png").unlink()
     of = finish(reals.load("mine", Form(28, 1)))
     assert (len(of.training), len(of.held_out), of.new) == (88, 22, False)

@@ -1,4 +1,4 @@
-"""A report in one sentence: how near to real images, what is missing, what is copied, and when there is too little to say."""
+"""A report in one sentence: how close to real images, what is missing, what is copied, and when there is too little to say."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_what_is_missing_or_copied_is_in_the_sentence() -> None:
     assert "much of the variety" not in verdict(report(coverage=0.6)).text
     copied = verdict(report(copies=0.2))
     assert "20% are as close as copies to training images" in copied.text and not copied.good
-    # 1 % are expected: 20 of 2,000, and 13 more are chance.
+    # 1% is expected: 20 of 2,000. Up to 13 more can be chance.
     assert verdict(report(copies=0.0165)).good and not verdict(report(copies=0.0175)).good
 
 

@@ -135,7 +135,7 @@ def test_dropout_keeps_the_share_and_the_mean(layout: torch.memory_format) -> No
     assert y[y > 0].unique().numel() == 1 and y.max().item() == pytest.approx(1 / 0.8, rel=1e-4)
     assert y.stride() == x.stride()
     columns = (y == 0).float().mean(dim=(0, 2, 3))
-    assert columns.min() > 0.15 and columns.max() < 0.25  # the mask is not laid out in stripes
+    assert columns.min() > 0.15 and columns.max() < 0.25  # the mask has no stripes
     drop.rng.manual_seed(0)
     assert torch.equal(drop(x), y)
     assert torch.equal(drop.eval()(x), x)
@@ -247,7 +247,7 @@ def test_a_kernels_gradient_is_torchs(small: int, large: int, k: int) -> None:
     expected = torch.ops.aten.convolution_backward(a, b, kernel, None, [2, 2], [1, 1], [1, 1], False, [0, 0], 1, [False, True, False])[1]
     for layout in (torch.contiguous_format, torch.channels_last):
         found = _kernel_gradient(b.contiguous(memory_format=layout), a.contiguous(memory_format=layout), k)
-        assert found.is_contiguous(memory_format=torch.channels_last)  # as kernels lie: no copy turns it
+        assert found.is_contiguous(memory_format=torch.channels_last)  # the layout of kernels: no copy is needed
         torch.testing.assert_close(found, expected)
 
 

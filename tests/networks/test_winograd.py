@@ -41,7 +41,7 @@ def test_the_convolution_and_its_gradients_are_torchs(
     x, kernel, weigh = both(*size, transposed)
     told = []
     for convolution in (winograd.convolution, torchs):
-        # Leaves do not change: the layout is that of the input.
+        # Leaves keep the layout of the input.
         result = convolution(x.contiguous(memory_format=layout), kernel.contiguous(memory_format=layout), transposed)
         told.append([result, *torch.autograd.grad((result * weigh).sum(), (x, kernel))])
     for ours, expected in zip(*told, strict=True):
@@ -97,7 +97,7 @@ def test_in_16_bits_its_error_is_of_the_numbers_own_size(transposed: bool) -> No
 def test_it_is_for_many_channels_and_places() -> None:
     kernel = nn.Parameter(torch.zeros(256, 128, 4, 4))
     assert winograd.pays(kernel, 8, 8) and winograd.pays(kernel, 32, 4)
-    assert not winograd.pays(kernel, 31, 4)  # 496 places
+    assert not winograd.pays(kernel, 31, 4)  # 496 positions
     assert not winograd.pays(kernel, 64, 7)  # tiles are 2 x 2
     assert not winograd.pays(nn.Parameter(torch.zeros(256, 64, 4, 4)), 8, 8)
     assert not winograd.pays(nn.Parameter(torch.zeros(256, 128, 3, 3)), 8, 8)

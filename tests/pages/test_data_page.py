@@ -27,7 +27,7 @@ from ui.data.fitting import BACKGROUND, FIT
 
 @pytest.fixture
 def digits(blobs: Any) -> list[Any]:
-    """What the page gets for mnist, in a list of one."""
+    """The data set that the page loads as mnist, in a list of one."""
     return [blobs]
 
 

@@ -47,7 +47,7 @@ def test_sliders_along_each_kind_of_direction(open_page: Callable[..., AppTest])
     at.button_group(key="count").set_value(16).run()
     at.number_input(key="seed").set_value(5).run()
     at.button_group(key="directions").set_value("sefa").run()
-    data = component(at)  # no more than z has numbers
+    data = component(at)  # at most one per number of z
     assert data["seed"] == 5 and len(data["directions"]) == 10 and "weights" in data["directions"][0]["about"]
 
 
@@ -111,7 +111,7 @@ def test_a_picture_alone_moves_nothing_else(open_page: Callable[..., AppTest]) -
 
 @pytest.fixture
 def glasses(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
-    """Generators of digits whose samples wear glasses where z begins with a positive number; how often that was looked for."""
+    """Makes the samples wear glasses if z begins with a positive number; lists the data sets of the searches."""
     asked = []
 
     def find(draw: Callable[..., Any], config: TrainConfig) -> Generator[Progress, None, Any]:
@@ -133,7 +133,7 @@ def test_groups_of_seeds_and_what_comes_out(open_page: Callable[..., AppTest]) -
     data = component(at)
     a, b, c = data["groups"]
     assert (a["title"], a["seeds"], b["title"], c["title"]) == ("mean of 3 samples", [1, 2, 3], "seed 4", "nothing")
-    assert a["vector"] == pytest.approx(latent.noise([1, 2, 3], 10).mean(0).tolist(), abs=1e-4) and c["vector"] == [0] * 10
+    assert a["vector"] == pytest.approx(latent.from_seeds([1, 2, 3], 10).mean(0).tolist(), abs=1e-4) and c["vector"] == [0] * 10
     assert (data["strength"], data["jitter"], len(data["noise"])) == (2.2, 0.25, 8)
     assert str(at.query_params["times"]) == "2.2" and str(at.query_params["b"]) == "4" and "a" not in at.query_params
     at.text_input(key="a").set_value("7,7,8").run()

@@ -42,9 +42,9 @@ def state(classes: tuple[Any, ...] | tuple[str, str] = (), **changes: Any) -> Tr
 
 @pytest.fixture
 def parted(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any | TrainState]:
-    """What the server has for mnist, by split: the pictures that the generator draws for the seeds 0 to 9, and noise; and other pictures."""
+    """The server's mnist by split. Training images: the generator's images of the seeds 0 to 9, and noise. Test images: other ones."""
     made = state()
-    own, other = (torch.from_numpy(sample(made.averaged, latent.noise(seeds, 6))) for seeds in (range(10), range(100, 140)))
+    own, other = (torch.from_numpy(sample(made.averaged, latent.from_seeds(seeds, 6))) for seeds in (range(10), range(100, 140)))
     noise = torch.randint(0, 256, (190, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     training = ImageDataset("mnist", torch.cat([own, noise]), torch.arange(200) % 10, tuple("0123456789"))
     return {"train": training, "test": ImageDataset("mnist", other, torch.arange(40) % 10, tuple("0123456789")), "made": made}

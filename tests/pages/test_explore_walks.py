@@ -45,7 +45,7 @@ def test_the_walk_of_an_address(open_page: Callable[..., AppTest]) -> None:
     at = open_page(pages.EXPLORE, view="Walk", stops="7,8,20", mode="lerp", easing="Rest at stops", frames="30", fps="10", closed="false")
     assert len(at.get("image")) == 1 + explore_walk.STOPS and not at.error
     assert walk_of(at) == [
-        "stops = model.noise([7, 8, 20])",
+        "stops = model.z([7, 8, 20])",
         "z = latent.walk(stops, 30, 'lerp', closed=False, easing='smooth')",
         "Path('walk.gif').write_bytes(gif(images, 10, factor=4))",
     ]
@@ -67,7 +67,7 @@ def test_stops_that_cannot_be_used_are_a_sentence_and_the_first_ones_are_shown(o
 def test_the_list_is_typed_saved_and_loaded(open_page: Callable[..., AppTest]) -> None:
     at = open_page(pages.EXPLORE, view="Walk")
     at.text_input(key="noise_seeds").set_value("5-7").run()
-    assert walk_of(at)[0] == "stops = model.noise([5, 6, 7])" and at.query_params["stops"] == "5-7"
+    assert walk_of(at)[0] == "stops = model.z([5, 6, 7])" and at.query_params["stops"] == "5-7"
     assert at.text_input(key="noise_seeds").value == ""
     at.text_input(key="noise_seeds").set_value("5").run()
     assert "give at least 2 seeds" in texts(at.error) and at.query_params["stops"] == "5-7"
@@ -77,7 +77,7 @@ def test_the_list_is_typed_saved_and_loaded(open_page: Callable[..., AppTest]) -
     assert not at.error and at.session_state["noise_vectors"] == kept
     assert r"through \*Ada\*, a photo, seed 4" in texts(at.caption) and "The address holds seeds alone" in texts(at.caption)
     assert at.query_params["stops"] == "3,4" and "noise-vectors.json" in codes(at)[1]
-    # A list stays while another view is looked at, and vectors of another size are walked past.
+    # The list stays while another view is open, and the walk skips vectors of another size.
     at.session_state["view"] = "grid"
     at.run()
     at.session_state["view"] = "walk"
@@ -177,11 +177,11 @@ def test_time_shows_all_steps_of_a_run(open_page: Callable[..., AppTest], make_r
     assert columns(at) == [1, 2, 4, 1000] and len(at.get("image")) == 4 + 1 and not at.error
     assert "4 steps in 0.8 s" in texts(at.caption) and "seeds 3, 9" in texts(at.caption)
     assert "run = checkpoints_root() / 'a-run'" in codes(at)[1] and "for step in [1, 2, 4, 1000]:" in codes(at)[1]
-    # From a step to the pad as it was then, with these seeds.
+    # A step opens the pad with the generator of that step and these seeds.
     button(at, "4").click().run()
     assert (at.session_state["view"], at.session_state["step"]) == ("pad", "4")
     assert at.text_input(key="corners").value == "3,9,1,2" and "find_model(checkpoints_root(), 'a-run@4')" in codes(at)[1]
-    assert "corners = model.noise([3, 9, 1, 2])" in codes(at)[1] and "torch.tensor(0.0), torch.tensor(0.0)" in codes(at)[1]
+    assert "corners = model.z([3, 9, 1, 2])" in codes(at)[1] and "torch.tensor(0.0), torch.tensor(0.0)" in codes(at)[1]
 
 
 def test_time_shows_some_of_many_steps_and_the_chosen_one(

@@ -31,7 +31,7 @@ def run(manager: RunManager, config: TrainConfig) -> Run:
 
 
 def slow(monkeypatch: pytest.MonkeyPatch, write: Callable[..., Any]) -> None:
-    """Lets a function write the GIF instead of the real one."""
+    """Replaces the function that writes the GIF."""
     monkeypatch.setitem(export.KINDS, "gif", dataclasses.replace(export.KINDS["gif"], write=write))
 
 

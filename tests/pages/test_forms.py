@@ -1,4 +1,4 @@
-"""The settings form: what is wrong stands at its field and next to the button, in the form's words."""
+"""The settings form says what is wrong at the field and next to the button, in its own words."""
 
 from collections.abc import Callable
 from pathlib import Path

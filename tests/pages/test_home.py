@@ -1,4 +1,4 @@
-"""Home: one thing that lives, one button, and the runs with what is wrong with them."""
+"""Home: one moving picture, one button, and the runs with what is wrong with them."""
 
 import json
 from collections.abc import Callable
@@ -27,7 +27,7 @@ Open = Callable[..., AppTest]
 
 
 def living(at: AppTest) -> dict[str, Any]:
-    """What the picture that lives was given."""
+    """The data of the moving picture."""
     (found,) = [c for c in at.get("bidi_component") if c.proto.component_name == "living"]
     data: dict[str, Any] = json.loads(found.proto.json)
     return data

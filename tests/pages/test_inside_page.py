@@ -62,7 +62,7 @@ def open_inside(blobs: ImageDataset, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 @pytest.fixture
 def make_run(config: TrainConfig, folders: Path) -> Callable[..., Any]:
-    """Makes a run's folder, whose networks nobody trained."""
+    """Makes a run's folder with untrained networks."""
 
     def make_run(name: str, state: bool = True, generator: bool = False, **settings: Any) -> tuple[RunFolder, TrainState]:
         made = new_state(config.change(**settings), CPU, class_names=("cats", "*dogs*"))

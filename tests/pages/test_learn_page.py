@@ -27,7 +27,7 @@ def report(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 def marks(at: AppTest) -> dict[str, str]:
     """The lessons on top: label -> icon."""
-    return {link.proto.label: link.proto.icon for link in at.get("page_link") if "lesson=" in link.proto.query_string}
+    return {link.proto.label: link.proto.icon for link in at.get("page_link") if link.proto.icon in (PASSED, OPEN)}
 
 
 def test_every_lesson_has_a_figure() -> None:
@@ -80,6 +80,18 @@ def test_an_unknown_lesson_is_said_and_the_first_one_shown(open_page: OpenPage) 
     at = open_page(pages.LEARN, lesson="<b>none")
     assert "There is no lesson" in texts(at.warning) and "<b>" not in texts(at.warning)
     assert next(iter(LESSONS.values())).title in texts(at.subheader)
+
+
+def test_each_lesson_leads_to_the_next(open_page: OpenPage) -> None:
+    links = [
+        [
+            link.proto.query_string
+            for link in open_page(pages.LEARN, lesson=lesson).get("page_link")
+            if link.proto.label.startswith("Next: ")
+        ]
+        for lesson in LESSONS
+    ]
+    assert links == [*([f"lesson={lesson}"] for lesson in list(LESSONS)[1:]), []]
 
 
 def test_the_last_lesson_leads_into_explore_and_says_what_comes_next(open_page: OpenPage) -> None:

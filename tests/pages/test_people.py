@@ -66,7 +66,7 @@ def test_others_see_a_run_and_cannot_steer_it(
 def test_a_button_that_was_drawn_before_is_refused_too(open_page: Callable[..., AppTest], manager: RunManager, running: Run) -> None:
     at = open_page(pages.TRAIN, run=running.id)
     stop = button(at, "Stop")
-    at.session_state[visitor.WHO] = BOB  # say the page is an old one
+    at.session_state[visitor.WHO] = BOB  # as if the page were an old one
     stop.click().run()
     assert "Only Ada, who started it, can steer this run" in texts(at.error) and running.at_work and not running.stopping
 
@@ -209,7 +209,7 @@ def test_its_owner_renames_a_run_and_others_are_not_offered_to(
     home = open_page(pages.HOME)
     assert "[x](" not in texts(home.markdown) and "*b*" not in texts(home.markdown).replace("\\*", "")
     at.session_state[visitor.WHO] = BOB
-    field = at.text_input(key=key).set_value("Bob's")  # say the page is an old one
+    field = at.text_input(key=key).set_value("Bob's")  # as if the page were an old one
     field.run()
     assert "Only Ada, who started it, can steer this run" in texts(at.error) and running.given_name != "Bob's"
     assert "Rename" not in popovers(at)
@@ -230,8 +230,7 @@ def test_an_uploaded_set_is_deleted_by_whoever_brought_it(monkeypatch: pytest.Mo
 def test_a_guesser_of_the_hosts_token_is_told_to_wait(
     open_page: Callable[..., AppTest], manager: RunManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    guesses = Guesses()
-    guesses._clock = lambda: 0.0
+    guesses = Guesses(clock=lambda: 0.0)
     monkeypatch.setattr(visitor, "guesses", lambda: guesses)
     monkeypatch.setenv("WORKSHOP_ADMIN_TOKEN", "sesame")
     at = open_page(pages.TRAIN)

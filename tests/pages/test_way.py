@@ -1,4 +1,4 @@
-"""The way through the app: the led first run, the next step at the end of a page, and what to do while a run waits."""
+"""The way through the app: the guided first run, the next step at the end of a page, and what to do while a run waits."""
 
 from collections.abc import Callable
 

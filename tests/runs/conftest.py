@@ -1,5 +1,6 @@
 """Fixtures for tests of runs: a tiny data set that everyone knows, a manager, settings that never end."""
 
+import time
 from collections.abc import Generator, Iterator
 from typing import Any
 
@@ -25,8 +26,14 @@ def data(blobs: ImageDataset, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def manager(data: None) -> Iterator[RunManager]:
-    manager = RunManager()
+def now() -> list[float]:
+    """The time by the manager's clock, in a list of one; the clock runs until a test puts a number into it."""
+    return []
+
+
+@pytest.fixture
+def manager(data: None, now: list[float]) -> Iterator[RunManager]:
+    manager = RunManager(clock=lambda: now[0] if now else time.monotonic())
     yield manager
     manager.shutdown()
 

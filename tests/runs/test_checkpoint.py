@@ -22,7 +22,7 @@ from gan.data.imageset import ImageDataset
 from gan.events import Metrics, Samples
 from gan.files import write_atomically
 from gan.judging.judgements import Best
-from gan.latent import noise
+from gan.latent import from_seeds
 from gan.networks.generator_file import CheckpointError, load_generator
 from gan.networks.sampling import sample
 from gan.runs import folder as checkpoint
@@ -56,7 +56,7 @@ class Bomb:
 def test_a_generator_draws_the_same_after_saving_and_loading(state: TrainState, tmp_path: Path) -> None:
     save_generator(tmp_path / "g.safetensors", state)
     loaded = load_generator(tmp_path / "g.safetensors")
-    z = noise(range(5), 4)
+    z = from_seeds(range(5), 4)
     assert (sample(loaded.network, z) == sample(state.averaged, z)).all()
     assert (loaded.config, loaded.step) == (state.config, 5)
     save_generator(tmp_path / "again.safetensors", state)
@@ -186,8 +186,7 @@ folder.flush()
 
 
 def test_one_writer_at_a_time_and_a_run_without_a_writer_was_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one, other = RunFolder(tmp_path), RunFolder(tmp_path)
-    other._lock.timeout = 0
+    one, other = RunFolder(tmp_path), RunFolder(tmp_path, patience_s=0)
     one.lock()
     one.write_status(state="running", step=3)
     assert other.read_status()["state"] == "running"
@@ -206,7 +205,7 @@ def test_what_a_killed_process_left_half_written_goes_when_the_folder_is_locked(
     for name in left + kept:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"half")
-    os.utime(tmp_path / ".config.json.7-140.part", (0, time.time() - 120))  # of one that is newer someone may be the writer
+    os.utime(tmp_path / ".config.json.7-140.part", (0, time.time() - 120))  # a newer one may still be written
     folder.lock()
     folder.unlock()
     assert not [name for name in left if (tmp_path / name).exists()]

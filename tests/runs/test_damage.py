@@ -178,7 +178,7 @@ def test_runs_that_vanish_while_they_are_listed_are_left_out(runs: RunFolder, mo
 
 
 def vanishing(there: Callable[..., Any]) -> Callable[..., Any]:
-    """A lexists() that still sees the damaged run at the first look, and no more."""
+    """A lexists() that sees the damaged run only at the first look."""
     looks = []
 
     def lexists(path: Path) -> bool:
@@ -192,7 +192,7 @@ def vanishing(there: Callable[..., Any]) -> Callable[..., Any]:
 
 @pytest.mark.parametrize("address", ["/api/runs", "/api/models"])
 def test_a_list_is_whole_while_runs_are_deleted(runs: RunFolder, base: Path, address: str) -> None:
-    """Runs come and go in a thread of their own; every answer has the healthy one."""
+    """A thread adds and deletes runs; every answer lists the healthy one."""
     import shutil
     import threading
 

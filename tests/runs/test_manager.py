@@ -2,7 +2,6 @@
 
 import gc
 import json
-import threading
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +17,7 @@ from gan.runs.folder import RunFolder
 from gan.runs.manager import DELETED, RunManager
 from gan.training.state import TrainState
 from tests.conftest import ADA, BOB
-from tests.waiting import ended, wait_for
+from tests.waiting import ended, threads, wait_for
 
 CAROL, HOST = Visitor("Carol", "c" * 16), Visitor("Host", "d" * 16, admin=True)
 
@@ -188,7 +187,7 @@ def test_everybodys_first_run_comes_before_anybodys_second(manager: RunManager, 
     assert [manager.position(run) for run in (bob, carol, ada, bob_again, ada_again)] == [1, 2, 3, 4, 5]
     manager.stop(bob.id, BOB)
     assert [manager.position(run) for run in (carol, bob_again, ada, ada_again)] == [1, 2, 3, 4]
-    manager.stop(first.id)  # from now on ada's next is ada's first, and still it is not ada's turn
+    manager.stop(first.id)  # ada's next run is now her first, and it is still not her turn
     for run in (carol, bob_again, ada, ada_again):
         wait_for(ended(run))
         assert run.state == "finished"
@@ -196,8 +195,10 @@ def test_everybodys_first_run_comes_before_anybodys_second(manager: RunManager, 
     assert ends == sorted(ends)
 
 
-def test_it_is_told_when_a_waiting_run_starts(manager: RunManager, endless: TrainConfig, config: TrainConfig) -> None:
-    learned = manager.submit(config)  # from which the speed is known
+def test_a_waiting_run_knows_when_it_starts(
+    manager: RunManager, endless: TrainConfig, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned = manager.submit(config)  # it shows the speed
     wait_for(ended(learned))
     speed = learned.status()["elapsed_s"] / 12
     running = manager.submit(config.change(duration=1000, duration_unit="seconds"), "", ADA)
@@ -213,7 +214,7 @@ def test_it_is_told_when_a_waiting_run_starts(manager: RunManager, endless: Trai
     assert manager.place(fourth) == (3, None)  # nobody knows how fast runs of the third's kind are
     manager.pause(running.id)
     wait_for(lambda: running.state == "paused")
-    manager._plan = None
+    monkeypatch.setattr("gan.runs.manager.PLAN_S", -1.0)  # estimates are worked out each time
     assert manager.place(second) == (1, None)
 
 
@@ -286,10 +287,9 @@ def test_a_run_ends_when_its_folder_is_full(data: None, endless: TrainConfig, mo
 
 
 @pytest.fixture
-def clock(manager: RunManager, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+def clock(now: list[float], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """A clock that stands still until it is moved on, and a grace time of 600 s."""
-    now = [1000.0]
-    manager._clock = lambda: now[0]
+    now.append(1000.0)
     monkeypatch.setattr("gan.runs.manager.HOUSEKEEPING_S", 1e6)
     return lambda seconds: now.__setitem__(0, now[0] + seconds)
 
@@ -318,7 +318,7 @@ def test_a_run_whose_owner_has_left_makes_room_for_others(manager: RunManager, e
     assert status["state"] == "stopped" and run.folder.state_file.exists()
     assert status["reason"] == "Others were waiting, and Ada had been away for 10 minutes. Resume it to continue."
     wait_for(lambda: bob.state == "running")
-    assert manager.position(own) == 1 and set(manager._seen) <= {ADA.id, BOB.id}
+    assert manager.position(own) == 1 and set(manager.last_seen()) <= {ADA.id, BOB.id}
 
 
 def test_a_paused_run_makes_room_as_well_and_one_of_the_host_or_of_nobody_never(
@@ -348,8 +348,8 @@ def test_a_paused_run_makes_room_as_well_and_one_of_the_host_or_of_nobody_never(
 def test_no_more_runs_make_room_than_wait_and_the_longest_absent_first(
     data: None, endless: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    manager, now = RunManager(max_runs=2), [1000.0]
-    manager._clock = lambda: now[0]
+    now = [1000.0]
+    manager = RunManager(max_runs=2, clock=lambda: now[0])
     monkeypatch.setattr("gan.runs.manager.HOUSEKEEPING_S", 1e6)
     ada, bob = manager.submit(endless, "", ADA), manager.submit(endless, "", BOB)
     now[0] += 1000
@@ -373,7 +373,7 @@ def test_somebody_looks_after_the_runs_while_there_are_any(data: None, endless: 
     wait_for(ended(run))
     assert "for 0.1 seconds" in run.status()["reason"]
     manager.shutdown()
-    wait_for(lambda: not any(t.name == "housekeeping" and t.is_alive() for t in threading.enumerate()))
+    wait_for(lambda: not threads("housekeeping"))
 
 
 def test_nothing_of_an_ended_run_stays_in_memory(
@@ -393,7 +393,7 @@ def test_nothing_of_an_ended_run_stays_in_memory(
     wait_for(lambda: len(stopped.history) > 0)
     manager.stop(stopped.id)
     wait_for(ended(stopped))
-    wait_for(lambda: not manager._threads)
+    wait_for(lambda: not threads("run-"))
     gc.collect()
     assert len(states) == 2 and not any(state() for state in states)
     assert finished.history.columns["step"] == [5, 10]  # from its folder

@@ -35,7 +35,7 @@ from tests.conftest import finish
 FIXTURE = Path(__file__).parent / "fixtures" / "flat-library"
 CPU = torch.device("cpu")
 AVERAGED_AT, DROPOUT_AT = 10, 11  # the last generator that was kept before dropout began
-WEIGHTS_BOUND = 0.2  # of the way that the weights went
+WEIGHTS_BOUND = 0.2  # of the distance that the weights moved
 ROWS_BOUND = 0.03  # nats and probabilities
 CHANGES = [Intervention(4, "lr_g", 2e-4, 8e-4), Intervention(11, "dropout", 0.0, 0.5)]
 
@@ -68,7 +68,7 @@ def replayed(
 
 
 def weights_off(state: TrainState) -> float:
-    """How far the EMA generator is from the fixture's, as a share of the way that the fixture's went since its first weights."""
+    """How far the EMA generator is from the fixture's, as a share of the distance that the fixture's weights moved."""
     stored, begin = load_generator(RunFolder(FIXTURE).generator_file(state.step)), new_state(state.config, CPU, threads=1)
     return float((flat(state.averaged) - flat(stored.network)).norm() / (flat(stored.network) - flat(begin.averaged)).norm())
 
@@ -144,7 +144,7 @@ def test_it_replays_from_its_seed(digits: Any) -> None:
         assert torch.equal(flat(getattr(once, network)), flat(getattr(again, network)))
     assert rows_off(rows) < ROWS_BOUND
     assert weights_off(replayed(config, digits, CHANGES, AVERAGED_AT)[0]) < WEIGHTS_BOUND
-    if torch.backends.mkldnn.is_available():  # without oneDNN maps lie in memory otherwise, and dropout draws other features
+    if torch.backends.mkldnn.is_available():  # without oneDNN, maps have another memory layout, and dropout draws other features
         assert weights_off(once) < WEIGHTS_BOUND
 
 
@@ -162,5 +162,5 @@ def test_a_replay_with_another_learning_rate_is_beyond_the_bounds(digits: Any, w
             config = config.change(seed=8)
     state, rows = replayed(config, digits, script, AVERAGED_AT)
     assert rows_off(rows) > 2 * ROWS_BOUND
-    if wrong != "another rate of D":  # which the generator feels little of
+    if wrong != "another rate of D":  # the generator hardly feels it
         assert weights_off(state) > 2 * WEIGHTS_BOUND

@@ -190,7 +190,7 @@ def test_a_full_disk_pauses_the_run_and_loses_nothing(
 def test_a_state_that_finds_no_file_free_is_saved_later(
     manager: RunManager, config: TrainConfig, monkeypatch: pytest.MonkeyPatch, missing: int, said: str
 ) -> None:
-    """torch.save() itself fails so, as it does on a machine where every file is taken."""
+    """torch.save() itself fails, as on a machine that has no file descriptor left."""
     monkeypatch.setattr(runs, "ROOM_EVERY_S", 0.01)
     original, free, tries = torch.save, threading.Event(), []
 

@@ -34,7 +34,7 @@ CPU = torch.device("cpu")
 
 
 def kept(steps: list[int], most: int, important: Callable[[int], list[int]] = lambda step: []) -> list[int]:
-    """What is left of states at these steps, one after the other, if at most so many are kept."""
+    """The steps whose states are left after one state at each of these steps. most: how many are kept."""
     left: list[int] = []
     for step in steps:
         left.append(step)
@@ -90,7 +90,7 @@ def test_the_state_before_a_change_has_the_settings_of_before(
         if isinstance(event, Metrics) and event.step == 40:
             control.change("lr_d", 0.01)
             control.change("dropout", 0.25)
-        if isinstance(event, Metrics) and event.step == 50:  # the same moment for a person: one state is enough
+        if isinstance(event, Metrics) and event.step == 50:  # within the same moment: one state is enough
             control.change("lr_d", 0.02)
     assert folder.state_steps() == [16, 32, 40]
     child = fork(folder, tmp_path / "child", 41, {})

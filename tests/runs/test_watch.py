@@ -136,7 +136,7 @@ def test_what_every_network_has_seen_is_not_held_out(config: TrainConfig, datase
 
 
 def test_it_takes_at_most_a_26th_of_the_time(config: TrainConfig, dataset: Any, judge: Judge) -> None:
-    """With a clock by which each scoring takes the given time, and each step a tenth of a second."""
+    """Sets a clock by which each scoring takes the given time, and each step a tenth of a second."""
     costs = iter([0.4, 0.1, 3.0, 0.01, 0.2] * 100)
     now, state, spent, began = 0.0, new_state(config, CPU), [], []
     preparation = Preparation()
@@ -271,6 +271,7 @@ def test_a_judge_that_comes_too_late_is_said(config: TrainConfig, dataset: Any, 
             closed.append(key)
 
     monkeypatch.setattr(JudgeCache, "get", never)
+    before = threading.enumerate()
     with watch.Judges(JudgeCache()) as judges:
         preparation = judges.prepare(config)
         assert judges.prepare(config) is preparation
@@ -279,7 +280,8 @@ def test_a_judge_that_comes_too_late_is_said(config: TrainConfig, dataset: Any, 
         assert looking.reason == "Getting ready to score the images: Learning the features of blobs (once)…"
         assert not looking.due(new_state(config, CPU), at_the_end=True)
         assert records.never_judged(RunFolder(Path("nowhere")), looking) == "The run ended before its images could be scored."
-    assert closed == [("blobs", 28, 1)] and not any(thread.is_alive() for thread in judges._threads)
+    assert closed == [("blobs", 28, 1, "crop", "#ffffff")]
+    assert not [thread for thread in threading.enumerate() if thread not in before]
 
 
 def test_the_process_waits_for_a_preparation_that_cannot_end_at_once(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:

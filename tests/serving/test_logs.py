@@ -9,8 +9,8 @@ from gan.serving.logs import MOST_ALIKE, PERIOD_S, Repeats
 @pytest.fixture
 def written() -> tuple[logging.Logger, list[Any], list[float]]:
     """A logger whose handlers drop repeats; what each of two handlers wrote; and its clock."""
-    repeats, texts, now = Repeats(), [], [0.0]
-    repeats._clock = lambda: now[0]
+    texts, now = [], [0.0]
+    repeats = Repeats(clock=lambda: now[0])
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:

@@ -262,7 +262,7 @@ def test_models_are_listed_and_draw(client: TestClient, run: Run, manager: RunMa
     seed = client.get(url + "?seeds=3")
     assert Image.open(io.BytesIO(seed.content)).size == (28, 28)
     assert Image.open(io.BytesIO(client.get(url + "?seeds=3&scale=4").content)).size == (112, 112)
-    z = find_model(manager.root, f"{run.id}@12").noise([3])[0].tolist()
+    z = find_model(manager.root, f"{run.id}@12").z([3])[0].tolist()
     assert client.get(url + "?z=" + ",".join(map(repr, z))).content == seed.content
     for corner, (u, v) in enumerate([(0, 0), (1, 0), (0, 1), (1, 1)]):
         assert client.get(f"{url}?seeds=3,4,5,6&u={u}&v={v}").content == client.get(f"{url}?seeds={3 + corner}").content
@@ -351,7 +351,7 @@ def test_only_the_secret_token_says_that_an_owner_is_here(
 
 
 class Caller:
-    """A request for a picture, whose client leaves with leave()."""
+    """A request for a picture. leave() disconnects its client."""
 
     def __init__(self) -> None:
         self._gone = asyncio.Event()
@@ -409,7 +409,7 @@ def test_no_picture_is_drawn_that_nobody_waits_for_and_too_many_are_refused(monk
 
 
 def test_a_runs_files_are_sent_as_they_are(client: TestClient, run: Run) -> None:
-    """Fields that this version does not know, null and the order of fields among them."""
+    """Including unknown fields, null, and the order of fields."""
     for file in (run.folder.config_file, run.folder.status_file):
         content = json.loads(file.read_text())
         file.write_text(json.dumps({"later": {"x": [1]}, **dict(reversed(content.items())), "nothing": None}))

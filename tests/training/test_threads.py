@@ -1,4 +1,4 @@
-"""When a run takes other numbers of processor threads: on made-up machines, whose clock is a number; and how that is kept and repeated."""
+"""When a run changes its number of threads, on simulated machines with a simulated clock; how changes are stored and replayed."""
 
 import io
 import itertools
@@ -35,7 +35,7 @@ CPU = torch.device("cpu")
 
 
 class Machine:
-    """A run on a made-up machine.
+    """A run on a simulated machine.
 
     Attributes:
         cores: how many it has.
@@ -155,7 +155,7 @@ def test_what_becomes_far_slower_is_tried_again_at_once() -> None:
 
 
 def test_more_threads_that_collapse_are_given_up_after_one_step_and_seldom_tried() -> None:
-    """The system says that a core is idle, and it is not to be had: a limit of a container."""
+    """The system reports an idle core that the run cannot use: a container's limit."""
     machine = Machine(threads=1)
     machine.step_s = lambda threads: 0.05 if threads == 1 else 1.5  # type: ignore[method-assign]
     machine.run(1000)
@@ -226,7 +226,7 @@ def test_one_slow_second_is_not_enough_to_try_fewer_threads() -> None:
 
 @pytest.mark.parametrize(("on_one_s", "threads"), [(0.09, 2), (0.05, 1)])
 def test_fewer_threads_whose_first_window_shows_no_gain_are_undone(on_one_s: float, threads: int) -> None:
-    """The trial was lucky: a step on one thread takes 0.05 s in it, and afterward what is said here. On two it takes 0.09 s."""
+    """A lucky trial: a step on one thread takes 0.05 s in it, and later the given time. On two threads it takes 0.09 s."""
     machine = Machine().run(10)
     machine.others = 1.0
     while machine.chooser.threads == 2:
@@ -237,7 +237,7 @@ def test_fewer_threads_whose_first_window_shows_no_gain_are_undone(on_one_s: flo
 
 
 def test_a_trial_in_which_the_process_is_stopped_counts_as_none() -> None:
-    """As by Ctrl-Z, or by a container that is paused."""
+    """Such as by Ctrl-Z, or in a paused container."""
     machine = Machine(threads=1)
     while machine.threads == 1:
         machine.step()
@@ -339,7 +339,7 @@ class Chosen:
 
 @pytest.fixture
 def choose(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
-    """Two cores, and the numbers that the test says."""
+    """Two cores, and the numbers of threads that a test chooses."""
     for module in (execution, training, training_state):
         monkeypatch.setattr(module, "cores", lambda: 2)
     monkeypatch.setattr(training, "ThreadChooser", Chosen)

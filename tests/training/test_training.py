@@ -361,7 +361,7 @@ def test_the_loop_halts_within_a_step_and_goes_on(config: TrainConfig, blobs: An
 
 
 def test_an_epoch_shows_every_image_once_and_drops_the_rest(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Images that say their own number in their pixels, caught on the way into the step."""
+    """Images whose pixels hold their index, recorded on the way into the step."""
     marked = torch.arange(20, dtype=torch.uint8).reshape(20, 1, 1, 1).expand(20, 1, 28, 28).contiguous()
     dataset = ImageDataset("marked", marked)
     seen: list[int] = []
@@ -457,7 +457,7 @@ def test_mirroring_and_jitter_stay_in_range_and_mirror_half(config: TrainConfig)
 
 
 def test_bf16_learns_as_fp32_does(config: TrainConfig, blobs: Any) -> None:
-    """Not equal, but the same course: mean losses over the first steps within a few per cent."""
+    """Not equal, but close: mean losses over the first steps differ by a few percent at most."""
     losses = []
     for precision in ("fp32", "bf16"):
         state = new_state(config.change(precision=precision, generator_filters=8, discriminator_filters=8, log_every=12), CPU)

@@ -13,7 +13,7 @@ from ui.charts import AXES, COLORS, Chart, Curve, Role, charts, numbers, on_line
 
 
 def columns(**given: Any) -> dict[str, Any]:
-    """Ten rows, ten steps of 64 images and half a second each between two of them."""
+    """Ten rows, each ten steps of 64 images and half a second after the one before."""
     steps = list(range(10, 110, 10))
     found = {name: [0.5 + i / 100 for i in range(10)] for name in METRICS}
     return found | {"step": steps, "images_seen": [64 * s for s in steps], "elapsed_s": [s / 20 for s in steps]} | given
@@ -123,7 +123,7 @@ def test_distances_have_a_chart_where_images_were_judged() -> None:
 
 
 def test_all_charts_have_one_x_axis() -> None:
-    """Also where one run is shorter, or was judged up to an earlier step."""
+    """Also if one run is shorter, or was scored up to an earlier step."""
     short = {name: values[:4] for name, values in columns().items()}
     found = charts([Curve("long", columns()), Curve("short", short, judged=[(20, 5.0)])])
     assert len(found) == 5 and {tuple(chart.figure.layout.xaxis.range) for chart in found} == {(0, 100)}

@@ -22,7 +22,7 @@ from ui.comparison import Compared, Parent, curve, differences, grid_remarks, lo
 
 @pytest.fixture
 def compared(config: TrainConfig) -> Callable[..., Any]:
-    """Makes a run as it would be looked at, with a history of three rows."""
+    """Makes a compared run with a history of three rows."""
 
     def compared(
         run_id: str = "a",

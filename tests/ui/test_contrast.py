@@ -64,7 +64,7 @@ def test_the_themes_pairs_can_be_read(scheme: str) -> None:
 
 @pytest.mark.parametrize("path", STYLES, ids=lambda path: path.name)
 def test_components_write_in_colors_that_can_be_read(path: Path) -> None:
-    """The primary color is no text's and no focus ring's; faded text is no paler than captions."""
+    """No text and no focus ring has the primary color, and faded text is no paler than captions."""
     rules = re.findall(r"([^{}]+){([^{}]*)}", path.read_text())
     assert rules
     for selector, body in rules:

@@ -1,4 +1,4 @@
-"""Files that Streamlit holds for pages: so many bytes a session, so many in all, whatever a session's page has on it."""
+"""Limits on the files that Streamlit holds for pages: per session, and for all sessions together."""
 
 import anyio
 import pytest

@@ -84,7 +84,7 @@ def test_every_script_draws_what_its_view_draws(root: Path, tmp_path: Path) -> N
     seeds = [5, 6, 7, 20]
 
     def between(model: Model, u: float, v: float) -> torch.Tensor:
-        corners = model.noise(seeds)
+        corners = model.z(seeds)
         top, bottom = (latent.slerp(corners[i : i + 1], corners[i + 1 : i + 2], torch.tensor(u)) for i in (0, 2))
         return latent.slerp(top, bottom, torch.tensor(v))
 
@@ -93,7 +93,7 @@ def test_every_script_draws_what_its_view_draws(root: Path, tmp_path: Path) -> N
 
     def slid(model: Model, method: str, label: int | None = None) -> torch.Tensor:
         found = directions.find(network(model), method, 4, model.config.latent_distribution, label)
-        z = model.noise([5]) + 1.5 * found.vectors[0] - found.vectors[1]
+        z = model.z([5]) + 1.5 * found.vectors[0] - found.vectors[1]
         return 0.7 * (z.clamp(-1, 1) if model.config.latent_distribution == "uniform" else z)
 
     def summed(model: Model, difference: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
@@ -109,18 +109,18 @@ def test_every_script_draws_what_its_view_draws(root: Path, tmp_path: Path) -> N
     own = np.tile(np.arange(side, dtype=np.uint8) * 8, (1, side, 1))
     (tmp_path / "image.png").write_bytes(png(own, 1))
     raw = directions.find(network(digits), "raw", 4)
-    way = latent.walk(uniform.noise(seeds), 13, "lerp", True, "smooth")
+    way = latent.walk(uniform.z(seeds), 13, "lerp", True, "smooth")
     numbers = latent.walk(vectors.points(kept, 4), 7, "slerp")
     expected = {
         "pad": (snippets.pad("digits", seeds, 0.3, 0.75), cache.images(digits, between(digits, 0.3, 0.75))),
         "pad_class": (snippets.pad(animals.id, seeds, 0.0, 1.0, CLASSES[1]), cache.images(animals, between(animals, 0.0, 1.0), 1)),
-        "grid": (snippets.grid("uniform", seeds), cache.images(uniform, uniform.noise(seeds))),
-        "grid_class": (snippets.grid(animals.id, seeds, CLASSES[1]), cache.images(animals, animals.noise(seeds), 1)),
+        "grid": (snippets.grid("uniform", seeds), cache.images(uniform, uniform.z(seeds))),
+        "grid_class": (snippets.grid(animals.id, seeds, CLASSES[1]), cache.images(animals, animals.z(seeds), 1)),
         "grid_classes": (
             snippets.grid(animals.id, seeds, None, 2),
-            cache.images(animals, animals.noise(seeds).repeat_interleave(2, 0), [0, 1] * 4),
+            cache.images(animals, animals.z(seeds).repeat_interleave(2, 0), [0, 1] * 4),
         ),
-        "grid_training": (snippets.grid("digits", seeds, in_training=True), sample_as_in_training(network(digits), digits.noise(seeds))),
+        "grid_training": (snippets.grid("digits", seeds, in_training=True), sample_as_in_training(network(digits), digits.z(seeds))),
         "sliders": (snippets.sliders("uniform", 5, "sefa", 4, {1: 1.5, 2: -1.0}, 0.7), cache.images(uniform, slid(uniform, "sefa"))),
         "sliders_class": (
             snippets.sliders(animals.id, 5, "sefa", 4, {1: 1.5, 2: -1.0}, 0.7, 1, CLASSES[1]),
@@ -128,7 +128,7 @@ def test_every_script_draws_what_its_view_draws(root: Path, tmp_path: Path) -> N
         ),
         "sliders_raw": (
             snippets.sliders("digits", 5, "raw", 4, {raw.numbers[0]: 2.0}, 1.0),
-            cache.images(digits, digits.noise([5]) + 2 * raw.vectors[0]),
+            cache.images(digits, digits.z([5]) + 2 * raw.vectors[0]),
         ),
         "walk": (snippets.walk("uniform", seeds, 13, "lerp", "smooth", True, 25), cache.images(uniform, way)),
         "walk_numbers": (
@@ -137,18 +137,18 @@ def test_every_script_draws_what_its_view_draws(root: Path, tmp_path: Path) -> N
         ),
         "arithmetic": (
             snippets.arithmetic("uniform", ([5, 6], [7], ()), 1.5, 0.25),
-            cache.images(uniform, summed(uniform, uniform.noise([5, 6]).mean(0) - uniform.noise([7])[0], torch.zeros(4))),
+            cache.images(uniform, summed(uniform, uniform.z([5, 6]).mean(0) - uniform.z([7])[0], torch.zeros(4))),
         ),
         "arithmetic_means": (
             snippets.arithmetic(animals.id, ("with a 'hat'", "without a 'hat'", [8]), 1.5, 0.25, 1, CLASSES[1]),
-            cache.images(animals, summed(animals, torch.ones(4), animals.noise([8])[0]), 1),
+            cache.images(animals, summed(animals, torch.ones(4), animals.z([8])[0]), 1),
         ),
-        "nearest": (snippets.nearest(animals.id, seeds, 3, CLASSES[1]), cache.images(animals, animals.noise(seeds), 1)),
+        "nearest": (snippets.nearest(animals.id, seeds, 3, CLASSES[1]), cache.images(animals, animals.z(seeds), 1)),
         "projection": (snippets.projection("digits", 7, None, False), found_again(digits, np.full((1, side, side), 7, np.uint8))),
         "projection_own": (snippets.projection(animals.id, None, 1), found_again(animals, own, 1)),
         "time": (
             snippets.through_time("a-run", [1, 4], seeds, 5, CLASSES[1]),
-            np.stack([cache.images(find_model(root, f"a-run@{step}"), animals.noise(seeds), 1) for step in (1, 4)]),
+            np.stack([cache.images(find_model(root, f"a-run@{step}"), animals.z(seeds), 1) for step in (1, 4)]),
         ),
     }
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}

@@ -63,13 +63,13 @@ def table(key: str, runs: list[Compared], rows: list[Row]) -> None:
 def lay_over(ids: list[str], names: dict[str, str], states: Sequence[str]) -> None:
     """Everything below the choice; it reruns by itself while one of the runs is active."""
     try:
-        found = [manager().get(i) for i in ids]
+        chosen = [manager().get(i) for i in ids]
     except KeyError:
         st.rerun()  # deleted meanwhile
-    if [run.state for run in found] != states:
+    if [run.state for run in chosen] != states:
         st.rerun()  # the list above shows their states, which decide whether this runs again
     runs = []
-    for run in found:
+    for run in chosen:
         try:
             runs.append(look_at(run, names[run.id]))
         except CheckpointError:

@@ -134,7 +134,7 @@ def picked() -> dict[str, str]:
 def bounded(value: object, most: float, otherwise: float) -> float:
     """A number from a browser or an address, clamped to 0 to `most`; `otherwise` if it is not a number."""
     try:
-        found = float(value)  # type: ignore[arg-type]
+        number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return otherwise
-    return otherwise if math.isnan(found) else min(most, max(0.0, found))
+    return otherwise if math.isnan(number) else min(most, max(0.0, number))

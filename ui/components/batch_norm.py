@@ -1,6 +1,6 @@
 """The figure of the lesson "What batch normalization does": a generator that runs in the browser, and its batch."""
 
-from gan.course.batch_norm import FAR, VISIBLE
+from gan.course.batch_norm import FAR, MOVED, VISIBLE
 from ui.components.course_figure import course_figure
 
 _HTML = """
@@ -39,4 +39,4 @@ _HTML = """
 </section>
 """
 
-batch_norm = course_figure("batch_norm", _HTML, visible=VISIBLE, far=FAR)
+batch_norm = course_figure("batch_norm", _HTML, visible=VISIBLE, far=FAR, least=MOVED)

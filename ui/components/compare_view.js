@@ -50,6 +50,7 @@ class View {
   // A figure for each run; existing figures stay, so no picture blinks.
   lay() {
     const place = this.find(".cv-grids");
+    place.style.setProperty("--runs", this.data.runs.length);  // so that two grids stay side by side on a wide screen
     while (place.children.length > this.data.runs.length) place.lastChild.remove();
     this.data.runs.forEach((run, i) => {
       let figure = place.children[i];

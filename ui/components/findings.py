@@ -227,7 +227,7 @@ def remedy_button(
         if remedy.kind == "new":
             actions.new(remedy.changes)
         elif remedy.kind == "live" and actions.change:
-            st.session_state[PRESSED] = Pressed(run.id, finding.key, changes, int(run.status().get("step") or 0))
+            st.session_state[PRESSED] = Pressed(run.id, finding.key, changes, run.status().step)
             actions.change(remedy.changes)
             checkups().of(run).look_again()
         else:

@@ -41,10 +41,10 @@ def keep(vector: LatentVector) -> bool:
 
     It is there the next time that the list is drawn.
     """
-    found = _kept()
-    if len(found) >= MOST:
+    items = _kept()
+    if len(items) >= MOST:
         return False
-    _take([*found, vector])
+    _take([*items, vector])
     return True
 
 
@@ -54,9 +54,9 @@ def latent_list(model: Model, class_name: str | None) -> list[LatentVector]:
     Returns:
         The vectors in order, at least LEAST, including those with another latent size than this generator's.
     """
-    found = _kept()
+    items = _kept()
     data = {
-        "items": [_told(vector, model) for vector in found],
+        "items": [_told(vector, model) for vector in items],
         # Only a newer list replaces the browser's, which may be ahead of the script.
         "revision": st.session_state[_REVISION],
         "model": model.id,
@@ -71,16 +71,16 @@ def latent_list(model: Model, class_name: str | None) -> list[LatentVector]:
     _component(key=KEY, data=data, default={"list": None}, on_list_change=_changed)
     if refused := st.session_state.pop(_REFUSED, None):
         st.error(f"The list cannot be used: {plain(refused)}.", icon=":material/error:")
-    _write_address(found)
-    return found
+    _write_address(items)
+    return items
 
 
 def list_menu(model: Model) -> None:
     """A popover that saves the list as a file, loads a list, and takes typed seeds."""
-    found = _kept()
+    items = _kept()
     with st.popover("Save, load, type", icon=":material/list_alt:", key="noise_menu"):
         icon = ":material/download:"
-        st.download_button("Save the list", vectors.write(found), FILE, "application/json", icon=icon, on_click="ignore", width="stretch")
+        st.download_button("Save the list", vectors.write(items), FILE, "application/json", icon=icon, on_click="ignore", width="stretch")
         st.file_uploader(
             "Load a list",
             ["json"],
@@ -110,18 +110,18 @@ def _kept() -> list[LatentVector]:
             st.session_state[_REFUSED] = str(error)
     if _VECTORS not in st.session_state:
         _take([LatentVector(seed) for seed in FIRST])
-    found: list[LatentVector] = st.session_state[_VECTORS]
-    return found
+    items: list[LatentVector] = st.session_state[_VECTORS]
+    return items
 
 
-def _take(found: Sequence[LatentVector]) -> None:
+def _take(items: Sequence[LatentVector]) -> None:
     """Replaces the list, whatever the browser shows."""
-    st.session_state[_VECTORS] = list(found)
+    st.session_state[_VECTORS] = list(items)
     st.session_state[_REVISION] = secrets.token_hex(4)
 
 
-def _write_address(found: Sequence[LatentVector]) -> None:
-    text = latent.seed_text([vector.seed for vector in found if vector.seed is not None])
+def _write_address(items: Sequence[LatentVector]) -> None:
+    text = latent.seed_text([vector.seed for vector in items if vector.seed is not None])
     st.session_state[_WRITTEN] = text
     if text == latent.seed_text(FIRST) and PARAMETER not in st.query_params:
         return  # what a page without an address shows
@@ -158,7 +158,7 @@ def read_items(items: object, known: Sequence[LatentVector]) -> list[LatentVecto
     if not isinstance(items, Sequence) or isinstance(items, str) or not LEAST <= len(items) <= MOST:
         raise ValueError(f"a walk has {LEAST} to {MOST} latent vectors")
     numbers = {vector.ref: vector.z for vector in known if vector.z}
-    found = []
+    checked = []
     for item in items:
         if not isinstance(item, Mapping):
             raise ValueError("a latent vector has a seed")
@@ -166,10 +166,10 @@ def read_items(items: object, known: Sequence[LatentVector]) -> list[LatentVecto
         if ref is not None and not (isinstance(ref, str) and ref in numbers):
             raise ValueError("one of the vectors is no longer known: load the list again")
         seeds = latent.parse_seeds(str(seed), 1) if ref is None else [None]
-        found.append(
+        checked.append(
             LatentVector(seeds[0], numbers.get(ref, ()) if ref else (), name if isinstance(name, str) else "", item.get("locked") is True)
         )
-    return found
+    return checked
 
 
 def _changed() -> None:
@@ -186,10 +186,10 @@ def _load(latent_dim: int) -> None:
     if file is None:
         return
     try:
-        found = vectors.read(file.getvalue(), latent_dim)
-        if len(found) < LEAST:
-            raise ValueError(f"a walk needs at least {LEAST} latent vectors; the file has {len(found)}")
-        _take(found)
+        loaded = vectors.read(file.getvalue(), latent_dim)
+        if len(loaded) < LEAST:
+            raise ValueError(f"a walk needs at least {LEAST} latent vectors; the file has {len(loaded)}")
+        _take(loaded)
     except ValueError as error:
         st.session_state[_REFUSED] = str(error)
 

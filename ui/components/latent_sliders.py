@@ -57,7 +57,7 @@ def latent_sliders(
     model: Model,
     class_name: str | None,
     seed: int,
-    found: Directions,
+    directions: Directions,
     about: list[tuple[str, str]],
     strips: list[str],
     place: Place,
@@ -69,7 +69,7 @@ def latent_sliders(
         model: the generator.
         class_name: the class to draw, of a conditional generator.
         seed: names the latent vector that the sliders change.
-        found: the directions, at most gan.directions.MOST.
+        directions: at most gan.directions.MOST.
         about: name and a sentence for each of them.
         strips: the address of a strip for each: five pictures from -FURTHEST to FURTHEST.
         place: their initial positions.
@@ -86,12 +86,12 @@ def latent_sliders(
         "page": "explore",
         "size": config.image_size,
         "seed": seed,
-        "z": rounded(model.noise([seed])[0]),
+        "z": rounded(model.z([seed])[0]),
         "bound": 1.0 if config.latent_distribution == "uniform" else None,
         "known": usual_lengths(config.latent_dim, config.latent_distribution),
         "directions": [
             {"number": number, "name": name, "about": words, "vector": rounded(vector), "strip": strip}
-            for number, (name, words), vector, strip in zip(found.numbers, about, found.vectors, strips, strict=True)
+            for number, (name, words), vector, strip in zip(directions.numbers, about, directions.vectors, strips, strict=True)
         ],
         "values": place.values,
         "psi": place.psi,
@@ -115,8 +115,8 @@ def checked(values: object, psi: object, names: object) -> Place:
     )
 
 
-def _items(found: object) -> list[tuple[object, object]]:
-    return list(found.items())[:1000] if isinstance(found, Mapping) else []
+def _items(value: object) -> list[tuple[object, object]]:
+    return list(value.items())[:1000] if isinstance(value, Mapping) else []
 
 
 def _number(text: object) -> int | None:
@@ -127,10 +127,10 @@ def _number(text: object) -> int | None:
 def _within(value: object, most: float) -> float | None:
     """A number clamped to +-most; None for anything else."""
     try:
-        found = float(value)  # type: ignore[arg-type]
+        number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return None
-    return None if math.isnan(found) else round(min(most, max(-most, found)), 2)
+    return None if math.isnan(number) else round(min(most, max(-most, number)), 2)
 
 
 def rounded(vector: torch.Tensor) -> list[float]:

@@ -21,7 +21,7 @@ def choose(name: str) -> None:
 
 
 def delete(name: str) -> None:
-    at_work = {str(run.stored.get("data")) for run in manager().runs() if run.state in AT_WORK}
+    at_work = {run.stored.data for run in manager().runs() if run.state in AT_WORK}
     try:
         uploads.delete(name, at_work, visitor())
         choose(datasets.NAMED[0])

@@ -20,8 +20,8 @@ MOST = 4  # evaluations side by side
 
 def kept() -> list[Evaluation]:
     """This visitor's evaluations, newest last."""
-    found = [evaluations().get(key) for key in st.session_state.setdefault("evaluated", [])]
-    return [evaluation for evaluation in found if evaluation]
+    remembered = [evaluations().get(key) for key in st.session_state.setdefault("evaluated", [])]
+    return [evaluation for evaluation in remembered if evaluation]
 
 
 def judge_it(model: Model, key: tuple[str, int, int]) -> Evaluation | None:

@@ -13,9 +13,9 @@ from ui.text import plain
 def scores(done: Evaluation) -> None:
     """The verdict, the three main scores, and the others in an expander."""
     report = done.report
-    found = verdict(report)
-    sign = ":green[:material/check_circle:]" if found.good else ":orange[:material/info:]"
-    st.markdown(f"{sign} **{plain(found.text)}**")
+    conclusion = verdict(report)
+    sign = ":green[:material/check_circle:]" if conclusion.good else ":orange[:material/info:]"
+    st.markdown(f"{sign} **{plain(conclusion.text)}**")
     if report.images < ENOUGH:
         st.warning(
             f"With {report.images:,} images, scores mean little: precision and density can look perfect by chance. {plain(_reason(done))}",

@@ -34,10 +34,10 @@ def side_by_side(done: list[Evaluation]) -> None:
 
 def downloads(done: list[Evaluation]) -> None:
     """Downloads of the scores, and a button to clear them."""
-    found = [{"generator": e.name, **as_object(e.report, e.config, e.step)} for e in done]
+    rows = [{"generator": e.name, **as_object(e.report, e.config, e.step)} for e in done]
     icon = ":material/download:"
     with st.container(horizontal=True):
-        st.download_button("JSON", json.dumps(found, indent=1), "evaluation.json", "application/json", icon=icon, on_click="ignore")
-        st.download_button("CSV", as_csv(found), "evaluation.csv", "text/csv", icon=icon, on_click="ignore")
+        st.download_button("JSON", json.dumps(rows, indent=1), "evaluation.json", "application/json", icon=icon, on_click="ignore")
+        st.download_button("CSV", as_csv(rows), "evaluation.csv", "text/csv", icon=icon, on_click="ignore")
         if len(done) > 1:
             st.button("Clear the table", icon=":material/clear_all:", on_click=forget, args=(done[-1],))

@@ -37,18 +37,18 @@ def view(model: Model, label: int) -> None:
     equation(model, label, find(model, label))
 
 
-def example(found: list[Contrast]) -> Contrast:
+def example(known: list[Contrast]) -> Contrast:
     """What to begin with: what everyone knows, or what works best."""
-    return max(found, key=lambda contrast: (contrast.name in ("glasses", "smiling"), contrast.share))
+    return max(known, key=lambda contrast: (contrast.name in ("glasses", "smiling"), contrast.share))
 
 
 def first_example(model: Model, label: int) -> dict[str, str]:
     """The groups for a page without an address, and the strength as "times"."""
     # Not of what a visitor found: the address leaves out what is here, and must mean the same after the server was started again.
-    found = known_contrasts(model, label) if contrast_file.place(model.path).is_file() else None
-    if not found:
+    known = known_contrasts(model, label) if contrast_file.place(model.path).is_file() else None
+    if not known:
         return {**FIRST, "times": "1"}
-    shown = example(found)
+    shown = example(known)
     return {"a": shown.present.name, "b": shown.absent.name, "c": str(shown.absent.seeds[0]), "times": f"{shown.strength:g}"}
 
 
@@ -58,7 +58,7 @@ def named() -> bool:
 
 
 @st.fragment
-def equation(model: Model, label: int, found: list[Contrast] | None) -> None:
+def equation(model: Model, label: int, known: list[Contrast] | None) -> None:
     """The groups, and what comes out."""
     above, first = st.container(), st.session_state["arithmetic_first"]
     texts = []
@@ -77,10 +77,10 @@ def equation(model: Model, label: int, found: list[Contrast] | None) -> None:
     if named() and not st.session_state.get("arithmetic_named"):  # typed just now: what is needed for it is found outside
         st.session_state["arithmetic_named"] = True
         st.rerun()
-    if found:
+    if known:
         with above:
-            presets(found, texts)
-    means = {mean.name: mean for contrast in found or [] for mean in (contrast.present, contrast.absent)}
+            presets(known, texts)
+    means = {mean.name: mean for contrast in known or [] for mean in (contrast.present, contrast.absent)}
     groups = []
     try:
         for text in texts:
@@ -139,13 +139,13 @@ def read_group(model: Model, text: str, means: dict[str, Mean]) -> Group:
         return Group(text, mean.vector, mean.seeds, False)
     seeds = list(dict.fromkeys(latent.parse_seeds(text, MOST_PICKED)))
     title = f"seed {seeds[0]}" if len(seeds) == 1 else f"mean of {len(seeds)} samples"
-    return Group(title, model.noise(seeds).mean(0), tuple(seeds), True)
+    return Group(title, model.z(seeds).mean(0), tuple(seeds), True)
 
 
-def presets(found: list[Contrast], texts: list[str]) -> None:
+def presets(known: list[Contrast], texts: list[str]) -> None:
     """A choice of what to add, and how well it works."""
     left, right = st.columns([1, 2], vertical_alignment="bottom")
-    names = {contrast.name: contrast for contrast in found}
+    names = {contrast.name: contrast for contrast in known}
 
     def fill() -> None:
         if contrast := names.get(st.session_state["preset"]):
@@ -163,7 +163,7 @@ def presets(found: list[Contrast], texts: list[str]) -> None:
         on_change=fill,
         help="Fills in A with the mean of samples that show it, B with the mean of the others, and C with a sample without it.",
     )
-    for contrast in found:
+    for contrast in known:
         if texts[:2] == [contrast.present.name, contrast.absent.name]:
             right.caption(
                 plain(
@@ -178,8 +178,8 @@ def find(model: Model, label: int) -> list[Contrast] | None:
     # Naming a mean asks for it.
     asked = st.session_state["arithmetic_named"] = named()
     key = (model.id, stamp(model), label)
-    if (found := known_contrasts(model, label)) is not None:
-        return found
+    if (known := known_contrasts(model, label)) is not None:
+        return known
     if reason := why_missing(model.config, "generator", "Without them its samples cannot be labeled."):
         st.caption(reason)
         return None
@@ -205,7 +205,7 @@ def find(model: Model, label: int) -> list[Contrast] | None:
     place.empty()
     config = model.config
     try:
-        found = drain(
+        known = drain(
             attributes.find(lambda z: models().images(model, z, label), config),
             "arithmetic_cancel",
             cancel,
@@ -213,7 +213,7 @@ def find(model: Model, label: int) -> list[Contrast] | None:
     except ValueError as error:
         st.info(f"The samples cannot be labeled: {plain(error)}.", icon=":material/info:")
         return None
-    if not found:
+    if not known:
         st.caption("No class or attribute sets this generator's samples apart.")
-    contrasts.put(key, found)
-    return found
+    contrasts.put(key, known)
+    return known

@@ -20,10 +20,10 @@ contrasts: Lru[tuple[str, int, int], list[Contrast]] = Lru(KEPT)  # by generator
 def known_contrasts(model: Model, label: int) -> list[Contrast] | None:
     """What the samples have in common, if it was found before: by a visitor of this server, or for a generator that comes with the app."""
     key = (model.id, stamp(model), label)
-    found = contrasts.get(key)
-    if found is None and not model.class_names and (found := contrast_file.read(model.path, model.config)) is not None:
-        contrasts.put(key, found)
-    return found
+    known = contrasts.get(key)
+    if known is None and not model.class_names and (known := contrast_file.read(model.path, model.config)) is not None:
+        contrasts.put(key, known)
+    return known
 
 
 def stamp(model: Model) -> int:

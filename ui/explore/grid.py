@@ -52,10 +52,10 @@ def view(model: Model, label: int) -> None:
     classes = list(range(len(model.class_names)))[:MOST_CLASSES] if every else []
     if every:
         seeds = seeds[:MOST_ROWS]
-        z, labels = model.noise(seeds).repeat_interleave(len(classes), 0), classes * len(seeds)
+        z, labels = model.z(seeds).repeat_interleave(len(classes), 0), classes * len(seeds)
         images = models().images(model, z, labels)
     else:
-        z, labels = model.noise(seeds), [label] * len(seeds)
+        z, labels = model.z(seeds), [label] * len(seeds)
         images = models().images(model, z, label)
     if in_training:
         images = training_mode(model, z, labels, images)

@@ -65,7 +65,7 @@ def view(model: Model, label: int) -> None:
         st.markdown(in_words(survey, real))
     chance = survey is not None and not more_than_chance(survey)  # also of seeds that were picked from the closest
     assert seeds
-    images = models().images(model, model.noise(seeds), label)
+    images = models().images(model, model.z(seeds), label)
     distances, rows, farther = judge.neighbors(images, NEIGHBORS)
     with st.grid("auto", min_column_width=320, gap="small"):
         for seed, image, row, near, rank in zip(seeds, images, rows, distances, farther, strict=True):
@@ -111,13 +111,13 @@ def _surveyed(model: Model, label: int, judge: Judge) -> tuple[object, ...]:
 
 def look_through(model: Model, label: int, judge: Judge) -> Generator[Progress, None, Survey]:
     """Draws many images, and finds those that come closest to the training set."""
-    found = []
+    parts = []
     for start in range(0, SURVEYED, 100):
         yield Progress("Looking through images", start, SURVEYED)
         seeds = list(range(start, min(start + 100, SURVEYED)))
-        distances, _, farther = judge.neighbors(models().images(model, model.noise(seeds), label))
-        found.append(np.column_stack([distances[:, 0], farther]))
-    distances, farther = np.concatenate(found).T
+        distances, _, farther = judge.neighbors(models().images(model, model.z(seeds), label))
+        parts.append(np.column_stack([distances[:, 0], farther]))
+    distances, farther = np.concatenate(parts).T
     order = np.argsort(distances, kind="stable")[:SHOWN]
     return [int(seed) for seed in order], float(np.median(farther)), int((farther >= COPIES).sum())
 

@@ -52,7 +52,7 @@ def strips(model_id: str, stamp: int, method: str, places: list[int], seed: int,
     model = find_model(models().root, model_id)
     along = torch.linspace(-FURTHEST, FURTHEST, STOPS)
     vectors = find(model_id, stamp, method, label).vectors[places]
-    z = (model.noise([seed]) + along[:, None] * vectors[:, None]).flatten(0, 1)
+    z = (model.z([seed]) + along[:, None] * vectors[:, None]).flatten(0, 1)
     if model.config.latent_distribution == "uniform":
         z.clamp_(-1, 1)  # the generator never saw values beyond
     images = shrink(models().images(model, z, label or 0), STRIP_SIDE)
@@ -86,29 +86,29 @@ def view(model: Model, label: int) -> None:
     )
     method = method or methods[0]  # ?directions= clears even what is required
     most = model.config.latent_dim if method == "raw" else directions.MOST
-    found = find(model.id, stamp(model), method, within)
+    all_of_them = find(model.id, stamp(model), method, within)
     if method == "raw":
         more = third.multiselect(
             "More dimensions",
-            list(found.numbers[STRONGEST:]),
+            list(all_of_them.numbers[STRONGEST:]),
             key="more",
             bind="query-params",
             max_selections=directions.MOST - STRONGEST,
             help="The sliders show the strongest dimensions. This list has the others, strongest first.",
         )
-        places = [*range(min(STRONGEST, len(found))), *(found.numbers.index(number) for number in more)]
+        places = [*range(min(STRONGEST, len(all_of_them))), *(all_of_them.numbers.index(number) for number in more)]
     else:
         count = third.segmented_control(
             "Sliders", [STRONGEST, directions.MOST], default=STRONGEST, key="count", bind="query-params", required=True
         )
         count = count or STRONGEST  # ?count= clears even what is required
-        places = list(range(min(count, len(found))))
+        places = list(range(min(count, len(all_of_them))))
     if not places:
         st.info("This generator has no clear directions yet. Train it longer.", icon=":material/info:")
         return
     name = model.class_names[label] if model.class_names else None
     drawn = strips(model.id, stamp(model), method, places, seed, within)
-    shown = found.only(places)
+    shown = all_of_them.only(places)
     about = [_about(method, number, share, things) for number, share in zip(shown.numbers, shown.shares, strict=True)]
     place = latent_sliders(model, name, seed, shown, about, drawn, read_place(method), method)
     write_place(method, place)

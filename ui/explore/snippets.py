@@ -41,7 +41,7 @@ def pad(model_id: str, corners: Seeds, u: float, v: float, class_name: str | Non
     """One picture between four seeds (top left, top right, bottom left, bottom right), u across and v down, 0 to 1."""
     lines = [
         *_network(model_id),
-        f"corners = model.noise({list(corners)!r})  # top left, top right, bottom left, bottom right",
+        f"corners = model.z({list(corners)!r})  # top left, top right, bottom left, bottom right",
         f"across, down = torch.tensor({u!r}), torch.tensor({v!r})",
         "top = latent.slerp(corners[:1], corners[1:2], across)",
         "bottom = latent.slerp(corners[2:3], corners[3:], across)",
@@ -94,7 +94,7 @@ def sliders(
     lines = [
         *_network(model_id),
         f"found = {find}",
-        f"z = model.noise([{seed!r}])",
+        f"z = model.z([{seed!r}])",
         f"for number, far in {dict(moved)!r}.items():",
         "    z += far * found.vectors[found.numbers.index(number)]",
         "if model.config.latent_distribution == 'uniform':",
@@ -130,7 +130,7 @@ def walk(
             "stops = vectors.points(kept, model.config.latent_dim, model.config.latent_distribution)",
         ]
     else:
-        stops = [f"stops = model.noise({list(seeds)!r})"]
+        stops = [f"stops = model.z({list(seeds)!r})"]
     lines = [
         *_network(model_id),
         *stops,
@@ -149,7 +149,7 @@ def through_time(run: str, steps: Sequence[int], seeds: Seeds, frames_per_s: flo
         "drawn = []",
         f"for step in {list(steps)!r}:",
         "    loaded = load_generator(find_generator(run, step))",
-        "    z = latent.noise(seeds, loaded.config.latent_dim, loaded.config.latent_distribution)",
+        "    z = latent.from_seeds(seeds, loaded.config.latent_dim, loaded.config.latent_distribution)",
         *([f"    labels = torch.full((len(z),), loaded.class_names.index({class_name!r}))"] if class_name is not None else []),
         f"    drawn.append(sample(loaded.network, z{', labels' if class_name is not None else ''}))",
         "images = np.stack(drawn)  # uint8 (steps, N, C, H, W)",
@@ -181,7 +181,7 @@ def arithmetic(
         if isinstance(group, str):
             lines.append(f"{letter} = means[{group!r}]")
         elif group:
-            lines.append(f"{letter} = model.noise({list(group)!r}).mean(0)")
+            lines.append(f"{letter} = model.z({list(group)!r}).mean(0)")
         else:
             lines.append(f"{letter} = torch.zeros(model.config.latent_dim)")
     lines += [
@@ -236,7 +236,7 @@ def _network(model_id: str) -> list[str]:
 
 
 def _noise(seeds: Seeds) -> list[str]:
-    return [f"z = model.noise(latent.parse_seeds({seed_text(seeds)!r}))"]
+    return [f"z = model.z(latent.parse_seeds({seed_text(seeds)!r}))"]
 
 
 def _drawn(class_name: str | None, with_labels: bool = False, in_training: bool = False) -> list[str]:

@@ -95,7 +95,7 @@ def through_time(model: Model, label: int, folder: RunFolder, steps: list[int], 
     if cancel.waits("Drawing was canceled.", "Draw the steps", ":material/timelapse:"):
         return None
     files = {step: folder.generator_file(step) for step in steps}
-    pictures = drain(films.through_time(files, model.noise(seeds), label, _drawn.get(key)), "cancel_time", cancel)
+    pictures = drain(films.through_time(files, model.z(seeds), label, _drawn.get(key)), "cancel_time", cancel)
     _drawn.put(key, pictures)
     return pictures
 

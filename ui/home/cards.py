@@ -70,7 +70,7 @@ def card(run: Run) -> None:
     with st.container(border=True):
         _images(run)
         st.markdown(f"**{plain(label(run))}**")
-        state = status["state"]
+        state = status.state
         position = manager().position(run)
         st.badge(f"number {position} in the queue" if position else state, color=STATE_COLORS.get(state, "gray"))
         if fault := run.fault:
@@ -78,9 +78,9 @@ def card(run: Run) -> None:
         elif found := health(run):
             st.markdown(found.line)
         if state in (RunState.RUNNING, RunState.PAUSED):
-            st.progress(status["progress"])
-        when = time.strftime("%d %b, %H:%M", time.localtime(float(status.get("started") or time.time())))
-        st.caption(f"Step {status.get('step', 0):,} · {when}")
+            st.progress(status.progress)
+        when = time.strftime("%d %b, %H:%M", time.localtime(status.started or time.time()))
+        st.caption(f"Step {status.step:,} · {when}")
         st.page_link(TRAIN, label="Open", icon=":material/open_in_new:", query_params={"run": run.id})
 
 

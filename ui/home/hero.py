@@ -106,6 +106,6 @@ def _shipped() -> None:
 def film(name: str, changed_ns: int) -> Sheet:
     """A closed walk through a pretrained generator's latent space. changed_ns: modification time of its file."""
     model = find_model(models().root, name)
-    images = models().images(model, latent.walk(model.noise(list(range(STOPS))), FRAMES, closed=True))
+    images = models().images(model, latent.walk(model.z(list(range(STOPS))), FRAMES, closed=True))
     content = webp(tile(images, COLUMNS, gap=0), quality=80)
     return Sheet(data_url(content, "webp"), images.shape[-1])

@@ -19,7 +19,7 @@ def generator_view(networks: Networks) -> None:
         seed = st.number_input("Seed", 0, 2**31 - 1, 1, key="seed", bind=bound("seed"), help=glossary.explain("latent vector"), width=160)
         seed_dice("seed")
         label = class_number(networks, "Class", "The class that the generator draws.")
-    z = networks.noise(int(seed))
+    z = networks.z(int(seed))
     layers = activations(networks.generator, z, networks.labels(label))
     noise = paint(as_map(z.numpy()), signed=True)[0]
     layer_view(layers, f"z, {networks.config.latent_dim} random numbers", noise, "layer")

@@ -3,12 +3,13 @@
 import streamlit as st
 
 from gan.course.lesson import Evidence, Lesson
+from gan.course.lessons import LESSONS
 from gan.course.own_runs import OwnRun, own_runs
 from gan.course.progress import Met
 from gan.files import in_words
 from ui.components.visitor import visitor
 from ui.learn.figures import FIGURES
-from ui.page_files import page_file
+from ui.page_files import LEARN, page_file
 from ui.text import plain
 from ui.workshop import checkups, course_progress, manager
 
@@ -27,6 +28,7 @@ def show(lesson: Lesson) -> Met:
     met = _credit(lesson, Evidence(report, met.get(lesson.id, frozenset()), answers, _find_runs), met)
     with mission:
         _mission(lesson, met.get(lesson.id, frozenset()))
+    _next(lesson)
     if lesson.links:
         with st.container(horizontal=True):
             for link in lesson.links:
@@ -38,6 +40,14 @@ def show(lesson: Lesson) -> Met:
         for source in lesson.sources:
             st.markdown(f"[{source.title}]({source.address})")
     return met
+
+
+def _next(lesson: Lesson) -> None:
+    """A link to the lesson after this one."""
+    after = list(LESSONS.values())[list(LESSONS).index(lesson.id) + 1 :]
+    if after:
+        label = f"Next: {after[0].title} ({after[0].minutes} minutes)"
+        st.page_link(LEARN, label=label, icon=":material/arrow_forward:", query_params={"lesson": after[0].id})
 
 
 def _find_runs() -> tuple[OwnRun, ...]:

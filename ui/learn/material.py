@@ -47,6 +47,8 @@ _MAKE: dict[str, Callable[[], Material]] = {
     **{f"space-{name}.json": partial(_json, partial(part, name)) for name in PARTS},
 }
 
+NAMES = tuple(_MAKE)  # each begins with the id of its lesson
+
 _made: Lru[str, Material] = Lru()
 
 

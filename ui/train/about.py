@@ -29,19 +29,18 @@ def about(run: Run, config: TrainConfig, status: Status) -> None:
         st.page_link(INSIDE, label="Look inside", icon=":material/visibility:", query_params={"run": run.id})
         st.page_link(EVALUATE, label="Evaluate", icon=":material/balance:", query_params={"from": run.id})
     stored = run.stored
-    if isinstance(origin := stored.get("parent"), dict) and origin.get("other_images"):
+    if stored.parent and stored.parent.get("other_images"):
         st.caption("Its data set has different images from those its parent trained on.")
-    recipe = RECIPES.get(stored.get("recipe", ""))
-    images = f", {stored['data_images']:,} images" if isinstance(stored.get("data_images"), int) else ""
-    st.markdown(f"Recipe **{plain(stored.get('recipe') or 'none')}** on **{plain(Path(config.data).name)}**{images}")
+    recipe = RECIPES.get(stored.recipe)
+    images = f", {stored.data_images:,} images" if stored.data_images is not None else ""
+    st.markdown(f"Recipe **{plain(stored.recipe or 'none')}** on **{plain(Path(config.data).name)}**{images}")
     if recipe:
         other = [name for name, value in recipe.config if name != "seed" and value != getattr(config, name)]
         words = [plain(changed(name, getattr(recipe.config, name), getattr(config, name))) for name in other]
         st.caption("The recipe's settings, unchanged." if not words else "Different from the recipe: " + "; ".join(words))
-    if "precision" in status:
-        numbers = {"bf16": "16-bit numbers (bf16)", "fp32": "32-bit numbers"}.get(status["precision"], "numbers")
-        layout = "" if status.get("channels_last", True) else ", channels first"
-        used = status.get("threads")
-        threads = f", {used} thread{'s' if used != 1 else ''}" if used else ""
-        launch = f", {plain(status['launch'])}" if status.get("launch") else ""
-        st.caption(f"Computed in {numbers}{layout}: {plain(status['device'])}{threads}{launch}.")
+    if status.precision:
+        numbers = {"bf16": "16-bit numbers (bf16)", "fp32": "32-bit numbers"}.get(status.precision, "numbers")
+        layout = "" if status.channels_last else ", channels first"
+        threads = f", {status.threads} thread{'s' if status.threads != 1 else ''}" if status.threads else ""
+        launch = f", {plain(status.launch)}" if status.launch else ""
+        st.caption(f"Computed in {numbers}{layout}: {plain(status.device)}{threads}{launch}.")

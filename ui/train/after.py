@@ -19,7 +19,7 @@ def after(run: Run, config: TrainConfig) -> None:
     """The next step, at the end of a run's page; nothing for a run that has not begun."""
     if run.state in (RunState.QUEUED, RunState.PREPARING, RunState.FAILED) or not run.sample_steps:
         return
-    found, recipe = health(run), str(run.stored.get("recipe") or "")
+    found, recipe = health(run), run.stored.recipe
     together = companions(run)
     address = {"runs": ",".join(together)}
     live = run.at_work and run.state in (RunState.RUNNING, RunState.PAUSED) and manager().may_steer(run, visitor())

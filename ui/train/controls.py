@@ -12,6 +12,7 @@ from ui.page_files import COMPARE, EXPLORE, NEW_RUN
 from ui.text import plain
 from ui.train.about import explorable
 from ui.train.actions import choose, copy_settings, steer
+from ui.train.queue import starts_now
 from ui.train.rename import rename_button
 from ui.train.resume import resume_buttons
 from ui.workshop import manager
@@ -31,6 +32,7 @@ def controls(run: Run, config: TrainConfig) -> None:
     """The buttons for a run's state. Visitors who may not steer it get only the buttons for everyone."""
     state, act = run.state, manager()
     mine = act.may_steer(run, visitor())
+    soon = starts_now(run)  # its buttons are there already: nothing below moves when they can be pressed
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if not mine:
             pass
@@ -38,14 +40,12 @@ def controls(run: Run, config: TrainConfig) -> None:
             st.button("Continue", icon=":material/play_arrow:", type="primary", on_click=steer, args=(act.go_on, run.id))
             for network, label in (("both", "One step"), ("generator", "One step of G"), ("discriminator", "One step of D")):
                 st.button(label, icon=":material/skip_next:", on_click=steer, args=(act.step_once, run.id, network))
-        elif state in (RunState.PREPARING, RunState.RUNNING) and run.at_work:
+        elif soon or (state is RunState.RUNNING and run.at_work):
             st.button("Pause", icon=":material/pause:", on_click=steer, args=(act.pause, run.id), disabled=run.stopping)
         if mine and state in AT_WORK and run.at_work:
             st.button("Stop", icon=":material/stop:", on_click=steer, args=(act.stop, run.id))
         if mine and state not in AT_WORK:
             resume_buttons(run, config)
-        # While a run gets ready, its buttons are there already: nothing below moves when they can be pressed.
-        soon = state is RunState.PREPARING and run.at_work
         if (explorable(run) or soon) and st.button("Explore its images", icon=":material/explore:", disabled=not explorable(run)):
             st.switch_page(EXPLORE, query_params={"from": run.id})
         parent, drawn = parent_of(run.stored), state is RunState.RUNNING or bool(run.sample_steps)
@@ -59,7 +59,7 @@ def controls(run: Run, config: TrainConfig) -> None:
             "New run with these settings",
             icon=":material/content_copy:",
             on_click=copy_settings,
-            args=(config, run.stored.get("recipe", "")),
+            args=(config, run.stored.recipe),
         )
         if mine:
             rename_button(run)

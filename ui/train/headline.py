@@ -13,9 +13,10 @@ from ui.components.findings import Actions, Kind, applied_button, applied_to, fo
 from ui.health import SIGNS, WRONG
 from ui.page_files import EXPLORE
 from ui.text import plain
+from ui.train.queue import starts_now
 from ui.workshop import checkups
 
-PREPARING = "The run loads its images and measures the fastest way to compute. Training then begins by itself."
+PREPARING = "The run loads its images and finds the fastest way to compute."
 REMEMBERED_STEPS = 500  # how long a change is mentioned after its effect is known
 OUTCOMES = {
     Outcome.WATCHING: (":material/visibility:", "blue"),
@@ -45,7 +46,7 @@ def _headline(run: Run, actions: Actions) -> None:
     badge = "training" if state is RunState.RUNNING else str(state)
     if state in (RunState.QUEUED, RunState.PREPARING):
         st.badge(badge, color=COLORS[state])
-        if state is RunState.PREPARING:
+        if starts_now(run):
             st.markdown(f"**What happens now:** {PREPARING}")
         return
     checkup = checkups().of(run)
@@ -56,7 +57,7 @@ def _headline(run: Run, actions: Actions) -> None:
         return
     follow_findings(run, "headline_findings")
     verdict, done = checkup.verdict, applied_to(run)
-    if done and checkup.treatment and run.status().get("step", 0) > checkup.treatment.until + REMEMBERED_STEPS:
+    if done and checkup.treatment and run.status().step > checkup.treatment.until + REMEMBERED_STEPS:
         done = None
     icon, color = SIGNS[verdict.outlook]
     others = sum(finding.severity != "information" for finding in found) - 1

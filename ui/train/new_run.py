@@ -110,6 +110,6 @@ def queue_note() -> str:
     at_work = [run for run in before if run.state is not RunState.QUEUED]
     if len(at_work) < manager().max_runs:
         return ""
-    names = sorted({plain(clean_name(run.stored.get("owner")) or label(run)) for run in at_work})
+    names = sorted({plain(clean_name(run.stored.owner) or label(run)) for run in at_work})
     whose = f"{', '.join(names[:3])}{' and others' if len(names) > 3 else ''}"
     return f"Running: {whose}. Waiting: {len(before) - len(at_work)}. Your run will wait for its turn."

@@ -21,6 +21,13 @@ MOST_AHEAD = 4  # runs that are listed
 LONG_S = 20 * 60.0  # of waiting: beyond this, people want to know what they can do
 
 
+def starts_now(run: Run) -> bool:
+    """Whether a run loads its data, or is about to: it does not wait for its turn, and has not begun."""
+    if not run.at_work:
+        return False
+    return run.state is RunState.PREPARING or (run.state is RunState.QUEUED and not manager().position(run))
+
+
 def waiting(run: Run) -> None:
     """The runs ahead, when this one starts, and links for the meantime."""
     if run.state is not RunState.QUEUED:
@@ -91,7 +98,7 @@ def _far(run: Run) -> str:
     if run.state is RunState.PREPARING:
         return "loading its data"
     status = run.status()
-    return f"{run.state}, {round(100 * float(status['progress']))}% done"
+    return f"{run.state}, {round(100 * status.progress)}% done"
 
 
 def _config(run: Run) -> TrainConfig | None:

@@ -30,7 +30,7 @@ def resume_elsewhere(run_id: str) -> None:
 def resume_buttons(run: Run, config: TrainConfig) -> None:
     """How a run that is not active can continue, or what to do if it cannot simply continue."""
     act, status = manager(), run.status()
-    done, stuck = status["progress"] >= 1, status.get("stuck")
+    done, stuck = status.progress >= 1, status.stuck
     if stuck == "state" or run.state_is_lost:
         kept = run.folder.newest_kept()
         if kept is not None:

@@ -26,10 +26,8 @@ from ui.train.fork import fork_dialog
 from ui.train.guide import guide
 from ui.train.headline import headline
 from ui.train.notes import notes, obstacles
-from ui.train.queue import REFRESH_S, waiting
+from ui.train.queue import REFRESH_S, starts_now, waiting
 from ui.workshop import manager
-
-ACTIVE = (RunState.PREPARING, RunState.RUNNING, RunState.PAUSED)
 
 
 def remedies_of(run: Run) -> Actions:
@@ -44,7 +42,7 @@ def remedies_of(run: Run) -> Actions:
         st.session_state["fork_wanted"] = step
 
     def offer_new(changes: dict[str, Any]) -> None:
-        copy_settings(run.live_config.change(**changes), run.stored.get("recipe", ""))
+        copy_settings(run.live_config.change(**changes), run.stored.recipe)
 
     steerable = run.at_work and run.state in (RunState.RUNNING, RunState.PAUSED) and manager().may_steer(run, visitor())
     return Actions(change if steerable else None, offer_fork, offer_new)
@@ -83,31 +81,32 @@ def show(run: Run) -> None:
     headline(run, actions)
     with st.container():
         guide(run)
-    if status["state"] == RunState.QUEUED:
+    soon = starts_now(run)
+    if status.state == RunState.QUEUED and not soon:
         st.fragment(waiting, run_every=REFRESH_S)(run)
     # The same columns in every state: anywhere else, the live view would be rebuilt.
     view, beside = st.columns([3, 1], gap="medium")
     with view:
-        unbegun = status["state"] == RunState.QUEUED and not status.get("step")
-        wanted = run_view(run.id, config, status["state"], "train", origin(run), can_fork=True, waiting=unbegun, judged=run.to_be_judged)
-        if status["state"] != RunState.QUEUED:
+        unbegun = status.state == RunState.QUEUED and not soon and not status.step
+        wanted = run_view(run.id, config, status.state, "train", origin(run), can_fork=True, waiting=unbegun, judged=run.to_be_judged)
+        if status.state != RunState.QUEUED:
             findings_panel(run, actions)
     if wanted is None:
         wanted = st.session_state.pop("fork_wanted", None)
     if wanted is not None:
         fork_dialog(run, run.live_config, wanted)
     with beside:
-        if status["state"] in ACTIVE and run.at_work and manager().may_steer(run, visitor()):
+        if (soon or status.state in (RunState.RUNNING, RunState.PAUSED)) and run.at_work and manager().may_steer(run, visitor()):
             st.subheader(
                 "Change settings live", help="A change takes effect at the next step. It is marked on the charts and saved with the run."
             )
             knobs(run, partial(steer, manager().change, run.id), partial(steer, manager().set_pace, run.id))
         about(run, config, status)
     after(run, config)
-    skipped = run.stored.get("data_skipped_count", 0)
+    skipped = run.stored.data_skipped_count
     if skipped:
         with st.expander(f"{skipped:,} files and folders of the data set were left out"):
-            st.text("\n".join(run.stored["data_skipped"]))
+            st.text("\n".join(run.stored.data_skipped))
     with st.expander("Settings of this run", icon=":material/tune:"):
         fields = TrainConfig.model_fields
         st.table({"Value": {fields[name].title: plain(value_text(value)) for name, value in config.model_dump().items()}})

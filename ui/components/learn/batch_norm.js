@@ -124,9 +124,9 @@ export class BatchNorm {
     this.restart();
   }
 
-  // What was seen on the way so far no longer counts.
+  // A new way begins: its first image, the places that the companions reach, and the largest change of the image.
   restart() {
-    this.way = [];
+    this.way = null;
     this.find("train").setAttribute("aria-pressed", this.trains);
     this.find("eval").setAttribute("aria-pressed", !this.trains);
     this.told = "";
@@ -151,9 +151,8 @@ export class BatchNorm {
       canvas.setAttribute("aria-label", `Companion ${i + 1}`);
     });
     this.layers = layers;
-    this.way.push({ place, image: images.slice(0, SIDE * SIDE) });
-    if (this.way.length > 60) this.way.splice(1, 1);  // the first image stays: all others are compared with it
-    const changed = difference(this.way[0].image, this.way[this.way.length - 1].image);
+    const image = images.slice(0, SIDE * SIDE), way = this.way ??= { image, low: place, high: place, changed: 0 }, changed = difference(way.image, image);
+    Object.assign(way, { low: Math.min(way.low, place), high: Math.max(way.high, place), changed: Math.max(way.changed, changed) });
     this.yours.setAttribute("aria-label", `Your vector's image, ${show(100 * changed, 1)}% away from where the way began`);
     this.find("words").textContent = this.trains
       ? `Training mode: your image has changed by ${show(100 * changed, 1)}% of the gray range${changed >= this.limits?.visible ? ", visibly" : ""}. Its vector is the same.`
@@ -235,9 +234,8 @@ export class BatchNorm {
 
   // The page hears when the hand rests, and only what can meet a goal, once.
   report() {
-    const { visible, far } = this.limits ?? {}, places = this.way.map(({ place }) => place), moved = Math.max(...places) - Math.min(...places);
-    const changed = Math.max(...this.way.map(({ image }) => difference(this.way[0].image, image)));
-    const reached = [this.trains && changed >= visible, !this.trains && moved >= 0.5, this.far >= far].join();
+    const { visible, far, least } = this.limits ?? {}, { low, high, changed } = this.way, moved = high - low;
+    const reached = [this.trains && changed >= visible, !this.trains && moved >= least, this.far >= far].join();
     if (!reached.includes("true") || reached === this.told) return;
     this.told = reached;
     this.tell?.({ trains: this.trains, moved, difference: changed, shift: this.far });

@@ -115,6 +115,7 @@ export class RealOrFake {
     this.find("check").disabled = this.done || left > 0;
     this.find("check").textContent = left ? `Check (${left} left)` : "Check";
     this.find("check").hidden = this.done;
+    this.find("legend").hidden = !this.done;
     this.find("next").hidden = !this.done || this.number + 1 >= this.scores.length;
   }
 

@@ -27,6 +27,8 @@ PAGES = {
     "/": ("DCGAN Workshop", ".living canvas"),
     "/learn": ("Learn", ".quiz-tile"),
     "/learn?lesson=batch-norm": ("Learn", ".bnorm-companions canvas"),
+    "/learn?lesson=rules": ("Learn", ".st-key-experiment_card"),
+    "/learn?lesson=clinic": ("Learn", ".clinic.figure-ready"),
     "/learn?lesson=space": ("Learn", ".space-faces button"),
     "/data": ("Data", ".stVegaLiteChart svg"),
     "/train": ("Train", "[data-testid=stNumberInput]"),

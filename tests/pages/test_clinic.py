@@ -37,7 +37,7 @@ def test_a_patient_starts_in_the_visitors_name_and_another_after_it(open_page: O
     wait_for(ended(run))
     at.run()
     assert "**The patient**: finished, step 12" in texts(at.markdown) and not at.exception
-    (link,) = [link.proto for link in at.get("page_link") if link.proto.label == "Open it on Train"]
+    (link,) = [link.proto for link in at.get("page_link") if link.proto.label == "Open the patient"]
     assert link.query_string == f"run={run.id}"
     assert "Start another patient" in labels(at)
 

@@ -82,7 +82,7 @@ def _patient(run_id: str, before: tuple[bool, bool, bool]) -> None:
         words.markdown(plain(checkup.treatment.text))
     if now[2]:
         words.success("You cured it.", icon=":material/check_circle:")
-    words.page_link(TRAIN, label="Open it on Train", icon=":material/model_training:", query_params={"run": run.id})
+    words.page_link(TRAIN, label="Open the patient", icon=":material/model_training:", query_params={"run": run.id})
     if steps := run.sample_steps:
         try:
             picture.image(run.folder.read_samples(steps[-1]), alt="The patient's newest images", output_format="PNG", width="stretch")

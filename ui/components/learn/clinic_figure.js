@@ -21,8 +21,8 @@ export class Clinic {
     this.root = root;
     const find = (name) => root.querySelector(`.clinic-${name}`);
     this.parts = Object.fromEntries(["cases", "grid", "step", "slider", "play", "scores", "options", "result", "count", "again", "fault"].map((name) => [name, find(name)]));
-    this.answersChart = new Lines(find("answers"), { low: 0, high: 1 });
-    this.distanceChart = new Lines(find("distance"), { low: 1, high: 300, log: true });
+    this.answersChart = new Lines(find("answers"), { low: 0, high: 1, ticks: [0, 0.5, 1] });
+    this.distanceChart = new Lines(find("distance"), { low: 1, high: 300, ticks: [1, 10, 100], log: true });
     this.calm = matchMedia("(prefers-reduced-motion: reduce)");
     this.answers = {};
     this.loaded = {};
@@ -146,7 +146,7 @@ export class Clinic {
 
   // What is known of each case, and of the one on display.
   mark() {
-    const { data, answers, parts } = this, given = answers[this.case.id];
+    const { data, answers, parts } = this, answer = answers[this.case.id];
     const state = ({ id, trouble }) => id in answers ? (answers[id] === trouble ? "right" : "wrong") : "";
     data.cases.forEach((one, i) => {
       const known = state(one);
@@ -156,14 +156,15 @@ export class Clinic {
     });
     data.options.forEach(([trouble], i) => {
       const button = this.optionButtons[i];
-      button.disabled = given !== undefined;
-      button.classList.toggle("clinic-right", given !== undefined && trouble === this.case.trouble);
-      button.classList.toggle("clinic-wrong", trouble === given && given !== this.case.trouble);
+      button.disabled = answer !== undefined;
+      button.classList.toggle("clinic-right", answer !== undefined && trouble === this.case.trouble);
+      button.classList.toggle("clinic-wrong", trouble === answer && answer !== this.case.trouble);
     });
     const right = data.cases.filter((one) => state(one) === "right").length;
-    parts.count.textContent = `${right} right of ${Object.keys(answers).length} diagnosed.`;
-    parts.again.hidden = !Object.keys(answers).length;
-    parts.result.replaceChildren(...given === undefined ? [] : this.told(given));
+    const given = Object.keys(answers).length;
+    parts.count.textContent = given ? `${right} right of ${given} diagnosed.` : "";
+    parts.again.hidden = !given;
+    parts.result.replaceChildren(...answer === undefined ? [] : this.told(answer));
   }
 
   // What the doctor saw, and why.

@@ -1,8 +1,8 @@
 // A small chart of lines over steps, with a mark at one step.
 export class Lines {
-  // low, high: bounds of the values; what lies beyond is drawn at them. log: a logarithmic scale.
-  constructor(canvas, { low, high, log = false }) {
-    Object.assign(this, { canvas, context: canvas.getContext("2d"), low, high, log });
+  // low, high: bounds of the values; what lies beyond is drawn at them. ticks: values with a number. log: a logarithmic scale.
+  constructor(canvas, { low, high, ticks, log = false }) {
+    Object.assign(this, { canvas, context: canvas.getContext("2d"), low, high, ticks, log });
   }
 
   // lines: [{ steps, values, color, dots, faint }]. last: the step at the right edge. at: the marked step. ink: the color of text.
@@ -18,11 +18,10 @@ export class Lines {
     const y = (value) => bottom - (bottom - top) * Math.min(1, Math.max(0, share(value)));
     Object.assign(context, { font: `${11 * ratio}px ${getComputedStyle(canvas).fontFamily}`, fillStyle: ink, strokeStyle: ink, lineWidth: ratio });
     context.textAlign = "right";
-    context.fillText(String(high), left - 5 * ratio, top + 4 * ratio);
-    context.fillText(String(low), left - 5 * ratio, bottom + 4 * ratio);
+    for (const tick of this.ticks) context.fillText(String(tick), left - 5 * ratio, y(tick) + 4 * ratio);
     context.fillText(`${last} steps`, right, height - 3 * ratio);
     context.globalAlpha = 0.35;
-    for (const value of [low, high]) this.line([[left, y(value)], [right, y(value)]]);
+    for (const value of this.ticks) this.line([[left, y(value)], [right, y(value)]]);
     context.setLineDash([3 * ratio, 3 * ratio]);
     context.globalAlpha = 0.8;
     this.line([[x(at), top - 8 * ratio], [x(at), bottom]]);

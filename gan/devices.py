@@ -5,7 +5,6 @@ import functools
 import os
 import re
 import sys
-import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -97,12 +96,6 @@ def one_thread_a_step(work: Callable[P, Generator[Event, None, Result]]) -> Call
                 yield event
 
     return steps
-
-
-def step_back() -> None:
-    """Gives the calling thread the lowest priority: a run on two threads waits for both at every operation."""
-    if sys.platform == "linux":  # on other systems the whole process would get a lower priority
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
 
 
 def idle_s() -> float | None:

@@ -75,7 +75,7 @@ BATCH_NORM = Lesson(
         "So an image depends on its **companions**: the other latent vectors that happen to be in its batch.\n\n"
         "In training that is a useful kind of noise. Later you want a vector to have one image. "
         "So in **eval mode** the layer uses averages of μ and σ² that it collected while training. "
-        "The generator below is the digits run of this app, and it runs in your browser."
+        "The generator below drew the last round of Real or fake?, and it runs in your browser."
     ),
     to_try="Drag Companions from end to end and watch the framed digit: its own latent vector never changes.",
     goals=(

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Self
 
-from gan.devices import step_back
 from gan.doctor.checkup import Checkups
 from gan.doctor.diagnosis import Finding
 from gan.networks.generator_file import CheckpointError
@@ -30,7 +29,10 @@ def _has_finished(run: Run, findings: Iterable[Finding]) -> bool:
 
 
 class Rounds:
-    """A thread with low priority that examines runs. Use it in a `with`: it ends when that is left."""
+    """A thread that examines runs. Use it in a `with`: it ends when that is left.
+
+    It has the usual priority: most of its work holds Python's global lock, and a thread of low priority would hold it for longer.
+    """
 
     def __init__(self, checkups: Checkups, runs: Callable[[], Iterable[Run]], stop: Callable[[Run, str], None] = Run.stop) -> None:
         """
@@ -69,7 +71,6 @@ class Rounds:
                     log.debug("the run %s cannot be examined: %s", run.id, error)
 
     def _work(self) -> None:
-        step_back()
         rest_s = EVERY_S
         while not self._closing.wait(rest_s):
             began = time.thread_time()

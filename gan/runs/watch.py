@@ -7,6 +7,7 @@ import atexit
 import logging
 import math
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -21,7 +22,6 @@ from gan import latent
 from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
 from gan.data.form import Form
-from gan.devices import step_back
 from gan.events import Progress
 from gan.images import to_float, to_uint8
 from gan.judging import metrics
@@ -110,7 +110,7 @@ class Judges:
             atexit.unregister(self.close)
 
     def _work(self, key: tuple[str, Form], found: Preparation) -> None:
-        step_back()
+        _step_back()
         try:
             with closing(self._ready(key)) as work:
                 while not self._closing.is_set():
@@ -129,6 +129,12 @@ class Judges:
         judge = yield from self.cache.get(key[0], *key[1])
         judge.glance_floor(SAMPLES)
         return judge
+
+
+def _step_back() -> None:
+    """Gives the threads of runs priority: a run on two threads waits for both at every operation."""
+    if sys.platform == "linux":  # on other systems the whole process would get a lower priority
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
 
 
 class Watch:

@@ -1,5 +1,5 @@
 """Fixtures of the tests of lessons."""
 
-from tests.runs.conftest import data, manager
+from tests.runs.conftest import data, manager, now
 
-__all__ = ["data", "manager"]
+__all__ = ["data", "manager", "now"]

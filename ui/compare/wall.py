@@ -14,17 +14,20 @@ from ui.text import plain
 from ui.workshop import manager
 
 REFRESH_S = 5.0  # while one of the runs is active
+SHOWN = 24  # the newest runs
 SIDE = 84  # pixels of a run's images
+OPEN = "wall_begins_open"  # in the session
 
 
 def wall(names: Mapping[str, str], chosen: Sequence[str]) -> None:
-    """Draws the wall, open until there are two runs to compare.
+    """Draws the wall: open in a session that begins with fewer than two runs to compare, until someone closes it.
 
     Args:
         names: of all runs by id, in their order.
         chosen: the ids of the runs in the comparison.
     """
-    place = st.expander("All runs", icon=":material/grid_view:", expanded=len(chosen) < 2, on_change="rerun", key="wall")
+    first = st.session_state.setdefault(OPEN, len(chosen) < 2)  # another value would close it under the hand that adds runs
+    place = st.expander("All runs", icon=":material/grid_view:", expanded=first, on_change="rerun", key="wall")
     if place.open:
         runs = [run for run in manager().runs() if run.id in names]
         working = any(run.state in AT_WORK for run in runs)
@@ -34,9 +37,11 @@ def wall(names: Mapping[str, str], chosen: Sequence[str]) -> None:
 
 def _cards(runs: Sequence[Run], names: Mapping[str, str], chosen: Sequence[str]) -> None:
     with st.grid("auto", min_column_width=310, gap="small"):
-        for run in runs:
+        for run in runs[:SHOWN]:
             if not run.gone:
                 _card(run, names[run.id], chosen)
+    if len(runs) > SHOWN:
+        st.caption(f"{len(runs) - SHOWN:,} older runs are in the list above.")
 
 
 def _card(run: Run, name: str, chosen: Sequence[str]) -> None:

@@ -142,6 +142,7 @@ class View {
       Object.assign(layout, { font: { color: c.text, family: c.font, size: fontSize() }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
         hoverlabel: { bgcolor: c.grid, font: { color: c.text } }, shapes: this.shapes(),
         modebar: { bgcolor: "rgba(0,0,0,0)", color: c.text, activecolor: c.text } });
+      layout.title.font = { size: fontSize() + 2 };
       Object.assign(layout.xaxis, axis);
       Object.assign(layout.yaxis, axis);
       for (const trace of traces) if (trace.marker?.line && trace.marker.symbol === "diamond") trace.marker.line.color = c.text;

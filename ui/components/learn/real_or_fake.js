@@ -135,7 +135,8 @@ export class RealOrFake {
     this.scores[this.number] = [you, d];
     const winner = you > d ? "You beat D." : you === d ? "You and D are even." : "D was better.";
     const apart = this.says.filter((said, i) => said !== this.discriminator(i)).length;
-    this.find("score").textContent = `You got ${you} of ${count} right, D ${d}. ${winner} You disagreed about ${apart} ${apart === 1 ? "image" : "images"}.`;
+    const together = apart ? `You disagreed about ${apart} ${apart === 1 ? "image" : "images"}.` : "You agreed about every image.";
+    this.find("score").textContent = `You got ${you} of ${count} right, D ${d}. ${winner} ${together}`;
     this.table(count);
     (this.find("next").hidden ? this.find("again") : this.find("next")).focus({ preventScroll: true });
     this.tell?.({ rounds: this.scores });

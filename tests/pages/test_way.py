@@ -15,6 +15,7 @@ from gan.runs.manager import RunManager
 from gan.runs.names import label
 from gan.runs.run import Run
 from gan.runs.states import RunState
+from gan.runs.stored import StoredRun
 from tests.conftest import ADA, BOB
 from tests.pages.apps import button, labels, texts
 from tests.waiting import ended, wait_for
@@ -146,7 +147,8 @@ def test_a_run_that_gets_ready_has_its_buttons_and_knobs_already(
 
 def test_a_fork_names_its_parent(running: Run) -> None:
     def named(parent: str) -> object:
-        found = origin(SimpleNamespace(stored={"parent": {"run": parent, "step": 3, "settings": {"lr_d": [0.1, 0.2]}}}))  # type: ignore[arg-type]
+        stored = StoredRun({"parent": {"run": parent, "step": 3, "settings": {"lr_d": [0.1, 0.2]}}})
+        found = origin(SimpleNamespace(stored=stored))  # type: ignore[arg-type]
         assert found and found["settings"] == {"lr_d": [0.1, 0.2]} and found["run"] == parent
         return found["name"]
 

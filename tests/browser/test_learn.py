@@ -419,7 +419,7 @@ def test_an_experiment_is_chosen_and_predicted_before_it_can_start(page: Page, s
     start = page.get_by_role("button", name="Start both runs")
     expect(start).to_be_disabled()
     page.get_by_text("Mirrored digits").click()
-    expect(page.get_by_text("Changed: Mirror at random: no → yes")).to_be_visible()
+    expect(page.get_by_text("Changed: Mirror at random: no → yes.")).to_be_visible()
     page.get_by_text("About the same").click()
     expect(start).to_be_enabled()
     fits_a_phone(page)

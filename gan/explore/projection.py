@@ -19,6 +19,7 @@ from gan.images import to_float, to_uint8
 from gan.judging.features import FeatureNetwork
 from gan.networks.generator_file import LoadedGenerator
 from gan.networks.sampling import sample
+from gan.optimizers import Adam
 
 STARTS = 1024  # random points to start from
 DESCENTS, FINALISTS = 24, 4  # how many of them are optimized, and how many of these to the end
@@ -129,7 +130,7 @@ def project(
 
     chosen = torch.cat(losses).argsort()[:DESCENTS]
     z, labels = z[chosen].clone().requires_grad_(), labels[chosen]
-    optimizer = torch.optim.Adam([z], LR)
+    optimizer = Adam([z], LR)
     for step in range(STEPS):
         pictures = loaded.network(z, labels) if classes else loaded.network(z)
         now = loss(*distances(pictures))
@@ -145,7 +146,7 @@ def project(
         if step == STEPS // 2:
             kept = now.detach().argsort()[:FINALISTS]
             z, labels = z.detach()[kept].clone().requires_grad_(), labels[kept]
-            optimizer = torch.optim.Adam([z], LR)
+            optimizer = Adam([z], LR)
     with torch.no_grad():
         last = loss(*distances(loaded.network(z, labels) if classes else loaded.network(z)))
     best = int(last.argmin())

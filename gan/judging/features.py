@@ -36,6 +36,7 @@ from gan.judging import reals as real_images
 from gan.judging.reals import Part, Reals
 from gan.networks.dcgan import initialize
 from gan.networks.weights import fill
+from gan.optimizers import Adam
 from gan.untrusted import parse_json
 
 FEATURES = 64
@@ -213,7 +214,7 @@ def train(reals: Reals, pixels: float = TRAINED_PIXELS) -> Generator[Progress, N
         initialize(part, "pytorch", rng)
     parameters = [*network.parameters(), *decoder.parameters()]
     steps = max(20, round(pixels / about.image_size**2 / BATCH))
-    optimizer = torch.optim.Adam(parameters, LR)
+    optimizer = Adam(parameters, LR)
     # The learning rate rises briefly, then falls for long (Smith and Topin 2019), which suits a short training.
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, total_steps=steps, pct_start=0.1)
     labels, order = _labels(reals.learned, kind), np.empty(0, np.int64)

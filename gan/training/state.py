@@ -14,6 +14,7 @@ from gan.devices import cores, keep_fp32_exact, keep_freed_memory, with_index
 from gan.events import Done
 from gan.networks.dcgan import Discriminator, Generator, count_parameters, initialize
 from gan.networks.layers import Dropout
+from gan.optimizers import Adam, RMSprop
 from gan.training import saved_state as states
 
 log = logging.getLogger(__name__)
@@ -194,6 +195,10 @@ def memory_estimate(config: TrainConfig) -> int:
         generator, discriminator = Generator(config, 1), Discriminator(config, 1)
         for module in (*generator.layers, *discriminator.layers):
             module.register_forward_hook(count)
+        for module in (*generator.modules(), *discriminator.modules()):
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.Tanh | nn.ReLU | nn.LeakyReLU):
+                # The output has the input's shape. Without memory, PyTorch computes these in Python, and loads its compiler for that.
+                module.forward = nn.Identity().forward  # type: ignore[method-assign]
         labels = torch.zeros(config.batch_size, dtype=torch.int64) if config.conditional else None
         discriminator(generator(torch.zeros(config.batch_size, config.latent_dim), labels), labels)
     weights = 5 * count_parameters(generator) + 4 * count_parameters(discriminator)
@@ -264,9 +269,9 @@ def new_state(
 def _optimizer(config: TrainConfig, network: nn.Module, lr: float, beta1: float, device: torch.device) -> torch.optim.Optimizer:
     capturable = device.type == "cuda"  # counts its steps on the device, so it can be part of a graph
     if config.optimizer == "rmsprop":
-        return torch.optim.RMSprop(network.parameters(), lr, weight_decay=config.weight_decay, capturable=capturable, foreach=True)
+        return RMSprop(network.parameters(), lr, weight_decay=config.weight_decay, capturable=capturable, foreach=True)
     betas = (beta1, config.beta2)
-    return torch.optim.Adam(network.parameters(), lr, betas, weight_decay=config.weight_decay, fused=True, capturable=capturable)
+    return Adam(network.parameters(), lr, betas, weight_decay=config.weight_decay, fused=True, capturable=capturable)
 
 
 def named_execution(config: TrainConfig, device: torch.device, threads: int) -> Execution:

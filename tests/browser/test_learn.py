@@ -110,6 +110,19 @@ def test_the_mission_is_passed_and_stays_passed(page: Page, server: str) -> None
     other.close()
 
 
+def test_a_link_to_a_lesson_shows_its_top_and_its_figure_does_not_lead_back(page: Page, server: str) -> None:
+    open_page(page, f"{server}/learn", "Learn")
+    following = page.get_by_role("link", name=re.compile("^Next: The game"))
+    following.scroll_into_view_if_needed()
+    following.click()
+    expect(page.locator(".plane.figure-ready")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"/learn\?lesson=plane$"))
+    assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollTop") == 0
+    page.evaluate(REPORT, 8)
+    expect(page.get_by_text("Done: Reach all 8 modes")).to_be_visible()
+    expect(page.get_by_role("heading", name="The game on a plane")).to_be_visible()
+
+
 def test_little_motion_and_a_phone(page: Page, server: str) -> None:
     page.emulate_media(reduced_motion="reduce", color_scheme="dark")
     page.set_viewport_size({"width": 390, "height": 844})

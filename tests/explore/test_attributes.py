@@ -10,6 +10,7 @@ import torch
 from gan import latent
 from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
+from gan.data.form import Form
 from gan.explore import attributes
 from gan.explore.attributes import Contrast
 from gan.judging import features, reals
@@ -120,9 +121,9 @@ def test_the_data_s_own_labels_are_asked_for(config: TrainConfig, blobs: ImageDa
         def probabilities(self, found: np.ndarray) -> np.ndarray:
             return np.stack([255 - found[:, 0], found[:, 0]], 1)
 
-    def load(*given: str | int) -> Generator[None, None, Any]:
+    def load(*given: str | Form) -> Generator[None, None, Any]:
         yield from ()
-        assert given == ("blobs", 28, 1)
+        assert given == ("blobs", Form(28, 1))
         return "reals"
 
     def network_for(known: str) -> Generator[None, None, Any]:

@@ -15,6 +15,7 @@ from gan import latent
 from gan.config import TrainConfig
 from gan.data import datasets
 from gan.data.datasets import ImageDataset
+from gan.data.form import Form
 from gan.events import Progress
 from gan.explore import projection
 from gan.explore.vectors import MOST, LatentVector
@@ -54,7 +55,7 @@ def parted(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any | TrainState]:
 def open_view(parted: dict[str, Any], folders: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
     """Opens a view of Explore on a server with a generator "digits" that has memorized ten of its training images."""
 
-    def load(name: str, image_size: int, channels: int, split: str = "train") -> Generator[Progress, None, Any]:
+    def load(name: str, image_size: int, channels: int, split: str = "train", *rest: Any) -> Generator[Progress, None, Any]:
         yield datasets.Progress("Reading *mnist*", 0, 2)
         return parted[split]
 
@@ -137,7 +138,7 @@ def test_what_cannot_be_compared_is_a_sentence(
 
 def test_a_canceled_comparison_waits_to_be_asked_for(open_view: Callable[..., AppTest]) -> None:
     at = open_view("Grid")
-    at.session_state["judge_canceled"] = ("mnist", 28, 1)
+    at.session_state["judge_canceled"] = ("mnist", *Form(28, 1))
     at.segmented_control(key="view").select("memory").run()
     assert "was canceled" in texts(at.caption) and not at.get("image")
     button(at, "Compare after all").click().run()

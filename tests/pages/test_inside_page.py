@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from gan.config import TrainConfig
 from gan.data import datasets
+from gan.data.form import Form
 from gan.data.imageset import ImageDataset
 from gan.inside.files import saved_at
 from gan.owners import Visitor
@@ -261,7 +262,7 @@ def test_data_that_are_not_here_are_a_sentence(
 def test_loading_that_was_canceled_waits_to_be_asked_for(open_inside: Callable[..., AppTest], make_run: Callable[..., Any]) -> None:
     make_run("one")
     at = open_inside(run="one", look="Discriminator", image="Generated")
-    at.session_state["canceled"] = ("blobs", 28, 1, "train", (), 0)
+    at.session_state["canceled"] = ("blobs", *Form(28, 1), "train", (), 0)
     at.segmented_control(key="image").set_value("Real").run()
     assert "was canceled" in texts(at.caption) and not at.metric
     button(at, "Load the real images").click().run()

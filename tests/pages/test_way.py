@@ -1,6 +1,7 @@
 """The way through the app: the guided first run, the next step at the end of a page, and what to do while a run waits."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -14,6 +15,7 @@ from gan.runs.manager import RunManager
 from gan.runs.names import label
 from gan.runs.run import Run
 from gan.runs.states import RunState
+from gan.runs.stored import StoredRun
 from tests.conftest import ADA, BOB
 from tests.pages.apps import button, labels, texts
 from tests.waiting import ended, wait_for
@@ -22,8 +24,9 @@ from ui.components.visitor import WHO
 from ui.health import Health
 from ui.next_step import broken
 from ui.text import plain
-from ui.train import after, queue
+from ui.train import after, controls, queue
 from ui.train.guide import steps_of
+from ui.train.run import origin
 
 Open = Callable[..., AppTest]
 
@@ -125,6 +128,33 @@ def test_a_waiting_run_says_who_is_ahead_and_offers_no_dead_controls(
     wait_for(lambda: running.state == "paused")
     at.run()
     assert "is paused" in texts(at.markdown)
+
+
+def test_a_run_that_gets_ready_has_its_buttons_and_knobs_already(
+    open_page: Open, running: Run, config: TrainConfig, manager: RunManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = manager.submit(config, "quick-digits", BOB)
+    assert not queue.starts_now(waiting) and not queue.starts_now(running)
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "state", RunState.PREPARING)
+        patch.setattr(Run, "sample_steps", [])
+        patch.setattr(controls, "explorable", lambda run: False)
+        assert queue.starts_now(running)
+        at = open_page(pages.TRAIN, run=running.id)
+    assert {"Explore its images", "Compare"} <= {button.label for button in at.button if button.disabled}
+    assert "**What happens now:**" in texts(at.markdown) and "Pause" in labels(at) and at.slider
+
+
+def test_a_fork_names_its_parent(running: Run) -> None:
+    def named(parent: str) -> object:
+        stored = StoredRun({"parent": {"run": parent, "step": 3, "settings": {"lr_d": [0.1, 0.2]}}})
+        found = origin(SimpleNamespace(stored=stored))  # type: ignore[arg-type]
+        assert found and found["settings"] == {"lr_d": [0.1, 0.2]} and found["run"] == parent
+        return found["name"]
+
+    assert named(running.id) == label(running) != running.id
+    assert named("quick-digits-deleted") == "quick-digits-deleted"
+    assert origin(running) is None
 
 
 def test_a_long_wait_says_who_can_make_room(running: Run, manager: RunManager, monkeypatch: pytest.MonkeyPatch) -> None:

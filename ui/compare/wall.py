@@ -15,18 +15,19 @@ from ui.workshop import manager
 
 REFRESH_S = 5.0  # while one of the runs is active
 SHOWN = 24  # the newest runs
+FEW, HEIGHT = 6, 480  # more runs scroll in so many pixels
 SIDE = 84  # pixels of a run's images
 OPEN = "wall_begins_open"  # in the session
 
 
 def wall(names: Mapping[str, str], chosen: Sequence[str]) -> None:
-    """Draws the wall: open in a session that begins with fewer than two runs to compare, until someone closes it.
+    """Draws the wall: open in a session that begins with no runs to compare, until someone closes it.
 
     Args:
         names: of all runs by id, in their order.
         chosen: the ids of the runs in the comparison.
     """
-    first = st.session_state.setdefault(OPEN, len(chosen) < 2)  # another value would close it under the hand that adds runs
+    first = st.session_state.setdefault(OPEN, not chosen)  # another value would close it under the hand that adds runs
     place = st.expander("All runs", icon=":material/grid_view:", expanded=first, on_change="rerun", key="wall")
     if place.open:
         runs = [run for run in manager().runs() if run.id in names]
@@ -36,12 +37,13 @@ def wall(names: Mapping[str, str], chosen: Sequence[str]) -> None:
 
 
 def _cards(runs: Sequence[Run], names: Mapping[str, str], chosen: Sequence[str]) -> None:
-    with st.grid("auto", min_column_width=310, gap="small"):
-        for run in runs[:SHOWN]:
-            if not run.gone:
-                _card(run, names[run.id], chosen)
-    if len(runs) > SHOWN:
-        st.caption(f"{len(runs) - SHOWN:,} older runs are in the list above.")
+    with st.container(height=HEIGHT if len(runs) > FEW else "content", border=False):  # the charts below are what people compare
+        with st.grid("auto", min_column_width=310, gap="small"):
+            for run in runs[:SHOWN]:
+                if not run.gone:
+                    _card(run, names[run.id], chosen)
+        if len(runs) > SHOWN:
+            st.caption(f"{len(runs) - SHOWN:,} older runs are in the list above.")
 
 
 def _card(run: Run, name: str, chosen: Sequence[str]) -> None:

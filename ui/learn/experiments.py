@@ -78,7 +78,7 @@ def _claim(experiment: Experiment) -> None:
     st.markdown(f"{experiment.claim} [{experiment.source.title}]({experiment.source.address})")
     baseline, changes = experiment.configs()
     differ = [changed(name, old, getattr(changes, name)) for name, old in baseline if getattr(changes, name) != old]
-    st.caption(f"Changed: {'; '.join(differ)}")
+    st.caption(f"Baseline: the recipe {DEFAULT}. Changed: {'; '.join(differ)}.")
 
 
 def _start(experiment: Experiment, pair: Pair, predicted: str | None) -> None:

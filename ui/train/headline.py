@@ -36,7 +36,9 @@ COLORS: dict[RunState, Color] = {
 
 def headline(run: Run, actions: Actions) -> None:
     """Draws the line, and redraws it whenever the run's event stream says that the findings changed."""
-    with st.container(key="headline"):  # its height is reserved, so that nothing below moves
+    waits = run.state is RunState.QUEUED and not starts_now(run)
+    # The height of a line and a sentence is reserved, so that nothing below moves; a run that waits for its turn has neither.
+    with st.container(key="headline_waiting" if waits else "headline"):
         st.fragment(_headline)(run, actions)
 
 

@@ -55,9 +55,10 @@ export class Clinic {
       const run = await this.loaded[id];
       if (this.case.id !== id) return;  // another was chosen meanwhile
       this.run = run;
+      this.parts.fault.textContent = "";
     } catch (error) {
-      delete this.loaded[id];
-      this.parts.fault.textContent = `The case cannot be loaded: reload the page. (${error.message})`;
+      delete this.loaded[id];  // the next press tries again
+      this.parts.fault.textContent = `The case cannot be loaded: choose it again. (${error.message})`;
       return;
     }
     const { slider } = this.parts, { grids } = this.run;

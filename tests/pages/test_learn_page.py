@@ -81,6 +81,18 @@ def test_learn_opens_at_the_first_lesson_that_is_not_passed_and_stays_there(open
     assert third.title in texts(open_page(pages.LEARN).subheader)
 
 
+def test_home_leads_back_to_a_course_that_was_begun(open_page: OpenPage) -> None:
+    def labels() -> str:
+        return " ".join(link.proto.label for link in open_page(pages.HOME).get("page_link"))
+
+    first, *others = LESSONS.values()
+    workshop.course_progress().add(ADA.id, first.id, frozenset(goal.id for goal in first.goals))
+    assert f"Continue the course: 1 of {len(LESSONS)} lessons passed" in labels() and "New to GANs?" not in labels()
+    for lesson in others:
+        workshop.course_progress().add(ADA.id, lesson.id, frozenset(goal.id for goal in lesson.goals))
+    assert "the course" not in labels() and "New to GANs?" not in labels()
+
+
 def test_strange_reports_change_nothing(open_page: OpenPage, report: dict[str, Any]) -> None:
     for value in ("8", None, True, [8], -1, 10**30):
         report |= {"found": value, "modes": value, "steps": value}

@@ -32,7 +32,7 @@ def cases_and_patient(page: str) -> Mapping[str, Any]:
     with st.container(border=True, key="patient"):
         st.markdown(
             "**The patient.** This run trains on the server in your name, and something is wrong with it. Open it on Train: at the top, "
-            "the doctor says what it finds. Press its remedy while the run trains, or continue from an earlier state once it has ended."
+            "the doctor says what it finds. Press its remedy while the run trains. If it ends before that has helped, train it longer."
         )
         if fault := st.session_state.pop(FAULT, ""):
             st.error(plain(fault), icon=":material/error:")

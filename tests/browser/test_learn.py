@@ -119,7 +119,7 @@ def test_a_link_to_a_lesson_shows_its_top_and_its_figure_does_not_lead_back(page
     expect(page).to_have_url(re.compile(r"/learn\?lesson=plane$"))
     assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollTop") == 0
     page.evaluate(REPORT, 8)
-    expect(page.get_by_text("Done: Reach all 8 modes")).to_be_visible()
+    expect(page.get_by_text("Goal 1 of 3 done: Reach all 8 modes")).to_be_visible()
     expect(page.get_by_role("heading", name="The game on a plane")).to_be_visible()
 
 

@@ -65,15 +65,23 @@ def _credit(lesson: Lesson, evidence: Evidence, met: Met) -> Met:
     newly = lesson.newly_met(evidence)
     if not newly or not visitor().id:
         return met
-    for goal in lesson.goals:
-        if goal.id in newly:  # the mission itself is often out of sight
-            end = " That completes the mission." if lesson.is_passed(evidence.met | newly) else ""
-            st.toast(f"Done: {goal.text}{end}", icon=":material/check_circle:")
+    _say_met(lesson, evidence.met, newly)
     try:
         return course_progress().add(visitor().id, lesson.id, newly)
     except OSError as error:
         st.error(f"Your progress cannot be saved: {plain(in_words(error))}.", icon=":material/error:")
         return met | {lesson.id: evidence.met | newly}
+
+
+def _say_met(lesson: Lesson, before: frozenset[str], newly: frozenset[str]) -> None:
+    """Says which goals are newly met, since the mission itself is often out of sight. A phone shows the first three lines."""
+    count = len(lesson.goals)
+    if lesson.is_passed(before | newly):
+        st.toast(f"All {count} goals done: you passed the mission.", icon=":material/check_circle:")
+        return
+    for number, goal in enumerate(lesson.goals, 1):
+        if goal.id in newly:
+            st.toast(f"Goal {number} of {count} done: {goal.text}", icon=":material/check_circle:")
 
 
 def _mission(lesson: Lesson, met: frozenset[str]) -> None:

@@ -24,6 +24,12 @@ document.addEventListener("click", (event) => {
   document.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click();
 });
 
+// A link to another lesson stays on the page, and Streamlit would stay at its end.
+document.addEventListener("click", (event) => {
+  if (event.ctrlKey || event.metaKey || event.shiftKey || !event.target.closest?.('[data-testid="stPageLink-NavLink"][href*="?lesson="]')) return;
+  document.querySelector('[data-testid="stMain"]')?.scrollTo({ top: 0, behavior: "instant" });
+});
+
 // A finger on one of Streamlit's charts scrolls the page: Plotly would take it for a zoom. A tap still shows the values.
 for (const kind of ["touchstart", "touchmove", "touchend"]) {
   document.addEventListener(kind, (event) => {

@@ -69,7 +69,8 @@ BATCH_NORM = Lesson(
     title="What batch normalization does",
     minutes=5,
     text=(
-        "Between the layers of a generator, **batch normalization** keeps the numbers in a useful range. "
+        "A generator draws a **batch** of images at once, and each of its layers holds channels, maps of numbers, for each image. "
+        "Between the layers, **batch normalization** keeps these numbers in a useful range. "
         "For each channel it takes the mean μ and the variance σ² over the whole batch, subtracts μ, divides by σ, "
         "then scales and shifts with two learned numbers, γ and β. "
         "So an image depends on its **companions**: the other latent vectors that happen to be in its batch.\n\n"
@@ -80,7 +81,11 @@ BATCH_NORM = Lesson(
     to_try="Drag Companions from end to end and watch the framed digit: its own latent vector never changes.",
     goals=(
         Goal(Aim.DIFFERENT, "Make one vector draw two visibly different images: change only its companions.", _is_different),
-        Goal(Aim.CHANNEL, "Choose a channel whose batch mean is half a standard deviation or more from its average.", _is_far),
+        Goal(
+            Aim.CHANNEL,
+            "Choose a channel whose bar reaches the dashed line: its batch mean is at least half a standard deviation from its average.",
+            _is_far,
+        ),
         Goal(Aim.INDEPENDENT, "Now make the image independent of its companions, and move them to check.", _is_independent),
     ),
     sources=(

@@ -69,19 +69,25 @@ LOSSES = Lesson(
     title="What the losses say",
     minutes=6,
     text=(
-        "On this line, real values have the blue density p, and generated values the orange density q. "
-        "The best discriminator is D* = p / (p + q): the black curve. "
-        "It answers 1 where there are only real values, and ½ where both are equally likely. "
-        "Its value V(D*, G) measures how different the densities are: "
-        "it is −2 ln 2 plus twice the **Jensen-Shannon divergence**.\n\n"
-        "That divergence is at most ln 2. Once the densities no longer overlap, it stays there and does not tell G which way to go. "
-        "The **Wasserstein distance** keeps growing with the distance."
+        "A **loss** says how badly a network does, and training makes it smaller. "
+        "Here an image is one number: real ones have the blue density p, generated ones the orange density q. "
+        "The best discriminator is D* = p / (p + q), the black curve: 1 where there are only real values, "
+        "and ½ where both are equally likely. "
+        "V(D*, G) is its loss with the other sign: −1.386 (−2 ln 2) if the densities are equal, and 0 if they are far apart. "
+        "Half the distance from −1.386 is the **Jensen-Shannon divergence**.\n\n"
+        "Once the densities no longer overlap, this divergence stays at 0.693 (ln 2) and does not tell G which way to go. "
+        "The **Wasserstein distance** keeps growing. "
+        "G has two losses, too: if D is sure that an image is fake, the minimax loss teaches G almost nothing, and the non-saturating loss a lot."
     ),
     to_try="Drag the orange density over the blue one, or use the sliders. Watch D*, V(D*, G), and both distances.",
     goals=(
         Goal(Aim.EQUAL, "Make D* answer ½ everywhere: V(D*, G) = −2 ln 2.", _is_equal),
-        Goal(Aim.FLAT, "Drive the densities apart until Jensen-Shannon is flat, then further: only Wasserstein grows.", _is_flat),
-        Goal(Aim.STALL, f"Set D(G(z)) below {SURE} and compare the slopes: the minimax loss stalls.", _is_stalled),
+        Goal(
+            Aim.FLAT,
+            "Drag the densities apart until Jensen-Shannon reads 0.69. Let go, then drag further: only Wasserstein grows.",
+            _is_flat,
+        ),
+        Goal(Aim.STALL, f"Move the slider D(G(z)) below {SURE} and compare the slopes: the minimax loss stalls.", _is_stalled),
     ),
     sources=(
         Source("Goodfellow et al. 2014, Generative Adversarial Networks (section 4.1)", "https://arxiv.org/abs/1406.2661"),

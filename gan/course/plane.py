@@ -65,19 +65,20 @@ PLANE = Lesson(
     title="The game on a plane",
     minutes=7,
     text=(
-        "The real points lie in eight clusters on a ring: the **modes** of the data. "
+        "Here an image is only two numbers, a point on a plane: the real points lie in eight clusters on a ring, the **modes** of the data. "
         "The **generator** G turns random numbers, the latent vectors, into points. "
         "The **discriminator** D sees a point and says how likely it is to be real: blue where it says real, orange where it says generated. "
         "D learns to tell the two apart; then G moves its points to where D says real. "
-        "The grid shows what G does to the whole latent space, and each arrow where G wants a point to go.\n\n"
+        "The grid shows where G takes all latent vectors, and each arrow where G wants a point to go.\n\n"
         "Nobody tells G to reach all modes. If it learns faster than D, all its points run to one mode, D learns that this mode is fake, "
-        "and they run on to the next. This is **mode collapse**."
+        "and they run on to the next. This is **mode collapse**. If both learn equally fast, the chase slows down. "
+        "The penalties R1 and R2 keep D's answers from changing too steeply, so G's points spread out and stay."
     ),
     to_try="Press Step D a few times and watch the colors, then Step G and watch the points follow the arrows. Then press Run.",
     goals=(
-        Goal(Aim.ALL, "Reach all 8 modes of the ring.", _is_whole_ring),
+        Goal(Aim.ALL, "Reach all 8 modes of the ring, and hold them for a moment.", _is_whole_ring),
         Goal(Aim.BROKEN, f"Break it: at most {FEW} modes after {SETTLED:,} steps. The preset Collapse is one way.", _is_broken),
-        Goal(Aim.FIXED, "Fix it: reach all 8 modes again. You can change settings while it runs.", _is_fixed),
+        Goal(Aim.FIXED, "Fix it while it runs: reach and hold all 8 modes again. One of the two cures is strong enough.", _is_fixed),
     ),
     sources=(
         Source("Goodfellow et al. 2014, Generative Adversarial Networks", "https://arxiv.org/abs/1406.2661"),

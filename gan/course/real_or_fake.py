@@ -69,12 +69,13 @@ REAL_OR_FAKE = Lesson(
         "D learns to tell the two apart, and G learns to draw what D takes for real. "
         "Both get better together, and nobody ever tells G what a digit looks like.\n\n"
         f"Here you take D's place. Each round shows {IMAGES} digits: a coin decided for each whether it is real handwriting. "
-        "In each round G has trained for longer, and so has the D that you play against."
+        "In each round G has trained for more steps, and so has the D that you play against. "
+        "In a step, both learn from one small batch of images."
     ),
     to_try="Press Real or Fake under each image, then Check.",
     goals=(
         Goal(Aim.ROUNDS, "Play all three rounds.", _is_played),
-        Goal(Aim.CHANCE, f"Get {GOOD} of {IMAGES} right in a round. A coin gets that once in 52 rounds.", _beats_chance),
+        Goal(Aim.CHANCE, f"Get {GOOD} of {IMAGES} right in a round. Guessing does that once in 52 rounds.", _beats_chance),
         Goal(Aim.EQUAL, "Get at least as many right as D in a round.", _equals_discriminator),
     ),
     sources=(

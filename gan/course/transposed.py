@@ -71,15 +71,16 @@ TRANSPOSED = Lesson(
     minutes=6,
     text=(
         "A generator begins with a few numbers and ends with an image. The layer that enlarges is the **transposed convolution**. "
+        "Its **kernel** is a small grid of learned numbers. "
         "Each input value spreads the kernel over the output, multiplied by the value, and overlaps are added. "
         "The stride says how far apart the copies lie, and the padding how much is cut from each edge. "
-        "The same result comes from inserting zeros between the inputs and sliding the turned kernel over them.\n\n"
+        "The same result comes from inserting zeros between the inputs and sliding the kernel, turned by 180 degrees, over them.\n\n"
         "If the kernel size is no multiple of the stride, some outputs are written more often than their neighbors. "
         "In images this shows as a **checkerboard**."
     ),
     to_try="Move the slider Step through both views. Press cells of the input and the kernel to change them.",
     goals=(
-        Goal(Aim.CHAIN, "Add the layers of a generator for digits: 1 → 4 → 7 → 14 → 28. Start at 1.", _has_chain),
+        Goal(Aim.CHAIN, "Add the layers of a generator for digits: 1 → 4 → 7 → 14 → 28. First press Start at 1.", _has_chain),
         Goal(Aim.UNEVEN, "Show a checkerboard: an input of 3 or more, and a kernel larger than a stride of 2 or more.", _is_uneven),
         Goal(Aim.EVEN, "Get rid of it with the stride still 2 or more.", _is_even),
     ),

@@ -110,6 +110,19 @@ def test_the_mission_is_passed_and_stays_passed(page: Page, server: str) -> None
     other.close()
 
 
+def test_a_link_to_a_lesson_shows_its_top_and_its_figure_does_not_lead_back(page: Page, server: str) -> None:
+    open_page(page, f"{server}/learn", "Learn")
+    following = page.get_by_role("link", name=re.compile("^Next: The game"))
+    following.scroll_into_view_if_needed()
+    following.click()
+    expect(page.locator(".plane.figure-ready")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"/learn\?lesson=plane$"))
+    assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollTop") == 0
+    page.evaluate(REPORT, 8)
+    expect(page.get_by_text("Goal 1 of 3 done: Reach all 8 modes")).to_be_visible()
+    expect(page.get_by_role("heading", name="The game on a plane")).to_be_visible()
+
+
 def test_little_motion_and_a_phone(page: Page, server: str) -> None:
     page.emulate_media(reduced_motion="reduce", color_scheme="dark")
     page.set_viewport_size({"width": 390, "height": 844})
@@ -160,7 +173,7 @@ def test_the_densities_follow_the_hand_and_the_keyboard(page: Page, server: str)
     page.get_by_role("slider", name="Center of the real").fill("-4")
     expect(page.locator(".losses-words")).to_contain_text("Jensen-Shannon divergence 0.693")
     page.get_by_role("slider", name="Center of the real").press("Home")
-    expect(mission.filter(has_text="Drive the densities apart")).to_contain_text("check_circle")
+    expect(mission.filter(has_text="Drag the densities apart")).to_contain_text("check_circle")
     page.get_by_role("slider", name="D(G(z))").press("Home")
     expect(page.locator(".losses-slope-words")).to_contain_text("minimax −0.01, non-saturating −0.99")
     expect(page.get_by_text("Mission passed.")).to_be_visible()

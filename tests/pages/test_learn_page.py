@@ -15,6 +15,7 @@ from ui.learn import figures
 
 OpenPage = Callable[..., AppTest]
 PASSED, OPEN = ":material/check_circle:", ":material/radio_button_unchecked:"
+PASSED_MISSION = "Mission passed."
 
 
 @pytest.fixture
@@ -44,17 +45,52 @@ def test_every_lesson_can_be_opened(open_page: OpenPage, lesson: str) -> None:
 
 def test_a_mission_is_passed_goal_by_goal_and_stays_passed(open_page: OpenPage, report: dict[str, Any]) -> None:
     at = open_page(pages.LEARN, lesson="plane")
-    assert list(marks(at).values()) == [OPEN] * len(LESSONS) and not at.success
+    assert list(marks(at).values()) == [OPEN] * len(LESSONS) and PASSED_MISSION not in texts(at.markdown)
     for found in (8, 1, 8):
         report |= {"found": found, "modes": 8, "steps": 3000}
         at.run()
-    assert "Mission passed." in texts(at.success)
+    assert PASSED_MISSION in texts(at.markdown)
     assert PASSED in marks(at).values() and "1 of " in texts(at.caption)
     report.clear()
     workshop.course_progress.cache_clear()  # as after a restart of the server
     at = open_page(pages.LEARN, lesson="plane")
-    assert "Mission passed." in texts(at.success) and PASSED in marks(at).values()
+    assert PASSED_MISSION in texts(at.markdown) and PASSED in marks(at).values()
     assert workshop.course_progress().read(BOB.id) == {}
+
+
+def test_each_goal_is_said_once_wherever_the_page_is(open_page: OpenPage, report: dict[str, Any]) -> None:
+    at = open_page(pages.LEARN, lesson="plane")
+    said = []
+    for found in (8, 8, 1, 8):
+        report |= {"found": found, "modes": 8, "steps": 3000}
+        at.run()
+        said += [toast.value for toast in at.toast]
+    assert [words.split(" done: ")[0] for words in said] == ["Goal 1 of 3", "Goal 2 of 3", "All 3 goals"]
+    assert "Reach all 8 modes" in said[0]
+
+
+def test_learn_opens_at_the_first_lesson_that_is_not_passed_and_stays_there(open_page: OpenPage, report: dict[str, Any]) -> None:
+    first, second, third = list(LESSONS.values())[:3]
+    workshop.course_progress().add(ADA.id, first.id, frozenset(goal.id for goal in first.goals))
+    at = open_page(pages.LEARN)
+    assert second.id == "plane" and second.title in texts(at.subheader)
+    for found in (8, 1, 8):
+        report |= {"found": found, "modes": 8, "steps": 3000}
+        at.run()
+    assert PASSED_MISSION in texts(at.markdown) and second.title in texts(at.subheader)
+    assert third.title in texts(open_page(pages.LEARN).subheader)
+
+
+def test_home_leads_back_to_a_course_that_was_begun(open_page: OpenPage) -> None:
+    def labels() -> str:
+        return " ".join(link.proto.label for link in open_page(pages.HOME).get("page_link"))
+
+    first, *others = LESSONS.values()
+    workshop.course_progress().add(ADA.id, first.id, frozenset(goal.id for goal in first.goals))
+    assert f"Continue the course: 1 of {len(LESSONS)} lessons passed" in labels() and "New to GANs?" not in labels()
+    for lesson in others:
+        workshop.course_progress().add(ADA.id, lesson.id, frozenset(goal.id for goal in lesson.goals))
+    assert "the course" not in labels() and "New to GANs?" not in labels()
 
 
 def test_strange_reports_change_nothing(open_page: OpenPage, report: dict[str, Any]) -> None:

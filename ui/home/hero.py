@@ -20,7 +20,7 @@ from ui.page_files import EXPLORE, LEARN, TRAIN
 from ui.pictures import data_url
 from ui.text import plain
 from ui.train.guide import GUIDE
-from ui.workshop import models
+from ui.workshop import course_progress, models
 
 STOPS, FRAMES, COLUMNS = 16, 112, 14  # seeds along the film, its frames, and frames per row of the sheet
 FAVORITE = "faces"  # the pretrained generator that Home shows, if it exists
@@ -62,14 +62,25 @@ def hero(runs: Sequence[Run], who: Visitor) -> None:
             st.switch_page(TRAIN, query_params={} if runs else {GUIDE: "1"})
         if not runs:
             st.caption("Train: 2 minutes, and a guide says what to look at.")
-            minutes = sum(lesson.minutes for lesson in LESSONS.values())
-            st.page_link(LEARN, label=f"New to GANs? Learn: {minutes} minutes, {len(LESSONS)} short lessons", icon=":material/school:")
+        if course := _course(who, has_runs=bool(runs)):
+            st.page_link(LEARN, label=course, icon=":material/school:")
         st.page_link(EXPLORE, label="Or explore one that is trained already", icon=":material/explore:")
     with shown:
         if at_work:
             st.fragment(_newest, run_every=REFRESH_S)(at_work, who)
         else:
             _shipped()
+
+
+def _course(who: Visitor, has_runs: bool) -> str:
+    """The label of the link to the course; empty for a visitor who has passed it, or has runs and has not begun it."""
+    met = course_progress().read(who.id)
+    passed = sum(lesson.is_passed(met.get(lesson.id, frozenset())) for lesson in LESSONS.values())
+    if 0 < passed < len(LESSONS):
+        return f"Continue the course: {passed} of {len(LESSONS)} lessons passed"
+    if passed or has_runs:
+        return ""
+    return f"New to GANs? Learn: {sum(lesson.minutes for lesson in LESSONS.values())} minutes, {len(LESSONS)} short lessons"
 
 
 def _newest(run: Run, who: Visitor) -> None:

@@ -102,9 +102,13 @@ def _start(experiment: Experiment, pair: Pair, predicted: str | None) -> None:
 def _cost(missing: list[bool]) -> str:
     if not any(missing):
         return "You have both runs already."
-    runs = "They train" if all(missing) else "It trains"
+    time = (
+        "They train for about 40 seconds each on an idle server, one at a time."
+        if all(missing)
+        else "It trains for about 40 seconds on an idle server."
+    )
     again = "" if all(missing) or missing[0] else " You have the baseline already."
-    return f"{runs} for about 40 seconds each on an idle server, one at a time.{again}"
+    return f"{time}{again}"
 
 
 def start(name: str) -> None:

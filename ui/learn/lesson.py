@@ -16,6 +16,12 @@ from ui.workshop import checkups, course_progress, manager
 PAGE = "learn"  # its url_path
 
 
+def first_open() -> str:
+    """The id of the first lesson that the visitor has not passed; of the first one if all are passed."""
+    met = course_progress().read(visitor().id)
+    return next((lesson.id for lesson in LESSONS.values() if not lesson.is_passed(met.get(lesson.id, frozenset()))), next(iter(LESSONS)))
+
+
 def show(lesson: Lesson) -> Met:
     """Draws a lesson, checks its mission, and returns all goals that the visitor has met."""
     met = course_progress().read(visitor().id)
@@ -36,7 +42,7 @@ def show(lesson: Lesson) -> Met:
     if lesson.outlook:
         st.subheader("Where to go next")
         st.markdown(lesson.outlook)
-    with st.expander("Read on", icon=":material/menu_book:"):
+    with st.expander("Read on", icon=":material/menu_book:", key=f"read_{lesson.id}"):
         for source in lesson.sources:
             st.markdown(f"[{source.title}]({source.address})")
     return met
@@ -59,6 +65,7 @@ def _credit(lesson: Lesson, evidence: Evidence, met: Met) -> Met:
     newly = lesson.newly_met(evidence)
     if not newly or not visitor().id:
         return met
+    _say_met(lesson, evidence.met, newly)
     try:
         return course_progress().add(visitor().id, lesson.id, newly)
     except OSError as error:
@@ -66,10 +73,20 @@ def _credit(lesson: Lesson, evidence: Evidence, met: Met) -> Met:
         return met | {lesson.id: evidence.met | newly}
 
 
+def _say_met(lesson: Lesson, before: frozenset[str], newly: frozenset[str]) -> None:
+    """Says which goals are newly met, since the mission itself is often out of sight. A phone shows the first three lines."""
+    count = len(lesson.goals)
+    if lesson.is_passed(before | newly):
+        st.toast(f"All {count} goals done: you passed the mission.", icon=":material/check_circle:")
+        return
+    for number, goal in enumerate(lesson.goals, 1):
+        if goal.id in newly:
+            st.toast(f"Goal {number} of {count} done: {goal.text}", icon=":material/check_circle:")
+
+
 def _mission(lesson: Lesson, met: frozenset[str]) -> None:
-    st.markdown("**Your mission**")
+    passed = " :green-badge[:material/check: Mission passed.]" if lesson.is_passed(met) else ""
+    st.markdown(f"**Your mission**{passed}")  # on this line, so that the figure below stays where it is
     with st.container(gap="xsmall"):
         for goal in lesson.goals:
             st.markdown(f":material/{'check_circle' if goal.id in met else 'radio_button_unchecked'}: {goal.text}")
-    if lesson.is_passed(met):
-        st.success("Mission passed.", icon=":material/check:")

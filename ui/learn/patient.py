@@ -31,8 +31,8 @@ def cases_and_patient(page: str) -> Mapping[str, Any]:
     shown = next((run for run in found if run.state in AT_WORK), found[0] if found else None)
     with st.container(border=True, key="patient"):
         st.markdown(
-            "**The patient.** This run trains on the server in your name, and something is wrong with it. Open it on Train: below its "
-            "charts the doctor says what it finds. Turn a knob while it trains, or fork it once it has ended."
+            "**The patient.** This run trains on the server in your name, and something is wrong with it. Open it on Train: at the top, "
+            "the doctor says what it finds. Press its remedy while the run trains. If it ends before that has helped, train it longer."
         )
         if fault := st.session_state.pop(FAULT, ""):
             st.error(plain(fault), icon=":material/error:")
@@ -72,7 +72,8 @@ def _patient(run_id: str, before: tuple[bool, bool, bool]) -> None:
         return
     if (now := _seen(known)) != before:
         st.rerun()
-    picture, words = st.columns([1, 3], vertical_alignment="center")
+    steps = run.sample_steps
+    picture, words = st.columns([1, 3], vertical_alignment="center") if steps else (None, st.container())
     checkup = checkups().of(run)
     words.markdown(f"**{PATIENT}**: {run_line(run)}")
     if run.status().step:
@@ -83,7 +84,7 @@ def _patient(run_id: str, before: tuple[bool, bool, bool]) -> None:
     if now[2]:
         words.success("You cured it.", icon=":material/check_circle:")
     words.page_link(TRAIN, label="Open the patient", icon=":material/model_training:", query_params={"run": run.id})
-    if steps := run.sample_steps:
+    if picture:
         try:
             picture.image(run.folder.read_samples(steps[-1]), alt="The patient's newest images", output_format="PNG", width="stretch")
         except CheckpointError:

@@ -7,6 +7,7 @@ const COMPANIONS = 7, SIDE = 28;
 const COPIED = 6;  // the latent vector of a digit that fills a batch with copies
 const COLORS = { batch: "rgb(234, 88, 12)", average: "rgb(37, 99, 235)" };
 const MIXED = "mixed";
+const FINGER = 10;  // pixels to either side of a touch, where it means the highest bar: bars are narrower than a finger
 const BINS = 48;  // of the channel's values
 
 const show = (value, digits = 2) => (Math.abs(value) < 0.5 * 10 ** -digits ? 0 : value).toFixed(digits).replace("-", "−");
@@ -95,8 +96,12 @@ export class BatchNorm {
     find("channel").oninput = () => this.inspect();
     find("channel").onchange = () => this.report();
     find("shifts").onclick = (event) => {
-      const box = find("shifts").getBoundingClientRect(), channels = this.seen.channels;
-      find("channel").value = Math.min(channels - 1, Math.max(0, Math.floor((event.clientX - box.left) / box.width * channels)));
+      const box = find("shifts").getBoundingClientRect(), { channels } = this.seen, far = shifts(this.seen);
+      const at = (x) => Math.min(channels - 1, Math.max(0, Math.floor((x - box.left) / box.width * channels)));
+      const reach = event.pointerType === "touch" ? FINGER : 0;
+      let chosen = at(event.clientX);
+      for (let c = at(event.clientX - reach); c <= at(event.clientX + reach); c++) if (far[c] > far[chosen]) chosen = c;
+      find("channel").value = chosen;
       this.inspect();
       this.report();
     };

@@ -18,8 +18,8 @@ export const PRESETS = {
 // second most came back, and some were lost again (python -m benchmarks.plane --cures).
 export const CURES = {
   regular: {
-    label: "Same rates, no momentum, relativistic, R1 and R2",
+    label: "Equal rates, no momentum, relativistic, R1 and R2",
     settings: { loss: "relativistic", r1: 0.03, r2: 0.03, beta1: 0, gRate: 0.001, dRate: 0.001 },
   },
-  balance: { label: "Same rates and β1 0.5 only", settings: { beta1: 0.5, gRate: 0.002, dRate: 0.002 } },
+  balance: { label: "Equal rates, less momentum", settings: { beta1: 0.5, gRate: 0.002, dRate: 0.002 } },
 };

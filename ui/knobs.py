@@ -1,6 +1,7 @@
 """The knobs of a running run: its live settings and its pace."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, get_args
 
 import streamlit as st
@@ -24,26 +25,21 @@ def knobs(run: Run, change: Change, pace: Callable[[float], None]) -> None:
     config = run.live_config
 
     def widget(name: str) -> dict[str, Any]:
-        """Arguments that all knobs share. First sets the widget to the run's own value."""
+        """Arguments that all knobs share."""
         info = TrainConfig.model_fields[name]
-        key = f"{KEY}{run.id}_{name}"
-        st.session_state[key] = getattr(config, name)
-        return {"label": info.title, "help": info.description, "key": key, "on_change": lambda: change(name, st.session_state[key])}
+        return {"label": info.title, "help": info.description} | _bound(run, name, getattr(config, name), partial(change, name))
 
     def bounds(name: str) -> tuple[Any, Any]:
         limits = {b: getattr(m, b) for m in TrainConfig.model_fields[name].metadata for b in ("ge", "le") if hasattr(m, b)}
         return limits["ge"], limits["le"]
 
     with st.grid("auto", min_column_width=150, vertical_alignment="bottom"):
-        key = f"{KEY}{run.id}_pace"
-        st.session_state[key] = min(PACES, key=lambda s: abs(s - run.pace_s))
         st.selectbox(
             "Speed",
             list(PACES),
             format_func=PACES.__getitem__,
-            key=key,
-            on_change=lambda: pace(st.session_state[key]),
             help="Slow motion measures and draws every step. The results are the same.",
+            **_bound(run, "pace", min(PACES, key=lambda s: abs(s - run.pace_s)), pace),
         )
         for name in TrainConfig.live_fields():
             value = getattr(config, name)
@@ -60,3 +56,25 @@ def knobs(run: Run, change: Change, pace: Callable[[float], None]) -> None:
                     st.slider(**widget(name), min_value=low, max_value=high)
             else:
                 st.selectbox(**widget(name), options=list(get_args(kind)), format_func=str.capitalize)
+
+
+def _bound(run: Run, name: str, value: Any, change: Callable[[Any], None]) -> dict[str, Any]:
+    """Key and callback of a knob that shows this value of the run's.
+
+    A knob becomes a new widget when its value was changed elsewhere, such as by a remedy or in another tab. Until the browser has drawn
+    that value, each of its messages still reports the old one. Under the same key that would count as a move and undo the change.
+    A knob that was moved itself stays the same widget, so it keeps the keyboard's focus.
+    """
+    shown = f"shown_{KEY}{run.id}_{name}"
+    before, version = st.session_state.get(shown, (value, 0))
+    if value != before:
+        version += 1
+    st.session_state[shown] = (value, version)
+    key = f"{KEY}{run.id}_{name}_{version}"
+    st.session_state[key] = value  # on every script run: a slider whose options have changed begins anew
+
+    def moved() -> None:
+        st.session_state[shown] = (st.session_state[key], version)
+        change(st.session_state[key])
+
+    return {"key": key, "on_change": moved}

@@ -139,6 +139,23 @@ def test_a_live_remedy_moves_the_knobs(open_page: Callable[..., AppTest], runnin
     assert (running.live_config.lr_d, running.live_config.dropout) == (1e-4, 0.25)
 
 
+def test_a_knob_that_a_remedy_moved_is_a_new_widget(open_page: Callable[..., AppTest], running: Run, sick: None) -> None:
+    """A slow browser reports a knob's old value for a while. Under the same key, this undid the remedy."""
+
+    def knob(name: str) -> str:
+        (key,) = {str(w.key) for w in [*at.slider, *at.select_slider] if str(w.key).startswith(f"knob_{running.id}_{name}_")}
+        return key
+
+    at = open_page(pages.TRAIN, run=running.id)
+    before = {name: knob(name) for name in ("lr_d", "lr_g", "dropout")}
+    at.select_slider(key=before["lr_g"]).set_value(1e-3).run()
+    assert running.live_config.lr_g == 1e-3 and knob("lr_g") == before["lr_g"], "a knob that someone moves keeps the keyboard's focus"
+    remedy(at, 0).click().run()
+    assert at.select_slider(key=knob("lr_d")).value == 1e-4 and at.slider(key=knob("dropout")).value == 0.25
+    assert knob("lr_d") != before["lr_d"] and knob("dropout") != before["dropout"] and knob("lr_g") == before["lr_g"]
+    assert at.run() and (running.live_config.lr_d, running.live_config.dropout) == (1e-4, 0.25)
+
+
 def test_others_and_runs_that_have_ended_get_a_fork_in_its_place(
     open_page: Callable[..., AppTest], finished: Run, running: Run, sick: None
 ) -> None:

@@ -51,7 +51,7 @@ VIEWS = {
         "Grid": "[alt='Image of seed 31']",
         "Time": "[alt^='Film of seeds']",
         "Does it copy its training images?": "[alt^='The image of seed 7']",
-        "Find an image in latent space": "[alt='The image that is looked for']",
+        "Find an image in latent space": "[alt='The image to find']",
     },
 }
 

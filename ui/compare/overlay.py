@@ -42,7 +42,7 @@ def go_to(at: float | None = None) -> None:
 
 
 def legend(runs: list[Compared]) -> None:
-    """The legend for all charts; each name links to its run, and a run with a finding has it on its line."""
+    """The legend for all charts; each name links to its run. If the run has a finding, it follows the name."""
     for i, run in enumerate(runs):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             far = f"{run.status.state}, step {run.status.step:,}"

@@ -57,7 +57,7 @@ VIEWS = {
 
 
 def violations(page: Page, combinations: Iterable[tuple[Scheme, int]] = tuple(product(SCHEMES, WIDTHS))) -> list[str]:
-    """The serious ones on the current page, in themes and at widths."""
+    """The serious findings on the current page, in these color schemes and at these widths."""
     page.evaluate("script => window.axe || eval(script)", AXE_SCRIPT)
     found = []
     for scheme, width in combinations:

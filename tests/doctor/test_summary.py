@@ -101,7 +101,7 @@ def test_the_verdict_and_the_sentence_agree(lead: float, until: int, fd: float) 
 
 def test_scores_that_look_wrong_once_are_watched() -> None:
     collapsing = _scored(1050, diversity=lambda step: 3.0 if step > 1000 else 10.0, raw_diversity=lambda step: 3.0 if step > 1000 else 10.0)
-    assert collapsing.outlook is Outlook.UNSURE and "the generator has collapsed since step 1,050" in collapsing.text
+    assert collapsing.outlook is Outlook.UNSURE and "the generator has collapsed (since step 1,050)" in collapsing.text
 
 
 def _scored(until: int = 1000, **columns: Any) -> Verdict:

@@ -98,7 +98,7 @@ def lay_over(ids: list[str], names: dict[str, str], states: Sequence[str]) -> No
         format="%d%%",
         key="smoothing",
         bind="query-params",
-        help="A moving average; this share of the longest run is its half-life. The measured values stay visible in pale.",
+        help="A moving average: its half-life is this share of the longest run. The measured values stay visible, but paler.",
     )
     for sentence in remarks(runs):
         st.caption(plain(sentence))

@@ -116,11 +116,11 @@ def test_a_set_without_test_images_and_one_that_was_trained_on_say_so(
     open_view: Callable[..., AppTest], parted: dict[str, Any], monkeypatch: pytest.MonkeyPatch, folders: Path
 ) -> None:
     at = open_view(MEMORY)
-    assert "new real images are" in texts(at.caption) and "has no test images" not in texts(at.markdown)
+    assert "% of new real images." in texts(at.caption) and "has no test images" not in texts(at.markdown)
     other = state(data_split="all")
     save_generator(folders / "checkpoints" / "pretrained" / "both.safetensors", other)
     at = open_view(MEMORY, **{"from": "both"})
-    assert "other real images are" in texts(at.caption) and "also trained on the test images" in texts(at.markdown)
+    assert "% of other real images." in texts(at.caption) and "also trained on the test images" in texts(at.markdown)
 
 
 def test_what_cannot_be_compared_is_a_sentence(

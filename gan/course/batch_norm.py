@@ -80,7 +80,7 @@ BATCH_NORM = Lesson(
     to_try="Drag the Companions slider from end to end and watch the framed digit: its own latent vector never changes.",
     goals=(
         Goal(Aim.DIFFERENT, "Make one vector draw two visibly different images: change only its companions.", _is_different),
-        Goal(Aim.CHANNEL, "Choose a channel whose batch mean is at least half a standard deviation from its average.", _is_far),
+        Goal(Aim.CHANNEL, "Choose a channel whose batch mean is half a standard deviation or more from its average.", _is_far),
         Goal(Aim.INDEPENDENT, "Now make the image independent of its companions, and move them to check.", _is_independent),
     ),
     sources=(

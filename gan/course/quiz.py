@@ -55,7 +55,7 @@ def quiz_round(number: int) -> dict[str, Any]:
 
 
 def _held_out(config: TrainConfig, number: int) -> np.ndarray:
-    """Real images of a round, uint8 (POOL, channels, size, size): no network was trained on them, and no step was chosen by them."""
+    """Real images of a round, uint8 (POOL, channels, size, size): no network has learned from them, nor was a step chosen by them."""
     images = drain(datasets.load_for(config, "test"), quiet=True).images[TRIED:]
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[number * POOL : (number + 1) * POOL]
     found: np.ndarray = images[order].numpy()

@@ -73,8 +73,8 @@ TRANSPOSED = Lesson(
         "A generator begins with a few numbers and ends with an image. The layer that enlarges is the **transposed convolution**. "
         "Each input value spreads the kernel over the output, multiplied by the value, and overlaps are added. "
         "The stride says how far apart the copies lie, and the padding how much is cut from each edge. "
-        "The same result comes from inserting zeros between the inputs and sliding the flipped kernel over them.\n\n"
-        "If the kernel size is not a multiple of the stride, some outputs are written more often than their neighbors. "
+        "The same result comes from inserting zeros between the inputs and sliding the turned kernel over them.\n\n"
+        "If the kernel size is no multiple of the stride, some outputs are written more often than their neighbors. "
         "In images this shows as a **checkerboard**."
     ),
     to_try="Move the slider Step through both views. Press cells of the input and the kernel to change them.",

@@ -57,7 +57,7 @@ class Rounds:
         self._thread.join()
 
     def once(self) -> None:
-        """Examines each run that is training and was not examined in the last few seconds."""
+        """Examines each run that trains and that nobody has examined in the last seconds."""
         for run in self._runs():
             if self._closing.is_set() or run.state is not RunState.RUNNING:
                 continue

@@ -165,7 +165,7 @@ export class TransposedFigure {
       return !isWhole && step > 0 && row >= 0 && row < kernel && column >= 0 && column < kernel;
     });
     this.output.draw(whole.size, [...whole.values].map((value, i) => i < step ? value : null), ink, "Output", (i) => !isWhole && i === step - 1);
-    this.find("step-words").textContent = isWhole ? "All outputs are computed." : `Output ${step} of ${whole.size ** 2}: the flipped kernel on its window.`;
+    this.find("step-words").textContent = isWhole ? "All outputs are computed." : `Output ${step} of ${whole.size ** 2}: the turned kernel on its window.`;
   }
 
   // Resize-convolution: the input is enlarged by repeating values, then a 3 x 3 kernel slides over it with padding 1.

@@ -1,4 +1,4 @@
-"""Installs what pip would, with uv, which unpacks on all cores; with pip where uv cannot.
+"""Installs what pip would, but with uv, which unpacks on all cores. If uv cannot do it, pip does.
 
     .venv/bin/python .ci/install.py -c constraints.txt -r requirements-dev.txt
 
@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Sequence
 
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-# pip's setting -> uv's option. pip takes the best version of all indexes; uv, unless it is told to, that of the first index with the package.
+# pip's setting -> uv's option. pip takes the best version of all indexes. By default, uv takes that of the first index with the package.
 OPTIONS = {"index-url": "--default-index", "extra-index-url": "--index", "find-links": "--find-links", "constraint": "--constraints"}
 HARMLESS = {"disable-pip-version-check", "timeout", "default-timeout", "retries", "cache-dir", "no-cache-dir", "root-user-action"}
 HARMLESS |= {"progress-bar", "no-input", "quiet", "no-color", "break-system-packages", "require-virtualenv", "no-compile"}
@@ -32,7 +32,7 @@ def options(found: Sequence[tuple[str, str]]) -> tuple[list[str], dict[str, str]
     """pip's settings as uv's options, and as variables of its environment.
 
     Raises:
-        ValueError: uv has nothing like a setting.
+        ValueError: a setting has no counterpart in uv.
     """
     given, variables = ["--index-strategy", "unsafe-best-match"], {}
     for name, value in found:
@@ -46,14 +46,14 @@ def options(found: Sequence[tuple[str, str]]) -> tuple[list[str], dict[str, str]
 
 
 def by_uv(arguments: Sequence[str]) -> bool:
-    """Whether uv installed it all."""
+    """Whether uv installed everything."""
     listed = subprocess.run([*PIP, "config", "list"], capture_output=True, text=True, check=True).stdout
     try:
         given, variables = options(settings(listed))
     except ValueError as error:
         print(error)
         return False
-    # The folder lies next to the packages: what uv unpacks is linked to its place, not copied.
+    # The folder is next to the packages, so uv can link what it unpacks instead of copying it.
     with tempfile.TemporaryDirectory(dir=sys.prefix) as folder:
         if subprocess.run([*PIP, "install", "--quiet", "--target", f"{folder}/uv", "uv"]).returncode:
             return False

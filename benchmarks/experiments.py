@@ -1,4 +1,4 @@
-"""The experiments of the lesson "Why DCGAN's rules": how both runs of each end, with other seeds than the lesson's.
+"""The experiments of the lesson "Why DCGAN's rules": how both runs of each one end, with seeds other than the lesson's.
 
     python -m benchmarks.experiments [--only batch-norm ...] [--seeds 1 2] [--set lr_g=0.001 ...]
 
@@ -19,7 +19,7 @@ from gan.runs.manager import RunManager
 
 
 class Bench:
-    """Trains settings, each once."""
+    """Trains each run once and remembers its score."""
 
     def __init__(self, manager: RunManager) -> None:
         self.manager, self.checkups = manager, Checkups()

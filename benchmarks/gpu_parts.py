@@ -221,7 +221,7 @@ def _correct(setup: Bench, name: str) -> Iterator[Row]:
         yield _checked("correct", f"{name}, before any update", first, FIRST_WITHIN)
     rounding = max(deviation(answers[-1], reference[-1]) for answers in disturbed)
     within = max(FIRST_WITHIN, TIMES_ROUNDING * rounding)
-    note = f"rounding errors in the first weights: {rounding:.2g}"
+    note = f"rounding errors in the initial weights: {rounding:.2g}"
     yield _checked("correct", f"{name}, after {len(measured)} steps", deviation(measured[-1], reference[-1]), within, note=note)
 
 

@@ -54,7 +54,7 @@ ARRIVE_S = 4.0  # from the first arrival to the measured part of a period
 PRESS_EVERY_S = 10.0  # of one visitor
 PATIENCE_S = 30.0  # for an answer, and for a page's script
 SILENT_S = 5.0  # a stream without a row for this long counts as silent
-REPORT_EVERY_S = 140.0  # of one visitor in a lesson: a lesson of seven minutes has three goals
+REPORT_EVERY_S = 140.0  # between two reports of one visitor: a lesson of seven minutes has three goals
 LESSON_TARGET = 0.01  # of a core, for all visitors together
 MOST = {"viewers": 500, "sessions": 100, "seconds": 3600, "rounds": 50}
 KINDS = ("nobody", "viewers", "viewers and sessions")
@@ -379,7 +379,7 @@ async def measure_lesson(workshop: Workshop, lesson: str, sessions: int, seconds
         crowd, shares = Crowd(workshop, 0), []
         for count in (0, sessions):
             tasks = [asyncio.create_task(crowd.learn(lesson, rng)) for _ in range(count)]
-            # What comes with an arrival is over by then: forty scripts one after the other.
+            # By then everyone has arrived, which takes forty scripts one after the other.
             await asyncio.sleep(ARRIVE_S + 0.5 * count)
             start, cpu_s = time.perf_counter(), workshop.cpu_s()
             await asyncio.sleep(seconds)

@@ -165,7 +165,7 @@ def row(name: str, found: list[Found]) -> str:
 def _told(setting: Setting) -> str:
     norm = "batch normalization" if setting.norm == "batch" else "no normalization"
     return (
-        f"{setting.images:,} images, filters G {setting.generator}, D {setting.discriminator} with {norm}, first weights as {setting.initialization}, "
+        f"{setting.images:,} images, filters G {setting.generator}, D {setting.discriminator} with {norm}, initial weights as {setting.initialization}, "
         f"Adam {setting.lr:g}, G steps a D step {setting.g_steps}, {setting.steps:,} steps of 64 packs"
     )
 

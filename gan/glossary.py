@@ -58,7 +58,7 @@ _ALL = (
     Term("D(G(z))", "The discriminator's mean answer for generated images. The generator tries to raise it."),
     Term(
         "equilibrium",
-        "The point where the discriminator cannot tell real from generated images: it answers 1/2, its loss is 2 ln 2 = 1.386, and the "
+        "The point where the discriminator cannot tell real from generated images. It answers 1/2, its loss is 2 ln 2 = 1.386, and the "
         "generator's loss is ln 2 = 0.693.",
         "Goodfellow et al. 2014",
     ),

@@ -7,7 +7,9 @@ from ui.components.visitor import heading
 from ui.text import plain
 
 heading("Glossary")
-wanted = st.text_input("Search", key="term", bind="query-params", placeholder="latent vector", help="Searches the terms and their texts.")
+wanted = st.text_input(
+    "Search", key="term", bind="query-params", placeholder="latent vector", help="Searches the terms and their explanations."
+)
 wanted = wanted.strip().casefold()
 matching = [term for term in TERMS.values() if wanted in f"{term.name} {term.text}".casefold()]
 for term in sorted(matching, key=lambda term: term.name.casefold()):

@@ -21,7 +21,7 @@ if chosen != NEW_RUN:
     st.session_state.pop("deleted", None)
 elif deleted and deleted not in runs:  # shown until another run is chosen: the live view of the deleted run makes the script rerun once
     st.success(f"The run {plain(deleted)} is deleted.", icon=":material/check:")
-# When a run takes the form's place, the form goes at once: piece by piece, what is left of it would move.
+# When a run replaces the form, the form disappears all at once. If it went piece by piece, the rest of it would move.
 kind = "form" if chosen == NEW_RUN else "run"
 place = st.container() if st.session_state.get("train_shows") == kind else st.empty().container()
 st.session_state["train_shows"] = kind

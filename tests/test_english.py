@@ -31,7 +31,7 @@ INSTEAD = {
     r"\b(?:cancell|labell|travell|modell|signall)(?:ed|ing)\b": "one l: canceled, labeled",
     r"\b(?:learnt|spelt|burnt|dreamt)\b": "-ed: learned",
     r"\b(?:whilst|amongst)\b": "while, among",
-    r"\b(?:towards|afterwards|backwards|forwards|upwards|downwards)\b": "without s: toward, afterward",
+    r"\b(?:towards|[Aa]fterwards|backwards|forwards|upwards|downwards)\b": "without s: toward, afterward",
     r"\bjudgements?\b(?!\.)": "score, or judgment",
     r"\blicence\b|\bcatalogue\b|\bprogramme\b": "license, catalog, program",
     r"\bfor ever\b": "forever",

@@ -1,4 +1,4 @@
-"""Continuous integration installs with uv by pip's settings, and with pip where uv has nothing like one of them."""
+"""Continuous integration installs with uv and pip's settings, and with pip if a setting has no counterpart in uv."""
 
 import importlib.util
 import subprocess

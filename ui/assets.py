@@ -55,7 +55,7 @@ async def _answer_module(request: Request) -> Response:
 
 
 async def _answer_course(request: Request) -> Response:
-    """What the server drew once for a lesson's figure. It changes with the app, so browsers ask each time, like for the modules."""
+    """A file for a lesson's figure. It changes with the app, so browsers ask each time, as for the modules."""
     try:
         found = await run_in_threadpool(material, request.path_params["name"])
     except (ValueError, OSError) as error:  # an installation that lacks a file

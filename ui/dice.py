@@ -8,7 +8,7 @@ import streamlit as st
 from gan import latent
 
 HIGHEST = 10_000  # short seeds are easier to read and to say
-MOST_LISTED = 8  # more are a range
+MOST_LISTED = 8  # more seeds become a range
 ICON = ":material/casino:"
 
 
@@ -18,7 +18,7 @@ def seed_dice(key: str) -> None:
 
 
 def seeds_dice(fields: Mapping[str, int]) -> None:
-    """For text fields. Each gets as many new seeds as it has; one that is empty or has the name of a mean stays.
+    """For text fields. Each gets as many new seeds as it has; a field that is empty or has the name of a mean stays unchanged.
 
     fields: key -> the most seeds in that field.
     """

@@ -1,6 +1,6 @@
-"""Pictures that travel with the page, as data URLs. For small ones: a page of a hundred is whole at once.
+"""Pictures that travel with the page, as data URLs. For small ones: even a page with a hundred is complete at once.
 
-Streamlit serves the bytes given to st.image() at an address of their own, and forgets it as soon as the session shows another page. A
+Streamlit serves the bytes given to st.image() at a separate address, and drops it as soon as the session shows another page. A
 browser that was still loading the pictures of the page before got a 404 for each.
 """
 

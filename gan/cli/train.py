@@ -144,13 +144,13 @@ def replay_command(run: Path, data: str | None, out: Path | None, device: str, n
     dataset = _load_again(config, as_json, data)
     if stored.data_fingerprint not in ("", dataset.fingerprint()):
         raise click.UsageError(
-            f"the data set {config.data} does not hold the images that the run {original.path.name} was trained on, so this would be no "
-            "replay: give their place with --data, or train a new run"
+            f"the data set {config.data} does not hold the images that the run {original.path.name} was trained on, so this would "
+            "not be a replay: give their place with --data, or train a new run"
         )
     if other_labels(config, dataset, stored):
         raise click.UsageError(
             f"the images of the data set {config.data} have other classes than when the run {original.path.name} was trained, so "
-            "this would be no replay: restore the classes, or train a new run"
+            "this would not be a replay: restore the classes, or train a new run"
         )
     where = device_for(device)
     with _claimed(folder):

@@ -8,9 +8,9 @@ from typing import Any
 from gan.course.lesson import Evidence, Goal, Lesson, Source
 from gan.untrusted import is_number
 
-VISIBLE = 0.05  # mean difference of a pixel, of the range from black to white: from here on, two digits look different
+VISIBLE = 0.05  # mean difference per pixel, as a share of the range from black to white: from here on, two digits look different
 FAR = 0.5  # standard deviations between a channel's mean in the batch and its average from training; a mixed batch stays below 0.3
-MOVED = 0.5  # of the way between two groups of companions
+MOVED = 0.5  # how far the companions must move, as a share of the path between their two groups
 
 
 class Aim(StrEnum):
@@ -23,13 +23,13 @@ class Aim(StrEnum):
 
 @dataclass(frozen=True)
 class Report:
-    """The figure's report when its companions rest, or a channel is chosen.
+    """The figure's report, sent when its companions come to rest or a channel is chosen.
 
     Attributes:
         trains: whether the generator is in training mode.
-        moved: how far the companions have moved since the vector, their groups or the mode were chosen, as a share of the way, 0 to 1.
-        difference: largest mean difference of a pixel between the vector's images on that way, of the range from black to white.
-        shift: distance of the chosen channel's batch mean from its average from training, in standard deviations from training.
+        moved: how far the companions have moved since the vector, their groups or the mode were chosen, as a share of the path, 0 to 1.
+        difference: the largest mean difference per pixel among the vector's images on that path, as a share of the range from black to white.
+        shift: how far the chosen channel's batch mean is from its average from training, in standard deviations from training.
     """
 
     trains: bool
@@ -74,11 +74,11 @@ BATCH_NORM = Lesson(
         "For each channel it takes the mean μ and the variance σ² over the whole batch, subtracts μ, divides by σ, "
         "then scales and shifts with two learned numbers, γ and β. "
         "So an image depends on its **companions**: the other latent vectors that happen to be in its batch.\n\n"
-        "In training that is a useful kind of noise. Later you want a vector to have one image. "
+        "During training, that is a useful kind of noise. Afterward, a vector should always give the same image. "
         "So in **eval mode** the layer uses averages of μ and σ² that it collected while training. "
-        "The generator below drew the last round of Real or fake?, and it runs in your browser."
+        "The generator below drew the fakes in the last round of *Real or fake?* Here it runs in your browser."
     ),
-    to_try="Drag Companions from end to end and watch the framed digit: its own latent vector never changes.",
+    to_try="Drag the Companions slider from end to end and watch the framed digit: its own latent vector never changes.",
     goals=(
         Goal(Aim.DIFFERENT, "Make one vector draw two visibly different images: change only its companions.", _is_different),
         Goal(

@@ -14,7 +14,7 @@ LATENTS = "latents"
 def network_file() -> bytes:
     """A safetensors file: the weights of the digits run's last generator, in 16 bits, and "latents", float32 (digits * of_each, latent_dim).
 
-    Its metadata have JSON with `digits`, their names in order, and `of_each`, the latent vectors of each digit.
+    Its metadata hold JSON with `digits`, their names in order, and `of_each`, the number of latent vectors per digit.
 
     Raises:
         ValueError, OSError: a file of the run cannot be used.

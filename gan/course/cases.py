@@ -17,8 +17,8 @@ from gan.events import Intervention
 from gan.recipes import DEFAULT, recipe
 from gan.untrusted import read_json
 
-FOLDER = Path(__file__).parent / "cases"  # per case, ID.json with its rows and ID.png with its grids below each other
-SIDE = 6  # images in a row and in a column of a grid
+FOLDER = Path(__file__).parent / "cases"  # per case, ID.json with its rows and ID.png with its grids, one below the other
+SIDE = 6  # a grid has SIDE x SIDE images
 
 
 class Trouble(StrEnum):
@@ -37,7 +37,7 @@ LABELS = {
     Trouble.HEALTHY: "Nothing, it is healthy",
     Trouble.COLLAPSE: "The generator has collapsed",
     Trouble.D_WINS: "The discriminator wins",
-    Trouble.G_WINS: "The discriminator cannot tell them apart",
+    Trouble.G_WINS: "The discriminator cannot tell real from generated",
     Trouble.MISSING: "Classes are missing",
     Trouble.OVERFITTING: "The discriminator memorizes its images",
 }
@@ -58,11 +58,11 @@ class Case:
         id: lower case. It is stored with the visitor's answers and in file names, and says nothing about the trouble.
         trouble: what is wrong with it.
         cause: what was done to it, one sentence.
-        settings: that differ from `quick-digits`.
+        settings: those that differ from `quick-digits`.
         steps: how long it trained.
-        changes: live settings that were changed after step `changed_at`.
-        classes: the digits that it was shown; all if empty.
-        images: how many training images it was shown; all if 0.
+        changes: live settings that changed after step `changed_at`.
+        classes: the digits that it was trained on; all if empty.
+        images: how many training images it had; all if 0.
     """
 
     id: str
@@ -116,7 +116,7 @@ CASES: dict[str, Case] = {
             {"lr_g": 0.01, "lr_d": 4e-4, "beta1_g": 0.9, "beta1_d": 0.9},
             steps=450,
         ),
-        Case("case-4", Trouble.MISSING, "It was shown only the digits 1, 3 and 7.", classes=(1, 3, 7)),
+        Case("case-4", Trouble.MISSING, "It was trained on only three digits: 1, 3 and 7.", classes=(1, 3, 7)),
         Case(
             "case-5",
             Trouble.G_WINS,
@@ -124,7 +124,7 @@ CASES: dict[str, Case] = {
             changes={"label_flips": 0.5},
             changed_at=300,
         ),
-        Case("case-6", Trouble.OVERFITTING, "It was shown only 200 training images.", steps=700, images=200),
+        Case("case-6", Trouble.OVERFITTING, "It was trained on only 200 images.", steps=700, images=200),
     )
 }
 
@@ -148,7 +148,7 @@ def _examined(case_id: str) -> tuple[Figures, tuple[Finding, ...]]:
 
 
 def findings(case_id: str) -> tuple[Finding, ...]:
-    """What the doctor finds at the end of a case, the worst first; nothing if it is healthy.
+    """What the doctor finds at the end of a case, the worst first; empty if it is healthy.
 
     Raises:
         KeyError: there is no such case.

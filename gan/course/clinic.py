@@ -32,7 +32,7 @@ def patient() -> TrainConfig:
 
 
 def right(report: Mapping[str, Any]) -> int:
-    """How many cases a report diagnoses right. It may be anything."""
+    """How many cases a report diagnoses correctly. The report may be anything."""
     answers = report.get("answers")
     if not isinstance(answers, Mapping):
         return 0
@@ -76,11 +76,11 @@ CLINIC = Lesson(
     minutes=6,
     text=(
         "GANs fail in a few typical ways, and each leaves traces. If the **discriminator wins**, its answers stay near 1 and 0, and G learns "
-        "little from them. If it **cannot tell** real from generated, both answers stay together while the images are bad. "
+        "little from them. If it **cannot tell** real from generated, its answers to both stay close together while the images are bad. "
         "In a **collapse**, all images look alike; with **missing classes**, they vary, but some kinds never appear. "
         "A discriminator that **memorizes** its images takes new real ones for fakes.\n\n"
-        "These six runs were trained for this lesson, and most were broken on purpose. Look at images, answers and distances, "
-        "and give each a diagnosis. Then the **doctor** of this app says what it found in the same numbers."
+        "These six runs were trained for this lesson, and most were broken on purpose. Look at the images, D's answers and the "
+        "distances, and diagnose each run. Then the app's **doctor** says what it found in the same numbers."
     ),
     to_try="Move the slider to see how a run developed. Compare D's scores for training images and for new ones.",
     goals=(

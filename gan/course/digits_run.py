@@ -3,8 +3,8 @@
     python -m gan.course.digits_run       # records it again: two minutes on one processor core
 
 Each discriminator is the one that the generator of its step played against. It has no batch normalization, so its answer to an image
-depends on that image alone. While both learn, D swings between trusting everything and nothing: within each of WINDOWS, the step is
-taken at which D is right most often about held-out real images and images of the averaged generator.
+depends on that image alone. While both learn, D swings between calling everything real and everything fake. So within each of
+WINDOWS, this takes the step at which D is right most often about held-out real images and images of the averaged generator.
 """
 
 import copy
@@ -46,11 +46,11 @@ SHIPPED = Path(__file__).parent / "digits"
 WINDOWS = (range(60, 121, 10), range(200, 301, 10), range(800, 1001, 20))  # steps to choose from
 CONFIG = RECIPES["quick-digits"].config.change(discriminator_norm="none", precision="fp32", seed=1)
 THREADS = 1  # another number of threads changes the last bits
-TRIED = 300  # real images, and generated ones, about which D is asked
+TRIED = 300  # real images that D is asked about, and as many generated ones
 ABOUT = "about.json"  # in the folder: the steps, and for each digit seeds that the last generator turns into it
-OF_EACH = 8  # of these seeds
-LOOKED_AT = 1000  # seeds among which they are found
-SURE = 0.99  # probability that a digits-CNN gives the digit
+OF_EACH = 8  # of these seeds per digit
+LOOKED_AT = 1000  # seeds to search
+SURE = 0.99  # probability that a digit classifier must give the digit
 
 
 def generator_file(step: int, folder: Path = SHIPPED) -> Path:
@@ -124,7 +124,7 @@ def answers(network: Discriminator, images: np.ndarray) -> list[float]:
 def record(
     folder: Path, config: TrainConfig, windows: Sequence[Sequence[int]], data: ImageDataset, held_out: np.ndarray
 ) -> Iterator[tuple[int, float]]:
-    """Trains, and saves both networks at the best step of each window. Weights are rounded to 16 bits, which halves the files.
+    """Trains, and saves both networks at the best step of each window. Weights are rounded to 16 bits, which halves the size of the files.
 
     Args:
         folder: for the files.
@@ -138,7 +138,7 @@ def record(
     """
     state = new_state(config, torch.device("cpu"), execution=Execution("fp32", True, THREADS))
     control = Control()
-    control.repeat([], until=windows[-1][-1])  # a run that follows a script does not choose its number of threads
+    control.repeat([], until=windows[-1][-1])  # a run that follows a script does not pick its own number of threads
     z = latent.from_seeds(range(len(held_out)), config.latent_dim, config.latent_distribution)
     for window in windows:
         best = (0, -1.0)
@@ -157,13 +157,13 @@ def record(
 
 
 def _right(state: TrainState, held_out: np.ndarray, z: torch.Tensor) -> float:
-    """The share of right answers that D gives about real images, and as many of the averaged generator."""
+    """The share of right answers that D gives about real images, and as many images of the averaged generator."""
     real, fake = (np.array(answers(state.discriminator, images)) for images in (held_out, sample(state.averaged, z)))
     return float(((real > 0.5).mean() + (fake <= 0.5).mean()) / 2)
 
 
 def find_seeds(loaded: LoadedGenerator, network: features.FeatureNetwork) -> dict[str, list[int]]:
-    """The first seeds that the generator turns into each digit, judging by a network that knows digits.
+    """The first seeds that the generator turns into each digit, according to a classifier of digits.
 
     Raises:
         ValueError: a digit is too rare.

@@ -20,7 +20,7 @@ _BESIDES = {"duration", "duration_unit", "log_every", "grid_every", "grid_images
 
 
 class Guess(StrEnum):
-    """How a change turns out for the images: the prediction, and the result."""
+    """What a change does to the images: as a prediction, and as a result."""
 
     BETTER = "better"
     SAME = "same"
@@ -55,16 +55,16 @@ class Experiment:
         return baseline, baseline.change(**self.changes)
 
     def find(self, runs: Sequence[OwnRun], shorten: Callable[[TrainConfig], TrainConfig] = lambda config: config) -> "Pair":
-        """Its two runs among some: finished ones first, then active ones, then others.
+        """Its two runs among `runs`. Finished ones come first, then active ones, then others.
 
         Equal settings give equal runs, so a baseline serves all experiments that have the same one.
 
-        shorten: what the server makes of settings that are longer than it allows.
+        shorten: cuts settings to the duration that the server allows.
         """
         return tuple(_best(runs, shorten(config)) for config in self.configs())  # type: ignore[return-value]
 
     def is_done(self, runs: Sequence[OwnRun]) -> bool:
-        """Whether some have reached its end: one of each kind, of the same duration."""
+        """Whether a run of each kind has finished, both with the same duration."""
         finished = [run for run in runs if run.state is RunState.FINISHED]
         ends = [{_end(run.config) for run in finished if is_like(run, config)} for config in self.configs()]
         return bool(ends[0] & ends[1])
@@ -74,7 +74,7 @@ Pair = tuple[OwnRun | None, OwnRun | None]
 
 
 def is_like(run: OwnRun, config: TrainConfig, touched: bool = False) -> bool:
-    """Whether a run began with these settings, however long it trains, and is no fork.
+    """Whether a run began with these settings, however long it trains, and is not a fork.
 
     touched: whether its settings may have changed while it trained.
     """
@@ -121,7 +121,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             "dense",
             "Dense layers instead of convolutions",
             "Baseline, dense layers",
-            "The first GANs had dense layers. DCGAN's authors build everything from convolutions and remove hidden dense layers.",
+            "The first GANs had dense layers. DCGAN's authors use convolutions throughout and remove hidden dense layers.",
             Source("Radford et al. 2015, DCGAN (section 3)", _DCGAN),
             {"networks": "mlp", "generator_filters": 128, "discriminator_filters": 128},
         ),
@@ -129,15 +129,15 @@ EXPERIMENTS: dict[str, Experiment] = {
             "rates",
             "Learning rates ten times as high",
             "Baseline, rates x 10",
-            "DCGAN's authors found Adam's usual rate of 0.001 too high and took 0.0002. Our baseline's small networks take 0.002.",
+            "DCGAN's authors found Adam's usual rate of 0.001 too high and used 0.0002. The small networks of our baseline use 0.002.",
             Source("Radford et al. 2015, DCGAN (section 4)", _DCGAN),
             {"lr_g": 2e-2, "lr_d": 2e-2},
         ),
         Experiment(
             "weights",
-            "DCGAN's first weights",
-            "Baseline, DCGAN's first weights",
-            "DCGAN draws its first weights from N(0, 0.02). The library draws larger ones for layers with few inputs.",
+            "DCGAN's initial weights",
+            "Baseline, DCGAN's initial weights",
+            "DCGAN draws its initial weights from N(0, 0.02). PyTorch draws larger ones for layers with few inputs.",
             Source("Radford et al. 2015, DCGAN (section 4)", _DCGAN),
             {"initialization": "dcgan"},
         ),
@@ -153,7 +153,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             "steps",
             "D learns every second step",
             "Baseline, D every second step",
-            "Some authors let one network take more steps. Goodfellow found one step each to work best.",
+            "Some authors train one network for more steps than the other. Goodfellow found that one step each works best.",
             Source("Goodfellow 2016, GAN tutorial (section 3.1)", "https://arxiv.org/abs/1701.00160"),
             {"g_steps": 2},
         ),
@@ -161,8 +161,8 @@ EXPERIMENTS: dict[str, Experiment] = {
             "wasserstein",
             "Wasserstein loss",
             "Baseline, Wasserstein",
-            "The Wasserstein critic gives G gradients everywhere, and its loss follows the quality of the images. For that it takes five "
-            "steps per step of G, here in 500 steps.",
+            "The Wasserstein critic gives G gradients everywhere, and its loss tracks the quality of the images. It learns five times "
+            "per step of G. Both runs of this experiment take 500 steps.",
             Source("Arjovsky et al. 2017, Wasserstein GAN (section 4)", "https://arxiv.org/abs/1701.07875"),
             {"loss": "wasserstein", "weight_clip": 0.01, "optimizer": "rmsprop", "lr_g": 5e-4, "lr_d": 5e-4, "d_steps": 5},
             {"duration": 500.0, "duration_unit": "steps"},

@@ -55,7 +55,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Link:
-    """A place in the app that continues the lesson.
+    """A page of the app where the lesson continues.
 
     Attributes:
         label: what the visitor does there.
@@ -80,7 +80,7 @@ class Lesson:
         to_try: something to try with the figure, one or two sentences.
         goals: the mission's parts, in order.
         sources: further reading.
-        links: places in the app that continue the lesson.
+        links: pages of the app where the lesson continues.
         outlook: what comes after the lesson, in Markdown; empty for nothing.
     """
 

@@ -22,7 +22,7 @@ class Checked:
     """What the doctor makes of a run.
 
     Attributes:
-        findings: the keys of what is wrong now, without what is getting better and what is only information.
+        findings: the keys of what is wrong now. What is getting better and what is only information does not count.
         treatment: what became of the last change that was made while something was wrong.
     """
 
@@ -39,7 +39,7 @@ class OwnRun:
         config: its settings when it began; for a fork, with what the fork changed.
         state: what it is doing.
         step: how far it is.
-        changes: of live settings, for a fork with its parent's.
+        changes: those of live settings; a fork's include its parent's.
         parent: the id of the run that it was forked from; empty if it was not.
         check: asks the doctor, which may read the run's logs.
         read_scores: reads the run's scores.

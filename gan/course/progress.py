@@ -69,7 +69,7 @@ class CourseProgress:
             return _Known()
         except (OSError, ValueError) as error:
             reason = in_words(error) if isinstance(error, OSError) else error
-            log.warning("the progress in %s cannot be read, and starts over: %s", path, reason)
+            log.warning("the progress file %s cannot be read, so the progress starts over: %s", path, reason)
             return _Known()
 
     def add(self, visitor_id: str, lesson: str, goals: frozenset[str]) -> Met:

@@ -16,7 +16,7 @@ from gan.images import png, tile
 from gan.networks.sampling import sample
 from gan.progress import drain
 
-POOL = 48  # real images of a round, and generated ones: the browser draws IMAGES of these
+POOL = 48  # real images of a round, and generated ones: the browser picks IMAGES of these at random
 COLUMNS = 12  # of the sheet
 
 
@@ -28,9 +28,9 @@ def quiz_round(number: int) -> dict[str, Any]:
         number: 0 to ROUNDS - 1.
 
     Returns:
-        sheet: a data URI of a PNG with 2 POOL images in rows of `columns`, the real ones first; size: pixels of an image's side;
+        sheet: a data URI of a PNG with 2 * POOL images in rows of `columns`, the real ones first; size: pixels of an image's side;
         answers: the discriminator's, 0 to 1, one per image; real: how many of the images are real; images: of a round;
-        step: how long both networks had trained.
+        step: how many steps both networks had trained.
 
     Raises:
         ValueError: there is no such round, or a file of the run cannot be used.

@@ -35,7 +35,7 @@ RULES = Lesson(
         "ones: lower is better. The error after ± comes from scoring 500 images. Another seed changes FD, too: "
         "one run of each is a hint, not a proof."
     ),
-    to_try="Choose an experiment, say what the change will do, and start both runs. Meanwhile, look at the next lesson.",
+    to_try="Choose an experiment, say what the change will do, and start both runs. While they train, look at the next lesson.",
     goals=(
         Goal(Aim.PREDICTED, "Predict how an experiment turns out, and start it.", _is_predicted),
         Goal(Aim.ONE, "Let both runs finish, and compare the result with your prediction.", lambda evidence: _finished(evidence) >= 1),

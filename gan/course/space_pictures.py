@@ -20,11 +20,11 @@ from gan.networks.generator_file import LoadedGenerator, load_generator
 from gan.networks.sampling import sample
 
 GENERATOR = "faces"
-PAIRS = ((98, 67), (64, 62), (81, 3))  # seeds at both ends of a way: far apart, so the straight line comes close to the center
-PLACES = 25  # pictures of a way
+PAIRS = ((98, 67), (64, 62), (81, 3))  # seeds at both ends of a path: far apart, so the straight line comes close to the center
+PLACES = 25  # pictures along a path
 ATTRIBUTES = (GLASSES, "long hair", "curly hair")
-FACES = (3, 1, 32, 62, 96)  # seeds that have no attribute at all
-STRENGTHS = tuple(i / 8 for i in range(11))  # of the strength at which nearly all samples gain the attribute
+FACES = (3, 1, 32, 62, 96)  # seeds of faces with none of the attributes
+STRENGTHS = tuple(i / 8 for i in range(11))  # 1 is the strength at which nearly all samples gain the attribute
 EXAMPLES = 4  # samples with an attribute, and as many without
 PSIS = tuple(i / 8 for i in range(17))
 TRUNCATED = 8  # faces
@@ -41,7 +41,7 @@ def part(name: str) -> dict[str, Any]:
 
     Returns:
         sheet: a data URI of a WebP with pictures in rows of `columns`; size: pixels of a picture's side; and what ways(), arithmetic()
-        or truncation() say of the pictures, in the order of the sheet.
+        or truncation() say about the pictures, in the order of the sheet.
 
     Raises:
         ValueError, OSError: a file that comes with the app cannot be used.
@@ -57,7 +57,7 @@ def part(name: str) -> dict[str, Any]:
 
 
 def ways(loaded: LoadedGenerator, path: Path) -> tuple[torch.Tensor, dict[str, Any]]:
-    """For each pair, the places of both ways: latent vectors, and the lengths along each way with the band of usual ones."""
+    """For each pair, latent vectors along both paths, their lengths, and the band of usual lengths."""
     dimensions, distribution = loaded.config.latent_dim, loaded.config.latent_distribution
     parts, pairs = [], []
     for seeds in PAIRS:
@@ -97,7 +97,7 @@ def truncation(loaded: LoadedGenerator, path: Path) -> tuple[torch.Tensor, dict[
 
 
 def _variety(images: np.ndarray) -> float:
-    """Mean difference of a pixel over all pairs of images, of the range from black to white."""
+    """Mean difference per pixel over all pairs of images, as a share of the range from black to white."""
     pixels = images.astype(float) / 255
     return float(np.mean([np.abs(a - b).mean() for a, b in combinations(pixels, 2)]))
 

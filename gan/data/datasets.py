@@ -123,7 +123,7 @@ def load(name: str, image_size: int, channels: int, split: str = "train", fit: F
 
 
 def load_for(config: TrainConfig, split: str = "") -> Loading:
-    """The images of a run, as load(). split: another part of the set than the run's own."""
+    """The images of a run, as load(). split: a part of the set other than the run's own."""
     return load(config.data, config.image_size, config.channels, split or config.data_split, config.fit, config.background)
 
 

@@ -523,7 +523,7 @@ def _strips(width: int, height: int) -> list[tuple[int, int]]:
 
 
 def _fitted(picture: _Picture, scale: Scale | None, form: Form) -> Image.Image:
-    """The part that the form keeps, resized to what it takes in the square, as L or RGB."""
+    """The part that the form keeps, resized to its size within the square, as L or RGB."""
     width, height = picture.size
     size = form.inner(width, height)
     if (image := picture.whole()) is not None:

@@ -1,4 +1,4 @@
-"""A few files of a set before they are decoded, for showing how they fit into a square. Knows nothing about pages."""
+"""A few undecoded files of a set, to show how they fit into a square. Knows nothing about pages."""
 
 from collections.abc import Callable, Generator
 from pathlib import Path

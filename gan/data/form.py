@@ -1,4 +1,4 @@
-"""The form into which a set's images are brought: size, colors, and how other shapes fit into a square. Knows nothing about files."""
+"""The form that a set's images get: size, colors, and how other shapes fit into a square. Knows nothing about files."""
 
 from typing import Literal, NamedTuple
 
@@ -12,7 +12,7 @@ WHITE = "#ffffff"
 
 
 class Form(NamedTuple):
-    """What images of a set are made into.
+    """The form that a set's images get.
 
     Attributes:
         image_size: height and width, in pixels.
@@ -45,7 +45,7 @@ class Form(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Differs between forms; for the names of files. The usual form has the name that it had before there were others."""
+        """A part of file names, different for each form. The default form keeps the name that it had before there were others."""
         usual = f"{self.image_size}-{self.channels}"
         return usual if (self.fit, self.background) == ("crop", WHITE) else f"{usual}-{self.fit}-{self.background.removeprefix('#')}"
 

@@ -219,7 +219,7 @@ class Case:
         return any(bool(condition.is_over(values)[known[-1]]) for condition, values in zip(rule.conditions, columns, strict=True))
 
     def suspected(self, rule: Rule) -> int | None:
-        """Since which step the rule's conditions hold, if they do for half of the measurements that it asks for; else None.
+        """The step since which the rule's conditions hold; None unless they hold for half of the measurements that it asks for.
 
         A measurement at which a figure is unknown is left out, as for findings.
         """

@@ -1,7 +1,7 @@
-"""Examines the runs that train now and then, whether or not anyone looks at them.
+"""Examines each run every few seconds while it trains, whether or not anyone has its page open.
 
 A run keeps its state when a finding begins (RunFolder.troubles), so someone must look for findings while it trains. The Train page does,
-but only while it is open. Runs that are to stop when they have stopped improving are stopped here.
+but only while it is open. A run with the setting `stop_when_finished` is stopped here when it has stopped improving.
 """
 
 import logging
@@ -18,18 +18,18 @@ from gan.runs.states import RunState
 
 log = logging.getLogger(__name__)
 
-EVERY_S = 5.0  # between two rounds: a finding needs some hundred steps anyway
+EVERY_S = 5.0  # between two rounds: a finding needs a few hundred steps anyway
 ENOUGH = "The images have stopped improving, so the run stopped, as its settings ask. Resume it to train longer."
 REST = 250  # pause after a round, as a multiple of its duration: at most 0.4 percent of one core
 
 
 def _has_finished(run: Run, findings: Iterable[Finding]) -> bool:
-    """Whether a run has stopped improving since it was started or resumed. What was so before a resume does not count."""
+    """Whether a run has stopped improving since it was started or resumed. A finding from before a resume does not count."""
     return any(finding.key == "finished" and finding.found > run.began_step and not finding.recovering for finding in findings)
 
 
 class Rounds:
-    """A thread that examines runs. Use it in a `with`: it ends when that is left.
+    """A thread that examines runs. Use it in a `with` statement: the thread ends with the block.
 
     It has the usual priority: most of its work holds Python's global lock, and a thread of low priority would hold it for longer.
     """
@@ -37,8 +37,8 @@ class Rounds:
     def __init__(self, checkups: Checkups, runs: Callable[[], Iterable[Run]], stop: Callable[[Run, str], None] = Run.stop) -> None:
         """
         Args:
-            runs: those that are active, whenever it is called.
-            stop: stops a run, for a reason in a sentence.
+            runs: returns the active runs.
+            stop: stops a run and gives it the reason, one sentence.
         """
         self._checkups, self._runs, self._stop = checkups, runs, stop
         self._closing = threading.Event()

@@ -140,7 +140,7 @@ RULES: tuple[Rule, ...] = (
         rows=2,
         after=150,
         why="The generator itself draws varied images, but the EMA generator does not. Samples come from the EMA generator, "
-        "whose average still holds the first weights or mixes weights that are too far apart. The generator is better than "
+        "whose average still holds the initial weights or mixes weights that are too far apart. The generator is better than "
         "its samples.",
         source="Karras et al. 2020 (StyleGAN2-ADA) let the average begin short; Yazıcı et al. 2019",
     ),

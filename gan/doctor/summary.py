@@ -16,8 +16,8 @@ LEAST_RECENT = 100  # at least this many steps
 MOVED = 0.05  # change of D's lead that counts; its means over 25 steps vary by 0.02
 NEARER, FARTHER = 0.9, 1.15  # Fréchet distance relative to before that counts; a score's standard error is about 5 percent
 
-# From here on images are called good enough to explore. All three are relative to real images of the same data set: two as shares of what those
-# get, the third in Evaluate's unit and with its limit for "look close to real ones".
+# From here on, images are called good enough to explore. All three are relative to real images of the same data set: the first two as shares of
+# their scores, the third in Evaluate's unit, with its limit for "look close to real ones".
 GOOD = (("variety", ">", 0.8), ("coverage_share", ">", 0.6), ("excess", "<", MOST_CLOSE))
 
 
@@ -55,7 +55,7 @@ def verdict(case: Case, findings: Sequence[Finding], over: bool, step: int = 0) 
         case: the run's figures.
         findings: what diagnose() found in them.
         over: whether the run has ended.
-        step: the run's step, where that is known: `case` only knows the last one that was logged.
+        step: the run's step, if known: `case` only has the last one that was logged.
     """
     wrong = [finding for finding in findings if finding.severity != "information"]
     lasting = [finding for finding in wrong if not finding.recovering]
@@ -79,7 +79,7 @@ def verdict(case: Case, findings: Sequence[Finding], over: bool, step: int = 0) 
 
 
 def doubtful(case: Case, over: bool) -> str:
-    """What looks wrong, although not for long enough to be a finding, or not by as much; empty if nothing does.
+    """What looks wrong, but not for long enough or not by enough to be a finding; empty if nothing does.
 
     over: whether the run has ended.
     """
@@ -87,13 +87,13 @@ def doubtful(case: Case, over: bool) -> str:
         found, began = suspected
         name = found.name[0].lower() + found.name[1:]
         if over:
-            return f"Perhaps {name} since step {began:,}. The run ended too soon to say"
-        return f"Watch this: {name} since step {began:,}. It is too early for an alarm"
+            return f"Perhaps {name} (since step {began:,}). The run ended too soon to say"
+        return f"Watch this: {name} (since step {began:,}). It is too early for an alarm"
     return next((f"Watch this: {sight.doubt}" for sight in sights(case) if sight.doubt), "")
 
 
 def suspicion(case: Case) -> tuple[Rule, int] | None:
-    """The first rule that holds now, for half of the measurements that it asks for, and the step since when; None if none does."""
+    """The first rule that has held for half of the measurements that it asks for, and the step at which that began; None if there is none."""
     for found in RULES:
         if found.severity != "information" and (began := case.suspected(found)) is not None:
             return found, began

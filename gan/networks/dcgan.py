@@ -1,4 +1,4 @@
-"""Generator and Discriminator of the DCGAN family, at 28 pixels or a power of two, and their first weights. Know nothing of training."""
+"""Generator and Discriminator of the DCGAN family, at 28 pixels or a power of two, and their initial weights. Know nothing about training."""
 
 import itertools
 from collections import OrderedDict

@@ -214,7 +214,7 @@ def new_state(
     execution: Execution | None = None,
     threads: int | None = None,
 ) -> TrainState:
-    """A state before its first step. The first weights are the same on every device.
+    """A state before its first step. The initial weights are the same on every device.
 
     Args:
         config: the run's settings.

@@ -17,7 +17,7 @@ new PerformanceObserver((list) => {
   }
 }).observe({ type: "layout-shift", buffered: true });
 """
-STEADY = 0.1  # what browsers' makers call good
+STEADY = 0.1  # the limit of what browser makers call good
 
 
 def stays_in_place(page: Page) -> None:

@@ -51,13 +51,13 @@ VIEWS = {
         "Grid": "[alt='Image of seed 31']",
         "Time": "[alt^='Film of seeds']",
         "Does it copy its training images?": "[alt^='The image of seed 7']",
-        "Find an image in latent space": "[alt='The image that is looked for']",
+        "Find an image in latent space": "[alt='The image to find']",
     },
 }
 
 
 def violations(page: Page, combinations: Iterable[tuple[Scheme, int]] = tuple(product(SCHEMES, WIDTHS))) -> list[str]:
-    """The serious ones on the current page, in themes and at widths."""
+    """The serious findings on the current page, in these color schemes and at these widths."""
     page.evaluate("script => window.axe || eval(script)", AXE_SCRIPT)
     found = []
     for scheme, width in combinations:

@@ -11,7 +11,7 @@ from tests.browser.steps import open_page
 STEPS = "document.querySelector('.plane').figure.game.steps"
 # Every third pixel: what the canvas shows.
 PICTURE = "() => { const c = document.querySelector('.plane-canvas'); return c.toDataURL(); }"
-# A short way to a state that training reaches by itself: all generated points at the modes, or all at one of them.
+# A shortcut to a state that training reaches by itself: all generated points at the modes, or all at one of them.
 REPORT = "found => { const f = document.querySelector('.plane').figure; f.seen = { found, of: 8, close: 1 }; for (let i = 0; i < 3; i++) f.report(); }"
 
 
@@ -205,7 +205,7 @@ def test_transposed_convolution_step_by_step_and_the_chain_of_a_generator(page: 
     expect(page.locator(".transposed-output")).to_have_attribute("aria-label", re.compile("2 4 1 empty; empty"))
     expect(page.locator(".transposed-step-words")).to_contain_text("Output 3 of 16")
 
-    # Refused settings are said; the mission is passed with the lecture's layers.
+    # Refused settings get a sentence; the mission is passed with the lecture's layers.
     choose(outputPadding=3)
     expect(page.locator(".transposed-fault")).to_contain_text("must be smaller than the stride, 2; got 3")
     choose(outputPadding=0)
@@ -232,7 +232,7 @@ def test_three_rounds_of_real_or_fake_by_mouse_and_by_keyboard(page: Page, serve
     expect(page.locator(".quiz-tile")).to_have_count(12)
     check, mission = page.locator(".quiz-check"), page.get_by_test_id("stMarkdown")
     expect(check).to_be_disabled()
-    # D's place, by mouse: the truth is only in the figure.
+    # In D's place, by mouse. The test reads the truth from the figure.
     truths = page.evaluate("(() => { const f = document.querySelector('.quiz').figure; return f.dealt.map((_, i) => f.truth(i)); })()")
     for number, truth in enumerate(truths, 1):
         page.get_by_role("button", name=f"Image {number} is {truth}", exact=True).click()
@@ -243,7 +243,7 @@ def test_three_rounds_of_real_or_fake_by_mouse_and_by_keyboard(page: Page, serve
     for goal in ("Get 10 of 12 right", "Get at least as many right as D"):
         expect(mission.filter(has_text=goal)).to_contain_text("check_circle")
 
-    # The second round by keyboard: all fake. The focus is on "Next round" by itself.
+    # The second round by keyboard: all fake. The focus has moved to "Next round" by itself.
     page.keyboard.press("Enter")
     expect(page.locator(".quiz-lead")).to_contain_text("Round 2: ")
     page.get_by_role("button", name="Image 1 is real", exact=True).focus()
@@ -378,7 +378,7 @@ def test_the_space_of_images_by_mouse_and_by_keyboard(page: Page, server: str) -
     expect(page.locator(".space-way-words")).to_contain_text("0% of the way")
     expect(page.locator(".space-faces button")).to_have_count(5)
     expect(page.locator(".space-eight canvas")).to_have_count(8)
-    # Into the middle of the straight line, by mouse on the chart.
+    # To the middle of the straight line, by mouse on the chart.
     line.scroll_into_view_if_needed()
     box = line.bounding_box()
     assert box

@@ -33,7 +33,7 @@ def test_the_run_is_small_and_whole_and_a_quick_digits_run() -> None:
 
 
 def test_each_seed_draws_its_digit() -> None:
-    """As the digits-CNN saw it when the run was recorded; here only that seeds of one digit look alike."""
+    """The digits-CNN named the digits when the run was recorded. This test only asks whether seeds of one digit look alike."""
     seeds = digits_run.about().seeds
     assert list(seeds) == [str(digit) for digit in range(10)]
     every = [seed for those in seeds.values() for seed in those]

@@ -132,7 +132,7 @@ def test_what_meets_the_goals_of_the_transposed_convolution(said: dict[str, Any]
         ([None, [6, 6], None], {real_or_fake.Aim.EQUAL}),
         ([[5, 8], [7, 9], [6, 9]], {real_or_fake.Aim.ROUNDS}),
         ([[0, 8], [12, 12], [6, 9]], set(real_or_fake.Aim)),
-        ([[12, 0], [12, 0]], set()),  # a round less
+        ([[12, 0], [12, 0]], set()),  # one round is missing
         ([[13, 0], None, None], set()),
         ([[12, -1], None, None], set()),
         ([[True, 0], None, None], set()),

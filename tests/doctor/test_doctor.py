@@ -177,7 +177,7 @@ def test_a_rule_speaks_just_beyond_its_limits_and_not_short_of_any(which: Rule) 
     assert finding.why and finding.source and finding.severity in SEVERITIES
     for condition in which.conditions:
         if which.key == "exploding" and condition.figure == "gradient":
-            continue  # see below: the two figures hang together
+            continue  # see below: the two figures depend on each other
         short = wrong | {condition.figure: just(condition, False)}
         assert which.key not in keys(diagnose(config_with(short), *rows_with(short))), condition
 

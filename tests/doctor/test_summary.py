@@ -82,7 +82,7 @@ def test_what_looks_wrong_is_not_called_healthy_before_it_is_a_finding() -> None
     early = [_verdict(step, **WRECKED) for step in range(300, 450, 25)]
     assert {found.outlook for found in early} == {Outlook.UNSURE}
     assert early[0].text == "Watch this: D takes generated images for real ones"
-    cannot_tell = "the discriminator cannot tell real from generated since step"
+    cannot_tell = "the discriminator cannot tell real from generated (since step"
     assert early[-1].text.startswith(f"Watch this: {cannot_tell}") and early[-1].text.endswith("It is too early for an alarm")
     assert _verdict(425, over=True, **WRECKED).text.endswith("The run ended too soon to say")
     assert _verdict(475, **WRECKED).outlook is Outlook.ALARM
@@ -101,7 +101,7 @@ def test_the_verdict_and_the_sentence_agree(lead: float, until: int, fd: float) 
 
 def test_scores_that_look_wrong_once_are_watched() -> None:
     collapsing = _scored(1050, diversity=lambda step: 3.0 if step > 1000 else 10.0, raw_diversity=lambda step: 3.0 if step > 1000 else 10.0)
-    assert collapsing.outlook is Outlook.UNSURE and "the generator has collapsed since step 1,050" in collapsing.text
+    assert collapsing.outlook is Outlook.UNSURE and "the generator has collapsed (since step 1,050)" in collapsing.text
 
 
 def _scored(until: int = 1000, **columns: Any) -> Verdict:
@@ -129,7 +129,7 @@ SCORED: dict[str, list[list[float]]] = json.loads((Path(__file__).parent / "scor
 COLUMNS = ("step", "fd", "fd_floor", "diversity", "diversity_real", "coverage", "coverage_floor")
 
 
-# The limits were chosen with seed 101 in view; runs of seed 202 are for the claim.
+# The limits were chosen with runs of seed 101 in view; runs of seed 202 test them.
 @pytest.mark.parametrize(
     ("run", "expected"),
     [

@@ -95,7 +95,7 @@ def test_a_generator_is_judged_with_the_figures_of_the_command_line(open_page: C
     assert next(iter(shown)) == "FD (digits-CNN)" and list(shown)[1:3] == ["Coverage", "Copies"]
     inside = {metric.label.replace("\\", "") for metric in at.expander[0].metric}
     assert at.expander[0].label == f"{len(report.figures) - 3} more scores" and inside == set(list(shown)[3:])
-    assert "60 images against 60 new real images of **mnist**" in texts(at.caption)
+    assert "60 images, compared with 60 new real images of **mnist**" in texts(at.caption)
     assert "60 were compared, but 500 are needed" in texts(at.markdown)
     assert "The data set mnist has no more real images" in texts(at.warning)
     assert any("Lower is better" in metric.help for metric in at.metric)

@@ -89,7 +89,7 @@ def test_copies_are_told_from_inventions(open_view: Callable[..., AppTest]) -> N
     assert len(at.get("image")) == 3 and not at.error
     captions = [c.value for c in at.caption if "Seed" in c.value]
     assert [("As close as a copy" in c) for c in captions] == [True, True, False]
-    assert "**Seed 5**: closer than 100% of new real images are." in captions[1]
+    assert "**Seed 5** is closer than 100% of new real images." in captions[1]
     assert "digits-CNN" in texts(at.markdown) or "digits" in texts(at.markdown)
     at.text_input(key="memory_seeds").set_value("1-99").run()
     assert "at most 24 seeds" in texts(at.error) and not at.exception
@@ -99,7 +99,7 @@ def test_the_closest_of_many(open_view: Callable[..., AppTest]) -> None:
     at = open_view(MEMORY)
     at.segmented_control(key="memory").select(explore_memory.CLOSEST).run()
     assert not at.exception and len(at.get("image")) == explore_memory.SHOWN
-    assert "more than chance would have: look at the pairs" in texts(at.markdown) and "Of 40 images, " in texts(at.markdown)
+    assert "more than chance explains (about 0): look at the pairs" in texts(at.markdown) and "Of 40 images, " in texts(at.markdown)
     assert sum("As close as a copy" in c.value for c in at.caption) >= 10
 
 
@@ -107,20 +107,20 @@ def test_where_chance_would_have_as_many_none_is_called_a_copy(open_view: Callab
     monkeypatch.setattr(explore_memory, "COPIES", 0.0)  # of 40 images, 40 are expected to lie that close
     at = open_view(MEMORY)
     at.segmented_control(key="memory").select(explore_memory.CLOSEST).run()
-    assert "no more than chance would have" in texts(at.markdown) and "As close as a copy" not in texts(at.caption)
+    assert "no more than chance explains" in texts(at.markdown) and "As close as a copy" not in texts(at.caption)
     at.segmented_control(key="memory").select(explore_memory.CHOSEN).run()
-    assert "**Seed 5**: closer than 100%" in texts(at.caption) and "As close as a copy" not in texts(at.caption), "the same seeds, picked"
+    assert "**Seed 5** is closer than 100%" in texts(at.caption) and "As close as a copy" not in texts(at.caption), "the same seeds, picked"
 
 
 def test_a_set_without_test_images_and_one_that_was_trained_on_say_so(
     open_view: Callable[..., AppTest], parted: dict[str, Any], monkeypatch: pytest.MonkeyPatch, folders: Path
 ) -> None:
     at = open_view(MEMORY)
-    assert "new real images are" in texts(at.caption) and "has no test images" not in texts(at.markdown)
+    assert "% of new real images." in texts(at.caption) and "has no test images" not in texts(at.markdown)
     other = state(data_split="all")
     save_generator(folders / "checkpoints" / "pretrained" / "both.safetensors", other)
     at = open_view(MEMORY, **{"from": "both"})
-    assert "other real images are" in texts(at.caption) and "also trained on the test images" in texts(at.markdown)
+    assert "% of other real images." in texts(at.caption) and "also trained on the test images" in texts(at.markdown)
 
 
 def test_what_cannot_be_compared_is_a_sentence(

@@ -203,7 +203,7 @@ def test_the_next_step_is_the_same_generator_in_explore(open_inside: Callable[..
 
 
 def test_pictures_travel_with_the_page(open_inside: Callable[..., AppTest], make_run: Callable[..., Any]) -> None:
-    """A picture at an address of its own is gone when the next page's script ends, and a browser that still loads it gets a 404."""
+    """A picture with a separate address is gone when the next page's script ends, and a browser that still loads it gets a 404."""
     make_run("one")
     for view in ("Generator", "Discriminator", "Filters"):
         urls = [part.url for image in open_inside(run="one", look=view).get("image") for part in image.proto.imgs]

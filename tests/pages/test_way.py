@@ -116,7 +116,7 @@ def test_every_recipe_can_be_broken(recipe: str) -> None:
 def test_a_waiting_run_says_who_is_ahead_and_offers_no_dead_controls(
     open_page: Open, manager: RunManager, running: Run, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(managing, "PLAN_S", -1.0)  # forecasts are worked out each time
+    monkeypatch.setattr(managing, "PLAN_S", -1.0)  # forecasts are computed each time
     waiting = manager.submit(config, "quick-digits", BOB)
     at = open_page(pages.TRAIN, run=waiting.id)
     said = texts(at.markdown)

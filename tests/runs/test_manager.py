@@ -214,7 +214,7 @@ def test_a_waiting_run_knows_when_it_starts(
     assert manager.place(fourth) == (3, None)  # nobody knows how fast runs of the third's kind are
     manager.pause(running.id)
     wait_for(lambda: running.state == "paused")
-    monkeypatch.setattr("gan.runs.manager.PLAN_S", -1.0)  # estimates are worked out each time
+    monkeypatch.setattr("gan.runs.manager.PLAN_S", -1.0)  # estimates are computed each time
     assert manager.place(second) == (1, None)
 
 

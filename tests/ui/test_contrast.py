@@ -1,4 +1,4 @@
-"""The theme's contrast, as WCAG 2.2 works it out: 4.5 for text, 3 for what is no text."""
+"""The theme's contrast, as WCAG 2.2 defines it: 4.5 for text, 3 for what is no text."""
 
 import re
 import tomllib

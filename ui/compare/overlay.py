@@ -42,7 +42,7 @@ def go_to(at: float | None = None) -> None:
 
 
 def legend(runs: list[Compared]) -> None:
-    """The legend for all charts; each name links to its run, and a run with a finding has it on its line."""
+    """The legend for all charts; each name links to its run. If the run has a finding, it follows the name."""
     for i, run in enumerate(runs):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             far = f"{run.status.state}, step {run.status.step:,}"
@@ -98,7 +98,7 @@ def lay_over(ids: list[str], names: dict[str, str], states: Sequence[str]) -> No
         format="%d%%",
         key="smoothing",
         bind="query-params",
-        help="A moving average; this share of the longest run is its half-life. The measured values stay visible in pale.",
+        help="A moving average: its half-life is this share of the longest run. The measured values stay visible, but paler.",
     )
     for sentence in remarks(runs):
         st.caption(plain(sentence))

@@ -15,7 +15,7 @@ from ui.workshop import manager
 
 REFRESH_S = 5.0  # while one of the runs is active
 SHOWN = 24  # the newest runs
-FEW, HEIGHT = 6, 480  # more runs scroll in so many pixels
+FEW, HEIGHT = 6, 480  # with more runs than FEW, the wall scrolls and is HEIGHT pixels high
 SIDE = 84  # pixels of a run's images
 OPEN = "wall_begins_open"  # in the session
 
@@ -27,7 +27,7 @@ def wall(names: Mapping[str, str], chosen: Sequence[str]) -> None:
         names: of all runs by id, in their order.
         chosen: the ids of the runs in the comparison.
     """
-    first = st.session_state.setdefault(OPEN, not chosen)  # another value would close it under the hand that adds runs
+    first = st.session_state.setdefault(OPEN, not chosen)  # a value that changes would close it while someone adds runs
     place = st.expander("All runs", icon=":material/grid_view:", expanded=first, on_change="rerun", key="wall")
     if place.open:
         runs = [run for run in manager().runs() if run.id in names]
@@ -37,7 +37,7 @@ def wall(names: Mapping[str, str], chosen: Sequence[str]) -> None:
 
 
 def _cards(runs: Sequence[Run], names: Mapping[str, str], chosen: Sequence[str]) -> None:
-    with st.container(height=HEIGHT if len(runs) > FEW else "content", border=False):  # the charts below are what people compare
+    with st.container(height=HEIGHT if len(runs) > FEW else "content", border=False):  # the charts below must stay within reach
         with st.grid("auto", min_column_width=310, gap="small"):
             for run in runs[:SHOWN]:
                 if not run.gone:
@@ -47,7 +47,7 @@ def _cards(runs: Sequence[Run], names: Mapping[str, str], chosen: Sequence[str])
 
 
 def _card(run: Run, name: str, chosen: Sequence[str]) -> None:
-    """One run: its images, and next to them what a line can say."""
+    """One run: its images, and next to them its name, its progress and its health."""
     with st.container(border=True, gap="xsmall"):
         with st.container(horizontal=True, gap="small"):
             _images(run, name)

@@ -29,10 +29,10 @@ _HTML = """
     <label>Layer <select class="bnorm-layer"></select></label>
     <label class="bnorm-drag">Channel <input type="range" class="bnorm-channel" min="0" step="1" value="0"></label>
   </div>
-  <canvas class="bnorm-shifts" role="img" aria-label="How far each channel's batch mean is from its average"></canvas>
-  <p>Each bar is a channel: the distance of its batch mean from its average in training, in standard deviations. Press one.</p>
+  <canvas class="bnorm-shifts" role="img" aria-label="How far each channel's batch mean is from its average in training"></canvas>
+  <p>Each bar is a channel: how far its batch mean is from its average in training, in standard deviations. Press a bar.</p>
   <canvas class="bnorm-values" role="img" aria-label="The channel's values in the batch"></canvas>
-  <p><i class="bnorm-key bnorm-key-batch"></i>this batch, mean ± σ <i class="bnorm-key bnorm-key-average"></i>average from training, mean ± σ
+  <p><i class="bnorm-key bnorm-key-batch"></i>this batch, mean ± σ <i class="bnorm-key bnorm-key-average"></i>average in training, mean ± σ
     <i class="bnorm-key bnorm-key-yours"></i>your values</p>
   <p class="bnorm-numbers" role="status"></p>
   <p class="bnorm-formula"></p>

@@ -22,7 +22,7 @@ _HTML = """
     <div>
       <h4>D's answers: <i class="clinic-key clinic-key-real"></i>to real images <i class="clinic-key clinic-key-generated"></i>to generated ones</h4>
       <canvas class="clinic-answers" role="img" aria-label="D's answers over the steps"></canvas>
-      <h4>FD, the distance to real images. Dashed: real images</h4>
+      <h4>FD, the distance to real images. Dashed line: the FD of real images</h4>
       <canvas class="clinic-distance" role="img" aria-label="The distance to real images over the steps"></canvas>
       <table class="clinic-scores" aria-label="Scores at this point"></table>
       <p>A score above 0 means that D takes the images for real.</p>
@@ -37,7 +37,7 @@ _HTML = """
 
 @functools.cache
 def _data() -> dict[str, Any]:
-    """The cases with the doctor's words, worked out when the figure is first drawn."""
+    """The cases with the doctor's words, computed when the figure is first drawn."""
     cases = []
     for case in CASES.values():
         found = findings(case.id)

@@ -9,7 +9,7 @@ _HTML = """
   <div class="quiz-row quiz-rounds" role="group" aria-label="Rounds"></div>
   <p class="quiz-lead" role="status">Loading the images…</p>
   <div class="quiz-images"></div>
-  <p class="quiz-legend" hidden>Blue frame: real. Dashed orange frame: fake. The number is D's answer; above 0.5, D says real.</p>
+  <p class="quiz-legend" hidden>Blue frame: real. Dashed orange frame: fake. The number is D's answer: above 0.5, D says real.</p>
   <div class="quiz-row">
     <button type="button" class="quiz-check" disabled>Check</button>
     <button type="button" class="quiz-next" hidden>Next round</button>

@@ -71,7 +71,7 @@ class View {
       (settings.length ? ` with ${settings.map(([field, [old, now]]) => this.timeline.said(field, old, now)).join("; ")}` : "");
   }
 
-  // What there is to see so far; the places of the rest say when it comes. A run that ended before its first step has nothing.
+  // Shows what there is so far. Empty places say when their content comes. A run that ended before its first step has nothing to show.
   showBegun() {
     const over = ENDED.includes(this.told), preparing = this.told === "preparing";
     const images = this.timeline.timeline.length > 0, curves = this.last > 0;
@@ -79,10 +79,10 @@ class View {
     this.find(".rv-samples").classList.toggle("rv-unseen", this.timeline.timeline.length < 2);
     this.find(".rv-charts").classList.toggle("rv-undrawn", !curves);
     if (!images) this.find(".rv-frame span").textContent = preparing ? "The images appear here when training begins." : "The first images appear in a moment.";
-    this.find(".rv-soon").textContent = preparing ? "The curves begin with the training." : "The curves begin after some steps.";
+    this.find(".rv-soon").textContent = preparing ? "The curves begin when training begins." : "The curves begin after a few steps.";
   }
 
-  // A task of the preparation in words: how far it is, and how long it takes if that can be told.
+  // A task of the preparation in words: how far it is, and the time left if it can be estimated.
   working({ task, done, total }) {
     if (!total) return `${task}…`;
     const now = performance.now(), share = done / total;

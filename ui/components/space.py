@@ -1,4 +1,4 @@
-"""The figure of the lesson "The space of images": two ways between faces, arithmetic, and truncation."""
+"""The figure of the lesson "The space of images": two paths between faces, arithmetic, and truncation."""
 
 from gan.course.space import ALIKE, ENOUGH, GLASSES, SHORT
 from ui.components.course_figure import course_figure
@@ -6,10 +6,10 @@ from ui.components.course_figure import course_figure
 _HTML = """
 <section class="space" aria-label="The space of images">
   <p class="space-fault" role="alert"></p>
-  <h4>Two ways from one face to another</h4>
+  <h4>Two paths from one face to another</h4>
   <div class="space-row">
     <label>Faces <select class="space-pair"></select></label>
-    <label class="space-drag">Along the way <input type="range" class="space-place" min="0" value="0" step="1"></label>
+    <label class="space-drag">Along the path <input type="range" class="space-place" min="0" value="0" step="1"></label>
   </div>
   <div class="space-ways">
     <figure><canvas class="space-lerp" role="img"></canvas><figcaption>Straight line (lerp)</figcaption></figure>
@@ -27,7 +27,7 @@ _HTML = """
     <label class="space-drag">Strength <input type="range" class="space-strength" min="0" value="0" step="1"></label>
   </div>
   <div class="space-row space-faces" role="group" aria-label="The face to change"></div>
-  <div class="space-sum" role="group" aria-label="Mean with it, minus mean without it, plus a face">
+  <div class="space-sum" role="group" aria-label="Mean with the attribute, minus mean without it, plus a face">
     <figure><canvas class="space-with" role="img"></canvas><figcaption></figcaption></figure><b aria-hidden="true">−</b>
     <figure><canvas class="space-without" role="img"></canvas><figcaption></figcaption></figure><b aria-hidden="true">+</b>
     <figure><canvas class="space-before" role="img"></canvas><figcaption></figcaption></figure><b aria-hidden="true">=</b>

@@ -1,4 +1,4 @@
-"""How a set's images fit into a square, shown on some of them before one chooses."""
+"""How a set's images fit into a square: each choice, shown on a few of the images."""
 
 from typing import get_args
 
@@ -31,7 +31,7 @@ def chosen() -> dict[str, str]:
 
 
 def fitting(name: str, channels: int, fingerprint: str) -> None:
-    """The choice, if the set has images of other shapes or with transparent areas; nothing otherwise.
+    """Draws the choice if the set has images of other shapes or with transparent areas, and nothing otherwise.
 
     fingerprint: of the set's images; the examples are read again if it changes.
     """

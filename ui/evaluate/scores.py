@@ -26,7 +26,7 @@ def scores(done: Evaluation) -> None:
             _card(report[key])
     real = "new real images" if unseen(report, done.config) else "held-out real images"
     st.caption(
-        f"**{plain(done.name)}**, step {done.step:,}. {report.images:,} images against {report.real:,} {real} of **{plain(report.data)}**. "
+        f"**{plain(done.name)}**, step {done.step:,}. {report.images:,} images, compared with {report.real:,} {real} of **{plain(report.data)}**. "
         f"Features: **{plain(report.features)}**."
     )
     with st.expander(f"{len(report.figures) - len(MAIN)} more scores"):

@@ -45,7 +45,7 @@ def view(model: Model, label: int) -> None:
             "As in training mode",
             key="training",
             bind="query-params",
-            help="In training, batch normalization uses the current batch. Afterwards it uses averages from training.",
+            help="In training, batch normalization uses the current batch. Afterward, it uses averages from training.",
         )
     if not seeds:
         return

@@ -75,10 +75,10 @@ def view(model: Model, label: int) -> None:
                     alt=f"The image of seed {seed}, next to the {NEIGHBORS} closest training images",
                     width="stretch",
                 )
-                # Some real images are as close: where there are no more of them than by chance, none is called a copy.
+                # Some real images are as close, too. If chance explains how many there are, none is called a copy.
                 note = " :material/content_copy: **As close as a copy.**" if rank >= COPIES and not chance else ""
                 st.caption(
-                    f"**Seed {seed}**: closer than {percent(rank)} of {real} are.{note}",
+                    f"**Seed {seed}** is closer than {percent(rank)} of {real}.{note}",
                     help=f"Distance to the closest training image: {near[0]:.2f}. The median of {real} is {np.median(judge.distances):.2f}.",
                 )
     share(snippets.nearest(model.id, seeds, NEIGHBORS, model.class_names[label] if model.class_names else None))
@@ -129,13 +129,14 @@ def more_than_chance(survey: Survey) -> bool:
 
 
 def in_words(survey: Survey, real: str) -> str:
-    """A sentence about the closest of many images."""
+    """Sentences about the closest of many images."""
     _, typical, copies = survey
     expected = (1 - COPIES) * SURVEYED
-    verdict = "**more than chance would have: look at the pairs**" if more_than_chance(survey) else "no more than chance would have"
+    chance = f"chance explains (about {expected:.0f})"
+    verdict = f"**That is more than {chance}: look at the pairs.**" if more_than_chance(survey) else f"That is no more than {chance}."
     return (
-        f"Of {SURVEYED:,} images, {copies} lie closer to the training set than {percent(COPIES)} of {real} do: {verdict}, "
-        f"since of as many {real} {expected:.0f} would. The image in the middle is closer than {percent(typical)} of {real} are."
+        f"Of {SURVEYED:,} images, {copies} are closer to the training set than {percent(COPIES)} of {real}. {verdict} "
+        f"The median image is closer than {percent(typical)} of {real}."
     )
 
 

@@ -60,7 +60,7 @@ def view(model: Model, label: int) -> None:
         if image is None:
             return
         if kind != DRAWN:
-            st.image(picture(image), alt="The image that is looked for", width=SIDE)
+            st.image(picture(image), alt="The image to find", width=SIDE)
         every = bool(model.class_names) and st.toggle(
             "Search all classes",
             True,

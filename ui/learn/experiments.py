@@ -69,7 +69,7 @@ def _find(experiment: Experiment, runs: Sequence[OwnRun]) -> Pair:
 
 
 def _is_missing(run: OwnRun | None) -> bool:
-    """Whether a run has to be started: there is none, or it ended before its end."""
+    """Whether a run has to be started: there is none, or it ended early."""
     return run is None or (run.state in AT_REST and run.state is not RunState.FINISHED)
 
 

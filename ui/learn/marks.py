@@ -21,4 +21,4 @@ def marks(met: Met, open_id: str) -> None:
                 query_params={"lesson": lesson.id},
                 width="content",
             )
-    st.caption(f"{sum(passed)} of {len(passed)} lessons passed. Your progress is kept for this browser.")
+    st.caption(f"{sum(passed)} of {len(passed)} lessons passed. Your progress is saved for this browser.")

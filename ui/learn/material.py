@@ -1,4 +1,4 @@
-"""What the server draws or reads for the lessons' figures: once, when a browser first asks for it, and for all visitors."""
+"""Files for the lessons' figures. The server makes each one once, when a browser first asks for it, and all visitors share it."""
 
 import functools
 import hashlib
@@ -47,7 +47,7 @@ _MAKE: dict[str, Callable[[], Material]] = {
     **{f"space-{name}.json": partial(_json, partial(part, name)) for name in PARTS},
 }
 
-NAMES = tuple(_MAKE)  # each begins with the id of its lesson
+NAMES = tuple(_MAKE)
 
 _made: Lru[str, Material] = Lru()
 
@@ -56,7 +56,7 @@ def material(name: str) -> Material | None:
     """The file of a name, or None if there is none.
 
     Raises:
-        ValueError, OSError: what comes with the app cannot be used.
+        ValueError, OSError: a file that comes with the app cannot be used.
     """
     make = _MAKE.get(name)
     return _made.load(name, make) if make else None

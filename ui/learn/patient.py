@@ -1,4 +1,4 @@
-"""The figure of the lesson "What is wrong with it?" and, below it, a run that goes wrong in the visitor's name and is to be cured."""
+"""The figure of the lesson "What is wrong with it?" and, below it, the patient: a run that goes wrong, for the visitor to cure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -61,7 +61,7 @@ def _seen(run: OwnRun) -> tuple[bool, bool, bool]:
 
 
 def _patient(run_id: str, before: tuple[bool, bool, bool]) -> None:
-    """The patient now. before: what the page has seen; with news it runs again, so that the mission is checked."""
+    """The patient now. before: what the page showed last. If that has changed, the page reruns and checks the mission."""
     try:
         run = manager().get(run_id)
         known = own_run(run, checkups())

@@ -32,7 +32,7 @@ def controls(run: Run, config: TrainConfig) -> None:
     """The buttons for a run's state. Visitors who may not steer it get only the buttons for everyone."""
     state, act = run.state, manager()
     mine = act.may_steer(run, visitor())
-    soon = starts_now(run)  # its buttons are there already: nothing below moves when they can be pressed
+    soon = starts_now(run)  # its buttons are there already, so nothing below moves when they become active
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if not mine:
             pass

@@ -25,8 +25,8 @@ START = Step("Start", "The recipe is ready. Press **Train**: clear digits appear
 WAIT = Step("Wait", "Your run waits for its turn. Meanwhile, see what its networks learn from on the Data page.")
 CURVES = Step(
     "What are the two curves?",
-    "**Losses** shows how well each network plays: a low discriminator loss (D) means that it tells generated images from real ones; "
-    "a low generator loss (G) means that it fools D. They pull against each other, so neither falls to 0. "
+    "**Losses** shows how well each network plays: a low discriminator loss (D) means that D tells generated images from real ones. "
+    "A low generator loss (G) means that G fools D. They pull against each other, so neither falls to 0. "
     "At the dashed lines D cannot tell real from generated.",
 )
 WATCH = Step(

@@ -88,7 +88,7 @@ def new_run() -> None:
 
 
 def start_notes() -> None:
-    """What to know before the start. Drawn before the settings, even if it is empty: an empty container would keep no place for the button."""
+    """What to know before the start. Drawn before the settings, even if it is empty: an empty container would reserve no space for it."""
     who = visitor()
     notes = [queue_note(), "" if who.admin else manager().limits.describe()]
     if who.known and not who.named and not is_personal():

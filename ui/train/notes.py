@@ -46,4 +46,4 @@ def notes(run: Run, status: Status) -> None:
             icon=":material/info:",
         )
     if status.state in AT_WORK and not run.at_work:
-        st.info("Another process trains this run, such as the command line. You can watch it here.", icon=":material/info:")
+        st.info("Another process is training this run, such as the command line. You can watch it here.", icon=":material/info:")

@@ -1,4 +1,4 @@
-// What the server drew once for the lessons' figures. The modules lie in assets/learn/, this in assets/course/.
+// Fetches the files that the server makes for the lessons' figures: from assets/course/, next to the modules in assets/learn/.
 
 async function answer(name) {
   const response = await fetch(new URL(`../course/${name}`, import.meta.url));

@@ -1,4 +1,4 @@
-// The figure of the lesson "What batch normalization does": one latent vector, its companions in the batch, and what a channel makes of them.
+// The figure of the lesson "What batch normalization does": one latent vector, its companions in the batch, and the values of one channel.
 import { bytes } from "./assets.js";
 import { Generator, normalized, parse, slerp } from "./generator.js";
 
@@ -12,7 +12,7 @@ const BINS = 48;  // of the channel's values
 
 const show = (value, digits = 2) => (Math.abs(value) < 0.5 * 10 ** -digits ? 0 : value).toFixed(digits).replace("-", "−");
 
-// Mean difference of a pixel between two images in [-1, 1], of the range from black to white.
+// Mean difference per pixel between two images in [-1, 1], as a share of the range from black to white.
 export function difference(a, b) {
   return a.reduce((sum, value, i) => sum + Math.abs(value - b[i]), 0) / a.length / 2;
 }
@@ -110,7 +110,7 @@ export class BatchNorm {
     this.resizing.observe(find("values"));
   }
 
-  // Another vector or other companions: the way begins at its start.
+  // Another vector or other companions: the slider goes back to its start.
   regroup() {
     const own = Number(this.find("own").value), group = (name) => (this.find(name).value === MIXED ? MIXED : Number(this.find(name).value));
     this.own = this.vectors[own * this.ofEach];
@@ -129,7 +129,7 @@ export class BatchNorm {
     this.restart();
   }
 
-  // A new way begins: its first image, the places that the companions reach, and the largest change of the image.
+  // Forgets the path so far: its first image, how far the companions moved, and the largest change of the image.
   restart() {
     this.way = null;
     this.find("train").setAttribute("aria-pressed", this.trains);
@@ -142,7 +142,7 @@ export class BatchNorm {
     return this.generator.forward(Float32Array.from(vectors.flat()), vectors.length, trains);
   }
 
-  // At most one picture a frame, however fast the slider moves.
+  // Draws at most once a frame, however fast the slider moves.
   ask() {
     this.asked ??= requestAnimationFrame(() => { this.asked = null; this.draw(); });
   }
@@ -158,7 +158,7 @@ export class BatchNorm {
     this.layers = layers;
     const image = images.slice(0, SIDE * SIDE), way = this.way ??= { image, low: place, high: place, changed: 0 }, changed = difference(way.image, image);
     Object.assign(way, { low: Math.min(way.low, place), high: Math.max(way.high, place), changed: Math.max(way.changed, changed) });
-    this.yours.setAttribute("aria-label", `Your vector's image, ${show(100 * changed, 1)}% away from where the way began`);
+    this.yours.setAttribute("aria-label", `Your vector's image, ${show(100 * changed, 1)}% different from the start of the path`);
     this.find("words").textContent = this.trains
       ? `Training mode: your image has changed by ${show(100 * changed, 1)}% of the gray range${changed >= this.limits?.visible ? ", visibly" : ""}. Its vector is the same.`
       : `Eval mode: your image has changed by ${show(100 * changed, 1)}%. Its companions no longer matter.`;
@@ -174,7 +174,7 @@ export class BatchNorm {
     this.drawShifts(far, c);
     const values = Array.from({ length: seen.before.length / channels }, (_, i) => seen.before[i * channels + c]), own = values.slice(0, seen.size ** 2);
     this.drawValues(values, own, batch.mean[c], Math.sqrt(batch.variance[c]), norm.mean[c], Math.sqrt(norm.variance[c]));
-    find("numbers").textContent = `Channel ${c}: μ ${show(batch.mean[c])} and σ² ${show(batch.variance[c])} in this batch; ${show(norm.mean[c])} and ${show(norm.variance[c])} on average in training. ${show(far[c])} standard deviations apart.`;
+    find("numbers").textContent = `Channel ${c}: μ ${show(batch.mean[c])} and σ² ${show(batch.variance[c])} in this batch; ${show(norm.mean[c])} and ${show(norm.variance[c])} on average in training. The means are ${show(far[c])} standard deviations apart.`;
     const middle = own[Math.floor(seen.size / 2) * (seen.size + 1)], y = normalized(middle, used.mean[c], used.variance[c], norm.scale[c], norm.shift[c]);
     const minus = (value) => value < 0 ? `(${show(value)})` : show(value);
     find("formula").textContent = `Your middle value: γ (x − μ) / √(σ² + ε) + β = ${show(norm.scale[c])} · (${show(middle)} − ${minus(used.mean[c])}) / √${show(used.variance[c])} + ${minus(norm.shift[c])} = ${show(y)}`;
@@ -209,7 +209,7 @@ export class BatchNorm {
     context.fillStyle = ink;
     context.fillText(`${limit} σ`, 4 * scale, y(limit) - 3 * scale);
     const above = far.filter((value) => value >= limit).length;
-    this.find("shifts").setAttribute("aria-label", `${above} of ${far.length} channels are ${limit} standard deviations or more from their average; the largest is channel ${far.indexOf(Math.max(...far))}`);
+    this.find("shifts").setAttribute("aria-label", `${above} of ${far.length} channels are ${limit} standard deviations or more from their average in training; the farthest is channel ${far.indexOf(Math.max(...far))}`);
   }
 
   drawValues(values, own, mean, deviation, average, spread) {
@@ -234,10 +234,10 @@ export class BatchNorm {
     });
     context.fillStyle = ink;
     for (const value of own) context.fillRect(x(value) - scale / 2, floor + 2 * scale, scale, 8 * scale);
-    this.find("values").setAttribute("aria-label", `The channel's ${values.length} values in the batch, from ${show(low)} to ${show(high)}. Batch mean ${show(mean)}, standard deviation ${show(deviation)}. Average from training ${show(average)}, ${show(spread)}`);
+    this.find("values").setAttribute("aria-label", `The channel's ${values.length} values in the batch, from ${show(low)} to ${show(high)}. Batch mean ${show(mean)}, standard deviation ${show(deviation)}. In training, on average: mean ${show(average)}, standard deviation ${show(spread)}`);
   }
 
-  // The page hears when the hand rests, and only what can meet a goal, once.
+  // Reports to the page when a drag ends: only what can meet a goal, and only once.
   report() {
     const { visible, far, least } = this.limits ?? {}, { low, high, changed } = this.way, moved = high - low;
     const reached = [this.trains && changed >= visible, !this.trains && moved >= least, this.far >= far].join();

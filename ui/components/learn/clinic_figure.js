@@ -53,7 +53,7 @@ export class Clinic {
     try {
       this.loaded[id] ??= this.load(id);
       const run = await this.loaded[id];
-      if (this.case.id !== id) return;  // another was chosen meanwhile
+      if (this.case.id !== id) return;  // another one was chosen meanwhile
       this.run = run;
       this.parts.fault.textContent = "";
     } catch (error) {
@@ -76,8 +76,7 @@ export class Clinic {
     return { ...await answer.json(), picture };
   }
 
-  // The film of the grids, once.
-
+  // Plays the grids once.
   play() {
     const { slider, play } = this.parts;
     play.textContent = "Pause";
@@ -123,7 +122,7 @@ export class Clinic {
   writeScores(score) {
     const rows = score ? [
       ["Variety, compared with real images", `${Math.round(100 * score.diversity / score.diversity_real)}%`],
-      ["Digits that are hardly drawn", score.missing.length ? score.missing.join(", ") : "none"],
+      ["Digits that hardly appear", score.missing.length ? score.missing.join(", ") : "none"],
       ["D's score for its training images", words(score.d_train, 1)],
       ["D's score for new real images", words(score.d_held_out, 1)],
       ["D's score for generated images", words(score.d_fake, 1)],
@@ -145,7 +144,7 @@ export class Clinic {
     this.tell?.({ answers: this.answers });
   }
 
-  // What is known of each case, and of the one on display.
+  // Shows which cases are diagnosed, and the diagnosis of the open one.
   mark() {
     const { data, answers, parts } = this, answer = answers[this.case.id];
     const state = ({ id, trouble }) => id in answers ? (answers[id] === trouble ? "right" : "wrong") : "";

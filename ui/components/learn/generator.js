@@ -30,7 +30,7 @@ export function parse(buffer) {
   return { tensors, metadata: header.__metadata__ ?? {} };
 }
 
-// Transposed convolution; maps are (images, size, size, channels), flat. Each place gives a block of kernel x kernel, all by one product.
+// Transposed convolution; maps are (images, size, size, channels), flat. Each place gives a block of kernel x kernel; one matrix product gives all blocks.
 class Enlarge {
   constructor({ shape: [inputs, outputs, kernel], values }, stride, padding) {
     Object.assign(this, { inputs, outputs, kernel, stride, padding, weights: new Float32Array(values.length) });
@@ -90,7 +90,7 @@ export class Generator {
   }
 
   // Images of latent vectors (count x latent, flat): { images: count x 28 x 28 in [-1, 1], layers }. trains: with the mean and the variance
-  // of this batch; otherwise with the averages from training. layers: of each normalization, its input and both statistics.
+  // of this batch; otherwise with the averages from training. layers: for each normalization, its input and both statistics.
   forward(latents, count, trains) {
     let maps = latents, size = 1;
     const seen = [];

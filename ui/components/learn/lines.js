@@ -1,6 +1,6 @@
 // A small chart of lines over steps, with a mark at one step.
 export class Lines {
-  // low, high: bounds of the values; what lies beyond is drawn at them. ticks: values with a number. log: a logarithmic scale.
+  // low, high: bounds of the values; values beyond are drawn at the bound. ticks: values with a label. log: a logarithmic scale.
   constructor(canvas, { low, high, ticks, log = false }) {
     Object.assign(this, { canvas, context: canvas.getContext("2d"), low, high, ticks, log });
   }

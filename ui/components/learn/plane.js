@@ -150,7 +150,7 @@ export class Plane {
     this.train();
     if (this.game.broken) {
       this.toggle();
-      this.say("The numbers have grown without end: press Reset, and choose lower learning rates.");
+      this.say("The numbers have overflowed: press Reset, and choose lower learning rates.");
       return;
     }
     if (this.calm.matches && now - (this.drawnAt ?? 0) < CALM_MS) return;

@@ -10,7 +10,7 @@ const element = (name, properties = {}, ...children) => {
   return made;
 };
 
-// Draws images of a round: a coin decides for each whether it is real, and no image comes twice. uniform: random numbers in [0, 1).
+// Draws images of a round: a coin decides for each whether it is real, and no image appears twice. uniform: random numbers in [0, 1).
 export function deal(count, real, generated, uniform = Math.random) {
   const left = [Array.from({ length: real }, (_, i) => i), Array.from({ length: generated }, (_, i) => real + i)];
   return Array.from({ length: count }, () => {
@@ -148,7 +148,7 @@ export class RealOrFake {
     this.find("table").tBodies[0].replaceChildren(...played.map((row) => element("tr", {}, ...row.map((textContent) => element("td", { textContent })))));
   }
 
-  // Arrow keys move between images and keep to the same button; R and F judge the image where the focus is.
+  // Arrow keys move to the same button of another image; R and F answer for the image that has the focus.
   key(event) {
     const at = this.tiles.findIndex(({ figure }) => figure.contains(event.target));
     if (at < 0 || event.ctrlKey || event.metaKey || event.altKey) return;

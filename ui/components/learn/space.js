@@ -1,10 +1,10 @@
-// The figure of the lesson "The space of images": it only cuts pictures out of sheets that the server drew once.
+// The figure of the lesson "The space of images". It cuts its pictures out of sheets that the server draws once.
 import { json, picture } from "./assets.js";
 
 const COLORS = { lerp: "rgb(234, 88, 12)", slerp: "rgb(37, 99, 235)" };
 const SEEN = 12;  // |z| at the top of the chart
 const WAYS = ["lerp", "slerp"];
-const PARTS = { ways: "way-words", arithmetic: "sum-words", truncation: "psi-words" };  // and what says in words where each slider is
+const PARTS = { ways: "way-words", arithmetic: "sum-words", truncation: "psi-words" };  // and the paragraph that describes each slider's position
 
 const show = (value, digits = 1) => value.toFixed(digits);
 
@@ -51,7 +51,7 @@ export class Space {
     }
   }
 
-  // Two ways between faces.
+  // Two paths between faces.
 
   begin_ways() {
     const { find } = this, { pairs, places } = this.ways;
@@ -103,7 +103,7 @@ export class Space {
       context.arc(x(place), y(lengths[n][place]), 5 * scale, 0, 2 * Math.PI);
       context.fill();
     });
-    canvas.setAttribute("aria-label", `Length of z along both ways: the straight line falls to ${show(Math.min(...lengths[0]))}, the great circle stays from ${show(Math.min(...lengths[1]))} to ${show(Math.max(...lengths[1]))}. Usual lengths are ${show(low)} to ${show(high)}`);
+    canvas.setAttribute("aria-label", `Length of z along both paths: the straight line falls to ${show(Math.min(...lengths[0]))}, the great circle stays from ${show(Math.min(...lengths[1]))} to ${show(Math.max(...lengths[1]))}. Usual lengths are ${show(low)} to ${show(high)}`);
   }
 
   // Arithmetic.
@@ -145,8 +145,8 @@ export class Space {
       this.arithmetic.paint(find(part), number, words, count);
       find(part).nextElementSibling.textContent = words;
     }
-    find("sum-words").textContent = `Strength ${show(this.strength, 2)}: ${this.strength > 1 ? "more than needed, and other things change, too." : this.strength === 1
-      ? `here nearly all faces gain ${name}.` : this.strength ? "on the way." : "the face has not changed yet."}`;
+    find("sum-words").textContent = `Strength ${show(this.strength, 2)}: ${this.strength > 1 ? "more than needed: other things change, too." : this.strength === 1
+      ? `here nearly all faces gain ${name}.` : this.strength ? `partway to ${name}.` : "the face has not changed yet."}`;
   }
 
   // Truncation.
@@ -171,11 +171,11 @@ export class Space {
     const { psis, faces, variety } = this.truncation, place = Number(this.find("psi").value), psi = this.psi = psis[place];
     this.eight.forEach(({ canvas }, i) => this.truncation.paint(canvas, place * faces + i, `Seed ${i}, ψ ${psi}`));
     const says = psi < 0.3 ? "all alike, and hardly a face: G never trained this close to the center." : psi < 1 ? "plainer and more alike." : psi === 1
-      ? "as in training." : "stronger than in training: more variety, more broken faces.";
+      ? "as in training." : "longer vectors than in training: more variety, more broken faces.";
     this.find("psi-words").textContent = `ψ = ${show(psi, 2)}: ${says} Two faces differ by ${show(100 * variety[place])}% of the color range on average.`;
   }
 
-  // The page hears when the hand rests, and only what can meet a goal, once.
+  // Reports to the page when a drag ends: only what can meet a goal, and only once.
   report() {
     const { length, attribute, strength, psi, limits } = this;
     const reached = [length < limits?.short, attribute === limits?.glasses && strength >= limits?.enough, psi <= limits?.alike].join();

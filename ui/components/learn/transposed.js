@@ -65,7 +65,7 @@ export function dilated(input, { kernel, stride, padding, outputPadding }) {
   return { size, values, filled };
 }
 
-// Its second half: the kernel, turned by half a turn, slides over that picture with stride 1.
+// Its second half: the kernel, rotated by 180 degrees, slides over that picture with stride 1.
 export function slide(input, weights, setting) {
   const size = checked(input, weights, setting), { kernel } = setting, wide = dilated(input, setting);
   const values = new Float64Array(size * size);

@@ -140,7 +140,7 @@ export class TransposedFigure {
     this.even.draw(whole.size, this.taps(whole.size), ink, "How many values each output of resize-convolution gets");
     this.find("checker").textContent = isEven(this.setting)
       ? "Away from the edges, all outputs are written equally often: no checkerboard."
-      : `A kernel of ${kernel} is no multiple of the stride ${stride}: some outputs are written more often, which is the checkerboard.`;
+      : `A kernel of ${kernel} is not a multiple of the stride ${stride}: some outputs are written more often, which is the checkerboard.`;
   }
 
   // The first `step` input values, each with its copy of the kernel; the last one is framed.

@@ -86,6 +86,18 @@ def test_a_refusal_is_said(open_page: OpenPage, manager: RunManager, monkeypatch
     assert patient_view.FAULT not in at.session_state
 
 
+def test_a_patient_that_is_deleted_before_it_has_its_name_is_simply_gone(
+    open_page: OpenPage, manager: RunManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(run_id: str, *rest: Any) -> None:
+        raise KeyError(run_id)
+
+    monkeypatch.setattr(manager, "rename", gone)
+    at = open_page(pages.LEARN, lesson="clinic")
+    button(at, "Start the patient").click().run()
+    assert not at.exception and not at.error
+
+
 @pytest.fixture
 def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A copy of the recorded cases, to be damaged."""

@@ -12,7 +12,6 @@ from gan.course.digits_run import TRIED, answers, discriminator, generator
 from gan.course.real_or_fake import IMAGES, ROUNDS
 from gan.data import datasets
 from gan.devices import one_thread
-from gan.files import in_words
 from gan.images import png, tile
 from gan.networks.sampling import sample
 from gan.progress import drain
@@ -65,7 +64,7 @@ def _held_out(config: TrainConfig, number: int) -> np.ndarray:
     try:
         images = drain(datasets.load_for(config, "test"), quiet=True).images[TRIED:]
     except (ValueError, OSError) as error:
-        reason = in_words(error) if isinstance(error, OSError) else str(error).rstrip(".")
+        reason = error.strerror or type(error).__name__ if isinstance(error, OSError) else str(error).rstrip(".")  # without a path
         raise NoDigits(f"the data set {config.data} cannot be loaded: {reason}") from error
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[number * POOL : (number + 1) * POOL]
     found: np.ndarray = images[order].numpy()

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gan.course.quiz import NoDigits
 from gan.files import in_words
 from ui.learn.material import material
 from ui.page_files import NAMES
@@ -58,6 +59,9 @@ async def _answer_course(request: Request) -> Response:
     """A file for a lesson's figure. It changes with the app, so browsers ask each time, as for the modules."""
     try:
         found = await run_in_threadpool(material, request.path_params["name"])
+    except NoDigits as error:
+        log.warning("the lesson's file %s cannot be made: %s", request.path_params["name"][:80], error)
+        return Response(str(error), 503, media_type="text/plain")
     except (ValueError, OSError) as error:  # an installation that lacks a file
         reason = in_words(error) if isinstance(error, OSError) else str(error)
         log.warning("the lesson's file %s cannot be made: %s", request.path_params["name"][:80], reason)

@@ -129,22 +129,29 @@ CASES: dict[str, Case] = {
 }
 
 
-@functools.cache
 def recording(case_id: str) -> Recording:
     """What was recorded of a case.
 
     Raises:
         KeyError: there is no such case.
+        ValueError, OSError: its file cannot be used.
     """
-    return Recording(**read_json(FOLDER / f"{CASES[case_id].id}.json"))
+    name = f"{CASES[case_id].id}.json"
+    try:
+        return Recording(**read_json(FOLDER / name))
+    except TypeError as error:
+        raise ValueError(f"{name} is not the recording of a run: {error}") from None
 
 
 @functools.cache
 def _examined(case_id: str) -> tuple[Figures, tuple[Finding, ...]]:
     case, recorded = CASES[case_id], recording(case_id)
-    changes = [Intervention(**change) for change in recorded.interventions]
-    figures = examine(case.config().change(**case.changes), recorded.metrics, recorded.norms, recorded.judged, changes)
-    return figures, tuple(found for found in diagnosis.findings(figures) if found.severity != "information")
+    try:
+        changes = [Intervention(**change) for change in recorded.interventions]
+        figures = examine(case.config().change(**case.changes), recorded.metrics, recorded.norms, recorded.judged, changes)
+        return figures, tuple(found for found in diagnosis.findings(figures) if found.severity != "information")
+    except (TypeError, AttributeError, LookupError) as error:  # rows that are no rows
+        raise ValueError(f"{case.id}.json is not the recording of a run: {error!r}") from None
 
 
 def findings(case_id: str) -> tuple[Finding, ...]:
@@ -152,6 +159,7 @@ def findings(case_id: str) -> tuple[Finding, ...]:
 
     Raises:
         KeyError: there is no such case.
+        ValueError, OSError: its file cannot be used.
     """
     return _examined(case_id)[1]
 
@@ -161,5 +169,6 @@ def what_you_see(case_id: str) -> str:
 
     Raises:
         KeyError: there is no such case.
+        ValueError, OSError: its file cannot be used.
     """
     return summary.what_you_see(_examined(case_id)[0])

@@ -20,6 +20,10 @@ POOL = 48  # real images of a round, and generated ones: the browser picks IMAGE
 COLUMNS = 12  # of the sheet
 
 
+class NoDigits(ValueError):
+    """The data set with the real digits cannot be loaded, say because this machine is offline. The message says so to visitors."""
+
+
 @one_thread()
 def quiz_round(number: int) -> dict[str, Any]:
     """What the browser needs for a round, as plain values.
@@ -33,7 +37,8 @@ def quiz_round(number: int) -> dict[str, Any]:
         step: how many steps both networks had trained.
 
     Raises:
-        ValueError: there is no such round, or a file of the run cannot be used.
+        NoDigits: the real digits cannot be loaded.
+        ValueError, OSError: there is no such round, or a file of the run cannot be used.
     """
     if not 0 <= number < ROUNDS:
         raise ValueError(f"rounds are numbered from 0 to {ROUNDS - 1}; got {number}")
@@ -56,7 +61,11 @@ def quiz_round(number: int) -> dict[str, Any]:
 
 def _held_out(config: TrainConfig, number: int) -> np.ndarray:
     """Real images of a round, uint8 (POOL, channels, size, size): no network has learned from them, nor was a step chosen by them."""
-    images = drain(datasets.load_for(config, "test"), quiet=True).images[TRIED:]
+    try:
+        images = drain(datasets.load_for(config, "test"), quiet=True).images[TRIED:]
+    except (ValueError, OSError) as error:
+        reason = error.strerror or type(error).__name__ if isinstance(error, OSError) else str(error).rstrip(".")  # without a path
+        raise NoDigits(f"the data set {config.data} cannot be loaded: {reason}") from error
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[number * POOL : (number + 1) * POOL]
     found: np.ndarray = images[order].numpy()
     return found

@@ -11,18 +11,20 @@ from gan.events import Progress
 
 LOOKED_AT = 60  # files of a set, evenly spread
 LARGEST = 8 * 2**20  # bytes of one
+MOST_PIXELS = 16_000_000  # of one: a page decodes it once for every way to fit it; a few kilobytes can hold 50 million
 
 
 def examples(name: str, most: int) -> Generator[Progress, None, list[Path | bytes]]:
     """Files of a folder or zip whose images are not square, or may have transparent areas; evenly spread, at most `most`.
 
-    Empty if there are none among LOOKED_AT files, and for other kinds of sets.
+    Empty if there are none among LOOKED_AT files, and for other kinds of sets. Very large images are left out.
 
     Yields:
         Progress.
 
     Raises:
         ValueError: the zip cannot be read.
+        OSError: the folder is gone.
     """
     path = place(name)
     if path is None:
@@ -47,6 +49,6 @@ def _unusual(members: list[Member], read: Callable[[Member], Path | bytes | str]
         if isinstance(source, str):
             continue  # unreadable: the Data page lists it among what was left out
         shape = shape_of(source)
-        if not isinstance(shape, str) and not shape.is_usual:
+        if not isinstance(shape, str) and not shape.is_usual and shape.width * shape.height <= MOST_PIXELS:
             chosen.append(source)
     return chosen

@@ -57,18 +57,25 @@ class Rounds:
         self._thread.join()
 
     def once(self) -> None:
-        """Examines each run that trains and that nobody has examined in the last seconds."""
+        """Examines each run that trains and that nobody has examined in the last seconds. A run that cannot be examined delays no other."""
         for run in self._runs():
-            if self._closing.is_set() or run.state is not RunState.RUNNING:
-                continue
-            checkup = self._checkups.of(run)
-            if not checkup.fresh:
-                try:
-                    found = checkup.findings()
-                    if run.config.stop_when_finished and _has_finished(run, found):
-                        self._stop(run, ENOUGH)
-                except CheckpointError as error:  # its settings cannot be read: the page says so
-                    log.debug("the run %s cannot be examined: %s", run.id, error)
+            if self._closing.is_set():
+                return
+            try:
+                self._examine(run)
+            except CheckpointError as error:  # its settings cannot be read: the page says so
+                log.debug("the run %s cannot be examined: %s", run.id, error)
+            except Exception:  # files that anyone may have edited, or that were deleted meanwhile
+                log.exception("the doctor's rounds failed at the run %s", run.id)
+
+    def _examine(self, run: Run) -> None:
+        if run.state is not RunState.RUNNING:
+            return
+        checkup = self._checkups.of(run)
+        if not checkup.fresh:
+            found = checkup.findings()
+            if run.config.stop_when_finished and _has_finished(run, found):
+                self._stop(run, ENOUGH)
 
     def _work(self) -> None:
         rest_s = EVERY_S

@@ -178,6 +178,12 @@ def test_examples_are_the_files_that_a_form_changes(kind: str, tmp_path: Path) -
     assert len(finish(examples(str(path), 1))) == 1 and finish(examples("mnist", 4)) == []
 
 
+def test_images_that_take_long_to_decode_are_no_examples(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png(Image.new("1", (4001, 4000))))
+    (tmp_path / "b.png").write_bytes(png(Image.new("1", (40, 30))))
+    assert finish(examples(str(tmp_path), 4)) == [tmp_path / "b.png"]
+
+
 def test_resizing_tensors_fits_them() -> None:
     wide = torch.full((2, 1, 10, 20), 7, dtype=torch.uint8)
     padded = imageset.resize(wide, Form(20, 1, "pad", "#ffffff"))

@@ -1,13 +1,17 @@
 """The lesson "What is wrong with it?" on the page: its patient, which trains on the server."""
 
-from collections.abc import Callable
+import json
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from gan.config import TrainConfig
+from gan.course import cases
 from gan.course.clinic import PATIENT
 from gan.course.own_runs import Checked, OwnRun
 from gan.recipes import RECIPES
@@ -16,6 +20,7 @@ from tests.conftest import ADA, BOB
 from tests.pages.apps import button, labels, texts
 from tests.waiting import ended, wait_for
 from ui import page_files as pages
+from ui.components import clinic as figure
 from ui.learn import lesson as lesson_page
 from ui.learn import patient as patient_view
 
@@ -79,3 +84,41 @@ def test_a_refusal_is_said(open_page: OpenPage, manager: RunManager, monkeypatch
     button(at, "Start the patient").click().run()
     assert "100 runs are already waiting" in texts(at.error).replace("\\", "")
     assert patient_view.FAULT not in at.session_state
+
+
+def test_a_patient_that_is_deleted_before_it_has_its_name_is_simply_gone(
+    open_page: OpenPage, manager: RunManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(run_id: str, *rest: Any) -> None:
+        raise KeyError(run_id)
+
+    monkeypatch.setattr(manager, "rename", gone)
+    at = open_page(pages.LEARN, lesson="clinic")
+    button(at, "Start the patient").click().run()
+    assert not at.exception and not at.error
+
+
+@pytest.fixture
+def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of the recorded cases, to be damaged."""
+
+    def forget() -> None:
+        for known in (cases._examined, figure._data):
+            known.cache_clear()
+
+    folder = shutil.copytree(cases.FOLDER, tmp_path / "cases")
+    monkeypatch.setattr(cases, "FOLDER", folder)
+    forget()
+    yield folder
+    forget()
+
+
+def test_a_missing_or_damaged_case_is_said_and_the_patient_still_there(open_page: OpenPage, copied: Path) -> None:
+    case = copied / "case-3.json"
+    intact = case.read_text()
+    for content in (None, "{", "[]", '{"grids": []}', json.dumps({**json.loads(intact), "interventions": [{}]})):
+        case.unlink() if content is None else case.write_text(content)
+        at = open_page(pages.LEARN, lesson="clinic")
+        assert "a file that comes with the app is missing or damaged" in texts(at.error) and "Start the patient" in labels(at), content
+    case.write_text(intact)
+    assert not open_page(pages.LEARN, lesson="clinic").error, "the next look reads it again"

@@ -14,6 +14,7 @@ from streamlit.testing.v1 import AppTest
 from gan.config import TrainConfig
 from gan.data import datasets, published, uploads
 from gan.data.datasets import ImageDataset
+from gan.data.decoding import decode
 from gan.data.intensity import darkness
 from gan.events import Progress
 from tests.conftest import ADA, finish
@@ -22,6 +23,7 @@ from tests.pages.apps import ENTRY, button, texts
 from ui import workshop
 from ui.components.visitor import WHO
 from ui.config_form import KEY
+from ui.data import fitting
 from ui.data.fitting import BACKGROUND, FIT
 
 
@@ -112,6 +114,28 @@ def test_the_page_shows_how_wide_images_fit_and_the_choice_goes_along(open_data:
     button(at, "Train on it").click().run()
     assert not at.exception and texts(at.title) == "Train"
     assert (at.selectbox(key=KEY + "fit").value, at.color_picker(key=KEY + "background").value.lower()) == ("pad", "#00ff00")
+
+
+def test_examples_are_decoded_once_for_each_form(open_data: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[Any] = []
+    monkeypatch.setattr(fitting, "decode", lambda source, *form: decoded.append(form) or decode(source, *form))
+    wide = io.BytesIO()
+    Image.new("RGBA", (40, 20), (0, 0, 255, 128)).save(wide, "PNG")
+    at = upload(open_data(), pets(("pets/cats/wide.png", wide.getvalue())))
+    at.segmented_control(key=FIT).set_value("pad").run()
+    assert len(decoded) == len(set(decoded)) == 4
+
+
+def test_a_set_that_is_deleted_while_its_page_is_drawn_is_a_sentence(
+    open_data: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*rest: object) -> Iterator[Progress]:
+        yield Progress("Looking for images", 0, 0)
+        raise FileNotFoundError(2, "No such file or directory", "/secret/set")
+
+    monkeypatch.setattr(fitting, "examples", gone)
+    at = upload(open_data(), pets())
+    assert not at.exception and "My\\-pets can no longer be read." in texts(at.error) and "secret" not in texts(at.error)
 
 
 def test_square_opaque_images_need_no_choice(open_data: Callable[..., AppTest]) -> None:

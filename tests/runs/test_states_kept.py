@@ -150,6 +150,16 @@ def test_a_run_that_cannot_be_read_does_not_keep_others_from_being_examined(tmp_
     assert sick.folder.troubles == {10}
 
 
+def test_an_unforeseen_failure_at_one_run_does_not_keep_others_from_being_examined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    strange, sick = Run(write_sick_run(tmp_path / "strange")), Run(write_sick_run(tmp_path / "sick"))
+    monkeypatch.setattr(Run, "state", RunState.RUNNING)
+    monkeypatch.setattr(strange.folder, "read_judged", lambda: {}["step"])
+    Rounds(Checkups(), lambda: [strange, sick]).once()
+    assert sick.folder.troubles == {10} and "failed at the run strange" in caplog.text
+
+
 @pytest.mark.parametrize(
     "wants, key, found, began, recovering, stops",
     [

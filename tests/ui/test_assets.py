@@ -1,9 +1,13 @@
 """What browsers fetch in addition to the pages."""
 
+from collections.abc import Iterator
+
 import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from gan.data import datasets
+from gan.events import Progress
 from ui import assets
 from ui.learn import material
 from ui.learn.material import Material
@@ -61,6 +65,17 @@ def test_a_damaged_file_of_a_lesson_is_said_without_its_path(monkeypatch: pytest
     answer = TestClient(Starlette(routes=assets.routes(""))).get("/assets/course/damaged.json")
     assert answer.status_code == 503 and answer.text == "a file that comes with the app is missing or damaged"
     assert "damaged.json cannot be made" in caplog.text
+
+
+def test_digits_that_cannot_be_downloaded_are_not_called_a_damaged_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(*rest: object) -> Iterator[Progress]:
+        yield Progress("Downloading", 0, 0)
+        raise ValueError("mnist cannot be downloaded: this machine is offline.")
+
+    monkeypatch.setattr(datasets, "load_for", offline)
+    answer = TestClient(Starlette(routes=assets.routes(""))).get("/assets/course/real-or-fake-2.json")
+    assert answer.status_code == 503
+    assert answer.text == "the data set mnist cannot be loaded: mnist cannot be downloaded: this machine is offline"
 
 
 def test_a_page_is_told_where_the_server_is_before_streamlit_asks() -> None:

@@ -1,5 +1,6 @@
 """How a set's images fit into a square: each choice, shown on a few of the images."""
 
+import logging
 from typing import get_args
 
 import numpy as np
@@ -9,12 +10,16 @@ from gan.config import TrainConfig
 from gan.data.decoding import decode
 from gan.data.examples import examples
 from gan.data.form import WHITE, Fit, Form
+from gan.files import in_words
 from gan.images import png, tile
 from ui.progress import drain
 from ui.text import plain
 
+log = logging.getLogger(__name__)
+
 SIDE = 96  # pixels of an example
 MOST = 4  # examples
+MOST_FORMS = 32  # that a session remembers: eight background colors
 FIT, BACKGROUND = "set_fit", "set_background"  # in the session
 
 _WORDS = {
@@ -37,8 +42,13 @@ def fitting(name: str, channels: int, fingerprint: str) -> None:
     """
     key = (name, fingerprint)
     if st.session_state.get("examples_of") != key:
-        sources = drain(examples(name, MOST), "cancel_examples")
-        st.session_state.update(examples_of=key, examples=sources)
+        try:
+            sources = drain(examples(name, MOST), "cancel_examples")
+        except (ValueError, OSError) as error:  # deleted meanwhile, say by the host
+            log.warning("the images of %s cannot be read: %s", name, in_words(error) if isinstance(error, OSError) else error)
+            st.error(f"The images of {plain(name)} can no longer be read.", icon=":material/error:")
+            return
+        st.session_state.update(examples_of=key, examples=sources, examples_fitted={})
         st.session_state.pop(FIT, None)
         st.session_state.pop(BACKGROUND, None)
     sources = st.session_state["examples"]
@@ -56,10 +66,20 @@ def fitting(name: str, channels: int, fingerprint: str) -> None:
         background = st.color_picker(label, WHITE, key=BACKGROUND, help=help)
     with st.grid("auto", min_column_width=150):
         for fit in get_args(Fit):
-            pictures = [decode(source, *Form(SIDE, channels, fit, background)) for source in sources]
-            usable = [picture for picture in pictures if isinstance(picture, np.ndarray)]
+            usable = _fitted(Form(SIDE, channels, fit, background))
             with st.container(gap="xxsmall"):
                 if usable:
                     st.image(png(tile(np.stack(usable), 2, 4), 1), alt=f"Some images of {name}: {fit}", width="stretch")
                 picked = ":material/check: " if fit == chosen()["fit"] else ""
                 st.caption(f"{picked}**{fit.capitalize()}** {plain(_WORDS[fit])}")
+
+
+def _fitted(form: Form) -> list[np.ndarray]:
+    """The examples in a form, without those that cannot be decoded. Decoded once for each form: large ones take half a second each."""
+    known: dict[Form, list[np.ndarray]] = st.session_state["examples_fitted"]
+    if form not in known:
+        pictures = [decode(source, *form) for source in st.session_state["examples"]]
+        while len(known) >= MOST_FORMS:
+            del known[next(iter(known))]
+        known[form] = [picture for picture in pictures if isinstance(picture, np.ndarray)]
+    return known[form]

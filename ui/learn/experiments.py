@@ -21,7 +21,7 @@ from ui.comparison import curve, grid_remarks, look_at
 from ui.components.compare_view import compare_view
 from ui.components.visitor import visitor
 from ui.form_words import refusal
-from ui.learn.run_line import run_line
+from ui.learn.run_line import begin, run_line
 from ui.page_files import COMPARE
 from ui.text import plain
 from ui.workshop import checkups, course_progress, manager
@@ -119,8 +119,7 @@ def start(name: str) -> None:
     try:
         for run, config, called in zip(pair, experiment.configs(), (BASELINE, experiment.name), strict=True):
             if _is_missing(run):
-                made = manager().submit(manager().shorten(config, who), DEFAULT, who)
-                manager().rename(made.id, called, who)
+                begin(config, called, who)
         if guess in set(Guess):
             course_progress().answer(who.id, RULES.id, name, str(guess))
     except (ValueError, OSError) as error:

@@ -8,13 +8,12 @@ import streamlit as st
 from gan.course.clinic import PATIENT, is_cured, patient, patients
 from gan.course.own_runs import OwnRun, own_run, own_runs
 from gan.networks.generator_file import CheckpointError
-from gan.recipes import DEFAULT
 from gan.runs.states import AT_WORK
 from ui.components.clinic import clinic
 from ui.components.visitor import visitor
 from ui.form_words import refusal
 from ui.health import SIGNS
-from ui.learn.run_line import run_line
+from ui.learn.run_line import begin, run_line
 from ui.page_files import TRAIN
 from ui.text import plain
 from ui.workshop import checkups, manager
@@ -47,10 +46,8 @@ def cases_and_patient(page: str) -> Mapping[str, Any]:
 
 def start() -> None:
     """Starts a patient in the visitor's name."""
-    who = visitor()
     try:
-        made = manager().submit(manager().shorten(patient(), who), DEFAULT, who)
-        manager().rename(made.id, PATIENT, who)
+        begin(patient(), PATIENT, visitor())
     except (ValueError, OSError) as error:
         st.session_state[FAULT] = refusal(error)
 

@@ -1,9 +1,27 @@
-"""A run's state in a few words, as lessons show it."""
+"""Runs of lessons: starts one, and shows its state in a few words."""
 
+from contextlib import suppress
+
+from gan.config import TrainConfig
+from gan.owners import Visitor
+from gan.recipes import DEFAULT
 from gan.runs.run import Run
 from gan.runs.states import RunState
 from ui.train.queue import about
 from ui.workshop import manager
+
+
+def begin(config: TrainConfig, name: str, who: Visitor) -> None:
+    """Starts a run in the visitor's name, no longer than this server allows.
+
+    name: what it is called.
+
+    Raises:
+        ValueError, OSError: see RunManager.submit(), or it cannot be named.
+    """
+    made = manager().submit(manager().shorten(config, who), DEFAULT, who)
+    with suppress(KeyError):  # deleted already, say by the host: it needs no name
+        manager().rename(made.id, name, who)
 
 
 def run_line(run: Run) -> str:

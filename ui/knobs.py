@@ -71,7 +71,7 @@ def _bound(run: Run, name: str, value: Any, change: Callable[[Any], None]) -> di
         version += 1
     st.session_state[shown] = (value, version)
     key = f"{KEY}{run.id}_{name}_{version}"
-    st.session_state[key] = value  # on every script run: a slider whose options have changed begins anew
+    st.session_state[key] = value  # on every script run: a slider whose options changed starts at its first one
 
     def moved() -> None:
         st.session_state[shown] = (st.session_state[key], version)

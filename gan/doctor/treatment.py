@@ -143,7 +143,8 @@ def treatment(before: Before, case: Case, found: Sequence[Finding], over: bool) 
     else:
         better, worse = fd < NEARER * was, fd > FARTHER * was
         outcome = Outcome.HELPED if better or (ended and not worse) else Outcome.FAILED
-        text = f"FD {was:.3g} → {fd:.3g}"
+        # Where the images are about as good as before, it helped against what was found, and that figure says so.
+        text = _figure(before, case) if ended and not (better or worse) else f"FD {was:.3g} → {fd:.3g}"
     if outcome is not Outcome.WATCHING:
         text = f"{'Helped' if outcome is Outcome.HELPED else 'Did not help'}: {text}."
     return Treatment(before.step, until, before.changes, before.finding.key, outcome, text)

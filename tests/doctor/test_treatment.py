@@ -64,7 +64,7 @@ def test_a_finding_of_scores_alone_is_not_said_to_last_without_a_score() -> None
         (0.5, (38, 4), Outcome.HELPED, "Helped: FD 38 → 4."),
         (0.99, (38, 4), Outcome.HELPED, "Helped: FD 38 → 4."),  # the images say more than the rule
         (0.99, (38, 37), Outcome.FAILED, "Did not help: FD 38 → 37."),
-        (0.5, (38, 37), Outcome.HELPED, "Helped: FD 38 → 37."),
+        (0.5, (38, 37), Outcome.HELPED, "Helped: D's lead 0.99 → 0.50."),  # the images are as before; the finding is over
         (0.5, (38, 60), Outcome.FAILED, "Did not help: FD 38 → 60."),
         (0.5, None, Outcome.HELPED, "Helped: D's lead 0.99 → 0.50."),
         (0.99, None, Outcome.FAILED, "Did not help: D's lead 0.99 → 0.99."),

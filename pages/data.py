@@ -5,7 +5,7 @@ import streamlit as st
 from gan.data import datasets
 from gan.runs.run import explain
 from ui.components.visitor import heading
-from ui.data.actions import actions, choose
+from ui.data.actions import DELETED, actions, choose
 from ui.data.contents import show
 from ui.data.fitting import fitting
 from ui.data.upload import upload
@@ -23,7 +23,7 @@ if "data_fault" in st.session_state:
 left, right = st.columns([3, 2], gap="medium")
 with left:
     names = datasets.available()
-    missing("set", names, "data set")
+    missing("set", [*names, st.session_state.pop(DELETED, "")], "data set")
     name = st.selectbox(
         "Data set",
         names,

@@ -342,7 +342,7 @@ class JudgeCache:
         if name in NAMED and (known := self._judges.get(key)) is not None:
             return known
         while not self._preparing.acquire(blocking=False):
-            yield Progress("Waiting for another visitor's comparison", 0, 0)
+            yield Progress("Waiting for another comparison to get ready", 0, 0)
             time.sleep(POLL_S)
         try:
             known = self._judges.get(key)

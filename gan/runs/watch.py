@@ -60,7 +60,7 @@ class Preparation:
 
     Attributes:
         judge: once it is ready.
-        stage: the current stage of the preparation.
+        stage: the current stage of the preparation, with its percentage if that is known.
         refused: why there will be no judge, in a sentence.
     """
 
@@ -114,7 +114,9 @@ class Judges:
         try:
             with closing(self._ready(key)) as work:
                 while not self._closing.is_set():
-                    found.stage = next(work).task
+                    progress = next(work)
+                    share = f", {100 * progress.done // progress.total}%" if progress.total else ""
+                    found.stage = progress.task + share
                 found.stage = "Ended before it was ready"
         except StopIteration as stop:
             found.judge = stop.value

@@ -102,6 +102,7 @@ def test_an_upload_is_shown_and_can_be_trained_on(open_data: Callable[..., AppTe
     button(at, "Train on it").click().run()
     assert not at.exception and texts(at.title) == "Train"
     assert (at.selectbox(key=KEY + "data").value, at.selectbox(key=KEY + "channels").value) == ("My-pets", 3)
+    assert "has few images, which D learns by heart. Choose an **Augmentation** in All settings." in texts(at.caption)
 
 
 def test_the_page_shows_how_wide_images_fit_and_the_choice_goes_along(open_data: Callable[..., AppTest]) -> None:
@@ -109,7 +110,9 @@ def test_the_page_shows_how_wide_images_fit_and_the_choice_goes_along(open_data:
     Image.new("RGBA", (40, 20), (0, 0, 255, 128)).save(wide, "PNG")
     at = upload(open_data(), pets(("pets/cats/wide.png", wide.getvalue())))
     assert "How should they fit into a square?" in texts(at.subheader) and len(at.get("image")) == 5
+    assert "they are cropped" not in texts(at.caption)
     at.segmented_control(key=FIT).set_value("pad").run()
+    assert "Here they are cropped, on white." in texts(at.caption)
     at.color_picker(key=BACKGROUND).set_value("#00FF00").run()
     button(at, "Train on it").click().run()
     assert not at.exception and texts(at.title) == "Train"
@@ -176,6 +179,9 @@ def test_a_name_that_is_not_allowed_is_a_sentence(open_data: Callable[..., AppTe
     next(t for t in at.text_input if t.label == "Name of the set").set_value("../x").run()
     button(at, "Add the set").click().run()
     assert "letters, digits" in texts(at.error) and datasets.available() == list(datasets.NAMED)
+    next(t for t in at.text_input if t.label == "Name of the set").set_value(" my  pets ").run()
+    button(at, "Add the set").click().run()
+    assert not at.error and at.selectbox(key="set").value == "my-pets"
 
 
 def test_an_uploaded_set_is_deleted_unless_a_run_needs_it(open_data: Callable[..., AppTest]) -> None:
@@ -190,6 +196,7 @@ def test_an_uploaded_set_is_deleted_unless_a_run_needs_it(open_data: Callable[..
     workshop.manager().shutdown()
     button(at, "Delete it").click().run()
     assert "is deleted" in texts(at.success) and at.selectbox(key="set").value == "mnist"
+    assert not at.warning, "no second message about the same set"
     assert left() in (["cache"], []) and not at.exception
 
 

@@ -266,7 +266,7 @@ def test_a_judge_that_comes_too_late_is_said(config: TrainConfig, dataset: Any, 
     def never(self: Any, *key: Any) -> Iterator[Progress]:
         try:
             while True:
-                yield Progress("Learning the features of blobs (once)", 0, 1)
+                yield Progress("Learning the features of blobs (once)", 12, 25)
         finally:
             closed.append(key)
 
@@ -277,7 +277,7 @@ def test_a_judge_that_comes_too_late_is_said(config: TrainConfig, dataset: Any, 
         assert judges.prepare(config) is preparation
         wait_for(lambda: preparation.stage != "Waiting")
         looking = Watch(preparation)
-        assert looking.reason == "Getting ready to score the images: Learning the features of blobs (once)…"
+        assert looking.reason == "Getting ready to score the images: Learning the features of blobs (once), 48%…"
         assert not looking.due(new_state(config, CPU), at_the_end=True)
         assert records.never_judged(RunFolder(Path("nowhere")), looking) == "The run ended before its images could be scored."
     assert closed == [("blobs", 28, 1, "crop", "#ffffff")]

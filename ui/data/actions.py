@@ -15,6 +15,8 @@ from ui.page_files import NEW_RUN, TRAIN
 from ui.text import plain
 from ui.workshop import manager
 
+DELETED = "deleted_set"  # in the session, until the next script run: the address still names the set
+
 
 def choose(name: str) -> None:
     st.session_state["set"] = name
@@ -25,7 +27,7 @@ def delete(name: str) -> None:
     try:
         uploads.delete(name, at_work, visitor())
         choose(datasets.NAMED[0])
-        st.session_state["data_note"] = f"The data set {plain(name)} is deleted."
+        st.session_state.update({DELETED: name, "data_note": f"The data set {plain(name)} is deleted."})
     except (ValueError, OSError) as error:
         st.session_state["data_fault"] = explain(error)
 

@@ -7,6 +7,7 @@ from gan.data.datasets import ImageDataset
 from gan.data.intensity import TOO_DARK
 from gan.data.leftout import examples
 from gan.images import enlarge, png, tile
+from ui.data.fitting import is_default
 from ui.text import plain
 
 SHOWN = 32  # images of a set
@@ -37,6 +38,8 @@ def show(name: str, dataset: ImageDataset) -> None:
     """The contents of a set."""
     left, right = st.columns([3, 2], gap="medium")
     left.image(preview(dataset), alt=f"Some images of {name}", output_format="PNG", width="stretch")
+    if not is_default():
+        left.caption("Here they are cropped, on white. In training, they fit as you chose.")
     channels, height, width = dataset.images.shape[1:]
     with right:
         st.markdown(f"**{len(dataset):,} images**, shown at {width} x {height} pixels, {'gray' if channels == 1 else 'in color'}.")

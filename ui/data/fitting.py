@@ -35,6 +35,11 @@ def chosen() -> dict[str, str]:
     return {"fit": st.session_state.get(FIT, "crop"), "background": st.session_state.get(BACKGROUND, WHITE)}
 
 
+def is_default() -> bool:
+    """Whether the choice is how the page shows the set's images: cropped, on white."""
+    return chosen() == {"fit": "crop", "background": WHITE}
+
+
 def fitting(name: str, channels: int, fingerprint: str) -> None:
     """Draws the choice if the set has images of other shapes or with transparent areas, and nothing otherwise.
 

@@ -30,8 +30,9 @@ def upload() -> None:
             uploads.free_name(uploads.name_from(file.name)),
             max_chars=uploads.LONGEST_NAME,
             key=f"upload_name_{number}_{file.file_id}",  # another file has another name
-            help="Letters, digits, - and _.",
-        ).strip()
+            help="Letters, digits, - and _. A space becomes a -.",
+        )
+        name = "-".join(name.split())
         wanted = st.button("Add the set", type="primary", icon=":material/add:", disabled=not visitor().known)
     if not wanted:
         return

@@ -275,7 +275,9 @@ def _lay_out(figure: go.Figure, title: str, axis: str, yaxis: dict[str, Any]) ->
 def _add(figure: go.Figure, i: int, curve: Curve, x: np.ndarray, y: np.ndarray, line: dict[str, Any], **options: Any) -> None:
     # meta: whose color it is, for a page with its own colors.
     line = {"color": COLORS[i % len(COLORS)], **line}
-    figure.add_scatter(x=x, y=y.astype(np.float32), name=html.escape(curve.name), meta=i, line=line, **options)
+    with np.errstate(over="ignore"):  # a number beyond float32, from a file that was edited, is drawn as a gap
+        y = y.astype(np.float32)
+    figure.add_scatter(x=x, y=y, name=html.escape(curve.name), meta=i, line=line, **options)
 
 
 def on_line(where: np.ndarray, x: np.ndarray, y: np.ndarray, log: bool = False) -> tuple[np.ndarray, np.ndarray]:

@@ -121,7 +121,12 @@ def test_the_page_shows_how_wide_images_fit_and_the_choice_goes_along(open_data:
 
 def test_examples_are_decoded_once_for_each_form(open_data: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[Any] = []
-    monkeypatch.setattr(fitting, "decode", lambda source, *form: decoded.append(form) or decode(source, *form))
+
+    def counted(source: Any, *form: Any) -> Any:
+        decoded.append(form)
+        return decode(source, *form)
+
+    monkeypatch.setattr(fitting, "decode", counted)
     wide = io.BytesIO()
     Image.new("RGBA", (40, 20), (0, 0, 255, 128)).save(wide, "PNG")
     at = upload(open_data(), pets(("pets/cats/wide.png", wide.getvalue())))

@@ -155,7 +155,11 @@ def test_an_unforeseen_failure_at_one_run_does_not_keep_others_from_being_examin
 ) -> None:
     strange, sick = Run(write_sick_run(tmp_path / "strange")), Run(write_sick_run(tmp_path / "sick"))
     monkeypatch.setattr(Run, "state", RunState.RUNNING)
-    monkeypatch.setattr(strange.folder, "read_judged", lambda: {}["step"])
+
+    def fail() -> None:
+        raise KeyError("step")
+
+    monkeypatch.setattr(strange.folder, "read_judged", fail)
     Rounds(Checkups(), lambda: [strange, sick]).once()
     assert sick.folder.troubles == {10} and "failed at the run strange" in caplog.text
 

@@ -122,6 +122,11 @@ def test_distances_have_a_chart_where_images_were_judged() -> None:
     assert found[-1].figure.layout.yaxis.type == "log"
 
 
+def test_a_distance_beyond_single_precision_is_a_gap_and_no_warning() -> None:
+    (line,) = charts([Curve("one", columns(), judged=[(40, 9.0), (80, 1e308)], features="digits-CNN")])[-1].figure.data
+    assert line.y[0] == 9 and math.isinf(line.y[1])
+
+
 def test_all_charts_have_one_x_axis() -> None:
     """Also if one run is shorter, or was scored up to an earlier step."""
     short = {name: values[:4] for name, values in columns().items()}

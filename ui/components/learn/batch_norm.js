@@ -209,7 +209,7 @@ export class BatchNorm {
     context.fillStyle = ink;
     context.fillText(`${limit} σ`, 4 * scale, y(limit) - 3 * scale);
     const above = far.filter((value) => value >= limit).length;
-    this.find("shifts").setAttribute("aria-label", `${above} of ${far.length} channels are ${limit} standard deviations or more from their average in training; the farthest is channel ${far.indexOf(Math.max(...far))}`);
+    this.find("shifts").setAttribute("aria-label", `${above} of ${far.length} channels are ${limit} standard deviations or more from their average; the largest is channel ${far.indexOf(Math.max(...far))}`);
   }
 
   drawValues(values, own, mean, deviation, average, spread) {

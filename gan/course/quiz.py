@@ -60,7 +60,7 @@ def quiz_round(number: int) -> dict[str, Any]:
 
 
 def _held_out(config: TrainConfig, number: int) -> np.ndarray:
-    """Real images of a round, uint8 (POOL, channels, size, size): no network has learned from them, nor was a step chosen by them."""
+    """Real images of a round, uint8 (POOL, channels, size, size): no network was trained on them, and no step was chosen by them."""
     try:
         images = drain(datasets.load_for(config, "test"), quiet=True).images[TRIED:]
     except (ValueError, OSError) as error:

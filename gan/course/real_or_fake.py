@@ -68,8 +68,8 @@ REAL_OR_FAKE = Lesson(
         "The **discriminator** D sees one image, real or generated, and answers how likely it is to be real, from 0 to 1. "
         "D learns to tell the two apart, and G learns to draw what D takes for real. "
         "Both get better together, and nobody ever tells G what a digit looks like.\n\n"
-        f"Here you take D's place. Each round shows {IMAGES} digits: a coin decided for each whether it is real handwriting. "
-        "In each round G has trained for more steps, and so has the D that you play against. "
+        f"Here you take D's place. Each round shows {IMAGES} digits. For each, a coin decided whether it is real handwriting. "
+        "From round to round G has trained for more steps, and so has the D that you play against. "
         "In a step, both learn from one small batch of images."
     ),
     to_try="Press Real or Fake under each image, then Check.",

@@ -29,10 +29,10 @@ RULES = Lesson(
     minutes=5,
     text=(
         "GANs were hard to train until the authors of DCGAN, the deep convolutional GAN, found rules that work: convolutions only, "
-        "**batch normalization**, small first weights, low learning rates. Papers and tutorials repeat these rules, and add more. "
-        "Do they hold for your data and your time? A rule is a claim, and you can test it: train twice and change one thing.\n\n"
+        "**batch normalization**, small initial weights, low learning rates. Papers and tutorials repeat these rules and add more. "
+        "Do they hold for your data, and in the time that you have? A rule is a claim, and you can test it: train twice and change one thing.\n\n"
         "Each experiment trains two real networks on this server. The **Fréchet distance** (FD) says how far the images are from real "
-        "ones: lower is better. The error after ± comes from scoring 500 images. Another seed changes FD, too: "
+        "ones: lower is better. The error after ± comes from scoring only 500 images. Another seed changes FD, too, so "
         "one run of each is a hint, not a proof."
     ),
     to_try="Choose an experiment, say what the change will do, and start both runs. While they train, look at the next lesson.",

@@ -75,7 +75,7 @@ TRANSPOSED = Lesson(
         "Each input value spreads the kernel over the output, multiplied by the value, and overlaps are added. "
         "The stride says how far apart the copies lie, and the padding how much is cut from each edge. "
         "The same result comes from inserting zeros between the inputs and sliding the kernel, turned by 180 degrees, over them.\n\n"
-        "If the kernel size is no multiple of the stride, some outputs are written more often than their neighbors. "
+        "If the kernel size is not a multiple of the stride, some outputs are written more often than their neighbors. "
         "In images this shows as a **checkerboard**."
     ),
     to_try="Move the slider Step through both views. Press cells of the input and the kernel to change them.",

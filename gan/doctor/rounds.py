@@ -57,7 +57,7 @@ class Rounds:
         self._thread.join()
 
     def once(self) -> None:
-        """Examines each run that trains and that nobody has examined in the last seconds. A run that cannot be examined delays no other."""
+        """Examines each run that is training and was not examined in the last few seconds. A run that cannot be examined delays no other."""
         for run in self._runs():
             if self._closing.is_set():
                 return

@@ -11,7 +11,8 @@ from tests.cuda import conftest
 GRAPH = "one CUDA graph per step"
 # What has nothing to do with which kernels make a step.
 NOT_COMPUTED = {"data", "data_split", "seed", "precision", "duration", "duration_unit", "log_every", "grid_every", "grid_images"}
-NOT_COMPUTED |= {"snapshot_every", "batch_size", "latent_dim", "generator_filters", "discriminator_filters"}  # sizes, kept small here
+NOT_COMPUTED |= {"snapshot_every", "stop_when_finished", "fit", "background"}
+NOT_COMPUTED |= {"batch_size", "latent_dim", "generator_filters", "discriminator_filters"}  # sizes, kept small here
 
 
 def test_every_recipe_and_switch_is_one_graph_in_both_number_formats(rehearse: Callable[..., Any]) -> None:

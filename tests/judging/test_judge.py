@@ -179,6 +179,6 @@ def test_one_is_prepared_at_a_time_and_a_canceled_one_frees_the_next(
     judges = judge.JudgeCache()
     first, second = judges.get("a", 28, 1), judges.get("b", 28, 1)
     next(first)
-    assert "another visitor" in next(second).task
+    assert "another comparison" in next(second).task
     first.close()
     assert finish(second).reals.name == "b"

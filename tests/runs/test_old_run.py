@@ -85,7 +85,7 @@ def rows_off(rows: list[Metrics]) -> float:
 def test_everything_in_the_folder_is_read(old: RunFolder) -> None:
     assert old.fault() == "" and not old.is_being_written()
     config, stored = old.read_config()
-    assert config.model_dump() == json.loads((FIXTURE / "config.json").read_text())["config"]
+    assert config.model_dump() == TrainConfig().model_dump() | json.loads((FIXTURE / "config.json").read_text())["config"]
     assert (stored["recipe"], stored["owner"], stored["data_images"], config.seed) == ("quick-digits", "Ada", 60000, 7)
     assert old.read_interventions() == CHANGES
     rows, end = old.read_metrics()

@@ -17,10 +17,10 @@ from ui.config_form import CHOSEN_DATA, KEY, SAID, config_form, fill_form, read_
 from ui.form_words import refusal
 from ui.next_step import BREAK, TRY, broken, mistake
 from ui.text import plain
-from ui.train.actions import choose
 from ui.train.guide import guide_start
 from ui.workshop import manager
 
+PRESSED = "train_pressed"  # in the session
 FEW = 2000  # images; below, the form advises augmentation
 
 
@@ -61,15 +61,22 @@ def _title(name: str) -> str:
     return f"**{TrainConfig.model_fields[name].title}**"
 
 
+def press() -> None:
+    """Train was pressed. The run starts once the page says so: checking the settings takes seconds on a server that has just started."""
+    st.session_state[PRESSED] = True
+
+
 def launch() -> None:
-    """Reads the form here: the values from when a button was drawn may be older than the last input."""
+    """Starts a run with the form's current values, and makes the address name it, so the next script run shows it."""
     try:
         config = manager().shorten(read_form(), visitor())
-        choose(manager().submit(config, st.session_state["recipe"], visitor()).id)
+        st.query_params["run"] = manager().submit(config, st.session_state["recipe"], visitor()).id
         st.query_params.pop(TRY, None)
         st.session_state.pop(SAID, None)
     except (ValueError, OSError) as error:
         st.session_state["launch_error"] = refusal(error)
+    finally:  # only now: an interrupted script starts the run in the next one
+        st.session_state.pop(PRESSED, None)
 
 
 def new_run() -> None:
@@ -101,13 +108,17 @@ def new_run() -> None:
     accelerator_note()
     start = st.container(key="start")  # above the settings, so a phone shows it without scrolling; shell.css keeps its place
     with start:
-        button = st.container()
+        button = st.empty()
         start_notes()
     config = config_form(RECIPES[name].config, st.container())
     who = visitor()
     label = train_label(config, manager().shorten(config, who)) if config else "Train"
     unable = config is None or not who.known
-    button.button(label, type="primary", icon=":material/play_arrow:", key="train", disabled=unable, on_click=launch)
+    if st.session_state.get(PRESSED):
+        button.button("Starting the run…", icon="spinner", key="starting", disabled=True)
+        launch()
+        st.rerun()
+    button.button(label, type="primary", icon=":material/play_arrow:", key="train", disabled=unable, on_click=press)
 
 
 def start_notes() -> None:

@@ -61,7 +61,9 @@ def test_the_page_says_that_a_run_starts_before_it_checks_the_settings(
     monkeypatch.undo()
     monkeypatch.setattr(manager, "submit", refuse)
     at.run()
-    assert "no room" in texts(at.error) and not button(at, "Train").disabled, "an interrupted start is taken up, and a refused one forgotten"
+    assert "no room" in texts(at.error) and not button(at, "Train").disabled, (
+        "an interrupted start is taken up, and a refused one forgotten"
+    )
 
 
 def refuse(*arguments: object) -> NoReturn:

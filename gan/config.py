@@ -20,14 +20,17 @@ def _field(
     live: bool = False,
     fixed: bool = False,
     step: float = 1,
+    needs: str = "",
     **bounds: Any,
 ) -> Any:
     """A field with its bounds, and what a form needs to show it: label, help, group, unit.
 
     live: the field can change while a run trains. fixed: it defines the networks, so a fork keeps it.
     step: how far one press on plus or minus goes; 0 for a tenth of the value's order of magnitude.
+    needs: another field; while that one is 0, this one changes nothing, and the form hides it.
     """
     extra: dict[str, JsonValue] = {"group": group, "unit": unit, "common": common, "live": live, "fixed": fixed, "step": step}
+    extra["needs"] = needs
     return Field(default, title=label, description=help, json_schema_extra=extra, **bounds)
 
 
@@ -398,6 +401,64 @@ class TrainConfig(BaseModel):
         "Optimization",
         unit="images",
         step=1000,
+        ge=0,
+        le=10_000_000,
+    )
+    schedule_images: int = _field(
+        0,
+        "Schedule over",
+        "Learning rates, penalties, beta 2 and averaging move to end values over this many real images, then stay. 0: no schedule.",
+        "Optimization",
+        unit="images",
+        step=10_000,
+        ge=0,
+        le=1_000_000_000,
+    )
+    schedule: Literal["cosine", "linear"] = _field(
+        "cosine",
+        "Schedule",
+        "'cosine' starts and ends slowly, as in R3GAN (Huang et al. 2024). 'linear' moves evenly.",
+        "Optimization",
+        needs="schedule_images",
+    )
+    lr_end: float = _field(
+        1.0,
+        "Learning rates end at",
+        "The share of both learning rates that is left when the schedule ends. 1: they stay.",
+        "Optimization",
+        step=0.05,
+        needs="schedule_images",
+        ge=0,
+        le=100,
+    )
+    penalty_end: float = _field(
+        1.0,
+        "Penalties end at",
+        "The share of the R1, R2 and gradient penalties that is left when the schedule ends. 1: they stay.",
+        "Optimization",
+        step=0.05,
+        needs="schedule_images",
+        ge=0,
+        le=100,
+    )
+    beta2_end: float | None = _field(
+        None,
+        "Gradient scale memory ends at",
+        "Adam's beta 2 when the schedule ends; it moves in 64 equal steps. Empty: it stays.",
+        "Optimization",
+        step=0.001,
+        needs="schedule_images",
+        ge=0,
+        lt=1,
+    )
+    average_half_life_end: int | None = _field(
+        None,
+        "Averaging half-life ends at",
+        "The EMA generator's half-life when the schedule ends. Empty: it stays.",
+        "Optimization",
+        unit="images",
+        step=1000,
+        needs="schedule_images",
         ge=0,
         le=10_000_000,
     )

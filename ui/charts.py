@@ -344,6 +344,8 @@ def setting_title(field: Any) -> str:
 
 def value_text(value: Any) -> str:
     """A setting's value as shown."""
+    if value is None:
+        return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):

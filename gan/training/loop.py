@@ -185,9 +185,10 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
             frozen = state.config.frozen
             rest = {"generator": "discriminator", "discriminator": "generator"}.get(once, "none")
             changes += [change for change in [_change(state, "frozen", rest)] if change]
-        if changes:
+        if state.follow_schedule() or changes:
             del update  # a recorded graph has its own memory, which the next graph can use
             update = launcher(state, feed)
+        if changes:
             threads.forget()
         yield from changes
         yield from threads.change()

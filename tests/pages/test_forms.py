@@ -31,6 +31,10 @@ def shown(at: AppTest) -> str:
 
 def test_the_form_has_every_field_with_its_help(open_page: Open) -> None:
     at = open_page(pages.TRAIN)
+    shown = {getattr(element, "key", None) for element in at.main}
+    hidden = [name for name in TrainConfig.model_fields if KEY + name not in shown]
+    assert hidden == ["schedule", "lr_end", "penalty_end", "beta2_end", "average_half_life_end"]  # they do nothing without a schedule
+    at.number_input(key=KEY + "schedule_images").set_value(1000).run()
     for name, info in TrainConfig.model_fields.items():
         widget: Any = at.get_by_key(KEY + name)
         assert info.title in widget.label and widget.help == info.description, name
@@ -81,6 +85,20 @@ def test_every_rule_of_the_settings_reads_in_the_forms_words() -> None:
         assert not [name for name in TrainConfig.model_fields if "_" in name and name in words], words
     assert in_form_words("packing must be 1 with conditional: a pack") == "Packing must be 1 with Conditional: a pack"
     assert in_form_words("there is no data set 'data_2024'; got 2024") == "there is no data set 'data_2024'; got 2,024"
+
+
+def test_an_empty_end_of_a_schedule_leaves_the_setting_alone(open_page: Open) -> None:
+    at = open_page(pages.TRAIN)
+    at.number_input(key=KEY + "schedule_images").set_value(1000).run()
+    field = at.number_input(key=KEY + "beta2_end")
+    assert field.value is None and not at.exception
+    field.set_value(2.0).run()
+    assert "Gradient scale memory ends at must be below 1; got 2" in texts(at.error)
+    at.number_input(key=KEY + "beta2_end").set_value(0.99).run()
+    assert not at.error and not at.exception
+    at.number_input(key=KEY + "average_half_life_end").set_value(64).run()
+    at.number_input(key=KEY + "beta2_end").set_value(None).run()
+    assert not at.error and not at.exception and at.number_input(key=KEY + "beta2_end").value is None
 
 
 def test_a_number_goes_in_steps_of_its_kind(open_page: Open) -> None:

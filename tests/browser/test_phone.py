@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.conftest import fits_a_phone, watched
-from tests.browser.steps import open_page
+from tests.browser.steps import SCHEMES, SETTLED, TEXT, open_page
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,6 @@ def phone_page(phone: BrowserContext) -> Iterator[Page]:
         yield from watched(page)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
     "path",
     [
@@ -31,15 +30,17 @@ def phone_page(phone: BrowserContext) -> Iterator[Page]:
         *("explore", "explore?view=Grid", "explore?view=Sliders", "explore?view=Walk"),
     ],
 )
-def test_pages_fit_a_phone(phone_page: Page, server: str, path: str, scheme: str) -> None:
+def test_pages_fit_a_phone(phone_page: Page, server: str, path: str) -> None:
     page = phone_page
-    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     headings = {"": "DCGAN Workshop", "inside": "Look inside"}
     name = path.partition("?")[0]
     open_page(page, f"{server}/{path}", headings.get(name, name.capitalize()))
     if path.startswith(("explore?", "inside")):
         expect(page.locator("[data-testid=stImage] img, .ls-strip").first).to_be_visible()
-    fits_a_phone(page)
-    title, you = page.locator(".stApp h1").bounding_box(), page.locator(".st-key-you button").bounding_box()
-    assert title and you and you["y"] < title["y"] + title["height"] and you["x"] >= title["x"] + title["width"], "one row"
-    assert page.get_by_test_id("stException").count() == 0
+    for scheme in SCHEMES:
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_function(SETTLED, arg=TEXT[scheme])
+        fits_a_phone(page)
+        title, you = page.locator(".stApp h1").bounding_box(), page.locator(".st-key-you button").bounding_box()
+        assert title and you and you["y"] < title["y"] + title["height"] and you["x"] >= title["x"] + title["width"], f"{scheme}: one row"
+        assert page.get_by_test_id("stException").count() == 0

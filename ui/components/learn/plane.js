@@ -87,7 +87,12 @@ export class Plane {
     const before = this.settings, isSeed = Object.keys(changes).length === 1 && "seed" in changes;
     this.settings = { ...before, ...changes, seed: isSeed ? changes.seed : before.seed };  // presets keep the seed
     const begins = again || SHAPING.some((name) => this.settings[name] !== before[name]);
-    if (begins) this.reset(); else this.game.change(this.settings);
+    if (begins) this.reset();
+    else {
+      const differs = Object.keys(this.settings).some((name) => this.settings[name] !== before[name]);
+      this.mended = this.mended || (this.collapsed && differs);
+      this.game.change(this.settings);
+    }
     this.showSettings(this.settings);
     if (news || begins) this.say(`${news} ${begins ? "A new game begins." : ""}`.trim());
     this.show();
@@ -114,6 +119,7 @@ export class Plane {
     this.chart.clear();
     this.half = "D";
     this.band = null;
+    this.collapsed = this.mended = false;  // this game, and whether a setting changed since
     this.showSettings(this.settings);
     this.show();
     this.words();
@@ -210,13 +216,15 @@ export class Plane {
 
   // The page hears only when all modes are reached, or few are left, and that lasts.
   report() {
-    const { found, of } = this.seen, band = this.dataName !== "ring" ? null : found === of ? "all" : found <= this.few ? "few" : null;
+    const { found, of } = this.seen, all = this.mended ? "all again" : "all";
+    const band = this.dataName !== "ring" ? null : found === of ? all : found <= this.few ? "few" : null;
     this.lasting = band === this.before ? (this.lasting ?? 0) + 1 : 1;
     this.before = band;
     const { steps } = this.game, isEarly = band === "few" && steps < this.settled;
     if (!band || isEarly || band === this.band || this.lasting < STABLE) return;
     this.band = band;
-    this.tell?.({ found, modes: of, steps });
+    this.collapsed = this.collapsed || band === "few";
+    this.tell?.({ found, modes: of, steps, mended: this.mended });
   }
 
   // Mouse, finger and keyboard on the plane: they read D's answer, and draw where one's own points are chosen.

@@ -28,17 +28,19 @@ class Report:
         found: modes of the data that the generator reaches.
         modes: modes of the data.
         steps: of the game, since its networks were made.
+        mended: whether a setting changed after this very game had collapsed.
     """
 
     found: int
     modes: int
     steps: int
+    mended: bool
 
     @classmethod
     def read(cls, report: Mapping[str, Any]) -> "Report | None":
         """The report, or None if the browser sent something else."""
         found, modes, steps = (_count(report.get(name)) for name in ("found", "modes", "steps"))
-        return cls(found, modes, steps) if 0 <= found <= modes and steps >= 0 else None
+        return cls(found, modes, steps, report.get("mended") is True) if 0 <= found <= modes and steps >= 0 else None
 
 
 def _count(value: Any) -> int:
@@ -57,7 +59,8 @@ def _is_broken(evidence: Evidence) -> bool:
 
 
 def _is_fixed(evidence: Evidence) -> bool:
-    return Aim.BROKEN in evidence.met and _is_whole_ring(evidence)
+    report = Report.read(evidence.report)
+    return report is not None and Aim.BROKEN in evidence.met and report.mended and _is_whole_ring(evidence)
 
 
 PLANE = Lesson(
@@ -78,7 +81,7 @@ PLANE = Lesson(
     goals=(
         Goal(Aim.ALL, "Reach all 8 modes of the ring, and hold them for a moment.", _is_whole_ring),
         Goal(Aim.BROKEN, f"Break it: at most {FEW} modes after {SETTLED:,} steps. The preset Collapse is one way.", _is_broken),
-        Goal(Aim.FIXED, "Fix it while it runs: reach and hold all 8 modes again. One of the two cures is strong enough.", _is_fixed),
+        Goal(Aim.FIXED, "Fix the broken game: change a setting, then reach and hold all 8 modes. One of the two cures is strong enough.", _is_fixed),
     ),
     sources=(
         Source("Goodfellow et al. 2014, Generative Adversarial Networks", "https://arxiv.org/abs/1406.2661"),

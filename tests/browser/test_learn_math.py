@@ -161,6 +161,59 @@ def test_matrix_products_of_all_shapes(script: Page) -> None:
         np.testing.assert_allclose(run(script, "matrix", body, add=True, **values), (a @ b).flatten() + 1, **CLOSE)
 
 
+@pytest.mark.parametrize("has_vectors", [True, False])
+def test_a_workspace_multiplies_as_the_plain_product_does(script: Page, has_vectors: bool) -> None:
+    """The same bits, with WebAssembly and where it is refused."""
+    body = f"""
+      const {{ product }} = await import('{ADDRESS}/matrix.js'), Memory = WebAssembly.Memory, same = [];
+      if (!v.has_vectors) WebAssembly.Memory = function () {{ throw new RangeError("no memory is left"); }};
+      try {{
+        for (const [rows, columns, depth] of v.sizes) {{
+          const space = new m.Workspace(depth * (rows + columns) + rows * columns + 1);
+          if (!!space.kernels !== v.has_vectors) throw new Error("the other kind of product");
+          const [a, b, out, after] = [rows * depth, depth * columns, rows * columns, 1].map((length) => space.array(length));
+          a.forEach((_, i) => {{ a[i] = Math.sin(i + 1); }});
+          b.forEach((_, i) => {{ b[i] = Math.cos(3 * i); }});
+          const expected = new Float64Array(rows * columns), fits = () => !after[0] && out.every((value, i) => Object.is(value, expected[i]));
+          space.product(out, a, depth, 1, b, columns, rows, columns, depth);
+          product(expected, a, depth, 1, b, 1, columns, rows, columns, depth);
+          same.push(fits());
+          space.product(out, a, 1, rows, b, columns, rows, columns, depth);  // the same numbers as a matrix of depth x rows
+          product(expected, a, 1, rows, b, 1, columns, rows, columns, depth);
+          same.push(fits());
+        }}
+      }} finally {{ WebAssembly.Memory = Memory; }}
+      return same;
+    """
+    sizes = [(1, 1, 1), (2, 4, 3), (3, 5, 2), (5, 7, 4), (4, 6, 1), (7, 3, 5), (64, 32, 32)]
+    assert run(script, "workspace", body, sizes=sizes, has_vectors=has_vectors) == [True] * 2 * len(sizes)
+
+
+def test_arrays_that_do_not_fit_are_refused(script: Page) -> None:
+    body = "try { new m.Workspace(3).array(8193) } catch (error) { return error.name }"  # a page of WebAssembly's memory has 8,192 numbers
+    assert run(script, "workspace", body) == "RangeError"
+
+
+# After 300 steps with seed 1, before products used WebAssembly: both losses, and the sums of the absolute values of G's and D's parameters.
+RECORDED = {
+    "default": (1.34922727844, 0.704554051552, 266.29678825, 249.908896866),
+    "regular": (0.665819335833, 0.716209123043, 270.419115525, 250.943582978),
+    "wasserstein": (-0.0084846244285, 0.0146711994413, 276.702735804, 93.5996956869),
+}
+
+
+@pytest.mark.parametrize("preset", RECORDED)
+def test_three_hundred_steps_lead_where_they_did_before(script: Page, preset: str) -> None:
+    """Faster code must not change the game: the claims on its presets were measured with these steps."""
+    body = f"""
+      const {{ PRESETS }} = await import('{ADDRESS}/presets.js'), {{ SHAPES }} = await import('{ADDRESS}/points.js');
+      const game = new m.Game({{ ...PRESETS[v.preset].settings, seed: 1 }}, SHAPES.ring), size = (values) => values.reduce((sum, x) => sum + Math.abs(x), 0);
+      for (let i = 0; i < 300; i++) game.step();
+      return [game.lossD, game.lossG, size(game.g.values), size(game.d.values)];
+    """
+    np.testing.assert_allclose(run(script, "game", body, preset=preset), RECORDED[preset], rtol=1e-6)
+
+
 PLAY = f"""
   const {{ SHAPES }} = await import('{ADDRESS}/points.js');
   const game = new m.Game(v.settings, SHAPES.ring);

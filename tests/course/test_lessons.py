@@ -37,8 +37,8 @@ def test_a_report_of_anything_meets_nothing_and_raises_nothing(lesson: Any, repo
     assert not lesson.is_passed(frozenset())
 
 
-def report(found: int, steps: int = SETTLED, modes: int = 8) -> dict[str, int]:
-    return {"found": found, "modes": modes, "steps": steps}
+def report(found: int, steps: int = SETTLED, modes: int = 8, mended: Any = False) -> dict[str, Any]:
+    return {"found": found, "modes": modes, "steps": steps, "mended": mended}
 
 
 def test_the_plane_asks_for_all_modes_then_a_collapse_then_all_again() -> None:
@@ -52,8 +52,11 @@ def test_the_plane_asks_for_all_modes_then_a_collapse_then_all_again() -> None:
         (report(2, steps=SETTLED - 1), set()),
         (report(2), {Aim.BROKEN}),
         (report(0), set()),
-        (report(8), {Aim.FIXED}),
-        (report(8), set()),
+        (report(8), set()),  # a new game that works is not a mended one
+        (report(8, mended=1), set()),
+        (report(7, mended=True), set()),
+        (report(8, mended=True), {Aim.FIXED}),
+        (report(8, mended=True), set()),
     ]
     for said, expected in told:
         assert PLANE.newly_met(Evidence(said, met)) == expected, (said, met)
@@ -62,7 +65,15 @@ def test_the_plane_asks_for_all_modes_then_a_collapse_then_all_again() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [report(25, modes=25), report(9), report(-1), report(8, steps=-1), report(8, modes=7), {"found": 8, "modes": 8}]
+    "wrong",
+    [
+        report(25, modes=25, mended=True),
+        report(9, mended=True),
+        report(-1, mended=True),
+        report(8, steps=-1, mended=True),
+        report(8, modes=7, mended=True),
+        {"found": 8, "modes": 8, "mended": True},
+    ],
 )
 def test_only_the_whole_ring_counts(wrong: dict[str, int]) -> None:
     for met in (frozenset(), frozenset({"all"}), frozenset({"all", "broken"})):

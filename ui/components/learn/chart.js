@@ -5,13 +5,24 @@ export class LossChart {
   constructor(canvas) {
     this.canvas = canvas;
     this.context = canvas.getContext("2d");
+    this.measure();
     this.clear();
+  }
+
+  // Takes the size on the page, which is too slow to ask for in each picture.
+  measure() {
+    const { canvas } = this, scale = (this.scale = Math.min(2, devicePixelRatio || 1));
+    const width = Math.round(canvas.clientWidth * scale) || 300, height = Math.round(canvas.clientHeight * scale) || 90;
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    this.font = getComputedStyle(canvas).fontFamily;
+    this.drawn = null;
   }
 
   clear() {
     this.bins = [];  // [mean of D's loss, mean of G's]
     this.width = 1;  // steps a bin
     this.open = [0, 0, 0];  // sums and number of steps in the bin that is not full yet
+    this.drawn = null;  // what the last picture shows
   }
 
   add(d, g) {
@@ -21,7 +32,8 @@ export class LossChart {
     open[1] += g;
     if (++open[2] < this.width) return;
     this.bins.push([open[0] / open[2], open[1] / open[2]]);
-    this.open = [0, 0, 0];
+    open.fill(0);
+    this.drawn = null;
     if (this.bins.length < MOST) return;
     this.bins = Array.from({ length: MOST / 2 }, (_, i) => [0, 1].map((k) => (this.bins[2 * i][k] + this.bins[2 * i + 1][k]) / 2));
     this.width *= 2;
@@ -29,9 +41,10 @@ export class LossChart {
 
   // colors: of D's line and of G's. levels: where they rest when the generator draws as the data does; [] for none.
   draw(colors, levels, ink) {
-    const { canvas, context, bins } = this, scale = Math.min(2, devicePixelRatio || 1);
-    const width = Math.round(canvas.clientWidth * scale) || 300, height = Math.round(canvas.clientHeight * scale) || 90;
-    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    const shown = `${colors} ${levels} ${ink}`;
+    if (this.drawn === shown) return;  // no new bin, and all else is the same
+    this.drawn = shown;
+    const { canvas: { width, height }, context, bins, scale } = this;
     context.clearRect(0, 0, width, height);
     if (!bins.length) return;
     const all = [...bins.flat(), ...levels].sort((a, b) => a - b);
@@ -39,7 +52,7 @@ export class LossChart {
     const low = Math.min(all[Math.floor(0.01 * all.length)], ...levels), high = Math.max(all[Math.ceil(0.99 * all.length) - 1], ...levels);
     const span = Math.max(high - low, 0.1), pad = 12 * scale;
     const y = (value) => pad + (height - 2 * pad) * (1 - Math.min(1, Math.max(0, (value - low) / span)));
-    context.font = `${11 * scale}px ${getComputedStyle(canvas).fontFamily}`;
+    context.font = `${11 * scale}px ${this.font}`;
     context.fillStyle = ink;
     context.fillText(high.toFixed(1), 2 * scale, pad - 2 * scale);
     context.fillText(low.toFixed(1), 2 * scale, height - 1 * scale);

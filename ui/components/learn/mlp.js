@@ -1,5 +1,5 @@
 // A network of dense layers with leaky ReLU between them, and its gradients, also those of a penalty on its own gradient.
-import { product } from "./matrix.js";
+import { Workspace } from "./workspace.js";
 
 const SLOPE = 0.2;  // of leaky ReLU below zero, as in DCGAN's discriminator
 const SLOPES = Float64Array.of(SLOPE, 1);  // by whether the result is positive: a look-up, since half of all branches would be guessed wrong
@@ -9,10 +9,13 @@ export class Mlp {
   constructor(sizes, rows) {
     this.sizes = sizes;
     this.rows = rows;
-    let length = 0;
-    for (let l = 1; l < sizes.length; l++) length += (sizes[l - 1] + 1) * sizes[l];
-    this.values = new Float64Array(length);  // all parameters: each layer's weights (outputs x inputs), then its biases
-    this.gradients = new Float64Array(length);
+    let length = 0, units = 0;
+    for (let l = 1; l < sizes.length; l++) { length += (sizes[l - 1] + 1) * sizes[l]; units += sizes[l]; }
+    const widest = Math.max(...sizes), [inputs] = sizes;
+    this.space = new Workspace(3 * length + rows * (3 * units + widest + 3 * inputs));
+    const array = (count) => this.space.array(count);
+    this.values = array(length);  // all parameters: each layer's weights (outputs x inputs), then its biases
+    this.gradients = array(length);
     this.layers = [];
     let at = 0;
     const part = (array, count) => array.subarray(at, at + count);
@@ -22,13 +25,16 @@ export class Mlp {
       at += inputs * outputs;
       Object.assign(layer, { biases: part(this.values, outputs), biasGradients: part(this.gradients, outputs) });
       at += outputs;
-      layer.result = new Float64Array(rows * outputs);  // after the activation
-      layer.delta = new Float64Array(rows * outputs);  // the gradient at what goes into the activation
-      layer.tangent = new Float64Array(rows * outputs);  // how the result changes along a direction of the input
+      layer.across = array(inputs * outputs);  // the weights of the last forward(), inputs x outputs
+      layer.result = array(rows * outputs);  // after the activation
+      layer.delta = array(rows * outputs);  // the gradient at what goes into the activation
+      layer.tangent = array(rows * outputs);  // how the result changes along a direction of the input
       this.layers.push(layer);
     }
-    this.left = new Float64Array(rows * Math.max(...sizes));
-    this.inputGradient = new Float64Array(rows * sizes[0]);
+    this.left = array(rows * widest);
+    this.input = array(rows * inputs);
+    this.inputGradient = array(rows * inputs);
+    this.direction = array(rows * inputs);
   }
 
   // He's normal weights, for which leaky ReLU keeps the size of what passes; biases 0. The last layer has no activation.
@@ -43,16 +49,17 @@ export class Mlp {
 
   // The outputs (rows x outputs) for a batch; valid until the next call.
   forward(input, rows) {
-    this.input = input;
-    let before = input;
+    this.input.set(input.subarray(0, rows * this.sizes[0]));
+    let before = this.input;
     for (const [l, layer] of this.layers.entries()) {
-      const { inputs, outputs, result, biases } = layer;
-      product(result, before, inputs, 1, layer.weights, inputs, 1, rows, outputs, inputs);
-      const last = l === this.layers.length - 1;
+      const { inputs, outputs, weights, across, result, biases } = layer;
+      for (let j = 0, i = 0; j < outputs; j++) for (let k = 0; k < inputs; k++, i++) across[k * outputs + j] = weights[i];
+      this.space.product(result, before, inputs, 1, across, outputs, rows, outputs, inputs);
+      const isLast = l === this.layers.length - 1;
       for (let r = 0, i = 0; r < rows; r++) {
         for (let j = 0; j < outputs; j++, i++) {
           const sum = result[i] + biases[j];
-          result[i] = last ? sum : Math.max(sum, SLOPE * sum);
+          result[i] = isLast ? sum : sum * SLOPES[sum > 0 | 0];
         }
       }
       before = result;
@@ -67,7 +74,7 @@ export class Mlp {
     for (let l = top; l >= 0; l--) {
       const { inputs, outputs, delta, weights } = this.layers[l];
       const target = l ? this.layers[l - 1].delta : this.inputGradient;
-      product(target, delta, outputs, 1, weights, 1, inputs, rows, inputs, outputs);
+      this.space.product(target, delta, outputs, 1, weights, inputs, rows, inputs, outputs);
       if (l) {
         const { result } = this.layers[l - 1];
         for (let i = 0; i < rows * inputs; i++) target[i] *= SLOPES[result[i] > 0 | 0];
@@ -83,7 +90,8 @@ export class Mlp {
   //   outputs' slopes along these directions, times backward()'s output gradient. With directions that are a multiple of the input's
   //   gradient g this is the gradient of a penalty on |g|^2. Leaky ReLU has no curvature, so the deltas are those of backward().
   accumulate(rows, scales = null, tangents = null) {
-    let before = this.input, slope = tangents;
+    let before = this.input, slope = tangents && this.direction;
+    if (tangents) this.direction.set(tangents.subarray(0, rows * this.sizes[0]));
     for (const [l, layer] of this.layers.entries()) {
       const { inputs, outputs, delta, result, tangent, biasGradients } = layer;
       let left = before;
@@ -95,14 +103,14 @@ export class Mlp {
           else for (let j = 0; j < inputs; j++, i++) left[i] = scale * before[i];
         }
       }
-      product(layer.weightGradients, delta, 1, outputs, left, 1, inputs, outputs, inputs, rows);
+      this.space.product(layer.weightGradients, delta, 1, outputs, left, inputs, outputs, inputs, rows);
       biasGradients.fill(0);
       for (let r = 0, i = 0; r < rows; r++) {
         const scale = scales ? scales[r] : 1;
         for (let j = 0; j < outputs; j++, i++) biasGradients[j] += scale * delta[i];
       }
       if (slope && l < this.layers.length - 1) {
-        product(tangent, slope, inputs, 1, layer.weights, inputs, 1, rows, outputs, inputs);
+        this.space.product(tangent, slope, inputs, 1, layer.across, outputs, rows, outputs, inputs);
         for (let i = 0; i < rows * outputs; i++) tangent[i] *= SLOPES[result[i] > 0 | 0];
         slope = tangent;
       }

@@ -6,11 +6,12 @@ import { COLORS, PlaneView } from "./plane_view.js";
 import { REACH, SHAPES, drawn } from "./points.js";
 import { CURES, PRESETS } from "./presets.js";
 
-const BUDGET_MS = 12.5;  // of training in a picture, so that 60 pictures a second are possible
-const MOST_STEPS = 40;  // in a picture
+const BUDGET_MS = 8;  // of training in a picture: drawing it takes about 6 of the 16.7 ms that 60 pictures a second leave
+const MOST_STEPS = 24;  // in a picture
 const SLOW_MS = 700;  // between two steps in slow motion
 const CALM_MS = 1000;  // between two pictures for people who want little motion
-const WORDS_MS = 250;  // between two counts of modes
+const COUNT_MS = 250;  // between two counts of modes
+const WORDS_MS = 500;  // between two changes of the text
 const STABLE = 3;  // counts that must agree before they are reported
 const MOST_DOTS = 300;
 const CLOSEST_DOTS = 0.04;  // on the plane, of a stroke
@@ -18,7 +19,7 @@ const SHOWN = { heat: "D's answers", manifold: "G's grid", real: "Real points", 
 const LEVELS = { bce: [2 * Math.LN2, Math.LN2], minimax: [2 * Math.LN2, -Math.LN2], relativistic: [Math.LN2, Math.LN2] };
 
 const clamp = (value) => Math.min(REACH, Math.max(-REACH, value));
-const css = (color) => `rgb(${color})`;
+const LINES = [COLORS.real, COLORS.generated].map((color) => `rgb(${color})`);
 
 export class Plane {
   constructor(root) {
@@ -39,8 +40,8 @@ export class Plane {
     this.running = this.slow = false;
     this.makeControls(find);
     this.listenToCanvas();
-    this.resizing = new ResizeObserver(() => this.show());
-    this.resizing.observe(this.canvas);
+    this.resizing = new ResizeObserver(() => { this.measure(); this.show(); });
+    for (const canvas of [this.canvas, this.chart.canvas]) this.resizing.observe(canvas);
     this.reset();
   }
 
@@ -86,7 +87,12 @@ export class Plane {
     const before = this.settings, isSeed = Object.keys(changes).length === 1 && "seed" in changes;
     this.settings = { ...before, ...changes, seed: isSeed ? changes.seed : before.seed };  // presets keep the seed
     const begins = again || SHAPING.some((name) => this.settings[name] !== before[name]);
-    if (begins) this.reset(); else this.game.change(this.settings);
+    if (begins) this.reset();
+    else {
+      const differs = Object.keys(this.settings).some((name) => this.settings[name] !== before[name]);
+      this.mended = this.mended || (this.collapsed && differs);
+      this.game.change(this.settings);
+    }
     this.showSettings(this.settings);
     if (news || begins) this.say(`${news} ${begins ? "A new game begins." : ""}`.trim());
     this.show();
@@ -113,6 +119,7 @@ export class Plane {
     this.chart.clear();
     this.half = "D";
     this.band = null;
+    this.collapsed = this.mended = false;  // this game, and whether a setting changed since
     this.showSettings(this.settings);
     this.show();
     this.words();
@@ -156,9 +163,10 @@ export class Plane {
     if (this.calm.matches && now - (this.drawnAt ?? 0) < CALM_MS) return;
     this.drawnAt = now;
     this.show();
-    if (now - (this.wordsAt ?? 0) < WORDS_MS) return;
-    this.wordsAt = now;
-    this.words();
+    if (now - (this.countedAt ?? 0) < COUNT_MS) return;
+    this.countedAt = now;
+    if (now - (this.wordsAt ?? 0) < WORDS_MS) this.seen = this.view.count();
+    else { this.wordsAt = now; this.words(); }
     this.report();
   }
 
@@ -172,18 +180,27 @@ export class Plane {
 
   // What is seen, said and reported.
 
+  measure() {
+    this.ratio = devicePixelRatio;
+    this.view.measure();
+    this.chart.measure();
+  }
+
   show() {
-    const ink = getComputedStyle(this.root).color;
-    this.view.draw(this.shown, this.cursor, ink);
-    this.chart.draw([css(COLORS.real), css(COLORS.generated)], LEVELS[this.settings.loss] ?? [], ink);
+    if (devicePixelRatio !== this.ratio) this.measure();  // the page was zoomed
+    if (!this.running) this.ink = getComputedStyle(this.root).color;
+    this.view.draw(this.shown, this.cursor, this.ink);
+    this.chart.draw(LINES, LEVELS[this.settings.loss] ?? [], this.ink);
     if (this.cursor) {
       const [x, y] = this.cursor;
       this.reading.textContent = `D at (${x.toFixed(2)}, ${y.toFixed(2)}): ${this.view.answerAt(x, y).toFixed(2)}`;
     }
   }
 
+  // Words and the color of the theme: too slow for each picture.
   words() {
     const { game } = this, { found, of, close } = (this.seen = this.view.count());
+    this.ink = getComputedStyle(this.root).color;
     const modes = of ? `${found} of ${of} modes` : "no modes to count";
     this.state.textContent = `Step ${game.steps.toLocaleString("en")} · ${modes}${of ? ` · ${Math.round(100 * close)}% of the points at a mode` : ""}`;
     const losses = Number.isFinite(game.lossG) && Number.isFinite(game.lossD) ? `D's loss ${game.lossD.toFixed(2)}, G's loss ${game.lossG.toFixed(2)}` : "no losses yet";
@@ -199,13 +216,15 @@ export class Plane {
 
   // The page hears only when all modes are reached, or few are left, and that lasts.
   report() {
-    const { found, of } = this.seen, band = this.dataName !== "ring" ? null : found === of ? "all" : found <= this.few ? "few" : null;
+    const { found, of } = this.seen, all = this.mended ? "all again" : "all";
+    const band = this.dataName !== "ring" ? null : found === of ? all : found <= this.few ? "few" : null;
     this.lasting = band === this.before ? (this.lasting ?? 0) + 1 : 1;
     this.before = band;
     const { steps } = this.game, isEarly = band === "few" && steps < this.settled;
     if (!band || isEarly || band === this.band || this.lasting < STABLE) return;
     this.band = band;
-    this.tell?.({ found, modes: of, steps });
+    this.collapsed = this.collapsed || band === "few";
+    this.tell?.({ found, modes: of, steps, mended: this.mended });
   }
 
   // Mouse, finger and keyboard on the plane: they read D's answer, and draw where one's own points are chosen.

@@ -33,6 +33,12 @@ export class PlaneView {
     this.context = canvas.getContext("2d");
     this.heat = document.createElement("canvas");
     this.heat.width = this.heat.height = CELLS;
+    this.heatContext = this.heat.getContext("2d");
+    this.heatPixels = this.heatContext.createImageData(CELLS, CELLS);
+    this.answered = new Float64Array(CELLS * CELLS);  // how sure D is, 0 to 1
+    this.asked = new Float64Array(4 * ARROWS);  // the points whose arrows are drawn, after as many real ones
+    this.slopes = new Float64Array(2 * ARROWS);
+    this.measure();
     this.real = new Float64Array(2 * REALS);
   }
 
@@ -73,111 +79,145 @@ export class PlaneView {
     return { vectors, along, across };
   }
 
-  place(x, y) {
-    const { width } = this.canvas;
-    return [(x / REACH + 1) / 2 * width, (1 - y / REACH) / 2 * width];
+  // Takes the size on the page, which is too slow to ask for in each picture.
+  measure() {
+    this.scale = Math.min(2, devicePixelRatio || 1);
+    const size = Math.round(this.canvas.clientWidth * this.scale) || 320;
+    if (this.canvas.width !== size) this.canvas.width = this.canvas.height = size;
+    this.size = size;
   }
 
-  // How sure D is at answers: 0 generated, 1 real. Scores without bounds are put between the lowest and the highest.
-  shares(answers, count) {
-    if (["bce", "minimax"].includes(this.game.settings.loss)) return Array.from(answers.subarray(0, count), sigmoid);
+  // From the plane to pixels of the canvas.
+  left(x) {
+    return (x / REACH + 1) / 2 * this.size;
+  }
+
+  top(y) {
+    return (1 - y / REACH) / 2 * this.size;
+  }
+
+  get answersAreLogits() {
+    const { loss } = this.game.settings;
+    return loss === "bce" || loss === "minimax";
+  }
+
+  // How sure D is at answers, as `answered`: 0 generated, 1 real. Scores without bounds are put between the lowest and the highest.
+  compare(answers) {
+    const { answered } = this, count = answered.length;
+    if (this.answersAreLogits) {
+      for (let i = 0; i < count; i++) answered[i] = sigmoid(answers[i]);
+      return;
+    }
     let low = Infinity, high = -Infinity;
-    for (let i = 0; i < count; i++) { low = Math.min(low, answers[i]); high = Math.max(high, answers[i]); }
-    return Array.from(answers.subarray(0, count), (a) => high > low ? (a - low) / (high - low) : 0.5);
+    for (let i = 0; i < count; i++) {
+      if (answers[i] < low) low = answers[i];
+      if (answers[i] > high) high = answers[i];
+    }
+    for (let i = 0; i < count; i++) answered[i] = high > low ? (answers[i] - low) / (high - low) : 0.5;
   }
 
   // What D answers at a place: a probability, or a score.
   answerAt(x, y) {
-    const { packing, loss } = this.game.settings;
+    const { packing } = this.game.settings;
     const answer = this.d.forward(Float64Array.from({ length: 2 * packing }, (_, i) => i % 2 ? y : x), 1)[0];
-    return ["bce", "minimax"].includes(loss) ? sigmoid(answer) : answer;
+    return this.answersAreLogits ? sigmoid(answer) : answer;
   }
 
   // shown: the layers to draw, of heat, manifold, real, generated, arrows. cursor: [x, y] or null. ink: the color of text.
   draw(shown, cursor, ink) {
-    const { context, canvas } = this, scale = Math.min(2, devicePixelRatio || 1);
-    const size = Math.round(canvas.clientWidth * scale) || 320;
-    if (canvas.width !== size) canvas.width = canvas.height = size;
+    const { context, size } = this;
     this.g.values.set(this.game.g.values);
     this.d.values.set(this.game.d.values);
     context.clearRect(0, 0, size, size);
     if (shown.heat) this.drawHeat();
-    if (shown.manifold) this.drawManifold(ink, scale);
+    if (shown.manifold) this.drawManifold(ink);
     this.points.set(this.g.forward(this.latents, POINTS));
-    if (shown.real) this.drawPoints(this.real, REALS, COLORS.real, 2.2 * scale, true);
-    if (shown.generated) this.drawPoints(this.points, POINTS, COLORS.generated, 2.2 * scale, false);
-    if (shown.arrows) this.drawArrows(ink, scale);
-    if (cursor) this.drawCursor(cursor, ink, scale);
+    if (shown.real) this.drawPoints(this.real, REALS, COLORS.real, true);
+    if (shown.generated) this.drawPoints(this.points, POINTS, COLORS.generated, false);
+    if (shown.arrows) this.drawArrows(ink);
+    if (cursor) this.drawCursor(cursor, ink);
   }
 
+  // A picture of few pixels, enlarged by the canvas.
   drawHeat() {
-    const context = this.heat.getContext("2d"), picture = context.createImageData(CELLS, CELLS);
-    const shares = this.shares(this.d.forward(this.cells, CELLS * CELLS), CELLS * CELLS);
-    for (let i = 0; i < shares.length; i++) {
-      const lean = 2 * shares[i] - 1;
-      picture.data.set(lean > 0 ? COLORS.real : COLORS.generated, 4 * i);
-      picture.data[4 * i + 3] = 120 * Math.abs(lean);
+    const { answered, heatPixels: { data } } = this;
+    this.compare(this.d.forward(this.cells, answered.length));
+    for (let i = 0, at = 0; i < answered.length; i++) {
+      const lean = 2 * answered[i] - 1, color = lean > 0 ? COLORS.real : COLORS.generated;
+      data[at++] = color[0];
+      data[at++] = color[1];
+      data[at++] = color[2];
+      data[at++] = 120 * Math.abs(lean);
     }
-    context.putImageData(picture, 0, 0);
-    this.context.imageSmoothingEnabled = true;
-    this.context.drawImage(this.heat, 0, 0, this.canvas.width, this.canvas.width);
+    this.heatContext.putImageData(this.heatPixels, 0, 0);
+    this.context.drawImage(this.heat, 0, 0, this.size, this.size);
   }
 
-  drawManifold(ink, scale) {
-    const { context } = this, { vectors, along, across } = this.grid;
-    const points = this.g.forward(vectors, along * across);
+  drawManifold(ink) {
+    const { context, grid: { vectors, along, across } } = this, points = this.g.forward(vectors, along * across);
+    const line = (first, step, count) => {
+      for (let n = 0, i = 2 * first; n < count; n++, i += 2 * step) {
+        if (n) context.lineTo(this.left(points[i]), this.top(points[i + 1]));
+        else context.moveTo(this.left(points[i]), this.top(points[i + 1]));
+      }
+    };
     context.beginPath();
-    const line = (indices) => indices.forEach((i, n) => context[n ? "lineTo" : "moveTo"](...this.place(points[2 * i], points[2 * i + 1])));
-    const numbers = Array.from({ length: along }, (_, i) => i);
-    for (let j = 0; j < across; j++) line(numbers.map((i) => i * across + j));
-    if (across > 1) for (let i = 0; i < along; i++) line(numbers.map((j) => i * across + j));
-    Object.assign(context, { strokeStyle: ink, lineWidth: scale, globalAlpha: 0.3 });
+    for (let j = 0; j < across; j++) line(j, across, along);
+    if (across > 1) for (let i = 0; i < along; i++) line(i * across, 1, across);
+    Object.assign(context, { strokeStyle: ink, lineWidth: this.scale, globalAlpha: 0.3 });
     context.stroke();
     context.globalAlpha = 1;
   }
 
   // Real points are disks, generated ones diamonds.
-  drawPoints(points, count, color, radius, round) {
-    const { context } = this;
+  drawPoints(points, count, color, isRound) {
+    const { context } = this, radius = 2.2 * this.scale, height = 1.3 * radius;
     context.beginPath();
     for (let i = 0; i < count; i++) {
-      const [x, y] = this.place(points[2 * i], points[2 * i + 1]);
-      context.moveTo(x + radius, y);
-      if (round) context.arc(x, y, radius, 0, 2 * Math.PI);
-      else for (const [dx, dy] of [[0, 1.3], [-1.3, 0], [0, -1.3], [1.3, 0]]) context.lineTo(x + dx * radius, y + dy * radius);
+      const x = this.left(points[2 * i]), y = this.top(points[2 * i + 1]);
+      if (isRound) {
+        context.moveTo(x + radius, y);
+        context.arc(x, y, radius, 0, 2 * Math.PI);
+      } else {
+        context.moveTo(x, y + height);
+        context.lineTo(x - height, y);
+        context.lineTo(x, y - height);
+        context.lineTo(x + height, y);
+      }
     }
     context.fillStyle = css(color, 0.8);
     context.fill();
   }
 
   // Against the gradient of G's loss at some generated points: short where there is little to go by.
-  drawArrows(ink, scale) {
-    const { context } = this, { loss, packing } = this.game.settings, packs = ARROWS / packing;
-    const both = new Float64Array(4 * ARROWS);
-    both.set(this.real.subarray(0, 2 * ARROWS));
-    both.set(this.points.subarray(0, 2 * ARROWS), 2 * ARROWS);
-    const answers = this.d.forward(both, 2 * packs), slopes = new Float64Array(2 * packs);
+  drawArrows(ink) {
+    const { context, asked, slopes } = this, { loss, packing } = this.game.settings, packs = ARROWS / packing;
+    asked.set(this.real.subarray(0, 2 * ARROWS));
+    asked.set(this.points.subarray(0, 2 * ARROWS), 2 * ARROWS);
+    const answers = this.d.forward(asked, 2 * packs);
+    slopes.fill(0);
     generatorLoss(loss, answers, answers.subarray(packs), packs, slopes.subarray(packs));
     const pull = this.d.backward(slopes, 2 * packs);
+    const to = (pen, x, y) => context[pen](this.left(x), this.top(y));
     context.beginPath();
     for (let i = ARROWS; i < 2 * ARROWS; i++) {
       const size = Math.hypot(pull[2 * i], pull[2 * i + 1]) * packs, length = LONGEST_ARROW * size / (1 + size);
       if (length < 0.004) continue;
-      const x = both[2 * i], y = both[2 * i + 1], turn = Math.atan2(-pull[2 * i + 1], -pull[2 * i]);
-      const tip = [x + length * Math.cos(turn), y + length * Math.sin(turn)];
-      context.moveTo(...this.place(x, y));
-      context.lineTo(...this.place(...tip));
+      const x = asked[2 * i], y = asked[2 * i + 1], turn = Math.atan2(-pull[2 * i + 1], -pull[2 * i]);
+      const tipX = x + length * Math.cos(turn), tipY = y + length * Math.sin(turn);
+      to("moveTo", x, y);
+      to("lineTo", tipX, tipY);
       for (const side of [2.6, -2.6]) {
-        context.moveTo(...this.place(...tip));
-        context.lineTo(...this.place(tip[0] + 0.3 * length * Math.cos(turn + side), tip[1] + 0.3 * length * Math.sin(turn + side)));
+        to("moveTo", tipX, tipY);
+        to("lineTo", tipX + 0.3 * length * Math.cos(turn + side), tipY + 0.3 * length * Math.sin(turn + side));
       }
     }
-    Object.assign(context, { strokeStyle: ink, lineWidth: scale });
+    Object.assign(context, { strokeStyle: ink, lineWidth: this.scale });
     context.stroke();
   }
 
-  drawCursor([x, y], ink, scale) {
-    const { context } = this, [left, top] = this.place(x, y);
+  drawCursor([x, y], ink) {
+    const { context, scale } = this, left = this.left(x), top = this.top(y);
     context.beginPath();
     context.arc(left, top, 7 * scale, 0, 2 * Math.PI);
     for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {

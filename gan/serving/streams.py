@@ -172,9 +172,9 @@ class Streams:
         return run.history, run.sample_steps, run.interventions, run.folder.read_judged(), status_of(self._manager, run)
 
     def _findings(self, run: Run) -> int:
-        """The version of the doctor's findings. While the run trains, this starts the next check, off the event loop."""
+        """The version of the doctor's findings. While the run trains, and after late scores, this starts the next check, off the event loop."""
         checkup = self._checkups.of(run)
-        if run.state is RunState.RUNNING and not checkup.fresh and run.id not in self._examined:
+        if (run.state is RunState.RUNNING or run.scored_late) and not checkup.fresh and run.id not in self._examined:
             self._examined[run.id] = asyncio.create_task(self._examine(run.id, checkup))
         return checkup.version
 

@@ -23,7 +23,7 @@ from gan.config import TrainConfig
 from gan.data import datasets
 from gan.data.datasets import ImageDataset
 from gan.events import Done, Intervention, Metrics, Progress, Samples
-from gan.files import in_words
+from gan.files import in_words, without_folders
 from gan.networks.generator_file import CheckpointError
 from gan.runs.folder import METRICS, RunFolder, StateLost
 from gan.runs.limits import NO_LIMITS, Limits, folder_size
@@ -170,7 +170,7 @@ class Run:
     @property
     def fault(self) -> str:
         """What is wrong with its files, in a sentence; empty if nothing is, or while this process writes them."""
-        return "" if self._live else self.folder.fault()
+        return "" if self._live else without_folders(self.folder.fault())
 
     @property
     def gone(self) -> bool:
@@ -327,7 +327,7 @@ class Run:
         try:
             return self.folder.read_status()
         except CheckpointError as error:
-            return Status({"state": RunState.FAILED, "error": str(error)})
+            return Status({"state": RunState.FAILED, "error": explain(error)})
 
     def pause(self) -> None:
         """Asks the run to pause after its step; its networks stay in memory."""
@@ -629,8 +629,19 @@ def _file_size(path: Path) -> int:
         return 0
 
 
-def explain(error: BaseException) -> str:
-    """An exception as one sentence for participants."""
+def explain(error: BaseException, folders: bool = False) -> str:
+    """An exception as one sentence for participants.
+
+    folders: keeps the paths of files. Without, they are named only, because pages show the sentence to visitors; the log gets the path.
+    """
+    sentence = _explain(error)
+    if folders or (short := without_folders(sentence)) == sentence:
+        return sentence
+    log.warning("for visitors without the path: %s", sentence)
+    return short
+
+
+def _explain(error: BaseException) -> str:
     if isinstance(error, Diverged):
         return f"Training diverged: {error}. Earlier snapshots and checkpoints are unharmed: explore them, or fork from one with lower learning rates."
     no_memory = isinstance(error, OSError) and error.errno == errno.ENOMEM

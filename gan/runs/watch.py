@@ -23,6 +23,7 @@ from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
 from gan.data.form import Form
 from gan.events import Progress
+from gan.files import in_words, without_folders
 from gan.images import to_float, to_uint8
 from gan.judging import metrics
 from gan.judging.judge import Judge, JudgeCache
@@ -159,7 +160,8 @@ class Judges:
             found.judge = stop.value
         except Exception as error:  # a run does not fail for lack of a judge: its status says why there is none
             log.warning("no judge for %s: %s", key[0], error, exc_info=not isinstance(error, ValueError | OSError))
-            found.refused = str(error) if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {error}"
+            sentence = in_words(error) if isinstance(error, OSError) else str(error) if isinstance(error, ValueError) else ""
+            found.refused = without_folders(sentence or f"{type(error).__name__}: {error}")
         return True
 
     def _ready(self, key: tuple[str, Form]) -> Generator[Progress, None, Judge]:
@@ -254,7 +256,7 @@ class Watch:
             row = self._look(judge, state, dataset, halted)
         except Exception as error:  # the run itself is fine
             log.exception("the images of a run cannot be scored")
-            self._failed = f"{type(error).__name__}: {error}"
+            self._failed = without_folders(f"{type(error).__name__}: {error}")
             return None
         if row is None:
             return None

@@ -18,7 +18,7 @@ from gan.doctor.checkup import Checkup, Checkups
 from gan.judging.judgements import Judgement, best_of
 from gan.networks.generator_file import CheckpointError
 from gan.runs.manager import RunManager
-from gan.runs.run import History, Run
+from gan.runs.run import History, Run, explain
 from gan.runs.states import RunState
 
 POLL_S = 0.5  # between two looks at a run
@@ -104,7 +104,7 @@ class Streams:
                 yield event("status", {"state": "deleted"})
                 return
             except (CheckpointError, OSError) as error:  # its files cannot be read: ends this stream only
-                yield event("status", {"state": RunState.FAILED, "error": str(error)})
+                yield event("status", {"state": RunState.FAILED, "error": explain(error)})
                 return
             text, since = look.metrics(since)
             if text:

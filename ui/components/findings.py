@@ -15,7 +15,7 @@ from gan.doctor.rules import rule
 from gan.doctor.summary import Outlook
 from gan.doctor.treatment import Outcome, applied
 from gan.networks.generator_file import CheckpointError
-from gan.runs.run import Run
+from gan.runs.run import Run, explain
 from gan.runs.states import AT_WORK
 from ui.charts import setting_title
 from ui.components.component import component
@@ -141,7 +141,7 @@ def _panel(run: Run, actions: Actions) -> None:
     try:
         found, config = checkup.findings(), run.live_config
     except CheckpointError as error:
-        st.error(plain(error), icon=":material/error:")
+        st.error(plain(explain(error)), icon=":material/error:")
         return
     follow_findings(run, "findings", after_ms=700)
     st.subheader(

@@ -534,6 +534,16 @@ class TrainConfig(BaseModel):
         "Shifts, cutouts and color changes on every image the discriminator sees, for small data sets (DiffAugment, Zhao et al. 2020).",
         "Labels and noise",
     )
+    augmentation_target: float = _field(
+        0.0,
+        "Adaptive augmentation",
+        "Augments only as much as needed to keep the discriminator's confidence at this value (ADA, Karras et al. 2020: 0.6). "
+        "0: augments every image.",
+        "Labels and noise",
+        step=0.1,
+        ge=0,
+        le=0.9,
+    )
 
     log_every: int = _field(
         10, "Measure every", "Each point on the charts is a mean over this many steps.", "Watching", unit="steps", step=5, ge=1, le=10_000
@@ -595,6 +605,10 @@ class TrainConfig(BaseModel):
             )
         if self.weight_clip and self.spectral_norm:
             raise ValueError(f"weight_clip must be 0 with spectral_norm, which rescales the clipped weights; got {self.weight_clip}")
+        if self.augmentation_target and self.diffaugment == "off":
+            raise ValueError(
+                f"augmentation_target must be 0 with diffaugment off, which leaves nothing to adapt; got {self.augmentation_target}"
+            )
         if self.batch_size % self.packing or self.batch_size == self.packing > 1:
             raise ValueError(
                 f"batch_size must be a multiple of packing, {self.packing}, and hold at least two packs; got {self.batch_size}"

@@ -58,6 +58,8 @@ class TrainState:
     fixed_labels: torch.Tensor | None
     noise: torch.Tensor  # standard deviation of the instance noise; a tensor, so a recorded graph reads its current value
     penalty_share: torch.Tensor  # what the schedule leaves of the penalties; a tensor for the same reason
+    # Adaptive augmentation: its probability, and what decides its next step (augment.steer). A tensor, for the same reason.
+    augmentation: torch.Tensor
     # Sums since the last Metrics event: five sums (loss_d, loss_g, d_real, d_fake, d_fake_after), and for each the number of
     # steps at which it was finite, which gives the first bad step without asking the device at each step.
     sums: torch.Tensor
@@ -83,6 +85,7 @@ class TrainState:
             "optimizer_g": self.optimizer_g.state_dict(),
             "optimizer_d": self.optimizer_d.state_dict(),
             "rng": self.rng.get_state(),
+            "augmentation": self.augmentation,
             "sums": self.sums,
             "summed": self.summed,
             "changes": self.changes,
@@ -109,6 +112,7 @@ class TrainState:
             groups = [group | {"capturable": True} for group in stored[name]["param_groups"]]
             getattr(self, name).load_state_dict(stored[name] | {"param_groups": groups})
             _lay_out_moments(getattr(self, name))
+        self.augmentation.copy_(stored["augmentation"] if "augmentation" in stored else torch.zeros(3))  # older states have none
         self.sums.copy_(stored["sums"])
         self.summed, self.changes = int(stored["summed"]), int(stored["changes"])
         if stored["device"] == self.device.type:  # another kind of device has its own best way
@@ -284,6 +288,7 @@ def new_state(
         fixed_labels=fixed_labels.to(device) if fixed_labels is not None else None,
         noise=torch.zeros((), device=device),
         penalty_share=torch.ones((), device=device),
+        augmentation=torch.zeros(3, device=device),
         sums=torch.zeros(10, device=device),
         most_threads=most_threads,
     )

@@ -92,6 +92,8 @@ def _discriminator_step(state: TrainState, real: torch.Tensor, labels: torch.Ten
     loss = losses.discriminator_loss(on_real, on_fake, config.loss, *_targets(state, on_real))
     if config.mean_loss_d:
         loss = loss / 2
+    if config.augmentation_target:
+        _steer(state, on_real.detach(), on_fake.detach())
     if config.frozen == "discriminator":
         return fake, loss, _mean_answer(config, on_real), _mean_answer(config, on_fake)
     penalties = []
@@ -145,15 +147,29 @@ def _generator_step(
     return loss, _mean_answer(config, answers)
 
 
+def _steer(state: TrainState, on_real: torch.Tensor, on_fake: torch.Tensor) -> None:
+    """Adapts the augmentation to how sure the discriminator is of these answers.
+
+    Without labels, only the difference of two scores means something: then its sign counts, pair by pair.
+    """
+    answers = on_real - on_fake if state.config.loss in ("relativistic", "wasserstein") else on_real
+    augment.steer(state.augmentation, answers.sign().mean(), state.config.augmentation_target, state.config.batch_size)
+
+
 def _seen(state: TrainState, images: torch.Tensor) -> torch.Tensor:
     return as_shown(state, images, state.rng)
 
 
 def as_shown(state: TrainState, images: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
     """The discriminator's view of images, real ones and fakes alike; differentiable. rng: on the state's device."""
-    if state.config.diffaugment != "off":
-        images = augment.diffaugment(images, state.config.diffaugment, rng)
-    if state.config.instance_noise:
+    config = state.config
+    if config.augmentation_target:
+        chance = state.augmentation[0]
+        images = augment.turn(images, rng, chance, mirrored=config.horizontal_flip)
+        images = augment.diffaugment(images, config.diffaugment, rng, chance)
+    elif config.diffaugment != "off":
+        images = augment.diffaugment(images, config.diffaugment, rng)
+    if config.instance_noise:
         images = images + state.noise * torch.empty_like(images, dtype=torch.float32).normal_(generator=rng)
     return images
 

@@ -100,6 +100,7 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "labels": {"real_label": 0.9, "fake_label": 0.1, "label_flips": 0.1},
     "noise": {"instance_noise": 0.1, "instance_noise_fade": 1000},
     "translation, cutout": {"diffaugment": "translation, cutout"},
+    "adaptive augmentation": {"diffaugment": "color, translation, cutout", "augmentation_target": 0.6, "horizontal_flip": True},
     "everything that draws": {
         "diffaugment": "color, translation, cutout",
         "dropout": 0.3,

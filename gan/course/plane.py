@@ -81,7 +81,11 @@ PLANE = Lesson(
     goals=(
         Goal(Aim.ALL, "Reach all 8 modes of the ring, and hold them for a moment.", _is_whole_ring),
         Goal(Aim.BROKEN, f"Break it: at most {FEW} modes after {SETTLED:,} steps. The preset Collapse is one way.", _is_broken),
-        Goal(Aim.FIXED, "Fix the broken game: change a setting, then reach and hold all 8 modes. One of the two cures is strong enough.", _is_fixed),
+        Goal(
+            Aim.FIXED,
+            "Fix the broken game: change a setting, then reach and hold all 8 modes. One of the two cures is strong enough.",
+            _is_fixed,
+        ),
     ),
     sources=(
         Source("Goodfellow et al. 2014, Generative Adversarial Networks", "https://arxiv.org/abs/1406.2661"),

@@ -370,6 +370,9 @@ def test_cases_are_diagnosed_and_the_doctor_answers(page: Page, server: str) -> 
     expect(page.locator(".clinic-step")).to_have_text("Step 50")
     expect(page.locator(".clinic-answers")).to_have_attribute("aria-label", re.compile(r"Step 50: D answers 0\.\d\d to real"))
     assert page.evaluate(picture) != last
+    slider.press("End")
+    typical = page.get_by_role("row", name="D's typical answer to generated images")
+    expect(typical).to_contain_text("0.00")  # in the scale of the curves above it
     page.get_by_role("button", name="Play").click()
     page.get_by_role("button", name="Pause").click()
 
@@ -385,6 +388,10 @@ def test_cases_are_diagnosed_and_the_doctor_answers(page: Page, server: str) -> 
     expect(page.locator(".clinic-count")).to_have_text("4 right of 5 diagnosed.")
     expect(page.get_by_role("button", name="Case 1, wrong")).to_be_visible()
     expect(page.get_by_test_id("stMarkdown").filter(has_text="Give at least 4")).to_contain_text("check_circle")
+    expect(page.locator(".clinic-result")).to_contain_text("generated images: −0.02 (rule")
+    page.reload()
+    expect(page.locator(".clinic-count")).to_have_text("4 right of 5 diagnosed.")
+    expect(page.locator(".clinic-verdict")).to_contain_text("Not quite")
     page.route("**/course/case-6.json", lambda route: route.abort())
     page.get_by_role("button", name="Case 6").click()
     expect(page.locator(".clinic-fault")).to_contain_text("choose it again")
@@ -394,6 +401,9 @@ def test_cases_are_diagnosed_and_the_doctor_answers(page: Page, server: str) -> 
     page.get_by_role("button", name="Start over").click()
     expect(page.locator(".clinic-result")).to_be_empty()
     expect(page.get_by_role("button", name="Nothing, it is healthy")).to_be_enabled()
+    page.reload()
+    expect(page.locator(".clinic.figure-ready")).to_be_visible()
+    expect(page.locator(".clinic-count")).to_be_empty()
     page.set_viewport_size({"width": 390, "height": 844})
     fits_a_phone(page)
 
@@ -420,6 +430,8 @@ def test_the_space_of_images_by_mouse_and_by_keyboard(page: Page, server: str) -
     strength = page.get_by_role("slider", name="Strength")
     strength.press("End")
     expect(page.locator(".space-sum-words")).to_contain_text("more than needed")
+    strength.press("ArrowLeft")
+    expect(page.locator(".space-sum-words")).to_contain_text("a little more than most faces need")
     expect(mission.filter(has_text="Give a face glasses")).to_contain_text("check_circle")
     page.get_by_role("combobox", name="Add").select_option("long hair")
     expect(page.get_by_role("img", name="seed 62 plus long hair")).to_be_visible()

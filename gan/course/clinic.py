@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from gan.config import TrainConfig
-from gan.course.cases import CASES
+from gan.course.cases import CASES, Trouble
 from gan.course.experiments import is_like
 from gan.course.lesson import Evidence, Goal, Lesson, Source
 from gan.course.own_runs import OwnRun
@@ -31,12 +31,18 @@ def patient() -> TrainConfig:
     return recipe(DEFAULT).config.change(label_flips=0.5, duration=PATIENT_STEPS, duration_unit="steps")
 
 
-def right(report: Mapping[str, Any]) -> int:
-    """How many cases a report diagnoses correctly. The report may be anything."""
+def diagnoses(report: Mapping[str, Any]) -> dict[str, str] | None:
+    """A report's diagnoses of the cases, by case; None if it has none. The report may be anything."""
     answers = report.get("answers")
     if not isinstance(answers, Mapping):
-        return 0
-    return sum(answers.get(case.id) == case.trouble for case in CASES.values())
+        return None
+    given = {name: answers.get(name) for name in CASES}
+    return {name: answer for name, answer in given.items() if isinstance(answer, str) and answer in set(Trouble)}
+
+
+def right(report: Mapping[str, Any]) -> int:
+    """How many cases a report diagnoses correctly. The report may be anything."""
+    return sum(CASES[name].trouble == answer for name, answer in (diagnoses(report) or {}).items())
 
 
 def patients(runs: tuple[OwnRun, ...]) -> Iterator[OwnRun]:
@@ -82,7 +88,7 @@ CLINIC = Lesson(
         "These six runs were trained for this lesson, and most were broken on purpose. Look at the images, D's answers and the "
         "distances, and diagnose each run. Then the app's **doctor** says what it found in the same numbers."
     ),
-    to_try="Move the slider to see how a run developed. Compare D's scores for training images and for new ones.",
+    to_try="Move the slider to see how a run developed. Compare D's answers to training images and to new ones.",
     goals=(
         Goal(Aim.DIAGNOSED, f"Give at least {ENOUGH} of the {len(CASES)} cases the right diagnosis.", _is_diagnosed),
         Goal(Aim.FOUND, "Start the patient below, and wait until the doctor finds what is wrong.", _is_found),

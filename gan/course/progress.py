@@ -7,6 +7,7 @@ import json
 import logging
 import re
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,23 @@ class CourseProgress:
             answers = known.answers.setdefault(lesson, {})
             if question not in answers and len(answers) < MOST_ANSWERS:
                 answers[question] = answer
+                self._write(path, known)
+
+    def replace_answers(self, visitor_id: str, lesson: str, answers: Mapping[str, str]) -> None:
+        """Keeps these answers to a lesson's questions, at most MOST_ANSWERS, instead of those before.
+
+        Raises:
+            ValueError: this is not a valid id of a visitor, a lesson, a question or an answer; or there are too many answers.
+            OSError: the file cannot be written.
+        """
+        path = self._path(visitor_id)
+        _refuse_names(lesson, *answers, *answers.values())
+        if len(answers) > MOST_ANSWERS:
+            raise ValueError(f"a lesson has at most {MOST_ANSWERS} answers; got {len(answers)}")
+        with self._lock:
+            known = self._read(visitor_id)
+            if known.answers.get(lesson, {}) != answers:
+                known.answers[lesson] = dict(answers)
                 self._write(path, known)
 
     def _write(self, path: Path, known: _Known) -> None:

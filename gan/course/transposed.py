@@ -21,6 +21,13 @@ class Aim(StrEnum):
     EVEN = "even"
 
 
+class Guess(StrEnum):
+    """What a visitor can predict about a layer, by the names in the figure."""
+
+    CHECKERBOARD = "checkerboard"
+    EVEN = "even"
+
+
 @dataclass(frozen=True)
 class Report:
     """What the figure says of its settings.
@@ -29,12 +36,14 @@ class Report:
         chain: sizes of the layers that were added, from the first input on.
         size: of the input on display.
         kernel, stride: of the layer on display.
+        guess: what the visitor predicted for this layer, before the figure showed it.
     """
 
     chain: tuple[int, ...]
     size: int
     kernel: int
     stride: int
+    guess: Guess | None
 
     @classmethod
     def read(cls, report: Mapping[str, Any]) -> "Report | None":
@@ -45,7 +54,17 @@ class Report:
         if not all(is_whole(value, LARGEST) and value for value in numbers) or not all(is_whole(value) for value in chain):
             return None
         size, kernel, stride = (int(value) for value in numbers if value is not None)
-        return cls(tuple(chain), size, kernel, stride)
+        guess = report.get("guess")
+        return cls(tuple(chain), size, kernel, stride, Guess(guess) if isinstance(guess, str) and guess in set(Guess) else None)
+
+    @property
+    def is_even(self) -> bool:
+        """Whether all outputs away from the edges are written equally often."""
+        return self.kernel % self.stride == 0
+
+    def predicts(self, guess: Guess) -> bool:
+        """Whether this was predicted, rightly, for a layer whose copies of the kernel overlap."""
+        return self.guess is guess and self.is_even == (guess is Guess.EVEN) and self.size >= 3 and self.kernel > self.stride > 1
 
 
 def _has_chain(evidence: Evidence) -> bool:
@@ -55,14 +74,12 @@ def _has_chain(evidence: Evidence) -> bool:
 
 def _is_uneven(evidence: Evidence) -> bool:
     report = Report.read(evidence.report)
-    return report is not None and report.size >= 3 and report.kernel > report.stride > 1 and report.kernel % report.stride > 0
+    return report is not None and report.predicts(Guess.CHECKERBOARD)
 
 
 def _is_even(evidence: Evidence) -> bool:
     report = Report.read(evidence.report)
-    if report is None or Aim.UNEVEN not in evidence.met:
-        return False
-    return report.size >= 3 and report.kernel > report.stride > 1 and report.kernel % report.stride == 0
+    return report is not None and Aim.UNEVEN in evidence.met and report.predicts(Guess.EVEN)
 
 
 TRANSPOSED = Lesson(
@@ -78,11 +95,15 @@ TRANSPOSED = Lesson(
         "If the kernel size is not a multiple of the stride, some outputs are written more often than their neighbors. "
         "In images this shows as a **checkerboard**."
     ),
-    to_try="Move the slider Step through both views. Press cells of the input and the kernel to change them.",
+    to_try="Move the slider Step through both views. Choose a kernel and a stride, and predict whether they give a checkerboard.",
     goals=(
         Goal(Aim.CHAIN, "Add the layers of a generator for digits: 1 → 4 → 7 → 14 → 28. First press Start at 1.", _has_chain),
-        Goal(Aim.UNEVEN, "Show a checkerboard: an input of 3 or more, and a kernel larger than a stride of 2 or more.", _is_uneven),
-        Goal(Aim.EVEN, "Get rid of it with the stride still 2 or more.", _is_even),
+        Goal(
+            Aim.UNEVEN,
+            "Predict a checkerboard, and be right: an input of 3 or more, and a kernel larger than a stride of 2 or more.",
+            _is_uneven,
+        ),
+        Goal(Aim.EVEN, "Then predict a layer without one, and be right. Its kernel is still larger than a stride of 2 or more.", _is_even),
     ),
     sources=(
         Source("Dumoulin and Visin 2016, A guide to convolution arithmetic (section 4)", "https://arxiv.org/abs/1603.07285"),

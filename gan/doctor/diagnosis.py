@@ -129,7 +129,7 @@ def _finding(rule: Rule, case: "Case", began: int, seen: int) -> Finding:
             limit = (
                 f"{'above' if condition.sign == '>' else 'below'} {condition.limit:{figure.format if figure.format.endswith('%') else 'g'}}"
             )
-            evidence.append(Evidence(condition.figure, figure.text, value, f"{value:{figure.format}}", limit))
+            evidence.append(Evidence(condition.figure, figure.text, value, f"{value:{figure.format}}".replace("-", "−"), limit))
     situation = Situation(case.config, case.interventions, began, case.step, case.best, case.images_seen, case.classes)
     name, why = _wording(rule, case)
     advice = remedies(rule.key, situation)

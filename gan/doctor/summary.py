@@ -194,4 +194,4 @@ def _images(fd: float, before: float) -> Sight | None:
         return Sight(f"The images are getting closer to real ones (FD {before:.3g} → {fd:.3g}).")
     if fd > FARTHER * before:
         return Sight(f"The images are getting worse (FD {before:.3g} → {fd:.3g}).", "the images are getting worse")
-    return Sight(f"The images are about as close to real ones as before (FD {fd:.3g}).")
+    return Sight(f"Lately, the images have stayed about as close to real ones (FD {fd:.3g}).")

@@ -7,7 +7,7 @@ from PIL import Image
 
 from gan.course import cases
 from gan.course.cases import CASES, LABELS, SIDE, Trouble, findings, recording, what_you_see
-from gan.course.clinic import CLINIC, ENOUGH, Aim, patient, right
+from gan.course.clinic import CLINIC, ENOUGH, Aim, diagnoses, patient, right
 from gan.course.lesson import Evidence
 from gan.course.own_runs import Checked, OwnRun
 from gan.doctor.remedies import Situation, remedies
@@ -63,6 +63,20 @@ ALL = {case.id: str(case.trouble) for case in CASES.values()}
 def test_right_diagnoses_are_counted_in_any_report(answers: Any, expected: int) -> None:
     assert right({"answers": answers}) == expected
     assert (Aim.DIAGNOSED in CLINIC.newly_met(Evidence({"answers": answers}))) == (expected >= ENOUGH)
+
+
+@pytest.mark.parametrize(
+    ("report", "expected"),
+    [
+        ({"answers": ALL}, ALL),
+        ({"answers": {}}, {}),
+        ({"answers": {"case-1": "<b>", "case-2": ["healthy"], "case-9": "healthy", 3: "healthy"}}, {}),
+        ({"answers": ["case-1"]}, None),
+        ({}, None),
+    ],
+)
+def test_only_diagnoses_of_cases_are_kept(report: dict[str, Any], expected: dict[str, str] | None) -> None:
+    assert diagnoses(report) == expected
 
 
 def treated(outcome: Outcome = Outcome.HELPED) -> Treatment:

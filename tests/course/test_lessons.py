@@ -105,8 +105,11 @@ def test_what_meets_the_goals_of_the_losses(said: dict[str, float], expected: se
     assert LOSSES.newly_met(Evidence(said)) == expected
 
 
-def layer(kernel: Any, stride: Any, size: Any = 3, chain: Any = (1,)) -> dict[str, Any]:
-    return {"kernel": kernel, "stride": stride, "size": size, "chain": list(chain) if isinstance(chain, tuple) else chain}
+def layer(kernel: Any, stride: Any, size: Any = 3, chain: Any = (1,), guess: Any = None) -> dict[str, Any]:
+    return {"kernel": kernel, "stride": stride, "size": size, "chain": list(chain) if isinstance(chain, tuple) else chain, "guess": guess}
+
+
+CHECKERBOARD, EVEN = transposed.Guess.CHECKERBOARD, transposed.Guess.EVEN
 
 
 @pytest.mark.parametrize(
@@ -116,13 +119,19 @@ def layer(kernel: Any, stride: Any, size: Any = 3, chain: Any = (1,)) -> dict[st
         (layer(4, 1, 1, (9, 1, 4, 7, 14, 28)), (), {transposed.Aim.CHAIN}),
         (layer(4, 1, 1, (1, 4, 8, 16, 28)), (), set()),
         (layer(4, 1, 1, (4, 7, 14, 28)), (), set()),
-        (layer(3, 2), (), {transposed.Aim.UNEVEN}),
-        (layer(3, 2, size=2), (), set()),
-        (layer(2, 3), (), set()),
-        (layer(3, 1), ("uneven",), set()),
-        (layer(4, 2), (), set()),
-        (layer(4, 2), ("uneven",), {transposed.Aim.EVEN}),
-        (layer(2, 2), ("uneven",), set()),  # copies next to each other, without overlap
+        (layer(3, 2, guess="checkerboard"), (), {transposed.Aim.UNEVEN}),
+        (layer(3, 2), (), set()),  # in passing, without a prediction
+        (layer(3, 2, guess="even"), ("uneven",), set()),
+        (layer(3, 2, guess=["even"]), (), set()),
+        (layer(3, 2, guess="perhaps"), (), set()),
+        (layer(3, 2, size=2, guess=CHECKERBOARD), (), set()),
+        (layer(2, 3, guess=CHECKERBOARD), (), set()),
+        (layer(3, 1, guess=EVEN), ("uneven",), set()),
+        (layer(4, 2, guess=EVEN), (), set()),
+        (layer(4, 2, guess=CHECKERBOARD), ("uneven",), set()),
+        (layer(4, 2, guess=EVEN), ("uneven",), {transposed.Aim.EVEN}),
+        (layer(4, 2), ("uneven",), set()),
+        (layer(2, 2, guess=EVEN), ("uneven",), set()),  # copies next to each other, without overlap
         (layer("4", 2), ("uneven",), set()),
         (layer(4, 0), ("uneven",), set()),
         (layer(4, 2, chain="1"), ("uneven",), set()),

@@ -82,6 +82,20 @@ def test_a_stranger_has_no_progress_and_keeps_none(tmp_path: Path) -> None:
         CourseProgress(tmp_path).add("", "plane", frozenset({"all"}))
 
 
+def test_answers_that_may_change_are_replaced(tmp_path: Path) -> None:
+    kept = CourseProgress(tmp_path)
+    kept.answer(ADA.id, "rules", "dense", "worse")
+    kept.replace_answers(ADA.id, "clinic", {"case-1": "healthy", "case-2": "collapse"})
+    kept.replace_answers(ADA.id, "clinic", {"case-2": "healthy"})
+    assert CourseProgress(tmp_path).answers(ADA.id, "clinic") == {"case-2": "healthy"}
+    kept.replace_answers(ADA.id, "clinic", {})
+    assert kept.answers(ADA.id, "clinic") == {} and kept.answers(ADA.id, "rules") == {"dense": "worse"}
+    with pytest.raises(ValueError, match="lower-case letters"):
+        kept.replace_answers(ADA.id, "clinic", {"case-1": "<b>"})
+    with pytest.raises(ValueError, match="at most 16 answers; got 17"):
+        kept.replace_answers(ADA.id, "clinic", {f"q{i}": "a" for i in range(17)})
+
+
 @pytest.mark.parametrize(("lesson", "goal"), [("../x", "all"), ("plane", "ALL"), ("", "all"), ("plane", "a" * 41)])
 def test_names_have_a_form(tmp_path: Path, lesson: str, goal: str) -> None:
     with pytest.raises(ValueError, match="lower-case letters"):

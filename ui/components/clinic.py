@@ -25,7 +25,7 @@ _HTML = """
       <h4>FD, the distance to real images. Dashed line: the FD of real images</h4>
       <canvas class="clinic-distance" role="img" aria-label="The distance to real images over the steps"></canvas>
       <table class="clinic-scores" aria-label="Scores at this point"></table>
-      <p>A score above 0 means that D takes the images for real.</p>
+      <p>Typical answers are from one moment. Each point on the curves is a mean of several steps.</p>
     </div>
   </div>
   <fieldset><legend>What is wrong with this run?</legend><div class="clinic-options"></div></fieldset>

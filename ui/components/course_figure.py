@@ -12,9 +12,7 @@ from ui.components.component import component
 log = logging.getLogger(__name__)
 
 
-def course_figure(
-    name: str, html: str, late: Callable[[], Mapping[str, Any]] = dict, **constants: Any
-) -> Callable[[str], Mapping[str, Any]]:
+def course_figure(name: str, html: str, late: Callable[[], Mapping[str, Any]] = dict, **constants: Any) -> Callable[..., Mapping[str, Any]]:
     """The function that draws a figure.
 
     Args:
@@ -25,19 +23,19 @@ def course_figure(
         constants: numbers that the lesson's goals and the figure share.
 
     Returns:
-        (the page's url_path, from which the component finds the address of the server behind any prefix) -> what the figure last
-        reported, from the browser: any mapping, or an empty one.
+        (the page's url_path, from which the component finds the address of the server behind any prefix; more data by name) -> what the
+        figure last reported, from the browser: any mapping, or an empty one.
     """
     mounted = component(name, html, "figure")
 
-    def draw(page: str) -> Mapping[str, Any]:
+    def draw(page: str, **given: Any) -> Mapping[str, Any]:
         try:
             more = late()
         except (ValueError, OSError) as error:  # an installation that lacks a file
             log.warning("the figure %s cannot be drawn: %s", name, in_words(error) if isinstance(error, OSError) else error)
             st.error("This figure cannot be drawn: a file that comes with the app is missing or damaged.", icon=":material/error:")
             return {}
-        report = mounted(key=name, data={"page": page, **constants, **more}, on_report_change=lambda: None).report
+        report = mounted(key=name, data={"page": page, **constants, **more, **given}, on_report_change=lambda: None).report
         return report if isinstance(report, Mapping) else {}
 
     return draw

@@ -32,8 +32,15 @@ _HTML = """
   <div class="transposed-results">
     <div class="transposed-grids">
       <figure><figcaption>Output</figcaption><canvas class="transposed-output" role="img"></canvas></figure>
-      <figure><figcaption>How often each output is written</figcaption><canvas class="transposed-writes" role="img"></canvas></figure>
-      <figure><figcaption>The same for resize, then a 3 x 3 convolution</figcaption><canvas class="transposed-even" role="img"></canvas></figure>
+      <figure class="transposed-known"><figcaption>How often each output is written</figcaption>
+        <canvas class="transposed-writes" role="img"></canvas></figure>
+      <figure class="transposed-known"><figcaption>The same for resize, then a 3 x 3 convolution</figcaption>
+        <canvas class="transposed-even" role="img"></canvas></figure>
+    </div>
+    <div class="transposed-row transposed-question" role="group" aria-label="Will this layer draw a checkerboard?">
+      <span>Will this layer draw a checkerboard?</span>
+      <button type="button" class="transposed-guess" value="checkerboard">Yes, a checkerboard</button>
+      <button type="button" class="transposed-guess" value="even">No, even outputs</button>
     </div>
     <p class="transposed-checker" role="status"></p>
   </div>

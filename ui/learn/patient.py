@@ -5,8 +5,9 @@ from typing import Any
 
 import streamlit as st
 
-from gan.course.clinic import PATIENT, is_cured, patient, patients
+from gan.course.clinic import CLINIC, PATIENT, diagnoses, is_cured, patient, patients
 from gan.course.own_runs import OwnRun, own_run, own_runs
+from gan.files import in_words
 from gan.networks.generator_file import CheckpointError
 from gan.runs.states import AT_WORK
 from ui.components.clinic import clinic
@@ -16,15 +17,17 @@ from ui.health import SIGNS
 from ui.learn.run_line import begin, run_line
 from ui.page_files import TRAIN
 from ui.text import plain
-from ui.workshop import checkups, manager
+from ui.workshop import checkups, course_progress, manager
 
-FAULT = "patient_fault"  # in the session
+FAULT, SAVED = "patient_fault", "clinic_saved"  # in the session
 REFRESH_S = 3.0  # while the patient is active
 
 
 def cases_and_patient(page: str) -> Mapping[str, Any]:
     """Draws the recorded cases and the patient; returns what the figure reports. page: the page's url_path."""
-    report = clinic(page)
+    saved = course_progress().answers(visitor().id, CLINIC.id)
+    report = clinic(page, answers=diagnoses({"answers": saved}))
+    _keep(report)
     found = list(patients(own_runs(manager().runs(), visitor().id, checkups())))
     # A fork that was made to cure it is the newest.
     shown = next((run for run in found if run.state in AT_WORK), found[0] if found else None)
@@ -42,6 +45,18 @@ def cases_and_patient(page: str) -> Mapping[str, Any]:
         if shown is not None:
             st.fragment(_patient, run_every=REFRESH_S if shown.state in AT_WORK else None)(shown.id, _seen(shown))
     return report
+
+
+def _keep(report: Mapping[str, Any]) -> None:
+    """Saves new diagnoses, so that they are still there after a reload."""
+    given = diagnoses(report)
+    if given is None or not visitor().id or st.session_state.get(SAVED) == given:  # or else an older tab would undo those of a newer one
+        return
+    try:
+        course_progress().replace_answers(visitor().id, CLINIC.id, given)
+        st.session_state[SAVED] = given
+    except OSError as error:
+        st.error(f"Your diagnoses cannot be saved: {plain(in_words(error))}.", icon=":material/error:")
 
 
 def start() -> None:

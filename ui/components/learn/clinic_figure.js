@@ -1,11 +1,13 @@
 // The figure of the lesson "What is wrong with it?": recorded runs to look at, a diagnosis for each, and then what the doctor says.
 import { Lines } from "./lines.js";
+import { sigmoid } from "./losses.js";
 
 const COLORS = { real: "rgb(37, 99, 235)", generated: "rgb(234, 88, 12)" };
 const FRAME_MS = 450;  // of a grid, while it plays
 const MARKS = { right: "✓", wrong: "✗" };
 
 const words = (value, digits = 2) => value == null ? "unknown" : value.toFixed(Math.abs(value) >= 100 ? 0 : digits).replace("-", "−");
+const asAnswer = (score) => words(score == null ? null : sigmoid(score));  // scores are means over many images, before the sigmoid
 const sign = (step) => `Step ${step.toLocaleString("en")}`;
 
 // An element with text and attributes.
@@ -29,7 +31,7 @@ export class Clinic {
     const { slider, play, again } = this.parts;
     slider.oninput = () => { this.pause(); this.show(); };
     play.onclick = () => this.timer ? this.pause() : this.play();
-    again.onclick = () => { this.answers = {}; this.tell?.({ answers: {} }); this.choose(this.data.cases[0].id); };
+    again.onclick = () => { this.hasAnswered = true; this.answers = {}; this.tell?.({ answers: {} }); this.choose(this.data.cases[0].id); };
     this.resizing = new ResizeObserver(() => this.show());
     this.resizing.observe(root);
   }
@@ -38,12 +40,20 @@ export class Clinic {
   update(data, tell) {
     const isFirst = !this.data;
     Object.assign(this, { data, tell });
+    this.restore(data.answers);
     if (!isFirst) return;
     this.buttons = data.cases.map(({ id }) => made("button", "", { type: "button", onclick: () => this.choose(id) }));
     this.parts.cases.append(...this.buttons);
     this.optionButtons = data.options.map(([trouble, label]) => made("button", label, { type: "button", onclick: () => this.answer(trouble) }));
     this.parts.options.append(...this.optionButtons);
     this.choose(data.cases[0].id);
+  }
+
+  // Takes the diagnoses from earlier visits, unless there are newer ones. The server learns who visits only after the first picture.
+  restore(answers) {
+    if (this.hasAnswered || !Object.keys(answers).length) return;
+    this.answers = { ...answers };
+    if (this.case) this.mark();
   }
 
   async choose(id) {
@@ -123,9 +133,9 @@ export class Clinic {
     const rows = score ? [
       ["Variety, compared with real images", `${Math.round(100 * score.diversity / score.diversity_real)}%`],
       ["Digits that hardly appear", score.missing.length ? score.missing.join(", ") : "none"],
-      ["D's score for its training images", words(score.d_train, 1)],
-      ["D's score for new real images", words(score.d_held_out, 1)],
-      ["D's score for generated images", words(score.d_fake, 1)],
+      ["D's typical answer to its training images", asAnswer(score.d_train)],
+      ["D's typical answer to new real images", asAnswer(score.d_held_out)],
+      ["D's typical answer to generated images", asAnswer(score.d_fake)],
     ] : [["Scores", "not yet"]];
     this.parts.scores.replaceChildren(...rows.map(([name, value]) => {
       const row = made("tr");
@@ -138,6 +148,7 @@ export class Clinic {
 
   answer(trouble) {
     if (this.case.id in this.answers) return;
+    this.hasAnswered = true;
     this.answers = { ...this.answers, [this.case.id]: trouble };
     this.pause();
     this.mark();

@@ -88,6 +88,7 @@ export class TransposedFigure {
     this.step.oninput = () => this.draw();
     this.find("add").onclick = () => this.addLayer();
     this.find("restart").onclick = () => this.restart();
+    for (const button of root.querySelectorAll(".transposed-guess")) button.onclick = () => this.predict(button);
     this.chain = [1];
     this.inputValues = [];
     this.weightValues = [];
@@ -105,9 +106,10 @@ export class TransposedFigure {
     this.draw();
   }
 
-  // New sizes: values that are there stay, others are 1; all steps are shown.
+  // New sizes: values that are there stay, others are 1; all steps are shown. Another layer needs another prediction.
   resized() {
-    const { size, kernel } = this.setting;
+    const { size, kernel, stride } = this.setting, layer = `${size} ${kernel} ${stride}`;
+    if (layer !== this.layer) Object.assign(this, { layer, guess: null });
     this.inputValues = Array.from({ length: size ** 2 }, (_, i) => this.inputValues[i] ?? 1);
     this.weightValues = Array.from({ length: kernel ** 2 }, (_, i) => this.weightValues[i] ?? 1);
     this.fault = refusal(size, this.setting);
@@ -136,11 +138,27 @@ export class TransposedFigure {
     this.find("formula").textContent = `o = (n − 1) s − 2p + k + oₚ = (${size} − 1) · ${stride} − 2 · ${padding} + ${kernel} + ${outputPadding} = ${this.result}`;
     const whole = spread({ size, values: this.inputValues }, this.weightValues, this.setting);
     if (this.slides) this.drawSlide(step, isWhole, ink); else this.drawSpread(step, isWhole, ink);
+    this.find("question").hidden = this.guess !== null;
+    for (const figure of this.root.querySelectorAll(".transposed-known")) figure.hidden = this.guess === null;
+    this.find("checker").textContent = this.guess === null ? "" : this.verdict(kernel, stride);
+    if (this.guess === null) return;
     this.writes.draw(whole.size, [...whole.writes], ink, "How often each output is written");
     this.even.draw(whole.size, this.taps(whole.size), ink, "How many values each output of resize-convolution gets");
-    this.find("checker").textContent = isEven(this.setting)
+  }
+
+  verdict(kernel, stride) {
+    const even = isEven(this.setting), isRight = (this.guess === "even") === even;
+    return `${isRight ? "Right" : "Not quite"}. ${even
       ? "Away from the edges, all outputs are written equally often: no checkerboard."
-      : `A kernel of ${kernel} is not a multiple of the stride ${stride}: some outputs are written more often, which is the checkerboard.`;
+      : `A kernel of ${kernel} is not a multiple of the stride ${stride}: some outputs are written more often, which is the checkerboard.`}`;
+  }
+
+  // What the visitor expects of this layer; only then does the figure show how often outputs are written.
+  predict(button) {
+    if (button.matches(":focus-visible")) this.fields.kernel.focus({ preventScroll: true });  // the button disappears
+    this.guess = button.value;
+    this.draw();
+    this.tellAll();
   }
 
   // The first `step` input values, each with its copy of the kernel; the last one is framed.
@@ -197,7 +215,7 @@ export class TransposedFigure {
   tellAll() {
     if (this.fault) return;
     const { size, kernel, stride } = this.setting;
-    this.tell?.({ chain: [...this.chain], size, kernel, stride });
+    this.tell?.({ chain: [...this.chain], size, kernel, stride, guess: this.guess });
   }
 
   destroy() {

@@ -26,12 +26,12 @@ def layer_view(layers: dict[str, Layer], name: str, picture: np.ndarray, key: st
     """
     chosen = choose_maps(layers, LARGE)
     titles = {layer.name: f"{number} {layer.kind}" for number, layer in enumerate(layers.values(), 1)}
-    with st.container(horizontal=True, gap="small"):
-        with _block(1):
+    with st.container(horizontal=True, gap="small", key=f"{key}_layers"):
+        with _block(1, f"{key}_input"):
             _picture(picture, name, CARD)
             st.markdown(f":small[**{name}**]")
-        for block in blocks(layers):
-            with _block(len(block)):
+        for number, block in enumerate(blocks(layers)):
+            with _block(len(block), f"{key}_{number}"):
                 for layer in block:
                     with st.container(gap="xsmall"):
                         _picture(_overview(layer, chosen[layer.name]), f"{titles[layer.name]}, {layer.size}", CARD)
@@ -51,9 +51,11 @@ def layer_view(layers: dict[str, Layer], name: str, picture: np.ndarray, key: st
     _large(options[opened], chosen[options[opened].name])
 
 
-def _block(count: int) -> DeltaGenerator:
-    """A frame around layers that belong together, side by side."""
-    return st.container(border=True, width=140 * count + 32).grid(count, min_column_width=64, wrap=False, gap="small")
+def _block(count: int, key: str) -> DeltaGenerator:
+    """A frame around layers that belong together, side by side. theme.css enlarges it on a projector, by the count in its key."""
+    return st.container(border=True, width=140 * count + 32, key=f"{key}_block_of_{count}").grid(
+        count, min_column_width=64, wrap=False, gap="small"
+    )
 
 
 def _large(layer: Layer, chosen: list[int]) -> None:

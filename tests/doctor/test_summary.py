@@ -51,7 +51,7 @@ def test_scores_say_where_the_images_go(ratio: float, expected: str) -> None:
 
 
 def test_images_whose_newest_score_is_the_best_are_not_getting_worse() -> None:
-    rows = judged(2000, fd=lambda step: 12 if step > 1700 else 10)
+    rows = judged(2000, 50, fd=lambda step: 12 if step > 1700 else 10)
     rows[-1]["fd"] = 9.0
     assert "The newest images are the closest to real ones so far." in seen(judged_rows=rows)
 

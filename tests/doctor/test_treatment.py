@@ -11,7 +11,7 @@ from gan.events import Intervention
 from tests.doctor.test_doctor import judged, metrics
 
 CHANGE = Intervention(930, "lr_d", 0.01, 5e-4)
-CONFIG = TrainConfig(lr_d=5e-4)
+CONFIG = TrainConfig(lr_d=5e-4, duration=10_000, duration_unit="steps")
 
 
 def curves(after: float, wins: float = 0.99) -> dict[str, Any]:

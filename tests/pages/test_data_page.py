@@ -102,7 +102,7 @@ def test_an_upload_is_shown_and_can_be_trained_on(open_data: Callable[..., AppTe
     button(at, "Train on it").click().run()
     assert not at.exception and texts(at.title) == "Train"
     assert (at.selectbox(key=KEY + "data").value, at.selectbox(key=KEY + "channels").value) == ("My-pets", 3)
-    assert "has few images, which D learns by heart. Choose an **Augmentation** in All settings." in texts(at.caption)
+    assert "has few images, which D learns by heart. Augmentation helps against that." in texts(at.caption)
 
 
 def test_the_page_shows_how_wide_images_fit_and_the_choice_goes_along(open_data: Callable[..., AppTest]) -> None:

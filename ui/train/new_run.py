@@ -79,8 +79,10 @@ def data_advice(recipe: TrainConfig) -> Advice:
 
 
 def take_advice(changes: dict[str, Any]) -> None:
+    """Follows the advice, and says what is set now: the settings are among those that are folded away."""
     for name, value in changes.items():
         st.session_state[KEY + name] = value
+    st.session_state[SAID] = " ".join(f"{TrainConfig.model_fields[name].title} is now {value}." for name, value in changes.items())
 
 
 def recipe_caption(recipe: Recipe) -> str:

@@ -12,6 +12,7 @@ from gan.inside.pictures import as_map, paint
 from ui.pictures import inline
 
 IN_A_CARD, LARGE = 16, 64  # maps of a layer
+NARROW = "\u00a0x\u00a0"  # keeps a size on one line
 CARD, MAP = 240, 96  # pixels of a card's picture and of a map that is opened, at least
 
 
@@ -36,7 +37,7 @@ def layer_view(layers: dict[str, Layer], name: str, picture: np.ndarray, key: st
                     with st.container(gap="xsmall"):
                         _picture(_overview(layer, chosen[layer.name]), f"{titles[layer.name]}, {layer.size}", CARD)
                         st.markdown(f":small[**{titles[layer.name]}**]", help=layer.about)
-                        st.caption(f"{layer.size}  \n{_range(layer.maps)}")
+                        st.caption(f"{layer.size.replace(' x ', NARROW)}  \n{_range(layer.maps)}")
     st.caption(
         f"Each layer shows at most {IN_A_CARD} maps: those that vary most. Each map has its own scale, from black to white. "
         "In layers with negative values, blue is below 0 and red is above.",

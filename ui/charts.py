@@ -262,7 +262,7 @@ def _distance(curves: Sequence[tuple[int, Curve]], axis: str) -> Chart:
         _mark(figure, i, curve, axis, x, y, log=True)
         said.append(f"{curve.name} {y[-1]:.3g} at {_read(axis, x[-1])}")
     names = sorted({curve.features for _, curve in curves})
-    title = f"Distance from real images: FD ({html.escape(', '.join(names))}), lower is better"
+    title = f"FD, lower is better ({html.escape(', '.join(names))})"
     _lay_out(figure, title, axis, {"type": "log", "tickvals": TICKS, "ticktext": [f"{tick:g}" for tick in TICKS]})
     return Chart(figure, f"{title}: {'; '.join(said)}.")
 

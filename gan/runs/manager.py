@@ -241,7 +241,7 @@ class RunManager:
 
     def _resume(self, run: Run, unit: str | None, amount: float | None, visitor: Visitor, data: str | None, kept: bool) -> Run:
         if run.state in AT_WORK:
-            raise ValueError(f"the run {run.id} is already {run.state}")
+            raise ValueError(f"the run {run.id} is already {run.state.shown}")
         run.end_scoring()
         folder = RunFolder(run.folder.path)
         config, stored = folder.read_config()
@@ -410,7 +410,7 @@ class RunManager:
         with self._lock:
             run = self.steered(run_id, visitor)
             if run.state in AT_WORK:
-                raise ValueError(f"the run {run_id} is {run.state}: stop it first")
+                raise ValueError(f"the run {run_id} is {run.state.shown}: stop it first")
             run.end_scoring()
             gone = self.root / f"{DELETED}{uuid.uuid4().hex}"
             run.folder.lock()  # another process may be about to resume it

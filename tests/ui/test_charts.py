@@ -119,7 +119,7 @@ def test_distances_have_a_chart_where_images_were_judged() -> None:
     assert len(found) == 5
     (line,) = found[-1].figure.data
     assert list(line.x) == [2, 4] and list(line.y) == [9, 3] and line.meta == 1
-    assert found[-1].text == "Distance from real images: FD (digits-CNN), lower is better: one 3 at 4.0 s."
+    assert found[-1].text == "FD, lower is better (digits-CNN): one 3 at 4.0 s."
     assert found[-1].figure.layout.yaxis.type == "log"
 
 

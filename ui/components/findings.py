@@ -90,7 +90,7 @@ def applied_to(run: Run) -> Applied | None:
     known = checkups().of(run).treatment
     pressed = st.session_state.get(PRESSED)
     if isinstance(pressed, Pressed) and pressed.run == run.id and (known is None or known.step < pressed.step):
-        return Applied(pressed.finding, pressed.changes, Outcome.WATCHING, applied(pressed.step))
+        return Applied(pressed.finding, pressed.changes, Outcome.WATCHING, applied(pressed.step, run.config))
     if known is None:
         return None
     words = "; ".join(f"{setting_title(c.field)} {value_words(c.old)} → {value_words(c.new)}" for c in known.changes)

@@ -210,7 +210,7 @@ class Charts {
     ];
     if (best) traces.push({ x: [best.step], y: [best.fd], name: "Best", mode: "markers", marker: { symbol: "star", size: 13, color: color },
       hovertemplate: "%{y:.3g}", showlegend: false });
-    const layout = this.layout({ lines: () => [], title: `Distance from real images: FD (${judged.features}), lower is better` });
+    const layout = this.layout({ lines: () => [], title: `FD, lower is better (${judged.features})` });
     layout.margin = { ...layout.margin, t: 34 };
     layout.yaxis = { ...layout.yaxis, type: "log", rangemode: "normal", tickvals: TICKS, ticktext: TICKS.map(String) };
     if (floor > 0) {

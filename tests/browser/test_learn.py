@@ -134,6 +134,9 @@ def test_a_link_to_a_lesson_shows_its_top_and_its_figure_does_not_lead_back(page
     page.evaluate(REPORT, 8)
     expect(page.get_by_text("Goal 1 of 3 done: Reach all 8 modes")).to_be_visible()
     expect(page.get_by_role("heading", name="The game on a plane")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("heading", name="Real or fake?")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"/learn\?lesson=real-or-fake$"))
 
 
 def test_little_motion_and_a_phone(page: Page, server: str) -> None:

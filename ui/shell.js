@@ -3,12 +3,13 @@
 // Where the server is. Streamlit would first ask below the page's own address, and be answered 404 twice.
 window.__streamlit = { ...window.__streamlit, BACKEND_BASE_URL: new URL(".", location.href).href };
 
-// What a page writes into its own address is no step for the Back button: one press leads to the page before.
+// What a page writes into its own address is no step for the Back button: one press leads to the page before, or to the lesson before.
 const push = history.pushState, replace = history.replaceState;
 let before = null;  // this page's address before it was last written
 history.pushState = function (state, unused, url) {
   const to = new URL(url ?? location.href, location.href);
-  if (to.pathname === location.pathname) {
+  const lesson = new URLSearchParams(location.search).get("lesson"), next = to.searchParams.get("lesson");
+  if (to.pathname === location.pathname && !(lesson && next && lesson !== next)) {
     before = location.href;
     return replace.call(this, state, unused, url);
   }

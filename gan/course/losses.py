@@ -67,7 +67,7 @@ def _is_stalled(evidence: Evidence) -> bool:
 LOSSES = Lesson(
     id="losses",
     title="What the losses say",
-    minutes=6,
+    minutes=5,
     text=(
         "A **loss** says how badly a network does, and training makes it smaller. "
         "Here an image is one number: real ones have the blue density p, generated ones the orange density q. "

@@ -66,7 +66,7 @@ def _is_fixed(evidence: Evidence) -> bool:
 PLANE = Lesson(
     id="plane",
     title="The game on a plane",
-    minutes=7,
+    minutes=6,
     text=(
         "Here an image is only two numbers, a point on a plane: the real points lie in eight clusters on a ring, the **modes** of the data. "
         "The **generator** G turns random numbers, the latent vectors, into points. "

@@ -45,7 +45,7 @@ def _is_alike(evidence: Evidence) -> bool:
 SPACE = Lesson(
     id="space",
     title="The space of images",
-    minutes=6,
+    minutes=5,
     text=(
         "Each latent vector z is a point in the **latent space**, and each point has an image. Between two images there are others: "
         "this shows that G has not just stored its training images. "

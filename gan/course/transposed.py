@@ -85,7 +85,7 @@ def _is_even(evidence: Evidence) -> bool:
 TRANSPOSED = Lesson(
     id="transposed",
     title="From one number to many",
-    minutes=6,
+    minutes=5,
     text=(
         "A generator begins with a few numbers and ends with an image. The layer that enlarges is the **transposed convolution**. "
         "Its **kernel** is a small grid of learned numbers. "

@@ -2,7 +2,7 @@
 
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from gan.course.lessons import LESSONS
 from tests.browser.conftest import fits_a_phone
@@ -134,6 +134,9 @@ def test_a_link_to_a_lesson_shows_its_top_and_its_figure_does_not_lead_back(page
     page.evaluate(REPORT, 8)
     expect(page.get_by_text("Goal 1 of 3 done: Reach all 8 modes")).to_be_visible()
     expect(page.get_by_role("heading", name="The game on a plane")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("heading", name="Real or fake?")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"/learn\?lesson=real-or-fake$"))
 
 
 def test_little_motion_and_a_phone(page: Page, server: str) -> None:
@@ -476,3 +479,34 @@ def test_an_experiment_is_chosen_and_predicted_before_it_can_start(page: Page, s
     choice.click()
     expect(start).to_be_enabled()
     fits_a_phone(page)
+
+
+def test_experiments_and_cases_by_finger(browser: Browser, server: str) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True, reduced_motion="reduce")
+    context.set_default_timeout(30_000)
+    page = context.new_page()
+    open_page(page, f"{server}/learn?lesson=rules", "Learn")
+    page.get_by_text("Dense layers").tap()
+    worse = page.get_by_role("radio", name="Worse")
+    expect(worse).to_have_count(1)
+    worse.tap()
+    expect(page.get_by_role("button", name="Start both runs")).to_be_enabled()
+    assert page.evaluate(
+        "() => Math.min(...[...document.querySelectorAll('[class*=st-key-experiment] button')].map(b => b.offsetHeight)) >= 44"
+    )
+    fits_a_phone(page)
+
+    open_page(page, f"{server}/learn?lesson=clinic", "Learn")
+    expect(page.locator(".clinic.figure-ready")).to_be_visible()
+    page.get_by_role("button", name="Case 3").tap()
+    slider = page.get_by_role("slider", name="Point in training")
+    expect(slider).to_have_attribute("aria-valuetext", "Step 450")
+    slider.scroll_into_view_if_needed()
+    box = slider.bounding_box()
+    assert box
+    page.touchscreen.tap(box["x"] + box["width"] * 0.5, box["y"] + box["height"] / 2)
+    expect(slider).not_to_have_attribute("aria-valuetext", "Step 450")
+    page.get_by_role("button", name="The generator has collapsed").tap()
+    expect(page.locator(".clinic-verdict")).to_have_text("Right.")
+    fits_a_phone(page)
+    context.close()

@@ -74,12 +74,14 @@ def hero(runs: Sequence[Run], who: Visitor) -> None:
 
 
 def _course(who: Visitor, has_runs: bool) -> str:
-    """The label of the link to the course; empty for a visitor who has passed it, or has runs and has not begun it."""
+    """The label of the link to the course; empty for a visitor who has runs and has not begun it."""
     met = course_progress().read(who.id)
     passed = sum(lesson.is_passed(met.get(lesson.id, frozenset())) for lesson in LESSONS.values())
     if 0 < passed < len(LESSONS):
         return f"Continue the course: {passed} of {len(LESSONS)} lessons passed"
-    if passed or has_runs:
+    if passed:
+        return f"You passed all {len(LESSONS)} lessons of the course"
+    if has_runs:
         return ""
     return f"New to GANs? Learn: {sum(lesson.minutes for lesson in LESSONS.values())} minutes, {len(LESSONS)} short lessons"
 

@@ -34,7 +34,7 @@ def show(lesson: Lesson) -> Met:
     met = _credit(lesson, Evidence(report, met.get(lesson.id, frozenset()), answers, _find_runs), met)
     with mission:
         _mission(lesson, met.get(lesson.id, frozenset()))
-    _next(lesson)
+    _next(lesson, met)
     if lesson.links:
         with st.container(horizontal=True):
             for link in lesson.links:
@@ -48,8 +48,10 @@ def show(lesson: Lesson) -> Met:
     return met
 
 
-def _next(lesson: Lesson) -> None:
-    """A link to the lesson after this one."""
+def _next(lesson: Lesson, met: Met) -> None:
+    """A link to the lesson after this one; praise if all are passed."""
+    if all(one.is_passed(met.get(one.id, frozenset())) for one in LESSONS.values()):
+        st.success(f"You passed all {len(LESSONS)} lessons. Train a network of your own, or explore one.", icon=":material/school:")
     after = list(LESSONS.values())[list(LESSONS).index(lesson.id) + 1 :]
     if after:
         label = f"Next: {after[0].title} ({after[0].minutes} minutes)"

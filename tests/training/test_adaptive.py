@@ -84,11 +84,14 @@ def test_a_change_of_images_keeps_gradients(rng: torch.Generator) -> None:
 
 
 def test_the_step_counts_signs_of_the_answers_to_real_images(config: TrainConfig, blobs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
+    seen: list[float] = []
     steer = augment.steer
-    monkeypatch.setattr(
-        augment, "steer", lambda strength, sureness, *rest: (seen.append(sureness.item()), steer(strength, sureness, *rest))
-    )
+
+    def watched(strength: torch.Tensor, sureness: torch.Tensor, target: float, batch_size: int) -> None:
+        seen.append(sureness.item())
+        steer(strength, sureness, target, batch_size)
+
+    monkeypatch.setattr(augment, "steer", watched)
     state = new_state(config.change(**ADAPTIVE, batch_size=8), CPU)
     step_module._steer(state, torch.tensor([1.0, 2.0, -3.0, 4.0]), torch.tensor([9.0, 9, 9, 9]))
     relativistic = new_state(config.change(**ADAPTIVE, loss="relativistic", discriminator_norm="none"), CPU)

@@ -76,7 +76,7 @@ def test_two_participants_and_neither_steers_the_others_run(server: str, people:
     call_oneself(ada, server, "Ada")
     run = launch(ada)
     call_oneself(bob, server, "Bob")
-    expect(bob.get_by_text("Running: Ada.")).to_be_visible()
+    expect(bob.get_by_text("Training: Ada.")).to_be_visible()
     waiting = launch(bob)
     expect(bob.locator(".rv-note")).to_have_text(re.compile("Waiting: number 1 in the queue"))
 

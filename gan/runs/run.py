@@ -500,7 +500,7 @@ class Run:
             ended = self._train(self._state, dataset)
         why = never_judged(self.folder, self._watch)
         self._note(ended, error=self.error or None, reason=self._reason or None, judge=why)
-        if prepared and self._state and self._state.step and why and self._watch and self._watch.preparing:
+        if prepared and prepared[0].step and why and self._watch and self._watch.preparing:
             self._unscored = *prepared, self._watch
         return ended
 

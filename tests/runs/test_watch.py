@@ -296,7 +296,7 @@ def held_judge(judge: Judge, dataset: Any, monkeypatch: pytest.MonkeyPatch) -> t
         yield Progress("Loading", 0, 1)
         return dataset
 
-    def get(self: Any, *key: Any) -> Generator[Progress, None, Any]:
+    def get(self: Any, *key: Any) -> Generator[Progress, None, Judge]:
         while not release.wait(0.01):
             yield Progress("Learning the features of blobs (once)", 12, 25)
         return judge

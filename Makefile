@@ -30,8 +30,8 @@ BROWSER_WORKERS ?= 2
 # lot, for pages and for runs, so they leave time to the others.
 STYLE := $(BIN)/ruff check . && $(BIN)/ruff format --check .
 TYPES := $(BIN)/mypy $(if $(CI),--cache-dir=/dev/null)
-TESTS := -m pytest -n $(WORKERS) --dist loadfile --ignore=tests/browser
-BROWSER_TESTS := -m pytest -n $(BROWSER_WORKERS) --dist loadfile $(if $(CI),--reruns 1 -rR) tests/browser
+TESTS := -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/browser
+BROWSER_TESTS := -m pytest -n $(BROWSER_WORKERS) --dist loadfile --no-loadscope-reorder $(if $(CI),--reruns 1 -rR) tests/browser
 
 test: $(VENV)/.installed-dev
 	$(KEEPING) $(BIN)/python .ci/together.py "style: $(STYLE)" "types: $(TYPES)" "tests: $(BIN)/python $(TESTS)" \

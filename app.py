@@ -23,6 +23,7 @@ from gan.serving.routes import routes
 from ui import assets, held
 from ui.connections import bound_connections, raise_limit, send_at_once
 from ui.sessions import sweep
+from ui.warm_up import warm_up
 from ui.workshop import checkups, manager, models
 
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
@@ -56,6 +57,7 @@ async def lifespan(app: st.App) -> AsyncIterator[dict[str, Any]]:
         bound_connections(handlers[signal.SIGTERM], raise_limit())
     bound_logs()
     send_at_once()
+    warm_up()
     await anyio.to_thread.run_sync(manager().remove_leftovers)
     sweeping = asyncio.create_task(sweep(runtime.get_instance()))
     with Rounds(checkups(), manager().unfinished):

@@ -444,10 +444,12 @@ def _pictures(setup: Bench, name: str) -> Iterator[Row]:
 
 
 def _images_per_s(run: Run, work: Callable[[], object]) -> float:
-    """A run's images/s while something else is done."""
+    """A run's images/s while something else is done, over at least one step: a busy machine may give the run no time meanwhile."""
     seen, start = run.status()["images_seen"], time.perf_counter()
     work()
-    return (run.status()["images_seen"] - seen) / (time.perf_counter() - start)
+    while (drawn := run.status()["images_seen"] - seen) == 0 and run.state in AT_WORK:
+        time.sleep(0.01)
+    return drawn / (time.perf_counter() - start)
 
 
 # Memory.

@@ -88,9 +88,9 @@ def cases(tiny: bool = False) -> list[Case]:
     if tiny:
         common |= {"data": PICTURES, "latent_dim": 4, "generator_filters": 4, "discriminator_filters": 4, "batch_size": 8, "log_every": 1}
         wanted: dict[str, dict[str, Any]] = {
-            "quick-digits": {"duration": 120},
-            "conditional": {"duration": 120},
-            "lecture": {"duration": 120},
+            "quick-digits": {"duration": 60},
+            "conditional": {"duration": 60},
+            "lecture": {"duration": 60},
         }
     else:
         common |= {"batch_size": 16, "log_every": 2}
@@ -386,7 +386,7 @@ def kill(total: int, its_cases: list[Case], folder: Path, rng: random.Random) ->
     """
     (folder / "references").mkdir()
     references, faults, kills = References(folder / "references"), [], 0
-    PROCESSES.set_forkserver_preload(["gan.runs.manager", "torch._dynamo"])  # which the first optimizer would import in each of them
+    PROCESSES.set_forkserver_preload(["gan.runs.manager"])
     for number in range(2 * total):
         if kills == total:
             break

@@ -35,12 +35,19 @@ def leg(name: str, runs: int, seconds: float, device: str = "cpu", config: Train
             while not all(len(run.history) for run in started):
                 time.sleep(0.05)
                 _check(started)
-            begin, before = time.perf_counter(), sum(run.status()["images_seen"] for run in started)
+            begin, before = time.perf_counter(), _images_seen(started)
             time.sleep(seconds)
+            while _images_seen(started) == before:  # a busy machine may give them no time meanwhile
+                _check(started)
+                time.sleep(0.01)
             _check(started)
-            return (sum(run.status()["images_seen"] for run in started) - before) / (time.perf_counter() - begin)
+            return (_images_seen(started) - before) / (time.perf_counter() - begin)
         finally:
             manager.shutdown()
+
+
+def _images_seen(started: list[Run]) -> int:
+    return sum(run.status()["images_seen"] for run in started)
 
 
 def _check(started: list[Run]) -> None:

@@ -36,7 +36,7 @@ def main() -> None:
     except (ValueError, OSError) as error:
         from gan.runs.run import explain  # imports torch, which a command that has failed so has mostly imported
 
-        code, sentence = 2, explain(error)
+        code, sentence = 2, explain(error, folders=True)
     else:
         return
     finally:

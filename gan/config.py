@@ -20,14 +20,17 @@ def _field(
     live: bool = False,
     fixed: bool = False,
     step: float = 1,
+    needs: str = "",
     **bounds: Any,
 ) -> Any:
     """A field with its bounds, and what a form needs to show it: label, help, group, unit.
 
     live: the field can change while a run trains. fixed: it defines the networks, so a fork keeps it.
     step: how far one press on plus or minus goes; 0 for a tenth of the value's order of magnitude.
+    needs: another field; while that one is 0, this one changes nothing, and the form hides it.
     """
     extra: dict[str, JsonValue] = {"group": group, "unit": unit, "common": common, "live": live, "fixed": fixed, "step": step}
+    extra["needs"] = needs
     return Field(default, title=label, description=help, json_schema_extra=extra, **bounds)
 
 
@@ -401,6 +404,64 @@ class TrainConfig(BaseModel):
         ge=0,
         le=10_000_000,
     )
+    schedule_images: int = _field(
+        0,
+        "Schedule over",
+        "Learning rates, penalties, beta 2 and averaging move to end values over this many real images, then stay. 0: no schedule.",
+        "Optimization",
+        unit="images",
+        step=10_000,
+        ge=0,
+        le=1_000_000_000,
+    )
+    schedule: Literal["cosine", "linear"] = _field(
+        "cosine",
+        "Schedule",
+        "'cosine' starts and ends slowly, as in R3GAN (Huang et al. 2024). 'linear' moves evenly.",
+        "Optimization",
+        needs="schedule_images",
+    )
+    lr_end: float = _field(
+        1.0,
+        "Learning rates end at",
+        "The share of both learning rates that is left when the schedule ends. 1: they stay.",
+        "Optimization",
+        step=0.05,
+        needs="schedule_images",
+        ge=0,
+        le=100,
+    )
+    penalty_end: float = _field(
+        1.0,
+        "Penalties end at",
+        "The share of the R1, R2 and gradient penalties that is left when the schedule ends. 1: they stay.",
+        "Optimization",
+        step=0.05,
+        needs="schedule_images",
+        ge=0,
+        le=100,
+    )
+    beta2_end: float | None = _field(
+        None,
+        "Gradient scale memory ends at",
+        "Adam's beta 2 when the schedule ends; it moves in 64 equal steps. Empty: it stays.",
+        "Optimization",
+        step=0.001,
+        needs="schedule_images",
+        ge=0,
+        lt=1,
+    )
+    average_half_life_end: int | None = _field(
+        None,
+        "Averaging half-life ends at",
+        "The EMA generator's half-life when the schedule ends. Empty: it stays.",
+        "Optimization",
+        unit="images",
+        step=1000,
+        needs="schedule_images",
+        ge=0,
+        le=10_000_000,
+    )
     precision: Literal["auto", "fp32", "bf16"] = _field(
         "auto",
         "Number format",
@@ -473,6 +534,16 @@ class TrainConfig(BaseModel):
         "Shifts, cutouts and color changes on every image the discriminator sees, for small data sets (DiffAugment, Zhao et al. 2020).",
         "Labels and noise",
     )
+    augmentation_target: float = _field(
+        0.0,
+        "Adaptive augmentation",
+        "Augments only as much as needed to keep the discriminator's confidence at this value (ADA, Karras et al. 2020: 0.6). "
+        "0: augments every image.",
+        "Labels and noise",
+        step=0.1,
+        ge=0,
+        le=0.9,
+    )
 
     log_every: int = _field(
         10, "Measure every", "Each point on the charts is a mean over this many steps.", "Watching", unit="steps", step=5, ge=1, le=10_000
@@ -534,6 +605,10 @@ class TrainConfig(BaseModel):
             )
         if self.weight_clip and self.spectral_norm:
             raise ValueError(f"weight_clip must be 0 with spectral_norm, which rescales the clipped weights; got {self.weight_clip}")
+        if self.augmentation_target and self.diffaugment == "off":
+            raise ValueError(
+                f"augmentation_target must be 0 with diffaugment off, which leaves nothing to adapt; got {self.augmentation_target}"
+            )
         if self.batch_size % self.packing or self.batch_size == self.packing > 1:
             raise ValueError(
                 f"batch_size must be a multiple of packing, {self.packing}, and hold at least two packs; got {self.batch_size}"

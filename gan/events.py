@@ -38,6 +38,7 @@ class Metrics:
 
     Losses as in the papers, in nats. `d_real` is the mean of D(x) on real images, `d_fake` the mean of D(G(z)) before the discriminator's
     step, `d_fake_after` the same after it. They are probabilities in [0, 1], or unbounded scores if `scores` is true.
+    `augmentation` is the probability of each change of an image with adaptive augmentation at that step, else None.
     """
 
     step: int
@@ -50,6 +51,7 @@ class Metrics:
     d_fake: float
     d_fake_after: float
     scores: bool = False
+    augmentation: float | None = None
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,17 @@ WORDS = {  # errno -> what is wrong with a file, where strerror alone would not 
 }
 
 
+# A path from the top of a disk, up to its last name. Not the path of an address on the web, and no relative one.
+_FOLDERS = re.compile(r"""(?<![\w/:.])(?:/(?:[^/\s:'"]+/)+|[A-Za-z]:\\(?:[^\\\s:'"]+\\)+)""")
+
+
+def without_folders(text: str) -> str:
+    """The text with the last names of paths instead of the whole paths, which are long and not for visitors."""
+    return _FOLDERS.sub("", text)
+
+
 def in_words(error: OSError) -> str:
-    """A system error as a sentence: the file, if it names one, and what is wrong. No error numbers."""
+    """A system error as a sentence: the file with its path, if it names one, and what is wrong. No error numbers."""
     if error.errno is None:
         return str(error)
     reason = WORDS.get(error.errno) or error.strerror or os.strerror(error.errno)

@@ -121,6 +121,11 @@ _ALL = (
         "Shifts, cutouts and color changes on every image the discriminator sees. It helps with small data sets.",
         "Zhao et al. 2020",
     ),
+    Term(
+        "adaptive augmentation",
+        "Augments only as many images as needed to keep the discriminator from learning a small data set by heart.",
+        "Karras et al. 2020",
+    ),
     Term("packing", "The discriminator sees several images at once, so a generator that repeats itself is caught.", "Lin et al. 2018"),
     Term("minibatch deviation", "Shows the discriminator how much the images of a batch differ from each other.", "Karras et al. 2018"),
     Term(

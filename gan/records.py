@@ -20,17 +20,20 @@ MOMENT: Rule = ("seconds since 1970, or null", lambda value: value is None or (i
 
 
 class Field(Generic[T]):
-    """A field of a Record as an attribute: its value, or the default if it is missing or null."""
+    """A field of a Record as an attribute: its value, or the default if it is missing or null.
 
-    def __init__(self, default: T, rule: Rule = ANY) -> None:
-        self.default, self.rule = default, rule
+    read: makes the value what the attribute promises, such as a member of an enum.
+    """
+
+    def __init__(self, default: T, rule: Rule = ANY, read: Callable[[Any], T] | None = None) -> None:
+        self.default, self.rule, self.read = default, rule, read
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
     def __get__(self, record: "Record", owner: type) -> T:
         value = record.get(self.name)
-        return self.default if value is None else value
+        return self.default if value is None else self.read(value) if self.read else value
 
 
 class Record(Mapping[str, Any]):

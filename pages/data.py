@@ -32,7 +32,7 @@ with left:
         help="The data sets on this server. own: marks a folder with the name of a built-in set.",
     )
 with right:
-    upload()
+    waits = upload()
 
 megabytes = datasets.to_download(name) / 1e6
 if megabytes and not st.button(f"Download it ({megabytes:.0f} MB)", icon=":material/download:"):
@@ -43,6 +43,6 @@ else:
     except (ValueError, OSError) as error:
         st.error(f"The data set {plain(name)} cannot be shown: {plain(explain(error).rstrip('.'))}.", icon=":material/error:")
     else:
-        actions(name, dataset.images.shape[1])
+        actions(name, dataset.images.shape[1], main=not waits)
         fitting(name, dataset.images.shape[1], dataset.fingerprint())
         show(name, dataset)

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from gan.networks.generator_file import CheckpointError
+from gan.runs.run import explain
 from ui.choose_model import choose_model
 from ui.components.visitor import heading
 from ui.explore.common import choose_class
@@ -18,7 +19,7 @@ if model:
     try:
         view.draw(model, choose_class(model))
     except CheckpointError as error:
-        st.error(plain(error), icon=":material/error:")
+        st.error(plain(explain(error)), icon=":material/error:")
     if model.run and manager().get(model.run).at_work:
         st.caption("This run is still training: reload the page for its newest generator.")
     name = model.run or model.id

@@ -20,6 +20,15 @@ from gan.training import execution, loop, state
 ADA, BOB = Visitor("Ada", "a" * 16), Visitor("Bob", "b" * 16)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "long: takes half a minute and more on two cores, so it begins first")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests come first: if one began last, the other processes would have nothing to do meanwhile."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def nothing_is_left_behind() -> Iterator[None]:
     """No temporary files, no processes; in continuous integration, where nobody edits meanwhile, no files in the repository either."""

@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 
 from gan import __main__ as command_line
+from gan.cli import suggest as suggestions
 from gan.cli import train as train_commands
 from gan.config import TrainConfig
 from gan.data.drawn import DRAWN
@@ -105,6 +106,27 @@ def test_recipes(gan: Callable[..., Any]) -> None:
     assert status == 0 and "quick-digits" in output and "lecture" in output
     _, output, _ = gan("recipes", "--json")
     assert {json.loads(line)["name"] for line in output.splitlines()} >= {"quick-digits", "lecture", "dcgan"}
+
+
+def test_suggest_gives_reasons_and_auto_trains_with_its_settings(
+    gan: Callable[..., Any], pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suggestions, "quick_speed", lambda config, device: 10_000.0)
+    status, output, _ = gan("suggest", "--data", pictures)
+    assert status == 0 and "Image size: 32, Generator filters: 48, Discriminator filters: 32\n    your images have 30" in output
+    assert "On this machine, something is recognizable after about 10 seconds, and the images are good after 10 to 20 seconds." in output
+    assert output.endswith(f"train with: python -m gan train --recipe auto --data {pictures}\n")
+    _, output, _ = gan("suggest", "--data", pictures, "--json")
+    found = json.loads(output)
+    assert found["config"]["batch_size"] == 5 and found["recipe"] == "quick-images"
+    out = tmp_path / "auto"
+    status, _, errors = gan("train", "--recipe", "auto", "--data", pictures, "--steps", 2, "--out", out, *TINY[:4], *TINY[-4:])
+    assert status == 0 and "something is recognizable" in errors
+    config, stored = RunFolder(out).read_config()
+    assert stored.recipe == "quick-images" and (config.batch_size, config.image_size, config.generator_filters) == (5, 32, 4)
+    assert config.augmentation_target == 0.6 and config.horizontal_flip
+    status, _, errors = gan("train", "--recipe", "auto", "--steps", 2)
+    assert status == 2 and errors == "error: --recipe auto needs --data: the set whose images the settings should suit\n"
 
 
 def test_train_says_what_was_left_out_and_json_is_one_object_a_line(gan: Callable[..., Any], pictures: Path, tmp_path: Path) -> None:

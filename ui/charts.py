@@ -88,6 +88,7 @@ _PANELS = (
     _Panel("d_fake", "D(G(z)): answer to generated images", scores=False, bounds=(0, 1)),
     _Panel("d_real", "Critic's score of real images", scores=True),
     _Panel("d_fake", "Critic's score of generated images", scores=True),
+    _Panel("augmentation", "Augmentation: probability of each change", bounds=(0, 1)),
 )
 
 
@@ -163,17 +164,24 @@ def charts(curves: Sequence[Curve], axis: str = "step", smoothing: float = 0.0) 
             visible in pale.
 
     Returns:
-        Four charts, or six; one more if there are scores.
+        Four charts, or six; one more with adaptive augmentation, and one more if there are scores.
     """
     longest = _longest(curves, axis)
     drawn = []
     for panel in _PANELS:
-        shown = [(i, curve) for i, curve in enumerate(curves) if panel.scores is None or curve.scores == panel.scores]
+        shown = [(i, curve) for i, curve in enumerate(curves) if _applies(panel, curve)]
         if shown:
             drawn.append(_chart(panel, shown, axis, smoothing * longest))
     for chart in drawn:
         chart.figure.update_xaxes(range=[0, longest or 1])  # the same for all charts, so you can compare them
     return drawn + distance_chart(curves, axis)
+
+
+def _applies(panel: _Panel, curve: Curve) -> bool:
+    """Whether a run has a curve in a panel: only some runs adapt their augmentation."""
+    if panel.key == "augmentation":
+        return any(value is not None for value in curve.columns.get(panel.key, ()))
+    return panel.scores is None or curve.scores == panel.scores
 
 
 def distance_chart(curves: Sequence[Curve], axis: str = "step") -> list[Chart]:
@@ -254,7 +262,7 @@ def _distance(curves: Sequence[tuple[int, Curve]], axis: str) -> Chart:
         _mark(figure, i, curve, axis, x, y, log=True)
         said.append(f"{curve.name} {y[-1]:.3g} at {_read(axis, x[-1])}")
     names = sorted({curve.features for _, curve in curves})
-    title = f"Distance from real images: FD ({html.escape(', '.join(names))}), lower is better"
+    title = f"FD, lower is better ({html.escape(', '.join(names))})"
     _lay_out(figure, title, axis, {"type": "log", "tickvals": TICKS, "ticktext": [f"{tick:g}" for tick in TICKS]})
     return Chart(figure, f"{title}: {'; '.join(said)}.")
 
@@ -344,6 +352,8 @@ def setting_title(field: Any) -> str:
 
 def value_text(value: Any) -> str:
     """A setting's value as shown."""
+    if value is None:
+        return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):

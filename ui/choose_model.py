@@ -3,6 +3,7 @@
 import streamlit as st
 
 from gan.explore.models import BEST, Model, best_step, find_model, model_sources
+from gan.files import without_folders
 from gan.glossary import explain
 from gan.networks.generator_file import CheckpointError
 from gan.runs.folder import RunFolder
@@ -58,5 +59,5 @@ def choose_model() -> Model | None:
     try:
         return find_model(models().root, model_id)
     except (KeyError, CheckpointError) as error:
-        st.error(f"This generator cannot be used: {plain(error)}", icon=":material/error:")
+        st.error(f"This generator cannot be used: {plain(without_folders(str(error)))}", icon=":material/error:")
         return None

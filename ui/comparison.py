@@ -176,7 +176,7 @@ def outcomes(runs: Sequence[Compared]) -> list[Row]:
     def row(title: str, tell: Callable[[Compared], str]) -> None:
         rows.append((title, [tell(run) for run in runs]))
 
-    row("State", lambda run: run.status.state)
+    row("State", lambda run: run.status.state.shown)
     row("Step", lambda run: f"{run.status.step:,}")
     row("Images seen", lambda run: f"{run.status.images_seen:,}")
     row("Trained for", lambda run: clock(run.status.elapsed_s))

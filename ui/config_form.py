@@ -17,7 +17,7 @@ from ui.text import plain
 
 KEY = "setting_"
 FORK_KEY = "fork_"
-SAID = "recipe_said"  # in the session: a sentence about the data set after choosing a recipe
+SAID = "recipe_said"  # in the session: what a choice of a recipe or of advice has set, in a sentence
 CHOSEN_DATA = "chosen_data"  # in the session: whether the visitor has chosen the form's data set
 MOST_AMOUNT = 1_000_000  # epochs, steps or seconds to train longer
 LARGEST = 10**12  # largest number in a field; browsers' numbers end at 2**53
@@ -50,7 +50,7 @@ def config_form(base: TrainConfig, faults: DeltaGenerator) -> TrainConfig | None
             _widget(name, fields[name], getattr(base, name), fault=said.get(name, ""))
     with st.expander("All settings", icon=":material/tune:", key="all_settings", expanded=bool(said.keys() - {"", *common})):
         for group in GROUPS:
-            names = [name for name, info in fields.items() if _extra(info)["group"] == group and name not in common]
+            names = [name for name, info in fields.items() if _extra(info)["group"] == group and name not in common and _counts(info, base)]
             if names:
                 st.markdown(f"**{group}**")
                 with st.grid("auto", min_column_width=150, vertical_alignment="top"):
@@ -94,7 +94,7 @@ def read_form() -> TrainConfig:
     Raises:
         ValueError: the values do not fit together.
     """
-    return TrainConfig(**{name: st.session_state[KEY + name] for name in TrainConfig.model_fields})
+    return TrainConfig(**{name: st.session_state[KEY + name] for name in TrainConfig.model_fields if KEY + name in st.session_state})
 
 
 def fork_form(config: TrainConfig) -> bool:
@@ -158,6 +158,12 @@ def _extra(info: FieldInfo) -> dict[str, Any]:
     return info.json_schema_extra
 
 
+def _counts(info: FieldInfo, base: TrainConfig) -> bool:
+    """Whether a field has an effect with the form's other values; the form hides the end values of a schedule that is off."""
+    needed = _extra(info)["needs"]
+    return not needed or bool(st.session_state.get(KEY + needed, getattr(base, needed)))
+
+
 def rounded(duration: float) -> float:
     """A duration for the form: after a resume or a fork it may be any number of epochs."""
     return float(f"{duration:.4g}") if duration < 10_000 else float(round(duration))
@@ -176,7 +182,7 @@ def _widget(name: str, info: FieldInfo, value: Any, prefix: str = KEY, fault: st
     unit = _extra(info)["unit"]
     label = f"{info.title} ({unit})" if unit else str(info.title)
     options: dict[str, Any] = {"label": label, "help": info.description, "key": key}
-    kind = info.annotation
+    kind, may_be_empty = _kind(info)
     choices = datasets.available() if name == "data" else list(get_args(kind)) if get_origin(kind) is Literal else []
     with st.container(gap="xxsmall"):
         if choices:
@@ -191,14 +197,23 @@ def _widget(name: str, info: FieldInfo, value: Any, prefix: str = KEY, fault: st
             _number(kind, options)
             seed_dice(key)
         else:
-            _number(kind, options, _extra(info)["step"])
+            _number(kind, options | ({"value": None, "placeholder": "Stays"} if may_be_empty else {}), _extra(info)["step"])
         if fault:
             _say(fault)
+
+
+def _kind(info: FieldInfo) -> tuple[Any, bool]:
+    """A field's type, and whether it may be empty."""
+    parts = get_args(info.annotation)
+    return (parts[0], True) if type(None) in parts else (info.annotation, False)
 
 
 def _number(kind: Any, options: dict[str, Any], step: float = 1) -> None:
     """A field for a number. The widget has no bounds, because it would drop a number beyond them silently."""
     key = options["key"]
+    if st.session_state[key] is None:
+        st.number_input(**options, step=max(1, int(step)) if kind is int else float(step), format="%d" if kind is int else "%.6g")
+        return
     value = min(max(st.session_state[key], -LARGEST), LARGEST)
     if kind is int:
         st.session_state[key] = int(value)

@@ -10,7 +10,7 @@ from gan.runs.run import explain
 from ui.page_files import DATA
 from ui.progress import Canceled, drain
 from ui.text import plain
-from ui.workshop import judges
+from ui.workshop import judges, manager
 
 CANCELED = "judge_canceled"
 
@@ -45,6 +45,7 @@ def judge_for(config: TrainConfig) -> Judge | None:
     cancel = Canceled(CANCELED, key)
     if cancel.waits(f"The comparison with {name} was canceled.", "Compare after all", ":material/compare:"):
         return None
+    manager().hurry_judges()  # one set is prepared at a time: whatever a run has in preparation comes first
     try:
         return drain(judges().get(*key), "cancel_judge", cancel)
     except (ValueError, OSError) as error:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from gan.config import TrainConfig
 from gan.runs.run import Run
+from gan.training.schedule import moves_rates, scheduled
 
 KEY = "knob_"
 LABELS = ("real_label", "fake_label", "label_flips")  # settings of losses that have labels
@@ -56,6 +57,9 @@ def knobs(run: Run, change: Change, pace: Callable[[float], None]) -> None:
                     st.slider(**widget(name), min_value=low, max_value=high)
             else:
                 st.selectbox(**widget(name), options=list(get_args(kind)), format_func=str.capitalize)
+    if moves_rates(config):
+        share = scheduled(config, run.status()["images_seen"]).rate
+        st.caption(f"The schedule multiplies both learning rates by {share:.2g} now.")
 
 
 def _bound(run: Run, name: str, value: Any, change: Callable[[Any], None]) -> dict[str, Any]:

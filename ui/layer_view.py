@@ -12,6 +12,7 @@ from gan.inside.pictures import as_map, paint
 from ui.pictures import inline
 
 IN_A_CARD, LARGE = 16, 64  # maps of a layer
+NARROW = "\u00a0x\u00a0"  # keeps a size on one line
 CARD, MAP = 240, 96  # pixels of a card's picture and of a map that is opened, at least
 
 
@@ -26,17 +27,17 @@ def layer_view(layers: dict[str, Layer], name: str, picture: np.ndarray, key: st
     """
     chosen = choose_maps(layers, LARGE)
     titles = {layer.name: f"{number} {layer.kind}" for number, layer in enumerate(layers.values(), 1)}
-    with st.container(horizontal=True, gap="small"):
-        with _block(1):
+    with st.container(horizontal=True, gap="small", key=f"{key}_layers"):
+        with _block(1, f"{key}_input"):
             _picture(picture, name, CARD)
             st.markdown(f":small[**{name}**]")
-        for block in blocks(layers):
-            with _block(len(block)):
+        for number, block in enumerate(blocks(layers)):
+            with _block(len(block), f"{key}_{number}"):
                 for layer in block:
                     with st.container(gap="xsmall"):
                         _picture(_overview(layer, chosen[layer.name]), f"{titles[layer.name]}, {layer.size}", CARD)
                         st.markdown(f":small[**{titles[layer.name]}**]", help=layer.about)
-                        st.caption(f"{layer.size}  \n{_range(layer.maps)}")
+                        st.caption(f"{layer.size.replace(' x ', NARROW)}  \n{_range(layer.maps)}")
     st.caption(
         f"Each layer shows at most {IN_A_CARD} maps: those that vary most. Each map has its own scale, from black to white. "
         "In layers with negative values, blue is below 0 and red is above.",
@@ -51,9 +52,11 @@ def layer_view(layers: dict[str, Layer], name: str, picture: np.ndarray, key: st
     _large(options[opened], chosen[options[opened].name])
 
 
-def _block(count: int) -> DeltaGenerator:
-    """A frame around layers that belong together, side by side."""
-    return st.container(border=True, width=140 * count + 32).grid(count, min_column_width=64, wrap=False, gap="small")
+def _block(count: int, key: str) -> DeltaGenerator:
+    """A frame around layers that belong together, side by side. theme.css enlarges it on a projector, by the count in its key."""
+    return st.container(border=True, width=140 * count + 32, key=f"{key}_block_of_{count}").grid(
+        count, min_column_width=64, wrap=False, gap="small"
+    )
 
 
 def _large(layer: Layer, chosen: list[int]) -> None:

@@ -31,6 +31,14 @@ document.addEventListener("click", (event) => {
   document.querySelector('[data-testid="stMain"]')?.scrollTo({ top: 0, behavior: "instant" });
 });
 
+// A long name in a list is cut: the whole of it shows under the mouse.
+document.addEventListener("mouseover", (event) => {
+  const cut = event.target.closest?.('[role="option"], [data-testid="stSelectbox"] [data-baseweb="select"] div');
+  if (!cut || cut.title) return;
+  const inner = [cut, ...cut.querySelectorAll("*")].some((part) => part.scrollWidth > part.clientWidth + 1 && getComputedStyle(part).textOverflow === "ellipsis");
+  if (inner) cut.title = cut.textContent;
+});
+
 // A finger on one of Streamlit's charts scrolls the page: Plotly would take it for a zoom. A tap still shows the values.
 for (const kind of ["touchstart", "touchmove", "touchend"]) {
   document.addEventListener(kind, (event) => {

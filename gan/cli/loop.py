@@ -20,6 +20,7 @@ from gan.data.datasets import ImageDataset
 from gan.doctor.checkup import Checkups
 from gan.doctor.rounds import Rounds
 from gan.events import THREADS, Intervention, Judged, Metrics, Samples, ThreadChange
+from gan.files import without_folders
 from gan.judging.judge import JudgeCache
 from gan.networks.generator_file import CheckpointError
 from gan.runs.folder import RunFolder
@@ -139,11 +140,13 @@ def train_in_terminal(
             why = never_judged(folder, watch)  # before the judges are closed
             write_status(folder, ended, state, judge=why, reason=reasons[0] if reasons else None)
         except (Exception, KeyboardInterrupt) as error:
-            sentence = explain(error) if isinstance(error, Exception) else "interrupted at once; the last saved state is intact"
+            sentence = (
+                explain(error, folders=True) if isinstance(error, Exception) else "interrupted at once; the last saved state is intact"
+            )
             if isinstance(error, CheckpointError) and state is None:
                 raise
             try:
-                write_status(folder, RunState.FAILED, state, error=sentence)
+                write_status(folder, RunState.FAILED, state, error=without_folders(sentence))
             except OSError:
                 sentence += " (The status could not be written either.)"
             raise RunFailed(sentence) from error

@@ -13,9 +13,11 @@ from gan.cli.common import device_for, find_run, load
 from gan.cli.group import command
 from gan.cli.loop import train_in_terminal
 from gan.cli.options import device_option, duration_of, duration_options, json_option, judge_option, moved_option
+from gan.cli.suggest import AUTO, suggestion
 from gan.config import TrainConfig, parse_setting
 from gan.data import datasets
 from gan.data.datasets import ImageDataset
+from gan.data.suggest import in_words
 from gan.devices import cores
 from gan.events import THREADS
 from gan.recipes import DEFAULT, recipe
@@ -27,7 +29,13 @@ from gan.training.loop import extend, progress
 
 
 @command("train")
-@click.option("--recipe", "recipe_name", default=DEFAULT, show_default=True, help="The settings to start from; `recipes` lists them.")
+@click.option(
+    "--recipe",
+    "recipe_name",
+    default=DEFAULT,
+    show_default=True,
+    help="The settings to start from; `recipes` lists them, `auto` suits --data.",
+)
 @click.option("--data", help="A named data set, or a path to a folder, an archive or an array of images.")
 @duration_options
 @click.option("--seed", type=int, help="Fixes every random draw.")
@@ -52,9 +60,17 @@ def train_command(
     if unit:
         changes |= {"duration_unit": unit, "duration": amount}
     changes |= {name: value for name, value in (("data", data), ("seed", seed)) if value is not None}
-    config = recipe(recipe_name).config.change(**changes)
-    config = _at(config, None)
     where = device_for(device)
+    if recipe_name == AUTO:
+        if data is None:
+            raise click.UsageError("--recipe auto needs --data: the set whose images the settings should suit")
+        found = suggestion(data, where, as_json)
+        if not as_json:
+            terminal.say(in_words(found))
+        recipe_name, config = found.recipe, found.config.change(**changes)
+    else:
+        config = recipe(recipe_name).config.change(**changes)
+    config = _at(config, None)
     refuse_too_large(config, where)
     folder = _new_folder(out, recipe_name)
     dataset = load(config, as_json)

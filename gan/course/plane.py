@@ -28,19 +28,19 @@ class Report:
         found: modes of the data that the generator reaches.
         modes: modes of the data.
         steps: of the game, since its networks were made.
-        fixed: whether a setting changed after this very game had collapsed.
+        treated: whether a setting changed after this very game had collapsed.
     """
 
     found: int
     modes: int
     steps: int
-    fixed: bool
+    treated: bool
 
     @classmethod
     def read(cls, report: Mapping[str, Any]) -> "Report | None":
         """The report, or None if the browser sent something else."""
         found, modes, steps = (_count(report.get(name)) for name in ("found", "modes", "steps"))
-        return cls(found, modes, steps, report.get("fixed") is True) if 0 <= found <= modes and steps >= 0 else None
+        return cls(found, modes, steps, report.get("treated") is True) if 0 <= found <= modes and steps >= 0 else None
 
 
 def _count(value: Any) -> int:
@@ -60,7 +60,7 @@ def _is_broken(evidence: Evidence) -> bool:
 
 def _is_fixed(evidence: Evidence) -> bool:
     report = Report.read(evidence.report)
-    return report is not None and Aim.BROKEN in evidence.met and report.fixed and _is_whole_ring(evidence)
+    return report is not None and Aim.BROKEN in evidence.met and report.treated and _is_whole_ring(evidence)
 
 
 PLANE = Lesson(

@@ -9,6 +9,7 @@ intensity.py), one for the whole set, maps them to 0..255.
 
 import functools
 import io
+import logging
 import struct
 import sys
 from collections.abc import Callable
@@ -22,6 +23,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError, features
 from gan.data.budget import Budget
 from gan.data.form import WHITE, Fit, Form
 from gan.data.intensity import Scale, Tally
+
+log = logging.getLogger(__name__)
 
 VERSION = 2  # increased when the same file gives other pixels, so older decoded sets are decoded again
 SMALLEST_SIDE = 8  # pixels: smaller images have nothing to learn from
@@ -159,7 +162,8 @@ def _reading(source: Path | bytes, image_size: int, use: Callable[["_Picture"], 
     except Image.DecompressionBombError:  # Pillow's own limit, checked before we see the header
         return f"has far too many pixels; the limit is {LARGEST_IMAGE:,}"
     except Exception as error:  # a damaged file makes Pillow's readers fail in many ways: struct.error, KeyError, ZeroDivisionError, ...
-        return f"cannot be decoded ({str(error)[:200] or type(error).__name__})"
+        log.debug("an image cannot be decoded: %s: %s", type(error).__name__, error)
+        return f"cannot be decoded: it is {'cut short' if 'truncated' in str(error) else 'damaged'}"
 
 
 def _attempt(source: Path | bytes, image_size: int, use: Callable[["_Picture"], T]) -> T | str:

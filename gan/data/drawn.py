@@ -20,6 +20,7 @@ class Drawn:
         version: increased when the drawings change, so that older cached sets are drawn again.
         train: number of training images, from index 0 on.
         tests: number of test images, which follow.
+        side: pixels up to which a larger image shows more.
     """
 
     what: str
@@ -29,6 +30,7 @@ class Drawn:
     version: int
     train: int = 5000
     tests: int = 1000
+    side: int = 256
 
     def part(self, split: str) -> range:
         """The indices of "train", "test" or "all"."""

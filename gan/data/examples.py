@@ -1,12 +1,12 @@
 """A few undecoded files of a set, to show how they fit into a square. Knows nothing about pages."""
 
 from collections.abc import Callable, Generator
+from contextlib import ExitStack
 from pathlib import Path
 
-from gan.data import folders
-from gan.data.archives import Archive, Member
-from gan.data.datasets import UPLOADED_ABOUT, UPLOADED_ZIP, place
-from gan.data.decoding import SUFFIXES, SUFFIXES_OF_FILES, shape_of
+from gan.data.archives import Member
+from gan.data.decoding import shape_of
+from gan.data.sources import open_source, spread
 from gan.events import Progress
 
 LOOKED_AT = 60  # files of a set, evenly spread
@@ -15,39 +15,30 @@ MOST_PIXELS = 16_000_000  # of one: a page decodes it once for every way to fit 
 
 
 def examples(name: str, most: int) -> Generator[Progress, None, list[Path | bytes]]:
-    """Files of a folder or zip whose images are not square, or may have transparent areas; evenly spread, at most `most`.
+    """Files of a set whose images are not square, or may have transparent areas; evenly spread, at most `most`.
 
-    Empty if there are none among LOOKED_AT files, and for other kinds of sets. Very large images are left out.
+    Empty if there are none among LOOKED_AT files, and for sets that are not made of files. Very large images are left out.
 
     Yields:
         Progress.
 
     Raises:
-        ValueError: the zip cannot be read.
+        ValueError: the archive or table cannot be read.
         OSError: the folder is gone.
     """
-    path = place(name)
-    if path is None:
-        return []
-    if (path / UPLOADED_ABOUT).is_file():
-        path /= UPLOADED_ZIP
-    if path.is_dir():
-        listing = yield from folders.look(path, SUFFIXES_OF_FILES)
-        return _unusual(listing.members, lambda member: member.source, most)
-    if path.suffix.lower() != ".zip":
-        return []
-    with Archive(path, SUFFIXES) as archive:
-        return _unusual(archive.members, archive.read, most)
+    with ExitStack() as stack:
+        source = yield from open_source(name, stack)
+        return _unusual(source.choice.members, source.read, most) if source else []
 
 
 def _unusual(members: list[Member], read: Callable[[Member], Path | bytes | str], most: int) -> list[Path | bytes]:
     chosen: list[Path | bytes] = []
-    for member in members[:: max(1, -(-len(members) // LOOKED_AT))]:
+    for member in spread(members, LOOKED_AT):
         if member.size > LARGEST or len(chosen) == most:
             continue
         source = read(member)
-        if isinstance(source, str):
-            continue  # unreadable: the Data page lists it among what was left out
+        if isinstance(source, str) or (isinstance(source, bytes) and len(source) > LARGEST):
+            continue  # unreadable: the Data page lists it among what was left out; a table's images say their size only here
         shape = shape_of(source)
         if not isinstance(shape, str) and not shape.is_usual and shape.width * shape.height <= MOST_PIXELS:
             chosen.append(source)

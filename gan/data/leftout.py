@@ -66,7 +66,7 @@ class LeftOut:
 def kind(reason: str) -> str:
     """A reason without the details of a single file.
 
-    "has 3 x 3 pixels; at least 8 x 8 are needed" -> "has … x … pixels", "cannot be decoded (broken)" -> "cannot be decoded".
+    "has 3 x 3 pixels; at least 8 x 8 are needed" -> "has … x … pixels", "is damaged (broken)" -> "is damaged".
     """
     return re.sub(r"(?<![\w.])\d[\d,.]*", "…", re.split(r" \(|; ", reason)[0])
 

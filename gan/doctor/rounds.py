@@ -41,6 +41,7 @@ class Rounds:
             stop: stops a run and gives it the reason, one sentence.
         """
         self._checkups, self._runs, self._stop = checkups, runs, stop
+        self._said: dict[str, str] = {}  # the last error of each active run that could not be examined
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="rounds", daemon=True)
 
@@ -58,15 +59,20 @@ class Rounds:
 
     def once(self) -> None:
         """Examines each run that is training and was not examined in the last few seconds. A run that cannot be examined delays no other."""
-        for run in self._runs():
+        runs = list(self._runs())
+        self._said = {run.id: self._said[run.id] for run in runs if run.id in self._said}
+        for run in runs:
             if self._closing.is_set():
                 return
             try:
                 self._examine(run)
             except CheckpointError as error:  # its settings cannot be read: the page says so
                 log.debug("the run %s cannot be examined: %s", run.id, error)
-            except Exception:  # files that anyone may have edited, or that were deleted meanwhile
-                log.exception("the doctor's rounds failed at the run %s", run.id)
+            except Exception as error:  # files that anyone may have edited, or that were deleted meanwhile
+                message = f"{type(error).__name__}: {error}"
+                if self._said.get(run.id) != message:  # the next rounds fail in the same way
+                    self._said[run.id] = message
+                    log.exception("the doctor's rounds failed at the run %s", run.id)
 
     def _examine(self, run: Run) -> None:
         if run.state is not RunState.RUNNING:

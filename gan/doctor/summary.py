@@ -139,7 +139,7 @@ def sights(case: Case) -> list[Sight]:
     """What the curves show now: D's answers, then the images' scores."""
     if case.step <= 0 or not len(case.times["metrics"]):
         return []
-    found = [_answers(case, *_now_and_before(case, "lead"), case.last("gap")), _images(*_now_and_before(case, "fd"))]
+    found = [_answers(case, *_now_and_before(case, "lead"), case.last("gap")), _images(*_now_and_before(case, "fd"), _is_best_now(case))]
     return [sight for sight in found if sight is not None]
 
 
@@ -186,12 +186,20 @@ def _answers(case: Case, lead: float, before: float, gap: float) -> Sight | None
     return Sight(f"{alike}.", alike if lead < rule("g-winning").conditions[0].limit else "")
 
 
-def _images(fd: float, before: float) -> Sight | None:
-    """Whether the images are getting closer to real ones."""
+def _is_best_now(case: Case) -> bool:
+    """Whether no scoring had a lower Fréchet distance than the newest one."""
+    scores = case.values["fd"]
+    return len(scores) > 0 and bool(scores[-1] <= np.nanmin(scores, initial=math.inf))
+
+
+def _images(fd: float, before: float, best_now: bool) -> Sight | None:
+    """Whether the images are getting closer to real ones. best_now: the newest score is the best, so they are not getting worse."""
     if math.isnan(fd) or math.isnan(before) or before <= 0:
         return None
     if fd < NEARER * before:
         return Sight(f"The images are getting closer to real ones (FD {before:.3g} → {fd:.3g}).")
-    if fd > FARTHER * before:
+    if fd > FARTHER * before and not best_now:
         return Sight(f"The images are getting worse (FD {before:.3g} → {fd:.3g}).", "the images are getting worse")
+    if fd > FARTHER * before:
+        return Sight("The newest images are the closest to real ones so far.")
     return Sight(f"Lately, the images have stayed about as close to real ones (FD {fd:.3g}).")

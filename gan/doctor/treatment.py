@@ -67,9 +67,12 @@ class Treatment:
     text: str
 
 
-def applied(step: int) -> str:
-    """The sentence about a change after this step, until its effect can be seen."""
-    return f"Applied at step {step:,}. Watch until step {step + WATCH_STEPS:,}."
+def applied(step: int, config: TrainConfig) -> str:
+    """The sentence about a change after this step, until its effect can be seen; it names no step that the run does not reach."""
+    until = step + WATCH_STEPS
+    if config.duration_unit == "steps" and until >= config.duration:
+        return f"Applied at step {step:,}. Watch until the end of the run."
+    return f"Applied at step {step:,}. Watch until step {until:,}."
 
 
 def before_last_change(
@@ -134,7 +137,7 @@ def treatment(before: Before, case: Case, found: Sequence[Finding], over: bool) 
     if over and (case.step < until or (by_scores and unscored)):
         outcome, text = Outcome.WATCHING, f"Applied at step {before.step:,}. The run ended too soon to say whether it helped."
     elif case.step < until:
-        outcome, text = Outcome.WATCHING, applied(before.step)
+        outcome, text = Outcome.WATCHING, applied(before.step, case.config)
     elif unscored and not over and (by_scores or not math.isnan(was)):
         outcome, text = Outcome.WATCHING, f"Applied at step {before.step:,}. Wait for the next score."
     elif math.isnan(was) or math.isnan(fd) or was <= 0:

@@ -423,6 +423,7 @@ _TAGS = {
         "losses": ("loss_d", "loss_g"),
         "answers": ("d_real", "d_fake", "d_fake_after"),
         "progress": ("images_seen", "elapsed_s", "images_per_s"),
+        "augmentation": ("augmentation",),
     }.items()
     for name in names
 }

@@ -303,6 +303,8 @@ class RunFolder:
         row = asdict(metrics)
         if not metrics.scores:
             del row["scores"]
+        if metrics.augmentation is None:
+            del row["augmentation"]
         self.metrics.note(row)
 
     def append_intervention(self, change: Intervention | ThreadChange) -> None:

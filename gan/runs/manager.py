@@ -148,6 +148,11 @@ class RunManager:
         with self._lock:
             return self._unfinished()
 
+    def hurry_judges(self) -> None:
+        """Someone waits for scores: judges are prepared at the caller's priority from now on."""
+        if self._judges:
+            self._judges.hurry()
+
     def trains_here(self) -> bool:
         """Whether a run of this process is training right now."""
         with self._lock:
@@ -236,7 +241,8 @@ class RunManager:
 
     def _resume(self, run: Run, unit: str | None, amount: float | None, visitor: Visitor, data: str | None, kept: bool) -> Run:
         if run.state in AT_WORK:
-            raise ValueError(f"the run {run.id} is already {run.state}")
+            raise ValueError(f"the run {run.id} is already {run.state.shown}")
+        run.end_scoring()
         folder = RunFolder(run.folder.path)
         config, stored = folder.read_config()
         if data is not None:
@@ -341,6 +347,7 @@ class RunManager:
                     if _owner(other) == _owner(run):  # its owner has had a turn: others come first
                         self._began[other.id] = (self._clock(), self._began[other.id][1])
             self._fill()
+        run.score_late()
 
     # Steering runs. Each method raises KeyError if there is no such run, and NotAllowed if it belongs to someone else.
 
@@ -403,7 +410,8 @@ class RunManager:
         with self._lock:
             run = self.steered(run_id, visitor)
             if run.state in AT_WORK:
-                raise ValueError(f"the run {run_id} is {run.state}: stop it first")
+                raise ValueError(f"the run {run_id} is {run.state.shown}: stop it first")
+            run.end_scoring()
             gone = self.root / f"{DELETED}{uuid.uuid4().hex}"
             run.folder.lock()  # another process may be about to resume it
             try:
@@ -541,7 +549,8 @@ class RunManager:
             self.closing.set()
             waiting, self._queue = self._queue, []
             threads = list(self._threads.values())
-            at_work = [run for run in self._runs.values() if run.at_work]
+            known = list(self._runs.values())
+            at_work = [run for run in known if run.at_work]
         for run in waiting:
             run.withdraw()
         for run in at_work:
@@ -551,6 +560,8 @@ class RunManager:
         deadline = time.monotonic() + timeout_s
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
+        for run in known:
+            run.end_scoring()
 
 
 def _owner(run: Run) -> str:

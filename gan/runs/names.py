@@ -23,6 +23,7 @@ ID_DIGITS = 4  # of a run's id, if two runs would have the same name
 
 # Shorter than the form's labels, and as the papers write them.
 _SHORT = {"lr_g": "lr_g", "lr_d": "lr_d", "seed": "seed"}
+_UNITS = {"average_half_life": "images"}  # for names that do not say what the number counts
 # The duration says little about what a run tries out, and a fork or a limit of the server changes it.
 _UNNAMED = {"duration", "duration_unit", "log_every", "grid_every", "grid_images", "snapshot_every", "precision", "seed"}
 
@@ -76,9 +77,15 @@ def _setting(name: str, value: object) -> str:
     words = _SHORT.get(name) or (title if title[:2].isupper() or not title[1:2].islower() else title[0].lower() + title[1:])
     if isinstance(value, bool):
         return words if value else f"no {words}"
-    if isinstance(value, float):
-        return f"{words} {value:.4g}"
+    if isinstance(value, int | float):
+        unit = f" {_UNITS[name]}" if name in _UNITS and value else ""
+        return f"{words} {number(value)}{unit}"
     return f"{words} {_cut(str(value), LONGEST_VALUE)}"
+
+
+def number(value: float) -> str:
+    """A number in a name: "1,000,000", "0.0002"."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _cut(text: str, most: int) -> str:

@@ -215,6 +215,19 @@ def _judge(writer: _Writer, dataset: ImageDataset, control: Control, watch: Watc
     yield Judged(row)
 
 
+def score_ended(folder: RunFolder, state: TrainState, dataset: ImageDataset, watch: Watch) -> None:
+    """Scores a run that ended before its judge was ready, as it would have been scored at its end. Call it while holding the folder's lock.
+
+    Raises:
+        CheckpointError: the status cannot be read.
+        OSError: a file could not be written.
+    """
+    was = folder.read_status()
+    for _ in _judge(_Writer(folder, state, watch), dataset, Control(), watch):
+        pass
+    write_status(folder, was.state, state, judge=watch.reason or None, ended=was.ended)
+
+
 def judging_status(watch: Watch | None) -> dict[str, Any]:
     """For the status: why there are no scores, if there are none."""
     return {"judge": watch.reason or None} if watch else {}

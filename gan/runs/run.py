@@ -23,14 +23,14 @@ from gan.config import TrainConfig
 from gan.data import datasets
 from gan.data.datasets import ImageDataset
 from gan.events import Done, Intervention, Metrics, Progress, Samples
-from gan.files import in_words
+from gan.files import in_words, without_folders
 from gan.networks.generator_file import CheckpointError
 from gan.runs.folder import METRICS, RunFolder, StateLost
 from gan.runs.limits import NO_LIMITS, Limits, folder_size
-from gan.runs.record import best_status, execution_status, judging_status, never_judged, prepare, record, write_status
+from gan.runs.record import best_status, execution_status, judging_status, never_judged, prepare, record, score_ended, write_status
 from gan.runs.states import AT_REST, RunState
 from gan.runs.stored import Status, StoredRun
-from gan.runs.watch import Judges, Watch
+from gan.runs.watch import Judges, Watch, in_a_sentence
 from gan.training import graphs
 from gan.training.loop import Control, progress
 from gan.training.state import Diverged, TrainState
@@ -39,6 +39,7 @@ from gan.untrusted import is_whole
 log = logging.getLogger(__name__)
 
 WEIGH_EVERY_S = 10.0  # between two checks of the folder's size, if it is limited
+SCORING_POLL_S = 0.2  # between two looks whether an ended run can be scored
 ROOM_EVERY_S = 3.0  # between two checks whether a full disk has room again
 ROOM_BYTES = 64 * 2**20  # beyond two saved states, before a run continues; on a small disk, a tenth of the disk
 # Temporary system errors: a run waits for their end with its networks in memory. errno -> what is wrong.
@@ -136,6 +137,10 @@ class Run:
         self.limits = NO_LIMITS
         self.judges: Judges | None = None  # None: its images are not scored while it trains
         self._watch: Watch | None = None
+        self._unscored: tuple[TrainState, ImageDataset, Watch] | None = None  # while it waits for its judge after its end
+        self._scoring = threading.Lock()  # held while it is scored after its end
+        self._leave = threading.Event()  # no scoring after its end, because it continues or is deleted
+        self.scored_late = False
         self.before: StoredRun | None = None  # config.json before a resume that may be refused
         self._weighed = -math.inf  # time of the last check of the folder
         self._wish: Wish | None = None
@@ -165,7 +170,7 @@ class Run:
     @property
     def fault(self) -> str:
         """What is wrong with its files, in a sentence; empty if nothing is, or while this process writes them."""
-        return "" if self._live else self.folder.fault()
+        return "" if self._live else without_folders(self.folder.fault())
 
     @property
     def gone(self) -> bool:
@@ -209,7 +214,7 @@ class Run:
     @property
     def to_be_judged(self) -> bool:
         """Whether this process will score its images, as far as that is known."""
-        return self.at_work and self.judges is not None and not (self._watch and self._watch.refused)
+        return self._unscored is not None or (self.at_work and self.judges is not None and not (self._watch and self._watch.refused))
 
     @property
     def state_is_lost(self) -> bool:
@@ -290,13 +295,21 @@ class Run:
             status |= best_status(self.folder) | judging_status(self._watch)
         else:
             on_disk = self.disk_status()
-            status = dict(on_disk) | {"state": self._live or on_disk.state, "error": self.error or on_disk.get("error")}
+            status = (
+                dict(on_disk)
+                | self._waiting_for_scores()
+                | {"state": self._live or on_disk.state, "error": self.error or on_disk.get("error")}
+            )
         status["progress"], status["eta_s"] = self._progress(Status(status).done)
         if self.preparing and self._live is RunState.PREPARING:
             status["preparing"] = {"task": self.preparing.task, "done": self.preparing.done, "total": self.preparing.total}
         status["stopping"] = self.stopping
         status["pace_s"] = self.pace_s
         return Status(status)
+
+    def _waiting_for_scores(self) -> dict[str, str]:
+        unscored = self._unscored
+        return {"judge": f"Scoring the finished run: {in_a_sentence(unscored[2].preparing) or 'almost done'}…"} if unscored else {}
 
     def _progress(self, done: Done) -> tuple[float, float | None]:
         try:
@@ -314,7 +327,7 @@ class Run:
         try:
             return self.folder.read_status()
         except CheckpointError as error:
-            return Status({"state": RunState.FAILED, "error": str(error)})
+            return Status({"state": RunState.FAILED, "error": explain(error)})
 
     def pause(self) -> None:
         """Asks the run to pause after its step; its networks stay in memory."""
@@ -393,6 +406,12 @@ class Run:
         """Whether it was asked to stop, and has not ended yet."""
         return self._wish is Wish.STOP
 
+    def end_scoring(self) -> None:
+        """From now on nothing is scored after the run's end: it continues, or it is deleted. Waits for a scoring that has begun."""
+        self._leave.set()
+        with self._scoring:
+            self._unscored = None
+
     # Everything below runs only in the run's own thread.
 
     def work(self, device: torch.device, threads: int) -> None:
@@ -422,6 +441,25 @@ class Run:
                 self._live = None
             if device.type == "cuda":
                 graphs.release_memory()
+
+    def score_late(self) -> None:
+        """Waits for the judge of a run that ended before it was ready, and scores the run. Never raises."""
+        if (unscored := self._unscored) is None:
+            return
+        state, dataset, watch = unscored
+        while watch.preparing and not self._leave.wait(SCORING_POLL_S):
+            if self.judges:
+                self.judges.hurry()
+        with self._scoring:
+            try:
+                if not self._leave.is_set() and not watch.preparing:
+                    with self.folder.locked():
+                        score_ended(self.folder, state, dataset, watch)
+                    self.scored_late = True
+            except Exception:  # the run itself is fine; its status says that it has no scores
+                log.exception("the run %s could not be scored after its end", self.id)
+            finally:
+                self._unscored = None
 
     def _prepare(self, device: torch.device, threads: int) -> tuple[TrainState, ImageDataset] | None:
         """Loads what it needs to train; None if it was stopped meanwhile."""
@@ -460,7 +498,10 @@ class Run:
         if prepared:
             self._state, dataset = prepared
             ended = self._train(self._state, dataset)
-        self._note(ended, error=self.error or None, reason=self._reason or None, judge=never_judged(self.folder, self._watch))
+        why = never_judged(self.folder, self._watch)
+        self._note(ended, error=self.error or None, reason=self._reason or None, judge=why)
+        if prepared and self._state and self._state.step and why and self._watch and self._watch.preparing:
+            self._unscored = *prepared, self._watch
         return ended
 
     def _stay(self, was: Status, error: Exception) -> RunState:
@@ -588,8 +629,19 @@ def _file_size(path: Path) -> int:
         return 0
 
 
-def explain(error: BaseException) -> str:
-    """An exception as one sentence for participants."""
+def explain(error: BaseException, folders: bool = False) -> str:
+    """An exception as one sentence for participants.
+
+    folders: keeps the paths of files. Without, they are named only, because pages show the sentence to visitors; the log gets the path.
+    """
+    sentence = _explain(error)
+    if folders or (short := without_folders(sentence)) == sentence:
+        return sentence
+    log.warning("for visitors without the path: %s", sentence)
+    return short
+
+
+def _explain(error: BaseException) -> str:
     if isinstance(error, Diverged):
         return f"Training diverged: {error}. Earlier snapshots and checkpoints are unharmed: explore them, or fork from one with lower learning rates."
     no_memory = isinstance(error, OSError) and error.errno == errno.ENOMEM

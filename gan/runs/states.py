@@ -15,6 +15,11 @@ class RunState(StrEnum):
     FAILED = "failed"
     INTERRUPTED = "interrupted"  # its process ended while it was at work
 
+    @property
+    def shown(self) -> str:
+        """The word for it on pages."""
+        return "training" if self is RunState.RUNNING else self.value
+
 
 AT_WORK = frozenset({RunState.QUEUED, RunState.PREPARING, RunState.RUNNING, RunState.PAUSED})
 AT_REST = frozenset(RunState) - AT_WORK

@@ -10,7 +10,9 @@ from gan.runs.states import RunState
 class Status(Record):
     """status.json: a run's state, how far it is, how it is computed. Run.status() adds progress, eta_s, stopping and pace_s."""
 
-    state = Field(RunState.INTERRUPTED, (f"one of {', '.join(RunState)}", lambda value: isinstance(value, str) and value in list(RunState)))
+    state = Field(
+        RunState.INTERRUPTED, (f"one of {', '.join(RunState)}", lambda value: isinstance(value, str) and value in list(RunState)), RunState
+    )
     step = Field(0, COUNT)
     images_seen = Field(0, COUNT)
     elapsed_s = Field(0.0, SECONDS)

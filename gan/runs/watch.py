@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
@@ -23,6 +23,7 @@ from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
 from gan.data.form import Form
 from gan.events import Progress
+from gan.files import in_words, without_folders
 from gan.images import to_float, to_uint8
 from gan.judging import metrics
 from gan.judging.judge import Judge, JudgeCache
@@ -56,18 +57,26 @@ def switched_on() -> bool:
 
 
 class Preparation:
-    """A judge in preparation. Only its thread writes here.
+    """A judge in preparation. Only its threads write here, one at a time.
 
     Attributes:
         judge: once it is ready.
-        stage: the current stage of the preparation, with its percentage if that is known.
+        stage: the current stage of the preparation, with its percentage if that is known; empty before the first.
         refused: why there will be no judge, in a sentence.
+        ended: whether nothing more happens.
+        hurried: whether someone waits for it.
+        turn: held by the thread that works.
+        work: what they work on, one step at a time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, work: Generator[Progress, None, Judge] | None = None) -> None:
         self.judge: Judge | None = None
-        self.stage = "Waiting"
+        self.stage = ""
         self.refused = ""
+        self.ended = False
+        self.hurried = False
+        self.turn = threading.Lock()
+        self.work = work
 
 
 class Judges:
@@ -85,14 +94,28 @@ class Judges:
         key = (config.data, Form.of(config))
         with self._lock:
             if key not in self._at_work:
-                preparation = self._at_work[key] = Preparation()
-                thread = threading.Thread(target=self._work, args=(key, preparation), name="judge", daemon=True)
-                self._threads = [*(other for other in self._threads if other.is_alive()), thread]
-                # A thread inside torch while the interpreter shuts down would abort the whole process.
-                atexit.unregister(self.close)
-                atexit.register(self.close, math.inf)
-                thread.start()
+                self._at_work[key] = Preparation(self._ready(key))
+                self._start(key)
             return self._at_work[key]
+
+    def hurry(self) -> None:
+        """Someone waits for a judge: what is being prepared continues in threads with the caller's priority.
+
+        On Linux, a thread inherits its priority, and without special rights it cannot raise it. So another thread takes over.
+        """
+        with self._lock:
+            for key, preparation in self._at_work.items():  # all of them, because each waits for the one before
+                if not preparation.hurried and not self._closing.is_set():
+                    preparation.hurried = True
+                    self._start(key)
+
+    def _start(self, key: tuple[str, Form]) -> None:
+        thread = threading.Thread(target=self._work, args=(key, self._at_work[key]), name="judge", daemon=True)
+        self._threads = [*(other for other in self._threads if other.is_alive()), thread]
+        # A thread inside torch while the interpreter shuts down would abort the whole process.
+        atexit.unregister(self.close)
+        atexit.register(self.close, math.inf)
+        thread.start()
 
     def __enter__(self) -> Self:
         return self
@@ -110,27 +133,46 @@ class Judges:
             atexit.unregister(self.close)
 
     def _work(self, key: tuple[str, Form], found: Preparation) -> None:
-        _step_back()
+        """Prepares a judge to the end, or until a thread that was started later takes over."""
+        hurried = found.hurried
+        if not hurried:
+            _step_back()
+        with found.turn:
+            if found.ended or not self._drain(key, found, hurried):
+                return
+            found.ended = True
+            with self._lock:
+                del self._at_work[key]
+
+    def _drain(self, key: tuple[str, Form], found: Preparation, hurried: bool) -> bool:
+        """Works on a judge; False if another thread should continue."""
+        assert found.work is not None
         try:
-            with closing(self._ready(key)) as work:
-                while not self._closing.is_set():
-                    progress = next(work)
-                    share = f", {100 * progress.done // progress.total}%" if progress.total else ""
-                    found.stage = progress.task + share
-                found.stage = "Ended before it was ready"
+            while not self._closing.is_set():
+                if found.hurried and not hurried:
+                    return False
+                progress = next(found.work)
+                share = f", {100 * progress.done // progress.total}%" if progress.total else ""
+                found.stage = progress.task + share
+            found.stage = "Ended before it was ready"
+            found.work.close()
         except StopIteration as stop:
             found.judge = stop.value
         except Exception as error:  # a run does not fail for lack of a judge: its status says why there is none
             log.warning("no judge for %s: %s", key[0], error, exc_info=not isinstance(error, ValueError | OSError))
-            found.refused = str(error) if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {error}"
-        finally:
-            with self._lock:
-                del self._at_work[key]
+            sentence = in_words(error) if isinstance(error, OSError) else str(error) if isinstance(error, ValueError) else ""
+            found.refused = without_folders(sentence or f"{type(error).__name__}: {error}")
+        return True
 
     def _ready(self, key: tuple[str, Form]) -> Generator[Progress, None, Judge]:
         judge = yield from self.cache.get(key[0], *key[1])
         judge.glance_floor(SAMPLES)
         return judge
+
+
+def in_a_sentence(stage: str) -> str:
+    """A stage of the preparation, to follow a colon."""
+    return stage[:1].lower() + stage[1:]
 
 
 def _step_back() -> None:
@@ -160,7 +202,13 @@ class Watch:
         """Why nothing is scored, in a sentence; empty if it is."""
         if self.refused:
             return f"The images get no scores: {self.refused.rstrip('.')}."
-        return "" if self._preparation.judge else f"Getting ready to score the images: {self._preparation.stage}…"
+        stage = in_a_sentence(self._preparation.stage)
+        return "" if self._preparation.judge else f"Getting ready to score the images{f': {stage}' if stage else ''}…"
+
+    @property
+    def preparing(self) -> str:
+        """The current stage of the judge's preparation; empty if there is a judge, or there will be none."""
+        return "" if self._preparation.judge or self.refused or self._preparation.ended else self._preparation.stage or "Starting"
 
     @property
     def refused(self) -> str:
@@ -208,7 +256,7 @@ class Watch:
             row = self._look(judge, state, dataset, halted)
         except Exception as error:  # the run itself is fine
             log.exception("the images of a run cannot be scored")
-            self._failed = f"{type(error).__name__}: {error}"
+            self._failed = without_folders(f"{type(error).__name__}: {error}")
             return None
         if row is None:
             return None

@@ -19,6 +19,7 @@ from starlette.routing import Route
 from gan import latent
 from gan.doctor.checkup import Checkups
 from gan.explore.models import Model, ModelCache, find_model, list_models, model_sources
+from gan.files import without_folders
 from gan.images import enlarge, png
 from gan.networks.generator_file import CheckpointError
 from gan.owners import recognise
@@ -215,7 +216,7 @@ def _answer(handler: Handler) -> Handler:
         except KeyError as error:
             return JSONResponse({"error": f"not found: {error.args[0]}"}, 404)
         except (BadRequest, CheckpointError) as error:
-            return JSONResponse({"error": str(error)}, 400)
+            return JSONResponse({"error": without_folders(str(error))}, 400)
         except Busy as error:
             return JSONResponse({"error": str(error)}, 503, {"Retry-After": str(RETRY_AFTER_S)})
         except Nobody:

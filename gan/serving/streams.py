@@ -18,7 +18,7 @@ from gan.doctor.checkup import Checkup, Checkups
 from gan.judging.judgements import Judgement, best_of
 from gan.networks.generator_file import CheckpointError
 from gan.runs.manager import RunManager
-from gan.runs.run import History, Run
+from gan.runs.run import History, Run, explain
 from gan.runs.states import RunState
 
 POLL_S = 0.5  # between two looks at a run
@@ -61,6 +61,8 @@ class Look:
         key = ("metrics", since)
         if key not in self.texts:
             columns = self.history.since(self.history.after(since))
+            if columns["augmentation"] and columns["augmentation"][-1] is None:  # as in most runs: nothing for a browser to read
+                del columns["augmentation"]
             last = columns["step"][-1] if columns["step"] else since
             self.texts[key] = (event("metrics", columns, last) if columns["step"] else "", last)
         return self.texts[key]
@@ -104,7 +106,7 @@ class Streams:
                 yield event("status", {"state": "deleted"})
                 return
             except (CheckpointError, OSError) as error:  # its files cannot be read: ends this stream only
-                yield event("status", {"state": RunState.FAILED, "error": str(error)})
+                yield event("status", {"state": RunState.FAILED, "error": explain(error)})
                 return
             text, since = look.metrics(since)
             if text:
@@ -172,9 +174,9 @@ class Streams:
         return run.history, run.sample_steps, run.interventions, run.folder.read_judged(), status_of(self._manager, run)
 
     def _findings(self, run: Run) -> int:
-        """The version of the doctor's findings. While the run trains, this starts the next check, off the event loop."""
+        """The version of the doctor's findings. While the run trains, and after late scores, this starts the next check, off the event loop."""
         checkup = self._checkups.of(run)
-        if run.state is RunState.RUNNING and not checkup.fresh and run.id not in self._examined:
+        if (run.state is RunState.RUNNING or run.scored_late) and not checkup.fresh and run.id not in self._examined:
             self._examined[run.id] = asyncio.create_task(self._examine(run.id, checkup))
         return checkup.version
 

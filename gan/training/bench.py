@@ -1,8 +1,10 @@
 """How fast training is here: images/s, memory, and the share of the machine's matrix-product speed. Knows nothing about real data."""
 
+import functools
 import multiprocessing
 import resource
 import signal
+import statistics
 import sys
 import time
 from collections.abc import Callable
@@ -15,13 +17,16 @@ import torch
 
 from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
-from gan.devices import describe_device
+from gan.data.form import WHITE
+from gan.devices import cores, describe_device, one_thread
 from gan.training.execution import choose_execution
 from gan.training.loop import train
 from gan.training.state import TrainState, new_state
 from gan.training.step import train_step
 
 Result = TypeVar("Result")
+FEWEST_STEPS, MOST_STEPS, QUICK_S = 4, 50, 0.7  # of a quick measurement: steps, and seconds after which it ends
+FURTHER_CORE = 0.7  # what each further core adds to the speed on one: convolutions scale, the small kernels between them do not
 CLASSES = tuple("0123456789")  # classes of random images, for conditional recipes
 
 
@@ -120,6 +125,37 @@ def measure_engine(state: TrainState, dataset: ImageDataset, seconds: float) -> 
         precision=state.execution.precision,
         threads=state.execution.threads,
     )
+
+
+def quick_speed(config: TrainConfig, device: torch.device) -> float:
+    """Real images shown per second in training with these settings, if nothing else works on the machine: an estimate from a few steps.
+
+    Takes a second of processor time, once per process for each shape of a step. On a CPU, steps are timed on one thread, in that
+    thread's own processor time: other work on the machine changes wall times severalfold.
+    """
+    usual: dict[str, Any] = {"data": "mnist", "data_split": "train", "fit": "crop", "background": WHITE, "seed": 0, "duration": 1.0}
+    usual |= {"duration_unit": "steps", "lr_g": 1e-4, "lr_d": 1e-4, "grid_images": 16, "average_half_life": 10_000}
+    return _quick_speed(config.change(**usual), device)
+
+
+@functools.lru_cache(64)
+def _quick_speed(config: TrainConfig, device: torch.device) -> float:
+    n = config.batch_size * config.d_steps
+    clock = time.perf_counter if device.type == "cuda" else time.thread_time
+    taken: list[float] = []
+    with one_thread():
+        state = new_state(config, device, class_names=CLASSES, threads=1)
+        layout = torch.channels_last if state.execution.channels_last else torch.contiguous_format
+        shape = (n, config.channels, config.image_size, config.image_size)
+        real = torch.zeros(shape, device=state.device).contiguous(memory_format=layout)
+        labels = torch.zeros(n, dtype=torch.int64, device=state.device) if config.conditional else None
+        while len(taken) < FEWEST_STEPS or (sum(taken) < QUICK_S and len(taken) < MOST_STEPS):
+            start = clock()
+            train_step(state, real, labels)
+            wait(state.device)
+            taken.append(clock() - start)
+    speed = n / statistics.median(taken[1:])  # the first one warms up
+    return speed if device.type == "cuda" else speed * (1 + FURTHER_CORE * (cores() - 1))
 
 
 def measure_on_noise(config: TrainConfig, device: str, seconds: float) -> Speed:

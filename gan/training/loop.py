@@ -185,9 +185,10 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
             frozen = state.config.frozen
             rest = {"generator": "discriminator", "discriminator": "generator"}.get(once, "none")
             changes += [change for change in [_change(state, "frozen", rest)] if change]
-        if changes:
+        if state.follow_schedule() or changes:
             del update  # a recorded graph has its own memory, which the next graph can use
             update = launcher(state, feed)
+        if changes:
             threads.forget()
         yield from changes
         yield from threads.change()
@@ -210,7 +211,8 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
             means = dict(zip(("loss_d", "loss_g", "d_real", "d_fake", "d_fake_after"), (v / state.summed for v in values), strict=True))
             state.sums.zero_()
             state.summed = 0
-            yield Metrics(step, state.images_seen, state.elapsed_s, images_per_s, **means, scores=config.has_scores)
+            chance = state.augmentation[0].item() if config.augmentation_target else None
+            yield Metrics(step, state.images_seen, state.elapsed_s, images_per_s, **means, scores=config.has_scores, augmentation=chance)
         if is_grid_step(step, config.grid_every) or watched:
             drawn = step
             yield Samples(step, draw_grid(state))
@@ -375,5 +377,6 @@ def _restore(state: TrainState, before: dict[str, Any]) -> None:
             for key, place in optimizer.state[parameter].items():
                 if isinstance(place, torch.Tensor):
                     place.copy_(stored[number][key]) if number in stored else place.zero_()
+    state.augmentation.copy_(before["augmentation"])
     state.sums.copy_(before["sums"])
     state.rng.set_state(before["rng"])

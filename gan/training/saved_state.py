@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from gan.config import TrainConfig
+from gan.training.augment import STEER_EVERY
 from gan.untrusted import is_number, is_whole, open_regular
 
 NETWORKS = ("generator", "discriminator", "averaged")
@@ -75,6 +76,8 @@ def check_values(stored: Any) -> None:
             raise ValueError(f"{name} must be {rule}; got {_short(value)}")
     for name in ("rng", "sums"):
         _tensor(_of(stored, name), name)
+    if "augmentation" in stored:  # since 0.5
+        _tensor(stored["augmentation"], "augmentation")
     for name in TrainConfig.live_fields():
         _of(stored["config"], name, "config ")
 
@@ -97,6 +100,10 @@ def check_tensors(stored: Mapping[str, Any], fresh: Mapping[str, Any], parameter
     for name, trained in parameters.items():
         _optimizer(name, _of(stored, name), fresh[name], moments, trained, same_device)
     _same("sums", _tensor(stored["sums"], "sums"), fresh["sums"])
+    if "augmentation" in stored:
+        chance, total, batches = _same("augmentation", _tensor(stored["augmentation"], "augmentation"), fresh["augmentation"]).tolist()
+        if not (0 <= chance <= 1 and abs(total) <= batches <= STEER_EVERY):
+            raise ValueError(f"augmentation must be a probability, a sum and a number of batches; got {chance:g}, {total:g}, {batches:g}")
     rng = _tensor(stored["rng"], "rng")
     if rng.dtype != torch.uint8 or rng.dim() != 1:
         raise ValueError(f"rng must be bytes in a row; got {rng.dtype} of shape {tuple(rng.shape)}")

@@ -16,6 +16,7 @@ from gan.networks.dcgan import Discriminator, Generator, count_parameters, initi
 from gan.networks.layers import Dropout
 from gan.optimizers import Adam, RMSprop
 from gan.training import saved_state as states
+from gan.training.schedule import moves_penalties, moves_rates, scheduled
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,9 @@ class TrainState:
     fixed_z: torch.Tensor
     fixed_labels: torch.Tensor | None
     noise: torch.Tensor  # standard deviation of the instance noise; a tensor, so a recorded graph reads its current value
+    penalty_share: torch.Tensor  # what the schedule leaves of the penalties; a tensor for the same reason
+    # Adaptive augmentation: its probability, and what decides its next step (augment.steer). A tensor, for the same reason.
+    augmentation: torch.Tensor
     # Sums since the last Metrics event: five sums (loss_d, loss_g, d_real, d_fake, d_fake_after), and for each the number of
     # steps at which it was finite, which gives the first bad step without asking the device at each step.
     sums: torch.Tensor
@@ -81,6 +85,7 @@ class TrainState:
             "optimizer_g": self.optimizer_g.state_dict(),
             "optimizer_d": self.optimizer_d.state_dict(),
             "rng": self.rng.get_state(),
+            "augmentation": self.augmentation,
             "sums": self.sums,
             "summed": self.summed,
             "changes": self.changes,
@@ -107,6 +112,7 @@ class TrainState:
             groups = [group | {"capturable": True} for group in stored[name]["param_groups"]]
             getattr(self, name).load_state_dict(stored[name] | {"param_groups": groups})
             _lay_out_moments(getattr(self, name))
+        self.augmentation.copy_(stored["augmentation"] if "augmentation" in stored else torch.zeros(3))  # older states have none
         self.sums.copy_(stored["sums"])
         self.summed, self.changes = int(stored["summed"]), int(stored["changes"])
         if stored["device"] == self.device.type:  # another kind of device has its own best way
@@ -143,16 +149,36 @@ class TrainState:
 
     def _obey(self) -> None:
         """Copies the config's settings to the optimizers and layers, which have their own copies."""
-        config = self.config
-        for optimizer, rate, beta1 in ((self.optimizer_g, config.lr_g, config.beta1_g), (self.optimizer_d, config.lr_d, config.beta1_d)):
+        on_device = self.device.type == "cuda" and moves_rates(self.config)  # a recorded graph reads a rate from there
+        for optimizer in (self.optimizer_g, self.optimizer_d):
             for group in optimizer.param_groups:
-                group["lr"], group["weight_decay"] = rate, config.weight_decay
+                group["lr"] = torch.zeros((), device=self.device) if on_device else 0.0
+                group |= {"betas": ()} if "betas" in group else {}
+                group["weight_decay"] = self.config.weight_decay
                 group["capturable"] = self.device.type == "cuda"  # the state may come from another kind of device
-                if "betas" in group:
-                    group["betas"] = (beta1, config.beta2)
+        self.follow_schedule()
         for module in self.discriminator.modules():
             if isinstance(module, Dropout):
                 module.p = self.config.dropout
+
+    def follow_schedule(self) -> bool:
+        """Sets learning rates, penalties and betas for the next step: those of the config, or where its schedule has brought them.
+
+        Returns:
+            whether something changed that a recorded graph holds as a constant.
+        """
+        config, now, constants = self.config, scheduled(self.config, self.images_seen), False
+        if moves_penalties(config):
+            self.penalty_share.fill_(now.penalty)
+        for optimizer, rate, beta1 in ((self.optimizer_g, config.lr_g, config.beta1_g), (self.optimizer_d, config.lr_d, config.beta1_d)):
+            for group in optimizer.param_groups:
+                if isinstance(group["lr"], torch.Tensor):
+                    group["lr"].fill_(rate * now.rate)
+                else:
+                    group["lr"] = rate * now.rate
+                if "betas" in group and group["betas"] != (beta1, now.beta2):
+                    group["betas"], constants = (beta1, now.beta2), True
+        return constants
 
     @property
     def done(self) -> Done:
@@ -247,7 +273,7 @@ def new_state(
         if isinstance(module, Dropout):
             module.rng = draws
     fixed_labels = torch.arange(config.grid_images) % len(class_names) if config.conditional else None
-    return TrainState(
+    state = TrainState(
         config=config,
         device=device,
         execution=execution,
@@ -261,9 +287,13 @@ def new_state(
         fixed_z=latent.from_seeds(range(config.grid_images), config.latent_dim, config.latent_distribution).to(device),
         fixed_labels=fixed_labels.to(device) if fixed_labels is not None else None,
         noise=torch.zeros((), device=device),
+        penalty_share=torch.ones((), device=device),
+        augmentation=torch.zeros(3, device=device),
         sums=torch.zeros(10, device=device),
         most_threads=most_threads,
     )
+    state._obey()
+    return state
 
 
 def _optimizer(config: TrainConfig, network: nn.Module, lr: float, beta1: float, device: torch.device) -> torch.optim.Optimizer:

@@ -5,6 +5,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from gan.config import TrainConfig
 from gan.training import augment, losses
+from gan.training.schedule import moves_penalties, scheduled
 from gan.training.state import TrainState
 
 
@@ -23,6 +24,7 @@ def train_step(state: TrainState, real: torch.Tensor, labels: torch.Tensor | Non
         labels: their classes, int64 (d_steps * batch_size,), if the config is conditional.
     """
     set_noise(state)
+    state.follow_schedule()
     update_networks(state, real, labels)
     count_step(state)
 
@@ -90,19 +92,24 @@ def _discriminator_step(state: TrainState, real: torch.Tensor, labels: torch.Ten
     loss = losses.discriminator_loss(on_real, on_fake, config.loss, *_targets(state, on_real))
     if config.mean_loss_d:
         loss = loss / 2
+    if config.augmentation_target:
+        _steer(state, on_real.detach(), on_fake.detach())
     if config.frozen == "discriminator":
         return fake, loss, _mean_answer(config, on_real), _mean_answer(config, on_fake)
-    total = loss
+    penalties = []
     if config.r1:
-        total = total + config.r1 * losses.zero_centered_penalty(_gradient(on_real, seen_real))
+        penalties.append(config.r1 * losses.zero_centered_penalty(_gradient(on_real, seen_real)))
     if config.r2:
-        total = total + config.r2 * losses.zero_centered_penalty(_gradient(on_fake, seen_fake))
+        penalties.append(config.r2 * losses.zero_centered_penalty(_gradient(on_fake, seen_fake)))
     if config.gradient_penalty:
         mix = torch.rand(len(real), 1, 1, 1, device=real.device, generator=state.rng)
         between = (mix * seen_real + (1 - mix) * seen_fake).detach().requires_grad_()
         with autocast(state):
             on_between = discriminator(between, labels).float()
-        total = total + config.gradient_penalty * losses.one_centered_penalty(_gradient(on_between, between))
+        penalties.append(config.gradient_penalty * losses.one_centered_penalty(_gradient(on_between, between)))
+    total = loss
+    for penalty in penalties:
+        total = total + (state.penalty_share * penalty if moves_penalties(config) else penalty)
     state.optimizer_d.zero_grad(set_to_none=True)
     total.backward()
     state.optimizer_d.step()
@@ -140,15 +147,29 @@ def _generator_step(
     return loss, _mean_answer(config, answers)
 
 
+def _steer(state: TrainState, on_real: torch.Tensor, on_fake: torch.Tensor) -> None:
+    """Adapts the augmentation to how sure the discriminator is of these answers.
+
+    Without labels, only the difference of two scores means something: then its sign counts, pair by pair.
+    """
+    answers = on_real - on_fake if state.config.loss in ("relativistic", "wasserstein") else on_real
+    augment.steer(state.augmentation, answers.sign().mean(), state.config.augmentation_target, state.config.batch_size)
+
+
 def _seen(state: TrainState, images: torch.Tensor) -> torch.Tensor:
     return as_shown(state, images, state.rng)
 
 
 def as_shown(state: TrainState, images: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
     """The discriminator's view of images, real ones and fakes alike; differentiable. rng: on the state's device."""
-    if state.config.diffaugment != "off":
-        images = augment.diffaugment(images, state.config.diffaugment, rng)
-    if state.config.instance_noise:
+    config = state.config
+    if config.augmentation_target:
+        chance = state.augmentation[0]
+        images = augment.turn(images, rng, chance, mirrored=config.horizontal_flip)
+        images = augment.diffaugment(images, config.diffaugment, rng, chance)
+    elif config.diffaugment != "off":
+        images = augment.diffaugment(images, config.diffaugment, rng)
+    if config.instance_noise:
         images = images + state.noise * torch.empty_like(images, dtype=torch.float32).normal_(generator=rng)
     return images
 
@@ -177,6 +198,6 @@ def _mean_answer(config: TrainConfig, answers: torch.Tensor) -> torch.Tensor:
 @torch.no_grad()
 def _average(state: TrainState) -> None:
     """Moves the EMA generator toward the trained one (Karras et al. 2020, StyleGAN2-ADA, with its ramp)."""
-    half_life = min(state.config.average_half_life, 0.05 * state.images_seen)
+    half_life = min(scheduled(state.config, state.images_seen).half_life, 0.05 * state.images_seen)
     decay = 0.5 ** (state.config.batch_size * state.config.d_steps / half_life) if half_life > 0 else 0.0
     get_ema_multi_avg_fn(decay)(*state._averaged_tensors, 0)

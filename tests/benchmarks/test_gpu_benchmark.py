@@ -65,8 +65,7 @@ def test_a_device_that_computes_something_else_is_off(monkeypatch: pytest.Monkey
 
 
 def longer_steps(state: TrainState) -> None:
-    for group in state.optimizer_d.param_groups:
-        group["lr"] *= 1.05
+    state.config = state.config.change(lr_d=1.05 * state.config.lr_d)
 
 
 def test_a_device_whose_steps_are_a_little_longer_is_off(monkeypatch: pytest.MonkeyPatch) -> None:

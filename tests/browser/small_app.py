@@ -1,15 +1,28 @@
-"""Streamlit's command with a default recipe with small networks, so training leaves cores for the browser, and that ends late.
+"""Streamlit's command with a default recipe of small networks that ends late. Runs rest after each step, so they leave the cores to the browser.
 
 python -m tests.browser.small_app run app.py
 """
 
+import time
 from dataclasses import replace
 
 from streamlit.web import cli
 
 from gan.recipes import RECIPES
+from gan.training import loop
+from gan.training.state import TrainState
+from gan.training.step import count_step
+
+REST_S = 0.02  # after each step. Without it a run takes a core for as long as its test looks at it
+
+
+def count_and_rest(state: TrainState) -> None:
+    count_step(state)
+    time.sleep(REST_S)
+
 
 if __name__ == "__main__":
+    loop.count_step = count_and_rest
     recipe = RECIPES["quick-digits"]
     small = recipe.config.change(generator_filters=8, discriminator_filters=8, batch_size=16, duration=1_000_000)
     RECIPES[recipe.name] = replace(recipe, config=small)

@@ -1,6 +1,17 @@
 """Steps that many browser tests take: open a page, start and stop a run, wait for its charts."""
 
+from typing import Literal
+
 from playwright.sync_api import FloatRect, Page, TimeoutError, expect
+
+Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
+TEXT = {"light": "15, 17, 20", "dark": "232, 230, 225"}
+# True once a page is drawn in a color scheme: its script has ended, nothing is stale, and no motion runs but those without end.
+SETTLED = """text => getComputedStyle(document.querySelector(".stApp h1")).color === `rgb(${text})`
+  && document.querySelector(".stApp").dataset.testScriptState === "notRunning" && !document.querySelector("[data-stale=true]")
+  && document.documentElement.style.getPropertyValue("--st-text-color")
+  && document.getAnimations().every(motion => motion.playState !== "running" || motion.effect.getTiming().iterations === Infinity)"""
 
 POINTS = "() => [...document.querySelectorAll('.rv-chart:not([hidden])')].map(e => e.data ? e.data[0].x.length : 0)"
 

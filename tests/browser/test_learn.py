@@ -105,7 +105,7 @@ def test_the_mission_is_passed_and_stays_passed(page: Page, server: str) -> None
 
     met(8, "Reach all 8")
     met(1, "Break it")
-    # Neither a game that recovers by itself nor a new one is fixed.
+    # Neither a game that recovers by itself nor a new one is treated.
     page.evaluate(REPORT, 8)
     page.get_by_role("button", name="Reset").click()
     page.evaluate(REPORT, 8)

@@ -76,7 +76,7 @@ def test_two_participants_and_neither_steers_the_others_run(server: str, people:
     call_oneself(ada, server, "Ada")
     run = launch(ada)
     call_oneself(bob, server, "Bob")
-    expect(bob.get_by_text("Running: Ada.")).to_be_visible()
+    expect(bob.get_by_text("Training: Ada.")).to_be_visible()
     waiting = launch(bob)
     expect(bob.locator(".rv-note")).to_have_text(re.compile("Waiting: number 1 in the queue"))
 
@@ -175,7 +175,7 @@ def test_a_browser_that_keeps_nothing_still_trains(server: str, browser: Browser
 
 def test_a_name_is_no_link_emoji_or_icon(people: tuple[Page, Page], server: str) -> None:
     ada, bob = people
-    for name in ("www.evil.example a@b.example", "https://evil.example/x", ":smile: :material/home: :red[x]"):
+    for name in ("www.evil.example https://evil.example/x", "a@b.de :smile: :material/home: :red[x]"):
         call_oneself(ada, server, name)
         run = launch(ada)
         bob.goto(f"{server}/")
@@ -183,7 +183,7 @@ def test_a_name_is_no_link_emoji_or_icon(people: tuple[Page, Page], server: str)
         shown = bob.get_by_test_id("stMain").get_by_text(re.compile("evil|smile"))
         expect(shown.first).to_be_visible()
         assert name in shown.first.inner_text().replace("\u2060", "")
-        expect(bob.get_by_test_id("stMain").locator("a[href*='evil'], a[href*='b.example'], a[href^='mailto']")).to_have_count(0)
+        expect(bob.get_by_test_id("stMain").locator("a[href*='evil'], a[href*='b.de'], a[href^='mailto']")).to_have_count(0)
         ada.goto(f"{server}/train?run={run}")
         control(ada, "Stop").click()
         expect(control(ada, "Resume")).to_be_visible()

@@ -37,8 +37,8 @@ def test_a_report_of_anything_meets_nothing_and_raises_nothing(lesson: Any, repo
     assert not lesson.is_passed(frozenset())
 
 
-def report(found: int, steps: int = SETTLED, modes: int = 8, fixed: Any = False) -> dict[str, Any]:
-    return {"found": found, "modes": modes, "steps": steps, "fixed": fixed}
+def report(found: int, steps: int = SETTLED, modes: int = 8, treated: Any = False) -> dict[str, Any]:
+    return {"found": found, "modes": modes, "steps": steps, "treated": treated}
 
 
 def test_the_plane_asks_for_all_modes_then_a_collapse_then_all_again() -> None:
@@ -52,11 +52,11 @@ def test_the_plane_asks_for_all_modes_then_a_collapse_then_all_again() -> None:
         (report(2, steps=SETTLED - 1), set()),
         (report(2), {Aim.BROKEN}),
         (report(0), set()),
-        (report(8), set()),  # a new game that works is not a fixed one
-        (report(8, fixed=1), set()),
-        (report(7, fixed=True), set()),
-        (report(8, fixed=True), {Aim.FIXED}),
-        (report(8, fixed=True), set()),
+        (report(8), set()),  # a new game that works is not a treated one
+        (report(8, treated=1), set()),
+        (report(7, treated=True), set()),
+        (report(8, treated=True), {Aim.FIXED}),
+        (report(8, treated=True), set()),
     ]
     for said, expected in told:
         assert PLANE.newly_met(Evidence(said, met)) == expected, (said, met)
@@ -67,12 +67,12 @@ def test_the_plane_asks_for_all_modes_then_a_collapse_then_all_again() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        report(25, modes=25, fixed=True),
-        report(9, fixed=True),
-        report(-1, fixed=True),
-        report(8, steps=-1, fixed=True),
-        report(8, modes=7, fixed=True),
-        {"found": 8, "modes": 8, "fixed": True},
+        report(25, modes=25, treated=True),
+        report(9, treated=True),
+        report(-1, treated=True),
+        report(8, steps=-1, treated=True),
+        report(8, modes=7, treated=True),
+        {"found": 8, "modes": 8, "treated": True},
     ],
 )
 def test_only_the_whole_ring_counts(wrong: dict[str, int]) -> None:

@@ -86,9 +86,21 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "frozen discriminator": {"frozen": "discriminator"},
     "rmsprop": {"optimizer": "rmsprop", "weight_decay": 0.1},
     "adam": {"lr_g": 1e-3, "lr_d": 1e-3, "beta1_g": 0, "beta1_d": 0, "beta2": 0.9, "weight_decay": 0.1, "average_half_life": 100},
+    "schedule": {
+        "schedule_images": 1_000_000,  # beta 2 has its first value throughout, so one recording is enough
+        "schedule": "linear",
+        "lr_end": 0.25,
+        "penalty_end": 0.1,
+        "beta2_end": 0.99,
+        "average_half_life_end": 100,
+        "discriminator_norm": "none",
+        "r1": 1,
+    },
+    "schedule, rmsprop": {"optimizer": "rmsprop", "schedule_images": 100, "lr_end": 0.25},
     "labels": {"real_label": 0.9, "fake_label": 0.1, "label_flips": 0.1},
     "noise": {"instance_noise": 0.1, "instance_noise_fade": 1000},
     "translation, cutout": {"diffaugment": "translation, cutout"},
+    "adaptive augmentation": {"diffaugment": "color, translation, cutout", "augmentation_target": 0.6, "horizontal_flip": True},
     "everything that draws": {
         "diffaugment": "color, translation, cutout",
         "dropout": 0.3,
@@ -289,6 +301,16 @@ def fallback() -> dict[str, Any]:
     return seen | {"small": small.launch, "small steps": small.step, "stream": stream()}
 
 
+def beta2_moves() -> dict[str, Any]:
+    """A schedule that changes beta 2, which a recording holds as a constant, before the second and the third of three steps."""
+    before = count_now("recorded", "replays", "spoiled", "errors", "instances")
+    state = state_for(TINY.change(schedule_images=12, beta2_end=0.9, lr_end=0.5))
+    list(train(state, images_for(TINY)))
+    seen = {"betas": state.optimizer_g.param_groups[0]["betas"], "rate": str(state.optimizer_d.param_groups[0]["lr"].device)}
+    del state
+    return seen | happened(before)
+
+
 def moves(optimizer: str) -> dict[str, Any]:
     """CPU -> GPU -> CPU through a run's folder."""
     config = TINY.change(optimizer=optimizer, loss="hinge", precision="auto", log_every=1)
@@ -371,6 +393,7 @@ SCENARIOS: dict[str, Callable[[], dict[str, Any]]] = {
     "second": second,
     "switches": switches,
     "memory": memory,
+    "beta 2 moves": beta2_moves,
     "moves, adam": lambda: moves("adam"),
     "moves, rmsprop": lambda: moves("rmsprop"),
     "feed": feed,

@@ -45,6 +45,12 @@ def test_moved_knobs_and_ended_runs_keep_no_memory(rehearse: Callable[..., Any])
     assert seen["instances"] == 1 and seen["instances after"] == seen["graphs after"] == 0
 
 
+def test_a_schedule_moves_learning_rates_on_the_device_and_records_again_for_beta_2(rehearse: Callable[..., Any]) -> None:
+    seen = rehearse("beta 2 moves")
+    assert (seen["recorded"], seen["replays"], seen["spoiled"], seen["errors"], seen["instances"]) == (3, 3, 0, 0, 0)
+    assert seen["rate"] == "cuda:0" and seen["betas"][1] < 0.999
+
+
 def test_a_run_whose_recording_fails_goes_on_kernel_by_kernel(rehearse: Callable[..., Any]) -> None:
     seen = rehearse("fallback")
     assert (

@@ -50,6 +50,12 @@ def test_scores_say_where_the_images_go(ratio: float, expected: str) -> None:
     assert expected in seen(judged_rows=rows)
 
 
+def test_images_whose_newest_score_is_the_best_are_not_getting_worse() -> None:
+    rows = judged(2000, 50, fd=lambda step: 12 if step > 1700 else 10)
+    rows[-1]["fd"] = 9.0
+    assert "The newest images are the closest to real ones so far." in seen(judged_rows=rows)
+
+
 def test_unbounded_scores_are_compared_with_themselves_only() -> None:
     wasserstein = TrainConfig(loss="wasserstein", weight_clip=0.01)
     growing: dict[str, Any] = {"d_real": lambda step: 5.0 if step > 1700 else 3.0, "d_fake": -1.0}

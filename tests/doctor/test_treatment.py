@@ -6,12 +6,12 @@ import pytest
 
 from gan.config import TrainConfig
 from gan.doctor.diagnosis import examine, findings
-from gan.doctor.treatment import Outcome, Treatment, before_last_change, changes_of_fork, lasting_changes, treatment
+from gan.doctor.treatment import Outcome, Treatment, applied, before_last_change, changes_of_fork, lasting_changes, treatment
 from gan.events import Intervention
 from tests.doctor.test_doctor import judged, metrics
 
 CHANGE = Intervention(930, "lr_d", 0.01, 5e-4)
-CONFIG = TrainConfig(lr_d=5e-4)
+CONFIG = TrainConfig(lr_d=5e-4, duration=10_000, duration_unit="steps")
 
 
 def curves(after: float, wins: float = 0.99) -> dict[str, Any]:
@@ -33,6 +33,7 @@ def test_until_the_effect_can_be_read_it_is_watched() -> None:
     found = treated(1070, 0.99)
     assert found and found.outcome is Outcome.WATCHING and found.finding == "d-winning" and found.changes == (CHANGE,)
     assert found.text == "Applied at step 930. Watch until step 1,080."
+    assert applied(930, CONFIG.change(duration=1000, duration_unit="steps")) == "Applied at step 930. Watch until the end of the run."
     ended = treated(1000, 0.99, over=True)
     assert ended and ended.text == "Applied at step 930. The run ended too soon to say whether it helped."
 

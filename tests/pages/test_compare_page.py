@@ -155,8 +155,8 @@ def test_a_run_at_work_stays_chosen_when_it_ends(
     run = manager.submit(config.change(duration=1_000_000), "quick-digits")
     wait_for(lambda: len(run.history) > 2)
     at = open_page(pages.COMPARE, runs=f"{run.id},{older.id}")
-    assert " · running · " in at.multiselect(key="compared").options[0]
-    assert [r["atWork"] for r in drawn(at)["runs"]] == [True, False] and table(at, 1)["State"] == ["running", "finished"]
+    assert " · training · " in at.multiselect(key="compared").options[0]
+    assert [r["atWork"] for r in drawn(at)["runs"]] == [True, False] and table(at, 1)["State"] == ["training", "finished"]
     manager.stop(run.id)
     wait_for(ended(run))
     at.run()

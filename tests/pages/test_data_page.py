@@ -24,7 +24,7 @@ from ui import workshop
 from ui.components.visitor import WHO
 from ui.config_form import KEY
 from ui.data import fitting
-from ui.data.fitting import BACKGROUND, FIT
+from ui.data.fitting import BACKGROUND
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_an_upload_is_shown_and_can_be_trained_on(open_data: Callable[..., AppTe
     button(at, "Train on it").click().run()
     assert not at.exception and texts(at.title) == "Train"
     assert (at.selectbox(key=KEY + "data").value, at.selectbox(key=KEY + "channels").value) == ("My-pets", 3)
-    assert "has few images, which D learns by heart. Choose an **Augmentation** in All settings." in texts(at.caption)
+    assert "has few images, which D learns by heart. Augmentation helps against that." in texts(at.caption)
 
 
 def test_the_page_shows_how_wide_images_fit_and_the_choice_goes_along(open_data: Callable[..., AppTest]) -> None:
@@ -111,7 +111,7 @@ def test_the_page_shows_how_wide_images_fit_and_the_choice_goes_along(open_data:
     at = upload(open_data(), pets(("pets/cats/wide.png", wide.getvalue())))
     assert "How should they fit into a square?" in texts(at.subheader) and len(at.get("image")) == 5
     assert "they are cropped" not in texts(at.caption)
-    at.segmented_control(key=FIT).set_value("pad").run()
+    button(at, "Pad").click().run()
     assert "Here they are cropped, on white." in texts(at.caption)
     at.color_picker(key=BACKGROUND).set_value("#00FF00").run()
     button(at, "Train on it").click().run()
@@ -130,7 +130,7 @@ def test_examples_are_decoded_once_for_each_form(open_data: Callable[..., AppTes
     wide = io.BytesIO()
     Image.new("RGBA", (40, 20), (0, 0, 255, 128)).save(wide, "PNG")
     at = upload(open_data(), pets(("pets/cats/wide.png", wide.getvalue())))
-    at.segmented_control(key=FIT).set_value("pad").run()
+    button(at, "Pad").click().run()
     assert len(decoded) == len(set(decoded)) == 4
 
 

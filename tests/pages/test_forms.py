@@ -31,6 +31,10 @@ def shown(at: AppTest) -> str:
 
 def test_the_form_has_every_field_with_its_help(open_page: Open) -> None:
     at = open_page(pages.TRAIN)
+    shown = {getattr(element, "key", None) for element in at.main}
+    hidden = [name for name in TrainConfig.model_fields if KEY + name not in shown]
+    assert hidden == ["schedule", "lr_end", "penalty_end", "beta2_end", "average_half_life_end"]  # they do nothing without a schedule
+    at.number_input(key=KEY + "schedule_images").set_value(1000).run()
     for name, info in TrainConfig.model_fields.items():
         widget: Any = at.get_by_key(KEY + name)
         assert info.title in widget.label and widget.help == info.description, name
@@ -83,6 +87,20 @@ def test_every_rule_of_the_settings_reads_in_the_forms_words() -> None:
     assert in_form_words("there is no data set 'data_2024'; got 2024") == "there is no data set 'data_2024'; got 2,024"
 
 
+def test_an_empty_end_of_a_schedule_leaves_the_setting_alone(open_page: Open) -> None:
+    at = open_page(pages.TRAIN)
+    at.number_input(key=KEY + "schedule_images").set_value(1000).run()
+    field = at.number_input(key=KEY + "beta2_end")
+    assert field.value is None and not at.exception
+    field.set_value(2.0).run()
+    assert "Gradient scale memory ends at must be below 1; got 2" in texts(at.error)
+    at.number_input(key=KEY + "beta2_end").set_value(0.99).run()
+    assert not at.error and not at.exception
+    at.number_input(key=KEY + "average_half_life_end").set_value(64).run()
+    at.number_input(key=KEY + "beta2_end").set_value(None).run()
+    assert not at.error and not at.exception and at.number_input(key=KEY + "beta2_end").value is None
+
+
 def test_a_number_goes_in_steps_of_its_kind(open_page: Open) -> None:
     at = open_page(pages.TRAIN)
     assert at.number_input(key=KEY + "lr_g").step == pytest.approx(1e-4)
@@ -127,7 +145,11 @@ def test_a_chosen_data_set_stays_when_another_recipe_is_chosen(open_page: Open) 
     assert "stays" not in shown(at)  # nobody has chosen a set
     at.selectbox(key="recipe").select("quick-digits").run()
     at.selectbox(key=KEY + "data").select("blobs").run()
-    assert "Images larger than 28 pixels lose detail. For more, choose 64 as **Image size** in All settings" in shown(at)
+    assert "Images larger than 28 pixels lose detail. With 64 pixels, training takes longer." in shown(at)
+    assert "Made for mnist: other images may need more time. Source:" in shown(at) and "Clear digits" not in shown(at)
+    button(at, "Use 64 pixels").click().run()
+    assert at.selectbox(key=KEY + "image_size").value == 64 and "Image size is now 64." in shown(at) and "lose detail" not in shown(at)
+    assert not button(at, "Train").disabled
     at.selectbox(key=KEY + "fit").select("pad").run()
     at.selectbox(key="recipe").select("lecture").run()
     assert at.selectbox(key=KEY + "fit").value == "pad", "it belongs to the data set"

@@ -47,7 +47,7 @@ def test_a_mission_is_passed_goal_by_goal_and_stays_passed(open_page: OpenPage, 
     at = open_page(pages.LEARN, lesson="plane")
     assert list(marks(at).values()) == [OPEN] * len(LESSONS) and PASSED_MISSION not in texts(at.markdown)
     for found in (8, 1, 8):
-        report |= {"found": found, "modes": 8, "steps": 3000, "fixed": True}
+        report |= {"found": found, "modes": 8, "steps": 3000, "treated": True}
         at.run()
     assert PASSED_MISSION in texts(at.markdown)
     assert PASSED in marks(at).values() and "1 of " in texts(at.caption)
@@ -62,7 +62,7 @@ def test_each_goal_is_said_once_wherever_the_page_is(open_page: OpenPage, report
     at = open_page(pages.LEARN, lesson="plane")
     said = []
     for found in (8, 8, 1, 8):
-        report |= {"found": found, "modes": 8, "steps": 3000, "fixed": True}
+        report |= {"found": found, "modes": 8, "steps": 3000, "treated": True}
         at.run()
         said += [toast.value for toast in at.toast]
     assert [words.split(" done: ")[0] for words in said] == ["Goal 1 of 3", "Goal 2 of 3", "All 3 goals"]
@@ -75,7 +75,7 @@ def test_learn_opens_at_the_first_lesson_that_is_not_passed_and_stays_there(open
     at = open_page(pages.LEARN)
     assert second.id == "plane" and second.title in texts(at.subheader)
     for found in (8, 1, 8):
-        report |= {"found": found, "modes": 8, "steps": 3000, "fixed": True}
+        report |= {"found": found, "modes": 8, "steps": 3000, "treated": True}
         at.run()
     assert PASSED_MISSION in texts(at.markdown) and second.title in texts(at.subheader)
     assert third.title in texts(open_page(pages.LEARN).subheader)

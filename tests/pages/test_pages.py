@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
+import streamlit as st
 import torch
 from streamlit.testing.v1 import AppTest
 
@@ -13,10 +14,11 @@ from gan.config import TrainConfig
 from gan.runs.folder import save_generator
 from gan.runs.manager import RunManager
 from gan.training.state import new_state
-from tests.pages.apps import button, texts
+from tests.pages.apps import button, labels, texts
 from tests.waiting import ended, wait_for
 from ui import page_files as pages
 from ui import workshop
+from ui.train import new_run
 
 
 @pytest.mark.parametrize("page", [pages.HOME, pages.TRAIN], ids=["home", "train"])
@@ -47,6 +49,25 @@ def test_a_recipe_fills_the_form_and_a_changed_field_is_launched(open_page: Call
     assert "Explore its images" in labels and "Stop" not in labels
     button(at, "New run with these settings").click().run()
     assert at.number_input(key="setting_batch_size").value == 8
+
+
+def test_the_page_says_that_a_run_starts_before_it_checks_the_settings(
+    open_page: Callable[..., AppTest], manager: RunManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = open_page(pages.TRAIN)
+    monkeypatch.setattr(new_run, "launch", st.stop)  # as long as the start takes
+    button(at, "Train").click().run()
+    assert button(at, "Starting the run…").disabled and "Train" not in labels(at) and not manager.runs()
+    monkeypatch.undo()
+    monkeypatch.setattr(manager, "submit", refuse)
+    at.run()
+    assert "no room" in texts(at.error) and not button(at, "Train").disabled, (
+        "an interrupted start is taken up, and a refused one forgotten"
+    )
+
+
+def refuse(*arguments: object) -> NoReturn:
+    raise ValueError("no room")
 
 
 def test_pause_go_on_stop_and_resume(open_page: Callable[..., AppTest], manager: RunManager, config: TrainConfig) -> None:

@@ -185,7 +185,7 @@ def test_the_form_says_what_holds_here_and_who_is_before(
     at = open_page(pages.TRAIN)
     at.session_state[visitor.WHO] = BOB
     at.run()
-    assert "Running: Ada. Waiting: 0. Your run will wait" in texts(at.caption)
+    assert "Training: Ada. Waiting: 0. Your run will wait" in texts(at.caption)
     own.shutdown()
 
 

@@ -3,9 +3,12 @@
 import random
 from pathlib import Path
 
+import pytest
+
 from benchmarks import kills
 
 
+@pytest.mark.long
 def test_five_kills_lose_nothing(folders: Path, tmp_path: Path) -> None:
     kills.draw_pictures(tmp_path / "data", 40)
     root = tmp_path / "killed"

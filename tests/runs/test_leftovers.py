@@ -19,11 +19,13 @@ from gan import files
 from gan.config import TrainConfig
 from gan.data import datasets, uploads
 from gan.data.imageset import ImageDataset
-from gan.files import abandoned, claimed, in_words, sweep, write_through
+from gan.files import abandoned, claimed, in_words, sweep, without_folders, write_through
 from gan.networks import generator_file
 from gan.runs import folder as checkpoint
 from gan.runs import fork
+from gan.runs.folder import RunFolder
 from gan.runs.manager import RunManager
+from gan.runs.run import Run, explain
 
 ROOT = Path(__file__).parents[2]
 HOLDER = """
@@ -227,3 +229,31 @@ def test_the_command_line_survives_a_terminal_that_is_not_utf_8() -> None:
     ]
     done = subprocess.run([*command, "odd"], cwd=ROOT, env=environment, capture_output=True)
     assert done.returncode == 0 and done.stdout == b"\\u2192\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("/srv/runs/a-1/state.pt: the disk does not answer", "state.pt: the disk does not answer"),
+        ("cannot read '/srv/a/b.png' and /srv/c/d.png.", "cannot read 'b.png' and d.png."),
+        (r"C:\Users\ada\data\x.zip is damaged", "x.zip is damaged"),
+        ("checkpoints/a-1/config.json is damaged", "checkpoints/a-1/config.json is damaged"),
+        ("see https://example.org/a/b.html", "see https://example.org/a/b.html"),
+        ("at most 1 / 26 of the time, 3/4, and/or", "at most 1 / 26 of the time, 3/4, and/or"),
+    ],
+)
+def test_visitors_see_the_names_of_files_without_their_paths(text: str, shown: str) -> None:
+    assert without_folders(text) == shown
+
+
+def test_an_explanation_names_a_file_and_the_log_has_its_path(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    error = OSError(errno.EIO, os.strerror(errno.EIO), str(tmp_path / "state.pt"))
+    assert explain(error) == "state.pt: the disk or the terminal does not answer (input/output error)"
+    assert str(tmp_path) in caplog.text and str(tmp_path) in explain(error, folders=True)
+    damaged = tmp_path / "run-1"
+    damaged.mkdir()
+    (damaged / "config.json").write_text("no JSON")
+    run = Run(RunFolder(damaged))
+    assert run.fault and str(tmp_path) not in run.fault
+    (damaged / "status.json").write_text("no JSON")
+    assert run.disk_status().error and str(tmp_path) not in run.disk_status().error

@@ -39,6 +39,7 @@ def test_a_run_is_called_by_its_owner_its_recipe_and_what_differs(make: Make) ->
     assert label(make("c", owner="", spectral_norm=True, seed=5)) == "quick-digits · spectral normalization · seed 5"
     assert label(make("d", recipe="glasses", horizontal_flip=False)) == "Ana · glasses · no mirror at random"
     assert label(make("e", data="my-cats", duration=3, g_steps=2)) == "Ana · quick-digits · my-cats · generator steps 2"
+    assert label(make("f", average_half_life=1_000_000)) == "Ana · quick-digits · averaging half-life 1,000,000 images"
 
 
 def test_long_lists_are_counted_and_long_names_cut(make: Make) -> None:

@@ -3,7 +3,10 @@
 import dataclasses
 import json
 import math
+import os
+import sys
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -275,13 +278,92 @@ def test_a_judge_that_comes_too_late_is_said(config: TrainConfig, dataset: Any, 
     with watch.Judges(JudgeCache()) as judges:
         preparation = judges.prepare(config)
         assert judges.prepare(config) is preparation
-        wait_for(lambda: preparation.stage != "Waiting")
+        wait_for(lambda: preparation.stage)
         looking = Watch(preparation)
-        assert looking.reason == "Getting ready to score the images: Learning the features of blobs (once), 48%…"
+        assert looking.reason == "Getting ready to score the images: learning the features of blobs (once), 48%…"
         assert not looking.due(new_state(config, CPU), at_the_end=True)
         assert records.never_judged(RunFolder(Path("nowhere")), looking) == "The run ended before its images could be scored."
     assert closed == [("blobs", 28, 1, "crop", "#ffffff")]
     assert not [thread for thread in threading.enumerate() if thread not in before]
+
+
+@pytest.fixture
+def held_judge(judge: Judge, dataset: Any, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Runs of `blobs` get a judge once this is set."""
+    release = threading.Event()
+
+    def load(*given: Any) -> Iterator[Progress]:
+        yield Progress("Loading", 0, 1)
+        return dataset
+
+    def get(self: Any, *key: Any) -> Generator[Progress, None, Any]:
+        while not release.wait(0.01):
+            yield Progress("Learning the features of blobs (once)", 12, 25)
+        return judge
+
+    monkeypatch.setattr(datasets, "load", load)
+    monkeypatch.setattr(datasets, "available", lambda: ["blobs"])
+    monkeypatch.setattr(JudgeCache, "get", get)
+    monkeypatch.setattr(watch, "LEAST_S", math.inf)
+    monkeypatch.setenv("WORKSHOP_JUDGE", "1")
+    return release
+
+
+def test_a_run_that_ends_before_its_judge_is_ready_is_scored_late(config: TrainConfig, held_judge: threading.Event) -> None:
+    manager = RunManager()
+    run = manager.submit(config.change(duration=3))
+    wait_for(lambda: "48%" in (run.status().get("judge") or "") and not run.at_work)
+    assert run.state == "finished" and run.to_be_judged and not run.folder.judge_file.exists()
+    assert run.status()["judge"] == "Scoring the finished run: learning the features of blobs (once), 48%…"
+    assert json.loads(run.folder.status_file.read_text())["judge"] == "The run ended before its images could be scored.", (
+        "if the server ends"
+    )
+    before = run.status().ended
+    held_judge.set()
+    wait_for(lambda: not run.to_be_judged)
+    assert run.scored_late and [row.step for row in run.folder.read_judged()] == [3]
+    status = run.status()
+    assert (status.state, status["judge"], status["best_step"], status.ended) == ("finished", None, 3, before)
+    manager.shutdown()
+
+
+def test_a_run_that_continues_or_is_deleted_is_not_scored_late(config: TrainConfig, held_judge: threading.Event) -> None:
+    manager = RunManager()
+    resumed, deleted = (manager.submit(config.change(duration=3)) for _ in range(2))
+    wait_for(lambda: all(run.to_be_judged and not run.at_work for run in (resumed, deleted)))
+    manager.delete(deleted.id)
+    again = manager.resume(resumed.id, "steps", 2)
+    assert not resumed.to_be_judged and not deleted.to_be_judged
+    wait_for(lambda: again.to_be_judged and not again.at_work)
+    held_judge.set()
+    wait_for(lambda: not again.to_be_judged)
+    assert [row.step for row in again.folder.read_judged()] == [5] and not resumed.scored_late and not deleted.folder.path.exists()
+    manager.shutdown()
+
+
+def test_a_judge_that_someone_waits_for_is_prepared_by_another_thread(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_work: list[tuple[int, int]] = []
+
+    def never(self: Any, *key: Any) -> Iterator[Progress]:
+        while True:
+            at_work.append((threading.get_ident(), os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) if LINUX else 0))
+            yield Progress("Learning", 1, 2)
+            time.sleep(0.001)
+
+    monkeypatch.setattr(JudgeCache, "get", never)
+    with watch.Judges(JudgeCache()) as judges:
+        preparation = judges.prepare(config)
+        wait_for(lambda: at_work)
+        judges.hurry()
+        judges.hurry()
+        wait_for(lambda: len({thread for thread, _ in at_work}) == 2)
+        assert judges.prepare(config) is preparation and not preparation.ended
+        wait_for(lambda: len(judges._threads) - sum(thread.is_alive() for thread in judges._threads) == 1)
+        assert not LINUX or at_work[-1][1] < at_work[0][1] == 19
+    assert preparation.ended and not preparation.refused and preparation.judge is None
+
+
+LINUX = sys.platform == "linux"
 
 
 def test_the_process_waits_for_a_preparation_that_cannot_end_at_once(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,3 +56,11 @@ def test_a_fresh_process_does_not_inherit_this_one_s_peak_memory() -> None:
     held = torch.ones(2**28)  # 1 GiB
     cpu = torch.device("cpu")
     assert bench.in_fresh_process(bench.peak_memory, cpu) < bench.peak_memory(cpu) - held.nbytes / 2
+
+
+def test_a_quick_measurement_is_made_once_and_leaves_the_threads_as_they_were(config: TrainConfig) -> None:
+    threads = torch.get_num_threads()
+    speed = bench.quick_speed(config, torch.device("cpu"))
+    assert speed > 0 and torch.get_num_threads() == threads
+    assert bench.quick_speed(config.change(seed=5, data="faces", duration=3.0, lr_g=0.01), torch.device("cpu")) == speed
+    assert bench.quick_speed(config.change(conditional=True, d_steps=2), torch.device("cpu")) > 0

@@ -95,6 +95,7 @@ SWITCHES = [
     {"loss": "wasserstein", "gradient_penalty": 10, "discriminator_norm": "none", "instance_noise": 0.1},
     {"loss": "relativistic", "r1": 1.0, "r2": 1.0, "discriminator_norm": "none"},
     {"feature_matching": True, "diffaugment": "color, translation, cutout"},
+    {"diffaugment": "translation, cutout", "augmentation_target": 0.6, "horizontal_flip": True, "d_steps": 2},
     {"label_flips": 0.2, "instance_noise": 0.2, "instance_noise_fade": 60},
     {"packing": 2, "minibatch_std": True, "g_steps": 2, "mean_loss_d": True},
     {"networks": "mlp", "r1": 1.0, "packing": 4, "dropout": 0.2},
@@ -128,6 +129,7 @@ def test_every_switch_trains_resumes_exactly_and_moves_both_networks(
     list(train(second, named))
     for name in ("generator", "discriminator", "averaged"):
         assert same(weights(getattr(whole, name)), weights(getattr(second, name))), name
+    assert torch.equal(whole.augmentation, second.augmentation)
 
 
 def test_the_gradient_is_each_images_own(config: TrainConfig) -> None:

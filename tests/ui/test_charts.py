@@ -15,7 +15,8 @@ from ui.charts import AXES, COLORS, Chart, Curve, Role, charts, numbers, on_line
 def columns(**given: Any) -> dict[str, Any]:
     """Ten rows, each ten steps of 64 images and half a second after the one before."""
     steps = list(range(10, 110, 10))
-    found = {name: [0.5 + i / 100 for i in range(10)] for name in METRICS}
+    found: dict[str, Any] = {name: [0.5 + i / 100 for i in range(10)] for name in METRICS}
+    found["augmentation"] = [None] * 10  # as in a run that does not adapt it
     return found | {"step": steps, "images_seen": [64 * s for s in steps], "elapsed_s": [s / 20 for s in steps]} | given
 
 
@@ -118,13 +119,19 @@ def test_distances_have_a_chart_where_images_were_judged() -> None:
     assert len(found) == 5
     (line,) = found[-1].figure.data
     assert list(line.x) == [2, 4] and list(line.y) == [9, 3] and line.meta == 1
-    assert found[-1].text == "Distance from real images: FD (digits-CNN), lower is better: one 3 at 4.0 s."
+    assert found[-1].text == "FD, lower is better (digits-CNN): one 3 at 4.0 s."
     assert found[-1].figure.layout.yaxis.type == "log"
 
 
 def test_a_distance_beyond_single_precision_is_a_gap_and_no_warning() -> None:
     (line,) = charts([Curve("one", columns(), judged=[(40, 9.0), (80, 1e308)], features="digits-CNN")])[-1].figure.data
     assert line.y[0] == 9 and math.isinf(line.y[1])
+
+
+def test_only_runs_that_adapt_their_augmentation_have_a_chart_of_it() -> None:
+    found = charts([Curve("one", columns()), Curve("two", columns(augmentation=[i / 20 for i in range(10)]))])
+    assert len(found) == 5
+    assert found[-1].text == "Augmentation: probability of each change: two 0.45 at step 100."
 
 
 def test_all_charts_have_one_x_axis() -> None:

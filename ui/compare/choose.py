@@ -34,14 +34,14 @@ def select(ids: list[str]) -> None:
 def in_words(run: Run) -> str:
     """A run's state and how far it is: "finished, step 1,000"."""
     status = run.status()
-    return f"{status.state}, step {status.step:,}"
+    return f"{status.state.shown}, step {status.step:,}"
 
 
 def option(run: Run, name: str) -> str:
     """A run in the list: its name, how far it is, and its id, so you can search for it."""
     # An active run shows only its state, as the table below does: the page is drawn again when that changes.
     state = run.state
-    return listed(f"{name}{SEPARATOR}{state if state in AT_WORK else in_words(run)}", run.id)
+    return listed(f"{name}{SEPARATOR}{state.shown if state in AT_WORK else in_words(run)}", run.id)
 
 
 def choose(runs: dict[str, Run], names: dict[str, str]) -> list[str]:

@@ -45,7 +45,7 @@ def legend(runs: list[Compared]) -> None:
     """The legend for all charts; each name links to its run. If the run has a finding, it follows the name."""
     for i, run in enumerate(runs):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            far = f"{run.status.state}, step {run.status.step:,}"
+            far = f"{run.status.state.shown}, step {run.status.step:,}"
             st.page_link(
                 TRAIN, label=f"{swatch(i)} {plain(run.name)} :small[:gray[{plain(far)}]]", query_params={"run": run.id}, help=run.id
             )

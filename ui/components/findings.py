@@ -15,7 +15,7 @@ from gan.doctor.rules import rule
 from gan.doctor.summary import Outlook
 from gan.doctor.treatment import Outcome, applied
 from gan.networks.generator_file import CheckpointError
-from gan.runs.run import Run
+from gan.runs.run import Run, explain
 from gan.runs.states import AT_WORK
 from ui.charts import setting_title
 from ui.components.component import component
@@ -90,7 +90,7 @@ def applied_to(run: Run) -> Applied | None:
     known = checkups().of(run).treatment
     pressed = st.session_state.get(PRESSED)
     if isinstance(pressed, Pressed) and pressed.run == run.id and (known is None or known.step < pressed.step):
-        return Applied(pressed.finding, pressed.changes, Outcome.WATCHING, applied(pressed.step))
+        return Applied(pressed.finding, pressed.changes, Outcome.WATCHING, applied(pressed.step, run.config))
     if known is None:
         return None
     words = "; ".join(f"{setting_title(c.field)} {value_words(c.old)} → {value_words(c.new)}" for c in known.changes)
@@ -141,7 +141,7 @@ def _panel(run: Run, actions: Actions) -> None:
     try:
         found, config = checkup.findings(), run.live_config
     except CheckpointError as error:
-        st.error(plain(error), icon=":material/error:")
+        st.error(plain(explain(error)), icon=":material/error:")
         return
     follow_findings(run, "findings", after_ms=700)
     st.subheader(

@@ -17,6 +17,12 @@ const CHARTS = {
     lines: (e) => [[e.score, "score"]],
     range: [0, 1],
   },
+  augmentation: {
+    title: "Augmentation: probability of each change",
+    traces: [["augmentation", "Probability", "score", "probability"]],
+    lines: () => [],
+    only: "adaptive",
+  },
 };
 
 const TICKS = [-2, -1, 0, 1, 2, 3].flatMap((power) => [1, 2, 5].map((digit) => +`${digit}e${power}`));  // of a logarithmic axis
@@ -44,6 +50,9 @@ class Charts {
     Object.assign(this, { points: [], ready: false, judged: null });
     Object.assign(this.axes, { zoom: null, end: 1 });
   }
+
+  // The charts that this run has.
+  own() { return Object.entries(CHARTS).filter(([, chart]) => !chart.only || this.data[chart.only]); }
 
   colors() {
     const style = getComputedStyle(this.element);
@@ -117,7 +126,7 @@ class Charts {
     this.shown = shown;
     this.waiting = requestAnimationFrame(() => {
       this.waiting = null;
-      for (const [name, chart] of Object.entries(CHARTS)) window.Plotly.relayout(this.find(`[data-chart=${name}]`), this.overlay(chart));
+      for (const [name, chart] of this.own()) window.Plotly.relayout(this.find(`[data-chart=${name}]`), this.overlay(chart));
       this.quality();
     });
   }
@@ -128,7 +137,8 @@ class Charts {
     try { Plotly = await loadPlotly(root); } catch (error) { this.fault(`${error.message}. Reload the page to try again.`); return; }
     if (run !== this.data.run) return;  // overtaken by another run
     const { series } = this.colors();
-    for (const [name, chart] of Object.entries(CHARTS)) {
+    for (const [name, chart] of Object.entries(CHARTS)) this.find(`[data-chart=${name}]`).hidden = !!chart.only && !this.data[chart.only];
+    for (const [name, chart] of this.own()) {
       const element = this.find(`[data-chart=${name}]`);
       const layout = this.layout(chart);
       if (fresh || !this.ready) {
@@ -167,7 +177,7 @@ class Charts {
   }
 
   plot(columns) {
-    for (const [name, chart] of Object.entries(CHARTS)) {
+    for (const [name, chart] of this.own()) {
       const element = this.find(`[data-chart=${name}]`);
       const keys = chart.traces.map(([key]) => key);
       window.Plotly.extendTraces(element, { x: keys.map(() => columns.step), y: keys.map((key) => columns[key]) }, keys.map((_, i) => i));
@@ -200,7 +210,7 @@ class Charts {
     ];
     if (best) traces.push({ x: [best.step], y: [best.fd], name: "Best", mode: "markers", marker: { symbol: "star", size: 13, color: color },
       hovertemplate: "%{y:.3g}", showlegend: false });
-    const layout = this.layout({ lines: () => [], title: `Distance from real images: FD (${judged.features}), lower is better` });
+    const layout = this.layout({ lines: () => [], title: `FD, lower is better (${judged.features})` });
     layout.margin = { ...layout.margin, t: 34 };
     layout.yaxis = { ...layout.yaxis, type: "log", rangemode: "normal", tickvals: TICKS, ticktext: TICKS.map(String) };
     if (floor > 0) {

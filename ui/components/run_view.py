@@ -36,6 +36,7 @@ _HTML = """
       <p class="rv-soon"></p>
       <div class="rv-chart" data-chart="loss" role="figure"></div>
       <div class="rv-chart" data-chart="score" role="figure"></div>
+      <div class="rv-chart" data-chart="augmentation" role="figure" hidden></div>
       <div class="rv-chart" data-chart="quality" role="figure" hidden></div>
       <p class="rv-hint"><span class="rv-rest">Dashed: the [equilibrium], where the discriminator cannot tell real from
       generated images.</span><span class="rv-astray" hidden>Dashed: the values at [equilibrium]. This run has an alarm, so values near
@@ -106,6 +107,7 @@ def run_view(
         "fork": can_fork,
         "waiting": waiting,
         "judged": judged,
+        "adaptive": config.augmentation_target > 0,
         "fields": {name: info.title for name, info in TrainConfig.model_fields.items()},
     }
     asked = _component(key="run_view", data=data, on_changed_change=lambda: None, on_fork_change=lambda: None)

@@ -32,11 +32,11 @@ def delete(name: str) -> None:
         st.session_state["data_fault"] = explain(error)
 
 
-def actions(name: str, channels: int) -> None:
-    """The actions for a set."""
+def actions(name: str, channels: int, main: bool) -> None:
+    """The actions for a set. main: whether training on it is the page's main action."""
     about = uploads.about(name)
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button("Train on it", type="primary", icon=":material/model_training:"):
+        if st.button("Train on it", type="primary" if main else "secondary", key="train_on_it", icon=":material/model_training:"):
             settings = {KEY + field: value for field, value in chosen().items()}
             st.session_state.update({KEY + "data": name, KEY + "channels": channels, **settings, CHOSEN_DATA: True, "run": NEW_RUN})
             st.switch_page(TRAIN, query_params={})  # otherwise Streamlit refuses to clear what is bound to a widget

@@ -23,10 +23,10 @@ MOST_FORMS = 32  # that a session remembers: eight background colors
 FIT, BACKGROUND = "set_fit", "set_background"  # in the session
 
 _WORDS = {
-    "crop": "keeps the middle.",
-    "pad": "keeps everything and adds borders.",
-    "mirror": "keeps everything and mirrors the edges.",
-    "squeeze": "keeps everything and distorts it.",
+    "crop": "Keeps the middle.",
+    "pad": "Keeps everything and adds borders.",
+    "mirror": "Keeps everything and mirrors the edges.",
+    "squeeze": "Keeps everything and distorts it.",
 }
 
 
@@ -60,23 +60,22 @@ def fitting(name: str, channels: int, fingerprint: str) -> None:
     if not sources:
         return
     st.subheader("How should they fit into a square?")
-    st.caption("Networks draw squares. These images are not square, or have transparent areas.")
     fields = TrainConfig.model_fields
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="large"):
-        label, help = str(fields["fit"].title), fields["fit"].description
-        st.segmented_control(
-            label, get_args(Fit), key=FIT, default="crop", required=True, format_func=str.capitalize, help=help, width="content"
-        )
-        label, help = str(fields["background"].title), fields["background"].description
-        background = st.color_picker(label, WHITE, key=BACKGROUND, help=help)
+    st.caption("Networks draw squares. These images are not square, or have transparent areas.", help=fields["fit"].description)
+    background = st.color_picker(str(fields["background"].title), WHITE, key=BACKGROUND, help=fields["background"].description)
     with st.grid("auto", min_column_width=150):
         for fit in get_args(Fit):
             usable = _fitted(Form(SIDE, channels, fit, background))
             with st.container(gap="xxsmall"):
                 if usable:
                     st.image(png(tile(np.stack(usable), 2, 4), 1), alt=f"Some images of {name}: {fit}", width="stretch")
-                picked = ":material/check: " if fit == chosen()["fit"] else ""
-                st.caption(f"{picked}**{fit.capitalize()}** {plain(_WORDS[fit])}")
+                icon = ":material/check:" if fit == chosen()["fit"] else None
+                st.button(fit.capitalize(), key=f"fit_{fit}", icon=icon, width="stretch", on_click=choose_fit, args=(fit,))
+                st.caption(plain(_WORDS[fit]))
+
+
+def choose_fit(fit: Fit) -> None:
+    st.session_state[FIT] = fit
 
 
 def _fitted(form: Form) -> list[np.ndarray]:

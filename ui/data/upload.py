@@ -10,8 +10,8 @@ from ui.progress import drain
 from ui.text import plain
 
 
-def upload() -> None:
-    """A zip from the visitor's machine, checked and stored under a name."""
+def upload() -> bool:
+    """A zip from the visitor's machine, checked and stored under a name. Whether a zip waits for that: its button is then the page's main one."""
     number = st.session_state.setdefault("uploads", 0)  # a new key empties the uploader, and frees the server's memory
     file = st.file_uploader(
         "Upload a zip of images",
@@ -23,7 +23,7 @@ def upload() -> None:
     if file is None:
         if held.room() < uploads.LARGEST_UPLOAD:
             st.caption("The server is busy with uploads. If yours is refused, try again later.")
-        return
+        return False
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.text_input(
             "Name of the set",
@@ -35,12 +35,12 @@ def upload() -> None:
         name = "-".join(name.split())
         wanted = st.button("Add the set", type="primary", icon=":material/add:", disabled=not visitor().known)
     if not wanted:
-        return
+        return True
     try:
         given = drain(uploads.add(file, name, file.name, visitor()), "cancel_upload")
     except (ValueError, OSError) as error:
         st.error(f"The zip was not added: {plain(explain(error).rstrip('.'))}.", icon=":material/error:")
-        return
+        return True
     note = f"There was a set {plain(name)} already, so yours is called {plain(given)}." if given != name else f"{plain(given)} is ready."
     st.session_state.update(uploads=number + 1, next_set=given, data_note=note)
     st.rerun()

@@ -44,7 +44,7 @@ def view(model: Model, label: int) -> None:
         return
     with above:
         place = pad(model, seeds, model.class_names[label] if model.class_names else None, read_place(cells), cells, "explore")
-        st.caption("Drag over the square or use the arrow keys; hold Shift to move the map.", help=explain("latent space"))
+        st.caption("Drag over the square to move through the latent space.", help=explain("latent space"))
     if tuple(place) != begins(cells) or "place" in st.query_params:
         st.query_params["place"] = ",".join(f"{value:g}" for value in place)
     x, y = place[2:]

@@ -72,7 +72,7 @@ def card(run: Run) -> None:
         st.markdown(f"**{plain(label(run))}**")
         state = status.state
         position = manager().position(run)
-        st.badge(f"number {position} in the queue" if position else state, color=STATE_COLORS.get(state, "gray"))
+        st.badge(f"number {position} in the queue" if position else state.shown, color=STATE_COLORS.get(state, "gray"))
         if fault := run.fault:
             st.warning(f"This run's files are damaged: {plain(within(run.folder.path, fault))}.", icon=":material/error:")
         elif found := health(run):

@@ -8,6 +8,7 @@ import streamlit as st
 from gan import latent
 from gan.course.lessons import LESSONS
 from gan.explore.models import find_model, pretrained
+from gan.files import without_folders
 from gan.glossary import explain
 from gan.images import tile, webp
 from gan.networks.generator_file import CheckpointError
@@ -102,7 +103,7 @@ def _shipped() -> None:
         try:
             sheet = film(name, pretrained(models().root)[name].stat().st_mtime_ns)
         except (CheckpointError, KeyError, OSError) as error:
-            st.warning(f"A generator cannot be used: {plain(error)}.", icon=":material/error:")
+            st.warning(f"A generator cannot be used: {plain(without_folders(str(error)))}.", icon=":material/error:")
             continue
         wall(
             sheet.address,

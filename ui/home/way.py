@@ -25,7 +25,7 @@ MORE = (
 def way() -> None:
     """Four steps, each with a link to its page."""
     st.subheader("A tour in half an hour")
-    with st.grid("auto", min_column_width=230):
+    with st.grid(len(STEPS), min_column_width=230):
         for number, (page, address, name, icon, what) in enumerate(STEPS, 1):
             with st.container(border=True):
                 st.page_link(page, label=f"**{number}. {name}**", icon=f":material/{icon}:", query_params=address)

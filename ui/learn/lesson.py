@@ -6,7 +6,7 @@ from gan.course.lesson import Evidence, Lesson
 from gan.course.lessons import LESSONS
 from gan.course.own_runs import OwnRun, own_runs
 from gan.course.progress import Met
-from gan.files import in_words
+from gan.files import in_words, without_folders
 from ui.components.visitor import visitor
 from ui.learn.figures import FIGURES
 from ui.page_files import LEARN, page_file
@@ -71,7 +71,7 @@ def _credit(lesson: Lesson, evidence: Evidence, met: Met) -> Met:
     try:
         return course_progress().add(visitor().id, lesson.id, newly)
     except OSError as error:
-        st.error(f"Your progress cannot be saved: {plain(in_words(error))}.", icon=":material/error:")
+        st.error(f"Your progress cannot be saved: {plain(without_folders(in_words(error)))}.", icon=":material/error:")
         return met | {lesson.id: evidence.met | newly}
 
 

@@ -27,7 +27,7 @@ def begin(config: TrainConfig, name: str, who: Visitor) -> None:
 def run_line(run: Run) -> str:
     """Its state and step, or when it starts."""
     if run.state is not RunState.QUEUED:
-        return f"{run.state}, step {run.status().step:,}"
+        return f"{run.state.shown}, step {run.status().step:,}"
     position, starts_in_s = manager().place(run)
     if not position:
         return "starts now"

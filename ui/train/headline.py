@@ -45,7 +45,7 @@ def headline(run: Run, actions: Actions) -> None:
 def _headline(run: Run, actions: Actions) -> None:
     rerun_after_a_press()
     state = run.state
-    badge = "training" if state is RunState.RUNNING else str(state)
+    badge = state.shown
     if state in (RunState.QUEUED, RunState.PREPARING):
         st.badge(badge, color=COLORS[state])
         if starts_now(run):

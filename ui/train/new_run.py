@@ -1,12 +1,15 @@
 """A new run: its settings, and the button that starts it."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import streamlit as st
 
 from gan import glossary
 from gan.config import TrainConfig
 from gan.data import datasets
 from gan.owners import clean_name, is_personal
-from gan.recipes import DEFAULT, RECIPES
+from gan.recipes import DEFAULT, RECIPES, Recipe
 from gan.runs.limits import span
 from gan.runs.names import label
 from gan.runs.sizes import at_most, lacks_classes
@@ -17,10 +20,10 @@ from ui.config_form import CHOSEN_DATA, KEY, SAID, config_form, fill_form, read_
 from ui.form_words import refusal
 from ui.next_step import BREAK, TRY, broken, mistake
 from ui.text import plain
-from ui.train.actions import choose
 from ui.train.guide import guide_start
 from ui.workshop import manager
 
+PRESSED = "train_pressed"  # in the session
 FEW = 2000  # images; below, the form advises augmentation
 
 
@@ -42,34 +45,69 @@ def with_data(recipe: TrainConfig, data: str) -> tuple[TrainConfig, str]:
     return kept, f"Your data set {plain(data)} stays. The recipe's own is {plain(recipe.data)}."
 
 
-def data_advice(recipe: TrainConfig) -> list[str]:
-    """What to change for the images in the form, where the recipe was made for others; in sentences."""
-    values = {name: st.session_state.get(KEY + name, getattr(recipe, name)) for name in ("data", "image_size", "diffaugment")}
-    data = str(values["data"])
+@dataclass(frozen=True)
+class Advice:
+    """What to change for the images in the form, where the recipe was made for others.
+
+    Attributes:
+        why: in sentences.
+        parts: what to use, in a few words each.
+        changes: the settings.
+    """
+
+    why: list[str]
+    parts: list[str]
+    changes: dict[str, Any]
+
+
+def data_advice(recipe: TrainConfig) -> Advice:
+    """Advice about the image size and about augmentation; empty if the recipe suits the images."""
+    names = ("data", "image_size", "diffaugment", "channels")
+    values = {name: st.session_state.get(KEY + name, getattr(recipe, name)) for name in names}
+    data, advice = str(values["data"]), Advice([], [], {})
     if not st.session_state.get(CHOSEN_DATA) or data == recipe.data:
-        return []
-    advice = []
+        return advice
     if (size := datasets.native(data)[0]) > values["image_size"]:
-        lost = f"Images larger than {values['image_size']} pixels lose detail."
-        advice.append(f"{lost} For more, choose {size} as {_title('image_size')} in All settings; training then takes longer.")
+        advice.why.append(f"Images larger than {values['image_size']} pixels lose detail. With {size} pixels, training takes longer.")
+        advice.parts.append(f"{size} pixels")
+        advice.changes["image_size"] = size
     if values["diffaugment"] == "off" and at_most(data, FEW) is not None:
-        advice.append(f"{plain(data)} has few images, which D learns by heart. Choose an {_title('diffaugment')} in All settings.")
+        advice.why.append(f"{plain(data)} has few images, which D learns by heart. Augmentation helps against that.")
+        advice.parts.append("augmentation")
+        advice.changes["diffaugment"] = "color, translation, cutout" if values["channels"] == 3 else "translation, cutout"
     return advice
 
 
-def _title(name: str) -> str:
-    return f"**{TrainConfig.model_fields[name].title}**"
+def take_advice(changes: dict[str, Any]) -> None:
+    """Follows the advice, and says what is set now: the settings are among those that are folded away."""
+    for name, value in changes.items():
+        st.session_state[KEY + name] = value
+    st.session_state[SAID] = " ".join(f"{TrainConfig.model_fields[name].title} is now {value}." for name, value in changes.items())
+
+
+def recipe_caption(recipe: Recipe) -> str:
+    """What a recipe makes and where it comes from. What it promises is true of its own data set."""
+    data = st.session_state.get(KEY + "data", recipe.config.data)
+    about = recipe.summary if data == recipe.config.data else f"Made for {plain(recipe.config.data)}: other images may need more time."
+    return f"{about} Source: {recipe.source}"
+
+
+def press() -> None:
+    """Train was pressed. The run starts once the page says so: checking the settings takes seconds on a server that has just started."""
+    st.session_state[PRESSED] = True
 
 
 def launch() -> None:
-    """Reads the form here: the values from when a button was drawn may be older than the last input."""
+    """Starts a run with the form's current values, and makes the address name it, so the next script run shows it."""
     try:
         config = manager().shorten(read_form(), visitor())
-        choose(manager().submit(config, st.session_state["recipe"], visitor()).id)
+        st.query_params["run"] = manager().submit(config, st.session_state["recipe"], visitor()).id
         st.query_params.pop(TRY, None)
         st.session_state.pop(SAID, None)
     except (ValueError, OSError) as error:
         st.session_state["launch_error"] = refusal(error)
+    finally:  # only now: an interrupted script starts the run in the next one
+        st.session_state.pop(PRESSED, None)
 
 
 def new_run() -> None:
@@ -93,21 +131,29 @@ def new_run() -> None:
         on_change=take_recipe,
         help=f"{glossary.explain('recipe')} Pick the one to start from.",
     )
-    st.caption(f"{RECIPES[name].summary} Source: {RECIPES[name].source}")
+    st.caption(recipe_caption(RECIPES[name]))
     if said := st.session_state.get(SAID):
         st.caption(said)
-    if advice := data_advice(RECIPES[name].config):
-        st.caption("  \n".join(advice))
+    advice = data_advice(RECIPES[name].config)
+    if advice.changes:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption("  \n".join(advice.why), width="content")
+            wanted = f"Use {' and '.join(advice.parts)}"
+            st.button(wanted, key="take_advice", icon=":material/auto_fix_high:", on_click=take_advice, args=(advice.changes,))
     accelerator_note()
     start = st.container(key="start")  # above the settings, so a phone shows it without scrolling; shell.css keeps its place
     with start:
-        button = st.container()
+        button = st.empty()
         start_notes()
     config = config_form(RECIPES[name].config, st.container())
     who = visitor()
     label = train_label(config, manager().shorten(config, who)) if config else "Train"
     unable = config is None or not who.known
-    button.button(label, type="primary", icon=":material/play_arrow:", key="train", disabled=unable, on_click=launch)
+    if st.session_state.get(PRESSED):
+        button.button("Starting the run…", icon="spinner", key="starting", disabled=True)
+        launch()
+        st.rerun()
+    button.button(label, type="primary", icon=":material/play_arrow:", key="train", disabled=unable, on_click=press)
 
 
 def start_notes() -> None:
@@ -135,4 +181,4 @@ def queue_note() -> str:
         return ""
     names = sorted({plain(clean_name(run.stored.owner) or label(run)) for run in at_work})
     whose = f"{', '.join(names[:3])}{' and others' if len(names) > 3 else ''}"
-    return f"Running: {whose}. Waiting: {len(before) - len(at_work)}. Your run will wait for its turn."
+    return f"Training: {whose}. Waiting: {len(before) - len(at_work)}. Your run will wait for its turn."

@@ -98,7 +98,7 @@ def _far(run: Run) -> str:
     if run.state is RunState.PREPARING:
         return "loading its data"
     status = run.status()
-    return f"{run.state}, {round(100 * status.progress)}% done"
+    return f"{run.state.shown}, {round(100 * status.progress)}% done"
 
 
 def _config(run: Run) -> TrainConfig | None:

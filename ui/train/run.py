@@ -88,7 +88,9 @@ def show(run: Run) -> None:
     view, beside = st.columns([3, 1], gap="medium")
     with view:
         unbegun = status.state == RunState.QUEUED and not soon and not status.step
-        wanted = run_view(run.id, config, status.state, "train", origin(run), can_fork=True, waiting=unbegun, judged=run.to_be_judged)
+        wanted = run_view(
+            run.id, config, status.state, "train", origin(run), can_fork=True, waiting=unbegun, judged=run.at_work and run.to_be_judged
+        )
         if status.state != RunState.QUEUED:
             findings_panel(run, actions)
     if wanted is None:

@@ -90,7 +90,7 @@ export class Plane {
     if (begins) this.reset();
     else {
       const differs = Object.keys(this.settings).some((name) => this.settings[name] !== before[name]);
-      this.fixed = this.fixed || (this.collapsed && differs);
+      this.treated = this.treated || (this.collapsed && differs);
       this.game.change(this.settings);
     }
     this.showSettings(this.settings);
@@ -119,7 +119,7 @@ export class Plane {
     this.chart.clear();
     this.half = "D";
     this.band = null;
-    this.collapsed = this.fixed = false;  // this game, and whether a setting changed since
+    this.collapsed = this.treated = false;  // this game, and whether a setting changed since
     this.showSettings(this.settings);
     this.show();
     this.words();
@@ -216,7 +216,7 @@ export class Plane {
 
   // The page hears only when all modes are reached, or few are left, and that lasts.
   report() {
-    const { found, of } = this.seen, all = this.fixed ? "all again" : "all";
+    const { found, of } = this.seen, all = this.treated ? "all again" : "all";
     const band = this.dataName !== "ring" ? null : found === of ? all : found <= this.few ? "few" : null;
     this.lasting = band === this.before ? (this.lasting ?? 0) + 1 : 1;
     this.before = band;
@@ -224,7 +224,7 @@ export class Plane {
     if (!band || isEarly || band === this.band || this.lasting < STABLE) return;
     this.band = band;
     this.collapsed = this.collapsed || band === "few";
-    this.tell?.({ found, modes: of, steps, fixed: this.fixed });
+    this.tell?.({ found, modes: of, steps, treated: this.treated });
   }
 
   // Mouse, finger and keyboard on the plane: they read D's answer, and draw where one's own points are chosen.

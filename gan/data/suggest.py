@@ -1,0 +1,179 @@
+"""Settings for a data set of one's own: facts about it, and the machine's speed -> a Suggestion. Pure; knows nothing about files or pages."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from gan.config import TrainConfig
+from gan.data.facts import Facts
+from gan.recipes import RECIPES
+
+Speed = Callable[[TrainConfig], float]  # real images per second with these settings
+
+SIZES = (32, 64, 128)  # proposed image sizes, in rising order
+ENLARGED = 1.25  # images may be enlarged by this factor to the next size; more would only blur them
+PATIENCE_S = 600.0  # something recognizable should be there within this time
+SHORTEST_S, LONGEST_S = 120, 3600  # of a proposed duration
+# Filters of the generator's and the discriminator's layer at the pixels. Layers of the same size have the same width at every image size,
+# so twice the size costs less than twice the layers: their number of operations is about the same.
+FILTERS = {32: (48, 32), 64: (24, 16), 128: (12, 8)}
+# Real images shown until something is recognizable, and until it is good: from the fastest to the slowest of the measured sets. The
+# numbers are those of docs/recipes.md, "How long it takes".
+RECOGNIZABLE = {28: (6_000, 20_000), 32: (10_000, 40_000), 64: (15_000, 60_000), 128: (25_000, 100_000)}
+GOOD = {28: (45_000, 100_000), 32: (60_000, 200_000), 64: (80_000, 300_000), 128: (150_000, 500_000)}
+BATCH = 32  # images; a quarter of the set if that is less
+SMALL = 3_000  # images; below, the discriminator learns them by heart within a run
+FEW_OF_A_CLASS = 30  # images; with fewer, the networks cannot learn what the class looks like
+MOST_CLASSES = 50
+DIGITS = RECIPES["quick-digits"]
+IMAGES = RECIPES["quick-images"]
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Some settings, with the reason in half a sentence, to be read after a colon."""
+
+    settings: dict[str, Any]
+    why: str
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """Settings for a data set.
+
+    Attributes:
+        recipe: the name of the recipe that they start from.
+        config: all settings.
+        proposals: those that were chosen for this set, each with its reason.
+        images_per_s: the speed that the times are computed with.
+        recognizable_s: seconds of training until something is recognizable: least and most.
+        good_s: until the images are good.
+    """
+
+    recipe: str
+    config: TrainConfig
+    proposals: tuple[Proposal, ...]
+    images_per_s: float
+    recognizable_s: tuple[float, float]
+    good_s: tuple[float, float]
+
+
+def suggest(facts: Facts, speed: Speed) -> Suggestion:
+    """Settings that suit a data set and this machine.
+
+    Args:
+        facts: a quick look at the set.
+        speed: measures the speed with some settings; called for one or two image sizes.
+
+    Raises:
+        ValueError: the set has fewer than two images.
+    """
+    if facts.images < 2:
+        raise ValueError(f"the data set {facts.data} has {facts.images} image: training needs at least 2")
+    digits = facts.side == 28 and not facts.color
+    base = DIGITS if digits else IMAGES
+    proposals = [_color(facts), _batch(facts, base.config), _augmentation(facts), _mirroring(facts), _classes(facts)]
+    changes: dict[str, Any] = {"data": facts.data}
+    for proposal in proposals:
+        changes |= proposal.settings
+    if digits:
+        size, config = Proposal({"image_size": 28}, "that is the images' own size"), base.config.change(**changes)
+        images_per_s = speed(config)
+    else:
+        size, config, images_per_s = _size(facts, base.config, changes, speed)
+    recognizable, good = (
+        (least / images_per_s, most / images_per_s) for least, most in (RECOGNIZABLE[config.image_size], GOOD[config.image_size])
+    )
+    amount = min(max(60 * round(good[1] / 60), SHORTEST_S), LONGEST_S)
+    lasting = Proposal(
+        {"duration": float(amount), "duration_unit": "seconds"},
+        "most sets are good by then" if amount < LONGEST_S else "you can stop earlier, or continue",
+    )
+    chosen = (size, *proposals, lasting)
+    return Suggestion(base.name, config.change(**lasting.settings), chosen, images_per_s, recognizable, good)
+
+
+def in_words(found: Suggestion) -> str:
+    """How long it takes, in a sentence."""
+    return (
+        f"On this machine, something is recognizable after {_span(*found.recognizable_s)}, "
+        f"and the images are good after {_span(*found.good_s)}."
+    )
+
+
+def _span(least: float, most: float) -> str:
+    """A range of times, as in "2 to 5 minutes"."""
+    unit, s = ("seconds", 10.0) if most < 90 else ("minutes", 60.0) if most < 5400 else ("hours", 3600.0)
+    low, high = (max(1, round(value / s)) * (10 if unit == "seconds" else 1) for value in (least, most))
+    return f"{low} to {high} {unit}" if low < high else f"about {high} {unit if high > 1 else unit.removesuffix('s')}"
+
+
+def _size(facts: Facts, base: TrainConfig, changes: dict[str, Any], speed: Speed) -> tuple[Proposal, TrainConfig, float]:
+    """The largest size that shows more of the images and is recognizable in time, its settings, and its speed."""
+    useful = [size for size in SIZES if size <= ENLARGED * facts.side] or [SIZES[0]]
+
+    def measured(size: int) -> tuple[TrainConfig, float]:
+        generator, discriminator = FILTERS[size]
+        config = base.change(**changes, image_size=size, generator_filters=generator, discriminator_filters=discriminator)
+        return config, speed(config)
+
+    def in_time(size: int, images_per_s: float) -> bool:
+        return RECOGNIZABLE[size][1] / images_per_s <= PATIENCE_S
+
+    place = min(1, len(useful) - 1)  # 64 pixels suit most machines, so fewer sizes have to be measured
+    size = useful[place]
+    config, images_per_s = measured(size)
+    if place and not in_time(size, images_per_s):
+        size = useful[0]
+        config, images_per_s = measured(size)
+    elif size < useful[-1]:
+        larger = measured(useful[-1])
+        if in_time(useful[-1], larger[1]):
+            size, (config, images_per_s) = useful[-1], larger
+    if size < useful[-1]:
+        why = f"{useful[-1]} pixels would take more than {PATIENCE_S / 60:.0f} minutes here until anything is recognizable"
+    elif size == SIZES[-1] and facts.side > size:
+        why = f"your images have {facts.side}, and more would take too long"
+    elif size > facts.side:
+        why = f"your images have {facts.side}, so a larger size would only blur them"
+    else:
+        why = f"your images have {facts.side}"
+    settings = {name: getattr(config, name) for name in ("image_size", "generator_filters", "discriminator_filters")}
+    return Proposal(settings, why), config, images_per_s
+
+
+def _color(facts: Facts) -> Proposal:
+    return Proposal({"channels": 3}, "your images have colors") if facts.color else Proposal({"channels": 1}, "your images are gray")
+
+
+def _batch(facts: Facts, base: TrainConfig) -> Proposal:
+    quarter = max(2, facts.images // 4)
+    if quarter < base.batch_size:
+        return Proposal({"batch_size": quarter}, f"you have only {facts.images:,} images")
+    return Proposal({"batch_size": base.batch_size}, "small batches learn more in the same time")
+
+
+def _augmentation(facts: Facts) -> Proposal:
+    if facts.images >= SMALL:
+        return Proposal({"diffaugment": "off", "augmentation_target": 0.0}, f"{facts.images:,} images are enough without it")
+    policy = "color, translation, cutout" if facts.color else "translation, cutout"
+    return Proposal({"diffaugment": policy, "augmentation_target": 0.6}, f"the discriminator soon knows {facts.images:,} images by heart")
+
+
+def _mirroring(facts: Facts) -> Proposal:
+    if facts.classes and all(len(name) == 1 or name.isdigit() for name in facts.classes):
+        return Proposal({"horizontal_flip": False}, "your classes look like letters or digits, and their mirror images are wrong")
+    if not facts.color:
+        return Proposal({"horizontal_flip": False}, "gray images are often writing; turn it on for anything else")
+    return Proposal({"horizontal_flip": True}, "it doubles your images; turn it off for writing")
+
+
+def _classes(facts: Facts) -> Proposal:
+    if len(facts.classes) < 2:
+        return Proposal({"conditional": False}, "your images are not sorted into folders")
+    rarest = min(facts.classes, key=lambda name: facts.classes[name])
+    if len(facts.classes) > MOST_CLASSES:
+        return Proposal({"conditional": False}, f"{len(facts.classes)} classes are too many to learn in this time")
+    if facts.classes[rarest] < FEW_OF_A_CLASS:
+        return Proposal({"conditional": False}, f"{rarest} has only {facts.classes[rarest]} images, too few to learn a class")
+    return Proposal({"conditional": True}, f"you can then choose one of the {len(facts.classes)} classes to draw")

@@ -1,0 +1,103 @@
+"""A quick look at a data set, whatever holds its images."""
+
+import io
+import tarfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pytest
+from PIL import Image
+from pyarrow import parquet
+
+from gan.data.examples import examples
+from gan.data.facts import Facts, look_at
+from tests.conftest import finish
+
+
+@pytest.fixture(autouse=True)
+def own_data(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unpacked archives need a folder for data."""
+    monkeypatch.setenv("WORKSHOP_DATA", str(tmp_path_factory.mktemp("data")))
+
+
+def picture(color: tuple[int, int, int], size: tuple[int, int] = (40, 50)) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", size, color).save(file, "PNG")
+    return file.getvalue()
+
+
+def write(folder: Path, name: str, content: bytes) -> None:
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(content)
+
+
+FILES = {"cats/1.png": picture((200, 30, 30)), "cats/2.png": picture((30, 200, 30)), "dogs/3.png": picture((90, 90, 90), (60, 30))}
+
+
+@pytest.fixture
+def sets(tmp_path: Path) -> dict[str, Path]:
+    """The same three images in each kind of set."""
+    for name, content in FILES.items():
+        write(tmp_path / "folder", name, content)
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        for name, content in FILES.items():
+            archive.writestr(name, content)
+    for ending, mode in ((".tar", "w"), (".tar.gz", "w:gz")):
+        with tarfile.open(tmp_path / f"set{ending}", mode) as tar:  # type: ignore[call-overload]
+            tar.add(tmp_path / "folder", arcname="set")
+    labels = [name.partition("/")[0] for name in FILES]
+    parquet.write_table(pyarrow.table({"image": list(FILES.values()), "label": labels}), tmp_path / "set.parquet")
+    return {path.name: path for path in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize("kind", ["folder", "set.zip", "set.tar", "set.tar.gz", "set.parquet"])
+def test_the_same_facts_and_examples_from_every_kind_of_set(kind: str, sets: dict[str, Path]) -> None:
+    name = str(sets[kind])
+    assert finish(look_at(name)) == Facts(name, 3, 40, True, {"cats": 2, "dogs": 1})
+    assert len(finish(examples(name, 4))) == 3  # none is square
+
+
+def test_gray_images_saved_in_color_are_gray(tmp_path: Path) -> None:
+    for i in range(20):
+        write(tmp_path, f"{i}.png", picture((i * 10, i * 10 + 2, i * 10)))
+    assert finish(look_at(str(tmp_path))) == Facts(str(tmp_path), 20, 40, False, {})
+    for i in range(20, 23):  # a few in color among them make the set one in color
+        write(tmp_path, f"{i}.png", picture((250, 20, 20)))
+    assert finish(look_at(str(tmp_path))).color
+
+
+def test_named_sets_are_known_without_looking() -> None:
+    assert finish(look_at("mnist")) == Facts("mnist", 60_000, 28, False, dict.fromkeys("0123456789", 6000))
+    faces = finish(look_at("faces"))
+    assert (faces.images, faces.side, faces.color, list(faces.classes)) == (5000, 256, True, ["no glasses", "glasses"])
+
+
+def test_arrays_are_looked_at_too(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (12, 48, 48, 3), dtype=np.uint8)
+    np.savez(tmp_path / "colored.npz", images=images, labels=np.arange(12) % 3)
+    np.save(tmp_path / "gray.npy", rng.random((9, 30, 40)))
+    name = str(tmp_path / "colored.npz")
+    assert finish(look_at(name)) == Facts(name, 12, 48, True, {"0": 4, "1": 4, "2": 4})
+    name = str(tmp_path / "gray.npy")
+    assert finish(look_at(name)) == Facts(name, 9, 30, False, {})
+
+
+def test_what_cannot_be_looked_at_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="there is no data set 'nothing': choose one of mnist, "):
+        finish(look_at("nothing"))
+    write(tmp_path, "broken.png", b"no picture")
+    with pytest.raises(
+        ValueError, match=r"none of the 1 images of .* that were tried can be used, the last because: cannot be read as an image"
+    ):
+        finish(look_at(str(tmp_path)))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(
+        ValueError, match=r"none of the 0 images of .*empty that were tried can be used, the last because: it has no images"
+    ):
+        finish(look_at(str(tmp_path / "empty")))
+    write(tmp_path, "text.txt", b"words")
+    with pytest.raises(ValueError, match="is neither a folder of images nor an archive, an array or a table of images"):
+        finish(look_at(str(tmp_path / "text.txt")))

@@ -9,7 +9,7 @@ from gan.owners import clean_name, is_personal
 from gan.recipes import DEFAULT, RECIPES
 from gan.runs.limits import span
 from gan.runs.names import label
-from gan.runs.sizes import at_most, lacks_classes
+from gan.runs.sizes import lacks_classes
 from gan.runs.states import RunState
 from ui.accelerator_note import accelerator_note
 from ui.components.visitor import visitor
@@ -19,9 +19,8 @@ from ui.next_step import BREAK, TRY, broken, mistake
 from ui.text import plain
 from ui.train.actions import choose
 from ui.train.guide import guide_start
+from ui.train.suggested import suggested
 from ui.workshop import manager
-
-FEW = 2000  # images; below, the form advises augmentation
 
 
 def take_recipe() -> None:
@@ -40,25 +39,6 @@ def with_data(recipe: TrainConfig, data: str) -> tuple[TrainConfig, str]:
     fitting = {name: st.session_state.get(KEY + name, getattr(recipe, name)) for name in ("fit", "background")}
     kept = recipe.change(data=data, channels=datasets.native(data)[1], **fitting)
     return kept, f"Your data set {plain(data)} stays. The recipe's own is {plain(recipe.data)}."
-
-
-def data_advice(recipe: TrainConfig) -> list[str]:
-    """What to change for the images in the form, where the recipe was made for others; in sentences."""
-    values = {name: st.session_state.get(KEY + name, getattr(recipe, name)) for name in ("data", "image_size", "diffaugment")}
-    data = str(values["data"])
-    if not st.session_state.get(CHOSEN_DATA) or data == recipe.data:
-        return []
-    advice = []
-    if (size := datasets.native(data)[0]) > values["image_size"]:
-        lost = f"Images larger than {values['image_size']} pixels lose detail."
-        advice.append(f"{lost} For more, choose {size} as {_title('image_size')} in All settings; training then takes longer.")
-    if values["diffaugment"] == "off" and at_most(data, FEW) is not None:
-        advice.append(f"{plain(data)} has few images, which D learns by heart. Choose an {_title('diffaugment')} in All settings.")
-    return advice
-
-
-def _title(name: str) -> str:
-    return f"**{TrainConfig.model_fields[name].title}**"
 
 
 def launch() -> None:
@@ -96,18 +76,19 @@ def new_run() -> None:
     st.caption(f"{RECIPES[name].summary} Source: {RECIPES[name].source}")
     if said := st.session_state.get(SAID):
         st.caption(said)
-    if advice := data_advice(RECIPES[name].config):
-        st.caption("  \n".join(advice))
     accelerator_note()
     start = st.container(key="start")  # above the settings, so a phone shows it without scrolling; shell.css keeps its place
     with start:
         button = st.container()
         start_notes()
+    proposal = st.container()
     config = config_form(RECIPES[name].config, st.container())
     who = visitor()
     label = train_label(config, manager().shorten(config, who)) if config else "Train"
     unable = config is None or not who.known
     button.button(label, type="primary", icon=":material/play_arrow:", key="train", disabled=unable, on_click=launch)
+    with proposal:  # last, because it may take seconds: everything else is there already
+        suggested()
 
 
 def start_notes() -> None:

@@ -7,12 +7,19 @@ from gan.config import TrainConfig
 
 @dataclass(frozen=True)
 class Recipe:
-    """A named configuration, with one sentence about it and its source."""
+    """A named configuration.
+
+    Attributes:
+        summary: one sentence about it.
+        source: who described it.
+        any_images: whether the summary holds for all data sets, and not only for the configuration's own.
+    """
 
     name: str
     summary: str
     source: str
     config: TrainConfig
+    any_images: bool = False
 
 
 _DCGAN = TrainConfig(
@@ -60,6 +67,7 @@ RECIPES: dict[str, Recipe] = {
             "Your own color images at 64 pixels in ten minutes on two CPU cores.",
             "This project: quick-digits for color images, with narrow networks and small batches.",
             QUICK_IMAGES,
+            any_images=True,
         ),
         Recipe(
             "lecture",

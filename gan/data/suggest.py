@@ -176,4 +176,4 @@ def _classes(facts: Facts) -> Proposal:
         return Proposal({"conditional": False}, f"{len(facts.classes)} classes are too many to learn in this time")
     if facts.classes[rarest] < FEW_OF_A_CLASS:
         return Proposal({"conditional": False}, f"{rarest} has only {facts.classes[rarest]} images, too few to learn a class")
-    return Proposal({"conditional": True}, f"you can then choose one of the {len(facts.classes)} classes to draw")
+    return Proposal({"conditional": True}, f"you can then draw any of the {len(facts.classes)} classes")

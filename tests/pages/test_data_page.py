@@ -25,6 +25,7 @@ from ui.components.visitor import WHO
 from ui.config_form import KEY
 from ui.data import fitting
 from ui.data.fitting import BACKGROUND
+from ui.train import suggested
 
 
 @pytest.fixture
@@ -90,7 +91,8 @@ def test_a_set_that_is_not_here_is_downloaded_only_when_asked(open_data: Callabl
     assert "cannot be shown: the data set cifar10 could not be downloaded" in texts(at.error) and "no route" in texts(at.error)
 
 
-def test_an_upload_is_shown_and_can_be_trained_on(open_data: Callable[..., AppTest]) -> None:
+def test_an_upload_is_shown_and_can_be_trained_on(open_data: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suggested, "quick_speed", lambda config, device: 1000.0)
     at = upload(open_data(), pets(("pets/*bold*.txt", b"x"), ("pets/cats/2.png", b"no")))
     assert "My\\-pets is ready" in texts(at.success) and at.query_params["set"] == "My-pets"
     assert at.selectbox(key="set").value == "My-pets" and "2 images" in texts(at.markdown)
@@ -102,7 +104,16 @@ def test_an_upload_is_shown_and_can_be_trained_on(open_data: Callable[..., AppTe
     button(at, "Train on it").click().run()
     assert not at.exception and texts(at.title) == "Train"
     assert (at.selectbox(key=KEY + "data").value, at.selectbox(key=KEY + "channels").value) == ("My-pets", 3)
-    assert "has few images, which D learns by heart. Augmentation helps against that." in texts(at.caption)
+    said = texts(at.markdown).replace("\\", "")
+    assert "Settings for My-pets" in said and "something is recognizable after 10 to 40 seconds" in said
+    assert "translation, cutout**: the discriminator soon knows 3 images by heart." in said
+    at.switch_page("../pages/train.py").run()  # what a button runs again here is else the page before
+    button(at, "Use these settings").click().run()
+    assert not at.exception and (at.selectbox(key="recipe").value, at.selectbox(key=KEY + "data").value) == ("quick-images", "My-pets")
+    assert (at.number_input(key=KEY + "batch_size").value, at.number_input(key=KEY + "augmentation_target").value) == (2, 0.6)
+    assert "These settings are in the form" in texts(at.caption) and "Use these settings" not in [b.label for b in at.button]
+    at.selectbox(key=KEY + "image_size").select(64).run()
+    assert "Use these settings" in [b.label for b in at.button]
 
 
 def test_the_page_shows_how_wide_images_fit_and_the_choice_goes_along(open_data: Callable[..., AppTest]) -> None:

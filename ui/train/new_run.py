@@ -1,8 +1,5 @@
 """A new run: its settings, and the button that starts it."""
 
-from dataclasses import dataclass
-from typing import Any
-
 import streamlit as st
 
 from gan import glossary
@@ -12,7 +9,7 @@ from gan.owners import clean_name, is_personal
 from gan.recipes import DEFAULT, RECIPES, Recipe
 from gan.runs.limits import span
 from gan.runs.names import label
-from gan.runs.sizes import at_most, lacks_classes
+from gan.runs.sizes import lacks_classes
 from gan.runs.states import RunState
 from ui.accelerator_note import accelerator_note
 from ui.components.visitor import visitor
@@ -21,10 +18,10 @@ from ui.form_words import refusal
 from ui.next_step import BREAK, TRY, broken, mistake
 from ui.text import plain
 from ui.train.guide import guide_start
+from ui.train.suggested import suggested
 from ui.workshop import manager
 
 PRESSED = "train_pressed"  # in the session
-FEW = 2000  # images; below, the form advises augmentation
 
 
 def take_recipe() -> None:
@@ -45,50 +42,11 @@ def with_data(recipe: TrainConfig, data: str) -> tuple[TrainConfig, str]:
     return kept, f"Your data set {plain(data)} stays. The recipe's own is {plain(recipe.data)}."
 
 
-@dataclass(frozen=True)
-class Advice:
-    """What to change for the images in the form, where the recipe was made for others.
-
-    Attributes:
-        why: in sentences.
-        parts: what to use, in a few words each.
-        changes: the settings.
-    """
-
-    why: list[str]
-    parts: list[str]
-    changes: dict[str, Any]
-
-
-def data_advice(recipe: TrainConfig) -> Advice:
-    """Advice about the image size and about augmentation; empty if the recipe suits the images."""
-    names = ("data", "image_size", "diffaugment", "channels")
-    values = {name: st.session_state.get(KEY + name, getattr(recipe, name)) for name in names}
-    data, advice = str(values["data"]), Advice([], [], {})
-    if not st.session_state.get(CHOSEN_DATA) or data == recipe.data:
-        return advice
-    if (size := datasets.native(data)[0]) > values["image_size"]:
-        advice.why.append(f"Images larger than {values['image_size']} pixels lose detail. With {size} pixels, training takes longer.")
-        advice.parts.append(f"{size} pixels")
-        advice.changes["image_size"] = size
-    if values["diffaugment"] == "off" and at_most(data, FEW) is not None:
-        advice.why.append(f"{plain(data)} has few images, which D learns by heart. Augmentation helps against that.")
-        advice.parts.append("augmentation")
-        advice.changes["diffaugment"] = "color, translation, cutout" if values["channels"] == 3 else "translation, cutout"
-    return advice
-
-
-def take_advice(changes: dict[str, Any]) -> None:
-    """Follows the advice, and says what is set now: the settings are among those that are folded away."""
-    for name, value in changes.items():
-        st.session_state[KEY + name] = value
-    st.session_state[SAID] = " ".join(f"{TrainConfig.model_fields[name].title} is now {value}." for name, value in changes.items())
-
-
 def recipe_caption(recipe: Recipe) -> str:
-    """What a recipe makes and where it comes from. What it promises is true of its own data set."""
+    """What a recipe makes and where it comes from. What it promises may be true of its own data set only."""
     data = st.session_state.get(KEY + "data", recipe.config.data)
-    about = recipe.summary if data == recipe.config.data else f"Made for {plain(recipe.config.data)}: other images may need more time."
+    holds = recipe.any_images or data == recipe.config.data
+    about = recipe.summary if holds else f"Made for {plain(recipe.config.data)}: other images may need more time."
     return f"{about} Source: {recipe.source}"
 
 
@@ -134,17 +92,12 @@ def new_run() -> None:
     st.caption(recipe_caption(RECIPES[name]))
     if said := st.session_state.get(SAID):
         st.caption(said)
-    advice = data_advice(RECIPES[name].config)
-    if advice.changes:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption("  \n".join(advice.why), width="content")
-            wanted = f"Use {' and '.join(advice.parts)}"
-            st.button(wanted, key="take_advice", icon=":material/auto_fix_high:", on_click=take_advice, args=(advice.changes,))
     accelerator_note()
     start = st.container(key="start")  # above the settings, so a phone shows it without scrolling; shell.css keeps its place
     with start:
         button = st.empty()
         start_notes()
+    proposal = st.container()
     config = config_form(RECIPES[name].config, st.container())
     who = visitor()
     label = train_label(config, manager().shorten(config, who)) if config else "Train"
@@ -154,6 +107,8 @@ def new_run() -> None:
         launch()
         st.rerun()
     button.button(label, type="primary", icon=":material/play_arrow:", key="train", disabled=unable, on_click=press)
+    with proposal:  # last, because it may take seconds: everything else is there already
+        suggested()
 
 
 def start_notes() -> None:

@@ -178,6 +178,8 @@ RECIPES: dict[str, Recipe] = {
             "A small version of R3GAN, Huang et al. 2024, arXiv:2501.05441.",
             TrainConfig(
                 networks="residual",
+                generator_filters=16,
+                discriminator_filters=16,
                 generator_activation="leaky_relu",
                 generator_norm="none",
                 discriminator_norm="none",

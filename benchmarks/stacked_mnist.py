@@ -3,11 +3,13 @@
     python -m benchmarks.stacked_mnist                          # a few minutes on one core: small networks, few steps
     python -m benchmarks.stacked_mnist --full --device cuda     # the published sizes and number of steps
     python -m benchmarks.stacked_mnist --packing 2 --seeds 0    # one run
+    python -m benchmarks.stacked_mnist --recipe r3gan-small --seeds 1,2,3    # another recipe, with as many steps and images
 
 Three random digits are the three color channels of an image: 1,000 modes (Metz et al. 2017; Srivastava et al. 2017; Lin et al.
 2018, section 4.2). The project's digits-CNN reads each channel of a generated image. Among 26,000 images, the modes with at least one
 image are counted, and the Kullback-Leibler divergence of their shares from equal shares is computed. The engine trains
-its own recipe `dcgan` at 28 pixels; only `packing` differs between the rows.
+its own recipe `dcgan` at 28 pixels; only `packing` differs between its rows. `r3gan-small` keeps its own settings, and gets as many images,
+filters and steps.
 """
 
 import argparse
@@ -57,7 +59,7 @@ class Setting:
         name: as printed.
         images: stacked digits to train on.
         generator, discriminator: filters.
-        lr: of both networks.
+        lr: of both networks; this and the next three are of `dcgan` only.
         g_steps: generator steps per discriminator step.
         norm: of the discriminator.
         initialization: initial weights.
@@ -74,22 +76,16 @@ class Setting:
     initialization: str
     steps: int
 
-    def config(self, packing: int, seed: int) -> TrainConfig:
-        """The recipe `dcgan` at this size. A step shows D 64 packs, real and generated, for any number of images per pack."""
-        return recipe("dcgan").config.change(
+    def config(self, packing: int, seed: int, name: str = "dcgan") -> TrainConfig:
+        """A recipe at this size. A step shows D 64 packs, real and generated, for any number of images per pack."""
+        config = recipe(name).config.change(
             data="stacked-mnist",
             image_size=28,
-            latent_distribution="uniform",
+            channels=3,
             generator_filters=self.generator,
             discriminator_filters=self.discriminator,
             packing=packing,
             batch_size=64 * packing,
-            lr_g=self.lr,
-            lr_d=self.lr,
-            g_steps=self.g_steps,
-            discriminator_norm=self.norm,
-            initialization=self.initialization,
-            average_half_life=0,  # as published: the generator itself
             duration=self.steps,
             duration_unit="steps",
             precision="fp32",
@@ -98,6 +94,17 @@ class Setting:
             grid_every=NEVER,
             grid_images=16,
             snapshot_every=NEVER,
+        )
+        if name != "dcgan":
+            return config.change(schedule_images=self.steps * config.batch_size if config.schedule_images else 0)
+        return config.change(
+            latent_distribution="uniform",
+            lr_g=self.lr,
+            lr_d=self.lr,
+            g_steps=self.g_steps,
+            discriminator_norm=self.norm,
+            initialization=self.initialization,
+            average_half_life=0,  # as published: the generator itself
         )
 
 
@@ -143,10 +150,17 @@ def draw(state: TrainState, n: int) -> Iterator[np.ndarray]:
 
 
 def run(
-    setting: Setting, packing: int, seed: int, digits: torch.Tensor, reader: FeatureNetwork, threads: int, device: torch.device
+    setting: Setting,
+    packing: int,
+    seed: int,
+    digits: torch.Tensor,
+    reader: FeatureNetwork,
+    threads: int,
+    device: torch.device,
+    name: str = "dcgan",
 ) -> Found:
-    """Trains one run and counts its generator's modes."""
-    config = setting.config(packing, seed)
+    """Trains one run and counts its generator's modes. name: of the recipe."""
+    config = setting.config(packing, seed, name)
     state = new_state(config, device, execution=choose_execution(config, device, threads), threads=threads)
     for _ in train(state, stack(digits, setting.images, seed)):
         pass
@@ -162,7 +176,10 @@ def row(name: str, found: list[Found]) -> str:
     return f"{name:26}{parts[0]:20}{parts[1]}"
 
 
-def _told(setting: Setting) -> str:
+def _told(setting: Setting, name: str = "dcgan") -> str:
+    if name != "dcgan":
+        sizes = f"{setting.images:,} images, filters G {setting.generator}, D {setting.discriminator}"
+        return f"{sizes}, {setting.steps:,} steps of 64 packs; the rest as in {name}"
     norm = "batch normalization" if setting.norm == "batch" else "no normalization"
     return (
         f"{setting.images:,} images, filters G {setting.generator}, D {setting.discriminator} with {norm}, initial weights as {setting.initialization}, "
@@ -173,7 +190,14 @@ def _told(setting: Setting) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true", help="the published setting, for a GPU")
-    parser.add_argument("--packing", type=int, choices=(1, 2, 3, 4), action="append", help="may be repeated; 1 and 2 by default")
+    parser.add_argument("--recipe", choices=("dcgan", "r3gan-small"), default="dcgan")
+    parser.add_argument(
+        "--packing",
+        type=int,
+        choices=(1, 2, 3, 4),
+        action="append",
+        help="may be repeated; by default 1 and 2, for another recipe than dcgan 1",
+    )
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", type=choose_device, default="cpu")
@@ -182,7 +206,7 @@ def main() -> None:
     setting, seeds = FULL if given.full else CPU, [int(seed) for seed in given.seeds.split(",")]
     reader = features.load(features.SHIPPED / "mnist.safetensors")
     digits = load_mnist("train").images
-    print(f"{setting.name}: {_told(setting)}")
+    print(f"{setting.name}: {_told(setting, given.recipe)}")
     if setting is not FULL:
         print(f"published: {_told(FULL)}")
     print(f"{describe_device(given.device)}, {given.threads} threads; seeds {given.seeds}, mean and standard error")
@@ -190,14 +214,14 @@ def main() -> None:
     print(f"\n{'':26}{'modes of 1,000':20}KL")
     print(row("real stacked digits", [judge(modes_shown(stack(digits, JUDGED, 12345).images.numpy(), reader))]), flush=True)
     means = {}
-    for packing in given.packing or (1, 2):
+    for packing in given.packing or ((1, 2) if given.recipe == "dcgan" else (1,)):
         found = []
         began = time.perf_counter()
         for seed in seeds:
-            found.append(run(setting, packing, seed, digits, reader, given.threads, given.device))
+            found.append(run(setting, packing, seed, digits, reader, given.threads, given.device, given.recipe))
             print(f"  packing {packing}, seed {seed}: {found[-1].modes} modes, KL {found[-1].kl:.2f}", flush=True)
         means[packing] = statistics.mean(f.modes for f in found)
-        name = "dcgan" if packing == 1 else f"dcgan, packing {packing}"
+        name = given.recipe if packing == 1 else f"{given.recipe}, packing {packing}"
         print(f"{row(name, found)}    ({time.perf_counter() - began:.0f} s)", flush=True)
     if 1 in means:
         for packing in means.keys() - {1}:

@@ -122,10 +122,11 @@ class TrainConfig(BaseModel):
         "Networks",
         fixed=True,
     )
-    networks: Literal["dcgan", "mlp"] = _field(
+    networks: Literal["dcgan", "mlp", "residual"] = _field(
         "dcgan",
         "Kind of networks",
-        "'dcgan': convolutions. 'mlp': dense layers only, as in the first GANs, for comparison.",
+        "'dcgan': convolutions. 'mlp': dense layers only, as in the first GANs; 'residual': blocks that correct their input, without "
+        "normalization (R3GAN, Huang et al. 2024).",
         "Networks",
         fixed=True,
     )
@@ -230,10 +231,11 @@ class TrainConfig(BaseModel):
         le=0.9,
         live=True,
     )
-    initialization: Literal["pytorch", "dcgan"] = _field(
+    initialization: Literal["pytorch", "dcgan", "fixup"] = _field(
         "pytorch",
         "Initial weights",
-        "'dcgan': N(0, 0.02), as Radford et al. 2016 advise. 'pytorch': the library's default, which learns digits sooner.",
+        "'dcgan': N(0, 0.02), as Radford et al. 2016 advise. 'pytorch': the library's default; 'fixup': residual blocks start as the "
+        "identity (Zhang et al. 2019).",
         "Networks",
         fixed=True,
     )
@@ -602,6 +604,15 @@ class TrainConfig(BaseModel):
             raise ValueError(
                 "loss wasserstein needs weight_clip, gradient_penalty, or spectral_norm with discriminator_norm 'none': otherwise nothing "
                 "limits the critic's slope, and its scores grow without bound"
+            )
+        if self.initialization == "fixup" and self.networks != "residual":
+            raise ValueError(
+                f"initialization must be pytorch or dcgan with networks {self.networks}: fixup is for residual blocks; got fixup"
+            )
+        if self.initialization == "fixup" and self.spectral_norm:
+            raise ValueError(
+                "initialization must be pytorch or dcgan with spectral_norm, which divides weights by their largest singular value: fixup "
+                "begins with weights of 0; got fixup"
             )
         if self.weight_clip and self.spectral_norm:
             raise ValueError(f"weight_clip must be 0 with spectral_norm, which rescales the clipped weights; got {self.weight_clip}")

@@ -77,7 +77,7 @@ def _large(layer: Layer, chosen: list[int]) -> None:
 
 def _overview(layer: Layer, chosen: list[int]) -> np.ndarray:
     """A layer as one picture, uint8 (3 or C, H, W)."""
-    if layer.kind == "tanh":
+    if layer.kind in ("tanh", "image"):
         return to_uint8(torch.from_numpy(layer.maps))
     signed = bool(layer.maps.min() < 0) or layer.maps.size == 1
     if layer.maps.shape[1:] == (1, 1):

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from gan import latent
+from gan.networks.residual import Residual
 
 MOST = 16  # the most directions at once: browsers get them as numbers
 SAMPLES = 4096  # latent vectors whose features are analyzed
@@ -140,7 +141,7 @@ def closed_form(generator: LayeredGenerator, count: int, distribution: str = "no
 
 def _first_block(generator: LayeredGenerator) -> nn.Sequential:
     """The first layer with weights, and everything up to the next one: normalization, activation."""
-    weighty = (nn.ConvTranspose2d, nn.Conv2d, nn.Linear)
+    weighty = (nn.ConvTranspose2d, nn.Conv2d, nn.Linear, Residual)
     modules = list(generator.layers)
     rest = itertools.takewhile(lambda module: not isinstance(module, (*weighty, nn.Upsample, nn.Unflatten)), modules[1:])
     return nn.Sequential(modules[0], *rest)

@@ -19,8 +19,9 @@ from gan import latent
 from gan.devices import one_thread
 from gan.images import to_float
 from gan.inside.files import Networks
-from gan.networks.dcgan import Discriminator, Generator
+from gan.networks.dcgan import Discriminator, Generator, count_parameters
 from gan.networks.layers import Dropout, FromLatent, MinibatchStd
+from gan.networks.residual import Basis, Enlarge, Residual, Shrink
 from gan.networks.sampling import sample
 
 COMPANY = 16  # images in the batch around an image
@@ -59,6 +60,15 @@ _KINDS: list[tuple[type[nn.Module] | tuple[type[nn.Module], ...], str, str]] = [
         "convolution",
         "A small window slides over all previous maps and measures how much each place looks like its learned pattern.",
     ),
+    (
+        Residual,
+        "residual block",
+        "Adds a correction to the maps: more maps, a look at each place's neighbors, and back to as many maps. A block starts training with "
+        "a correction of 0.",
+    ),
+    (Basis, "patterns", "Spreads each number over a learned 4 x 4 pattern: z becomes a first, tiny image."),
+    (Enlarge, "resizing", "Doubles height and width; new pixels are means of their neighbors. It has nothing to learn."),
+    (Shrink, "resizing", "Halves height and width, by means of neighboring pixels. It has nothing to learn."),
     (nn.Upsample, "resizing", "Repeats every pixel, so the maps grow. It has nothing to learn."),
     (
         (nn.BatchNorm1d, nn.BatchNorm2d),
@@ -152,7 +162,13 @@ def activations(
 def describe(module: nn.Module, name: str = "") -> tuple[str, str]:
     """A layer's kind in words, and what such a layer does."""
     kind, about = next(((kind, about) for types, kind, about in _KINDS if isinstance(module, types)), (type(module).__name__, ""))
-    if isinstance(module, nn.Conv2d) and name == "logit":
+    if name == "image":
+        kind, about = "image", "Each pixel is a weighted sum of the maps at its place. Values beyond -1 (black) and 1 (white) are cut off."
+    elif isinstance(module, nn.Conv2d) and name == "basis":
+        about = "Compares each map with one learned pattern of its size: a number for each map remains."
+    elif isinstance(module, nn.Conv2d) and name == "pixels":
+        about = "Mixes the colors of each pixel into many maps, each by its own weights."
+    elif isinstance(module, nn.Conv2d) and name == "logit":
         about = "One window over everything left. It gives a single number: D's answer."
     elif isinstance(module, nn.Conv2d) and module.stride == (2, 2):
         about += " It moves two pixels at a time, so the maps halve in height and width."
@@ -257,9 +273,9 @@ def affordable(networks: Networks, most: int, in_company: bool = False) -> int:
     assert networks.discriminator is not None
     cost = 0
     for name, module in networks.discriminator.layers.named_children():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            side = re.fullmatch(r"conv(\d+)", name)
-            cost += module.weight.numel() * (int(side[1]) ** 2 if side else 1)
+        if isinstance(module, nn.Conv2d | nn.Linear | Residual):
+            side = re.fullmatch(r"(?:conv|block)(\d+)", name)
+            cost += count_parameters(module) * (int(side[1]) ** 2 if side else 1)
     return max(1, min(most, int(AFFORDABLE / cost / (COMPANY if in_company else networks.config.packing))))
 
 

@@ -59,6 +59,10 @@ def parameter_title(name: str) -> str:
         (r"norm(\d+)", "normalization at {0} x {0}"),
         (r"norm_extra(\d+)", "normalization of extra convolution {0}"),
         (r"dense(\d*)", "dense layer {0}"),
+        (r"block(\d+)\.(\w+)", "block at {0} x {0}, {1}"),  # of residual networks, as the next three
+        (r"basis", "patterns"),
+        (r"pixels", "first convolution"),
+        (r"image", "last convolution"),
         (r"logit", "last layer"),
         (r"embedding", "class embedding"),
     ):

@@ -12,20 +12,23 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm
 
 from gan.config import TrainConfig
-from gan.networks.layers import Doubling, Dropout, FromLatent, FromPixels, Halving, MinibatchStd, ToLogit, ToPixels
+from gan.networks.layers import (
+    Doubling,
+    Dropout,
+    FromLatent,
+    FromPixels,
+    Halving,
+    Layers,
+    MinibatchStd,
+    ToLogit,
+    ToPixels,
+    activation,
+    map_sizes,
+)
+from gan.networks.residual import Basis, fixup_deviations, residual_discriminator, residual_generator
 
 EMBEDDING = 32  # numbers that stand for a class in the generator's input, next to z
 POWER_ITERATIONS = 15  # before the first step, as in torch
-
-Layers = OrderedDict[str, nn.Module]
-
-
-def _sizes(image_size: int) -> list[int]:
-    """Side lengths of the feature maps from 4 up to the image: 4, 7, 14, 28, or 4, 8, ..., image_size."""
-    sizes = [image_size]
-    while sizes[0] > 4:
-        sizes.insert(0, (sizes[0] + 1) // 2)
-    return sizes
 
 
 def _kernel(small: int, large: int) -> int:
@@ -34,10 +37,6 @@ def _kernel(small: int, large: int) -> int:
     From o = (n - 1) s - 2 p + k (Dumoulin and Visin 2016): k = large - 2 small + 4.
     """
     return large - 2 * small + 4
-
-
-def _activation(name: str) -> nn.Module:
-    return nn.ReLU(inplace=True) if name == "relu" else nn.LeakyReLU(0.2, inplace=True)
 
 
 class Generator(nn.Module):
@@ -56,8 +55,8 @@ class Generator(nn.Module):
         if self.classes:
             self.embedding = nn.Embedding(self.classes, EMBEDDING)
         inputs = config.latent_dim + (EMBEDDING if self.classes else 0)
-        layers = _dense_generator(config, inputs) if config.networks == "mlp" else _conv_generator(config, inputs)
-        self.layers = nn.Sequential(layers)
+        build = {"dcgan": _conv_generator, "mlp": _dense_generator, "residual": residual_generator}[config.networks]
+        self.layers = nn.Sequential(build(config, inputs))
 
     def forward(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         if self.classes:
@@ -68,12 +67,12 @@ class Generator(nn.Module):
 
 
 def _conv_generator(config: TrainConfig, inputs: int) -> Layers:
-    sizes = _sizes(config.image_size)
+    sizes = map_sizes(config.image_size)
     widths = [config.generator_filters * 2**i for i in reversed(range(len(sizes) - 1))] + [config.channels]
     layers: Layers = OrderedDict()
 
     def norm_and_activation(name: str, width: int) -> None:
-        act = (f"act{name}", _activation(config.generator_activation))
+        act = (f"act{name}", activation(config.generator_activation))
         norm = [(f"norm{name}", nn.BatchNorm2d(width))] if config.generator_norm == "batch" else []
         layers.update([*norm, act] if config.generator_order == "norm_first" else [act, *norm])
 
@@ -105,7 +104,7 @@ def _dense_generator(config: TrainConfig, inputs: int) -> Layers:
         layers[f"dense{i}"] = nn.Linear(before, width)
         if config.generator_norm == "batch":
             layers[f"norm{i}"] = nn.BatchNorm1d(width)
-        layers[f"act{i}"] = _activation(config.generator_activation)
+        layers[f"act{i}"] = activation(config.generator_activation)
     layers["dense4"] = nn.Linear(widths[-1], config.channels * config.image_size**2)
     layers["unflatten"] = nn.Unflatten(1, (config.channels, config.image_size, config.image_size))
     layers["tanh"] = nn.Tanh()
@@ -124,12 +123,13 @@ class Discriminator(nn.Module):
     def __init__(self, config: TrainConfig, classes: int = 0) -> None:
         super().__init__()
         self.packing = config.packing
-        layers, width = _dense_discriminator(config) if config.networks == "mlp" else _conv_discriminator(config)
+        build = {"dcgan": _conv_discriminator, "mlp": _dense_discriminator, "residual": residual_discriminator}[config.networks]
+        layers, width = build(config)
         conv_head = config.networks == "dcgan" and config.discriminator_head == "conv"
         self.layers = nn.Sequential(layers)
         self.minibatch_std = MinibatchStd() if config.minibatch_std else None
         inputs = width + (1 if config.minibatch_std else 0)
-        self.logit = ToLogit(inputs, 1, 4, 1, 0, bias=False) if conv_head else nn.Linear(inputs, 1)
+        self.logit = ToLogit(inputs, 1, 4, 1, 0, bias=False) if conv_head else nn.Linear(inputs, 1, bias=config.networks != "residual")
         self.classes = classes if config.conditional else 0
         if self.classes:
             self.embedding = nn.Embedding(self.classes, width)
@@ -171,7 +171,7 @@ class Discriminator(nn.Module):
 
 def _conv_discriminator(config: TrainConfig) -> tuple[Layers, int]:
     """The layers up to the last features, and the number of these features (per position if the head is a convolution)."""
-    sizes = _sizes(config.image_size)[::-1]
+    sizes = map_sizes(config.image_size)[::-1]
     if config.discriminator_head == "dense":
         sizes = [size for size in sizes if size >= 7]
     widths = [config.channels * config.packing] + [config.discriminator_filters * 2**i for i in range(len(sizes) - 1)]
@@ -209,8 +209,9 @@ def initialize(network: nn.Module, how: str, rng: torch.Generator) -> None:
 
     how: "dcgan" for convolutions N(0, 0.02), normalization scales N(1, 0.02) (Radford et al. 2016, section 3; the
     reference code, which does not change biases and dense layers); "pytorch" for the library's own default, uniform in
-    +-1 / sqrt(fan_in) (He et al. 2015 with a = sqrt 5).
+    +-1 / sqrt(fan_in) (He et al. 2015 with a = sqrt 5); "fixup" for residual networks: see fixup_deviations().
     """
+    deviations = fixup_deviations(network) if how == "fixup" else {}
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding):
             normalized = parametrize.is_parametrized(module)
@@ -218,12 +219,14 @@ def initialize(network: nn.Module, how: str, rng: torch.Generator) -> None:
             if isinstance(module, nn.Embedding):
                 # Small: with N(0, 1) next to z, the generator ignored z and drew one image per class (700 steps, digits).
                 nn.init.normal_(weight, 0.0, 0.1 if isinstance(network, Generator) else 0.02, generator=rng)
+            elif module in deviations:
+                nn.init.normal_(weight, 0.0, deviations[module], generator=rng)
             elif how == "dcgan" and not isinstance(module, nn.Linear):
                 nn.init.normal_(weight, 0.0, 0.02, generator=rng)
             else:
                 nn.init.kaiming_uniform_(weight, a=5**0.5, generator=rng)
             if getattr(module, "bias", None) is not None:
-                bound = weight[0].numel() ** -0.5
+                bound = weight[0].numel() ** -0.5 if module not in deviations else 0.0
                 nn.init.uniform_(module.bias, -bound, bound, generator=rng)  # type: ignore[arg-type]
             if normalized:
                 _measure_again(module, rng)
@@ -233,6 +236,8 @@ def initialize(network: nn.Module, how: str, rng: torch.Generator) -> None:
             else:
                 nn.init.ones_(module.weight)
             nn.init.zeros_(module.bias)
+        elif isinstance(module, Basis):
+            nn.init.normal_(module.weight, 0.0, 1.0, generator=rng)
 
 
 def _measure_again(module: nn.Module, rng: torch.Generator) -> None:

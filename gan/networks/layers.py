@@ -1,5 +1,6 @@
 """The layers that the networks are made of: faster ways to compute torch's convolutions on a CPU, dropout, minibatch deviation."""
 
+from collections import OrderedDict
 from typing import Any
 
 import torch
@@ -9,6 +10,21 @@ from torch import nn
 from gan.networks import winograd
 
 SMALL = 8  # largest side of feature maps for which a kernel's gradient is a matrix product
+
+Layers = OrderedDict[str, nn.Module]
+
+
+def map_sizes(image_size: int) -> list[int]:
+    """Side lengths of the feature maps from 4 up to the image: 4, 7, 14, 28, or 4, 8, ..., image_size."""
+    sizes = [image_size]
+    while sizes[0] > 4:
+        sizes.insert(0, (sizes[0] + 1) // 2)
+    return sizes
+
+
+def activation(name: str) -> nn.Module:
+    """ "relu", or "leaky_relu" with slope 0.2."""
+    return nn.ReLU(inplace=True) if name == "relu" else nn.LeakyReLU(0.2, inplace=True)
 
 
 class FromLatent(nn.ConvTranspose2d):

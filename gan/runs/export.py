@@ -22,6 +22,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import nn
 
+from gan.config import TrainConfig
 from gan.events import THREADS, Progress
 from gan.files import write_atomically
 from gan.images import captioned, gif, png, spaced
@@ -196,11 +197,8 @@ parser.add_argument("--seeds", default="0-63", help="seeds of the latent vectors
 ${class_option}parser.add_argument("--out", default="samples.png", help="the PNG to write")
 args = parser.parse_args()
 
-# The network: $inputs become an image of $channels x $size x $size numbers from -1 to 1.
-network = nn.Sequential(OrderedDict(
-$layers
-)).eval()
-network.load_state_dict({name[7:]: tensor for name, tensor in weights.items() if name.startswith("layers.")})
+# The network: $inputs become an image of $channels x $size x $size numbers$range.
+$network
 
 # Each seed names a latent vector, the same everywhere.
 seeds = [n for part in args.seeds.split(",") for n in range(int(part.split("-")[0]), int(part.split("-")[-1]) + 1)]
@@ -220,6 +218,29 @@ parts = ((b"IHDR", shape), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
 chunks = [len(part).to_bytes(4, "big") + kind + part + zlib.crc32(kind + part).to_bytes(4, "big") for kind, part in parts]
 Path(args.out).write_bytes(b"\\x89PNG\\r\\n\\x1a\\n" + b"".join(chunks))
 ''')
+
+
+_SEQUENTIAL = Template("""\
+network = nn.Sequential(OrderedDict(
+$layers
+)).eval()
+network.load_state_dict({name[7:]: tensor for name, tensor in weights.items() if name.startswith("layers.")})""")
+
+# Written as a function, because torch has no such layers.
+_RESIDUAL = Template("""\
+def network(x):
+    def layer(name, x, **options):
+        return nn.functional.conv2d(x, weights[f"layers.{name}.weight"], weights.get(f"layers.{name}.bias"), **options)
+
+    x = (x @ weights["layers.dense.weight"].T)[:, :, None, None] * weights["layers.basis.weight"]
+    for size, groups in $stages:
+        x = layer(f"conv{size}", x) if f"layers.conv{size}.weight" in weights else x
+        if size > 4:
+            kernel = torch.tensor([[0.25, 0.5, 0.25], [0.5, 1, 0.5], [0.25, 0.5, 0.25]]).expand(x.shape[1], 1, 3, 3)
+            x = nn.functional.conv_transpose2d(x, kernel, None, 2, 1, size - 2 * x.shape[2] + 1, x.shape[1])
+        inside = $act(layer(f"block{size}.expand", x))
+        x = x + layer(f"block{size}.compress", $act(layer(f"block{size}.grouped", inside, padding=1, groups=groups)))
+    return layer("image", x)""")
 
 
 def sample_script(generator: Path) -> str:
@@ -257,13 +278,25 @@ def sample_script(generator: Path) -> str:
         class_option=class_option,
         channels=config.channels,
         size=config.image_size,
-        layers=_layers(network.layers),
+        network=_network(config, network.layers),
+        range="" if config.networks == "residual" else " from -1 to 1",
         noise=noise if draw == "randn" else f"{noise} * 2 - 1",
         class_noise=class_noise,
-        maps="" if config.networks == "mlp" else "[:, :, None, None]",
+        maps="[:, :, None, None]" if config.networks == "dcgan" else "",
         enlarged=f".repeat_interleave({factor}, 2).repeat_interleave({factor}, 3)" if factor > 1 else "",
         color=0 if config.channels == 1 else 2,
     )
+
+
+def _network(config: TrainConfig, layers: nn.Sequential) -> str:
+    """The definition of `network`, a function of z."""
+    if config.networks != "residual":
+        return _SEQUENTIAL.substitute(layers=_layers(layers))
+    blocks = [
+        (int(name.removeprefix("block")), block.grouped.groups) for name, block in layers.named_children() if name.startswith("block")
+    ]
+    act = "nn.ReLU()" if config.generator_activation == "relu" else "nn.LeakyReLU(0.2)"
+    return _RESIDUAL.substitute(stages=tuple(blocks), act=act)
 
 
 def _layers(layers: nn.Sequential) -> str:

@@ -12,6 +12,7 @@ from benchmarks.stacked_mnist import Setting
 from benchmarks.textbook import load_mnist
 from gan.data.imageset import ImageDataset
 from gan.judging import features
+from gan.recipes import recipe
 
 TINY = Setting("scaled down for a CPU", 300, 4, 4, 2e-4, 2, "none", "pytorch", 2)
 
@@ -62,6 +63,27 @@ def test_rows_of_a_setting_differ_in_packing_alone() -> None:
     for setting in (stacked_mnist.CPU, stacked_mnist.FULL):
         plain, packed = (setting.config(packing, 0).model_dump() for packing in (1, 2))
         assert {name for name in plain if plain[name] != packed[name]} == {"packing", "batch_size"}
+
+
+def test_another_recipe_keeps_its_settings_and_its_schedule_ends_with_the_run(
+    digits: ImageDataset, reader: features.FeatureNetwork
+) -> None:
+    ours, config = recipe("r3gan-small").config, stacked_mnist.CPU.config(1, 4, "r3gan-small")
+    kept = (
+        "lr_g",
+        "lr_d",
+        "r1",
+        "r2",
+        "beta2",
+        "lr_end",
+        "penalty_end",
+        "beta2_end",
+        "average_half_life_end",
+        "latent_distribution",
+        "loss",
+    )
+    assert all(getattr(config, name) == getattr(ours, name) for name in kept)
+    assert (config.schedule_images, config.seed, config.generator_filters) == (1200 * 64, 4, 16)
 
 
 def test_the_command_line_prints_a_table(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -156,6 +156,8 @@ SWITCHES = [
     {"minibatch_std": True},
     {"minibatch_std": True, "discriminator_head": "dense"},
     {"minibatch_std": True, "networks": "mlp"},
+    {"networks": "residual", "minibatch_std": True, "conditional": True},
+    {"networks": "residual", "spectral_norm": True},
     {"conditional": True},
     {"conditional": True, "spectral_norm": True, "minibatch_std": True},
 ]

@@ -101,6 +101,7 @@ SWITCHES = {
     "without-norm": {"generator_norm": "none", "generator_extra_layers": 2},
     "uniform-color": {"latent_distribution": "uniform", "channels": 3, "generator_order": "activation_first"},
     "mlp-without-norm": {"networks": "mlp", "generator_norm": "none", "conditional": True, "generator_activation": "leaky_relu"},
+    "residual": {"networks": "residual", "image_size": 64, "conditional": True, "generator_activation": "leaky_relu"},
     # The longest script.
     "most": {"image_size": 128, "channels": 3, "conditional": True, "generator_extra_layers": 4, "generator_upsampling": "resize"},
 }

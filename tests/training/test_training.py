@@ -100,6 +100,7 @@ SWITCHES = [
     {"packing": 2, "minibatch_std": True, "g_steps": 2, "mean_loss_d": True},
     {"networks": "mlp", "r1": 1.0, "packing": 4, "dropout": 0.2},
     {"conditional": True, "loss": "hinge", "reuse_fakes": False},
+    {"networks": "residual", "initialization": "fixup", "loss": "relativistic", "r1": 1.0, "r2": 1.0, "dropout": 0.1},
 ]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 import torch
+from click.core import ParameterSource
 
 from gan import progress as terminal
 from gan.cli.common import device_for, find_run, load
@@ -15,6 +16,7 @@ from gan.cli.loop import train_in_terminal
 from gan.cli.options import device_option, duration_of, duration_options, json_option, judge_option, moved_option
 from gan.cli.suggest import AUTO, suggestion
 from gan.config import TrainConfig, parse_setting
+from gan.course.digits_run import DIGITS_RUN, digits_origin
 from gan.data import datasets
 from gan.data.datasets import ImageDataset
 from gan.data.suggest import in_words
@@ -24,6 +26,7 @@ from gan.recipes import DEFAULT, recipe
 from gan.runs.folder import RunFolder, StateLost, run_name
 from gan.runs.record import other_labels, refuse_missing_data, refuse_too_large
 from gan.runs.run import checkpoints_root
+from gan.runs.start import Origin, begin_like, begin_with, origin_of
 from gan.training.feed import epoch_images
 from gan.training.loop import extend, progress
 
@@ -36,6 +39,7 @@ from gan.training.loop import extend, progress
     show_default=True,
     help="The settings to start from; `recipes` lists them, `auto` suits --data.",
 )
+@click.option("--from", "source", metavar="RUN[@STEP]", help="Begin with this run's trained networks; also RUN@best, or digits-run.")
 @click.option("--data", help="A named data set, or a path to a folder, an archive or an array of images.")
 @duration_options
 @click.option("--seed", type=int, help="Fixes every random draw.")
@@ -46,6 +50,7 @@ from gan.training.loop import extend, progress
 @json_option
 def train_command(
     recipe_name: str,
+    source: str | None,
     data: str | None,
     seed: int | None,
     device: str,
@@ -61,23 +66,53 @@ def train_command(
         changes |= {"duration_unit": unit, "duration": amount}
     changes |= {name: value for name, value in (("data", data), ("seed", seed)) if value is not None}
     where = device_for(device)
-    if recipe_name == AUTO:
+    origin = _origin(source) if source else None
+    if origin and _by_default("recipe_name"):
+        recipe_name, base = "run", origin.config
+    elif recipe_name == AUTO:
         if data is None:
             raise click.UsageError("--recipe auto needs --data: the set whose images the settings should suit")
         found = suggestion(data, where, as_json)
         if not as_json:
             terminal.say(in_words(found))
-        recipe_name, config = found.recipe, found.config.change(**changes)
+        recipe_name, base = found.recipe, found.config
     else:
-        config = recipe(recipe_name).config.change(**changes)
-    config = _at(config, None)
+        base = recipe(recipe_name).config
+    config = _at(base.change(**{**(origin.settings if origin else {}), **changes}), None)
+    if origin:
+        origin.refuse(config)
     refuse_too_large(config, where)
     folder = _new_folder(out, recipe_name)
     dataset = load(config, as_json)
     epoch_images(config, dataset)  # refuses an unsuitable data set before anything is written
+    if origin:
+        origin.refuse_classes(dataset)
     with _claimed(folder):
         folder.write_config(config, recipe_name)
+        if origin:
+            begin_with(folder, origin)
         train_in_terminal(folder, config, dataset, where, as_json, not no_judge)
+
+
+def _by_default(parameter: str) -> bool:
+    """Whether an option was not given."""
+    return click.get_current_context().get_parameter_source(parameter) is ParameterSource.DEFAULT
+
+
+def _origin(source: str) -> Origin:
+    """The networks that --from names: RUN, RUN@STEP, RUN@best, or those of the digits run that comes with the app.
+
+    Raises:
+        UsageError: the step is no number.
+        CheckpointError: there is no such run, or it has no saved state.
+    """
+    name, _, which = source.rpartition("@") if "@" in source and not Path(source).exists() else (source, "", "")
+    if which not in ("", "best") and not which.isdecimal():
+        raise click.UsageError(f"--from takes a step or best after @; got {which!r}")
+    step = int(which) if which.isdecimal() else which or None
+    if name == DIGITS_RUN and not Path(name).exists():
+        return digits_origin(step)
+    return origin_of(RunFolder(find_run(Path(name))), step)
 
 
 @command("resume")
@@ -173,6 +208,8 @@ def replay_command(run: Path, data: str | None, out: Path | None, device: str, n
         folder.write_config(config, stored.recipe)
         if forked:
             folder.begin_as(original)
+        if stored.origin is not None and not forked:
+            begin_like(folder, original)
         train_in_terminal(folder, config, dataset, where, as_json, not no_judge, script, threads)
 
 

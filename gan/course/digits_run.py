@@ -38,10 +38,12 @@ from gan.networks.generator_file import (
 )
 from gan.networks.sampling import sample
 from gan.recipes import RECIPES
+from gan.runs.start import Origin
 from gan.training.loop import Control, train
 from gan.training.state import Execution, TrainState, new_state
 from gan.untrusted import is_whole, read_json
 
+DIGITS_RUN = "digits-run"  # what it is called where a run begins with its networks
 SHIPPED = Path(__file__).parent / "digits"
 WINDOWS = (range(60, 121, 10), range(200, 301, 10), range(800, 1001, 20))  # steps to choose from
 CONFIG = RECIPES["quick-digits"].config.change(discriminator_norm="none", precision="fp32", seed=1)
@@ -111,6 +113,21 @@ def discriminator(number: int) -> LoadedDiscriminator:
         ValueError, OSError: a file of the run cannot be used.
     """
     return load_discriminator(discriminator_file(about().steps[number]))
+
+
+def digits_origin(step: int | str | None = None) -> Origin:
+    """The networks of the saved step nearest to one, for a run to begin with; by default, and as the best ones, those of the last step.
+
+    Raises:
+        ValueError, OSError: a file of the run cannot be used.
+    """
+    steps = about().steps
+    number = min(range(len(steps)), key=lambda i: abs(steps[i] - step)) if isinstance(step, int) else len(steps) - 1
+    averaged, judge = generator(number).network.state_dict(), discriminator(number).network.state_dict()
+    # Only the averaged generator is saved: it is the better one to begin with.
+    return Origin(
+        DIGITS_RUN, steps[number], generator(number).config, {"generator": averaged, "averaged": averaged, "discriminator": judge}
+    )
 
 
 @one_thread()

@@ -134,6 +134,11 @@ class RunFolder:
         """The state that a fork started from, so it can be replayed."""
         return self.path / "fork.pt"
 
+    @property
+    def start_file(self) -> Path:
+        """The networks that a run began with, if it did not begin with new ones."""
+        return self.path / "start.pt"
+
     def kept_state_file(self, step: int) -> Path:
         return self.path / "states" / f"{step:06d}.pt"
 
@@ -518,6 +523,28 @@ class RunFolder:
             shutil.copyfile(original.interventions_file, self.interventions_file)  # no hard link: lines are appended to it
         parent = self._read_json(original.config_file)["parent"]
         self.write_json(self.config_file, {**self._read_json(self.config_file), "parent": parent})
+
+    def note_origin(self, origin: Mapping[str, Any]) -> None:
+        """Notes in config.json which run's networks, and of which step, this run begins with.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        self.write_json(self.config_file, {**self._read_json(self.config_file), "origin": origin})
+
+    def take_start(self, state: TrainState) -> None:
+        """Puts the networks of start.pt into a new state, if the run begins with any.
+
+        Raises:
+            CheckpointError: the file cannot be used, or its networks have other shapes.
+        """
+        if not self.start_file.exists():
+            return
+        about = f"{self.start_file.name} of the run {self.path.name}"
+        try:
+            state.adopt(states.read_networks(self.start_file))
+        except (OSError, pickle.UnpicklingError, ValueError) as error:
+            raise CheckpointError(f"{about} cannot be used: {_first_line(error)[:200]}") from None
 
     def newest_kept(self) -> int | None:
         """The step of the newest checkpoint for forks that can be opened; None if there is none."""

@@ -334,6 +334,7 @@ def prepare(
         state = new_state(
             config, device, class_names=dataset.class_names, execution=choose_execution(config, device, threads), threads=threads
         )
+        folder.take_start(state)
     if control:
         control.repeat(folder.read_script()[state.changes :])
     folder.truncate(state.step, state.changes)

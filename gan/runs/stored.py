@@ -53,4 +53,5 @@ class StoredRun(Record):
         [], ("a list of names", lambda value: isinstance(value, list) and all(isinstance(name, str) for name in value))
     )
     versions = Field[dict[str, Any]]({}, ("versions by name", lambda value: isinstance(value, dict)))
+    origin = Field[dict[str, Any] | None](None, ("the run and step whose networks it began with", lambda value: isinstance(value, dict)))
     parent = Field[dict[str, Any] | None](None, ("the run that it was forked from", lambda value: isinstance(value, dict)))

@@ -35,19 +35,35 @@ def read(file: Path, mmap: bool = False) -> dict[str, Any]:
         pickle.UnpicklingError: it holds more than numbers and texts.
         ValueError: it is damaged, or its plain values are not those of a state.
     """
+    stored = _load(file, mmap)
+    check_values(stored)
+    return stored
+
+
+def read_networks(file: Path) -> dict[str, Any]:
+    """The tensors of networks in a file of torch.save(), by network and name; unchecked. Executes nothing that the file holds.
+
+    Raises:
+        OSError, pickle.UnpicklingError, ValueError: see read().
+    """
+    stored = _load(file, False)
+    if not isinstance(stored, dict):
+        raise ValueError(f"it does not hold networks, but {type(stored).__name__}")
+    return stored
+
+
+def _load(file: Path, mmap: bool) -> Any:
     with open_regular(file) as opened:
         if opened.read(len(_ARCHIVE)) != _ARCHIVE:
             raise ValueError("it is not a file of torch.save(), or it is cut short")
         if not zipfile.is_zipfile(opened):  # its table of contents comes last
             raise ValueError("it is cut short")
     try:
-        stored = torch.load(file, map_location="cpu", weights_only=True, mmap=mmap)
+        return torch.load(file, map_location="cpu", weights_only=True, mmap=mmap)
     except (OSError, MemoryError, pickle.UnpicklingError):
         raise
     except Exception as error:  # a damaged file can make torch's reader fail in any way
         raise ValueError(f"it is damaged ({_short(error)})") from None
-    check_values(stored)
-    return stored
 
 
 def check_values(stored: Any) -> None:
@@ -93,8 +109,7 @@ def check_tensors(stored: Mapping[str, Any], fresh: Mapping[str, Any], parameter
     Raises:
         ValueError: something is missing, unexpected or different.
     """
-    for name in NETWORKS:
-        _network(name, _of(stored, name), fresh[name])
+    check_networks(stored, fresh)
     moments = MOMENTS[fresh["config"]["optimizer"]]
     same_device = stored["device"] == fresh["device"]
     for name, trained in parameters.items():
@@ -109,6 +124,16 @@ def check_tensors(stored: Mapping[str, Any], fresh: Mapping[str, Any], parameter
         raise ValueError(f"rng must be bytes in a row; got {rng.dtype} of shape {tuple(rng.shape)}")
     if same_device:
         _same("rng", rng, fresh["rng"])
+
+
+def check_networks(stored: Any, fresh: Mapping[str, Any]) -> None:
+    """Compares the tensors of all networks with those of a new state.
+
+    Raises:
+        ValueError: something is missing, unexpected or different.
+    """
+    for name in NETWORKS:
+        _network(name, _of(stored, name), fresh[name])
 
 
 def _network(name: str, found: Any, expected: Mapping[str, torch.Tensor]) -> None:

@@ -140,6 +140,18 @@ class TrainState:
         states.check_tensors(stored, self.state_dict(), parameters)
         self.config.change(**{name: stored["config"][name] for name in TrainConfig.live_fields()})
 
+    def adopt(self, networks: Any) -> None:
+        """Begins with trained networks instead of initial weights; call it before the first step.
+
+        networks: tensors by network ("generator", "discriminator", "averaged") and name, from anywhere.
+
+        Raises:
+            ValueError: something is missing, of another kind or of another shape. Then nothing has been changed.
+        """
+        states.check_networks(networks, self.state_dict())
+        for name in states.NETWORKS:
+            getattr(self, name).load_state_dict(networks[name])
+
     def change(self, name: str, value: Any) -> None:
         """Changes a live setting from the next step on. The optimizers keep their moments.
 

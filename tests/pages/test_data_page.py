@@ -105,7 +105,7 @@ def test_an_upload_is_shown_and_can_be_trained_on(open_data: Callable[..., AppTe
     assert not at.exception and texts(at.title) == "Train"
     assert (at.selectbox(key=KEY + "data").value, at.selectbox(key=KEY + "channels").value) == ("My-pets", 3)
     said = texts(at.markdown).replace("\\", "")
-    assert "Settings for My-pets" in said and "something is recognizable after 10 to 40 seconds" in said
+    assert "Suggested settings for My-pets" in said and "something is recognizable after 10 to 40 seconds" in said
     assert "translation, cutout**: the discriminator soon knows 3 images by heart." in said
     at.switch_page("../pages/train.py").run()  # what a button runs again here is else the page before
     button(at, "Use these settings").click().run()

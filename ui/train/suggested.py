@@ -55,7 +55,7 @@ def _working(data: str) -> Generator[Progress, None, Suggestion]:
 
 def _show(data: str, found: Suggestion) -> None:
     with st.container(border=True, gap="small"):
-        st.markdown(f"**Settings for {plain(data)}**  \n{in_words(found)}")
+        st.markdown(f"**Suggested settings for {plain(data)}**  \n{in_words(found)}")
         if _in_use(found):
             st.caption(":material/check: These settings are in the form.")
         else:

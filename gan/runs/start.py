@@ -1,0 +1,113 @@
+"""Starts: new runs that begin with the trained networks of another run, say on other images. Unlike a fork, such a run counts from step 0.
+
+Only weights go along: the optimizers begin anew, because their moments belong to the other run's gradients.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from gan.config import TrainConfig
+from gan.data.imageset import ImageDataset
+from gan.networks.generator_file import CheckpointError
+from gan.runs.folder import RunFolder, link_or_copy, save_whole
+from gan.runs.fork import _nearest_state
+from gan.training.saved_state import NETWORKS
+
+# Fixed settings that do not shape the networks: optimizers and initial weights are new, or replaced.
+_FREE = frozenset({"optimizer", "initialization"})
+SHAPING = tuple(name for name in TrainConfig.fixed_fields() if name not in _FREE)  # settings that the networks must share
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Trained networks to begin with.
+
+    Attributes:
+        run: the name of the run that trained them.
+        step: of that run.
+        config: its settings.
+        networks: tensors by network ("generator", "discriminator", "averaged") and name; unchecked until a run begins with them.
+    """
+
+    run: str
+    step: int
+    config: TrainConfig
+    networks: Mapping[str, Mapping[str, torch.Tensor]]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings that a run which begins with these networks must have."""
+        return {name: getattr(self.config, name) for name in SHAPING}
+
+    def refuse(self, config: TrainConfig) -> None:
+        """Refuses settings that need other networks.
+
+        Raises:
+            ValueError: the message names each such setting with both values.
+        """
+        if other := [name for name in SHAPING if getattr(self.config, name) != getattr(config, name)]:
+            both = "; ".join(f"{name} is {getattr(self.config, name)} there and {getattr(config, name)} here" for name in other)
+            raise ValueError(
+                f"the networks of {self.run} at step {self.step:,} do not fit these settings: {both}: use the same values, or start with new "
+                "networks"
+            )
+
+    def refuse_classes(self, dataset: ImageDataset) -> None:
+        """Refuses a set with another number of classes, if the networks are conditional.
+
+        Raises:
+            ValueError: the message names both numbers.
+        """
+        known = self.networks["generator"].get("embedding.weight")
+        if self.config.conditional and isinstance(known, torch.Tensor) and len(known) != len(dataset.class_names):
+            raise ValueError(
+                f"the networks of {self.run} at step {self.step:,} know {len(known)} classes, but the data set {dataset.name} has "
+                f"{len(dataset.class_names)}: choose a set with as many, or start with new networks"
+            )
+
+
+def origin_of(run: RunFolder, step: int | str | None = None) -> Origin:
+    """The networks of a run's saved state nearest to a step; of the newest one by default, or of the "best" one.
+
+    Raises:
+        CheckpointError: the run has no saved state, it cannot be read, or the run has no best one.
+    """
+    if step == "best":
+        if (best := run.best()) is None:
+            raise CheckpointError(f"the run {run.path.name} has no scores, so none of its steps is the best: give a step")
+        step = best.step
+    found, file = _nearest_state(run, 2**63 if step is None else int(step))
+    stored = run.read_state(file)
+    if missing := [name for name in NETWORKS if not isinstance(stored.get(name), dict)]:
+        raise CheckpointError(f"{file} holds no {missing[0]}, so no run can start from it")
+    return Origin(run.path.name, found, run.read_config()[0], {name: stored[name] for name in NETWORKS})
+
+
+def begin_with(folder: RunFolder, origin: Origin) -> None:
+    """Makes a new run begin with these networks; call it once its config.json is written.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    save_whole({name: dict(tensors) for name, tensors in origin.networks.items()}, folder.start_file)
+    folder.note_origin({"run": origin.run, "step": origin.step})
+
+
+def begin_like(folder: RunFolder, original: RunFolder) -> None:
+    """Makes a new run begin with the networks that another run began with, so it can be replayed.
+
+    Raises:
+        CheckpointError: they are missing.
+        OSError: a file cannot be written.
+    """
+    _, stored = original.read_config()
+    if not original.start_file.exists():
+        raise CheckpointError(
+            f"the run {original.path.name} began with the networks of another run, and {original.start_file.name}, which holds them, is "
+            "missing: put it back, or train a new run"
+        )
+    link_or_copy(original.start_file, folder.start_file)
+    folder.note_origin(dict(stored.origin or {}))

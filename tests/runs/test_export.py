@@ -91,7 +91,7 @@ def lively(config: TrainConfig, path: Path, class_names: tuple[str, ...] = ()) -
     for name, tensor in state.averaged.state_dict().items():
         if tensor.is_floating_point():
             drawn = torch.rand(tensor.shape, generator=rng)
-            tensor.copy_(drawn + 0.5 if name.endswith("running_var") else (drawn - 0.5) * 2 / max(1, tensor[0].numel()) ** 0.25)
+            tensor.copy_(drawn + 0.5 if name.endswith("running_var") else (drawn - 0.5) * 2 / max(1, tensor[0].numel()) ** 0.2)
     save_generator(path, state)
 
 

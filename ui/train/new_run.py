@@ -19,6 +19,7 @@ from ui.next_step import BREAK, TRY, broken, mistake
 from ui.text import plain
 from ui.train.actions import choose
 from ui.train.guide import guide_start
+from ui.train.start_from import chosen_origin, start_from
 from ui.train.suggested import suggested
 from ui.workshop import manager
 
@@ -45,7 +46,7 @@ def launch() -> None:
     """Reads the form here: the values from when a button was drawn may be older than the last input."""
     try:
         config = manager().shorten(read_form(), visitor())
-        choose(manager().submit(config, st.session_state["recipe"], visitor()).id)
+        choose(manager().submit(config, st.session_state["recipe"], visitor(), chosen_origin()).id)
         st.query_params.pop(TRY, None)
         st.session_state.pop(SAID, None)
     except (ValueError, OSError) as error:
@@ -87,6 +88,7 @@ def new_run() -> None:
     label = train_label(config, manager().shorten(config, who)) if config else "Train"
     unable = config is None or not who.known
     button.button(label, type="primary", icon=":material/play_arrow:", key="train", disabled=unable, on_click=launch)
+    start_from()
     with proposal:  # last, because it may take seconds: everything else is there already
         suggested()
 

@@ -70,10 +70,10 @@ class TrainConfig(BaseModel):
     data_split: Literal["train", "all"] = _field(
         "train", "Part of the data", "'train' leaves out the test images if the set has any; 'all' uses both.", "Data"
     )
-    image_size: Literal[28, 32, 64, 128] = _field(
+    image_size: Literal[28, 32, 64, 128, 256] = _field(
         28,
         "Image size",
-        "Height and width of the images. Twice the size takes about four times as long.",
+        "Height and width of the images. Twice the size takes about four times as long; 256 pixels need a GPU.",
         "Data",
         unit="pixels",
         fixed=True,

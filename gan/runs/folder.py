@@ -45,7 +45,7 @@ SKIPPED_LISTED = 20  # number of left-out files that config.json names
 STATES_KEPT = 16  # number of checkpoints of a run, for forks
 STATES_BYTES = 400 * 2**20  # bytes of all of them; at least two are kept
 LONGEST_RECIPE = 60  # characters of a recipe's name in a run's
-LARGEST_GRID = 32 * 2**20  # bytes of a grid's PNG; ours have less than 1 MiB
+LARGEST_GRID = 64 * 2**20  # bytes of a grid's PNG: 256 color images of 256 pixels that are still noise have 48 MiB, usual ones below 1
 LARGEST_NAME = 4096  # bytes of name.json
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 

@@ -30,6 +30,7 @@ from gan.runs.limits import NO_LIMITS, Limits, folder_size, span
 from gan.runs.record import refuse_missing_data, refuse_too_large, write_status
 from gan.runs.run import Run, checkpoints_root
 from gan.runs.sizes import refuse_too_few
+from gan.runs.start import Origin, begin_with
 from gan.runs.states import AT_WORK, RunState
 from gan.runs.stored import StoredRun
 from gan.runs.watch import Judges, switched_on
@@ -171,8 +172,10 @@ class RunManager:
 
     # Starting runs.
 
-    def submit(self, config: TrainConfig, recipe: str = "", visitor: Visitor = LOCAL) -> Run:
+    def submit(self, config: TrainConfig, recipe: str = "", visitor: Visitor = LOCAL, origin: Origin | None = None) -> Run:
         """Creates a run's folder and queues the run; it starts at once if there is room.
+
+        origin: the trained networks that it begins with; by default, it begins with new ones.
 
         Raises:
             NotAllowed: the visitor is unknown.
@@ -186,9 +189,13 @@ class RunManager:
         self._refuse_unknown_data(config.data)
         refuse_too_few(config)
         self._limits(visitor).refuse(config, per_epoch=config.images_per_epoch(self._images.get(config.data)))
+        if origin:
+            origin.refuse(config)
         folder = RunFolder(self.root / run_name(recipe or "run"))
         folder.path.mkdir(parents=True)
         folder.write_config(config, recipe, owner=visitor.name, owner_id=visitor.id)
+        if origin:
+            begin_with(folder, origin)
         write_status(folder, RunState.QUEUED)
         return self._enqueue(folder, visitor)
 

@@ -1,6 +1,6 @@
 """Starts: new runs that begin with the trained networks of another run, say on other images. Unlike a fork, such a run counts from step 0.
 
-Only weights go along: the optimizers begin anew, because their moments belong to the other run's gradients.
+Only weights go along. The optimizers start fresh, because their moments belong to the other run's gradients.
 """
 
 from collections.abc import Mapping

@@ -19,7 +19,7 @@ def judged_run(server: Server) -> RunFolder:
     """A run that was scored four times; the second scoring is the best."""
     folder = RunFolder(server.checkpoints / "judged-1123-101500-ab12")
     folder.path.mkdir(parents=True, exist_ok=True)  # a test that runs once more finds it
-    folder.judgements.unlink(missing_ok=True)
+    folder.judge_file.unlink(missing_ok=True)
     state = new_state(TrainConfig(generator_filters=8, precision="fp32"), torch.device("cpu"))
     folder.write_config(state.config, "quick-digits")
     for state.step, fd in ((100, 16.0), (200, 4.2), (300, 4.1), (1400, 5.0)):

@@ -10,7 +10,7 @@ from gan.networks.layers import Doubling, Dropout, FromLatent, FromPixels, Halvi
 from gan.recipes import recipe
 
 
-@pytest.mark.parametrize("size", [28, 32, 64, 128])
+@pytest.mark.parametrize("size", [28, 32, 64, 128, 256])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_shapes(size: int, channels: int) -> None:
     config = TrainConfig(image_size=size, channels=channels, latent_dim=5, generator_filters=4, discriminator_filters=4)

@@ -105,4 +105,4 @@ def test_the_digits_run_that_comes_with_the_app_can_be_begun_with() -> None:
     state = new_state(CONFIG, CPU)
     origin.refuse(CONFIG)
     state.adopt(origin.networks)
-    assert torch.equal(state.generator.layers[0].weight, origin.networks["averaged"]["layers.conv4.weight"])
+    assert torch.equal(state.generator.state_dict()["layers.conv4.weight"], origin.networks["averaged"]["layers.conv4.weight"])

@@ -587,3 +587,11 @@ def test_norms_are_those_of_the_weights_and_the_last_gradients(config: TrainConf
         for name, parameter in getattr(state, network).named_parameters():
             assert told["weights"][network][name] == pytest.approx(parameter.norm().item())
             assert told["gradients"][network][name] == pytest.approx(parameter.grad.norm().item())
+
+
+def test_images_of_256_pixels_train_and_are_sampled(config: TrainConfig) -> None:
+    config = config.change(image_size=256, channels=3, batch_size=2, duration=1, grid_images=16)
+    images = torch.randint(0, 256, (4, 3, 256, 256), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    state = new_state(config, CPU)
+    grids = [event.images for event in train(state, ImageDataset("large", images)) if isinstance(event, Samples)]
+    assert state.step == 1 and grids[-1].shape == (16, 3, 256, 256)

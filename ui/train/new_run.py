@@ -18,6 +18,7 @@ from ui.form_words import refusal
 from ui.next_step import BREAK, TRY, broken, mistake
 from ui.text import plain
 from ui.train.guide import guide_start
+from ui.train.start_from import chosen_origin, start_from
 from ui.train.suggested import suggested
 from ui.workshop import manager
 
@@ -59,7 +60,7 @@ def launch() -> None:
     """Starts a run with the form's current values, and makes the address name it, so the next script run shows it."""
     try:
         config = manager().shorten(read_form(), visitor())
-        st.query_params["run"] = manager().submit(config, st.session_state["recipe"], visitor()).id
+        st.query_params["run"] = manager().submit(config, st.session_state["recipe"], visitor(), chosen_origin()).id
         st.query_params.pop(TRY, None)
         st.session_state.pop(SAID, None)
     except (ValueError, OSError) as error:
@@ -107,6 +108,7 @@ def new_run() -> None:
         launch()
         st.rerun()
     button.button(label, type="primary", icon=":material/play_arrow:", key="train", disabled=unable, on_click=press)
+    start_from()
     with proposal:  # last, because it may take seconds: everything else is there already
         suggested()
 

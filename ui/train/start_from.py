@@ -1,0 +1,82 @@
+"""Which trained networks a new run begins with, if not with new ones: those of a run on this server, or of the digits that come with the app."""
+
+from typing import Any
+
+import streamlit as st
+
+from gan.config import TrainConfig
+from gan.course.digits_run import CONFIG, DIGITS_RUN, digits_origin
+from gan.runs.names import label
+from gan.runs.start import SHAPING, Origin, origin_of
+from ui.config_form import KEY
+from ui.text import plain
+from ui.workshop import manager
+
+CHOSEN = "start_from"  # in the session: the id of the run, or NEW
+NEW = ""
+
+
+def start_from() -> None:
+    """Draws the choice, and what it changes in the form."""
+    runs = {run.id: run for run in manager().runs() if not run.fault and run.folder.state_file.exists()}
+    options = [NEW, DIGITS_RUN, *runs]
+    if st.session_state.get(CHOSEN, NEW) not in options:  # deleted
+        st.session_state[CHOSEN] = NEW
+    with st.expander("Start from trained networks", icon=":material/school:", expanded=st.session_state.get(CHOSEN, NEW) != NEW):
+        st.selectbox(
+            "Start from",
+            options,
+            key=CHOSEN,
+            format_func=lambda run_id: _name(run_id) if run_id not in runs else label(runs[run_id]),
+            on_change=_take_settings,
+            help="Another run's networks, at its best step if it was scored. On similar images, the new run learns much sooner.",
+        )
+        if other := _different():
+            st.warning(f"These networks need other settings: {plain(', '.join(other))}.", icon=":material/rule:")
+            st.button("Use the settings they need", icon=":material/rule:", on_click=_take_settings)
+        elif st.session_state[CHOSEN] != NEW:
+            st.caption("The settings that shape the networks are those of that run.")
+
+
+def chosen_origin() -> Origin | None:
+    """The networks that were chosen; None for new ones.
+
+    Raises:
+        ValueError: the run is gone, or its networks cannot be read.
+    """
+    run_id = st.session_state.get(CHOSEN, NEW)
+    if run_id == NEW:
+        return None
+    if run_id == DIGITS_RUN:
+        return digits_origin()
+    try:
+        folder = manager().get(run_id).folder
+    except KeyError:
+        raise ValueError("the run whose networks you chose was deleted: choose another one, or new networks") from None
+    return origin_of(folder, "best" if folder.best() else None)
+
+
+def _name(run_id: str) -> str:
+    return "New networks" if run_id == NEW else "The digits that come with the app"
+
+
+def _needed() -> dict[str, Any]:
+    """The settings that the chosen networks need."""
+    run_id = st.session_state.get(CHOSEN, NEW)
+    if run_id == NEW:
+        return {}
+    try:
+        config = CONFIG if run_id == DIGITS_RUN else manager().get(run_id).config
+    except KeyError:  # deleted a moment ago: Train says so
+        return {}
+    return {name: getattr(config, name) for name in SHAPING}
+
+
+def _different() -> list[str]:
+    """The titles of settings in the form that do not fit the chosen networks."""
+    return [str(TrainConfig.model_fields[name].title) for name, value in _needed().items() if st.session_state.get(KEY + name) != value]
+
+
+def _take_settings() -> None:
+    for name, value in _needed().items():
+        st.session_state[KEY + name] = value

@@ -66,7 +66,7 @@ class _Resampling(torch.autograd.Function):
         ctx.before, ctx.scale = x.shape[-1], scale
         channels, before = x.shape[1], x.shape[-1]
         row = x.new_full((3,), 0.5)  # filled on the device: a copy from elsewhere could not be recorded in a graph
-        row[1] = 1
+        row[1].fill_(1)
         kernel = (scale * row[:, None] * row).expand(channels, 1, 3, 3)
         if size < before:
             return F.conv2d(x, kernel, None, 2, 1, 1, channels)

@@ -30,6 +30,7 @@ from gan.judging.judgements import NUMBERS
 from gan.latent import from_seeds
 from gan.networks.dcgan import Generator
 from gan.networks.generator_file import FORMAT, CheckpointError, LoadedGenerator, read_config, read_metadata
+from gan.networks.residual import Residual
 from gan.networks.sampling import sample
 from gan.runs.folder import METRICS, RunFolder, find_generator, interventions, is_run_name
 from gan.untrusted import is_number
@@ -293,7 +294,7 @@ def _network(config: TrainConfig, layers: nn.Sequential) -> str:
     if config.networks != "residual":
         return _SEQUENTIAL.substitute(layers=_layers(layers))
     blocks = [
-        (int(name.removeprefix("block")), block.grouped.groups) for name, block in layers.named_children() if name.startswith("block")
+        (int(name.removeprefix("block")), block.grouped.groups) for name, block in layers.named_children() if isinstance(block, Residual)
     ]
     act = "nn.ReLU()" if config.generator_activation == "relu" else "nn.LeakyReLU(0.2)"
     return _RESIDUAL.substitute(stages=tuple(blocks), act=act)

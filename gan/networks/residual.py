@@ -23,6 +23,10 @@ class Residual(nn.Sequential):
     (N, width, H, W) -> the same shape. groups: of the middle convolution.
     """
 
+    expand: nn.Conv2d
+    grouped: nn.Conv2d
+    compress: nn.Conv2d
+
     def __init__(self, width: int, act: str) -> None:
         inside = EXPANSION * width
         super().__init__(
@@ -147,7 +151,7 @@ def fixup_deviations(network: nn.Module) -> dict[nn.Module, float]:
     number of blocks L, by L^(-1 / 4) for blocks of three layers. A block's last layer is 0, so each block begins as the identity.
     """
     blocks = [module for module in network.modules() if isinstance(module, Residual)]
-    deviations = {m: m.weight[0].numel() ** -0.5 for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)}
+    deviations: dict[nn.Module, float] = {m: m.weight[0].numel() ** -0.5 for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)}
     for block in blocks:
         slope = getattr(block.act1, "negative_slope", 0.0)
         for layer in (block.expand, block.grouped):

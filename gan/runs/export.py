@@ -30,6 +30,7 @@ from gan.judging.judgements import NUMBERS
 from gan.latent import from_seeds
 from gan.networks.dcgan import Generator
 from gan.networks.generator_file import FORMAT, CheckpointError, LoadedGenerator, read_config, read_metadata
+from gan.networks.residual import Residual
 from gan.networks.sampling import sample
 from gan.runs.folder import METRICS, RunFolder, find_generator, interventions, is_run_name
 from gan.untrusted import is_number

@@ -72,7 +72,7 @@ class PlainAdam:
     def step(self, loss: torch.Tensor, lr: float, beta2: float) -> None:
         self.t += 1
         for (name, p), g in zip(self.w.items(), torch.autograd.grad(loss, list(self.w.values())), strict=True):
-            self.m[name], self.v[name] = g, beta2 * self.v[name] + (1 - beta2) * g**2  # beta 1 is 0
+            self.m[name], self.v[name] = g, beta2 * self.v[name] + (1 - beta2) * g.square()  # beta 1 is 0
             with torch.no_grad():
                 p -= lr * self.m[name] / ((self.v[name] / (1 - beta2**self.t)).sqrt() + 1e-8)
 
@@ -90,7 +90,7 @@ def test_a_step_is_the_papers_in_float64(monkeypatch: pytest.MonkeyPatch) -> Non
         with torch.no_grad():  # the last layers of blocks are 0, which would hide the others' gradients
             for network in (state.generator, state.discriminator):
                 for p in network.parameters():
-                    p += 0.05 * torch.randn(p.shape, generator=torch.Generator().manual_seed(p.numel()))
+                    p.add_(0.05 * torch.randn(p.shape, generator=torch.Generator().manual_seed(p.numel())))
         draws = torch.Generator()
         draws.set_state(state.rng.get_state())
         g, d = ({n: p.detach().clone().requires_grad_() for n, p in x.named_parameters()} for x in (state.generator, state.discriminator))

@@ -293,9 +293,8 @@ def _network(config: TrainConfig, layers: nn.Sequential) -> str:
     """The definition of `network`, a function of z."""
     if config.networks != "residual":
         return _SEQUENTIAL.substitute(layers=_layers(layers))
-    blocks = [
-        (int(name.removeprefix("block")), block.grouped.groups) for name, block in layers.named_children() if name.startswith("block")
-    ]
+    named = layers.named_children()
+    blocks = [(int(name.removeprefix("block")), block.grouped.groups) for name, block in named if isinstance(block, Residual)]
     act = "nn.ReLU()" if config.generator_activation == "relu" else "nn.LeakyReLU(0.2)"
     return _RESIDUAL.substitute(stages=tuple(blocks), act=act)
 

@@ -59,7 +59,7 @@ class Setting:
         name: as printed.
         images: stacked digits to train on.
         generator, discriminator: filters.
-        lr: of both networks; this and the next three are of `dcgan` only.
+        lr: of both networks; this and the next three are for `dcgan` only.
         g_steps: generator steps per discriminator step.
         norm: of the discriminator.
         initialization: initial weights.
@@ -196,7 +196,7 @@ def main() -> None:
         type=int,
         choices=(1, 2, 3, 4),
         action="append",
-        help="may be repeated; by default 1 and 2, for another recipe than dcgan 1",
+        help="may be repeated; default: 1 and 2 for dcgan, 1 for other recipes",
     )
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--threads", type=int, default=1)

@@ -197,7 +197,7 @@ def _widget(name: str, info: FieldInfo, value: Any, prefix: str = KEY, fault: st
             _number(kind, options)
             seed_dice(key)
         else:
-            _number(kind, options | ({"value": None, "placeholder": "Stays"} if may_be_empty else {}), _extra(info)["step"])
+            _number(kind, options | ({"value": None, "placeholder": "No change"} if may_be_empty else {}), _extra(info)["step"])
         if fault:
             _say(fault)
 

@@ -632,12 +632,12 @@ def _file_size(path: Path) -> int:
 def explain(error: BaseException, folders: bool = False) -> str:
     """An exception as one sentence for participants.
 
-    folders: keeps the paths of files. Without, they are named only, because pages show the sentence to visitors; the log gets the path.
+    folders: whether to keep the paths of files. By default, only their names stay, because visitors see the sentence; the log has the paths.
     """
     sentence = _explain(error)
     if folders or (short := without_folders(sentence)) == sentence:
         return sentence
-    log.warning("for visitors without the path: %s", sentence)
+    log.warning("shown to visitors without the path: %s", sentence)
     return short
 
 

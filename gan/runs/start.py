@@ -1,4 +1,4 @@
-"""Starts: new runs that begin with the trained networks of another run, say on other images. Unlike a fork, such a run counts from step 0.
+"""New runs that start from the trained networks of another run, for example on other images. Unlike a fork, such a run counts from step 0.
 
 Only weights go along. The optimizers start fresh, because their moments belong to the other run's gradients.
 """

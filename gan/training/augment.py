@@ -82,8 +82,8 @@ def turn(images: torch.Tensor, rng: torch.Generator, chance: torch.Tensor, mirro
 MOST_OFTEN = 0.8
 # Batches between two steps of the probability, as in the paper.
 STEER_EVERY = 4
-# Real images in which the probability moves by 1. The paper's runs see 25 million images and take 500,000. Runs here see 50,000 to a
-# million, and D has learned a few hundred images by heart after 20,000.
+# The number of real images over which the probability can move by 1. The paper's runs see 25 million images and take 500,000. Runs here
+# see 50,000 to a million, and D has learned a few hundred images by heart after 20,000.
 RAMP = 100_000
 
 

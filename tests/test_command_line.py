@@ -230,7 +230,7 @@ def test_bad_arguments_exit_2_with_one_line_and_leave_nothing(
         (["train", "--data", empty], "holds no images"),
         (["train", "--data", pictures], "20 images, fewer than one batch of 64"),
         (["train", "--set", "size=3"], "size is not a setting"),
-        (["train", "--set", "image_size=29"], "image_size must be 28, 32, 64 or 128; got 29"),
+        (["train", "--set", "image_size=29"], "image_size must be 28, 32, 64, 128 or 256; got 29"),
         (["train", "--set", "batch_size"], "FIELD=VALUE"),
         (["train", "--steps", "0"], "duration must be greater than 0"),
         (["train", "--steps", "x"], "--steps"),

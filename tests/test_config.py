@@ -11,7 +11,7 @@ from gan.recipes import RECIPES, recipe
     [
         ({"batch_size": 1}, ["batch_size", "2", "got 1"]),
         ({"batch_size": 64.5}, ["batch_size", "64.5"]),
-        ({"image_size": 29}, ["image_size", "28, 32, 64 or 128", "29"]),
+        ({"image_size": 29}, ["image_size", "28, 32, 64, 128 or 256", "29"]),
         ({"lr_g": float("nan")}, ["lr_g", "nan"]),
         ({"dropout": "much"}, ["dropout", "number", "'much'"]),
         ({"filters": 3}, ["filters", "not a setting"]),

@@ -11,6 +11,7 @@ from gan.doctor.summary import Outlook, Verdict, verdict, what_you_see
 from gan.doctor.treatment import Before, Treatment, before_last_change, changes_of_fork, treatment
 from gan.events import Intervention
 from gan.lru import Lru
+from gan.recipes import RECIPES
 from gan.runs.run import Run
 from gan.runs.states import AT_WORK
 
@@ -105,7 +106,8 @@ class Checkup:
         status = run.status()
         config = run.live_config
         case = examine(config, metrics, self._norms, judged, changes)
-        found = findings(case, str(status.error or ""))
+        recipe = RECIPES.get(run.stored.recipe)
+        found = findings(case, str(status.error or ""), recipe.config if recipe else None)
         run.folder.troubles = frozenset(finding.began for finding in found if finding.severity != "information")
         self.states = run.folder.fork_steps()
         over = run.state not in AT_WORK

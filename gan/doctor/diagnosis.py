@@ -108,19 +108,19 @@ def diagnose(
     return findings(examine(config, metrics, norms, judged, interventions), error)
 
 
-def findings(case: "Case", error: str = "") -> list[Finding]:
-    """What is wrong with a run whose figures are known; see diagnose()."""
+def findings(case: "Case", error: str = "", recipe: TrainConfig | None = None) -> list[Finding]:
+    """What is wrong with a run whose figures are known; see diagnose(). recipe: the settings of the run's recipe, if known."""
     found = []
     for rule in RULES:
         episode = case.episode(rule)
         if rule.key == "nan" and episode is None and "no longer a number" in error:
             episode = (case.step, case.step)
         if episode:
-            found.append(_finding(rule, case, *episode))
+            found.append(_finding(rule, case, *episode, recipe))
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
-def _finding(rule: Rule, case: "Case", began: int, seen: int) -> Finding:
+def _finding(rule: Rule, case: "Case", began: int, seen: int, recipe: TrainConfig | None) -> Finding:
     evidence = []
     for condition in rule.conditions:
         value = case.last(condition.figure)
@@ -130,7 +130,7 @@ def _finding(rule: Rule, case: "Case", began: int, seen: int) -> Finding:
                 f"{'above' if condition.sign == '>' else 'below'} {condition.limit:{figure.format if figure.format.endswith('%') else 'g'}}"
             )
             evidence.append(Evidence(condition.figure, figure.text, value, f"{value:{figure.format}}".replace("-", "−"), limit))
-    situation = Situation(case.config, case.interventions, began, case.step, case.best, case.images_seen, case.classes)
+    situation = Situation(case.config, case.interventions, began, case.step, case.best, case.images_seen, case.classes, recipe)
     name, why = _wording(rule, case)
     advice = remedies(rule.key, situation)
     return Finding(rule.key, name, rule.severity, began, seen, tuple(evidence), why, rule.source, advice, case.recovering(rule))

@@ -1,7 +1,7 @@
 """What to do about a finding: settings to change in the running run, in a fork of it, or in a new run. Pure.
 
-Most promising first: undo what was changed shortly before the finding began; then change settings that look suspicious; then try what the
-literature advises. Every remedy is legal for the run's settings.
+Most promising first: undo what was changed shortly before the finding began; then change settings that look suspicious; then go back to the
+recipe's settings; then try what the literature advises. Every remedy is legal for the run's settings.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,9 +19,17 @@ LARGE_RATE = 2e-3  # ten times the rate of Radford et al. 2016, who found 1e-3 t
 SOUND_RATE = 2e-4  # Radford et al. 2016, section 4
 UNEVEN = 3.0  # between the two learning rates (Heusel et al. 2017 take up to 5, in D's favor)
 MUCH_DROPOUT, MUCH_NOISE, MUCH_FLIPPED = 0.5, 0.3, 0.2
+CLOSE_LABELS = 0.4  # between the labels of real and generated images; the usual smoothing, 0.9 and 0.1, leaves 0.8
 SMALL_LATENT, SOUND_LATENT = 10, 64
 STANDSTILL = 100.0  # times as low as the other rate: such a network hardly learns, and remedies that need it to learn are none
 REGARDLESS = frozenset({"nan", "averaging"})  # findings that a frozen network does not explain
+MOST_BACK = 4  # settings that a return to the recipe changes; a run that differs in more is another system
+SAME_IMAGES = ("data", "image_size", "channels")  # a recipe promises nothing about other images
+# Of no influence on a run's health, the learner's own choice, or with remedies of their own.
+NOT_THE_RECIPES = frozenset(
+    {"seed", "duration", "duration_unit", "stop_when_finished", "precision", "frozen", "data_split", "fit", "background"}
+    | {"log_every", "grid_every", "grid_images", "snapshot_every"}
+)
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,7 @@ class Situation:
         best: the step of the best images, if known.
         images_seen: so far; 0 if unknown.
         classes: whether the images' classes are known.
+        recipe: the settings of the recipe that the run was started from, if known.
     """
 
     config: TrainConfig
@@ -63,6 +72,7 @@ class Situation:
     best: int | None = None
     images_seen: int = 0
     classes: bool = False
+    recipe: TrainConfig | None = None
 
 
 def remedies(rule: str, at: Situation) -> tuple[Remedy, ...]:
@@ -71,7 +81,7 @@ def remedies(rule: str, at: Situation) -> tuple[Remedy, ...]:
         return tuple(_legal(at.config, [*_undo(at, "frozen"), *_frozen(at)]))
     slow, fast = sorted((at.config.lr_g, at.config.lr_d))
     if fast >= STANDSTILL * slow and rule not in REGARDLESS:
-        return tuple(_legal(at.config, [*_undo(at), *_uneven_rates(at), *_large_rates(at)]))
+        return tuple(_legal(at.config, [*_undo(at), *_uneven_rates(at), *_large_rates(at), *_recipe(at)]))
     return tuple(_legal(at.config, ADVICE[rule](at)))
 
 
@@ -137,7 +147,34 @@ def _hidden(at: Situation) -> list[Remedy]:
         found.append(
             Remedy("live", {"instance_noise": 0.1}, "The noise on the images hides the difference between real and generated ones.")
         )
+    if not config.has_scores and config.real_label - config.fake_label < CLOSE_LABELS:
+        why = f"The labels of real and generated images are close ({config.real_label:g} and {config.fake_label:g}): D learns little from them."
+        found.append(Remedy("live", {"real_label": 0.9, "fake_label": 0.0}, why))
     return found
+
+
+def _recipe(at: Situation) -> list[Remedy]:
+    """Back to the recipe, for a run that went wrong early and differs from its recipe in few settings."""
+    config, recipe = at.config, at.recipe
+    if recipe is None or at.began > EARLY_STEPS or any(getattr(config, name) != getattr(recipe, name) for name in SAME_IMAGES):
+        return []
+    back = {name: value for name, value in recipe if name not in NOT_THE_RECIPES and value != getattr(config, name)}
+    if not back or len(back) > MOST_BACK:
+        return []
+    own = "its own value" if len(back) == 1 else "its own values"
+    what = "this setting: start again with it" if len(back) == 1 else "these settings: start again with them"
+    return [Remedy("new", back, f"The recipe trains well with {own} of {what}.")]
+
+
+def _uneven_steps(at: Situation, network: Literal["g", "d"]) -> list[Remedy]:
+    """As many steps for both networks, where the one that wins takes more."""
+    config = at.config
+    more, fewer = (config.g_steps, config.d_steps) if network == "g" else (config.d_steps, config.g_steps)
+    if more <= fewer:
+        return []
+    winner, other = ("generator", "discriminator") if network == "g" else ("discriminator", "generator")
+    why = f"The {winner} takes {more} steps for {fewer} of the {other}: give both the same number."
+    return [Remedy("live", {f"{network}_steps": fewer}, why)]
 
 
 def _large_rates(at: Situation, *networks: str) -> list[Remedy]:
@@ -151,7 +188,7 @@ def _large_rates(at: Situation, *networks: str) -> list[Remedy]:
     live = Remedy("live", changes, why)
     restart = Remedy("new", changes, f"{why} Networks rarely recover from such large steps.")
     changed_later = any(change.field in fields for change in at.interventions)
-    return [live] if changed_later or at.began > EARLY_STEPS else [restart, live]
+    return [live] if changed_later or at.began > EARLY_STEPS else [*(_recipe(at) or [restart]), live]
 
 
 def _uneven_rates(at: Situation) -> list[Remedy]:
@@ -232,12 +269,13 @@ def _weaker_discriminator(at: Situation) -> list[Remedy]:
 
 
 def _d_winning(at: Situation) -> list[Remedy]:
-    return [*_undo(at), *_large_rates(at), *_no_norm(at), *_uneven_rates(at), *_weaker_discriminator(at)]
+    suspects = [*_undo(at), *_large_rates(at), *_no_norm(at), *_uneven_steps(at, "d"), *_uneven_rates(at)]
+    return [*suspects, *_recipe(at), *_weaker_discriminator(at)]
 
 
 def _g_winning(at: Situation) -> list[Remedy]:
     config = at.config
-    found = [*_undo(at), *_hidden(at), *_large_rates(at), *_uneven_rates(at)]
+    found = [*_undo(at), *_hidden(at), *_large_rates(at), *_uneven_steps(at, "g"), *_uneven_rates(at), *_recipe(at)]
     if config.dropout:
         found.append(Remedy("live", {"dropout": 0.0}, "The discriminator then uses all of its features in each step."))
     found.append(Remedy("live", {"lr_d": _rate(2 * config.lr_d)}, "A faster discriminator catches up."))
@@ -256,7 +294,7 @@ def _collapse(at: Situation) -> list[Remedy]:
         min(at.began, at.best or at.began),
     )
     late = [again] if at.began > EARLY_STEPS else []
-    suspects = [*_undo(at), *_large_rates(at), *_hidden(at), *_tiny_latent(at), *_no_norm(at), *_uneven_rates(at)]
+    suspects = [*_undo(at), *_large_rates(at), *_hidden(at), *_tiny_latent(at), *_no_norm(at), *_uneven_rates(at), *_recipe(at)]
     return [*suspects, *late, _packing(at), _minibatch(at), again]
 
 
@@ -289,7 +327,7 @@ def _vanishing(at: Situation) -> list[Remedy]:
 
 
 def _exploding(at: Situation) -> list[Remedy]:
-    suspects = [*_undo(at), *_large_rates(at), *_no_norm(at)]
+    suspects = [*_undo(at), *_large_rates(at), *_no_norm(at), *_recipe(at)]
     spectral = Remedy(
         "new", {"spectral_norm": True}, "Spectral normalization limits how steep the discriminator can be (Miyato et al. 2018)."
     )
@@ -297,14 +335,14 @@ def _exploding(at: Situation) -> list[Remedy]:
 
 
 def _divergence(at: Situation) -> list[Remedy]:
-    suspects = [*_undo(at), *_hidden(at), *_large_rates(at), *_uneven_rates(at)]
+    suspects = [*_undo(at), *_hidden(at), *_large_rates(at), *_uneven_rates(at), *_recipe(at)]
     again = _slower(at, 2, "Continue from the best images, with smaller steps.", "fork", at.best or at.began)
     return [*suspects, again, _slower(at, 2, "Continue from here, with smaller steps.")]
 
 
 def _oscillation(at: Situation) -> list[Remedy]:
     momentum = {name: 0.5 for name in ("beta1_g", "beta1_d") if getattr(at.config, name) > 0.6}
-    suspects = [*_undo(at), *_large_rates(at), *_uneven_rates(at)]
+    suspects = [*_undo(at), *_large_rates(at), *_uneven_rates(at), *_recipe(at)]
     calmer = [Remedy("fork", momentum, "Radford et al. 2016 saw training oscillate with a momentum of 0.9 and used 0.5.", at.began)]
     longer = {"average_half_life": min(10_000_000, max(10_000, 3 * at.config.average_half_life))}
     average = Remedy("fork", longer, "A longer average evens out the oscillation (Yazıcı et al. 2019).", at.began)
@@ -322,7 +360,13 @@ def _averaging(at: Situation) -> list[Remedy]:
 def _nan(at: Situation) -> list[Remedy]:
     before = max(0, at.began - 1)
     again = _slower(at, 4, "Continue from the last sound state, with much smaller steps.", "fork", before)
-    return [*_large_rates(at), again, *_no_norm(at), Remedy("fork", {"precision": "fp32"}, "32-bit numbers are more exact.", before)]
+    return [
+        *_large_rates(at),
+        again,
+        *_recipe(at),
+        *_no_norm(at),
+        Remedy("fork", {"precision": "fp32"}, "32-bit numbers are more exact.", before),
+    ]
 
 
 def _finished(at: Situation) -> list[Remedy]:

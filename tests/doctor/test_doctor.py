@@ -13,7 +13,7 @@ import pytest
 from gan.config import TrainConfig
 from gan.doctor.checkup import Checkup, Checkups
 from gan.doctor.diagnosis import Finding, diagnose, examine, total_norm
-from gan.doctor.remedies import ADVICE, REGARDLESS, Situation, remedies
+from gan.doctor.remedies import ADVICE, REGARDLESS, Remedy, Situation, remedies
 from gan.doctor.rules import FIGURES, RULES, SEVERITIES, Condition, Rule, rule
 from gan.events import Intervention, Metrics
 from gan.recipes import RECIPES
@@ -376,6 +376,9 @@ def test_what_was_changed_shortly_before_goes_back_first() -> None:
         ("g-winning", {"frozen": "discriminator"}, 3000, "live", {"frozen": "none"}),
         ("g-winning", {"label_flips": 0.5}, 300, "live", {"label_flips": 0.0}),
         ("g-winning", {"dropout": 0.9}, 300, "live", {"dropout": 0.2}),
+        ("g-winning", {"g_steps": 4}, 10, "live", {"g_steps": 1}),
+        ("g-winning", {"real_label": 0.6, "fake_label": 0.5}, 300, "live", {"real_label": 0.9, "fake_label": 0.0}),
+        ("d-winning", {"d_steps": 5, "g_steps": 2}, 300, "live", {"d_steps": 2}),
         ("d-winning", {"lr_d": 0.01}, 100, "new", {"lr_d": 2e-4}),
         ("d-winning", {"lr_d": 0.01}, 5000, "live", {"lr_d": 2e-4}),
         ("collapse", {"latent_dim": 2}, 300, "new", {"latent_dim": 64}),
@@ -392,6 +395,29 @@ def test_the_first_remedy_fits_the_settings(
 ) -> None:
     first = remedies(key, Situation(TrainConfig(**config), [], began, 6000, None, 64_000))[0]
     assert (first.kind, first.changes) == (kind, changes)
+
+
+def back_to_the_recipe(key: str, began: int = 300, **settings: Any) -> list[Remedy]:
+    """The remedies for a run of quick-digits with these settings that are new runs with the recipe's own values."""
+    own = RECIPES["quick-digits"].config
+    given = remedies(key, Situation(own.change(**settings), [], began, 6000, None, 64_000, recipe=own))
+    return [remedy for remedy in given if remedy.kind == "new" and all(getattr(own, n) == v for n, v in remedy.changes.items())]
+
+
+def test_a_run_that_went_wrong_early_can_go_back_to_its_recipe() -> None:
+    (back,) = back_to_the_recipe("g-winning", generator_filters=4, lr_g=0.01, seed=3, duration=600)
+    assert back.changes == {"generator_filters": 32, "lr_g": 2e-3}  # not to a tenth of the recipe's rate, which takes ten times as long
+    (back,) = back_to_the_recipe("g-winning", discriminator_filters=4)
+    assert back.why == "The recipe trains well with its own value of this setting: start again with it."
+    for key in ("d-winning", "collapse", "divergence", "oscillation", "exploding", "vanishing", "nan", "classes-missing"):
+        assert back_to_the_recipe(key, lr_g=5e-3, lr_d=5e-3)[0].changes == {"lr_g": 2e-3, "lr_d": 2e-3}
+
+
+def test_no_way_back_to_a_recipe_that_is_unchanged_or_far_away() -> None:
+    assert not back_to_the_recipe("g-winning", seed=3)
+    assert not back_to_the_recipe("g-winning", began=1200, discriminator_filters=4)
+    assert not back_to_the_recipe("g-winning", data="fashion_mnist", discriminator_filters=4)
+    assert not back_to_the_recipe("g-winning", discriminator_filters=4, generator_filters=4, beta1_g=0.6, beta1_d=0.6, beta2=0.9)
 
 
 def test_the_table_in_the_documentation_is_that_of_the_code() -> None:
@@ -436,6 +462,14 @@ def test_a_checkup_reads_the_folder_and_remembers(folder: RunFolder, monkeypatch
     monkeypatch.setattr(Checkup, "_look", lambda self: [])
     checkup._looked, checkup._stamp = -math.inf, None
     assert checkup.findings() == [] and checkup.version == 2
+
+
+def test_a_checkup_knows_the_recipe(tmp_path: Path) -> None:
+    folder = write_sick_run(tmp_path / "checkpoints" / "sick")
+    folder.write_config(TrainConfig(generator_filters=4), "quick-digits")
+    (found,) = Checkup(Run(folder)).findings()
+    back = {"generator_filters": 32, "lr_d": 2e-3}  # the rate was changed while it trained
+    assert ("new", back) in [(remedy.kind, remedy.changes) for remedy in found.remedies]
 
 
 def test_norms_are_totals(folder: RunFolder) -> None:

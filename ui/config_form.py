@@ -17,7 +17,7 @@ from ui.text import plain
 
 KEY = "setting_"
 FORK_KEY = "fork_"
-SAID = "recipe_said"  # in the session: what a choice of a recipe or of advice has set, in a sentence
+SAID = "recipe_said"  # in the session: a sentence on what a chosen recipe or a piece of advice has set
 CHOSEN_DATA = "chosen_data"  # in the session: whether the visitor has chosen the form's data set
 MOST_AMOUNT = 1_000_000  # epochs, steps or seconds to train longer
 LARGEST = 10**12  # largest number in a field; browsers' numbers end at 2**53

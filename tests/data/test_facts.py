@@ -1,4 +1,4 @@
-"""A quick look at a data set, whatever holds its images."""
+"""A quick look at each kind of data set."""
 
 import io
 import tarfile
@@ -63,7 +63,7 @@ def test_gray_images_saved_in_color_are_gray(tmp_path: Path) -> None:
     for i in range(20):
         write(tmp_path, f"{i}.png", picture((i * 10, i * 10 + 2, i * 10)))
     assert finish(look_at(str(tmp_path))) == Facts(str(tmp_path), 20, 40, False, {})
-    for i in range(20, 23):  # a few in color among them make the set one in color
+    for i in range(20, 23):  # a few color images make it a color set
         write(tmp_path, f"{i}.png", picture((250, 20, 20)))
     assert finish(look_at(str(tmp_path))).color
 

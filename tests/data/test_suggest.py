@@ -1,4 +1,4 @@
-"""Settings proposed for a data set: what each fact changes, and how the machine's speed chooses the image size."""
+"""Suggested settings for a data set: what each fact changes, and how the machine's speed chooses the image size."""
 
 import dataclasses
 

@@ -39,7 +39,7 @@ def start_from() -> None:
 
 
 def chosen_origin() -> Origin | None:
-    """The networks that were chosen; None for new ones.
+    """The chosen networks; None for new ones.
 
     Raises:
         ValueError: the run is gone, or its networks cannot be read.
@@ -67,7 +67,7 @@ def _needed() -> dict[str, Any]:
         return {}
     try:
         config = CONFIG if run_id == DIGITS_RUN else manager().get(run_id).config
-    except KeyError:  # deleted a moment ago: Train says so
+    except KeyError:  # just deleted: Train says so
         return {}
     return {name: getattr(config, name) for name in SHAPING}
 

@@ -3,13 +3,13 @@
     python -m benchmarks.stacked_mnist                          # a few minutes on one core: small networks, few steps
     python -m benchmarks.stacked_mnist --full --device cuda     # the published sizes and number of steps
     python -m benchmarks.stacked_mnist --packing 2 --seeds 0    # one run
-    python -m benchmarks.stacked_mnist --recipe r3gan-small --seeds 1,2,3    # another recipe, with as many steps and images
+    python -m benchmarks.stacked_mnist --recipe r3gan-small --seeds 1,2,3    # another recipe, with the same numbers of steps and images
 
 Three random digits are the three color channels of an image: 1,000 modes (Metz et al. 2017; Srivastava et al. 2017; Lin et al.
 2018, section 4.2). The project's digits-CNN reads each channel of a generated image. Among 26,000 images, the modes with at least one
 image are counted, and the Kullback-Leibler divergence of their shares from equal shares is computed. The engine trains
-its own recipe `dcgan` at 28 pixels; only `packing` differs between its rows. `r3gan-small` keeps its own settings, and gets as many images,
-filters and steps.
+its own recipe `dcgan` at 28 pixels; only `packing` differs between its rows. `r3gan-small` keeps its own settings, but gets the same numbers of
+images, filters and steps.
 """
 
 import argparse
@@ -59,7 +59,7 @@ class Setting:
         name: as printed.
         images: stacked digits to train on.
         generator, discriminator: filters.
-        lr: of both networks; this and the next three are of `dcgan` only.
+        lr: of both networks; this and the next three are for `dcgan` only.
         g_steps: generator steps per discriminator step.
         norm: of the discriminator.
         initialization: initial weights.
@@ -196,7 +196,7 @@ def main() -> None:
         type=int,
         choices=(1, 2, 3, 4),
         action="append",
-        help="may be repeated; by default 1 and 2, for another recipe than dcgan 1",
+        help="may be repeated; default: 1 and 2 for dcgan, 1 for other recipes",
     )
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--threads", type=int, default=1)

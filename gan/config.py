@@ -27,7 +27,7 @@ def _field(
 
     live: the field can change while a run trains. fixed: it defines the networks, so a fork keeps it.
     step: how far one press on plus or minus goes; 0 for a tenth of the value's order of magnitude.
-    needs: another field; while that one is 0, this one changes nothing, and the form hides it.
+    needs: the name of another field; while it is 0, this field has no effect, and the form hides it.
     """
     extra: dict[str, JsonValue] = {"group": group, "unit": unit, "common": common, "live": live, "fixed": fixed, "step": step}
     extra["needs"] = needs
@@ -125,7 +125,7 @@ class TrainConfig(BaseModel):
     networks: Literal["dcgan", "mlp", "residual"] = _field(
         "dcgan",
         "Kind of networks",
-        "'dcgan': convolutions. 'mlp': dense layers only, as in the first GANs; 'residual': blocks that correct their input, without "
+        "'dcgan': convolutions; 'mlp': dense layers only, as in the first GANs. 'residual': blocks that add to their input, without "
         "normalization (R3GAN, Huang et al. 2024).",
         "Networks",
         fixed=True,
@@ -234,7 +234,7 @@ class TrainConfig(BaseModel):
     initialization: Literal["pytorch", "dcgan", "fixup"] = _field(
         "pytorch",
         "Initial weights",
-        "'dcgan': N(0, 0.02), as Radford et al. 2016 advise. 'pytorch': the library's default; 'fixup': residual blocks start as the "
+        "'pytorch': the library's default; 'dcgan': N(0, 0.02), as Radford et al. 2016 advise. 'fixup': residual blocks start as the "
         "identity (Zhang et al. 2019).",
         "Networks",
         fixed=True,
@@ -409,7 +409,7 @@ class TrainConfig(BaseModel):
     schedule_images: int = _field(
         0,
         "Schedule over",
-        "Learning rates, penalties, beta 2 and averaging move to end values over this many real images, then stay. 0: no schedule.",
+        "Learning rates, penalties, beta 2 and averaging reach their end values after this many real images. 0: no schedule.",
         "Optimization",
         unit="images",
         step=10_000,
@@ -419,14 +419,14 @@ class TrainConfig(BaseModel):
     schedule: Literal["cosine", "linear"] = _field(
         "cosine",
         "Schedule",
-        "'cosine' starts and ends slowly, as in R3GAN (Huang et al. 2024). 'linear' moves evenly.",
+        "'cosine' starts and ends slowly, as in R3GAN (Huang et al. 2024). 'linear' changes at a constant rate.",
         "Optimization",
         needs="schedule_images",
     )
     lr_end: float = _field(
         1.0,
         "Learning rates end at",
-        "The share of both learning rates that is left when the schedule ends. 1: they stay.",
+        "Both learning rates end at this share of their settings. 1: no change.",
         "Optimization",
         step=0.05,
         needs="schedule_images",
@@ -436,7 +436,7 @@ class TrainConfig(BaseModel):
     penalty_end: float = _field(
         1.0,
         "Penalties end at",
-        "The share of the R1, R2 and gradient penalties that is left when the schedule ends. 1: they stay.",
+        "The R1, R2 and gradient penalties end at this share of their settings. 1: no change.",
         "Optimization",
         step=0.05,
         needs="schedule_images",
@@ -446,7 +446,7 @@ class TrainConfig(BaseModel):
     beta2_end: float | None = _field(
         None,
         "Gradient scale memory ends at",
-        "Adam's beta 2 when the schedule ends; it moves in 64 equal steps. Empty: it stays.",
+        "Adam's beta 2 at the end of the schedule, reached in 64 equal steps. Empty: no change.",
         "Optimization",
         step=0.001,
         needs="schedule_images",
@@ -456,7 +456,7 @@ class TrainConfig(BaseModel):
     average_half_life_end: int | None = _field(
         None,
         "Averaging half-life ends at",
-        "The EMA generator's half-life when the schedule ends. Empty: it stays.",
+        "The EMA generator's half-life at the end of the schedule. Empty: no change.",
         "Optimization",
         unit="images",
         step=1000,

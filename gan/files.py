@@ -44,7 +44,7 @@ _FOLDERS = re.compile(r"""(?<![\w/:.])(?:/(?:[^/\s:'"]+/)+|[A-Za-z]:\\(?:[^\\\s:
 
 
 def without_folders(text: str) -> str:
-    """The text with the last names of paths instead of the whole paths, which are long and not for visitors."""
+    """The text with file names instead of full paths, which are long and not for visitors."""
     return _FOLDERS.sub("", text)
 
 

@@ -65,7 +65,7 @@ RECIPES: dict[str, Recipe] = {
         Recipe(
             "quick-images",
             "Your own color images at 64 pixels in ten minutes on two CPU cores.",
-            "This project: quick-digits for color images, with narrow networks and small batches.",
+            "This project: quick-digits adapted to color images, with narrow networks and small batches.",
             QUICK_IMAGES,
             any_images=True,
         ),

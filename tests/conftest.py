@@ -25,7 +25,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long tests come first: if one began last, the other processes would have nothing to do meanwhile."""
+    """Long tests come first: if one began last, the other processes would sit idle."""
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 

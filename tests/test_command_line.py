@@ -126,7 +126,7 @@ def test_suggest_gives_reasons_and_auto_trains_with_its_settings(
     assert stored.recipe == "quick-images" and (config.batch_size, config.image_size, config.generator_filters) == (5, 32, 4)
     assert config.augmentation_target == 0.6 and config.horizontal_flip
     status, _, errors = gan("train", "--recipe", "auto", "--steps", 2)
-    assert status == 2 and errors == "error: --recipe auto needs --data: the set whose images the settings should suit\n"
+    assert status == 2 and errors == "error: --recipe auto needs --data: name the data set to suggest settings for\n"
 
 
 def test_train_says_what_was_left_out_and_json_is_one_object_a_line(gan: Callable[..., Any], pictures: Path, tmp_path: Path) -> None:

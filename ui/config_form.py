@@ -17,7 +17,7 @@ from ui.text import plain
 
 KEY = "setting_"
 FORK_KEY = "fork_"
-SAID = "recipe_said"  # in the session: what a choice of a recipe or of advice has set, in a sentence
+SAID = "recipe_said"  # in the session: a sentence on what a chosen recipe or a piece of advice has set
 CHOSEN_DATA = "chosen_data"  # in the session: whether the visitor has chosen the form's data set
 MOST_AMOUNT = 1_000_000  # epochs, steps or seconds to train longer
 LARGEST = 10**12  # largest number in a field; browsers' numbers end at 2**53
@@ -197,7 +197,7 @@ def _widget(name: str, info: FieldInfo, value: Any, prefix: str = KEY, fault: st
             _number(kind, options)
             seed_dice(key)
         else:
-            _number(kind, options | ({"value": None, "placeholder": "Stays"} if may_be_empty else {}), _extra(info)["step"])
+            _number(kind, options | ({"value": None, "placeholder": "No change"} if may_be_empty else {}), _extra(info)["step"])
         if fault:
             _say(fault)
 

@@ -45,7 +45,7 @@ def judge_for(config: TrainConfig) -> Judge | None:
     cancel = Canceled(CANCELED, key)
     if cancel.waits(f"The comparison with {name} was canceled.", "Compare after all", ":material/compare:"):
         return None
-    manager().hurry_judges()  # one set is prepared at a time: whatever a run has in preparation comes first
+    manager().hurry_judges()  # sets are prepared one at a time, those of runs first
     try:
         return drain(judges().get(*key), "cancel_judge", cancel)
     except (ValueError, OSError) as error:

@@ -59,7 +59,7 @@ def knobs(run: Run, change: Change, pace: Callable[[float], None]) -> None:
                 st.selectbox(**widget(name), options=list(get_args(kind)), format_func=str.capitalize)
     if moves_rates(config):
         share = scheduled(config, run.status()["images_seen"]).rate
-        st.caption(f"By the schedule, both learning rates are now at {share:.0%} of these values.")
+        st.caption(f"The schedule now multiplies both learning rates by {share:.2g}.")
 
 
 def _bound(run: Run, name: str, value: Any, change: Callable[[Any], None]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 // Where the server is. Streamlit would first ask below the page's own address, and be answered 404 twice.
 window.__streamlit = { ...window.__streamlit, BACKEND_BASE_URL: new URL(".", location.href).href };
 
-// What a page writes into its own address is no step for the Back button: one press leads to the page before, or to the lesson before.
+// What a page writes into its own address adds no history step: Back leads to the previous page or lesson.
 const push = history.pushState, replace = history.replaceState;
 let before = null;  // this page's address before it was last written
 history.pushState = function (state, unused, url) {
@@ -31,7 +31,7 @@ document.addEventListener("click", (event) => {
   document.querySelector('[data-testid="stMain"]')?.scrollTo({ top: 0, behavior: "instant" });
 });
 
-// A long name in a list is cut: the whole of it shows under the mouse.
+// The list cuts a long name; hovering shows all of it.
 document.addEventListener("mouseover", (event) => {
   const cut = event.target.closest?.('[role="option"], [data-testid="stSelectbox"] [data-baseweb="select"] div');
   if (!cut || cut.title) return;

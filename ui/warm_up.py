@@ -1,4 +1,4 @@
-"""Loads, when the server starts, what the first press of Train needs: until it is loaded, the page stands still."""
+"""Loads what the first press of Train needs when the server starts. Otherwise the page would freeze while it loads."""
 
 import importlib
 import logging
@@ -24,6 +24,6 @@ def _load() -> None:
     try:
         for module in MODULES:
             importlib.import_module(module)
-        memory_estimate(RECIPES[DEFAULT].config)  # at the first product of matrices without memory, PyTorch loads SymPy
+        memory_estimate(RECIPES[DEFAULT].config)  # the first matrix product on the meta device makes PyTorch load SymPy
     except Exception:  # the server works without it: the page that needs it loads it, or says what is wrong
         log.exception("warming up failed")

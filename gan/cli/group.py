@@ -13,7 +13,7 @@ COMMANDS = {
         "bench_command",
         "Measure training speed on this machine with random images, each recipe in its own process.",
     ),
-    "suggest": ("gan.cli.suggest", "suggest_command", "Propose settings for a data set, each with its reason, and how long it takes."),
+    "suggest": ("gan.cli.suggest", "suggest_command", "Suggest settings for a data set, with reasons, and say how long training takes."),
     "train": ("gan.cli.train", "train_command", "Train a new run."),
     "resume": ("gan.cli.train", "resume_command", "Continue RUN: for the given duration, or to its planned end."),
     "replay": (

@@ -37,9 +37,9 @@ from gan.training.loop import extend, progress
     "recipe_name",
     default=DEFAULT,
     show_default=True,
-    help="The settings to start from; `recipes` lists them, `auto` suits --data.",
+    help="The settings to start from: `recipes` lists them. `auto` suggests settings for --data.",
 )
-@click.option("--from", "source", metavar="RUN[@STEP]", help="Begin with this run's trained networks; also RUN@best, or digits-run.")
+@click.option("--from", "source", metavar="RUN[@STEP]", help="Start from this run's trained networks; RUN@best and digits-run work, too.")
 @click.option("--data", help="A named data set, or a path to a folder, an archive or an array of images.")
 @duration_options
 @click.option("--seed", type=int, help="Fixes every random draw.")
@@ -71,7 +71,7 @@ def train_command(
         recipe_name, base = "run", origin.config
     elif recipe_name == AUTO:
         if data is None:
-            raise click.UsageError("--recipe auto needs --data: the set whose images the settings should suit")
+            raise click.UsageError("--recipe auto needs --data: name the data set to suggest settings for")
         found = suggestion(data, where, as_json)
         if not as_json:
             terminal.say(in_words(found))
@@ -103,12 +103,12 @@ def _origin(source: str) -> Origin:
     """The networks that --from names: RUN, RUN@STEP, RUN@best, or those of the digits run that comes with the app.
 
     Raises:
-        UsageError: the step is no number.
+        UsageError: the step is not a number.
         CheckpointError: there is no such run, or it has no saved state.
     """
     name, _, which = source.rpartition("@") if "@" in source and not Path(source).exists() else (source, "", "")
     if which not in ("", "best") and not which.isdecimal():
-        raise click.UsageError(f"--from takes a step or best after @; got {which!r}")
+        raise click.UsageError(f'--from takes a step number or "best" after @; got {which!r}')
     step = int(which) if which.isdecimal() else which or None
     if name == DIGITS_RUN and not Path(name).exists():
         return digits_origin(step)

@@ -43,7 +43,7 @@ from gan.training.loop import Control, train
 from gan.training.state import Execution, TrainState, new_state
 from gan.untrusted import is_whole, read_json
 
-DIGITS_RUN = "digits-run"  # what it is called where a run begins with its networks
+DIGITS_RUN = "digits-run"  # its name where a run starts from its networks
 SHIPPED = Path(__file__).parent / "digits"
 WINDOWS = (range(60, 121, 10), range(200, 301, 10), range(800, 1001, 20))  # steps to choose from
 CONFIG = RECIPES["quick-digits"].config.change(discriminator_norm="none", precision="fp32", seed=1)
@@ -116,7 +116,7 @@ def discriminator(number: int) -> LoadedDiscriminator:
 
 
 def digits_origin(step: int | str | None = None) -> Origin:
-    """The networks of the saved step nearest to one, for a run to begin with; by default, and as the best ones, those of the last step.
+    """The networks of the saved step nearest to `step`, for a run to start from. By default, and for "best": those of the last step.
 
     Raises:
         ValueError, OSError: a file of the run cannot be used.

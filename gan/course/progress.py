@@ -107,7 +107,7 @@ class CourseProgress:
                 self._write(path, known)
 
     def replace_answers(self, visitor_id: str, lesson: str, answers: Mapping[str, str]) -> None:
-        """Keeps these answers to a lesson's questions, at most MOST_ANSWERS, instead of those before.
+        """Replaces the saved answers to a lesson's questions with these, at most MOST_ANSWERS.
 
         Raises:
             ValueError: this is not a valid id of a visitor, a lesson, a question or an answer; or there are too many answers.

@@ -63,7 +63,7 @@ class Report:
         return self.kernel % self.stride == 0
 
     def predicts(self, guess: Guess) -> bool:
-        """Whether this was predicted, rightly, for a layer whose copies of the kernel overlap."""
+        """Whether the visitor predicted this and was right, for a layer whose copies of the kernel overlap."""
         return self.guess is guess and self.is_even == (guess is Guess.EVEN) and self.size >= 3 and self.kernel > self.stride > 1
 
 
@@ -95,15 +95,15 @@ TRANSPOSED = Lesson(
         "If the kernel size is not a multiple of the stride, some outputs are written more often than their neighbors. "
         "In images this shows as a **checkerboard**."
     ),
-    to_try="Move the slider Step through both views. Choose a kernel and a stride, and predict whether they give a checkerboard.",
+    to_try="Move the Step slider through both views. Choose a kernel and a stride, and predict whether they give a checkerboard.",
     goals=(
         Goal(Aim.CHAIN, "Add the layers of a generator for digits: 1 → 4 → 7 → 14 → 28. First press Start at 1.", _has_chain),
         Goal(
             Aim.UNEVEN,
-            "Predict a checkerboard, and be right: an input of 3 or more, and a kernel larger than a stride of 2 or more.",
+            "Predict a checkerboard and be right. Input: 3 or more; stride: 2 or more; kernel: larger than the stride.",
             _is_uneven,
         ),
-        Goal(Aim.EVEN, "Then predict a layer without one, and be right. Its kernel is still larger than a stride of 2 or more.", _is_even),
+        Goal(Aim.EVEN, "Then predict a layer without a checkerboard and be right, within the same limits.", _is_even),
     ),
     sources=(
         Source("Dumoulin and Visin 2016, A guide to convolution arithmetic (section 4)", "https://arxiv.org/abs/1603.07285"),

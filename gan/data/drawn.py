@@ -20,7 +20,7 @@ class Drawn:
         version: increased when the drawings change, so that older cached sets are drawn again.
         train: number of training images, from index 0 on.
         tests: number of test images, which follow.
-        side: pixels up to which a larger image shows more.
+        side: pixels; larger images show no more detail.
     """
 
     what: str

@@ -17,7 +17,7 @@ MOST_PIXELS = 16_000_000  # of one: a page decodes it once for every way to fit 
 def examples(name: str, most: int) -> Generator[Progress, None, list[Path | bytes]]:
     """Files of a set whose images are not square, or may have transparent areas; evenly spread, at most `most`.
 
-    Empty if there are none among LOOKED_AT files, and for sets that are not made of files. Very large images are left out.
+    Empty if there are none among LOOKED_AT files, and for sets that are not made of files. Skips very large images.
 
     Yields:
         Progress.

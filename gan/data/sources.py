@@ -1,4 +1,4 @@
-"""The undecoded image files of a set, whatever holds them: a folder, a zip, a tar or a table. Knows nothing about pixels."""
+"""The undecoded image files of a set, from a folder, a zip, a tar or a table. Knows nothing about pixels."""
 
 from collections.abc import Callable, Generator
 from contextlib import ExitStack
@@ -21,7 +21,7 @@ class Source(NamedTuple):
 
 
 def open_source(name: str, stack: ExitStack) -> Generator[Progress, None, Source | None]:
-    """Opens a set's files without decoding one. None for sets that are not made of files: built-in ones and arrays.
+    """Opens a set's files without decoding any. None for sets that are not made of files: built-in ones and arrays.
 
     Args:
         name: as for datasets.load().
@@ -59,5 +59,5 @@ def open_source(name: str, stack: ExitStack) -> Generator[Progress, None, Source
 
 
 def spread(members: list[Member], most: int) -> list[Member]:
-    """At most so many of a set's files, evenly spread: many sets are sorted."""
+    """At most this many of a set's files, evenly spread, because many sets are sorted."""
     return members[:: max(1, -(-len(members) // most))]

@@ -1,4 +1,4 @@
-"""Settings for a data set of one's own: facts about it, and the machine's speed -> a Suggestion. Pure; knows nothing about files or pages."""
+"""Settings for your own data set: facts about it, and the machine's speed -> a Suggestion. Pure; knows nothing about files or pages."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -78,7 +78,7 @@ def suggest(facts: Facts, speed: Speed) -> Suggestion:
     for proposal in proposals:
         changes |= proposal.settings
     if digits:
-        size, config = Proposal({"image_size": 28}, "that is the images' own size"), base.config.change(**changes)
+        size, config = Proposal({"image_size": 28}, "the images already have this size"), base.config.change(**changes)
         images_per_s = speed(config)
     else:
         size, config, images_per_s = _size(facts, base.config, changes, speed)
@@ -88,7 +88,7 @@ def suggest(facts: Facts, speed: Speed) -> Suggestion:
     amount = min(max(60 * round(good[1] / 60), SHORTEST_S), LONGEST_S)
     lasting = Proposal(
         {"duration": float(amount), "duration_unit": "seconds"},
-        "most sets are good by then" if amount < LONGEST_S else "you can stop earlier, or continue",
+        "images are usually good by then" if amount < LONGEST_S else "you can stop earlier, or continue",
     )
     chosen = (size, *proposals, lasting)
     return Suggestion(base.name, config.change(**lasting.settings), chosen, images_per_s, recognizable, good)
@@ -132,13 +132,13 @@ def _size(facts: Facts, base: TrainConfig, changes: dict[str, Any], speed: Speed
         if in_time(useful[-1], larger[1]):
             size, (config, images_per_s) = useful[-1], larger
     if size < useful[-1]:
-        why = f"{useful[-1]} pixels would take more than {PATIENCE_S / 60:.0f} minutes here until anything is recognizable"
+        why = f"at {useful[-1]} pixels, it would take more than {PATIENCE_S / 60:.0f} minutes here until you recognize anything"
     elif size == SIZES[-1] and facts.side > size:
-        why = f"your images have {facts.side}, and more would take too long"
+        why = f"your images have {facts.side} pixels on their shorter side, and a larger size would take too long"
     elif size > facts.side:
-        why = f"your images have {facts.side}, so a larger size would only blur them"
+        why = f"your images have {facts.side} pixels on their shorter side, so a larger size would only blur them"
     else:
-        why = f"your images have {facts.side}"
+        why = f"your images have {facts.side} pixels on their shorter side"
     settings = {name: getattr(config, name) for name in ("image_size", "generator_filters", "discriminator_filters")}
     return Proposal(settings, why), config, images_per_s
 
@@ -165,8 +165,8 @@ def _mirroring(facts: Facts) -> Proposal:
     if facts.classes and all(len(name) == 1 or name.isdigit() for name in facts.classes):
         return Proposal({"horizontal_flip": False}, "your classes look like letters or digits, and their mirror images are wrong")
     if not facts.color:
-        return Proposal({"horizontal_flip": False}, "gray images are often writing; turn it on for anything else")
-    return Proposal({"horizontal_flip": True}, "it doubles your images; turn it off for writing")
+        return Proposal({"horizontal_flip": False}, "gray images often show text; turn it on for anything else")
+    return Proposal({"horizontal_flip": True}, "mirroring doubles your images; turn it off if they show text")
 
 
 def _classes(facts: Facts) -> Proposal:

@@ -25,7 +25,7 @@ STANDSTILL = 100.0  # times as low as the other rate: such a network hardly lear
 REGARDLESS = frozenset({"nan", "averaging"})  # findings that a frozen network does not explain
 MOST_BACK = 4  # settings that a return to the recipe changes; a run that differs in more is another system
 SAME_IMAGES = ("data", "image_size", "channels")  # a recipe promises nothing about other images
-# Of no influence on a run's health, the learner's own choice, or with remedies of their own.
+# Settings that do not affect a run's health, that are the learner's choice, or that have their own remedies.
 NOT_THE_RECIPES = frozenset(
     {"seed", "duration", "duration_unit", "stop_when_finished", "precision", "frozen", "data_split", "fit", "background"}
     | {"log_every", "grid_every", "grid_images", "snapshot_every"}
@@ -161,19 +161,20 @@ def _recipe(at: Situation) -> list[Remedy]:
     back = {name: value for name, value in recipe if name not in NOT_THE_RECIPES and value != getattr(config, name)}
     if not back or len(back) > MOST_BACK:
         return []
-    own = "its own value" if len(back) == 1 else "its own values"
-    what = "this setting: start again with it" if len(back) == 1 else "these settings: start again with them"
-    return [Remedy("new", back, f"The recipe trains well with {own} of {what}.")]
+    what = (
+        "another value of this setting: start again with it" if len(back) == 1 else "other values of these settings: start again with them"
+    )
+    return [Remedy("new", back, f"The recipe trains well with {what}.")]
 
 
 def _uneven_steps(at: Situation, network: Literal["g", "d"]) -> list[Remedy]:
-    """As many steps for both networks, where the one that wins takes more."""
+    """The same number of steps for both networks, if the winning one takes more."""
     config = at.config
     more, fewer = (config.g_steps, config.d_steps) if network == "g" else (config.d_steps, config.g_steps)
     if more <= fewer:
         return []
     winner, other = ("generator", "discriminator") if network == "g" else ("discriminator", "generator")
-    why = f"The {winner} takes {more} steps for {fewer} of the {other}: give both the same number."
+    why = f"The {winner} takes {more} steps, the {other} takes {fewer}: give both the same number."
     return [Remedy("live", {f"{network}_steps": fewer}, why)]
 
 

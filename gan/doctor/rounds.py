@@ -72,7 +72,7 @@ class Rounds:
                 message = f"{type(error).__name__}: {error}"
                 if self._said.get(run.id) != message:  # the next rounds fail in the same way
                     self._said[run.id] = message
-                    log.exception("the doctor's rounds failed at the run %s", run.id)
+                    log.exception("the doctor could not examine the run %s", run.id)
 
     def _examine(self, run: Run) -> None:
         if run.state is not RunState.RUNNING:

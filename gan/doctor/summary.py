@@ -187,7 +187,7 @@ def _answers(case: Case, lead: float, before: float, gap: float) -> Sight | None
 
 
 def _is_best_now(case: Case) -> bool:
-    """Whether no scoring had a lower Fréchet distance than the newest one."""
+    """Whether the newest score has the lowest Fréchet distance so far."""
     scores = case.values["fd"]
     return len(scores) > 0 and bool(scores[-1] <= np.nanmin(scores, initial=math.inf))
 

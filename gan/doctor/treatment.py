@@ -68,7 +68,7 @@ class Treatment:
 
 
 def applied(step: int, config: TrainConfig) -> str:
-    """The sentence about a change after this step, until its effect can be seen; it names no step that the run does not reach."""
+    """The sentence about a change after this step, until its effect can be seen. It never names a step after the run's end."""
     until = step + WATCH_STEPS
     if config.duration_unit == "steps" and until >= config.duration:
         return f"Applied at step {step:,}. Watch until the end of the run."

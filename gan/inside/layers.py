@@ -63,12 +63,11 @@ _KINDS: list[tuple[type[nn.Module] | tuple[type[nn.Module], ...], str, str]] = [
     (
         Residual,
         "residual block",
-        "Adds a correction to the maps: more maps, a look at each place's neighbors, and back to as many maps. A block starts training with "
-        "a correction of 0.",
+        "Adds a correction to the maps, computed from each place and its neighbors. Before training, the correction is 0.",
     ),
-    (Basis, "patterns", "Spreads each number over a learned 4 x 4 pattern: z becomes a first, tiny image."),
-    (Enlarge, "resizing", "Doubles height and width; new pixels are means of their neighbors. It has nothing to learn."),
-    (Shrink, "resizing", "Halves height and width, by means of neighboring pixels. It has nothing to learn."),
+    (Basis, "patterns", "Multiplies each number by a learned 4 x 4 pattern: z becomes a first, tiny image."),
+    (Enlarge, "resizing", "Doubles height and width: new pixels are means of their neighbors. It has nothing to learn."),
+    (Shrink, "resizing", "Halves height and width: each new pixel is a mean of neighbors. It has nothing to learn."),
     (nn.Upsample, "resizing", "Repeats every pixel, so the maps grow. It has nothing to learn."),
     (
         (nn.BatchNorm1d, nn.BatchNorm2d),
@@ -163,11 +162,14 @@ def describe(module: nn.Module, name: str = "") -> tuple[str, str]:
     """A layer's kind in words, and what such a layer does."""
     kind, about = next(((kind, about) for types, kind, about in _KINDS if isinstance(module, types)), (type(module).__name__, ""))
     if name == "image":
-        kind, about = "image", "Each pixel is a weighted sum of the maps at its place. Values beyond -1 (black) and 1 (white) are cut off."
+        kind, about = (
+            "image",
+            "Each pixel is a weighted sum of the maps at its place. Values below -1 show as black, values above 1 as white.",
+        )
     elif isinstance(module, nn.Conv2d) and name == "basis":
-        about = "Compares each map with one learned pattern of its size: a number for each map remains."
+        about = "Compares each map with a learned pattern of the same size, and keeps one number for each map."
     elif isinstance(module, nn.Conv2d) and name == "pixels":
-        about = "Mixes the colors of each pixel into many maps, each by its own weights."
+        about = "Mixes the colors of each pixel into many maps, each with its own weights."
     elif isinstance(module, nn.Conv2d) and name == "logit":
         about = "One window over everything left. It gives a single number: D's answer."
     elif isinstance(module, nn.Conv2d) and module.stride == (2, 2):

@@ -13,7 +13,7 @@ from gan.networks.layers import Dropout, Layers, activation, map_sizes
 
 EXPANSION = 2  # channels inside a block, as a multiple of those outside
 GROUP = 16  # channels in each group of a block's 3 x 3 convolution, as in the paper's networks
-WIDEST = 768  # channels of a stage at most, as in the paper's networks
+WIDEST = 768  # most channels of a stage, as in the paper's networks
 BASE = 4  # side of the smallest maps
 
 
@@ -49,7 +49,7 @@ def groups_of(channels: int) -> int:
 
 
 class Basis(nn.Module):
-    """Spreads numbers over a learned pattern each: (N, width) -> maps (N, width, 4, 4)."""
+    """Multiplies each number by a learned pattern: (N, width) -> maps (N, width, 4, 4)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class Basis(nn.Module):
 
 
 class _Resampling(torch.autograd.Function):
-    """Halves or doubles maps by the filter 1 2 1 in both directions. Each way is the other's transpose, so also its gradient.
+    """Halves or doubles maps with the filter 1 2 1 in both directions. Halving and doubling are each other's transpose, so also gradient.
 
     torch's own gradient of such a convolution, differentiated again for the penalties, takes ten times as long on a CPU.
     """
@@ -84,7 +84,7 @@ class _Resampling(torch.autograd.Function):
 class Enlarge(nn.Module):
     """Bilinear upsampling to `size`, 2 n or 2 n - 1 from n: pixels keep their values, and their means lie between them.
 
-    (N, C, n, n) -> (N, C, size, size). Beyond the last row and column lie zeros, as in StyleGAN's filters.
+    (N, C, n, n) -> (N, C, size, size). Zeros follow the last row and column, as in StyleGAN's filters.
     """
 
     def __init__(self, size: int) -> None:

@@ -136,7 +136,7 @@ class RunFolder:
 
     @property
     def start_file(self) -> Path:
-        """The networks that a run began with, if it did not begin with new ones."""
+        """The trained networks that a run started from, if any."""
         return self.path / "start.pt"
 
     def kept_state_file(self, step: int) -> Path:
@@ -525,7 +525,7 @@ class RunFolder:
         self.write_json(self.config_file, {**self._read_json(self.config_file), "parent": parent})
 
     def note_origin(self, origin: Mapping[str, Any]) -> None:
-        """Notes in config.json which run's networks, and of which step, this run begins with.
+        """Notes in config.json from which run's networks, at which step, this run starts.
 
         Raises:
             OSError: it cannot be written.
@@ -533,7 +533,7 @@ class RunFolder:
         self.write_json(self.config_file, {**self._read_json(self.config_file), "origin": origin})
 
     def take_start(self, state: TrainState) -> None:
-        """Puts the networks of start.pt into a new state, if the run begins with any.
+        """Loads the networks of start.pt into a new state, if there are any.
 
         Raises:
             CheckpointError: the file cannot be used, or its networks have other shapes.

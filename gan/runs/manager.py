@@ -150,7 +150,7 @@ class RunManager:
             return self._unfinished()
 
     def hurry_judges(self) -> None:
-        """Someone waits for scores: judges are prepared at the caller's priority from now on."""
+        """Prepares judges at the caller's priority from now on, because someone waits for scores."""
         if self._judges:
             self._judges.hurry()
 
@@ -175,7 +175,7 @@ class RunManager:
     def submit(self, config: TrainConfig, recipe: str = "", visitor: Visitor = LOCAL, origin: Origin | None = None) -> Run:
         """Creates a run's folder and queues the run; it starts at once if there is room.
 
-        origin: the trained networks that it begins with; by default, it begins with new ones.
+        origin: the trained networks that it starts from; by default, it starts with new ones.
 
         Raises:
             NotAllowed: the visitor is unknown.

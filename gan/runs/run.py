@@ -39,7 +39,7 @@ from gan.untrusted import is_whole
 log = logging.getLogger(__name__)
 
 WEIGH_EVERY_S = 10.0  # between two checks of the folder's size, if it is limited
-SCORING_POLL_S = 0.2  # between two looks whether an ended run can be scored
+SCORING_POLL_S = 0.2  # between two checks whether an ended run can be scored
 ROOM_EVERY_S = 3.0  # between two checks whether a full disk has room again
 ROOM_BYTES = 64 * 2**20  # beyond two saved states, before a run continues; on a small disk, a tenth of the disk
 # Temporary system errors: a run waits for their end with its networks in memory. errno -> what is wrong.
@@ -407,7 +407,7 @@ class Run:
         return self._wish is Wish.STOP
 
     def end_scoring(self) -> None:
-        """From now on nothing is scored after the run's end: it continues, or it is deleted. Waits for a scoring that has begun."""
+        """Stops scoring after the run's end, because the run continues or is deleted. Waits for a scoring that has begun."""
         self._leave.set()
         with self._scoring:
             self._unscored = None
@@ -632,12 +632,12 @@ def _file_size(path: Path) -> int:
 def explain(error: BaseException, folders: bool = False) -> str:
     """An exception as one sentence for participants.
 
-    folders: keeps the paths of files. Without, they are named only, because pages show the sentence to visitors; the log gets the path.
+    folders: whether to keep the paths of files. By default, only their names stay, because visitors see the sentence; the log has the paths.
     """
     sentence = _explain(error)
     if folders or (short := without_folders(sentence)) == sentence:
         return sentence
-    log.warning("for visitors without the path: %s", sentence)
+    log.warning("shown to visitors without the path: %s", sentence)
     return short
 
 

@@ -1,4 +1,4 @@
-"""Starts: new runs that begin with the trained networks of another run, say on other images. Unlike a fork, such a run counts from step 0.
+"""New runs that start from the trained networks of another run, for example on other images. Unlike a fork, such a run counts from step 0.
 
 Only weights go along. The optimizers start fresh, because their moments belong to the other run's gradients.
 """
@@ -23,7 +23,7 @@ SHAPING = tuple(name for name in TrainConfig.fixed_fields() if name not in _FREE
 
 @dataclass(frozen=True)
 class Origin:
-    """Trained networks to begin with.
+    """Trained networks to start from.
 
     Attributes:
         run: the name of the run that trained them.
@@ -39,7 +39,7 @@ class Origin:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The settings that a run which begins with these networks must have."""
+        """The settings that a run needs to start from these networks."""
         return {name: getattr(self.config, name) for name in SHAPING}
 
     def refuse(self, config: TrainConfig) -> None:
@@ -65,7 +65,7 @@ class Origin:
         if self.config.conditional and isinstance(known, torch.Tensor) and len(known) != len(dataset.class_names):
             raise ValueError(
                 f"the networks of {self.run} at step {self.step:,} know {len(known)} classes, but the data set {dataset.name} has "
-                f"{len(dataset.class_names)}: choose a set with as many, or start with new networks"
+                f"{len(dataset.class_names)}: choose a set with as many classes, or start with new networks"
             )
 
 
@@ -77,7 +77,7 @@ def origin_of(run: RunFolder, step: int | str | None = None) -> Origin:
     """
     if step == "best":
         if (best := run.best()) is None:
-            raise CheckpointError(f"the run {run.path.name} has no scores, so none of its steps is the best: give a step")
+            raise CheckpointError(f"the run {run.path.name} has no scores, so it has no best step: give a step number")
         step = best.step
     found, file = _nearest_state(run, 2**63 if step is None else int(step))
     stored = run.read_state(file)
@@ -87,7 +87,7 @@ def origin_of(run: RunFolder, step: int | str | None = None) -> Origin:
 
 
 def begin_with(folder: RunFolder, origin: Origin) -> None:
-    """Makes a new run begin with these networks; call it once its config.json is written.
+    """Makes a new run start from these networks; call it once its config.json is written.
 
     Raises:
         OSError: a file cannot be written.
@@ -97,7 +97,7 @@ def begin_with(folder: RunFolder, origin: Origin) -> None:
 
 
 def begin_like(folder: RunFolder, original: RunFolder) -> None:
-    """Makes a new run begin with the networks that another run began with, so it can be replayed.
+    """Makes a replay start from the same networks as its original.
 
     Raises:
         CheckpointError: they are missing.
@@ -106,8 +106,8 @@ def begin_like(folder: RunFolder, original: RunFolder) -> None:
     _, stored = original.read_config()
     if not original.start_file.exists():
         raise CheckpointError(
-            f"the run {original.path.name} began with the networks of another run, and {original.start_file.name}, which holds them, is "
-            "missing: put it back, or train a new run"
+            f"the run {original.path.name} started from another run's networks, but {original.start_file.name}, which holds them, is missing: "
+            "put it back, or train a new run"
         )
     link_or_copy(original.start_file, folder.start_file)
     folder.note_origin(dict(stored.origin or {}))

@@ -99,7 +99,7 @@ class Judges:
             return self._at_work[key]
 
     def hurry(self) -> None:
-        """Someone waits for a judge: what is being prepared continues in threads with the caller's priority.
+        """Continues all preparation in threads with the caller's priority, because someone waits for a judge.
 
         On Linux, a thread inherits its priority, and without special rights it cannot raise it. So another thread takes over.
         """

@@ -80,10 +80,10 @@ def turn(images: torch.Tensor, rng: torch.Generator, chance: torch.Tensor, mirro
 
 # Above this probability, generated images begin to look augmented (Karras et al. 2020, section 2.2).
 MOST_OFTEN = 0.8
-# Batches between two steps of the probability, as in the paper.
+# Batches between two changes of the probability, as in the paper.
 STEER_EVERY = 4
-# Real images in which the probability moves by 1. The paper's runs see 25 million images and take 500,000. Runs here see 50,000 to a
-# million, and D has learned a few hundred images by heart after 20,000.
+# The number of real images over which the probability can move by 1. The paper's runs see 25 million images and take 500,000. Runs here
+# see 50,000 to a million, and D has learned a few hundred images by heart after 20,000.
 RAMP = 100_000
 
 
@@ -93,7 +93,7 @@ def steer(strength: torch.Tensor, sureness: torch.Tensor, target: float, batch_s
     Args:
         strength: changed in place, without waiting for the device: the probability, and the sum and number of `sureness` since it moved.
         sureness: how sure D is of this batch's real images: the mean of sign(D(x)), from -1 to 1, a tensor ().
-        target: of the mean: above it the probability rises, below it falls.
+        target: of the mean; above it, the probability rises, below it, the probability falls.
         batch_size: real images in a batch.
     """
     chance, total, batches = strength.unbind()
@@ -109,5 +109,5 @@ def _uniform(images: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
 
 
 def _drawn(images: torch.Tensor, chance: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-    """True for each image with a probability: (N, 1, 1, 1)."""
+    """True for each image with this probability: (N, 1, 1, 1)."""
     return _uniform(images, rng) < chance

@@ -128,7 +128,7 @@ def measure_engine(state: TrainState, dataset: ImageDataset, seconds: float) -> 
 
 
 def quick_speed(config: TrainConfig, device: torch.device) -> float:
-    """Real images shown per second in training with these settings, if nothing else works on the machine: an estimate from a few steps.
+    """Estimates from a few steps how many real images per second training sees with these settings if nothing else runs on the machine.
 
     Takes a second of processor time, once per process for each shape of a step. On a CPU, steps are timed on one thread, in that
     thread's own processor time: other work on the machine changes wall times severalfold.

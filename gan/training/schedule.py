@@ -1,4 +1,4 @@
-"""What settings are after so many images, if a schedule moves them. Pure functions of the config; they know no state or device.
+"""The values of scheduled settings after a number of images. Pure functions of the config; they know no state or device.
 
 A schedule goes from a setting to its end value along a line or half a cosine wave, as in R3GAN (Huang et al. 2024, appendix). It depends on
 the config and on the images seen, and on nothing else. So a run that resumes, a fork and a replay need no memory of it. Learning rates and
@@ -31,7 +31,7 @@ class Scheduled:
 
 
 def scheduled(config: TrainConfig, images_seen: int) -> Scheduled:
-    """The settings after so many real images. Without a schedule: the config's own."""
+    """The settings after this many real images; without a schedule, those of the config."""
     place = min(1.0, images_seen / config.schedule_images) if config.schedule_images else 0.0
     way = _way(config, place)
     return Scheduled(
@@ -43,7 +43,7 @@ def scheduled(config: TrainConfig, images_seen: int) -> Scheduled:
 
 
 def _way(config: TrainConfig, place: float) -> float:
-    """How much of the way to the end values is behind it, 0 to 1, at a share `place` of the schedule's images."""
+    """How far the settings have moved to their end values, 0 to 1. place: the share of the schedule's images seen so far."""
     return place if config.schedule == "linear" else (1 - math.cos(math.pi * place)) / 2
 
 

@@ -59,7 +59,7 @@ class TrainState:
     fixed_z: torch.Tensor
     fixed_labels: torch.Tensor | None
     noise: torch.Tensor  # standard deviation of the instance noise; a tensor, so a recorded graph reads its current value
-    penalty_share: torch.Tensor  # what the schedule leaves of the penalties; a tensor for the same reason
+    penalty_share: torch.Tensor  # the schedule's current factor on the penalties; a tensor for the same reason
     # Adaptive augmentation: its probability, and what decides its next step (augment.steer). A tensor, for the same reason.
     augmentation: torch.Tensor
     # Sums since the last Metrics event: five sums (loss_d, loss_g, d_real, d_fake, d_fake_after), and for each the number of
@@ -176,7 +176,7 @@ class TrainState:
                 module.p = self.config.dropout
 
     def follow_schedule(self) -> bool:
-        """Sets learning rates, penalties and betas for the next step: those of the config, or where its schedule has brought them.
+        """Sets learning rates, penalties and betas for the next step: those of the config, or their scheduled values.
 
         Returns:
             whether something changed that a recorded graph holds as a constant.

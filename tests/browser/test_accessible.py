@@ -1,4 +1,4 @@
-"""What keeps people from reading or operating a page, as axe-core finds it: every page, light and dark, on a phone and wide. And it fits a phone."""
+"""What keeps people from reading or using a page, by axe-core: every page, light and dark, on a phone and wide. Each page fits a phone."""
 
 import re
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ PHONE: ViewportSize = {"width": 390, "height": 844}
 FOUND = """async options => (await axe.run({ resultTypes: ["violations"], ...options })).violations
   .filter(found => ["serious", "critical"].includes(found.impact))
   .flatMap(found => found.nodes.map(node => `${found.id}: ${node.failureSummary} ${node.html}`))"""
-# All rules in one color scheme; in the other one, whose page has the same elements, those that look at colors.
+# All rules in one color scheme; in the other, whose page has the same elements, only the rules about colors.
 ALL_RULES: dict[str, object] = {}
 COLOR_RULES: dict[str, object] = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
 # An address, its heading, and what is there once the page is drawn.

@@ -1,4 +1,4 @@
-"""A quick look at a data set, whatever holds its images."""
+"""A quick look at each kind of data set."""
 
 import io
 import tarfile
@@ -63,7 +63,7 @@ def test_gray_images_saved_in_color_are_gray(tmp_path: Path) -> None:
     for i in range(20):
         write(tmp_path, f"{i}.png", picture((i * 10, i * 10 + 2, i * 10)))
     assert finish(look_at(str(tmp_path))) == Facts(str(tmp_path), 20, 40, False, {})
-    for i in range(20, 23):  # a few in color among them make the set one in color
+    for i in range(20, 23):  # a few color images make it a color set
         write(tmp_path, f"{i}.png", picture((250, 20, 20)))
     assert finish(look_at(str(tmp_path))).color
 
@@ -89,14 +89,10 @@ def test_what_cannot_be_looked_at_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="there is no data set 'nothing': choose one of mnist, "):
         finish(look_at("nothing"))
     write(tmp_path, "broken.png", b"no picture")
-    with pytest.raises(
-        ValueError, match=r"none of the 1 images of .* that were tried can be used, the last because: cannot be read as an image"
-    ):
+    with pytest.raises(ValueError, match=r"none of the 1 images tried in .* can be used; the last one: cannot be read as an image"):
         finish(look_at(str(tmp_path)))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(
-        ValueError, match=r"none of the 0 images of .*empty that were tried can be used, the last because: it has no images"
-    ):
+    with pytest.raises(ValueError, match=r"none of the 0 images tried in .*empty can be used; the last one: it has no images"):
         finish(look_at(str(tmp_path / "empty")))
     write(tmp_path, "text.txt", b"words")
     with pytest.raises(ValueError, match="is neither a folder of images nor an archive, an array or a table of images"):

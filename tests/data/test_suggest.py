@@ -1,4 +1,4 @@
-"""Settings proposed for a data set: what each fact changes, and how the machine's speed chooses the image size."""
+"""Suggested settings for a data set: what each fact changes, and how the machine's speed chooses the image size."""
 
 import dataclasses
 
@@ -68,7 +68,7 @@ def test_a_slow_machine_gets_a_smaller_size_and_the_reason() -> None:
         found = suggest(PHOTOS, speed)
         assert found.config.image_size == size and measured == looked
         assert found.images_per_s == at[size]
-        assert ("128 pixels would take more than 10 minutes here" in why(found, "image_size")) == (size < 128)
+        assert ("at 128 pixels, it would take more than 10 minutes here" in why(found, "image_size")) == (size < 128)
 
 
 def test_times_in_words() -> None:

@@ -408,7 +408,7 @@ def test_a_run_that_went_wrong_early_can_go_back_to_its_recipe() -> None:
     (back,) = back_to_the_recipe("g-winning", generator_filters=4, lr_g=0.01, seed=3, duration=600)
     assert back.changes == {"generator_filters": 32, "lr_g": 2e-3}  # not to a tenth of the recipe's rate, which takes ten times as long
     (back,) = back_to_the_recipe("g-winning", discriminator_filters=4)
-    assert back.why == "The recipe trains well with its own value of this setting: start again with it."
+    assert back.why == "The recipe trains well with another value of this setting: start again with it."
     for key in ("d-winning", "collapse", "divergence", "oscillation", "exploding", "vanishing", "nan", "classes-missing"):
         assert back_to_the_recipe(key, lr_g=5e-3, lr_d=5e-3)[0].changes == {"lr_g": 2e-3, "lr_d": 2e-3}
 

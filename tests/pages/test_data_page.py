@@ -107,7 +107,7 @@ def test_an_upload_is_shown_and_can_be_trained_on(open_data: Callable[..., AppTe
     said = texts(at.markdown).replace("\\", "")
     assert "Suggested settings for My-pets" in said and "something is recognizable after 10 to 40 seconds" in said
     assert "translation, cutout**: the discriminator soon knows 3 images by heart." in said
-    at.switch_page("../pages/train.py").run()  # what a button runs again here is else the page before
+    at.switch_page("../pages/train.py").run()  # otherwise a button would run the previous page again
     button(at, "Use these settings").click().run()
     assert not at.exception and (at.selectbox(key="recipe").value, at.selectbox(key=KEY + "data").value) == ("quick-images", "My-pets")
     assert (at.number_input(key=KEY + "batch_size").value, at.number_input(key=KEY + "augmentation_target").value) == (2, 0.6)

@@ -146,7 +146,7 @@ def test_a_chosen_data_set_stays_when_another_recipe_is_chosen(open_page: Open) 
     at.selectbox(key="recipe").select("quick-digits").run()
     at.selectbox(key=KEY + "data").select("blobs").run()
     assert "Made for mnist: other images may need more time. Source:" in shown(at) and "Clear digits" not in shown(at)
-    assert "No settings can be proposed for blobs: there is no data set 'blobs'" in shown(at), "its folder is gone"
+    assert "No settings can be suggested for blobs: there is no data set 'blobs'" in shown(at), "its folder is gone"
     at.selectbox(key=KEY + "fit").select("pad").run()
     at.selectbox(key="recipe").select("lecture").run()
     assert at.selectbox(key=KEY + "fit").value == "pad", "it belongs to the data set"

@@ -1,4 +1,4 @@
-"""Train: a new run that begins with the networks of another one."""
+"""Train: a new run that starts from the networks of another one."""
 
 from collections.abc import Callable
 

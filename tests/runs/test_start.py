@@ -1,4 +1,4 @@
-"""New runs that begin with the trained networks of another run: same weights at step 0, checked shapes, replayed bit for bit."""
+"""New runs that start from the trained networks of another run: same weights at step 0, checked shapes, replayed bit for bit."""
 
 import json
 from dataclasses import replace
@@ -63,7 +63,7 @@ def test_it_begins_with_the_weights_and_counts_from_zero(config: TrainConfig, bl
     first, second = (folder.read_state(folder.state_file)["generator"] for folder in (run, again))
     assert all(torch.equal(first[key], second[key]) for key in first)
     again.start_file.unlink()
-    with pytest.raises(CheckpointError, match=r"and start\.pt, which holds them, is missing"):
+    with pytest.raises(CheckpointError, match=r"but start\.pt, which holds them, is missing"):
         begin_like(run, again)
 
 
@@ -78,10 +78,10 @@ def test_networks_that_do_not_fit_are_refused_with_both_values(config: TrainConf
     named = origin_of(trained(tmp_path / "n", config.change(conditional=True), labeled))
     named.refuse_classes(labeled)
     with pytest.raises(
-        ValueError, match="the networks of n at step 12 know 3 classes, but the data set blobs has 0: choose a set with as many"
+        ValueError, match="the networks of n at step 12 know 3 classes, but the data set blobs has 0: choose a set with as many classes"
     ):
         named.refuse_classes(blobs)
-    with pytest.raises(CheckpointError, match="the run a has no scores, so none of its steps is the best"):
+    with pytest.raises(CheckpointError, match="the run a has no scores, so it has no best step"):
         origin_of(RunFolder(tmp_path / "a"), "best")
 
 

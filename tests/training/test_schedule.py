@@ -1,4 +1,4 @@
-"""Schedules: what they set, and that resumed, forked, replayed and steered runs follow them exactly."""
+"""Schedules: what they set, and that runs follow them exactly if they are resumed, forked, replayed or changed."""
 
 import copy
 import math

@@ -11,7 +11,7 @@ from ui.text import plain
 
 
 def upload() -> bool:
-    """A zip from the visitor's machine, checked and stored under a name. Whether a zip waits for that: its button is then the page's main one."""
+    """Checks a zip from the visitor's machine and stores it under a name. Whether a zip waits for that: its button is then the page's main one."""
     number = st.session_state.setdefault("uploads", 0)  # a new key empties the uploader, and frees the server's memory
     file = st.file_uploader(
         "Upload a zip of images",

@@ -48,9 +48,9 @@ def cases_and_patient(page: str) -> Mapping[str, Any]:
 
 
 def _keep(report: Mapping[str, Any]) -> None:
-    """Saves new diagnoses, so that they are still there after a reload."""
+    """Saves new diagnoses, so they survive a reload."""
     given = diagnoses(report)
-    if given is None or not visitor().id or st.session_state.get(SAVED) == given:  # or else an older tab would undo those of a newer one
+    if given is None or not visitor().id or st.session_state.get(SAVED) == given:  # otherwise, an older tab would undo those of a newer one
         return
     try:
         course_progress().replace_answers(visitor().id, CLINIC.id, given)

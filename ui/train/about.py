@@ -32,7 +32,7 @@ def about(run: Run, config: TrainConfig, status: Status) -> None:
     if stored.parent and stored.parent.get("other_images"):
         st.caption("Its data set has different images from those its parent trained on.")
     if stored.origin:
-        st.caption(f"Began with the networks of {plain(str(stored.origin.get('run')))} at step {plain(str(stored.origin.get('step')))}.")
+        st.caption(f"Started from the networks of {plain(str(stored.origin.get('run')))} at step {plain(str(stored.origin.get('step')))}.")
     recipe = RECIPES.get(stored.recipe)
     images = f", {stored.data_images:,} images" if stored.data_images is not None else ""
     st.markdown(f"Recipe **{plain(stored.recipe or 'none')}** on **{plain(Path(config.data).name)}**{images}")

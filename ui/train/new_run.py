@@ -44,7 +44,7 @@ def with_data(recipe: TrainConfig, data: str) -> tuple[TrainConfig, str]:
 
 
 def recipe_caption(recipe: Recipe) -> str:
-    """What a recipe makes and where it comes from. What it promises may be true of its own data set only."""
+    """What a recipe makes and where it comes from. Its promise may hold only for its own data set."""
     data = st.session_state.get(KEY + "data", recipe.config.data)
     holds = recipe.any_images or data == recipe.config.data
     about = recipe.summary if holds else f"Made for {plain(recipe.config.data)}: other images may need more time."
@@ -52,7 +52,7 @@ def recipe_caption(recipe: Recipe) -> str:
 
 
 def press() -> None:
-    """Train was pressed. The run starts once the page says so: checking the settings takes seconds on a server that has just started."""
+    """Notes that Train was pressed. The page says so first, because checking the settings takes seconds on a new server."""
     st.session_state[PRESSED] = True
 
 

@@ -1,4 +1,4 @@
-"""Which trained networks a new run begins with, if not with new ones: those of a run on this server, or of the digits that come with the app."""
+"""Which trained networks a new run starts from, if any: those of a run on this server, or of the digits that come with the app."""
 
 from typing import Any
 
@@ -29,17 +29,17 @@ def start_from() -> None:
             key=CHOSEN,
             format_func=lambda run_id: _name(run_id) if run_id not in runs else label(runs[run_id]),
             on_change=_take_settings,
-            help="Another run's networks, at its best step if it was scored. On similar images, the new run learns much sooner.",
+            help="Uses another run's networks, from its best step if it was scored. On similar images, the new run learns much faster.",
         )
         if other := _different():
             st.warning(f"These networks need other settings: {plain(', '.join(other))}.", icon=":material/rule:")
             st.button("Use the settings they need", icon=":material/rule:", on_click=_take_settings)
         elif st.session_state[CHOSEN] != NEW:
-            st.caption("The settings that shape the networks are those of that run.")
+            st.caption("Settings that define the networks come from that run.")
 
 
 def chosen_origin() -> Origin | None:
-    """The networks that were chosen; None for new ones.
+    """The chosen networks; None for new ones.
 
     Raises:
         ValueError: the run is gone, or its networks cannot be read.
@@ -67,7 +67,7 @@ def _needed() -> dict[str, Any]:
         return {}
     try:
         config = CONFIG if run_id == DIGITS_RUN else manager().get(run_id).config
-    except KeyError:  # deleted a moment ago: Train says so
+    except KeyError:  # just deleted: Train says so
         return {}
     return {name: getattr(config, name) for name in SHAPING}
 

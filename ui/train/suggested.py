@@ -1,4 +1,4 @@
-"""Settings proposed for the data set that the visitor has chosen: how long they take, why, and a button that fills the form."""
+"""Suggested settings for the chosen data set: how long they take, why, and a button that fills the form."""
 
 import functools
 import logging
@@ -26,20 +26,20 @@ KEPT = ("fit", "background")  # settings that the visitor chose with the set
 
 
 def suggested() -> None:
-    """Draws the proposal; nothing as long as the visitor has chosen no data set."""
+    """Draws the suggestion; nothing until the visitor has chosen a data set."""
     data = st.session_state.get(KEY + "data")
     if not st.session_state.get(CHOSEN_DATA) or data not in datasets.available() or datasets.to_download(data):
         return
     name, found = st.session_state.get(FOUND, ("", ""))
     if name != data:
         cancel = Canceled("suggestion_canceled", data)
-        if cancel.waits("No settings are proposed.", "Propose settings", ":material/auto_fix_high:"):
+        if cancel.waits("You canceled the suggestion of settings.", "Suggest settings", ":material/auto_fix_high:"):
             return
         try:
             found = drain(_working(data), "cancel_suggestion", cancel)
         except (ValueError, OSError) as error:
-            log.warning("no settings are proposed for %s: %s", data, error)
-            found = f"No settings can be proposed for {plain(data)}: {plain(explain(error).rstrip('.'))}."
+            log.warning("no settings can be suggested for %s: %s", data, error)
+            found = f"No settings can be suggested for {plain(data)}: {plain(explain(error).rstrip('.'))}."
         st.session_state[FOUND] = data, found
     if isinstance(found, str):
         st.caption(found)

@@ -9,7 +9,7 @@ export class LossChart {
     this.clear();
   }
 
-  // Takes the size on the page, which is too slow to ask for in each picture.
+  // Reads the size on the page, which is too slow to do for each picture.
   measure() {
     const { canvas } = this, scale = (this.scale = Math.min(2, devicePixelRatio || 1));
     const width = Math.round(canvas.clientWidth * scale) || 300, height = Math.round(canvas.clientHeight * scale) || 90;

@@ -49,7 +49,7 @@ export class Clinic {
     this.choose(data.cases[0].id);
   }
 
-  // Takes the diagnoses from earlier visits, unless there are newer ones. The server learns who visits only after the first picture.
+  // Shows the diagnoses from earlier visits, unless there are newer ones. The server knows the visitor only after the first picture.
   restore(answers) {
     if (this.hasAnswered || !Object.keys(answers).length) return;
     this.answers = { ...answers };

@@ -79,7 +79,7 @@ export class PlaneView {
     return { vectors, along, across };
   }
 
-  // Takes the size on the page, which is too slow to ask for in each picture.
+  // Reads the size on the page, which is too slow to do for each picture.
   measure() {
     this.scale = Math.min(2, devicePixelRatio || 1);
     const size = Math.round(this.canvas.clientWidth * this.scale) || 320;
@@ -101,7 +101,7 @@ export class PlaneView {
     return loss === "bce" || loss === "minimax";
   }
 
-  // How sure D is at answers, as `answered`: 0 generated, 1 real. Scores without bounds are put between the lowest and the highest.
+  // How sure D is, as `answered`: 0 generated, 1 real. Unbounded scores are scaled from the lowest to the highest.
   compare(answers) {
     const { answered } = this, count = answered.length;
     if (this.answersAreLogits) {

@@ -1,4 +1,4 @@
-// Products of matrices in WebAssembly, which multiplies two 64-bit numbers with one instruction. The module is put together here, in a
+// Products of matrices in WebAssembly, which multiplies two 64-bit numbers with one instruction. The module is assembled here, a
 // few hundred bytes per kernel, so no build step is needed. Each sum adds its terms in the order of matrix.js, so both give the same bits.
 
 // Opcodes of the WebAssembly specification. 0xfd starts those for vectors; an access ends with its offset.

@@ -145,7 +145,7 @@ export class Space {
       this.arithmetic.paint(find(part), number, words, count);
       find(part).nextElementSibling.textContent = words;
     }
-    find("sum-words").textContent = `Strength ${show(this.strength, 2)}: ${this.strength >= 1.25 ? "more than needed: other things change, too."
+    find("sum-words").textContent = `Strength ${show(this.strength, 2)}: ${this.strength >= 1.25 ? "more than needed, so other things change, too."
       : this.strength > 1 ? "a little more than most faces need." : this.strength === 1
       ? `here nearly all faces gain ${name}.` : this.strength ? `partway to ${name}.` : "the face has not changed yet."}`;
   }

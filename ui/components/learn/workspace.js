@@ -1,4 +1,4 @@
-// Arrays of numbers, and products of those that are matrices: in WebAssembly, or in JavaScript where a browser refuses that.
+// Arrays of numbers, and products of those that are matrices: in WebAssembly, or in JavaScript if a browser refuses that.
 import { product } from "./matrix.js";
 import { SIDES, kernels } from "./simd.js";
 

@@ -293,9 +293,8 @@ def _network(config: TrainConfig, layers: nn.Sequential) -> str:
     """The definition of `network`, a function of z."""
     if config.networks != "residual":
         return _SEQUENTIAL.substitute(layers=_layers(layers))
-    blocks = [
-        (int(name.removeprefix("block")), block.grouped.groups) for name, block in layers.named_children() if isinstance(block, Residual)
-    ]
+    named = layers.named_children()
+    blocks = [(int(name.removeprefix("block")), block.grouped.groups) for name, block in named if isinstance(block, Residual)]
     act = "nn.ReLU()" if config.generator_activation == "relu" else "nn.LeakyReLU(0.2)"
     return _RESIDUAL.substitute(stages=tuple(blocks), act=act)
 
@@ -457,7 +456,6 @@ _TAGS = {
         "losses": ("loss_d", "loss_g"),
         "answers": ("d_real", "d_fake", "d_fake_after"),
         "progress": ("images_seen", "elapsed_s", "images_per_s"),
-        "augmentation": ("augmentation",),
     }.items()
     for name in names
 }

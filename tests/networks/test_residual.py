@@ -72,7 +72,7 @@ class PlainAdam:
     def step(self, loss: torch.Tensor, lr: float, beta2: float) -> None:
         self.t += 1
         for (name, p), g in zip(self.w.items(), torch.autograd.grad(loss, list(self.w.values())), strict=True):
-            self.m[name], self.v[name] = g, beta2 * self.v[name] + (1 - beta2) * g**2  # beta 1 is 0
+            self.m[name], self.v[name] = g, beta2 * self.v[name] + (1 - beta2) * g.square()  # beta 1 is 0
             with torch.no_grad():
                 p -= lr * self.m[name] / ((self.v[name] / (1 - beta2**self.t)).sqrt() + 1e-8)
 

@@ -100,6 +100,7 @@ def new_run() -> None:
         start_notes()
     proposal = st.container()
     config = config_form(RECIPES[name].config, st.container())
+    start_from()  # before a start, which ends the script: a widget that is not drawn loses its value
     who = visitor()
     label = train_label(config, manager().shorten(config, who)) if config else "Train"
     unable = config is None or not who.known
@@ -108,7 +109,6 @@ def new_run() -> None:
         launch()
         st.rerun()
     button.button(label, type="primary", icon=":material/play_arrow:", key="train", disabled=unable, on_click=press)
-    start_from()
     with proposal:  # last, because it may take seconds: everything else is there already
         suggested()
 

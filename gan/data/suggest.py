@@ -134,9 +134,9 @@ def _size(facts: Facts, base: TrainConfig, changes: dict[str, Any], speed: Speed
     if size < useful[-1]:
         why = f"at {useful[-1]} pixels, it would take more than {PATIENCE_S / 60:.0f} minutes here until you recognize anything"
     elif size == SIZES[-1] and facts.side > size:
-        why = f"your images have {facts.side} pixels on their shorter side, and a larger size would take too long"
+        why = f"your images have {facts.side} pixels on their shorter side, but a larger size takes too long"
     elif size > facts.side:
-        why = f"your images have {facts.side} pixels on their shorter side, so a larger size would only blur them"
+        why = f"your images have {facts.side} pixels on their shorter side, so a larger size only blurs them"
     else:
         why = f"your images have {facts.side} pixels on their shorter side"
     settings = {name: getattr(config, name) for name in ("image_size", "generator_filters", "discriminator_filters")}

@@ -65,7 +65,7 @@ def test_it_begins_with_the_weights_and_counts_from_zero(config: TrainConfig, bl
     first, second = (folder.read_state(folder.state_file)["generator"] for folder in (run, again))
     assert all(torch.equal(first[key], second[key]) for key in first)
     again.start_file.unlink()
-    with pytest.raises(CheckpointError, match=r"but start\.pt, which holds them, is missing"):
+    with pytest.raises(CheckpointError, match=r"start\.pt, which holds them, is missing"):
         begin_like(run, again)
 
 

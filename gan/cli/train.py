@@ -26,7 +26,7 @@ from gan.recipes import DEFAULT, recipe
 from gan.runs.folder import RunFolder, StateLost, run_name
 from gan.runs.record import other_labels, refuse_missing_data, refuse_too_large
 from gan.runs.run import checkpoints_root
-from gan.runs.start import Origin, begin_like, begin_with, origin_of
+from gan.runs.start import Origin, begin_like, begin_with, origin_of, refuse_lost_start
 from gan.training.feed import epoch_images
 from gan.training.loop import extend, progress
 
@@ -182,7 +182,9 @@ def replay_command(run: Path, data: str | None, out: Path | None, device: str, n
         raise click.UsageError(f"the run {original.path.name} has not trained a step yet")
     forked = stored.parent is not None
     if forked:
-        _refuse_lost_start(original)
+        _refuse_lost_fork(original)
+    elif stored.origin is not None:
+        refuse_lost_start(original)
     config = _at(config.change(duration=steps, duration_unit="steps"), data)
     if config.precision == "auto" and status.precision:
         config = config.change(precision=status.precision)
@@ -213,7 +215,7 @@ def replay_command(run: Path, data: str | None, out: Path | None, device: str, n
         train_in_terminal(folder, config, dataset, where, as_json, not no_judge, script, threads)
 
 
-def _refuse_lost_start(original: RunFolder) -> None:
+def _refuse_lost_fork(original: RunFolder) -> None:
     """A fork can only be replayed from the checkpoint it started from: from new weights it would be another run.
 
     Raises:

@@ -10,7 +10,7 @@ from gan.course.lesson import Evidence, Goal, Lesson, Source
 from gan.untrusted import is_number
 
 NONE = 0.002  # nats: below this, the densities count as equal
-FLAT = 0.69  # nats: above this, the Jensen-Shannon divergence counts as ln 2 = 0.693
+FLAT = 0.685  # nats: from here on, the Jensen-Shannon divergence reads 0.69 and counts as ln 2 = 0.693
 FURTHER = 0.5  # growth that the Wasserstein distance must show meanwhile
 SURE = 0.05  # D(G(z)): below this, D is sure and the minimax loss stalls
 

@@ -70,7 +70,7 @@ def suggest(facts: Facts, speed: Speed) -> Suggestion:
         ValueError: the set has fewer than two images.
     """
     if facts.images < 2:
-        raise ValueError(f"the data set {facts.data} has {facts.images} image: training needs at least 2")
+        raise ValueError(f"the data set {facts.data} has {_images(facts.images)}: training needs at least 2")
     digits = facts.side == 28 and not facts.color
     base = DIGITS if digits else IMAGES
     proposals = [_color(facts), _batch(facts, base.config), _augmentation(facts), _mirroring(facts), _classes(facts)]
@@ -169,6 +169,10 @@ def _mirroring(facts: Facts) -> Proposal:
     return Proposal({"horizontal_flip": True}, "mirroring doubles your images; turn it off if they show text")
 
 
+def _images(n: int) -> str:
+    return "1 image" if n == 1 else f"{n:,} images"
+
+
 def _classes(facts: Facts) -> Proposal:
     if len(facts.classes) < 2:
         return Proposal({"conditional": False}, "your images are not sorted into folders")
@@ -176,5 +180,5 @@ def _classes(facts: Facts) -> Proposal:
     if len(facts.classes) > MOST_CLASSES:
         return Proposal({"conditional": False}, f"{len(facts.classes)} classes are too many to learn in this time")
     if facts.classes[rarest] < FEW_OF_A_CLASS:
-        return Proposal({"conditional": False}, f"{rarest} has only {facts.classes[rarest]} images, too few to learn a class")
+        return Proposal({"conditional": False}, f"{rarest} has only {_images(facts.classes[rarest])}, too few to learn a class")
     return Proposal({"conditional": True}, f"you can then draw any of the {len(facts.classes)} classes")

@@ -536,11 +536,13 @@ class RunFolder:
         """Loads the networks of start.pt into a new state, if there are any.
 
         Raises:
-            CheckpointError: the file cannot be used, or its networks have other shapes.
+            CheckpointError: the file is missing or cannot be used, or its networks have other shapes.
         """
-        if not self.start_file.exists():
-            return
         about = f"{self.start_file.name} of the run {self.path.name}"
+        if not self.start_file.exists():
+            if self.read_config()[1].origin is None:
+                return
+            raise CheckpointError(f"{about}, which holds the networks that it begins with, is missing: put it back, or train a new run")
         try:
             state.adopt(states.read_networks(self.start_file))
         except (OSError, pickle.UnpicklingError, ValueError) as error:

@@ -179,9 +179,8 @@ class RunManager:
 
         Raises:
             NotAllowed: the visitor is unknown.
-            ValueError: the data set is unknown or smaller than a batch, too many runs wait, the networks do not fit in memory, or the
-                settings
-                exceed this server's limits.
+            ValueError: the data set is unknown or smaller than a batch, too many runs wait, the networks do not fit in memory, or
+                the settings exceed this server's limits.
             OSError: the folder cannot be written.
         """
         self._refuse_if_full(visitor)
@@ -193,10 +192,14 @@ class RunManager:
             origin.refuse(config)
         folder = RunFolder(self.root / run_name(recipe or "run"))
         folder.path.mkdir(parents=True)
-        folder.write_config(config, recipe, owner=visitor.name, owner_id=visitor.id)
-        if origin:
-            begin_with(folder, origin)
-        write_status(folder, RunState.QUEUED)
+        try:
+            folder.write_config(config, recipe, owner=visitor.name, owner_id=visitor.id)
+            if origin:
+                begin_with(folder, origin)
+            write_status(folder, RunState.QUEUED)
+        except OSError:  # half of a run would begin with new networks when it is resumed
+            _remove(folder.path)
+            raise
         return self._enqueue(folder, visitor)
 
     def shorten(self, config: TrainConfig, visitor: Visitor) -> TrainConfig:
@@ -249,7 +252,6 @@ class RunManager:
     def _resume(self, run: Run, unit: str | None, amount: float | None, visitor: Visitor, data: str | None, kept: bool) -> Run:
         if run.state in AT_WORK:
             raise ValueError(f"the run {run.id} is already {run.state.shown}")
-        run.end_scoring()
         folder = RunFolder(run.folder.path)
         config, stored = folder.read_config()
         if data is not None:
@@ -264,6 +266,7 @@ class RunManager:
             raise ValueError(f"the run {run.id} has reached its {config.duration:g} {config.duration_unit}; give a further duration")
         self._refuse_if_full(visitor)
         self._limits(visitor).refuse(longer, done.step, done.elapsed_s, per_epoch, folder_size(folder.path))
+        run.end_scoring()
         if kept:
             folder.lock()  # another process may be about to resume it
             try:

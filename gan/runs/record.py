@@ -215,17 +215,24 @@ def _judge(writer: _Writer, dataset: ImageDataset, control: Control, watch: Watc
     yield Judged(row)
 
 
-def score_ended(folder: RunFolder, state: TrainState, dataset: ImageDataset, watch: Watch) -> None:
+def score_ended(folder: RunFolder, state: TrainState, dataset: ImageDataset, watch: Watch, control: Control) -> bool:
     """Scores a run that ended before its judge was ready, as it would have been scored at its end. Call it while holding the folder's lock.
+
+    The status then has the scores, or why there are none. Nothing changes if the control halts it, or the server ends.
+
+    Returns:
+        whether it was scored.
 
     Raises:
         CheckpointError: the status cannot be read.
         OSError: a file could not be written.
     """
-    was = folder.read_status()
-    for _ in _judge(_Writer(folder, state, watch), dataset, Control(), watch):
-        pass
-    write_status(folder, was.state, state, judge=watch.reason or None, ended=was.ended)
+    was, scored = folder.read_status(), False
+    if watch.due(state, at_the_end=True):
+        scored = any(isinstance(event, Judged) for event in _judge(_Writer(folder, state, watch), dataset, control, watch))
+    if scored or watch.refused:
+        write_status(folder, was.state, state, judge=watch.reason or None, ended=was.ended)
+    return scored
 
 
 def judging_status(watch: Watch | None) -> dict[str, Any]:

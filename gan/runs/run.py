@@ -140,6 +140,7 @@ class Run:
         self._unscored: tuple[TrainState, ImageDataset, Watch] | None = None  # while it waits for its judge after its end
         self._scoring = threading.Lock()  # held while it is scored after its end
         self._leave = threading.Event()  # no scoring after its end, because it continues or is deleted
+        self._late = Control()  # halts a scoring after its end
         self.scored_late = False
         self.before: StoredRun | None = None  # config.json before a resume that may be refused
         self._weighed = -math.inf  # time of the last check of the folder
@@ -407,8 +408,9 @@ class Run:
         return self._wish is Wish.STOP
 
     def end_scoring(self) -> None:
-        """Stops scoring after the run's end, because the run continues or is deleted. Waits for a scoring that has begun."""
+        """Stops scoring after the run's end, because the run continues or is deleted. A scoring that has begun ends soon."""
         self._leave.set()
+        self._late.halt()
         with self._scoring:
             self._unscored = None
 
@@ -454,8 +456,7 @@ class Run:
             try:
                 if not self._leave.is_set() and not watch.preparing:
                     with self.folder.locked():
-                        score_ended(self.folder, state, dataset, watch)
-                    self.scored_late = True
+                        self.scored_late = score_ended(self.folder, state, dataset, watch, self._late)
             except Exception:  # the run itself is fine; its status says that it has no scores
                 log.exception("the run %s could not be scored after its end", self.id)
             finally:

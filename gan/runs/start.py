@@ -3,6 +3,7 @@
 Only weights go along. The optimizers start fresh, because their moments belong to the other run's gradients.
 """
 
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +12,10 @@ import torch
 
 from gan.config import TrainConfig
 from gan.data.imageset import ImageDataset
-from gan.networks.generator_file import CheckpointError
+from gan.networks.generator_file import CheckpointError, _first_line
 from gan.runs.folder import RunFolder, link_or_copy, save_whole
 from gan.runs.fork import _nearest_state
-from gan.training.saved_state import NETWORKS
+from gan.training.saved_state import NETWORKS, read_networks
 
 # Fixed settings that do not shape the networks: optimizers and initial weights are new, or replaced.
 _FREE = frozenset({"optimizer", "initialization"})
@@ -96,18 +97,29 @@ def begin_with(folder: RunFolder, origin: Origin) -> None:
     folder.note_origin({"run": origin.run, "step": origin.step})
 
 
+def refuse_lost_start(original: RunFolder) -> None:
+    """Call it before a folder is made for the replay of a run that began with the networks of another one.
+
+    Raises:
+        CheckpointError: the file that holds them is missing or damaged.
+    """
+    began = f"the run {original.path.name} began with the networks of another run, and {original.start_file.name}, which holds them,"
+    try:
+        read_networks(original.start_file)
+    except FileNotFoundError:
+        raise CheckpointError(f"{began} is missing: put it back, or train a new run") from None
+    except (OSError, pickle.UnpicklingError, ValueError) as error:
+        raise CheckpointError(f"{began} cannot be used: {_first_line(error)[:200]}") from None
+
+
 def begin_like(folder: RunFolder, original: RunFolder) -> None:
     """Makes a replay start from the same networks as its original.
 
     Raises:
-        CheckpointError: they are missing.
+        CheckpointError: they are missing or damaged.
         OSError: a file cannot be written.
     """
     _, stored = original.read_config()
-    if not original.start_file.exists():
-        raise CheckpointError(
-            f"the run {original.path.name} started from another run's networks, but {original.start_file.name}, which holds them, is missing: "
-            "put it back, or train a new run"
-        )
+    refuse_lost_start(original)
     link_or_copy(original.start_file, folder.start_file)
     folder.note_origin(dict(stored.origin or {}))

@@ -94,6 +94,8 @@ def distances(js: float, w: float, dial: float = 0.4, js_before: float = 0.3, w_
         (distances(0.692, 6.0, js_before=0.3), set()),  # only now apart
         (distances(0.693, 6.0, js_before=0.692, w_before=5.8), set()),  # not much further
         (distances(0.693, 6.0, js_before=0.692, w_before=5.0), {losses.Aim.FLAT}),
+        (distances(0.693, 6.0, js_before=0.6851, w_before=4.6), {losses.Aim.FLAT}),  # the figure read 0.69 before, too
+        (distances(0.693, 6.0, js_before=0.684, w_before=4.6), set()),
         (distances(0.7, 6.0, js_before=0.692, w_before=5.0), set()),  # more than there can be
         (distances(0.3, 1.0, dial=0.04), {losses.Aim.STALL}),
         (distances(0.3, 1.0, dial=0.05), set()),

@@ -100,6 +100,7 @@ def test_classes_become_labels_where_they_have_enough_images() -> None:
 
     assert conditional(cats=30, dogs=2000) == (True, "you can then draw any of the 2 classes")
     assert conditional(cats=29, dogs=2000) == (False, "cats has only 29 images, too few to learn a class")
+    assert conditional(cats=1, dogs=2000) == (False, "cats has only 1 image, too few to learn a class")
     assert conditional(cats=2000) == conditional() == (False, "your images are not sorted into folders")
     assert conditional(**{f"class{i}": 100 for i in range(51)}) == (False, "51 classes are too many to learn in this time")
 

@@ -42,8 +42,9 @@ def predict(at: AppTest, guess: str = "worse") -> AppTest:
 def test_nothing_starts_before_a_prediction(open_page: OpenPage, manager: RunManager) -> None:
     at = opened(open_page)
     assert ONE.claim in texts(at.markdown) and "Generator normalization: batch → none" in texts(at.caption)
-    assert button(at, "Start both runs").disabled
+    assert button(at, "Start both runs").disabled and "Predict first." in texts(at.caption)
     assert not button(predict(at), "Start both runs").disabled and manager.runs() == []
+    assert "Predict first." not in texts(at.caption)  # that has been done
 
 
 def test_one_press_starts_both_runs_in_the_visitors_name(open_page: OpenPage, manager: RunManager) -> None:

@@ -65,8 +65,22 @@ def test_each_goal_is_said_once_wherever_the_page_is(open_page: OpenPage, report
         report |= {"found": found, "modes": 8, "steps": 3000, "treated": True}
         at.run()
         said += [toast.value for toast in at.toast]
-    assert [words.split(" done: ")[0] for words in said] == ["Goal 1 of 3", "Goal 2 of 3", "All 3 goals"]
-    assert "Reach all 8 modes" in said[0]
+    assert said == [
+        "Goal 1 of 3 done: Reach all 8 modes of the ring, and hold them for a moment",
+        "Goal 2 of 3 done: Break it",  # in few words: a phone shows three lines
+        "All 3 goals done. Lesson passed: The game on a plane",
+    ]
+
+
+def test_the_last_goal_of_the_course_says_that_all_lessons_are_passed(open_page: OpenPage, report: dict[str, Any]) -> None:
+    for lesson in LESSONS.values():
+        left = {"fixed"} if lesson.id == "plane" else set()
+        workshop.course_progress().add(ADA.id, lesson.id, frozenset(goal.id for goal in lesson.goals) - left)
+    at = open_page(pages.LEARN, lesson="plane")
+    report |= {"found": 8, "modes": 8, "steps": 3000, "treated": True}
+    at.run()
+    assert [toast.value for toast in at.toast] == ["All 3 goals done. You passed all 8 lessons."]
+    assert "You passed all 8 lessons." in texts(at.success)
 
 
 def test_learn_opens_at_the_first_lesson_that_is_not_passed_and_stays_there(open_page: OpenPage, report: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """New runs that start from the trained networks of another run: same weights at step 0, checked shapes, replayed bit for bit."""
 
+import errno
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,9 @@ from gan.course.digits_run import CONFIG, digits_origin
 from gan.data.imageset import ImageDataset
 from gan.networks.generator_file import CheckpointError
 from gan.runs.folder import RunFolder
+from gan.runs.manager import RunManager
 from gan.runs.record import prepare, record
-from gan.runs.start import begin_like, begin_with, origin_of
+from gan.runs.start import begin_like, begin_with, origin_of, refuse_lost_start
 from gan.training.loop import Control
 from gan.training.state import new_state
 
@@ -106,3 +108,30 @@ def test_the_digits_run_that_comes_with_the_app_can_be_begun_with() -> None:
     origin.refuse(CONFIG)
     state.adopt(origin.networks)
     assert torch.equal(state.generator.state_dict()["layers.conv4.weight"], origin.networks["averaged"]["layers.conv4.weight"])
+
+
+def test_a_run_whose_start_is_missing_does_not_begin_with_new_networks(config: TrainConfig, blobs: ImageDataset, tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "b")
+    run.path.mkdir()
+    run.write_config(config, "run")
+    begin_with(run, origin_of(trained(tmp_path / "a", config, blobs)))
+    run.start_file.write_bytes(b"cut short")
+    with pytest.raises(CheckpointError, match=r"start\.pt, which holds them, cannot be used: it is not a file of torch"):
+        refuse_lost_start(run)
+    run.start_file.unlink()
+    with run.locked(), pytest.raises(CheckpointError, match=r"start\.pt of the run b, .* is missing: put it back, or train a new run"):
+        prepare(run, config, blobs, CPU)
+    with pytest.raises(CheckpointError, match="missing: put it back"):
+        refuse_lost_start(run)
+
+
+def test_nothing_is_left_of_a_run_whose_start_cannot_be_written(
+    config: TrainConfig, monkeypatch: pytest.MonkeyPatch, manager: RunManager
+) -> None:
+    def full(*given: object) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr("gan.runs.start.save_whole", full)
+    with pytest.raises(OSError, match="no space"):
+        manager.submit(CONFIG, "quick-digits", origin=digits_origin())
+    assert manager.runs() == [] and list(manager.root.iterdir()) == []

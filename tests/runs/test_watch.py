@@ -341,6 +341,59 @@ def test_a_run_that_continues_or_is_deleted_is_not_scored_late(config: TrainConf
     manager.shutdown()
 
 
+def test_a_run_without_a_judge_after_its_end_says_why(
+    config: TrainConfig, held_judge: threading.Event, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def get(self: Any, *key: Any) -> Generator[Progress, None, Judge]:
+        while not held_judge.wait(0.01):
+            yield Progress("Loading", 0, 1)
+        raise ValueError("blobs has too few images to score")
+
+    monkeypatch.setattr(JudgeCache, "get", get)
+    manager = RunManager()
+    run = manager.submit(config.change(duration=3))
+    wait_for(lambda: run.to_be_judged and not run.at_work)
+    held_judge.set()
+    wait_for(lambda: not run.to_be_judged)
+    assert run.status()["judge"] == "The images get no scores: blobs has too few images to score."
+    assert run.state == "finished" and not run.scored_late and "could not be scored after its end" not in caplog.text
+    manager.shutdown()
+
+
+def test_a_resume_that_is_refused_does_not_end_the_scoring(config: TrainConfig, held_judge: threading.Event) -> None:
+    manager = RunManager()
+    run = manager.submit(config.change(duration=3))
+    wait_for(lambda: run.to_be_judged and not run.at_work)
+    with pytest.raises(ValueError, match="give a further duration"):
+        manager.resume(run.id)
+    held_judge.set()
+    wait_for(lambda: not run.to_be_judged)
+    assert run.scored_late
+    manager.shutdown()
+
+
+def test_a_server_that_ends_waits_for_no_scoring(
+    config: TrainConfig, held_judge: threading.Event, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    began = threading.Event()
+
+    def look(self: Watch, state: TrainState, images: Any, halted: Callable[[], bool] = lambda: False) -> None:
+        began.set()
+        wait_for(halted)
+
+    manager = RunManager()
+    run, waiting = manager.submit(config.change(duration=3)), manager.submit(config.change(duration=4))
+    wait_for(lambda: all(each.to_be_judged and not each.at_work for each in (run, waiting)))
+    monkeypatch.setattr(Watch, "look", look)
+    held_judge.set()
+    assert began.wait(10)
+    manager.shutdown()
+    for each in (run, waiting):
+        assert not each.to_be_judged and not each.scored_late
+        assert json.loads(each.folder.status_file.read_text())["judge"] == "The run ended before its images could be scored."
+    assert "could not be scored after its end" not in caplog.text
+
+
 def test_a_judge_that_someone_waits_for_is_prepared_by_another_thread(config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     at_work: list[tuple[int, int]] = []
 

@@ -26,6 +26,7 @@ _HTML = """
     <label>Add <select class="space-attribute"></select></label>
     <label class="space-drag">Strength <input type="range" class="space-strength" min="0" value="0" step="1"></label>
   </div>
+  <p class="space-sum-words" role="status">Loading the pictures…</p>
   <div class="space-row space-faces" role="group" aria-label="The face to change"></div>
   <div class="space-sum" role="group" aria-label="Mean with the attribute, minus mean without it, plus a face">
     <figure><canvas class="space-with" role="img"></canvas><figcaption></figcaption></figure><b aria-hidden="true">−</b>
@@ -33,7 +34,6 @@ _HTML = """
     <figure><canvas class="space-before" role="img"></canvas><figcaption></figcaption></figure><b aria-hidden="true">=</b>
     <figure><canvas class="space-after" role="img"></canvas><figcaption></figcaption></figure>
   </div>
-  <p class="space-sum-words" role="status">Loading the pictures…</p>
   <h4>Truncation</h4>
   <div class="space-row"><label class="space-drag">ψ, the length of each z <input type="range" class="space-psi" min="0" step="1"></label></div>
   <div class="space-eight"></div>

@@ -90,8 +90,9 @@ def _start(experiment: Experiment, pair: Pair, predicted: str | None) -> None:
     if predicted is None:
         st.segmented_control("With the change, the images get", list(Guess), format_func=GUESSES.__getitem__, key=key)
     label = {2: "Start both runs", 1: "Start the other run", 0: "See the result"}[sum(missing)]
-    unable = not visitor().known or (predicted is None and st.session_state.get(key) is None)
-    note = "Predict first. " if predicted is None else ""
+    is_open = predicted is None and st.session_state.get(key) is None
+    unable = not visitor().known or is_open
+    note = "Predict first. " if is_open else ""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             label, type="primary", icon=":material/science:", disabled=unable, on_click=start, args=(experiment.id,), key="experiment_start"

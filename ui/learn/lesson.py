@@ -1,5 +1,7 @@
 """One lesson on the page Learn: its text, its figure, its mission."""
 
+import re
+
 import streamlit as st
 
 from gan.course.lesson import Evidence, Lesson
@@ -48,9 +50,13 @@ def show(lesson: Lesson) -> Met:
     return met
 
 
+def _are_all_passed(met: Met) -> bool:
+    return all(one.is_passed(met.get(one.id, frozenset())) for one in LESSONS.values())
+
+
 def _next(lesson: Lesson, met: Met) -> None:
     """A link to the lesson after this one; praise if all are passed."""
-    if all(one.is_passed(met.get(one.id, frozenset())) for one in LESSONS.values()):
+    if _are_all_passed(met):
         st.success(f"You passed all {len(LESSONS)} lessons. Train a network of your own, or explore one.", icon=":material/school:")
     after = list(LESSONS.values())[list(LESSONS).index(lesson.id) + 1 :]
     if after:
@@ -67,7 +73,7 @@ def _credit(lesson: Lesson, evidence: Evidence, met: Met) -> Met:
     newly = lesson.newly_met(evidence)
     if not newly or not visitor().id:
         return met
-    _say_met(lesson, evidence.met, newly)
+    _say_met(lesson, met, newly)
     try:
         return course_progress().add(visitor().id, lesson.id, newly)
     except OSError as error:
@@ -75,15 +81,22 @@ def _credit(lesson: Lesson, evidence: Evidence, met: Met) -> Met:
         return met | {lesson.id: evidence.met | newly}
 
 
-def _say_met(lesson: Lesson, before: frozenset[str], newly: frozenset[str]) -> None:
-    """Says which goals are newly met, since the mission itself is often out of sight. A phone shows the first three lines."""
+def _say_met(lesson: Lesson, met: Met, newly: frozenset[str]) -> None:
+    """Says which goals are newly met, since the mission itself is often out of sight: in few words, so that they cover little."""
     count = len(lesson.goals)
-    if lesson.is_passed(before | newly):
-        st.toast(f"All {count} goals done: you passed the mission.", icon=":material/check_circle:")
+    after = met | {lesson.id: met.get(lesson.id, frozenset()) | newly}
+    if lesson.is_passed(after[lesson.id]):
+        words = f"You passed all {len(LESSONS)} lessons." if _are_all_passed(after) else f"Lesson passed: {lesson.title}"
+        st.toast(f"All {count} goals done. {words}", icon=":material/check_circle:")
         return
     for number, goal in enumerate(lesson.goals, 1):
         if goal.id in newly:
-            st.toast(f"Goal {number} of {count} done: {goal.text}", icon=":material/check_circle:")
+            st.toast(f"Goal {number} of {count} done: {_core(goal.text)}", icon=":material/check_circle:")
+
+
+def _core(text: str) -> str:
+    """What to do, of a goal's text: without what follows a colon or the first sentence."""
+    return re.split(r"[:.](?: |$)", text, maxsplit=1)[0]
 
 
 def _mission(lesson: Lesson, met: frozenset[str]) -> None:

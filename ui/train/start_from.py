@@ -6,6 +6,7 @@ import streamlit as st
 
 from gan.config import TrainConfig
 from gan.course.digits_run import CONFIG, DIGITS_RUN, digits_origin
+from gan.networks.generator_file import CheckpointError
 from gan.runs.names import label
 from gan.runs.start import SHAPING, Origin, origin_of
 from ui.config_form import KEY
@@ -67,7 +68,7 @@ def _needed() -> dict[str, Any]:
         return {}
     try:
         config = CONFIG if run_id == DIGITS_RUN else manager().get(run_id).config
-    except KeyError:  # just deleted: Train says so
+    except (KeyError, CheckpointError):  # deleted or damaged a moment ago: Train says so
         return {}
     return {name: getattr(config, name) for name in SHAPING}
 

@@ -128,7 +128,7 @@ export class Plane {
   toggle() {
     this.running = !this.running;
     this.runButton.textContent = this.running ? "Pause" : "Run";
-    if (this.running) this.frame(performance.now());
+    if (this.running) { this.say(""); this.frame(performance.now()); }  // what a single step did is old news by now
     else { cancelAnimationFrame(this.asked); this.show(); this.words(); this.say(this.sentence); }
   }
 

@@ -92,7 +92,7 @@ def _of_files(name: str, source: Source) -> Generator[Progress, None, Facts]:
         sides.append(seen[0])
         colored.append(seen[1])
     if not sides:
-        raise ValueError(f"none of the {len(few)} images of {name} that were tried can be used; the last one {fault}")
+        raise ValueError(f"none of the {len(few)} images tried in {name} can be used; the last one {fault}")
     counts = Counter(choice.numbers) if choice.classes else {}
     classes = {label: counts.get(number, 0) for number, label in enumerate(choice.classes)}
     return Facts(name, len(choice.members), round(statistics.median(sides)), _is_colored(colored), classes)

@@ -25,7 +25,7 @@ STANDSTILL = 100.0  # times as low as the other rate: such a network hardly lear
 REGARDLESS = frozenset({"nan", "averaging"})  # findings that a frozen network does not explain
 MOST_BACK = 4  # settings that a return to the recipe changes; a run that differs in more is another system
 SAME_IMAGES = ("data", "image_size", "channels")  # a recipe promises nothing about other images
-# These do not affect a run's health, are the learner's choice, or have their own remedies.
+# Settings with no effect on a run's health, those that the learner chooses, and those with their own remedies.
 NOT_THE_RECIPES = frozenset(
     {"seed", "duration", "duration_unit", "stop_when_finished", "precision", "frozen", "data_split", "fit", "background"}
     | {"log_every", "grid_every", "grid_images", "snapshot_every"}

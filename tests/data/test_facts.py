@@ -90,7 +90,7 @@ def test_what_cannot_be_looked_at_is_named(tmp_path: Path) -> None:
         finish(look_at("nothing"))
     write(tmp_path, "broken.png", b"no picture")
     with pytest.raises(
-        ValueError, match=r"none of the 1 images of .* that were tried can be used; the last one cannot be read as an image"
+        ValueError, match=r"none of the 1 images tried in .* can be used; the last one cannot be read as an image"
     ):
         finish(look_at(str(tmp_path)))
     (tmp_path / "empty").mkdir()

@@ -74,8 +74,9 @@ def origin_of(run: RunFolder, step: int | str | None = None) -> Origin:
     """The networks of a run's saved state nearest to a step; of the newest one by default, or of the "best" one.
 
     Raises:
-        CheckpointError: the run has no saved state, it cannot be read, or the run has no best one.
+        CheckpointError: there is no run, it has no saved state, that cannot be read, or the run has no best one.
     """
+    config, _ = run.read_config()
     if step == "best":
         if (best := run.best()) is None:
             raise CheckpointError(f"the run {run.path.name} has no scores, so it has no best step: give a step number")
@@ -84,7 +85,7 @@ def origin_of(run: RunFolder, step: int | str | None = None) -> Origin:
     stored = run.read_state(file)
     if missing := [name for name in NETWORKS if not isinstance(stored.get(name), dict)]:
         raise CheckpointError(f"{file} holds no {missing[0]}, so no run can start from it")
-    return Origin(run.path.name, found, run.read_config()[0], {name: stored[name] for name in NETWORKS})
+    return Origin(run.path.name, found, config, {name: stored[name] for name in NETWORKS})
 
 
 def begin_with(folder: RunFolder, origin: Origin) -> None:

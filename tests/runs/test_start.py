@@ -85,6 +85,8 @@ def test_networks_that_do_not_fit_are_refused_with_both_values(config: TrainConf
         named.refuse_classes(blobs)
     with pytest.raises(CheckpointError, match="the run a has no scores, so it has no best step"):
         origin_of(RunFolder(tmp_path / "a"), "best")
+    with pytest.raises(CheckpointError, match=r"config\.json"):
+        origin_of(RunFolder(tmp_path))
 
 
 @pytest.mark.parametrize("content", [b"no file of torch", {"generator": 3}, {"generator": {}}, [1, 2]])

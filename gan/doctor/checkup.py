@@ -107,7 +107,7 @@ class Checkup:
         config = run.live_config
         case = examine(config, metrics, self._norms, judged, changes)
         recipe = RECIPES.get(run.stored.recipe)
-        found = findings(case, str(status.error or ""), recipe and recipe.config)
+        found = findings(case, str(status.error or ""), recipe.config if recipe else None)
         run.folder.troubles = frozenset(finding.began for finding in found if finding.severity != "information")
         self.states = run.folder.fork_steps()
         over = run.state not in AT_WORK

@@ -78,6 +78,10 @@ def _bound(run: Run, name: str, value: Any, change: Callable[[Any], None]) -> di
     st.session_state[key] = value  # on every script run: a slider whose options changed starts at its first one
 
     def moved() -> None:
+        if st.session_state[shown][1] != version:
+            # A widget that is no longer drawn here, reported once more by a browser that has not heard of that: to Streamlit, which has
+            # forgotten its value, that is a move.
+            return
         st.session_state[shown] = (st.session_state[key], version)
         change(st.session_state[key])
 

@@ -89,9 +89,7 @@ def test_what_cannot_be_looked_at_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="there is no data set 'nothing': choose one of mnist, "):
         finish(look_at("nothing"))
     write(tmp_path, "broken.png", b"no picture")
-    with pytest.raises(
-        ValueError, match=r"none of the 1 images tried in .* can be used; the last one cannot be read as an image"
-    ):
+    with pytest.raises(ValueError, match=r"none of the 1 images tried in .* can be used; the last one cannot be read as an image"):
         finish(look_at(str(tmp_path)))
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="empty has no images to train on"):

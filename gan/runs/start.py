@@ -74,7 +74,7 @@ def origin_of(run: RunFolder, step: int | str | None = None) -> Origin:
     """The networks of a run's saved state nearest to a step; of the newest one by default, or of the "best" one.
 
     Raises:
-        CheckpointError: there is no run, it has no saved state, that cannot be read, or the run has no best one.
+        CheckpointError: there is no run, no saved state that can be read, or no best step.
     """
     config, _ = run.read_config()
     if step == "best":

@@ -8,7 +8,7 @@ from typing import Any
 from gan.runs.run import Run
 
 
-def wait_for(condition: Callable[..., Any], timeout_s: float = 30.0) -> None:
+def wait_for(condition: Callable[..., Any], timeout_s: float = 120.0) -> None:
     """Waits until a condition holds; a test that waits in vain fails here."""
     deadline = time.monotonic() + timeout_s
     while not condition():

@@ -36,7 +36,7 @@ def test_the_best_moment_is_marked_said_and_opened(page: Page, process: Server, 
     said = "Best: FD 4.2 ± 0.3 at step 200 (lower is better; real images: 1.1); no better for 1,200 steps."
     expect(page.locator(".rv-verdict")).to_contain_text(said)
     expect(page.locator("[data-chart=quality]")).to_have_attribute(
-        "aria-label", re.compile(r"FD \(digits-CNN\), lower is better. Best 4.2 at step 200.")
+        "aria-label", re.compile(r"FD, lower is better \(digits-CNN\). Best 4.2 at step 200.")
     )
     page.wait_for_function("() => document.querySelector('[data-chart=quality]')?.data?.length")  # its label comes before its curve
     traces = page.evaluate(CURVE)

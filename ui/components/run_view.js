@@ -56,6 +56,7 @@ class View {
       this.charts.draw(this.root, this.undrawn);
       this.undrawn = false;
     }
+    this.find(".run-view").classList.add("rv-ready");
     this.stream.open();
   }
 

@@ -85,7 +85,8 @@ def show(run: Run) -> None:
     if status.state == RunState.QUEUED and not soon:
         st.fragment(waiting, run_every=REFRESH_S)(run)
     # The same columns in every state: anywhere else, the live view would be rebuilt.
-    view, beside = st.columns([3, 1], gap="medium")
+    with st.container(key="run_room"):  # shell.css keeps room for the live view while it is loaded
+        view, beside = st.columns([3, 1], gap="medium")
     with view:
         unbegun = status.state == RunState.QUEUED and not soon and not status.step
         wanted = run_view(
@@ -104,11 +105,12 @@ def show(run: Run) -> None:
             )
             knobs(run, partial(steer, manager().change, run.id), partial(steer, manager().set_pace, run.id))
         about(run, config, status)
-    after(run, config)
-    skipped = run.stored.data_skipped_count
-    if skipped:
-        with st.expander(f"{skipped:,} files and folders of the data set were left out"):
-            st.text("\n".join(run.stored.data_skipped))
-    with st.expander("Settings of this run", icon=":material/tune:"):
-        fields = TrainConfig.model_fields
-        st.table({"Value": {fields[name].title: plain(value_text(value)) for name, value in config.model_dump().items()}})
+    with st.container(key="below_run"):  # shell.css shows it when the live view is there
+        after(run, config)
+        skipped = run.stored.data_skipped_count
+        if skipped:
+            with st.expander(f"{skipped:,} files and folders of the data set were left out"):
+                st.text("\n".join(run.stored.data_skipped))
+        with st.expander("Settings of this run", icon=":material/tune:"):
+            fields = TrainConfig.model_fields
+            st.table({"Value": {fields[name].title: plain(value_text(value)) for name, value in config.model_dump().items()}})

@@ -221,5 +221,6 @@ def _refuse_odd_numbers(path: Path, tensors: dict[str, torch.Tensor], expected: 
             raise CheckpointError(f"{path.name} cannot be used: {name} has a number that is not finite")
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """The first line of an error's message: torch's messages have several."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -30,7 +30,7 @@ from gan.events import THREADS, Done, Intervention, Metrics, ThreadChange
 from gan.files import in_words, remove_parts, sweep, write_atomically, write_through
 from gan.images import check_png, enlarge, png, tile
 from gan.judging.judgements import Best, Judgement, follow
-from gan.networks.generator_file import CheckpointError, _first_line, write_generator
+from gan.networks.generator_file import CheckpointError, first_line, write_generator
 from gan.owners import clean_name
 from gan.runs.jsonlines import JsonLines
 from gan.runs.states import RunState
@@ -408,7 +408,7 @@ class RunFolder:
         except FileNotFoundError:
             raise CheckpointError(f"the run {self.path.name} has no grid at step {step}") from None
         except (OSError, ValueError) as error:
-            raise CheckpointError(f"{path} is damaged: {_first_line(error)}") from None
+            raise CheckpointError(f"{path} is damaged: {first_line(error)}") from None
         return content
 
     def generator_steps(self) -> list[int]:
@@ -546,7 +546,7 @@ class RunFolder:
         try:
             state.adopt(states.read_networks(self.start_file))
         except (OSError, pickle.UnpicklingError, ValueError) as error:
-            raise CheckpointError(f"{about} cannot be used: {_first_line(error)[:200]}") from None
+            raise CheckpointError(f"{about} cannot be used: {first_line(error)[:200]}") from None
 
     def newest_kept(self) -> int | None:
         """The step of the newest checkpoint for forks that can be opened; None if there is none."""
@@ -615,7 +615,7 @@ class RunFolder:
         except OSError as error:
             raise CheckpointError(f"{about} cannot be read: {in_words(error)}") from None
         except ValueError as error:
-            raise CheckpointError(f"{about} cannot be used: {_first_line(error)[:160]}") from None
+            raise CheckpointError(f"{about} cannot be used: {first_line(error)[:160]}") from None
         return stored
 
     def load_state(
@@ -658,10 +658,10 @@ class RunFolder:
         except RuntimeError as error:
             raise CheckpointError(
                 f"{about}: its tensors have other shapes than the run's settings ask for, so the settings were edited, or another version "
-                f"of this project wrote it ({_first_line(error)[:120]})"
+                f"of this project wrote it ({first_line(error)[:120]})"
             ) from None
         except (ValueError, TypeError, AttributeError, IndexError, OverflowError) as error:
-            raise CheckpointError(f"{about}: {_first_line(error)}") from None
+            raise CheckpointError(f"{about}: {first_line(error)}") from None
         return state
 
     def write_json(self, path: Path, content: Mapping[str, Any]) -> None:
@@ -677,7 +677,7 @@ class RunFolder:
         except NotADirectoryError:
             raise CheckpointError(f"{self.path} is a file, and not the folder of a run") from None
         except (OSError, ValueError) as error:
-            raise CheckpointError(f"{path} cannot be read as JSON: {_first_line(error)[:200]}") from None
+            raise CheckpointError(f"{path} cannot be read as JSON: {first_line(error)[:200]}") from None
         if not isinstance(content, dict):
             raise CheckpointError(f"{path} does not hold a JSON object")
         return content

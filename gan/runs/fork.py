@@ -12,7 +12,7 @@ from gan.config import TrainConfig
 from gan.events import Done
 from gan.files import claimed
 from gan.judging.judgements import Judgement, best_of
-from gan.networks.generator_file import CheckpointError, _first_line
+from gan.networks.generator_file import CheckpointError, first_line
 from gan.runs.folder import RunFolder, interventions, link_or_copy, save_whole
 from gan.runs.jsonlines import JsonLines
 from gan.runs.states import RunState
@@ -46,7 +46,7 @@ def fork(
         CheckpointError: the parent has no saved state, it cannot be read, or `path` exists.
         ValueError: the settings do not fit together, or would need other networks.
     """
-    step, file = _nearest_state(parent, wanted)
+    step, file = nearest_state(parent, wanted)
     stored = parent.read_state(file)
     config, parents = parent.read_config()
     about = dict(parents)
@@ -54,7 +54,7 @@ def fork(
     try:
         before = config.change(**live)
     except ValueError as error:
-        raise CheckpointError(f"{file} cannot be forked from: {_first_line(error)}") from None
+        raise CheckpointError(f"{file} cannot be forked from: {first_line(error)}") from None
     after = before.change(**changes)
     if fixed := [name for name in TrainConfig.fixed_fields() if getattr(before, name) != getattr(after, name)]:
         raise ValueError(f"{', '.join(fixed)} cannot change in a fork, because it continues from trained weights: start a new run instead")
@@ -94,7 +94,7 @@ def fork(
     return RunFolder(path)
 
 
-def _nearest_state(parent: RunFolder, wanted: int) -> tuple[int, Path]:
+def nearest_state(parent: RunFolder, wanted: int) -> tuple[int, Path]:
     """The saved state nearest to a step, and that state's step.
 
     Raises:

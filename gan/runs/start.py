@@ -12,9 +12,9 @@ import torch
 
 from gan.config import TrainConfig
 from gan.data.imageset import ImageDataset
-from gan.networks.generator_file import CheckpointError, _first_line
+from gan.networks.generator_file import CheckpointError, first_line
 from gan.runs.folder import RunFolder, link_or_copy, save_whole
-from gan.runs.fork import _nearest_state
+from gan.runs.fork import nearest_state
 from gan.training.saved_state import NETWORKS, read_networks
 
 # Fixed settings that do not shape the networks: optimizers and initial weights are new, or replaced.
@@ -81,7 +81,7 @@ def origin_of(run: RunFolder, step: int | str | None = None) -> Origin:
         if (best := run.best()) is None:
             raise CheckpointError(f"the run {run.path.name} has no scores, so it has no best step: give a step number")
         step = best.step
-    found, file = _nearest_state(run, 2**63 if step is None else int(step))
+    found, file = nearest_state(run, 2**63 if step is None else int(step))
     stored = run.read_state(file)
     if missing := [name for name in NETWORKS if not isinstance(stored.get(name), dict)]:
         raise CheckpointError(f"{file} holds no {missing[0]}, so no run can start from it")
@@ -110,7 +110,7 @@ def refuse_lost_start(original: RunFolder) -> None:
     except FileNotFoundError:
         raise CheckpointError(f"{began} is missing: put it back, or train a new run") from None
     except (OSError, pickle.UnpicklingError, ValueError) as error:
-        raise CheckpointError(f"{began} cannot be used: {_first_line(error)[:200]}") from None
+        raise CheckpointError(f"{began} cannot be used: {first_line(error)[:200]}") from None
 
 
 def begin_like(folder: RunFolder, original: RunFolder) -> None:

@@ -167,7 +167,6 @@ class TrainState:
         for optimizer in (self.optimizer_g, self.optimizer_d):
             for group in optimizer.param_groups:
                 group["lr"] = torch.zeros((), device=self.device) if on_device else 0.0
-                group |= {"betas": ()} if "betas" in group else {}
                 group["weight_decay"] = self.config.weight_decay
                 group["capturable"] = self.device.type == "cuda"  # the state may come from another kind of device
         self.follow_schedule()

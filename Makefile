@@ -26,21 +26,21 @@ KEEPING := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX="$(CURDIR)/$(VENV)/pycac
 # on a machine with more cores: make test WORKERS=8
 WORKERS ?= 3
 BROWSER_WORKERS ?= 2
-# Browser tests have processes of their own: Playwright leaves an event loop running, in which other tests cannot start theirs. They wait a
-# lot, for pages and for runs, so they leave time to the others.
+# Browser tests have processes of their own: Playwright leaves an event loop running, in which other tests cannot start theirs. They begin
+# when the others have ended: five processes on two cores take longer than three and then two, and pages answer late.
 STYLE := $(BIN)/ruff check . && $(BIN)/ruff format --check .
 TYPES := $(BIN)/mypy $(if $(CI),--cache-dir=/dev/null)
 TESTS := -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/browser
 BROWSER_TESTS := -m pytest -n $(BROWSER_WORKERS) --dist loadfile --no-loadscope-reorder $(if $(CI),--reruns 1 -rR) tests/browser
 
 test: $(VENV)/.installed-dev
-	$(KEEPING) $(BIN)/python .ci/together.py "style: $(STYLE)" "types: $(TYPES)" "tests: $(BIN)/python $(TESTS)" \
-		"browser tests: $(BIN)/python $(BROWSER_TESTS)" $(if $(ALSO),"$(ALSO)")
+	$(KEEPING) $(BIN)/python .ci/together.py "style: $(STYLE)" "types: $(TYPES)" "tests: $(BIN)/python $(TESTS)" $(if $(ALSO),"$(ALSO)") \
+		--then "browser tests: $(BIN)/python $(BROWSER_TESTS)"
 
 # Which lines the tests run through, in their processes too. A measure, no gate: Python is about half as fast meanwhile.
 coverage: $(VENV)/.installed-dev
 	$(BIN)/coverage erase
-	$(KEEPING) $(BIN)/python .ci/together.py "tests: $(BIN)/coverage run $(TESTS)" "browser tests: $(BIN)/coverage run $(BROWSER_TESTS)"
+	$(KEEPING) $(BIN)/python .ci/together.py "tests: $(BIN)/coverage run $(TESTS)" --then "browser tests: $(BIN)/coverage run $(BROWSER_TESTS)"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

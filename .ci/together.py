@@ -1,11 +1,12 @@
 """Runs commands side by side and says of each whether it passed.
 
-    python .ci/together.py "types: mypy" "tests: pytest -q"
+    python .ci/together.py "types: mypy" "tests: pytest -q" --then "browser tests: pytest -q tests/browser"
 
-A command's output comes as one block when it ends, so blocks do not mix. Exits with status 1 if any command failed, and names those.
+Those after --then begin when all before it have ended, whether they passed or not. A command's output comes as one block when it ends, so blocks do not mix. Exits with status 1 if any command failed, and names those.
 Ctrl-C and SIGTERM end the commands too.
 """
 
+import itertools
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import time
 from collections.abc import Sequence
 
 GRACE_S = 10.0  # between asking a command to end and ending it
+THEN = "--then"
 
 
 class Part:
@@ -48,8 +50,18 @@ class Part:
 
 
 def together(texts: Sequence[str]) -> int:
-    """Runs the commands ("name: command") and returns the exit status."""
-    started_s, printing = time.monotonic(), threading.Lock()
+    """Runs the commands ("name: command", in stages that THEN separates) and returns the exit status."""
+    started_s, failed = time.monotonic(), []
+    for _, stage in itertools.groupby(texts, THEN.__ne__):
+        if (commands := list(stage)) != [THEN]:
+            failed += _stage(commands, started_s)
+    print(f"\n=== {', '.join(failed)} failed" if failed else f"\n=== all passed after {time.monotonic() - started_s:.0f} s", flush=True)
+    return 1 if failed else 0
+
+
+def _stage(texts: Sequence[str], started_s: float) -> list[str]:
+    """Runs commands side by side and returns the names of those that failed."""
+    printing = threading.Lock()
     parts = [Part(text, started_s) for text in texts]
     print("Side by side: " + ", ".join(part.name for part in parts), flush=True)
     waiting = [threading.Thread(target=part.wait, args=(printing,)) for part in parts]
@@ -62,9 +74,7 @@ def together(texts: Sequence[str]) -> int:
         for part in parts:
             if part.process.poll() is None:
                 part.end()
-    failed = [part.name for part in parts if part.process.returncode]
-    print(f"\n=== {', '.join(failed)} failed" if failed else f"\n=== all passed after {time.monotonic() - started_s:.0f} s", flush=True)
-    return 1 if failed else 0
+    return [part.name for part in parts if part.process.returncode]
 
 
 def _stop(number: int, frame: object) -> None:

@@ -40,6 +40,12 @@ def test_outputs_do_not_mix(tmp_path: Path) -> None:
     assert status == 0 and "a 1\na 2\n" in output and "b 1\nb 2\n" in output
 
 
+def test_a_stage_begins_when_the_one_before_has_ended_even_if_that_failed(tmp_path: Path) -> None:
+    status, output = run(f"one: sleep 0.2; touch {tmp_path}/one; exit 1", "two: true", "--then", f"three: test -e {tmp_path}/one")
+    assert status == 1 and "=== three: passed" in output
+    assert output.splitlines()[-1] == "=== one failed"
+
+
 def test_a_signal_ends_the_parts_too(tmp_path: Path) -> None:
     part = f"long: trap 'touch {tmp_path}/ended; exit' TERM; echo $$ > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/pid; sleep 600 & wait"
     with subprocess.Popen([sys.executable, str(TOGETHER), part], stdout=subprocess.PIPE) as process:

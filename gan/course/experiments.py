@@ -161,8 +161,8 @@ EXPERIMENTS: dict[str, Experiment] = {
             "wasserstein",
             "Wasserstein loss",
             "Baseline, Wasserstein",
-            "The Wasserstein critic gives G gradients everywhere, and its loss tracks the quality of the images. It learns five times "
-            "per step of G. Both runs of this experiment take 500 steps.",
+            "The Wasserstein critic gives G gradients everywhere, and its loss tracks the quality of the images. The change brings the "
+            "paper's whole method: five critic steps per G step, clipped weights, RMSprop and lower rates. Both runs take 500 steps.",
             Source("Arjovsky et al. 2017, Wasserstein GAN (section 4)", "https://arxiv.org/abs/1701.07875"),
             {"loss": "wasserstein", "weight_clip": 0.01, "optimizer": "rmsprop", "lr_g": 5e-4, "lr_d": 5e-4, "d_steps": 5},
             {"duration": 500.0, "duration_unit": "steps"},

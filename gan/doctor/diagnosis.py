@@ -129,7 +129,7 @@ def _finding(rule: Rule, case: "Case", began: int, seen: int, recipe: TrainConfi
             limit = (
                 f"{'above' if condition.sign == '>' else 'below'} {condition.limit:{figure.format if figure.format.endswith('%') else 'g'}}"
             )
-            evidence.append(Evidence(condition.figure, figure.text, value, f"{value:{figure.format}}".replace("-", "−"), limit))
+            evidence.append(Evidence(condition.figure, figure.text, value, f"{value:z{figure.format}}".replace("-", "−"), limit))
     situation = Situation(case.config, case.interventions, began, case.step, case.best, case.images_seen, case.classes, recipe)
     name, why = _wording(rule, case)
     advice = remedies(rule.key, situation)
@@ -218,10 +218,11 @@ class Case:
             return False
         return any(bool(condition.is_over(values)[known[-1]]) for condition, values in zip(rule.conditions, columns, strict=True))
 
-    def suspected(self, rule: Rule) -> int | None:
-        """The step since which the rule's conditions hold; None unless they hold for half of the measurements that it asks for.
+    def suspected(self, rule: Rule) -> tuple[int, int] | None:
+        """The step since which the rule's conditions hold, and the step at which they will have held for long enough.
 
-        A measurement at which a figure is unknown is left out, as for findings.
+        None unless they hold for half of the measurements that the rule asks for. A measurement at which a figure is unknown is left out,
+        as for findings. The second step counts on measurements as often as before.
         """
         if not self.applies(rule):
             return None
@@ -235,7 +236,12 @@ class Case:
         healthy = np.flatnonzero(~holds[places])
         lately = places[healthy[-1] + 1 :] if len(healthy) else places  # since the last healthy measurement
         begun = lately[steps[lately] >= rule.after * self.pace]
-        return int(self.begins[rule.base][lately[0]]) if len(begun) >= max(1, rule.rows // 2) else None
+        if len(begun) < max(1, rule.rows // 2):
+            return None
+        began, last = int(self.begins[rule.base][lately[0]]), int(steps[-1])
+        apart = math.ceil(np.median(np.diff(steps))) if len(steps) > 1 else last
+        due = max(math.ceil(max(began, rule.after * self.pace)) + rule.steps, last + (rule.rows - len(begun)) * apart)
+        return began, due
 
     def episode(self, rule: Rule) -> tuple[int, int] | None:
         """The step since when the rule's conditions hold, and the step at which it was met; None if there is no finding now."""

@@ -84,19 +84,23 @@ def doubtful(case: Case, over: bool) -> str:
     over: whether the run has ended.
     """
     if suspected := suspicion(case):
-        found, began = suspected
+        found, began, due = suspected
         name = found.name[0].lower() + found.name[1:]
         if over:
             return f"Perhaps {name} (since step {began:,}). The run ended too soon to say"
-        return f"Watch this: {name} (since step {began:,}). It is too early for an alarm"
+        kind = "an alarm" if found.severity == "alarm" else "a warning"
+        return f"Watch this: {name} (since step {began:,}). If it continues, there will be {kind} at step {due:,}"
     return next((f"Watch this: {sight.doubt}" for sight in sights(case) if sight.doubt), "")
 
 
-def suspicion(case: Case) -> tuple[Rule, int] | None:
-    """The first rule that has held for half of the measurements that it asks for, and the step at which that began; None if there is none."""
+def suspicion(case: Case) -> tuple[Rule, int, int] | None:
+    """The first rule that has held for half of the measurements that it asks for, and since and until which step; None if there is none.
+
+    If it holds until then, there is a finding.
+    """
     for found in RULES:
-        if found.severity != "information" and (began := case.suspected(found)) is not None:
-            return found, began
+        if found.severity != "information" and (steps := case.suspected(found)) is not None:
+            return found, *steps
     return None
 
 

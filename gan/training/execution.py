@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 # Another way of computing is chosen only if it is this much faster in a short timing: far enough from 1 that noise does not decide.
 MARGIN = 1.15
+PATIENCE_S = 10.0  # a comparison ends early after this time: a busy machine may take minutes for a few steps
 
 
 def choose_execution(config: TrainConfig, device: torch.device, threads: int | None = None) -> Execution:
@@ -70,7 +71,10 @@ def _speedup(config: TrainConfig, old: Execution, new: Execution, clock: Callabl
     best = dict.fromkeys(states, math.inf)
     threads = torch.get_num_threads()
     try:
-        for _ in range(6 if config.image_size <= 32 else 3):  # the first warms up
+        begun = time.monotonic()
+        for number in range(6 if config.image_size <= 32 else 3):  # the first warms up
+            if number > 1 and time.monotonic() - begun > PATIENCE_S:
+                break
             for execution, state in states.items():
                 torch.set_num_threads(execution.threads)
                 images = real.contiguous(memory_format=torch.channels_last if execution.channels_last else torch.contiguous_format)

@@ -89,7 +89,9 @@ def test_what_looks_wrong_is_not_called_healthy_before_it_is_a_finding() -> None
     assert {found.outlook for found in early} == {Outlook.UNSURE}
     assert early[0].text == "Watch this: D takes generated images for real ones"
     cannot_tell = "the discriminator cannot tell real from generated (since step"
-    assert early[-1].text.startswith(f"Watch this: {cannot_tell}") and early[-1].text.endswith("It is too early for an alarm")
+    assert early[-1].text.startswith(f"Watch this: {cannot_tell}") and early[-1].text.endswith(
+        "If it continues, there will be an alarm at step 450"
+    )
     assert _verdict(425, over=True, **WRECKED).text.endswith("The run ended too soon to say")
     assert _verdict(475, **WRECKED).outlook is Outlook.ALARM
 

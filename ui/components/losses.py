@@ -25,12 +25,13 @@ _HTML = """
       <h4>What G gets to learn from</h4>
       <canvas class="losses-slopes" role="img" aria-label="G's two losses against D(G(z))"></canvas>
       <p>Dashed: log(1 − D), minimax. Solid: −log D, non-saturating. Across: D(G(z)), 0 to 1.</p>
-      <label>D(G(z)) <input type="range" class="losses-dial" min="0.01" max="0.99" step="0.01" value="0.4"></label>
+      <label>D(G(z)), D's answer to a generated image <input type="range" class="losses-dial" min="0.01" max="0.99" step="0.01" value="0.4"></label>
       <p class="losses-slope-words" role="status"></p>
     </div>
   </div>
   <details open><summary>From the value function to cross entropy, in six steps</summary>
     <label>Place on the line <input type="range" class="losses-at" min="-5" max="5" step="0.05" value="0"></label>
+    <p>x is a real image, z a latent vector of random numbers, and G(z) the image that G makes of it. E[…] is a mean over all of them.</p>
     <ol class="losses-steps">
       <li>D makes V(D, G) = E[log D(x)] + E[log(1 − D(G(z)))] large. Its best D reaches <output></output>.</li>
       <li>At one place this is p log D + q log(1 − D): <output></output>.</li>

@@ -4,6 +4,7 @@ import streamlit as st
 
 from gan.course.lessons import LESSONS
 from gan.course.progress import Met
+from ui.components.visitor import visitor
 from ui.page_files import LEARN
 
 
@@ -21,4 +22,5 @@ def marks(met: Met, open_id: str) -> None:
                 query_params={"lesson": lesson.id},
                 width="content",
             )
-    st.caption(f"{sum(passed)} of {len(passed)} lessons passed. Your progress is saved for this browser.")
+    count = f"{sum(passed)} of {len(passed)} lessons passed. " if visitor().known else ""  # of a stranger, nothing is known yet
+    st.caption(f"{count}Your progress is saved for this browser.")

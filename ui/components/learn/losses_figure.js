@@ -177,7 +177,7 @@ export class LossesFigure {
     chart.curve((share) => -log(share), ink);
     chart.mark(answer, -softplus(logit), ink);
     chart.mark(answer, softplus(-logit), ink);
-    this.slopeWords.textContent = `D(G(z)) = ${show(answer, 2)}. Slope by D's logit: minimax ${show(minimax, 2)}, non-saturating ${show(nonSaturating, 2)}.`;
+    this.slopeWords.textContent = `D(G(z)) = ${show(answer, 2)}. Slope by D's logit, its output before the sigmoid: minimax ${show(minimax, 2)}, non-saturating ${show(nonSaturating, 2)}.`;
   }
 
   // The six steps, with the numbers of the place that the slider points at.

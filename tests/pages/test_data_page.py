@@ -1,6 +1,7 @@
 """The Data page as its script draws it: what it says about a set, and an upload from the file to the Train page."""
 
 import io
+import os
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -114,6 +115,12 @@ def test_an_upload_is_shown_and_can_be_trained_on(open_data: Callable[..., AppTe
     assert "These settings are in the form" in texts(at.caption) and "Use these settings" not in [b.label for b in at.button]
     at.selectbox(key=KEY + "image_size").select(64).run()
     assert "Use these settings" in [b.label for b in at.button]
+    monkeypatch.setattr(suggested, "quick_speed", lambda config, device: 100.0)
+    path = datasets.place("My-pets")
+    assert path is not None
+    os.utime(path, (1e9, 1e9))  # another upload has the same name
+    at.run()
+    assert "something is recognizable after 2 to 7 minutes" in texts(at.markdown)
 
 
 def test_the_page_shows_how_wide_images_fit_and_the_choice_goes_along(open_data: Callable[..., AppTest]) -> None:

@@ -21,7 +21,7 @@ from ui.workshop import manager
 
 log = logging.getLogger(__name__)
 
-FOUND = "suggestion"  # in the session: the newest one, or a sentence that says why there is none, and the name of its set
+FOUND = "suggestion"  # in the session: the newest one, or a sentence that says why there is none, and its set (see _version)
 KEPT = ("fit", "background")  # settings that the visitor chose with the set
 
 
@@ -30,8 +30,8 @@ def suggested() -> None:
     data = st.session_state.get(KEY + "data")
     if not st.session_state.get(CHOSEN_DATA) or data not in datasets.available() or datasets.to_download(data):
         return
-    name, found = st.session_state.get(FOUND, ("", ""))
-    if name != data:
+    version, found = st.session_state.get(FOUND, (None, ""))
+    if version != _version(data):
         cancel = Canceled("suggestion_canceled", data)
         if cancel.waits("You canceled the suggestion of settings.", "Suggest settings", ":material/auto_fix_high:"):
             return
@@ -40,11 +40,20 @@ def suggested() -> None:
         except (ValueError, OSError) as error:
             log.warning("no settings can be suggested for %s: %s", data, error)
             found = f"No settings can be suggested for {plain(data)}: {plain(explain(error).rstrip('.'))}."
-        st.session_state[FOUND] = data, found
+        st.session_state[FOUND] = _version(data), found
     if isinstance(found, str):
         st.caption(found)
     else:
         _show(data, found)
+
+
+def _version(data: str) -> tuple[str, int]:
+    """A data set's name, and when its folder or file last changed: another upload may have the same name."""
+    path = datasets.place(data)
+    try:
+        return data, path.stat().st_mtime_ns if path else 0
+    except OSError:  # deleted a moment ago: the form says so
+        return data, 0
 
 
 def _working(data: str) -> Generator[Progress, None, Suggestion]:

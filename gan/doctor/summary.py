@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from gan.doctor.diagnosis import FOOLED, Case, Finding
+from gan.doctor.diagnosis import FOOLED, Case, Finding, finding_of
 from gan.doctor.rules import RULES, Rule, rule
 from gan.judging.verdict import MOST_CLOSE
 
@@ -40,7 +40,7 @@ class Verdict:
     Attributes:
         outlook: which kind.
         text: one sentence.
-        finding: the worst finding, if there is one.
+        finding: the worst finding, if there is one; for a run that ended before it could be sure, what it may be.
     """
 
     outlook: Outlook
@@ -72,7 +72,8 @@ def verdict(case: Case, findings: Sequence[Finding], over: bool, step: int = 0) 
             return Verdict(Outlook.TOO_EARLY, f"Too few steps to say: checks begin at step {begins:,}, and this run has {steps:,}")
         return Verdict(Outlook.TOO_EARLY, f"Too early to say: checks begin at step {begins:,}")
     if doubt := doubtful(case, over):
-        return Verdict(Outlook.UNSURE, doubt)
+        perhaps = suspicion(case) if over else None
+        return Verdict(Outlook.UNSURE, doubt, finding_of(perhaps[0], case, perhaps[1], case.step) if perhaps else None)
     if is_good(case):
         return Verdict(Outlook.GOOD, "Good enough to explore")
     return Verdict(Outlook.HEALTHY, "Nothing wrong so far")

@@ -265,17 +265,25 @@ class Run:
         Raises:
             CheckpointError: they cannot be read.
         """
+        return self.config_in_force.change(**self._control.wishes)
+
+    @property
+    def config_in_force(self) -> TrainConfig:
+        """The settings of the newest step: without pending changes.
+
+        Raises:
+            CheckpointError: they cannot be read.
+        """
         state = self._state
         if state is not None:
-            return state.config.change(**self._control.wishes)
+            return state.config
         config = self.config
         inherited = (self.stored.parent or {}).get("changes")  # a fork's settings include these
         changed = {change["field"]: change["new"] for change in self.interventions[inherited if is_whole(inherited) else 0 :]}
         try:
-            config = config.change(**changed)
+            return config.change(**changed)
         except ValueError as error:
             raise CheckpointError(f"{self.folder.interventions_file} is damaged: {error}") from None
-        return config.change(**self._control.wishes)
 
     @property
     def pace_s(self) -> float:

@@ -92,7 +92,10 @@ def test_what_looks_wrong_is_not_called_healthy_before_it_is_a_finding() -> None
     assert early[-1].text.startswith(f"Watch this: {cannot_tell}") and early[-1].text.endswith(
         "If it continues, there will be an alarm at step 450"
     )
-    assert _verdict(425, over=True, **WRECKED).text.endswith("The run ended too soon to say")
+    ended = _verdict(425, over=True, **WRECKED)
+    assert ended.text.endswith("The run ended too soon to say")
+    assert ended.finding and ended.finding.key == "g-winning" and ended.finding.remedies, "what to try, although it is not sure"
+    assert early[-1].finding is None, "while it trains, the alarm comes first"
     assert _verdict(475, **WRECKED).outlook is Outlook.ALARM
 
 

@@ -110,6 +110,16 @@ def test_the_verdict_and_the_sentence_agree(lead: float, until: int, fd: float) 
     assert bool(alarming) == (lead not in (0.6, 0.06) or fd > 1)
 
 
+def test_images_that_stay_far_from_real_ones_are_not_called_healthy() -> None:
+    far = _scored(1050, fd=lambda step: 60.0 if step < 500 else 40.0)
+    assert far.outlook is Outlook.UNSURE and far.text == "Watch this: the images stay far from real ones"
+    coming = _scored(1050, fd=lambda step: 300.0 * 0.9 ** (step / 50))
+    assert coming.outlook is Outlook.HEALTHY, "far, but on the way"
+    config, rows, scores = TrainConfig(), metrics(1050), judged(1050, fd=20.0)
+    ended = verdict(examine(config, rows, [], scores), [], True)
+    assert ended.text == "The run ended with images far from real ones (FD 20; real images: 1.5)" and ended.outlook is Outlook.UNSURE
+
+
 def test_scores_that_look_wrong_once_are_watched() -> None:
     collapsing = _scored(1050, diversity=lambda step: 3.0 if step > 1000 else 10.0, raw_diversity=lambda step: 3.0 if step > 1000 else 10.0)
     assert collapsing.outlook is Outlook.UNSURE and "the generator has collapsed (since step 1,050)" in collapsing.text

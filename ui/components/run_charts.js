@@ -43,7 +43,7 @@ class Charts {
     this.onFindings = () => { if (this.data) { this.explain(); this.timeline.labelFork(); this.overlays(); } };
     document.addEventListener("workshop-findings", this.onFindings);
     this.axes = new Axes(element);
-    // Plotly follows the window alone; what stands beside the charts changes their width, too.
+    // Plotly follows the window alone; what is next to the charts changes their width, too.
     this.resized = new ResizeObserver(() => {
       for (const chart of element.querySelectorAll(".rv-chart")) if (chart.data && chart.offsetParent) window.Plotly.Plots.resize(chart);
     });

@@ -375,7 +375,7 @@ def second() -> dict[str, Any]:
 
 
 def every_device() -> dict[str, Any]:
-    """A server with both GPUs: a run on each, then two on each, and what the GPUs hold afterwards."""
+    """A server with both GPUs: a run on each, then two on each, and what the GPUs hold after the runs."""
     dataset = images_for(TINY)
     waiting: dict[str, Any] = {}
 

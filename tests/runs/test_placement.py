@@ -40,7 +40,7 @@ def test_the_names_of_several_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     assert devices.choose_devices("cuda") == devices.choose_devices("cuda:0, cuda:1") == (FIRST, SECOND)
     assert devices.choose_devices("cuda:1,cuda:0") == (SECOND, FIRST)
     assert devices.choose_devices("cuda:1") == (SECOND,) and devices.choose_devices("cpu") == (torch.device("cpu"),)
-    assert devices.choose_devices("auto") == (FIRST,)  # the others may be somebody else's
+    assert devices.choose_devices("auto") == (FIRST,)  # the others may be someone else's
     monkeypatch.setattr(devices, "free_memory", {FIRST: 1, SECOND: 2}.__getitem__)
     assert devices.choose_device("cuda:0,cuda:1") == SECOND and devices.choose_device("cuda") == FIRST
     for wrong, words in {

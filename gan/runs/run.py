@@ -143,6 +143,7 @@ class Run:
         self._late = Control()  # halts a scoring after its end
         self.scored_late = False
         self.before: StoredRun | None = None  # config.json before a resume that may be refused
+        self.needs = 0  # bytes of memory, as estimated; 0 where nobody asks
         self._weighed = -math.inf  # time of the last check of the folder
         self._wish: Wish | None = None
         self._reason = ""  # why it should stop, if not its owner's wish
@@ -211,6 +212,12 @@ class Run:
     def in_memory(self) -> bool:
         """Whether its history and status are available without reading files."""
         return self._state is not None
+
+    @property
+    def has_its_memory(self) -> bool:
+        """Whether it has trained a step since its start, so it holds all the memory that it needs."""
+        state = self._state
+        return state is not None and state.step > self.began_step
 
     @property
     def to_be_judged(self) -> bool:
@@ -427,6 +434,8 @@ class Run:
     def work(self, device: torch.device, threads: int) -> None:
         """Trains until the end, a stop or a failure. Never raises: errors are stored with the run."""
         torch.set_num_threads(threads)  # a new thread inherits what another thread set for itself
+        if device.type == "cuda":
+            torch.cuda.set_device(device)  # for whatever asks for "the" GPU: a new thread is on the first one
         try:
             self.folder.lock()
         except CheckpointError as error:
@@ -456,7 +465,13 @@ class Run:
         """Waits for the judge of a run that ended before it was ready, and scores the run. Never raises."""
         if (unscored := self._unscored) is None:
             return
-        state, dataset, watch = unscored
+        on_gpu = unscored[0].device.type == "cuda"
+        self._score_late(*unscored)
+        del unscored
+        if on_gpu:
+            graphs.release_memory()
+
+    def _score_late(self, state: TrainState, dataset: ImageDataset, watch: Watch) -> None:
         while watch.preparing and not self._leave.wait(SCORING_POLL_S):
             if self.judges:
                 self.judges.hurry()

@@ -150,7 +150,7 @@ def test_sigterm_saves_the_run_that_is_at_work(fresh: Page, tmp_path: Path) -> N
     server = Server(tmp_path)
     try:
         launch(fresh, server.address)
-        both_charts_have(fresh, 2)
+        both_charts_have(fresh, 4)
     finally:
         log = server.end()
     assert "Traceback" not in log, log

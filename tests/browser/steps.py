@@ -1,5 +1,6 @@
 """Steps that many browser tests take: open a page, move to another, start and stop a run, wait for its charts."""
 
+import re
 from typing import Literal
 
 from playwright.sync_api import FloatRect, Page, TimeoutError, expect
@@ -15,8 +16,8 @@ SETTLED = """text => getComputedStyle(document.querySelector(".stApp h1")).color
 
 POINTS = "() => [...document.querySelectorAll('.rv-chart:not([hidden])')].map(e => e.data ? e.data[0].x.length : 0)"
 
-# Goes to an address as the browser's Back does, and waits until the script has run there. It is never seen running if the browser was busy
-# meanwhile: so wait for something that only the new page has.
+# Goes to an address as the browser's Back does, and waits until the script has run there. A very busy browser may never show that it runs:
+# then it waits for some seconds. So look for something that only the new page has.
 MOVE = """address => new Promise(arrived => {
   const app = document.querySelector(".stApp");
   let ran = app.dataset.testScriptState === "running";
@@ -24,8 +25,8 @@ MOVE = """address => new Promise(arrived => {
     ran ||= app.dataset.testScriptState === "running" || changes.some(({ oldValue }) => oldValue === "running");
     if (ran && app.dataset.testScriptState === "notRunning") end();
   });
-  const end = () => { clearTimeout(late); observer.disconnect(); arrived(); };
-  const late = setTimeout(end, 5000);
+  const end = () => { clearTimeout(late); observer.disconnect(); arrived(ran); };
+  const late = setTimeout(end, 10000);
   observer.observe(app, { attributeFilter: ["data-test-script-state"], attributeOldValue: true });
   history.pushState({}, "", address);
   dispatchEvent(new PopStateEvent("popstate"));
@@ -83,6 +84,7 @@ def launch(page: Page, server: str) -> None:
 
 def press_train(page: Page) -> None:
     page.get_by_role("button", name="Train", exact=True).click()
+    page.wait_for_url(re.compile("run="))
     expect(page.locator(".run-view")).to_be_visible()
 
 

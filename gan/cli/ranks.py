@@ -3,7 +3,7 @@
 import functools
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -28,6 +28,8 @@ def on_ranks(command: Callable[..., None]) -> Callable[..., None]:
         if not several():
             command(ranks=None, **options)
             return
+        if ":" in options["device"]:
+            _refuse(f"with several ranks --device is auto, cpu or cuda, because each takes a GPU of its own; got {options['device']}")
         from gan.distributed.group import join  # torch.distributed is only for runs that need it
         from gan.training.ranks import RankLost
 
@@ -49,10 +51,20 @@ def alone(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def run(**options: Any) -> None:
         if several():
-            raise click.UsageError("only train and resume work on several ranks: start this command without torchrun")
+            _refuse("only train and resume work on several ranks: start this command without torchrun")
         command(**options)
 
     return run
+
+
+def _refuse(sentence: str) -> NoReturn:
+    """
+    Raises:
+        UsageError: on rank 0. The others end without repeating it.
+    """
+    if os.environ["RANK"] == "0":
+        raise click.UsageError(sentence)
+    raise SystemExit(2)
 
 
 def _lead(ranks: "Group", command: Callable[[], None]) -> None:

@@ -204,11 +204,9 @@ def join(name: str) -> Group:
     name: auto, cpu or cuda. Each rank takes the GPU with its number on this machine.
 
     Raises:
-        ValueError: the device cannot be used, or names one GPU for all ranks.
+        ValueError: the device cannot be used.
         RankLost: the other ranks cannot be reached.
     """
-    if ":" in name:
-        raise ValueError(f"device must be auto, cpu or cuda with several ranks, because each takes a GPU of its own; got {name!r}")
     local, here = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
     device = choose_device(name)
     if device.type == "cuda":

@@ -21,6 +21,7 @@ def _field(
     fixed: bool = False,
     step: float = 1,
     needs: str = "",
+    shown: bool = True,
     **bounds: Any,
 ) -> Any:
     """A field with its bounds, and what a form needs to show it: label, help, group, unit.
@@ -28,9 +29,10 @@ def _field(
     live: the field can change while a run trains. fixed: it defines the networks, so a fork keeps it.
     step: how far one press on plus or minus goes; 0 for a tenth of the value's order of magnitude.
     needs: the name of another field; while it is 0, this field has no effect, and the form hides it.
+    shown: whether forms show it at all: not if it has an effect only on the command line.
     """
     extra: dict[str, JsonValue] = {"group": group, "unit": unit, "common": common, "live": live, "fixed": fixed, "step": step}
-    extra["needs"] = needs
+    extra["needs"], extra["shown"] = needs, shown
     return Field(default, title=label, description=help, json_schema_extra=extra, **bounds)
 
 
@@ -186,6 +188,14 @@ class TrainConfig(BaseModel):
         "Batch normalization from the second layer on, or none. Gradient penalties need 'none'.",
         "Networks",
         fixed=True,
+    )
+    batch_norm_over: Literal["batch", "rank"] = _field(
+        "batch",
+        "Batch normalization over",
+        "On several GPUs or machines (torchrun): 'batch' uses the statistics of the whole batch, as one process would. 'rank' uses those of "
+        "each process's own images, which is faster but changes the mathematics.",
+        "Networks",
+        shown=False,
     )
     spectral_norm: bool = _field(
         False,

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS = [
     {"data", "networks"},
     {"training", "judging"},
+    {"distributed"},
     {"runs"},
     {"doctor", "explore"},
     {"inside", "course"},

@@ -100,7 +100,8 @@ def read_form() -> TrainConfig:
 def fork_form(config: TrainConfig) -> bool:
     """Draws the choice of changes for a fork. False if the settings do not fit together; the page then shows the reason."""
     fields = TrainConfig.model_fields
-    free = [name for name in fields if name not in TrainConfig.fixed_fields() and name not in ("duration", "duration_unit")]
+    unchanged = {*TrainConfig.fixed_fields(), "duration", "duration_unit"}
+    free = [name for name, info in fields.items() if name not in unchanged and _extra(info)["shown"]]
     names = st.multiselect(
         "Settings to change",
         free,
@@ -159,7 +160,9 @@ def _extra(info: FieldInfo) -> dict[str, Any]:
 
 
 def _counts(info: FieldInfo, base: TrainConfig) -> bool:
-    """Whether a field has an effect with the form's other values; the form hides the end values of a schedule that is off."""
+    """Whether a field has an effect in the app, with the form's other values; the form hides the end values of a schedule that is off."""
+    if not _extra(info)["shown"]:
+        return False
     needed = _extra(info)["needs"]
     return not needed or bool(st.session_state.get(KEY + needed, getattr(base, needed)))
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 import torch
@@ -32,21 +33,27 @@ from gan.training.feed import epoch_images
 from gan.training.loop import Control
 from gan.training.state import TrainState
 
+if TYPE_CHECKING:
+    from gan.distributed.group import Group
+
 LINE_EVERY_S = 10.0  # between two lines of progress without a terminal
 
 
 @contextmanager
-def _halt_on_signals(control: Control) -> Iterator[list[int]]:
+def halt_on_signals(control: Control, patient: bool = False) -> Iterator[list[int]]:
     """Ctrl-C, SIGTERM and a closed terminal halt the loop after its step; a second signal ends the process at once.
 
     Signals that the process was started to ignore (nohup) stay ignored.
+
+    patient: whether later signals are ignored. torchrun may pass one press of Ctrl-C on twice, and itself ends what takes too long.
     """
     received: list[int] = []
 
     def halt(number: int, frame: object) -> None:
         received.append(number)
         control.halt()
-        signal.signal(number, before[signal.Signals(number)])
+        if not patient:
+            signal.signal(number, before[signal.Signals(number)])
 
     heard = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
     before = {number: handler for number in heard if (handler := signal.getsignal(number)) != signal.SIG_IGN}
@@ -105,11 +112,13 @@ def train_in_terminal(
     judged: bool,
     script: list[Intervention] | None = None,
     threads: int | None = None,
+    ranks: "Group | None" = None,
 ) -> None:
     """Drains record(), showing progress; the folder can be resumed afterward. Call it while holding the folder's lock.
 
     judged: whether to score the images while it trains, unless the environment turns this off.
     script: changes to make while it trains.
+    ranks: those that train with this process; None if it trains alone.
     """
     say_how_read(dataset)
     control = Control()
@@ -122,21 +131,25 @@ def train_in_terminal(
         reasons.append(reason)
         control.halt()
 
-    with _halt_on_signals(control) as received, judges or nullcontext(), Rounds(Checkups(), lambda: [run], stop):
+    with halt_on_signals(control, patient=ranks is not None) as received, judges or nullcontext(), Rounds(Checkups(), lambda: [run], stop):
         try:
-            state = prepare(folder, config, dataset, where, control, threads)
+            state = prepare(folder, config, dataset, where, control, ranks.threads if ranks else threads)
+            if ranks:
+                from gan.distributed.start import lead  # torch.distributed is only for runs that need it
+
+                lead(state, dataset, ranks)
             run.began_step = state.step
             if script is not None:
                 control.repeat(script[state.changes :], until=round(config.duration))
             watch = Watch(judges.prepare(config)) if judges else None
             write_status(folder, RunState.RUNNING, state, error=None, reason=None, judge=None, stuck=None)
             if not as_json:
-                terminal.say(f"{folder.path}: {len(dataset):,} images, {state.execution.precision}, {where}")
+                terminal.say(f"{folder.path}: {len(dataset):,} images, {state.execution.precision}, {where}{_of_ranks(state)}")
             began_images, began_s = state.images_seen, state.elapsed_s
             with _bar(config, dataset, state, as_json) as bar:
                 teller = _Teller(folder, state, control, received, bar, as_json)
                 _drain(folder, state, dataset, control, watch, teller)
-            ended = RunState.STOPPED if received or reasons else RunState.FINISHED
+            ended = RunState.STOPPED if received or reasons or control.halted else RunState.FINISHED
             why = never_judged(folder, watch)  # before the judges are closed
             write_status(folder, ended, state, judge=why, reason=reasons[0] if reasons else None)
         except (Exception, KeyboardInterrupt) as error:
@@ -161,6 +174,10 @@ def train_in_terminal(
     if received:
         terminal.let_go()
         raise SystemExit(128 + received[0])
+
+
+def _of_ranks(state: TrainState) -> str:
+    return f", {state.ranks.count} ranks" if state.ranks else ""
 
 
 def _bar(config: TrainConfig, dataset: ImageDataset, state: TrainState, as_json: bool) -> tqdm:
@@ -198,7 +215,8 @@ def _say_the_end(folder: RunFolder, state: TrainState, ended: str, rate: float, 
     elif why:
         terminal.say(why)
     if ended is RunState.STOPPED:
-        terminal.say(f"continue with: python -m gan resume {folder.path}", err=False)
+        start = f"torchrun --nproc-per-node={state.ranks.count} -m gan" if state.ranks else "python -m gan"
+        terminal.say(f"continue with: {start} resume {folder.path}", err=False)
 
 
 def _in_words(metrics: Metrics) -> str:

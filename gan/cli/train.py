@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import torch
@@ -14,6 +14,7 @@ from gan.cli.common import device_for, find_run, load
 from gan.cli.group import command
 from gan.cli.loop import train_in_terminal
 from gan.cli.options import device_option, duration_of, duration_options, json_option, judge_option, moved_option
+from gan.cli.ranks import alone, on_ranks
 from gan.cli.suggest import AUTO, suggestion
 from gan.config import TrainConfig, parse_setting
 from gan.course.digits_run import DIGITS_RUN, digits_origin
@@ -29,6 +30,10 @@ from gan.runs.run import checkpoints_root
 from gan.runs.start import Origin, begin_like, begin_with, origin_of, refuse_lost_start
 from gan.training.feed import epoch_images
 from gan.training.loop import extend, progress
+from gan.training.ranks import refuse_settings
+
+if TYPE_CHECKING:
+    from gan.distributed.group import Group
 
 
 @command("train")
@@ -48,7 +53,9 @@ from gan.training.loop import extend, progress
 @click.option("--out", type=click.Path(path_type=Path), help="The run's folder. Default: a new one below the checkpoints folder.")
 @judge_option
 @json_option
+@on_ranks
 def train_command(
+    ranks: "Group | None",
     recipe_name: str,
     source: str | None,
     data: str | None,
@@ -65,7 +72,7 @@ def train_command(
     if unit:
         changes |= {"duration_unit": unit, "duration": amount}
     changes |= {name: value for name, value in (("data", data), ("seed", seed)) if value is not None}
-    where = device_for(device)
+    where = ranks.device if ranks else device_for(device)
     origin = _origin(source) if source else None
     if origin and _by_default("recipe_name"):
         recipe_name, base = "run", origin.config
@@ -81,6 +88,8 @@ def train_command(
     config = _at(base.change(**{**(origin.settings if origin else {}), **changes}), None)
     if origin:
         origin.refuse(config)
+    if ranks:
+        refuse_settings(config, ranks.count)
     refuse_too_large(config, where)
     folder = _new_folder(out, recipe_name)
     dataset = load(config, as_json)
@@ -91,7 +100,7 @@ def train_command(
         folder.write_config(config, recipe_name)
         if origin:
             begin_with(folder, origin)
-        train_in_terminal(folder, config, dataset, where, as_json, not no_judge)
+        train_in_terminal(folder, config, dataset, where, as_json, not no_judge, ranks=ranks)
 
 
 def _by_default(parameter: str) -> bool:
@@ -125,11 +134,16 @@ def _origin(source: str) -> Origin:
 @device_option
 @judge_option
 @json_option
-def resume_command(run: Path, data: str | None, kept: bool, device: str, no_judge: bool, as_json: bool, **duration: float | None) -> None:
+@on_ranks
+def resume_command(
+    ranks: "Group | None", run: Path, data: str | None, kept: bool, device: str, no_judge: bool, as_json: bool, **duration: float | None
+) -> None:
     folder = RunFolder(find_run(run))
     config = _at(folder.read_config()[0], data)
     unit, amount = duration_of(duration)
-    where = device_for(device)
+    if ranks:
+        refuse_settings(config, ranks.count)
+    where = ranks.device if ranks else device_for(device)
     dataset = _load_again(config, as_json, data)
     per_epoch = epoch_images(config, dataset)
     with folder.locked():
@@ -141,7 +155,7 @@ def resume_command(run: Path, data: str | None, kept: bool, device: str, no_judg
             raise click.UsageError(
                 f"the run {folder.path.name} has reached its {config.duration:g} {config.duration_unit}: give a further duration, such as --steps 1000"
             )
-        train_in_terminal(folder, config, dataset, where, as_json, not no_judge)
+        train_in_terminal(folder, config, dataset, where, as_json, not no_judge, ranks=ranks)
 
 
 def _go_back(folder: RunFolder, config: TrainConfig, dataset: ImageDataset, where: torch.device) -> None:
@@ -174,6 +188,7 @@ def _go_back(folder: RunFolder, config: TrainConfig, dataset: ImageDataset, wher
 @device_option
 @judge_option
 @json_option
+@alone
 def replay_command(run: Path, data: str | None, out: Path | None, device: str, no_judge: bool, as_json: bool) -> None:
     original = RunFolder(find_run(run))
     config, stored = original.read_config()

@@ -1,12 +1,14 @@
 """The layers that the networks are made of: faster ways to compute torch's convolutions on a CPU, dropout, minibatch deviation."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from gan.draws import own, whole
 from gan.networks import winograd
 
 SMALL = 8  # largest side of feature maps for which a kernel's gradient is a matrix product
@@ -173,9 +175,12 @@ class Dropout(nn.Module):
         if not self.training or self.p == 0:
             return x
         kept = 65536 - round(self.p * 65536)  # of 65,536
-        draws = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device)
+        rows = whole(len(x), self.rng, packed=True)
+        numbers = rows * x[0].numel()
+        draws = torch.empty((numbers + 3) // 4, dtype=torch.int64, device=x.device)
         draws.random_(-(2**63), None, generator=self.rng)
-        mask = (draws.view(torch.int16)[: x.numel()] < kept - 32768).to(x.dtype) * (65536 / kept)
+        drawn = own(draws.view(torch.int16)[:numbers].view(rows, -1), self.rng, packed=True)
+        mask = (drawn < kept - 32768).to(x.dtype) * (65536 / kept)
         channels_last = x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)
         dense = x.permute(0, 2, 3, 1) if channels_last else x  # in memory order, so the mask needs no copy
         dropped = dense * mask.view(dense.shape)
@@ -186,8 +191,20 @@ class MinibatchStd(nn.Module):
     """Adds one feature: the standard deviation over the batch, averaged over all features (Karras et al. 2018, section 3).
 
     (N, C, ...) -> (N, C + 1, ...).
+
+    Attributes:
+        whole_mean: for a run on several ranks: a rank's means (C, ...) -> those over the whole batch.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.whole_mean: Callable[[torch.Tensor], torch.Tensor] | None = None
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        deviation = (x.float().var(0, unbiased=False) + 1e-8).sqrt().mean().to(x.dtype)
+        if self.whole_mean:
+            mean = self.whole_mean(x.float().mean(0))
+            variance = self.whole_mean((x.float() - mean).square().mean(0))
+        else:
+            variance = x.float().var(0, unbiased=False)
+        deviation = (variance + 1e-8).sqrt().mean().to(x.dtype)
         return torch.cat([x, deviation.expand(len(x), 1, *x.shape[2:])], 1)

@@ -254,7 +254,7 @@ def write_status(folder: RunFolder, name: RunState, state: TrainState | None = N
     except CheckpointError:
         fields = {"started": time.time()}
     if state:
-        for key in ("threads", "launch"):  # from a device that the run may have used earlier
+        for key in ("threads", "launch", "ranks"):  # from a device that the run may have used earlier
             fields.pop(key, None)
         fields |= {"step": state.step, "images_seen": state.images_seen, "elapsed_s": round(state.elapsed_s, 3)}
         fields |= execution_status(state)
@@ -274,6 +274,8 @@ def execution_status(state: TrainState) -> dict[str, Any]:
     how: dict[str, Any] = {"precision": state.execution.precision, "channels_last": state.execution.channels_last}
     if state.device.type == "cpu":
         how["threads"] = state.execution.threads
+    if state.ranks:
+        how["ranks"] = state.ranks.count
     if state.launch:
         how["launch"] = state.launch
     return how | {"device": describe_device(state.device)}

@@ -33,6 +33,7 @@ from gan.runs.stored import Status, StoredRun
 from gan.runs.watch import Judges, Watch, in_a_sentence
 from gan.training import graphs
 from gan.training.loop import Control, progress
+from gan.training.ranks import RankLost
 from gan.training.state import Diverged, TrainState
 from gan.untrusted import is_whole
 
@@ -668,6 +669,8 @@ def explain(error: BaseException, folders: bool = False) -> str:
 def _explain(error: BaseException) -> str:
     if isinstance(error, Diverged):
         return f"Training diverged: {error}. Earlier snapshots and checkpoints are unharmed: explore them, or fork from one with lower learning rates."
+    if isinstance(error, RankLost):
+        return f"The run ended because {error}. The last saved state is intact: resume the run from it."
     no_memory = isinstance(error, OSError) and error.errno == errno.ENOMEM
     if no_memory or isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
         return "There is not enough memory for these settings: lower the batch size, the filters or the image size."

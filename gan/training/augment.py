@@ -2,6 +2,8 @@
 
 import torch
 
+from gan.draws import own, whole
+
 
 def mirror(images: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
     """Each image (N, C, H, W) mirrored left to right with probability 1/2."""
@@ -43,7 +45,7 @@ def diffaugment(images: torch.Tensor, policy: str, rng: torch.Generator, chance:
     place = torch.arange(size, device=device)
     if "translation" in policy:
         reach = (size + 4) // 8
-        shift = torch.randint(-reach, reach + 1, (2, n, 1), device=device, generator=rng)
+        shift = own(torch.randint(-reach, reach + 1, (2, whole(n, rng), 1), device=device, generator=rng), rng, dim=1)
         if chance is not None:
             shift = shift * _drawn(images, chance, rng).view(n, 1)
         rows, columns = (place + shift + 1).clamp(0, size + 1)  # into images with a border of one zero pixel
@@ -52,7 +54,7 @@ def diffaugment(images: torch.Tensor, policy: str, rng: torch.Generator, chance:
         images = images.permute(0, 3, 1, 2)
     if "cutout" in policy:
         hole = size // 2
-        center = torch.randint(0, size + 1 - hole % 2, (2, n, 1), device=device, generator=rng)
+        center = own(torch.randint(0, size + 1 - hole % 2, (2, whole(n, rng), 1), device=device, generator=rng), rng, dim=1)
         rows, columns = (place >= center - hole // 2) & (place < center - hole // 2 + hole)
         inside = (rows[:, :, None] & columns[:, None, :])[:, None]
         images = images.masked_fill(inside if chance is None else inside & _drawn(images, chance, rng), 0)
@@ -105,7 +107,7 @@ def steer(strength: torch.Tensor, sureness: torch.Tensor, target: float, batch_s
 
 def _uniform(images: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
     """One number in [0, 1) per image: (N, 1, 1, 1)."""
-    return torch.rand(len(images), 1, 1, 1, device=images.device, generator=rng)
+    return own(torch.rand(whole(len(images), rng), 1, 1, 1, device=images.device, generator=rng), rng)
 
 
 def _drawn(images: torch.Tensor, chance: torch.Tensor, rng: torch.Generator) -> torch.Tensor:

@@ -7,6 +7,7 @@ import torch
 from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
 from gan.devices import free_memory
+from gan.draws import own
 from gan.images import to_float
 from gan.training import augment
 from gan.training.state import TrainState
@@ -65,7 +66,10 @@ class Feed:
         self._layout = torch.channels_last if state.execution.channels_last else torch.contiguous_format
 
     def next(self, images_seen: int, batches: int = 1) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """The images after the first `images_seen`, (batches * batch_size, C, H, W) in [-1, 1], and their classes."""
+        """The images after the first `images_seen`, (batches * batch_size, C, H, W) in [-1, 1], and their classes.
+
+        On one of several ranks, only those that it takes of each batch.
+        """
         picks = torch.cat([self._picks(images_seen + i * self._batch) for i in range(batches)]) if batches > 1 else self._picks(images_seen)
         labels = _sent(self._labels[picks], self._state.device) if self._labels is not None else None
         real = to_float(_sent(self._images[picks], self._state.device))
@@ -85,7 +89,8 @@ class Feed:
         if epoch != self._epoch:
             rng = torch.Generator().manual_seed(self._seed * 1_000_003 + epoch)
             self._order, self._epoch = _sent(torch.randperm(self._n, generator=rng), self._place), epoch
-        return self._order[position : position + self._batch]
+        picks = self._order[position : position + self._batch]
+        return own(picks, self._state.rng)
 
 
 def _sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:

@@ -61,6 +61,10 @@ class Control:
     def halted(self) -> bool:
         return self._halt.is_set()
 
+    def goes_on(self, share: float, step: int) -> bool:
+        """Whether to train the step after `step`. share: how much of the run's duration is behind it, 0 to 1."""
+        return not self.halted and share < 1
+
     def change(self, name: str, value: Any) -> None:
         """Asks for a live setting to be changed before the next step.
 
@@ -159,25 +163,29 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
     Yields:
         Metrics every `log_every` steps, Samples at log-spaced steps and at the end, Snapshot when the generator is worth
         saving, Intervention when a setting has changed, ThreadChange when the number of threads has. Metrics and Samples
-        at every step if the control slows the loop down or asks for a single step.
+        at every step if the control slows the loop down or asks for a single step. Of several ranks, only rank 0 yields Samples.
 
     Raises:
         ValueError: the set does not fit the config.
         Diverged: a loss became NaN or infinite. The state is then useless; the last saved state is not.
+        RankLost: another rank has ended. The same holds for the state: it may be between two networks' steps.
     """
     control = control or Control()
+    draws = state.ranks is None or state.ranks.leads
+    if state.ranks:
+        control = state.ranks.share_control(control)
     per_epoch = epoch_images(state.config, dataset)
     torch.set_num_threads(state.execution.threads)
     feed = Feed(state, dataset)
     update = launcher(state, feed)
     threads = _Threads(state, control)
 
-    if state.step == 0:
+    if state.step == 0 and draws:
         yield Samples(0, draw_grid(state))
     entered, before_s = time.perf_counter(), state.elapsed_s
     logged_images, logged_s, drawn = state.images_seen, state.elapsed_s, -1
 
-    while not control.halted and progress(state.config, state.done, per_epoch) < 1:
+    while control.goes_on(progress(state.config, state.done, per_epoch), state.step):
         began = time.perf_counter()
         once, frozen = control.take_once(), None
         changes = [change for name, value in control.take(state.step) if (change := _change(state, name, value))]
@@ -213,7 +221,7 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
             state.summed = 0
             chance = state.augmentation[0].item() if config.augmentation_target else None
             yield Metrics(step, state.images_seen, state.elapsed_s, images_per_s, **means, scores=config.has_scores, augmentation=chance)
-        if is_grid_step(step, config.grid_every) or watched:
+        if draws and (is_grid_step(step, config.grid_every) or watched):
             drawn = step
             yield Samples(step, draw_grid(state))
         if is_snapshot_step(step, config.snapshot_every):
@@ -226,13 +234,16 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
             break
         if control.pace_s:
             entered += _wait(control, began)
-    if not is_grid_step(state.step, state.config.grid_every) and drawn != state.step:
+    if draws and not is_grid_step(state.step, state.config.grid_every) and drawn != state.step:
         yield Samples(state.step, draw_grid(state))
     yield from threads.end()
 
 
 class _Threads:
-    """Chooses a run's processor threads between steps, on a CPU, unless a script sets them. Does nothing if there is no choice."""
+    """Chooses a run's processor threads between steps, on a CPU, unless a script sets them. Does nothing if there is no choice.
+
+    Several ranks have no choice: each would decide by its own clock, and the slowest sets the pace of all.
+    """
 
     def __init__(self, state: TrainState, control: Control) -> None:
         self._state, self._control = state, control
@@ -244,7 +255,7 @@ class _Threads:
         """Wraps one step. rested: the step does not count, because the run slept before it or runs in slow motion."""
         state = self._state
         most = max(state.most_threads, state.execution.threads)
-        if state.device.type != "cpu" or most == 1 or self._control.repeating(state.step):
+        if state.device.type != "cpu" or most == 1 or state.ranks or self._control.repeating(state.step):
             yield
             return
         if self._chooser is None:
@@ -282,7 +293,7 @@ def _set_threads(state: TrainState, threads: Any) -> ThreadChange | None:
     threads: may come from a file and be anything.
     """
     old = state.execution.threads
-    if state.device.type != "cpu" or threads == old:
+    if state.device.type != "cpu" or threads == old or state.ranks:
         return None
     if not isinstance(threads, int) or not 1 <= threads <= max(cores(), state.most_threads):
         log.warning("training stays on %s threads and may differ in the last bits: %.40r threads are not possible here", old, threads)
@@ -351,6 +362,9 @@ def launcher(state: TrainState, feed: Feed) -> Callable[[torch.Tensor, torch.Ten
         update_networks(state, real, labels)
 
     if state.device.type != "cuda":
+        return update
+    if state.ranks:
+        state.launch = "kernel by kernel (several ranks add up their gradients between two kernels)"
         return update
     before = copy.deepcopy(state.state_dict())
     try:

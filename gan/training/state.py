@@ -18,6 +18,7 @@ from gan.networks.layers import Dropout
 from gan.networks.residual import Basis, Residual
 from gan.optimizers import Adam, RMSprop
 from gan.training import saved_state as states
+from gan.training.ranks import Ranks
 from gan.training.schedule import moves_penalties, moves_rates, scheduled
 
 log = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ class TrainState:
     images_seen: int = 0  # real images shown to the discriminator
     elapsed_s: float = 0.0
     launch: str = ""  # how the steps are launched on a GPU, in words
+    ranks: Ranks | None = None  # the processes that train this run together; None if it is this one alone
     _averaged_tensors: tuple[list[torch.Tensor], list[torch.Tensor]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -192,6 +194,11 @@ class TrainState:
                 if "betas" in group and group["betas"] != (beta1, now.beta2):
                     group["betas"], constants = (beta1, now.beta2), True
         return constants
+
+    @property
+    def own_batch(self) -> int:
+        """Images of each batch that this process takes: all of them, unless it is one of several ranks."""
+        return self.ranks.part.images if self.ranks else self.config.batch_size
 
     @property
     def done(self) -> Done:

@@ -1,9 +1,11 @@
 """One training step: the discriminator's, then the generator's. Knows nothing about events, threads or data sets."""
 
 import torch
+from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from gan.config import TrainConfig
+from gan.draws import normal_like, own, whole
 from gan.training import augment, losses
 from gan.training.schedule import moves_penalties, scheduled
 from gan.training.state import TrainState
@@ -11,8 +13,9 @@ from gan.training.state import TrainState
 
 def draw_z(state: TrainState, n: int) -> torch.Tensor:
     """n latent vectors from the run's own random generator: (n, latent_dim)."""
-    z = torch.empty(n, state.config.latent_dim, device=state.device)
-    return z.normal_(generator=state.rng) if state.config.latent_distribution == "normal" else z.uniform_(-1, 1, generator=state.rng)
+    z = torch.empty(whole(n, state.rng), state.config.latent_dim, device=state.device)
+    drawn = z.normal_(generator=state.rng) if state.config.latent_distribution == "normal" else z.uniform_(-1, 1, generator=state.rng)
+    return own(drawn, state.rng)
 
 
 def train_step(state: TrainState, real: torch.Tensor, labels: torch.Tensor | None = None) -> None:
@@ -20,8 +23,8 @@ def train_step(state: TrainState, real: torch.Tensor, labels: torch.Tensor | Non
 
     Args:
         state: changed in place.
-        real: float images (d_steps * batch_size, channels, image_size, image_size) in [-1, 1] on the state's device.
-        labels: their classes, int64 (d_steps * batch_size,), if the config is conditional.
+        real: float images (d_steps * own_batch, channels, image_size, image_size) in [-1, 1] on the state's device.
+        labels: their classes, int64 (d_steps * own_batch,), if the config is conditional.
     """
     set_noise(state)
     state.follow_schedule()
@@ -49,8 +52,8 @@ def update_networks(state: TrainState, real: torch.Tensor, labels: torch.Tensor 
     """The part of a step that changes networks and sums, all of it on the device, so it can be one graph."""
     config = state.config
     measured: list[torch.Tensor] = []
-    parts = real.split(config.batch_size)
-    classes: tuple[torch.Tensor | None, ...] = labels.split(config.batch_size) if labels is not None else (None,) * len(parts)
+    parts = real.split(state.own_batch)
+    classes: tuple[torch.Tensor | None, ...] = labels.split(state.own_batch) if labels is not None else (None,) * len(parts)
     for i, (images, part_labels) in enumerate(zip(parts, classes, strict=True)):
         kept = config.reuse_fakes and i == len(parts) - 1 and config.frozen != "generator"
         fake, *measured_d = _discriminator_step(state, images, part_labels, keep_graph=kept)
@@ -59,6 +62,8 @@ def update_networks(state: TrainState, real: torch.Tensor, labels: torch.Tensor 
         measured += _generator_step(state, images, part_labels, fake if config.reuse_fakes and i == 0 else None)
     with torch.no_grad():
         numbers = torch.stack([part.detach() for part in measured])
+        if state.ranks:  # at every step, because rank 0 may save the sums after any
+            numbers = state.ranks.whole_mean(numbers)
         of_d, of_g = numbers[: 3 * len(parts)].view(-1, 3).mean(0), numbers[3 * len(parts) :].view(-1, 2).mean(0)
         sums, finite = state.sums[:5], state.sums[5:]
         sums += torch.stack([of_d[0], of_g[0], of_d[1], of_d[2], of_g[1]])
@@ -102,7 +107,7 @@ def _discriminator_step(state: TrainState, real: torch.Tensor, labels: torch.Ten
     if config.r2:
         penalties.append(config.r2 * losses.zero_centered_penalty(_gradient(on_fake, seen_fake)))
     if config.gradient_penalty:
-        mix = torch.rand(len(real), 1, 1, 1, device=real.device, generator=state.rng)
+        mix = own(torch.rand(whole(len(real), state.rng), 1, 1, 1, device=real.device, generator=state.rng), state.rng)
         between = (mix * seen_real + (1 - mix) * seen_fake).detach().requires_grad_()
         with autocast(state):
             on_between = discriminator(between, labels).float()
@@ -110,9 +115,7 @@ def _discriminator_step(state: TrainState, real: torch.Tensor, labels: torch.Ten
     total = loss
     for penalty in penalties:
         total = total + (state.penalty_share * penalty if moves_penalties(config) else penalty)
-    state.optimizer_d.zero_grad(set_to_none=True)
-    total.backward()
-    state.optimizer_d.step()
+    _learn(state, total, state.optimizer_d, discriminator)
     if config.weight_clip:
         with torch.no_grad():
             for weight in discriminator.parameters():
@@ -133,18 +136,38 @@ def _generator_step(
             features = discriminator.features(_seen(state, fake))
             answers = discriminator.judge(features, labels).float()
             if config.feature_matching:
-                loss = losses.feature_matching(discriminator.features(_seen(state, real.detach())).float(), features.float())
+                of_real = discriminator.features(_seen(state, real.detach())).float()
+                loss = losses.feature_matching(_batch_mean(state, of_real), _batch_mean(state, features.float()))
             else:
                 on_real = discriminator(_seen(state, real.detach()), labels).float() if config.loss == "relativistic" else None
                 loss = losses.generator_loss(answers, config.loss, on_real)
         if config.frozen == "generator":
             return loss, _mean_answer(config, answers)
-        state.optimizer_g.zero_grad(set_to_none=True)
-        loss.backward()
+        _learn(state, loss, state.optimizer_g, state.generator)
     finally:
         discriminator.requires_grad_(True)
-    state.optimizer_g.step()
     return loss, _mean_answer(config, answers)
+
+
+def _learn(state: TrainState, loss: torch.Tensor, optimizer: torch.optim.Optimizer, network: nn.Module) -> None:
+    """One step of an optimizer down the gradient of a loss over the whole batch.
+
+    torch's wrapper for several processes (DistributedDataParallel) expects one forward and one backward pass of one module. The
+    discriminator is called through several methods, up to five times a step, and its gradients are wanted in only some of them. So the
+    gradients are added up here, once, when a network's are complete.
+    """
+    optimizer.zero_grad(set_to_none=True)
+    if state.ranks:
+        (loss * state.ranks.part.share).backward()
+        state.ranks.add_gradients(network.parameters())
+    else:
+        loss.backward()
+    optimizer.step()
+
+
+def _batch_mean(state: TrainState, features: torch.Tensor) -> torch.Tensor:
+    """Features (N, ...), of several ranks as their mean over the whole batch, (1, ...)."""
+    return state.ranks.whole_mean(features.mean(0, keepdim=True)) if state.ranks else features
 
 
 def _steer(state: TrainState, on_real: torch.Tensor, on_fake: torch.Tensor) -> None:
@@ -153,7 +176,10 @@ def _steer(state: TrainState, on_real: torch.Tensor, on_fake: torch.Tensor) -> N
     Without labels, only the difference of two scores means something: then its sign counts, pair by pair.
     """
     answers = on_real - on_fake if state.config.loss in ("relativistic", "wasserstein") else on_real
-    augment.steer(state.augmentation, answers.sign().mean(), state.config.augmentation_target, state.config.batch_size)
+    sureness = answers.sign().mean()
+    if state.ranks:
+        sureness = state.ranks.whole_mean(sureness)
+    augment.steer(state.augmentation, sureness, state.config.augmentation_target, state.config.batch_size)
 
 
 def _seen(state: TrainState, images: torch.Tensor) -> torch.Tensor:
@@ -170,7 +196,7 @@ def as_shown(state: TrainState, images: torch.Tensor, rng: torch.Generator) -> t
     elif config.diffaugment != "off":
         images = augment.diffaugment(images, config.diffaugment, rng)
     if config.instance_noise:
-        images = images + state.noise * torch.empty_like(images, dtype=torch.float32).normal_(generator=rng)
+        images = images + state.noise * normal_like(images, rng)
     return images
 
 
@@ -180,7 +206,8 @@ def _targets(state: TrainState, answers: torch.Tensor) -> tuple[float | torch.Te
     labels = (config.real_label, config.fake_label)
     if not config.label_flips:
         return labels
-    flips = torch.rand(2, len(answers), device=answers.device, generator=state.rng) < config.label_flips
+    drawn = torch.rand(2, whole(len(answers), state.rng, packed=True), device=answers.device, generator=state.rng)
+    flips = own(drawn, state.rng, packed=True, dim=1) < config.label_flips
     return tuple(own + (other - own) * flip for own, other, flip in zip(labels, labels[::-1], flips.float(), strict=True))  # type: ignore[return-value]
 
 

@@ -1,0 +1,119 @@
+"""Batch normalization over the whole batch when each rank holds only a part of it.
+
+torch's SyncBatchNorm does this on GPUs only. This one also works over gloo, on CPUs.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.autograd.function import once_differentiable
+
+from gan.distributed.group import Group
+
+
+def normalize_whole_batches(network: nn.Module, group: Group) -> None:
+    """Replaces a network's batch normalization in place; parameters, running averages and their names stay."""
+    kinds: dict[type[nn.Module], Any] = {nn.BatchNorm1d: _WholeBatchNorm1d, nn.BatchNorm2d: _WholeBatchNorm2d}
+    for parent in list(network.modules()):
+        for name, child in parent.named_children():
+            if type(child) in kinds:
+                setattr(parent, name, kinds[type(child)](child, group))
+
+
+class _WholeBatchNorm1d(nn.BatchNorm1d):
+    def __init__(self, replaced: nn.BatchNorm1d, group: Group) -> None:
+        super().__init__(replaced.num_features, replaced.eps, replaced.momentum, device="meta")
+        _take_over(self, replaced)
+        self.group = group
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return _normalized(self, x, self.group) if self.training else super().forward(x)
+
+
+class _WholeBatchNorm2d(nn.BatchNorm2d):
+    def __init__(self, replaced: nn.BatchNorm2d, group: Group) -> None:
+        super().__init__(replaced.num_features, replaced.eps, replaced.momentum, device="meta")
+        _take_over(self, replaced)
+        self.group = group
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return _normalized(self, x, self.group) if self.training else super().forward(x)
+
+
+_Norm = nn.BatchNorm1d | nn.BatchNorm2d
+
+
+def _take_over(norm: _Norm, replaced: _Norm) -> None:
+    norm.weight, norm.bias = replaced.weight, replaced.bias
+    norm.running_mean, norm.running_var = replaced.running_mean, replaced.running_var
+    norm.num_batches_tracked = replaced.num_batches_tracked
+    norm.train(replaced.training)
+
+
+def _normalized(norm: _Norm, x: torch.Tensor, group: Group) -> torch.Tensor:
+    """x (N, C, ...) by the whole batch's statistics, which also go into the running averages."""
+    with torch.no_grad():
+        mean, variance, count = _whole_statistics(x.detach(), group)
+        assert norm.running_mean is not None and norm.running_var is not None and norm.momentum is not None
+        norm.num_batches_tracked.add_(1)  # type: ignore[union-attr, operator]
+        norm.running_mean.lerp_(mean, norm.momentum)
+        norm.running_var.lerp_(variance * (count / (count - 1)), norm.momentum)
+    result: torch.Tensor = _Normalize.apply(x, norm.weight, norm.bias, mean, variance, norm.eps, count, group)  # type: ignore[no-untyped-call]
+    return result
+
+
+def _whole_statistics(x: torch.Tensor, group: Group) -> tuple[torch.Tensor, torch.Tensor, int]:
+    """Mean and variance (C,) of each channel over all ranks' x (N, C, ...), and how many numbers that are.
+
+    Each rank's means and variances travel at once and are combined exactly (Chan et al. 1979, equation 2.1): the difference of two sums
+    of squares would lose digits.
+    """
+    channels, part = x.shape[1], group.part
+    variance, mean = torch.var_mean(x.float(), dim=[axis for axis in range(x.dim()) if axis != 1], correction=0)
+    means, variances = group.gathered(torch.cat([mean, variance])).split(channels, 1)  # (ranks, C) each
+    mean = (group.shares * means).sum(0)
+    variance = (group.shares * (variances + (means - mean).square())).sum(0)
+    return mean, variance, x.numel() // channels * part.whole // (part.end - part.begin)
+
+
+class _Normalize(torch.autograd.Function):
+    """Scales x (N, C, ...) by given statistics of the whole batch. Its gradient includes their dependence on all ranks' x."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor,
+        mean: torch.Tensor,
+        variance: torch.Tensor,
+        eps: float,
+        count: int,
+        group: Group,
+    ) -> torch.Tensor:
+        ctx.save_for_backward(x, weight, mean, variance)
+        ctx.eps, ctx.count, ctx.group = eps, count, group
+        return F.batch_norm(x, mean, variance, weight, bias, False, 0.0, eps)
+
+    @staticmethod
+    @once_differentiable  # type: ignore[misc]
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        x, weight, mean, variance = ctx.saved_tensors
+        none = torch.empty(0)
+        # Of this rank's numbers, for each channel: the sum of gradient x normalized x, and the sum of the gradient.
+        _, for_weight, for_bias = torch.ops.aten.native_batch_norm_backward(
+            gradient, x, weight, mean, variance, none, none, False, ctx.eps, [False, True, True]
+        )
+        for_x = None
+        if ctx.needs_input_grad[0]:
+            sums = ctx.group.added(torch.stack([for_weight, for_bias]).float()) / ctx.count
+            inverse = (variance + ctx.eps).rsqrt()
+            # weight inverse (gradient - mean of it - (x - mean) inverse (mean of gradient x normalized x)), as a g + b x + c.
+            scale = weight * inverse
+            slope = -scale * inverse * sums[0]
+            offset = -scale * sums[1] - slope * mean
+            shape = (1, -1, *[1] * (x.dim() - 2))
+            for_x = (gradient * scale.view(shape)).addcmul(x, slope.view(shape)).add(offset.view(shape)).to(x.dtype)
+        return for_x, for_weight, for_bias, None, None, None, None, None

@@ -6,8 +6,8 @@ const start = (changes) => ({ ...DEFAULTS, ...changes });
 export const PRESETS = {
   default: { label: "Cross entropy", settings: start({}) },
   regular: { label: "Relativistic, R1 and R2", settings: start({ loss: "relativistic", r1: 0.03, r2: 0.03, beta1: 0, gRate: 0.001, dRate: 0.001 }) },
-  // G learns ten times as fast as D, and Adam's long memory carries both past the balance: G runs from mode to mode.
-  collapse: { label: "Collapse", settings: start({ beta1: 0.9, gRate: 0.01, dRate: 0.001 }) },
+  // G learns five times as fast as D, and Adam's long memory carries both past the balance: G runs from mode to mode.
+  collapse: { label: "Collapse", settings: start({ beta1: 0.9, gRate: 0.005, dRate: 0.001 }) },
   wasserstein: {
     label: "Wasserstein",
     settings: start({ loss: "wasserstein", optimizer: "rmsprop", dSteps: 5, dRate: 0.001, gRate: 0.001 }),

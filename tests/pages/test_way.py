@@ -7,6 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from gan.config import TrainConfig
+from gan.course.clinic import PATIENT
 from gan.doctor.summary import Outlook
 from gan.owners import LOCAL, Visitor
 from gan.recipes import RECIPES
@@ -84,6 +85,11 @@ def test_a_run_that_trains_is_broken_and_the_doctor_sees_it(
     at.run()
     button(at, "Fill in the form").click().run()  # fixed: a second run to compare with
     assert at.number_input(key="setting_latent_dim").value == running.config.latent_dim and button(at, "Train")
+
+
+def test_a_patient_leads_back_to_its_lesson(open_page: Open, manager: RunManager, finished: Run) -> None:
+    finished.folder.write_name(PATIENT)
+    assert "lesson=clinic" in links(open_page(pages.TRAIN, run=finished.id))["Back to the lesson"]
 
 
 def test_after_a_run_comes_a_broken_one_then_both_are_compared_and_explored(

@@ -11,7 +11,7 @@ from gan.course.progress import Met
 from gan.files import in_words, without_folders
 from ui.components.visitor import visitor
 from ui.learn.figures import FIGURES
-from ui.page_files import LEARN, page_file
+from ui.page_files import EXPLORE, LEARN, TRAIN, page_file
 from ui.text import plain
 from ui.workshop import checkups, course_progress, manager
 
@@ -58,6 +58,10 @@ def _next(lesson: Lesson, met: Met) -> None:
     """A link to the lesson after this one; praise if all are passed."""
     if _are_all_passed(met):
         st.success(f"You passed all {len(LESSONS)} lessons. Train a network of your own, or explore one.", icon=":material/school:")
+        with st.container(horizontal=True):
+            st.page_link(TRAIN, label="Train", icon=":material/model_training:")
+            st.page_link(EXPLORE, label="Explore", icon=":material/explore:")
+        return
     after = list(LESSONS.values())[list(LESSONS).index(lesson.id) + 1 :]
     if after:
         label = f"Next: {after[0].title} ({after[0].minutes} minutes)"

@@ -5,6 +5,7 @@ from functools import partial
 import streamlit as st
 
 from gan.config import TrainConfig
+from gan.course.clinic import CLINIC, PATIENT
 from gan.networks.generator_file import CheckpointError
 from gan.runs.run import Run
 from gan.runs.states import RunState
@@ -14,7 +15,7 @@ from ui.components.visitor import visitor
 from ui.health import health
 from ui.home.cards import own
 from ui.next_step import broken, mistake, offer
-from ui.page_files import COMPARE
+from ui.page_files import COMPARE, LEARN
 from ui.train.actions import copy_settings, steer
 from ui.workshop import manager
 
@@ -39,6 +40,10 @@ def _after(run: Run, config: TrainConfig) -> None:
     if found and found.wrong and found.remedy:
         offer(
             "fix it. Press the doctor's first remedy above, and watch the images.", "Then compare", ":material/compare:", COMPARE, address
+        )
+    elif run.given_name == PATIENT:
+        offer(
+            "return to the lesson, and see what you have achieved.", "Back to the lesson", ":material/school:", LEARN, {"lesson": CLINIC.id}
         )
     elif len(together) > 1:
         offer("compare your runs. What did the setting change?", "Compare", ":material/compare:", COMPARE, address)

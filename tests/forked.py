@@ -103,8 +103,8 @@ def _run(
     """The process itself."""
     if start_new_session:
         os.setsid()
-    for number in ignored:
-        signal.signal(number, signal.SIG_IGN)
+    for one in ignored:
+        signal.signal(one, signal.SIG_IGN)
     os.environ.clear()
     os.environ.update(environment)
     for number, stream in enumerate(streams):

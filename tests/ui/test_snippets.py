@@ -1,6 +1,6 @@
 """Every script that Explore gives away is run, and draws what the view draws."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +18,7 @@ from gan.explore.projection import project
 from gan.explore.vectors import LatentVector
 from gan.images import png
 from gan.judging.judge import JudgeCache
-from gan.networks.dcgan import Generator
+from gan.networks import dcgan
 from gan.networks.sampling import sample_as_in_training
 from gan.runs.folder import RunFolder, save_generator
 from gan.training.state import new_state
@@ -28,14 +28,14 @@ from ui.explore import snippets
 CLASSES = ("cats", 'it\'s "quoted"\n\\')
 
 
-def found_means(draw: Callable[..., torch.Tensor], config: TrainConfig) -> Iterator[Any]:
+def found_means(draw: Callable[..., torch.Tensor], config: TrainConfig) -> Generator[Any, None, Any]:
     yield from ()
     assert draw(torch.zeros(3, config.latent_dim)).shape[0] == 3
     one, two = (Mean(f"{word} a 'hat'", torch.full((config.latent_dim,), size), (1,)) for word, size in (("with", 0.5), ("without", -0.5)))
     return [Contrast("hat", one, two, 1.0, 1.0)]
 
 
-def kept_judge(self: JudgeCache, name: str, image_size: int, channels: int, fit: str, background: str) -> Iterator[Any]:
+def kept_judge(self: JudgeCache, name: str, image_size: int, channels: int, fit: str, background: str) -> Generator[Any, None, Any]:
     yield from ()
     images = torch.arange(20, dtype=torch.uint8)[:, None, None, None].expand(20, channels, image_size, image_size)
     part = SimpleNamespace(dataset=SimpleNamespace(images=images), images=images.numpy)
@@ -73,7 +73,7 @@ def test_every_script_draws_what_its_view_draws(root: Path, tmp_path: Path, monk
         top, bottom = (latent.slerp(corners[i : i + 1], corners[i + 1 : i + 2], torch.tensor(u)) for i in (0, 2))
         return latent.slerp(top, bottom, torch.tensor(v))
 
-    def network(model: Model) -> Generator:
+    def network(model: Model) -> dcgan.Generator:
         return cache.get(model).network
 
     def slid(model: Model, method: str, label: int | None = None) -> torch.Tensor:

@@ -37,6 +37,7 @@ from gan.training import bench, execution
 from gan.training import loop as training
 from gan.training import state as training_state
 from tests.films import frames
+from tests.forked import Forked
 
 TINY = [
     "--set",
@@ -272,13 +273,17 @@ def test_a_failed_run_exits_1_and_says_why(
 
 
 @pytest.fixture
-def start(pictures: Path) -> Iterator[Callable[..., subprocess.Popen]]:
-    """Starts an endless run in its own process and waits for its first steps. The run ends with the test."""
-    started: list[subprocess.Popen] = []
+def start(pictures: Path) -> Iterator[Callable[..., Any]]:
+    """Starts an endless run in its own process and waits for its first steps. The run ends with the test.
 
-    def start(out: Path, more: Sequence[str] = (), **options: Any) -> subprocess.Popen:
-        command = [sys.executable, "-m", "gan", "train", "--data", str(pictures), "--steps", "1000000", "--out", str(out), *TINY, *more]
-        started.append(process := subprocess.Popen(command, env=os.environ, **options))
+    real: with an interpreter of its own, as a terminal starts it; otherwise forked.
+    """
+    started: list[subprocess.Popen | Forked] = []
+
+    def start(out: Path, more: Sequence[str] = (), real: bool = False, **options: Any) -> subprocess.Popen | Forked:
+        command = ["-m", "gan", "train", "--data", str(pictures), "--steps", "1000000", "--out", str(out), *TINY, *more]
+        process = subprocess.Popen([sys.executable, *command], env=os.environ, **options) if real else Forked(command, **options)
+        started.append(process)
         deadline = time.monotonic() + 60
         while not (out / "generator-000004.safetensors").exists():
             assert time.monotonic() < deadline and process.poll() is None
@@ -287,16 +292,19 @@ def start(pictures: Path) -> Iterator[Callable[..., subprocess.Popen]]:
 
     yield start
     for process in started:
-        with process:  # closes its pipes
-            process.kill()
+        process.kill()
+        if isinstance(process, subprocess.Popen):
+            with process:  # closes its pipes
+                pass
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_sigterm_and_a_hangup_leave_a_run_that_resumes(
-    gan: Callable[..., Any], start: Callable[..., subprocess.Popen], tmp_path: Path, number: signal.Signals
+    gan: Callable[..., Any], start: Callable[..., Any], tmp_path: Path, number: signal.Signals
 ) -> None:
     out = tmp_path / "run"
-    process = start(out, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    real = {"real": True, "text": True} if number == signal.SIGINT else {}
+    process = start(out, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **real)
     process.send_signal(number)
     output, _ = process.communicate(timeout=30)
     assert process.returncode == 128 + number and "stopped at step" in output and "continue with: python -m gan resume" in output
@@ -306,9 +314,7 @@ def test_ctrl_c_sigterm_and_a_hangup_leave_a_run_that_resumes(
     assert json.loads((out / "status.json").read_text())["step"] == status["step"] + 3
 
 
-def test_a_terminal_that_closes_leaves_a_run_that_resumes(
-    gan: Callable[..., Any], start: Callable[..., subprocess.Popen], tmp_path: Path
-) -> None:
+def test_a_terminal_that_closes_leaves_a_run_that_resumes(gan: Callable[..., Any], start: Callable[..., Any], tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     process = start(tmp_path / "run", stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
     os.close(theirs)
@@ -320,19 +326,16 @@ def test_a_terminal_that_closes_leaves_a_run_that_resumes(
     assert gan("resume", tmp_path / "run", "--steps", 3)[0] == 0
 
 
-def test_a_reader_that_goes_away_ends_the_run_saved(start: Callable[..., subprocess.Popen], tmp_path: Path) -> None:
-    with start(tmp_path / "run", more=["--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+def test_a_reader_that_goes_away_ends_the_run_saved(start: Callable[..., Any], tmp_path: Path) -> None:
+    with start(tmp_path / "run", more=["--json"], real=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
         assert process.wait(30) == 128 + signal.SIGPIPE and process.stderr.read().startswith(b"left out 1 of 21")
     status = json.loads((tmp_path / "run" / "status.json").read_text())
     assert status["state"] == "stopped" and RunFolder(tmp_path / "run").fork_steps()[-1] == status["step"]
 
 
-def test_what_nohup_ignores_stays_ignored(start: Callable[..., subprocess.Popen], tmp_path: Path) -> None:
-    def ignore() -> None:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
-    process = start(tmp_path / "run", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=ignore)
+def test_what_nohup_ignores_stays_ignored(start: Callable[..., Any], tmp_path: Path) -> None:
+    process = start(tmp_path / "run", ignored=[signal.SIGHUP])
     step = json.loads((tmp_path / "run" / "status.json").read_text())["step"]
     process.send_signal(signal.SIGHUP)
     deadline = time.monotonic() + 30
@@ -696,20 +699,8 @@ def test_a_folder_whose_name_is_not_utf8_gets_a_sentence(gan: Callable[..., Any]
 @pytest.mark.filterwarnings("default:decoded images")
 def test_a_data_folder_that_cannot_be_made_is_told_in_words(pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    command = [
-        sys.executable,
-        "-m",
-        "gan",
-        "train",
-        "--data",
-        str(pictures),
-        "--steps",
-        "2",
-        "--out",
-        str(tmp_path / "run"),
-        "--no-judge",
-        *TINY,
-    ]
-    ended = subprocess.run(command, env={**os.environ, "WORKSHOP_DATA": str(tmp_path / "file")}, capture_output=True, text=True)
-    assert ended.returncode == 0 and "decoded images cannot be saved in " in ended.stderr and "is a file, not a folder" in ended.stderr
-    assert "Errno" not in ended.stderr and "UserWarning" not in ended.stderr and "writing(" not in ended.stderr
+    command = ["-m", "gan", "train", "--data", str(pictures), "--steps", "2", "--out", str(tmp_path / "run"), "--no-judge", *TINY]
+    with Forked(command, {**os.environ, "WORKSHOP_DATA": str(tmp_path / "file")}, stderr=subprocess.PIPE) as process:
+        (errors,) = process.communicate(60)
+        assert process.returncode == 0 and "decoded images cannot be saved in " in errors and "is a file, not a folder" in errors
+    assert "Errno" not in errors and "UserWarning" not in errors and "writing(" not in errors

@@ -4,6 +4,7 @@ The rules that a machine can check. A finding names the file, the line, the word
 """
 
 import ast
+import functools
 import io
 import re
 import tokenize
@@ -87,9 +88,9 @@ def sources() -> list[Path]:
 
 def strings(path: Path) -> Iterator[Piece]:
     """A file's strings, docstrings among them. What an f-string fills in is an x."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}
-    for node in ast.walk(tree):
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    parts = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}
+    for node in nodes:
         if isinstance(node, ast.JoinedStr):
             yield Piece(name(path), node.lineno, text_of(node))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in parts:
@@ -152,10 +153,11 @@ def pieces() -> list[Piece]:
 
 @pytest.mark.parametrize("words", INSTEAD)
 def test_the_texts_use_plain_words(words: str, pieces: list[Piece]) -> None:
+    hits = re.compile(words).finditer
     found = [
         f"{piece.path}:{piece.line}: {hit[0]!r} in {' '.join(piece.text.split())[:160]!r}"
         for piece in pieces
-        for hit in re.finditer(words, piece.text)
+        for hit in hits(piece.text)
         if not allowed(piece.path, hit[0])
     ]
     assert not found, f"write {INSTEAD[words]}:\n" + "\n".join(found)
@@ -182,10 +184,9 @@ def literals(node: ast.expr) -> Iterator[str]:
         yield from literals(node.orelse)
 
 
-def calls(path: Path) -> Iterator[ast.Call]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call):
-            yield node
+@functools.cache
+def calls(path: Path) -> list[ast.Call]:
+    return [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
 
 
 @pytest.mark.parametrize("path", [path for path in sources() if name(path).startswith(("ui/", "pages/"))], ids=name)

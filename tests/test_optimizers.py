@@ -1,8 +1,5 @@
-"""The eager optimizers compute what PyTorch's compute, bit for bit, and load no compiler."""
+"""The eager optimizers compute what PyTorch's compute, bit for bit. test_imports.py checks that they load no compiler."""
 
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +7,6 @@ import torch
 from torch import nn
 
 from gan.optimizers import Adam, RMSprop
-
-ROOT = Path(__file__).parent.parent
 
 
 def trained(kind: Any, options: dict[str, Any], resumed: bool) -> tuple[nn.Linear, Any]:
@@ -54,20 +49,3 @@ def test_a_schedule_moves_their_rate() -> None:
     optimizer.step()
     schedule.step()
     assert optimizer.param_groups[0]["lr"] > before
-
-
-def test_a_step_of_training_loads_no_compiler() -> None:
-    """It takes about two seconds, which a visitor would wait for before the first run."""
-    code = (
-        "import sys, torch\n"
-        "from gan.config import TrainConfig\n"
-        "from gan.training.state import memory_estimate, new_state\n"
-        "from gan.training.step import train_step\n"
-        "config = TrainConfig(batch_size=4, generator_filters=4, discriminator_filters=4, precision='fp32')\n"
-        "memory_estimate(config)\n"
-        "state = new_state(config, torch.device('cpu'), threads=1)\n"
-        "train_step(state, torch.zeros(4, 1, 28, 28))\n"
-        "print('torch._dynamo' in sys.modules)\n"
-    )
-    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert result.stdout == "False\n", result.stderr

@@ -5,8 +5,6 @@ import math
 import os
 import pickle
 import struct
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +30,7 @@ from gan.runs.record import prepare, record, write_status
 from gan.runs.states import RunState
 from gan.training.loop import Control, train
 from gan.training.state import TrainState, new_state
+from tests.forked import Forked
 
 CPU = torch.device("cpu")
 
@@ -180,7 +179,8 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM
 note([40])
 folder.flush()
 """
-    subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[2])
+    with Forked(["-c", script]) as process:
+        assert process.wait(60) == 0
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == list(range(1, 41))
 

@@ -20,6 +20,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from websockets.asyncio.client import connect
 
+from tests.forked import Forked
 from tests.serving.test_server import in_a_loop
 from ui import connections
 from ui.connections import EACH, FEWEST, RESERVE, bound_connections, budget, send_at_once
@@ -241,9 +242,10 @@ print(missing, run.state, said)
 
 
 def test_a_run_that_finds_no_file_free_pauses_and_continues_by_itself(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", STARVED, str(tmp_path)], capture_output=True, text=True, timeout=200)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"{errno.EMFILE} stopped The server has too many files open. The run waits"), done.stdout
+    with Forked(["-c", STARVED, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        said, errors = process.communicate(200)
+        assert process.returncode == 0, errors
+    assert said.startswith(f"{errno.EMFILE} stopped The server has too many files open. The run waits"), said
 
 
 def test_small_answers_leave_at_once() -> None:

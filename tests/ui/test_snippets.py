@@ -1,10 +1,9 @@
 """Every script that Explore gives away is run, and draws what the view draws."""
 
-import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable, Generator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,52 +12,38 @@ import torch
 from gan import latent
 from gan.config import TrainConfig
 from gan.explore import attributes, directions, vectors
+from gan.explore.attributes import Contrast, Mean
 from gan.explore.models import Model, ModelCache, find_model
 from gan.explore.projection import project
 from gan.explore.vectors import LatentVector
 from gan.images import png
-from gan.networks.dcgan import Generator
+from gan.judging.judge import JudgeCache
+from gan.networks import dcgan
 from gan.networks.sampling import sample_as_in_training
 from gan.runs.folder import RunFolder, save_generator
 from gan.training.state import new_state
 from tests.conftest import finish
 from ui.explore import snippets
 
-ROOT = Path(__file__).parents[2]
 CLASSES = ("cats", 'it\'s "quoted"\n\\')
 
-# Runs scripts in one process, each in a namespace of its own, and keeps the pictures of each.
-DRIVER = """
-import json, sys
-import numpy as np
-from types import SimpleNamespace
-import torch
-from gan.explore import attributes
-from gan.explore.attributes import Contrast, Mean
-from gan.judging import judge
 
-def found_means(draw, config):
+def found_means(draw: Callable[..., torch.Tensor], config: TrainConfig) -> Generator[Any, None, Any]:
     yield from ()
     assert draw(torch.zeros(3, config.latent_dim)).shape[0] == 3
     one, two = (Mean(f"{word} a 'hat'", torch.full((config.latent_dim,), size), (1,)) for word, size in (("with", 0.5), ("without", -0.5)))
     return [Contrast("hat", one, two, 1.0, 1.0)]
 
-def kept_judge(self, name, image_size, channels, fit, background):
+
+def kept_judge(self: JudgeCache, name: str, image_size: int, channels: int, fit: str, background: str) -> Generator[Any, None, Any]:
     yield from ()
     images = torch.arange(20, dtype=torch.uint8)[:, None, None, None].expand(20, channels, image_size, image_size)
     part = SimpleNamespace(dataset=SimpleNamespace(images=images), images=images.numpy)
-    def neighbors(images, k):
-        return None, np.arange(len(images) * k).reshape(-1, k) % 20, None
-    return SimpleNamespace(reals=SimpleNamespace(learned=part, held_out=part), neighbors=neighbors, network=None)
 
-attributes.find, judge.JudgeCache.get = found_means, kept_judge
-found = {}
-for name, script in json.load(sys.stdin).items():
-    names = {"__name__": "__main__"}
-    exec(compile(script, name, "exec"), names)
-    found[name] = names["images"]
-np.savez("pictures.npz", **found)
-"""
+    def neighbors(images: np.ndarray, k: int) -> Any:
+        return None, np.arange(len(images) * k).reshape(-1, k) % 20, None
+
+    return SimpleNamespace(reals=SimpleNamespace(learned=part, held_out=part), neighbors=neighbors, network=None)
 
 
 @pytest.fixture
@@ -76,7 +61,7 @@ def root(folders: Path, config: TrainConfig) -> Path:
     return root
 
 
-def test_every_script_draws_what_its_view_draws(root: Path, tmp_path: Path) -> None:
+def test_every_script_draws_what_its_view_draws(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = ModelCache(root)
     digits, uniform, animals = (find_model(root, name) for name in ("digits", "uniform", "a-run@4"))
     kept = [LatentVector(3), LatentVector(z=(0.1, 0.2, 0.3, -0.4)), LatentVector(9)]
@@ -88,7 +73,7 @@ def test_every_script_draws_what_its_view_draws(root: Path, tmp_path: Path) -> N
         top, bottom = (latent.slerp(corners[i : i + 1], corners[i + 1 : i + 2], torch.tensor(u)) for i in (0, 2))
         return latent.slerp(top, bottom, torch.tensor(v))
 
-    def network(model: Model) -> Generator:
+    def network(model: Model) -> dcgan.Generator:
         return cache.get(model).network
 
     def slid(model: Model, method: str, label: int | None = None) -> torch.Tensor:
@@ -151,15 +136,16 @@ def test_every_script_draws_what_its_view_draws(root: Path, tmp_path: Path) -> N
             np.stack([cache.images(find_model(root, f"a-run@{step}"), animals.z(seeds), 1) for step in (1, 4)]),
         ),
     }
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    scripts = json.dumps({name: script for name, (script, _) in expected.items()})
-    subprocess.run([sys.executable, "-c", DRIVER], input=scripts, cwd=tmp_path, env=environment, check=True, text=True)
-    with np.load(tmp_path / "pictures.npz") as found:
-        assert set(found) == set(expected)
-        for name, (_, images) in expected.items():
-            assert found[name].shape == images.shape and found[name].dtype == np.uint8, name
-            # Layers may be laid out otherwise in memory: the last bit of a sum differs.
-            assert np.abs(found[name].astype(int) - images).max() <= 1 and images.std() > 0, name
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(attributes, "find", found_means)
+    monkeypatch.setattr(JudgeCache, "get", kept_judge)
+    for name, (script, images) in expected.items():
+        names: dict[str, Any] = {"__name__": "__main__"}  # each in a namespace of its own
+        exec(compile(script, name, "exec"), names)
+        found = names["images"]
+        assert found.shape == images.shape and found.dtype == np.uint8, name
+        # Layers may be laid out otherwise in memory: the last bit of a sum differs.
+        assert np.abs(found.astype(int) - images).max() <= 1 and images.std() > 0, name
     for file in ("picture.png", "grid.png", "walk.gif", "learning.gif"):
         assert (tmp_path / file).stat().st_size > 100, file
     assert not np.array_equal(expected["time"][1][0], expected["time"][1][1])

@@ -15,7 +15,7 @@ def server_devices() -> str:
     devices, most = manager().devices, manager().max_runs
     if len(devices) == 1:
         return f"This server trains on: {plain(describe_device(devices[0]))}. Runs at once: {most}."
-    lines = [f"{_name(place)}, {_runs(place.runs)} at work." for place in manager().places()]
+    lines = [f"{_name(place)}: {_runs(place.runs)}." for place in manager().places()]
     return "  \n".join([f"This server trains on {len(devices)} GPUs. Runs at once on each: {most}.", *lines])
 
 
@@ -29,7 +29,7 @@ def next_device() -> str:
 
 def _name(place: Place) -> str:
     free = f", {place.free / 2**30:.1f} GiB free" if math.isfinite(place.free) else ""
-    return f"{place.device} ({plain(torch.cuda.get_device_name(place.device))}){free}"
+    return f"{place.device} ({plain(torch.cuda.get_device_name(place.device))}{free})"
 
 
 def _runs(count: int) -> str:

@@ -39,9 +39,9 @@ def test_several_gpus_are_listed_and_the_form_says_where_a_run_will_go(
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "H100 [x](y)")
     (listed,) = [text.value for text in open_page(pages.HOME).caption if "This server trains on" in text.value]
     assert listed.startswith("This server trains on 2 GPUs. Runs at once on each: 1.  \n") and "[x](y)" not in listed
-    assert "cuda:0 (" in listed and "70.0 GiB free, 0 runs at work." in listed
+    assert "cuda:0 (" in listed and "70.0 GiB free): 0 runs." in listed
     at = open_page(pages.TRAIN)
-    assert "Your run will train on cuda:1 (" in texts(at.caption) and "79.0 GiB free." in texts(at.caption)
+    assert "Your run will train on cuda:1 (" in texts(at.caption) and "79.0 GiB free)." in texts(at.caption)
     monkeypatch.setattr(manager, "next_place", lambda: None)
     assert "It will train on the first GPU with room." in texts(at.run().caption)
 

@@ -16,21 +16,20 @@ SETTLED = """text => getComputedStyle(document.querySelector(".stApp h1")).color
 
 POINTS = "() => [...document.querySelectorAll('.rv-chart:not([hidden])')].map(e => e.data ? e.data[0].x.length : 0)"
 
-# Goes to an address as the browser's Back does, and waits until the script has run there. A very busy browser may never show that it runs:
-# then it waits for some seconds. So look for something that only the new page has.
-MOVE = """address => new Promise(arrived => {
-  const app = document.querySelector(".stApp");
-  let ran = app.dataset.testScriptState === "running";
-  const observer = new MutationObserver(changes => {
-    ran ||= app.dataset.testScriptState === "running" || changes.some(({ oldValue }) => oldValue === "running");
-    if (ran && app.dataset.testScriptState === "notRunning") end();
-  });
-  const end = () => { clearTimeout(late); observer.disconnect(); arrived(ran); };
-  const late = setTimeout(end, 10000);
-  observer.observe(app, { attributeFilter: ["data-test-script-state"], attributeOldValue: true });
+# Goes to an address as the browser's Back does, and waits until the script has run there. A busy browser may go from one page to the next
+# without ever showing that a script runs, so this looks at the state of Streamlit's own React component: each run has an id.
+MOVE = """async address => {
+  const shown = document.querySelector(".stApp");
+  let fiber = shown[Object.keys(shown).find(key => key.startsWith("__reactFiber"))];
+  while (!fiber.stateNode?.state?.scriptRunId) fiber = fiber.return;
+  const app = fiber.stateNode, before = app.state.scriptRunId, since = performance.now();
   history.pushState({}, "", address);
   dispatchEvent(new PopStateEvent("popstate"));
-})"""
+  while (app.state.scriptRunId === before || app.state.scriptRunState !== "notRunning") {
+    if (performance.now() - since > 30000) throw new Error(`no script ran at ${address}`);
+    await new Promise(done => setTimeout(done, 50));
+  }
+}"""
 SELDOM_MS = 100  # between two looks at a page that is drawn anyway; without it, a browser draws 60 frames a second to look at each
 EMPTY = "about:blank"  # the address of a tab that has loaded nothing
 AT_REST = "() => document.querySelector('.stApp')?.dataset.testScriptState === 'notRunning'"

@@ -54,8 +54,8 @@ def test_gan_imports_downward_and_never_streamlit_or_plotly(path: Path) -> None:
     assert all(FLOOR[other] < floor for other in others), f"{path} imports {sorted(others)}"
 
 
-def test_the_command_line_starts_without_the_flop_counter_and_triton() -> None:
-    code = "import sys, gan.cli.train, gan.cli.results; print([name for name in ('torch.utils.flop_counter', 'triton') if name in sys.modules])"
+def test_the_command_line_starts_without_the_flop_counter_triton_and_several_ranks() -> None:
+    code = "import sys, gan.cli.train, gan.cli.results; print([name for name in ('torch.utils.flop_counter', 'triton', 'gan.distributed') if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout == "[]\n"
 
 

@@ -483,7 +483,7 @@ class TrainConfig(BaseModel):
     seed: int = _field(
         0,
         "Seed",
-        "Fixes every random draw of the run: the same seed and settings give the same run.",
+        "Fixes every random draw: the same seed and settings give the same run on as many threads.",
         "Optimization",
         common=True,
         ge=0,

@@ -2,6 +2,7 @@
 
 import ctypes
 import functools
+import logging
 import os
 import re
 import sys
@@ -19,19 +20,23 @@ P = ParamSpec("P")
 Event = TypeVar("Event")
 Result = TypeVar("Result")
 
+log = logging.getLogger(__name__)
+
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
 def choose_device(name: str = "auto") -> torch.device:
     """ "auto" -> the first GPU if this torch can use it, else the CPU, and passed_over() says why; "cuda:1" -> the second GPU.
 
-    A GPU always has its index.
+    A GPU always has its index. "cuda" is the first one; of several, as in "cuda:0,cuda:1", it is the one with the most free memory.
 
     Raises:
         ValueError: the device asked for cannot be used; the message says what is wrong and what to do.
     """
+    if "," in name:
+        return max(choose_devices(name), key=free_memory)
     if name not in ("auto", "cpu", "cuda") and not re.fullmatch(r"cuda:[0-9]{1,3}", name):
-        raise ValueError(f"device must be auto, cpu, cuda or cuda:N; got {name!r}")
+        raise ValueError(f"device must be auto, cpu, cuda or cuda:N, or several GPUs as in cuda:0,cuda:1; got {name!r}")
     if name == "cpu" or (name == "auto" and not accelerator().usable):
         return torch.device("cpu")
     index = int(name.partition(":")[2] or 0)
@@ -43,9 +48,37 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device("cuda", index)
 
 
+def choose_devices(name: str = "auto") -> tuple[torch.device, ...]:
+    """All devices for a server that trains several runs: "cuda:0,cuda:1" -> these two, "cuda" -> every GPU that this torch can use.
+
+    Any other name is one device: see choose_device().
+
+    Raises:
+        ValueError: one of the devices is not there or cannot be used, is named twice, or is not a GPU.
+    """
+    if name == "cuda":
+        return tuple(torch.device("cuda", index) for index in _usable_gpus()) or (choose_device(name),)
+    names = [part.strip() for part in name.split(",")]
+    if len(names) > 1 and (wrong := [part for part in names if not re.fullmatch(r"cuda:[0-9]{1,3}", part)]):
+        raise ValueError(f"several devices must be GPUs, as in cuda:0,cuda:1; got {wrong[0]!r} in {name!r}")
+    devices = tuple(map(choose_device, names))
+    if len(set(devices)) < len(devices):
+        raise ValueError(f"each device must be named once; got {name!r}")
+    return devices
+
+
 def passed_over(name: str = "auto") -> str:
-    """Why choose_device(name) did not take the GPU, and what to install. "" if there is nothing to say."""
+    """Which GPUs choose_devices(name) did not take because they cannot be used, why, and what to install. "" if there is nothing to say."""
+    if name == "cuda" and (usable := _usable_gpus()):
+        left_out = ((index, accelerator(index)) for index in range(accelerator(0).facts.count) if index not in usable)
+        return " ".join(
+            f"Training leaves out cuda:{index}: {gpu.problem}.{f' {gpu.remedy}.' if gpu.remedy else ''}" for index, gpu in left_out
+        )
     return accelerator().passed_over if name == "auto" else ""
+
+
+def _usable_gpus() -> list[int]:
+    return [index for index in range(accelerator(0).facts.count) if accelerator(index).usable]
 
 
 def with_index(device: torch.device) -> torch.device:
@@ -118,19 +151,23 @@ def idle_s() -> float | None:
 
 
 def describe_device(device: torch.device) -> str:
-    """A device in words."""
+    """A device in words. A GPU has its number if the machine has several."""
     if device.type == "cuda":
-        return f"GPU, {torch.cuda.get_device_name(device)}"
+        return f"GPU{f' {device}' if torch.cuda.device_count() > 1 else ''}, {torch.cuda.get_device_name(device)}"
     return f"CPU, {cores()} cores"
 
 
 def free_memory(device: torch.device, root: Path = cgroups.ROOT) -> int:
-    """Free memory of a device in bytes, also in a container; infinite if the system does not say.
+    """Free memory of a device in bytes, also in a container; infinite if the system does not say, 0 for a GPU that no longer answers.
 
     root: where the system's files are; tests pass their own.
     """
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        try:
+            return torch.cuda.mem_get_info(device)[0]
+        except RuntimeError as error:  # a broken GPU must not keep runs from the others
+            log.warning("%s does not tell its free memory: %s", device, error)
+            return 0
     try:
         with (root / "proc/meminfo").open(encoding="utf-8") as file:
             machine = next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable:"))

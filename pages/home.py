@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from gan.devices import describe_device
 from gan.recipes import RECIPES
 from ui.accelerator_note import accelerator_note
 from ui.components.visitor import heading, visitor
+from ui.devices import server_devices
 from ui.home.cards import all_cards, own
 from ui.home.hero import hero
 from ui.home.way import way
@@ -25,4 +25,4 @@ accelerator_note()
 with st.expander("The recipes", icon=":material/menu_book:"):
     for recipe in RECIPES.values():
         st.markdown(f"**{recipe.name}**: {recipe.summary}  \n:gray[{recipe.source}]")
-st.caption(f"This server trains on: {describe_device(manager().device)}. Runs at once: {manager().max_runs}.")
+st.caption(server_devices())

@@ -23,7 +23,13 @@ def duration_of(options: dict[str, float | None]) -> tuple[str | None, float | N
     return given[0] if given else (None, None)
 
 
-device_option = click.option("--device", default="auto", show_default=True, envvar="WORKSHOP_DEVICE", help="auto, cpu, cuda or cuda:N.")
+device_option = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    envvar="WORKSHOP_DEVICE",
+    help="auto, cpu, cuda or cuda:N; of cuda:0,cuda:1 the GPU with more free memory.",
+)
 moved_option = click.option("--data", help="New place of its data set, if it was moved or renamed. The images must be the same.")
 judge_option = click.option("--no-judge", is_flag=True, help="Do not score the images while it trains.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")

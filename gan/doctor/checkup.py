@@ -104,7 +104,7 @@ class Checkup:
         self.judged = bool(judged)
         changes = [Intervention(**change) for change in run.interventions]
         status = run.status()
-        config = run.live_config
+        config = run.config_in_force  # a pending change has no step yet, so the figures before it would seem to have been made with it
         case = examine(config, metrics, self._norms, judged, changes)
         recipe = RECIPES.get(run.stored.recipe)
         found = findings(case, str(status.error or ""), recipe.config if recipe else None)

@@ -116,11 +116,12 @@ def findings(case: "Case", error: str = "", recipe: TrainConfig | None = None) -
         if rule.key == "nan" and episode is None and "no longer a number" in error:
             episode = (case.step, case.step)
         if episode:
-            found.append(_finding(rule, case, *episode, recipe))
+            found.append(finding_of(rule, case, *episode, recipe))
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
-def _finding(rule: Rule, case: "Case", began: int, seen: int, recipe: TrainConfig | None) -> Finding:
+def finding_of(rule: Rule, case: "Case", began: int, seen: int, recipe: TrainConfig | None = None) -> Finding:
+    """A rule's finding, with the case's last figures as evidence; see Finding and findings()."""
     evidence = []
     for condition in rule.conditions:
         value = case.last(condition.figure)
@@ -422,6 +423,7 @@ def _scorings(rows: Sequence[Row], config: TrainConfig) -> tuple[dict[str, np.nd
         values = {
             "fd": fd,
             "excess": excess(fd, columns["fd_floor"], columns["diversity_real"]),
+            "fd_share": fd / columns["fd_floor"],
             "latent": np.full(len(rows), float(config.latent_dim)),
             "worse": worse,
             "worse_errors": worse_errors,

@@ -12,6 +12,9 @@ Severity = Literal["alarm", "warning", "information"]
 SEVERITIES: tuple[Severity, ...] = ("alarm", "warning", "information")
 
 
+FAR = 10.0  # times the Fréchet distance of real images: from here on, images are far from real ones
+
+
 @dataclass(frozen=True)
 class Figure:
     """A quantity that rules look at. base: the rows it comes from. text: its name on screen. format: how its value is written."""
@@ -42,6 +45,7 @@ FIGURES: dict[str, Figure] = {
     "missing_share": Figure("judged", "Share of the classes that are hardly ever generated"),
     "overfit": Figure("judged", "D's answer to new real images: 0 if it is as for training images, 1 if as for generated images"),
     "copying": Figure("judged", "How often a generated image is closer to the training set than a new real image (0.5 without copying)"),
+    "fd_share": Figure("judged", "Fréchet distance, relative to that of real images", ".1f"),
     "turns": Figure("judged", "Changes of the most common class in six scorings", ".0f"),
     "gain": Figure("judged", "Fall of the Fréchet distance in the last third of the run", ".0%"),
 }
@@ -224,12 +228,11 @@ RULES: tuple[Rule, ...] = (
         "tiny-latent",
         "The latent space is too small",
         "alarm",
-        (Condition("latent", "<", 10, 10), Condition("coverage_share", "<", 0.25, 0.35), Condition("stall", ">", 0.9, 0.8)),
+        (Condition("latent", "<", 10, 10), Condition("coverage_share", "<", 0.5, 0.6), Condition("fd_share", ">", FAR, 8)),
         steps=0,
         rows=2,
-        after=300,
-        why="Most real images have no generated image nearby, and that is not getting better. The latent vector has very few "
-        "dimensions, and a surface of so few dimensions cannot come close to all real images, however it is folded.",
+        after=500,
+        why="Most real images have no generated image nearby. The latent vector has very few dimensions, and a surface of so few dimensions cannot come close to all real images, however it is folded.",
         source="Arjovsky and Bottou 2017, section 2.1: the generator's images have at most the dimension of z",
     ),
     Rule(

@@ -7,8 +7,8 @@ from enum import StrEnum
 
 import numpy as np
 
-from gan.doctor.diagnosis import FOOLED, Case, Finding
-from gan.doctor.rules import RULES, Rule, rule
+from gan.doctor.diagnosis import FOOLED, Case, Finding, finding_of
+from gan.doctor.rules import FAR, RULES, Rule, rule
 from gan.judging.verdict import MOST_CLOSE
 
 RECENT = 0.3  # of the steps so far: what curves did lately is read off these,
@@ -40,7 +40,7 @@ class Verdict:
     Attributes:
         outlook: which kind.
         text: one sentence.
-        finding: the worst finding, if there is one.
+        finding: the worst finding, if there is one; for a run that ended before it could be sure, what it may be.
     """
 
     outlook: Outlook
@@ -72,7 +72,8 @@ def verdict(case: Case, findings: Sequence[Finding], over: bool, step: int = 0) 
             return Verdict(Outlook.TOO_EARLY, f"Too few steps to say: checks begin at step {begins:,}, and this run has {steps:,}")
         return Verdict(Outlook.TOO_EARLY, f"Too early to say: checks begin at step {begins:,}")
     if doubt := doubtful(case, over):
-        return Verdict(Outlook.UNSURE, doubt)
+        perhaps = suspicion(case) if over else None
+        return Verdict(Outlook.UNSURE, doubt, finding_of(perhaps[0], case, perhaps[1], case.step) if perhaps else None)
     if is_good(case):
         return Verdict(Outlook.GOOD, "Good enough to explore")
     return Verdict(Outlook.HEALTHY, "Nothing wrong so far")
@@ -90,6 +91,9 @@ def doubtful(case: Case, over: bool) -> str:
             return f"Perhaps {name} (since step {began:,}). The run ended too soon to say"
         kind = "an alarm" if found.severity == "alarm" else "a warning"
         return f"Watch this: {name} (since step {began:,}). If it continues, there will be {kind} at step {due:,}"
+    if over and case.last("fd_share") > FAR:
+        fd = case.last("fd")
+        return f"The run ended with images far from real ones (FD {fd:.3g}; real images: {fd / case.last('fd_share'):.2g})"
     return next((f"Watch this: {sight.doubt}" for sight in sights(case) if sight.doubt), "")
 
 
@@ -143,7 +147,9 @@ def sights(case: Case) -> list[Sight]:
     """What the curves show now: D's answers, then the images' scores."""
     if case.step <= 0 or not len(case.times["metrics"]):
         return []
-    found = [_answers(case, *_now_and_before(case, "lead"), case.last("gap")), _images(*_now_and_before(case, "fd"), _is_best_now(case))]
+    far = case.last("fd_share") > FAR and case.step >= first_check(case)
+    images = _images(*_now_and_before(case, "fd"), _is_best_now(case), far)
+    found = [_answers(case, *_now_and_before(case, "lead"), case.last("gap")), images]
     return [sight for sight in found if sight is not None]
 
 
@@ -196,8 +202,15 @@ def _is_best_now(case: Case) -> bool:
     return len(scores) > 0 and bool(scores[-1] <= np.nanmin(scores, initial=math.inf))
 
 
-def _images(fd: float, before: float, best_now: bool) -> Sight | None:
-    """Whether the images are getting closer to real ones. best_now: the newest score is the best, so they are not getting worse."""
+def _images(fd: float, before: float, best_now: bool, far: bool) -> Sight | None:
+    """Whether the images are getting closer to real ones.
+
+    Args:
+        fd: the Fréchet distance now.
+        before: a while ago.
+        best_now: the newest score is the best, so they are not getting worse.
+        far: they are still far from real ones, although the beginning is over.
+    """
     if math.isnan(fd) or math.isnan(before) or before <= 0:
         return None
     if fd < NEARER * before:
@@ -206,4 +219,6 @@ def _images(fd: float, before: float, best_now: bool) -> Sight | None:
         return Sight(f"The images are getting worse (FD {before:.3g} → {fd:.3g}).", "the images are getting worse")
     if fd > FARTHER * before:
         return Sight("The newest images are the closest to real ones so far.")
+    if far:
+        return Sight(f"Lately, the images have stayed far from real ones (FD {fd:.3g}).", "the images stay far from real ones")
     return Sight(f"Lately, the images have stayed about as close to real ones (FD {fd:.3g}).")

@@ -10,14 +10,17 @@ import shutil
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+
 from gan.config import TrainConfig
 from gan.data import cache, datasets, uploads
-from gan.devices import choose_device, cores, passed_over
+from gan.devices import choose_devices, cores, free_memory, passed_over
 from gan.events import Done
 from gan.judging.judge import JudgeCache
 from gan.networks.generator_file import CheckpointError
@@ -27,6 +30,7 @@ from gan.runs import turns
 from gan.runs.folder import RunFolder, is_run_name, run_folders, run_name
 from gan.runs.fork import fork
 from gan.runs.limits import NO_LIMITS, Limits, folder_size, span
+from gan.runs.placement import Place, best
 from gan.runs.record import refuse_missing_data, refuse_too_large, write_status
 from gan.runs.run import Run, checkpoints_root
 from gan.runs.sizes import refuse_too_few
@@ -35,6 +39,7 @@ from gan.runs.states import AT_WORK, RunState
 from gan.runs.stored import StoredRun
 from gan.runs.watch import Judges, switched_on
 from gan.training.loop import extend
+from gan.training.state import memory_estimate
 
 log = logging.getLogger(__name__)
 
@@ -57,9 +62,9 @@ class RunManager:
         """
         Args:
             root: the folder for runs; WORKSHOP_CHECKPOINTS, or checkpoints/.
-            max_runs: how many train at once; WORKSHOP_MAX_RUNS, or 1 (two at once on the same cores slow each other
-                down more than twofold).
-            device: "auto", "cpu", "cuda" or "cuda:N"; WORKSHOP_DEVICE, or "auto".
+            max_runs: how many train at once on each device; WORKSHOP_MAX_RUNS, or 1 (two at once on the same cores slow
+                each other down more than twofold).
+            device: "auto", "cpu", "cuda" (all GPUs), "cuda:N" or several, as in "cuda:0,cuda:1"; WORKSHOP_DEVICE, or "auto".
             clock: returns seconds; turns and absences are measured with it.
 
         Raises:
@@ -69,18 +74,22 @@ class RunManager:
         text = str(max_runs or os.environ.get("WORKSHOP_MAX_RUNS") or 1)
         if not text.isdigit() or int(text) < 1:
             raise ValueError(f"WORKSHOP_MAX_RUNS must be a whole number of at least 1; got {text!r}")
-        self.max_runs = int(text)
+        self.max_runs = int(text)  # on each device
         self.limits = Limits.from_environment()
         self.judges = JudgeCache()
         self._judges = Judges(self.judges) if switched_on() else None  # in the background, for runs
         asked = device or os.environ.get("WORKSHOP_DEVICE") or "auto"
-        self.device = choose_device(asked)
-        self.passed_over = passed_over(asked)  # why the GPU cannot be used, in words; ""
+        try:
+            self.devices = choose_devices(asked)
+        except ValueError as error:
+            raise ValueError(str(error) if device else f"WORKSHOP_DEVICE={asked}: {error}") from None
+        self.passed_over = passed_over(asked)  # why GPUs cannot be used, in words; ""
         if self.passed_over:
             log.warning("%s", self.passed_over)
         self._runs: dict[str, Run] = {}
         self._queue: list[Run] = []  # in the order of their submission
         self._threads: dict[str, threading.Thread] = {}
+        self._devices: dict[str, torch.device] = {}  # where the runs in threads are
         # Since when a run is active, or could have been; and how far it was then.
         self._began: dict[str, tuple[float, Done]] = {}
         self._like: dict[tuple[object, ...], Done] = {}  # how far runs of a kind got, and in which time
@@ -93,9 +102,44 @@ class RunManager:
         self.closing = threading.Event()  # the server is shutting down: streams end, nothing new starts
 
     @property
+    def most_at_work(self) -> int:
+        """How many runs train at once on all devices together."""
+        return self.max_runs * len(self.devices)
+
+    @property
     def threads(self) -> int:
-        """Processor threads per run: the cores divided by max_runs."""
-        return max(1, cores() // self.max_runs)
+        """Processor threads per run: the cores divided by most_at_work."""
+        return max(1, cores() // self.most_at_work)
+
+    # Devices.
+
+    def places(self) -> list[Place]:
+        """The devices as a new run finds them. What a run that has just started will take counts as taken."""
+        with self._lock:
+            runs = Counter(self._devices.values())
+            promised: Counter[torch.device] = Counter()
+            for name, device in self._devices.items():
+                run = self._runs.get(name)
+                if run and not run.has_its_memory:
+                    promised[device] += run.needs
+        return [Place(device, max(0, free_memory(device) - promised[device]), runs[device]) for device in self.devices]
+
+    def next_place(self) -> Place | None:
+        """Where a run that is submitted now starts at once; None if it waits."""
+        room = [place for place in self.places() if place.runs < self.max_runs]
+        return best(room) if room else None
+
+    def next_device(self) -> torch.device:
+        """The device for a run that is submitted now; if it will wait, the one with the most room."""
+        if len(self.devices) == 1:  # without asking for its memory
+            return self.devices[0]
+        return (self.next_place() or best(self.places())).device
+
+    def _device_with_room(self) -> torch.device | None:
+        if len(self.devices) == 1:
+            return self.devices[0] if len(self._threads) < self.max_runs else None
+        place = self.next_place()
+        return place.device if place else None
 
     # Ownership.
 
@@ -184,7 +228,7 @@ class RunManager:
             OSError: the folder cannot be written.
         """
         self._refuse_if_full(visitor)
-        refuse_too_large(config, self.device)
+        refuse_too_large(config, *self.devices)
         self._refuse_unknown_data(config.data)
         refuse_too_few(config)
         self._limits(visitor).refuse(config, per_epoch=config.images_per_epoch(self._images.get(config.data)))
@@ -307,7 +351,7 @@ class RunManager:
         try:
             config, stored = folder.read_config()
             done = folder.read_status().done
-            refuse_too_large(config, self.device)
+            refuse_too_large(config, *self.devices)
             refuse_too_few(config)
             self._limits(visitor).refuse(config, done.step, done.elapsed_s, config.images_per_epoch(stored.data_images))
         except ValueError:
@@ -317,8 +361,10 @@ class RunManager:
 
     def _enqueue(self, folder: RunFolder, visitor: Visitor, before: StoredRun | None = None) -> Run:
         """before: config.json of a run that continues, to restore it if it cannot."""
+        needs = _needs(folder) if len(self.devices) > 1 else 0  # without the lock, because it can take seconds
         with self._lock:
             run = self._runs[folder.path.name] = Run(folder)
+            run.needs = needs
             run.enqueue(self._limits(visitor), self._judges, before)
             self._began[run.id] = (self._clock(), run.disk_status().done)
             self._queue.append(run)
@@ -332,25 +378,25 @@ class RunManager:
     def _fill(self) -> None:
         """Starts waiting runs while there is room."""
         with self._lock:
-            while self._queue and len(self._threads) < self.max_runs and not self.closing.is_set():
+            while self._queue and not self.closing.is_set() and (device := self._device_with_room()):
                 run = self._waiting()[0]
                 self._queue.remove(run)
                 self._plan = None
                 self._began[run.id] = (self._clock(), self._began[run.id][1])
-                thread = threading.Thread(target=self._work, args=(run,), name=f"run-{run.id}", daemon=True)
-                self._threads[run.id] = thread
+                thread = threading.Thread(target=self._work, args=(run, device), name=f"run-{run.id}", daemon=True)
+                self._threads[run.id], self._devices[run.id] = thread, device
                 thread.start()
 
-    def _work(self, run: Run) -> None:
+    def _work(self, run: Run, device: torch.device) -> None:
         try:
             if run.is_to_stop:
                 run.withdraw()
             else:
-                run.work(self.device, self.threads)
+                run.work(device, self.threads)
         finally:
             with self._lock:
                 if self._threads.get(run.id) is threading.current_thread():
-                    del self._threads[run.id]
+                    del self._threads[run.id], self._devices[run.id]
                 self._plan = None
                 self._learn(run)
                 for other in self._queue:
@@ -473,7 +519,7 @@ class RunManager:
                 return 0, None
             if self._plan is None or self._clock() - self._plan[0] > PLAN_S:
                 waiting, working = self._waiting(), self._working()
-                slots = [self._left_s(run) for run in working] + [0.0] * (self.max_runs - len(self._threads))
+                slots = [self._left_s(run) for run in working] + [0.0] * (self.most_at_work - len(self._threads))
                 starts = turns.starts(slots or [None], [self._left_s(run) for run in waiting])
                 self._plan = (self._clock(), {r.id: (place + 1, starts[place]) for place, r in enumerate(waiting)})
             return self._plan[1][run.id]
@@ -541,7 +587,7 @@ class RunManager:
         """Stops runs whose owners have been away for the grace time, longest absence first, if others wait."""
         with self._lock:
             working = self._working()
-            room = self.max_runs - len(self._threads) + sum(run.is_to_stop for run in working)
+            room = self.most_at_work - len(self._threads) + sum(run.is_to_stop for run in working)
             away = {run.id: self._clock() - max(self._seen.get(_owner(run), -math.inf), self._began[run.id][0]) for run in working}
             for run in sorted(working, key=lambda run: away[run.id], reverse=True):
                 owner, grace_s = _owner(run), run.limits.grace_s
@@ -580,6 +626,14 @@ def _owner(run: Run) -> str:
         return run.owner_id
     except CheckpointError:
         return ""
+
+
+def _needs(folder: RunFolder) -> int:
+    """Bytes that a run will take, as estimated; 0 if its settings cannot be read."""
+    try:
+        return memory_estimate(folder.read_config()[0])
+    except CheckpointError:
+        return 0
 
 
 def _kept(folder: RunFolder) -> Done:

@@ -281,16 +281,19 @@ def execution_status(state: TrainState) -> dict[str, Any]:
     return how | {"device": describe_device(state.device)}
 
 
-def refuse_too_large(config: TrainConfig, device: torch.device) -> None:
+def refuse_too_large(config: TrainConfig, *devices: torch.device) -> None:
     """Refuses settings that need too much memory, before anything is made or loaded.
 
+    devices: those that the run may train on, at least one.
+
     Raises:
-        ValueError: training would need more memory than is free on the device; the message has the estimate.
+        ValueError: training would need more memory than is free on any of the devices; the message has the estimate.
     """
-    needed, free = memory_estimate(config), free_memory(device)
+    needed, (free, roomiest) = memory_estimate(config), max(((free_memory(device), device) for device in devices), key=lambda pair: pair[0])
     if needed > free:
+        where = f" on {roomiest}, the GPU with the most" if len(devices) > 1 else ""
         raise ValueError(
-            f"these settings need about {needed / 2**30:.1f} GiB of memory, but only {free / 2**30:.1f} GiB are free: "
+            f"these settings need about {needed / 2**30:.1f} GiB of memory, but only {free / 2**30:.1f} GiB are free{where}: "
             "lower the filters, the image size or the batch size"
         )
 

@@ -144,6 +144,7 @@ class Run:
         self._late = Control()  # halts a scoring after its end
         self.scored_late = False
         self.before: StoredRun | None = None  # config.json before a resume that may be refused
+        self.needs = 0  # bytes of memory, as estimated; 0 where nobody asks
         self._weighed = -math.inf  # time of the last check of the folder
         self._wish: Wish | None = None
         self._reason = ""  # why it should stop, if not its owner's wish
@@ -214,6 +215,12 @@ class Run:
         return self._state is not None
 
     @property
+    def has_its_memory(self) -> bool:
+        """Whether it has trained a step since its start, so it holds all the memory that it needs."""
+        state = self._state
+        return state is not None and state.step > self.began_step
+
+    @property
     def to_be_judged(self) -> bool:
         """Whether this process will score its images, as far as that is known."""
         return self._unscored is not None or (self.at_work and self.judges is not None and not (self._watch and self._watch.refused))
@@ -266,17 +273,25 @@ class Run:
         Raises:
             CheckpointError: they cannot be read.
         """
+        return self.config_in_force.change(**self._control.wishes)
+
+    @property
+    def config_in_force(self) -> TrainConfig:
+        """The settings of the newest step: without pending changes.
+
+        Raises:
+            CheckpointError: they cannot be read.
+        """
         state = self._state
         if state is not None:
-            return state.config.change(**self._control.wishes)
+            return state.config
         config = self.config
         inherited = (self.stored.parent or {}).get("changes")  # a fork's settings include these
         changed = {change["field"]: change["new"] for change in self.interventions[inherited if is_whole(inherited) else 0 :]}
         try:
-            config = config.change(**changed)
+            return config.change(**changed)
         except ValueError as error:
             raise CheckpointError(f"{self.folder.interventions_file} is damaged: {error}") from None
-        return config.change(**self._control.wishes)
 
     @property
     def pace_s(self) -> float:
@@ -420,6 +435,8 @@ class Run:
     def work(self, device: torch.device, threads: int) -> None:
         """Trains until the end, a stop or a failure. Never raises: errors are stored with the run."""
         torch.set_num_threads(threads)  # a new thread inherits what another thread set for itself
+        if device.type == "cuda":
+            torch.cuda.set_device(device)  # for whatever asks for "the" GPU: a new thread is on the first one
         try:
             self.folder.lock()
         except CheckpointError as error:
@@ -449,7 +466,13 @@ class Run:
         """Waits for the judge of a run that ended before it was ready, and scores the run. Never raises."""
         if (unscored := self._unscored) is None:
             return
-        state, dataset, watch = unscored
+        on_gpu = unscored[0].device.type == "cuda"
+        self._score_late(*unscored)
+        del unscored
+        if on_gpu:
+            graphs.release_memory()
+
+    def _score_late(self, state: TrainState, dataset: ImageDataset, watch: Watch) -> None:
         while watch.preparing and not self._leave.wait(SCORING_POLL_S):
             if self.judges:
                 self.judges.hurry()

@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, BrowserContext, Error, Page, ViewportSize, expect
 
 from gan.config import TrainConfig
 from gan.runs.folder import save_generator
 from gan.training.state import new_state
+from tests.browser.steps import EMPTY, visit
 
 ROOT = Path(__file__).parent.parent.parent
 CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
@@ -24,6 +25,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 FLAGS += ["--disable-component-update", "--disable-sync"]
 ADMIN_TOKEN = "open sesame, please"
 FAILED = pytest.StashKey[bool]()  # of a test
+WIDE: ViewportSize = {"width": 1280, "height": 720}
 expect.set_options(timeout=30_000)  # of a machine with other work
 
 
@@ -128,13 +130,57 @@ def server(process: Server) -> str:
 def watched(page: Page) -> Iterator[Page]:
     """A page that fails its test when its script, or the app's, raises an error."""
     errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
+
+    def note(error: Error) -> None:
+        errors.append(str(error))
+
+    page.on("pageerror", note)
     page.set_default_timeout(30_000)
     yield page
+    page.remove_listener("pageerror", note)
     assert not errors
 
 
 @pytest.fixture
-def page(page: Page) -> Iterator[Page]:
-    """A page in a browser context of its own."""
-    yield from watched(page)
+def fresh(context: BrowserContext) -> Iterator[Page]:
+    """A page in a browser context of its own: an empty tab of a visitor who has never been here."""
+    yield from watched(context.new_page())
+
+
+@pytest.fixture
+def page(fresh: Page) -> Page:
+    """The page that tests use: a fresh one, unless their file says otherwise."""
+    return fresh
+
+
+@pytest.fixture(scope="module")
+def kept(browser: Browser) -> Iterator[list[Page]]:
+    """The tab that the tests of a file share; none before the first one, and after one that failed."""
+    tabs: list[Page] = []
+    yield tabs
+    for tab in tabs:
+        tab.context.close()
+
+
+@pytest.fixture
+def tab(request: pytest.FixtureRequest, browser: Browser, server: str, kept: list[Page]) -> Iterator[Page]:
+    """One tab, and one visitor, for all tests of a file that ask for it: a fresh page costs seconds. They move in it with visit().
+
+    A test finds it empty, or on a page with little on it, and as wide and as light as a fresh page. One that fails takes it along.
+    """
+    if not kept:
+        kept.append(browser.new_context(viewport=WIDE).new_page())
+    shared = kept[0]
+    fine = False
+    try:
+        shared.set_viewport_size(WIDE)
+        shared.emulate_media(color_scheme="light", reduced_motion="no-preference")
+        if shared.url != EMPTY:
+            visit(shared, f"{server}/compare", "Compare")
+        yield from watched(shared)
+        fine = not request.node.stash.get(FAILED, False)
+    finally:
+        shared.unroute_all()
+        if not fine:
+            kept.remove(shared)
+            shared.context.close()

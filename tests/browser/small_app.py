@@ -1,4 +1,5 @@
-"""Streamlit's command with a default recipe of small networks that ends late. Runs rest after each step, so they leave the cores to the browser.
+"""Streamlit's command with a default recipe of small networks that ends late. Runs rest after each step, so they leave the cores to the browser,
+and log each few steps, so their charts grow as fast as those of a run without rest.
 
 python -m tests.browser.small_app run app.py
 """
@@ -13,7 +14,7 @@ from gan.training import loop
 from gan.training.state import TrainState
 from gan.training.step import count_step
 
-REST_S = 0.02  # after each step. Without it a run takes a core for as long as its test looks at it
+REST_S = 0.045  # after each step. Without it a run takes a core for as long as its test looks at it
 
 
 def count_and_rest(state: TrainState) -> None:
@@ -24,6 +25,6 @@ def count_and_rest(state: TrainState) -> None:
 if __name__ == "__main__":
     loop.count_step = count_and_rest
     recipe = RECIPES["quick-digits"]
-    small = recipe.config.change(generator_filters=8, discriminator_filters=8, batch_size=16, duration=1_000_000)
+    small = recipe.config.change(generator_filters=8, discriminator_filters=8, batch_size=16, duration=1_000_000, log_every=5)
     RECIPES[recipe.name] = replace(recipe, config=small)
     cli.main(prog_name="streamlit")

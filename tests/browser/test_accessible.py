@@ -9,7 +9,7 @@ from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page, ViewportSize, expect
 
 from tests.browser.conftest import fits_a_phone
-from tests.browser.steps import SCHEMES, SETTLED, TEXT, Scheme, both_charts_have, launch, open_page, stop
+from tests.browser.steps import SCHEMES, SETTLED, TEXT, Scheme, both_charts_have, launch, open_page, stop, visit
 
 WIDTHS = (390, 1280)
 PHONE: ViewportSize = {"width": 390, "height": 844}
@@ -59,6 +59,12 @@ VIEWS = {
 }
 
 
+@pytest.fixture
+def page(tab: Page) -> Page:
+    """The tests of this file look at what every visitor sees: one goes through all pages."""
+    return tab
+
+
 def violations(page: Page, combinations: Iterable[tuple[Scheme, int]] = tuple(product(SCHEMES, WIDTHS))) -> list[str]:
     """The serious findings on the current page, in these color schemes and at these widths."""
     if not page.evaluate("() => 'axe' in window"):
@@ -79,7 +85,7 @@ def violations(page: Page, combinations: Iterable[tuple[Scheme, int]] = tuple(pr
 def test_nothing_serious_keeps_people_from_a_page_and_it_fits_a_phone(page: Page, server: str, address: str) -> None:
     heading, drawn = PAGES[address]
     page.set_viewport_size(PHONE)
-    open_page(page, f"{server}{address}", heading)
+    visit(page, f"{server}{address}", heading)
     expect(page.locator(f".stMain {drawn}").first).to_be_visible()
     fits_a_phone(page)
     title, you = page.locator(".stApp h1").bounding_box(), page.locator(".st-key-you button").bounding_box()
@@ -97,8 +103,8 @@ def test_nothing_serious_keeps_people_from_a_run_and_the_views_of_its_networks(p
     expect(page.locator(".cv-chart .main-svg").first).to_be_visible()
     assert not violations(page)
     run = re.split("runs=|,|%2C", page.url)[1]
-    for address, views in VIEWS.items():
-        open_page(page, server + address.replace("RUN", run), "Look inside" if "inside" in address else "Explore")
+    for (address, views), enter in zip(VIEWS.items(), (open_page, visit), strict=True):
+        enter(page, server + address.replace("RUN", run), "Look inside" if "inside" in address else "Explore")
         for view, drawn in views.items():
             page.get_by_role("radio", name=view).click()
             expect(page.locator(f".stMain {drawn}").first).to_be_visible()
@@ -107,7 +113,7 @@ def test_nothing_serious_keeps_people_from_a_run_and_the_views_of_its_networks(p
 
 def test_the_keyboard_can_be_followed(page: Page, server: str) -> None:
     """Links of the navigation and of the page, and buttons, have a ring where the focus is."""
-    open_page(page, f"{server}/", "DCGAN Workshop")
+    visit(page, f"{server}/", "DCGAN Workshop")
     page.wait_for_function(SETTLED, arg=TEXT["light"])
     ring = "element => { element.focus(); const { outlineStyle, outlineWidth } = getComputedStyle(element); return `${outlineStyle} ${outlineWidth}`; }"
     page.keyboard.press("Tab")  # from here on the focus is shown

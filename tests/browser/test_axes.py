@@ -1,10 +1,13 @@
 """Charts that belong together: one x-axis, and no spike that flattens the rest; without a server."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from plotly.offline import get_plotlyjs
+
+from tests.browser.conftest import watched
 
 UI = Path(__file__).parent.parent.parent / "ui"
 SCRIPT = (UI / "components" / "chart_axes.js").read_text()
@@ -32,13 +35,22 @@ def across(page: Page) -> list[list[float]]:
     return found
 
 
-@pytest.fixture
-def drawn(page: Page) -> Page:
-    """Two charts, the second with a value 500 times as high as the others."""
+@pytest.fixture(scope="module")
+def scripts(browser: Browser) -> Iterator[Page]:
+    """A page with Plotly, whose script takes a second, and the axes'."""
+    page = browser.new_page()
     page.add_script_tag(content=get_plotlyjs())
     page.add_script_tag(content=SCRIPT + ";window.Axes = Axes; window.crowdRange = crowdRange;")
-    page.evaluate(DRAWN)
-    return page
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def drawn(scripts: Page) -> Iterator[Page]:
+    """Two charts, the second with a value 500 times as high as the others."""
+    scripts.evaluate("() => { window.axes?.destroy(); document.body.replaceChildren(); }")
+    scripts.evaluate(DRAWN)
+    yield from watched(scripts)
 
 
 def test_a_spike_is_left_out_until_one_asks(drawn: Page) -> None:

@@ -5,30 +5,30 @@ import re
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.steps import both_charts_have, open_page, stop
+from tests.browser.steps import both_charts_have, open_page, stop, visit
 
 AT = "() => document.querySelector('.living canvas')?.dataset.at"
 MOVED = f"before => ({AT})() !== before"
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_the_first_screen_has_one_button_and_something_that_moves(page: Page, server: str, width: int) -> None:
+def test_the_first_screen_has_one_button_and_something_that_moves(tab: Page, server: str, width: int) -> None:
     height = 800 if width == 1280 else 844
-    page.set_viewport_size({"width": width, "height": height})
-    open_page(page, f"{server}/", "DCGAN Workshop")
-    canvas, start = page.locator(".living canvas"), page.get_by_role("button", name="Train your first network")
-    page.wait_for_function(f"() => ({AT})()")
+    tab.set_viewport_size({"width": width, "height": height})
+    visit(tab, f"{server}/", "DCGAN Workshop")
+    canvas, start = tab.locator(".living canvas"), tab.get_by_role("button", name="Train your first network")
+    tab.wait_for_function(f"() => ({AT})()")
     for shown in (canvas, start):
         box = shown.bounding_box()
         assert box and box["y"] + box["height"] <= height and box["x"] + box["width"] <= width
-    page.wait_for_function(MOVED, arg=page.evaluate(AT))
-    page.get_by_role("button", name="Pause").click()
-    expect(page.get_by_role("button", name="Play")).to_be_visible()
-    still = page.evaluate(AT)
-    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(done))))")
-    assert page.evaluate(AT) == still
-    page.get_by_role("button", name="Play").click()
-    page.wait_for_function(MOVED, arg=still)
+    tab.wait_for_function(MOVED, arg=tab.evaluate(AT))
+    tab.get_by_role("button", name="Pause").click()
+    expect(tab.get_by_role("button", name="Play")).to_be_visible()
+    still = tab.evaluate(AT)
+    tab.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(done))))")
+    assert tab.evaluate(AT) == still
+    tab.get_by_role("button", name="Play").click()
+    tab.wait_for_function(MOVED, arg=still)
 
 
 def test_who_prefers_no_motion_gets_a_still_picture(browser: Browser, server: str) -> None:
@@ -66,7 +66,7 @@ def test_a_first_run_from_home_with_the_tour_and_back(page: Page, server: str, b
     expect(page).to_have_url(re.compile("run="))
 
     # Home shows the newest images of one's own run, and the next ones take their place.
-    page.goto(f"{server}/")
+    visit(page, f"{server}/", "DCGAN Workshop")
     picture = page.get_by_role("figure", name="Your run at step").locator("img")
     expect(picture).to_have_attribute("src", re.compile(r"samples/\d+\.png"))
     expect(picture).not_to_have_attribute("src", picture.get_attribute("src") or "")

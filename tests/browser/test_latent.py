@@ -2,13 +2,20 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import fits_a_phone
-from tests.browser.steps import open_page
+from tests.browser.steps import open_page, visit
 
 DRAWN = "() => document.querySelector('.ls')?.lsLog?.length"
 PIXELS = "() => document.querySelector('.ls-picture').getContext('2d').getImageData(0, 0, 28, 28).data.join()"
+
+
+@pytest.fixture
+def page(tab: Page) -> Page:
+    """One visitor, who makes two visits."""
+    return tab
 
 
 def test_sliders_follow_while_they_are_dragged_and_keep_names_and_places(page: Page, server: str) -> None:
@@ -68,7 +75,7 @@ def test_sliders_follow_while_they_are_dragged_and_keep_names_and_places(page: P
 
 
 def test_arithmetic_by_clicks_and_back_from_an_image(page: Page, server: str) -> None:
-    open_page(page, f"{server}/explore?from=digits&view=Arithmetic", "Explore")
+    visit(page, f"{server}/explore?from=digits&view=Arithmetic", "Explore")
     page.wait_for_function("() => document.querySelector('.ar')?.arLog?.length > 0")
     result = "() => document.querySelectorAll('.ar-result canvas')[4].getContext('2d').getImageData(0, 0, 28, 28).data.join()"
     start = page.evaluate(result)
@@ -89,7 +96,7 @@ def test_arithmetic_by_clicks_and_back_from_an_image(page: Page, server: str) ->
 
     # A drawing is found in latent space, and taken to the walks.
     page.set_viewport_size({"width": 390, "height": 844})
-    page.goto(f"{server}/explore?from=digits&view=Find+an+image+in+latent+space&picture=Drawn")
+    visit(page, f"{server}/explore?from=digits&view=Find+an+image+in+latent+space&picture=Drawn", "Explore")
     pad = page.locator("canvas").first
     expect(pad).to_be_visible()
     pad.scroll_into_view_if_needed()

@@ -2,11 +2,12 @@
 
 import re
 
+import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from gan.course.lessons import LESSONS
 from tests.browser.conftest import fits_a_phone
-from tests.browser.steps import open_page
+from tests.browser.steps import open_page, visit
 
 STEPS = "document.querySelector('.plane').figure.game.steps"
 # Every third pixel: what the canvas shows.
@@ -15,8 +16,14 @@ PICTURE = "() => { const c = document.querySelector('.plane-canvas'); return c.t
 REPORT = "found => { const f = document.querySelector('.plane').figure; f.seen = { found, of: 8, close: 1 }; for (let i = 0; i < 3; i++) f.report(); }"
 
 
+@pytest.fixture
+def page(tab: Page) -> Page:
+    """One visitor goes through the lessons; a test that meets goals of a lesson is the only one that does."""
+    return tab
+
+
 def opened(page: Page, server: str) -> None:
-    open_page(page, f"{server}/learn?lesson=plane", "Learn")
+    visit(page, f"{server}/learn?lesson=plane", "Learn")
     expect(page.locator(".plane.figure-ready")).to_be_visible()
 
 
@@ -123,20 +130,20 @@ def test_the_mission_is_passed_and_stays_passed(page: Page, server: str) -> None
     other.close()
 
 
-def test_a_link_to_a_lesson_shows_its_top_and_its_figure_does_not_lead_back(page: Page, server: str) -> None:
-    open_page(page, f"{server}/learn", "Learn")
-    following = page.get_by_role("link", name=re.compile("^Next: The game"))
+def test_a_link_to_a_lesson_shows_its_top_and_its_figure_does_not_lead_back(fresh: Page, server: str) -> None:
+    open_page(fresh, f"{server}/learn", "Learn")
+    following = fresh.get_by_role("link", name=re.compile("^Next: The game"))
     following.scroll_into_view_if_needed()
     following.click()
-    expect(page.locator(".plane.figure-ready")).to_be_visible()
-    expect(page).to_have_url(re.compile(r"/learn\?lesson=plane$"))
-    assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollTop") == 0
-    page.evaluate(REPORT, 8)
-    expect(page.get_by_text("Goal 1 of 3 done: Reach all 8 modes")).to_be_visible()
-    expect(page.get_by_role("heading", name="The game on a plane")).to_be_visible()
-    page.go_back()
-    expect(page.get_by_role("heading", name="Real or fake?")).to_be_visible()
-    expect(page).to_have_url(re.compile(r"/learn\?lesson=real-or-fake$"))
+    expect(fresh.locator(".plane.figure-ready")).to_be_visible()
+    expect(fresh).to_have_url(re.compile(r"/learn\?lesson=plane$"))
+    assert fresh.evaluate("document.querySelector('[data-testid=stMain]').scrollTop") == 0
+    fresh.evaluate(REPORT, 8)
+    expect(fresh.get_by_text("Goal 1 of 3 done: Reach all 8 modes")).to_be_visible()
+    expect(fresh.get_by_role("heading", name="The game on a plane")).to_be_visible()
+    fresh.go_back()
+    expect(fresh.get_by_role("heading", name="Real or fake?")).to_be_visible()
+    expect(fresh).to_have_url(re.compile(r"/learn\?lesson=real-or-fake$"))
 
 
 def test_little_motion_and_a_phone(page: Page, server: str) -> None:
@@ -156,7 +163,7 @@ def test_little_motion_and_a_phone(page: Page, server: str) -> None:
 
 
 def test_the_densities_follow_the_hand_and_the_keyboard(page: Page, server: str) -> None:
-    open_page(page, f"{server}/learn?lesson=losses", "Learn")
+    visit(page, f"{server}/learn?lesson=losses", "Learn")
     expect(page.locator(".losses.figure-ready")).to_be_visible()
     expect(page.locator(".losses-words")).to_contain_text("Wasserstein distance 2.500")
     generated = page.get_by_role("slider", name="Center of the generated")
@@ -198,7 +205,7 @@ def test_the_densities_follow_the_hand_and_the_keyboard(page: Page, server: str)
 
 
 def test_transposed_convolution_step_by_step_and_the_chain_of_a_generator(page: Page, server: str) -> None:
-    open_page(page, f"{server}/learn?lesson=transposed", "Learn")
+    visit(page, f"{server}/learn?lesson=transposed", "Learn")
     expect(page.locator(".transposed.figure-ready")).to_be_visible()
 
     def choose(**settings: int) -> None:
@@ -257,7 +264,7 @@ def test_transposed_convolution_step_by_step_and_the_chain_of_a_generator(page: 
 
 
 def test_three_rounds_of_real_or_fake_by_mouse_and_by_keyboard(page: Page, server: str) -> None:
-    open_page(page, f"{server}/learn", "Learn")
+    visit(page, f"{server}/learn", "Learn")
     expect(page.locator(".quiz-tile")).to_have_count(12)
     check, mission = page.locator(".quiz-check"), page.get_by_test_id("stMarkdown")
     expect(check).to_be_disabled()
@@ -302,18 +309,18 @@ def test_three_rounds_of_real_or_fake_by_mouse_and_by_keyboard(page: Page, serve
     expect(page.get_by_text("Mission passed.")).to_be_visible()
 
 
-def test_images_that_do_not_arrive_are_said_and_come_at_the_next_press(page: Page, server: str) -> None:
-    page.route("**/assets/course/real-or-fake-1.json", lambda route: route.fulfill(status=503, body="missing"))
-    open_page(page, f"{server}/learn", "Learn")
-    expect(page.locator(".quiz-fault")).to_have_text("The images cannot be loaded: press the round again. (missing)")
-    page.unroute("**/assets/course/real-or-fake-1.json")
-    page.get_by_role("button", name="Round 1").click()
-    expect(page.locator(".quiz-tile")).to_have_count(12)
-    expect(page.locator(".quiz-fault")).to_have_text("")
+def test_images_that_do_not_arrive_are_said_and_come_at_the_next_press(fresh: Page, server: str) -> None:
+    fresh.route("**/assets/course/real-or-fake-1.json", lambda route: route.fulfill(status=503, body="missing"))
+    open_page(fresh, f"{server}/learn", "Learn")
+    expect(fresh.locator(".quiz-fault")).to_have_text("The images cannot be loaded: press the round again. (missing)")
+    fresh.unroute("**/assets/course/real-or-fake-1.json")
+    fresh.get_by_role("button", name="Round 1").click()
+    expect(fresh.locator(".quiz-tile")).to_have_count(12)
+    expect(fresh.locator(".quiz-fault")).to_have_text("")
 
 
 def test_companions_change_an_image_until_the_averages_are_used(page: Page, server: str) -> None:
-    open_page(page, f"{server}/learn?lesson=batch-norm", "Learn")
+    visit(page, f"{server}/learn?lesson=batch-norm", "Learn")
     mission, words, slider = page.get_by_test_id("stMarkdown"), page.locator(".bnorm-words"), page.get_by_role("slider", name="Companions")
     expect(words).to_contain_text("0.0%")
     expect(page.locator(".bnorm-companions canvas")).to_have_count(7)
@@ -361,7 +368,7 @@ RIGHT = "() => { const { figure } = document.querySelector('.clinic'); return fi
 
 def test_cases_are_diagnosed_and_the_doctor_answers(page: Page, server: str) -> None:
     page.emulate_media(reduced_motion="reduce")
-    open_page(page, f"{server}/learn?lesson=clinic", "Learn")
+    visit(page, f"{server}/learn?lesson=clinic", "Learn")
     expect(page.locator(".clinic.figure-ready")).to_be_visible()
     grid, slider = page.locator(".clinic-grid"), page.get_by_role("slider", name="Point in training")
     expect(grid).to_have_attribute("aria-label", re.compile("36 generated images at step 700.*variety"))
@@ -417,7 +424,7 @@ def test_cases_are_diagnosed_and_the_doctor_answers(page: Page, server: str) -> 
 
 
 def test_the_space_of_images_by_mouse_and_by_keyboard(page: Page, server: str) -> None:
-    open_page(page, f"{server}/learn?lesson=space", "Learn")
+    visit(page, f"{server}/learn?lesson=space", "Learn")
     mission, line = page.get_by_test_id("stMarkdown"), page.locator(".space-lengths")
     expect(page.locator(".space-way-words")).to_contain_text("0% of the way")
     expect(page.locator(".space-faces button")).to_have_count(5)
@@ -458,7 +465,7 @@ def test_the_space_of_images_by_mouse_and_by_keyboard(page: Page, server: str) -
 
 def test_the_marks_fit_in_one_row_of_a_phone_and_follow_the_keyboard(page: Page, server: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
-    open_page(page, f"{server}/learn?lesson=losses", "Learn")
+    visit(page, f"{server}/learn?lesson=losses", "Learn")
     marks = page.locator(".st-key-marks a:visible")
     expect(marks).to_have_count(len(LESSONS))
     boxes = [mark.bounding_box() for mark in marks.all()]
@@ -474,7 +481,7 @@ def test_the_marks_fit_in_one_row_of_a_phone_and_follow_the_keyboard(page: Page,
 
 def test_an_experiment_is_chosen_and_predicted_before_it_can_start(page: Page, server: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
-    open_page(page, f"{server}/learn?lesson=rules", "Learn")
+    visit(page, f"{server}/learn?lesson=rules", "Learn")
     start = page.get_by_role("button", name="Start both runs")
     expect(start).to_be_disabled()
     page.get_by_text("Mirrored digits").click()
@@ -490,7 +497,7 @@ def test_experiments_and_cases_by_finger(browser: Browser, server: str) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 844}, is_mobile=True, has_touch=True, reduced_motion="reduce")
     context.set_default_timeout(30_000)
     page = context.new_page()
-    open_page(page, f"{server}/learn?lesson=rules", "Learn")
+    visit(page, f"{server}/learn?lesson=rules", "Learn")
     page.get_by_text("Dense layers").tap()
     worse = page.get_by_role("radio", name="Worse")
     expect(worse).to_have_count(1)
@@ -501,7 +508,7 @@ def test_experiments_and_cases_by_finger(browser: Browser, server: str) -> None:
     )
     fits_a_phone(page)
 
-    open_page(page, f"{server}/learn?lesson=clinic", "Learn")
+    visit(page, f"{server}/learn?lesson=clinic", "Learn")
     expect(page.locator(".clinic.figure-ready")).to_be_visible()
     page.get_by_role("button", name="Case 3").tap()
     slider = page.get_by_role("slider", name="Point in training")

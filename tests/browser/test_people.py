@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, e
 
 from gan.serving.routes import VISITOR_HEADER
 from tests.browser.conftest import ADMIN_TOKEN, fits_a_phone
+from tests.browser.steps import visit
 
 KEPT = "() => JSON.parse(localStorage.getItem('dcgan-workshop-visitor'))"
 CONTROLS = ("Pause", "Stop", "Resume", "Delete")
@@ -35,11 +36,14 @@ def people(browser: Browser) -> Iterator[tuple[Page, Page]]:
 
 
 def call_oneself(page: Page, server: str, name: str) -> None:
-    page.goto(f"{server}/train")
-    page.get_by_role("button", name=re.compile("You: ")).click()
+    visit(page, f"{server}/train", "Train")
+    you = page.get_by_role("button", name=re.compile("You: "))
+    before = you.inner_text()
+    you.click()
     page.get_by_role("textbox", name="Your name").fill(name)
     page.get_by_role("textbox", name="Your name").press("Enter")
-    expect(page.get_by_role("button", name="You: ")).not_to_contain_text("Guest")
+    expect(you).not_to_have_text(before)
+    expect(you).not_to_contain_text("Guest")
     page.keyboard.press("Escape")
 
 
@@ -82,7 +86,7 @@ def test_two_participants_and_neither_steers_the_others_run(server: str, people:
 
     # Each sees the other's run, and has no way to steer it.
     for page, name, other in ((ada, "Bob", waiting), (bob, "Ada", run)):
-        page.goto(f"{server}/train?run={other}")
+        visit(page, f"{server}/train?run={other}", "Train")
         expect(page.get_by_text(f"Only {name}, who started it, or the workshop's host can steer this run.")).to_be_visible()
         expect(page.get_by_role("button", name="New run with these settings")).to_be_visible()
         for name in CONTROLS:
@@ -116,7 +120,7 @@ def test_two_participants_and_neither_steers_the_others_run(server: str, people:
     ada.goto(f"{server}/")
     expect(ada.get_by_text("Now training")).to_be_visible()
     expect(ada.get_by_text("number 1 in the queue")).to_be_visible()
-    ada.goto(f"{server}/train?run={run}")
+    visit(ada, f"{server}/train?run={run}", "Train")
     expect(ada.get_by_role("button", name="You: Ada")).to_be_visible()
     control(ada, "Stop").click()
     expect(control(ada, "Resume")).to_be_visible()
@@ -177,13 +181,12 @@ def test_a_name_is_no_link_emoji_or_icon(people: tuple[Page, Page], server: str)
     ada, bob = people
     for name in ("www.evil.example https://evil.example/x", "a@b.de :smile: :material/home: :red[x]"):
         call_oneself(ada, server, name)
-        run = launch(ada)
-        bob.goto(f"{server}/")
+        launch(ada)
+        visit(bob, f"{server}/", "DCGAN Workshop")
         expect(bob.get_by_text("Now training")).to_be_visible()
         shown = bob.get_by_test_id("stMain").get_by_text(re.compile("evil|smile"))
         expect(shown.first).to_be_visible()
         assert name in shown.first.inner_text().replace("\u2060", "")
         expect(bob.get_by_test_id("stMain").locator("a[href*='evil'], a[href*='b.de'], a[href^='mailto']")).to_have_count(0)
-        ada.goto(f"{server}/train?run={run}")
         control(ada, "Stop").click()
         expect(control(ada, "Resume")).to_be_visible()

@@ -4,18 +4,37 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 import torch
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Server
-from tests.browser.steps import POINTS, SHIFTS, both_charts_have, launch, stays_in_place, stop, zoom_left_half
+from tests.browser.steps import (
+    POINTS,
+    SHIFTS,
+    both_charts_have,
+    launch,
+    open_page,
+    press_train,
+    stays_in_place,
+    stop,
+    visit,
+    zoom_left_half,
+)
 
 RANGE = "() => document.querySelector('[data-chart=loss]')._fullLayout.xaxis.range"
 
 
+@pytest.fixture
+def page(tab: Page) -> Page:
+    """One visitor; a test of a page's first seconds has a fresh one."""
+    return tab
+
+
 def test_train_watch_zoom_stop_and_explore(page: Page, server: str) -> None:
     page.add_init_script(SHIFTS)
-    launch(page, server)
+    open_page(page, f"{server}/train", "Train")
+    press_train(page)
     both_charts_have(page, 3)
     stays_in_place(page)
     assert "run=quick-digits" in page.url
@@ -108,30 +127,30 @@ def test_knobs_single_steps_scrubbing_and_a_fork(page: Page, server: str) -> Non
     assert page.url != parent
     expect(changes).to_have_count(3)
     stop(page)  # and wait until it has: leaving the page at once can lose the click, and the fork would keep the next test's run waiting
-    page.goto(parent)
+    visit(page, parent, "Train")
     stop(page)
 
 
-def test_pause_and_go_on_with_a_phone(page: Page, server: str) -> None:
-    page.set_viewport_size({"width": 390, "height": 844})
-    page.add_init_script(SHIFTS)
-    launch(page, server)
-    both_charts_have(page, 1)
-    stays_in_place(page)
-    page.get_by_role("button", name="Pause").click()
-    expect(page.get_by_role("button", name="Continue")).to_be_visible()
-    expect(page.locator("[data-fact=state]")).to_have_text("paused")
-    count = page.evaluate(POINTS)[0]
-    page.get_by_role("button", name="Continue").click()
-    both_charts_have(page, count + 2)
-    stop(page)
+def test_pause_and_go_on_with_a_phone(fresh: Page, server: str) -> None:
+    fresh.set_viewport_size({"width": 390, "height": 844})
+    fresh.add_init_script(SHIFTS)
+    launch(fresh, server)
+    both_charts_have(fresh, 1)
+    stays_in_place(fresh)
+    fresh.get_by_role("button", name="Pause").click()
+    expect(fresh.get_by_role("button", name="Continue")).to_be_visible()
+    expect(fresh.locator("[data-fact=state]")).to_have_text("paused")
+    count = fresh.evaluate(POINTS)[0]
+    fresh.get_by_role("button", name="Continue").click()
+    both_charts_have(fresh, count + 2)
+    stop(fresh)
 
 
-def test_sigterm_saves_the_run_that_is_at_work(page: Page, tmp_path: Path) -> None:
+def test_sigterm_saves_the_run_that_is_at_work(fresh: Page, tmp_path: Path) -> None:
     server = Server(tmp_path)
     try:
-        launch(page, server.address)
-        both_charts_have(page, 2)
+        launch(fresh, server.address)
+        both_charts_have(fresh, 4)
     finally:
         log = server.end()
     assert "Traceback" not in log, log

@@ -11,10 +11,10 @@ from playwright.sync_api import Page, expect
 from tests.browser.steps import both_charts_have, open_page
 
 
-def zip_of_pictures(path: Path, count: int) -> Path:
-    """Two classes; large enough that a few hundred take a while to decode."""
+def zip_of_pictures(path: Path, count: int, side: int) -> Path:
+    """Two classes. Pictures of 1500 pixels a side take a while to decode, yet are quickly sent: smooth ones pack well."""
     picture = io.BytesIO()
-    Image.effect_noise((500, 500), 60).convert("RGB").save(picture, "PNG", compress_level=1)
+    Image.linear_gradient("L").resize((side, side)).convert("RGB").save(picture, "PNG", compress_level=1)
     with zipfile.ZipFile(path, "w") as file:
         for i in range(count):
             file.writestr(f"shapes/{('round', 'square')[i % 2]}/{i}.png", picture.getvalue())
@@ -24,7 +24,7 @@ def zip_of_pictures(path: Path, count: int) -> Path:
 def test_upload_cancel_upload_again_train_on_it_and_delete(page: Page, server: str, tmp_path: Path) -> None:
     open_page(page, f"{server}/data", "Data")
     expect(page.get_by_alt_text("Some images of mnist")).to_be_visible()
-    page.locator("input[type=file]").set_input_files(zip_of_pictures(tmp_path / "many shapes.zip", 200))
+    page.locator("input[type=file]").set_input_files(zip_of_pictures(tmp_path / "many shapes.zip", 200, 1500))
     expect(page.get_by_role("textbox", name="Name of the set")).to_have_value("many-shapes")
     page.get_by_role("button", name="Add the set").click()
     # By its key: the set that is shown below may be loading too, with a Cancel button of its own.
@@ -35,7 +35,7 @@ def test_upload_cancel_upload_again_train_on_it_and_delete(page: Page, server: s
     expect(page.get_by_role("button", name="Add the set")).to_have_count(0)
 
     (tmp_path / "again").mkdir()  # the browser takes a file of the same path for the one that it has
-    page.locator("input[type=file]").set_input_files(zip_of_pictures(tmp_path / "again" / "many shapes.zip", 64))
+    page.locator("input[type=file]").set_input_files(zip_of_pictures(tmp_path / "again" / "many shapes.zip", 64, 100))
     page.get_by_role("button", name="Add the set").click()
     expect(page.get_by_text("many-shapes is ready.")).to_be_visible()  # the canceled one left nothing of that name
     expect(page.get_by_alt_text("Some images of many-shapes")).to_be_visible()

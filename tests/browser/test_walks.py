@@ -4,12 +4,19 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import fits_a_phone
 from tests.browser.steps import both_charts_have, launch, open_page, stop
 
 SEEDS = "nodes => nodes.map(node => node.querySelector('.nl-seed input').value)"
+
+
+@pytest.fixture
+def page(tab: Page) -> Page:
+    """One visitor for both tests."""
+    return tab
 
 
 def copied(page: Page) -> tuple[str, str]:

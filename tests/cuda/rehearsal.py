@@ -374,6 +374,41 @@ def second() -> dict[str, Any]:
     return seen | {"index": index, "same": same, "tf32": tf32}
 
 
+def every_device() -> dict[str, Any]:
+    """A server with both GPUs: a run on each, then two on each, and what the GPUs hold after the runs."""
+    dataset = images_for(TINY)
+    waiting: dict[str, Any] = {}
+
+    def loaded(*arguments: object) -> Any:
+        yield from ()
+        waiting["places"].append(torch.cuda.current_device())  # the thread's own GPU
+        waiting["all"].wait()  # so that all of them are at work at once
+        return dataset
+
+    def together(count: int, most: int) -> list[Any]:
+        waiting.update(places=[], all=threading.Barrier(count, timeout=60))
+        with tempfile.TemporaryDirectory() as root:
+            server = RunManager(Path(root), max_runs=most, device="cuda")
+            group = [server.submit(TINY.change(data="mnist", duration=20, seed=seed)) for seed in range(count)]
+            while any(run.state in AT_WORK for run in group):
+                time.sleep(0.002)
+            server.shutdown()
+            told = [run.folder.read_status() for run in group]
+        shown = [[status.state, status.step, status.error, status.launch, status.device] for status in told]
+        spare = [torch.cuda.memory_reserved(index) - torch.cuda.memory_allocated(index) for index in range(2)]
+        return [sorted(waiting["places"]), shown, spare, free()]
+
+    def free() -> list[int]:
+        """Free memory of each GPU, without what cuBLAS keeps for every thread that used it at once, and without a garbage collection."""
+        torch._C._cuda_clearCublasWorkspaces()
+        graphs.release_memory()
+        return [torch.cuda.mem_get_info(index)[0] for index in range(2)]
+
+    before = count_now("spoiled", "foreign", "errors", "work on device 0", "work on device 1")
+    with mock.patch.object(runs.datasets, "load", loaded), mock.patch.dict(os.environ, WORKSHOP_JUDGE="0"):
+        return {"free": free(), "pair": together(2, 1), "four": together(4, 2)} | happened(before)
+
+
 def first_command() -> dict[str, Any]:
     """The first command that someone with a GPU types."""
     said = io.StringIO()
@@ -398,6 +433,7 @@ SCENARIOS: dict[str, Callable[[], dict[str, Any]]] = {
     "moves, rmsprop": lambda: moves("rmsprop"),
     "feed": feed,
     "pairs": pairs,
+    "every device": every_device,
     "first command": first_command,
 }
 

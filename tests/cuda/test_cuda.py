@@ -95,6 +95,20 @@ def test_a_run_on_the_second_gpu_leaves_the_first_alone(rehearse: Callable[..., 
     assert seen["work on device 0"] == seen["errors"] == seen["foreign"] == 0 < seen["work on device 1"]
 
 
+@pytest.mark.parametrize("name, places", [("pair", [0, 1]), ("four", [0, 0, 1, 1])])
+def test_a_server_with_two_gpus_trains_on_both_and_gives_their_memory_back(
+    rehearse: Callable[..., Any], name: str, places: list[int]
+) -> None:
+    seen = rehearse("every device")
+    threads, runs, spare, free = seen[name]
+    assert threads == places
+    assert sorted(device for *_, device in runs) == [f"GPU cuda:{place}, Stand-in H100" for place in places]
+    assert all(run[:4] == ["finished", 20, "", GRAPH] for run in runs)
+    assert spare == [0, 0] and free == seen["free"]
+    assert seen["spoiled"] == seen["foreign"] == seen["errors"] == 0
+    assert min(seen["work on device 0"], seen["work on device 1"]) > 0
+
+
 def test_a_device_has_its_index_and_fp32_has_32_bits(rehearse: Callable[..., Any]) -> None:
     seen = rehearse("second")
     assert seen["same"] and seen["index"] == 0

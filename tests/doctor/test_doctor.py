@@ -106,6 +106,7 @@ IN_JUDGEMENTS = {
     "raw_variety": lambda v, all: {"raw_diversity": 11 * v},
     "averaging": lambda v, all: {"raw_diversity": 11 * all["variety"] * v},
     "coverage_share": lambda v, all: {"coverage": 0.96 * v},
+    "fd_share": lambda v, all: {"fd": 1.5 * v},
     "stall": lambda v, all: {"fd": lambda step: 20 * v ** (math.log(step) / math.log(1.25))},  # as much in each fifth
     "missing": lambda v, all: {"missing": ["7"] if v > 0.5 else []},
     "missing_share": lambda v, all: {"shares": [0.01] * 100, "missing": [str(i) for i in range(round(100 * v))]},

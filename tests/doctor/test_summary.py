@@ -92,7 +92,10 @@ def test_what_looks_wrong_is_not_called_healthy_before_it_is_a_finding() -> None
     assert early[-1].text.startswith(f"Watch this: {cannot_tell}") and early[-1].text.endswith(
         "If it continues, there will be an alarm at step 450"
     )
-    assert _verdict(425, over=True, **WRECKED).text.endswith("The run ended too soon to say")
+    ended = _verdict(425, over=True, **WRECKED)
+    assert ended.text.endswith("The run ended too soon to say")
+    assert ended.finding and ended.finding.key == "g-winning" and ended.finding.remedies, "what to try, although it is not sure"
+    assert early[-1].finding is None, "while it trains, the alarm comes first"
     assert _verdict(475, **WRECKED).outlook is Outlook.ALARM
 
 
@@ -105,6 +108,16 @@ def test_the_verdict_and_the_sentence_agree(lead: float, until: int, fd: float) 
     outlook, alarming = verdict(case, found, False).outlook, [sight.text for sight in sights(case) if sight.doubt]
     assert (outlook in (Outlook.HEALTHY, Outlook.GOOD)) == (not alarming), alarming
     assert bool(alarming) == (lead not in (0.6, 0.06) or fd > 1)
+
+
+def test_images_that_stay_far_from_real_ones_are_not_called_healthy() -> None:
+    far = _scored(1050, fd=lambda step: 60.0 if step < 500 else 40.0)
+    assert far.outlook is Outlook.UNSURE and far.text == "Watch this: the images stay far from real ones"
+    coming = _scored(1050, fd=lambda step: 300.0 * 0.9 ** (step / 50))
+    assert coming.outlook is Outlook.HEALTHY, "far, but on the way"
+    config, rows, scores = TrainConfig(), metrics(1050), judged(1050, fd=20.0)
+    ended = verdict(examine(config, rows, [], scores), [], True)
+    assert ended.text == "The run ended with images far from real ones (FD 20; real images: 1.5)" and ended.outlook is Outlook.UNSURE
 
 
 def test_scores_that_look_wrong_once_are_watched() -> None:

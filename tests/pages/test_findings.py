@@ -124,6 +124,22 @@ def test_an_outcome_is_said_and_the_next_remedy_offered(
     )
 
 
+def test_no_remedy_competes_with_a_change_that_helped(
+    open_page: Callable[..., AppTest], running: Run, sick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What began before that change needs time to end."""
+    done = Treatment(930, 1080, (Intervention(930, "lr_d", 5e-4, 1e-4),), "another", Outcome.HELPED, "Helped: FD 38 → 20.")
+    found = Checkup.findings
+
+    def treated(self: Any) -> list[Finding]:
+        self.treatment = done
+        return found(self)
+
+    monkeypatch.setattr(Checkup, "findings", treated)
+    keys = [str(b.key) for b in open_page(pages.TRAIN, run=running.id).button]
+    assert "applied_headline" in keys and not any(key.startswith("remedy_first_") for key in keys)
+
+
 def test_a_finding_that_is_over_looks_so(open_page: Callable[..., AppTest], running: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     healed = replace(FOUND, recovering=True, evidence=(Evidence("lead", "D's lead", 0.7, "0.70", "above 0.95"),))
     monkeypatch.setattr(Checkup, "findings", lambda self: [healed])

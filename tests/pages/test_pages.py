@@ -30,6 +30,22 @@ def test_a_gpu_that_cannot_be_used_is_said_where_runs_start(page: Path, open_pag
     assert "`uv pip install --reinstall --torch-backend auto torch torchvision`" in said.value, "to be copied"
 
 
+def test_several_gpus_are_listed_and_the_form_says_where_a_run_will_go(
+    open_page: Callable[..., AppTest], manager: RunManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = manager.devices = (torch.device("cuda:0"), torch.device("cuda:1"))
+    free = {first: 70 << 30, second: 79 << 30}
+    monkeypatch.setattr("gan.runs.manager.free_memory", free.__getitem__)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "H100 [x](y)")
+    (listed,) = [text.value for text in open_page(pages.HOME).caption if "This server trains on" in text.value]
+    assert listed.startswith("This server trains on 2 GPUs. Runs at once on each: 1.  \n") and "[x](y)" not in listed
+    assert "cuda:0 (" in listed and "70.0 GiB free, 0 runs at work." in listed
+    at = open_page(pages.TRAIN)
+    assert "Your run will train on cuda:1 (" in texts(at.caption) and "79.0 GiB free." in texts(at.caption)
+    monkeypatch.setattr(manager, "next_place", lambda: None)
+    assert "It will train on the first GPU with room." in texts(at.run().caption)
+
+
 def test_a_recipe_fills_the_form_and_a_changed_field_is_launched(open_page: Callable[..., AppTest], manager: RunManager) -> None:
     at = open_page(pages.TRAIN)
     at.selectbox(key="recipe").select("lecture").run()

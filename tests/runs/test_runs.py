@@ -399,6 +399,7 @@ def test_knobs_turn_while_a_run_trains_and_it_replays(manager: RunManager, endle
     run.change("lr_g", 0.001)
     assert run.live_config.lr_g == 0.001 and run.config.lr_g == endless.lr_g
     wait_for(lambda: run.interventions)
+    assert run.config_in_force.lr_g == run.interventions[-1]["new"]
     with pytest.raises(ValueError, match="lr_d must be"):
         run.change("lr_d", 7)
     with pytest.raises(ValueError, match="batch_size cannot change while a run trains"):

@@ -132,6 +132,16 @@ def test_a_checkup_tells_the_run_what_it_found(tmp_path: Path) -> None:
     assert run.folder.troubles == {10} and checkup.states == []
 
 
+def test_a_pending_change_is_not_taken_for_settings_from_the_start(tmp_path: Path) -> None:
+    """At a rate of 1e-5, the beginning takes four times as long, and the finding would be gone."""
+    run = Run(write_sick_run(tmp_path / "sick"))
+    before, after = Checkup(run), Checkup(run)
+    before.findings()
+    run._control.change("lr_d", 1e-5)
+    after.findings()
+    assert run.live_config.lr_d == 1e-5 and after.verdict == before.verdict
+
+
 def test_runs_are_examined_while_nobody_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sick, ended = Run(write_sick_run(tmp_path / "sick")), Run(write_sick_run(tmp_path / "ended"))
     monkeypatch.setattr(Run, "state", property(lambda run: RunState.RUNNING if run is sick else RunState.FINISHED))

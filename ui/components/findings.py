@@ -108,6 +108,12 @@ def rerun_after_a_press() -> None:
         st.rerun()
 
 
+def press(act: Callable[[], None]) -> None:
+    """Does what a button in such a fragment is for, and lets the whole page show it."""
+    st.session_state[ACTED] = True
+    act()
+
+
 def follow_findings(run: Run, key: str, after_ms: int = 0) -> None:
     """Runs the fragment around it again when other findings are heard of; tells the live view what to mark on its charts.
 

@@ -43,6 +43,11 @@ class Charts {
     this.onFindings = () => { if (this.data) { this.explain(); this.timeline.labelFork(); this.overlays(); } };
     document.addEventListener("workshop-findings", this.onFindings);
     this.axes = new Axes(element);
+    // Plotly follows the window alone; what is next to the charts changes their width, too.
+    this.resized = new ResizeObserver(() => {
+      for (const chart of element.querySelectorAll(".rv-chart")) if (chart.data && chart.offsetParent) window.Plotly.Plots.resize(chart);
+    });
+    this.resized.observe(this.find(".rv-charts"));
   }
 
   // Another run: nothing is known about it yet.
@@ -233,6 +238,7 @@ class Charts {
   destroy() {
     cancelAnimationFrame(this.waiting);
     document.removeEventListener("workshop-findings", this.onFindings);
+    this.resized.disconnect();
     this.axes.destroy();
     for (const chart of this.element.querySelectorAll(".rv-chart")) window.Plotly?.purge(chart);
   }

@@ -2,10 +2,14 @@
 
 from functools import partial
 
+import streamlit as st
+
 from gan.config import TrainConfig
+from gan.networks.generator_file import CheckpointError
 from gan.runs.run import Run
 from gan.runs.states import RunState
 from ui.comparison import parent_of
+from ui.components.findings import follow_findings, press, rerun_after_a_press
 from ui.components.visitor import visitor
 from ui.health import health
 from ui.home.cards import own
@@ -16,7 +20,16 @@ from ui.workshop import manager
 
 
 def after(run: Run, config: TrainConfig) -> None:
-    """The next step, at the end of a run's page; nothing for a run that has not begun."""
+    """The next step, at the end of a run's page; redrawn when the doctor finds something else. Nothing for a run that has not begun."""
+    st.fragment(_after)(run, config)
+
+
+def _after(run: Run, config: TrainConfig) -> None:
+    rerun_after_a_press()
+    try:
+        follow_findings(run, "next_findings", after_ms=1400)
+    except CheckpointError:  # the doctor's panel says why
+        return
     if run.state in (RunState.QUEUED, RunState.PREPARING, RunState.FAILED) or not run.sample_steps:
         return
     found, recipe = health(run), run.stored.recipe
@@ -35,12 +48,14 @@ def after(run: Run, config: TrainConfig) -> None:
             "train the same settings without your changes, then compare both runs.",
             "Fill in the form",
             ":material/content_copy:",
-            on_click=start,
+            on_click=partial(press, start),
         )
     elif live:
-        start = partial(spoil, run)
         offer(
-            f"break it on purpose, and fix it with the doctor's help: {mistake(config)}.", "Break it", ":material/healing:", on_click=start
+            f"break it on purpose, and fix it with the doctor's help: {mistake(config)}.",
+            "Break it",
+            ":material/healing:",
+            on_click=partial(press, partial(spoil, run)),
         )
     else:
         start = partial(copy_settings, broken(config), recipe)
@@ -48,7 +63,7 @@ def after(run: Run, config: TrainConfig) -> None:
             f"break one on purpose, and fix it with the doctor's help: {mistake(config)}.",
             "Break one",
             ":material/healing:",
-            on_click=start,
+            on_click=partial(press, start),
         )
 
 

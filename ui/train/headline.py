@@ -71,7 +71,9 @@ def _headline(run: Run, actions: Actions) -> None:
             sign, tone = OUTCOMES[done.outcome]
             st.markdown(f":{tone}[{sign} {plain(done.text)}]", width="content")
         worst = verdict.finding
-        if done and done.outcome is Outcome.WATCHING:
+        # What began before a change that helped needs time, too: another change now would only blur what the first one does.
+        healing = done and done.outcome is Outcome.HELPED and worst and checkup.treatment and worst.began <= checkup.treatment.step
+        if done and (done.outcome is Outcome.WATCHING or healing):
             applied_button(done, "headline")
         elif worst and worst.remedies and verdict.outlook is not Outlook.RECOVERING:
             kind: Kind = "primary" if verdict.outlook is Outlook.ALARM else "secondary"

@@ -14,6 +14,7 @@ from gan.runs.states import RunState
 from ui.accelerator_note import accelerator_note
 from ui.components.visitor import visitor
 from ui.config_form import CHOSEN_DATA, KEY, SAID, config_form, fill_form, read_form
+from ui.devices import next_device
 from ui.form_words import refusal
 from ui.next_step import BREAK, TRY, broken, mistake
 from ui.text import plain
@@ -116,7 +117,7 @@ def new_run() -> None:
 def start_notes() -> None:
     """What to know before the start. Drawn before the settings, even if it is empty: an empty container would reserve no space for it."""
     who = visitor()
-    notes = [queue_note(), "" if who.admin else manager().limits.describe()]
+    notes = [queue_note(), next_device(), "" if who.admin else manager().limits.describe()]
     if who.known and not who.named and not is_personal():
         notes.append(f"Your run will be listed as {who.name}'s. Enter your name at the top.")
     st.caption("  \n".join(note for note in notes if note))
@@ -134,7 +135,7 @@ def queue_note() -> str:
     """The runs ahead of a new one."""
     before = manager().unfinished()
     at_work = [run for run in before if run.state is not RunState.QUEUED]
-    if len(at_work) < manager().max_runs:
+    if len(at_work) < manager().most_at_work:
         return ""
     names = sorted({plain(clean_name(run.stored.owner) or label(run)) for run in at_work})
     whose = f"{', '.join(names[:3])}{' and others' if len(names) > 3 else ''}"

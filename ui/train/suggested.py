@@ -59,7 +59,7 @@ def _version(data: str) -> tuple[str, int]:
 def _working(data: str) -> Generator[Progress, None, Suggestion]:
     facts = yield from look_at(data)
     yield Progress("Timing a few training steps", 0, 0)
-    return suggest(facts, functools.partial(quick_speed, device=manager().device))
+    return suggest(facts, functools.partial(quick_speed, device=manager().next_device()))
 
 
 def _show(data: str, found: Suggestion) -> None:

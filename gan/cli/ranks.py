@@ -91,7 +91,7 @@ def _lead(ranks: "Group", command: Callable[[], None]) -> None:
 
 
 def _follow(ranks: "Group") -> None:
-    """Trains with rank 0. What goes wrong here is told by rank 0, if it is still there."""
+    """Trains with rank 0. Rank 0, if it is still there, says what goes wrong here."""
     from gan.cli.common import load
     from gan.cli.loop import halt_on_signals
     from gan.distributed.start import train_along

@@ -63,5 +63,5 @@ class SharedControl(Control):
 
 
 def end(group: Agreeing) -> None:
-    """Rank 0 tells the other ranks, which wait for the next step, that the run needs them no longer."""
+    """Rank 0 releases the other ranks, which wait for the next step: the run needs them no longer."""
     group.agreed([0, 0, 0, 0, 1])

@@ -160,7 +160,7 @@ class Group:
             raise self._why(error) from error
 
     def _why(self, error: RuntimeError) -> Exception:
-        """Why the others cannot be reached: what one of them said, or which of them says nothing."""
+        """Why the others cannot be reached: what one of them said, or the ranks that say nothing."""
         try:
             left = self._roll_call()
             if self._store.check([_FAULT]):

@@ -1,19 +1,16 @@
 """What training asks of the other ranks of a run, and the error when one of them is gone. gan/distributed has the ranks themselves.
 
-A rank is one of several processes, on one machine or several, that train one run together. Each takes its part of every batch. The loss of
+A rank is one of several processes on one or more machines. They train one run together. Each takes its part of every batch. The loss of
 a part counts by its share of the batch, so the sum of all ranks' gradients is the gradient of the whole batch's loss.
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol
 
 import torch
 
 from gan.config import TrainConfig
 from gan.draws import Part
-
-if TYPE_CHECKING:
-    from gan.training.loop import Control
 
 
 class RankLost(RuntimeError):
@@ -33,8 +30,8 @@ class Ranks(Protocol):
     def count(self) -> int:
         """How many ranks there are."""
 
-    def share_control(self, control: "Control") -> "Control":
-        """A control on which all ranks agree before each step."""
+    def share_control(self, control: Any) -> Any:
+        """A Control (gan/training/loop.py) -> one on which all ranks agree before each step."""
 
     def add_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
         """Replaces the gradients by their sums over all ranks, in one reduction."""

@@ -17,7 +17,9 @@ import time
 from collections.abc import Sequence
 
 GRACE_S = 10.0  # between asking a command to end and ending it
+LOOK_EVERY_S = 0.1  # for a signal
 THEN = "--then"
+received: list[int] = []  # signals
 
 
 class Part:
@@ -65,11 +67,14 @@ def _stage(texts: Sequence[str], started_s: float) -> list[str]:
     parts = [Part(text, started_s) for text in texts]
     print("Side by side: " + ", ".join(part.name for part in parts), flush=True)
     waiting = [threading.Thread(target=part.wait, args=(printing,)) for part in parts]
+    for thread in waiting:
+        thread.start()
     try:
         for thread in waiting:
-            thread.start()
-        for thread in waiting:
-            thread.join()
+            while thread.is_alive():
+                thread.join(LOOK_EVERY_S)
+                if received:
+                    raise SystemExit(128 + received[0])
     finally:
         for part in parts:
             if part.process.poll() is None:
@@ -77,11 +82,12 @@ def _stage(texts: Sequence[str], started_s: float) -> list[str]:
     return [part.name for part in parts if part.process.returncode]
 
 
-def _stop(number: int, frame: object) -> None:
-    raise SystemExit(128 + number)
+def _note(number: int, frame: object) -> None:
+    """Notes a signal. An error raised here could come while a command starts, which nobody would end then."""
+    received.append(number)
 
 
 if __name__ == "__main__":
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _stop)
+        signal.signal(number, _note)
     sys.exit(together(sys.argv[1:]))

@@ -74,7 +74,7 @@ def _leg(ranks: int, options: list[str]) -> dict[str, float]:
         variables = {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo"}
         command += ["-m", "benchmarks.ranks", "--out", str(out), *options]
         subprocess.run(command, env=os.environ | variables, check=True, stderr=subprocess.DEVNULL if ranks > 1 else None, timeout=600)
-        found: dict[str, float] = json.loads(out.read_text())
+        found: dict[str, float] = json.loads(out.read_text(encoding="utf-8"))
         return found
 
 
@@ -93,7 +93,7 @@ def main() -> None:
     if given.out:
         rate, cpu_ms = _measure(config, given.steps)
         if int(os.environ.get("RANK", "0")) == 0:
-            Path(given.out).write_text(json.dumps({"images_per_s": rate, "cpu_ms": cpu_ms}))
+            Path(given.out).write_text(json.dumps({"images_per_s": rate, "cpu_ms": cpu_ms}), encoding="utf-8")
         return
     options = ["--recipe", given.recipe, "--steps", str(given.steps), *(word for text in given.set for word in ("--set", text))]
     best: dict[int, float] = {}

@@ -12,6 +12,7 @@ GRAPH = "one CUDA graph per step"
 # What has nothing to do with which kernels make a step.
 NOT_COMPUTED = {"data", "data_split", "seed", "precision", "duration", "duration_unit", "log_every", "grid_every", "grid_images"}
 NOT_COMPUTED |= {"snapshot_every", "stop_when_finished", "fit", "background"}
+NOT_COMPUTED |= {"batch_norm_over"}  # of several ranks, whose steps are not recorded
 NOT_COMPUTED |= {"batch_size", "latent_dim", "generator_filters", "discriminator_filters"}  # sizes, kept small here
 
 

@@ -18,6 +18,7 @@ from ui.text import plain
 KEY = "setting_"
 FORK_KEY = "fork_"
 SAID = "recipe_said"  # in the session: a sentence on what a chosen recipe or a piece of advice has set
+ADVICE = "doctor_said"  # in the session: what the doctor changed in the form's settings, until another recipe, data set or run comes
 CHOSEN_DATA = "chosen_data"  # in the session: whether the visitor has chosen the form's data set
 MOST_AMOUNT = 1_000_000  # epochs, steps or seconds to train longer
 LARGEST = 10**12  # largest number in a field; browsers' numbers end at 2**53
@@ -232,3 +233,4 @@ def _note_data() -> None:
     """The visitor has chosen the data set, so another recipe does not change it."""
     st.session_state[CHOSEN_DATA] = True
     st.session_state.pop(SAID, None)
+    st.session_state.pop(ADVICE, None)

@@ -1,9 +1,10 @@
 """A run's health in one line, for lists of runs: the doctor's verdict, and what to try first."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from gan.config import TrainConfig
-from gan.doctor.remedies import Remedy
 from gan.doctor.summary import Outlook
 from gan.networks.generator_file import CheckpointError
 from gan.runs.run import Run
@@ -61,7 +62,7 @@ def health(run: Run) -> Health | None:
         return None
     verdict = checkup.verdict
     first = verdict.finding.remedies[0] if verdict.finding and verdict.finding.remedies else None
-    advice = changes_text(config, first) if first and verdict.outlook is not Outlook.RECOVERING else ""
+    advice = changes_text(config, first.changes) if first and verdict.outlook is not Outlook.RECOVERING else ""
     return Health(verdict.outlook, verdict.text, advice)
 
 
@@ -71,12 +72,10 @@ def health_line(run: Run) -> str:
     return about.line if about and about.wrong else ""
 
 
-def changes_text(config: TrainConfig, remedy: Remedy) -> str:
+def changes_text(config: TrainConfig, changes: Mapping[str, Any]) -> str:
     """What a remedy changes: "Discriminator learning rate 0.01 → 0.0005"."""
     fields = TrainConfig.model_fields
-    return "; ".join(
-        f"{fields[name].title} {value_words(getattr(config, name))} → {value_words(value)}" for name, value in remedy.changes.items()
-    )
+    return "; ".join(f"{fields[name].title} {value_words(getattr(config, name))} → {value_words(value)}" for name, value in changes.items())
 
 
 def value_words(value: object) -> str:

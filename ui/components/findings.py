@@ -226,7 +226,7 @@ def remedy_button(
     place: tells two buttons of one remedy apart.
     """
     steps = run.folder.fork_steps() if remedy.kind != "new" else []
-    changes = changes_text(config, remedy)
+    changes = changes_text(config, remedy.changes)
 
     def press() -> None:
         st.session_state[ACTED] = True

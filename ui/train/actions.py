@@ -8,7 +8,7 @@ import streamlit as st
 from gan.config import TrainConfig
 from gan.recipes import DEFAULT, RECIPES
 from ui.components.visitor import visitor
-from ui.config_form import CHOSEN_DATA, fill_form
+from ui.config_form import ADVICE, CHOSEN_DATA, fill_form
 from ui.form_words import refusal
 from ui.page_files import NEW_RUN
 
@@ -18,6 +18,7 @@ def choose(run_id: str) -> None:
 
 
 def copy_settings(config: TrainConfig, recipe: str) -> None:
+    st.session_state.pop(ADVICE, None)
     st.session_state["recipe"] = recipe if recipe in RECIPES else DEFAULT
     fill_form(config)
     st.session_state[CHOSEN_DATA] = True  # another recipe is then tried on the same images

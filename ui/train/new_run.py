@@ -13,7 +13,7 @@ from gan.runs.sizes import lacks_classes
 from gan.runs.states import RunState
 from ui.accelerator_note import accelerator_note
 from ui.components.visitor import visitor
-from ui.config_form import CHOSEN_DATA, KEY, SAID, config_form, fill_form, read_form
+from ui.config_form import ADVICE, CHOSEN_DATA, KEY, SAID, config_form, fill_form, read_form
 from ui.devices import next_device
 from ui.form_words import refusal
 from ui.next_step import BREAK, TRY, broken, mistake
@@ -31,6 +31,7 @@ def take_recipe() -> None:
     config, said = with_data(RECIPES[st.session_state["recipe"]].config, str(st.session_state.get(KEY + "data")))
     fill_form(config)
     st.session_state[SAID] = said
+    st.session_state.pop(ADVICE, None)
 
 
 def with_data(recipe: TrainConfig, data: str) -> tuple[TrainConfig, str]:
@@ -64,6 +65,7 @@ def launch() -> None:
         st.query_params["run"] = manager().submit(config, st.session_state["recipe"], visitor(), chosen_origin()).id
         st.query_params.pop(TRY, None)
         st.session_state.pop(SAID, None)
+        st.session_state.pop(ADVICE, None)
     except (ValueError, OSError) as error:
         st.session_state["launch_error"] = refusal(error)
     finally:  # only now: an interrupted script starts the run in the next one
@@ -84,6 +86,8 @@ def new_run() -> None:
             fill_form(broken(RECIPES[DEFAULT].config))
     else:
         st.session_state.pop("tried", None)
+    if advice := st.session_state.get(ADVICE):
+        st.info(f"From the doctor: **{advice}**. All other settings are those of your run. Press Train.", icon=":material/stethoscope:")
     name = st.selectbox(
         "Recipe",
         list(RECIPES),
@@ -110,8 +114,9 @@ def new_run() -> None:
         launch()
         st.rerun()
     button.button(label, type="primary", icon=":material/play_arrow:", key="train", disabled=unable, on_click=press)
-    with proposal:  # last, because it may take seconds: everything else is there already
-        suggested()
+    if not advice:  # two proposals at once would confuse
+        with proposal:  # last, because it may take seconds: everything else is there already
+            suggested()
 
 
 def start_notes() -> None:

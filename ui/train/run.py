@@ -15,7 +15,8 @@ from ui.comparison import parent_of
 from ui.components.findings import Actions, findings_panel
 from ui.components.run_view import run_view
 from ui.components.visitor import visitor
-from ui.config_form import fill_fork_form
+from ui.config_form import ADVICE, fill_fork_form
+from ui.health import changes_text
 from ui.knobs import knobs
 from ui.text import plain, within
 from ui.train.about import about
@@ -42,7 +43,9 @@ def remedies_of(run: Run) -> Actions:
         st.session_state["fork_wanted"] = step
 
     def offer_new(changes: dict[str, Any]) -> None:
-        copy_settings(run.live_config.change(**changes), run.stored.recipe)
+        config = run.live_config
+        copy_settings(config.change(**changes), run.stored.recipe)
+        st.session_state[ADVICE] = plain(changes_text(config, changes))
 
     steerable = run.at_work and run.state in (RunState.RUNNING, RunState.PAUSED) and manager().may_steer(run, visitor())
     return Actions(change if steerable else None, offer_fork, offer_new)

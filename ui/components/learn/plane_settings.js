@@ -1,6 +1,6 @@
 // The settings of the game on the plane as form fields: what can be chosen, and what it is called.
 
-const RATES = [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02];
+const RATES = [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.007, 0.01, 0.02];
 const named = (values) => Object.fromEntries(values.map((value) => [value, String(value)]));
 
 export const DATA = { ring: "Ring of 8", grid: "Grid of 25", line: "Line", spiral: "Spiral", moons: "Two moons", drawn: "Draw your own" };

@@ -231,7 +231,7 @@ RULES: tuple[Rule, ...] = (
         (Condition("latent", "<", 10, 10), Condition("coverage_share", "<", 0.5, 0.6), Condition("fd_share", ">", FAR, 8)),
         steps=0,
         rows=2,
-        after=500,
+        after=400,
         why="Most real images have no generated image nearby. The latent vector has very few dimensions, and a surface of so few dimensions cannot come close to all real images, however it is folded.",
         source="Arjovsky and Bottou 2017, section 2.1: the generator's images have at most the dimension of z",
     ),

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from gan.runs.folder import RunFolder
-from tests.forked import Forked
 
 ROOT = Path(__file__).parent.parent
 # Starts a run inside the server as soon as its manager is made, so that no browser is needed.
@@ -49,11 +48,7 @@ def test_a_server_whose_terminal_closes_or_that_is_told_to_end_saves_its_runs(tm
     command += ["--server.address", "127.0.0.1", "--server.headless", "true", "--browser.gatherUsageStats", "false"]
     ours, theirs = pty.openpty()
     terminal: dict[str, Any] = {"stdin": theirs, "stdout": theirs, "stderr": theirs, "start_new_session": True}
-    process: Any
-    if number == signal.SIGHUP:  # with an interpreter of its own, as a terminal starts it
-        process = subprocess.Popen([sys.executable, *command], cwd=ROOT, env=environment, **terminal)
-    else:
-        process = Forked(command, environment, **terminal)
+    process = subprocess.Popen([sys.executable, *command], cwd=ROOT, env=environment, **terminal)
     os.close(theirs)
     try:
         folders = lambda: list((tmp_path / "checkpoints").glob("*/generator-000004.safetensors"))  # noqa: E731
@@ -67,5 +62,4 @@ def test_a_server_whose_terminal_closes_or_that_is_told_to_end_saves_its_runs(tm
         assert told["state"] == "stopped" and folder.fork_steps()[-1] == told["step"] > 0
     finally:
         process.kill()
-        if isinstance(process, subprocess.Popen):
-            process.wait()
+        process.wait()

@@ -306,7 +306,8 @@ class RunManager:
         done = _kept(folder) if kept else status.done
         per_epoch = config.images_per_epoch(stored.data_images)
         longer = extend(config, unit, amount, done, per_epoch)
-        if amount is None and not kept and status.progress >= 1:
+        # One that was killed right at its end may lack its last state and generator: it continues without a further duration.
+        if amount is None and not kept and status.progress >= 1 and run.state is not RunState.INTERRUPTED:
             raise ValueError(f"the run {run.id} has reached its {config.duration:g} {config.duration_unit}; give a further duration")
         self._refuse_if_full(visitor)
         self._limits(visitor).refuse(longer, done.step, done.elapsed_s, per_epoch, folder_size(folder.path))

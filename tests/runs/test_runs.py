@@ -89,6 +89,20 @@ def test_a_stopped_run_resumes_and_ends_as_if_it_had_never_stopped(manager: RunM
     assert part.history.columns["loss_g"] == whole.history.columns["loss_g"]
 
 
+def test_a_run_that_was_killed_right_at_its_end_resumes_and_finishes(manager: RunManager, config: TrainConfig) -> None:
+    """Its status may be of a later step than its state, or its state whole and only the last status missing."""
+    run = manager.submit(config)
+    wait_for(ended(run))
+    last = run.folder.generator_file(12).read_bytes()
+    run.folder.write_status(**{**json.loads(run.folder.status_file.read_text()), "state": "running"})
+    again = RunManager()
+    (killed,) = again.runs()
+    assert killed.state == "interrupted" and killed.status()["progress"] >= 1
+    resumed = again.resume(killed.id)
+    wait_for(ended(resumed))
+    assert resumed.state == "finished" and resumed.folder.generator_file(12).read_bytes() == last
+
+
 def test_a_finished_run_trains_on_for_longer_when_told_how_long(manager: RunManager, config: TrainConfig) -> None:
     run = manager.submit(config)
     wait_for(ended(run))

@@ -2,8 +2,8 @@
 
     python .ci/together.py "types: mypy" "tests: pytest -q" --then "browser tests: pytest -q tests/browser"
 
-Those after --then begin when all before it have ended, whether they passed or not. A command's output comes as one block when it ends, so blocks do not mix. Exits with status 1 if any command failed, and names those.
-Ctrl-C and SIGTERM end the commands too.
+Those after --then begin when all before it have ended, whether they passed or not. A command's output comes as one block when it ends, so
+blocks do not mix. Exits with status 1 if any command failed, and names those. Ctrl-C and SIGTERM end the commands too.
 """
 
 import itertools

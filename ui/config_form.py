@@ -17,17 +17,26 @@ from ui.text import plain
 
 KEY = "setting_"
 FORK_KEY = "fork_"
-SAID = "recipe_said"  # in the session: a sentence on what a chosen recipe or a piece of advice has set
-ADVICE = "doctor_said"  # in the session: what the doctor changed in the form's settings, until another recipe, data set or run comes
+SAID = "recipe_said"  # in the session: a sentence on what a chosen recipe has set; ""
+ADVICE = "doctor_said"  # in the session: what the doctor changed in the form's settings, as Markdown; ""
 CHOSEN_DATA = "chosen_data"  # in the session: whether the visitor has chosen the form's data set
 MOST_AMOUNT = 1_000_000  # epochs, steps or seconds to train longer
 LARGEST = 10**12  # largest number in a field; browsers' numbers end at 2**53
 
 
-def fill_form(config: TrainConfig) -> None:
-    """Puts a config's values into the form's widgets; call it before they are drawn, or from a callback."""
+def fill_form(config: TrainConfig, said: str = "", advice: str = "") -> None:
+    """Puts a config's values into the form's widgets, and says why; call it before they are drawn, or from a callback.
+
+    said, advice: see SAID and ADVICE.
+    """
+    st.session_state[SAID], st.session_state[ADVICE] = said, advice
     for name, value in config.model_dump().items():
         st.session_state[KEY + name] = rounded(value) if name == "duration" else value
+
+
+def say_nothing() -> None:
+    """What was said of the form's values no longer holds."""
+    st.session_state[SAID] = st.session_state[ADVICE] = ""
 
 
 def config_form(base: TrainConfig, faults: DeltaGenerator) -> TrainConfig | None:
@@ -232,5 +241,4 @@ def _number(kind: Any, options: dict[str, Any], step: float = 1) -> None:
 def _note_data() -> None:
     """The visitor has chosen the data set, so another recipe does not change it."""
     st.session_state[CHOSEN_DATA] = True
-    st.session_state.pop(SAID, None)
-    st.session_state.pop(ADVICE, None)
+    say_nothing()

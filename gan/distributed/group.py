@@ -20,6 +20,7 @@ from gan.config import TrainConfig
 from gan.devices import choose_device, cores
 from gan.distributed.control import SharedControl
 from gan.draws import Part
+from gan.networks.generator_file import first_line
 from gan.training.loop import Control
 from gan.training.ranks import RankLost
 from gan.training.state import Diverged
@@ -63,7 +64,7 @@ class Group:
         try:
             dist.init_process_group("gloo", store=self._store, rank=self.rank, world_size=self.count, timeout=PATIENCE)
         except RuntimeError as error:
-            raise RankLost(f"not all of the {self.count} ranks could be reached: {_first_line(error)}") from error
+            raise RankLost(f"not all of the {self.count} ranks could be reached: {first_line(error)}") from error
         gpu = self.device.type == "cuda"
         some_gpu, some_cpu = self.agreed([gpu, not gpu])
         if some_gpu and some_cpu:
@@ -139,7 +140,7 @@ class Group:
         try:
             self._store.compare_set(_FAULT, "", json.dumps(fault))
         except RuntimeError as error:  # the process that kept this is gone, too
-            log.info("the other ranks could not be told: %s", _first_line(error))
+            log.info("the other ranks could not be told: %s", first_line(error))
         self.leave()
 
     def leave(self) -> None:
@@ -168,11 +169,11 @@ class Group:
                 kind = Diverged if fault["diverged"] else RankLost
                 return kind(fault["sentence"] if fault["rank"] == 0 else f"rank {fault['rank']}: {fault['sentence']}")
         except (RuntimeError, ValueError) as unknown:  # the process that kept the store is gone
-            log.info("the other ranks cannot be asked: %s", _first_line(unknown))
+            log.info("the other ranks cannot be asked: %s", first_line(unknown))
             return RankLost(f"another of the {self.count} ranks has ended, or its machine cannot be reached")
         gone = [rank for rank in range(self.count) if rank not in left]
         if not gone:
-            return RankLost(f"the connection between the {self.count} ranks broke: {_first_line(error)}")
+            return RankLost(f"the connection between the {self.count} ranks broke: {first_line(error)}")
         which = f"rank {gone[0]}" if len(gone) == 1 else f"ranks {', '.join(map(str, gone))}"
         return RankLost(f"{which} of {self.count} ended without a word: killed, or the machine cannot be reached")
 
@@ -215,7 +216,7 @@ def join(name: str) -> Group:
         store, rank, count = next(dist.rendezvous("env://", timeout=MEETING))
     except RuntimeError as error:
         where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
-        raise RankLost(f"no meeting with the other ranks at {where}: {_first_line(error)}") from error
+        raise RankLost(f"no meeting with the other ranks at {where}: {first_line(error)}") from error
     group = Group(rank, count, device, store, max(1, cores() // here))
     group.join()
     return group
@@ -238,7 +239,3 @@ def _in_memory_order(gradient: torch.Tensor, parameter: torch.Tensor) -> torch.T
     """A view of a gradient with its axes in the order in which its parameter lies in memory, where both usually are without gaps."""
     strides = parameter.stride()
     return gradient.permute(sorted(range(parameter.dim()), key=lambda axis: (-strides[axis], axis)))
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:300]

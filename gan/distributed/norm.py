@@ -14,45 +14,34 @@ from gan.distributed.group import Group
 
 
 def normalize_whole_batches(network: nn.Module, group: Group) -> None:
-    """Replaces a network's batch normalization in place; parameters, running averages and their names stay."""
-    kinds: dict[type[nn.Module], Any] = {nn.BatchNorm1d: _WholeBatchNorm1d, nn.BatchNorm2d: _WholeBatchNorm2d}
-    for parent in list(network.modules()):
-        for name, child in parent.named_children():
-            if type(child) in kinds:
-                setattr(parent, name, kinds[type(child)](child, group))
+    """Gives a network's batch normalization other classes, in place: parameters and running averages stay."""
+    for module in network.modules():
+        if kind := _KINDS.get(type(module)):
+            module.__class__ = kind
+            module.group = group  # type: ignore[assignment]
 
 
-class _WholeBatchNorm1d(nn.BatchNorm1d):
-    def __init__(self, replaced: nn.BatchNorm1d, group: Group) -> None:
-        super().__init__(replaced.num_features, replaced.eps, replaced.momentum, device="meta")
-        _take_over(self, replaced)
-        self.group = group
+class _OverRanks:
+    """Before a kind of torch's batch normalization: while it trains, statistics are those of the whole batch."""
+
+    group: Group
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return _normalized(self, x, self.group) if self.training else super().forward(x)
+        return _normalized(self, x, self.group) if self.training else super().forward(x)  # type: ignore[attr-defined, arg-type, misc, no-any-return]
 
 
-class _WholeBatchNorm2d(nn.BatchNorm2d):
-    def __init__(self, replaced: nn.BatchNorm2d, group: Group) -> None:
-        super().__init__(replaced.num_features, replaced.eps, replaced.momentum, device="meta")
-        _take_over(self, replaced)
-        self.group = group
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return _normalized(self, x, self.group) if self.training else super().forward(x)
+class _WholeBatchNorm1d(_OverRanks, nn.BatchNorm1d):
+    pass
 
 
-_Norm = nn.BatchNorm1d | nn.BatchNorm2d
+class _WholeBatchNorm2d(_OverRanks, nn.BatchNorm2d):
+    pass
 
 
-def _take_over(norm: _Norm, replaced: _Norm) -> None:
-    norm.weight, norm.bias = replaced.weight, replaced.bias
-    norm.running_mean, norm.running_var = replaced.running_mean, replaced.running_var
-    norm.num_batches_tracked = replaced.num_batches_tracked
-    norm.train(replaced.training)
+_KINDS: dict[type[nn.Module], type[nn.Module]] = {nn.BatchNorm1d: _WholeBatchNorm1d, nn.BatchNorm2d: _WholeBatchNorm2d}
 
 
-def _normalized(norm: _Norm, x: torch.Tensor, group: Group) -> torch.Tensor:
+def _normalized(norm: nn.BatchNorm1d | nn.BatchNorm2d, x: torch.Tensor, group: Group) -> torch.Tensor:
     """x (N, C, ...) by the whole batch's statistics, which also go into the running averages."""
     with torch.no_grad():
         mean, variance, count = _whole_statistics(x.detach(), group)

@@ -228,8 +228,7 @@ def remedy_button(
     steps = run.folder.fork_steps() if remedy.kind != "new" else []
     changes = changes_text(config, remedy.changes)
 
-    def press() -> None:
-        st.session_state[ACTED] = True
+    def act() -> None:
         if remedy.kind == "new":
             actions.new(remedy.changes)
         elif remedy.kind == "live" and actions.change:
@@ -250,5 +249,5 @@ def remedy_button(
     unable = as_fork and not steps
     # The key says what it does: a click that comes after another remedy took its place does nothing.
     key = f"{place}_{finding.key}_{remedy.kind}_{'_'.join(remedy.changes)}_{'_'.join(map(str, remedy.changes.values()))}"
-    st.button(plain(label), key=re.sub(r"[^\w-]", "-", key), icon=icon, type=kind, disabled=unable, on_click=press)
+    st.button(plain(label), key=re.sub(r"[^\w-]", "-", key), icon=icon, type=kind, disabled=unable, on_click=press, args=(act,))
     return not unable

@@ -8,7 +8,7 @@ import streamlit as st
 from gan.config import TrainConfig
 from gan.recipes import DEFAULT, RECIPES
 from ui.components.visitor import visitor
-from ui.config_form import ADVICE, CHOSEN_DATA, fill_form
+from ui.config_form import CHOSEN_DATA, fill_form
 from ui.form_words import refusal
 from ui.page_files import NEW_RUN
 
@@ -17,10 +17,10 @@ def choose(run_id: str) -> None:
     st.session_state["run"] = run_id
 
 
-def copy_settings(config: TrainConfig, recipe: str) -> None:
-    st.session_state.pop(ADVICE, None)
+def copy_settings(config: TrainConfig, recipe: str, advice: str = "") -> None:
+    """Opens the form with these settings. advice: see ADVICE in ui/config_form.py."""
     st.session_state["recipe"] = recipe if recipe in RECIPES else DEFAULT
-    fill_form(config)
+    fill_form(config, advice=advice)
     st.session_state[CHOSEN_DATA] = True  # another recipe is then tried on the same images
     choose(NEW_RUN)
 

@@ -13,7 +13,7 @@ from gan.runs.sizes import lacks_classes
 from gan.runs.states import RunState
 from ui.accelerator_note import accelerator_note
 from ui.components.visitor import visitor
-from ui.config_form import ADVICE, CHOSEN_DATA, KEY, SAID, config_form, fill_form, read_form
+from ui.config_form import ADVICE, CHOSEN_DATA, KEY, SAID, config_form, fill_form, read_form, say_nothing
 from ui.devices import next_device
 from ui.form_words import refusal
 from ui.next_step import BREAK, TRY, broken, mistake
@@ -29,9 +29,7 @@ PRESSED = "train_pressed"  # in the session
 def take_recipe() -> None:
     """Fills the form with the chosen recipe's settings. A data set that the visitor has chosen stays."""
     config, said = with_data(RECIPES[st.session_state["recipe"]].config, str(st.session_state.get(KEY + "data")))
-    fill_form(config)
-    st.session_state[SAID] = said
-    st.session_state.pop(ADVICE, None)
+    fill_form(config, said)
 
 
 def with_data(recipe: TrainConfig, data: str) -> tuple[TrainConfig, str]:
@@ -64,8 +62,7 @@ def launch() -> None:
         config = manager().shorten(read_form(), visitor())
         st.query_params["run"] = manager().submit(config, st.session_state["recipe"], visitor(), chosen_origin()).id
         st.query_params.pop(TRY, None)
-        st.session_state.pop(SAID, None)
-        st.session_state.pop(ADVICE, None)
+        say_nothing()
     except (ValueError, OSError) as error:
         st.session_state["launch_error"] = refusal(error)
     finally:  # only now: an interrupted script starts the run in the next one
@@ -87,7 +84,7 @@ def new_run() -> None:
     else:
         st.session_state.pop("tried", None)
     if advice := st.session_state.get(ADVICE):
-        st.info(f"From the doctor: **{advice}**. All other settings are those of your run. Press Train.", icon=":material/stethoscope:")
+        st.info(f"From the doctor: **{advice}**. All other settings stay as they were. Press Train.", icon=":material/stethoscope:")
     name = st.selectbox(
         "Recipe",
         list(RECIPES),

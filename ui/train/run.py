@@ -15,7 +15,7 @@ from ui.comparison import parent_of
 from ui.components.findings import Actions, findings_panel
 from ui.components.run_view import run_view
 from ui.components.visitor import visitor
-from ui.config_form import ADVICE, fill_fork_form
+from ui.config_form import fill_fork_form
 from ui.health import changes_text
 from ui.knobs import knobs
 from ui.text import plain, within
@@ -44,8 +44,7 @@ def remedies_of(run: Run) -> Actions:
 
     def offer_new(changes: dict[str, Any]) -> None:
         config = run.live_config
-        copy_settings(config.change(**changes), run.stored.recipe)
-        st.session_state[ADVICE] = plain(changes_text(config, changes))
+        copy_settings(config.change(**changes), run.stored.recipe, plain(changes_text(config, changes)))
 
     steerable = run.at_work and run.state in (RunState.RUNNING, RunState.PAUSED) and manager().may_steer(run, visitor())
     return Actions(change if steerable else None, offer_fork, offer_new)

@@ -14,7 +14,7 @@ from gan.data.suggest import Proposal, Suggestion, in_words, suggest
 from gan.events import Progress
 from gan.runs.run import explain
 from gan.training.bench import quick_speed
-from ui.config_form import CHOSEN_DATA, KEY, SAID, fill_form
+from ui.config_form import CHOSEN_DATA, KEY, fill_form
 from ui.progress import Canceled, drain
 from ui.text import plain
 from ui.workshop import manager
@@ -77,7 +77,6 @@ def _use(found: Suggestion) -> None:
     kept = {name: st.session_state[KEY + name] for name in KEPT if KEY + name in st.session_state}
     fill_form(found.config.change(**kept))
     st.session_state["recipe"] = found.recipe
-    st.session_state.pop(SAID, None)
 
 
 def _in_use(found: Suggestion) -> bool:

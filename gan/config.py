@@ -483,7 +483,7 @@ class TrainConfig(BaseModel):
     seed: int = _field(
         0,
         "Seed",
-        "Fixes every random draw: the same seed and settings give the same run on as many threads.",
+        "Fixes every random draw: the same seed, settings and number of threads give the same run.",
         "Optimization",
         common=True,
         ge=0,

@@ -35,7 +35,7 @@ class Part:
         return (self.end - self.begin) / self.whole
 
     def whole_of(self, n: int, packed: bool) -> int:
-        """The rows of one or more whole batches of which this rank holds n. packed: a row is a pack, not an image."""
+        """How many rows the whole batches have if this rank holds n of them. packed: rows are packs, not images."""
         own = (self.end - self.begin) * (1 if packed else self.packing)
         return n // own * self.whole * (1 if packed else self.packing)
 

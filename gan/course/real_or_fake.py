@@ -70,7 +70,7 @@ REAL_OR_FAKE = Lesson(
         "Both get better together, and nobody ever tells G what a digit looks like.\n\n"
         f"Here you take D's place. Each round shows {IMAGES} digits. For each, a coin decided whether it is real handwriting. "
         "From round to round G has trained for more steps, and so has the D that you play against. "
-        "In a step, both learn from one small batch of images. As G gets better, the round gets harder: for you, and for D."
+        "In a step, both learn from one small batch of images. As G gets better, the rounds get harder for you, and for D."
     ),
     to_try="Press Real or Fake under each image, then Check.",
     goals=(

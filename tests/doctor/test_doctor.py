@@ -286,7 +286,7 @@ def test_rows_may_be_as_seldom_or_as_many_as_they_like() -> None:
 
 
 def test_a_run_that_failed_for_its_numbers_says_so() -> None:
-    error = "Training diverged: the generator gave something that is no longer a number at step 731. What was kept is unharmed."
+    error = "Training diverged: the generator computed something that is no longer a number, at step 731. What was kept is unharmed."
     (finding,) = diagnose(TrainConfig(lr_g=0.05), metrics(730), error=error)
     assert finding.key == "nan" and finding.remedies[0].changes == {"lr_g": 2e-4}
     assert not diagnose(TrainConfig(), metrics(730), error="The disk is full.")

@@ -439,7 +439,7 @@ def test_a_nan_ends_the_loop_with_step_and_network(config: TrainConfig, blobs: A
     state.step = 16  # the next snapshot is far
     with torch.no_grad():
         next(state.generator.parameters()).fill_(float("inf"))
-    with pytest.raises(Diverged, match=r"the generator gave something that is no longer a number at step 17"):
+    with pytest.raises(Diverged, match=r"the generator computed something that is no longer a number, at step 17"):
         list(train(state, blobs))
 
 

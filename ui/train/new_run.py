@@ -84,7 +84,7 @@ def new_run() -> None:
     else:
         st.session_state.pop("tried", None)
     if advice := st.session_state.get(ADVICE):
-        st.info(f"From the doctor: **{advice}**. All other settings stay as they were. Press Train.", icon=":material/stethoscope:")
+        st.info(f"From the doctor: **{advice}**. All other settings are unchanged. Press Train.", icon=":material/stethoscope:")
     name = st.selectbox(
         "Recipe",
         list(RECIPES),

@@ -38,6 +38,7 @@ from gan.runs.start import Origin, begin_with
 from gan.runs.states import AT_WORK, RunState
 from gan.runs.stored import StoredRun
 from gan.runs.watch import Judges, switched_on
+from gan.runs.workplace import Here
 from gan.training.loop import extend
 from gan.training.state import memory_estimate
 
@@ -393,7 +394,7 @@ class RunManager:
             if run.is_to_stop:
                 run.withdraw()
             else:
-                run.work(device, self.threads)
+                run.work(Here(device, self.threads))
         finally:
             with self._lock:
                 if self._threads.get(run.id) is threading.current_thread():

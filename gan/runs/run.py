@@ -27,10 +27,11 @@ from gan.files import in_words, without_folders
 from gan.networks.generator_file import CheckpointError
 from gan.runs.folder import METRICS, RunFolder, StateLost
 from gan.runs.limits import NO_LIMITS, Limits, folder_size
-from gan.runs.record import best_status, execution_status, judging_status, never_judged, prepare, record, score_ended, write_status
+from gan.runs.record import best_status, execution_status, judging_status, never_judged, prepare_at, record, score_ended, write_status
 from gan.runs.states import AT_REST, RunState
 from gan.runs.stored import Status, StoredRun
 from gan.runs.watch import Judges, Watch, in_a_sentence
+from gan.runs.workplace import Workplace
 from gan.training import graphs
 from gan.training.loop import Control, progress
 from gan.training.ranks import RankLost
@@ -432,11 +433,9 @@ class Run:
 
     # Everything below runs only in the run's own thread.
 
-    def work(self, device: torch.device, threads: int) -> None:
+    def work(self, place: Workplace) -> None:
         """Trains until the end, a stop or a failure. Never raises: errors are stored with the run."""
-        torch.set_num_threads(threads)  # a new thread inherits what another thread set for itself
-        if device.type == "cuda":
-            torch.cuda.set_device(device)  # for whatever asks for "the" GPU: a new thread is on the first one
+        place.enter()
         try:
             self.folder.lock()
         except CheckpointError as error:
@@ -448,7 +447,7 @@ class Run:
             was = self.disk_status()
             self._note(RunState.RUNNING, error=None, reason=None, judge=None, stuck=None)
             self._started = self.disk_status().started
-            ended = self._work(device, threads, was)
+            ended = self._work(place, was)
             self._live = ended  # until the status file has it
         except Exception as error:
             log.exception("the run %s failed", self.id)
@@ -459,8 +458,7 @@ class Run:
                 self._history, self._history_offset = History(), 0
                 self._state = self.preparing = self._watch = None
                 self._live = None
-            if device.type == "cuda":
-                graphs.release_memory()
+            place.close()
 
     def score_late(self) -> None:
         """Waits for the judge of a run that ended before it was ready, and scores the run. Never raises."""
@@ -486,7 +484,7 @@ class Run:
             finally:
                 self._unscored = None
 
-    def _prepare(self, device: torch.device, threads: int) -> tuple[TrainState, ImageDataset] | None:
+    def _prepare(self, place: Workplace) -> tuple[TrainState, ImageDataset] | None:
         """Loads what it needs to train; None if it was stopped meanwhile."""
         config = self.config
         loading = datasets.load_for(config)
@@ -498,8 +496,10 @@ class Run:
                 break
             if self._wish is Wish.STOP:
                 return None
-        self.preparing = Progress("Measuring the fastest way to compute, for a few seconds", 0, 0)
-        state = prepare(self.folder, config, dataset, device, self._control, threads)
+        for self.preparing in place.open(config, dataset):
+            if self._wish is Wish.STOP:
+                return None
+        state = prepare_at(place, self.folder, config, dataset, self._control)
         self.began_step = state.step
         self._sample_steps = self.folder.sample_steps()
         self._interventions = [asdict(change) for change in self.folder.read_interventions()]
@@ -511,10 +511,10 @@ class Run:
         self._watch = Watch(self.judges.prepare(config)) if self.judges else None
         return state, dataset
 
-    def _work(self, device: torch.device, threads: int, was: Status) -> RunState:
+    def _work(self, place: Workplace, was: Status) -> RunState:
         """Runs until the run's end, writes the status, and returns the final state. was: the status before."""
         try:
-            prepared = self._prepare(device, threads)
+            prepared = self._prepare(place)
         except Exception as error:
             if was.state not in AT_REST or not was.step:
                 raise
@@ -522,7 +522,7 @@ class Run:
         ended = RunState.STOPPED
         if prepared:
             self._state, dataset = prepared
-            ended = self._train(self._state, dataset)
+            ended = self._train(place, self._state, dataset)
         why = never_judged(self.folder, self._watch)
         self._note(ended, error=self.error or None, reason=self._reason or None, judge=why)
         if prepared and prepared[0].step and why and self._watch and self._watch.preparing:
@@ -541,7 +541,7 @@ class Run:
         self.folder.write_status(**was.change(reason=reason, stuck="state" if isinstance(error, StateLost) else "data"))
         return was.state
 
-    def _train(self, state: TrainState, dataset: ImageDataset) -> RunState:
+    def _train(self, place: Workplace, state: TrainState, dataset: ImageDataset) -> RunState:
         """Trains until the run's end; returns the final state."""
         began_s = state.elapsed_s
         while True:
@@ -550,7 +550,7 @@ class Run:
             if not once:
                 self._live = RunState.RUNNING
             try:
-                self._drain(state, dataset, once, began_s)
+                self._drain(place, state, dataset, once, began_s)
             except OSError as error:
                 if error.errno not in PASSING:
                     raise
@@ -573,13 +573,13 @@ class Run:
                 return RunState.STOPPED
             self.error = ""
 
-    def _drain(self, state: TrainState, dataset: ImageDataset, once: str, began_s: float) -> None:
+    def _drain(self, place: Workplace, state: TrainState, dataset: ImageDataset, once: str, began_s: float) -> None:
         """Trains until the run's end, a pause or a stop.
 
         Raises:
             OSError: see record().
         """
-        for event in record(self.folder, state, dataset, self._control, not once, None if once else self._watch):
+        for event in record(self.folder, state, dataset, self._control, not once, None if once else self._watch, place):
             if isinstance(event, Metrics):
                 self._history.append(asdict(event))
             elif isinstance(event, Intervention):

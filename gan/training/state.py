@@ -196,6 +196,11 @@ class TrainState:
         return constants
 
     @property
+    def whole(self) -> bool:
+        """Whether the networks and moments here are those of `step`; they always are where the run is computed."""
+        return True
+
+    @property
     def own_batch(self) -> int:
         """Images of each batch that this process takes: all of them, unless it is one of several ranks."""
         return self.ranks.part.images if self.ranks else self.config.batch_size

@@ -13,7 +13,7 @@ import torch
 from gan.config import TrainConfig
 from gan.data import datasets
 from gan.data.datasets import ImageDataset
-from gan.devices import describe_device, free_memory
+from gan.devices import free_memory
 from gan.events import Event, Intervention, Judged, Metrics, Samples, Snapshot, ThreadChange
 from gan.judging.judgements import better
 from gan.networks.generator_file import CheckpointError, read_config, read_metadata
@@ -284,13 +284,13 @@ def best_status(folder: RunFolder) -> dict[str, Any]:
 def execution_status(state: TrainState) -> dict[str, Any]:
     """How a run computes, for its status."""
     how: dict[str, Any] = {"precision": state.execution.precision, "channels_last": state.execution.channels_last}
-    if state.device.type == "cpu":
+    if state.kind == "cpu":
         how["threads"] = state.execution.threads
     if state.ranks:
         how["ranks"] = state.ranks.count
     if state.launch:
         how["launch"] = state.launch
-    return how | {"device": describe_device(state.device)}
+    return how | {"device": state.where}
 
 
 def refuse_too_large(config: TrainConfig, *devices: torch.device) -> None:
@@ -301,9 +301,24 @@ def refuse_too_large(config: TrainConfig, *devices: torch.device) -> None:
     Raises:
         ValueError: training would need more memory than is free on any of the devices; the message has the estimate.
     """
-    needed, (free, roomiest) = memory_estimate(config), max(((free_memory(device), device) for device in devices), key=lambda pair: pair[0])
+    free, roomiest = max(((free_memory(device), device) for device in devices), key=lambda pair: pair[0])
+    refuse_more_than(config, free, f"on {roomiest}, the GPU with the most" if len(devices) > 1 else "")
+
+
+def refuse_more_than(config: TrainConfig, free: float, where: str = "") -> None:
+    """Refuses settings that need more memory than there is.
+
+    Args:
+        config: the settings.
+        free: bytes.
+        where: these are, in words.
+
+    Raises:
+        ValueError: the message has the estimate.
+    """
+    needed = memory_estimate(config)
     if needed > free:
-        where = f" on {roomiest}, the GPU with the most" if len(devices) > 1 else ""
+        where = f" {where}" if where else ""
         raise ValueError(
             f"these settings need about {needed / 2**30:.1f} GiB of memory, but only {free / 2**30:.1f} GiB are free{where}: "
             "lower the filters, the image size or the batch size"

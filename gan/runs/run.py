@@ -27,11 +27,12 @@ from gan.files import in_words, without_folders
 from gan.networks.generator_file import CheckpointError
 from gan.runs.folder import METRICS, RunFolder, StateLost
 from gan.runs.limits import NO_LIMITS, Limits, folder_size
+from gan.runs.moves import Move
 from gan.runs.record import best_status, execution_status, judging_status, never_judged, prepare_at, record, score_ended, write_status
 from gan.runs.states import AT_REST, RunState
 from gan.runs.stored import Status, StoredRun
 from gan.runs.watch import Judges, Watch, in_a_sentence
-from gan.runs.workplace import Workplace
+from gan.runs.workplace import WorkerLost, Workplace
 from gan.training import graphs
 from gan.training.loop import Control, progress
 from gan.training.ranks import RankLost
@@ -44,6 +45,7 @@ WEIGH_EVERY_S = 10.0  # between two checks of the folder's size, if it is limite
 SCORING_POLL_S = 0.2  # between two checks whether an ended run can be scored
 ROOM_EVERY_S = 3.0  # between two checks whether a full disk has room again
 ROOM_BYTES = 64 * 2**20  # beyond two saved states, before a run continues; on a small disk, a tenth of the disk
+MOST_LOST = 3  # workers that may end one after the other before the run has saved a newer state: then the run itself ends them
 # Temporary system errors: a run waits for their end with its networks in memory. errno -> what is wrong.
 PASSING = {
     errno.ENOSPC: "The disk is full.",
@@ -108,6 +110,10 @@ class History:
         return {name: column[first:end:every] for name, column in self.columns.items()}
 
 
+class WorkersLost(ValueError):
+    """A run has lost several workers at the same place, so it is not continued on another one."""
+
+
 class Wish(StrEnum):
     """What an active run was asked to do after its step."""
 
@@ -153,6 +159,9 @@ class Run:
         self._interventions: list[dict[str, Any]] = []
         self._wishes = threading.Condition()  # guards the wish, and its effect on the run's thread
         self._state: TrainState | None = None
+        self._moves: list[Move] = []
+        self._began_s = 0.0  # of training, when it was started or resumed
+        self._lost_at, self._times_lost = -1, 0  # the step of the state from which it continued, and how often it did there
 
     @property
     def config(self) -> TrainConfig:
@@ -266,6 +275,13 @@ class Run:
         if self._state is None:
             self._interventions = [asdict(change) for change in self.folder.read_interventions()]
         return self._interventions
+
+    @property
+    def moves(self) -> list[Move]:
+        """Where the run has moved in a cluster, in order; empty for most runs."""
+        if self._state is None:
+            self._moves = self.folder.read_moves()
+        return self._moves
 
     @property
     def live_config(self) -> TrainConfig:
@@ -503,6 +519,7 @@ class Run:
         self.began_step = state.step
         self._sample_steps = self.folder.sample_steps()
         self._interventions = [asdict(change) for change in self.folder.read_interventions()]
+        self._moves = self.folder.read_moves()
         with self._history_lock:
             self._history, self._history_offset = History(), 0
             rows, self._history_offset = self.folder.read_metrics()
@@ -514,20 +531,76 @@ class Run:
     def _work(self, place: Workplace, was: Status) -> RunState:
         """Runs until the run's end, writes the status, and returns the final state. was: the status before."""
         try:
-            prepared = self._prepare(place)
+            prepared = self._prepare_somewhere(place)
         except Exception as error:
             if was.state not in AT_REST or not was.step:
                 raise
             return self._stay(was, error)
         ended = RunState.STOPPED
         if prepared:
+            self._began_s = prepared[0].elapsed_s
+        while prepared:
             self._state, dataset = prepared
-            ended = self._train(place, self._state, dataset)
+            try:
+                ended = self._train(place, self._state, dataset)
+                break
+            except WorkerLost as lost:
+                at = self._state.step
+                self._count_loss(lost)
+                prepared = self._prepare_somewhere(place)
+                self._note_move(lost, at, place)
         why = never_judged(self.folder, self._watch)
         self._note(ended, error=self.error or None, reason=self._reason or None, judge=why)
         if prepared and prepared[0].step and why and self._watch and self._watch.preparing:
             self._unscored = *prepared, self._watch
         return ended
+
+    def _prepare_somewhere(self, place: Workplace) -> tuple[TrainState, ImageDataset] | None:
+        """_prepare(), on another worker if one is lost meanwhile."""
+        while True:
+            try:
+                return self._prepare(place)
+            except WorkerLost as lost:
+                self._count_loss(lost)
+
+    def _count_loss(self, lost: WorkerLost) -> None:
+        """A worker has ended: saves what it had sent, so that the run can continue from there.
+
+        Raises:
+            WorkersLost: this was the MOST_LOST-th time at the same state.
+        """
+        log.warning("the run %s: %s", self.id, lost)
+        state, saved = self._state, self.folder.state_step() or 0
+        if state is not None:
+            self._live = RunState.PREPARING
+            with self._wishes:
+                if self._wish:  # a single step of a paused run: it stays paused
+                    self._control.halt()
+            try:
+                self.folder.flush()
+                if state.state_dict()["step"] > saved:  # of the newest weights that arrived
+                    self.folder.save_state(state)
+            except OSError as error:  # the run continues from the state before
+                log.warning("what arrived of %s could not be saved: %s", self.id, error)
+            saved = self.folder.state_step() or 0
+        self._times_lost = self._times_lost + 1 if saved <= self._lost_at else 1
+        self._lost_at = max(saved, self._lost_at)
+        if self._times_lost >= MOST_LOST:
+            raise WorkersLost(
+                f"the run lost {MOST_LOST} workers in a row at about step {saved:,}, the last one on {lost.place}: {lost.reason}. It may need "
+                "more memory than they have. Resume it to try again, or start it with smaller settings"
+            )
+
+    def _note_move(self, lost: WorkerLost, at: int, place: Workplace) -> None:
+        """Logs that the run continues elsewhere, after step `at`."""
+        if self._state is None or not place.name:  # it was stopped meanwhile
+            return
+        move = Move(self.folder.state_step() or 0, at, lost.place, place.name, lost.reason, round(time.time(), 3))
+        self._moves = [*self._moves, move]
+        try:
+            self.folder.append_move(move)
+        except OSError as error:
+            log.warning("the move of %s could not be written: %s", self.id, error)
 
     def _stay(self, was: Status, error: Exception) -> RunState:
         """Restores a run that has trained and cannot continue to its previous state, with the reason. Returns the state.
@@ -543,14 +616,13 @@ class Run:
 
     def _train(self, place: Workplace, state: TrainState, dataset: ImageDataset) -> RunState:
         """Trains until the run's end; returns the final state."""
-        began_s = state.elapsed_s
         while True:
             once, self._once = self._once, ""
             full = False
             if not once:
                 self._live = RunState.RUNNING
             try:
-                self._drain(place, state, dataset, once, began_s)
+                self._drain(place, state, dataset, once)
             except OSError as error:
                 if error.errno not in PASSING:
                     raise
@@ -573,7 +645,7 @@ class Run:
                 return RunState.STOPPED
             self.error = ""
 
-    def _drain(self, place: Workplace, state: TrainState, dataset: ImageDataset, once: str, began_s: float) -> None:
+    def _drain(self, place: Workplace, state: TrainState, dataset: ImageDataset, once: str) -> None:
         """Trains until the run's end, a pause or a stop.
 
         Raises:
@@ -586,7 +658,7 @@ class Run:
                 self._interventions = [*self._interventions, asdict(event)]
             elif isinstance(event, Samples) and event.step not in self._sample_steps:
                 self._sample_steps = [*self._sample_steps, event.step]
-            if not self._wish and (reason := self._beyond_limits(state, began_s)):
+            if not self._wish and (reason := self._beyond_limits(state)):
                 self.stop(reason)
         if not once and not self._wish:  # here, so that a last status without room on the disk is waited for like everything else
             write_status(self.folder, RunState.FINISHED, state, error=None)
@@ -614,12 +686,12 @@ class Run:
             saved = max(self.folder.usable_states(), default=0)
             return f"The state of step {state.step:,} could not be saved: {explain(error)} The run will continue from step {saved:,}."
 
-    def _beyond_limits(self, state: TrainState, began_s: float) -> str:
+    def _beyond_limits(self, state: TrainState) -> str:
         """Why the run must end now, in a sentence; empty if it need not, or ends by itself."""
         disk = 0
         if self.limits.disk_mb is not None and time.monotonic() - self._weighed > WEIGH_EVERY_S:
             disk, self._weighed = folder_size(self.folder.path), time.monotonic()
-        reason = self.limits.reached(state.step, state.elapsed_s - began_s, disk)
+        reason = self.limits.reached(state.step, state.elapsed_s - self._began_s, disk)
         return reason if reason and self._progress(state.done)[0] < 1 else ""
 
     def _note(self, name: RunState, **more: Any) -> None:
@@ -669,6 +741,8 @@ def explain(error: BaseException, folders: bool = False) -> str:
 def _explain(error: BaseException) -> str:
     if isinstance(error, Diverged):
         return f"Training diverged: {error}. Earlier snapshots and checkpoints are unharmed: explore them, or fork from one with lower learning rates."
+    if isinstance(error, WorkersLost):
+        return f"T{str(error)[1:]}."
     if isinstance(error, RankLost):
         return f"The run ended because {error}. The last saved state is intact: resume the run from it."
     no_memory = isinstance(error, OSError) and error.errno == errno.ENOMEM

@@ -32,13 +32,11 @@ class WorkerLost(Exception):
 
 
 class Workplace(Protocol):
-    """Where one run is prepared and trained. Used by the run's own thread only.
+    """Where one run is prepared and trained. Used by the run's own thread only."""
 
-    Attributes:
-        name: where it is, in words; empty for this process.
-    """
-
-    name: str
+    @property
+    def name(self) -> str:
+        """Where it is, in words; empty for this process."""
 
     def enter(self) -> None:
         """Prepares the run's thread; called once, before anything else."""
@@ -72,6 +70,22 @@ class Workplace(Protocol):
 
     def close(self) -> None:
         """Returns everything; the run has ended there."""
+
+
+class Cluster(Protocol):
+    """Machines on which runs train; see gan/cluster."""
+
+    def room(self) -> int:
+        """How many runs can train at once; changes when machines come and go."""
+
+    def most_memory(self) -> float:
+        """Bytes of memory that the roomiest machine has for a run; infinite if nobody knows."""
+
+    def workplace(self, run_id: str) -> Workplace:
+        """Where a run will train."""
+
+    def close(self) -> None:
+        """Leaves the cluster; whatever works there for this process ends."""
 
 
 class Here:

@@ -11,7 +11,7 @@ from torch import nn
 
 from gan import latent
 from gan.config import TrainConfig
-from gan.devices import cores, keep_fp32_exact, keep_freed_memory, with_index
+from gan.devices import cores, describe_device, keep_fp32_exact, keep_freed_memory, with_index
 from gan.events import Done
 from gan.networks.dcgan import Discriminator, Generator, count_parameters, initialize
 from gan.networks.layers import Dropout
@@ -194,6 +194,16 @@ class TrainState:
                 if "betas" in group and group["betas"] != (beta1, now.beta2):
                     group["betas"], constants = (beta1, now.beta2), True
         return constants
+
+    @property
+    def kind(self) -> str:
+        """The kind of device that computes: "cpu" or "cuda"."""
+        return self.device.type
+
+    @property
+    def where(self) -> str:
+        """What computes, in words."""
+        return describe_device(self.device)
 
     @property
     def whole(self) -> bool:

@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from gan.data.datasets import ImageDataset
 from gan.devices import cores
 from gan.events import Progress
 from gan.lru import Lru
+from gan.runs.cluster import AtWork, Node
 from gan.runs.workplace import WorkerLost
 
 log = logging.getLogger(__name__)
@@ -37,49 +38,6 @@ BACKLOG = 4  # parcels of a worker that may wait for the server
 DELAYS = 2000  # of the newest letters
 SETS_SHARE = 0.5  # of this node's object store, for data sets
 LOCAL, AUTO = "local", "auto"
-
-
-@dataclass(frozen=True)
-class Node:
-    """A machine of the cluster.
-
-    Attributes:
-        id: Ray's id of it.
-        name: of the machine.
-        address: its IP address.
-        cpus, gpus: what it offers to the cluster.
-        memory: bytes that it offers.
-        fault: why no run can train there, as a sentence about "it"; empty if runs can.
-    """
-
-    id: str
-    name: str
-    address: str
-    cpus: float
-    gpus: float
-    memory: float
-    fault: str = ""
-
-
-@dataclass(frozen=True)
-class AtWork:
-    """A worker.
-
-    Attributes:
-        run_id: the run that it trains.
-        node: the id of its node.
-        pid: its process there.
-        device: what computes, in words.
-        step: of its newest letter.
-        memory: bytes that the process takes.
-    """
-
-    run_id: str
-    node: str
-    pid: int
-    device: str
-    step: int = 0
-    memory: int = 0
 
 
 def from_environment(max_runs: int = 1) -> "RayCluster | None":
@@ -271,7 +229,7 @@ class RayCluster:
         with self._lock:
             self._delays.append(delay_s)
             if known := self._at_work.get(run_id):
-                self._at_work[run_id] = AtWork(run_id, known.node, known.pid, known.device, step, memory)
+                self._at_work[run_id] = replace(known, step=step, memory=memory)
 
     def _forget(self, run_id: str) -> None:
         with self._lock:

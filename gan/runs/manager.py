@@ -27,6 +27,7 @@ from gan.networks.generator_file import CheckpointError
 from gan.owners import LOCAL, WHO_ARE_YOU, NotAllowed, Visitor, clean_name, may_change, refusal
 from gan.runs import folder as checkpoint
 from gan.runs import turns
+from gan.runs.cluster import Cluster
 from gan.runs.folder import RunFolder, is_run_name, run_folders, run_name
 from gan.runs.fork import fork
 from gan.runs.limits import NO_LIMITS, Limits, folder_size, span
@@ -38,7 +39,7 @@ from gan.runs.start import Origin, begin_with
 from gan.runs.states import AT_WORK, RunState
 from gan.runs.stored import StoredRun
 from gan.runs.watch import Judges, switched_on
-from gan.runs.workplace import Cluster, Here, Workplace
+from gan.runs.workplace import Here, Workplace
 from gan.training.loop import extend
 from gan.training.state import memory_estimate
 

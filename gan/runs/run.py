@@ -284,6 +284,11 @@ class Run:
         return self._moves
 
     @property
+    def is_moving(self) -> bool:
+        """Whether its worker in a cluster was lost, and it is about to continue on another one."""
+        return self._state is not None and self._live is RunState.PREPARING
+
+    @property
     def live_config(self) -> TrainConfig:
         """The current settings, including the latest and the pending changes of live settings.
 

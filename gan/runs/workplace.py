@@ -72,22 +72,6 @@ class Workplace(Protocol):
         """Returns everything; the run has ended there."""
 
 
-class Cluster(Protocol):
-    """Machines on which runs train; see gan/cluster."""
-
-    def room(self) -> int:
-        """How many runs can train at once; changes when machines come and go."""
-
-    def most_memory(self) -> float:
-        """Bytes of memory that the roomiest machine has for a run; infinite if nobody knows."""
-
-    def workplace(self, run_id: str) -> Workplace:
-        """Where a run will train."""
-
-    def close(self) -> None:
-        """Leaves the cluster; whatever works there for this process ends."""
-
-
 class Here:
     """This process: the run's own thread computes."""
 

@@ -11,6 +11,7 @@ from gan.cluster.place import OnWorker
 from gan.cluster.worker import Worker
 from gan.data.datasets import ImageDataset
 from gan.events import Progress
+from gan.runs.cluster import AtWork, Node
 from gan.runs.workplace import WorkerLost
 
 
@@ -90,6 +91,15 @@ class ThreadCluster:
 
     def workplace(self, run_id: str) -> OnWorker:
         return OnWorker(self, run_id)
+
+    def nodes(self) -> list[Node]:
+        return [Node("1", "node-1", "10.0.0.1", 4, 1, 2**34), Node("2", "node-2", "10.0.0.2", 4, 0, 2**33, "it has Python 3.9")]
+
+    def at_work(self) -> list[AtWork]:
+        return [AtWork(run_id, "1", 4711, "CPU", 12, 2**30) for run_id, remote in self.hired if not remote.ended.is_set()]
+
+    def delays(self) -> tuple[float, float] | None:
+        return (0.004, 0.064) if self.hired else None
 
     def close(self) -> None:
         for _, remote in self.hired:

@@ -8,6 +8,7 @@ import logging
 import os
 import secrets
 import signal
+import socket
 import statistics
 import threading
 import time
@@ -37,6 +38,7 @@ START_S = 20.0  # a worker that takes longer waits for someone else's work on th
 BACKLOG = 4  # parcels of a worker that may wait for the server
 DELAYS = 2000  # of the newest letters
 SETS_SHARE = 0.5  # of this node's object store, for data sets
+REACH_S = 5.0  # for a cluster's head to accept a connection
 LOCAL, AUTO = "local", "auto"
 
 
@@ -330,6 +332,8 @@ def _connected(address: str) -> Any:
         raise ValueError(
             f"WORKSHOP_RAY={address} needs Ray, which is not installed: pip install -r requirements-cluster.txt, or unset WORKSHOP_RAY"
         ) from None
+    if address not in (LOCAL, AUTO):
+        _refuse_unreachable(address)
     job = JobConfig(code_search_path=[str(Path(gan.__file__).resolve().parent.parent)])
     options: dict[str, Any] = {"job_config": job, "configure_logging": False, "log_to_driver": False}
     if address == LOCAL:
@@ -341,6 +345,21 @@ def _connected(address: str) -> Any:
         log.warning("no connection to %s", address, exc_info=True)
         raise ValueError(f"WORKSHOP_RAY={address}: {_why(address, error)}") from None
     return ray
+
+
+def _refuse_unreachable(address: str) -> None:
+    """Ray itself would wait for a cluster that is not there for many minutes.
+
+    Raises:
+        ValueError: nobody listens at this address, or it is none.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise ValueError(f"WORKSHOP_RAY must be {LOCAL}, {AUTO} or HOST:PORT; got {address!r}")
+    try:
+        socket.create_connection((host, int(port)), timeout=REACH_S).close()
+    except (OSError, OverflowError) as error:
+        raise ValueError(f"WORKSHOP_RAY={address}: there is no cluster ({error}): start it, and check host and port") from None
 
 
 @contextmanager
@@ -362,22 +381,23 @@ def _why(address: str, error: Exception) -> str:
     if "Version mismatch" in text:
         lines = [line.strip() for line in text.splitlines() if "Python:" in line or "Ray:" in line]
         return f"the cluster has another version of Ray or Python ({'; '.join(lines)[:160]}): use the same ones on every node"
-    if "uthentication" in text or "token" in text.lower():
-        return "the cluster asks for another token: set RAY_AUTH_MODE and RAY_AUTH_TOKEN (or ~/.ray/auth_token) as on its head"
     if ("local" in text and "aylet" in text) or "is not connected" in text:
         return f"this machine is not a node of that cluster: run `ray start --address={address} --num-cpus=0` here first"
-    if isinstance(error, ConnectionError) or "GCS" in text or "connect" in text.lower():
-        hint = "start one with `ray start --head`" if address == AUTO else "start it, and check host and port"
-        return f"there is no cluster: {hint}"
+    if isinstance(error, ConnectionError) or "connect" in text.lower() or "uthentication" in text:
+        if address == AUTO and "Could not find" in text:
+            return "there is no cluster: start one with `ray start --head`"
+        return "it does not answer as a Ray cluster: check the port, and that RAY_AUTH_MODE and the token are those of its head"
     return f"{type(error).__name__}: {_first_line(error)}"
 
 
 def reason_of(error: BaseException) -> str:
     """Why a worker ended, without a period."""
-    text = str(error)
-    if "OutOfMemory" in type(error).__name__ or ("memory" in text and "OOM" in text):
+    name, text = type(error).__name__, str(error)
+    if name == "OutOfMemoryError" or "NODE_OUT_OF_MEMORY" in text:  # Ray ends a worker before its machine has none left
         return "its machine ran out of memory"
-    if "NodeDied" in type(error).__name__ or ("node" in text and ("died" in text or "dead" in text or "terminated" in text)):
+    if name == "ActorUnavailableError":
+        return "it can no longer be reached"
+    if name == "NodeDiedError" or "its node has died" in text:
         return "its machine left the cluster"
     return "its process ended"
 

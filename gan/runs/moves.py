@@ -37,6 +37,7 @@ class Move:
 
     @property
     def in_words(self) -> str:
-        """What happened, in two sentences."""
+        """What happened, in two or three sentences."""
+        where = "another worker there" if self.to == self.lost else self.to
         again = f" Steps {self.step + 1:,} to {self.reached:,} were trained again." if self.reached > self.step else ""
-        return f"The worker on {self.lost} was lost at step {self.reached:,}: {self.reason}. The run continued on {self.to}.{again}"
+        return f"The worker on {self.lost} was lost at step {self.reached:,}: {self.reason}. The run continued on {where}.{again}"

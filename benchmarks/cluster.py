@@ -1,7 +1,6 @@
 """Runs in a Ray cluster of two nodes with one core each, on this machine: turns, equal bits, knobs, and nodes that are killed.
 
-python -m benchmarks.cluster: about eight minutes. The nodes have 127.0.0.1 as their address, but Ray's workers listen on
-every address of the machine. In a network of its own, nobody else reaches them: `unshare -rn sh -c "ip link set lo up; ..."`.
+python -m benchmarks.cluster: about eight minutes. Everything listens on 127.0.0.1.
 """
 
 import argparse
@@ -52,7 +51,7 @@ class Nodes:
         self.nodes = [self.add(), self.add()]
 
     def add(self) -> Any:
-        return self.cluster.add_node(num_cpus=1)
+        return self.cluster.add_node(num_cpus=1, node_ip_address="127.0.0.1")
 
     def kill(self, node_id: str) -> int:
         """Kills a node by the id of its process; another one takes its place in replace()."""
@@ -107,7 +106,7 @@ def here(config: TrainConfig, dataset: ImageDataset, path: Path) -> RunFolder:
 
 def turns(manager: RunManager, cluster: RayCluster, config: TrainConfig, straight: RunFolder) -> None:
     """Four runs of two participants."""
-    began, most = time.monotonic(), 0
+    began, most, before_s = time.monotonic(), 0, time.process_time()
     runs = [manager.submit(config, "", who) for who in (ADA, ADA, BOB, BOB)]
     memory = resident()
     while any(run.state in AT_WORK for run in runs):
@@ -117,6 +116,10 @@ def turns(manager: RunManager, cluster: RayCluster, config: TrainConfig, straigh
     fine = sum(run.state is RunState.FINISHED and is_equal(run.folder, straight) for run in runs)
     print(
         f"four runs of two participants: {most} at a time, {time.monotonic() - began:.0f} s; {fine} of 4 equal one in this process bit for bit"
+    )
+    used, trained = time.process_time() - before_s, sum(run.status().elapsed_s for run in runs)
+    print(
+        f"processor time of this process: {used:.1f} s for {trained:.0f} s of training, {100 * used / trained:.1f}% of a core for each run"
     )
     print(f"memory of this process: at most {memory / 2**20:,.0f} MiB with two runs at work")
     if delays := cluster.delays():

@@ -79,6 +79,9 @@ class Workers(Protocol):
             WorkerLost, ValueError: there is none.
         """
 
+    def known(self, dataset: ImageDataset) -> ImageDataset:
+        """The first of all equal sets that runs still hold."""
+
     def share(self, dataset: ImageDataset) -> tuple[Any, Any]:
         """The images and labels of a set as arguments for Worker.begin(); each set is sent once."""
 
@@ -107,6 +110,9 @@ class OnWorker:
 
     def enter(self) -> None:
         torch.set_num_threads(1)  # this thread only writes files and scores images
+
+    def shared(self, dataset: ImageDataset) -> ImageDataset:
+        return self._workers.known(dataset)
 
     def open(self, config: TrainConfig, dataset: ImageDataset) -> Iterator[Progress]:
         self.close()

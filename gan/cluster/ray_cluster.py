@@ -12,6 +12,7 @@ import socket
 import statistics
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager, suppress
@@ -84,6 +85,8 @@ class RayCluster:
         self._lock = threading.Lock()
         store = sum(node["Resources"].get("object_store_memory", 0) for node in self._ray.nodes() if self._is_mine(node))
         self._sets: Lru[tuple[str, str], tuple[Any, Any, int]] = Lru(most_bytes=int(SETS_SHARE * store), size=lambda held: held[2])
+        # Sets that runs hold: small ones are read into memory by each run, and a copy for each of forty runs would take gigabytes.
+        self._known: weakref.WeakValueDictionary[tuple[str, str, str], ImageDataset] = weakref.WeakValueDictionary()
         self._closed = False
 
     # For the manager and the page.
@@ -151,8 +154,13 @@ class RayCluster:
 
     # For workplaces; see Workers in place.py.
 
+    def known(self, dataset: ImageDataset) -> ImageDataset:
+        key = dataset.name, *_key(dataset)
+        with self._lock:
+            return self._known.setdefault(key, dataset)
+
     def share(self, dataset: ImageDataset) -> tuple[Any, Any]:
-        images, labels, _ = self._sets.load((dataset.fingerprint(), dataset.labels_fingerprint()), lambda: self._put(dataset))
+        images, labels, _ = self._sets.load(_key(dataset), lambda: self._put(dataset))
         return images, labels
 
     def _put(self, dataset: ImageDataset) -> tuple[Any, Any, int]:
@@ -239,6 +247,11 @@ class RayCluster:
 
     def _is_mine(self, node: dict[str, Any]) -> bool:
         return bool(node["NodeID"] == self._ray.get_runtime_context().get_node_id())
+
+
+def _key(dataset: ImageDataset) -> tuple[str, str]:
+    """Equal for equal images and classes."""
+    return dataset.fingerprint(), dataset.labels_fingerprint()
 
 
 class RayRemote:

@@ -517,6 +517,7 @@ class Run:
                 break
             if self._wish is Wish.STOP:
                 return None
+        dataset = place.shared(dataset)
         for self.preparing in place.open(config, dataset):
             if self._wish is Wish.STOP:
                 return None

@@ -41,6 +41,9 @@ class Workplace(Protocol):
     def enter(self) -> None:
         """Prepares the run's thread; called once, before anything else."""
 
+    def shared(self, dataset: ImageDataset) -> ImageDataset:
+        """The same set as other runs may hold it already, so that many runs do not take the memory of many copies."""
+
     def open(self, config: TrainConfig, dataset: ImageDataset) -> Iterator[Progress]:
         """Gets everything ready that the run needs there. Yields Progress, so that a stop can end it.
 
@@ -86,6 +89,9 @@ class Here:
             torch.set_num_threads(self.threads)  # a new thread inherits what another thread set for itself
         if self.device.type == "cuda":
             torch.cuda.set_device(self.device)  # for whatever asks for "the" GPU: a new thread is on the first one
+
+    def shared(self, dataset: ImageDataset) -> ImageDataset:
+        return dataset
 
     def open(self, config: TrainConfig, dataset: ImageDataset) -> Iterator[Progress]:
         yield Progress("Measuring the fastest way to compute, for a few seconds", 0, 0)

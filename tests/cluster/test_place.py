@@ -96,6 +96,8 @@ def test_two_runs_train_at_once_and_the_others_wait(
     monkeypatch.setattr(managing, "HOUSEKEEPING_S", 0.1)
     cluster.places = 2
     runs = [manager.submit(endless, "", who) for who in (ADA, ADA, BOB, BOB)]
+    for run in runs:
+        manager.set_pace(run.id, 0.05)  # leaves the cores to the other tests
     wait_for(lambda: sum(len(run.history) > 0 for run in runs) == 2)
     assert [run.state for run in runs].count(RunState.QUEUED) == 2
     assert {run.owner_id for run in runs if run.state is RunState.RUNNING} == {ADA.id} and manager.most_at_work == 2
@@ -167,16 +169,16 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_run_whose_worker_dies_continues_on_another_one(
     manager: RunManager, config: TrainConfig, cluster: ThreadCluster, often: None
 ) -> None:
-    config, draws = config.change(duration=200, log_every=1), random.Random(0)
+    config, draws = config.change(duration=90, log_every=1, grid_every=50), random.Random(0)
     run = manager.submit(config)
-    for number in range(3):
-        wait_for(functools.partial(is_beyond, run, cluster, number + 1, 20 + 45 * number))
+    for number in range(2):
+        wait_for(functools.partial(is_beyond, run, cluster, number + 1, 10 + 30 * number))
         time.sleep(draws.random() / 10)
         cluster.hired[-1][1].die()
     wait_for(ended(run))
     assert run.state is RunState.FINISHED, run.status().error
-    assert [row["step"] for row in rows(run)] == list(range(1, 201))
-    assert [(move.lost, move.to) for move in run.moves] == [("node-1", "node-2"), ("node-2", "node-3"), ("node-3", "node-4")]
+    assert [row["step"] for row in rows(run)] == list(range(1, 91))
+    assert [(move.lost, move.to) for move in run.moves] == [("node-1", "node-2"), ("node-2", "node-3")]
     assert all(0 <= move.step <= move.reached for move in run.moves)
     assert "The worker on node-1 was lost at step" in run.moves[0].in_words and "continued on node-2" in run.moves[0].in_words
     straight = manager.submit(config)

@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,8 +73,9 @@ def manager(data: None, ray: RayCluster, monkeypatch: pytest.MonkeyPatch) -> Ite
 def test_runs_take_turns_in_the_cluster_and_a_killed_worker_is_replaced(
     manager: RunManager, ray: RayCluster, config: TrainConfig, blobs: ImageDataset, folders: Path
 ) -> None:
-    config = config.change(duration=60, log_every=1)
+    config = config.change(duration=40, log_every=1)
     first, second = manager.submit(config.change(duration=1_000_000), "", ADA), manager.submit(config, "", BOB)
+    manager.set_pace(first.id, 0.05)  # leaves the cores to the other tests
     wait_for(lambda: len(first.history) > 3)
     (node,), (worker,) = ray.nodes(), ray.at_work()
     assert (manager.most_at_work, second.state, node.address, worker.run_id) == (1, RunState.QUEUED, "127.0.0.1", first.id)
@@ -101,6 +103,13 @@ def test_runs_take_turns_in_the_cluster_and_a_killed_worker_is_replaced(
     assert_equal(weights(here), weights(second.folder))
     delays = ray.delays()
     assert delays and 0 < delays[0] <= delays[1]
+
+
+@needs_ray
+def test_equal_sets_are_held_and_sent_once(ray: RayCluster, blobs: ImageDataset) -> None:
+    again, other = replace(blobs, images=blobs.images.clone()), replace(blobs, images=255 - blobs.images)
+    assert ray.known(blobs) is blobs and ray.known(again) is blobs and ray.known(other) is other
+    assert ray.share(blobs)[0] == ray.share(again)[0] != ray.share(other)[0]
 
 
 @needs_ray

@@ -105,6 +105,9 @@ class ThreadCluster:
         for _, remote in self.hired:
             remote.end()
 
+    def known(self, dataset: ImageDataset) -> ImageDataset:
+        return dataset
+
     def share(self, dataset: ImageDataset) -> tuple[np.ndarray, np.ndarray | None]:
         self.shared.append(dataset.name)
         return dataset.images.numpy(), dataset.labels.numpy() if dataset.labels is not None else None

@@ -203,7 +203,11 @@ class Charts {
   // The chart of the Fréchet distance, redrawn with each scoring: they are seconds apart.
   quality(fresh = false) {
     const element = this.find("[data-chart=quality]"), judged = this.judged;
-    if (!judged || !this.ready) { if (fresh) window.Plotly?.purge(element); return; }
+    if (!judged || !this.ready) {
+      // A drawing ends later, and fails if its chart is purged meanwhile.
+      if (fresh) Promise.resolve(this.drawn).finally(() => this.judged || window.Plotly?.purge(element));
+      return;
+    }
     const { step, fd, error, floor, best } = judged, c = this.colors(), color = c.series.score;
     const side = (sign) => fd.map((value, i) => (value == null ? null : value + sign * (error[i] ?? 0)));
     const hidden = { x: step, mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false };
@@ -224,7 +228,7 @@ class Charts {
       layout.annotations.push({ xref: "paper", x: 1, xanchor: "left", xshift: 4, y: Math.log10(floor), yanchor: "middle", showarrow: false,
         text: "real", font: { color: c.text, size: 11 } });
     }
-    window.Plotly.react(element, traces, layout, PLOTLY);
+    this.drawn = window.Plotly.react(element, traces, layout, PLOTLY);
     this.axes.add(element, false);
     element.removeAllListeners("plotly_click");
     element.on("plotly_click", ({ points }) => points.length && this.timeline.jump(points[0].x));

@@ -67,8 +67,10 @@ def _shaped(module: nn.Module) -> Callable[..., torch.Tensor] | None:
         return functools.partial(_empty, tuple(module.weight.shape))
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         return functools.partial(_convolved, module)
-    if isinstance(module, Enlarge | nn.Upsample):
+    if isinstance(module, Enlarge):
         return functools.partial(_resized, lambda side: module.size)
+    if isinstance(module, nn.Upsample) and isinstance(size := module.size, int):
+        return functools.partial(_resized, lambda side: size)
     if isinstance(module, Shrink):
         return functools.partial(_resized, lambda side: (side + 1) // 2)
     return None

@@ -1,7 +1,7 @@
 """How much memory training takes, from the settings alone: nothing is made and nothing is computed.
 
 The networks are built on PyTorch's "meta" device, where tensors have shapes and no numbers. Even there, a convolution, a matrix product or
-normally distributed weights make PyTorch load SymPy, or its compiler: 2 to 4 s of processor time. So weights stay as they are, and a
+normally distributed weights make PyTorch load SymPy, or its compiler: 2 to 4 s of processor time. So weights get no values, and a
 layer's output is made by the formula for its shape.
 """
 
@@ -22,7 +22,7 @@ SAME = (nn.BatchNorm1d, nn.BatchNorm2d, nn.Tanh, nn.ReLU, nn.LeakyReLU, Dropout)
 
 
 class _WithoutWeights(TorchFunctionMode):
-    """Modules that are made meanwhile leave their weights as they are."""
+    """Modules that are made meanwhile give their weights no values."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if getattr(func, "__module__", "") == nn.init.__name__:
@@ -54,7 +54,7 @@ def memory_estimate(config: TrainConfig) -> int:
 
 
 def _shaped(module: nn.Module) -> Callable[..., torch.Tensor] | None:
-    """A forward that makes an output of the right shape; None where the module's own computes nothing."""
+    """A forward that makes an output of the right shape; None if the module's own computes nothing."""
     if isinstance(module, SAME):
         return nn.Identity().forward
     if isinstance(module, Residual):

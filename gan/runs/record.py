@@ -24,7 +24,8 @@ from gan.runs.watch import Watch
 from gan.training.execution import choose_execution
 from gan.training.feed import epoch_images
 from gan.training.loop import Control, draw_grid, is_grid_step, is_snapshot_step, layer_norms, train
-from gan.training.state import Diverged, TrainState, memory_estimate, new_state
+from gan.training.memory import memory_estimate
+from gan.training.state import Diverged, TrainState, new_state
 
 log = logging.getLogger(__name__)
 

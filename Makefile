@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test fast coverage constraints clean
+.PHONY: help run test fast coverage cluster constraints clean
 
 help:
 	@echo "make run          start the app on http://localhost:8501 (ADDRESS=0.0.0.0 lets others in)"
 	@echo "make test         the whole check: style, types and all tests; CI runs the same"
 	@echo "make fast         style and the quick tests, in under a minute"
+	@echo "make cluster      runs in a Ray cluster on this machine: tests, and nodes that are killed; ten minutes"
 	@echo "make coverage     all tests, and which lines they run through"
 	@echo "make constraints  the whole check, then constraints.txt with the versions that it passed with"
 	@echo "make clean        remove the virtual environment and caches"
@@ -38,6 +39,12 @@ test: $(VENV)/.installed-dev
 		--then "browser tests: $(BIN)/python $(BROWSER_TESTS)"
 
 # Which lines the tests run through, in their processes too. A measure, no gate: Python is about half as fast meanwhile.
+# What needs a Ray cluster of two nodes, or a browser and a cluster: about ten minutes, most of it benchmarks/cluster.py.
+cluster: $(VENV)/.installed-dev
+	$(KEEPING) $(BIN)/python -m pytest tests/cluster
+	CLUSTER_TESTS=1 $(KEEPING) $(BIN)/python -m pytest tests/browser/test_cluster.py
+	$(KEEPING) $(BIN)/python -m benchmarks.cluster
+
 coverage: $(VENV)/.installed-dev
 	$(BIN)/coverage erase
 	$(KEEPING) $(BIN)/python .ci/together.py "tests: $(BIN)/coverage run $(TESTS)" --then "browser tests: $(BIN)/coverage run $(BROWSER_TESTS)"
@@ -71,7 +78,7 @@ $(VENV)/.installed: requirements.txt $(if $(PINNED),constraints.txt) | $(VENV)/b
 	touch $@
 
 # These include requirements.txt.
-$(VENV)/.installed-dev: requirements-dev.txt requirements.txt $(if $(PINNED),constraints.txt) | $(VENV)/bin/python
+$(VENV)/.installed-dev: requirements-dev.txt requirements-cluster.txt requirements.txt $(if $(PINNED),constraints.txt) | $(VENV)/bin/python
 	$(INSTALL) -r requirements-dev.txt
 	touch $(VENV)/.installed $@
 

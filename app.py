@@ -29,7 +29,7 @@ from ui.workshop import checkups, manager, models
 logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s: %(message)s")
 try:
     refuse_weak_admin_token()
-    manager()  # reads the environment: limits, devices
+    manager()  # reads the environment: limits, devices, the cluster
 except ValueError as error:
     raise SystemExit(str(error)) from None
 

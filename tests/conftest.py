@@ -45,7 +45,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("WORKSHOP_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("WORKSHOP_DEVICE", "cpu")
     monkeypatch.setenv("WORKSHOP_JUDGE", "0")
-    for name in [name for name in os.environ if name.startswith(("WORKSHOP_MAX_", "WORKSHOP_GRACE", "WORKSHOP_ADMIN"))]:
+    for name in [name for name in os.environ if name.startswith(("WORKSHOP_MAX_", "WORKSHOP_GRACE", "WORKSHOP_ADMIN", "WORKSHOP_RAY"))]:
         monkeypatch.delenv(name)
     monkeypatch.setattr(models, "SHIPPED", tmp_path / "shipped")
     # Tiny networks gain nothing from a second thread, and lose a lot if another process has the core.

@@ -14,6 +14,7 @@ FLOORS = [
     {"training", "judging"},
     {"distributed"},
     {"runs"},
+    {"cluster"},
     {"doctor", "explore"},
     {"inside", "course"},
     {"serving"},
@@ -58,7 +59,7 @@ def test_the_command_line_starts_without_the_flop_counter_and_triton_and_a_step_
     """The compiler and SymPy take about four seconds, which a visitor would wait for before the first run. In one process: starting takes a while."""
     code = (
         "import sys, gan.cli.train, gan.cli.results\n"
-        "print([name for name in ('torch.utils.flop_counter', 'triton', 'gan.distributed') if name in sys.modules])\n"
+        "print([name for name in ('torch.utils.flop_counter', 'triton', 'gan.distributed', 'gan.cluster', 'ray') if name in sys.modules])\n"
         "import torch\n"
         "from gan.config import TrainConfig\n"
         "from gan.recipes import RECIPES\n"

@@ -12,6 +12,11 @@ from ui.workshop import manager
 
 def server_devices() -> str:
     """What this server trains on, as Markdown; of several GPUs one line each."""
+    if cluster := manager().cluster:
+        count = sum(not node.fault for node in cluster.nodes())
+        if not cluster.room():
+            return "This server trains on a cluster, which has no machine for runs now: runs wait until one joins."
+        return f"This server trains on a cluster of {count} machine{'' if count == 1 else 's'}. Runs at once: {cluster.room()}."
     devices, most = manager().devices, manager().max_runs
     if len(devices) == 1:
         return f"This server trains on: {plain(describe_device(devices[0]))}. Runs at once: {most}."
@@ -21,6 +26,8 @@ def server_devices() -> str:
 
 def next_device() -> str:
     """Where a new run will train, as Markdown; empty if this server has one device."""
+    if manager().cluster:
+        return "Your run will train on a machine of this server's cluster."
     if len(manager().devices) == 1:
         return ""
     place = manager().next_place()

@@ -2,16 +2,29 @@
 
 import logging
 from pathlib import Path
+from typing import Literal
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 from gan.runs.run import explain
+from ui.cluster import may_look
 from ui.components import visitor
 from ui.components.theme import theme
-from ui.page_files import COMPARE, DATA, EVALUATE, EXPLORE, GLOSSARY, HOME, INSIDE, LEARN, TRAIN
+from ui.page_files import CLUSTER, COMPARE, DATA, EVALUATE, EXPLORE, GLOSSARY, HOME, INSIDE, LEARN, TRAIN
 from ui.text import plain
+from ui.workshop import manager
 
 st.set_page_config(page_title="DCGAN Workshop", page_icon=str(Path(__file__).parent / "icon.png"), layout="wide")
+
+
+def cluster_page() -> list[StreamlitPage]:
+    """On a server with a cluster: the host's page about it, which only the host finds in the menu."""
+    if manager().cluster is None:
+        return []
+    shown: Literal["visible", "hidden"] = "visible" if may_look() else "hidden"
+    return [st.Page(CLUSTER, title="Cluster", icon=":material/dns:", url_path="cluster", visibility=shown)]
+
 
 page = st.navigation(
     [
@@ -24,6 +37,7 @@ page = st.navigation(
         st.Page(EXPLORE, title="Explore", icon=":material/explore:", url_path="explore"),
         st.Page(EVALUATE, title="Evaluate", icon=":material/balance:", url_path="evaluate"),
         st.Page(GLOSSARY, title="Glossary", icon=":material/dictionary:", url_path="glossary"),
+        *cluster_page(),
     ],
     position="top",
 )

@@ -1,6 +1,7 @@
 """What all sessions of one server share: the runs, the generators and what they are compared with. Modules are shared by scripts and routes."""
 
 import functools
+import os
 
 from gan.course.progress import CourseProgress
 from gan.doctor.checkup import Checkups
@@ -15,8 +16,17 @@ from gan.runs.run import checkpoints_root
 
 @functools.cache
 def manager() -> RunManager:
-    """The server's one RunManager, made when it is first asked for."""
-    return RunManager(checkpoints_root())
+    """The server's one RunManager, made when it is first asked for.
+
+    Raises:
+        ValueError: an environment variable is invalid, or the cluster that WORKSHOP_RAY names cannot be reached.
+    """
+    made = RunManager(checkpoints_root())
+    if os.environ.get("WORKSHOP_RAY"):
+        from gan.cluster.ray_cluster import from_environment  # only there is Ray needed
+
+        made.cluster = from_environment(made.max_runs)
+    return made
 
 
 @functools.cache

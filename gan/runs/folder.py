@@ -14,12 +14,12 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from filelock import FileLock, Timeout
@@ -33,11 +33,12 @@ from gan.judging.judgements import Best, Judgement, follow
 from gan.networks.generator_file import CheckpointError, first_line, write_generator
 from gan.owners import clean_name
 from gan.runs.jsonlines import JsonLines
+from gan.runs.moves import Move
 from gan.runs.states import RunState
 from gan.runs.stored import Status, StoredRun
 from gan.training import saved_state as states
-from gan.training.execution import choose_execution
-from gan.training.state import Execution, TrainState, new_state
+from gan.training.execution import restored
+from gan.training.state import TrainState
 from gan.untrusted import is_number, read_bytes, read_json
 
 METRICS = tuple(name for name in Metrics.__dataclass_fields__ if name != "scores")  # the columns with numbers
@@ -47,6 +48,7 @@ STATES_BYTES = 400 * 2**20  # bytes of all of them; at least two are kept
 LONGEST_RECIPE = 60  # characters of a recipe's name in a run's
 LARGEST_GRID = 64 * 2**20  # bytes of a grid's PNG: 256 color images of 256 pixels that are still noise have 48 MiB, usual ones below 1
 LARGEST_NAME = 4096  # bytes of name.json
+S = TypeVar("S", bound=TrainState)
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
@@ -91,6 +93,7 @@ class RunFolder:
         self.metrics, self.norms = JsonLines(self.metrics_file), JsonLines(self.norms_file)
         self.script, self.judgements = JsonLines(self.interventions_file), JsonLines(self.judge_file)
         self._logs = (self.script, self.metrics, self.norms, self.judgements)  # in the order in which they are written
+        self.moves = JsonLines(self.moves_file)  # of the run's time, not of its steps: never truncated
         self._judged = _Read(self.judgements)
         self.troubles: frozenset[int] = frozenset()  # steps at which something began to go wrong, found by the watcher of the run
         self._state_at: dict[Path, tuple[tuple[int, int], int | None]] = {}  # for each saved state: time and size, and its step
@@ -124,6 +127,11 @@ class RunFolder:
     @property
     def judge_file(self) -> Path:
         return self.path / "judge.jsonl"
+
+    @property
+    def moves_file(self) -> Path:
+        """How often the run's worker in a cluster was lost, and where the run continued."""
+        return self.path / "moves.jsonl"
 
     @property
     def state_file(self) -> Path:
@@ -351,6 +359,20 @@ class RunFolder:
         """
         rows, _ = self.script.since()
         return [Intervention(row["step"], row["field"], row["old"], row["new"]) for row in rows if _is_change(row)]
+
+    def read_moves(self) -> list[Move]:
+        """Where the run has moved in a cluster, in order. Damaged lines are left out."""
+        rows, _ = self.moves.since()
+        return [move for row in rows if (move := Move.of(row))]
+
+    def append_move(self, move: Move) -> None:
+        """Writes that the run continues on another worker.
+
+        Raises:
+            OSError: the disk is full, say.
+        """
+        self.moves.note(asdict(move))
+        self.moves.flush()
 
     def norms_since(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
         """Complete lines of norms.jsonl from a byte offset on, in order, and the offset after them. Damaged lines are left out."""
@@ -632,15 +654,20 @@ class RunFolder:
         Raises:
             StateLost: see read_state(), or its shapes differ. The message says what can still be used of the run.
         """
+        return self.load_with(lambda stored: restored(stored, config, device, class_names, threads))
+
+    def load_with(self, make: Callable[[dict[str, Any]], S]) -> S:
+        """What `make` makes of state.pt.
+
+        Raises:
+            StateLost: see load_state().
+        """
         try:
-            stored = self.read_state(self.state_file)
-            return self._filled(stored, config, device, class_names, threads)
+            return self._filled(self.read_state(self.state_file), make)
         except CheckpointError as error:
             raise StateLost(f"{str(error).rstrip('.')}. {self.what_is_left()}") from None
 
-    def _filled(
-        self, stored: dict[str, Any], config: TrainConfig, device: torch.device, class_names: tuple[str, ...], threads: int | None
-    ) -> TrainState:
+    def _filled(self, stored: dict[str, Any], make: Callable[[dict[str, Any]], S]) -> S:
         """A training state with the contents of a file.
 
         Raises:
@@ -648,11 +675,7 @@ class RunFolder:
         """
         about = f"state.pt of the run {self.path.name} cannot be resumed from"
         try:
-            execution = Execution(stored["precision"], stored["channels_last"], stored["threads"])
-            if stored["device"] != device.type:  # another kind of device has its own best way to compute
-                execution = choose_execution(config, device, threads)
-            state = new_state(config, device, class_names=class_names, execution=execution, threads=threads)
-            state.load_state_dict(stored)
+            state = make(stored)
         except KeyError as error:
             raise CheckpointError(f"{about}: it holds no {str(error)[:60]}, so another version of this project wrote it") from None
         except RuntimeError as error:

@@ -27,17 +27,19 @@ from gan.networks.generator_file import CheckpointError
 from gan.owners import LOCAL, WHO_ARE_YOU, NotAllowed, Visitor, clean_name, may_change, refusal
 from gan.runs import folder as checkpoint
 from gan.runs import turns
+from gan.runs.cluster import Cluster
 from gan.runs.folder import RunFolder, is_run_name, run_folders, run_name
 from gan.runs.fork import fork
 from gan.runs.limits import NO_LIMITS, Limits, folder_size, span
 from gan.runs.placement import Place, best
-from gan.runs.record import refuse_missing_data, refuse_too_large, write_status
+from gan.runs.record import refuse_missing_data, refuse_more_than, refuse_too_large, write_status
 from gan.runs.run import Run, checkpoints_root
 from gan.runs.sizes import refuse_too_few
 from gan.runs.start import Origin, begin_with
 from gan.runs.states import AT_WORK, RunState
 from gan.runs.stored import StoredRun
 from gan.runs.watch import Judges, switched_on
+from gan.runs.workplace import Here, Workplace
 from gan.training.loop import extend
 from gan.training.memory import memory_estimate
 
@@ -58,6 +60,7 @@ class RunManager:
         max_runs: int | None = None,
         device: str | None = None,
         clock: Callable[[], float] = time.monotonic,
+        cluster: Cluster | None = None,
     ) -> None:
         """
         Args:
@@ -66,6 +69,7 @@ class RunManager:
                 each other down more than twofold).
             device: "auto", "cpu", "cuda" (all GPUs), "cuda:N" or several, as in "cuda:0,cuda:1"; WORKSHOP_DEVICE, or "auto".
             clock: returns seconds; turns and absences are measured with it.
+            cluster: where runs train; None for this machine's devices.
 
         Raises:
             ValueError: an environment variable is invalid.
@@ -86,10 +90,11 @@ class RunManager:
         self.passed_over = passed_over(asked)  # why GPUs cannot be used, in words; ""
         if self.passed_over:
             log.warning("%s", self.passed_over)
+        self.cluster = cluster
         self._runs: dict[str, Run] = {}
         self._queue: list[Run] = []  # in the order of their submission
         self._threads: dict[str, threading.Thread] = {}
-        self._devices: dict[str, torch.device] = {}  # where the runs in threads are
+        self._devices: dict[str, torch.device] = {}  # where the runs in threads are, if they train on this machine
         # Since when a run is active, or could have been; and how far it was then.
         self._began: dict[str, tuple[float, Done]] = {}
         self._like: dict[tuple[object, ...], Done] = {}  # how far runs of a kind got, and in which time
@@ -103,13 +108,13 @@ class RunManager:
 
     @property
     def most_at_work(self) -> int:
-        """How many runs train at once on all devices together."""
-        return self.max_runs * len(self.devices)
+        """How many runs train at once on all devices together, or in the cluster."""
+        return self.cluster.room() if self.cluster else self.max_runs * len(self.devices)
 
     @property
     def threads(self) -> int:
-        """Processor threads per run: the cores divided by most_at_work."""
-        return max(1, cores() // self.most_at_work)
+        """Processor threads per run on this machine: the cores divided by the number of runs that may train at once."""
+        return max(1, cores() // (self.max_runs * len(self.devices)))
 
     # Devices.
 
@@ -135,11 +140,24 @@ class RunManager:
             return self.devices[0]
         return (self.next_place() or best(self.places())).device
 
-    def _device_with_room(self) -> torch.device | None:
-        if len(self.devices) == 1:
-            return self.devices[0] if len(self._threads) < self.max_runs else None
-        place = self.next_place()
-        return place.device if place else None
+    def _has_room(self) -> bool:
+        """Whether a run can start now."""
+        if self.cluster or len(self.devices) == 1:
+            return len(self._threads) < self.most_at_work
+        return self.next_place() is not None
+
+    def _workplace(self, run: Run) -> Workplace:
+        """Where a run starts now. Call it if _has_room(), with the lock held."""
+        if self.cluster:
+            return self.cluster.workplace(run.id)
+        device = self._devices[run.id] = self.next_device()
+        return Here(device, self.threads)
+
+    def _refuse_too_large(self, config: TrainConfig) -> None:
+        if self.cluster:
+            refuse_more_than(config, self.cluster.most_memory(), "on the cluster's roomiest machine")
+        else:
+            refuse_too_large(config, *self.devices)
 
     # Ownership.
 
@@ -228,7 +246,7 @@ class RunManager:
             OSError: the folder cannot be written.
         """
         self._refuse_if_full(visitor)
-        refuse_too_large(config, *self.devices)
+        self._refuse_too_large(config)
         self._refuse_unknown_data(config.data)
         refuse_too_few(config)
         self._limits(visitor).refuse(config, per_epoch=config.images_per_epoch(self._images.get(config.data)))
@@ -352,7 +370,7 @@ class RunManager:
         try:
             config, stored = folder.read_config()
             done = folder.read_status().done
-            refuse_too_large(config, *self.devices)
+            self._refuse_too_large(config)
             refuse_too_few(config)
             self._limits(visitor).refuse(config, done.step, done.elapsed_s, config.images_per_epoch(stored.data_images))
         except ValueError:
@@ -379,25 +397,26 @@ class RunManager:
     def _fill(self) -> None:
         """Starts waiting runs while there is room."""
         with self._lock:
-            while self._queue and not self.closing.is_set() and (device := self._device_with_room()):
+            while self._queue and not self.closing.is_set() and self._has_room():
                 run = self._waiting()[0]
                 self._queue.remove(run)
                 self._plan = None
                 self._began[run.id] = (self._clock(), self._began[run.id][1])
-                thread = threading.Thread(target=self._work, args=(run, device), name=f"run-{run.id}", daemon=True)
-                self._threads[run.id], self._devices[run.id] = thread, device
+                place = self._workplace(run)
+                thread = self._threads[run.id] = threading.Thread(target=self._work, args=(run, place), name=f"run-{run.id}", daemon=True)
                 thread.start()
 
-    def _work(self, run: Run, device: torch.device) -> None:
+    def _work(self, run: Run, place: Workplace) -> None:
         try:
             if run.is_to_stop:
                 run.withdraw()
             else:
-                run.work(device, self.threads)
+                run.work(place)
         finally:
             with self._lock:
                 if self._threads.get(run.id) is threading.current_thread():
-                    del self._threads[run.id], self._devices[run.id]
+                    del self._threads[run.id]
+                    self._devices.pop(run.id, None)
                 self._plan = None
                 self._learn(run)
                 for other in self._queue:
@@ -573,6 +592,8 @@ class RunManager:
                     return
             try:
                 self.make_room()
+                if self.cluster:  # a machine may have come
+                    self._fill()
             except Exception:  # an error must not end the thread; the next check may succeed
                 log.exception("looking after the runs failed")
 
@@ -619,6 +640,8 @@ class RunManager:
             thread.join(max(0.0, deadline - time.monotonic()))
         for run in known:
             run.end_scoring()
+        if self.cluster:
+            self.cluster.close()
 
 
 def _owner(run: Run) -> str:

@@ -13,7 +13,7 @@ import torch
 from gan.config import TrainConfig
 from gan.data import datasets
 from gan.data.datasets import ImageDataset
-from gan.devices import describe_device, free_memory
+from gan.devices import free_memory
 from gan.events import Event, Intervention, Judged, Metrics, Samples, Snapshot, ThreadChange
 from gan.judging.judgements import better
 from gan.networks.generator_file import CheckpointError, read_config, read_metadata
@@ -21,11 +21,11 @@ from gan.runs.folder import RunFolder, StateLost
 from gan.runs.states import ENDED, RunState
 from gan.runs.stored import StoredRun
 from gan.runs.watch import Watch
-from gan.training.execution import choose_execution
+from gan.runs.workplace import Here, Workplace
 from gan.training.feed import epoch_images
-from gan.training.loop import Control, draw_grid, is_grid_step, is_snapshot_step, layer_norms, train
+from gan.training.loop import Control, draw_grid, is_grid_step, is_snapshot_step
 from gan.training.memory import memory_estimate
-from gan.training.state import Diverged, TrainState, new_state
+from gan.training.state import Diverged, TrainState
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,13 @@ MOST_IMPORTANT = 3  # number of newest changes and of newest findings whose stat
 
 
 def record(
-    folder: RunFolder, state: TrainState, dataset: ImageDataset, control: Control, keep: bool = True, watch: Watch | None = None
+    folder: RunFolder,
+    state: TrainState,
+    dataset: ImageDataset,
+    control: Control,
+    keep: bool = True,
+    watch: Watch | None = None,
+    place: Workplace | None = None,
 ) -> Iterator[Event]:
     """Trains, writes everything to the run's folder as it comes, and passes the events on.
 
@@ -51,22 +57,26 @@ def record(
 
     watch: scores the images every few seconds, between two steps, and once more at the end. Generators that beat all
     earlier ones are kept.
+    place: where the steps are computed; by default here. A state that follows a run elsewhere has the weights of its step only now and
+    then (`state.whole`), and whatever needs them waits until then.
 
     Raises:
+        WorkerLost: see Workplace.train(). The lines that were added are not written yet.
         OSError: a file could not be written, for example because the disk is full. `state` is complete, and you can call
             record() again with it.
         Diverged, ValueError: see train().
     """
-    writer = _Writer(folder, state, watch, keep)
+    place = place or Here(state.device)
+    writer = _Writer(folder, state, watch, keep, place)
     yield from _catch_up(folder, state)
     try:
-        for event in train(state, dataset, control):
+        for event in place.train(state, dataset, control):
             writer.save_first()
             writer.write(event)
             yield event  # before a write can fail: added lines are written later, and the event does not come again
             writer.flush(event)
             writer.keep_for_forks(event)
-            if watch and not control.halted and watch.due(state):
+            if watch and state.whole and not control.halted and watch.due(state):
                 yield from _judge(writer, dataset, control, watch)
             writer.save_regularly()
     except Diverged:
@@ -85,8 +95,10 @@ def record(
 class _Writer:
     """Writes a run's events, and from time to time its status and state."""
 
-    def __init__(self, folder: RunFolder, state: TrainState, watch: Watch | None, keep: bool = True) -> None:
-        self.folder, self.state, self.watch, self.keep = folder, state, watch, keep
+    def __init__(
+        self, folder: RunFolder, state: TrainState, watch: Watch | None, keep: bool = True, place: Workplace | None = None
+    ) -> None:
+        self.folder, self.state, self.watch, self.keep, self.place = folder, state, watch, keep, place or Here(state.device)
         self.has_begun = folder.state_file.exists()
         self.flushed = self.saved = self.kept = time.monotonic()
         self.measured = self.last_metrics = self.changed = -math.inf
@@ -100,7 +112,7 @@ class _Writer:
 
         So a run that is killed in its first half minute can continue, and a run with steps but no state must have lost it.
         """
-        if self.has_begun or not self.state.step:
+        if self.has_begun or not self.state.step or not self.state.whole:
             return
         with contextlib.suppress(Diverged):  # train() reports it with more detail
             self.state.check_finite()
@@ -112,8 +124,8 @@ class _Writer:
         match event:
             case Metrics():
                 self.folder.append_metrics(event)
-                if time.monotonic() - self.measured > NORMS_EVERY_S:
-                    self.folder.append_norms(event.step, layer_norms(self.state))
+                if time.monotonic() - self.measured > NORMS_EVERY_S and (norms := self.place.norms(self.state)):
+                    self.folder.append_norms(event.step, norms)
                     self.measured = time.monotonic()
             case Intervention() | ThreadChange():
                 self.folder.append_intervention(event)
@@ -157,7 +169,7 @@ class _Writer:
 
     def _keep(self, was: tuple[TrainConfig, int] | None = None, best: int | None = None) -> None:
         """Keeps the state if that of this step was not kept already. best: the step of the best images, if it is not judged yet."""
-        if not self.keep or self.state.step == self.kept_step:
+        if not self.keep or self.state.step == self.kept_step or not self.state.whole:
             return
         self.state.check_finite()
         if best is None and (known := self.folder.best()):
@@ -173,7 +185,7 @@ class _Writer:
             self.folder.flush()
             write_status(self.folder, RunState.RUNNING, self.state, **judging_status(self.watch))
             self.flushed = now
-        if now - self.saved > STATE_EVERY_S:
+        if now - self.saved > STATE_EVERY_S and self.state.whole:
             self.state.check_finite()
             self.folder.save_state(self.state)
             self.saved = now
@@ -182,7 +194,7 @@ class _Writer:
 def _catch_up(folder: RunFolder, state: TrainState) -> Iterator[Event]:
     """If record() is called again after a failed write, first writes what did not fit on the disk."""
     folder.flush()
-    if not state.step:
+    if not state.step or not state.whole:
         return
     if is_grid_step(state.step, state.config.grid_every) and not folder.samples_file(state.step).exists():
         images = draw_grid(state)
@@ -273,13 +285,13 @@ def best_status(folder: RunFolder) -> dict[str, Any]:
 def execution_status(state: TrainState) -> dict[str, Any]:
     """How a run computes, for its status."""
     how: dict[str, Any] = {"precision": state.execution.precision, "channels_last": state.execution.channels_last}
-    if state.device.type == "cpu":
+    if state.kind == "cpu":
         how["threads"] = state.execution.threads
     if state.ranks:
         how["ranks"] = state.ranks.count
     if state.launch:
         how["launch"] = state.launch
-    return how | {"device": describe_device(state.device)}
+    return how | {"device": state.where}
 
 
 def refuse_too_large(config: TrainConfig, *devices: torch.device) -> None:
@@ -290,9 +302,24 @@ def refuse_too_large(config: TrainConfig, *devices: torch.device) -> None:
     Raises:
         ValueError: training would need more memory than is free on any of the devices; the message has the estimate.
     """
-    needed, (free, roomiest) = memory_estimate(config), max(((free_memory(device), device) for device in devices), key=lambda pair: pair[0])
+    free, roomiest = max(((free_memory(device), device) for device in devices), key=lambda pair: pair[0])
+    refuse_more_than(config, free, f"on {roomiest}, the GPU with the most" if len(devices) > 1 else "")
+
+
+def refuse_more_than(config: TrainConfig, free: float, where: str = "") -> None:
+    """Refuses settings that need more memory than there is.
+
+    Args:
+        config: the settings.
+        free: bytes.
+        where: these are, in words.
+
+    Raises:
+        ValueError: the message has the estimate.
+    """
+    needed = memory_estimate(config)
     if needed > free:
-        where = f" on {roomiest}, the GPU with the most" if len(devices) > 1 else ""
+        where = f" {where}" if where else ""
         raise ValueError(
             f"these settings need about {needed / 2**30:.1f} GiB of memory, but only {free / 2**30:.1f} GiB are free{where}: "
             "lower the filters, the image size or the batch size"
@@ -325,7 +352,14 @@ def prepare(
     control: Control | None = None,
     threads: int | None = None,
 ) -> TrainState:
-    """The state to train from: the folder's own if it has one, else a new one (on up to `threads`, or all cores).
+    """prepare_at() on a device of this process, on up to `threads` processor threads, or all cores."""
+    return prepare_at(Here(device, threads), folder, config, dataset, control)
+
+
+def prepare_at(
+    place: Workplace, folder: RunFolder, config: TrainConfig, dataset: ImageDataset, control: Control | None = None
+) -> TrainState:
+    """The state to train from: the folder's own if it has one, else a new one.
 
     control: repeats the changes of live settings and of the number of threads after that state.
 
@@ -338,15 +372,13 @@ def prepare(
     _, stored = folder.read_config()
     if folder.state_file.exists():
         _refuse_other_images(folder, config, dataset, stored)
-        state = folder.load_state(config, device, dataset.class_names, threads)
+        state = place.load(folder, config, dataset.class_names)
         if stored.data_fingerprint not in ("", dataset.fingerprint()):
             _note_other_images(folder, stored)
     elif steps := folder.begun():
         raise StateLost(f"the run {folder.path.name} has trained {steps:,} steps, and its state.pt is missing. {folder.what_is_left()}")
     else:
-        state = new_state(
-            config, device, class_names=dataset.class_names, execution=choose_execution(config, device, threads), threads=threads
-        )
+        state = place.new(config, dataset.class_names)
         folder.take_start(state)
     if control:
         control.repeat(folder.read_script()[state.changes :])

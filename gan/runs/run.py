@@ -27,10 +27,12 @@ from gan.files import in_words, without_folders
 from gan.networks.generator_file import CheckpointError
 from gan.runs.folder import METRICS, RunFolder, StateLost
 from gan.runs.limits import NO_LIMITS, Limits, folder_size
-from gan.runs.record import best_status, execution_status, judging_status, never_judged, prepare, record, score_ended, write_status
+from gan.runs.moves import Move
+from gan.runs.record import best_status, execution_status, judging_status, never_judged, prepare_at, record, score_ended, write_status
 from gan.runs.states import AT_REST, RunState
 from gan.runs.stored import Status, StoredRun
 from gan.runs.watch import Judges, Watch, in_a_sentence
+from gan.runs.workplace import WorkerLost, Workplace
 from gan.training import graphs
 from gan.training.loop import Control, progress
 from gan.training.ranks import RankLost
@@ -43,6 +45,7 @@ WEIGH_EVERY_S = 10.0  # between two checks of the folder's size, if it is limite
 SCORING_POLL_S = 0.2  # between two checks whether an ended run can be scored
 ROOM_EVERY_S = 3.0  # between two checks whether a full disk has room again
 ROOM_BYTES = 64 * 2**20  # beyond two saved states, before a run continues; on a small disk, a tenth of the disk
+MOST_LOST = 3  # workers that may end one after the other before the run has saved a newer state: then the run itself ends them
 # Temporary system errors: a run waits for their end with its networks in memory. errno -> what is wrong.
 PASSING = {
     errno.ENOSPC: "The disk is full.",
@@ -107,6 +110,10 @@ class History:
         return {name: column[first:end:every] for name, column in self.columns.items()}
 
 
+class WorkersLost(ValueError):
+    """A run has lost several workers at the same place, so it is not continued on another one."""
+
+
 class Wish(StrEnum):
     """What an active run was asked to do after its step."""
 
@@ -152,6 +159,9 @@ class Run:
         self._interventions: list[dict[str, Any]] = []
         self._wishes = threading.Condition()  # guards the wish, and its effect on the run's thread
         self._state: TrainState | None = None
+        self._moves: list[Move] = []
+        self._began_s = 0.0  # of training, when it was started or resumed
+        self._lost_at, self._times_lost = -1, 0  # the step of the state from which it continued, and how often it did there
 
     @property
     def config(self) -> TrainConfig:
@@ -265,6 +275,18 @@ class Run:
         if self._state is None:
             self._interventions = [asdict(change) for change in self.folder.read_interventions()]
         return self._interventions
+
+    @property
+    def moves(self) -> list[Move]:
+        """Where the run has moved in a cluster, in order; empty for most runs."""
+        if self._state is None:
+            self._moves = self.folder.read_moves()
+        return self._moves
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether its worker in a cluster was lost, and it is about to continue on another one."""
+        return self._state is not None and self._live is RunState.PREPARING
 
     @property
     def live_config(self) -> TrainConfig:
@@ -432,11 +454,9 @@ class Run:
 
     # Everything below runs only in the run's own thread.
 
-    def work(self, device: torch.device, threads: int) -> None:
+    def work(self, place: Workplace) -> None:
         """Trains until the end, a stop or a failure. Never raises: errors are stored with the run."""
-        torch.set_num_threads(threads)  # a new thread inherits what another thread set for itself
-        if device.type == "cuda":
-            torch.cuda.set_device(device)  # for whatever asks for "the" GPU: a new thread is on the first one
+        place.enter()
         try:
             self.folder.lock()
         except CheckpointError as error:
@@ -448,7 +468,7 @@ class Run:
             was = self.disk_status()
             self._note(RunState.RUNNING, error=None, reason=None, judge=None, stuck=None)
             self._started = self.disk_status().started
-            ended = self._work(device, threads, was)
+            ended = self._work(place, was)
             self._live = ended  # until the status file has it
         except Exception as error:
             log.exception("the run %s failed", self.id)
@@ -459,8 +479,7 @@ class Run:
                 self._history, self._history_offset = History(), 0
                 self._state = self.preparing = self._watch = None
                 self._live = None
-            if device.type == "cuda":
-                graphs.release_memory()
+            place.close()
 
     def score_late(self) -> None:
         """Waits for the judge of a run that ended before it was ready, and scores the run. Never raises."""
@@ -486,7 +505,7 @@ class Run:
             finally:
                 self._unscored = None
 
-    def _prepare(self, device: torch.device, threads: int) -> tuple[TrainState, ImageDataset] | None:
+    def _prepare(self, place: Workplace) -> tuple[TrainState, ImageDataset] | None:
         """Loads what it needs to train; None if it was stopped meanwhile."""
         config = self.config
         loading = datasets.load_for(config)
@@ -498,11 +517,15 @@ class Run:
                 break
             if self._wish is Wish.STOP:
                 return None
-        self.preparing = Progress("Measuring the fastest way to compute, for a few seconds", 0, 0)
-        state = prepare(self.folder, config, dataset, device, self._control, threads)
+        dataset = place.shared(dataset)
+        for self.preparing in place.open(config, dataset):
+            if self._wish is Wish.STOP:
+                return None
+        state = prepare_at(place, self.folder, config, dataset, self._control)
         self.began_step = state.step
         self._sample_steps = self.folder.sample_steps()
         self._interventions = [asdict(change) for change in self.folder.read_interventions()]
+        self._moves = self.folder.read_moves()
         with self._history_lock:
             self._history, self._history_offset = History(), 0
             rows, self._history_offset = self.folder.read_metrics()
@@ -511,23 +534,79 @@ class Run:
         self._watch = Watch(self.judges.prepare(config)) if self.judges else None
         return state, dataset
 
-    def _work(self, device: torch.device, threads: int, was: Status) -> RunState:
+    def _work(self, place: Workplace, was: Status) -> RunState:
         """Runs until the run's end, writes the status, and returns the final state. was: the status before."""
         try:
-            prepared = self._prepare(device, threads)
+            prepared = self._prepare_somewhere(place)
         except Exception as error:
             if was.state not in AT_REST or not was.step:
                 raise
             return self._stay(was, error)
         ended = RunState.STOPPED
         if prepared:
+            self._began_s = prepared[0].elapsed_s
+        while prepared:
             self._state, dataset = prepared
-            ended = self._train(self._state, dataset)
+            try:
+                ended = self._train(place, self._state, dataset)
+                break
+            except WorkerLost as lost:
+                at = self._state.step
+                self._count_loss(lost)
+                prepared = self._prepare_somewhere(place)
+                self._note_move(lost, at, place)
         why = never_judged(self.folder, self._watch)
         self._note(ended, error=self.error or None, reason=self._reason or None, judge=why)
         if prepared and prepared[0].step and why and self._watch and self._watch.preparing:
             self._unscored = *prepared, self._watch
         return ended
+
+    def _prepare_somewhere(self, place: Workplace) -> tuple[TrainState, ImageDataset] | None:
+        """_prepare(), on another worker if one is lost meanwhile."""
+        while True:
+            try:
+                return self._prepare(place)
+            except WorkerLost as lost:
+                self._count_loss(lost)
+
+    def _count_loss(self, lost: WorkerLost) -> None:
+        """A worker has ended: saves what it had sent, so that the run can continue from there.
+
+        Raises:
+            WorkersLost: this was the MOST_LOST-th time at the same state.
+        """
+        log.warning("the run %s: %s", self.id, lost)
+        state, saved = self._state, self.folder.state_step() or 0
+        if state is not None:
+            self._live = RunState.PREPARING
+            with self._wishes:
+                if self._wish:  # a single step of a paused run: it stays paused
+                    self._control.halt()
+            try:
+                self.folder.flush()
+                if state.state_dict()["step"] > saved:  # of the newest weights that arrived
+                    self.folder.save_state(state)
+            except OSError as error:  # the run continues from the state before
+                log.warning("what arrived of %s could not be saved: %s", self.id, error)
+            saved = self.folder.state_step() or 0
+        self._times_lost = self._times_lost + 1 if saved <= self._lost_at else 1
+        self._lost_at = max(saved, self._lost_at)
+        if self._times_lost >= MOST_LOST:
+            raise WorkersLost(
+                f"the run lost {MOST_LOST} workers in a row at about step {saved:,}, the last one on {lost.place}: {lost.reason}. It may need "
+                "more memory than they have. Resume it to try again, or start it with smaller settings"
+            )
+
+    def _note_move(self, lost: WorkerLost, at: int, place: Workplace) -> None:
+        """Logs that the run continues elsewhere, after step `at`."""
+        if self._state is None or not place.name:  # it was stopped meanwhile
+            return
+        move = Move(self.folder.state_step() or 0, at, lost.place, place.name, lost.reason, round(time.time(), 3))
+        self._moves = [*self._moves, move]
+        try:
+            self.folder.append_move(move)
+        except OSError as error:
+            log.warning("the move of %s could not be written: %s", self.id, error)
 
     def _stay(self, was: Status, error: Exception) -> RunState:
         """Restores a run that has trained and cannot continue to its previous state, with the reason. Returns the state.
@@ -541,16 +620,15 @@ class Run:
         self.folder.write_status(**was.change(reason=reason, stuck="state" if isinstance(error, StateLost) else "data"))
         return was.state
 
-    def _train(self, state: TrainState, dataset: ImageDataset) -> RunState:
+    def _train(self, place: Workplace, state: TrainState, dataset: ImageDataset) -> RunState:
         """Trains until the run's end; returns the final state."""
-        began_s = state.elapsed_s
         while True:
             once, self._once = self._once, ""
             full = False
             if not once:
                 self._live = RunState.RUNNING
             try:
-                self._drain(state, dataset, once, began_s)
+                self._drain(place, state, dataset, once)
             except OSError as error:
                 if error.errno not in PASSING:
                     raise
@@ -573,20 +651,20 @@ class Run:
                 return RunState.STOPPED
             self.error = ""
 
-    def _drain(self, state: TrainState, dataset: ImageDataset, once: str, began_s: float) -> None:
+    def _drain(self, place: Workplace, state: TrainState, dataset: ImageDataset, once: str) -> None:
         """Trains until the run's end, a pause or a stop.
 
         Raises:
             OSError: see record().
         """
-        for event in record(self.folder, state, dataset, self._control, not once, None if once else self._watch):
+        for event in record(self.folder, state, dataset, self._control, not once, None if once else self._watch, place):
             if isinstance(event, Metrics):
                 self._history.append(asdict(event))
             elif isinstance(event, Intervention):
                 self._interventions = [*self._interventions, asdict(event)]
             elif isinstance(event, Samples) and event.step not in self._sample_steps:
                 self._sample_steps = [*self._sample_steps, event.step]
-            if not self._wish and (reason := self._beyond_limits(state, began_s)):
+            if not self._wish and (reason := self._beyond_limits(state)):
                 self.stop(reason)
         if not once and not self._wish:  # here, so that a last status without room on the disk is waited for like everything else
             write_status(self.folder, RunState.FINISHED, state, error=None)
@@ -614,12 +692,12 @@ class Run:
             saved = max(self.folder.usable_states(), default=0)
             return f"The state of step {state.step:,} could not be saved: {explain(error)} The run will continue from step {saved:,}."
 
-    def _beyond_limits(self, state: TrainState, began_s: float) -> str:
+    def _beyond_limits(self, state: TrainState) -> str:
         """Why the run must end now, in a sentence; empty if it need not, or ends by itself."""
         disk = 0
         if self.limits.disk_mb is not None and time.monotonic() - self._weighed > WEIGH_EVERY_S:
             disk, self._weighed = folder_size(self.folder.path), time.monotonic()
-        reason = self.limits.reached(state.step, state.elapsed_s - began_s, disk)
+        reason = self.limits.reached(state.step, state.elapsed_s - self._began_s, disk)
         return reason if reason and self._progress(state.done)[0] < 1 else ""
 
     def _note(self, name: RunState, **more: Any) -> None:
@@ -669,6 +747,8 @@ def explain(error: BaseException, folders: bool = False) -> str:
 def _explain(error: BaseException) -> str:
     if isinstance(error, Diverged):
         return f"Training diverged: {error}. Earlier snapshots and checkpoints are unharmed: explore them, or fork from one with lower learning rates."
+    if isinstance(error, WorkersLost):
+        return f"T{str(error)[1:]}."
     if isinstance(error, RankLost):
         return f"The run ended because {error}. The last saved state is intact: resume the run from it."
     no_memory = isinstance(error, OSError) and error.errno == errno.ENOMEM

@@ -5,12 +5,13 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
 from gan.config import TrainConfig
 from gan.devices import cores
-from gan.training.state import Execution, named_execution, new_state
+from gan.training.state import Execution, TrainState, named_execution, new_state
 from gan.training.step import train_step
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,29 @@ def choose_execution(config: TrainConfig, device: torch.device, threads: int | N
     batch = max(2, math.ceil(batch / config.packing)) * config.packing
     timing_only = {"data": "mnist", "seed": 0, "duration": 1.0, "batch_size": batch, "lr_g": 1e-4, "lr_d": 1e-4, "d_steps": 1, "g_steps": 1}
     return _fastest(config.change(**timing_only, log_every=1, snapshot_every=10, grid_every=1, grid_images=16), threads)
+
+
+def restored(
+    stored: dict[str, Any], config: TrainConfig, device: torch.device, class_names: tuple[str, ...] = (), threads: int | None = None
+) -> TrainState:
+    """A state that continues from a saved one. On another kind of device, it computes in the best way for that device.
+
+    Args:
+        stored: TrainState.state_dict(), from anywhere.
+        config: the run's settings.
+        device: where to train.
+        class_names: of the data set, for a conditional run.
+        threads: the most processor threads that it may use; all cores by default. It starts with as many as it had.
+
+    Raises:
+        KeyError, ValueError: the stored state cannot be used.
+    """
+    execution = Execution(stored["precision"], stored["channels_last"], stored["threads"])
+    if stored["device"] != device.type:
+        execution = choose_execution(config, device, threads)
+    state = new_state(config, device, class_names=class_names, execution=execution, threads=threads)
+    state.load_state_dict(stored)
+    return state
 
 
 @functools.cache

@@ -103,6 +103,18 @@ class Control:
         """Whether the steps after `step` follow a script: then the run does not choose its number of threads."""
         return bool(self._script) or step < self._script_until
 
+    def take_script(self) -> tuple[list[Intervention], int]:
+        """The changes still to be repeated, and `until`, for a loop elsewhere; see repeat(). Forgets them."""
+        script, until = list(self._script), self._script_until
+        self.repeat(())
+        return script, until
+
+    def settle(self, name: str, value: Any) -> None:
+        """A loop elsewhere has dealt with this wish: it is no longer pending, unless someone asked for another value meanwhile."""
+        with self._lock:
+            if name in self._wishes and self._wishes[name] == value:
+                del self._wishes[name]
+
     def take(self, step: int) -> Iterator[tuple[str, Any]]:
         """The changes to make before the step after `step`, each once."""
         while self._script and self._script[0].step <= step:

@@ -10,7 +10,7 @@ from torch import nn
 
 from gan import latent
 from gan.config import TrainConfig
-from gan.devices import cores, keep_fp32_exact, keep_freed_memory, with_index
+from gan.devices import cores, describe_device, keep_fp32_exact, keep_freed_memory, with_index
 from gan.events import Done
 from gan.networks.dcgan import Discriminator, Generator, initialize
 from gan.networks.layers import Dropout
@@ -192,6 +192,21 @@ class TrainState:
                 if "betas" in group and group["betas"] != (beta1, now.beta2):
                     group["betas"], constants = (beta1, now.beta2), True
         return constants
+
+    @property
+    def kind(self) -> str:
+        """The kind of device that computes: "cpu" or "cuda"."""
+        return self.device.type
+
+    @property
+    def where(self) -> str:
+        """What computes, in words."""
+        return describe_device(self.device)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the networks and moments here are those of `step`; they always are where the run is computed."""
+        return True
 
     @property
     def own_batch(self) -> int:

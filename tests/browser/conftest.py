@@ -50,9 +50,9 @@ def browser_type_launch_args() -> dict[str, object]:
 
 
 class Server:
-    """The app in its own process, with its own folders and one pretrained generator."""
+    """The app in its own process, with its own folders and one pretrained generator. more: of its environment."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **more: str) -> None:
         self.checkpoints, self.log = folder / "checkpoints", folder / "log"
         config = TrainConfig(generator_filters=8, precision="fp32")
         save_generator(self.checkpoints / "pretrained" / "digits.safetensors", new_state(config, torch.device("cpu")))
@@ -66,6 +66,7 @@ class Server:
             "WORKSHOP_ADMIN_TOKEN": ADMIN_TOKEN,
             "WORKSHOP_JUDGE": "0",  # a test of scores brings its own
             "STREAMLIT_SERVER_BASE_URL_PATH": "workshop",  # so every address is tested behind a prefix
+            **more,
         }
         self.environment = environment
         self.command = [sys.executable, "-m", "tests.browser.small_app", "run", "app.py", "--server.port", str(port)]

@@ -380,14 +380,14 @@ def test_nothing_of_an_ended_run_stays_in_memory(
     manager: RunManager, endless: TrainConfig, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     states = []
-    original = record.prepare
+    original = record.prepare_at
 
     def prepare(*arguments: Any) -> TrainState:
         state = original(*arguments)
         states.append(weakref.ref(state))
         return state
 
-    monkeypatch.setattr(runs, "prepare", prepare)
+    monkeypatch.setattr(runs, "prepare_at", prepare)
     finished, stopped = manager.submit(config, "", ADA), manager.submit(endless, "", BOB)
     wait_for(ended(finished))
     wait_for(lambda: len(stopped.history) > 0)

@@ -16,6 +16,7 @@ from gan.events import Event
 from gan.networks.generator_file import CheckpointError
 from gan.runs import record as recording
 from gan.runs import run as runs
+from gan.runs import workplace
 from gan.runs.folder import RunFolder
 from gan.runs.manager import RunManager
 from gan.runs.run import History
@@ -140,7 +141,7 @@ def test_a_failure_ends_that_run_alone_and_is_told(
         yield
 
     with monkeypatch.context() as patch:
-        patch.setattr(recording, "train", broken)
+        patch.setattr(workplace, "train", broken)
         run = manager.submit(config)
         wait_for(ended(run))
     assert run.state == "failed" and "the widget is loose" in run.status()["error"]
@@ -153,7 +154,7 @@ def test_a_failure_ends_that_run_alone_and_is_told(
 def test_a_run_that_diverges_says_so_and_keeps_its_last_good_generator(
     manager: RunManager, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = recording.train
+    original = workplace.train
 
     def diverging(state: TrainState, dataset: ImageDataset, control: Control) -> Iterator[Event]:
         for event in original(state, dataset, control):
@@ -161,7 +162,7 @@ def test_a_run_that_diverges_says_so_and_keeps_its_last_good_generator(
             if state.step == 6:
                 raise Diverged("the generator's loss became nan between steps 5 and 10")
 
-    monkeypatch.setattr(recording, "train", diverging)
+    monkeypatch.setattr(workplace, "train", diverging)
     run = manager.submit(config)
     wait_for(ended(run))
     assert run.state == "failed" and "generator's loss became nan between steps 5 and 10" in run.status()["error"]

@@ -17,6 +17,7 @@ from ui.train.queue import starts_now
 from ui.workshop import checkups
 
 PREPARING = "The run loads its images and finds the fastest way to compute."
+MOVING = "The run's machine in the cluster was lost. The run continues on another one from its last saved state."
 REMEMBERED_STEPS = 500  # how long a change is mentioned after its effect is known
 OUTCOMES = {
     Outcome.WATCHING: (":material/visibility:", "blue"),
@@ -49,7 +50,7 @@ def _headline(run: Run, actions: Actions) -> None:
     if state in (RunState.QUEUED, RunState.PREPARING):
         st.badge(badge, color=COLORS[state])
         if starts_now(run):
-            st.markdown(f"**What happens now:** {PREPARING}")
+            st.markdown(f"**What happens now:** {MOVING if run.is_moving else PREPARING}")
         return
     checkup = checkups().of(run)
     try:

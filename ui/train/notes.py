@@ -38,6 +38,8 @@ def notes(run: Run, status: Status) -> None:
         st.warning(f"This run's files are damaged: {plain(within(run.folder.path, fault))}.", icon=":material/error:")
     if status.error and status.error != fault:
         (st.warning if status.state == RunState.PAUSED else st.error)(plain(status.error), icon=":material/error:")
+    if run.at_work and (moves := run.moves):
+        st.info(plain(moves[-1].in_words), icon=":material/move_up:")
     if status.reason:
         (st.warning if status.stuck else st.info)(plain(status.reason), icon=":material/info:")
     if status.state == RunState.INTERRUPTED:

@@ -20,7 +20,7 @@ import torch
 
 from gan.cluster.letters import unpack_letters
 from gan.cluster.ray_cluster import RayCluster, RayStream
-from gan.cluster.worker import resident
+from gan.cluster.worker import own_memory
 from gan.config import TrainConfig
 from gan.data import datasets
 from gan.data.datasets import ImageDataset
@@ -108,10 +108,10 @@ def turns(manager: RunManager, cluster: RayCluster, config: TrainConfig, straigh
     """Four runs of two participants."""
     began, most, before_s = time.monotonic(), 0, time.process_time()
     runs = [manager.submit(config, "", who) for who in (ADA, ADA, BOB, BOB)]
-    memory = resident()
+    memory = own_memory()
     while any(run.state in AT_WORK for run in runs):
         training = [run for run in runs if run.state is RunState.RUNNING]
-        most, memory = max(most, len(training)), max(memory, resident())
+        most, memory = max(most, len(training)), max(memory, own_memory())
         time.sleep(0.05)
     fine = sum(run.state is RunState.FINISHED and is_equal(run.folder, straight) for run in runs)
     print(
@@ -151,11 +151,12 @@ def knobs(manager: RunManager, config: TrainConfig) -> None:
 def kills(manager: RunManager, cluster: RayCluster, nodes: Nodes, config: TrainConfig, straight: RunFolder, count: int, seed: int) -> None:
     """Kills the node of a run at a random moment, again and again."""
     draws, finished, complete, equal, away = random.Random(seed), 0, 0, 0, []
-    trained_s = straight.read_metrics()[0][-1]["elapsed_s"]
     for number in range(1, count + 1):
         run = manager.submit(config, "", ADA)
         wait_for(lambda: run.state is RunState.RUNNING and len(run.history), [run])  # noqa: B023
-        time.sleep(draws.uniform(0, 0.8 * trained_s))
+        at = draws.uniform(0, 0.8 * config.duration)
+        wait_for(lambda: run.status().step >= at, [run])  # noqa: B023
+        time.sleep(draws.uniform(0, 0.2))
         (worker,) = [worker for worker in cluster.at_work() if worker.run_id == run.id]
         step, killed = run.status().step, time.monotonic()
         pid = nodes.kill(worker.node)
@@ -220,13 +221,13 @@ def main() -> None:
     except StopIteration as stop:
         dataset = stop.value
     straight = here(config, dataset, folder / "here")
-    alone = resident()
+    alone = own_memory()
     nodes = Nodes()
     cluster = RayCluster(nodes.cluster.address)
     counts = counting()
     manager = RunManager(cluster=cluster)
     try:
-        print(f"memory of this process: {alone / 2**20:,.0f} MiB after a run of its own, {resident() / 2**20:,.0f} MiB when connected")
+        print(f"memory of this process: {alone / 2**20:,.0f} MiB after a run of its own, {own_memory() / 2**20:,.0f} MiB when connected")
         turns(manager, cluster, config, straight)
         print("from the workers of these four runs: " + ", ".join(f"{count:,} {name}" for name, count in counts.items()))
         knobs(manager, config)

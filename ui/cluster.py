@@ -23,13 +23,13 @@ def machines(cluster: Cluster) -> None:
     nodes, workers = cluster.nodes(), cluster.at_work()
     with st.container(horizontal=True):
         st.metric("Machines", len(nodes), border=True)
-        st.metric("Runs at work", f"{len(workers)} of {cluster.room()}", border=True, help="How many of the runs that fit train now.")
+        st.metric("Runs training", f"{len(workers)} of {cluster.room()}", border=True, help="How many of the runs that fit train now.")
         waiting = len(manager().unfinished()) - len(workers)
-        st.metric("Runs that wait", max(0, waiting), border=True)
+        st.metric("Runs waiting", max(0, waiting), border=True)
         delays = cluster.delays()
         text = f"{1000 * delays[0]:,.0f} ms" if delays else "none yet"
         about = f" 95% take less than {1000 * delays[1]:,.0f} ms." if delays else ""
-        st.metric("Delay of news", text, border=True, help=f"From a worker to this server, median.{about}")
+        st.metric("Update delay", text, border=True, help=f"From a worker to this server, median.{about}")
     if not nodes:
         st.warning("No machine is in the cluster now. Runs wait until one joins.", icon=":material/warning:")
     for node in nodes:

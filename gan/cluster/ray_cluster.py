@@ -394,7 +394,7 @@ def _why(address: str, error: Exception) -> str:
     if "Version mismatch" in text:
         lines = [line.strip() for line in text.splitlines() if "Python:" in line or "Ray:" in line]
         return f"the cluster has another version of Ray or Python ({'; '.join(lines)[:160]}): use the same ones on every node"
-    if ("local" in text and "aylet" in text) or "is not connected" in text:
+    if "cannot find a local Raylet" in text or "connect to socket" in text:
         return f"this machine is not a node of that cluster: run `ray start --address={address} --num-cpus=0` here first"
     if isinstance(error, ConnectionError) or "connect" in text.lower() or "uthentication" in text:
         if address == AUTO and "Could not find" in text:

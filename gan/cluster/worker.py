@@ -182,18 +182,22 @@ class Worker:
             "execution": asdict(state.execution),
             "launch": state.launch,
             "noise": float(state.noise),
-            "memory": resident(),
+            "memory": own_memory(),
             "settings": {name: getattr(state.config, name) for name in TrainConfig.live_fields()},
         }
         heard, waiting = self._heard, tuple(self._control.wishes)
         return Letter(at, event, heard=heard, waiting=waiting, sent=time.time(), **more)
 
 
-def resident() -> int:
-    """Bytes of memory that this process takes; 0 if the system does not say."""
+def own_memory() -> int:
+    """Bytes of memory that this process has for itself; 0 if the system does not say.
+
+    Without what it shares with others: libraries, and the object store with its data sets.
+    """
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+            resident, shared = map(int, file.read().split()[1:3])
+            return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
         return 0
 

@@ -141,7 +141,11 @@ def test_without_ray_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> N
     [
         ("auto", ConnectionError("Could not find any running Ray instance."), "there is no cluster: start one with `ray start --head`"),
         ("a:1", RuntimeError("Failed to connect to GCS at address=a:1"), "check the port, and that RAY_AUTH_MODE and the token are those"),
-        ("a:1", RuntimeError("Can't find the local Raylet"), "run `ray start --address=a:1 --num-cpus=0` here first"),
+        (
+            "a:1",
+            RuntimeError("This node has an IP address of 10.0.0.9, but we cannot find a local Raylet with it"),
+            "run `ray start --address=a:1 --num-cpus=0` here first",
+        ),
         (
             "a:1",
             RuntimeError("Version mismatch: The cluster was started with:\n  Ray: 2.60\n  Python: 3.9\n"),

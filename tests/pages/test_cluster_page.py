@@ -32,9 +32,9 @@ def test_the_host_sees_machines_and_what_runs_where(
     at = open_page(pages.CLUSTER)
     assert [(metric.label, metric.value) for metric in at.metric] == [
         ("Machines", "2"),
-        ("Runs at work", "1 of 1"),
-        ("Runs that wait", "1"),
-        ("Delay of news", "4 ms"),
+        ("Runs training", "1 of 1"),
+        ("Runs waiting", "1"),
+        ("Update delay", "4 ms"),
     ]
     shown = texts(at.markdown)
     assert f"**{plain('node-1')}** :gray[10.0.0.1]" in shown and "1 GPU, 4 processor cores, 16 GiB of memory" in shown

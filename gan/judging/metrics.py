@@ -43,7 +43,7 @@ def mmd2(a: np.ndarray, b: np.ndarray) -> float:
 
     def kernel(u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         base = (u @ v.T).div_(u.shape[1]).add_(1)
-        return base.square().mul_(base)  # pow() takes ten times as long, and memory for two products a quarter more
+        return base.square().mul_(base)  # pow() takes ten times as long, base * base * base a quarter longer
 
     of_x, of_y = kernel(x, x), kernel(y, y)
     within = (of_x.sum() - of_x.trace()) / (n * (n - 1)) + (of_y.sum() - of_y.trace()) / (m * (m - 1))
@@ -126,7 +126,7 @@ def _radii(points: np.ndarray, k: int) -> torch.Tensor:
     if len(points) <= k:
         raise ValueError(f"the {k}-th nearest neighbor needs more than {k} points; got {len(points)}")
     parts = torch.tensor(points).split(CHUNK)
-    nearest = [part.new_empty(len(part), 0) for part in parts]  # squared distances to the nearest points so far, with itself
+    nearest = [part.new_empty(len(part), 0) for part in parts]  # squared distances to the nearest points so far, the point itself among them
 
     def smallest(distances: torch.Tensor) -> torch.Tensor:
         return distances.topk(min(k + 1, distances.shape[1]), dim=1, largest=False).values

@@ -126,7 +126,7 @@ def _radii(points: np.ndarray, k: int) -> torch.Tensor:
     if len(points) <= k:
         raise ValueError(f"the {k}-th nearest neighbor needs more than {k} points; got {len(points)}")
     parts = torch.tensor(points).split(CHUNK)
-    nearest = [part.new_empty(len(part), 0) for part in parts]  # squared distances to the nearest points so far, the point itself among them
+    nearest = [part.new_empty(len(part), 0) for part in parts]  # squared distances to the nearest points, itself included
 
     def smallest(distances: torch.Tensor) -> torch.Tensor:
         return distances.topk(min(k + 1, distances.shape[1]), dim=1, largest=False).values

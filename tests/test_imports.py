@@ -55,14 +55,22 @@ def test_gan_imports_downward_and_never_streamlit_or_plotly(path: Path) -> None:
     assert all(FLOOR[other] < floor for other in others), f"{path} imports {sorted(others)}"
 
 
-def test_the_command_line_starts_without_the_flop_counter_and_triton_and_a_step_of_training_loads_no_compiler() -> None:
-    """The compiler and SymPy take about four seconds, which a visitor would wait for before the first run. In one process: starting takes a while."""
+def test_the_command_line_starts_without_the_flop_counter_and_triton_and_a_step_of_training_loads_no_compiler(tmp_path: Path) -> None:
+    """Neither do scoring a run and opening a generator. The compiler and SymPy take about four seconds, which a visitor would wait for.
+
+    In one process: starting takes a while.
+    """
     code = (
-        "import sys, gan.cli.train, gan.cli.results\n"
-        "print([name for name in ('torch.utils.flop_counter', 'triton', 'gan.distributed', 'gan.cluster', 'ray') if name in sys.modules])\n"
+        "import pathlib, sys, gan.cli.train, gan.cli.results
+"
+        "print([name for name in ('torch.utils.flop_counter', 'triton', 'gan.distributed', 'gan.cluster', 'ray') if name in sys.modules])
+"
         "import torch\n"
         "from gan.config import TrainConfig\n"
+        "from gan.networks.generator_file import load_generator\n"
         "from gan.recipes import RECIPES\n"
+        "from gan.runs.folder import save_generator\n"
+        "from gan.runs.watch import _copied\n"
         "from gan.training.memory import memory_estimate\n"
         "from gan.training.state import new_state\n"
         "from gan.training.step import train_step\n"
@@ -71,9 +79,14 @@ def test_the_command_line_starts_without_the_flop_counter_and_triton_and_a_step_
         "memory_estimate(RECIPES['conditional'].config.change(spectral_norm=True, minibatch_std=True, dropout=0.5))\n"
         "state = new_state(config, torch.device('cpu'), threads=1)\n"
         "train_step(state, torch.zeros(4, 1, 28, 28))\n"
+        "config = config.change(conditional=True, spectral_norm=True, discriminator_norm='none')\n"
+        "state = new_state(config, torch.device('cpu'), class_names=('a', 'b'), threads=1)\n"
+        "_copied(state.generator, state), _copied(state.discriminator, state)\n"
+        "save_generator(pathlib.Path(sys.argv[1]), state)\n"
+        "load_generator(pathlib.Path(sys.argv[1]))\n"
         "print([name for name in ('torch._dynamo', 'sympy') if name in sys.modules])\n"
     )
-    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    result = subprocess.run([sys.executable, "-c", code, str(tmp_path / "g.safetensors")], cwd=ROOT, capture_output=True, text=True)
     assert result.stdout == "[]\n[]\n", result.stderr
 
 

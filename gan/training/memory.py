@@ -11,23 +11,14 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from gan.config import TrainConfig
 from gan.networks.dcgan import Discriminator, Generator, count_parameters
 from gan.networks.layers import Dropout, FromLatent
 from gan.networks.residual import Basis, Enlarge, Residual, Shrink
+from gan.networks.weights import without_memory
 
 SAME = (nn.BatchNorm1d, nn.BatchNorm2d, nn.Tanh, nn.ReLU, nn.LeakyReLU, Dropout)  # layers whose output has the input's shape
-
-
-class _WithoutWeights(TorchFunctionMode):
-    """Modules that are made meanwhile give their weights no values."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if getattr(func, "__module__", "") == nn.init.__name__:
-            return args[0] if args else kwargs["tensor"]
-        return func(*args, **(kwargs or {}))
 
 
 def memory_estimate(config: TrainConfig) -> int:
@@ -38,7 +29,7 @@ def memory_estimate(config: TrainConfig) -> int:
         nonlocal maps
         maps += output.numel()
 
-    with torch.device("meta"), _WithoutWeights():
+    with without_memory():
         # Spectral normalization multiplies matrices when it is set up. It keeps two vectors a layer, which do not count.
         generator, discriminator = Generator(config, 1), Discriminator(config.change(spectral_norm=False), 1)
         for module in (*generator.layers, *discriminator.layers):

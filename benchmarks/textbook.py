@@ -17,7 +17,6 @@ import torch
 from PIL import Image
 from torch import nn, optim
 from torch.utils.data import DataLoader, Dataset
-from torchvision import transforms
 
 from gan.data import datasets
 
@@ -80,6 +79,16 @@ class MNIST(Dataset):
         return self.transform(Image.fromarray(self.data[index].numpy())), int(self.targets[index])
 
 
+def _transform(image_size: int | None = None) -> Transform:
+    """An image as a tensor in [-1, 1], resized first if a size is given."""
+    # Imported here: torchvision is slower to import than torch, and every test process reads this file.
+    from torchvision import transforms
+
+    resized = [transforms.Resize(image_size)] if image_size else []
+    transform: Transform = transforms.Compose([*resized, transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])
+    return transform
+
+
 def normal_z(n: int) -> torch.Tensor:
     return torch.randn(n, 100, 1, 1)
 
@@ -127,7 +136,7 @@ def lecture() -> System:
         nn.Conv2d(128, 1, 4, 1, 0, bias=False),
         nn.Sigmoid(),
     )
-    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])
+    transform = _transform()
     return System(
         generator,
         discriminator,
@@ -167,7 +176,7 @@ def pyimagesearch() -> System:
     )
     generator.apply(weights_init)
     discriminator.apply(weights_init)
-    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])
+    transform = _transform()
     return System(
         generator,
         discriminator,
@@ -213,7 +222,7 @@ def polarsparc() -> System:
     )
     generator.apply(weights_init)
     discriminator.apply(weights_init)
-    transform = transforms.Compose([transforms.Resize(64), transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])
+    transform = _transform(64)
     return System(
         generator,
         discriminator,

@@ -182,8 +182,8 @@ def test_single_images_are_files_named_by_seed_and_overwrite_nothing(gan: Callab
     status, _, errors = gan("sample", trained, "--seeds", "7,7", "--out", f"{tmp_path}/twice/")
     assert status == 2 and "a seed is given twice" in errors
     (tmp_path / "empty").mkdir()
-    assert gan("sample", trained, "--seeds", "0-5000", "--out", tmp_path / "empty")[0] == 0
-    assert len(list((tmp_path / "empty").iterdir())) == 5001
+    assert gan("sample", trained, "--seeds", "0-1000", "--out", tmp_path / "empty")[0] == 0
+    assert len(list((tmp_path / "empty").iterdir())) == 1001
 
 
 def test_sample_and_walk(gan: Callable[..., Any], trained: Path, tmp_path: Path) -> None:

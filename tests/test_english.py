@@ -24,8 +24,8 @@ MOST_HELP = 2  # sentences of a help text
 # Words and turns of phrase -> what to write instead.
 INSTEAD = {
     # British spelling.
-    r"\w*(?:colour|neighbour|behaviour|favour|honour|labour)\w*": "-or: color, neighbor, behavior",
-    r"\w*(?:normal|optim|initial|memor|organ|recogn|summar|visual|general|regular|serial|real|minim|maxim)is(?:e\w*|ing|ation)\b": "-ize",
+    r"(?:colour|neighbour|behaviour|favour|honour|labour)\w*": "-or: color, neighbor, behavior",
+    r"(?:normal|optim|initial|memor|organ|recogn|summar|visual|general|regular|serial|real|minim|maxim)is(?:e\w*|ing|ation)\b": "-ize",
     r"\banalys(?:e|ed|es|ing)\b": "analyze",
     r"\bgr(?:ey|eys|eyish)\b": "gray",
     r"\b(?:centre|metre|fibre)s?\b": "-er: center",

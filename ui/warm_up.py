@@ -4,9 +4,6 @@ import importlib
 import logging
 import threading
 
-from gan.recipes import DEFAULT, RECIPES
-from gan.training.state import memory_estimate
-
 log = logging.getLogger(__name__)
 
 # Train's own modules, and those that Streamlit loads at the first table.
@@ -14,7 +11,7 @@ MODULES = ("ui.train.new_run", "ui.train.run", "pandas", "pyarrow.compute")
 
 
 def warm_up() -> threading.Thread:
-    """Starts a thread that loads everything, about 3 s of processor time; the server answers meanwhile."""
+    """Starts a thread that loads everything, about 1 s of processor time; the server answers meanwhile."""
     thread = threading.Thread(target=_load, name="warm-up", daemon=True)
     thread.start()
     return thread
@@ -24,6 +21,5 @@ def _load() -> None:
     try:
         for module in MODULES:
             importlib.import_module(module)
-        memory_estimate(RECIPES[DEFAULT].config)  # the first matrix product on the meta device makes PyTorch load SymPy
     except Exception:  # the server works without it: the page that needs it loads it, or says what is wrong
         log.exception("warming up failed")

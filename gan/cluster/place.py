@@ -114,7 +114,7 @@ class OnWorker:
     def shared(self, dataset: ImageDataset) -> ImageDataset:
         return self._workers.known(dataset)
 
-    def open(self, config: TrainConfig, dataset: ImageDataset) -> Iterator[Progress]:
+    def get_ready(self, config: TrainConfig, dataset: ImageDataset) -> Iterator[Progress]:
         self.close()
         yield Progress("Sending the images to the cluster", 0, 0)
         self._images = self._workers.share(dataset)

@@ -15,7 +15,7 @@ from gan.explore.models import pretrained
 from gan.lru import Lru
 from gan.networks.dcgan import Discriminator, Generator
 from gan.networks.generator_file import MOST_CLASSES, CheckpointError, load_generator, read_config, read_metadata
-from gan.networks.weights import fill
+from gan.networks.weights import fill, without_memory
 from gan.runs.folder import RunFolder, is_run_name
 from gan.training import saved_state as states
 
@@ -142,7 +142,7 @@ def _filled(kind: type[N], config: TrainConfig, classes: int, tensors: dict[str,
     Raises:
         ValueError: their shapes do not match the settings, they are not numbers, or they are too large.
     """
-    with torch.device("meta"):  # shapes without memory
+    with without_memory():
         network = kind(config, classes)
     expected = {name: tuple(t.shape) for name, t in network.state_dict().items()}
     found = {name: tuple(t.shape) for name, t in tensors.items()}

@@ -35,7 +35,7 @@ from gan.images import to_float
 from gan.judging import reals as real_images
 from gan.judging.reals import Part, Reals
 from gan.networks.dcgan import initialize
-from gan.networks.weights import fill
+from gan.networks.weights import fill, without_memory
 from gan.optimizers import Adam
 from gan.untrusted import parse_json
 
@@ -295,7 +295,7 @@ def load(path: Path) -> FeatureNetwork:
         known = about.channels in (1, 3) and about.kind in get_args(Kind) and (about.kind == "nothing") == (not about.outputs)
         if not known or not 8 <= about.image_size <= LARGEST_SIDE or len(about.outputs) > MOST_OUTPUTS:
             raise ValueError("its metadata are out of bounds")
-        with torch.device("meta"):
+        with without_memory():
             network = FeatureNetwork(about)
         fill(network, tensors)
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:

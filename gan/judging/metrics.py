@@ -43,7 +43,7 @@ def mmd2(a: np.ndarray, b: np.ndarray) -> float:
 
     def kernel(u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
         base = (u @ v.T).div_(u.shape[1]).add_(1)
-        return base * base * base  # pow() takes ten times as long
+        return base.square().mul_(base)  # pow() takes ten times as long, base * base * base a quarter longer
 
     of_x, of_y = kernel(x, x), kernel(y, y)
     within = (of_x.sum() - of_x.trace()) / (n * (n - 1)) + (of_y.sum() - of_y.trace()) / (m * (m - 1))
@@ -125,13 +125,24 @@ def _radii(points: np.ndarray, k: int) -> torch.Tensor:
     """Squared distance of each point to its k-th nearest other one: (N,)."""
     if len(points) <= k:
         raise ValueError(f"the {k}-th nearest neighbor needs more than {k} points; got {len(points)}")
-    every, radii = torch.tensor(points), []
-    for start in range(0, len(points), CHUNK):
-        distances = _squared(every[start : start + CHUNK], every)
-        places = torch.arange(len(distances))
-        distances[places, places + start] = 0  # exact: a point is its own nearest neighbor
-        radii.append(distances.topk(k + 1, dim=1, largest=False).values[:, k])
-    return torch.cat(radii)
+    parts = torch.tensor(points).split(CHUNK)
+    nearest = [part.new_empty(len(part), 0) for part in parts]  # squared distances to the nearest points, itself included
+
+    def smallest(distances: torch.Tensor) -> torch.Tensor:
+        return distances.topk(min(k + 1, distances.shape[1]), dim=1, largest=False).values
+
+    def keep(i: int, distances: torch.Tensor) -> None:
+        nearest[i] = smallest(torch.cat([nearest[i], smallest(distances)], 1))
+
+    for i, part in enumerate(parts):
+        for j in range(i, len(parts)):  # distances are symmetric: each pair of parts once
+            distances = _squared(part, parts[j])
+            if i == j:
+                distances.fill_diagonal_(0)  # exact: a point is its own nearest neighbor
+            keep(i, distances)
+            if i < j:
+                keep(j, distances.T)
+    return torch.cat([distances[:, k] for distances in nearest])
 
 
 def _squared(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

@@ -13,7 +13,7 @@ import torch
 from gan.config import TrainConfig
 from gan.files import write_atomically
 from gan.networks.dcgan import Discriminator, Generator
-from gan.networks.weights import fill
+from gan.networks.weights import fill, without_memory
 from gan.untrusted import is_whole, open_regular, parse_json
 
 FORMAT = "dcgan-workshop-1"
@@ -187,7 +187,7 @@ def _load(path: Path, kind: type[N], format: str) -> tuple[N, TrainConfig, int, 
         if path.stat().st_size > LARGEST_GENERATOR:
             raise CheckpointError(f"{path.name} is larger than {LARGEST_GENERATOR >> 20} MiB")
         config, class_names = read_config(about)
-        with torch.device("meta"):
+        with without_memory():
             network = kind(config, len(class_names))
         expected = {name: tuple(t.shape) for name, t in network.state_dict().items()}
         tensors = safetensors.torch.load_file(path)

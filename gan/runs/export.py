@@ -32,6 +32,7 @@ from gan.networks.dcgan import Generator
 from gan.networks.generator_file import FORMAT, CheckpointError, LoadedGenerator, read_config, read_metadata
 from gan.networks.residual import Residual
 from gan.networks.sampling import sample
+from gan.networks.weights import without_memory
 from gan.runs.folder import METRICS, RunFolder, find_generator, interventions, is_run_name
 from gan.untrusted import is_number
 
@@ -256,7 +257,7 @@ def sample_script(generator: Path) -> str:
         step = int(about["step"])
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CheckpointError(f"{generator.name} lacks valid settings: {error}") from None
-    with torch.device("meta"):  # shapes without memory
+    with without_memory():
         network = Generator(config, len(class_names))
     draw = "randn" if config.latent_distribution == "normal" else "rand"
     noise = f"torch.{draw}({config.latent_dim}, generator=torch.Generator().manual_seed(seed))"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gan.config import TrainConfig
-from gan.training.state import memory_estimate
+from gan.training.memory import memory_estimate
 
 GRACE_S = 600.0
 MOST_WAITING = 10

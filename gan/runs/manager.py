@@ -41,7 +41,7 @@ from gan.runs.stored import StoredRun
 from gan.runs.watch import Judges, switched_on
 from gan.runs.workplace import Here, Workplace
 from gan.training.loop import extend
-from gan.training.state import memory_estimate
+from gan.training.memory import memory_estimate
 
 log = logging.getLogger(__name__)
 

@@ -21,8 +21,8 @@ LONGEST_VALUE = 24  # characters of one setting's value
 LONGEST_LABEL = 90  # characters
 ID_DIGITS = 4  # of a run's id, if two runs would have the same name
 
-# Shorter than the form's labels, and as the papers write them.
-_SHORT = {"lr_g": "lr_g", "lr_d": "lr_d", "seed": "seed"}
+# Shorter than the form's labels.
+_SHORT = {"lr_g": "G's rate", "lr_d": "D's rate", "seed": "seed"}
 _UNITS = {"average_half_life": "images"}  # for names that do not say what the number counts
 # The duration says little about what a run tries out, and a fork or a limit of the server changes it.
 _UNNAMED = {"duration", "duration_unit", "log_every", "grid_every", "grid_images", "snapshot_every", "precision", "seed"}
@@ -70,7 +70,7 @@ def _made_of(config: TrainConfig, stored: StoredRun) -> list[str]:
 
 
 def _setting(name: str, value: object) -> str:
-    """One setting in a few words: "lr_d 0.1", "batch size 32", "no mirror at random"."""
+    """One setting in a few words: "D's rate 0.1", "batch size 32", "no mirror at random"."""
     if name == "data":
         return _cut(clean_name(Path(str(value)).name), LONGEST_VALUE) or "own data"
     title = str(TrainConfig.model_fields[name].title)

@@ -24,7 +24,8 @@ from gan.runs.watch import Watch
 from gan.runs.workplace import Here, Workplace
 from gan.training.feed import epoch_images
 from gan.training.loop import Control, draw_grid, is_grid_step, is_snapshot_step
-from gan.training.state import Diverged, TrainState, memory_estimate
+from gan.training.memory import memory_estimate
+from gan.training.state import Diverged, TrainState
 
 log = logging.getLogger(__name__)
 

@@ -518,7 +518,7 @@ class Run:
             if self._wish is Wish.STOP:
                 return None
         dataset = place.shared(dataset)
-        for self.preparing in place.open(config, dataset):
+        for self.preparing in place.get_ready(config, dataset):
             if self._wish is Wish.STOP:
                 return None
         state = prepare_at(place, self.folder, config, dataset, self._control)

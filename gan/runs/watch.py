@@ -4,6 +4,7 @@ The judge is prepared in a background thread while the run starts at once; until
 """
 
 import atexit
+import copy
 import logging
 import math
 import os
@@ -28,11 +29,8 @@ from gan.images import to_float, to_uint8
 from gan.judging import metrics
 from gan.judging.judge import Judge, JudgeCache
 from gan.judging.judgements import Judgement
-from gan.networks.dcgan import Discriminator
-from gan.networks.dcgan import Generator as GeneratorNetwork
 from gan.networks.layers import Dropout
 from gan.networks.sampling import sample
-from gan.networks.weights import fill
 from gan.training.state import TrainState
 from gan.training.step import as_shown, autocast
 
@@ -288,8 +286,8 @@ def _answers(judge: Judge, state: TrainState, dataset: ImageDataset) -> dict[str
     training, from its own random generator. The fakes come from the generator that learns, not from the EMA generator.
     """
     config, batch = state.config, state.config.batch_size
-    generator = _copied(GeneratorNetwork, state.generator, state)
-    discriminator = _copied(Discriminator, state.discriminator, state)
+    generator = _copied(state.generator, state)
+    discriminator = _copied(state.discriminator, state)
     rng = torch.Generator(state.device).manual_seed(0)
     n = min(max(batch, ASKED // batch * batch), len(dataset) // batch * batch)
 
@@ -343,11 +341,13 @@ def _some(n: int, wanted: int) -> np.ndarray:
     return rows
 
 
-def _copied(kind: type[Any], network: nn.Module, state: TrainState) -> Any:
-    """A copy of a network, in training mode except for dropout."""
-    with torch.device("meta"):  # created without initial weights, which would come from the global random generator
-        copied = kind(state.config, len(state.class_names))
-    fill(copied, network.state_dict(), copy=True)
+def _copied(network: nn.Module, state: TrainState) -> Any:
+    """A copy of a network, in training mode except for dropout.
+
+    A network that is built without memory and filled would load PyTorch's compiler, which takes two seconds, if it has spectral
+    normalization or an embedding.
+    """
+    copied = copy.deepcopy(network, {id(state.rng): state.rng})  # dropout's random generator: unused, so it need not be copied
     copied.train()
     for module in copied.modules():
         if isinstance(module, Dropout):

@@ -44,7 +44,7 @@ class Workplace(Protocol):
     def shared(self, dataset: ImageDataset) -> ImageDataset:
         """The same set as other runs may hold it already, so that many runs do not take the memory of many copies."""
 
-    def open(self, config: TrainConfig, dataset: ImageDataset) -> Iterator[Progress]:
+    def get_ready(self, config: TrainConfig, dataset: ImageDataset) -> Iterator[Progress]:
         """Gets everything ready that the run needs there. Yields Progress, so that a stop can end it.
 
         Raises:
@@ -93,7 +93,7 @@ class Here:
     def shared(self, dataset: ImageDataset) -> ImageDataset:
         return dataset
 
-    def open(self, config: TrainConfig, dataset: ImageDataset) -> Iterator[Progress]:
+    def get_ready(self, config: TrainConfig, dataset: ImageDataset) -> Iterator[Progress]:
         yield Progress("Measuring the fastest way to compute, for a few seconds", 0, 0)
 
     def new(self, config: TrainConfig, class_names: tuple[str, ...]) -> TrainState:

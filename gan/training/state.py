@@ -1,7 +1,6 @@
 """TrainState: everything that changes during training, and how it starts. Knows nothing about the loop."""
 
 import copy
-import functools
 import logging
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,9 +12,8 @@ from gan import latent
 from gan.config import TrainConfig
 from gan.devices import cores, describe_device, keep_fp32_exact, keep_freed_memory, with_index
 from gan.events import Done
-from gan.networks.dcgan import Discriminator, Generator, count_parameters, initialize
+from gan.networks.dcgan import Discriminator, Generator, initialize
 from gan.networks.layers import Dropout
-from gan.networks.residual import Basis, Residual
 from gan.optimizers import Adam, RMSprop
 from gan.training import saved_state as states
 from gan.training.ranks import Ranks
@@ -242,41 +240,6 @@ def _lay_out_moments(optimizer: torch.optim.Optimizer) -> None:
 def _floats(network: nn.Module) -> list[torch.Tensor]:
     """Parameters and running statistics, without the counters."""
     return [t.data for t in (*network.parameters(), *network.buffers()) if t.is_floating_point()]
-
-
-def memory_estimate(config: TrainConfig) -> int:
-    """Approximate memory of training in bytes: weights, gradients, Adam's moments, and the feature maps of a step."""
-    maps = 0
-
-    def count(module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
-        nonlocal maps
-        maps += output.numel()
-
-    with torch.device("meta"):  # shapes without memory
-        generator, discriminator = Generator(config, 1), Discriminator(config, 1)
-        for module in (*generator.layers, *discriminator.layers):
-            for layer in module if isinstance(module, Residual) else (module,):
-                layer.register_forward_hook(count)
-        for module in (*generator.modules(), *discriminator.modules()):
-            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.Tanh | nn.ReLU | nn.LeakyReLU):
-                # The output has the input's shape. Without memory, PyTorch computes these in Python, and loads its compiler for that.
-                module.forward = nn.Identity().forward  # type: ignore[method-assign]
-            elif isinstance(module, nn.Linear):
-                module.forward = functools.partial(_empty, (module.out_features,))  # type: ignore[method-assign]
-            elif isinstance(module, Basis):
-                module.forward = functools.partial(_empty, tuple(module.weight.shape))  # type: ignore[method-assign]
-            elif isinstance(module, Residual):
-                module.forward = functools.partial(nn.Sequential.forward, module)  # type: ignore[method-assign]
-        labels = torch.zeros(config.batch_size, dtype=torch.int64) if config.conditional else None
-        discriminator(generator(torch.zeros(config.batch_size, config.latent_dim), labels), labels)
-    weights = 5 * count_parameters(generator) + 4 * count_parameters(discriminator)
-    penalties = sum(penalty > 0 for penalty in (config.gradient_penalty, config.r1, config.r2))
-    return 4 * (weights + (3 + penalties) * maps)  # of real images, of fakes, and the gradients of one of them
-
-
-def _empty(shape: tuple[int, ...], x: torch.Tensor) -> torch.Tensor:
-    """Numbers of a shape, for each of a batch: (N, ...) -> (N, *shape)."""
-    return x.new_empty(len(x), *shape)
 
 
 def new_state(

@@ -23,6 +23,7 @@ ROOT = Path(__file__).parent.parent.parent
 CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
+FLAGS += ["--js-flags=--max-opt=2"]  # a test's pages live for seconds: the last stage of optimization costs more than it saves
 ADMIN_TOKEN = "open sesame, please"
 FAILED = pytest.StashKey[bool]()  # of a test
 WIDE: ViewportSize = {"width": 1280, "height": 720}

@@ -40,7 +40,7 @@ def scripts(browser: Browser) -> Iterator[Page]:
     """A page with Plotly, whose script takes a second, and the axes'."""
     page = browser.new_page()
     page.add_script_tag(content=get_plotlyjs())
-    page.add_script_tag(content=SCRIPT + ";window.Axes = Axes; window.crowdRange = crowdRange;")
+    page.add_script_tag(content=SCRIPT + ";Object.assign(window, { Axes, crowdRange, followWidth, removeChart });")
     yield page
     page.close()
 
@@ -113,3 +113,25 @@ def test_a_finger_on_a_chart_of_streamlit_scrolls_the_page_and_a_tap_shows_value
     page.wait_for_function("() => scrollY > 150")
     assert page.evaluate("() => document.getElementById('chart').layout.xaxis.autorange"), "the finger zoomed"
     context.close()
+
+
+def test_charts_follow_their_column_and_leave_while_they_are_drawn(drawn: Page) -> None:
+    widths = "() => [document.getElementById('a')._fullLayout.width, document.getElementById('b').data.length]"
+    drawn.evaluate(
+        """() => {
+          const [a, b] = ["a", "b"].map(name => document.getElementById(name));
+          b.style.display = "none";  // without a width, Plotly would raise an error
+          window.followed = followWidth(document.body, () => [a, b]);
+          document.body.style.width = "500px";
+        }"""
+    )
+    drawn.wait_for_function(f"() => ({widths})()[0] === 500")
+    # Each of these draws in several steps, and raises an error when its chart is gone between them.
+    for drawing in (
+        "Plotly.relayout(chart, { 'xaxis.range': [0, 1] })",
+        "Plotly.react(chart, [{ x: [0, 1], y: [1, 2] }], { height: 200 })",
+    ):
+        drawn.evaluate(f"() => {{ const chart = document.getElementById('a'); {drawing}; removeChart(chart); }}")
+        drawn.wait_for_function("() => !document.getElementById('a').data")
+        drawn.evaluate("async () => { await Plotly.newPlot('a', [{ x: [0, 1], y: [1, 2] }], { height: 200 }); }")
+    drawn.evaluate("() => { window.followed.disconnect(); document.body.style.width = ''; }")

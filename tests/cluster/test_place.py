@@ -61,7 +61,7 @@ def trained(folder: RunFolder, config: TrainConfig, dataset: ImageDataset, place
     if place is None:
         state = prepare(folder, config, dataset, CPU, control, threads=1)
         return list(record(folder, state, dataset, control))
-    for _ in place.open(config, dataset):
+    for _ in place.get_ready(config, dataset):
         pass
     state = prepare_at(place, folder, config, dataset, control)
     return list(record(folder, state, dataset, control, place=place))
@@ -251,7 +251,7 @@ def test_letters_that_a_full_disk_left_unread_are_not_lost(
     config = config.change(duration=60, log_every=1)
     folder.path.mkdir()
     folder.write_config(config, "")
-    for _ in place.open(config, blobs):
+    for _ in place.get_ready(config, blobs):
         pass
     state = prepare_at(place, folder, config, blobs, control)
     steps = []

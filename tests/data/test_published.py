@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torchvision.datasets import CIFAR10, FashionMNIST
 
 from gan.config import TrainConfig
 from gan.data import datasets, published
@@ -22,10 +21,15 @@ from gan.runs.manager import RunManager
 from tests.conftest import finish
 from tests.waiting import ended, wait_for
 
+FASHION_RESOURCES = list(published.FASHION_FILES.items())  # (name, MD5)
+
 
 def test_names_and_checksums_are_torchvision_s() -> None:
+    # Imported here: it is slower to import than torch, and every test process reads this file.
+    from torchvision.datasets import CIFAR10, FashionMNIST
+
     assert list(published.FASHION_CLASSES) == FashionMNIST.classes
-    assert list(published.FASHION_FILES.items()) == FashionMNIST.resources and published.FASHION_URL in FashionMNIST.mirrors
+    assert FashionMNIST.resources == FASHION_RESOURCES and published.FASHION_URL in FashionMNIST.mirrors
     assert list(published.CIFAR_PYTHON.items()) == [(name, md5) for name, md5 in (*CIFAR10.train_list, *CIFAR10.test_list)]
     assert (CIFAR10.base_folder, CIFAR10.filename) == (published.CIFAR_PYTHON_FOLDER, published.CIFAR_PYTHON_ARCHIVE)
 
@@ -56,7 +60,7 @@ def fashion(folder: Path, train: int = 12, test: int = 4, pack: Callable[[bytes]
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
     everything = []
-    for (images, _), (labels, _), n in zip(FashionMNIST.resources[::2], FashionMNIST.resources[1::2], (train, test), strict=True):
+    for (images, _), (labels, _), n in zip(FASHION_RESOURCES[::2], FASHION_RESOURCES[1::2], (train, test), strict=True):
         pixels = rng.integers(0, 256, (n, 28, 28), dtype=np.uint8)
         everything.append(pixels)
         for name, array in ((images, pixels), (labels, np.arange(n, dtype=np.uint8) % 10)):
@@ -137,7 +141,7 @@ def test_only_missing_files_are_downloaded_and_then_used(root: Path, monkeypatch
     loading = load("fashion-mnist", 28, 1)
     assert next(loading) == datasets.Progress("Downloading fashion-mnist", 0, 10)
     assert np.array_equal(finish(loading).images.numpy(), pixels[:12])
-    assert asked == [FashionMNIST.resources[3]]
+    assert asked == [FASHION_RESOURCES[3]]
 
 
 def cifar(n: int = 3) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -3,7 +3,6 @@
 import json
 import os
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +19,7 @@ from gan.runs.record import record
 from gan.training.loop import Control
 from gan.training.ranks import refuse_settings
 from tests.distributed import worker
-from tests.surroundings import ROOT
+from tests.forked import Forked
 
 NETWORKS = ("generator", "discriminator", "averaged")
 LIMIT_S = 120  # for everything in the two processes; then they are killed
@@ -34,18 +33,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         port = server.getsockname()[1]
     common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
     common |= {"GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo", "WORKSHOP_JUDGE": "0"}
-    command = [sys.executable, "-m", "tests.distributed.worker", str(path)]
-    processes, logs = [], [path / "rank0.log", path / "rank1.log"]
+    command = ["-m", "tests.distributed.worker", str(path)]
+    processes: list[Forked] = []
+    logs = [path / "rank0.log", path / "rank1.log"]
     try:
         for rank, log in enumerate(logs):
             with log.open("w") as file:
                 variables = os.environ | common | {"RANK": str(rank), "LOCAL_RANK": str(rank)}
-                processes.append(subprocess.Popen(command, cwd=ROOT, env=variables, stdout=file, stderr=file))
+                processes.append(Forked(command, variables, stdout=file.fileno(), stderr=file.fileno()))
         codes = [process.wait(LIMIT_S) for process in processes]
     finally:
         for process in processes:
             process.kill()
-            process.wait()
     assert codes == [0, -9], "\n".join(log.read_text()[-3000:] for log in logs)  # the last check kills rank 1
     yield path
 

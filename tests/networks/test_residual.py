@@ -12,7 +12,8 @@ from gan.config import TrainConfig
 from gan.networks.dcgan import Discriminator, Generator, initialize
 from gan.networks.residual import Basis, Enlarge, Residual, Shrink, fixup_deviations, groups_of
 from gan.recipes import recipe
-from gan.training.state import memory_estimate, new_state
+from gan.training.memory import memory_estimate
+from gan.training.state import new_state
 from gan.training.step import train_step
 
 Weights = dict[str, torch.Tensor]

@@ -1,6 +1,7 @@
 """Fixtures of the pages' tests."""
 
 import functools
+import shutil
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
@@ -32,8 +33,19 @@ def components_are_looked_for_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def generators(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two generators that are as if shipped. Copies keep the time of the file, so what is drawn with them is drawn once."""
+    folder = tmp_path_factory.mktemp("generators")
+    config = TrainConfig(latent_dim=10, generator_filters=4, precision="fp32")
+    color = config.change(image_size=64, channels=3, latent_distribution="uniform")
+    for name, made in (("digits", config), ("faces", color)):
+        save_generator(folder / f"{name}.safetensors", new_state(made, torch.device("cpu")))
+    return folder
+
+
 @pytest.fixture
-def manager(blobs: ImageDataset, folders: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunManager]:
+def manager(blobs: ImageDataset, folders: Path, generators: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunManager]:
     """The workshop's own manager, in this test's folders, with two shipped generators and a tiny data set."""
 
     def load(*rest: object) -> Generator[object, None, ImageDataset]:
@@ -45,10 +57,7 @@ def manager(blobs: ImageDataset, folders: Path, monkeypatch: pytest.MonkeyPatch)
     workshop.manager.cache_clear()
     workshop.models.cache_clear()
     workshop.course_progress.cache_clear()
-    config = TrainConfig(latent_dim=10, generator_filters=4, precision="fp32")
-    color = config.change(image_size=64, channels=3, latent_distribution="uniform")
-    for name, made in (("digits", config), ("faces", color)):
-        save_generator(folders / "checkpoints" / "pretrained" / f"{name}.safetensors", new_state(made, torch.device("cpu")))
+    shutil.copytree(generators, folders / "checkpoints" / "pretrained")
     yield workshop.manager()
     workshop.manager().shutdown()
     workshop.manager.cache_clear()

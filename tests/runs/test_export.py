@@ -2,6 +2,7 @@ import ast
 import csv
 import io
 import json
+import shutil
 import struct
 import subprocess
 import sys
@@ -40,20 +41,30 @@ CPU = torch.device("cpu")
 SEEDS = "7,0-4"
 
 
+@pytest.fixture(scope="module")
+def recorded() -> dict[str, Path]:
+    """Where `folder` keeps its run: training it takes longer than most tests do."""
+    return {}
+
+
 @pytest.fixture
-def folder(tmp_path: Path, config: TrainConfig, blobs: ImageDataset) -> RunFolder:
-    """A run of 12 steps in which a learning rate was changed, with metrics of steps 5 and 10."""
-    folder = RunFolder(tmp_path / "tiny-1")
-    folder.path.mkdir()
-    folder.write_config(config, "quick-digits")
-    write_status(folder, RunState.RUNNING)
-    control = Control()
-    control.change("lr_g", 0.01)
-    state = new_state(config, CPU)
-    for _ in record(folder, state, blobs, control):
-        pass
-    write_status(folder, RunState.FINISHED, state)
-    return folder
+def folder(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, config: TrainConfig, blobs: ImageDataset, recorded: dict[str, Path]
+) -> RunFolder:
+    """A run of 12 steps in which a learning rate was changed, with metrics of steps 5 and 10: each test has a copy of its own."""
+    if not recorded:
+        folder = RunFolder(tmp_path_factory.mktemp("recorded") / "tiny-1")
+        folder.path.mkdir()
+        folder.write_config(config, "quick-digits")
+        write_status(folder, RunState.RUNNING)
+        control = Control()
+        control.change("lr_g", 0.01)
+        state = new_state(config, CPU)
+        for _ in record(folder, state, blobs, control):
+            pass
+        write_status(folder, RunState.FINISHED, state)
+        recorded["run"] = folder.path
+    return RunFolder(shutil.copytree(recorded["run"], tmp_path / "tiny-1"))
 
 
 def exported(export: Callable[..., Any], folder: RunFolder, **options: Any) -> bytes:

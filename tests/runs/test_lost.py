@@ -50,10 +50,21 @@ def contents(folder: Path) -> dict[Path, bytes]:
     return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != ".lock"}
 
 
+@pytest.fixture(scope="module")
+def recorded() -> dict[str, Path]:
+    """Where `run` keeps its run: training it takes longer than most tests do."""
+    return {}
+
+
 @pytest.fixture
-def run(tmp_path: Path, config: TrainConfig, blobs: ImageDataset) -> RunFolder:
-    """Ten steps, with states kept at 4 and 8."""
-    return train(RunFolder(tmp_path / "run"), config.change(duration=10, log_every=1, grid_every=2), blobs, keep_at=(4, 8))
+def run(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, config: TrainConfig, blobs: ImageDataset, recorded: dict[str, Path]
+) -> RunFolder:
+    """Ten steps, with states kept at 4 and 8: each test has a copy of its own."""
+    if not recorded:
+        folder = RunFolder(tmp_path_factory.mktemp("recorded") / "run")
+        recorded["run"] = train(folder, config.change(duration=10, log_every=1, grid_every=2), blobs, keep_at=(4, 8)).path
+    return RunFolder(shutil.copytree(recorded["run"], tmp_path / "run"))
 
 
 def remove(file: Path) -> None:

@@ -35,7 +35,7 @@ def make(tmp_path: Path) -> Make:
 
 def test_a_run_is_called_by_its_owner_its_recipe_and_what_differs(make: Make) -> None:
     assert label(make()) == "Ana · quick-digits"
-    assert label(make("b", lr_d=0.1)) == "Ana · quick-digits · lr_d 0.1"
+    assert label(make("b", lr_d=0.1)) == "Ana · quick-digits · D's rate 0.1"
     assert label(make("c", owner="", spectral_norm=True, seed=5)) == "quick-digits · spectral normalization · seed 5"
     assert label(make("d", recipe="glasses", horizontal_flip=False)) == "Ana · glasses · no mirror at random"
     assert label(make("e", data="my-cats", duration=3, g_steps=2)) == "Ana · quick-digits · my-cats · generator steps 2"
@@ -66,7 +66,7 @@ def test_equal_names_end_in_what_tells_them_apart(make: Make) -> None:
         f"Ana · quick-digits · {ids[0]}",  # the ends are the same too
         f"Ana · quick-digits · {ids[1]}",
         "Ana · quick-digits · 00ff",
-        "Ana · quick-digits · lr_d 0.1",
+        "Ana · quick-digits · D's rate 0.1",
     ]
 
 

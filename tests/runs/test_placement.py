@@ -14,6 +14,7 @@ from gan.runs import record as recording
 from gan.runs.manager import RunManager
 from gan.runs.placement import Place, best
 from gan.runs.run import Run
+from gan.runs.workplace import Here
 from tests.waiting import wait_for
 
 GIB = 2**30
@@ -100,8 +101,8 @@ def placed(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     where: dict[str, str] = {}
     end = threading.Event()
 
-    def work(run: Run, device: torch.device, threads: int) -> None:
-        where[run.id] = str(device)
+    def work(run: Run, place: Here) -> None:
+        where[run.id] = str(place.device)
         end.wait(20)
         run._live = None
 

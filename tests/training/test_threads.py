@@ -447,9 +447,9 @@ def test_a_number_of_threads_from_a_damaged_file_is_refused(
     choose()
     control = Control()
     control.repeat([Intervention(3, "threads", 2, threads)])
-    state = new_state(config, CPU)
+    state = new_state(config.change(duration=5), CPU)
     assert not [event for event in train(state, blobs, control) if isinstance(event, ThreadChange)]
-    assert state.step == 12 and set(used) == {2} and state.changes == 0
+    assert state.step == 5 and set(used) == {2} and state.changes == 0
 
 
 def test_no_setting_has_that_name() -> None:

@@ -13,6 +13,16 @@ function crowdRange(values) {
   return [low && low - 0.25 * height, high && high + 0.25 * height];
 }
 
+// Keeps charts as wide as their column: Plotly follows only the window. charts: those there are now; a hidden one has no width.
+function followWidth(column, charts) {
+  const observer = new ResizeObserver(() => { for (const chart of charts()) if (chart.data && chart.offsetParent) window.Plotly.Plots.resize(chart); });
+  observer.observe(column);
+  return observer;
+}
+
+// Takes a chart away once Plotly has finished what it is drawing: it draws in several steps, and the rest would fail without the chart.
+function removeChart(chart) { chart.leaving = setTimeout(() => window.Plotly?.purge(chart)); }
+
 class Axes {
   constructor(element) {
     this.element = element;

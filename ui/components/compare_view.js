@@ -21,8 +21,7 @@ class View {
     this.slider = this.find("input");
     this.slider.oninput = () => this.moveTo(this.stops[+this.slider.value], +this.slider.value === +this.slider.max);
     this.slider.onchange = () => this.tell();
-    this.resized = new ResizeObserver(() => { for (const chart of this.charts) if (chart.data) window.Plotly.Plots.resize(chart); });
-    this.resized.observe(this.find(".cv-charts"));
+    this.resized = followWidth(this.find(".cv-charts"), () => this.charts);
   }
 
   update(data, tell) {
@@ -121,7 +120,7 @@ class View {
     const place = this.find(".cv-charts");
     while (this.charts.length > data.figures.length) {
       const chart = this.charts.pop();
-      Plotly.purge(chart);
+      removeChart(chart);
       chart.parentElement.remove();
     }
     while (this.charts.length < data.figures.length) {  // all of them before the first is drawn, because drawing uses the current width
@@ -173,7 +172,7 @@ class View {
     cancelAnimationFrame(this.frame);
     this.resized.disconnect();
     this.axes.destroy();
-    for (const chart of this.charts) window.Plotly?.purge(chart);
+    for (const chart of this.charts) removeChart(chart);
   }
 }
 

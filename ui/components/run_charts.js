@@ -43,11 +43,7 @@ class Charts {
     this.onFindings = () => { if (this.data) { this.explain(); this.timeline.labelFork(); this.overlays(); } };
     document.addEventListener("workshop-findings", this.onFindings);
     this.axes = new Axes(element);
-    // Plotly follows the window alone; what is next to the charts changes their width, too.
-    this.resized = new ResizeObserver(() => {
-      for (const chart of element.querySelectorAll(".rv-chart")) if (chart.data && chart.offsetParent) window.Plotly.Plots.resize(chart);
-    });
-    this.resized.observe(this.find(".rv-charts"));
+    this.resized = followWidth(this.find(".rv-charts"), () => element.querySelectorAll(".rv-chart"));
   }
 
   // Another run: nothing is known about it yet.
@@ -203,11 +199,7 @@ class Charts {
   // The chart of the Fréchet distance, redrawn with each scoring: they are seconds apart.
   quality(fresh = false) {
     const element = this.find("[data-chart=quality]"), judged = this.judged;
-    if (!judged || !this.ready) {
-      // A drawing ends later, and fails if its chart is purged meanwhile.
-      if (fresh) Promise.resolve(this.drawn).finally(() => this.judged || window.Plotly?.purge(element));
-      return;
-    }
+    if (!judged || !this.ready) { if (fresh) removeChart(element); return; }
     const { step, fd, error, floor, best } = judged, c = this.colors(), color = c.series.score;
     const side = (sign) => fd.map((value, i) => (value == null ? null : value + sign * (error[i] ?? 0)));
     const hidden = { x: step, mode: "lines", line: { width: 0 }, hoverinfo: "skip", showlegend: false };
@@ -228,7 +220,8 @@ class Charts {
       layout.annotations.push({ xref: "paper", x: 1, xanchor: "left", xshift: 4, y: Math.log10(floor), yanchor: "middle", showarrow: false,
         text: "real", font: { color: c.text, size: 11 } });
     }
-    this.drawn = window.Plotly.react(element, traces, layout, PLOTLY);
+    clearTimeout(element.leaving);
+    window.Plotly.react(element, traces, layout, PLOTLY);
     this.axes.add(element, false);
     element.removeAllListeners("plotly_click");
     element.on("plotly_click", ({ points }) => points.length && this.timeline.jump(points[0].x));
@@ -244,6 +237,6 @@ class Charts {
     document.removeEventListener("workshop-findings", this.onFindings);
     this.resized.disconnect();
     this.axes.destroy();
-    for (const chart of this.element.querySelectorAll(".rv-chart")) window.Plotly?.purge(chart);
+    for (const chart of this.element.querySelectorAll(".rv-chart")) removeChart(chart);
   }
 }

@@ -337,7 +337,7 @@ def _connected(address: str) -> Any:
         os.environ.setdefault(name, value)
     if address == LOCAL:  # only this process and its workers know the token, and no file holds it
         os.environ["RAY_AUTH_MODE"] = "token"
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # on Linux, Ray would put the machine's own address in place of 127.0.0.1
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # on Linux, Ray would take the machine's own address instead of 127.0.0.1
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     try:
         import ray

@@ -209,6 +209,7 @@ def main() -> None:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
     }
+    os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # on Linux, Ray would take the machine's own address instead of 127.0.0.1
     os.environ |= {"WORKSHOP_JUDGE": "0", "WORKSHOP_CHECKPOINTS": str(folder / "runs")}
     small = recipe("quick-digits").config.change(
         generator_filters=16, discriminator_filters=16, batch_size=32, precision="fp32", log_every=5

@@ -7,6 +7,7 @@ import pytest
 from gan.runs.manager import RunManager
 from tests.cluster.threads import ThreadCluster
 from tests.runs.conftest import data, endless  # noqa: F401  (fixtures)
+from tests.runs.test_watch import dataset, judge, watching  # noqa: F401  (fixtures)
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@ import functools
 import json
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from gan.runs.manager import RunManager
 from gan.runs.record import prepare, prepare_at, record
 from gan.runs.run import Run
 from gan.runs.states import RunState
+from gan.runs.watch import Watch
 from gan.training.loop import Control, train
 from gan.training.state import Diverged, TrainState
 from tests.cluster.threads import ThreadCluster
@@ -54,17 +56,19 @@ def assert_equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -
     assert not [name for name in one if not torch.equal(one[name], other[name])]
 
 
-def trained(folder: RunFolder, config: TrainConfig, dataset: ImageDataset, place: OnWorker | None) -> list[Event]:
+def trained(
+    folder: RunFolder, config: TrainConfig, dataset: ImageDataset, place: OnWorker | None, watch: Watch | None = None
+) -> list[Event]:
     folder.path.mkdir(parents=True)
     folder.write_config(config, "")
     control = Control()
     if place is None:
         state = prepare(folder, config, dataset, CPU, control, threads=1)
-        return list(record(folder, state, dataset, control))
+        return list(record(folder, state, dataset, control, watch=watch))
     for _ in place.get_ready(config, dataset):
         pass
     state = prepare_at(place, folder, config, dataset, control)
-    return list(record(folder, state, dataset, control, place=place))
+    return list(record(folder, state, dataset, control, watch=watch, place=place))
 
 
 @pytest.mark.parametrize(
@@ -88,6 +92,25 @@ def test_a_run_on_a_worker_equals_one_here(
     assert here.sample_steps() == there.sample_steps() and here.read_samples(16) == there.read_samples(16)
     assert 16 in there.state_steps()  # a milestone, kept for forks
     assert there.read_norms()
+
+
+def test_a_run_on_a_worker_gets_the_scores_of_one_here(
+    config: TrainConfig,
+    dataset: ImageDataset,
+    watching: Callable[..., Watch],
+    cluster: ThreadCluster,
+    folders: Path,
+    often: None,
+) -> None:
+    config = config.change(duration=6, instance_noise=0.1)
+    here, there = RunFolder(folders / "here"), RunFolder(folders / "there")
+    trained(here, config, dataset, None, watching())
+    place = cluster.workplace("there")
+    trained(there, config, dataset, place, watching())
+    place.close()
+    ours = {row.step: {**row, "elapsed_s": 0} for row in here.read_judged()}
+    theirs = {row.step: {**row, "elapsed_s": 0} for row in there.read_judged()}
+    assert 6 in theirs and theirs == {step: ours[step] for step in theirs}
 
 
 def test_two_runs_train_at_once_and_the_others_wait(

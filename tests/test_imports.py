@@ -61,10 +61,8 @@ def test_the_command_line_starts_without_the_flop_counter_and_triton_and_a_step_
     In one process: starting takes a while.
     """
     code = (
-        "import pathlib, sys, gan.cli.train, gan.cli.results
-"
-        "print([name for name in ('torch.utils.flop_counter', 'triton', 'gan.distributed', 'gan.cluster', 'ray') if name in sys.modules])
-"
+        "import pathlib, sys, gan.cli.train, gan.cli.results\n"
+        "print([name for name in ('torch.utils.flop_counter', 'triton', 'gan.distributed', 'gan.cluster', 'ray') if name in sys.modules])\n"
         "import torch\n"
         "from gan.config import TrainConfig\n"
         "from gan.networks.generator_file import load_generator\n"

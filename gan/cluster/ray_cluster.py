@@ -4,6 +4,7 @@ Ray places the workers; here stands what a run asks for, how many runs have room
 each other: anyone who can reach one of them as a node can run code on all.
 """
 
+import json
 import logging
 import os
 import secrets
@@ -206,7 +207,7 @@ class RayCluster:
         from ray import exceptions
 
         try:
-            node, hello = self._ray.get(greeting)
+            node, hello = json.loads(self._ray.get(greeting))
         except exceptions.RayTaskError as error:
             raise ValueError(f"a worker could not start: {_first_line(error)}") from None
         except exceptions.RayActorError as error:
@@ -314,7 +315,7 @@ def _with_steering(ray: Any) -> type[Worker]:
 
     class Actor(Worker):
         def hello(self) -> Any:
-            return ray.get_runtime_context().get_node_id(), super().hello()
+            return json.dumps([ray.get_runtime_context().get_node_id(), super().hello()]).encode()
 
         @ray.method(concurrency_group="steering")  # type: ignore[untyped-decorator]
         def steer(self, *arguments: Any) -> None:

@@ -47,6 +47,7 @@ def descendants() -> set[int]:
 
 @pytest.fixture(scope="module")
 def ray() -> Iterator[RayCluster]:
+    environment = dict(os.environ)
     folder, before = tempfile.mkdtemp(prefix="ray-", dir="/tmp"), descendants() if sys.platform == "linux" else set()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_TMPDIR", folder)  # Ray's sockets are in there, and the path of a socket is short
@@ -55,6 +56,8 @@ def ray() -> Iterator[RayCluster]:
         begun = descendants() if sys.platform == "linux" else set()
         yield cluster
         cluster.close()
+    for name in os.environ.keys() - environment.keys():  # Ray's settings, which the connection made
+        del os.environ[name]
     shutil.rmtree(folder, ignore_errors=True)
     if sys.platform == "linux":
         wait_for(lambda: not (begun - before) & descendants())

@@ -16,7 +16,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -276,8 +276,10 @@ class RayRemote:
         return RayStream(self, self._handle.train.options(_generator_backpressure_num_objects=BACKLOG).remote(order, once))
 
     def end(self) -> None:
-        with suppress(Exception):  # it, or the connection, may have ended already
+        try:
             self._ray.kill(self._handle)
+        except Exception as error:  # it, or the connection, has ended already; Ray raises errors of many kinds here
+            log.debug("the worker on %s could not be ended: %s", self.place, error)
         self.on_end()
 
     @contextmanager
@@ -357,7 +359,7 @@ def _connected(address: str) -> Any:
         with _handlers_kept():
             ray.init(address=address, **options)
     except Exception as error:  # Ray raises errors of many kinds here
-        log.warning("no connection to %s", address, exc_info=True)
+        log.debug("no connection to %s", address, exc_info=True)
         raise ValueError(f"WORKSHOP_RAY={address}: {_why(address, error)}") from None
     return ray
 

@@ -201,15 +201,17 @@ def visitor_of_the_file(kept: list[Page]) -> Iterator[list[Page]]:
 
 
 @pytest.fixture
-def tab(request: pytest.FixtureRequest, browser: Browser, server: str, visitor_of_the_file: list[Page]) -> Iterator[Page]:
-    """One tab, and one visitor, for all tests of a file that ask for it. They move in it with visit().
-
-    A test finds it empty, or on a page with little on it.
-    """
-    for shared in visitor_of_the_file:
-        if shared.url != EMPTY:
-            visit(shared, f"{server}/compare", "Compare")
+def left_tab(request: pytest.FixtureRequest, browser: Browser, visitor_of_the_file: list[Page]) -> Iterator[Page]:
+    """One tab, and one visitor, for all tests of a file that ask for it: empty, or on the page where the test before left it."""
     yield from lent(visitor_of_the_file, browser, request)
+
+
+@pytest.fixture
+def tab(left_tab: Page, server: str) -> Page:
+    """The same, empty or on a page with little on it: for tests that follow each other on the same page. They move with visit()."""
+    if left_tab.url != EMPTY:
+        visit(left_tab, f"{server}/compare", "Compare")
+    return left_tab
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from typing import Literal
 from playwright.sync_api import FloatRect, Page, TimeoutError, expect
 
 Scheme = Literal["light", "dark"]
-SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 TEXT = {"light": "15, 17, 20", "dark": "232, 230, 225"}
 # True once a page is drawn in a color scheme: its script has ended, nothing is stale, and only endless animations still run.
 SETTLED = """text => getComputedStyle(document.querySelector(".stApp h1")).color === `rgb(${text})`

@@ -27,6 +27,7 @@ FLAGS += ["--js-flags=--max-opt=2"]  # a test's pages live for seconds: the last
 ADMIN_TOKEN = "open sesame, please"
 FAILED = pytest.StashKey[bool]()  # of a test
 WIDE: ViewportSize = {"width": 1280, "height": 720}
+CALM: dict[str, object] = {"reduced_motion": "reduce"}
 expect.set_options(timeout=30_000)  # of a machine with other work
 
 
@@ -143,42 +144,46 @@ def watched(page: Page) -> Iterator[Page]:
     assert not errors
 
 
+@pytest.fixture(scope="session")
+def browser_context_args(browser_context_args: dict[str, object]) -> dict[str, object]:
+    """Of a fresh page: it animates nothing, unless its test says otherwise. Each frame of an animation costs processor time."""
+    return browser_context_args | CALM
+
+
 @pytest.fixture
 def fresh(context: BrowserContext) -> Iterator[Page]:
-    """A page in a browser context of its own: an empty tab of a visitor who has never been here."""
+    """A page in a browser context of its own, which has compiled no script yet: for a test of loading, or with a script of its own."""
     yield from watched(context.new_page())
 
 
-@pytest.fixture
-def page(fresh: Page) -> Page:
-    """The page that tests use: a fresh one, unless their file says otherwise."""
-    return fresh
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def kept(browser: Browser) -> Iterator[list[Page]]:
-    """The tab that the tests of a file share; none before the first one, and after one that failed."""
+    """The tab that most tests share, because its browser context has their scripts: none before the first, and after one that failed."""
     tabs: list[Page] = []
     yield tabs
     for tab in tabs:
         tab.context.close()
 
 
-@pytest.fixture
-def tab(request: pytest.FixtureRequest, browser: Browser, server: str, kept: list[Page]) -> Iterator[Page]:
-    """One tab, and one visitor, for all tests of a file that ask for it: a fresh page costs seconds. They move in it with visit().
+def forget(tabs: list[Page]) -> None:
+    """Empties the tab and what it stored: its next visitor has never been here. Tests leave it on an address of the app."""
+    for tab in tabs:
+        if tab.url == EMPTY:
+            continue
+        tab.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
+        tab.context.clear_cookies()
+        tab.goto(EMPTY)
 
-    A test finds it empty, or on a page with little on it, and as wide and as light as a fresh page. One that fails takes it along.
-    """
+
+def lent(kept: list[Page], browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """The shared tab for one test: as wide, light and calm as a fresh page. One that fails takes it along."""
     if not kept:
-        kept.append(browser.new_context(viewport=WIDE).new_page())
+        kept.append(browser.new_context(viewport=WIDE, color_scheme="light", reduced_motion="reduce").new_page())
     shared = kept[0]
     fine = False
     try:
         shared.set_viewport_size(WIDE)
-        shared.emulate_media(color_scheme="light", reduced_motion="no-preference")
-        if shared.url != EMPTY:
-            visit(shared, f"{server}/compare", "Compare")
+        shared.emulate_media(color_scheme="light", reduced_motion="reduce")
         yield from watched(shared)
         fine = not request.node.stash.get(FAILED, False)
     finally:
@@ -186,3 +191,38 @@ def tab(request: pytest.FixtureRequest, browser: Browser, server: str, kept: lis
         if not fine:
             kept.remove(shared)
             shared.context.close()
+
+
+@pytest.fixture(scope="module")
+def visitor_of_the_file(kept: list[Page]) -> Iterator[list[Page]]:
+    """The shared tab, with one visitor for all tests of a file."""
+    yield kept
+    forget(kept)
+
+
+@pytest.fixture
+def left_tab(request: pytest.FixtureRequest, browser: Browser, visitor_of_the_file: list[Page]) -> Iterator[Page]:
+    """One tab, and one visitor, for all tests of a file that ask for it: empty, or on the page where the test before left it."""
+    yield from lent(visitor_of_the_file, browser, request)
+
+
+@pytest.fixture
+def tab(left_tab: Page, server: str) -> Page:
+    """The same, empty or on a page with little on it: for tests that follow each other on the same page. They move with visit()."""
+    if left_tab.url != EMPTY:
+        visit(left_tab, f"{server}/compare", "Compare")
+    return left_tab
+
+
+@pytest.fixture
+def newcomer(request: pytest.FixtureRequest, browser: Browser, kept: list[Page]) -> Iterator[Page]:
+    """The shared tab, empty, for a visitor who has never been here and leaves after one test."""
+    forget(kept)
+    yield from lent(kept, browser, request)
+    forget(kept)
+
+
+@pytest.fixture
+def page(newcomer: Page) -> Page:
+    """The page that tests use, unless their file says otherwise."""
+    return newcomer

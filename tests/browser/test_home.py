@@ -15,6 +15,7 @@ MOVED = f"before => ({AT})() !== before"
 def test_the_first_screen_has_one_button_and_something_that_moves(tab: Page, server: str, width: int) -> None:
     height = 800 if width == 1280 else 844
     tab.set_viewport_size({"width": width, "height": height})
+    tab.emulate_media(reduced_motion="no-preference")
     visit(tab, f"{server}/", "DCGAN Workshop")
     canvas, start = tab.locator(".living canvas"), tab.get_by_role("button", name="Train your first network")
     tab.wait_for_function(f"() => ({AT})()")
@@ -31,13 +32,11 @@ def test_the_first_screen_has_one_button_and_something_that_moves(tab: Page, ser
     tab.wait_for_function(MOVED, arg=still)
 
 
-def test_who_prefers_no_motion_gets_a_still_picture(browser: Browser, server: str) -> None:
-    context = browser.new_context(reduced_motion="reduce")
-    page = context.new_page()
+def test_who_prefers_no_motion_gets_a_still_picture(page: Page, server: str) -> None:
+    page.emulate_media(reduced_motion="reduce")
     open_page(page, f"{server}/", "DCGAN Workshop")
     expect(page.get_by_role("button", name="Play")).to_be_visible()
     page.wait_for_function(f"() => ({AT})() === '0.00'")
-    context.close()
 
 
 def test_a_first_run_from_home_with_the_tour_and_back(page: Page, server: str, browser: Browser) -> None:
@@ -50,7 +49,7 @@ def test_a_first_run_from_home_with_the_tour_and_back(page: Page, server: str, b
     address = page.url
 
     # Another participant waits: no charts and no sliders that do nothing, and a way back.
-    context = browser.new_context(viewport={"width": 390, "height": 844})
+    context = browser.new_context(viewport={"width": 390, "height": 844}, reduced_motion="reduce")
     phone = context.new_page()
     open_page(phone, f"{server}/train", "Train")
     phone.get_by_role("button", name="Train", exact=True).click()

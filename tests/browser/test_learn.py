@@ -19,6 +19,7 @@ REPORT = "found => { const f = document.querySelector('.plane').figure; f.seen =
 @pytest.fixture
 def page(tab: Page) -> Page:
     """One visitor goes through the lessons; a test that meets goals of a lesson is the only one that does."""
+    tab.emulate_media(reduced_motion="no-preference")
     return tab
 
 
@@ -130,20 +131,20 @@ def test_the_mission_is_passed_and_stays_passed(page: Page, server: str) -> None
     other.close()
 
 
-def test_a_link_to_a_lesson_shows_its_top_and_its_figure_does_not_lead_back(fresh: Page, server: str) -> None:
-    open_page(fresh, f"{server}/learn", "Learn")
-    following = fresh.get_by_role("link", name=re.compile("^Next: The game"))
+def test_a_link_to_a_lesson_shows_its_top_and_its_figure_does_not_lead_back(newcomer: Page, server: str) -> None:
+    open_page(newcomer, f"{server}/learn", "Learn")
+    following = newcomer.get_by_role("link", name=re.compile("^Next: The game"))
     following.scroll_into_view_if_needed()
     following.click()
-    expect(fresh.locator(".plane.figure-ready")).to_be_visible()
-    expect(fresh).to_have_url(re.compile(r"/learn\?lesson=plane$"))
-    assert fresh.evaluate("document.querySelector('[data-testid=stMain]').scrollTop") == 0
-    fresh.evaluate(REPORT, 8)
-    expect(fresh.get_by_text("Goal 1 of 3 done: Reach all 8 modes")).to_be_visible()
-    expect(fresh.get_by_role("heading", name="The game on a plane")).to_be_visible()
-    fresh.go_back()
-    expect(fresh.get_by_role("heading", name="Real or fake?")).to_be_visible()
-    expect(fresh).to_have_url(re.compile(r"/learn\?lesson=real-or-fake$"))
+    expect(newcomer.locator(".plane.figure-ready")).to_be_visible()
+    expect(newcomer).to_have_url(re.compile(r"/learn\?lesson=plane$"))
+    assert newcomer.evaluate("document.querySelector('[data-testid=stMain]').scrollTop") == 0
+    newcomer.evaluate(REPORT, 8)
+    expect(newcomer.get_by_text("Goal 1 of 3 done: Reach all 8 modes")).to_be_visible()
+    expect(newcomer.get_by_role("heading", name="The game on a plane")).to_be_visible()
+    newcomer.go_back()
+    expect(newcomer.get_by_role("heading", name="Real or fake?")).to_be_visible()
+    expect(newcomer).to_have_url(re.compile(r"/learn\?lesson=real-or-fake$"))
 
 
 def test_little_motion_and_a_phone(page: Page, server: str) -> None:
@@ -309,14 +310,14 @@ def test_three_rounds_of_real_or_fake_by_mouse_and_by_keyboard(page: Page, serve
     expect(page.get_by_text("Mission passed.")).to_be_visible()
 
 
-def test_images_that_do_not_arrive_are_said_and_come_at_the_next_press(fresh: Page, server: str) -> None:
-    fresh.route("**/assets/course/real-or-fake-1.json", lambda route: route.fulfill(status=503, body="missing"))
-    open_page(fresh, f"{server}/learn", "Learn")
-    expect(fresh.locator(".quiz-fault")).to_have_text("The images cannot be loaded: press the round again. (missing)")
-    fresh.unroute("**/assets/course/real-or-fake-1.json")
-    fresh.get_by_role("button", name="Round 1").click()
-    expect(fresh.locator(".quiz-tile")).to_have_count(12)
-    expect(fresh.locator(".quiz-fault")).to_have_text("")
+def test_images_that_do_not_arrive_are_said_and_come_at_the_next_press(newcomer: Page, server: str) -> None:
+    newcomer.route("**/assets/course/real-or-fake-1.json", lambda route: route.fulfill(status=503, body="missing"))
+    open_page(newcomer, f"{server}/learn", "Learn")
+    expect(newcomer.locator(".quiz-fault")).to_have_text("The images cannot be loaded: press the round again. (missing)")
+    newcomer.unroute("**/assets/course/real-or-fake-1.json")
+    newcomer.get_by_role("button", name="Round 1").click()
+    expect(newcomer.locator(".quiz-tile")).to_have_count(12)
+    expect(newcomer.locator(".quiz-fault")).to_have_text("")
 
 
 def test_companions_change_an_image_until_the_averages_are_used(page: Page, server: str) -> None:

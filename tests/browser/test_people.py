@@ -5,7 +5,6 @@ import re
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,19 +19,10 @@ CONTROLS = ("Pause", "Stop", "Resume", "Delete")
 
 
 @pytest.fixture
-def people(browser: Browser) -> Iterator[tuple[Page, Page]]:
+def people(fresh: Page, newcomer: Page) -> tuple[Page, Page]:
     """Two browsers that share nothing, the second one a phone."""
-    contexts = [browser.new_context(), browser.new_context(viewport={"width": 390, "height": 844})]
-    errors: list[str] = []
-    pages = []
-    for context in contexts:
-        context.set_default_timeout(30_000)
-        pages.append(context.new_page())
-        pages[-1].on("pageerror", lambda error: errors.append(str(error)))
-    yield pages[0], pages[1]
-    for context in contexts:
-        context.close()
-    assert not errors
+    newcomer.set_viewport_size({"width": 390, "height": 844})
+    return fresh, newcomer
 
 
 def call_oneself(page: Page, server: str, name: str) -> None:
@@ -133,7 +123,7 @@ def test_two_participants_and_neither_steers_the_others_run(server: str, people:
     assert run not in listed and listed[waiting] == "Bob"
 
     # Bob's run has started meanwhile; the host ends it, from a browser that is neither's.
-    host = bob.context.browser.new_context().new_page()  # type: ignore[union-attr]
+    host = bob.context.browser.new_context(reduced_motion="reduce").new_page()  # type: ignore[union-attr]
     host.goto(f"{server}/train?run={waiting}")
     host.get_by_role("button", name=re.compile("You: Guest")).click()
     field = host.get_by_role("textbox", name="The host's token")
@@ -147,23 +137,23 @@ def test_two_participants_and_neither_steers_the_others_run(server: str, people:
     host.context.close()
 
 
-def test_a_slow_browser_is_shown_the_recipes_settings(page: Page, server: str) -> None:
+def test_a_slow_browser_is_shown_the_recipes_settings(fresh: Page, server: str) -> None:
     """The script runs twice when a page is opened, and what draws a number may arrive after that."""
 
     def later(route: Route) -> None:
         time.sleep(1)
         route.continue_()
 
-    page.route(re.compile(r"/(NumberInput|Checkbox)\.[^/]*js"), later)
-    page.goto(f"{server}/train")
-    expect(page.get_by_role("button", name=re.compile("You: Guest"))).to_be_visible()
-    expect(page.get_by_role("spinbutton", name="Latent size (numbers)")).to_have_value("64")
-    page.wait_for_timeout(1000)
-    expect(page.get_by_role("spinbutton", name="Latent size (numbers)")).to_have_value("64")
+    fresh.route(re.compile(r"/(NumberInput|Checkbox)\.[^/]*js"), later)
+    fresh.goto(f"{server}/train")
+    expect(fresh.get_by_role("button", name=re.compile("You: Guest"))).to_be_visible()
+    expect(fresh.get_by_role("spinbutton", name="Latent size (numbers)")).to_have_value("64")
+    fresh.wait_for_timeout(1000)
+    expect(fresh.get_by_role("spinbutton", name="Latent size (numbers)")).to_have_value("64")
 
 
 def test_a_browser_that_keeps_nothing_still_trains(server: str, browser: Browser) -> None:
-    context = browser.new_context()
+    context = browser.new_context(reduced_motion="reduce")
     context.add_init_script(
         "for (const store of ['localStorage', 'sessionStorage'])"
         "Object.defineProperty(window, store, { get() { throw new DOMException('blocked', 'SecurityError'); } });"

@@ -11,7 +11,6 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Server
 from tests.browser.steps import (
     POINTS,
-    SHIFTS,
     both_charts_have,
     launch,
     open_page,
@@ -27,12 +26,12 @@ RANGE = "() => document.querySelector('[data-chart=loss]')._fullLayout.xaxis.ran
 
 @pytest.fixture
 def page(tab: Page) -> Page:
-    """One visitor; a test of a page's first seconds has a fresh one."""
+    """One visitor; a test of a page's first seconds has another."""
     return tab
 
 
 def test_train_watch_zoom_stop_and_explore(page: Page, server: str) -> None:
-    page.add_init_script(SHIFTS)
+    page.emulate_media(reduced_motion="no-preference")
     open_page(page, f"{server}/train", "Train")
     press_train(page)
     both_charts_have(page, 3)
@@ -131,26 +130,26 @@ def test_knobs_single_steps_scrubbing_and_a_fork(page: Page, server: str) -> Non
     stop(page)
 
 
-def test_pause_and_go_on_with_a_phone(fresh: Page, server: str) -> None:
-    fresh.set_viewport_size({"width": 390, "height": 844})
-    fresh.add_init_script(SHIFTS)
-    launch(fresh, server)
-    both_charts_have(fresh, 1)
-    stays_in_place(fresh)
-    fresh.get_by_role("button", name="Pause").click()
-    expect(fresh.get_by_role("button", name="Continue")).to_be_visible()
-    expect(fresh.locator("[data-fact=state]")).to_have_text("paused")
-    count = fresh.evaluate(POINTS)[0]
-    fresh.get_by_role("button", name="Continue").click()
-    both_charts_have(fresh, count + 2)
-    stop(fresh)
+def test_pause_and_go_on_with_a_phone(newcomer: Page, server: str) -> None:
+    newcomer.set_viewport_size({"width": 390, "height": 844})
+    newcomer.emulate_media(reduced_motion="no-preference")
+    launch(newcomer, server)
+    both_charts_have(newcomer, 1)
+    stays_in_place(newcomer)
+    newcomer.get_by_role("button", name="Pause").click()
+    expect(newcomer.get_by_role("button", name="Continue")).to_be_visible()
+    expect(newcomer.locator("[data-fact=state]")).to_have_text("paused")
+    count = newcomer.evaluate(POINTS)[0]
+    newcomer.get_by_role("button", name="Continue").click()
+    both_charts_have(newcomer, count + 2)
+    stop(newcomer)
 
 
-def test_sigterm_saves_the_run_that_is_at_work(fresh: Page, tmp_path: Path) -> None:
+def test_sigterm_saves_the_run_that_is_at_work(newcomer: Page, tmp_path: Path) -> None:
     server = Server(tmp_path)
     try:
-        launch(fresh, server.address)
-        both_charts_have(fresh, 4)
+        launch(newcomer, server.address)
+        both_charts_have(newcomer, 4)
     finally:
         log = server.end()
     assert "Traceback" not in log, log

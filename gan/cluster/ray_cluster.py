@@ -84,7 +84,9 @@ class RayCluster:
         self._delays: deque[float] = deque(maxlen=DELAYS)
         self._looked: tuple[float, list[Node]] = (-1e9, [])
         self._lock = threading.Lock()
-        store = sum(node["Resources"].get("object_store_memory", 0) for node in self._ray.nodes() if self._is_mine(node))
+        self._own_node = self._ray.get_runtime_context().get_node_id()
+        own = [node["Resources"] for node in self._ray.nodes() if node["NodeID"] == self._own_node]
+        store = sum(resources.get("object_store_memory", 0) for resources in own)
         self._sets: Lru[tuple[str, str], tuple[Any, Any, int]] = Lru(most_bytes=int(SETS_SHARE * store), size=lambda held: held[2])
         # Sets that runs hold: small ones are read into memory by each run, and a copy for each of forty runs would take gigabytes.
         self._known: weakref.WeakValueDictionary[tuple[str, str, str], ImageDataset] = weakref.WeakValueDictionary()
@@ -120,6 +122,10 @@ class RayCluster:
         if self.kind == "cuda":
             return sum(int(node.gpus) * self.max_runs for node in usable)
         return sum(int(node.cpus // self.cpus) for node in usable)
+
+    def is_here(self) -> bool:
+        """Whether this machine offers cores to runs."""
+        return any(node.id == self._own_node and node.cpus >= self.cpus for node in self.nodes())
 
     def most_memory(self) -> float:
         """Bytes of memory that the roomiest node offers; infinite for GPUs, whose memory Ray does not know."""
@@ -245,9 +251,6 @@ class RayCluster:
     def _forget(self, run_id: str) -> None:
         with self._lock:
             self._at_work.pop(run_id, None)
-
-    def _is_mine(self, node: dict[str, Any]) -> bool:
-        return bool(node["NodeID"] == self._ray.get_runtime_context().get_node_id())
 
 
 def _key(dataset: ImageDataset) -> tuple[str, str]:

@@ -58,6 +58,9 @@ class Cluster(Protocol):
     def most_memory(self) -> float:
         """Bytes of memory that the roomiest machine has for a run; infinite if nobody knows."""
 
+    def is_here(self) -> bool:
+        """Whether runs can train on the server's own machine."""
+
     def workplace(self, run_id: str) -> Workplace:
         """Where a run will train."""
 

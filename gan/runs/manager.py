@@ -217,7 +217,9 @@ class RunManager:
             self._judges.hurry()
 
     def trains_here(self) -> bool:
-        """Whether a run of this process is training right now."""
+        """Whether a run of this process is training on this machine right now."""
+        if self.cluster and not self.cluster.is_here():
+            return False
         with self._lock:
             return any(run.state is RunState.RUNNING for run in self._working())
 

@@ -124,6 +124,9 @@ def test_two_runs_train_at_once_and_the_others_wait(
     wait_for(lambda: sum(len(run.history) > 0 for run in runs) == 2)
     assert [run.state for run in runs].count(RunState.QUEUED) == 2
     assert {run.owner_id for run in runs if run.state is RunState.RUNNING} == {ADA.id} and manager.most_at_work == 2
+    assert manager.trains_here()
+    cluster.here = False  # then pictures need not make room for runs
+    assert not manager.trains_here()
     status = runs[0].status()
     assert status.device == "CPU on node-1" and status.threads == 1
     cluster.places = 3  # a machine has come

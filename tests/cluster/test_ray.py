@@ -82,7 +82,7 @@ def test_runs_take_turns_in_the_cluster_and_a_killed_worker_is_replaced(
     wait_for(lambda: len(first.history) > 3)
     (node,), (worker,) = ray.nodes(), ray.at_work()
     assert (manager.most_at_work, second.state, node.address, worker.run_id) == (1, RunState.QUEUED, "127.0.0.1", first.id)
-    assert first.status().device.endswith(f" on {node.name}") and worker.node == node.id and ray.most_memory() > 2**28
+    assert first.status().device.endswith(f" on {node.name}") and worker.node == node.id and ray.most_memory() > 2**28 and ray.is_here()
 
     manager.change(first.id, "lr_g", 0.0001)
     wait_for(lambda: first.interventions)

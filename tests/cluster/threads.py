@@ -81,10 +81,14 @@ class ThreadCluster:
         self.places = places
         self.hired: list[tuple[str, ThreadRemote]] = []
         self.shared: list[str] = []
+        self.here = True
         self.waiting = threading.Event()  # while it is set, nobody is hired
 
     def room(self) -> int:
         return self.places
+
+    def is_here(self) -> bool:
+        return self.here
 
     def most_memory(self) -> float:
         return float("inf")

@@ -93,7 +93,7 @@ def test_two_participants_and_neither_steers_the_others_run(server: str, people:
             assert ask(f"{server}/api/{path}", method)[0] == 405
     with pytest.raises(urllib.error.HTTPError, match="400"):
         urllib.request.urlopen(urllib.request.Request(f"{server}/api/runs/{run}", headers={VISITOR_HEADER: owner_id}), timeout=10)
-    mallory = bob  # whose browser has its own visitor no more
+    mallory = bob  # whose browser forgets Bob
     forge(mallory, owner_id)
     mallory.goto(f"{server}/train?run={run}")
     expect(mallory.get_by_role("button", name="You: Ada")).to_be_visible()

@@ -146,7 +146,7 @@ def watched(page: Page) -> Iterator[Page]:
 
 @pytest.fixture(scope="session")
 def browser_context_args(browser_context_args: dict[str, object]) -> dict[str, object]:
-    """Of a fresh page: it animates nothing, unless its test says otherwise. Each frame of an animation costs processor time."""
+    """A fresh page animates nothing, unless its test says otherwise: each frame of an animation costs processor time."""
     return browser_context_args | CALM
 
 

@@ -152,7 +152,7 @@ def browser_context_args(browser_context_args: dict[str, object]) -> dict[str, o
 
 @pytest.fixture
 def fresh(context: BrowserContext) -> Iterator[Page]:
-    """A page in a browser context of its own, which has compiled no script yet: for a test of loading, or with a script of its own."""
+    """A page in a browser context of its own, which has compiled no script yet: for a second participant, or a test of loading."""
     yield from watched(context.new_page())
 
 

@@ -1,4 +1,4 @@
-"""Streamlit's command with a default recipe of small networks that ends late. Runs rest after each step, so they leave the cores to the browser,
+"""Streamlit's command with a default recipe of small networks that ends late. Runs use one thread and rest after each step, so they leave the cores to the browser,
 and log each few steps, so their charts grow as fast as those of a run without rest.
 
 python -m tests.browser.small_app run app.py
@@ -10,7 +10,7 @@ from dataclasses import replace
 from streamlit.web import cli
 
 from gan.recipes import RECIPES
-from gan.training import loop
+from gan.training import execution, loop
 from gan.training.state import TrainState
 from gan.training.step import count_step
 
@@ -24,6 +24,8 @@ def count_and_rest(state: TrainState) -> None:
 
 if __name__ == "__main__":
     loop.count_step = count_and_rest
+    # What a measurement, which takes seconds, would choose on a busy machine.
+    execution._fastest = lambda config, threads: execution.Execution("fp32", channels_last=True, threads=1)  # type: ignore[assignment]
     recipe = RECIPES["quick-digits"]
     small = recipe.config.change(generator_filters=8, discriminator_filters=8, batch_size=16, duration=1_000_000, log_every=5)
     RECIPES[recipe.name] = replace(recipe, config=small)

@@ -52,7 +52,7 @@ STEADY = 0.1  # the limit of what browser makers call good
 def stays_in_place(page: Page) -> None:
     """Nothing has moved much since the page was loaded."""
     dropped, shifts = page.evaluate(SHIFTS)
-    assert not dropped, "the browser has kept the first 150 alone"
+    assert not dropped, "the browser kept only the first 150"
     assert sum(shift["value"] for shift in shifts) < STEADY, shifts
 
 

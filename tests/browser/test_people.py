@@ -8,10 +8,10 @@ import urllib.request
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from gan.serving.routes import VISITOR_HEADER
-from tests.browser.conftest import ADMIN_TOKEN, fits_a_phone
+from tests.browser.conftest import ADMIN_TOKEN, fits_a_phone, forget
 from tests.browser.steps import visit
 
 KEPT = "() => JSON.parse(localStorage.getItem('dcgan-workshop-visitor'))"
@@ -57,12 +57,10 @@ def ask(address: str, method: str = "GET") -> tuple[int, Any]:
         return error.code, None
 
 
-def forger(context: BrowserContext, owner_id: str) -> Page:
-    """A page whose browser claims to be someone else, with all that is publicly known of them."""
+def forge(page: Page, owner_id: str) -> None:
+    """From the next load on, the page's browser claims to be someone else, with all that is publicly known of them."""
     claim = {"token": owner_id * 2, "name": "Ada", "id": owner_id, "owner_id": owner_id, "admin": True}
-    page = context.new_page()
-    page.add_init_script(f"localStorage.setItem('dcgan-workshop-visitor', {json.dumps(json.dumps(claim))})")
-    return page
+    page.evaluate(f"() => localStorage.setItem('dcgan-workshop-visitor', {json.dumps(json.dumps(claim))})")
 
 
 def test_two_participants_and_neither_steers_the_others_run(server: str, people: tuple[Page, Page]) -> None:
@@ -95,13 +93,13 @@ def test_two_participants_and_neither_steers_the_others_run(server: str, people:
             assert ask(f"{server}/api/{path}", method)[0] == 405
     with pytest.raises(urllib.error.HTTPError, match="400"):
         urllib.request.urlopen(urllib.request.Request(f"{server}/api/runs/{run}", headers={VISITOR_HEADER: owner_id}), timeout=10)
-    mallory = forger(bob.context, owner_id)
+    mallory = bob  # whose browser forgets Bob
+    forge(mallory, owner_id)
     mallory.goto(f"{server}/train?run={run}")
     expect(mallory.get_by_role("button", name="You: Ada")).to_be_visible()
     expect(mallory.get_by_text("Only Ada, who started it")).to_be_visible()
     for name in CONTROLS:
         expect(control(mallory, name)).to_have_count(0)
-    mallory.close()
 
     # Ada closes the tab, comes back in a new one, and the run is still Ada's; so is its end.
     context = ada.context
@@ -122,8 +120,9 @@ def test_two_participants_and_neither_steers_the_others_run(server: str, people:
     listed = {row["id"]: row.get("owner") for row in ask(f"{server}/api/runs")[1]}
     assert run not in listed and listed[waiting] == "Bob"
 
-    # Bob's run has started meanwhile; the host ends it, from a browser that is neither's.
-    host = bob.context.browser.new_context(reduced_motion="reduce").new_page()  # type: ignore[union-attr]
+    # Bob's run has started meanwhile; the host ends it, from a browser that has forgotten whose it was.
+    host = ada
+    forget([host])
     host.goto(f"{server}/train?run={waiting}")
     host.get_by_role("button", name=re.compile("You: Guest")).click()
     field = host.get_by_role("textbox", name="The host's token")
@@ -134,7 +133,6 @@ def test_two_participants_and_neither_steers_the_others_run(server: str, people:
     field.press("Enter")
     control(host, "Stop").click()
     expect(control(host, "Resume")).to_be_visible()
-    host.context.close()
 
 
 def test_a_slow_browser_is_shown_the_recipes_settings(fresh: Page, server: str) -> None:
@@ -152,19 +150,22 @@ def test_a_slow_browser_is_shown_the_recipes_settings(fresh: Page, server: str) 
     expect(fresh.get_by_role("spinbutton", name="Latent size (numbers)")).to_have_value("64")
 
 
-def test_a_browser_that_keeps_nothing_still_trains(server: str, browser: Browser) -> None:
-    context = browser.new_context(reduced_motion="reduce")
-    context.add_init_script(
+def test_a_browser_that_keeps_nothing_still_trains(page: Page, server: str) -> None:
+    script = (
         "for (const store of ['localStorage', 'sessionStorage'])"
         "Object.defineProperty(window, store, { get() { throw new DOMException('blocked', 'SecurityError'); } });"
     )
-    page = context.new_page()
+    tools = page.context.new_cdp_session(page)  # unlike Playwright, it can take a script back
+    tools.send("Page.enable")
+    added = tools.send("Page.addScriptToEvaluateOnNewDocument", {"source": script})
     page.goto(f"{server}/train")
     launch(page)
     control(page, "Stop").click()
     page.get_by_role("link", name="Home").click()
     expect(page.get_by_role("button", name=re.compile("You: Guest"))).to_be_visible()
-    context.close()
+    assert page.evaluate("() => { try { return localStorage; } catch { return 'blocked'; } }") == "blocked"
+    tools.send("Page.removeScriptToEvaluateOnNewDocument", added)
+    page.goto(f"{server}/_stcore/health")  # the script is gone, and the app's address has a storage again
 
 
 def test_a_name_is_no_link_emoji_or_icon(people: tuple[Page, Page], server: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import fits_a_phone
-from tests.browser.steps import both_charts_have, launch, open_page, stop
+from tests.browser.steps import AT_REST, both_charts_have, launch, open_page, stop
 
 SEEDS = "nodes => nodes.map(node => node.querySelector('.nl-seed input').value)"
 
@@ -70,6 +70,7 @@ def test_a_walk_by_keyboard_its_file_its_film_and_its_link(page: Page, server: s
     page.get_by_role("radio", name="Rest at stops").click()
     page.wait_for_url(re.compile("easing=Rest.at.stops|easing=smooth|easing=Rest%20at%20stops"))
     expect(page.get_by_text("lerp cuts through the inside")).to_be_visible()
+    page.wait_for_function(AT_REST)  # Streamlit has no file for a button of a script that is over
 
     # Its film and its list as files; the list comes back.
     with page.expect_download() as download:

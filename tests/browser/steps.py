@@ -39,7 +39,9 @@ SHIFTS = """
 () => new Promise(done => {
   const looking = new PerformanceObserver((list, _, { droppedEntriesCount }) => {
     looking.disconnect();
-    done([droppedEntriesCount, list.getEntries().filter(shift => !shift.hadRecentInput).map(({ value, sources }) => ({ value,
+    // What was taken away, as a form is after a press, has not moved: what follows it has.
+    const moves = list.getEntries().filter(({ hadRecentInput, sources }) => !hadRecentInput && sources.some(({ node }) => node));
+    done([droppedEntriesCount, moves.map(({ value, sources }) => ({ value,
       moved: sources.map(({ node, previousRect, currentRect }) =>
         `${node?.textContent?.trim().slice(0, 40)}: ${Math.round(previousRect.y)} -> ${Math.round(currentRect.y)}`) }))]);
   });

@@ -3,7 +3,8 @@
 from tests import surroundings  # isort: skip (before torch)
 
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from gan.data.datasets import ImageDataset
 from gan.explore import models
 from gan.owners import Visitor
 from gan.runs import manager
+from gan.runs.folder import RunFolder
 from gan.training import execution, loop, state
 
 ADA, BOB = Visitor("Ada", "a" * 16), Visitor("Bob", "b" * 16)
@@ -92,6 +94,25 @@ def blobs() -> ImageDataset:
     """50 random gray images of 28 x 28."""
     images = torch.randint(0, 256, (50, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     return ImageDataset("blobs", images)
+
+
+class Recorded:
+    """A run that is trained once for all tests of a file: it takes longer than most of them do."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def copy(self, to: Path, train: Callable[[RunFolder], object]) -> RunFolder:
+        """A copy in the folder `to`. train: makes the run, when the first test asks."""
+        original = self._root / to.name
+        if not original.exists():
+            train(RunFolder(original))
+        return RunFolder(shutil.copytree(original, to))
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    return Recorded(tmp_path_factory.mktemp("recorded"))
 
 
 def finish(loading: Iterator[Any]) -> Any:

@@ -2,7 +2,6 @@ import ast
 import csv
 import io
 import json
-import shutil
 import struct
 import subprocess
 import sys
@@ -33,7 +32,7 @@ from gan.runs.record import record, write_status
 from gan.runs.states import RunState
 from gan.training.loop import Control
 from gan.training.state import new_state
-from tests.conftest import finish
+from tests.conftest import Recorded, finish
 from tests.films import frames
 from tests.test_command_line import call
 
@@ -41,19 +40,11 @@ CPU = torch.device("cpu")
 SEEDS = "7,0-4"
 
 
-@pytest.fixture(scope="module")
-def recorded() -> dict[str, Path]:
-    """Where `folder` keeps its run: training it takes longer than most tests do."""
-    return {}
-
-
 @pytest.fixture
-def folder(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, config: TrainConfig, blobs: ImageDataset, recorded: dict[str, Path]
-) -> RunFolder:
+def folder(tmp_path: Path, config: TrainConfig, blobs: ImageDataset, recorded: Recorded) -> RunFolder:
     """A run of 12 steps in which a learning rate was changed, with metrics of steps 5 and 10: each test has a copy of its own."""
-    if not recorded:
-        folder = RunFolder(tmp_path_factory.mktemp("recorded") / "tiny-1")
+
+    def train(folder: RunFolder) -> None:
         folder.path.mkdir()
         folder.write_config(config, "quick-digits")
         write_status(folder, RunState.RUNNING)
@@ -63,8 +54,8 @@ def folder(
         for _ in record(folder, state, blobs, control):
             pass
         write_status(folder, RunState.FINISHED, state)
-        recorded["run"] = folder.path
-    return RunFolder(shutil.copytree(recorded["run"], tmp_path / "tiny-1"))
+
+    return recorded.copy(tmp_path / "tiny-1", train)
 
 
 def exported(export: Callable[..., Any], folder: RunFolder, **options: Any) -> bytes:

@@ -27,6 +27,7 @@ from gan.runs.run import Run
 from gan.runs.states import RunState
 from gan.training.loop import Control
 from gan.training.state import new_state
+from tests.conftest import Recorded
 from tests.waiting import ended, wait_for
 
 CPU = torch.device("cpu")
@@ -50,21 +51,11 @@ def contents(folder: Path) -> dict[Path, bytes]:
     return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != ".lock"}
 
 
-@pytest.fixture(scope="module")
-def recorded() -> dict[str, Path]:
-    """Where `run` keeps its run: training it takes longer than most tests do."""
-    return {}
-
-
 @pytest.fixture
-def run(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, config: TrainConfig, blobs: ImageDataset, recorded: dict[str, Path]
-) -> RunFolder:
+def run(tmp_path: Path, config: TrainConfig, blobs: ImageDataset, recorded: Recorded) -> RunFolder:
     """Ten steps, with states kept at 4 and 8: each test has a copy of its own."""
-    if not recorded:
-        folder = RunFolder(tmp_path_factory.mktemp("recorded") / "run")
-        recorded["run"] = train(folder, config.change(duration=10, log_every=1, grid_every=2), blobs, keep_at=(4, 8)).path
-    return RunFolder(shutil.copytree(recorded["run"], tmp_path / "run"))
+    ten = config.change(duration=10, log_every=1, grid_every=2)
+    return recorded.copy(tmp_path / "run", lambda folder: train(folder, ten, blobs, keep_at=(4, 8)))
 
 
 def remove(file: Path) -> None:

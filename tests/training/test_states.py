@@ -1,7 +1,6 @@
 """Saved states are compared with new ones before anything uses them; undamaged ones load bit for bit."""
 
 import copy
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from gan.runs.fork import fork
 from gan.runs.record import record
 from gan.training.loop import Control, train
 from gan.training.state import TrainState, new_state
+from tests.conftest import Recorded
 
 CPU = torch.device("cpu")
 
@@ -45,26 +45,18 @@ def trained(config: TrainConfig, steps: int = 3, **wishes: Any) -> tuple[TrainSt
     return state, dataset
 
 
-@pytest.fixture(scope="module")
-def recorded() -> dict[str, Path]:
-    """Where `saved` keeps its run: training it takes longer than most tests do."""
-    return {}
-
-
 @pytest.fixture
-def saved(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, config: TrainConfig, blobs: Any, recorded: dict[str, Path]
-) -> RunFolder:
+def saved(tmp_path: Path, config: TrainConfig, blobs: ImageDataset, recorded: Recorded) -> RunFolder:
     """A run's folder with a state after a few steps: each test has a copy of its own."""
-    if not recorded:
-        folder = RunFolder(tmp_path_factory.mktemp("recorded") / "run")
+
+    def train_some(folder: RunFolder) -> None:
         folder.path.mkdir()
         folder.write_config(config, "quick-digits", blobs)
         folder.write_status(state="stopped", step=12)
         for _ in record(folder, new_state(config, CPU), blobs, Control()):
             pass
-        recorded["run"] = folder.path
-    return RunFolder(shutil.copytree(recorded["run"], tmp_path / "run"))
+
+    return recorded.copy(tmp_path / "run", train_some)
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -38,13 +38,13 @@ test: $(VENV)/.installed-dev
 	$(KEEPING) $(BIN)/python .ci/together.py "style: $(STYLE)" "types: $(TYPES)" "tests: $(BIN)/python $(TESTS)" $(if $(ALSO),"$(ALSO)") \
 		--then "browser tests: $(BIN)/python $(BROWSER_TESTS)"
 
-# Which lines the tests run through, in their processes too. A measure, no gate: Python is about half as fast meanwhile.
-# What needs a Ray cluster of two nodes, or a browser and a cluster: about ten minutes, most of it benchmarks/cluster.py.
+# Tests and a benchmark that need a Ray cluster, one of them a browser as well: about ten minutes, most of it benchmarks/cluster.py.
 cluster: $(VENV)/.installed-dev
 	$(KEEPING) $(BIN)/python -m pytest tests/cluster
 	CLUSTER_TESTS=1 $(KEEPING) $(BIN)/python -m pytest tests/browser/test_cluster.py
 	$(KEEPING) $(BIN)/python -m benchmarks.cluster
 
+# Which lines the tests run through, in their processes too. A measure, no gate: Python is about half as fast meanwhile.
 coverage: $(VENV)/.installed-dev
 	$(BIN)/coverage erase
 	$(KEEPING) $(BIN)/python .ci/together.py "tests: $(BIN)/coverage run $(TESTS)" --then "browser tests: $(BIN)/coverage run $(BROWSER_TESTS)"

@@ -123,7 +123,7 @@ def turns(manager: RunManager, cluster: RayCluster, config: TrainConfig, straigh
     )
     print(f"memory of this process: at most {memory / 2**20:,.0f} MiB with two runs at work")
     if delays := cluster.delays():
-        print(f"delay of {len(cluster._delays):,} letters: {1000 * delays[0]:.0f} ms in the middle, 95% below {1000 * delays[1]:.0f} ms")
+        print(f"delay of {len(cluster._delays):,} letters: median {1000 * delays[0]:.0f} ms, 95% below {1000 * delays[1]:.0f} ms")
 
 
 def knobs(manager: RunManager, config: TrainConfig) -> None:
@@ -144,7 +144,7 @@ def knobs(manager: RunManager, config: TrainConfig) -> None:
     manager.stop(run.id)
     wait_for(lambda: not run.at_work)
     print(
-        f"a knob is turned: {statistics.median(taken):.2f} s until the change is back, at most {max(taken):.2f}; a pause took {paused:.2f} s"
+        f"a knob is turned: median {statistics.median(taken):.2f} s until the change is back, at most {max(taken):.2f}; a pause took {paused:.2f} s"
     )
 
 
@@ -172,7 +172,7 @@ def kills(manager: RunManager, cluster: RayCluster, nodes: Nodes, config: TrainC
         again = f"steps {move.step + 1} to {move.reached} again" if move.reached > move.step else "nothing again"
         print(f"  {number}: node process {pid} killed at step {step}: {move.reason}; {away[-1]:.1f} s until it trains; {again}", flush=True)
     print(f"{finished} of {count} runs finished, {complete} with every row of metrics once, {equal} equal an undisturbed run bit for bit")
-    print(f"from the kill until training continues: {statistics.median(away):.1f} s in the middle, at most {max(away):.1f} s")
+    print(f"from the kill until training continues: median {statistics.median(away):.1f} s, at most {max(away):.1f} s")
 
 
 def counting() -> dict[str, int]:

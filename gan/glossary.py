@@ -176,6 +176,8 @@ _ALL = (
     Term("fp32", "The usual 32-bit number format."),
     Term("bf16", "A 16-bit number format with the range of fp32: faster on hardware made for it, but less exact."),
     Term("CUDA graph", "The GPU's work for one step, recorded once and then launched as a whole."),
+    Term("cluster", "Several machines that train the runs of one server."),
+    Term("worker", "A process on a machine of a cluster that trains one run."),
 )
 
 TERMS = {term.name: term for term in _ALL}

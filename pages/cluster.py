@@ -8,7 +8,7 @@ from ui.workshop import manager
 
 heading("Cluster")
 if (cluster := manager().cluster) is None:
-    st.info("This server trains its runs by itself, without a cluster.", icon=":material/info:")
+    st.info("This server trains its runs itself, without a cluster.", icon=":material/info:")
 elif not may_look():
     st.info("Only the host sees the cluster. If that is you, enter the host's token under You.", icon=":material/lock:")
 else:

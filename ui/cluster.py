@@ -23,7 +23,7 @@ def machines(cluster: Cluster) -> None:
     nodes, workers = cluster.nodes(), cluster.at_work()
     with st.container(horizontal=True):
         st.metric("Machines", len(nodes), border=True)
-        st.metric("Runs training", f"{len(workers)} of {cluster.room()}", border=True, help="How many of the runs that fit train now.")
+        st.metric("Runs training", f"{len(workers)} of {cluster.room()}", border=True, help="Runs training now, of those that fit.")
         waiting = len(manager().unfinished()) - len(workers)
         st.metric("Runs waiting", max(0, waiting), border=True)
         delays = cluster.delays()
@@ -48,7 +48,7 @@ def _machine(node: Node, workers: list[AtWork]) -> None:
                 memory = f", {worker.memory / 2**30:.1f} GiB" if worker.memory else ""
                 st.markdown(f":gray[step {worker.step:,}{memory}, process {worker.pid}]", width="content")
         if not workers and not node.fault:
-            st.caption("No run trains here now.")
+            st.caption("No run is training here.")
 
 
 def _offers(node: Node) -> str:

@@ -35,7 +35,7 @@ def fill_form(config: TrainConfig, said: str = "", advice: str = "") -> None:
 
 
 def say_nothing() -> None:
-    """What was said of the form's values no longer holds."""
+    """Removes what was said about the form's values: it no longer holds."""
     st.session_state[SAID] = st.session_state[ADVICE] = ""
 
 

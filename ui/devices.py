@@ -15,7 +15,7 @@ def server_devices() -> str:
     if cluster := manager().cluster:
         count = sum(not node.fault for node in cluster.nodes())
         if not cluster.room():
-            return "This server trains on a cluster, which has no machine for runs now: runs wait until one joins."
+            return "This server trains on a cluster, but no machine in it can train now. Runs wait until one joins."
         return f"This server trains on a cluster of {count} machine{'' if count == 1 else 's'}. Runs at once: {cluster.room()}."
     devices, most = manager().devices, manager().max_runs
     if len(devices) == 1:
@@ -27,7 +27,7 @@ def server_devices() -> str:
 def next_device() -> str:
     """Where a new run will train, as Markdown; empty if this server has one device."""
     if manager().cluster:
-        return "Your run will train on a machine of this server's cluster."
+        return "Your run will train on a machine in this server's cluster."
     if len(manager().devices) == 1:
         return ""
     place = manager().next_place()

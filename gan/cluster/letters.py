@@ -1,6 +1,7 @@
-"""What a worker sends about the run that it trains: letters, several in one parcel of bytes. Nothing in a parcel can run code.
+"""What a worker sends about the run that it trains. Nothing in it can run code.
 
-A parcel is the length of its head (4 bytes, little-endian), the head as JSON, and the letters' blobs one after another: images as bytes,
+A letter is one piece of news: an event, how far the run is, and sometimes weights. A parcel is the bytes of several letters, sent together.
+It has the length of its head (4 bytes, little-endian), the head as JSON, and the letters' blobs one after another: images as bytes,
 weights as torch.save() writes them, which are read with weights_only=True.
 """
 
@@ -33,7 +34,7 @@ class Letter:
         generator: the EMA generator's tensors (packed()) at that moment, if they go along.
         norms: layer_norms(), if they were measured.
         heard: number of the last message with changes that the worker had received.
-        waiting: settings whose changes it had received and not made yet.
+        waiting: settings whose changes it had received but not made yet.
         end: training has returned; it continues with another order.
         error: why it ended: the kind of error, its message, and the trace; empty if nothing is wrong.
         sent: the worker's clock, seconds since the epoch; for measurements only.

@@ -1,6 +1,7 @@
 """A workplace on a worker elsewhere: what a run's thread on the server does while the worker trains. Knows nothing about Ray.
 
-The worker trains ahead, up to a bounded number of letters. The server writes the run's folder from them, one letter after another.
+The worker trains ahead, up to a bounded number of letters (its news of the run; see letters.py). The server writes the run's folder from
+them, one letter after another.
 """
 
 import json
@@ -73,7 +74,7 @@ class Workers(Protocol):
     """Where workers come from."""
 
     def hire(self, run_id: str) -> Generator[Progress, None, Remote]:
-        """A worker for a run; yields Progress until there is a free place.
+        """A worker for a run; yields Progress until there is a free slot.
 
         Raises:
             WorkerLost, ValueError: there is none.

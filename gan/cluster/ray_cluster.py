@@ -1,6 +1,6 @@
 """A Ray cluster: connecting to it, its nodes, and the workers on them. The only module that imports Ray, and only when it is used.
 
-Ray places the workers; here stands what a run asks for, how many runs have room, and what is wrong, in words. All nodes of a cluster trust
+Ray places the workers. This module knows what a run asks for, how many runs have room, and what is wrong, in words. All nodes of a cluster trust
 each other: anyone who can reach one of them as a node can run code on all.
 """
 
@@ -117,7 +117,7 @@ class RayCluster:
         return "cuda" if not self._on_cpu and any(node.gpus for node in self.nodes()) else "cpu"
 
     def room(self) -> int:
-        """How many runs can train at once, if nobody else uses the cluster."""
+        """How many runs can train at once, if no one else uses the cluster."""
         usable = [node for node in self.nodes() if not node.fault]
         if self.kind == "cuda":
             return sum(int(node.gpus) * self.max_runs for node in usable)
@@ -128,7 +128,7 @@ class RayCluster:
         return any(node.id == self._own_node and node.cpus >= self.cpus for node in self.nodes())
 
     def most_memory(self) -> float:
-        """Bytes of memory that the roomiest node offers; infinite for GPUs, whose memory Ray does not know."""
+        """Bytes of memory of the node that offers the most; infinite for GPUs, whose memory Ray does not know."""
         return float("inf") if self.kind == "cuda" else max((node.memory for node in self.nodes()), default=0.0)
 
     def at_work(self) -> list[AtWork]:
@@ -184,7 +184,7 @@ class RayCluster:
                 began = time.monotonic()
                 while not self._ray.wait([greeting], timeout=WAIT_S)[0]:
                     starting = len(self.at_work()) < self.room() and time.monotonic() - began < START_S
-                    yield Progress("Starting a worker in the cluster" if starting else "Waiting for a free place in the cluster", 0, 0)
+                    yield Progress("Starting a worker in the cluster" if starting else "Waiting for a free slot in the cluster", 0, 0)
                 fault = self._meet(remote, greeting)
             except BaseException:
                 remote.end()
@@ -218,11 +218,11 @@ class RayCluster:
             raise ValueError(f"a worker could not start: {_first_line(error)}") from None
         except exceptions.RayActorError as error:
             if "ModuleNotFoundError" in str(error) or "failed to import" in str(error):
-                text = "a node of the cluster does not have this project: run `pip install .` in its folder on every node"
+                text = "a machine in the cluster does not have this project: run `pip install .` in its folder on every machine"
                 raise ValueError(text) from None
-            raise WorkerLost("a node", reason_of(error)) from None
+            raise WorkerLost("a machine", reason_of(error)) from None
         except exceptions.RayError as error:
-            raise WorkerLost("a node", reason_of(error)) from None
+            raise WorkerLost("a machine", reason_of(error)) from None
         remote.node, remote.pid, remote.device = node, hello["pid"], hello["device"]
         remote.place = hello["machine"]
         return difference(version(), hello["version"])
@@ -237,10 +237,10 @@ class RayCluster:
         with self._lock:
             self._looked = (-1e9, [])
         there = self.nodes()
-        name = next((other.name for other in there if other.id == node), "a node")
+        name = next((other.name for other in there if other.id == node), "a machine")
         log.warning("no run can train on %s: %s", name, fault)
         if all(other.fault for other in there):
-            raise ValueError(f"no node of the cluster can train this run. {name}: {fault}")
+            raise ValueError(f"no machine in the cluster can train this run. {name}: {fault}")
 
     def note(self, run_id: str, step: int, memory: int, delay_s: float) -> None:
         with self._lock:
@@ -379,7 +379,7 @@ def _refuse_unreachable(address: str) -> None:
     try:
         socket.create_connection((host, int(port)), timeout=REACH_S).close()
     except (OSError, OverflowError) as error:
-        raise ValueError(f"WORKSHOP_RAY={address}: there is no cluster ({error}): start it, and check host and port") from None
+        raise ValueError(f"WORKSHOP_RAY={address}: no cluster answers there ({error}): start one, or check host and port") from None
 
 
 @contextmanager

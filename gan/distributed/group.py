@@ -216,7 +216,7 @@ def join(name: str) -> Group:
         store, rank, count = next(dist.rendezvous("env://", timeout=MEETING))
     except RuntimeError as error:
         where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
-        raise RankLost(f"no meeting with the other ranks at {where}: {first_line(error)}") from error
+        raise RankLost(f"the other ranks could not be met at {where}: {first_line(error)}") from error
     group = Group(rank, count, device, store, max(1, cores() // here))
     group.join()
     return group

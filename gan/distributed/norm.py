@@ -22,7 +22,7 @@ def normalize_whole_batches(network: nn.Module, group: Group) -> None:
 
 
 class _OverRanks:
-    """Before a kind of torch's batch normalization: while it trains, statistics are those of the whole batch."""
+    """Comes before one of torch's batch normalization classes: in training, it uses the statistics of the whole batch."""
 
     group: Group
 

@@ -34,6 +34,7 @@ USUAL_RATE = 5e-4  # learning rate at which the beginning takes as long as the r
 SLOWEST = 4.0  # up to this many times
 RUNAWAY = 10.0  # between the two rates: the slower network then cannot follow, and waiting for it changes nothing
 FOOLED = -0.1  # gap between D's answers below which it prefers generated images
+NOT_FINITE = ("infinite or not a number", "no longer a number")  # in a run's error; the second one is from earlier versions
 PEAK = 0.25  # of the images: a class with this share stands out
 
 
@@ -113,7 +114,7 @@ def findings(case: "Case", error: str = "", recipe: TrainConfig | None = None) -
     found = []
     for rule in RULES:
         episode = case.episode(rule)
-        if rule.key == "nan" and episode is None and "no longer a number" in error:
+        if rule.key == "nan" and episode is None and any(words in error for words in NOT_FINITE):
             episode = (case.step, case.step)
         if episode:
             found.append(finding_of(rule, case, *episode, recipe))

@@ -1,4 +1,4 @@
-"""Machines on which runs train, as the manager and the pages see them. gan/cluster has the one cluster that there is: Ray's."""
+"""Machines on which runs train, as the manager and the pages see them. gan/cluster has the only kind so far: Ray's."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -56,7 +56,7 @@ class Cluster(Protocol):
         """How many runs can train at once; changes when machines come and go."""
 
     def most_memory(self) -> float:
-        """Bytes of memory that the roomiest machine has for a run; infinite if nobody knows."""
+        """Bytes of memory that the machine with the most has for a run; infinite if unknown."""
 
     def is_here(self) -> bool:
         """Whether runs can train on the server's own machine."""
@@ -77,4 +77,4 @@ class Cluster(Protocol):
         """
 
     def close(self) -> None:
-        """Leaves the cluster; whatever works there for this process ends."""
+        """Leaves the cluster and ends this process's workers there."""

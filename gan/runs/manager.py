@@ -155,7 +155,7 @@ class RunManager:
 
     def _refuse_too_large(self, config: TrainConfig) -> None:
         if self.cluster:
-            refuse_more_than(config, self.cluster.most_memory(), "on the cluster's roomiest machine")
+            refuse_more_than(config, self.cluster.most_memory(), "in the cluster, on the machine with the most")
         else:
             refuse_too_large(config, *self.devices)
 

@@ -1,4 +1,4 @@
-"""The moves of a run in a cluster: its worker ended, and it continued on another one. A line of moves.jsonl each."""
+"""The moves of a run in a cluster: its worker ended, and it continued on another one. Each move is a line of moves.jsonl."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields

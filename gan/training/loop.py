@@ -347,7 +347,7 @@ def _first_fault(finite: list[float], before: int) -> str:
     bad = [name for name, n in zip(("loss_d", "loss_g", "d_real", "d_fake", "d_fake_after"), finite, strict=True) if n == first]
     # D's answer to real images does not depend on G. Its answer to fakes is the first to show G's faults.
     network = "generator" if "d_fake" in bad and "d_real" not in bad else "discriminator"
-    return f"the {network} computed something that is no longer a number, at step {before + round(first) + 1}"
+    return f"the {network} computed a value that is infinite or not a number (NaN), at step {before + round(first) + 1}"
 
 
 @torch.no_grad()

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class Diverged(ArithmeticError):
-    """A loss or a weight is no longer a number."""
+    """A loss or a weight became infinite or NaN (not a number)."""
 
 
 @dataclass(frozen=True)
@@ -222,11 +222,11 @@ class TrainState:
         """Call it before the state is saved.
 
         Raises:
-            Diverged: a weight is no longer a number.
+            Diverged: a weight is infinite or NaN.
         """
         for name, network in (("discriminator", self.discriminator), ("generator", self.generator)):
             if not torch.stack([t.isfinite().all() for t in _floats(network)]).all():
-                raise Diverged(f"the {name} has a weight that is no longer a number, at step {self.step}")
+                raise Diverged(f"the {name} has a weight that is infinite or not a number (NaN), at step {self.step}")
 
 
 def _lay_out_moments(optimizer: torch.optim.Optimizer) -> None:

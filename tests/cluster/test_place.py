@@ -136,7 +136,7 @@ def test_two_runs_train_at_once_and_the_others_wait(
 def test_a_run_that_waits_for_a_place_says_so_and_can_be_stopped(manager: RunManager, cluster: ThreadCluster, config: TrainConfig) -> None:
     cluster.waiting.set()
     run = manager.submit(config)
-    wait_for(lambda: run.status().get("preparing", {}).get("task") == "Waiting for a free place in the cluster")
+    wait_for(lambda: run.status().get("preparing", {}).get("task") == "Waiting for a free slot in the cluster")
     manager.stop(run.id)
     wait_for(ended(run))
     assert run.state is RunState.STOPPED and not cluster.hired

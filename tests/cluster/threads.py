@@ -118,7 +118,7 @@ class ThreadCluster:
 
     def hire(self, run_id: str) -> Generator[Progress, None, ThreadRemote]:
         while self.waiting.is_set():
-            yield Progress("Waiting for a free place in the cluster", 0, 0)
+            yield Progress("Waiting for a free slot in the cluster", 0, 0)
         remote = ThreadRemote(f"node-{len(self.hired) + 1}")
         self.hired.append((run_id, remote))
         return remote

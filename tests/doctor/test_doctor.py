@@ -285,8 +285,9 @@ def test_rows_may_be_as_seldom_or_as_many_as_they_like() -> None:
     assert len(examine(TrainConfig(), long).times["metrics"]) <= 4001
 
 
-def test_a_run_that_failed_for_its_numbers_says_so() -> None:
-    error = "Training diverged: the generator computed something that is no longer a number, at step 731. What was kept is unharmed."
+@pytest.mark.parametrize("what", ["a value that is infinite or not a number (NaN)", "something that is no longer a number"])
+def test_a_run_that_failed_for_its_numbers_says_so(what: str) -> None:
+    error = f"Training diverged: the generator computed {what}, at step 731. What was kept is unharmed."
     (finding,) = diagnose(TrainConfig(lr_g=0.05), metrics(730), error=error)
     assert finding.key == "nan" and finding.remedies[0].changes == {"lr_g": 2e-4}
     assert not diagnose(TrainConfig(), metrics(730), error="The disk is full.")

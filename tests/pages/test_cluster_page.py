@@ -41,7 +41,7 @@ def test_the_host_sees_machines_and_what_runs_where(
     assert "step 12, 1.0 GiB, process 4711" in shown
     assert "No run can train here: it has Python 3.9." in texts(at.warning)
     at = open_page(pages.TRAIN, run=waiting.id)
-    assert "It waits for a free place in the cluster." in texts(at.markdown)
+    assert "It waits for a free slot in the cluster." in texts(at.markdown)
     assert "trains on a cluster of 1 machine. Runs at once: 1." in texts(open_page(pages.HOME).caption)
 
 
@@ -66,7 +66,7 @@ def test_a_run_that_lost_its_machine_says_so(
     wait_for(lambda: run.moves)
     at = open_page(pages.TRAIN, run=run.id)
     assert plain("The worker on node-1 was lost at step") in texts(at.info) and plain("continued on node-2") in texts(at.info)
-    assert "It lost its machine in the cluster once, the last time at step" in texts(at.caption)
+    assert "It lost its worker in the cluster once, at step" in texts(at.caption)
 
 
 def test_a_move_is_read_from_a_line_only_if_it_is_one() -> None:

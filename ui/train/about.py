@@ -34,8 +34,8 @@ def about(run: Run, config: TrainConfig, status: Status) -> None:
     if stored.origin:
         st.caption(f"Started from the networks of {plain(str(stored.origin.get('run')))} at step {plain(str(stored.origin.get('step')))}.")
     if moves := run.moves:
-        times = "once" if len(moves) == 1 else f"{len(moves)} times"
-        st.caption(f"It lost its machine in the cluster {times}, the last time at step {moves[-1].reached:,}.")
+        times = "once, at" if len(moves) == 1 else f"{len(moves)} times, last at"
+        st.caption(f"It lost its worker in the cluster {times} step {moves[-1].reached:,}.")
     recipe = RECIPES.get(stored.recipe)
     images = f", {stored.data_images:,} images" if stored.data_images is not None else ""
     st.markdown(f"Recipe **{plain(stored.recipe or 'none')}** on **{plain(Path(config.data).name)}**{images}")

@@ -17,7 +17,7 @@ from ui.train.queue import starts_now
 from ui.workshop import checkups
 
 PREPARING = "The run loads its images and finds the fastest way to compute."
-MOVING = "The run's machine in the cluster was lost. The run continues on another one from its last saved state."
+MOVING = "The run lost its worker in the cluster. It continues on another one from its last saved state."
 REMEMBERED_STEPS = 500  # how long a change is mentioned after its effect is known
 OUTCOMES = {
     Outcome.WATCHING: (":material/visibility:", "blue"),

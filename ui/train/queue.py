@@ -35,7 +35,7 @@ def waiting(run: Run) -> None:
     position, starts_in_s = manager().place(run)
     ahead = [other for other in manager().unfinished() if other.id != run.id and manager().position(other) < max(1, position)]
     with st.container(border=True, key="waiting"):
-        where = " It waits for a free place in the cluster." if manager().cluster else ""
+        where = " It waits for a free slot in the cluster." if manager().cluster else ""
         st.markdown(
             f"**Number {position} in the queue.**{where} {forecast(starts_in_s, ahead)}" if position else "**This run starts now.**"
         )

@@ -13,11 +13,13 @@ import torch
 
 from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
+from gan.events import Event
 from gan.explore import models
 from gan.owners import Visitor
 from gan.runs import manager
 from gan.runs.folder import RunFolder
 from gan.training import execution, loop, state
+from gan.training.state import Diverged, TrainState
 
 ADA, BOB = Visitor("Ada", "a" * 16), Visitor("Bob", "b" * 16)
 
@@ -94,6 +96,18 @@ def blobs() -> ImageDataset:
     """50 random gray images of 28 x 28."""
     images = torch.randint(0, 256, (50, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     return ImageDataset("blobs", images)
+
+
+def diverging(train: Callable[..., Iterator[Event]]) -> Callable[..., Iterator[Event]]:
+    """gan.training.loop.train() of a run that diverges after step 6."""
+
+    def steps(state: TrainState, *rest: Any) -> Iterator[Event]:
+        for event in train(state, *rest):
+            yield event
+            if state.step == 6:
+                raise Diverged("the generator's loss became nan between steps 5 and 10")
+
+    return steps
 
 
 class Recorded:

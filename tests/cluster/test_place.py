@@ -24,10 +24,9 @@ from gan.runs.record import prepare, prepare_at, record
 from gan.runs.run import Run
 from gan.runs.states import RunState
 from gan.runs.watch import Watch
-from gan.training.loop import Control, train
-from gan.training.state import Diverged, TrainState
+from gan.training.loop import Control
 from tests.cluster.threads import ThreadCluster
-from tests.conftest import ADA, BOB
+from tests.conftest import ADA, BOB, diverging
 from tests.waiting import ended, wait_for
 
 CPU = torch.device("cpu")
@@ -243,13 +242,7 @@ def test_a_paused_run_whose_worker_dies_continues_from_its_pause(manager: RunMan
 
 
 def test_a_run_that_diverges_on_a_worker_says_so(manager: RunManager, config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    def diverging(state: TrainState, dataset: ImageDataset, control: Control) -> Iterator[Event]:
-        for event in train(state, dataset, control):
-            yield event
-            if state.step == 6:
-                raise Diverged("the generator's loss became nan")
-
-    monkeypatch.setattr(workers, "train", diverging)
+    monkeypatch.setattr(workers, "train", diverging(workers.train))
     run = manager.submit(config)
     wait_for(ended(run))
     assert run.state is RunState.FAILED and "the generator's loss became nan" in str(run.status().error)

@@ -113,7 +113,7 @@ def test_any_rank_can_halt_the_run_after_a_step_and_one_process_can_resume_it(fo
 
 def test_all_ranks_stop_when_one_of_them_diverges(folder: Path) -> None:
     sentences = {(folder / f"diverged{rank}").read_text() for rank in range(2)}
-    assert sentences == {"the generator computed something that is no longer a number, at step 1"}
+    assert sentences == {"the generator computed a value that is infinite or not a number (NaN), at step 1"}
 
 
 def test_when_a_rank_is_killed_the_run_ends_with_one_sentence_and_a_state_that_resumes(folder: Path) -> None:

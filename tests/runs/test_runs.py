@@ -12,7 +12,6 @@ import torch
 
 from gan.config import TrainConfig
 from gan.data.imageset import ImageDataset
-from gan.events import Event
 from gan.networks.generator_file import CheckpointError
 from gan.runs import record as recording
 from gan.runs import run as runs
@@ -20,9 +19,7 @@ from gan.runs import workplace
 from gan.runs.folder import RunFolder
 from gan.runs.manager import RunManager
 from gan.runs.run import History
-from gan.training.loop import Control
-from gan.training.state import Diverged, TrainState
-from tests.conftest import ADA, BOB
+from tests.conftest import ADA, BOB, diverging
 from tests.waiting import ended, wait_for
 
 
@@ -154,15 +151,7 @@ def test_a_failure_ends_that_run_alone_and_is_told(
 def test_a_run_that_diverges_says_so_and_keeps_its_last_good_generator(
     manager: RunManager, config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = workplace.train
-
-    def diverging(state: TrainState, dataset: ImageDataset, control: Control) -> Iterator[Event]:
-        for event in original(state, dataset, control):
-            yield event
-            if state.step == 6:
-                raise Diverged("the generator's loss became nan between steps 5 and 10")
-
-    monkeypatch.setattr(workplace, "train", diverging)
+    monkeypatch.setattr(workplace, "train", diverging(workplace.train))
     run = manager.submit(config)
     wait_for(ended(run))
     assert run.state == "failed" and "generator's loss became nan between steps 5 and 10" in run.status()["error"]

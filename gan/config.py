@@ -28,7 +28,8 @@ def _field(
 
     live: the field can change while a run trains. fixed: it defines the networks, so a fork keeps it.
     step: how far one press on plus or minus goes; 0 for a tenth of the value's order of magnitude.
-    needs: the name of another field; while it is 0, this field has no effect, and the form hides it.
+    needs: when this field has an effect; the form hides it otherwise. The name of another field that must not be 0, or a field and its
+        values, as in "networks=dcgan,mlp".
     shown: whether forms show it at all: not if it has an effect only on the command line.
     """
     extra: dict[str, JsonValue] = {"group": group, "unit": unit, "common": common, "live": live, "fixed": fixed, "step": step}
@@ -161,9 +162,15 @@ class TrainConfig(BaseModel):
         "Generator layer order",
         "What comes first after each convolution: batch normalization, as in the DCGAN paper, or the activation.",
         "Networks",
+        needs="networks=dcgan",
     )
     generator_norm: Literal["batch", "none"] = _field(
-        "batch", "Generator normalization", "Batch normalization after each layer but the last, or none.", "Networks", fixed=True
+        "batch",
+        "Generator normalization",
+        "Batch normalization after each layer but the last, or none.",
+        "Networks",
+        fixed=True,
+        needs="networks=dcgan,mlp",
     )
     generator_upsampling: Literal["transposed", "resize"] = _field(
         "transposed",
@@ -172,6 +179,7 @@ class TrainConfig(BaseModel):
         "(Odena et al. 2016).",
         "Networks",
         fixed=True,
+        needs="networks=dcgan",
     )
     generator_extra_layers: int = _field(
         0,
@@ -181,6 +189,7 @@ class TrainConfig(BaseModel):
         ge=0,
         le=4,
         fixed=True,
+        needs="networks=dcgan",
     )
     discriminator_norm: Literal["batch", "none"] = _field(
         "batch",
@@ -188,6 +197,7 @@ class TrainConfig(BaseModel):
         "Batch normalization from the second layer on, or none. Gradient penalties need 'none'.",
         "Networks",
         fixed=True,
+        needs="networks=dcgan",
     )
     batch_norm_over: Literal["batch", "rank"] = _field(
         "batch",
@@ -230,6 +240,7 @@ class TrainConfig(BaseModel):
         "then dense layers of 512 and 1.",
         "Networks",
         fixed=True,
+        needs="networks=dcgan",
     )
     dropout: float = _field(
         0.0,

@@ -170,11 +170,14 @@ def _extra(info: FieldInfo) -> dict[str, Any]:
 
 
 def _counts(info: FieldInfo, base: TrainConfig) -> bool:
-    """Whether a field has an effect in the app, with the form's other values; the form hides the end values of a schedule that is off."""
+    """Whether a field has an effect in the app, with the form's other values; the form hides the others."""
     if not _extra(info)["shown"]:
         return False
-    needed = _extra(info)["needs"]
-    return not needed or bool(st.session_state.get(KEY + needed, getattr(base, needed)))
+    needed, _, values = _extra(info)["needs"].partition("=")
+    if not needed:
+        return True
+    value = st.session_state.get(KEY + needed, getattr(base, needed))
+    return str(value) in values.split(",") if values else bool(value)
 
 
 def rounded(duration: float) -> float:

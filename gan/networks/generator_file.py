@@ -3,6 +3,7 @@
 import json
 import os
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ import torch
 
 from gan.config import TrainConfig
 from gan.files import write_atomically
+from gan.networks.build import new_discriminator, new_generator
 from gan.networks.dcgan import Discriminator, Generator
 from gan.networks.weights import fill, without_memory
 from gan.untrusted import is_whole, open_regular, parse_json
@@ -170,25 +172,25 @@ def load_generator(path: Path) -> LoadedGenerator:
     Raises:
         CheckpointError: the file is missing, cut short, a pickle, too large, or its weights do not fit its config.
     """
-    return LoadedGenerator(*_load(path, Generator, FORMAT))
+    return LoadedGenerator(*_load(path, new_generator, FORMAT))
 
 
 def load_discriminator(path: Path) -> LoadedDiscriminator:
     """The same for a discriminator."""
-    return LoadedDiscriminator(*_load(path, Discriminator, DISCRIMINATOR_FORMAT))
+    return LoadedDiscriminator(*_load(path, new_discriminator, DISCRIMINATOR_FORMAT))
 
 
 N = TypeVar("N", Generator, Discriminator)
 
 
-def _load(path: Path, kind: type[N], format: str) -> tuple[N, TrainConfig, int, tuple[str, ...]]:
+def _load(path: Path, build: Callable[[TrainConfig, int], N], format: str) -> tuple[N, TrainConfig, int, tuple[str, ...]]:
     about = read_metadata(path, format)
     try:
         if path.stat().st_size > LARGEST_GENERATOR:
             raise CheckpointError(f"{path.name} is larger than {LARGEST_GENERATOR >> 20} MiB")
         config, class_names = read_config(about)
         with without_memory():
-            network = kind(config, len(class_names))
+            network = build(config, len(class_names))
         expected = {name: tuple(t.shape) for name, t in network.state_dict().items()}
         tensors = safetensors.torch.load_file(path)
         found = {name: tuple(t.shape) for name, t in tensors.items()}
@@ -203,7 +205,8 @@ def _load(path: Path, kind: type[N], format: str) -> tuple[N, TrainConfig, int, 
     except CheckpointError:
         raise
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError, OverflowError, RuntimeError, OSError) as error:
-        raise CheckpointError(f"{path.name} cannot be read as a {kind.__name__.lower()}: {str(error).splitlines()[0]}") from None
+        kind = "discriminator" if format == DISCRIMINATOR_FORMAT else "generator"
+        raise CheckpointError(f"{path.name} cannot be read as a {kind}: {str(error).splitlines()[0]}") from None
     network.eval().requires_grad_(False)
     return network, config, step, class_names
 

@@ -28,7 +28,7 @@ from gan.files import write_atomically
 from gan.images import captioned, gif, png, spaced
 from gan.judging.judgements import NUMBERS
 from gan.latent import from_seeds
-from gan.networks.dcgan import Generator
+from gan.networks.build import new_generator
 from gan.networks.generator_file import FORMAT, CheckpointError, LoadedGenerator, read_config, read_metadata
 from gan.networks.residual import Residual
 from gan.networks.sampling import sample
@@ -258,7 +258,7 @@ def sample_script(generator: Path) -> str:
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CheckpointError(f"{generator.name} lacks valid settings: {error}") from None
     with without_memory():
-        network = Generator(config, len(class_names))
+        network = new_generator(config, len(class_names))
     draw = "randn" if config.latent_distribution == "normal" else "rand"
     noise = f"torch.{draw}({config.latent_dim}, generator=torch.Generator().manual_seed(seed))"
     inputs, about_it = f"{config.latent_dim} random numbers", 'header.pop("__metadata__")'

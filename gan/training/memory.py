@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from gan.config import TrainConfig
-from gan.networks.dcgan import Discriminator, Generator, count_parameters
+from gan.networks.build import new_discriminator, new_generator
+from gan.networks.dcgan import count_parameters
 from gan.networks.layers import Dropout, FromLatent
 from gan.networks.residual import Basis, Enlarge, Residual, Shrink
 from gan.networks.weights import without_memory
@@ -31,7 +32,7 @@ def memory_estimate(config: TrainConfig) -> int:
 
     with without_memory():
         # Spectral normalization multiplies matrices when it is set up. It keeps two vectors a layer, which do not count.
-        generator, discriminator = Generator(config, 1), Discriminator(config.change(spectral_norm=False), 1)
+        generator, discriminator = new_generator(config, 1), new_discriminator(config.change(spectral_norm=False), 1)
         for module in (*generator.layers, *discriminator.layers):
             for layer in module if isinstance(module, Residual) else (module,):
                 layer.register_forward_hook(count)

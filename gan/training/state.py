@@ -12,6 +12,7 @@ from gan import latent
 from gan.config import TrainConfig
 from gan.devices import cores, describe_device, keep_fp32_exact, keep_freed_memory, with_index
 from gan.events import Done
+from gan.networks.build import new_discriminator, new_generator
 from gan.networks.dcgan import Discriminator, Generator, initialize
 from gan.networks.layers import Dropout
 from gan.optimizers import Adam, RMSprop
@@ -266,7 +267,7 @@ def new_state(
         raise ValueError("conditional needs a data set with labels, but this one has none")
     device = with_index(device)
     rng = torch.Generator().manual_seed(config.seed)
-    generator, discriminator = Generator(config, len(class_names)), Discriminator(config, len(class_names))
+    generator, discriminator = new_generator(config, len(class_names)), new_discriminator(config, len(class_names))
     initialize(generator, config.initialization, rng)
     initialize(discriminator, config.initialization, rng)
     if device.type == "cpu":

@@ -97,6 +97,23 @@ def test_every_rule_of_the_settings_reads_in_the_forms_words() -> None:
     assert in_form_words("there is no data set 'data_2024'; got 2024") == "there is no data set 'data_2024'; got 2,024"
 
 
+def test_settings_of_other_networks_are_hidden_and_a_recipe_s_come_back_whole(open_page: Open) -> None:
+    at = open_page(pages.TRAIN)
+
+    def drawn(name: str) -> bool:
+        return any(getattr(element, "key", None) == KEY + name for element in at.main)
+
+    for networks, has_norm, has_head in (("mlp", True, False), ("residual", False, False), ("dcgan", True, True)):
+        at.selectbox(key=KEY + "networks").select(networks).run()
+        assert (drawn("generator_norm"), drawn("discriminator_head")) == (has_norm, has_head), networks
+    for name in ("wgan-gp", "r3gan-small", "wgan-gp", "mlp", "pyimagesearch"):
+        at.selectbox(key="recipe").select(name).run()
+        chosen = {field: at.session_state[KEY + field] for field in TrainConfig.model_fields if KEY + field in at.session_state}
+        of_data = ("data", "data_split", "image_size", "channels", "fit", "background")
+        wanted = {field: value for field, value in RECIPES[name].config.model_dump().items() if field not in of_data}
+        assert {field: value for field, value in chosen.items() if field not in of_data} == wanted, name
+
+
 def test_an_empty_end_of_a_schedule_leaves_the_setting_alone(open_page: Open) -> None:
     at = open_page(pages.TRAIN)
     at.number_input(key=KEY + "schedule_images").set_value(1000).run()

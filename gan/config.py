@@ -125,11 +125,11 @@ class TrainConfig(BaseModel):
         "Networks",
         fixed=True,
     )
-    networks: Literal["dcgan", "mlp", "residual"] = _field(
+    networks: Literal["dcgan", "mlp", "residual", "biggan"] = _field(
         "dcgan",
         "Kind of networks",
         "'dcgan': convolutions; 'mlp': dense layers only, as in the first GANs. 'residual': blocks that add to their input, without "
-        "normalization (R3GAN, Huang et al. 2024).",
+        "normalization (R3GAN, Huang et al. 2024); 'biggan': blocks that are normalized by class and z (Brock et al. 2019).",
         "Networks",
         fixed=True,
     )
@@ -207,6 +207,14 @@ class TrainConfig(BaseModel):
         "Networks",
         shown=False,
     )
+    self_attention: bool = _field(
+        False,
+        "Self-attention",
+        "At 16 x 16 pixels, each place also sees all others, in both networks (Zhang et al. 2019).",
+        "Networks",
+        fixed=True,
+        needs="networks=biggan",
+    )
     spectral_norm: bool = _field(
         False,
         "Spectral normalization",
@@ -215,11 +223,25 @@ class TrainConfig(BaseModel):
         "Networks",
         fixed=True,
     )
+    generator_spectral_norm: bool = _field(
+        False,
+        "Generator spectral normalization",
+        "The same in the generator, which can make training more stable (Zhang et al. 2019).",
+        "Networks",
+        fixed=True,
+    )
     minibatch_std: bool = _field(
         False,
         "Minibatch deviation",
         "Shows the discriminator how much the images of a batch differ, so it can catch a generator that repeats itself "
         "(Karras et al. 2018).",
+        "Networks",
+        fixed=True,
+    )
+    minibatch_discrimination: bool = _field(
+        False,
+        "Minibatch discrimination",
+        "Shows the discriminator how close each image is to the others of its batch, in features that it learns (Salimans et al. 2016).",
         "Networks",
         fixed=True,
     )
@@ -252,11 +274,11 @@ class TrainConfig(BaseModel):
         le=0.9,
         live=True,
     )
-    initialization: Literal["pytorch", "dcgan", "fixup"] = _field(
+    initialization: Literal["pytorch", "dcgan", "fixup", "orthogonal"] = _field(
         "pytorch",
         "Initial weights",
         "'pytorch': the library's default; 'dcgan': N(0, 0.02), as Radford et al. 2016 advise. 'fixup': residual blocks start as the "
-        "identity (Zhang et al. 2019).",
+        "identity (Zhang et al. 2019); 'orthogonal': random orthogonal matrices (Saxe et al. 2014).",
         "Networks",
         fixed=True,
     )
@@ -300,6 +322,16 @@ class TrainConfig(BaseModel):
     )
     r2: float = _field(
         0.0, "R2 penalty", "Flattens the discriminator around generated images (Mescheder et al. 2018). 0: none.", "Loss", ge=0, le=1000
+    )
+    orthogonal_penalty: float = _field(
+        0.0,
+        "Orthogonal penalty",
+        "Keeps the generator's filters different from each other, so truncated z also gives good images (Brock et al. 2019: 0.0001). "
+        "0: none.",
+        "Loss",
+        step=1e-4,
+        ge=0,
+        le=1,
     )
 
     batch_size: int = _field(
@@ -635,6 +667,11 @@ class TrainConfig(BaseModel):
                 "initialization must be pytorch or dcgan with spectral_norm, which divides weights by their largest singular value: fixup "
                 "begins with weights of 0; got fixup"
             )
+        if self.networks == "biggan" and self.latent_dim < (parts := (self.image_size - 1).bit_length() - 1):
+            raise ValueError(
+                f"latent_dim must be at least {parts} with networks biggan at {self.image_size} pixels, which split z into a part for each "
+                f"layer that makes maps larger; got {self.latent_dim}"
+            )
         if self.weight_clip and self.spectral_norm:
             raise ValueError(f"weight_clip must be 0 with spectral_norm, which rescales the clipped weights; got {self.weight_clip}")
         if self.augmentation_target and self.diffaugment == "off":
@@ -667,6 +704,11 @@ class TrainConfig(BaseModel):
     def normalizes_discriminator(self) -> bool:
         """Whether the discriminator has batch normalization; dense networks and dense heads have none."""
         return self.networks == "dcgan" and self.discriminator_head == "conv" and self.discriminator_norm == "batch"
+
+    @property
+    def compares_images(self) -> bool:
+        """Whether the discriminator compares the images of a batch with each other."""
+        return self.minibatch_std or self.minibatch_discrimination
 
     @property
     def has_scores(self) -> bool:

@@ -12,7 +12,7 @@ from gan.data.datasets import ImageDataset
 from gan.distributed.group import Group
 from gan.distributed.norm import normalize_whole_batches
 from gan.draws import RankGenerator
-from gan.networks.layers import Dropout, MinibatchStd
+from gan.networks.layers import Dropout, MinibatchDiscrimination, MinibatchStd
 from gan.training.loop import Control, train
 from gan.training.ranks import refuse_settings
 from gan.training.state import Execution, TrainState, new_state
@@ -84,6 +84,8 @@ def _take_part(state: TrainState, group: Group) -> None:
             module.rng = rng
         elif isinstance(module, MinibatchStd):
             module.whole_mean = group.whole_mean
+        elif isinstance(module, MinibatchDiscrimination):
+            module.whole_rows = group.whole_rows
     if config.batch_norm_over == "batch":
         for network in (state.generator, state.discriminator):
             normalize_whole_batches(network, group)

@@ -59,6 +59,12 @@ def parameter_title(name: str) -> str:
         (r"norm(\d+)", "normalization at {0} x {0}"),
         (r"norm_extra(\d+)", "normalization of extra convolution {0}"),
         (r"dense(\d*)", "dense layer {0}"),
+        (r"block(\d+)\.norm(\d)\.(\w+)", "block at {0} x {0}, {2}s of normalization {1}"),  # of BigGAN's networks
+        (r"attention(\d+)\.(\w+)", "attention at {0} x {0}, {1}"),
+        (r"attention(\d+)", "attention at {0} x {0}"),
+        (r"norm", "last normalization"),
+        (r"to_pixels", "last convolution"),
+        (r"minibatch_discrimination.compared", "minibatch discrimination"),
         (r"block(\d+)\.(\w+)", "block at {0} x {0}, {1}"),  # of residual networks, as the next three
         (r"basis", "patterns"),
         (r"pixels", "first convolution"),
@@ -69,10 +75,14 @@ def parameter_title(name: str) -> str:
         if match := re.fullmatch(pattern, module):
             title = words.format(*match.groups()).strip()
             normalization = module.startswith("norm")
-            return title + {"weight": ", scale" if normalization else "", "bias": ", shift" if normalization else ", bias"}.get(part, "")
+            return title + {
+                "weight": ", scale" if normalization else "",
+                "bias": ", shift" if normalization else ", bias",
+                "strength": ", strength",
+            }.get(part, "")
     return name
 
 
 def is_main_parameter(name: str) -> bool:
     """Whether it is the weight of a convolution, a dense layer or an embedding: neither a bias nor of a normalization."""
-    return not name.endswith("bias") and "norm" not in name.removeprefix("layers.").partition(".")[0]
+    return not name.endswith(("bias", "strength")) and not any(part.startswith("norm") for part in name.split("."))

@@ -1,6 +1,7 @@
 """Feature maps and filters as pictures."""
 
 import math
+from typing import cast
 
 import numpy as np
 import torch
@@ -52,7 +53,7 @@ def first_filters(networks: Networks) -> np.ndarray:
     once, the parts for each image are side by side.
     """
     assert networks.discriminator is not None
-    weight = next(m for m in networks.discriminator.layers if isinstance(m, nn.Conv2d | nn.Linear)).weight.detach()
+    weight = cast(nn.Conv2d | nn.Linear, networks.discriminator.at_pixels).weight.detach()
     config = networks.config
     size = config.image_size if weight.dim() == 2 else weight.shape[-1]
     parts = weight.reshape(len(weight), config.packing, config.channels, size, size)
@@ -61,7 +62,7 @@ def first_filters(networks: Networks) -> np.ndarray:
 
 def last_filters(networks: Networks) -> np.ndarray:
     """What each map (or number) before G's last layer adds to the image: float32 (N, C, height, width)."""
-    module = [m for m in networks.generator.layers if isinstance(m, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)][-1]
+    module = cast(nn.Conv2d | nn.ConvTranspose2d | nn.Linear, networks.generator.at_pixels)
     weight, config = module.weight.detach(), networks.config
     if isinstance(module, nn.Linear):
         return weight.t().reshape(-1, config.channels, config.image_size, config.image_size).numpy()

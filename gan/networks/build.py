@@ -1,14 +1,18 @@
 """Which networks a run's settings ask for."""
 
 from gan.config import TrainConfig
+from gan.networks.biggan import BigDiscriminator, BigGenerator
 from gan.networks.dcgan import Discriminator, Generator
+
+GENERATORS: dict[str, type[Generator]] = {"biggan": BigGenerator}
+DISCRIMINATORS: dict[str, type[Discriminator]] = {"biggan": BigDiscriminator}
 
 
 def new_generator(config: TrainConfig, classes: int = 0) -> Generator:
     """The generator for some settings, without initial weights of a seed. classes: in the data, if the settings are conditional."""
-    return Generator(config, classes)
+    return GENERATORS.get(config.networks, Generator)(config, classes)
 
 
 def new_discriminator(config: TrainConfig, classes: int = 0) -> Discriminator:
     """The discriminator for some settings; see new_generator()."""
-    return Discriminator(config, classes)
+    return DISCRIMINATORS.get(config.networks, Discriminator)(config, classes)

@@ -143,7 +143,10 @@ def _generator_step(
                 loss = losses.generator_loss(answers, config.loss, on_real)
         if config.frozen == "generator":
             return loss, _mean_answer(config, answers)
-        _learn(state, loss, state.optimizer_g, state.generator)
+        total = loss
+        if config.orthogonal_penalty:
+            total = loss + config.orthogonal_penalty * losses.orthogonal_penalty(state.generator)
+        _learn(state, total, state.optimizer_g, state.generator)
     finally:
         discriminator.requires_grad_(True)
     return loss, _mean_answer(config, answers)

@@ -75,6 +75,7 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "dense head": {"discriminator_head": "dense", "dropout": 0.3, "initialization": "dcgan"},
     "minibatch_std": {"minibatch_std": True},
     "packing": {"packing": 2, "minibatch_std": True},
+    "minibatch_discrimination": {"minibatch_discrimination": True},
     "hinge": {"loss": "hinge"},
     "wasserstein, clipped": {"loss": "wasserstein", "weight_clip": 0.01, "optimizer": "rmsprop"},
     "wasserstein, gradient_penalty": CRITIC | {"gradient_penalty": 10},

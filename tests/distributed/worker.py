@@ -52,6 +52,16 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "a critic": {**PLAIN, "loss": "wasserstein", "gradient_penalty": 10.0, "latent_distribution": "uniform"},
     "packs": {"packing": 2, "feature_matching": True, "label_flips": 0.2, "dropout": 0.2, "batch_size": 12},
     "classes": {"conditional": True, "spectral_norm": True, "discriminator_norm": "none", "loss": "hinge"},
+    "biggan": {
+        "networks": "biggan",
+        "conditional": True,
+        "self_attention": True,
+        "generator_spectral_norm": True,
+        "minibatch_discrimination": True,
+        "orthogonal_penalty": 1e-3,
+        "loss": "hinge",
+        "batch_size": 9,
+    },
     "augmentation": {**PLAIN, "diffaugment": "color, translation, cutout", "augmentation_target": 0.5, "networks": "residual"},
 }
 CHANGED = Intervention(2, "lr_g", 1e-3, 5e-3)  # in each of them

@@ -158,6 +158,9 @@ SWITCHES = [
     {"minibatch_std": True, "networks": "mlp"},
     {"networks": "residual", "minibatch_std": True, "conditional": True},
     {"networks": "residual", "spectral_norm": True},
+    {"minibatch_std": True, "minibatch_discrimination": True},
+    {"minibatch_discrimination": True, "networks": "mlp"},
+    {"generator_spectral_norm": True, "conditional": True},
     {"conditional": True},
     {"conditional": True, "spectral_norm": True, "minibatch_std": True},
 ]

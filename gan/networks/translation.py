@@ -108,10 +108,16 @@ class UNet(Translator):
 
 
 class InstanceNorm(nn.Module):
-    """Normalizes each map of each image by itself, without learned numbers (Ulyanov et al. 2016). (N, C, H, W) -> the same shape."""
+    """Normalizes each map of each image by itself, without learned numbers (Ulyanov et al. 2016). (N, C, H, W) -> the same shape.
+
+    The same numbers as F.instance_norm(), computed in the way that is fastest on a CPU: with channels last, batch normalization of one
+    image after the other takes a seventh of the time of group normalization; with channels first it is the other way round.
+    """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return F.group_norm(x, x.shape[1])  # the same numbers as F.instance_norm(), and several times as fast on a CPU
+        if x.is_cpu and not x.is_contiguous() and x[0, 0].numel() > 1:
+            return torch.cat([F.batch_norm(image, None, None, training=True) for image in x.split(1)])
+        return F.group_norm(x, x.shape[1])
 
 
 class ResidualBlock(nn.Module):

@@ -250,7 +250,8 @@ def test_noise_is_dropout_in_the_first_layers_of_the_decoder_while_training() ->
 
 def test_instance_normalization_is_torchs() -> None:
     x = torch.randn(2, 3, 8, 8, dtype=torch.float64)
-    torch.testing.assert_close(InstanceNorm()(x), nn.InstanceNorm2d(3)(x))
+    for layout in (torch.contiguous_format, torch.channels_last):
+        torch.testing.assert_close(InstanceNorm()(x.contiguous(memory_format=layout)), nn.InstanceNorm2d(3)(x))
 
 
 def test_the_memory_estimate_counts_the_feature_maps() -> None:

@@ -23,8 +23,13 @@ def draw_pair(index: int, size: int) -> tuple[np.ndarray, np.ndarray]:
         the avatar and its outline, uint8 (6, size, size), and its attributes as from draw_face().
     """
     face, attributes = draw_face(index, size)
-    outline = _Outline(seeded(index)).draw().resize((size, size), Image.Resampling.BOX)
+    outline = draw_outline(index).resize((size, size), Image.Resampling.BOX)
     return np.concatenate([face, np.asarray(outline).transpose(2, 0, 1)]), attributes
+
+
+def draw_outline(index: int) -> Image.Image:
+    """The outline of avatar number `index`, CANVAS x CANVAS in RGB."""
+    return _Outline(seeded(index)).draw()
 
 
 class _Pencil:

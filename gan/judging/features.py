@@ -298,9 +298,12 @@ def load(path: Path) -> FeatureNetwork:
     return _freeze(network)
 
 
+SAME_IMAGES = {"sketches": "faces"}  # sets whose images are those of another set
+
+
 def network_for(reals: Reals) -> Generator[Progress, None, FeatureNetwork]:
     """The feature network of a data set: one that comes with the app, one saved earlier, or a new one that is trained and saved."""
-    shipped = SHIPPED / f"{reals.name}.safetensors"
+    shipped = SHIPPED / f"{SAME_IMAGES.get(reals.name, reals.name)}.safetensors"
     if reals.name in NAMED and shipped.exists():
         return load(shipped)
     dataset = reals.learned.dataset

@@ -55,6 +55,8 @@ class Generator(nn.Module):
         if self.classes:
             self.embedding = nn.Embedding(self.classes, EMBEDDING)
         inputs = config.latent_dim + (EMBEDDING if self.classes else 0)
+        if config.translates:
+            raise ValueError(f"networks {config.networks} translate images and have no latent vectors")
         build = {"dcgan": _conv_generator, "mlp": _dense_generator, "residual": residual_generator}[config.networks]
         self.layers = nn.Sequential(build(config, inputs))
 

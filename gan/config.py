@@ -125,11 +125,11 @@ class TrainConfig(BaseModel):
         "Networks",
         fixed=True,
     )
-    networks: Literal["dcgan", "mlp", "residual"] = _field(
+    networks: Literal["dcgan", "mlp", "residual", "stylegan"] = _field(
         "dcgan",
         "Kind of networks",
         "'dcgan': convolutions; 'mlp': dense layers only, as in the first GANs. 'residual': blocks that add to their input, without "
-        "normalization (R3GAN, Huang et al. 2024).",
+        "normalization (R3GAN, Huang et al. 2024); 'stylegan': styles for each layer (StyleGAN2, Karras et al. 2020).",
         "Networks",
         fixed=True,
     )
@@ -155,7 +155,11 @@ class TrainConfig(BaseModel):
         fixed=True,
     )
     generator_activation: Literal["relu", "leaky_relu"] = _field(
-        "relu", "Generator activation", "Activation after each layer of the generator: ReLU, or LeakyReLU with slope 0.2.", "Networks"
+        "relu",
+        "Generator activation",
+        "Activation after each layer of the generator: ReLU, or LeakyReLU with slope 0.2.",
+        "Networks",
+        needs="networks=dcgan,mlp,residual",
     )
     generator_order: Literal["norm_first", "activation_first"] = _field(
         "norm_first",
@@ -252,6 +256,17 @@ class TrainConfig(BaseModel):
         le=0.9,
         live=True,
     )
+    style_mixing: float = _field(
+        0.9,
+        "Style mixing",
+        "Share of generated images in training whose coarse and fine styles come from two latent vectors, so each layer's style works on "
+        "its own (Karras et al. 2019).",
+        "Networks",
+        step=0.1,
+        ge=0,
+        le=1,
+        needs="networks=stylegan",
+    )
     initialization: Literal["pytorch", "dcgan", "fixup"] = _field(
         "pytorch",
         "Initial weights",
@@ -259,6 +274,7 @@ class TrainConfig(BaseModel):
         "identity (Zhang et al. 2019).",
         "Networks",
         fixed=True,
+        needs="networks=dcgan,mlp,residual",
     )
 
     loss: Literal["bce", "hinge", "wasserstein", "relativistic"] = _field(
@@ -300,6 +316,16 @@ class TrainConfig(BaseModel):
     )
     r2: float = _field(
         0.0, "R2 penalty", "Flattens the discriminator around generated images (Mescheder et al. 2018). 0: none.", "Loss", ge=0, le=1000
+    )
+    penalty_every: int = _field(
+        1,
+        "Penalties every",
+        "Steps between two penalty updates, each as strong as all that it stands for: faster, with nearly the same effect (lazy regularization, "
+        "Karras et al. 2020). 1: in every step.",
+        "Loss",
+        unit="steps",
+        ge=1,
+        le=64,
     )
 
     batch_size: int = _field(
@@ -635,6 +661,11 @@ class TrainConfig(BaseModel):
                 "initialization must be pytorch or dcgan with spectral_norm, which divides weights by their largest singular value: fixup "
                 "begins with weights of 0; got fixup"
             )
+        if self.networks == "stylegan" and self.spectral_norm:
+            raise ValueError(
+                "spectral_norm must be off with networks stylegan, whose weights are scaled by a rule of their own (equalized learning rate); "
+                "got true"
+            )
         if self.weight_clip and self.spectral_norm:
             raise ValueError(f"weight_clip must be 0 with spectral_norm, which rescales the clipped weights; got {self.weight_clip}")
         if self.augmentation_target and self.diffaugment == "off":
@@ -667,6 +698,16 @@ class TrainConfig(BaseModel):
     def normalizes_discriminator(self) -> bool:
         """Whether the discriminator has batch normalization; dense networks and dense heads have none."""
         return self.networks == "dcgan" and self.discriminator_head == "conv" and self.discriminator_norm == "batch"
+
+    @property
+    def has_styles(self) -> bool:
+        """Whether the generator has a space of styles, w, between z and the image."""
+        return self.networks == "stylegan"
+
+    @property
+    def penalizes_lazily(self) -> bool:
+        """Whether penalties have updates of their own, in only some of the steps."""
+        return self.penalty_every > 1 and bool(self.r1 or self.r2 or self.gradient_penalty)
 
     @property
     def has_scores(self) -> bool:

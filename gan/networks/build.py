@@ -2,13 +2,14 @@
 
 from gan.config import TrainConfig
 from gan.networks.dcgan import Discriminator, Generator
+from gan.networks.stylegan import StyleDiscriminator, StyleGenerator
 
 
 def new_generator(config: TrainConfig, classes: int = 0) -> Generator:
     """The generator for some settings, without initial weights of a seed. classes: in the data, if the settings are conditional."""
-    return Generator(config, classes)
+    return (StyleGenerator if config.networks == "stylegan" else Generator)(config, classes)
 
 
 def new_discriminator(config: TrainConfig, classes: int = 0) -> Discriminator:
     """The discriminator for some settings; see new_generator()."""
-    return Discriminator(config, classes)
+    return (StyleDiscriminator if config.networks == "stylegan" else Discriminator)(config, classes)

@@ -23,8 +23,7 @@ def choose_model() -> Model | None:
     asked = st.query_params.get("from", "")
     if asked in translator_sources(models().root):
         translates_note(asked)
-        st.caption("The generators below draw from latent vectors.")
-        del st.query_params["from"]
+        return None
     if not sources:
         st.info("There is no generator yet. Train one: you can explore it after a few seconds.", icon=":material/lightbulb:")
         st.page_link(TRAIN, label="Train", icon=":material/model_training:")

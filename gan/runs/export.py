@@ -509,7 +509,7 @@ _TAGS = {
     for group, names in {
         "losses": ("loss_d", "loss_g"),
         "answers": ("d_real", "d_fake", "d_fake_after"),
-        "progress": ("images_seen", "elapsed_s", "images_per_s", "augmentation"),
+        "progress": ("images_seen", "elapsed_s", "images_per_s", "augmentation", "distance"),
     }.items()
     for name in names
 }

@@ -22,6 +22,7 @@ from ui.workshop import manager, translators
 
 KEPT = "held_out_images"  # in the session: the key of a data set, and its held-out images
 COLUMNS, STEPS = 8, 6
+WIDTH = 760  # pixels of a row on a page that is wide enough
 SCORED = 100  # images
 
 
@@ -91,7 +92,7 @@ def held_out_view(model: TranslatorModel) -> None:
 def _row(name: str, images: np.ndarray) -> None:
     picture = tile(enlarge(images, max(1, 96 // images.shape[-1])), columns=len(images), gap=2)
     st.markdown(f"**{name}**")
-    st.image(inline(picture), alt=f"{name}: {len(images)} images", width="stretch")
+    st.image(inline(picture), alt=f"{name}: {len(images)} images", width=WIDTH)
 
 
 def _scores(model: TranslatorModel, images: ImageDataset) -> None:

@@ -34,11 +34,11 @@ def own_view(model: TranslatorModel) -> None:
                 format_func={"there": f"{a} to {b}", "back": f"{b} to {a}"}.__getitem__,
             )
             back = way == "back"
-    image = own_image(model.config) if kind == MINE else _held_out_image(model, back)
+    image, target = (own_image(model.config), None) if kind == MINE else _held_out_image(model, back)
     if image is None:
         return
     there = translators().translate(model, image[None], back)[0]
-    shown = [("Input", image), ("Output", there)]
+    shown = [("Input", image), ("Output", there), *([("Target", target)] if target is not None else [])]
     if model.config.networks == "cyclegan":
         again = translators().translate(model, there[None], not back)[0]
         shown = [
@@ -57,11 +57,11 @@ def own_view(model: TranslatorModel) -> None:
         st.caption(f"There and back changes the pixels by {lost:.1%} of their range on average.")
 
 
-def _held_out_image(model: TranslatorModel, back: bool) -> np.ndarray | None:
-    """One of the images that training never saw, by its number."""
+def _held_out_image(model: TranslatorModel, back: bool) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """One of the images that training never saw, by its number, and its target if it has one. None with the reason on the page."""
     images = held_out(model)
     if images is None:
-        return None
+        return None, None
     if model.config.networks == "cyclegan":
         assert images.labels is not None
         of = images.images[images.labels == int(back)]
@@ -71,7 +71,8 @@ def _held_out_image(model: TranslatorModel, back: bool) -> np.ndarray | None:
     number = st.number_input(
         "Number", 0, len(of) - 1, 0, key="number", bind="query-params", width=160, help="Images that training never saw."
     )
-    return np.ascontiguousarray(of[int(number)].numpy())
+    target = images.images[int(number)].numpy() if model.config.pairs else None
+    return np.ascontiguousarray(of[int(number)].numpy()), target
 
 
 def _difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:

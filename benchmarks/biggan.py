@@ -122,6 +122,7 @@ def _run(name: str, seed: int, changes: dict[str, object], digits: ImageDataset,
     state = new_state(config, given.device, class_names=digits.class_names, execution=execution, threads=given.threads)
     for _ in train(state, digits):
         pass
+    assert isinstance(state.averaged, Generator)
     result = referee.of_generator(state.averaged, config, steps=state.step)
     print(result.row(f"{name}, seed {seed}") + f"   ({execution.precision}, {state.elapsed_s:.0f} s)", flush=True)
     if name == "biggan-small":

@@ -65,6 +65,31 @@ _ALL = (
     Term("BCE", "Binary cross-entropy, the first GAN loss: the cost of a wrong yes-or-no answer, in nats.", "Goodfellow et al. 2014"),
     Term("hinge loss", "A loss that stops pushing once an answer is right by a margin of 1.", "Lim and Ye 2017; Miyato et al. 2018"),
     Term("Wasserstein loss", "The difference of the critic's mean scores for real and generated images.", "Arjovsky et al. 2017"),
+    Term(
+        "least-squares loss",
+        "Trains D to answer 1 for real and 0 for generated images, by squared distance. Answers are unbounded.",
+        "Mao et al. 2017",
+    ),
+    Term(
+        "PatchGAN",
+        "A discriminator that answers for each small patch of an image, not for the whole image.",
+        "Isola et al. 2017",
+    ),
+    Term(
+        "U-Net",
+        "A generator that shrinks an image step by step and enlarges it again. Skip connections pass details from each size to the same size on the way back.",
+        "Ronneberger et al. 2015",
+    ),
+    Term(
+        "cycle consistency",
+        "An image translated to the other class and back should be the same image again. So a translation keeps what the classes share.",
+        "Zhu et al. 2017",
+    ),
+    Term(
+        "SSIM",
+        "Structural similarity: compares brightness, contrast and structure of two images in small windows. 1 means equal.",
+        "Wang et al. 2004",
+    ),
     Term("relativistic loss", "Asks whether a real image looks more real than a generated one.", "Jolicoeur-Martineau 2018"),
     # How training goes.
     Term(
@@ -181,7 +206,17 @@ _ALL = (
     Term("interpolation", "Moving from one latent vector to another in small steps."),
     Term("lerp", "Interpolation along a straight line. Halfway, the vector is shorter than those the generator trained on."),
     Term("slerp", "Interpolation along the sphere, which keeps the vector's length.", "White 2016"),
-    Term("truncation", "Shortens latent vectors: images become more typical and less varied."),
+    Term("truncation", "Shortens latent vectors, or moves styles toward their mean: images become more typical and less varied."),
+    Term(
+        "style",
+        "What a StyleGAN's mapping network makes of a latent vector, also called w. It sets how strongly each layer uses each of its maps.",
+        "Karras et al. 2019",
+    ),
+    Term(
+        "style mixing",
+        "Coarse layers get the style of one latent vector, fine layers that of another: the pose of one image, the colors of the other.",
+        "Karras et al. 2019",
+    ),
     Term("principal directions", "The directions of the latent space that change the generator's features most.", "Härkönen et al. 2020"),
     Term("projection", "A search for the latent vector whose image is closest to a given one."),
     Term("filter", "A small learned pattern that a convolution looks for at every place of its input."),

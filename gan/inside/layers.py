@@ -24,6 +24,7 @@ from gan.networks.dcgan import Discriminator, Generator, count_parameters
 from gan.networks.layers import Block, Dropout, FromLatent, MinibatchDiscrimination, MinibatchStd
 from gan.networks.residual import Basis, Enlarge, Residual, Shrink
 from gan.networks.sampling import sample
+from gan.networks.stylegan import Constant, StyleBlock, StyledConv, ToImage
 
 COMPANY = 16  # images in the batch around an image
 AFFORDABLE = 2e10  # the most multiplications per call: about two seconds of a core
@@ -79,6 +80,23 @@ _KINDS: list[tuple[type[nn.Module] | tuple[type[nn.Module], ...], str, str]] = [
         "Each place adds what it finds at all other places, most from those that it attends to. It begins without any effect.",
     ),
     (SumOverPlaces, "sum", "Adds up each map over all places: how much of each pattern there is, wherever it is."),
+    (Constant, "constant", "The same learned maps for every image. Everything that differs comes from the styles."),
+    (
+        StyledConv,
+        "styled convolution",
+        "A convolution in which the style w sets the weight of each map before it. It adds noise of a learned strength, and shrinks negative "
+        "values to a fifth.",
+    ),
+    (
+        ToImage,
+        "colors",
+        "Each pixel's color is a weighted sum of the maps at its place. It is added to the smaller image before it, enlarged.",
+    ),
+    (
+        StyleBlock,
+        "residual block",
+        "Two convolutions, of which the second halves height and width, and next to them a shortcut of one pixel. The results are added.",
+    ),
     (Basis, "patterns", "Multiplies each number by a learned 4 x 4 pattern: z becomes a first, tiny image."),
     (Enlarge, "resizing", "Doubles height and width: new pixels are means of their neighbors. It has nothing to learn."),
     (Shrink, "resizing", "Halves height and width: each new pixel is a mean of neighbors. It has nothing to learn."),
@@ -146,13 +164,6 @@ def activations(
     if isinstance(network, Discriminator):
         network = network if company is None else _as_in_training(network)
         x, labels = _seated(network.packing, x, labels, company)
-    modules = dict(network.layers.named_children())
-    if isinstance(network, Discriminator):
-        compared = {"minibatch_std": network.minibatch_std, "minibatch_discrimination": network.minibatch_discrimination}
-        modules |= {name: module for name, module in compared.items() if module}
-        modules["logit"] = network.logit
-    elif network.classes:
-        modules = {"class": network.embedding, **modules}
     layers: dict[str, Layer] = {}
 
     def keep(name: str, module: nn.Module, output: torch.Tensor) -> None:
@@ -168,7 +179,7 @@ def activations(
     handles = []
     with _quietly():
         try:
-            for name, module in modules.items():
+            for name, module in network.parts().items():
                 if not isinstance(module, _SILENT):
                     handles.append(module.register_forward_hook(lambda m, i, o, name=name: keep(name, m, o)))
             network(x, labels)
@@ -186,6 +197,8 @@ def describe(module: nn.Module, name: str = "") -> tuple[str, str]:
             "image",
             "Each pixel is a weighted sum of the maps at its place. Values below -1 show as black, values above 1 as white.",
         )
+    elif name == "w":
+        about = "The style w: each layer below scales its maps by numbers that it computes from w."
     elif isinstance(module, nn.Conv2d) and name == "basis":
         about = "Compares each map with a learned pattern of the same size, and keeps one number for each map."
     elif isinstance(module, nn.Conv2d) and name == "pixels":

@@ -1,7 +1,6 @@
 """Feature maps and filters as pictures."""
 
 import math
-from typing import cast
 
 import numpy as np
 import torch
@@ -53,7 +52,7 @@ def first_filters(networks: Networks) -> np.ndarray:
     once, the parts for each image are side by side.
     """
     assert networks.discriminator is not None
-    weight = cast(nn.Conv2d | nn.Linear, networks.discriminator.at_pixels).weight.detach()
+    weight = networks.discriminator.first_layer.weight.detach()
     config = networks.config
     size = config.image_size if weight.dim() == 2 else weight.shape[-1]
     parts = weight.reshape(len(weight), config.packing, config.channels, size, size)
@@ -62,7 +61,7 @@ def first_filters(networks: Networks) -> np.ndarray:
 
 def last_filters(networks: Networks) -> np.ndarray:
     """What each map (or number) before G's last layer adds to the image: float32 (N, C, height, width)."""
-    module = cast(nn.Conv2d | nn.ConvTranspose2d | nn.Linear, networks.generator.at_pixels)
+    module = networks.generator.last_layer
     weight, config = module.weight.detach(), networks.config
     if isinstance(module, nn.Linear):
         return weight.t().reshape(-1, config.channels, config.image_size, config.image_size).numpy()

@@ -5,7 +5,7 @@ Know nothing about training.
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -176,16 +176,16 @@ class BigGenerator(Generator):
 
     embedding_dim = EMBEDDING
 
-    def build(self, config: TrainConfig) -> Layers:
+    def new_layers(self, config: TrainConfig, inputs: int) -> nn.Sequential:
         stages = widths(config, config.generator_filters)
         z = torch.arange(config.latent_dim, device="cpu").tensor_split(len(stages))
-        self.parts = [len(part) for part in z]
+        self.z_parts = [len(part) for part in z]
         self.middle = next(size for size, _ in stages if size in ATTENTION)
-        inputs = self.embedding_dim if self.classes else 0
+        embedded = inputs - config.latent_dim
         (_, width), *rest = stages
-        layers: Layers = OrderedDict(dense=nn.Linear(self.parts[0], width * BASE**2), unflatten=nn.Unflatten(1, (width, BASE, BASE)))
-        for (size, after), part in zip(rest, self.parts[1:], strict=True):
-            layers[f"block{size}"] = BlockUp(width, after, size, inputs + part)
+        layers: Layers = OrderedDict(dense=nn.Linear(self.z_parts[0], width * BASE**2), unflatten=nn.Unflatten(1, (width, BASE, BASE)))
+        for (size, after), part in zip(rest, self.z_parts[1:], strict=True):
+            layers[f"block{size}"] = BlockUp(width, after, size, embedded + part)
             if config.self_attention and size in ATTENTION:
                 layers[f"attention{size}"] = Attention(after)
             width = after
@@ -193,14 +193,14 @@ class BigGenerator(Generator):
         layers["act"] = nn.ReLU(inplace=True)
         layers["to_pixels"] = nn.Conv2d(width, config.channels, 3, 1, 1)
         layers["tanh"] = nn.Tanh()
-        return layers
+        return nn.Sequential(layers)
 
     def forward(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         return self._passed(z, labels, self.layers)
 
     def _passed(self, z: torch.Tensor, labels: torch.Tensor | None, layers: Iterable[nn.Module]) -> torch.Tensor:
         """z through the first layers."""
-        x, *rest = z.split(self.parts, 1)
+        x, *rest = z.split(self.z_parts, 1)
         embedded = [self.embedded(labels)] if self.classes else []
         parts = iter(rest)
         for layer in layers:
@@ -215,7 +215,7 @@ class BigGenerator(Generator):
     def first_weights(self) -> torch.Tensor:
         dense, *blocks = (layer for layer in self.layers if isinstance(layer, nn.Linear | BlockUp))
         weights = [cast(nn.Linear, dense).weight.T]
-        for block, part in zip(cast(list[BlockUp], blocks), self.parts[1:], strict=True):
+        for block, part in zip(cast(list[BlockUp], blocks), self.z_parts[1:], strict=True):
             linear = (layer for norm in (block.norm1, block.norm2) for layer in (norm.gain, norm.shift))
             weights.append(torch.cat([layer.weight[:, -part:].T for layer in linear], 1))
         return torch.block_diag(*weights)
@@ -224,7 +224,7 @@ class BigGenerator(Generator):
 class BigDiscriminator(Discriminator):
     """images (N, channels, size, size) in [-1, 1] -> answers (N / packing,): a mirror image of the generator, whose features are sums over places."""
 
-    def build(self, config: TrainConfig) -> tuple[Layers, int]:
+    def new_layers(self, config: TrainConfig) -> tuple[Layers, int]:
         stages = widths(config, config.discriminator_filters)[::-1]
         width = config.channels * config.packing
         layers: Layers = OrderedDict()
@@ -240,6 +240,7 @@ class BigDiscriminator(Discriminator):
         return layers, width
 
     @property
-    def at_pixels(self) -> nn.Module:
-        first: Any = self.layers[0]
+    def first_layer(self) -> nn.Conv2d:
+        first = self.layers[0]
+        assert isinstance(first, BlockDown)
         return first.conv1

@@ -22,6 +22,7 @@ from gan.networks.layers import (
     Layers,
     MinibatchDiscrimination,
     MinibatchStd,
+    OwnWeights,
     SpectralNorm,
     ToLogit,
     ToPixels,
@@ -61,14 +62,31 @@ class Generator(nn.Module):
         self.classes = classes if config.conditional else 0
         if self.classes:
             self.embedding = nn.Embedding(self.classes, self.embedding_dim)
-        self.layers = nn.Sequential(self.build(config))
+        inputs = config.latent_dim + (self.embedding_dim if self.classes else 0)
+        if config.translates:
+            raise ValueError(f"networks {config.networks} translate images and have no latent vectors")
+        self.layers = self.new_layers(config, inputs)
         if config.generator_spectral_norm:
             normalize_spectrally(self.layers)
 
-    def build(self, config: TrainConfig) -> Layers:
-        """The layers from z, or z and the class's embedding, to an image."""
+    def new_layers(self, config: TrainConfig, inputs: int) -> nn.Sequential:
+        """The layers from z, with a class's numbers appended, to images. inputs: how many numbers these are."""
         build = {"dcgan": _conv_generator, "mlp": _dense_generator, "residual": residual_generator}[config.networks]
-        return build(config, config.latent_dim + (self.embedding_dim if self.classes else 0))
+        return nn.Sequential(build(config, inputs))
+
+    @property
+    def map_numbers(self) -> int | None:
+        """How many numbers of feature maps a step keeps for each image; None to add up the layers' outputs (gan/training/memory.py)."""
+        return None
+
+    @property
+    def last_layer(self) -> nn.Conv2d | nn.ConvTranspose2d | nn.Linear:
+        """The layer whose weights make pixels of maps, or of numbers."""
+        return [module for module in self.layers if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)][-1]
+
+    def parts(self) -> dict[str, nn.Module]:
+        """What Look inside shows, in order: modules whose output says something about the one image that they work on."""
+        return ({"class": self.embedding} if self.classes else {}) | dict(self.layers.named_children())
 
     def embedded(self, labels: torch.Tensor | None) -> torch.Tensor:
         """The numbers that stand for classes, int64 (N,), in a conditional generator: (N, embedding_dim)."""
@@ -94,11 +112,6 @@ class Generator(nn.Module):
         first: Any = next(layer for layer in self.layers if isinstance(layer, nn.ConvTranspose2d | nn.Linear))
         weight = first.weight.T if isinstance(first, nn.Linear) else first.weight.flatten(1)  # (inputs, features)
         return weight[: self.latent_dim]
-
-    @property
-    def at_pixels(self) -> nn.Module:
-        """The last layer with weights."""
-        return [layer for layer in self.layers if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)][-1]
 
 
 def _conv_generator(config: TrainConfig, inputs: int) -> Layers:
@@ -158,30 +171,52 @@ class Discriminator(nn.Module):
     def __init__(self, config: TrainConfig, classes: int = 0) -> None:
         super().__init__()
         self.packing = config.packing
-        layers, width = self.build(config)
-        conv_head = config.networks == "dcgan" and config.discriminator_head == "conv"
+        layers, width = self.new_layers(config)
         self.layers = nn.Sequential(layers)
         self.minibatch_std = MinibatchStd() if config.minibatch_std else None
-        inputs = width + (1 if config.minibatch_std else 0)
-        compared = inputs * 4 * 4 if conv_head else inputs
+        compared = (width + (1 if config.minibatch_std else 0)) * self.feature_places(config)
         self.minibatch_discrimination = MinibatchDiscrimination(compared) if config.minibatch_discrimination else None
-        inputs += KERNELS if config.minibatch_discrimination else 0
-        self.logit = ToLogit(inputs, 1, 4, 1, 0, bias=False) if conv_head else nn.Linear(inputs, 1, bias=config.networks != "residual")
+        self.logit = self.new_logit(config, width)
         self.classes = classes if config.conditional else 0
         if self.classes:
             self.embedding = nn.Embedding(self.classes, width)
         if config.spectral_norm:
             normalize_spectrally(self)
 
-    def build(self, config: TrainConfig) -> tuple[Layers, int]:
-        """The layers up to the last features, and the number of these features (per position if the head is a convolution)."""
+    @property
+    def first_layer(self) -> nn.Conv2d | nn.Linear:
+        """The layer whose weights look at pixels."""
+        return next(layer for layer in self.layers if isinstance(layer, nn.Conv2d | nn.Linear))
+
+    def new_layers(self, config: TrainConfig) -> tuple[Layers, int]:
+        """The layers up to the last features, and the number of these features (per position if they are maps)."""
         build = {"dcgan": _conv_discriminator, "mlp": _dense_discriminator, "residual": residual_discriminator}[config.networks]
         return build(config)
 
+    def feature_places(self, config: TrainConfig) -> int:
+        """At how many places there are features: 16 of maps of 4 x 4, else 1."""
+        return 16 if config.networks == "dcgan" and config.discriminator_head == "conv" else 1
+
+    def new_logit(self, config: TrainConfig, width: int) -> nn.Module:
+        """The last layer, which gives the answer. width: the number of features before it, without what comparing images adds."""
+        inputs = width + numbers_of_company(config)
+        if self.feature_places(config) > 1:
+            return ToLogit(inputs, 1, 4, 1, 0, bias=False)
+        return nn.Linear(inputs, 1, bias=config.networks != "residual")
+
     @property
-    def at_pixels(self) -> nn.Module:
-        """The first layer with weights."""
-        return next(layer for layer in self.layers if isinstance(layer, nn.Conv2d | nn.Linear))
+    def map_numbers(self) -> int | None:
+        """As a generator's."""
+        return None
+
+    def parts(self) -> dict[str, nn.Module]:
+        """As a generator's; the last one is "logit"."""
+        return dict(self.layers.named_children()) | self.parts_in_company() | {"logit": self.logit}
+
+    def parts_in_company(self) -> dict[str, nn.Module]:
+        """The layers that compare the images of a batch."""
+        compared = {"minibatch_std": self.minibatch_std, "minibatch_discrimination": self.minibatch_discrimination}
+        return {name: module for name, module in compared.items() if module}
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """The features behind the answer: (N / packing, width, 4, 4), or (N / packing, width) with a dense head."""
@@ -194,16 +229,23 @@ class Discriminator(nn.Module):
 
     def judge(self, features: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """features() -> answers (N / packing,)."""
-        seen = features
-        for comparing in (self.minibatch_std, self.minibatch_discrimination):
-            seen = comparing(seen) if comparing else seen
-        answers = self.logit(seen).flatten()
-        if self.classes:
-            if labels is None:
-                raise ValueError(f"this discriminator is conditional: give labels from 0 to {self.classes - 1}")
-            pooled = features.flatten(2).sum(2) if features.dim() > 2 else features
-            answers = answers + (self.embedding(labels) * pooled).sum(1)
-        return answers
+        answers: torch.Tensor = self.logit(self.in_company(features)).flatten()
+        return self._with_class(answers, features, labels)
+
+    def in_company(self, features: torch.Tensor) -> torch.Tensor:
+        """Adds what comparing the batch's images says about each: (N, width, ...) -> (N, width + numbers_of_company(), ...)."""
+        for compared in (self.minibatch_std, self.minibatch_discrimination):
+            features = compared(features) if compared else features
+        return features
+
+    def _with_class(self, answers: torch.Tensor, features: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
+        """Adds what features (N, width, ...) say about their classes, if the discriminator is conditional."""
+        if not self.classes:
+            return answers
+        if labels is None:
+            raise ValueError(f"this discriminator is conditional: give labels from 0 to {self.classes - 1}")
+        pooled = features.flatten(2).sum(2) if features.dim() > 2 else features
+        return answers + (self.embedding(labels) * pooled).sum(1)
 
     def forward(self, images: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         return self.judge(self.features(images), labels)
@@ -251,6 +293,11 @@ def _dense_discriminator(config: TrainConfig) -> tuple[Layers, int]:
     return layers, widths[-1]
 
 
+def numbers_of_company(config: TrainConfig) -> int:
+    """How many features comparing the images of a batch adds."""
+    return (1 if config.minibatch_std else 0) + (KERNELS if config.minibatch_discrimination else 0)
+
+
 def normalize_spectrally(network: nn.Module) -> None:
     """Divides the weights of a network's convolutions, dense layers and embeddings by their largest singular values from now on."""
     for module in list(network.modules()):
@@ -270,7 +317,9 @@ def initialize(network: nn.Module, how: str, rng: torch.Generator) -> None:
     """
     deviations = fixup_deviations(network) if how == "fixup" else {}
     for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding):
+        if isinstance(module, OwnWeights):
+            module.start(rng)
+        elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding):
             normalized = parametrize.is_parametrized(module)
             weight: Any = module.parametrizations.weight.original if normalized else module.weight  # type: ignore[union-attr, index]
             if how == "orthogonal":

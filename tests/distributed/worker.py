@@ -62,6 +62,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "loss": "hinge",
         "batch_size": 9,
     },
+    "styles": {**PLAIN, "networks": "stylegan", "minibatch_std": True, "r1": 1.0, "penalty_every": 2, "reuse_fakes": False},
     "augmentation": {**PLAIN, "diffaugment": "color, translation, cutout", "augmentation_target": 0.5, "networks": "residual"},
 }
 CHANGED = Intervention(2, "lr_g", 1e-3, 5e-3)  # in each of them

@@ -129,7 +129,7 @@ def test_every_recipe_can_be_looked_into(name: str) -> None:
     if not config.conditional:  # there the class adds its own part
         assert answer == pytest.approx(looked["logit"].maps.item(), abs=1e-3)
     first, last = inside_pictures.first_filters(networks), inside_pictures.last_filters(networks)
-    kernel = {"mlp": size, "dcgan": 4, "residual": 1, "biggan": 3}[config.networks]
+    kernel = {"mlp": size, "dcgan": 4, "residual": 1, "stylegan": 1, "biggan": 3}[config.networks]
     assert first.shape[1:] == (config.channels, kernel, kernel * config.packing)
     assert last.shape[1] == config.channels and last.shape[0] == (16 if config.networks == "mlp" else 4)
     assert inside_pictures.paint_filters(first).shape == (len(first), 3, *first.shape[2:])

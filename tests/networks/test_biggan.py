@@ -169,7 +169,7 @@ def built(**changes: Any) -> tuple[BigGenerator, BigDiscriminator]:
 @pytest.mark.parametrize(("size", "parts"), [(28, [3, 3, 2, 2]), (64, [2] * 5), (128, [2, 2, 2, 2, 1, 1])])
 def test_each_block_gets_a_part_of_z(size: int, parts: list[int]) -> None:
     generator, discriminator = built(image_size=size, channels=3, latent_dim=10)
-    assert generator.parts == parts
+    assert generator.z_parts == parts
     widths = [m.conv2.out_channels for m in generator.layers if isinstance(m, BlockUp)]
     assert widths == [4 * 2**i for i in reversed(range(len(parts) - 1))]
     assert sum(p.numel() for p in generator.layers[0].parameters()) >= 16 * widths[0] * (parts[0] + 1)

@@ -107,6 +107,7 @@ SWITCHES = {
     "spectral": {"generator_spectral_norm": True, "generator_extra_layers": 1},
     "spectral-resize": {"generator_spectral_norm": True, "generator_upsampling": "resize", "image_size": 32},
     "biggan": {"networks": "biggan", "latent_dim": 9, "image_size": 32, "channels": 3},
+    "stylegan": {"networks": "stylegan", "image_size": 28, "conditional": True},
     # The longest scripts.
     "biggan-most": {"networks": "biggan", "conditional": True, "generator_spectral_norm": True, "self_attention": True},
     "most": {"image_size": 128, "channels": 3, "conditional": True, "generator_extra_layers": 4, "generator_upsampling": "resize"},
@@ -152,7 +153,7 @@ def scripted(folder: Path, config: TrainConfig, class_names: tuple[str, str]) ->
 
 
 def test_the_script_draws_with_torch_alone_what_sample_draws(tmp_path: Path) -> None:
-    configs = {name: recipe.config for name, recipe in RECIPES.items()}
+    configs = {name: recipe.config for name, recipe in RECIPES.items() if not recipe.config.translates}
     configs |= {name: TrainConfig().change(**cast(dict[str, Any], fields)) for name, fields in SWITCHES.items()}
     tiny = {"generator_filters": 4, "discriminator_filters": 4, "precision": "fp32"}
     for name, config in configs.items():

@@ -103,6 +103,8 @@ SWITCHES = [
     {"networks": "residual", "initialization": "fixup", "loss": "relativistic", "r1": 1.0, "r2": 1.0, "dropout": 0.1},
     {"generator_spectral_norm": True, "minibatch_discrimination": True, "initialization": "orthogonal", "orthogonal_penalty": 1e-3},
     {"networks": "biggan", "conditional": True, "self_attention": True, "loss": "hinge", "r1": 1.0, "minibatch_discrimination": True},
+    {"networks": "stylegan", "minibatch_std": True, "r1": 1.0, "penalty_every": 3, "reuse_fakes": False},
+    {"networks": "stylegan", "conditional": True, "gradient_penalty": 1.0, "r2": 1.0, "penalty_every": 2, "style_mixing": 0, "d_steps": 2},
 ]
 
 
@@ -374,9 +376,9 @@ def test_an_epoch_shows_every_image_once_and_drops_the_rest(config: TrainConfig,
     seen: list[int] = []
     original = training.update_networks
 
-    def spy(state: TrainState, real: torch.Tensor, labels: None) -> None:
+    def spy(state: TrainState, real: torch.Tensor, *rest: Any) -> None:
         seen.extend(((real[:, 0, 0, 0] + 1) * 127.5).round().int().tolist())
-        original(state, real, labels)
+        original(state, real, *rest)
 
     monkeypatch.setattr(training, "update_networks", spy)
     list(train(new_state(config.change(duration=2, duration_unit="epochs"), CPU), dataset))

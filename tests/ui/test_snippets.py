@@ -56,7 +56,7 @@ def root(folders: Path, config: TrainConfig) -> Path:
     for step in (1, 2, 4):
         animals.step = step
         with torch.no_grad():
-            next(animals.averaged.layers.parameters()).mul_(-1.5)
+            next(animals.averaged.parameters()).mul_(-1.5)
         folder.save_generator(animals)
     return root
 

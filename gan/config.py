@@ -159,12 +159,12 @@ class TrainConfig(BaseModel):
         fixed=True,
         needs=_FROM_Z,
     )
-    networks: Literal["dcgan", "mlp", "residual", "pix2pix", "cyclegan"] = _field(
+    networks: Literal["dcgan", "mlp", "residual", "stylegan", "pix2pix", "cyclegan"] = _field(
         "dcgan",
         "Kind of networks",
         "'dcgan': convolutions; 'mlp': dense layers only, as in the first GANs. 'residual': blocks that add to their input, without "
-        "normalization (R3GAN, Huang et al. 2024); 'pix2pix': an image into its partner (Isola et al. 2017); 'cyclegan': images of one "
-        "class into another (Zhu et al. 2017).",
+        "normalization (R3GAN, Huang et al. 2024); 'stylegan': styles for each layer (StyleGAN2, Karras et al. 2020); 'pix2pix': an image into its "
+        "partner (Isola et al. 2017); 'cyclegan': images of one class into another (Zhu et al. 2017).",
         "Networks",
         fixed=True,
     )
@@ -194,7 +194,7 @@ class TrainConfig(BaseModel):
         "Generator activation",
         "Activation after each layer of the generator: ReLU, or LeakyReLU with slope 0.2.",
         "Networks",
-        needs=_FROM_Z,
+        needs="networks=dcgan,mlp,residual",
     )
     generator_order: Literal["norm_first", "activation_first"] = _field(
         "norm_first",
@@ -295,6 +295,17 @@ class TrainConfig(BaseModel):
         live=True,
         needs=_FROM_Z,
     )
+    style_mixing: float = _field(
+        0.9,
+        "Style mixing",
+        "Share of generated images in training whose coarse and fine styles come from two latent vectors, so each layer's style works on "
+        "its own (Karras et al. 2019).",
+        "Networks",
+        step=0.1,
+        ge=0,
+        le=1,
+        needs="networks=stylegan",
+    )
     initialization: Literal["pytorch", "dcgan", "fixup"] = _field(
         "pytorch",
         "Initial weights",
@@ -302,6 +313,7 @@ class TrainConfig(BaseModel):
         "identity (Zhang et al. 2019).",
         "Networks",
         fixed=True,
+        needs="networks=dcgan,mlp,residual",
     )
 
     patch: Literal[16, 34, 70] = _field(
@@ -429,6 +441,17 @@ class TrainConfig(BaseModel):
         "Loss",
         ge=0,
         le=1000,
+        needs=_FROM_Z,
+    )
+    penalty_every: int = _field(
+        1,
+        "Penalties every",
+        "Steps between two penalty updates, each as strong as all that it stands for: faster, with nearly the same effect (lazy regularization, "
+        "Karras et al. 2020). 1: in every step.",
+        "Loss",
+        unit="steps",
+        ge=1,
+        le=64,
         needs=_FROM_Z,
     )
 
@@ -771,17 +794,6 @@ class TrainConfig(BaseModel):
                 "loss wasserstein needs weight_clip, gradient_penalty, or spectral_norm with discriminator_norm 'none': otherwise nothing "
                 "limits the critic's slope, and its scores grow without bound"
             )
-        if self.initialization == "fixup" and self.networks != "residual":
-            raise ValueError(
-                f"initialization must be pytorch or dcgan with networks {self.networks}: fixup is for residual blocks; got fixup"
-            )
-        if self.initialization == "fixup" and self.spectral_norm:
-            raise ValueError(
-                "initialization must be pytorch or dcgan with spectral_norm, which divides weights by their largest singular value: fixup "
-                "begins with weights of 0; got fixup"
-            )
-        if self.weight_clip and self.spectral_norm:
-            raise ValueError(f"weight_clip must be 0 with spectral_norm, which rescales the clipped weights; got {self.weight_clip}")
         if self.augmentation_target and self.diffaugment == "off":
             raise ValueError(
                 f"augmentation_target must be 0 with diffaugment off, which leaves nothing to adapt; got {self.augmentation_target}"
@@ -796,6 +808,27 @@ class TrainConfig(BaseModel):
             )
         if self.conditional and self.packing > 1:
             raise ValueError(f"packing must be 1 with conditional: a pack would hold images of several classes; got {self.packing}")
+        return self
+
+    @model_validator(mode="after")
+    def _weights_go_together(self) -> "TrainConfig":
+        """Refuses combinations of initial weights, normalized weights and clipped weights that make no mathematical sense."""
+        if self.initialization == "fixup" and self.networks != "residual":
+            raise ValueError(
+                f"initialization must be pytorch or dcgan with networks {self.networks}: fixup is for residual blocks; got fixup"
+            )
+        if self.initialization == "fixup" and self.spectral_norm:
+            raise ValueError(
+                "initialization must be pytorch or dcgan with spectral_norm, which divides weights by their largest singular value: fixup "
+                "begins with weights of 0; got fixup"
+            )
+        if self.networks == "stylegan" and self.spectral_norm:
+            raise ValueError(
+                "spectral_norm must be off with networks stylegan, whose weights are scaled by a rule of their own (equalized learning rate); "
+                "got true"
+            )
+        if self.weight_clip and self.spectral_norm:
+            raise ValueError(f"weight_clip must be 0 with spectral_norm, which rescales the clipped weights; got {self.weight_clip}")
         return self
 
     def _suits_translation(self) -> None:
@@ -849,6 +882,16 @@ class TrainConfig(BaseModel):
     def pairs(self) -> Literal["", "a_to_b", "b_to_a"]:
         """Which way round a run needs pairs of images; "" if it needs single images."""
         return self.direction if self.networks == "pix2pix" else ""
+
+    @property
+    def has_styles(self) -> bool:
+        """Whether the generator has a space of styles, w, between z and the image."""
+        return self.networks == "stylegan"
+
+    @property
+    def penalizes_lazily(self) -> bool:
+        """Whether penalties have updates of their own, in only some of the steps."""
+        return self.penalty_every > 1 and bool(self.r1 or self.r2 or self.gradient_penalty)
 
     @property
     def has_scores(self) -> bool:

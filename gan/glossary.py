@@ -190,7 +190,17 @@ _ALL = (
     Term("interpolation", "Moving from one latent vector to another in small steps."),
     Term("lerp", "Interpolation along a straight line. Halfway, the vector is shorter than those the generator trained on."),
     Term("slerp", "Interpolation along the sphere, which keeps the vector's length.", "White 2016"),
-    Term("truncation", "Shortens latent vectors: images become more typical and less varied."),
+    Term("truncation", "Shortens latent vectors, or moves styles toward their mean: images become more typical and less varied."),
+    Term(
+        "style",
+        "What a StyleGAN's mapping network makes of a latent vector, also called w. It sets how strongly each layer uses each of its maps.",
+        "Karras et al. 2019",
+    ),
+    Term(
+        "style mixing",
+        "Coarse layers get the style of one latent vector, fine layers that of another: the pose of one image, the colors of the other.",
+        "Karras et al. 2019",
+    ),
     Term("principal directions", "The directions of the latent space that change the generator's features most.", "Härkönen et al. 2020"),
     Term("projection", "A search for the latent vector whose image is closest to a given one."),
     Term("filter", "A small learned pattern that a convolution looks for at every place of its input."),

@@ -15,6 +15,7 @@ from gan.data.form import Form
 from gan.data.leftout import LeftOut
 from gan.data.parts import Choice
 from gan.events import Progress
+from gan.images import resized, with_channels
 
 LAYOUT = 2  # increased when the cache's notes on a set (all but its pixels) change
 
@@ -130,14 +131,9 @@ def from_cache(name: str, entry: cache.Entry, choice: Choice | None = None) -> I
 
 def resize(images: torch.Tensor, form: Form) -> torch.Tensor:
     """uint8 (N, C, H, W) -> uint8 (N, channels, image_size, image_size), antialiased. For "crop", they are square already."""
-    # Imported here: torchvision is as slow to import as torch, and most sets need no resizing.
-    from torchvision.transforms.v2 import functional as transforms
-
-    if images.shape[1] != form.channels:
-        images = transforms.grayscale_to_rgb(images) if form.channels == 3 else transforms.rgb_to_grayscale(images)
+    images = with_channels(images, form.channels)
     width, height = form.inner(images.shape[-1], images.shape[-2])
-    if images.shape[-2:] != (height, width):
-        images = transforms.resize(images, [height, width], antialias=True)
+    images = resized(images, height, width)
     return images if height == width == form.image_size else torch.from_numpy(form.border(images.numpy()))
 
 

@@ -12,7 +12,7 @@ from gan.data.datasets import ImageDataset
 from gan.distributed.group import Group
 from gan.distributed.norm import normalize_whole_batches
 from gan.draws import RankGenerator
-from gan.networks.layers import Dropout, MinibatchStd
+from gan.networks.layers import Chance, OverRanks
 from gan.training.loop import Control, train
 from gan.training.ranks import refuse_settings
 from gan.training.state import Execution, TrainState, new_state
@@ -79,10 +79,10 @@ def _take_part(state: TrainState, group: Group) -> None:
     rng = RankGenerator(state.device)
     rng.set_state(state.rng.get_state())
     rng.part, state.rng = group.part, rng
-    for module in state.discriminator.modules():
-        if isinstance(module, Dropout):
+    for module in (*state.generator.modules(), *state.discriminator.modules()):
+        if isinstance(module, Chance):
             module.rng = rng
-        elif isinstance(module, MinibatchStd):
+        if isinstance(module, OverRanks):
             module.whole_mean = group.whole_mean
     if config.batch_norm_over == "batch":
         for network in (state.generator, state.discriminator):

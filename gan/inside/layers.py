@@ -23,6 +23,7 @@ from gan.networks.dcgan import Discriminator, Generator, count_parameters
 from gan.networks.layers import Dropout, FromLatent, MinibatchStd
 from gan.networks.residual import Basis, Enlarge, Residual, Shrink
 from gan.networks.sampling import sample
+from gan.networks.stylegan import Constant, StyleBlock, StyledConv, ToImage
 
 COMPANY = 16  # images in the batch around an image
 AFFORDABLE = 2e10  # the most multiplications per call: about two seconds of a core
@@ -64,6 +65,23 @@ _KINDS: list[tuple[type[nn.Module] | tuple[type[nn.Module], ...], str, str]] = [
         Residual,
         "residual block",
         "Adds a correction to the maps, computed from each place and its neighbors. Before training, the correction is 0.",
+    ),
+    (Constant, "constant", "The same learned maps for every image. Everything that differs comes from the styles."),
+    (
+        StyledConv,
+        "styled convolution",
+        "A convolution in which the style w sets the weight of each map before it. It adds noise of a learned strength, and shrinks negative "
+        "values to a fifth.",
+    ),
+    (
+        ToImage,
+        "colors",
+        "Each pixel's color is a weighted sum of the maps at its place. It is added to the smaller image before it, enlarged.",
+    ),
+    (
+        StyleBlock,
+        "residual block",
+        "Two convolutions, of which the second halves height and width, and next to them a shortcut of one pixel. The results are added.",
     ),
     (Basis, "patterns", "Multiplies each number by a learned 4 x 4 pattern: z becomes a first, tiny image."),
     (Enlarge, "resizing", "Doubles height and width: new pixels are means of their neighbors. It has nothing to learn."),
@@ -127,12 +145,6 @@ def activations(
     if isinstance(network, Discriminator):
         network = network if company is None else _as_in_training(network)
         x, labels = _seated(network.packing, x, labels, company)
-    modules = dict(network.layers.named_children())
-    if isinstance(network, Discriminator):
-        modules |= {"minibatch_std": network.minibatch_std} if network.minibatch_std else {}
-        modules["logit"] = network.logit
-    elif network.classes:
-        modules = {"class": network.embedding, **modules}
     layers: dict[str, Layer] = {}
 
     def keep(name: str, module: nn.Module, output: torch.Tensor) -> None:
@@ -148,7 +160,7 @@ def activations(
     handles = []
     with _quietly():
         try:
-            for name, module in modules.items():
+            for name, module in network.parts().items():
                 if not isinstance(module, _SILENT):
                     handles.append(module.register_forward_hook(lambda m, i, o, name=name: keep(name, m, o)))
             network(x, labels)
@@ -166,6 +178,8 @@ def describe(module: nn.Module, name: str = "") -> tuple[str, str]:
             "image",
             "Each pixel is a weighted sum of the maps at its place. Values below -1 show as black, values above 1 as white.",
         )
+    elif name == "w":
+        about = "The style w: each layer below scales its maps by numbers that it computes from w."
     elif isinstance(module, nn.Conv2d) and name == "basis":
         about = "Compares each map with a learned pattern of the same size, and keeps one number for each map."
     elif isinstance(module, nn.Conv2d) and name == "pixels":
@@ -275,7 +289,7 @@ def affordable(networks: Networks, most: int, in_company: bool = False) -> int:
     assert networks.discriminator is not None
     cost = 0
     for name, module in networks.discriminator.layers.named_children():
-        if isinstance(module, nn.Conv2d | nn.Linear | Residual):
+        if isinstance(module, nn.Conv2d | nn.Linear | Residual | StyleBlock):
             side = re.fullmatch(r"(?:conv|block)(\d+)", name)
             cost += count_parameters(module) * (int(side[1]) ** 2 if side else 1)
     return max(1, min(most, int(AFFORDABLE / cost / (COMPANY if in_company else networks.config.packing))))

@@ -62,6 +62,17 @@ def parameter_title(name: str) -> str:
         (r"norm_extra(\d+)", "normalization of extra convolution {0}"),
         (r"dense(\d*)", "dense layer {0}"),
         (r"block(\d+)\.(\w+)", "block at {0} x {0}, {1}"),  # of residual networks, as the next three
+        (r"mapping\.dense(\d+)", "mapping layer {0}"),  # of networks with styles, as the next ones
+        (r"constant", "constant"),
+        (r"conv(\d+)\.conv", "styled convolution at {0} x {0}"),
+        (r"up(\d+)\.conv", "enlarging convolution to {0} x {0}"),
+        (r"conv(\d+)\.conv\.affine", "styles of the convolution at {0} x {0}"),
+        (r"up(\d+)\.conv\.affine", "styles of the convolution to {0} x {0}"),
+        (r"up(\d+)", "convolution to {0} x {0}"),
+        (r"image(\d+)\.conv", "colors at {0} x {0}"),
+        (r"image(\d+)\.conv\.affine", "styles of the colors at {0} x {0}"),
+        (r"head\.conv4", "convolution after the blocks"),
+        (r"head\.dense", "dense layer after the blocks"),
         (r"basis", "patterns"),
         (r"pixels", "first convolution"),
         (r"image", "last convolution"),
@@ -79,10 +90,11 @@ def parameter_title(name: str) -> str:
         if match := re.fullmatch(pattern, module):
             title = words.format(*match.groups()).strip()
             normalization = "norm" in module
-            return title + {"weight": ", scale" if normalization else "", "bias": ", shift" if normalization else ", bias"}.get(part, "")
+            parts = {"weight": ", scale" if normalization else "", "bias": ", shift" if normalization else ", bias", "strength": ", noise"}
+            return title + parts.get(part, "")
     return name
 
 
 def is_main_parameter(name: str) -> bool:
-    """Whether it is the weight of a convolution, a dense layer or an embedding: neither a bias nor of a normalization."""
-    return not name.endswith("bias") and "norm" not in name.removeprefix("layers.").rpartition(".")[0]
+    """Whether it is the weight of a convolution, a dense layer or an embedding: neither a bias nor of a normalization or style."""
+    return not name.endswith(("bias", "strength", "affine.weight")) and "norm" not in name.removeprefix("layers.").rpartition(".")[0]

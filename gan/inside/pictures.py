@@ -61,7 +61,7 @@ def first_filters(networks: Networks) -> np.ndarray:
 
 def last_filters(networks: Networks) -> np.ndarray:
     """What each map (or number) before G's last layer adds to the image: float32 (N, C, height, width)."""
-    module = [m for m in networks.generator.layers if isinstance(m, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)][-1]
+    module = networks.generator.last_layer
     weight, config = module.weight.detach(), networks.config
     if isinstance(module, nn.Linear):
         return weight.t().reshape(-1, config.channels, config.image_size, config.image_size).numpy()

@@ -2,6 +2,7 @@
 
 from gan.config import TrainConfig
 from gan.networks.dcgan import Discriminator, Generator
+from gan.networks.stylegan import StyleDiscriminator, StyleGenerator
 from gan.networks.translation import PairDiscriminator, Translator, TwoDiscriminators, TwoGenerators, UNet
 
 AnyGenerator = Generator | Translator
@@ -13,12 +14,12 @@ def new_generator(config: TrainConfig, classes: int = 0) -> Generator:
 
     classes: in the data, if the settings are conditional.
     """
-    return Generator(config, classes)
+    return (StyleGenerator if config.networks == "stylegan" else Generator)(config, classes)
 
 
 def new_discriminator(config: TrainConfig, classes: int = 0) -> Discriminator:
     """Its discriminator; see new_generator()."""
-    return Discriminator(config, classes)
+    return (StyleDiscriminator if config.networks == "stylegan" else Discriminator)(config, classes)
 
 
 def new_translator(config: TrainConfig) -> Translator:

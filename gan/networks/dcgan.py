@@ -20,6 +20,7 @@ from gan.networks.layers import (
     Halving,
     Layers,
     MinibatchStd,
+    OwnWeights,
     ToLogit,
     ToPixels,
     activation,
@@ -57,8 +58,26 @@ class Generator(nn.Module):
         inputs = config.latent_dim + (EMBEDDING if self.classes else 0)
         if config.translates:
             raise ValueError(f"networks {config.networks} translate images and have no latent vectors")
+        self.layers = self.new_layers(config, inputs)
+
+    def new_layers(self, config: TrainConfig, inputs: int) -> nn.Sequential:
+        """The layers from z, with a class's numbers appended, to images. inputs: how many numbers these are."""
         build = {"dcgan": _conv_generator, "mlp": _dense_generator, "residual": residual_generator}[config.networks]
-        self.layers = nn.Sequential(build(config, inputs))
+        return nn.Sequential(build(config, inputs))
+
+    @property
+    def map_numbers(self) -> int | None:
+        """How many numbers of feature maps a step keeps for each image; None to add up the layers' outputs (gan/training/memory.py)."""
+        return None
+
+    @property
+    def last_layer(self) -> nn.Conv2d | nn.ConvTranspose2d | nn.Linear:
+        """The layer whose weights make pixels of maps, or of numbers."""
+        return [module for module in self.layers if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)][-1]
+
+    def parts(self) -> dict[str, nn.Module]:
+        """What Look inside shows, in order: modules whose output says something about the one image that they work on."""
+        return ({"class": self.embedding} if self.classes else {}) | dict(self.layers.named_children())
 
     def forward(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         if self.classes:
@@ -125,13 +144,10 @@ class Discriminator(nn.Module):
     def __init__(self, config: TrainConfig, classes: int = 0) -> None:
         super().__init__()
         self.packing = config.packing
-        build = {"dcgan": _conv_discriminator, "mlp": _dense_discriminator, "residual": residual_discriminator}[config.networks]
-        layers, width = build(config)
-        conv_head = config.networks == "dcgan" and config.discriminator_head == "conv"
+        layers, width = self.new_layers(config)
         self.layers = nn.Sequential(layers)
         self.minibatch_std = MinibatchStd() if config.minibatch_std else None
-        inputs = width + (1 if config.minibatch_std else 0)
-        self.logit = ToLogit(inputs, 1, 4, 1, 0, bias=False) if conv_head else nn.Linear(inputs, 1, bias=config.networks != "residual")
+        self.logit = self.new_logit(config, width)
         self.classes = classes if config.conditional else 0
         if self.classes:
             self.embedding = nn.Embedding(self.classes, width)
@@ -139,6 +155,28 @@ class Discriminator(nn.Module):
             for module in list(self.modules()):
                 if isinstance(module, nn.Conv2d | nn.Linear | nn.Embedding):
                     spectral_norm(module, eps=1e-12)
+
+    def new_layers(self, config: TrainConfig) -> tuple[Layers, int]:
+        """The layers up to the last features, and the number of these features (per position if they are maps)."""
+        build = {"dcgan": _conv_discriminator, "mlp": _dense_discriminator, "residual": residual_discriminator}[config.networks]
+        return build(config)
+
+    def new_logit(self, config: TrainConfig, width: int) -> nn.Module:
+        """The last layer, which gives the answer. width: the number of features before it, without the minibatch deviation."""
+        inputs = width + (1 if config.minibatch_std else 0)
+        if config.networks == "dcgan" and config.discriminator_head == "conv":
+            return ToLogit(inputs, 1, 4, 1, 0, bias=False)
+        return nn.Linear(inputs, 1, bias=config.networks != "residual")
+
+    @property
+    def map_numbers(self) -> int | None:
+        """As a generator's."""
+        return None
+
+    def parts(self) -> dict[str, nn.Module]:
+        """As a generator's; the last one is "logit"."""
+        deviation: dict[str, nn.Module] = {"minibatch_std": self.minibatch_std} if self.minibatch_std else {}
+        return dict(self.layers.named_children()) | deviation | {"logit": self.logit}
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """The features behind the answer: (N / packing, width, 4, 4), or (N / packing, width) with a dense head."""
@@ -151,13 +189,17 @@ class Discriminator(nn.Module):
 
     def judge(self, features: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """features() -> answers (N / packing,)."""
-        answers = self.logit(self.minibatch_std(features) if self.minibatch_std else features).flatten()
-        if self.classes:
-            if labels is None:
-                raise ValueError(f"this discriminator is conditional: give labels from 0 to {self.classes - 1}")
-            pooled = features.flatten(2).sum(2) if features.dim() > 2 else features
-            answers = answers + (self.embedding(labels) * pooled).sum(1)
-        return answers
+        answers: torch.Tensor = self.logit(self.minibatch_std(features) if self.minibatch_std else features).flatten()
+        return self._with_class(answers, features, labels)
+
+    def _with_class(self, answers: torch.Tensor, features: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
+        """Adds what features (N, width, ...) say about their classes, if the discriminator is conditional."""
+        if not self.classes:
+            return answers
+        if labels is None:
+            raise ValueError(f"this discriminator is conditional: give labels from 0 to {self.classes - 1}")
+        pooled = features.flatten(2).sum(2) if features.dim() > 2 else features
+        return answers + (self.embedding(labels) * pooled).sum(1)
 
     def forward(self, images: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         return self.judge(self.features(images), labels)
@@ -215,7 +257,9 @@ def initialize(network: nn.Module, how: str, rng: torch.Generator) -> None:
     """
     deviations = fixup_deviations(network) if how == "fixup" else {}
     for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding):
+        if isinstance(module, OwnWeights):
+            module.start(rng)
+        elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding):
             normalized = parametrize.is_parametrized(module)
             weight: Any = module.parametrizations.weight.original if normalized else module.weight  # type: ignore[union-attr, index]
             if isinstance(module, nn.Embedding):

@@ -158,10 +158,37 @@ def _blocks(weight: torch.Tensor) -> torch.Tensor:
     return weight.view(a, b, 2, 2, 2, 2).permute(0, 1, 3, 5, 2, 4).reshape(a, 4 * b, 2, 2)
 
 
-class Dropout(nn.Module):
+class Chance:
+    """A module that uses random numbers while it trains.
+
+    Attributes:
+        rng: where they come from: the run's own generator, because threads share torch's global one, and two runs would disturb each other.
+    """
+
+    rng: torch.Generator | None = None
+
+
+class OverRanks:
+    """A module that computes means over a batch.
+
+    Attributes:
+        whole_mean: for a run on several ranks: a rank's means (...) -> those over the whole batch.
+    """
+
+    whole_mean: Callable[[torch.Tensor], torch.Tensor] | None = None
+
+
+class OwnWeights:
+    """A module whose initial weights follow a rule of its own, whatever the run's settings say."""
+
+    def start(self, rng: torch.Generator) -> None:
+        """Sets them in place, using only `rng`. For the module itself, not for modules in it."""
+        raise NotImplementedError
+
+
+class Dropout(Chance, nn.Module):
     """Switches features off with probability p while training, using its own random generator.
 
-    torch's dropout uses the global generator, which threads share: two runs at once would disturb each other.
     p is rounded to a multiple of 1 / 65,536, so each 64-bit draw decides for four features: the draws are the
     main cost of dropout.
     """
@@ -169,7 +196,6 @@ class Dropout(nn.Module):
     def __init__(self, p: float) -> None:
         super().__init__()
         self.p = p
-        self.rng: torch.Generator | None = None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training or self.p == 0:
@@ -187,18 +213,11 @@ class Dropout(nn.Module):
         return dropped.permute(0, 3, 1, 2) if channels_last else dropped
 
 
-class MinibatchStd(nn.Module):
+class MinibatchStd(OverRanks, nn.Module):
     """Adds one feature: the standard deviation over the batch, averaged over all features (Karras et al. 2018, section 3).
 
     (N, C, ...) -> (N, C + 1, ...).
-
-    Attributes:
-        whole_mean: for a run on several ranks: a rank's means (C, ...) -> those over the whole batch.
     """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.whole_mean: Callable[[torch.Tensor], torch.Tensor] | None = None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.whole_mean:

@@ -8,7 +8,7 @@ from torch import nn
 
 from gan.images import to_float, to_uint8
 from gan.networks.build import AnyGenerator
-from gan.networks.layers import Dropout
+from gan.networks.layers import Chance
 from gan.networks.translation import Translator
 
 
@@ -59,13 +59,13 @@ def translate(network: Translator, images: torch.Tensor, back: bool = False, bat
 
 
 def acts_in_training(generator: AnyGenerator) -> bool:
-    """Whether training mode changes what a generator draws: it has batch normalization, or dropout."""
-    return any(isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d) or (isinstance(m, Dropout) and m.p) for m in generator.modules())
+    """Whether training mode changes what a generator draws: it has batch normalization, or something that depends on chance."""
+    return any(isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d | Chance) and getattr(m, "p", 1) for m in generator.modules())
 
 
 @torch.no_grad()
 def sample_as_in_training(generator: AnyGenerator, z: torch.Tensor, labels: torch.Tensor | None = None) -> np.ndarray:
-    """A generator's images in training mode: batch normalization uses the batch's own mean and variance, and dropout is active.
+    """A generator's images in training mode: batch normalization uses the batch's own mean and variance, dropout and noise are active.
 
     So each image depends on the others. A copy draws them: the generator, its averages and its mode do not change.
 
@@ -80,6 +80,6 @@ def sample_as_in_training(generator: AnyGenerator, z: torch.Tensor, labels: torc
     copied = copy.deepcopy(generator).train()
     device = next(copied.parameters()).device
     for module in copied.modules():
-        if isinstance(module, Dropout):
+        if isinstance(module, Chance):
             module.rng = torch.Generator(device).manual_seed(0)  # the same image at every call
     return to_uint8(copied(z.to(device), labels if labels is None else labels.to(device)))

@@ -29,9 +29,12 @@ from gan.images import captioned, gif, png, spaced
 from gan.judging.judgements import NUMBERS
 from gan.latent import from_seeds
 from gan.networks.build import new_generator
+from gan.networks.dcgan import EMBEDDING, Generator
 from gan.networks.generator_file import FORMAT, CheckpointError, LoadedGenerator, read_config, read_metadata
+from gan.networks.layers import map_sizes
 from gan.networks.residual import Residual
 from gan.networks.sampling import sample
+from gan.networks.stylegan import MAPPING, MAPPING_RATE, StyleGenerator
 from gan.networks.weights import without_memory
 from gan.runs.folder import METRICS, RunFolder, find_generator, interventions, is_run_name
 from gan.runs.translate_script import translate_script
@@ -187,11 +190,7 @@ _SCRIPT = Template('''\
 import argparse
 import json
 import zlib
-from collections import OrderedDict
-from pathlib import Path
-
-import torch
-from torch import nn
+${imports}
 
 # The weights: the file begins with the length of its header, in 8 bytes; the header says where each tensor's numbers are.
 content = Path(__file__).with_name("$file").read_bytes()
@@ -213,9 +212,7 @@ $network
 # Each seed names a latent vector, the same everywhere.
 seeds = [n for part in args.seeds.split(",") for n in range(int(part.split("-")[0]), int(part.split("-")[-1]) + 1)]
 z = torch.stack([$noise for seed in seeds])
-${class_noise}with torch.inference_mode():
-    images = torch.cat([network(part$maps) for part in z.split(64)])
-images = images.clamp(-1, 1).add(1).mul(127.5).round().byte()$enlarged
+${class_noise}$draw
 
 # The picture: the images in rows, on gray, as a PNG.
 side, columns = images.shape[2] + 2, int((len(seeds) - 1) ** 0.5) + 1
@@ -252,6 +249,30 @@ def network(x):
         x = x + layer(f"block{size}.compress", $act(layer(f"block{size}.grouped", inside, padding=1, groups=groups)))
     return layer("image", x)""")
 
+# Dense, to stay within 60 lines. `x` and `image` grow layer by layer; a convolution that enlarges is one with its filter's kernel.
+_STYLES = Template("""\
+def network(w, x=weights["layers.constant.weight"], image=0, rows=(torch.tensor([0.25, 0.75, 0.75, 0.25]), torch.tensor([0.5, 1, 0.5]))):
+    def dense(name, x, rate=1.0):
+        return x @ weights[f"{name}.weight"].T * (rate / x.shape[1] ** 0.5) + weights[f"{name}.bias"] * rate
+    def blur(how, x, *options):
+        return how(x, rows[size % 2].outer(rows[size % 2]).expand(x.shape[1], 1, -1, -1), None, *options, groups=x.shape[1])
+    def convolve(name, x):
+        style, kernel = dense(f"{name}.conv.affine", w)[:, :, None, None], weights[f"{name}.conv.weight"]
+        kernel, x = kernel / kernel[0].numel() ** 0.5, x * style
+        lengths = (F.conv2d(style**2, (kernel**2).sum((2, 3), True)) + 1e-8) ** (0 if "image" in name else 0.5)
+        wide = blur(F.conv2d, kernel.transpose(0, 1), 1, 3 - size % 2)
+        x = F.conv_transpose2d(x, wide, None, 2, 2) if "up" in name else F.conv2d(x, kernel, None, 1, "same")
+        return x / lengths + weights[f"{name}.conv.bias"][:, None, None]
+    for i in range(1, $mapping):
+        w = F.leaky_relu(dense(f"mapping.dense{i}", w, $rate) * 2**0.5, 0.2)
+    for size, name in [(size, f"layers.{name}{size}") for size in $sizes for name in ("up", "conv")][1:]:
+        x = F.leaky_relu((convolve(name, x) + weights[f"{name}.noise"] * weights[f"{name}.strength"]) * 2**0.5, 0.2)
+        image = image if "up" in name else (blur(F.conv_transpose2d, image, 2, 1) if size > 4 else 0) + convolve(f"layers.image{size}", x)
+    return image""")
+
+
+_SEEDED = "generator=torch.Generator().manual_seed(seed)"
+
 
 def sample_script(generator: Path) -> str:
     """A script of at most 60 lines that draws with the generator's file next to it, using only torch. It draws the same images as `sample`.
@@ -267,8 +288,11 @@ def sample_script(generator: Path) -> str:
         raise CheckpointError(f"{generator.name} lacks valid settings: {error}") from None
     with without_memory():
         network = new_generator(config, len(class_names))
-    draw = "randn" if config.latent_distribution == "normal" else "rand"
-    noise = f"torch.{draw}({config.latent_dim}, generator=torch.Generator().manual_seed(seed))"
+    noise = f"torch.{'randn' if config.latent_distribution == 'normal' else 'rand'}({config.latent_dim}, {_SEEDED})"
+    noise += "" if config.latent_distribution == "normal" else " * 2 - 1"
+    embedded = 'weights["embedding.weight"][labels]'
+    if config.has_styles:  # as its mapping network gets them
+        noise, embedded = f"F.normalize({noise}, dim=0) * {config.latent_dim}**0.5", f"F.normalize({embedded}) * {EMBEDDING}**0.5"
     inputs, about_it = f"{config.latent_dim} random numbers", 'header.pop("__metadata__")'
     class_option = class_noise = ""
     if class_names:
@@ -277,29 +301,50 @@ def sample_script(generator: Path) -> str:
         class_option = 'parser.add_argument("--class", dest="name", metavar="NAME", choices=classes, help="draw only this class")\n'
         class_noise = (
             "labels = [classes.index(args.name) if args.name else i % len(classes) for i in range(len(seeds))]\n"
-            'z = torch.cat([z, weights["embedding.weight"][labels]], 1)\n'
+            f"z = torch.cat([z, {embedded}], 1)\n"
         )
-    factor = max(1, 64 // config.image_size)
     return _SCRIPT.substitute(
         file=generator.name,
+        imports=_imports(config),
         about=about_it,
         step=step,
         inputs=inputs,
         class_option=class_option,
         channels=config.channels,
         size=config.image_size,
-        network=_network(config, network.layers),
-        range="" if config.networks == "residual" else " from -1 to 1",
-        noise=noise if draw == "randn" else f"{noise} * 2 - 1",
+        network=_network(config, network),
+        range="" if config.networks in ("residual", "stylegan") else " from -1 to 1",
+        noise=noise,
         class_noise=class_noise,
-        maps="[:, :, None, None]" if config.networks == "dcgan" else "",
-        enlarged=f".repeat_interleave({factor}, 2).repeat_interleave({factor}, 3)" if factor > 1 else "",
+        draw=_draw(config),
         color=0 if config.channels == 1 else 2,
     )
 
 
-def _network(config: TrainConfig, layers: nn.Sequential) -> str:
+def _imports(config: TrainConfig) -> str:
+    """The last import lines, which depend on the kind of network."""
+    if config.has_styles:
+        return "from pathlib import Path\nimport torch, torch.nn.functional as F"
+    first = "" if config.networks == "residual" else "from collections import OrderedDict\n"
+    return f"{first}from pathlib import Path\n\nimport torch\nfrom torch import nn"
+
+
+def _draw(config: TrainConfig) -> str:
+    """The lines that turn z into uint8 images, small ones enlarged to about 64 pixels."""
+    factor, pixels = max(1, 64 // config.image_size), ".clamp(-1, 1).add(1).mul(127.5).round().byte()"
+    if config.has_styles:  # weights are plain tensors, without gradients
+        return f"images = F.interpolate(torch.cat([network(part) for part in z.split(64)]), None, {factor}){pixels}"
+    maps = "[:, :, None, None]" if config.networks == "dcgan" else ""
+    enlarged = f".repeat_interleave({factor}, 2).repeat_interleave({factor}, 3)" if factor > 1 else ""
+    drawn = f"images = torch.cat([network(part{maps}) for part in z.split(64)])"
+    return f"with torch.inference_mode():\n    {drawn}\nimages = images{pixels}{enlarged}"
+
+
+def _network(config: TrainConfig, network: Generator) -> str:
     """The definition of `network`, a function of z."""
+    layers = network.layers
+    if isinstance(network, StyleGenerator):
+        return _STYLES.substitute(mapping=MAPPING + 1, rate=MAPPING_RATE, sizes=tuple(map_sizes(config.image_size)))
     if config.networks != "residual":
         return _SEQUENTIAL.substitute(layers=_layers(layers))
     named = layers.named_children()

@@ -29,7 +29,7 @@ from gan.images import to_float, to_uint8
 from gan.judging import metrics
 from gan.judging.judge import Judge, JudgeCache
 from gan.judging.judgements import Judgement
-from gan.networks.layers import Dropout
+from gan.networks.layers import Chance
 from gan.networks.sampling import sample
 from gan.networks.translation import Translator
 from gan.runs.translation_scores import translation_scores
@@ -347,14 +347,14 @@ def _some(n: int, wanted: int) -> np.ndarray:
 
 
 def _copied(network: nn.Module, state: TrainState) -> Any:
-    """A copy of a network, in training mode except for dropout.
+    """A copy of a network, in training mode except for what depends on chance.
 
     A network that is built without memory and filled would load PyTorch's compiler, which takes two seconds, if it has spectral
     normalization or an embedding.
     """
-    copied = copy.deepcopy(network, {id(state.rng): state.rng})  # dropout's random generator: unused, so it need not be copied
+    copied = copy.deepcopy(network, {id(state.rng): state.rng})  # of dropout, say: unused, so it need not be copied
     copied.train()
     for module in copied.modules():
-        if isinstance(module, Dropout):
+        if isinstance(module, Chance):
             module.eval()
     return copied

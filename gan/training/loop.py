@@ -25,6 +25,7 @@ from gan.networks.dcgan import Generator
 from gan.networks.sampling import sample
 from gan.training import graphs
 from gan.training.feed import Feed, epoch_images
+from gan.training.schedule import penalty_is_due
 from gan.training.state import MEASURED, Diverged, TrainState
 from gan.training.step import count_step, set_noise, update_networks
 from gan.training.threads import ThreadChooser
@@ -375,10 +376,13 @@ def layer_norms(state: TrainState) -> dict[str, dict[str, dict[str, float | None
 
 
 def launcher(state: TrainState, feed: Feed) -> Callable[[torch.Tensor, torch.Tensor | None], None]:
-    """Runs a step on the device: on a GPU as one recorded graph if possible, else kernel by kernel."""
+    """Runs a step on the device: on a GPU as one recorded graph if possible, else kernel by kernel.
+
+    If penalties are due in only some steps, these have a graph of their own.
+    """
 
     def update(real: torch.Tensor, labels: torch.Tensor | None) -> None:
-        update_networks(state, real, labels)
+        update_networks(state, real, labels, penalty_is_due(state.config, state.step))
 
     if state.device.type != "cuda":
         return update
@@ -387,7 +391,19 @@ def launcher(state: TrainState, feed: Feed) -> Callable[[torch.Tensor, torch.Ten
         return update
     before = copy.deepcopy(state.state_dict())
     try:
-        replay = graphs.capture(update, feed.next(state.images_seen, state.config.d_steps), state.rng)
+        # Steps with penalties first: the gradients that can be looked at are those of the last recording.
+        recorded = {
+            penalized: graphs.capture(
+                lambda real, labels, penalized=penalized: update_networks(state, real, labels, penalized),  # type: ignore[misc]
+                feed.next(state.images_seen, state.config.d_steps),
+                state.rng,
+            )
+            for penalized in ((True, False) if state.config.penalizes_lazily else (True,))
+        }
+
+        def replay(real: torch.Tensor, labels: torch.Tensor | None) -> None:
+            recorded[not state.config.penalizes_lazily or penalty_is_due(state.config, state.step)](real, labels)
+
         state.launch = "one CUDA graph per step"
     except graphs.NotRecorded as error:
         state.launch = f"kernel by kernel (a CUDA graph could not be recorded: {error})"

@@ -27,7 +27,7 @@ def memory_estimate(config: TrainConfig) -> int:
     """Approximate memory of training in bytes: weights, gradients, Adam's moments, and the feature maps of a step."""
     if config.translates:
         return _of_translation(config)
-    maps = 0
+    maps, n = 0, config.batch_size
 
     def count(module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
         nonlocal maps
@@ -36,13 +36,16 @@ def memory_estimate(config: TrainConfig) -> int:
     with without_memory():
         # Spectral normalization multiplies matrices when it is set up. It keeps two vectors a layer, which do not count.
         generator, discriminator = new_generator(config, 1), new_discriminator(config.change(spectral_norm=False), 1)
-        for module in (*generator.layers, *discriminator.layers):
-            for layer in module if isinstance(module, Residual) else (module,):
-                layer.register_forward_hook(count)
-        for module in (*generator.modules(), *discriminator.modules()):
-            if forward := _shaped(module):
-                module.forward = forward  # type: ignore[method-assign]
-        discriminator.features(generator.layers(torch.zeros(config.batch_size, config.latent_dim)))  # a class's numbers add no map
+        if generator.map_numbers is not None and discriminator.map_numbers is not None:
+            maps = n * (generator.map_numbers + discriminator.map_numbers)
+        else:
+            for module in (*generator.layers, *discriminator.layers):
+                for layer in module if isinstance(module, Residual) else (module,):
+                    layer.register_forward_hook(count)
+            for module in (*generator.modules(), *discriminator.modules()):
+                if forward := _shaped(module):
+                    module.forward = forward  # type: ignore[method-assign]
+            discriminator.features(generator.layers(torch.zeros(n, config.latent_dim)))  # a class's numbers add no map
     weights = 5 * count_parameters(generator) + 4 * count_parameters(discriminator)
     penalties = sum(penalty > 0 for penalty in (config.gradient_penalty, config.r1, config.r2))
     return 4 * (weights + (3 + penalties) * maps)  # of real images, of fakes, and the gradients of one of them

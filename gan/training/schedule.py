@@ -60,3 +60,17 @@ def moves_rates(config: TrainConfig) -> bool:
 def moves_penalties(config: TrainConfig) -> bool:
     """Whether the schedule changes the weights of the penalties."""
     return config.schedule_images > 0 and config.penalty_end != 1
+
+
+def lazy_share(config: TrainConfig) -> float:
+    """What lazy penalties leave of the discriminator's learning rate, and the power of its betas: 1 without them.
+
+    With an extra update every k steps there are k + 1 updates instead of k. The rate is multiplied by c = k / (k + 1), and the betas are
+    raised to the power of c, so that k steps move and forget as much as before (Karras et al. 2020, StyleGAN2, appendix B).
+    """
+    return config.penalty_every / (config.penalty_every + 1) if config.penalizes_lazily else 1.0
+
+
+def penalty_is_due(config: TrainConfig, step: int) -> bool:
+    """Whether the step after `step` steps includes the penalties."""
+    return step % config.penalty_every == 0

@@ -14,12 +14,12 @@ from gan.devices import cores, describe_device, keep_fp32_exact, keep_freed_memo
 from gan.events import Done
 from gan.networks.build import AnyDiscriminator, AnyGenerator, new_networks
 from gan.networks.dcgan import initialize
-from gan.networks.layers import Dropout
+from gan.networks.layers import Chance, Dropout
 from gan.optimizers import Adam, RMSprop
 from gan.training import saved_state as states
 from gan.training.image_buffer import ImageBuffer
 from gan.training.ranks import Ranks
-from gan.training.schedule import moves_penalties, moves_rates, scheduled
+from gan.training.schedule import lazy_share, moves_penalties, moves_rates, scheduled
 
 log = logging.getLogger(__name__)
 
@@ -194,14 +194,18 @@ class TrainState:
         config, now, constants = self.config, scheduled(self.config, self.images_seen), False
         if moves_penalties(config):
             self.penalty_share.fill_(now.penalty)
-        for optimizer, rate, beta1 in ((self.optimizer_g, config.lr_g, config.beta1_g), (self.optimizer_d, config.lr_d, config.beta1_d)):
+        share = lazy_share(config)
+        for optimizer, rate, betas in (
+            (self.optimizer_g, config.lr_g * now.rate, (config.beta1_g, now.beta2)),
+            (self.optimizer_d, config.lr_d * now.rate * share, (config.beta1_d**share, now.beta2**share)),
+        ):
             for group in optimizer.param_groups:
                 if isinstance(group["lr"], torch.Tensor):
-                    group["lr"].fill_(rate * now.rate)
+                    group["lr"].fill_(rate)
                 else:
-                    group["lr"] = rate * now.rate
-                if "betas" in group and group["betas"] != (beta1, now.beta2):
-                    group["betas"], constants = (beta1, now.beta2), True
+                    group["lr"] = rate
+                if "betas" in group and group["betas"] != betas:
+                    group["betas"], constants = betas, True
         return constants
 
     @property
@@ -292,7 +296,7 @@ def new_state(
     draws = torch.Generator(device).manual_seed(config.seed + 1)
     averaged = copy.deepcopy(generator).eval().requires_grad_(False)
     for module in (*generator.modules(), *discriminator.modules()):
-        if isinstance(module, Dropout):
+        if isinstance(module, Chance):
             module.rng = draws
     fixed_labels = torch.arange(config.grid_images) % len(class_names) if config.conditional else None
     fixed = range(0 if config.translates else config.grid_images)

@@ -7,7 +7,7 @@ from gan.draws import normal_like, own, whole
 from gan.networks.dcgan import Discriminator
 from gan.training import augment, losses
 from gan.training.learning import autocast, learn, mean_answer
-from gan.training.schedule import moves_penalties, scheduled
+from gan.training.schedule import moves_penalties, penalty_is_due, scheduled
 from gan.training.state import TrainState
 from gan.training.translate_step import update_translators
 
@@ -30,7 +30,7 @@ def train_step(state: TrainState, real: torch.Tensor, labels: torch.Tensor | Non
     """
     set_noise(state)
     state.follow_schedule()
-    update_networks(state, real, labels)
+    update_networks(state, real, labels, penalty_is_due(state.config, state.step))
     count_step(state)
 
 
@@ -50,10 +50,11 @@ def count_step(state: TrainState) -> None:
     _average(state)
 
 
-def update_networks(state: TrainState, real: torch.Tensor, labels: torch.Tensor | None) -> None:
+def update_networks(state: TrainState, real: torch.Tensor, labels: torch.Tensor | None, penalized: bool = True) -> None:
     """The part of a step that changes networks and sums, all of it on the device, so it can be one graph.
 
     labels: classes, or for a run that translates images its inputs; see Feed.next().
+    penalized: whether the penalties are due, if they are not due in every step; see penalty_is_due().
     """
     config = state.config
     if config.translates:
@@ -65,7 +66,7 @@ def update_networks(state: TrainState, real: torch.Tensor, labels: torch.Tensor 
     classes: tuple[torch.Tensor | None, ...] = labels.split(state.own_batch) if labels is not None else (None,) * len(parts)
     for i, (images, part_labels) in enumerate(zip(parts, classes, strict=True)):
         kept = config.reuse_fakes and i == len(parts) - 1 and config.frozen != "generator"
-        fake, *measured_d = _discriminator_step(state, images, part_labels, keep_graph=kept)
+        fake, *measured_d = _discriminator_step(state, images, part_labels, kept, penalized)
         measured += measured_d
     for i in range(config.g_steps):
         measured += _generator_step(state, images, part_labels, fake if config.reuse_fakes and i == 0 else None)
@@ -79,20 +80,25 @@ def update_networks(state: TrainState, real: torch.Tensor, labels: torch.Tensor 
         finite += sums.isfinite()
 
 
-def _discriminator_step(state: TrainState, real: torch.Tensor, labels: torch.Tensor | None, keep_graph: bool) -> tuple[torch.Tensor, ...]:
+def _discriminator_step(
+    state: TrainState, real: torch.Tensor, labels: torch.Tensor | None, keep_graph: bool, penalized: bool
+) -> tuple[torch.Tensor, ...]:
     """One step of the discriminator -> the fakes, its loss, its mean answer to real images, and its mean answer to fakes.
 
-    keep_graph: the generator will learn from these fakes.
+    keep_graph: the generator will learn from these fakes. penalized: see update_networks().
     """
     config, discriminator = state.config, state.discriminator
     assert isinstance(discriminator, Discriminator)
+    at_once = not config.penalizes_lazily  # the penalties are part of the loss
     with autocast(state):
         with torch.set_grad_enabled(keep_graph):
             fake = state.generator(draw_z(state, len(real)), labels)
         seen_real, seen_fake = _seen(state, real), _seen(state, fake.detach())
-        seen_real.requires_grad_(config.r1 > 0)
-        seen_fake.requires_grad_(config.r2 > 0)
-        if config.r1 or config.r2 or config.spectral_norm:  # gradients of only one batch; weights that change with each call
+        seen_real.requires_grad_(config.r1 > 0 and at_once)
+        seen_fake.requires_grad_(config.r2 > 0 and at_once)
+        if (
+            (config.r1 or config.r2) and at_once
+        ) or config.spectral_norm:  # gradients of only one batch; weights that change with each call
             on_real, on_fake = discriminator(seen_real, labels), discriminator(seen_fake, labels)
         else:
             on_real, on_fake = discriminator.forward_each([seen_real, seen_fake], labels)
@@ -104,26 +110,46 @@ def _discriminator_step(state: TrainState, real: torch.Tensor, labels: torch.Ten
         _steer(state, on_real.detach(), on_fake.detach())
     if config.frozen == "discriminator":
         return fake, loss, mean_answer(config, on_real), mean_answer(config, on_fake)
-    penalties = []
-    if config.r1:
-        penalties.append(config.r1 * losses.zero_centered_penalty(_gradient(on_real, seen_real)))
-    if config.r2:
-        penalties.append(config.r2 * losses.zero_centered_penalty(_gradient(on_fake, seen_fake)))
-    if config.gradient_penalty:
-        mix = own(torch.rand(whole(len(real), state.rng), 1, 1, 1, device=real.device, generator=state.rng), state.rng)
-        between = (mix * seen_real + (1 - mix) * seen_fake).detach().requires_grad_()
-        with autocast(state):
-            on_between = discriminator(between, labels).float()
-        penalties.append(config.gradient_penalty * losses.one_centered_penalty(_gradient(on_between, between)))
     total = loss
-    for penalty in penalties:
-        total = total + (state.penalty_share * penalty if moves_penalties(config) else penalty)
+    if at_once:
+        for penalty in _penalties(state, seen_real, seen_fake, labels, on_real, on_fake):
+            total = total + penalty
     learn(state, total, state.optimizer_d, discriminator)
+    if penalized and not at_once:
+        seen_real, seen_fake = seen_real.detach().requires_grad_(config.r1 > 0), seen_fake.detach().requires_grad_(config.r2 > 0)
+        with autocast(state):
+            answers = [discriminator(seen, labels).float() if seen.requires_grad else None for seen in (seen_real, seen_fake)]
+        sums = torch.stack(_penalties(state, seen_real, seen_fake, labels, *answers)).sum()
+        learn(state, config.penalty_every * sums, state.optimizer_d, discriminator)
     if config.weight_clip:
         with torch.no_grad():
             for weight in discriminator.parameters():
                 weight.clamp_(-config.weight_clip, config.weight_clip)
     return fake, loss, mean_answer(config, on_real), mean_answer(config, on_fake)
+
+
+def _penalties(
+    state: TrainState,
+    seen_real: torch.Tensor,
+    seen_fake: torch.Tensor,
+    labels: torch.Tensor | None,
+    on_real: torch.Tensor | None,
+    on_fake: torch.Tensor | None,
+) -> list[torch.Tensor]:
+    """The penalties of the config, times their weights. on_real, on_fake: answers to the images, for R1 and R2."""
+    config, penalties = state.config, []
+    if config.r1 and on_real is not None:
+        penalties.append(config.r1 * losses.zero_centered_penalty(_gradient(on_real, seen_real)))
+    if config.r2 and on_fake is not None:
+        penalties.append(config.r2 * losses.zero_centered_penalty(_gradient(on_fake, seen_fake)))
+    if config.gradient_penalty:
+        n, device = len(seen_real), seen_real.device
+        mix = own(torch.rand(whole(n, state.rng), 1, 1, 1, device=device, generator=state.rng), state.rng)
+        between = (mix * seen_real + (1 - mix) * seen_fake).detach().requires_grad_()
+        with autocast(state):
+            on_between = state.discriminator(between, labels).float()
+        penalties.append(config.gradient_penalty * losses.one_centered_penalty(_gradient(on_between, between)))
+    return [state.penalty_share * penalty for penalty in penalties] if moves_penalties(config) else penalties
 
 
 def _generator_step(

@@ -52,6 +52,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "a critic": {**PLAIN, "loss": "wasserstein", "gradient_penalty": 10.0, "latent_distribution": "uniform"},
     "packs": {"packing": 2, "feature_matching": True, "label_flips": 0.2, "dropout": 0.2, "batch_size": 12},
     "classes": {"conditional": True, "spectral_norm": True, "discriminator_norm": "none", "loss": "hinge"},
+    "styles": {**PLAIN, "networks": "stylegan", "minibatch_std": True, "r1": 1.0, "penalty_every": 2, "reuse_fakes": False},
     "augmentation": {**PLAIN, "diffaugment": "color, translation, cutout", "augmentation_target": 0.5, "networks": "residual"},
 }
 CHANGED = Intervention(2, "lr_g", 1e-3, 5e-3)  # in each of them

@@ -23,8 +23,7 @@ from gan.inside import norms as inside_norms
 from gan.inside import pictures as inside_pictures
 from gan.inside.files import NetworkCache, Networks, load_networks, network_files
 from gan.inside.layers import activations, answers
-from gan.networks.build import new_networks
-from gan.networks.dcgan import Discriminator, Generator
+from gan.networks.build import new_discriminator, new_generator, new_networks
 from gan.networks.generator_file import CheckpointError
 from gan.networks.sampling import sample
 from gan.recipes import RECIPES
@@ -41,7 +40,7 @@ CPU = torch.device("cpu")
 def made(config: TrainConfig, classes: tuple[Any, ...] | list[str] = ()) -> Networks:
     """Untrained networks."""
     torch.manual_seed(0)
-    generator, discriminator = Generator(config, len(classes)), Discriminator(config, len(classes))
+    generator, discriminator = new_generator(config, len(classes)), new_discriminator(config, len(classes))
     for network in (generator, discriminator):
         network.eval().requires_grad_(False)
     return Networks(generator, discriminator, config, 0, tuple(classes) if config.conditional else ())
@@ -130,7 +129,7 @@ def test_every_recipe_can_be_looked_into(name: str) -> None:
     if not config.conditional:  # there the class adds its own part
         assert answer == pytest.approx(looked["logit"].maps.item(), abs=1e-3)
     first, last = inside_pictures.first_filters(networks), inside_pictures.last_filters(networks)
-    kernel = {"mlp": size, "dcgan": 4, "residual": 1}[config.networks]
+    kernel = {"mlp": size, "dcgan": 4, "residual": 1, "stylegan": 1}[config.networks]
     assert first.shape[1:] == (config.channels, kernel, kernel * config.packing)
     assert last.shape[1] == config.channels and last.shape[0] == (16 if config.networks == "mlp" else 4)
     assert inside_pictures.paint_filters(first).shape == (len(first), 3, *first.shape[2:])

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from gan.config import TrainConfig
+from gan.networks.build import new_discriminator, new_generator
 from gan.networks.dcgan import Discriminator, Generator, count_parameters, initialize
 from gan.networks.layers import Doubling, Dropout, FromLatent, FromPixels, Halving, MinibatchStd, ToLogit, ToPixels, _kernel_gradient
 from gan.recipes import recipe
@@ -158,6 +159,8 @@ SWITCHES = [
     {"minibatch_std": True, "networks": "mlp"},
     {"networks": "residual", "minibatch_std": True, "conditional": True},
     {"networks": "residual", "spectral_norm": True},
+    {"networks": "stylegan", "minibatch_std": True, "conditional": True, "packing": 1},
+    {"networks": "stylegan", "packing": 2},
     {"conditional": True},
     {"conditional": True, "spectral_norm": True, "minibatch_std": True},
 ]
@@ -168,11 +171,11 @@ SWITCHES = [
 def test_every_switch_keeps_the_shapes(switch: dict[str, str | int], size: int) -> None:
     config = TrainConfig(image_size=size, channels=3, latent_dim=5, generator_filters=4, discriminator_filters=4, **switch)
     labels = torch.tensor([0, 1, 1, 0]) if config.conditional else None
-    generator, discriminator = Generator(config, 2), Discriminator(config, 2)
+    generator, discriminator = new_generator(config, 2), new_discriminator(config, 2)
     for network in (generator, discriminator):
         initialize(network, "dcgan", torch.Generator().manual_seed(0))
     images = generator(torch.randn(4, 5), labels)
-    assert images.shape == (4, 3, size, size) and discriminator(images, labels).shape == (4,)
+    assert images.shape == (4, 3, size, size) and discriminator(images, labels).shape == (4 // config.packing,)
 
 
 def test_mlps_networks_are_the_lectures() -> None:

@@ -33,9 +33,9 @@ def test_the_form_has_every_field_with_its_help(open_page: Open) -> None:
     at = open_page(pages.TRAIN)
     shown = {getattr(element, "key", None) for element in at.main}
     hidden = [name for name in TrainConfig.model_fields if KEY + name not in shown]
-    elsewhere = "batch_norm_over"  # for torchrun alone
+    elsewhere = ("batch_norm_over", "style_mixing")  # for torchrun alone; for networks with styles
     assert hidden == [
-        elsewhere,
+        *elsewhere,
         "patch",
         "direction",
         "adversarial_weight",
@@ -121,7 +121,7 @@ def test_settings_of_other_networks_are_hidden_and_a_recipe_s_come_back_whole(op
     assert "The data set mnist has no pairs of images" in texts(at.error) and "r1" not in texts(at.error).lower()
     at.selectbox(key=KEY + "data").select("blobs").run()
     assert not at.error
-    for name in ("wgan-gp", "pix2pix", "r3gan-small", "wgan-gp", "cyclegan", "mlp", "pyimagesearch"):
+    for name in ("wgan-gp", "pix2pix", "r3gan-small", "wgan-gp", "stylegan-small", "cyclegan", "mlp", "pyimagesearch"):
         at.selectbox(key="recipe").select(name).run()
         chosen = {field: at.session_state[KEY + field] for field in TrainConfig.model_fields if KEY + field in at.session_state}
         of_data = ("data", "data_split", "image_size", "channels", "fit", "background")

@@ -104,7 +104,8 @@ SWITCHES = {
     "uniform-color": {"latent_distribution": "uniform", "channels": 3, "generator_order": "activation_first"},
     "mlp-without-norm": {"networks": "mlp", "generator_norm": "none", "conditional": True, "generator_activation": "leaky_relu"},
     "residual": {"networks": "residual", "image_size": 64, "conditional": True, "generator_activation": "leaky_relu"},
-    # The longest script.
+    "stylegan": {"networks": "stylegan", "image_size": 28, "conditional": True},
+    # The longest script of convolutions.
     "most": {"image_size": 128, "channels": 3, "conditional": True, "generator_extra_layers": 4, "generator_upsampling": "resize"},
 }
 ODD_NAMES = ('"""; raise SystemExit', "50%\n\\")

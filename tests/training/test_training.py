@@ -101,6 +101,8 @@ SWITCHES = [
     {"networks": "mlp", "r1": 1.0, "packing": 4, "dropout": 0.2},
     {"conditional": True, "loss": "hinge", "reuse_fakes": False},
     {"networks": "residual", "initialization": "fixup", "loss": "relativistic", "r1": 1.0, "r2": 1.0, "dropout": 0.1},
+    {"networks": "stylegan", "minibatch_std": True, "r1": 1.0, "penalty_every": 3, "reuse_fakes": False},
+    {"networks": "stylegan", "conditional": True, "gradient_penalty": 1.0, "r2": 1.0, "penalty_every": 2, "style_mixing": 0, "d_steps": 2},
 ]
 
 
@@ -372,9 +374,9 @@ def test_an_epoch_shows_every_image_once_and_drops_the_rest(config: TrainConfig,
     seen: list[int] = []
     original = training.update_networks
 
-    def spy(state: TrainState, real: torch.Tensor, labels: None) -> None:
+    def spy(state: TrainState, real: torch.Tensor, *rest: Any) -> None:
         seen.extend(((real[:, 0, 0, 0] + 1) * 127.5).round().int().tolist())
-        original(state, real, labels)
+        original(state, real, *rest)
 
     monkeypatch.setattr(training, "update_networks", spy)
     list(train(new_state(config.change(duration=2, duration_unit="epochs"), CPU), dataset))

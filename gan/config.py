@@ -1,12 +1,15 @@
 """TrainConfig: all settings that decide what a run computes. Independent of networks, files and pages."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError, model_validator
 
 GROUPS = ("Data", "Networks", "Loss", "Optimization", "Labels and noise", "Watching")
+TRANSLATORS = ("pix2pix", "cyclegan")  # networks that turn an image into another one; all others draw from latent vectors
+_FROM_Z = "networks!=pix2pix,cyclegan"  # needed by the settings that only matter to networks that draw from latent vectors
+_TRANSLATION = "networks=pix2pix,cyclegan"
 
 
 def _field(
@@ -29,12 +32,29 @@ def _field(
     live: the field can change while a run trains. fixed: it defines the networks, so a fork keeps it.
     step: how far one press on plus or minus goes; 0 for a tenth of the value's order of magnitude.
     needs: when this field has an effect; the form hides it otherwise. The name of another field that must not be 0, or a field and its
-        values, as in "networks=dcgan,mlp".
+        values, as in "networks=dcgan,mlp", or those it must not have, as in "networks!=mlp".
     shown: whether forms show it at all: not if it has an effect only on the command line.
     """
     extra: dict[str, JsonValue] = {"group": group, "unit": unit, "common": common, "live": live, "fixed": fixed, "step": step}
     extra["needs"], extra["shown"] = needs, shown
     return Field(default, title=label, description=help, json_schema_extra=extra, **bounds)
+
+
+# Settings that networks that translate images refuse. They ignore the others that only matter to networks that draw from latent vectors.
+_NOT_TRANSLATED = (
+    "conditional",
+    "packing",
+    "data_split",
+    "color_jitter",
+    "feature_matching",
+    "weight_clip",
+    "gradient_penalty",
+    "r1",
+    "r2",
+    "label_flips",
+    "instance_noise",
+    "diffaugment",
+)
 
 
 class SettingsError(ValueError):
@@ -71,7 +91,7 @@ class TrainConfig(BaseModel):
         max_length=1000,
     )
     data_split: Literal["train", "all"] = _field(
-        "train", "Part of the data", "'train' leaves out the test images if the set has any; 'all' uses both.", "Data"
+        "train", "Part of the data", "'train' leaves out the test images if the set has any; 'all' uses both.", "Data", needs=_FROM_Z
     )
     image_size: Literal[28, 32, 64, 128, 256] = _field(
         28,
@@ -100,7 +120,14 @@ class TrainConfig(BaseModel):
         False, "Mirror at random", "Mirrors each image half of the time. Good for faces, wrong for digits and letters.", "Data"
     )
     color_jitter: float = _field(
-        0.0, "Color jitter", "Varies brightness and contrast of each real image by up to this share.", "Data", step=0.05, ge=0, le=0.5
+        0.0,
+        "Color jitter",
+        "Varies brightness and contrast of each real image by up to this share.",
+        "Data",
+        step=0.05,
+        ge=0,
+        le=0.5,
+        needs=_FROM_Z,
     )
 
     latent_dim: int = _field(
@@ -114,9 +141,15 @@ class TrainConfig(BaseModel):
         ge=2,
         le=512,
         fixed=True,
+        needs=_FROM_Z,
     )
     latent_distribution: Literal["normal", "uniform"] = _field(
-        "normal", "Latent distribution", "Draws latent vectors from N(0, 1), or uniformly from [-1, 1].", "Networks", fixed=True
+        "normal",
+        "Latent distribution",
+        "Draws latent vectors from N(0, 1), or uniformly from [-1, 1].",
+        "Networks",
+        fixed=True,
+        needs=_FROM_Z,
     )
     conditional: bool = _field(
         False,
@@ -124,12 +157,14 @@ class TrainConfig(BaseModel):
         "Gives both networks the class of each image, so you can pick the class to draw. Needs a data set with labels.",
         "Networks",
         fixed=True,
+        needs=_FROM_Z,
     )
-    networks: Literal["dcgan", "mlp", "residual", "stylegan"] = _field(
+    networks: Literal["dcgan", "mlp", "residual", "stylegan", "pix2pix", "cyclegan"] = _field(
         "dcgan",
         "Kind of networks",
         "'dcgan': convolutions; 'mlp': dense layers only, as in the first GANs. 'residual': blocks that add to their input, without "
-        "normalization (R3GAN, Huang et al. 2024); 'stylegan': styles for each layer (StyleGAN2, Karras et al. 2020).",
+        "normalization (R3GAN, Huang et al. 2024); 'stylegan': styles for each layer (StyleGAN2, Karras et al. 2020); 'pix2pix': an image into its "
+        "partner (Isola et al. 2017); 'cyclegan': images of one class into another (Zhu et al. 2017).",
         "Networks",
         fixed=True,
     )
@@ -218,6 +253,7 @@ class TrainConfig(BaseModel):
         "(Miyato et al. 2018).",
         "Networks",
         fixed=True,
+        needs=_FROM_Z,
     )
     minibatch_std: bool = _field(
         False,
@@ -226,6 +262,7 @@ class TrainConfig(BaseModel):
         "(Karras et al. 2018).",
         "Networks",
         fixed=True,
+        needs=_FROM_Z,
     )
     packing: int = _field(
         1,
@@ -236,6 +273,7 @@ class TrainConfig(BaseModel):
         ge=1,
         le=8,
         fixed=True,
+        needs=_FROM_Z,
     )
     discriminator_head: Literal["conv", "dense"] = _field(
         "conv",
@@ -255,6 +293,7 @@ class TrainConfig(BaseModel):
         ge=0,
         le=0.9,
         live=True,
+        needs=_FROM_Z,
     )
     style_mixing: float = _field(
         0.9,
@@ -277,12 +316,30 @@ class TrainConfig(BaseModel):
         needs="networks=dcgan,mlp,residual",
     )
 
-    loss: Literal["bce", "hinge", "wasserstein", "relativistic"] = _field(
+    patch: Literal[16, 34, 70] = _field(
+        34,
+        "Patch size",
+        "The discriminator judges overlapping patches of this size, each on its own (PatchGAN, Isola et al. 2017). The paper has 70 for "
+        "images of 256 pixels.",
+        "Networks",
+        unit="pixels",
+        fixed=True,
+        needs=_TRANSLATION,
+    )
+    direction: Literal["a_to_b", "b_to_a"] = _field(
+        "a_to_b",
+        "Direction",
+        "Which image of a pair the generator gets: A, the left one or the one in folder A, or B.",
+        "Data",
+        needs="networks=pix2pix",
+    )
+
+    loss: Literal["bce", "hinge", "wasserstein", "relativistic", "least_squares"] = _field(
         "bce",
         "Loss",
         "'bce': cross-entropy, as in the first GAN. 'hinge': stops at a margin (Miyato et al. 2018). 'wasserstein': the critic's "
-        "scores themselves (Arjovsky et al. 2017). 'relativistic': does the real image look more real than the generated one? (RpGAN, "
-        "Jolicoeur-Martineau 2018).",
+        "scores themselves (Arjovsky et al. 2017); 'relativistic': does the real image look more real than the generated one? (RpGAN, "
+        "Jolicoeur-Martineau 2018); 'least_squares': squared distance to 1 and 0 (Mao et al. 2017).",
         "Loss",
     )
     feature_matching: bool = _field(
@@ -290,9 +347,64 @@ class TrainConfig(BaseModel):
         "Feature matching",
         "The generator tries to match the discriminator's mean features of real images, instead of raising its answer (Salimans et al. 2016).",
         "Loss",
+        needs=_FROM_Z,
     )
     mean_loss_d: bool = _field(
         False, "Halve D's loss", "Uses the mean of the discriminator's losses on real and generated images, instead of their sum.", "Loss"
+    )
+    adversarial_weight: float = _field(
+        1.0,
+        "Adversarial weight",
+        "How much the discriminator's answer counts for the generator. 0: the generator only learns from the pairs.",
+        "Loss",
+        step=0.1,
+        ge=0,
+        le=1000,
+        live=True,
+        needs="networks=pix2pix",
+    )
+    l1_weight: float = _field(
+        100.0,
+        "L1 weight",
+        "How much the mean distance between output and target counts for the generator (Isola et al. 2017: 100).",
+        "Loss",
+        step=10,
+        ge=0,
+        le=10_000,
+        live=True,
+        needs="networks=pix2pix",
+    )
+    cycle_weight: float = _field(
+        10.0,
+        "Cycle weight",
+        "How much it counts that an image translated there and back is the same image again (Zhu et al. 2017: 10).",
+        "Loss",
+        ge=0,
+        le=1000,
+        live=True,
+        needs="networks=cyclegan",
+    )
+    identity_weight: float = _field(
+        5.0,
+        "Identity weight",
+        "How much it counts that a generator leaves an image unchanged that is already of its output's kind (Zhu et al. 2017: 5).",
+        "Loss",
+        ge=0,
+        le=1000,
+        live=True,
+        needs="networks=cyclegan",
+    )
+    image_buffer: int = _field(
+        50,
+        "Image buffer",
+        "The discriminators see half new images and half of this many earlier ones (Shrivastava et al. 2017). 0: only new ones.",
+        "Loss",
+        unit="images",
+        step=10,
+        ge=0,
+        le=500,
+        fixed=True,
+        needs="networks=cyclegan",
     )
     weight_clip: float = _field(
         0.0,
@@ -302,6 +414,7 @@ class TrainConfig(BaseModel):
         step=0.01,
         ge=0,
         le=1,
+        needs=_FROM_Z,
     )
     gradient_penalty: float = _field(
         0.0,
@@ -310,12 +423,25 @@ class TrainConfig(BaseModel):
         "Loss",
         ge=0,
         le=1000,
+        needs=_FROM_Z,
     )
     r1: float = _field(
-        0.0, "R1 penalty", "Flattens the discriminator around real images (Mescheder et al. 2018). 0: none.", "Loss", ge=0, le=1000
+        0.0,
+        "R1 penalty",
+        "Flattens the discriminator around real images (Mescheder et al. 2018). 0: none.",
+        "Loss",
+        ge=0,
+        le=1000,
+        needs=_FROM_Z,
     )
     r2: float = _field(
-        0.0, "R2 penalty", "Flattens the discriminator around generated images (Mescheder et al. 2018). 0: none.", "Loss", ge=0, le=1000
+        0.0,
+        "R2 penalty",
+        "Flattens the discriminator around generated images (Mescheder et al. 2018). 0: none.",
+        "Loss",
+        ge=0,
+        le=1000,
+        needs=_FROM_Z,
     )
     penalty_every: int = _field(
         1,
@@ -326,6 +452,7 @@ class TrainConfig(BaseModel):
         unit="steps",
         ge=1,
         le=64,
+        needs=_FROM_Z,
     )
 
     batch_size: int = _field(
@@ -463,6 +590,17 @@ class TrainConfig(BaseModel):
         ge=0,
         le=1_000_000_000,
     )
+    schedule_start: int = _field(
+        0,
+        "Schedule starts at",
+        "Before this many real images, the schedule has not begun and all settings keep their values.",
+        "Optimization",
+        unit="images",
+        step=10_000,
+        needs="schedule_images",
+        ge=0,
+        le=1_000_000_000,
+    )
     schedule: Literal["cosine", "linear"] = _field(
         "cosine",
         "Schedule",
@@ -556,6 +694,7 @@ class TrainConfig(BaseModel):
         ge=0,
         le=0.5,
         live=True,
+        needs=_FROM_Z,
     )
     instance_noise: float = _field(
         0.0,
@@ -566,6 +705,7 @@ class TrainConfig(BaseModel):
         ge=0,
         le=1,
         live=True,
+        needs=_FROM_Z,
     )
     instance_noise_fade: int = _field(
         0,
@@ -582,6 +722,7 @@ class TrainConfig(BaseModel):
         "Augmentation",
         "Shifts, cutouts and color changes on every image the discriminator sees, for small data sets (DiffAugment, Zhao et al. 2020).",
         "Labels and noise",
+        needs=_FROM_Z,
     )
     augmentation_target: float = _field(
         0.0,
@@ -592,6 +733,7 @@ class TrainConfig(BaseModel):
         step=0.1,
         ge=0,
         le=0.9,
+        needs=_FROM_Z,
     )
 
     log_every: int = _field(
@@ -652,6 +794,25 @@ class TrainConfig(BaseModel):
                 "loss wasserstein needs weight_clip, gradient_penalty, or spectral_norm with discriminator_norm 'none': otherwise nothing "
                 "limits the critic's slope, and its scores grow without bound"
             )
+        if self.augmentation_target and self.diffaugment == "off":
+            raise ValueError(
+                f"augmentation_target must be 0 with diffaugment off, which leaves nothing to adapt; got {self.augmentation_target}"
+            )
+        if self.schedule_start and self.schedule_start >= self.schedule_images:
+            raise ValueError(f"schedule_start must be less than schedule_images, {self.schedule_images}; got {self.schedule_start}")
+        if self.translates:
+            self._suits_translation()
+        if self.batch_size % self.packing or self.batch_size == self.packing > 1:
+            raise ValueError(
+                f"batch_size must be a multiple of packing, {self.packing}, and hold at least two packs; got {self.batch_size}"
+            )
+        if self.conditional and self.packing > 1:
+            raise ValueError(f"packing must be 1 with conditional: a pack would hold images of several classes; got {self.packing}")
+        return self
+
+    @model_validator(mode="after")
+    def _weights_go_together(self) -> "TrainConfig":
+        """Refuses combinations of initial weights, normalized weights and clipped weights that make no mathematical sense."""
         if self.initialization == "fixup" and self.networks != "residual":
             raise ValueError(
                 f"initialization must be pytorch or dcgan with networks {self.networks}: fixup is for residual blocks; got fixup"
@@ -668,17 +829,15 @@ class TrainConfig(BaseModel):
             )
         if self.weight_clip and self.spectral_norm:
             raise ValueError(f"weight_clip must be 0 with spectral_norm, which rescales the clipped weights; got {self.weight_clip}")
-        if self.augmentation_target and self.diffaugment == "off":
-            raise ValueError(
-                f"augmentation_target must be 0 with diffaugment off, which leaves nothing to adapt; got {self.augmentation_target}"
-            )
-        if self.batch_size % self.packing or self.batch_size == self.packing > 1:
-            raise ValueError(
-                f"batch_size must be a multiple of packing, {self.packing}, and hold at least two packs; got {self.batch_size}"
-            )
-        if self.conditional and self.packing > 1:
-            raise ValueError(f"packing must be 1 with conditional: a pack would hold images of several classes; got {self.packing}")
         return self
+
+    def _suits_translation(self) -> None:
+        """Refuses settings that have no meaning for networks that translate images."""
+        for name in _NOT_TRANSLATED:
+            if (value := getattr(self, name)) != (neutral := type(self).model_fields[name].default):
+                raise ValueError(f"{name} must be {neutral} with networks {self.networks}, which translate images; got {value}")
+        if self.loss in ("wasserstein", "relativistic"):
+            raise ValueError(f"loss must be bce, hinge or least_squares with networks {self.networks}; got {self.loss}")
 
     @classmethod
     def live_fields(cls) -> list[str]:
@@ -691,6 +850,21 @@ class TrainConfig(BaseModel):
         return cls._fields_that_are("fixed")
 
     @classmethod
+    def has_effect(cls, name: str, values: Mapping[str, Any]) -> bool:
+        """Whether a setting changes what a run in the app computes, with the other settings in `values`; see _field()."""
+        extra = cls.model_fields[name].json_schema_extra
+        assert isinstance(extra, dict)
+        if not extra["shown"]:
+            return False
+        needed, differs, others = str(extra["needs"]).partition("!=")
+        if differs:
+            return str(values[needed]) not in others.split(",")
+        needed, equals, wanted = needed.partition("=")
+        if equals:
+            return str(values[needed]) in wanted.split(",")
+        return not needed or bool(values[needed])
+
+    @classmethod
     def _fields_that_are(cls, what: str) -> list[str]:
         return [n for n, info in cls.model_fields.items() if isinstance(e := info.json_schema_extra, dict) and e[what]]
 
@@ -698,6 +872,16 @@ class TrainConfig(BaseModel):
     def normalizes_discriminator(self) -> bool:
         """Whether the discriminator has batch normalization; dense networks and dense heads have none."""
         return self.networks == "dcgan" and self.discriminator_head == "conv" and self.discriminator_norm == "batch"
+
+    @property
+    def translates(self) -> bool:
+        """Whether the generator turns an image into another one; else it draws images from latent vectors."""
+        return self.networks in TRANSLATORS
+
+    @property
+    def pairs(self) -> Literal["", "a_to_b", "b_to_a"]:
+        """Which way round a run needs pairs of images; "" if it needs single images."""
+        return self.direction if self.networks == "pix2pix" else ""
 
     @property
     def has_styles(self) -> bool:
@@ -717,8 +901,11 @@ class TrainConfig(BaseModel):
     def images_per_epoch(self, images: int | None) -> int | None:
         """Images that one pass over a set of so many shows: whole batches; what is left over is dropped.
 
-        None if the number of images is not known, or less than a batch: training refuses such a set.
+        None if the number of images is not known, or less than a batch: training refuses such a set. With networks cyclegan, each step
+        shows a batch of either class, and an epoch as many of each as half of the set.
         """
+        if images and self.networks == "cyclegan":
+            images //= 2
         return (images // self.batch_size * self.batch_size or None) if images else None
 
     def change(self, **fields: Any) -> "TrainConfig":

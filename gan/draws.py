@@ -4,6 +4,7 @@ Each rank holds a part of every batch, but draws for the whole batch and takes i
 rank 0 saves the one that the run continues with, on any number of ranks. A plain torch.Generator draws for its images alone, as ever.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -64,10 +65,8 @@ def own(drawn: torch.Tensor, rng: torch.Generator | None, packed: bool = False, 
 
 
 def normal_like(images: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-    """Numbers from N(0, 1) in 32 bits, in the images' shape (N, ...) and layout in memory."""
-    noise = torch.empty_like(images, dtype=torch.float32)
-    if not isinstance(rng, RankGenerator):
-        return noise.normal_(generator=rng)
-    shape = (whole(len(images), rng), *images.shape[1:])
-    strides = (noise[0].numel(), *noise.stride()[1:])  # torch fills memory in its order, so that must be the whole batch's
-    return own(torch.empty_strided(shape, strides, device=noise.device).normal_(generator=rng), rng)
+    """Numbers from N(0, 1) in 32 bits, in the images' shape (N, ...) and layout in memory, which has no gaps."""
+    # Drawn as one row in the order of memory: on a CPU, torch takes eight times as long for images with channels last.
+    shape, strides = (whole(len(images), rng), *images.shape[1:]), torch.empty_like(images, dtype=torch.float32).stride()
+    drawn = torch.empty(math.prod(shape), device=images.device).normal_(generator=rng)
+    return own(drawn.as_strided(shape, (math.prod(shape[1:]), *strides[1:])), rng)

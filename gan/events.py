@@ -38,7 +38,9 @@ class Metrics:
 
     Losses as in the papers, in nats. `d_real` is the mean of D(x) on real images, `d_fake` the mean of D(G(z)) before the discriminator's
     step, `d_fake_after` the same after it. They are probabilities in [0, 1], or unbounded scores if `scores` is true.
-    `augmentation` is the probability of each change of an image with adaptive augmentation at that step, else None.
+    `augmentation` is the probability of each change of an image with adaptive augmentation at that step, else None. `distance` is, for a
+    run that translates images, the mean difference between outputs and targets (pix2pix) or between images and what comes back from a
+    translation there and back (CycleGAN), as a share of the range of pixels, 0 to 1; else None.
     """
 
     step: int
@@ -52,6 +54,7 @@ class Metrics:
     d_fake_after: float
     scores: bool = False
     augmentation: float | None = None
+    distance: float | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class ThreadChange:
 
 @dataclass(frozen=True)
 class Samples:
-    """The EMA generator's images of the run's fixed latent vectors: uint8, (N, C, H, W)."""
+    """The EMA generator's images from the run's fixed latent vectors or held-out images: uint8, (N, C, H, W); see draw_grid()."""
 
     step: int
     images: np.ndarray

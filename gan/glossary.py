@@ -65,6 +65,31 @@ _ALL = (
     Term("BCE", "Binary cross-entropy, the first GAN loss: the cost of a wrong yes-or-no answer, in nats.", "Goodfellow et al. 2014"),
     Term("hinge loss", "A loss that stops pushing once an answer is right by a margin of 1.", "Lim and Ye 2017; Miyato et al. 2018"),
     Term("Wasserstein loss", "The difference of the critic's mean scores for real and generated images.", "Arjovsky et al. 2017"),
+    Term(
+        "least-squares loss",
+        "Trains D to answer 1 for real and 0 for generated images, by squared distance. Answers are unbounded.",
+        "Mao et al. 2017",
+    ),
+    Term(
+        "PatchGAN",
+        "A discriminator that answers for each small patch of an image, not for the whole image.",
+        "Isola et al. 2017",
+    ),
+    Term(
+        "U-Net",
+        "A generator that shrinks an image step by step and enlarges it again. Skip connections pass details from each size to the same size on the way back.",
+        "Ronneberger et al. 2015",
+    ),
+    Term(
+        "cycle consistency",
+        "An image translated to the other class and back should be the same image again. So a translation keeps what the classes share.",
+        "Zhu et al. 2017",
+    ),
+    Term(
+        "SSIM",
+        "Structural similarity: compares brightness, contrast and structure of two images in small windows. 1 means equal.",
+        "Wang et al. 2004",
+    ),
     Term("relativistic loss", "Asks whether a real image looks more real than a generated one.", "Jolicoeur-Martineau 2018"),
     # How training goes.
     Term(

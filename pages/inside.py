@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from gan.networks.generator_file import CheckpointError
+from gan.networks.generator_file import CheckpointError, Translates
 from gan.runs.run import explain
 from ui.components.visitor import heading
 from ui.inside.choose import about, choose, explore_it, missing_discriminator
@@ -11,6 +11,7 @@ from ui.inside.filters import filters_view
 from ui.inside.generator import generator_view
 from ui.inside.norms import norms_view
 from ui.text import plain
+from ui.translates_note import translates_note
 from ui.workshop import network_cache
 
 VIEWS = ["Generator", "Discriminator", "Filters", "Norms over time"]
@@ -37,6 +38,8 @@ if chosen:
                 missing_discriminator(chosen.name, path)
             else:
                 discriminator_view(networks, path)
+    except Translates:
+        translates_note(chosen.name)
     except (CheckpointError, OSError) as error:  # the file may be deleted while someone looks at it
         st.error(f"{plain(explain(error).rstrip('.'))}.", icon=":material/error:")
     explore_it(chosen)

@@ -118,3 +118,11 @@ def test_recipes_are_as_published() -> None:
     with pytest.raises(ValueError, match="'nope'; choose one of quick-digits"):
         recipe("nope")
     assert all(item.name == name and item.summary and item.source for name, item in RECIPES.items())
+
+
+def test_a_setting_has_an_effect_only_with_what_it_needs() -> None:
+    values = TrainConfig().model_dump()
+    of = lambda name, **changes: TrainConfig.has_effect(name, values | changes)  # noqa: E731
+    assert of("latent_dim") and not of("latent_dim", networks="pix2pix")
+    assert of("l1_weight", networks="pix2pix") and not of("l1_weight") and not of("l1_weight", networks="cyclegan")
+    assert of("lr_end", schedule_images=5) and not of("lr_end") and not of("batch_norm_over") and of("lr_g")

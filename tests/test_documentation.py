@@ -65,7 +65,7 @@ def test_every_file_that_the_docs_name_exists() -> None:
 
 def test_every_route_is_documented() -> None:
     routes = re.findall(r'Route\(f"\{prefix\}(\S+)"', (ROOT / "gan" / "serving" / "routes.py").read_text())
-    assert len(routes) == 6
+    assert len(routes) == 7
     for route in routes:
         assert f"GET {route.replace('{{', '{').replace('}}', '}')}" in DOCS["http"]
 

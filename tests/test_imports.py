@@ -132,9 +132,7 @@ def test_pages_hold_no_torch_training() -> None:
         assert not {n for n in imported(path) if n.startswith(inner)}, path.name
 
 
-def test_the_library_does_not_import_torchvision_at_its_top() -> None:
-    """It takes as long to import as torch, and few runs need it."""
+def test_the_library_does_not_import_torchvision() -> None:
+    """It takes longer to import than torch: it loads the compiler."""
     for path in MODULES:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        top = ast.Module([node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)], [])
-        assert "torchvision" not in ast.unparse(top), path.name
+        assert not {name for name in imported(path) if name.split(".")[0] == "torchvision"}, path.name

@@ -7,14 +7,25 @@ import pytest
 import torch
 
 from gan import latent
+from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
 from gan.events import Metrics, Samples
-from gan.networks.generator_file import load_generator
-from gan.networks.sampling import sample
+from gan.networks.generator_file import LoadedTranslator, Translates, load_generator, load_translator
+from gan.networks.sampling import sample, translate
 from gan.recipes import RECIPES
 from gan.runs.folder import RunFolder
 from gan.runs.record import prepare, record
 from gan.training.loop import Control
+from gan.training.translation_grid import grid_side
+
+
+def translates(loaded: LoadedTranslator, images: torch.Tensor, config: TrainConfig) -> None:
+    assert loaded.config.networks == config.networks and loaded.step == 12
+    assert loaded.kinds == (("a", "b") if config.networks == "cyclegan" else ("A", "B"))
+    there = translate(loaded.network, images[:3])
+    assert there.shape == images[:3].shape and there.dtype == torch.uint8 and not torch.equal(there, images[:3])
+    if config.networks == "cyclegan":
+        assert translate(loaded.network, there, back=True).shape == there.shape
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -25,13 +36,18 @@ def test_ten_steps_resumed_sampled_and_walked(name: str, tmp_path: Path) -> None
     shape = (config.channels, config.image_size, config.image_size)
     images = torch.randint(0, 256, (40, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     labels = torch.arange(40) % 3
-    dataset, folder, cpu = ImageDataset(config.data, images, labels, ("a", "b", "c")), RunFolder(tmp_path), torch.device("cpu")
+    names: tuple[str, ...] = ("a", "b", "c")
+    if config.networks == "cyclegan":
+        labels, names = labels % 2, ("a", "b")
+    inputs = images.flip(0) if config.networks == "pix2pix" else None
+    dataset, folder, cpu = ImageDataset(config.data, images, labels, names, inputs=inputs), RunFolder(tmp_path), torch.device("cpu")
     folder.write_config(config, name)
 
     events = list(record(folder, prepare(folder, config, dataset, cpu), dataset, Control()))
     assert [e.step for e in events if isinstance(e, Metrics)] == [5, 10]
     grids = [e for e in events if isinstance(e, Samples)]
-    assert grids[-1].step == 10 and grids[-1].images.shape == (config.grid_images, *shape)
+    shown = grid_side(config) ** 2 if config.translates else config.grid_images
+    assert grids[-1].step == 10 and grids[-1].images.shape == (shown, *shape)
     if config.grid_every == 10:
         assert [g.step for g in grids] == [0, 10]
 
@@ -39,6 +55,11 @@ def test_ten_steps_resumed_sampled_and_walked(name: str, tmp_path: Path) -> None
     state = prepare(folder, longer, dataset, cpu)
     assert state.step == 10
     list(record(folder, state, dataset, Control()))
+    if config.translates:
+        translates(load_translator(folder.generator_file(12)), images, config)
+        with pytest.raises(Translates, match="translates images and has no latent vectors: open it on the page Translate"):
+            load_generator(folder.generator_file(12))
+        return
     loaded = load_generator(folder.generator_file(12))
     z = latent.from_seeds([1, 2], config.latent_dim, config.latent_distribution)
     assert loaded.class_names == (("a", "b", "c") if config.conditional else ())

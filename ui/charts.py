@@ -88,6 +88,7 @@ _PANELS = (
     _Panel("d_fake", "D(G(z)): answer to generated images", scores=False, bounds=(0, 1)),
     _Panel("d_real", "Critic's score of real images", scores=True),
     _Panel("d_fake", "Critic's score of generated images", scores=True),
+    _Panel("distance", "Distance to the target, or of there and back (share of the range of pixels)"),
     _Panel("augmentation", "Augmentation: probability of each change", bounds=(0, 1)),
 )
 
@@ -164,7 +165,7 @@ def charts(curves: Sequence[Curve], axis: str = "step", smoothing: float = 0.0) 
             visible in pale.
 
     Returns:
-        Four charts, or six; one more with adaptive augmentation, and one more if there are scores.
+        Four charts, or six; one more with adaptive augmentation, one more for runs that translate images, and one more if there are scores.
     """
     longest = _longest(curves, axis)
     drawn = []
@@ -178,8 +179,8 @@ def charts(curves: Sequence[Curve], axis: str = "step", smoothing: float = 0.0) 
 
 
 def _applies(panel: _Panel, curve: Curve) -> bool:
-    """Whether a run has a curve in a panel: only some runs adapt their augmentation."""
-    if panel.key == "augmentation":
+    """Whether a run has a curve in a panel: only some runs adapt their augmentation, or translate images."""
+    if panel.key in ("augmentation", "distance"):
         return any(value is not None for value in curve.columns.get(panel.key, ()))
     return panel.scores is None or curve.scores == panel.scores
 

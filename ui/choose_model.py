@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from gan.explore.models import BEST, Model, best_step, find_model, model_sources
+from gan.explore.models import BEST, Model, best_step, find_model, model_sources, translator_sources
 from gan.files import without_folders
 from gan.glossary import explain
 from gan.networks.generator_file import CheckpointError
@@ -11,6 +11,7 @@ from ui.page_files import TRAIN
 from ui.pick import missing, pick
 from ui.pick import options as listed_runs
 from ui.text import plain
+from ui.translates_note import translates_note
 from ui.workshop import manager, models
 
 NEWEST = "newest"
@@ -19,6 +20,10 @@ NEWEST = "newest"
 def choose_model() -> Model | None:
     """The chosen generator, or None with the reason on the page. For a run with scores, the best generator is the default."""
     sources = model_sources(models().root)
+    asked = st.query_params.get("from", "")
+    if asked in translator_sources(models().root):
+        translates_note(asked)
+        return None
     if not sources:
         st.info("There is no generator yet. Train one: you can explore it after a few seconds.", icon=":material/lightbulb:")
         st.page_link(TRAIN, label="Train", icon=":material/model_training:")

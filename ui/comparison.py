@@ -236,6 +236,8 @@ def grid_remarks(runs: Sequence[Compared]) -> list[str]:
     counts = sorted({run.config.grid_images for run in runs})
     if len(counts) > 1:
         sentences.append(f"The grids differ in the number of images: the first {counts[0]} latent vectors, row by row, are in all of them.")
+    if any(run.config.translates for run in runs):
+        sentences.append("Runs that translate images show held-out images and their translations, not latent vectors.")
     if len({run.config.conditional for run in runs}) > 1:
         sentences.append("Some of these runs are conditional, others are not.")
     return sentences

@@ -7,9 +7,9 @@ import streamlit as st
 from pydantic.fields import FieldInfo
 from streamlit.delta_generator import DeltaGenerator
 
-from gan.config import GROUPS, SettingsError, TrainConfig
+from gan.config import GROUPS, TRANSLATORS, SettingsError, TrainConfig
 from gan.data import datasets
-from gan.runs.sizes import at_most, lacks_classes, no_classes
+from gan.runs.sizes import at_most, lacks_classes, no_classes, unsuited
 from gan.training.feed import largest_batch, too_few
 from ui.dice import seed_dice
 from ui.form_words import faults_of
@@ -52,15 +52,17 @@ def config_form(base: TrainConfig, faults: DeltaGenerator) -> TrainConfig | None
         the config, or None if the values do not fit together.
     """
     fields = TrainConfig.model_fields
-    common = [name for name, info in fields.items() if _extra(info)["common"]]
-    config, wrong = _read({name: st.session_state.get(KEY + name, getattr(base, name)) for name in fields})
+    values = {name: st.session_state.get(KEY + name, getattr(base, name)) for name in fields}
+    shown = [name for name in fields if TrainConfig.has_effect(name, values)]
+    common = [name for name in shown if _extra(fields[name])["common"]]
+    config, wrong = _read(_without_hidden(values))
     said = dict(wrong)
     with st.grid("auto", min_column_width=150, vertical_alignment="top"):
         for name in common:
             _widget(name, fields[name], getattr(base, name), fault=said.get(name, ""))
     with st.expander("All settings", icon=":material/tune:", key="all_settings", expanded=bool(said.keys() - {"", *common})):
         for group in GROUPS:
-            names = [name for name, info in fields.items() if _extra(info)["group"] == group and name not in common and _counts(info, base)]
+            names = [name for name in shown if _extra(fields[name])["group"] == group and name not in common]
             if names:
                 st.markdown(f"**{group}**")
                 with st.grid("auto", min_column_width=150, vertical_alignment="top"):
@@ -74,6 +76,14 @@ def config_form(base: TrainConfig, faults: DeltaGenerator) -> TrainConfig | None
     return None if wrong else config
 
 
+def _without_hidden(values: dict[str, Any]) -> dict[str, Any]:
+    """The form's values for networks that translate images: what they refuse and the form hides goes back to its default."""
+    if values["networks"] not in TRANSLATORS:
+        return values
+    fields = TrainConfig.model_fields
+    return {name: value if TrainConfig.has_effect(name, values) else fields[name].default for name, value in values.items()}
+
+
 def _read(values: dict[str, Any]) -> tuple[TrainConfig | None, list[tuple[str, str]]]:
     """The config of some values, if they are valid, and what is wrong: (field, sentence)."""
     try:
@@ -82,6 +92,8 @@ def _read(values: dict[str, Any]) -> tuple[TrainConfig | None, list[tuple[str, s
         return None, faults_of(error)
     if config.conditional and lacks_classes(config.data):
         return config, faults_of(SettingsError([("conditional", no_classes(config.data))]))
+    if reason := unsuited(config):
+        return config, faults_of(SettingsError([("data", reason)]))
     images = at_most(config.data, config.batch_size)
     if images is None:
         return config, []
@@ -104,14 +116,16 @@ def read_form() -> TrainConfig:
     Raises:
         ValueError: the values do not fit together.
     """
-    return TrainConfig(**{name: st.session_state[KEY + name] for name in TrainConfig.model_fields if KEY + name in st.session_state})
+    defaults = {name: info.default for name, info in TrainConfig.model_fields.items()}
+    return TrainConfig(**_without_hidden({name: st.session_state.get(KEY + name, default) for name, default in defaults.items()}))
 
 
 def fork_form(config: TrainConfig) -> bool:
     """Draws the choice of changes for a fork. False if the settings do not fit together; the page then shows the reason."""
     fields = TrainConfig.model_fields
     unchanged = {*TrainConfig.fixed_fields(), "duration", "duration_unit"}
-    free = [name for name, info in fields.items() if name not in unchanged and _extra(info)["shown"]]
+    values = config.model_dump() | {"schedule_images": 1}  # as if there were a schedule: it may be chosen in the same form
+    free = [name for name in fields if name not in unchanged and TrainConfig.has_effect(name, values)]
     names = st.multiselect(
         "Settings to change",
         free,
@@ -167,17 +181,6 @@ def read_fork_form(config: TrainConfig) -> tuple[dict[str, Any], str, float]:
 def _extra(info: FieldInfo) -> dict[str, Any]:
     assert isinstance(info.json_schema_extra, dict)
     return info.json_schema_extra
-
-
-def _counts(info: FieldInfo, base: TrainConfig) -> bool:
-    """Whether a field has an effect in the app, with the form's other values; the form hides the others."""
-    if not _extra(info)["shown"]:
-        return False
-    needed, _, values = _extra(info)["needs"].partition("=")
-    if not needed:
-        return True
-    value = st.session_state.get(KEY + needed, getattr(base, needed))
-    return str(value) in values.split(",") if values else bool(value)
 
 
 def rounded(duration: float) -> float:

@@ -13,6 +13,8 @@ from gan.training.schedule import moves_rates, scheduled
 KEY = "knob_"
 LABELS = ("real_label", "fake_label", "label_flips")  # settings of losses that have labels
 RATES = [mantissa * 10.0**exponent for exponent in range(-7, -1) for mantissa in (1, 2, 5)] + [0.1]
+WEIGHTS_OF = ("adversarial_weight", "l1_weight", "cycle_weight", "identity_weight")  # settings that weigh losses
+WEIGHTS = [0.0, 0.1, 0.3, 1.0, 3.0, 5.0, 10.0, 30.0, 100.0, 300.0, 1000.0]
 PACES = {0.0: "Full speed", 0.25: "4 steps/s", 1.0: "1 step/s", 3.0: "1 step in 3 s"}
 
 Change = Callable[[str, Any], None]
@@ -45,9 +47,11 @@ def knobs(run: Run, change: Change, pace: Callable[[float], None]) -> None:
         for name in TrainConfig.live_fields():
             value = getattr(config, name)
             kind = TrainConfig.model_fields[name].annotation
-            if name in LABELS and config.has_scores:
+            if (name in LABELS and config.has_scores) or not TrainConfig.has_effect(name, config.model_dump()):
                 continue
-            if name in ("lr_g", "lr_d"):
+            if name in WEIGHTS_OF:
+                st.select_slider(**widget(name), options=sorted({*WEIGHTS, value}), format_func=lambda weight: f"{weight:g}")
+            elif name in ("lr_g", "lr_d"):
                 st.select_slider(**widget(name), options=sorted({*RATES, value}), format_func=lambda rate: f"{rate:.3g}")
             elif kind is int or kind is float:
                 low, high = bounds(name)

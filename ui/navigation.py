@@ -11,7 +11,7 @@ from gan.runs.run import explain
 from ui.cluster import may_look
 from ui.components import visitor
 from ui.components.theme import theme
-from ui.page_files import CLUSTER, COMPARE, DATA, EVALUATE, EXPLORE, GLOSSARY, HOME, INSIDE, LEARN, TRAIN
+from ui.page_files import CLUSTER, COMPARE, DATA, EVALUATE, EXPLORE, GLOSSARY, HOME, INSIDE, LEARN, TRAIN, TRANSLATE
 from ui.text import plain
 from ui.workshop import manager
 
@@ -35,6 +35,7 @@ page = st.navigation(
         st.Page(COMPARE, title="Compare", icon=":material/compare:", url_path="compare"),
         st.Page(INSIDE, title="Look inside", icon=":material/visibility:", url_path="inside"),
         st.Page(EXPLORE, title="Explore", icon=":material/explore:", url_path="explore"),
+        st.Page(TRANSLATE, title="Translate", icon=":material/translate:", url_path="translate"),
         st.Page(EVALUATE, title="Evaluate", icon=":material/balance:", url_path="evaluate"),
         st.Page(GLOSSARY, title="Glossary", icon=":material/dictionary:", url_path="glossary"),
         *cluster_page(),

@@ -22,7 +22,7 @@ def own_image(config: TrainConfig) -> np.ndarray | None:
     )
     if file is None:
         return None
-    image = decode(file.getvalue(), *Form.of(config))
+    image = decode(file.getvalue(), *Form.of(config).single)
     if isinstance(image, str):
         st.error(f"The file {plain(file.name[:100])} {plain(image)}.", icon=":material/error:")
         return None

@@ -14,11 +14,14 @@ TRAIN = _FOLDER / "train.py"
 COMPARE = _FOLDER / "compare.py"
 INSIDE = _FOLDER / "inside.py"
 EXPLORE = _FOLDER / "explore.py"
+TRANSLATE = _FOLDER / "translate.py"
 EVALUATE = _FOLDER / "evaluate.py"
 GLOSSARY = _FOLDER / "glossary.py"
 CLUSTER = _FOLDER / "cluster.py"  # only on a server with a cluster
 
-NAMES = tuple(page.stem for page in (LEARN, DATA, TRAIN, COMPARE, INSIDE, EXPLORE, EVALUATE, GLOSSARY, CLUSTER))  # in their addresses
+NAMES = tuple(
+    page.stem for page in (LEARN, DATA, TRAIN, COMPARE, INSIDE, EXPLORE, TRANSLATE, EVALUATE, GLOSSARY, CLUSTER)
+)  # in their addresses
 
 NEW_RUN = "New run"  # the option of Train that shows the settings; the others are runs
 

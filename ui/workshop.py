@@ -6,6 +6,7 @@ import os
 from gan.course.progress import CourseProgress
 from gan.doctor.checkup import Checkups
 from gan.explore.models import ModelCache
+from gan.explore.translators import TranslatorCache
 from gan.inside.files import NetworkCache
 from gan.judging.evaluation import Evaluations
 from gan.judging.judge import JudgeCache
@@ -33,6 +34,12 @@ def manager() -> RunManager:
 def models() -> ModelCache:
     """The server's one cache of loaded generators."""
     return ModelCache(checkpoints_root())
+
+
+@functools.cache
+def translators() -> TranslatorCache:
+    """The server's one cache of loaded generators that translate images."""
+    return TranslatorCache(checkpoints_root())
 
 
 @functools.cache

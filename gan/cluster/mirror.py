@@ -6,7 +6,6 @@ from typing import Any, Self
 import torch
 
 from gan.cluster.letters import Letter, unpacked
-from gan.config import TrainConfig
 from gan.events import Done
 from gan.training import saved_state as states
 from gan.training.state import Execution, TrainState
@@ -78,7 +77,7 @@ class Mirror(TrainState):
             self.averaged.load_state_dict(unpacked(letter.generator))
 
     def _live(self, settings: dict[str, Any]) -> None:
-        live = {name: settings[name] for name in TrainConfig.live_fields()}
+        live = states.live_settings(settings)
         if any(getattr(self.config, name) != value for name, value in live.items()):
             self.config = self.config.change(**live)
 

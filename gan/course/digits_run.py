@@ -27,7 +27,7 @@ from gan.devices import one_thread
 from gan.files import write_atomically
 from gan.images import to_float
 from gan.judging import features, reals
-from gan.networks.dcgan import Discriminator
+from gan.networks.dcgan import Discriminator, Generator
 from gan.networks.generator_file import (
     LoadedDiscriminator,
     LoadedGenerator,
@@ -157,6 +157,7 @@ def record(
     control = Control()
     control.repeat([], until=windows[-1][-1])  # a run that follows a script does not pick its own number of threads
     z = latent.from_seeds(range(len(held_out)), config.latent_dim, config.latent_distribution)
+    assert isinstance(state.averaged, Generator) and isinstance(state.discriminator, Discriminator)
     for window in windows:
         best = (0, -1.0)
         for step in window:
@@ -175,6 +176,7 @@ def record(
 
 def _right(state: TrainState, held_out: np.ndarray, z: torch.Tensor) -> float:
     """The share of right answers that D gives about real images, and as many images of the averaged generator."""
+    assert isinstance(state.averaged, Generator) and isinstance(state.discriminator, Discriminator)
     real, fake = (np.array(answers(state.discriminator, images)) for images in (held_out, sample(state.averaged, z)))
     return float(((real > 0.5).mean() + (fake <= 0.5).mean()) / 2)
 

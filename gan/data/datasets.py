@@ -7,24 +7,27 @@ import functools
 import os
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from gan.config import TrainConfig
-from gan.data import arrays, cache, folders, imagefiles, imageset, parts, published, tables, tars
+from gan.data import arrays, cache, folders, imagefiles, imageset, pairs, parts, published, tables, tars
 from gan.data.archives import Archive, Member
 from gan.data.decoding import SUFFIXES, SUFFIXES_OF_FILES
 from gan.data.drawn import DRAWN
-from gan.data.form import WHITE, Fit, Form
+from gan.data.form import WHITE, Fit, Form, Pairs
 from gan.data.imageset import Filling, ImageDataset, Loading, data_root
 from gan.data.intensity import darkness
 from gan.data.leftout import LeftOut, endings, no_set
+from gan.data.pairs import Both, Content
 from gan.data.parts import Choice
+from gan.data.translation import with_held_out
 from gan.events import Progress
 
-NAMED = ("mnist", "faces", "fashion-mnist", "cifar10")  # all of them have test images
+NAMED = ("mnist", "faces", "fashion-mnist", "cifar10", "sketches")  # all of them have test images
 OWN = "own:"  # prefix for a folder below data_root() with the same name as one of NAMED
 # Folders below data_root() that are not sets: the cache, and published sets in torchvision's layout.
 RESERVED = {"cache", "MNIST", "FashionMNIST", "cifar-10-batches-py", "cifar-10-batches-bin"}
@@ -74,7 +77,15 @@ def to_download(name: str) -> int:
     return known.download if known and not published.find(name, data_root()) else 0
 
 
-def load(name: str, image_size: int, channels: int, split: str = "train", fit: Fit = "crop", background: str = WHITE) -> Loading:
+def load(
+    name: str,
+    image_size: int,
+    channels: int,
+    split: str = "train",
+    fit: Fit = "crop",
+    background: str = WHITE,
+    paired: Pairs = "",
+) -> Loading:
     """Loads a set at one image size.
 
     Args:
@@ -86,6 +97,8 @@ def load(name: str, image_size: int, channels: int, split: str = "train", fit: F
         split: "train"; "all" adds the test images if the set has any; "test" loads only these.
         fit: how other shapes fit into the square; see Form.
         background: the color behind transparent areas and of added borders, as #rrggbb.
+        paired: reads files and folders as pairs of images, and says which image of a pair is the input; see pairs.choose(). Built-in
+            sets of pairs are read as such in any case.
 
     Yields:
         Progress.
@@ -94,7 +107,7 @@ def load(name: str, image_size: int, channels: int, split: str = "train", fit: F
         ValueError: the set or file does not exist, has no test images, has no usable image, cannot be downloaded, or there is
             no room.
     """
-    form = Form(image_size, channels, fit, background)
+    form = Form(image_size, channels, fit, background, paired)
     if name in published.SETS:
         return (yield from _published(name, form, split))
     if name in DRAWN:
@@ -123,8 +136,18 @@ def load(name: str, image_size: int, channels: int, split: str = "train", fit: F
 
 
 def load_for(config: TrainConfig, split: str = "") -> Loading:
-    """The images of a run, as load(). split: a part of the set other than the run's own."""
-    return load(config.data, config.image_size, config.channels, split or config.data_split, config.fit, config.background)
+    """The images of a run, as load(). For a run that translates images, with those that training never sees.
+
+    split: a part of the set other than the run's own.
+    """
+
+    def part(split: str) -> Loading:
+        return load(config.data, config.image_size, config.channels, split, config.fit, config.background, config.pairs)
+
+    dataset = yield from part(split or config.data_split)
+    if split or not config.translates:
+        return dataset
+    return with_held_out(dataset, (yield from part("test")) if dataset.tests else None)
 
 
 def forget(path: Path) -> None:
@@ -134,7 +157,8 @@ def forget(path: Path) -> None:
         ValueError: it is not a zip.
     """
     with Archive(path, SUFFIXES) as archive:
-        digests = {imageset.digest_of(parts.choose(archive.members, split)) for split in ("train", "test", "all")}
+        ways = (parts.choose, pairs.choose)
+        digests = {imageset.digest_of(choose(archive.members, split)) for choose in ways for split in ("train", "test", "all")}
     for digest in digests:
         for entry in (data_root() / "cache").glob(f"{digest}-*"):
             cache.drop(entry)
@@ -161,7 +185,7 @@ def _published(name: str, form: Form, split: str) -> Loading:
 
 def _drawn(name: str, form: Form, split: str) -> Loading:
     """A set that the project draws itself. It is drawn in color; gray images are made of these."""
-    form = Form(form.image_size, form.channels)  # these images are square and opaque
+    direction, form = form.pairs, Form(form.image_size, form.channels)  # these images are square and opaque
     known = DRAWN[name]
     part = known.part(split)
 
@@ -180,11 +204,14 @@ def _drawn(name: str, form: Form, split: str) -> Loading:
     # Sets with the same digest share a cache entry. Caches made when there was one drawn set know the faces without a name.
     named = [] if name == "faces" else [name]
     digest = imageset.digest([*named, *([part.start] if part.start else []), part.stop, known.version])
-    drawn = yield from imageset.kept(name, digest, form._replace(channels=3), len(part), fill)
-    if form.channels == 3:
-        return drawn
-    gray = imageset.resize(drawn.images, form)
-    return ImageDataset(name, gray, drawn.labels, drawn.class_names, drawn.attributes, drawn.attribute_names, tests=drawn.tests)
+    in_color = form._replace(channels=3, pairs="a_to_b" if known.paired else "")
+    drawn = yield from imageset.kept(name, digest, in_color, len(part), fill)
+    if form.channels == 1:
+        inputs = imageset.resize(drawn.inputs, form) if drawn.inputs is not None else None
+        drawn = replace(drawn, images=imageset.resize(drawn.images, form), inputs=inputs)
+    if direction == "b_to_a" and drawn.inputs is not None:
+        drawn = replace(drawn, images=drawn.inputs, inputs=drawn.images)
+    return drawn
 
 
 def _folder(name: str, folder: Path, form: Form, split: str) -> Loading:
@@ -234,11 +261,11 @@ def _tar(name: str, path: Path, form: Form, split: str) -> Loading:
         except ValueError as error:
             raise ValueError(f"the file {name} {error}") from None
         _refuse_empty(name, archive)
-        choice = _chosen(name, archive.members, split)
+        choice = _chosen(name, archive.members, split, form)
         choice.left_out.extend(archive.left_out)
 
         def fill(writer: cache.Writer) -> Filling:
-            yield from imagefiles.decode_all(f"the file {name}", choice, archive.read, form, writer)
+            yield from imagefiles.decode_all(f"the file {name}", choice, _reading(archive.read, form), form, writer)
             _note(writer, choice)
 
         return (yield from imageset.kept(name, digest, form, len(choice.members), fill))
@@ -246,6 +273,7 @@ def _tar(name: str, path: Path, form: Form, split: str) -> Loading:
 
 def _table(name: str, path: Path, form: Form, split: str) -> Loading:
     """Images of a Parquet file."""
+    form = form.single
     if split == "test":
         raise ValueError(f"the data set {name} has no test images: it is one table")
     table = tables.Table(path)
@@ -257,6 +285,7 @@ def _table(name: str, path: Path, form: Form, split: str) -> Loading:
 
 def _arrays(name: str, path: Path, form: Form, split: str) -> Loading:
     """Images of arrays: identified by the files themselves."""
+    form = form.single
     digest = imageset.digest(["arrays", arrays.VERSION, split, *imageset.stamps(arrays.files(path))])
     if entry := cache.read(imageset.entry_of(digest, form)):
         return imageset.from_cache(name, entry)
@@ -285,9 +314,15 @@ def _arrays(name: str, path: Path, form: Form, split: str) -> Loading:
         return (yield from imageset.kept(name, digest, form, chosen, fill))
 
 
-def _chosen(name: str, members: list[Member], split: str) -> Choice:
-    """parts.choose(), refused if nothing is left."""
-    choice = parts.choose(members, split)
+def _reading(read: Callable[[Member], Content], form: Form) -> Callable[[Member], Content | Both]:
+    return pairs.reader(read) if form.pairs else read
+
+
+def _chosen(name: str, members: list[Member], split: str, form: Form) -> Choice:
+    """parts.choose() or pairs.choose(), refused if nothing is left."""
+    choice = pairs.choose(members, split) if form.pairs else parts.choose(members, split)
+    if form.pairs and not choice.members and split != "test":
+        raise ValueError(f"the data set {name} holds no pairs: {choice.left_out.sentences[0]}")
     if not choice.members:
         raise ValueError(f"the data set {name} has no test images: it needs a folder called test, val or valid next to one called train")
     return choice
@@ -303,9 +338,9 @@ def _files(
     split: str,
 ) -> Loading:
     """A set of image files, identified by the files."""
-    choice = _chosen(name, members, split)
+    choice = _chosen(name, members, split, form)
     choice.left_out.extend(left_out)
-    fill = functools.partial(imagefiles.decode_all, where, choice, read, form)
+    fill = functools.partial(imagefiles.decode_all, where, choice, _reading(read, form), form)
     return (yield from imageset.kept(name, imageset.digest_of(choice), form, len(choice.members), fill, choice))
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 from gan.data.budget import Budget
-from gan.data.form import WHITE, Fit, Form
+from gan.data.form import WHITE, Fit, Form, Pairs
 from gan.data.intensity import Scale, Tally
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,7 @@ LARGEST_IMAGE = 50_000_000  # pixels: more is a decompression bomb or a satellit
 LARGEST_JPEG = 120_000_000  # pixels: phones make 108 million, and libjpeg can decode them at an eighth of the size
 LARGEST_TEXT = 5_000_000  # pixels of a PPM written as text: Python needs a second per million
 MOST_COMMENTS = 1000  # in a PPM written as text: for each one, Pillow copies the rest
+PAIR_TOLERANCE = 0.02  # of the height, by which the width of a file with two images may differ from twice the height
 MOST_SCANS = 100  # of a JPEG; progressive ones have about ten, and each costs as much as decoding the image once
 MEMORY = 384 * 2**20  # bytes of decoded pixels, for all decodes of the process
 LARGEST_REPAIR = 256 * 2**20  # bytes of a PNG that is read again without its metadata
@@ -83,20 +84,28 @@ def decode(
     channels: int,
     fit: Fit = "crop",
     background: str = WHITE,
+    pairs: Pairs = "",
     scale: Scale | None = None,
     in_set: bool = False,
 ) -> np.ndarray | str:
     """One image file as uint8 (channels, image_size, image_size), or a sentence that says why it cannot be used.
 
+    With pairs, the file holds an image of A and one of B side by side: uint8 (2 * channels, image_size, image_size), the target first.
+
     The image is turned upright, transparent areas get the form's background color, and other shapes are fitted into the square.
 
     Args:
         source: the file's path, or its content.
-        image_size, channels, fit, background: the form of the result; see Form.
+        image_size, channels, fit, background, pairs: the form of the result; see Form.
         scale: maps deep images to 0..255; without it, an image is stretched by its own values.
         in_set: the image belongs to a set, so without a scale the result for a deep image is NEEDS_SCALE, before decoding.
     """
     form = Form(image_size, channels, fit, background)
+
+    def half(picture: "_Picture", scale: Scale | None, side: int | None) -> np.ndarray:
+        array = np.asarray(_fitted(picture, scale, form, side).convert("L" if form.channels == 1 else "RGB"))
+        array = array[None] if form.channels == 1 else np.ascontiguousarray(array.transpose(2, 0, 1))
+        return array if array.shape[1] == array.shape[2] == form.image_size else form.border(array)
 
     def pixels(picture: "_Picture") -> np.ndarray | str:
         if picture.deep and scale is None and in_set:
@@ -104,9 +113,12 @@ def decode(
         with budget().take(picture.weight):
             picture.load()
             own = picture.tally().scale() if picture.deep and scale is None else scale
-            array = np.asarray(_fitted(picture, own, form).convert("L" if form.channels == 1 else "RGB"))
-        array = array[None] if form.channels == 1 else np.ascontiguousarray(array.transpose(2, 0, 1))
-        return array if array.shape[1] == array.shape[2] == form.image_size else form.border(array)
+            if not pairs:
+                return half(picture, own, None)
+            width, height = picture.size
+            if abs(width - 2 * height) > PAIR_TOLERANCE * height:
+                return f"has {width} x {height} pixels; a file with A and B side by side is twice as wide as high"
+            return np.concatenate([half(picture, own, side) for side in ((1, 0) if pairs == "a_to_b" else (0, 1))])
 
     return _reading(source, form.image_size, pixels)
 
@@ -526,21 +538,25 @@ def _strips(width: int, height: int) -> list[tuple[int, int]]:
     return [(top, min(height, top + rows)) for top in range(0, height, rows)]
 
 
-def _fitted(picture: _Picture, scale: Scale | None, form: Form) -> Image.Image:
-    """The part that the form keeps, resized to its size within the square, as L or RGB."""
-    width, height = picture.size
+def _fitted(picture: _Picture, scale: Scale | None, form: Form, side: int | None = None) -> Image.Image:
+    """The part that the form keeps, resized to its size within the square, as L or RGB. side: 0 for the left half alone, 1 for the right."""
+    (width, height), begin = picture.size, 0
+    if side is not None:
+        begin, width = side * (width // 2), width // 2
     size = form.inner(width, height)
     if (image := picture.whole()) is not None:
-        return _resized(image, size, form)
-    side = min(width, height)
+        return _resized(image if side is None else image.crop((begin, 0, begin + width, height)), size, form)
+    shorter = min(width, height)
     left, top, right, bottom = 0.0, 0.0, float(width), float(height)
     if form.fit == "crop":
-        left, top = (width - side) * 0.5, (height - side) * 0.5
-        right, bottom = left + side, top + side
+        left, top = (width - shorter) * 0.5, (height - shorter) * 0.5
+        right, bottom = left + shorter, top + shorter
     at_once = not picture.deep and width * height <= LARGEST_WHOLE
     converted: Image.Image | None = None
     for first, last in _strips(width, height):
         strip = picture.rows(first, last, scale, form)
+        if side is not None:
+            strip = strip.crop((begin, 0, begin + width, strip.height))
         if not at_once:
             strip = strip.resize((size[0], last - first), Image.Resampling.LANCZOS, (left, 0, right, last - first))
         converted = converted or Image.new(strip.mode, (strip.width, height))

@@ -1,5 +1,7 @@
 """`faces`: avatars drawn by this project, with their attributes as labels. Knows nothing about data sets or training."""
 
+from typing import Any
+
 import numpy as np
 from PIL import Image, ImageDraw
 
@@ -8,7 +10,7 @@ VERSION = 1
 
 ATTRIBUTES = ("glasses", "smiling", "mouth open", "long hair", "curly hair", "bald", "beard", "hat")
 
-_CANVAS = 256  # drawn at this size, then reduced, so edges are smooth
+CANVAS = 256  # drawn at this size, then reduced, so edges are smooth
 _SKINS = ((255, 224, 196), (241, 194, 155), (224, 172, 125), (198, 134, 92), (141, 85, 54), (92, 56, 40))
 _HAIR = ((38, 28, 24), (84, 52, 32), (140, 88, 44), (214, 170, 92), (168, 66, 32), (150, 150, 156), (232, 226, 214))
 _BACKGROUNDS = ((122, 178, 214), (236, 196, 120), (156, 204, 158), (214, 150, 160), (176, 164, 214), (90, 128, 150), (228, 226, 220))
@@ -36,12 +38,17 @@ def draw_face(index: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         the image, uint8 (3, size, size), and its attributes, bool (len(ATTRIBUTES),), in the order of ATTRIBUTES.
     """
-    face = _Face(np.random.default_rng([VERSION, index]))
+    face = Face(seeded(index))
     pixels = np.asarray(face.draw().resize((size, size), Image.Resampling.BOX))
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)), np.array(face.attributes, dtype=bool)
 
 
-class _Face:
+def seeded(index: int) -> np.random.Generator:
+    """The random choices of avatar number `index`."""
+    return np.random.default_rng([VERSION, index])
+
+
+class Face:
     """One face: its looks are chosen at random, then painted. Changing the order of the random choices changes the set's version."""
 
     def __init__(self, rng: np.random.Generator) -> None:
@@ -56,8 +63,8 @@ class _Face:
         self.tilt = float(rng.uniform(-14, 14))
         self.width, self.height = float(rng.uniform(56, 68)), float(rng.uniform(70, 82))  # semi-axes of the head
         self.cx, self.cy = 128 + float(rng.uniform(-8, 8)), 126 + float(rng.uniform(-5, 5))
-        self.layer = Image.new("RGBA", (_CANVAS, _CANVAS), (*self.background, 0))
-        self.pen = ImageDraw.Draw(self.layer)
+        self.layer = Image.new("RGBA", (CANVAS, CANVAS), (*self.background, 0))
+        self.pen: Any = ImageDraw.Draw(self.layer)
 
     @property
     def attributes(self) -> list[bool]:
@@ -66,7 +73,7 @@ class _Face:
         return [self.glasses, *mouths, self.style == "long", self.style == "curly", self.style == "bald", self.beard, self.hat]
 
     def draw(self) -> Image.Image:
-        """The picture, _CANVAS x _CANVAS in RGB."""
+        """The picture, CANVAS x CANVAS in RGB."""
         self._behind_the_head()
         self._head()
         self._hat()
@@ -77,9 +84,13 @@ class _Face:
         layer = self.layer.rotate(self.tilt, Image.Resampling.BILINEAR, center=(self.cx, 240))
         picture = Image.new("RGB", layer.size, self.background)
         shoulders = (self.cx - 108, 208, self.cx + 108, 380)  # these do not tilt
-        ImageDraw.Draw(picture).ellipse(shoulders, fill=self.clothes)
+        self.shoulders(picture, shoulders)
         picture.paste(layer, mask=layer)
         return picture
+
+    def shoulders(self, picture: Image.Image, where: tuple[float, float, float, float]) -> None:
+        """Draws them on the picture, behind the rest."""
+        ImageDraw.Draw(picture).ellipse(where, fill=self.clothes)
 
     def _pick(self, colors: tuple[Color, ...]) -> Color:
         chosen = np.array(colors[self.rng.integers(len(colors))]) + self.rng.normal(0, 10) + self.rng.normal(0, 3, 3)

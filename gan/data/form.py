@@ -8,6 +8,7 @@ from PIL import Image
 from gan.config import TrainConfig
 
 Fit = Literal["crop", "pad", "mirror", "squeeze"]
+Pairs = Literal["", "a_to_b", "b_to_a"]
 WHITE = "#ffffff"
 
 
@@ -20,17 +21,24 @@ class Form(NamedTuple):
         fit: "crop" keeps the middle square. "pad" keeps everything and fills the borders with the background color; "mirror" fills them
             with the mirrored image. "squeeze" scales height and width separately.
         background: the color behind transparent areas and of "pad", as #rrggbb.
+        pairs: "a_to_b" for pairs whose inputs are the images of A, "b_to_a" for the other way round, "" for single images.
     """
 
     image_size: int
     channels: int
     fit: Fit = "crop"
     background: str = WHITE
+    pairs: Pairs = ""
 
     @classmethod
     def of(cls, config: TrainConfig) -> "Form":
         """The form of a run's images."""
-        return cls(config.image_size, config.channels, config.fit, config.background)
+        return cls(config.image_size, config.channels, config.fit, config.background, config.pairs)
+
+    @property
+    def single(self) -> "Form":
+        """The form of one image of a pair."""
+        return self._replace(pairs="")
 
     @property
     def color(self) -> tuple[int, int, int]:
@@ -47,6 +55,8 @@ class Form(NamedTuple):
     def name(self) -> str:
         """A part of file names, different for each form. The default form keeps the name that it had before there were others."""
         usual = f"{self.image_size}-{self.channels}"
+        if self.pairs:
+            return f"{self.single.name}-{self.pairs}"
         return usual if (self.fit, self.background) == ("crop", WHITE) else f"{usual}-{self.fit}-{self.background.removeprefix('#')}"
 
     def inner(self, width: int, height: int) -> tuple[int, int]:

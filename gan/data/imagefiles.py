@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from gan.data.decoding import NEEDS_SCALE, decode, measure
 from gan.data.form import Form
 from gan.data.intensity import Scale, Tally, darkness
 from gan.data.leftout import LeftOut
+from gan.data.pairs import Both, Content
 from gan.data.parts import Choice
 from gan.events import Progress
 
@@ -29,7 +30,7 @@ T = TypeVar("T")
 def decode_all(
     where: str,
     choice: Choice,
-    read: Callable[[Member], Path | bytes | str],
+    read: Callable[[Member], Content | Both],
     form: Form,
     writer: cache.Writer,
 ) -> Generator[Progress, None, None]:
@@ -41,7 +42,7 @@ def decode_all(
     Args:
         where: names the set in error messages.
         choice: the files and their classes.
-        read: returns a file's path or content, or why it has none.
+        read: returns a file's path or content, or those of a pair's two files, or why there is none.
         form: of the result.
         writer: takes the images, the labels and what was left out.
 
@@ -55,8 +56,8 @@ def decode_all(
         for start, part in _batches(members):
             yield Progress("Reading the images", start, len(members))
 
-            def decoded(source: Path | bytes, scale: Scale | None) -> np.ndarray | str:
-                return decode(source, *form, scale, True)
+            def decoded(source: Path | bytes | Both, scale: Scale | None) -> np.ndarray | str:
+                return _decoded(source, form, scale)
 
             results = pool.each(functools.partial(decoded, scale=scale), part)
             if scale is None and any(result is NEEDS_SCALE for result in results):
@@ -77,10 +78,33 @@ def decode_all(
     writer.labels = np.array(labels, dtype=np.int64) if choice.classes else None
 
 
+def _decoded(source: Path | bytes | Both, form: Form, scale: Scale | None) -> np.ndarray | str:
+    """decode(), also for a pair in two files: the target first."""
+    if not isinstance(source, tuple):
+        return decode(source, *form, scale, True)
+    a, b = (decode(part, *form.single, scale, True) for part in source)
+    if isinstance(a, str) or isinstance(b, str):
+        return a if isinstance(a, str) else b
+    return np.concatenate([b, a] if form.pairs == "a_to_b" else [a, b])
+
+
+def _measured(source: Path | bytes | Both) -> Tally | str | None:
+    """measure(), also for a pair in two files."""
+    if not isinstance(source, tuple):
+        return measure(source)
+    results = [measure(part) for part in source]
+    tallies = [result for result in results if isinstance(result, Tally)]
+    if not tallies:
+        return next((result for result in results if result is not None), None)
+    for other in tallies[1:]:
+        tallies[0].merge(other)
+    return tallies[0]
+
+
 class _Pool:
     """Threads that work on files in parallel. Use it in a `with`."""
 
-    def __init__(self, read: Callable[[Member], Path | bytes | str]) -> None:
+    def __init__(self, read: Callable[[Member], Content | Both]) -> None:
         self._read = read
         self._threads = ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="decode")
 
@@ -90,7 +114,7 @@ class _Pool:
     def __exit__(self, *_: object) -> None:
         self._threads.shutdown()
 
-    def each(self, work: Callable[[Path | bytes], T | str], members: list[Member]) -> list[T | str]:
+    def each(self, work: Callable[[Any], T | str], members: list[Member]) -> list[T | str]:
         """The result of the work for each file, or why a file cannot be read."""
         sources = [self._read(member) for member in members]
         with warnings.catch_warnings(action="ignore"):  # Pillow warns about every oddity in a file
@@ -116,7 +140,7 @@ def _scale_of(pool: _Pool, members: list[Member]) -> Generator[Progress, None, t
     tally, plain = Tally(), 0
     for start, part in _batches(some):
         yield Progress("Measuring the range of values", start, len(some))
-        for measured in pool.each(measure, part):
+        for measured in pool.each(_measured, part):
             if isinstance(measured, Tally):
                 tally.merge(measured)
             plain += measured is None

@@ -15,6 +15,7 @@ from gan.data.form import Form
 from gan.data.leftout import LeftOut
 from gan.data.parts import Choice
 from gan.events import Progress
+from gan.images import resized, with_channels
 
 LAYOUT = 2  # increased when the cache's notes on a set (all but its pixels) change
 
@@ -33,6 +34,8 @@ class ImageDataset:
         left_out: the reasons, most frequent first, each with its number of files or folders.
         notes: sentences, without a period, on how the set was read: what was done to the pixels, which folder is for training.
         tests: number of its test images, whichever part was loaded.
+        inputs: for a set of pairs, the image that becomes images[i], in the same form; None if the set has no pairs.
+        held_out: for a run that translates images, those that training never sees; None for all other runs.
     """
 
     name: str
@@ -45,6 +48,8 @@ class ImageDataset:
     left_out: tuple[tuple[str, int], ...] = field(default=(), repr=False)
     notes: tuple[str, ...] = field(default=(), repr=False)
     tests: int = 0
+    inputs: torch.Tensor | None = None
+    held_out: "ImageDataset | None" = field(default=None, repr=False)
     # Known from the cache. Not an argument, so dataclasses.replace() with other images drops it.
     _fingerprint: str = field(default="", init=False, repr=False, compare=False)
 
@@ -57,8 +62,10 @@ class ImageDataset:
         return sum(count for _, count in self.left_out)
 
     def fingerprint(self) -> str:
-        """16 hex digits that differ if the shape or any pixel differs. For a set from the cache, they were computed at decoding."""
-        return self._fingerprint or cache.fingerprint(self.images.numpy())
+        """16 hex digits that differ if the shape or any pixel differs, of inputs, too. For a set from the cache, they were computed at decoding."""
+        if self._fingerprint or self.inputs is None:
+            return self._fingerprint or cache.fingerprint(self.images.numpy())
+        return cache.fingerprint(torch.cat([self.images, self.inputs], 1).numpy())
 
     def labels_fingerprint(self) -> str:
         """16 hex digits that differ if the class of any image differs; empty if the set has no labels. Class names do not count."""
@@ -82,9 +89,10 @@ def kept(name: str, digest: str, form: Form, most: int, fill: Callable[[cache.Wr
     folder = entry_of(digest, form)
     entry = cache.read(folder)
     if entry is None:
-        shape = (form.channels, form.image_size, form.image_size)
+        shape = (form.channels * (2 if form.pairs else 1), form.image_size, form.image_size)
         with cache.writing(folder, shape, most, f"the data set {name}") as writer:
             yield from fill(writer)
+            writer.about["paired"] = bool(form.pairs)
         entry = writer.entry
         if entry is None:
             raise OSError(f"{folder} cannot be read back")
@@ -101,9 +109,12 @@ def from_cache(name: str, entry: cache.Entry, choice: Choice | None = None) -> I
     if choice:
         left_out.extend(choice.left_out)
     left_out.extend(LeftOut.from_json(about.get("left_out")))
+    images, inputs = torch.from_numpy(entry.images), None
+    if about.get("paired"):  # a pair's images are stored as one, the target's channels first
+        images, inputs = images.chunk(2, 1)
     dataset = ImageDataset(
         name,
-        torch.from_numpy(entry.images),
+        images,
         labels,
         tuple(about.get("class_names", ())),
         attributes,
@@ -112,6 +123,7 @@ def from_cache(name: str, entry: cache.Entry, choice: Choice | None = None) -> I
         tuple(left_out.reasons.most_common()),
         (*(choice.notes if choice else ()), *about.get("notes", ())),
         choice.tests if choice else int(about.get("tests", 0)),
+        inputs,
     )
     object.__setattr__(dataset, "_fingerprint", about["fingerprint"])
     return dataset
@@ -119,14 +131,9 @@ def from_cache(name: str, entry: cache.Entry, choice: Choice | None = None) -> I
 
 def resize(images: torch.Tensor, form: Form) -> torch.Tensor:
     """uint8 (N, C, H, W) -> uint8 (N, channels, image_size, image_size), antialiased. For "crop", they are square already."""
-    # Imported here: torchvision is as slow to import as torch, and most sets need no resizing.
-    from torchvision.transforms.v2 import functional as transforms
-
-    if images.shape[1] != form.channels:
-        images = transforms.grayscale_to_rgb(images) if form.channels == 3 else transforms.rgb_to_grayscale(images)
+    images = with_channels(images, form.channels)
     width, height = form.inner(images.shape[-1], images.shape[-2])
-    if images.shape[-2:] != (height, width):
-        images = transforms.resize(images, [height, width], antialias=True)
+    images = resized(images, height, width)
     return images if height == width == form.image_size else torch.from_numpy(form.border(images.numpy()))
 
 

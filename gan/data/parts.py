@@ -61,6 +61,8 @@ def choose(members: Sequence[Member], split: str) -> Choice:
         members: all files of a set, sorted by path.
         split: "train", "test", or "all" for both; if a set has no parts, "train" and "all" mean all files.
     """
+    if (published := _train_a_and_b(members)) is not None:
+        return _of_sides(published, split)
     level = _around(members)
     names = {member.parts[level] for member in members if len(member.parts) > level + 1}
     roles = {name: role(name) for name in names}
@@ -85,6 +87,28 @@ def choose(members: Sequence[Member], split: str) -> Choice:
     chosen = {"train": train, "test": test, "all": whole}[split]
     notes = [_note(roles, level, train, test), *_without_classes(train)]
     return Choice(chosen, classes, [number.get(member.parts, 0) for member in chosen], len(test), left_out, notes, whole)
+
+
+Sided = list[tuple[Member, Role, str]]
+
+
+def _train_a_and_b(members: Sequence[Member]) -> Sided | None:
+    """Each file with its part and its class, "A" or "B", if the folders are called trainA, trainB and so on, as CycleGAN's sets are."""
+    level, found = _around(members), []
+    for member in members:
+        match = re.fullmatch(r"(.+?)[ _-]?([AB])", member.parts[level]) if len(member.parts) > level + 1 else None
+        if match is None or (part := role(match[1])) is None:
+            return None
+        found.append((member, part, match[2]))
+    return found if {("train", "A"), ("train", "B")} <= {(part, side) for _, part, side in found} else None
+
+
+def _of_sides(found: Sided, split: str) -> Choice:
+    chosen = [(member, side) for member, part, side in found if split in (part, "all")]
+    tests = sum(part == "test" for _, part, _ in found)
+    whole = [member for member, _, _ in found] if tests else []
+    notes = ["the classes are the folders' last letters, A and B"]
+    return Choice([member for member, _ in chosen], ["A", "B"], ["AB".index(side) for _, side in chosen], tests, notes=notes, whole=whole)
 
 
 def _note(roles: dict[str, Role | None], level: int, train: list[Member], test: list[Member]) -> str:

@@ -29,7 +29,7 @@ class Published(NamedTuple):
     tests: int = 10_000  # images of the test part
 
 
-# Names and checksums as in torchvision's datasets; a test compares them. Importing torchvision is as slow as importing torch.
+# Names and checksums as in torchvision's datasets; a test compares them. Importing torchvision takes longer than importing torch.
 FASHION_CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 FASHION_URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 FASHION_FILES = {  # name -> MD5; MNIST's files have the same names

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -50,22 +51,32 @@ def find_model(root: Path, model_id: str) -> Model:
         KeyError: there is no such model.
         CheckpointError: its file cannot be used.
     """
+    model_id, name, path = file_of(root, model_id)
+    about = read_metadata(path)
+    try:
+        return Model(model_id, name if "@" in model_id else "", read_step(about), path, *read_config(about))
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise CheckpointError(f"{path.name} lacks valid settings: {error}") from None
+
+
+def file_of(root: Path, model_id: str) -> tuple[str, str, Path]:
+    """The id of a generator with its step as a number, the name before it, and its file; see find_model().
+
+    Raises:
+        KeyError: there is no such generator.
+    """
     name, at, step_text = model_id.partition("@")
     if step_text == BEST and is_run_name(name):
         step = best_step(root, name)
         if step is None:
             raise KeyError(model_id)
-        return find_model(root, f"{name}@{step}")
+        model_id, step_text = f"{name}@{step}", str(step)
     if not is_run_name(name) or (at and not (step_text.isascii() and step_text.isdigit() and len(step_text) < 12)):
         raise KeyError(model_id)
     path = RunFolder(root / name).generator_file(int(step_text)) if at else pretrained(root).get(name)
     if path is None or not path.is_file():
         raise KeyError(model_id)
-    about = read_metadata(path)
-    try:
-        return Model(model_id, name if at else "", read_step(about), path, *read_config(about))
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise CheckpointError(f"{path.name} lacks valid settings: {error}") from None
+    return model_id, name, path
 
 
 def best_step(root: Path, run: str) -> int | None:
@@ -76,17 +87,37 @@ def best_step(root: Path, run: str) -> int | None:
 
 
 def model_sources(root: Path) -> dict[str, list[str]]:
-    """Where generators come from -> their ids, oldest first. Pretrained ones first, then runs, newest first."""
-    sources = {name: [name] for name in sorted(pretrained(root))}
-    made = {}
+    """Where generators come from -> their ids, oldest first. Pretrained ones first, then runs, newest first.
+
+    Runs that translate images are not among them; see translator_sources().
+    """
+    return {name: [name] for name in sorted(pretrained(root))} | _run_sources(root, translators=False)
+
+
+def translator_sources(root: Path) -> dict[str, list[str]]:
+    """The same for runs that translate images."""
+    return _run_sources(root, translators=True)
+
+
+def _run_sources(root: Path, translators: bool) -> dict[str, list[str]]:
+    sources, made = {}, {}
     for name in filter(is_run_name, run_folders(root)):
         with suppress(OSError):  # just deleted
             made[name] = (root / name / "config.json").lstat().st_mtime
     for name in sorted(made, key=lambda name: (made[name], name), reverse=True):
         steps = RunFolder(root / name).generator_steps()
-        if steps:
+        if steps and _translates(root / name, made[name]) == translators:
             sources[name] = [f"{name}@{step}" for step in steps]
     return sources
+
+
+@lru_cache(10_000)
+def _translates(run: Path, stamp: float) -> bool:
+    """Whether a run translates images. stamp: when its settings were written. Settings that cannot be read are reported elsewhere."""
+    try:
+        return RunFolder(run).read_config()[0].translates
+    except CheckpointError:
+        return False
 
 
 def list_models(root: Path) -> list[Model]:

@@ -16,7 +16,7 @@ from gan.explore.models import pretrained
 from gan.lru import Lru
 from gan.networks.build import new_discriminator, new_generator
 from gan.networks.dcgan import Discriminator, Generator
-from gan.networks.generator_file import MOST_CLASSES, CheckpointError, load_generator, read_config, read_metadata
+from gan.networks.generator_file import MOST_CLASSES, CheckpointError, Translates, load_generator, read_config, read_metadata
 from gan.networks.weights import fill, without_memory
 from gan.runs.folder import RunFolder, is_run_name
 from gan.training import saved_state as states
@@ -111,6 +111,10 @@ def load_networks(path: Path) -> Networks:
         return Networks(loaded.network, None, loaded.config, loaded.step, loaded.class_names)
     folder = RunFolder(path.parent.parent if path.parent.name == "states" else path.parent)
     config, _ = folder.read_config()
+    if config.translates:
+        raise Translates(
+            f"the run {folder.path.name} translates images, so its networks have no latent vectors: open it on the page Translate"
+        )
     try:
         # Memory-mapped: the optimizers' moments, more than half of the file, are never read.
         stored = states.read(path, mmap=True)

@@ -31,7 +31,7 @@ from gan.data.form import Form
 from gan.devices import one_thread, one_thread_a_step
 from gan.events import Progress
 from gan.files import in_words, write_atomically
-from gan.images import to_float
+from gan.images import resized, to_float, with_channels
 from gan.judging import reals as real_images
 from gan.judging.reals import Part, Reals
 from gan.networks.dcgan import initialize
@@ -123,13 +123,8 @@ class FeatureNetwork(nn.Module):
 
     def fit(self, images: torch.Tensor) -> torch.Tensor:
         """Float images of any size, with 1 or 3 channels -> the network's input. Gradients pass."""
-        if images.shape[1] != self.about.channels:
-            # Imported here: torchvision is as slow to import as torch, and rarely needed.
-            from torchvision.transforms.v2 import functional as transforms
-
-            images = transforms.grayscale_to_rgb(images) if self.about.channels == 3 else transforms.rgb_to_grayscale(images)
-        size = self.about.image_size
-        return images if images.shape[-1] == size else F.interpolate(images, (size, size), mode="bilinear", antialias=True)
+        side = self.about.image_size
+        return resized(with_channels(images, self.about.channels), side, side)
 
     def embed(self, images: torch.Tensor) -> torch.Tensor:
         """Float images in [-1, 1] (N, C, H, W), of any size, with 1 or 3 channels -> features (N, FEATURES). Gradients pass.
@@ -303,9 +298,12 @@ def load(path: Path) -> FeatureNetwork:
     return _freeze(network)
 
 
+SAME_IMAGES = {"sketches": "faces"}  # sets whose images are those of another set
+
+
 def network_for(reals: Reals) -> Generator[Progress, None, FeatureNetwork]:
     """The feature network of a data set: one that comes with the app, one saved earlier, or a new one that is trained and saved."""
-    shipped = SHIPPED / f"{reals.name}.safetensors"
+    shipped = SHIPPED / f"{SAME_IMAGES.get(reals.name, reals.name)}.safetensors"
     if reals.name in NAMED and shipped.exists():
         return load(shipped)
     dataset = reals.learned.dataset

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gan.data.datasets import NAMED
-from gan.data.form import WHITE, Fit, Form
+from gan.data.form import WHITE, Fit, Form, Pairs
 from gan.devices import one_thread, one_thread_a_step
 from gan.events import Progress
 from gan.judging import features, metrics, reals
@@ -330,7 +330,7 @@ class JudgeCache:
         self._preparing = threading.Lock()
 
     def get(
-        self, name: str, image_size: int, channels: int, fit: Fit = "crop", background: str = WHITE
+        self, name: str, image_size: int, channels: int, fit: Fit = "crop", background: str = WHITE, paired: Pairs = ""
     ) -> Generator[Progress, None, Judge]:
         """The judge of a data set in one form; see Form.
 
@@ -338,7 +338,7 @@ class JudgeCache:
             ValueError: see reals.load().
             OSError: the disk is full, say.
         """
-        key = (name, Form(image_size, channels, fit, background))
+        key = (name, Form(image_size, channels, fit, background, paired))
         if name in NAMED and (known := self._judges.get(key)) is not None:
             return known
         while not self._preparing.acquire(blocking=False):

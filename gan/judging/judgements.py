@@ -37,6 +37,16 @@ class Judgement(Record):
     sign_train = _number()
     sign_held_out = _number()
     raw_diversity = _number()
+    l1 = _number()  # of translations of held-out images: the mean difference from their targets, 0 to 1
+    l1_identity = _number()  # what the inputs themselves get
+    l1_mean = _number()  # what the mean of all training targets gets
+    ssim = _number()  # structural similarity to the targets
+    ssim_identity = _number()
+    ssim_mean = _number()
+    cycle = _number()  # the mean difference of held-out images from what comes back from a translation there and back, 0 to 1
+    changed = _number()  # share of held-out images of one class that become one of the other, by the judge's network
+    changed_identity = _number()  # the same for the images themselves
+    others = _number()  # share of these translations that keep all other attributes
     elapsed_s = _number()
     shares = Field[list[float] | None](None)  # of classes
     missing = Field[list[str]]([])  # classes

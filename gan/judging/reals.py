@@ -79,9 +79,11 @@ def load(name: str, form: Form) -> Generator[Progress, None, Reals]:
     Raises:
         ValueError: see datasets.load(); or it has too few images.
     """
-    training = yield from datasets.load(name, form.image_size, form.channels, "train", form.fit, form.background)
+    training = yield from datasets.load(name, form.image_size, form.channels, "train", form.fit, form.background, form.pairs)
     enough = name in datasets.NAMED or training.tests >= FEWEST // PART
-    test = (yield from datasets.load(name, form.image_size, form.channels, "test", form.fit, form.background)) if enough else None
+    test = (
+        (yield from datasets.load(name, form.image_size, form.channels, "test", form.fit, form.background, form.pairs)) if enough else None
+    )
     return part(training, test)
 
 

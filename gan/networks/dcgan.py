@@ -55,6 +55,8 @@ class Generator(nn.Module):
         self.classes = classes if config.conditional else 0
         if self.classes:
             self.embedding = nn.Embedding(self.classes, EMBEDDING)
+        if config.translates:
+            raise ValueError(f"networks {config.networks} translate images and have no latent vectors")
         self.layers = nn.Sequential(self.build(config))
 
     def build(self, config: TrainConfig) -> Layers:

@@ -13,13 +13,15 @@ import torch
 
 from gan.config import TrainConfig
 from gan.files import write_atomically
-from gan.networks.build import new_discriminator, new_generator
+from gan.networks.build import new_discriminator, new_generator, new_translator
 from gan.networks.dcgan import Discriminator, Generator
+from gan.networks.translation import Translator
 from gan.networks.weights import fill, without_memory
 from gan.untrusted import is_whole, open_regular, parse_json
 
 FORMAT = "dcgan-workshop-1"
 DISCRIMINATOR_FORMAT = "dcgan-workshop-discriminator-1"  # of its own, so that Explore never takes a discriminator for a generator
+TRANSLATOR_FORMAT = "dcgan-workshop-translator-1"  # of its own, so that nothing gives it latent vectors
 LARGEST_GENERATOR = 512 * 2**20  # bytes
 LARGEST_HEADER = 1 << 20  # bytes
 MOST_CLASSES = 1000
@@ -30,9 +32,13 @@ class CheckpointError(ValueError):
     """A file or folder does not hold the expected run or generator."""
 
 
+class Translates(CheckpointError):
+    """A generator was expected that draws from latent vectors, but this one translates images."""
+
+
 def write_generator(
     path: Path,
-    network: Generator,
+    network: Generator | Translator,
     config: TrainConfig,
     step: int,
     images_seen: int,
@@ -46,10 +52,11 @@ def write_generator(
         network: on any device.
         config: its settings.
         step, images_seen: how long it has trained.
-        class_names: for a conditional generator.
+        class_names: for a conditional generator, or one that translates between two classes.
         half: weights as 16-bit floats: half the size, and images that differ by less than a gray level.
     """
-    _write(path, network, FORMAT, config, step, images_seen, class_names, half)
+    format = TRANSLATOR_FORMAT if isinstance(network, Translator) else FORMAT
+    _write(path, network, format, config, step, images_seen, class_names, half)
 
 
 def write_discriminator(
@@ -67,7 +74,7 @@ def write_discriminator(
 
 def _write(
     path: Path,
-    network: Generator | Discriminator,
+    network: Generator | Translator | Discriminator,
     format: str,
     config: TrainConfig,
     step: int,
@@ -107,12 +114,23 @@ class LoadedDiscriminator:
     class_names: tuple[str, ...] = ()  # for a conditional discriminator
 
 
+@dataclass(frozen=True)
+class LoadedTranslator:
+    """A generator that translates images, in eval mode, and what is known about it."""
+
+    network: Translator
+    config: TrainConfig
+    step: int
+    kinds: tuple[str, str] = ("A", "B")  # the names of the two kinds of images
+
+
 def read_metadata(path: Path, format: str = FORMAT) -> dict[str, Any]:
     """A network file's metadata: config, step, images_seen; class_names if it is conditional.
 
-    format: FORMAT for a generator, or DISCRIMINATOR_FORMAT.
+    format: FORMAT for a generator, DISCRIMINATOR_FORMAT or TRANSLATOR_FORMAT; empty for a generator of either kind.
 
     Raises:
+        Translates: it translates images, but should draw from latent vectors.
         CheckpointError: it is not such a network from this project.
     """
     kind = "discriminator" if format == DISCRIMINATOR_FORMAT else "generator"
@@ -123,6 +141,10 @@ def read_metadata(path: Path, format: str = FORMAT) -> dict[str, Any]:
             if length > min(LARGEST_HEADER, size):
                 raise CheckpointError(f"{path.name} is not a {kind} file, or is cut short")
             metadata = parse_json(file.read(length)).get("__metadata__", {})
+        if not format:
+            format = TRANSLATOR_FORMAT if TRANSLATOR_FORMAT in metadata else FORMAT
+        if format == FORMAT and TRANSLATOR_FORMAT in metadata:
+            raise Translates(f"{path.name} translates images and has no latent vectors: open it on the page Translate")
         if format not in metadata:
             raise CheckpointError(f"{path.name} holds no {kind} of this project")
         try:
@@ -147,7 +169,7 @@ def read_config(about: dict[str, Any]) -> tuple[TrainConfig, tuple[str, ...]]:
         KeyError, TypeError, ValueError: they cannot be used.
     """
     config = TrainConfig(**about["config"])
-    class_names = about.get("class_names", []) if config.conditional else []
+    class_names = about.get("class_names", []) if config.conditional or config.networks == "cyclegan" else []
     if not isinstance(class_names, list) or len(class_names) > MOST_CLASSES or not all(isinstance(name, str) for name in class_names):
         raise ValueError(f"class_names must be a list of at most {MOST_CLASSES} names")
     if config.conditional and not class_names:
@@ -180,7 +202,13 @@ def load_discriminator(path: Path) -> LoadedDiscriminator:
     return LoadedDiscriminator(*_load(path, new_discriminator, DISCRIMINATOR_FORMAT))
 
 
-N = TypeVar("N", Generator, Discriminator)
+def load_translator(path: Path) -> LoadedTranslator:
+    """The same for a generator that translates images."""
+    network, config, step, names = _load(path, lambda config, _: new_translator(config), TRANSLATOR_FORMAT)
+    return LoadedTranslator(network, config, step, (names[0], names[1]) if len(names) == 2 else ("A", "B"))
+
+
+N = TypeVar("N", Generator, Translator, Discriminator)
 
 
 def _load(path: Path, build: Callable[[TrainConfig, int], N], format: str) -> tuple[N, TrainConfig, int, tuple[str, ...]]:

@@ -37,6 +37,7 @@ from gan.networks.sampling import sample
 from gan.networks.stylegan import MAPPING, MAPPING_RATE, StyleGenerator
 from gan.networks.weights import without_memory
 from gan.runs.folder import METRICS, RunFolder, find_generator, interventions, is_run_name
+from gan.runs.translate_script import translate_script
 from gan.untrusted import is_number
 
 MOST_FRAMES = 100
@@ -84,7 +85,10 @@ def zip_run(folder: RunFolder, file: BinaryIO, step: int | None = None, most_byt
     if norms := folder.read_norms():
         texts["norms.jsonl"] = "".join(json.dumps(row) + "\n" for row in norms)
     if generator:
-        texts["sample.py"] = sample_script(generator)
+        if folder.read_config()[0].translates:
+            texts["translate.py"] = translate_script(generator)
+        else:
+            texts["sample.py"] = sample_script(generator)
     texts["README.txt"] = _readme(texts, status.step, generator, len(grids), all_grids)
     files = [folder.config_file, *([generator] if generator else []), *grids]
     top = export_name(folder)
@@ -166,12 +170,16 @@ def _readme(names: Iterable[str], step: int, generator: Path | None, grids: int,
         "norms.jsonl": "one line every few steps: the norms of each layer's weights and gradients",
         "samples/": "the images of the same latent vectors, by step"
         + (f": {grids} of {all_grids}, evenly spaced" if grids < all_grids else ""),
+        "translate.py": f"translates images with {generator.name if generator else ''}, and needs only Python, PyTorch and Pillow:",
         "sample.py": f"draws with {generator.name if generator else ''}, and needs only Python and PyTorch:",
     }
     here = {"config.json", *names, *(["samples/"] if grids else [])}
     lines = [f"{name:18} {what}" for name, what in about.items() if name in here]
     if generator:
-        lines.append(f"{'':18} python sample.py --seeds 0-63 --out samples.png")
+        translates = "translate.py" in names
+        lines.append(
+            f"{'':18} python {'translate.py photo.png --out result.png' if translates else 'sample.py --seeds 0-63 --out samples.png'}"
+        )
     return "\n".join([f"A run of DCGAN Workshop, up to step {step}", "", *lines, ""])
 
 
@@ -501,7 +509,7 @@ _TAGS = {
     for group, names in {
         "losses": ("loss_d", "loss_g"),
         "answers": ("d_real", "d_fake", "d_fake_after"),
-        "progress": ("images_seen", "elapsed_s", "images_per_s", "augmentation"),
+        "progress": ("images_seen", "elapsed_s", "images_per_s", "augmentation", "distance"),
     }.items()
     for name in names
 }

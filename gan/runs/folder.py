@@ -316,8 +316,9 @@ class RunFolder:
         row = asdict(metrics)
         if not metrics.scores:
             del row["scores"]
-        if metrics.augmentation is None:
-            del row["augmentation"]
+        for name in ("augmentation", "distance"):  # only some runs have them
+            if row[name] is None:
+                del row[name]
         self.metrics.note(row)
 
     def append_intervention(self, change: Intervention | ThreadChange) -> None:

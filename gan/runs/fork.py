@@ -17,6 +17,7 @@ from gan.runs.folder import RunFolder, interventions, link_or_copy, save_whole
 from gan.runs.jsonlines import JsonLines
 from gan.runs.states import RunState
 from gan.training.loop import extend
+from gan.training.saved_state import live_settings
 
 
 def fork(
@@ -50,7 +51,7 @@ def fork(
     stored = parent.read_state(file)
     config, parents = parent.read_config()
     about = dict(parents)
-    live = {name: stored["config"][name] for name in TrainConfig.live_fields()}
+    live = live_settings(stored["config"])
     try:
         before = config.change(**live)
     except ValueError as error:

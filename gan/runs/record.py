@@ -68,7 +68,7 @@ def record(
     """
     place = place or Here(state.device)
     writer = _Writer(folder, state, watch, keep, place)
-    yield from _catch_up(folder, state)
+    yield from _catch_up(folder, state, dataset)
     try:
         for event in place.train(state, dataset, control):
             writer.save_first()
@@ -191,13 +191,13 @@ class _Writer:
             self.saved = now
 
 
-def _catch_up(folder: RunFolder, state: TrainState) -> Iterator[Event]:
+def _catch_up(folder: RunFolder, state: TrainState, dataset: ImageDataset) -> Iterator[Event]:
     """If record() is called again after a failed write, first writes what did not fit on the disk."""
     folder.flush()
     if not state.step or not state.whole:
         return
     if is_grid_step(state.step, state.config.grid_every) and not folder.samples_file(state.step).exists():
-        images = draw_grid(state)
+        images = draw_grid(state, dataset)
         folder.save_samples(state.step, images)
         yield Samples(state.step, images)
     if is_snapshot_step(state.step, state.config.snapshot_every) and not folder.generator_file(state.step).exists():
@@ -433,7 +433,7 @@ def _class_names(folder: RunFolder) -> tuple[str, ...]:
     """The names of a conditional run's classes, from its newest generator; empty if unknown."""
     for step in reversed(folder.generator_steps()):
         try:
-            return read_config(read_metadata(folder.generator_file(step)))[1]
+            return read_config(read_metadata(folder.generator_file(step), ""))[1]
         except (CheckpointError, KeyError, TypeError, ValueError) as error:
             log.warning("the classes in %s cannot be read: %s", folder.generator_file(step), error)
     return ()

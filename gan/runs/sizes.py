@@ -5,10 +5,11 @@ import os
 from pathlib import Path
 
 from gan.config import TrainConfig
-from gan.data import parts
+from gan.data import parts, published
 from gan.data.archives import Archive
 from gan.data.datasets import NAMED, UPLOADED_ABOUT, UPLOADED_ZIP, data_root
 from gan.data.decoding import SUFFIXES
+from gan.data.drawn import DRAWN
 from gan.training.feed import too_few
 
 MOST_LOOKED_AT = 20_000  # files; a folder with more is not counted
@@ -26,9 +27,21 @@ def refuse_too_few(config: TrainConfig) -> None:
     """
     if config.conditional and lacks_classes(config.data):
         raise ValueError(no_classes(config.data))
+    if reason := unsuited(config):
+        raise ValueError(reason)
     images = at_most(config.data, config.batch_size)
     if images is not None and images < config.batch_size:
         raise ValueError(f"the data set {config.data} holds {too_few(config, images)}")
+
+
+def unsuited(config: TrainConfig) -> str:
+    """Why a built-in set cannot be used by networks that translate images; empty if it can, or if only loading it can tell."""
+    name, drawn, known = config.data, DRAWN.get(config.data), published.SETS.get(config.data)
+    if config.networks == "pix2pix" and (known or (drawn and not drawn.paired)):
+        return f"the data set {name} has no pairs of images, but networks pix2pix need them: choose sketches, or pairs of your own"
+    if config.networks == "cyclegan" and known and len(known.class_names) != 2:
+        return f"the data set {name} has {len(known.class_names)} classes, but networks cyclegan translate between two: choose another data set"
+    return ""
 
 
 def no_classes(name: str) -> str:

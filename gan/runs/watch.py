@@ -31,8 +31,11 @@ from gan.judging.judge import Judge, JudgeCache
 from gan.judging.judgements import Judgement
 from gan.networks.layers import Chance
 from gan.networks.sampling import sample
+from gan.networks.translation import Translator
+from gan.runs.translation_scores import translation_scores
+from gan.training.learning import autocast
 from gan.training.state import TrainState
-from gan.training.step import as_shown, autocast
+from gan.training.step import as_shown
 
 log = logging.getLogger(__name__)
 
@@ -263,6 +266,8 @@ class Watch:
         return Judgement({"step": state.step, **row, "elapsed_s": round(self._clock() - began, 4), "features": judge.network.name})
 
     def _look(self, judge: Judge, state: TrainState, dataset: ImageDataset, halted: Callable[[], bool]) -> dict[str, Any] | None:
+        if isinstance(state.averaged, Translator):
+            return None if halted() else translation_scores(judge, state, dataset, SAMPLES)
         if self._noise is None:
             n, config = judge.judged(SAMPLES), state.config
             labels = torch.tensor(judge.labels(n, state.class_names)) if state.class_names else None

@@ -20,6 +20,8 @@ from starlette.routing import Route
 from gan import latent
 from gan.doctor.checkup import Checkups
 from gan.explore.models import Model, ModelCache, find_model, list_models, model_sources
+from gan.explore.strokes import LARGEST_START, as_pixels, drawing, read_strokes
+from gan.explore.translators import TranslatorCache, find_translator
 from gan.files import without_folders
 from gan.images import enlarge, png
 from gan.networks.generator_file import CheckpointError
@@ -73,6 +75,7 @@ class Api:
 
     def __init__(self, manager: RunManager, models: ModelCache, checkups: Checkups) -> None:
         self.manager, self.models = manager, models
+        self.translators = TranslatorCache(models.root)
         self.streams, self.pictures = Streams(manager, checkups), Pictures()
 
     async def list_runs(self, request: Request) -> Response:
@@ -157,6 +160,29 @@ class Api:
         w = self.models.styled(model).truncated(w, psi) if psi != 1 else w
         return self.models.images_of_styles(model, w, query.get("noise", "on") == "on")
 
+    async def translation(self, request: Request) -> Response:
+        if len(request.url.query) > LONGEST_QUERY:
+            raise BadRequest(f"a query may have at most {LONGEST_QUERY} characters; got {len(request.url.query)}")
+
+        def render() -> bytes:
+            model = find_translator(self.models.root, request.path_params["id"])
+            try:
+                strokes = read_strokes(request.query_params.get("strokes", ""))
+            except ValueError as error:
+                raise BadRequest(str(error)) from None
+            start = request.query_params.get("start", "")
+            drawn = drawing(strokes, _whole(start, "start", 0, LARGEST_START) if start else None)
+            if request.query_params.get("show") == "drawing":
+                return png(as_pixels(drawn, 3, drawn.width)[0], compress_level=1)
+            inputs = as_pixels(drawn, model.config.channels, model.config.image_size)
+            return png(self.translators.translate(model, inputs)[0], compress_level=1)
+
+        content = await self.pictures.draw(render, request)
+        headers = {"Cache-Control": "max-age=60"}
+        if self.manager.trains_here():
+            headers["X-Picture-Every-Ms"] = str(PICTURE_EVERY_MS)
+        return Response(content, media_type="image/png", headers=headers)
+
     async def unknown(self, request: Request) -> Response:
         if request.method not in ("GET", "HEAD"):
             return JSONResponse({"error": f"{request.method} is not possible: these routes are read-only"}, 405, {"Allow": "GET, HEAD"})
@@ -174,6 +200,7 @@ def routes(manager: RunManager, models: ModelCache, checkups: Checkups, prefix: 
         Route(f"{prefix}/api/runs/{{id}}/samples/{{step}}.png", _answer(api.samples)),
         Route(f"{prefix}/api/models", _answer(api.show_models)),
         Route(f"{prefix}/api/models/{{id}}/image.png", _answer(api.image)),
+        Route(f"{prefix}/api/models/{{id}}/translation.png", _answer(api.translation)),
         *(Route(path, _answer(api.unknown), methods=EVERY_METHOD) for path in (f"{prefix}/api", f"{prefix}/api/{{rest:anything}}")),
     ]
 

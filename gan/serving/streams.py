@@ -61,8 +61,9 @@ class Look:
         key = ("metrics", since)
         if key not in self.texts:
             columns = self.history.since(self.history.after(since))
-            if columns["augmentation"] and columns["augmentation"][-1] is None:  # as in most runs: nothing for a browser to read
-                del columns["augmentation"]
+            for name in ("augmentation", "distance"):
+                if columns[name] and columns[name][-1] is None:  # as in most runs: nothing for a browser to read
+                    del columns[name]
             last = columns["step"][-1] if columns["step"] else since
             self.texts[key] = (event("metrics", columns, last) if columns["step"] else "", last)
         return self.texts[key]

@@ -19,7 +19,7 @@ from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
 from gan.data.form import WHITE
 from gan.devices import cores, describe_device, one_thread
-from gan.training.execution import choose_execution
+from gan.training.execution import blank_batch, choose_execution
 from gan.training.loop import train
 from gan.training.state import TrainState, new_state
 from gan.training.step import train_step
@@ -58,10 +58,12 @@ class Speed:
 
 
 def random_images(config: TrainConfig) -> ImageDataset:
-    """Noise in the config's shape: a step takes as long on it as on real images."""
+    """Noise in the config's shape, with classes or inputs: a step takes as long on it as on real images."""
     shape = (max(4096, config.batch_size), config.channels, config.image_size, config.image_size)
     images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    return ImageDataset("noise", images, torch.arange(len(images)) % len(CLASSES), CLASSES)
+    classes = CLASSES[:2] if config.networks == "cyclegan" else CLASSES
+    inputs = images if config.networks == "pix2pix" else None
+    return ImageDataset("noise", images, torch.arange(len(images)) % len(classes), classes, inputs=inputs)
 
 
 def measure(
@@ -114,8 +116,7 @@ def measure_engine(state: TrainState, dataset: ImageDataset, seconds: float) -> 
         return state.images_seen - seen
 
     n = config.batch_size * config.d_steps
-    real = torch.zeros(n, config.channels, config.image_size, config.image_size, device=state.device)
-    labels = torch.zeros(n, dtype=torch.int64, device=state.device) if config.conditional else None
+    real, labels = blank_batch(config, n, state.device)
     return measure(
         advance,
         lambda: train_step(state, real, labels),
@@ -146,9 +147,10 @@ def _quick_speed(config: TrainConfig, device: torch.device) -> float:
     with one_thread():
         state = new_state(config, device, class_names=CLASSES, threads=1)
         layout = torch.channels_last if state.execution.channels_last else torch.contiguous_format
-        shape = (n, config.channels, config.image_size, config.image_size)
-        real = torch.zeros(shape, device=state.device).contiguous(memory_format=layout)
-        labels = torch.zeros(n, dtype=torch.int64, device=state.device) if config.conditional else None
+        real, labels = blank_batch(config, n, state.device)
+        real = real.contiguous(memory_format=layout)
+        if config.translates:
+            labels = real
         while len(taken) < FEWEST_STEPS or (sum(taken) < QUICK_S and len(taken) < MOST_STEPS):
             start = clock()
             train_step(state, real, labels)

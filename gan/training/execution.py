@@ -86,11 +86,18 @@ def _fastest(config: TrainConfig, threads: int) -> Execution:
     return best
 
 
+def blank_batch(config: TrainConfig, n: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """n black images, and their classes or inputs if the settings need any, as train_step() takes them: to time a step."""
+    real = torch.zeros(n, config.channels, config.image_size, config.image_size, device=device)
+    if config.translates:
+        return real, real
+    return real, torch.zeros(n, dtype=torch.int64, device=device) if config.conditional else None
+
+
 def _speedup(config: TrainConfig, old: Execution, new: Execution, clock: Callable[[], float]) -> float:
     """old's time divided by new's for a training step, the best of a few each, alternating: above 1 if new is faster."""
     cpu, names = torch.device("cpu"), ("a", "b")
-    real = torch.zeros(config.batch_size, config.channels, config.image_size, config.image_size)
-    labels = torch.zeros(config.batch_size, dtype=torch.int64) if config.conditional else None
+    real, labels = blank_batch(config, config.batch_size, cpu)
     states = {e: new_state(config, cpu, class_names=names, execution=e) for e in (old, new)}
     best = dict.fromkeys(states, math.inf)
     threads = torch.get_num_threads()
@@ -101,9 +108,10 @@ def _speedup(config: TrainConfig, old: Execution, new: Execution, clock: Callabl
                 break
             for execution, state in states.items():
                 torch.set_num_threads(execution.threads)
-                images = real.contiguous(memory_format=torch.channels_last if execution.channels_last else torch.contiguous_format)
+                layout = torch.channels_last if execution.channels_last else torch.contiguous_format
+                images = real.contiguous(memory_format=layout)
                 start = clock()
-                train_step(state, images, labels)
+                train_step(state, images, images if config.translates else labels)
                 best[execution] = min(best[execution], clock() - start)
     finally:
         torch.set_num_threads(threads)

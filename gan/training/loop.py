@@ -21,13 +21,15 @@ from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
 from gan.devices import cores, idle_s
 from gan.events import THREADS, Done, Event, Intervention, Metrics, Samples, Snapshot, ThreadChange
+from gan.networks.dcgan import Generator
 from gan.networks.sampling import sample
 from gan.training import graphs
 from gan.training.feed import Feed, epoch_images
 from gan.training.schedule import penalty_is_due
-from gan.training.state import Diverged, TrainState
+from gan.training.state import MEASURED, Diverged, TrainState
 from gan.training.step import count_step, set_noise, update_networks
 from gan.training.threads import ThreadChooser
+from gan.training.translation_grid import translation_grid
 
 log = logging.getLogger(__name__)
 
@@ -126,8 +128,13 @@ class Control:
         yield from wishes.items()
 
 
-def draw_grid(state: TrainState) -> np.ndarray:
-    """The EMA generator's images of the run's fixed latent vectors: uint8, (grid_images, C, H, W)."""
+def draw_grid(state: TrainState, dataset: ImageDataset) -> np.ndarray:
+    """The EMA generator's images of the run's fixed latent vectors: uint8, (grid_images, C, H, W).
+
+    For a run that translates images: held-out images of the data set and what becomes of them; see translation_grid().
+    """
+    if not isinstance(state.averaged, Generator):
+        return translation_grid(state.averaged, state.config, dataset)
     return sample(state.averaged, state.fixed_z, state.fixed_labels)
 
 
@@ -194,7 +201,7 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
     threads = _Threads(state, control)
 
     if state.step == 0 and draws:
-        yield Samples(0, draw_grid(state))
+        yield Samples(0, draw_grid(state, dataset))
     entered, before_s = time.perf_counter(), state.elapsed_s
     logged_images, logged_s, drawn = state.images_seen, state.elapsed_s, -1
 
@@ -223,20 +230,20 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
 
         step = state.step
         if step % config.log_every == 0 or watched:
-            values, finite = state.sums.view(2, 5).tolist()  # waits for the device
+            values, finite = state.sums.view(2, -1).tolist()  # waits for the device
             if min(finite) < state.summed:
                 raise Diverged(_first_fault(finite, step - state.summed))
             state.elapsed_s = before_s + time.perf_counter() - entered
             images_per_s = (state.images_seen - logged_images) / max(1e-9, state.elapsed_s - logged_s)
             logged_images, logged_s = state.images_seen, state.elapsed_s
-            means = dict(zip(("loss_d", "loss_g", "d_real", "d_fake", "d_fake_after"), (v / state.summed for v in values), strict=True))
+            means = dict(zip(MEASURED, (v / state.summed for v in values), strict=False))
             state.sums.zero_()
             state.summed = 0
             chance = state.augmentation[0].item() if config.augmentation_target else None
             yield Metrics(step, state.images_seen, state.elapsed_s, images_per_s, **means, scores=config.has_scores, augmentation=chance)
         if draws and (is_grid_step(step, config.grid_every) or watched):
             drawn = step
-            yield Samples(step, draw_grid(state))
+            yield Samples(step, draw_grid(state, dataset))
         if is_snapshot_step(step, config.snapshot_every):
             state.check_finite()
             yield Snapshot(step)
@@ -248,7 +255,7 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
         if control.pace_s:
             entered += _wait(control, began)
     if draws and not is_grid_step(state.step, state.config.grid_every) and drawn != state.step:
-        yield Samples(state.step, draw_grid(state))
+        yield Samples(state.step, draw_grid(state, dataset))
     yield from threads.end()
 
 
@@ -345,9 +352,9 @@ def _wait(control: Control, began: float) -> float:
 def _first_fault(finite: list[float], before: int) -> str:
     """The step after `before` and the network in which a number first was not finite. finite: see TrainState.sums."""
     first = min(finite)
-    bad = [name for name, n in zip(("loss_d", "loss_g", "d_real", "d_fake", "d_fake_after"), finite, strict=True) if n == first]
+    bad = [name for name, n in zip(MEASURED, finite, strict=False) if n == first]
     # D's answer to real images does not depend on G. Its answer to fakes is the first to show G's faults.
-    network = "generator" if "d_fake" in bad and "d_real" not in bad else "discriminator"
+    network = "generator" if {"d_fake", "distance"} & {*bad} and "d_real" not in bad else "discriminator"
     return f"the {network} computed a value that is infinite or not a number (NaN), at step {before + round(first) + 1}"
 
 
@@ -420,5 +427,8 @@ def _restore(state: TrainState, before: dict[str, Any]) -> None:
                 if isinstance(place, torch.Tensor):
                     place.copy_(stored[number][key]) if number in stored else place.zero_()
     state.augmentation.copy_(before["augmentation"])
+    if state.buffer:
+        state.buffer.images.copy_(before["buffer"])
+        state.buffer.filled.copy_(before["buffer_filled"])
     state.sums.copy_(before["sums"])
     state.rng.set_state(before["rng"])

@@ -36,7 +36,8 @@ def discriminator_loss(
         kind: "bce", -E[log D(x)] - E[log(1 - D(G(z)))] (Goodfellow et al. 2014, equation 1), with labels;
             "hinge", E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))] (Miyato et al. 2018, equation 16);
             "wasserstein", E[D(G(z))] - E[D(x)] (Arjovsky et al. 2017, algorithm 1);
-            "relativistic", E[softplus(D(G(z)) - D(x))] over pairs (Jolicoeur-Martineau 2018, RpGAN).
+            "relativistic", E[softplus(D(G(z)) - D(x))] over pairs (Jolicoeur-Martineau 2018, RpGAN);
+            "least_squares", E[(D(x) - 1)^2] + E[D(G(z))^2] (Mao et al. 2017, equation 9, without its factor 1/2).
         real_label, fake_label: for "bce": one number, or one per logit.
     """
     match kind:
@@ -46,6 +47,8 @@ def discriminator_loss(
             return fake.mean() - real.mean()
         case "relativistic":
             return F.softplus(fake - real).mean()
+        case "least_squares":
+            return (real - 1).square().mean() + fake.square().mean()
     return bce(real, real_label) + bce(fake, fake_label)
 
 
@@ -55,7 +58,7 @@ def generator_loss(fake: torch.Tensor, kind: str = "bce", real: torch.Tensor | N
     Args:
         fake: answers to generated images, (N,).
         kind: "bce", -E[log D(G(z))], which does not saturate (Goodfellow et al. 2014, section 3); "hinge" and
-            "wasserstein", -E[D(G(z))]; "relativistic", E[softplus(D(x) - D(G(z)))].
+            "wasserstein", -E[D(G(z))]; "relativistic", E[softplus(D(x) - D(G(z)))]; "least_squares", E[(D(G(z)) - 1)^2].
         real: answers to real images, (N,); needed only by "relativistic".
     """
     match kind:
@@ -64,6 +67,8 @@ def generator_loss(fake: torch.Tensor, kind: str = "bce", real: torch.Tensor | N
         case "relativistic":
             assert real is not None
             return F.softplus(real - fake).mean()
+        case "least_squares":
+            return (fake - 1).square().mean()
     return bce(fake, 1.0)
 
 
@@ -87,8 +92,11 @@ def equilibrium(kind: str = "bce", real_label: float = 1.0, fake_label: float = 
 
     With "bce", the best D then answers the mean of the labels, p (Goodfellow et al. 2014, proposition 1 and theorem 1); with
     labels 1 and 0 that is 1/2, with losses of 2 ln 2 and ln 2. Flipped labels do not change that mean. Relativistic losses
-    are ln 2 at equilibrium, where fakes score like real images. Hinge and Wasserstein scores have no fixed level.
+    are ln 2 at equilibrium, where fakes score like real images. With least squares, the best D answers 1/2. Hinge and Wasserstein scores
+    have no fixed level.
     """
+    if kind == "least_squares":
+        return 0.5, 0.25, 0.5
     if kind == "relativistic":
         return math.log(2), math.log(2), None
     if kind != "bce":

@@ -13,10 +13,11 @@ import torch
 from torch import nn
 
 from gan.config import TrainConfig
-from gan.networks.build import new_discriminator, new_generator
+from gan.networks.build import new_discriminator, new_generator, new_networks
 from gan.networks.dcgan import count_parameters
 from gan.networks.layers import Dropout, FromLatent
 from gan.networks.residual import Basis, Enlarge, Residual, Shrink
+from gan.networks.translation import feature_maps
 from gan.networks.weights import without_memory
 
 SAME = (nn.BatchNorm1d, nn.BatchNorm2d, nn.Tanh, nn.ReLU, nn.LeakyReLU, Dropout)  # layers whose output has the input's shape
@@ -24,6 +25,8 @@ SAME = (nn.BatchNorm1d, nn.BatchNorm2d, nn.Tanh, nn.ReLU, nn.LeakyReLU, Dropout)
 
 def memory_estimate(config: TrainConfig) -> int:
     """Approximate memory of training in bytes: weights, gradients, Adam's moments, and the feature maps of a step."""
+    if config.translates:
+        return _of_translation(config)
     maps, n = 0, config.batch_size
 
     def count(module: nn.Module, inputs: Any, output: torch.Tensor) -> None:
@@ -46,6 +49,17 @@ def memory_estimate(config: TrainConfig) -> int:
     weights = 5 * count_parameters(generator) + 4 * count_parameters(discriminator)
     penalties = sum(penalty > 0 for penalty in (config.gradient_penalty, config.r1, config.r2))
     return 4 * (weights + (3 + penalties) * maps)  # of real images, of fakes, and the gradients of one of them
+
+
+def _of_translation(config: TrainConfig) -> int:
+    """memory_estimate() for networks that translate images."""
+    with without_memory():
+        generator, discriminator = new_networks(config)
+    weights, calls = 5 * count_parameters(generator) + 4 * count_parameters(discriminator), 2
+    if config.networks == "cyclegan":  # there and back again, and images that should not change
+        calls = 8 if config.identity_weight else 5
+        weights += 2 * config.image_buffer * config.channels * config.image_size**2
+    return 4 * (weights + (calls + 1) * config.batch_size * feature_maps(config))
 
 
 def _shaped(module: nn.Module) -> Callable[..., torch.Tensor] | None:

@@ -45,6 +45,8 @@ def refuse_settings(config: TrainConfig, count: int) -> None:
     Raises:
         ValueError: a batch cannot be divided among so many ranks.
     """
+    if config.networks == "cyclegan" and config.image_buffer:
+        raise ValueError(f"image_buffer must be 0 with {count} ranks: each would have a buffer of its own; got {config.image_buffer}")
     packs = config.batch_size // config.packing
     least, why = (
         (2, "batch_norm_over rank needs two images on each") if config.batch_norm_over == "rank" else (1, "each takes a part of it")

@@ -22,6 +22,8 @@ MOMENTS = {"adam": ("exp_avg", "exp_avg_sq"), "rmsprop": ("square_avg",)}
 # Numbers of a parameter group that come from the run's settings, and options that depend only on the device.
 _GOVERNED = frozenset({"lr", "betas", "weight_decay"})
 _DEVICES_OWN = frozenset({"capturable", "foreach", "fused"})
+# Live settings that states from before version 0.7 lack.
+_LATER = frozenset({"adversarial_weight", "l1_weight", "cycle_weight", "identity_weight"})
 _ARCHIVE = b"PK\x03\x04"  # torch.save() writes a zip archive
 
 
@@ -95,7 +97,13 @@ def check_values(stored: Any) -> None:
     if "augmentation" in stored:  # since 0.5
         _tensor(stored["augmentation"], "augmentation")
     for name in TrainConfig.live_fields():
-        _of(stored["config"], name, "config ")
+        if name not in _LATER:
+            _of(stored["config"], name, "config ")
+
+
+def live_settings(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The live settings in a saved state's config. States from before a setting was added lack it; they keep the run's own."""
+    return {name: stored[name] for name in TrainConfig.live_fields() if name in stored}
 
 
 def check_tensors(stored: Mapping[str, Any], fresh: Mapping[str, Any], parameters: Mapping[str, Sequence[torch.Tensor]]) -> None:
@@ -115,6 +123,13 @@ def check_tensors(stored: Mapping[str, Any], fresh: Mapping[str, Any], parameter
     for name, trained in parameters.items():
         _optimizer(name, _of(stored, name), fresh[name], moments, trained, same_device)
     _same("sums", _tensor(stored["sums"], "sums"), fresh["sums"])
+    if "buffer" in fresh:
+        if not _same("buffer", _tensor(_of(stored, "buffer"), "buffer"), fresh["buffer"]).isfinite().all():
+            raise ValueError("buffer has a number that is not finite")
+        filled = _same("buffer_filled", _tensor(_of(stored, "buffer_filled"), "buffer_filled"), fresh["buffer_filled"])
+        most = fresh["buffer"].shape[1]
+        if not all(n in range(most + 1) for n in filled.tolist()):
+            raise ValueError(f"buffer_filled must be whole numbers up to {most}; got {filled.tolist()}")
     if "augmentation" in stored:
         chance, total, batches = _same("augmentation", _tensor(stored["augmentation"], "augmentation"), fresh["augmentation"]).tolist()
         if not (0 <= chance <= 1 and abs(total) <= batches <= STEER_EVERY):

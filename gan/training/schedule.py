@@ -32,7 +32,8 @@ class Scheduled:
 
 def scheduled(config: TrainConfig, images_seen: int) -> Scheduled:
     """The settings after this many real images; without a schedule, those of the config."""
-    place = min(1.0, images_seen / config.schedule_images) if config.schedule_images else 0.0
+    start = config.schedule_start
+    place = min(1.0, max(0, images_seen - start) / (config.schedule_images - start)) if config.schedule_images else 0.0
     way = _way(config, place)
     return Scheduled(
         rate=_between(1.0, config.lr_end, way),

@@ -12,15 +12,19 @@ from gan import latent
 from gan.config import TrainConfig
 from gan.devices import cores, describe_device, keep_fp32_exact, keep_freed_memory, with_index
 from gan.events import Done
-from gan.networks.build import new_discriminator, new_generator
-from gan.networks.dcgan import Discriminator, Generator, initialize
+from gan.networks.build import AnyDiscriminator, AnyGenerator, new_networks
+from gan.networks.dcgan import initialize
 from gan.networks.layers import Chance, Dropout
 from gan.optimizers import Adam, RMSprop
 from gan.training import saved_state as states
+from gan.training.image_buffer import ImageBuffer
 from gan.training.ranks import Ranks
 from gan.training.schedule import lazy_share, moves_penalties, moves_rates, scheduled
 
 log = logging.getLogger(__name__)
+
+# What Metrics are means of, in the order of TrainState.sums. Only runs that translate images have the last one.
+MEASURED = ("loss_d", "loss_g", "d_real", "d_fake", "d_fake_after", "distance")
 
 
 class Diverged(ArithmeticError):
@@ -49,22 +53,23 @@ class TrainState:
     config: TrainConfig  # the current settings: live settings may have changed since the start
     device: torch.device
     execution: Execution
-    class_names: tuple[str, ...]  # for a conditional run, else empty
-    generator: Generator
-    discriminator: Discriminator
-    averaged: Generator
+    class_names: tuple[str, ...]  # for a run that is conditional or translates between two classes, else empty
+    generator: AnyGenerator
+    discriminator: AnyDiscriminator
+    averaged: AnyGenerator
     optimizer_g: torch.optim.Optimizer
     optimizer_d: torch.optim.Optimizer
     rng: torch.Generator
-    fixed_z: torch.Tensor
+    fixed_z: torch.Tensor  # (0, latent_dim) if the run translates images
     fixed_labels: torch.Tensor | None
     noise: torch.Tensor  # standard deviation of the instance noise; a tensor, so a recorded graph reads its current value
     penalty_share: torch.Tensor  # the schedule's current factor on the penalties; a tensor for the same reason
     # Adaptive augmentation: its probability, and what decides its next step (augment.steer). A tensor, for the same reason.
     augmentation: torch.Tensor
-    # Sums since the last Metrics event: five sums (loss_d, loss_g, d_real, d_fake, d_fake_after), and for each the number of
-    # steps at which it was finite, which gives the first bad step without asking the device at each step.
+    # Sums since the last Metrics event, of what MEASURED names, and for each the number of steps at which it was finite, which gives
+    # the first bad step without asking the device at each step.
     sums: torch.Tensor
+    buffer: ImageBuffer | None = None  # of earlier translations, with networks cyclegan
     summed: int = 0  # steps in these sums
     most_threads: int = 1  # the most processor threads that train() may choose
     changes: int = 0  # changes so far, of live settings and of the number of threads
@@ -90,6 +95,7 @@ class TrainState:
             "rng": self.rng.get_state(),
             "augmentation": self.augmentation,
             "sums": self.sums,
+            **({"buffer": self.buffer.images, "buffer_filled": self.buffer.filled} if self.buffer else {}),
             "summed": self.summed,
             "changes": self.changes,
             "precision": self.execution.precision,
@@ -117,11 +123,14 @@ class TrainState:
             _lay_out_moments(getattr(self, name))
         self.augmentation.copy_(stored["augmentation"] if "augmentation" in stored else torch.zeros(3))  # older states have none
         self.sums.copy_(stored["sums"])
+        if self.buffer:
+            self.buffer.images.copy_(stored["buffer"])
+            self.buffer.filled.copy_(stored["buffer_filled"])
         self.summed, self.changes = int(stored["summed"]), int(stored["changes"])
         if stored["device"] == self.device.type:  # another kind of device has its own best way
             self.execution = Execution(str(stored["precision"]), bool(stored["channels_last"]), min(int(stored["threads"]), cores()))
         self.step, self.images_seen, self.elapsed_s = int(stored["step"]), int(stored["images_seen"]), float(stored["elapsed_s"])
-        self.config = self.config.change(**{name: stored["config"][name] for name in TrainConfig.live_fields()})
+        self.config = self.config.change(**states.live_settings(stored["config"]))
         self._obey()
         if stored["device"] == self.device.type:
             self.rng.set_state(stored["rng"].cpu())
@@ -139,7 +148,7 @@ class TrainState:
         trained = {"optimizer_g": self.optimizer_g, "optimizer_d": self.optimizer_d}
         parameters = {name: [p for group in optimizer.param_groups for p in group["params"]] for name, optimizer in trained.items()}
         states.check_tensors(stored, self.state_dict(), parameters)
-        self.config.change(**{name: stored["config"][name] for name in TrainConfig.live_fields()})
+        self.config.change(**states.live_settings(stored["config"]))
 
     def adopt(self, networks: Any) -> None:
         """Begins with trained networks instead of initial weights; call it before the first step.
@@ -171,9 +180,10 @@ class TrainState:
                 group["weight_decay"] = self.config.weight_decay
                 group["capturable"] = self.device.type == "cuda"  # the state may come from another kind of device
         self.follow_schedule()
-        for module in self.discriminator.modules():
-            if isinstance(module, Dropout):
-                module.p = self.config.dropout
+        if not self.config.translates:
+            for module in self.discriminator.modules():
+                if isinstance(module, Dropout):
+                    module.p = self.config.dropout
 
     def follow_schedule(self) -> bool:
         """Sets learning rates, penalties and betas for the next step: those of the config, or their scheduled values.
@@ -260,7 +270,7 @@ def new_state(
     Args:
         config: the run's settings.
         device: where to train.
-        class_names: of the data set; a conditional run needs them.
+        class_names: of the data set; a conditional run needs them, and one that translates between two classes.
         execution: how to compute; by default as in the settings, without a measurement. See choose_execution().
         threads: the most processor threads that it may use, now and while it trains; all cores by default.
 
@@ -271,7 +281,7 @@ def new_state(
         raise ValueError("conditional needs a data set with labels, but this one has none")
     device = with_index(device)
     rng = torch.Generator().manual_seed(config.seed)
-    generator, discriminator = new_generator(config, len(class_names)), new_discriminator(config, len(class_names))
+    generator, discriminator = new_networks(config, len(class_names))
     initialize(generator, config.initialization, rng)
     initialize(discriminator, config.initialization, rng)
     if device.type == "cpu":
@@ -289,23 +299,28 @@ def new_state(
         if isinstance(module, Chance):
             module.rng = draws
     fixed_labels = torch.arange(config.grid_images) % len(class_names) if config.conditional else None
+    fixed = range(0 if config.translates else config.grid_images)
+    fixed_z = latent.from_seeds(fixed, config.latent_dim, config.latent_distribution) if fixed else torch.empty(0, config.latent_dim)
+    buffered = config.networks == "cyclegan" and config.image_buffer > 0
+    shape = (config.channels, config.image_size, config.image_size)
     state = TrainState(
         config=config,
         device=device,
         execution=execution,
-        class_names=class_names if config.conditional else (),
+        class_names=class_names if config.conditional or config.networks == "cyclegan" else (),
         generator=generator,
         discriminator=discriminator,
         averaged=averaged,
         optimizer_g=_optimizer(config, generator, config.lr_g, config.beta1_g, device),
         optimizer_d=_optimizer(config, discriminator, config.lr_d, config.beta1_d, device),
         rng=draws,
-        fixed_z=latent.from_seeds(range(config.grid_images), config.latent_dim, config.latent_distribution).to(device),
+        fixed_z=fixed_z.to(device),
         fixed_labels=fixed_labels.to(device) if fixed_labels is not None else None,
         noise=torch.zeros((), device=device),
         penalty_share=torch.ones((), device=device),
         augmentation=torch.zeros(3, device=device),
-        sums=torch.zeros(10, device=device),
+        sums=torch.zeros(2 * (6 if config.translates else 5), device=device),
+        buffer=ImageBuffer(2, config.image_buffer, shape, device) if buffered else None,
         most_threads=most_threads,
     )
     state._obey()

@@ -1,14 +1,15 @@
 """One training step: the discriminator's, then the generator's. Knows nothing about events, threads or data sets."""
 
 import torch
-from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from gan.config import TrainConfig
 from gan.draws import normal_like, own, whole
+from gan.networks.dcgan import Discriminator
 from gan.training import augment, losses
+from gan.training.learning import autocast, learn, mean_answer
 from gan.training.schedule import moves_penalties, penalty_is_due, scheduled
 from gan.training.state import TrainState
+from gan.training.translate_step import update_translators
 
 
 def draw_z(state: TrainState, n: int) -> torch.Tensor:
@@ -24,7 +25,8 @@ def train_step(state: TrainState, real: torch.Tensor, labels: torch.Tensor | Non
     Args:
         state: changed in place.
         real: float images (d_steps * own_batch, channels, image_size, image_size) in [-1, 1] on the state's device.
-        labels: their classes, int64 (d_steps * own_batch,), if the config is conditional.
+        labels: their classes, int64 (d_steps * own_batch,), if the config is conditional; the inputs, images like `real`, if the run
+            translates images.
     """
     set_noise(state)
     state.follow_schedule()
@@ -51,9 +53,14 @@ def count_step(state: TrainState) -> None:
 def update_networks(state: TrainState, real: torch.Tensor, labels: torch.Tensor | None, penalized: bool = True) -> None:
     """The part of a step that changes networks and sums, all of it on the device, so it can be one graph.
 
+    labels: classes, or for a run that translates images its inputs; see Feed.next().
     penalized: whether the penalties are due, if they are not due in every step; see penalty_is_due().
     """
     config = state.config
+    if config.translates:
+        assert labels is not None
+        update_translators(state, labels, real)
+        return
     measured: list[torch.Tensor] = []
     parts = real.split(state.own_batch)
     classes: tuple[torch.Tensor | None, ...] = labels.split(state.own_batch) if labels is not None else (None,) * len(parts)
@@ -73,13 +80,6 @@ def update_networks(state: TrainState, real: torch.Tensor, labels: torch.Tensor 
         finite += sums.isfinite()
 
 
-def autocast(state: TrainState) -> torch.autocast:
-    """Uses the number format of the state."""
-    # Without autocast's cache of cast weights: all threads share it, and each clears it for all. Whether a weight that is used
-    # twice was cast once or twice decides in which number format its gradients are added, so another run would change the last bits.
-    return torch.autocast(state.device.type, torch.bfloat16, enabled=state.execution.precision == "bf16", cache_enabled=False)
-
-
 def _discriminator_step(
     state: TrainState, real: torch.Tensor, labels: torch.Tensor | None, keep_graph: bool, penalized: bool
 ) -> tuple[torch.Tensor, ...]:
@@ -88,6 +88,7 @@ def _discriminator_step(
     keep_graph: the generator will learn from these fakes. penalized: see update_networks().
     """
     config, discriminator = state.config, state.discriminator
+    assert isinstance(discriminator, Discriminator)
     at_once = not config.penalizes_lazily  # the penalties are part of the loss
     with autocast(state):
         with torch.set_grad_enabled(keep_graph):
@@ -108,23 +109,23 @@ def _discriminator_step(
     if config.augmentation_target:
         _steer(state, on_real.detach(), on_fake.detach())
     if config.frozen == "discriminator":
-        return fake, loss, _mean_answer(config, on_real), _mean_answer(config, on_fake)
+        return fake, loss, mean_answer(config, on_real), mean_answer(config, on_fake)
     total = loss
     if at_once:
         for penalty in _penalties(state, seen_real, seen_fake, labels, on_real, on_fake):
             total = total + penalty
-    _learn(state, total, state.optimizer_d, discriminator)
+    learn(state, total, state.optimizer_d, discriminator)
     if penalized and not at_once:
         seen_real, seen_fake = seen_real.detach().requires_grad_(config.r1 > 0), seen_fake.detach().requires_grad_(config.r2 > 0)
         with autocast(state):
             answers = [discriminator(seen, labels).float() if seen.requires_grad else None for seen in (seen_real, seen_fake)]
         sums = torch.stack(_penalties(state, seen_real, seen_fake, labels, *answers)).sum()
-        _learn(state, config.penalty_every * sums, state.optimizer_d, discriminator)
+        learn(state, config.penalty_every * sums, state.optimizer_d, discriminator)
     if config.weight_clip:
         with torch.no_grad():
             for weight in discriminator.parameters():
                 weight.clamp_(-config.weight_clip, config.weight_clip)
-    return fake, loss, _mean_answer(config, on_real), _mean_answer(config, on_fake)
+    return fake, loss, mean_answer(config, on_real), mean_answer(config, on_fake)
 
 
 def _penalties(
@@ -156,6 +157,7 @@ def _generator_step(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """One step of the generator, on the given fakes or on new ones -> its loss, and the discriminator's mean answer to them."""
     config, discriminator = state.config, state.discriminator
+    assert isinstance(discriminator, Discriminator)
     discriminator.requires_grad_(False)  # its weights need no gradients now
     try:
         with autocast(state):
@@ -170,27 +172,11 @@ def _generator_step(
                 on_real = discriminator(_seen(state, real.detach()), labels).float() if config.loss == "relativistic" else None
                 loss = losses.generator_loss(answers, config.loss, on_real)
         if config.frozen == "generator":
-            return loss, _mean_answer(config, answers)
-        _learn(state, loss, state.optimizer_g, state.generator)
+            return loss, mean_answer(config, answers)
+        learn(state, loss, state.optimizer_g, state.generator)
     finally:
         discriminator.requires_grad_(True)
-    return loss, _mean_answer(config, answers)
-
-
-def _learn(state: TrainState, loss: torch.Tensor, optimizer: torch.optim.Optimizer, network: nn.Module) -> None:
-    """One step of an optimizer down the gradient of a loss over the whole batch.
-
-    torch's wrapper for several processes (DistributedDataParallel) expects one forward and one backward pass of one module. The
-    discriminator is called through several methods, up to five times a step, and its gradients are wanted in only some of them. So the
-    gradients are added up here, once, when a network's are complete.
-    """
-    optimizer.zero_grad(set_to_none=True)
-    if state.ranks:
-        (loss * state.ranks.part.share).backward()
-        state.ranks.add_gradients(network.parameters())
-    else:
-        loss.backward()
-    optimizer.step()
+    return loss, mean_answer(config, answers)
 
 
 def _batch_mean(state: TrainState, features: torch.Tensor) -> torch.Tensor:
@@ -243,11 +229,6 @@ def _gradient(answers: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
     """The gradient of each answer with respect to its own images; it can be differentiated again: (len(answers), ...)."""
     (gradient,) = torch.autograd.grad(answers.sum(), images, create_graph=True)
     return gradient.float().reshape(len(answers), -1)
-
-
-def _mean_answer(config: TrainConfig, answers: torch.Tensor) -> torch.Tensor:
-    """The mean probability of "real", or the mean score if the loss has no probabilities."""
-    return (answers if config.has_scores else torch.sigmoid(answers)).mean()
 
 
 @torch.no_grad()

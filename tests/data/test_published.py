@@ -24,16 +24,6 @@ from tests.waiting import ended, wait_for
 FASHION_RESOURCES = list(published.FASHION_FILES.items())  # (name, MD5)
 
 
-def test_names_and_checksums_are_torchvision_s() -> None:
-    # Imported here: it is slower to import than torch, and every test process reads this file.
-    from torchvision.datasets import CIFAR10, FashionMNIST
-
-    assert list(published.FASHION_CLASSES) == FashionMNIST.classes
-    assert FashionMNIST.resources == FASHION_RESOURCES and published.FASHION_URL in FashionMNIST.mirrors
-    assert list(published.CIFAR_PYTHON.items()) == [(name, md5) for name, md5 in (*CIFAR10.train_list, *CIFAR10.test_list)]
-    assert (CIFAR10.base_folder, CIFAR10.filename) == (published.CIFAR_PYTHON_FOLDER, published.CIFAR_PYTHON_ARCHIVE)
-
-
 @pytest.fixture(autouse=True)
 def nowhere_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The machine has no copy of Fashion-MNIST, and no test uses the network."""

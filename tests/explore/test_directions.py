@@ -103,7 +103,8 @@ def test_single_dimensions_and_other_methods() -> None:
 )
 def test_every_kind_of_generator_has_directions(config: TrainConfig, settings: dict[str, int | str]) -> None:
     made = new_state(config.change(**{"latent_dim": 20} | settings), CPU, class_names=("cats", "dogs"))
-    generator: Generator = made.averaged.eval().requires_grad_(False)
+    assert isinstance(made.averaged, Generator)
+    generator = made.averaged.eval().requires_grad_(False)
     d, distribution = made.config.latent_dim, made.config.latent_distribution
     label = 1 if made.config.conditional else None
     for method in directions.METHODS:
@@ -118,6 +119,7 @@ def test_every_kind_of_generator_has_directions(config: TrainConfig, settings: d
 
 def test_a_class_has_components_of_its_own(config: TrainConfig) -> None:
     made = new_state(config.change(conditional=True, latent_dim=20, initialization="pytorch"), CPU, class_names=("cats", "dogs"))
+    assert isinstance(made.averaged, Generator)
     cats, dogs = (directions.find(made.averaged.eval(), "pca", 3, label=label).vectors for label in (0, 1))
     assert not torch.allclose(cats, dogs, atol=1e-3)
 

@@ -10,7 +10,7 @@ from gan.devices import one_thread
 from gan.explore import projection
 from gan.explore.projection import Guess, project
 from gan.judging.features import About, FeatureNetwork, _freeze
-from gan.networks.dcgan import initialize
+from gan.networks.dcgan import Generator, initialize
 from gan.networks.generator_file import LoadedGenerator
 from gan.networks.sampling import sample
 from gan.training.state import new_state
@@ -26,6 +26,7 @@ def generator(classes: tuple[str, ...] = (), **changes: str) -> LoadedGenerator:
         for name, parameter in state.averaged.named_parameters():
             if "norm" in name and name.endswith("weight"):
                 parameter.mul_(3)  # an untrained generator draws nothing but gray
+    assert isinstance(state.averaged, Generator)
     return LoadedGenerator(state.averaged.eval().requires_grad_(False), config, 0, tuple(classes))
 
 

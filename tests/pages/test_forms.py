@@ -36,15 +36,24 @@ def test_the_form_has_every_field_with_its_help(open_page: Open) -> None:
     elsewhere = ("batch_norm_over", "style_mixing")  # for torchrun alone; for networks with styles
     assert hidden == [
         *elsewhere,
+        "patch",
+        "direction",
+        "adversarial_weight",
+        "l1_weight",
+        "cycle_weight",
+        "identity_weight",
+        "image_buffer",
+        "schedule_start",
         "schedule",
         "lr_end",
         "penalty_end",
         "beta2_end",
         "average_half_life_end",
-    ]  # most do nothing without a schedule
+    ]  # they need a schedule, or networks that translate images
     at.number_input(key=KEY + "schedule_images").set_value(1000).run()
+    values = TrainConfig().model_dump() | {"schedule_images": 1000}
     for name, info in TrainConfig.model_fields.items():
-        if name in elsewhere:
+        if not TrainConfig.has_effect(name, values):
             continue
         widget: Any = at.get_by_key(KEY + name)
         assert info.title in widget.label and widget.help == info.description, name
@@ -106,7 +115,13 @@ def test_settings_of_other_networks_are_hidden_and_a_recipe_s_come_back_whole(op
     for networks, has_norm, has_head in (("mlp", True, False), ("residual", False, False), ("dcgan", True, True)):
         at.selectbox(key=KEY + "networks").select(networks).run()
         assert (drawn("generator_norm"), drawn("discriminator_head")) == (has_norm, has_head), networks
-    for name in ("wgan-gp", "r3gan-small", "wgan-gp", "stylegan-small", "mlp", "pyimagesearch"):
+    at.number_input(key=KEY + "r1").set_value(1.0).run()
+    at.selectbox(key=KEY + "networks").select("pix2pix").run()
+    assert drawn("l1_weight") and not any(map(drawn, ("latent_dim", "r1", "cycle_weight")))
+    assert "The data set mnist has no pairs of images" in texts(at.error) and "r1" not in texts(at.error).lower()
+    at.selectbox(key=KEY + "data").select("blobs").run()
+    assert not at.error
+    for name in ("wgan-gp", "pix2pix", "r3gan-small", "wgan-gp", "stylegan-small", "cyclegan", "mlp", "pyimagesearch"):
         at.selectbox(key="recipe").select(name).run()
         chosen = {field: at.session_state[KEY + field] for field in TrainConfig.model_fields if KEY + field in at.session_state}
         of_data = ("data", "data_split", "image_size", "channels", "fit", "background")

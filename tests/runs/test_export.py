@@ -149,7 +149,7 @@ def scripted(folder: Path, config: TrainConfig, class_names: tuple[str, str]) ->
 
 
 def test_the_script_draws_with_torch_alone_what_sample_draws(tmp_path: Path) -> None:
-    configs = {name: recipe.config for name, recipe in RECIPES.items()}
+    configs = {name: recipe.config for name, recipe in RECIPES.items() if not recipe.config.translates}
     configs |= {name: TrainConfig().change(**cast(dict[str, Any], fields)) for name, fields in SWITCHES.items()}
     tiny = {"generator_filters": 4, "discriminator_filters": 4, "precision": "fp32"}
     for name, config in configs.items():

@@ -16,7 +16,8 @@ def columns(**given: Any) -> dict[str, Any]:
     """Ten rows, each ten steps of 64 images and half a second after the one before."""
     steps = list(range(10, 110, 10))
     found: dict[str, Any] = {name: [0.5 + i / 100 for i in range(10)] for name in METRICS}
-    found["augmentation"] = [None] * 10  # as in a run that does not adapt it
+    for name in ("augmentation", "distance"):  # as in a run that does not adapt it, and does not translate images
+        found[name] = [None] * 10
     return found | {"step": steps, "images_seen": [64 * s for s in steps], "elapsed_s": [s / 20 for s in steps]} | given
 
 
@@ -126,6 +127,11 @@ def test_distances_have_a_chart_where_images_were_judged() -> None:
 def test_a_distance_beyond_single_precision_is_a_gap_and_no_warning() -> None:
     (line,) = charts([Curve("one", columns(), judged=[(40, 9.0), (80, 1e308)], features="digits-CNN")])[-1].figure.data
     assert line.y[0] == 9 and math.isinf(line.y[1])
+
+
+def test_only_runs_that_translate_images_have_a_chart_of_the_distance() -> None:
+    found = charts([Curve("one", columns()), Curve("two", columns(distance=[0.3 - i / 50 for i in range(10)]))])
+    assert [c.text for c in found if "Distance" in c.text] and len(found) == 5
 
 
 def test_only_runs_that_adapt_their_augmentation_have_a_chart_of_it() -> None:

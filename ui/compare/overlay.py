@@ -118,7 +118,7 @@ def lay_over(ids: list[str], names: dict[str, str], states: Sequence[str]) -> No
 
 def explore_best(runs: list[Compared]) -> None:
     """The next step: into the latent space of the run that came closest to real images, or else of the first one."""
-    explorable = [run for run in runs if run.grids and RunFolder(manager().root / run.id).generator_steps()]
+    explorable = [run for run in runs if run.grids and not run.config.translates and RunFolder(manager().root / run.id).generator_steps()]
     if not explorable:
         return
     best = min(explorable, key=lambda run: run.best.fd if run.best else math.inf)

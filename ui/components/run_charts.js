@@ -23,6 +23,12 @@ const CHARTS = {
     lines: () => [],
     only: "adaptive",
   },
+  distance: {
+    title: "Distance to the target, or of there and back",
+    traces: [["distance", "Share of the range of pixels", "score", "distance"]],
+    lines: () => [],
+    only: "translates",
+  },
 };
 
 const TICKS = [-2, -1, 0, 1, 2, 3].flatMap((power) => [1, 2, 5].map((digit) => +`${digit}e${power}`));  // of a logarithmic axis

@@ -46,6 +46,10 @@ class View {
       this.task = this.unscored = undefined;
     }
     this.find(".rv-fork").hidden = !data.fork;
+    this.find(".rv-latent").hidden = data.translates;
+    this.find(".rv-rows").hidden = !data.translates;
+    this.find(".rv-rows").textContent = data.rows;
+    this.find(".rv-verdict a").textContent = data.translates ? "Translate with the best" : "Explore the best";
     this.showParent(data.parent);
     // A run that has not started has nothing to draw: its charts are made when it starts.
     this.find(".run-view").classList.toggle("rv-waiting", data.waiting);
@@ -122,7 +126,7 @@ class View {
       (best.since ? `; no better for ${since} ${best.since === 1 ? "step" : "steps"}.` : ".");
     const link = this.find(".rv-verdict a");
     link.hidden = false;
-    link.href = `${this.root}explore?from=${encodeURIComponent(this.data.run)}&step=best`;
+    link.href = `${this.root}${this.data.translates ? "translate" : "explore"}?from=${encodeURIComponent(this.data.run)}&step=best`;
   }
 
   status(status) {

@@ -23,7 +23,8 @@ _HTML = """
   <p class="rv-fault" role="alert"></p>
   <div class="rv-body">
     <figure class="rv-samples">
-      <figcaption>The same [latent vectors] at every step</figcaption>
+      <figcaption class="rv-latent">The same [latent vectors] at every step</figcaption>
+      <figcaption class="rv-rows" hidden></figcaption>
       <div class="rv-frame"><span></span><img alt=""></div>
       <label><span class="rv-step"></span><input type="range" min="0" max="0" value="0" aria-label="Moment of training"></label>
       <p class="rv-reading"></p>
@@ -37,6 +38,7 @@ _HTML = """
       <div class="rv-chart" data-chart="loss" role="figure"></div>
       <div class="rv-chart" data-chart="score" role="figure"></div>
       <div class="rv-chart" data-chart="augmentation" role="figure" hidden></div>
+      <div class="rv-chart" data-chart="distance" role="figure" hidden></div>
       <div class="rv-chart" data-chart="quality" role="figure" hidden></div>
       <p class="rv-hint"><span class="rv-rest">Dashed: the [equilibrium], where the discriminator cannot tell real from
       generated images.</span><span class="rv-astray" hidden>Dashed: the values at [equilibrium]. This run has an alarm, so values near
@@ -66,6 +68,12 @@ for _shown, _name in (
     ("standard error", "standard error"),
 ):
     _HTML = _HTML.replace(f"[{_shown}]", _explained(_name, _shown))
+
+# What the rows of the grid show, in runs that translate images. They repeat until the grid is square.
+ROWS = {
+    "pix2pix": "Images that training never sees. Rows: input, output, target.",
+    "cyclegan": "Images that training never sees. Rows: A, as B, and back; B, as A, and back.",
+}
 
 _component = component("run_view", _HTML, "run_stream", "run_timeline", "chart_axes", "run_charts")
 
@@ -108,6 +116,8 @@ def run_view(
         "waiting": waiting,
         "judged": judged,
         "adaptive": config.augmentation_target > 0,
+        "rows": ROWS.get(config.networks, ""),
+        "translates": config.translates,
         "fields": {name: info.title for name, info in TrainConfig.model_fields.items()},
     }
     asked = _component(key="run_view", data=data, on_changed_change=lambda: None, on_fork_change=lambda: None)

@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from gan import glossary
-from gan.explore.models import pretrained
+from gan.explore.models import model_sources, pretrained
 from gan.inside.files import NEWEST, Networks, network_files, saved_at
 from gan.runs.run import Run
 from gan.runs.states import AT_WORK, RunState
@@ -152,6 +152,6 @@ def about(chosen: Chosen, networks: Networks) -> None:
 
 def explore_it(chosen: Chosen) -> None:
     """The next step: into the latent space of the same generator, if Explore has it."""
-    if any(path.suffix != BOTH for path in chosen.files.values()):
+    if chosen.name in model_sources(manager().root):
         text = "you know what its layers do. Now move through its latent space."
         offer(text, "Explore", ":material/explore:", EXPLORE, {"from": chosen.name})

@@ -10,7 +10,7 @@ from gan.runs.run import Run
 from gan.runs.states import RunState
 from gan.runs.stored import Status
 from ui.charts import changed
-from ui.page_files import EVALUATE, INSIDE
+from ui.page_files import EVALUATE, INSIDE, TRANSLATE
 from ui.text import plain
 
 
@@ -26,8 +26,11 @@ def about(run: Run, config: TrainConfig, status: Status) -> None:
     """The run's recipe, data and computation, in a few lines."""
     st.subheader("About this run")
     if explorable(run):
-        st.page_link(INSIDE, label="Look inside", icon=":material/visibility:", query_params={"run": run.id})
-        st.page_link(EVALUATE, label="Evaluate", icon=":material/balance:", query_params={"from": run.id})
+        if config.translates:
+            st.page_link(TRANSLATE, label="Translate", icon=":material/translate:", query_params={"from": run.id})
+        else:
+            st.page_link(INSIDE, label="Look inside", icon=":material/visibility:", query_params={"run": run.id})
+            st.page_link(EVALUATE, label="Evaluate", icon=":material/balance:", query_params={"from": run.id})
     stored = run.stored
     if stored.parent and stored.parent.get("other_images"):
         st.caption("Its data set has different images from those its parent trained on.")

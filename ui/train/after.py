@@ -15,7 +15,7 @@ from ui.components.visitor import visitor
 from ui.health import health
 from ui.home.cards import own
 from ui.next_step import broken, mistake, offer
-from ui.page_files import COMPARE, LEARN
+from ui.page_files import COMPARE, LEARN, TRANSLATE
 from ui.train.actions import copy_settings, steer
 from ui.workshop import manager
 
@@ -47,6 +47,9 @@ def _after(run: Run, config: TrainConfig) -> None:
         )
     elif len(together) > 1:
         offer("compare your runs. What did the setting change?", "Compare", ":material/compare:", COMPARE, address)
+    elif config.translates:
+        what = "draw an outline, and watch the face follow your pen" if config.pairs else "translate images that training never saw"
+        offer(f"{what}.", "Translate", ":material/translate:", TRANSLATE, {"from": run.id})
     elif run.interventions:
         start = partial(copy_settings, config, recipe)
         offer(

@@ -8,7 +8,7 @@ from gan.runs.states import AT_WORK, RunState
 from ui.comparison import parent_of
 from ui.components.visitor import visitor
 from ui.export import export_menu
-from ui.page_files import COMPARE, EXPLORE, NEW_RUN
+from ui.page_files import COMPARE, EXPLORE, NEW_RUN, TRANSLATE
 from ui.text import plain
 from ui.train.about import explorable
 from ui.train.actions import choose, copy_settings, steer
@@ -46,8 +46,13 @@ def controls(run: Run, config: TrainConfig) -> None:
             st.button("Stop", icon=":material/stop:", on_click=steer, args=(act.stop, run.id))
         if mine and state not in AT_WORK:
             resume_buttons(run, config)
-        if (explorable(run) or soon) and st.button("Explore its images", icon=":material/explore:", disabled=not explorable(run)):
-            st.switch_page(EXPLORE, query_params={"from": run.id})
+        place, what, icon = (
+            (TRANSLATE, "Translate images", ":material/translate:")
+            if config.translates
+            else (EXPLORE, "Explore its images", ":material/explore:")
+        )
+        if (explorable(run) or soon) and st.button(what, icon=icon, disabled=not explorable(run)):
+            st.switch_page(place, query_params={"from": run.id})
         parent, drawn = parent_of(run.stored), state is RunState.RUNNING or bool(run.sample_steps)
         if (drawn or soon) and st.button("Compare", icon=":material/compare:", help="Compare this run with others.", disabled=not drawn):
             st.switch_page(COMPARE, query_params={"runs": ",".join([run.id, parent.run] if parent else [run.id])})

@@ -34,6 +34,11 @@ WATCH = Step(
     "Watch the images, not the losses. Each place in the grid shows the same latent vector at every step: noise turns into digits. "
     "The chart **FD** measures how far they are from real images: lower is better. Drag the slider under the grid to go back.",
 )
+WATCH_PAIRS = Step(
+    "What should I watch?",
+    "Watch the images, not the losses. The grid shows images that training never sees, and below them what the generator makes of them. "
+    "The chart **FD** measures how far the results are from real images: lower is better. Drag the slider under the grid to go back.",
+)
 KNOB = Step(
     "Turn one knob",
     "Under **Change settings live**, move **Discriminator learning rate** up to 0.02. The charts get a numbered mark; see how D's loss and the "
@@ -89,6 +94,8 @@ def guide(run: Run) -> None:
         return
     steerable = run.at_work and run.state in (RunState.RUNNING, RunState.PAUSED) and manager().may_steer(run, visitor())
     steps = steps_of(run.state, steerable)
+    if run.config.translates:
+        steps = [WATCH_PAIRS if step is WATCH else step for step in steps]
     number = min(max(0, st.session_state.get(STEP, 0)), len(steps) - 1)
     step, last = steps[number], number == len(steps) - 1
     with st.container(border=True, key="guide"):

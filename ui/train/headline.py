@@ -11,7 +11,7 @@ from gan.runs.run import Run
 from gan.runs.states import RunState
 from ui.components.findings import Actions, Kind, applied_button, applied_to, follow_findings, remedy_button, rerun_after_a_press
 from ui.health import SIGNS, WRONG
-from ui.page_files import EXPLORE
+from ui.page_files import EXPLORE, TRANSLATE
 from ui.text import plain
 from ui.train.queue import starts_now
 from ui.workshop import checkups
@@ -81,8 +81,7 @@ def _headline(run: Run, actions: Actions) -> None:
             remedy_button(worst.remedies[0], worst, run, config, actions, kind, "remedy_first")
         if verdict.outlook is Outlook.GOOD:
             step = {"step": "best"} if run.folder.best() else {}
-            st.page_link(
-                EXPLORE, label="Explore its images", icon=":material/arrow_forward:", query_params={"from": run.id, **step}, width="content"
-            )
+            place, label = (TRANSLATE, "Translate images") if config.translates else (EXPLORE, "Explore its images")
+            st.page_link(place, label=label, icon=":material/arrow_forward:", query_params={"from": run.id, **step}, width="content")
     if checkup.what_you_see:
         st.markdown(f"**What you see:** {plain(checkup.what_you_see)}")

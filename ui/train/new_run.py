@@ -9,7 +9,7 @@ from gan.owners import clean_name, is_personal
 from gan.recipes import DEFAULT, RECIPES, Recipe
 from gan.runs.limits import span
 from gan.runs.names import label
-from gan.runs.sizes import lacks_classes
+from gan.runs.sizes import lacks_classes, unsuited
 from gan.runs.states import RunState
 from ui.accelerator_note import accelerator_note
 from ui.components.visitor import visitor
@@ -38,6 +38,8 @@ def with_data(recipe: TrainConfig, data: str) -> tuple[TrainConfig, str]:
         return recipe, ""
     if recipe.conditional and lacks_classes(data):
         return recipe, f"This recipe needs images with classes. {plain(data)} has none, so the recipe's own {plain(recipe.data)} is chosen."
+    if unsuited(recipe.change(data=data)):
+        return recipe, f"This recipe cannot use {plain(data)}, so its own data set {plain(recipe.data)} is chosen."
     fitting = {name: st.session_state.get(KEY + name, getattr(recipe, name)) for name in ("fit", "background")}
     kept = recipe.change(data=data, channels=datasets.native(data)[1], **fitting)
     return kept, f"Your data set {plain(data)} stays. The recipe's own is {plain(recipe.data)}."

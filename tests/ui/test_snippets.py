@@ -35,7 +35,9 @@ def found_means(draw: Callable[..., torch.Tensor], config: TrainConfig) -> Gener
     return [Contrast("hat", one, two, 1.0, 1.0)]
 
 
-def kept_judge(self: JudgeCache, name: str, image_size: int, channels: int, fit: str, background: str) -> Generator[Any, None, Any]:
+def kept_judge(
+    self: JudgeCache, name: str, image_size: int, channels: int, fit: str, background: str, paired: str
+) -> Generator[Any, None, Any]:
     yield from ()
     images = torch.arange(20, dtype=torch.uint8)[:, None, None, None].expand(20, channels, image_size, image_size)
     part = SimpleNamespace(dataset=SimpleNamespace(images=images), images=images.numpy)

@@ -4,7 +4,6 @@ Each is as long as one standard deviation of z: 1 for a normal z, in any directi
 from -3 to 3 covers what the generator was trained on, and little more.
 """
 
-import itertools
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,15 +11,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch import nn
 
 from gan import latent
-from gan.networks.residual import Residual
+from gan.networks.stylegan import StyleGenerator
 
 MOST = 16  # the most directions at once: browsers get them as numbers
 SAMPLES = 4096  # latent vectors whose features are analyzed
 LARGEST_LOOK = 1 << 25  # numbers: the more features, the fewer latent vectors
 SPARE = 32  # extra components, because some have no direction
+LOOKED_AT = 8  # styles of which each single number is moved
 STRAIGHT = 0.2  # share of a component's variance that must be linear in z
 
 METHODS = ("pca", "sefa", "raw")
@@ -31,9 +30,11 @@ _drawing = threading.Lock()
 class LayeredGenerator(latent.LatentToImage, Protocol):
     """What this module needs from a generator."""
 
-    layers: nn.Sequential
     classes: int
-    embedding: nn.Embedding  # if there are classes
+
+    def first_features(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor: ...
+
+    def first_weights(self) -> torch.Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -99,13 +100,12 @@ def principal(
         samples: number of latent vectors; fewer if the first layer is so wide that their features would not fit.
     """
     d = generator.latent_dim
-    head = _first_block(generator)
     z = latent.from_seeds(range(min(samples, 256)), d, distribution)  # the number of features per vector is known after the first few
-    features = _features(generator, head, z, label)
+    features = _features(generator, z, label)
     most = max(4 * d, min(samples, LARGEST_LOOK // features.shape[1]))
     if most > len(z):
         more = latent.from_seeds(range(len(z), most), d, distribution)
-        features = torch.cat([features, *(_features(generator, head, part, label) for part in more.split(512))])
+        features = torch.cat([features, *(_features(generator, part, label) for part in more.split(512))])
         z = torch.cat([z, more])
     features -= features.mean(0)
     z = z - z.mean(0)
@@ -129,9 +129,7 @@ def closed_form(generator: LayeredGenerator, count: int, distribution: str = "no
 
     For a conditional generator, only the part of A that acts on z. For the arguments, see find().
     """
-    first = next(module for module in generator.layers if isinstance(module, nn.ConvTranspose2d | nn.Linear))
-    weight = first.weight.T if isinstance(first, nn.Linear) else first.weight.flatten(1)  # (inputs, features)
-    stretch = weight[: generator.latent_dim].double()
+    stretch = generator.first_weights().double()
     values, vectors = torch.linalg.eigh(stretch @ stretch.T)  # rising
     values, vectors = values.flip(0)[:count].clamp_min(0), vectors.flip(1).T[:count]
     total = stretch.square().sum()
@@ -139,21 +137,44 @@ def closed_form(generator: LayeredGenerator, count: int, distribution: str = "no
     return Directions(tuple(range(1, len(vectors) + 1)), _lengthen(vectors.float(), distribution), shares)
 
 
-def _first_block(generator: LayeredGenerator) -> nn.Sequential:
-    """The first layer with weights, and everything up to the next one: normalization, activation."""
-    weighty = (nn.ConvTranspose2d, nn.Conv2d, nn.Linear, Residual)
-    modules = list(generator.layers)
-    rest = itertools.takewhile(lambda module: not isinstance(module, (*weighty, nn.Upsample, nn.Unflatten)), modules[1:])
-    return nn.Sequential(modules[0], *rest)
+def find_styles(generator: StyleGenerator, method: str, count: int, distribution: str = "normal", label: int | None = None) -> Directions:
+    """The strongest directions in w, each as long as one standard deviation of w along it. Arguments and errors as in find().
+
+    "pca" are the principal components of w (GANSpace). "sefa" are the directions that the styles of all layers stretch most. "raw" are
+    single numbers of w.
+    """
+    if method not in METHODS:
+        raise ValueError(f"the method must be one of {', '.join(METHODS)}; got {method!r}")
+    labels = torch.full((SAMPLES,), label or 0) if generator.classes else None
+    with torch.inference_mode():
+        w = generator.styles(latent.from_seeds(range(SAMPLES), generator.latent_dim, distribution), labels)
+        if method == "raw":
+            effects = _effects(generator, w[:LOOKED_AT], w.std(0))
+            order = effects.argsort(descending=True)[:count]
+            return Directions(tuple(order.tolist()), torch.diag(w.std(0))[order], tuple(effects[order].tolist()))
+        w = w - w.mean(0)
+        stretch = w if method == "pca" else torch.cat([layer.affine.scaled_weight for layer in generator.modulated()])
+        stretch = stretch.double()
+        values, vectors = torch.linalg.eigh(stretch.T @ stretch)  # rising
+        values, vectors = values.flip(0)[:count].clamp_min(0), vectors.flip(1).T[:count].float()
+        largest = vectors.gather(1, vectors.abs().argmax(1, keepdim=True))
+        vectors = vectors * largest.sign() * (w @ vectors.T).std(0)[:, None]
+        shares = tuple(float(value / stretch.square().sum()) for value in values)
+    return Directions(tuple(range(1, len(vectors) + 1)), vectors, shares)
 
 
-def _features(generator: LayeredGenerator, head: nn.Sequential, z: torch.Tensor, label: int | None) -> torch.Tensor:
+def _effects(generator: StyleGenerator, w: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
+    """The mean absolute change of a pixel, in units of [-1, 1], for a step along each number of w (N, d): (d,)."""
+    before, found = generator.draw(w), []
+    for part in torch.diag(steps).split(32):
+        moved = generator.draw((w[None] + part[:, None]).flatten(0, 1))
+        found.append((moved.unflatten(0, (-1, len(w))) - before).abs().mean(dim=(1, 2, 3, 4)))
+    return torch.cat(found)
+
+
+def _features(generator: LayeredGenerator, z: torch.Tensor, label: int | None) -> torch.Tensor:
     """z (N, latent_dim) -> (N, features)."""
-    if generator.classes:
-        embedded = generator.embedding(torch.tensor(label or 0)).expand(len(z), -1)
-        z = torch.cat([z, embedded], 1)
-    features: torch.Tensor = head(z).flatten(1)
-    return features
+    return generator.first_features(z, torch.full((len(z),), label or 0) if generator.classes else None)
 
 
 def _lengthen(vectors: torch.Tensor, distribution: str) -> torch.Tensor:

@@ -3,6 +3,7 @@
 import math
 import os
 import pickle
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +14,7 @@ from gan import latent
 from gan.config import TrainConfig
 from gan.explore.models import pretrained
 from gan.lru import Lru
+from gan.networks.build import new_discriminator, new_generator
 from gan.networks.dcgan import Discriminator, Generator
 from gan.networks.generator_file import MOST_CLASSES, CheckpointError, Translates, load_generator, read_config, read_metadata
 from gan.networks.weights import fill, without_memory
@@ -121,8 +123,8 @@ def load_networks(path: Path) -> Networks:
         if not 0 <= classes <= MOST_CLASSES:
             raise ValueError(f"it holds {classes} classes; the limit is {MOST_CLASSES}")
         networks = Networks(
-            _filled(Generator, config, classes, averaged),
-            _filled(Discriminator, config, classes, discriminator),
+            _filled(new_generator, config, classes, averaged),
+            _filled(new_discriminator, config, classes, discriminator),
             config,
             step,
             _class_names(folder, classes),
@@ -140,14 +142,15 @@ def load_networks(path: Path) -> Networks:
 N = TypeVar("N", Generator, Discriminator)
 
 
-def _filled(kind: type[N], config: TrainConfig, classes: int, tensors: dict[str, torch.Tensor]) -> N:
+def _filled(build: Callable[[TrainConfig, int], N], config: TrainConfig, classes: int, tensors: dict[str, torch.Tensor]) -> N:
     """A network with stored weights, after a check of their shapes.
 
     Raises:
         ValueError: their shapes do not match the settings, they are not numbers, or they are too large.
     """
     with without_memory():
-        network = kind(config, classes)
+        network = build(config, classes)
+    kind = "discriminator" if isinstance(network, Discriminator) else "generator"
     expected = {name: tuple(t.shape) for name, t in network.state_dict().items()}
     found = {name: tuple(t.shape) for name, t in tensors.items()}
     if found != expected:
@@ -155,10 +158,10 @@ def _filled(kind: type[N], config: TrainConfig, classes: int, tensors: dict[str,
         raise ValueError(f"{str(odd)[:80]} has shape {found.get(odd)}, not {expected.get(odd)}")
     size = 4 * sum(math.prod(shape) for shape in expected.values())
     if size > LARGEST_NETWORKS // 2:
-        raise ValueError(f"its {kind.__name__.lower()} takes {size / 2**30:.1f} GiB; the limit is {LARGEST_NETWORKS / 2**31:g} GiB")
+        raise ValueError(f"its {kind} takes {size / 2**30:.1f} GiB; the limit is {LARGEST_NETWORKS / 2**31:g} GiB")
     fill(network, tensors, copy=True)
     if not all(t.isfinite().all() for t in network.state_dict().values()):
-        raise ValueError(f"its {kind.__name__.lower()} has a weight that is not a number")
+        raise ValueError(f"its {kind} has a weight that is not a number")
     return network.eval().requires_grad_(False)
 
 

@@ -8,18 +8,21 @@ from gan.networks.translation import PairDiscriminator, Translator, TwoDiscrimin
 AnyGenerator = Generator | Translator
 AnyDiscriminator = Discriminator | PairDiscriminator | TwoDiscriminators
 
+GENERATORS: dict[str, type[Generator]] = {"stylegan": StyleGenerator}
+DISCRIMINATORS: dict[str, type[Discriminator]] = {"stylegan": StyleDiscriminator}
+
 
 def new_generator(config: TrainConfig, classes: int = 0) -> Generator:
     """The generator for some settings that draws from latent vectors, without initial weights of a seed.
 
     classes: in the data, if the settings are conditional.
     """
-    return (StyleGenerator if config.networks == "stylegan" else Generator)(config, classes)
+    return GENERATORS.get(config.networks, Generator)(config, classes)
 
 
 def new_discriminator(config: TrainConfig, classes: int = 0) -> Discriminator:
     """Its discriminator; see new_generator()."""
-    return (StyleDiscriminator if config.networks == "stylegan" else Discriminator)(config, classes)
+    return DISCRIMINATORS.get(config.networks, Discriminator)(config, classes)
 
 
 def new_translator(config: TrainConfig) -> Translator:

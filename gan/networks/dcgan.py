@@ -26,7 +26,7 @@ from gan.networks.layers import (
     activation,
     map_sizes,
 )
-from gan.networks.residual import Basis, fixup_deviations, residual_discriminator, residual_generator
+from gan.networks.residual import Basis, Residual, fixup_deviations, residual_discriminator, residual_generator
 
 EMBEDDING = 32  # numbers that stand for a class in the generator's input, next to z
 POWER_ITERATIONS = 15  # before the first step, as in torch
@@ -55,15 +55,29 @@ class Generator(nn.Module):
         self.classes = classes if config.conditional else 0
         if self.classes:
             self.embedding = nn.Embedding(self.classes, EMBEDDING)
-        inputs = config.latent_dim + (EMBEDDING if self.classes else 0)
         if config.translates:
             raise ValueError(f"networks {config.networks} translate images and have no latent vectors")
-        self.layers = self.new_layers(config, inputs)
+        self.layers = nn.Sequential(self.build(config))
 
-    def new_layers(self, config: TrainConfig, inputs: int) -> nn.Sequential:
-        """The layers from z, with a class's numbers appended, to images. inputs: how many numbers these are."""
+    def build(self, config: TrainConfig) -> Layers:
+        """The layers from z, or z and the class's embedding, to an image."""
         build = {"dcgan": _conv_generator, "mlp": _dense_generator, "residual": residual_generator}[config.networks]
-        return nn.Sequential(build(config, inputs))
+        return build(config, config.latent_dim + (EMBEDDING if self.classes else 0))
+
+    def first_features(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """The features after the first layer with weights, its normalization and its activation: (N, features)."""
+        x = torch.cat([z, self.embedding(labels)], 1) if self.classes else z
+        weighty = (nn.ConvTranspose2d, nn.Conv2d, nn.Linear, Residual, nn.Upsample, nn.Unflatten)
+        first, *rest = self.layers
+        for layer in (first, *itertools.takewhile(lambda layer: not isinstance(layer, weighty), rest)):
+            x = layer(x)
+        return x.flatten(1)
+
+    def first_weights(self) -> torch.Tensor:
+        """What the layers that get z multiply it with: (latent_dim, features)."""
+        first: Any = next(layer for layer in self.layers if isinstance(layer, nn.ConvTranspose2d | nn.Linear))
+        weight = first.weight.T if isinstance(first, nn.Linear) else first.weight.flatten(1)  # (inputs, features)
+        return weight[: self.latent_dim]
 
     @property
     def map_numbers(self) -> int | None:
@@ -71,9 +85,9 @@ class Generator(nn.Module):
         return None
 
     @property
-    def last_layer(self) -> nn.Conv2d | nn.ConvTranspose2d | nn.Linear:
-        """The layer whose weights make pixels of maps, or of numbers."""
-        return [module for module in self.layers if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)][-1]
+    def at_pixels(self) -> nn.Module:
+        """The last layer with weights."""
+        return [layer for layer in self.layers if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)][-1]
 
     def parts(self) -> dict[str, nn.Module]:
         """What Look inside shows, in order: modules whose output says something about the one image that they work on."""
@@ -144,7 +158,7 @@ class Discriminator(nn.Module):
     def __init__(self, config: TrainConfig, classes: int = 0) -> None:
         super().__init__()
         self.packing = config.packing
-        layers, width = self.new_layers(config)
+        layers, width = self.build(config)
         self.layers = nn.Sequential(layers)
         self.minibatch_std = MinibatchStd() if config.minibatch_std else None
         self.logit = self.new_logit(config, width)
@@ -156,7 +170,7 @@ class Discriminator(nn.Module):
                 if isinstance(module, nn.Conv2d | nn.Linear | nn.Embedding):
                     spectral_norm(module, eps=1e-12)
 
-    def new_layers(self, config: TrainConfig) -> tuple[Layers, int]:
+    def build(self, config: TrainConfig) -> tuple[Layers, int]:
         """The layers up to the last features, and the number of these features (per position if they are maps)."""
         build = {"dcgan": _conv_discriminator, "mlp": _dense_discriminator, "residual": residual_discriminator}[config.networks]
         return build(config)

@@ -236,19 +236,9 @@ class Synthesis(nn.Sequential):
         convolutions: how many of them. Convolution i takes style i; what is added to the image takes the next convolution's style.
     """
 
-    def __init__(self, config: TrainConfig, styles: int) -> None:
-        layers: Layers = OrderedDict()
-        before = 0
-        for size, width in stages(config, config.generator_filters):
-            if size == BASE:
-                layers["constant"] = Constant(width)
-            else:
-                layers[f"up{size}"] = StyledConv(before, width, styles, size, enlarges=True)
-            layers[f"conv{size}"] = StyledConv(width, width, styles, size)
-            layers[f"image{size}"] = ToImage(width, config.channels, styles, size)
-            before = width
+    def __init__(self, layers: Layers) -> None:
         super().__init__(layers)
-        self.convolutions = 2 * len(map_sizes(config.image_size)) - 1
+        self.convolutions = sum(isinstance(layer, StyledConv) for layer in self)
 
     def forward(self, w: torch.Tensor, noise: list[torch.Tensor | None]) -> torch.Tensor:  # type: ignore[override]
         """w: (N, convolutions + 1, styles). noise: for each convolution, None for its own."""
@@ -304,6 +294,7 @@ class StyleGenerator(Chance, OverRanks, Generator):
 
     def __init__(self, config: TrainConfig, classes: int = 0) -> None:
         super().__init__(config, classes)
+        self.layers = Synthesis(OrderedDict(self.layers.named_children()))
         width = config.latent_dim
         inputs = width + (self.embedding.embedding_dim if self.classes else 0)
         self.mapping = nn.Sequential(OrderedDict())
@@ -314,8 +305,27 @@ class StyleGenerator(Chance, OverRanks, Generator):
         self.styles_count = self.layers.convolutions + 1
         self.distribution, self.mixing = config.latent_distribution, config.style_mixing
 
-    def new_layers(self, config: TrainConfig, inputs: int) -> nn.Sequential:
-        return Synthesis(config, config.latent_dim)
+    def build(self, config: TrainConfig) -> Layers:
+        layers: Layers = OrderedDict()
+        before, styles = 0, config.latent_dim
+        for size, width in stages(config, config.generator_filters):
+            if size == BASE:
+                layers["constant"] = Constant(width)
+            else:
+                layers[f"up{size}"] = StyledConv(before, width, styles, size, enlarges=True)
+            layers[f"conv{size}"] = StyledConv(width, width, styles, size)
+            layers[f"image{size}"] = ToImage(width, config.channels, styles, size)
+            before = width
+        return layers
+
+    def first_features(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        return self.styles(z, labels)
+
+    def first_weights(self) -> torch.Tensor:
+        """The weights of the mapping network's first layer."""
+        first = self.mapping[0]
+        assert isinstance(first, EqualizedLinear)
+        return first.weight.t()[: self.latent_dim]
 
     def forward(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         w = self.styles(z, labels)
@@ -337,7 +347,7 @@ class StyleGenerator(Chance, OverRanks, Generator):
         return count
 
     @property
-    def last_layer(self) -> nn.Conv2d:
+    def at_pixels(self) -> nn.Module:
         last = self.layers[-1]
         assert isinstance(last, ToImage)
         return last.conv
@@ -357,6 +367,10 @@ class StyleGenerator(Chance, OverRanks, Generator):
                 x = torch.cat([x, _normalized(self.embedding(labels))], 1)
             w: torch.Tensor = self.mapping(x)
         return w
+
+    def modulated(self) -> list[ModulatedConv]:
+        """All layers that have a style."""
+        return [module for module in self.layers.modules() if isinstance(module, ModulatedConv)]
 
     def truncated(self, w: torch.Tensor, psi: float) -> torch.Tensor:
         """w (..., latent_dim) moved toward the mean of w: psi 1 leaves it, 0 is the mean (Karras et al. 2019, appendix B)."""
@@ -439,7 +453,7 @@ class StyleDiscriminator(Discriminator):
             )
         )
 
-    def new_layers(self, config: TrainConfig) -> tuple[Layers, int]:
+    def build(self, config: TrainConfig) -> tuple[Layers, int]:
         levels = stages(config, config.discriminator_filters)[::-1]
         layers: Layers = OrderedDict(pixels=EqualizedConv2d(config.channels * config.packing, levels[0][1], 1, GAIN))
         layers["act"] = nn.LeakyReLU(SLOPE, inplace=True)

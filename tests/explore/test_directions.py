@@ -13,16 +13,11 @@ from gan.training.state import new_state
 CPU = torch.device("cpu")
 
 
-class Toy:
+class Toy(Generator):
     """A generator of dense layers, whose first one is known."""
 
-    classes = 0
-    embedding: nn.Embedding
-
-    def __call__(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-        raise NotImplementedError
-
     def __init__(self, weight: torch.Tensor, *rest: torch.nn.Module) -> None:  # weight: (features, d)
+        super().__init__(TrainConfig(networks="mlp", generator_filters=4))
         self.latent_dim = weight.shape[1]
         first = nn.Linear(weight.shape[1], len(weight), bias=False)
         first.weight.data = weight

@@ -26,7 +26,7 @@ from gan.networks.sampling import sample_styles
 from gan.networks.stylegan import StyledConv, StyleGenerator
 from gan.owners import recognise
 from gan.recipes import recipe
-from gan.runs.folder import save_generator
+from gan.runs.folder import RunFolder, save_generator
 from gan.runs.manager import RunManager
 from gan.runs.run import Run
 from gan.serving import routes as server
@@ -472,3 +472,27 @@ def test_a_busy_server_says_when_to_ask_again(client: TestClient, run: Run, monk
 
 def test_sources_are_ordered(run: Run, manager: RunManager) -> None:
     assert list(model_sources(manager.root)) == [run.id]
+
+
+def test_a_drawing_is_translated_and_anything_else_refused(client: TestClient, manager: RunManager) -> None:
+    config = recipe("pix2pix").config.change(image_size=28, channels=1, generator_filters=4, discriminator_filters=4)
+    folder = RunFolder(manager.root / "a-pix2pix")
+    folder.write_config(config, "pix2pix")
+    state = new_state(config, torch.device("cpu"))
+    state.step = 4
+    folder.save_generator(state)
+    address = "/api/models/a-pix2pix@4/translation.png"
+    answer = client.get(f"{address}?strokes=1080f080.e80708090&start=7")
+    assert answer.status_code == 200 and Image.open(io.BytesIO(answer.content)).size == (28, 28)
+    drawing = Image.open(io.BytesIO(client.get(f"{address}?strokes=1080f080&show=drawing").content))
+    assert drawing.size == (256, 256) and drawing.getpixel((100, 128)) == (0, 0, 0) and drawing.getpixel((100, 100)) == (255, 255, 255)
+    for query, said in (
+        ("strokes=xyz", "a stroke must be points of four hex digits each, as in 80a0; got 'xyz'"),
+        ("start=-1", "start must be a whole number between 0 and 2147483647; got '-1'"),
+        ("strokes=" + "8080" * 5000, "a query may have at most 16000 characters; got 20008"),
+    ):
+        answer = client.get(f"{address}?{query}")
+        assert (answer.status_code, answer.json()["error"]) == (400, said)
+    assert client.get("/api/models/a-pix2pix@5/translation.png").status_code == 404
+    refused = client.get("/api/models/a-pix2pix@4/image.png?seeds=1")
+    assert refused.status_code == 400 and "translates images and has no latent vectors" in refused.json()["error"]

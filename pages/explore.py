@@ -15,7 +15,7 @@ from ui.workshop import manager
 heading("Explore")
 model = choose_model()
 if model:
-    view = choose_view()
+    view = choose_view(model)
     try:
         view.draw(model, choose_class(model))
     except CheckpointError as error:

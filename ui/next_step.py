@@ -9,18 +9,24 @@ from gan.config import TrainConfig
 
 BREAK = "break"  # value of `?try=` for a form that is filled to go wrong
 TRY = "try"
+FAST = 0.1  # a learning rate that is far too high
 
 
 def broken(config: TrainConfig) -> TrainConfig:
     """The settings with one mistake, which the doctor finds within a few hundred steps and fixes with one press.
 
-    Flipped labels hurt the images most (docs/doctor.md). Losses without labels get too much dropout instead.
+    Flipped labels hurt the images most (docs/doctor.md). Losses without labels get too much dropout instead, and networks that translate
+    images, which have neither, a discriminator that learns too fast.
     """
+    if config.translates:
+        return config.change(lr_d=FAST)
     return config.change(dropout=0.9) if config.has_scores else config.change(label_flips=0.5)
 
 
 def mistake(config: TrainConfig) -> str:
     """The mistake in words."""
+    if config.translates:
+        return f"a discriminator learning rate of {FAST:g}"
     return "90% of the discriminator's features off" if config.has_scores else "half of the discriminator's labels flipped"
 
 

@@ -91,8 +91,10 @@ def _legal(config: TrainConfig, wished: Iterable[Remedy]) -> Iterable[Remedy]:
     for remedy in wished:
         changes = {name: value for name, value in remedy.changes.items() if value != getattr(config, name)}
         try:
-            config.change(**changes)
+            after = config.change(**changes).model_dump()
         except ValueError:
+            continue
+        if config.translates and not all(TrainConfig.has_effect(name, after) for name in changes):
             continue
         cannot = {
             "live": set(TrainConfig.model_fields) - set(TrainConfig.live_fields()),

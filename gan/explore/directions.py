@@ -13,11 +13,13 @@ from typing import Protocol
 import torch
 
 from gan import latent
+from gan.networks.stylegan import StyleGenerator
 
 MOST = 16  # the most directions at once: browsers get them as numbers
 SAMPLES = 4096  # latent vectors whose features are analyzed
 LARGEST_LOOK = 1 << 25  # numbers: the more features, the fewer latent vectors
 SPARE = 32  # extra components, because some have no direction
+LOOKED_AT = 8  # styles of which each single number is moved
 STRAIGHT = 0.2  # share of a component's variance that must be linear in z
 
 METHODS = ("pca", "sefa", "raw")
@@ -133,6 +135,41 @@ def closed_form(generator: LayeredGenerator, count: int, distribution: str = "no
     total = stretch.square().sum()
     shares = tuple(float(value / total) for value in values)
     return Directions(tuple(range(1, len(vectors) + 1)), _lengthen(vectors.float(), distribution), shares)
+
+
+def find_styles(generator: StyleGenerator, method: str, count: int, distribution: str = "normal", label: int | None = None) -> Directions:
+    """The strongest directions in w, each as long as one standard deviation of w along it. Arguments and errors as in find().
+
+    "pca" are the principal components of w (GANSpace). "sefa" are the directions that the styles of all layers stretch most. "raw" are
+    single numbers of w.
+    """
+    if method not in METHODS:
+        raise ValueError(f"the method must be one of {', '.join(METHODS)}; got {method!r}")
+    labels = torch.full((SAMPLES,), label or 0) if generator.classes else None
+    with torch.inference_mode():
+        w = generator.styles(latent.from_seeds(range(SAMPLES), generator.latent_dim, distribution), labels)
+        if method == "raw":
+            effects = _effects(generator, w[:LOOKED_AT], w.std(0))
+            order = effects.argsort(descending=True)[:count]
+            return Directions(tuple(order.tolist()), torch.diag(w.std(0))[order], tuple(effects[order].tolist()))
+        w = w - w.mean(0)
+        stretch = w if method == "pca" else torch.cat([layer.affine.scaled_weight for layer in generator.modulated()])
+        stretch = stretch.double()
+        values, vectors = torch.linalg.eigh(stretch.T @ stretch)  # rising
+        values, vectors = values.flip(0)[:count].clamp_min(0), vectors.flip(1).T[:count].float()
+        largest = vectors.gather(1, vectors.abs().argmax(1, keepdim=True))
+        vectors = vectors * largest.sign() * (w @ vectors.T).std(0)[:, None]
+        shares = tuple(float(value / stretch.square().sum()) for value in values)
+    return Directions(tuple(range(1, len(vectors) + 1)), vectors, shares)
+
+
+def _effects(generator: StyleGenerator, w: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
+    """The mean absolute change of a pixel, in units of [-1, 1], for a step along each number of w (N, d): (d,)."""
+    before, found = generator.draw(w), []
+    for part in torch.diag(steps).split(32):
+        moved = generator.draw((w[None] + part[:, None]).flatten(0, 1))
+        found.append((moved.unflatten(0, (-1, len(w))) - before).abs().mean(dim=(1, 2, 3, 4)))
+    return torch.cat(found)
 
 
 def _features(generator: LayeredGenerator, z: torch.Tensor, label: int | None) -> torch.Tensor:

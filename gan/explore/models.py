@@ -13,7 +13,8 @@ from gan.config import TrainConfig
 from gan.devices import one_thread
 from gan.lru import Lru
 from gan.networks.generator_file import CheckpointError, LoadedGenerator, load_generator, read_config, read_metadata, read_step
-from gan.networks.sampling import sample
+from gan.networks.sampling import sample, sample_styles
+from gan.networks.stylegan import StyleGenerator
 from gan.runs.folder import RunFolder, is_run_name, run_folders
 
 PRETRAINED = "pretrained"
@@ -163,3 +164,27 @@ class ModelCache:
         """
         labels = torch.tensor(label).expand(len(z)) if model.class_names else None
         return sample(self.get(model).network, z, labels)
+
+    def styled(self, model: Model) -> StyleGenerator:
+        """A generator that has styles.
+
+        Raises:
+            ValueError: it has none.
+            CheckpointError: its file cannot be used.
+        """
+        network = self.get(model).network
+        if not isinstance(network, StyleGenerator):
+            raise ValueError(f"the generator {model.id} has no styles")
+        return network
+
+    @one_thread()
+    def styles(self, model: Model, z: torch.Tensor, label: int = 0) -> torch.Tensor:
+        """The styles w of z (N, latent_dim): (N, latent_dim). Errors as in styled()."""
+        labels = torch.full((len(z),), label) if model.class_names else None
+        with torch.inference_mode():
+            return self.styled(model).styles(z, labels).clone()
+
+    @one_thread()
+    def images_of_styles(self, model: Model, w: torch.Tensor, noise: bool = True) -> np.ndarray:
+        """uint8 images (N, C, H, W) of styles; see sample_styles(). Errors as in styled()."""
+        return sample_styles(self.styled(model), w, noise)

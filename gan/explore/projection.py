@@ -8,6 +8,7 @@ can draw nearly anything, but no walk leads on from there.
 import math
 from collections.abc import Generator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from gan.events import Progress
 from gan.images import to_float, to_uint8
 from gan.judging.features import FeatureNetwork
 from gan.networks.generator_file import LoadedGenerator
-from gan.networks.sampling import sample
+from gan.networks.stylegan import StyleGenerator
 from gan.optimizers import Adam
 
 STARTS = 1024  # random points to start from
@@ -26,6 +27,7 @@ DESCENTS, FINALISTS = 24, 4  # how many of them are optimized, and how many of t
 STEPS = 240  # half of them for all descents
 LR = 0.1  # of Adam; it falls to 0 over the second half
 PIXELS = 5.0  # weight of the mean squared pixel difference, in [-1, 1], relative to the mean squared feature difference
+BEYOND = 0.1  # share that counts of what a value exceeds -1 or 1 by
 SHOWN_EVERY = 8  # steps between two guesses on screen
 
 
@@ -41,7 +43,7 @@ class Drawn:
     """A generated image, and its distance from the target image.
 
     Attributes:
-        z: float32 (latent_dim,).
+        z: float32 (latent_dim,); a style, w, if the generator has styles.
         label: its class; 0 if the generator is not conditional.
         image: uint8 (C, H, W).
         pixels: root mean square difference of the pixels, in gray levels of 255.
@@ -62,11 +64,13 @@ class Projection:
     Attributes:
         found: the image of the z that was found.
         start: the closest of STARTS random images (by features, if there are any).
-        usual: the usual lengths of z in training, shortest and longest.
+        length: of the z that was found; for a style, its distance from the mean.
+        usual: the usual lengths of z in training, shortest and longest; for styles, of the distance from their mean.
     """
 
     found: Drawn
     start: Drawn
+    length: float
     usual: tuple[float, float]
 
 
@@ -74,7 +78,7 @@ class Projection:
 def project(
     loaded: LoadedGenerator, image: np.ndarray, network: FeatureNetwork | None, label: int | None = None
 ) -> Generator[Progress, None, Projection]:
-    """Finds an image in a generator's latent space. Every call gives the same result. It uses one thread, so a run keeps its cores.
+    """Finds an image in a generator's latent space, or in its space of styles if it has one. Every call gives the same result. It uses one thread, so a run keeps its cores.
 
     Args:
         loaded: the generator.
@@ -94,10 +98,15 @@ def project(
         raise ValueError(f"the image must have the generator's shape, {wanted}; got {' x '.join(map(str, image.shape))}")
     wanted_pixels = to_float(torch.tensor(image))[None]
     wanted_features = torch.from_numpy(network.features(image[None])) if network else None
-    usual = latent.usual_lengths(config.latent_dim, config.latent_distribution)
     z = latent.from_seeds(range(STARTS), config.latent_dim, config.latent_distribution)
     classes = len(loaded.class_names)
     labels = torch.arange(STARTS) % classes if classes and label is None else torch.full((STARTS,), label or 0)
+    space: _Space = _Latent(loaded)
+    if isinstance(loaded.network, StyleGenerator):
+        space = _Styles(loaded.network)
+        with torch.no_grad():
+            z = loaded.network.styles(z, labels if classes else None)
+    usual = space.usual(z)
 
     def distances(pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean squared differences of pixels and features: (N,) each."""
@@ -110,8 +119,8 @@ def project(
         return PIXELS * pixels + (features if network else 0)
 
     def drawn(z: torch.Tensor, label: int) -> Drawn:
-        picture = sample(loaded.network, z[None], torch.tensor([label]) if classes else None)
         with torch.no_grad():
+            picture = to_uint8(space.draw(z[None], torch.tensor([label])))
             pixels, features = distances(to_float(torch.from_numpy(picture)))
         width = 0 if wanted_features is None else wanted_features.shape[1]
         return Drawn(z, label, picture[0], 127.5 * float(pixels.sqrt()), float((features * width).sqrt()))
@@ -120,8 +129,8 @@ def project(
     for start in range(0, STARTS, 128):
         yield Progress("Looking at random images", start, STARTS)
         part = slice(start, start + 128)
-        pictures = to_float(torch.from_numpy(sample(loaded.network, z[part], labels[part] if classes else None)))
         with torch.no_grad():
+            pictures = to_float(torch.from_numpy(to_uint8(space.draw(z[part], labels[part]))))
             pixels, features = distances(pictures)
         losses.append(loss(pixels, features))
         nearness.append(features if network else pixels)
@@ -130,9 +139,10 @@ def project(
 
     chosen = torch.cat(losses).argsort()[:DESCENTS]
     z, labels = z[chosen].clone().requires_grad_(), labels[chosen]
-    optimizer = Adam([z], LR)
+    rate = LR * space.scale
+    optimizer = Adam([z], rate)
     for step in range(STEPS):
-        pictures = loaded.network(z, labels) if classes else loaded.network(z)
+        pictures = _shown(space.draw(z, labels))
         now = loss(*distances(pictures))
         if step % SHOWN_EVERY == 0:
             yield Guess("Searching", step, STEPS, to_uint8(pictures[int(now.argmin())][None])[0])
@@ -140,22 +150,91 @@ def project(
         now.sum().backward()
         optimizer.step()
         with torch.no_grad():
-            _keep_usual(z, usual, config.latent_distribution)
+            space.keep_usual(z, usual)
         later = 2 * step / STEPS - 1
-        optimizer.param_groups[0]["lr"] = LR * (1 + math.cos(math.pi * max(0.0, later))) / 2
+        optimizer.param_groups[0]["lr"] = rate * (1 + math.cos(math.pi * max(0.0, later))) / 2
         if step == STEPS // 2:
             kept = now.detach().argsort()[:FINALISTS]
             z, labels = z.detach()[kept].clone().requires_grad_(), labels[kept]
-            optimizer = Adam([z], LR)
+            optimizer = Adam([z], rate)
     with torch.no_grad():
-        last = loss(*distances(loaded.network(z, labels) if classes else loaded.network(z)))
+        last = loss(*distances(_shown(space.draw(z, labels))))
     best = int(last.argmin())
-    return Projection(drawn(z.detach()[best].clone(), int(labels[best])), best_start, usual)
+    found = z.detach()[best].clone()
+    return Projection(drawn(found, int(labels[best])), best_start, float(space.lengths(found[None])), usual)
 
 
-def _keep_usual(z: torch.Tensor, usual: tuple[float, float], distribution: str) -> None:
-    """Brings points (N, d) back to the usual lengths of z, in place."""
-    lengths = z.norm(dim=1, keepdim=True).clamp_min(1e-12)
-    z.mul_(lengths.clamp(*usual) / lengths)
-    if distribution == "uniform":
-        z.clamp_(-1, 1)
+def _shown(pictures: torch.Tensor) -> torch.Tensor:
+    """Pictures with their values bounded, as on screen: only a tenth of what goes beyond -1 and 1 stays, for the gradient."""
+    bounded = pictures.clamp(-1, 1)
+    return bounded + BEYOND * (pictures - bounded)
+
+
+class _Space(Protocol):
+    """Where the search takes place.
+
+    Attributes:
+        scale: the size of a usual step, relative to a normal z.
+    """
+
+    scale: float
+
+    def draw(self, points: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Images of points (N, d); labels are ignored if the generator is not conditional."""
+
+    def lengths(self, points: torch.Tensor) -> torch.Tensor:
+        """(N, 1)."""
+
+    def usual(self, points: torch.Tensor) -> tuple[float, float]:
+        """The range of lengths of 98% of the points in training. points: of random latent vectors."""
+
+    def keep_usual(self, points: torch.Tensor, usual: tuple[float, float]) -> None:
+        """Brings points (N, d) back to the usual lengths, in place."""
+
+
+class _Latent:
+    """The latent space of any generator."""
+
+    scale = 1.0
+
+    def __init__(self, loaded: LoadedGenerator) -> None:
+        self._network, self._config, self._classes = loaded.network, loaded.config, bool(loaded.class_names)
+
+    def draw(self, points: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        images: torch.Tensor = self._network(points, labels) if self._classes else self._network(points)
+        return images
+
+    def lengths(self, points: torch.Tensor) -> torch.Tensor:
+        return points.norm(dim=1, keepdim=True)
+
+    def usual(self, points: torch.Tensor) -> tuple[float, float]:
+        return latent.usual_lengths(self._config.latent_dim, self._config.latent_distribution)
+
+    def keep_usual(self, points: torch.Tensor, usual: tuple[float, float]) -> None:
+        lengths = self.lengths(points).clamp_min(1e-12)
+        points.mul_(lengths.clamp(*usual) / lengths)
+        if self._config.latent_distribution == "uniform":
+            points.clamp_(-1, 1)
+
+
+class _Styles:
+    """The space of styles w (Karras et al. 2020, appendix D, without its noise maps). Points keep a usual distance from their mean."""
+
+    def __init__(self, network: StyleGenerator) -> None:
+        self._network, self.scale = network, 1.0
+
+    def draw(self, points: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return self._network.draw(points)
+
+    def lengths(self, points: torch.Tensor) -> torch.Tensor:
+        return (points - self._network.mean_w).norm(dim=1, keepdim=True)
+
+    def usual(self, points: torch.Tensor) -> tuple[float, float]:
+        self.scale = float(points.std(0).mean())
+        low, high = self.lengths(points).quantile(torch.tensor([0.01, 0.99])).tolist()
+        return low, high
+
+    def keep_usual(self, points: torch.Tensor, usual: tuple[float, float]) -> None:
+        away = points - self._network.mean_w
+        lengths = self.lengths(points).clamp_min(1e-12)
+        points.copy_(self._network.mean_w + away * (lengths.clamp(*usual) / lengths))

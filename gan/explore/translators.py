@@ -84,4 +84,4 @@ class TranslatorCache:
             CheckpointError: see get().
             ValueError: the generator only translates from A to B.
         """
-        return translate(self.get(model).network, torch.from_numpy(np.ascontiguousarray(images)), back).numpy()
+        return translate(self.get(model).network, torch.tensor(images), back).numpy()

@@ -52,6 +52,8 @@ def parameter_title(name: str) -> str:
     """A parameter's name in words: "layers.conv7.weight" -> "convolution at 7 x 7"."""
     short = name.removeprefix("layers.").replace("parametrizations.weight.original", "weight")
     module, _, part = short.rpartition(".")
+    if match := re.fullmatch(r"(to|of)_([ab])\.(.+)", short):  # CycleGAN has two of either network
+        return f"{match[1]} {match[2].upper()}: {parameter_title(match[3])}"
     for pattern, words in (
         (r"conv(\d+)", "convolution at {0} x {0}"),
         (r"extra(\d+)", "extra convolution {0}"),
@@ -80,12 +82,20 @@ def parameter_title(name: str) -> str:
         (r"basis", "patterns"),
         (r"pixels", "first convolution"),
         (r"image", "last convolution"),
-        (r"logit", "last layer"),
+        (r"logit|answer", "last layer"),
+        (r"patch_conv(\d+)", "convolution {0}"),  # of networks that translate images, as all below
+        (r"patch_norm(\d+)", "normalization {0}"),
+        (r"(encoder|decoder)\.(\d+)\.conv", "{0}, convolution {1}"),
+        (r"(encoder|decoder)\.(\d+)\.norm", "{0}, normalization {1}"),
+        (r"blocks\.(\d+)\.conv(\d)", "block {0}, convolution {1}"),
+        (r"down(\d)", "halving {0}"),
+        (r"up(\d)", "doubling {0}"),
+        (r"(first|last)", "{0} convolution"),
         (r"embedding", "class embedding"),
     ):
         if match := re.fullmatch(pattern, module):
             title = words.format(*match.groups()).strip()
-            normalization = module.startswith("norm")
+            normalization = "norm" in module and not module.endswith((".gain", ".shift"))
             parts = {
                 "weight": ", scale" if normalization else "",
                 "bias": ", shift" if normalization else ", bias",
@@ -97,4 +107,4 @@ def parameter_title(name: str) -> str:
 
 def is_main_parameter(name: str) -> bool:
     """Whether it is the weight of a convolution, a dense layer or an embedding: neither a bias nor of a normalization or style."""
-    return not name.endswith(("bias", "strength", "affine.weight")) and not any(part.startswith("norm") for part in name.split("."))
+    return not name.endswith(("bias", "strength", "affine.weight")) and "norm" not in name.removeprefix("layers.").rpartition(".")[0]

@@ -1,6 +1,7 @@
 """Feature maps and filters as pictures."""
 
 import math
+from typing import cast
 
 import numpy as np
 import torch
@@ -61,7 +62,7 @@ def first_filters(networks: Networks) -> np.ndarray:
 
 def last_filters(networks: Networks) -> np.ndarray:
     """What each map (or number) before G's last layer adds to the image: float32 (N, C, height, width)."""
-    module = networks.generator.last_layer
+    module = cast(nn.Conv2d | nn.ConvTranspose2d | nn.Linear, networks.generator.at_pixels)
     weight, config = module.weight.detach(), networks.config
     if isinstance(module, nn.Linear):
         return weight.t().reshape(-1, config.channels, config.image_size, config.image_size).numpy()

@@ -176,12 +176,12 @@ class BigGenerator(Generator):
 
     embedding_dim = EMBEDDING
 
-    def new_layers(self, config: TrainConfig, inputs: int) -> nn.Sequential:
+    def build(self, config: TrainConfig) -> Layers:
         stages = widths(config, config.generator_filters)
         z = torch.arange(config.latent_dim, device="cpu").tensor_split(len(stages))
         self.z_parts = [len(part) for part in z]
         self.middle = next(size for size, _ in stages if size in ATTENTION)
-        embedded = inputs - config.latent_dim
+        embedded = self.embedding_dim if self.classes else 0
         (_, width), *rest = stages
         layers: Layers = OrderedDict(dense=nn.Linear(self.z_parts[0], width * BASE**2), unflatten=nn.Unflatten(1, (width, BASE, BASE)))
         for (size, after), part in zip(rest, self.z_parts[1:], strict=True):
@@ -193,7 +193,7 @@ class BigGenerator(Generator):
         layers["act"] = nn.ReLU(inplace=True)
         layers["to_pixels"] = nn.Conv2d(width, config.channels, 3, 1, 1)
         layers["tanh"] = nn.Tanh()
-        return nn.Sequential(layers)
+        return layers
 
     def forward(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         return self._passed(z, labels, self.layers)
@@ -224,7 +224,7 @@ class BigGenerator(Generator):
 class BigDiscriminator(Discriminator):
     """images (N, channels, size, size) in [-1, 1] -> answers (N / packing,): a mirror image of the generator, whose features are sums over places."""
 
-    def new_layers(self, config: TrainConfig) -> tuple[Layers, int]:
+    def build(self, config: TrainConfig) -> tuple[Layers, int]:
         stages = widths(config, config.discriminator_filters)[::-1]
         width = config.channels * config.packing
         layers: Layers = OrderedDict()

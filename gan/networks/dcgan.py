@@ -62,17 +62,16 @@ class Generator(nn.Module):
         self.classes = classes if config.conditional else 0
         if self.classes:
             self.embedding = nn.Embedding(self.classes, self.embedding_dim)
-        inputs = config.latent_dim + (self.embedding_dim if self.classes else 0)
         if config.translates:
             raise ValueError(f"networks {config.networks} translate images and have no latent vectors")
-        self.layers = self.new_layers(config, inputs)
+        self.layers = nn.Sequential(self.build(config))
         if config.generator_spectral_norm:
             normalize_spectrally(self.layers)
 
-    def new_layers(self, config: TrainConfig, inputs: int) -> nn.Sequential:
-        """The layers from z, with a class's numbers appended, to images. inputs: how many numbers these are."""
+    def build(self, config: TrainConfig) -> Layers:
+        """The layers from z, or z and the class's embedding, to an image."""
         build = {"dcgan": _conv_generator, "mlp": _dense_generator, "residual": residual_generator}[config.networks]
-        return nn.Sequential(build(config, inputs))
+        return build(config, config.latent_dim + (self.embedding_dim if self.classes else 0))
 
     @property
     def map_numbers(self) -> int | None:
@@ -80,9 +79,9 @@ class Generator(nn.Module):
         return None
 
     @property
-    def last_layer(self) -> nn.Conv2d | nn.ConvTranspose2d | nn.Linear:
-        """The layer whose weights make pixels of maps, or of numbers."""
-        return [module for module in self.layers if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)][-1]
+    def at_pixels(self) -> nn.Module:
+        """The last layer with weights."""
+        return [layer for layer in self.layers if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)][-1]
 
     def parts(self) -> dict[str, nn.Module]:
         """What Look inside shows, in order: modules whose output says something about the one image that they work on."""
@@ -171,7 +170,7 @@ class Discriminator(nn.Module):
     def __init__(self, config: TrainConfig, classes: int = 0) -> None:
         super().__init__()
         self.packing = config.packing
-        layers, width = self.new_layers(config)
+        layers, width = self.build(config)
         self.layers = nn.Sequential(layers)
         self.minibatch_std = MinibatchStd() if config.minibatch_std else None
         compared = (width + (1 if config.minibatch_std else 0)) * self.feature_places(config)
@@ -188,7 +187,7 @@ class Discriminator(nn.Module):
         """The layer whose weights look at pixels."""
         return next(layer for layer in self.layers if isinstance(layer, nn.Conv2d | nn.Linear))
 
-    def new_layers(self, config: TrainConfig) -> tuple[Layers, int]:
+    def build(self, config: TrainConfig) -> tuple[Layers, int]:
         """The layers up to the last features, and the number of these features (per position if they are maps)."""
         build = {"dcgan": _conv_discriminator, "mlp": _dense_discriminator, "residual": residual_discriminator}[config.networks]
         return build(config)

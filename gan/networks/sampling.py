@@ -9,6 +9,7 @@ from torch import nn
 from gan.images import to_float, to_uint8
 from gan.networks.build import AnyGenerator
 from gan.networks.layers import Chance
+from gan.networks.stylegan import StyleGenerator
 from gan.networks.translation import Translator
 
 
@@ -33,6 +34,18 @@ def sample(generator: AnyGenerator, z: torch.Tensor, labels: torch.Tensor | None
     finally:
         if was_training:
             generator.train()
+
+
+def sample_styles(generator: StyleGenerator, w: torch.Tensor, noise: bool = True, batch: int = 64) -> np.ndarray:
+    """Images of styles: uint8, (N, C, H, W).
+
+    Args:
+        generator: in eval mode, on the CPU.
+        w: (N, latent_dim), or (N, styles_count, latent_dim) with a style for each layer.
+        noise: False for images without it.
+    """
+    with torch.inference_mode():
+        return np.concatenate([to_uint8(generator.draw(part, noise)) for part in w.split(batch)])
 
 
 def _refuse_translator(generator: AnyGenerator) -> None:

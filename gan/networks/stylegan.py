@@ -88,12 +88,12 @@ class _Filter(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, taps: int, stride: int, padding: int, size: int, up: bool) -> torch.Tensor:
-        """stride, padding: of a convolution, or of a transposed convolution if `up`. size: of the result."""
+    def forward(ctx: Any, x: torch.Tensor, taps: int, stride: int, padding: int, size: int, up: bool, gain: float) -> torch.Tensor:
+        """stride, padding: of a convolution, or of a transposed convolution if `up`. size: of the result. gain: the sum of the filter's rows."""
         before, channels = x.shape[-1], x.shape[1]
-        ctx.settings = taps, stride, padding, before, not up
-        row = x.new_full((taps,), 0.375 if taps == 4 else 0.5)  # filled on the device: a copy could not be recorded in a graph
-        row[:: taps - 1].fill_(0.125 if taps == 4 else 0.25)
+        ctx.settings = taps, stride, padding, before, not up, gain
+        row = x.new_full((taps,), gain * (0.375 if taps == 4 else 0.5))  # filled on the device: a copy could not be recorded in a graph
+        row[:: taps - 1].fill_(gain * (0.125 if taps == 4 else 0.25))
         kernel = (row[:, None] * row).expand(channels, 1, taps, taps)
         if not up:
             return F.conv2d(x, kernel, None, stride, padding, 1, channels)
@@ -106,11 +106,11 @@ class _Filter(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # type: ignore[override]
-        return _filtered(gradient, *ctx.settings), None, None, None, None, None
+        return _filtered(gradient, *ctx.settings), None, None, None, None, None, None
 
 
-def _filtered(x: torch.Tensor, taps: int, stride: int, padding: int, size: int, up: bool) -> torch.Tensor:
-    return _Filter.apply(x, taps, stride, padding, size, up)  # type: ignore[no-untyped-call, no-any-return]
+def _filtered(x: torch.Tensor, taps: int, stride: int, padding: int, size: int, up: bool, gain: float = 1.0) -> torch.Tensor:
+    return _Filter.apply(x, taps, stride, padding, size, up, gain)  # type: ignore[no-untyped-call, no-any-return]
 
 
 def _taps(small: int, large: int) -> int:
@@ -120,7 +120,7 @@ def _taps(small: int, large: int) -> int:
 
 def enlarged(x: torch.Tensor, size: int) -> torch.Tensor:
     """Bilinear upsampling: (N, C, n, n) -> (N, C, size, size), size 2 n or 2 n - 1. Beyond the border are zeros."""
-    return 4 * _filtered(x, _taps(x.shape[-1], size), 2, 1, size, True)
+    return _filtered(x, _taps(x.shape[-1], size), 2, 1, size, True, 2.0)  # the zeros between values take away three quarters
 
 
 def shrunk(x: torch.Tensor) -> torch.Tensor:
@@ -162,11 +162,10 @@ class ModulatedConv(Equalized, nn.Conv2d):
             x = F.conv2d(x, weight, padding=self.padding)
         else:  # a transposed convolution to 2 n + 1, whose values the filter spreads (section 4.1, "bilinear filtering")
             taps = _taps(x.shape[-1], self.size)
-            x = 4 * _filtered(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2), taps, 1, taps - 3, self.size, False)
-        if lengths is not None:
-            x = x * (lengths * self.gain)[:, :, None, None].to(x.dtype)
+            x = _filtered(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2), taps, 1, taps - 3, self.size, False, 2.0)
         assert self.scaled_bias is not None
-        return x + self.scaled_bias[:, None, None].to(x.dtype)
+        bias = self.scaled_bias[:, None, None].to(x.dtype)
+        return x + bias if lengths is None else torch.addcmul(bias, x, (lengths * self.gain)[:, :, None, None].to(x.dtype))
 
 
 class StyledConv(OwnWeights, nn.Module):
@@ -195,8 +194,8 @@ class StyledConv(OwnWeights, nn.Module):
 
     def forward(self, x: torch.Tensor, w: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor:
         x = self.conv(x, w)
-        x = x + ((self.noise if noise is None else noise) * (self.strength * GAIN)).to(x.dtype)
-        return F.leaky_relu(x, SLOPE)
+        x += ((self.noise if noise is None else noise) * (self.strength * GAIN)).to(x.dtype)
+        return F.leaky_relu(x, SLOPE, inplace=True)
 
 
 class ToImage(nn.Module):
@@ -236,19 +235,9 @@ class Synthesis(nn.Sequential):
         convolutions: how many of them. Convolution i takes style i; what is added to the image takes the next convolution's style.
     """
 
-    def __init__(self, config: TrainConfig, styles: int) -> None:
-        layers: Layers = OrderedDict()
-        before = 0
-        for size, width in stages(config, config.generator_filters):
-            if size == BASE:
-                layers["constant"] = Constant(width)
-            else:
-                layers[f"up{size}"] = StyledConv(before, width, styles, size, enlarges=True)
-            layers[f"conv{size}"] = StyledConv(width, width, styles, size)
-            layers[f"image{size}"] = ToImage(width, config.channels, styles, size)
-            before = width
+    def __init__(self, layers: Layers) -> None:
         super().__init__(layers)
-        self.convolutions = 2 * len(map_sizes(config.image_size)) - 1
+        self.convolutions = sum(isinstance(layer, StyledConv) for layer in self)
 
     def forward(self, w: torch.Tensor, noise: list[torch.Tensor | None]) -> torch.Tensor:  # type: ignore[override]
         """w: (N, convolutions + 1, styles). noise: for each convolution, None for its own."""
@@ -304,6 +293,7 @@ class StyleGenerator(Chance, OverRanks, Generator):
 
     def __init__(self, config: TrainConfig, classes: int = 0) -> None:
         super().__init__(config, classes)
+        self.layers = Synthesis(OrderedDict(self.layers.named_children()))
         width = config.latent_dim
         inputs = width + (self.embedding.embedding_dim if self.classes else 0)
         self.mapping = nn.Sequential(OrderedDict())
@@ -314,8 +304,27 @@ class StyleGenerator(Chance, OverRanks, Generator):
         self.styles_count = self.layers.convolutions + 1
         self.distribution, self.mixing = config.latent_distribution, config.style_mixing
 
-    def new_layers(self, config: TrainConfig, inputs: int) -> nn.Sequential:
-        return Synthesis(config, config.latent_dim)
+    def build(self, config: TrainConfig) -> Layers:
+        layers: Layers = OrderedDict()
+        before, styles = 0, config.latent_dim
+        for size, width in stages(config, config.generator_filters):
+            if size == BASE:
+                layers["constant"] = Constant(width)
+            else:
+                layers[f"up{size}"] = StyledConv(before, width, styles, size, enlarges=True)
+            layers[f"conv{size}"] = StyledConv(width, width, styles, size)
+            layers[f"image{size}"] = ToImage(width, config.channels, styles, size)
+            before = width
+        return layers
+
+    def first_features(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        return self.styles(z, labels)
+
+    def first_weights(self) -> torch.Tensor:
+        """The weights of the mapping network's first layer."""
+        first = self.mapping[0]
+        assert isinstance(first, EqualizedLinear)
+        return first.weight.t()[: self.latent_dim]
 
     def forward(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         w = self.styles(z, labels)
@@ -333,11 +342,11 @@ class StyleGenerator(Chance, OverRanks, Generator):
             if isinstance(layer, ModulatedConv):
                 before = (layer.size + 1) // 2 if layer.enlarges else layer.size
                 count += layer.in_channels * before**2  # after modulation
-                count += (3 if layer.demodulate else 1) * layer.out_channels * layer.size**2  # demodulated, with noise, activated
+                count += (2 if layer.demodulate else 1) * layer.out_channels * layer.size**2  # convolved; with noise and activated
         return count
 
     @property
-    def last_layer(self) -> nn.Conv2d:
+    def at_pixels(self) -> nn.Module:
         last = self.layers[-1]
         assert isinstance(last, ToImage)
         return last.conv
@@ -358,14 +367,9 @@ class StyleGenerator(Chance, OverRanks, Generator):
             w: torch.Tensor = self.mapping(x)
         return w
 
-    def first_features(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-        """The styles w (Härkönen et al. 2020 also look for directions there)."""
-        return self.styles(z, labels)
-
-    def first_weights(self) -> torch.Tensor:
-        first = self.mapping[0]
-        assert isinstance(first, nn.Linear)
-        return first.weight.T[: self.latent_dim]
+    def modulated(self) -> list[ModulatedConv]:
+        """All layers that have a style."""
+        return [module for module in self.layers.modules() if isinstance(module, ModulatedConv)]
 
     def truncated(self, w: torch.Tensor, psi: float) -> torch.Tensor:
         """w (..., latent_dim) moved toward the mean of w: psi 1 leaves it, 0 is the mean (Karras et al. 2019, appendix B)."""
@@ -423,10 +427,11 @@ class StyleBlock(Block):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         size = x.shape[-1]
         taps = _taps((size + 1) // 2, size)
-        y = F.leaky_relu(self.conv1(x), SLOPE)
+        y = F.leaky_relu(self.conv1(x), SLOPE, inplace=True)
         y = _filtered(y, taps, 1, 2, size + 5 - taps, False)  # to 2 n + 1, of which the convolution makes n
         y = F.conv2d(y, self.conv2.scaled_weight, self.conv2.scaled_bias, stride=2)
-        return self.skip(shrunk(x)) + F.leaky_relu(y, SLOPE)
+        skipped: torch.Tensor = self.skip(shrunk(x))
+        return skipped.add_(F.leaky_relu(y, SLOPE, inplace=True))
 
 
 class StyleDiscriminator(Discriminator):
@@ -448,7 +453,7 @@ class StyleDiscriminator(Discriminator):
             )
         )
 
-    def new_layers(self, config: TrainConfig) -> tuple[Layers, int]:
+    def build(self, config: TrainConfig) -> tuple[Layers, int]:
         levels = stages(config, config.discriminator_filters)[::-1]
         layers: Layers = OrderedDict(pixels=EqualizedConv2d(config.channels * config.packing, levels[0][1], 1, GAIN))
         layers["act"] = nn.LeakyReLU(SLOPE, inplace=True)
@@ -469,9 +474,8 @@ class StyleDiscriminator(Discriminator):
         for name, layer in self.layers.named_children():
             if isinstance(layer, StyleBlock):
                 size, inputs, outputs = int(name.removeprefix("block")), layer.conv1.in_channels, layer.conv2.out_channels
-                count += (
-                    4 * inputs * size**2 + 3 * outputs * ((size + 1) // 2) ** 2
-                )  # input, convolved, activated, filtered; convolved, activated, sum
+                # input, activated, filtered; activated, sum
+                count += 3 * inputs * size**2 + 2 * outputs * ((size + 1) // 2) ** 2
         return count
 
     def parts(self) -> dict[str, nn.Module]:

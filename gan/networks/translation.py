@@ -196,12 +196,12 @@ class PatchLayers(nn.Sequential):
     """
 
     def __init__(self, inputs: int, filters: int, patch: int, norm: Any) -> None:
-        layers: OrderedDict[str, nn.Module] = OrderedDict(conv1=nn.Conv2d(inputs, filters, 4, 2, 1), act1=nn.LeakyReLU(0.2))
+        layers: OrderedDict[str, nn.Module] = OrderedDict(patch_conv1=nn.Conv2d(inputs, filters, 4, 2, 1), act1=nn.LeakyReLU(0.2))
         halvings, before = PATCH_HALVINGS[patch], filters
         for i in range(2, halvings + 2):
             width, stride = filters * min(2 ** (i - 1), WIDEST), 2 if i <= halvings else 1
-            layers[f"conv{i}"] = nn.Conv2d(before, width, 4, stride, 1, bias=False)
-            layers[f"norm{i}"], layers[f"act{i}"], before = norm(width), nn.LeakyReLU(0.2), width
+            layers[f"patch_conv{i}"] = nn.Conv2d(before, width, 4, stride, 1, bias=False)
+            layers[f"patch_norm{i}"], layers[f"act{i}"], before = norm(width), nn.LeakyReLU(0.2), width
         layers["answer"] = nn.Conv2d(before, 1, 4, 1, 1)
         super().__init__(layers)
 

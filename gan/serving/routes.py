@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
+import numpy as np
 import torch
 from starlette.concurrency import run_in_threadpool
 from starlette.convertors import Convertor, register_url_convertor
@@ -134,15 +135,30 @@ class Api:
 
         def render() -> bytes:
             model = find_model(self.models.root, request.path_params["id"])
-            z, label = _latent(model, request), _label(model, request)
-            scale = _whole(request.query_params.get("scale", "1"), "scale", 1, LARGEST_SCALE)
-            return png(enlarge(self.models.images(model, z, label)[0], scale), compress_level=1)
+            label, scale = _label(model, request), _whole(request.query_params.get("scale", "1"), "scale", 1, LARGEST_SCALE)
+            if request.query_params.keys() & {"w", "psi", "noise"}:
+                images = self._styled(model, label, request)
+            else:
+                images = self.models.images(model, _latent(model, request), label)
+            return png(enlarge(images[0], scale), compress_level=1)
 
         content = await self.pictures.draw(render, request)
         headers = {"Cache-Control": "max-age=60"}
         if self.manager.trains_here():
             headers["X-Picture-Every-Ms"] = str(PICTURE_EVERY_MS)
         return Response(content, media_type="image/png", headers=headers)
+
+    def _styled(self, model: Model, label: int, request: Request) -> np.ndarray:
+        """A generator's image of a style, w, or of z with its style truncated, with or without noise."""
+        query = request.query_params
+        if not model.config.has_styles:
+            raise BadRequest(f"w, psi and noise need a generator with styles; {model.id} has none")
+        if query.get("noise", "on") not in ("on", "off"):
+            raise BadRequest(f"noise must be on or off; got {query['noise'][:40]!r}")
+        psi = _number(query.get("psi", "1"), "psi", 0, 1)
+        w = _numbers(model, query["w"], "w") if "w" in query else self.models.styles(model, _latent(model, request), label)
+        w = self.models.styled(model).truncated(w, psi) if psi != 1 else w
+        return self.models.images_of_styles(model, w, query.get("noise", "on") == "on")
 
     async def translation(self, request: Request) -> Response:
         if len(request.url.query) > LONGEST_QUERY:
@@ -278,10 +294,7 @@ def _latent(model: Model, request: Request) -> torch.Tensor:
     """The latent vector (1, latent_dim) of a request: z itself, one seed, or four corner seeds blended by u and v."""
     query = request.query_params
     if "z" in query:
-        parts = query["z"].split(",")
-        if len(parts) != model.config.latent_dim:
-            raise BadRequest(f"z must be {model.config.latent_dim} numbers; got {len(parts)}")
-        return torch.tensor([[_number(part, "each number of z", -100, 100) for part in parts]])
+        return _numbers(model, query["z"], "z")
     try:
         corners = model.z(latent.parse_seeds(query.get("seeds", "0"), most=4))
     except ValueError as error:
@@ -293,6 +306,14 @@ def _latent(model: Model, request: Request) -> torch.Tensor:
     u, v = (_number(query.get(name, "0"), name, 0, 1) for name in ("u", "v"))
     top, bottom = (latent.slerp(corners[i : i + 1], corners[i + 1 : i + 2], torch.tensor(u)) for i in (0, 2))
     return latent.slerp(top, bottom, torch.tensor(v))
+
+
+def _numbers(model: Model, text: str, name: str) -> torch.Tensor:
+    """z or w, as its numbers in a request: (1, latent_dim)."""
+    parts = text.split(",")
+    if len(parts) != model.config.latent_dim:
+        raise BadRequest(f"{name} must be {model.config.latent_dim} numbers; got {len(parts)}")
+    return torch.tensor([[_number(part, f"each number of {name}", -100, 100) for part in parts]])
 
 
 def _label(model: Model, request: Request) -> int:

@@ -68,7 +68,7 @@ class Feed:
         self._n, self._batch, self._seed = len(dataset), config.batch_size, config.seed
         self._per_epoch = epoch_images(config, dataset)
         # Half of the free memory is left to the networks. A larger set stays on the CPU, and its batches are copied.
-        size = dataset.images.numel() * (1 if dataset.inputs is None else 2)
+        size = dataset.images.numel() * (2 if config.pairs else 1)
         fits = device.type == "cpu" or size < free_memory(device) // 2
         self._place = device if fits else dataset.images.device  # device of images, classes and order: batches are selected there
         self._images = dataset.images.to(self._place)

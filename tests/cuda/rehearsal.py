@@ -77,6 +77,15 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "packing": {"packing": 2, "minibatch_std": True},
     "minibatch_discrimination": {"minibatch_discrimination": True},
     "hinge": {"loss": "hinge"},
+    "pix2pix": {
+        "networks": "pix2pix",
+        "patch": 16,
+        "direction": "b_to_a",
+        "adversarial_weight": 0.5,
+        "l1_weight": 10,
+        "horizontal_flip": True,
+    },
+    "cyclegan": {"networks": "cyclegan", "loss": "least_squares", "cycle_weight": 5, "identity_weight": 1, "image_buffer": 3, "g_steps": 2},
     "wasserstein, clipped": {"loss": "wasserstein", "weight_clip": 0.01, "optimizer": "rmsprop"},
     "wasserstein, gradient_penalty": CRITIC | {"gradient_penalty": 10},
     "wasserstein, spectral_norm": CRITIC | {"spectral_norm": True},
@@ -92,6 +101,7 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "rmsprop": {"optimizer": "rmsprop", "weight_decay": 0.1},
     "adam": {"lr_g": 1e-3, "lr_d": 1e-3, "beta1_g": 0, "beta1_d": 0, "beta2": 0.9, "weight_decay": 0.1, "average_half_life": 100},
     "schedule": {
+        "schedule_start": 1,
         "schedule_images": 1_000_000,  # beta 2 has its first value throughout, so one recording is enough
         "schedule": "linear",
         "lr_end": 0.25,
@@ -136,7 +146,7 @@ def make_up_numbers() -> None:
 def images_for(config: TrainConfig, n: int = 40) -> ImageDataset:
     shape = (n, config.channels, config.image_size, config.image_size)
     pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    return ImageDataset("rehearsal", pixels, torch.arange(n) % 2, ("even", "odd"))
+    return ImageDataset("rehearsal", pixels, torch.arange(n) % 2, ("even", "odd"), inputs=pixels.flip(0))
 
 
 def state_for(config: TrainConfig, device: torch.device | None = None) -> TrainState:

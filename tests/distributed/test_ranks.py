@@ -69,7 +69,8 @@ def test_two_ranks_train_to_what_one_process_trains_to(folder: Path, name: str) 
     """The gradients of the whole batch, the same random numbers, and the same means in the log.
 
     Weights are compared where no gradient is 0 in exact arithmetic (a bias before a normalization, say): Adam takes full steps along
-    such a gradient's rounding error.
+    such a gradient's rounding error. They are not compared for networks that translate images either: L1's gradient is a sign, and in
+    their many layers five steps make a rounding error a thousand times as large.
     """
     two, one = _load(folder / f"{name}.pt"), worker.trained(worker.begun(worker.BASE.change(**worker.CONFIGS[name])))
     for network, gradients in one["gradients"].items():
@@ -79,7 +80,7 @@ def test_two_ranks_train_to_what_one_process_trains_to(folder: Path, name: str) 
     for mine, theirs in zip(one["metrics"], two["metrics"], strict=True):
         for key in ("loss_d", "loss_g", "d_real", "d_fake", "d_fake_after"):
             assert theirs[key] == pytest.approx(mine[key], rel=1e-3, abs=1e-3), key
-    if name not in ("dense networks", "penalties", "a critic", "biggan"):
+    if name not in ("dense networks", "penalties", "a critic", "pairs", "two classes", "biggan"):
         assert _farthest(one["state"], two["state"]) < 1e-5
     assert two["state"]["changes"] == 1 and two["state"]["config"]["lr_g"] == worker.CHANGED.new
 

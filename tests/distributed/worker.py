@@ -63,6 +63,8 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "batch_size": 9,
     },
     "styles": {**PLAIN, "networks": "stylegan", "minibatch_std": True, "r1": 1.0, "penalty_every": 2, "reuse_fakes": False},
+    "pairs": {"networks": "pix2pix", "horizontal_flip": True, "d_steps": 2, "l1_weight": 10.0},
+    "two classes": {"networks": "cyclegan", "loss": "least_squares", "image_buffer": 0, "batch_size": 9},
     "augmentation": {**PLAIN, "diffaugment": "color, translation, cutout", "augmentation_target": 0.5, "networks": "residual"},
 }
 CHANGED = Intervention(2, "lr_g", 1e-3, 5e-3)  # in each of them
@@ -73,7 +75,7 @@ def blobs(config: TrainConfig) -> ImageDataset:
     """40 random images in two classes, the same in every process."""
     size = (40, config.channels, config.image_size, config.image_size)
     images = torch.randint(0, 256, size, dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
-    return ImageDataset("blobs", images, torch.arange(40) % 2, ("a", "b"))
+    return ImageDataset("blobs", images, torch.arange(40) % 2, ("a", "b"), inputs=images.flip(0))
 
 
 def begun(config: TrainConfig) -> TrainState:

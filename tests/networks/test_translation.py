@@ -67,8 +67,8 @@ def plain_unet(x: torch.Tensor, w: Weights, draws: torch.Generator) -> torch.Ten
 def plain_patches(x: torch.Tensor, w: Weights, name: str, norm: Callable[[torch.Tensor, str], torch.Tensor]) -> torch.Tensor:
     """Patches of 34 pixels: two convolutions with stride 2, one with stride 1, and the answer."""
     for i, stride in ((1, 2), (2, 2), (3, 1)):
-        x = F.conv2d(x, w[f"{name}conv{i}.weight"], w.get(f"{name}conv{i}.bias"), stride, 1)
-        x = norm(x, f"{name}norm{i}") if i > 1 else x
+        x = F.conv2d(x, w[f"{name}patch_conv{i}.weight"], w.get(f"{name}patch_conv{i}.bias"), stride, 1)
+        x = norm(x, f"{name}patch_norm{i}") if i > 1 else x
         x = torch.where(x > 0, x, 0.2 * x)
     return F.conv2d(x, w[f"{name}answer.weight"], w[f"{name}answer.bias"], 1, 1)
 

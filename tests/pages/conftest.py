@@ -56,12 +56,14 @@ def manager(blobs: ImageDataset, folders: Path, generators: Path, monkeypatch: p
     monkeypatch.setattr(datasets, "available", lambda: ["mnist", "blobs"])
     workshop.manager.cache_clear()
     workshop.models.cache_clear()
+    workshop.translators.cache_clear()
     workshop.course_progress.cache_clear()
     shutil.copytree(generators, folders / "checkpoints" / "pretrained")
     yield workshop.manager()
     workshop.manager().shutdown()
     workshop.manager.cache_clear()
     workshop.models.cache_clear()
+    workshop.translators.cache_clear()
     workshop.course_progress.cache_clear()
 
 

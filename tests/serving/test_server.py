@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Itera
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -13,13 +14,19 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
+from gan import latent
 from gan.config import TrainConfig
 from gan.data import datasets
 from gan.data.imageset import ImageDataset
 from gan.doctor.checkup import Checkups
 from gan.explore.models import ModelCache, find_model, model_sources
+from gan.networks.dcgan import initialize
+from gan.networks.generator_file import write_generator
+from gan.networks.sampling import sample_styles
+from gan.networks.stylegan import StyledConv, StyleGenerator
 from gan.owners import recognise
-from gan.runs.folder import save_generator
+from gan.recipes import recipe
+from gan.runs.folder import RunFolder, save_generator
 from gan.runs.manager import RunManager
 from gan.runs.run import Run
 from gan.serving import routes as server
@@ -270,6 +277,40 @@ def test_models_are_listed_and_draw(client: TestClient, run: Run, manager: RunMa
     assert client.get("/api/models/broken/image.png").status_code == 400
 
 
+def test_generators_with_styles_draw_w_truncated_and_without_noise(client: TestClient, manager: RunManager, run: Run) -> None:
+    config = recipe("stylegan-small").config.change(generator_filters=4, latent_dim=6)
+    generator = StyleGenerator(config)
+    initialize(generator, "pytorch", torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        generator.mean_w.fill_(0.2)
+        for layer in generator.layers:
+            if isinstance(layer, StyledConv):
+                layer.strength.fill_(0.5)
+    (manager.root / "pretrained").mkdir(exist_ok=True)
+    write_generator(manager.root / "pretrained" / "styles.safetensors", generator, config, 5, 100)
+    url = "/api/models/styles/image.png"
+
+    def drawn(query: str) -> np.ndarray:
+        answer = client.get(f"{url}?{query}")
+        assert answer.status_code == 200, answer.text
+        return np.asarray(Image.open(io.BytesIO(answer.content))).transpose(2, 0, 1)
+
+    z = latent.from_seeds([7], 6)
+    with torch.inference_mode():
+        w = generator.eval().styles(z)
+        half = generator.truncated(w, 0.5)
+    numbers = ",".join(map(str, w[0].tolist()))
+    assert (drawn("seeds=7") == drawn("seeds=7&psi=1")).all() and (drawn("seeds=7") == sample_styles(generator, w)[0]).all()
+    assert np.abs(drawn(f"w={numbers}").astype(int) - drawn("seeds=7")).max() <= 1
+    assert (drawn("seeds=7&psi=0.5") == sample_styles(generator, half)[0]).all()
+    assert (drawn("seeds=7&noise=off") == sample_styles(generator, w, noise=False)[0]).all()
+    for query, said in (("w=1", "w must be 6 numbers"), ("psi=2", "psi must be"), ("noise=loud", "noise must be on or off")):
+        answer = client.get(f"{url}?{query}")
+        assert answer.status_code == 400 and said in answer.json()["error"]
+    answer = client.get(f"/api/models/{run.id}@12/image.png?psi=0.5")
+    assert answer.status_code == 400 and "need a generator with styles" in answer.json()["error"]
+
+
 def test_who_drags_beside_a_run_is_told_to_ask_less_often(
     client: TestClient, run: Run, manager: RunManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -431,3 +472,27 @@ def test_a_busy_server_says_when_to_ask_again(client: TestClient, run: Run, monk
 
 def test_sources_are_ordered(run: Run, manager: RunManager) -> None:
     assert list(model_sources(manager.root)) == [run.id]
+
+
+def test_a_drawing_is_translated_and_anything_else_refused(client: TestClient, manager: RunManager) -> None:
+    config = recipe("pix2pix").config.change(image_size=28, channels=1, generator_filters=4, discriminator_filters=4)
+    folder = RunFolder(manager.root / "a-pix2pix")
+    folder.write_config(config, "pix2pix")
+    state = new_state(config, torch.device("cpu"))
+    state.step = 4
+    folder.save_generator(state)
+    address = "/api/models/a-pix2pix@4/translation.png"
+    answer = client.get(f"{address}?strokes=1080f080.e80708090&start=7")
+    assert answer.status_code == 200 and Image.open(io.BytesIO(answer.content)).size == (28, 28)
+    drawing = Image.open(io.BytesIO(client.get(f"{address}?strokes=1080f080&show=drawing").content))
+    assert drawing.size == (256, 256) and drawing.getpixel((100, 128)) == (0, 0, 0) and drawing.getpixel((100, 100)) == (255, 255, 255)
+    for query, said in (
+        ("strokes=xyz", "a stroke must be points of four hex digits each, as in 80a0; got 'xyz'"),
+        ("start=-1", "start must be a whole number between 0 and 2147483647; got '-1'"),
+        ("strokes=" + "8080" * 5000, "a query may have at most 16000 characters; got 20008"),
+    ):
+        answer = client.get(f"{address}?{query}")
+        assert (answer.status_code, answer.json()["error"]) == (400, said)
+    assert client.get("/api/models/a-pix2pix@5/translation.png").status_code == 404
+    refused = client.get("/api/models/a-pix2pix@4/image.png?seeds=1")
+    assert refused.status_code == 400 and "translates images and has no latent vectors" in refused.json()["error"]

@@ -11,7 +11,7 @@ import torch
 
 from gan import latent
 from gan.config import TrainConfig
-from gan.explore import attributes, directions, vectors
+from gan.explore import attributes, directions, mixing, vectors
 from gan.explore.attributes import Contrast, Mean
 from gan.explore.models import Model, ModelCache, find_model
 from gan.explore.projection import project
@@ -20,6 +20,7 @@ from gan.images import png
 from gan.judging.judge import JudgeCache
 from gan.networks import dcgan
 from gan.networks.sampling import sample_as_in_training
+from gan.networks.stylegan import split_of_styles
 from gan.runs.folder import RunFolder, save_generator
 from gan.training.state import new_state
 from tests.conftest import finish
@@ -35,7 +36,9 @@ def found_means(draw: Callable[..., torch.Tensor], config: TrainConfig) -> Gener
     return [Contrast("hat", one, two, 1.0, 1.0)]
 
 
-def kept_judge(self: JudgeCache, name: str, image_size: int, channels: int, fit: str, background: str) -> Generator[Any, None, Any]:
+def kept_judge(
+    self: JudgeCache, name: str, image_size: int, channels: int, fit: str, background: str, *rest: object
+) -> Generator[Any, None, Any]:
     yield from ()
     images = torch.arange(20, dtype=torch.uint8)[:, None, None, None].expand(20, channels, image_size, image_size)
     part = SimpleNamespace(dataset=SimpleNamespace(images=images), images=images.numpy)
@@ -51,6 +54,8 @@ def root(folders: Path, config: TrainConfig) -> Path:
     root = folders / "checkpoints"
     for name, made in (("digits", config), ("uniform", config.change(latent_distribution="uniform", channels=3))):
         save_generator(root / "pretrained" / f"{name}.safetensors", new_state(made, torch.device("cpu")))
+    styled = new_state(config.change(networks="stylegan", conditional=True), torch.device("cpu"), class_names=CLASSES)
+    save_generator(root / "pretrained" / "styles.safetensors", styled)
     animals = new_state(config.change(conditional=True), torch.device("cpu"), class_names=CLASSES)
     folder = RunFolder(root / "a-run")
     for step in (1, 2, 4):
@@ -59,6 +64,32 @@ def root(folders: Path, config: TrainConfig) -> Path:
             next(animals.averaged.parameters()).mul_(-1.5)
         folder.save_generator(animals)
     return root
+
+
+def styled_scripts(cache: ModelCache, model: Model) -> dict[str, tuple[str, np.ndarray]]:
+    """Scripts for a generator with styles, and what they should draw."""
+    network = cache.styled(model)
+    w = cache.styles(model, model.z([1, 2, 8, 9]), 1)
+    short = network.truncated(w, 0.5)
+    table = mixing.mixed(short[:2], short[2:], *split_of_styles(model.config.image_size)["middle"], network.styles_count)
+    in_w = directions.find_styles(network, "pca", 4, label=1)
+    in_z = directions.find(network, "raw", 4, label=1)
+    number = in_z.numbers[0]
+    moved_z = cache.styles(model, model.z([1]) + 2 * in_z.vectors[0], 1)
+    return {
+        "mixing": (
+            snippets.mixing("styles", [1, 2], [8, 9], "middle", 0.5, False, CLASSES[1]),
+            cache.images_of_styles(model, table.flatten(0, 1), noise=False),
+        ),
+        "sliders_w": (
+            snippets.sliders("styles", 1, "pca", 4, {1: 1.5, 2: -1.0}, 0.7, 1, CLASSES[1], ("w", True)),
+            cache.images_of_styles(model, network.truncated(w[:1] + 1.5 * in_w.vectors[0] - in_w.vectors[1], 0.7)),
+        ),
+        "sliders_z": (
+            snippets.sliders("styles", 1, "raw", 4, {number: 2.0}, 0.7, 1, CLASSES[1], ("z", False)),
+            cache.images_of_styles(model, network.truncated(moved_z, 0.7), noise=False),
+        ),
+    }
 
 
 def test_every_script_draws_what_its_view_draws(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,6 +167,7 @@ def test_every_script_draws_what_its_view_draws(root: Path, tmp_path: Path, monk
             np.stack([cache.images(find_model(root, f"a-run@{step}"), animals.z(seeds), 1) for step in (1, 4)]),
         ),
     }
+    expected |= styled_scripts(cache, find_model(root, "styles"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(attributes, "find", found_means)
     monkeypatch.setattr(JudgeCache, "get", kept_judge)
@@ -157,6 +189,8 @@ def test_what_is_filled_in_is_quoted() -> None:
         snippets.pad(evil, [1, 2, 3, 4], 0.5, 0.5, evil),
         snippets.grid(evil, [1], evil),
         snippets.sliders(evil, 1, evil, 4, {1: 1.0}, 1.0, 0, evil),
+        snippets.sliders(evil, 1, evil, 4, {1: 1.0}, 0.5, 0, evil, ("w", True)),
+        snippets.mixing(evil, [1], [2], evil, 0.5, True, evil),
         snippets.walk(evil, None, 9, evil, evil, True, 25, evil, evil),
         snippets.through_time(evil, [1], [1], 5, evil),
         snippets.arithmetic(evil, (evil, [1], ()), 1.0, 0.1, 0, evil),

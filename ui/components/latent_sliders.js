@@ -38,7 +38,7 @@ class LatentSliders {
       this.shown[i].name.title = `${about} Click to give it a name of your own.`;
     });
     this.startText.textContent = `Seed ${data.seed}`;
-    this.first.show(pictureAddress(this.root, data.model, data.label, `seeds=${data.seed}`));
+    this.first.show(pictureAddress(this.root, data.model, data.label, `seeds=${data.seed}${this.quiet()}`));
     this.moved();
   }
 
@@ -80,12 +80,15 @@ class LatentSliders {
     return Object.fromEntries(this.shown.map(({ number, range }) => [number, +range.value]).filter(([, value]) => value));
   }
 
-  // The point: the seed's vector, moved along every direction, then truncated.
+  // The point: the seed's vector, moved along every direction, then truncated: toward 0, or a style toward the mean of all styles. For a
+  // latent vector of a generator with styles, the server does that.
   point() {
     const z = [...this.data.z], psi = +this.psi.value;
     for (const { range, vector } of this.shown) if (+range.value) for (let i = 0; i < z.length; i++) z[i] += +range.value * vector[i];
     const most = this.data.bound;  // of each number, if z has bounds: the generator never saw values beyond
-    return z.map((value) => psi * (most == null ? value : Math.min(most, Math.max(-most, value))));
+    const middle = this.data.center, factor = this.data.styled && !middle ? 1 : psi;
+    if (middle) return z.map((value, i) => middle[i] + psi * (value - middle[i]));
+    return z.map((value) => factor * (most == null ? value : Math.min(most, Math.max(-most, value))));
   }
 
   moved() {
@@ -94,12 +97,20 @@ class LatentSliders {
       range.setAttribute("aria-valuetext", (+range.value).toFixed(2));
     }
     this.psiText.textContent = (+this.psi.value).toFixed(2);
-    const z = this.point(), length = Math.hypot(...z), [low, high] = this.data.known;
+    const { center, styled, seed } = this.data, z = this.point(), [low, high] = this.data.known, psi = +this.psi.value;
+    const length = Math.hypot(...(center ? z.map((value, i) => value - center[i]) : z));
     const word = length < low ? "shorter than in training" : length > high ? "longer than in training" : "as in training";
-    this.reading.textContent = `Length of z: ${length.toFixed(1)}, ${word} (${low.toFixed(1)} to ${high.toFixed(1)})`;
-    const unmoved = +this.psi.value === 1 && this.shown.every(({ range }) => !+range.value);
-    const what = unmoved ? `seeds=${this.data.seed}` : `z=${z.map((value) => +value.toFixed(4))}`;
-    this.follower.show(pictureAddress(this.root, this.data.model, this.data.label, what));
+    const what = center ? "Distance of w from its mean" : "Length of z";
+    this.reading.textContent = `${what}: ${length.toFixed(1)}, ${word} (${low.toFixed(1)} to ${high.toFixed(1)})`;
+    const unmoved = psi === 1 && this.shown.every(({ range }) => !+range.value);
+    const point = unmoved ? `seeds=${seed}` : `${center ? "w" : "z"}=${z.map((value) => +value.toFixed(4))}`;
+    const onServer = styled && !center && psi < 1 ? `&psi=${psi}` : "";
+    this.follower.show(pictureAddress(this.root, this.data.model, this.data.label, point + onServer + this.quiet()));
+  }
+
+  // What turns noise off, in a picture's address.
+  quiet() {
+    return this.data.noise === false ? "&noise=off" : "";
   }
 
   // When the hand rests, the address follows. Each key press is an event, so it waits a moment.

@@ -44,13 +44,32 @@ class Place:
 
     Attributes:
         values: standard deviations along each moved direction, by the direction's number.
-        psi: truncation: the factor for all of z, 0 to 1.
+        psi: truncation: the factor for all of z, or for the distance of w from its mean, 0 to 1.
         names: names that a person gave to directions, by their numbers.
     """
 
     values: dict[int, float] = field(default_factory=dict)
     psi: float = 1.0
     names: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Where:
+    """What the sliders of a generator with styles move.
+
+    Attributes:
+        space: "w" or "z".
+        start: the seed's vector there.
+        center: the mean of w, toward which truncation goes.
+        usual: the usual distances of w from it in training, shortest and longest.
+        noise: whether images have noise.
+    """
+
+    space: str
+    start: list[float]
+    center: list[float]
+    usual: tuple[float, float]
+    noise: bool
 
 
 def latent_sliders(
@@ -62,6 +81,7 @@ def latent_sliders(
     strips: list[str],
     place: Place,
     kind: str,
+    where: Where | None = None,
 ) -> Place:
     """Draws the sliders.
 
@@ -74,6 +94,7 @@ def latent_sliders(
         strips: the address of a strip for each: five pictures from -FURTHEST to FURTHEST.
         place: their initial positions.
         kind: of directions; names are stored by generator and kind.
+        where: for a generator with styles.
 
     Returns:
         The last positions.
@@ -98,6 +119,10 @@ def latent_sliders(
         "names": place.names,
         "memory": f"workshop:names:{whose}",
     }
+    if where:
+        data |= {"styled": True, "noise": where.noise}
+    if where and where.space == "w":
+        data |= {"z": where.start, "center": where.center, "bound": None, "known": where.usual}
     told = _component(key=f"sliders:{whose}", data=data, default={"at": None}, on_at_change=lambda: None)
     return place if told.at is None else checked(told.at.get("values"), told.at.get("psi"), told.at.get("names"))
 

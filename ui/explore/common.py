@@ -12,6 +12,7 @@ from gan.explore.models import Model
 from gan.lru import Lru
 from ui.text import plain
 
+NOISE_HELP = "Adds the noise that the layers trained with, which varies small details. It is the same for every image."
 KEPT = 20  # generators whose contrasts are kept
 
 contrasts: Lru[tuple[str, int, int], list[Contrast]] = Lru(KEPT)  # by generator, the stamp of its file, and class

@@ -82,7 +82,8 @@ def view(model: Model, label: int) -> None:
         show(model, judge, image, result)
     if judge:
         others(judge, image, result)
-    walk_on(result.found, model.class_names[result.found.label] if model.class_names else None)
+    if not model.config.has_styles:  # a walk goes through latent vectors, and the result is a style
+        walk_on(result.found, model.class_names[result.found.label] if model.class_names else None)
     number = int(st.session_state["held_out"]) if kind == HELD_OUT else None
     share(snippets.projection(model.id, number, asked, judge is not None), "" if kind == HELD_OUT else "your image")
 
@@ -133,9 +134,9 @@ def show(model: Model, judge: Judge | None, image: np.ndarray, result: Projectio
             )
         st.metric("Pixels", f"{found.pixels:.0f} of 255", help="Root mean square difference in gray levels.", width="content")
         st.metric(
-            "Length of z",
-            f"{float(found.z.norm()):.1f}",
-            help=f"Kept between {low:.1f} and {high:.1f}, the usual lengths in training. Elsewhere the generator can draw nearly anything.",
+            "Distance from the mean of w" if model.config.has_styles else "Length of z",
+            f"{result.length:.1f}",
+            help=f"Kept between {low:.1f} and {high:.1f}, as usual in training. Elsewhere the generator can draw nearly anything.",
             width="content",
         )
     if model.class_names:

@@ -19,13 +19,14 @@ _IMPORTS: tuple[tuple[tuple[str, tuple[str, ...]], ...], ...] = (
         ("from gan import {}", ("latent",)),
         ("from gan.data.decoding import {}", ("decode",)),
         ("from gan.data.form import {}", ("Form",)),
-        ("from gan.explore import {}", ("attributes", "contrast_file", "directions", "vectors")),
+        ("from gan.explore import {}", ("attributes", "contrast_file", "directions", "mixing", "vectors")),
         ("from gan.explore.models import {}", ("find_model",)),
         ("from gan.explore.projection import {}", ("project",)),
         ("from gan.images import {}", ("enlarge", "gif", "png", "tile")),
         ("from gan.judging.judge import {}", ("JudgeCache",)),
         ("from gan.networks.generator_file import {}", ("load_generator",)),
-        ("from gan.networks.sampling import {}", ("sample", "sample_as_in_training")),
+        ("from gan.networks.sampling import {}", ("sample", "sample_as_in_training", "sample_styles")),
+        ("from gan.networks.stylegan import {}", ("split_of_styles",)),
         ("from gan.progress import {}", ("drain",)),
         ("from gan.runs.folder import {}", ("find_generator",)),
         ("from gan.runs.run import {}", ("checkpoints_root",)),
@@ -71,6 +72,32 @@ def grid(model_id: str, seeds: Seeds, class_name: str | None = None, classes: in
     return _script(lines)
 
 
+def mixing(
+    model_id: str, columns: Seeds, rows: Seeds, split: str, psi: float = 1.0, noise: bool = True, class_name: str | None = None
+) -> str:
+    """A table of images: the styles of `split` come from the rows' seeds, the others from the columns'.
+
+    Args:
+        split: "coarse", "middle" or "fine".
+        psi: truncation toward the mean of w.
+        noise: whether images have noise.
+    """
+    labels = ""
+    lines = [*_network(model_id), f"across, down = {list(columns)!r}, {list(rows)!r}"]
+    if class_name is not None:
+        lines.append(f"labels = torch.full((len(across + down),), model.class_names.index({class_name!r}))")
+        labels = ", labels"
+    lines += [
+        f"w = network.styles(model.z(across + down){labels})",
+        *([f"w = network.truncated(w, {psi!r})"] if psi != 1 else []),
+        f"first, last = split_of_styles(model.config.image_size)[{split!r}]",
+        "w = mixing.mixed(w[: len(across)], w[len(across) :], first, last, network.styles_count)",
+        f"images = sample_styles(network, w.flatten(0, 1){'' if noise else ', noise=False'})  # uint8 (N, C, H, W), row by row",
+        "Path('grid.png').write_bytes(png(enlarge(tile(images, columns=len(across)), 4)))",
+    ]
+    return _script(lines)
+
+
 def sliders(
     model_id: str,
     seed: int,
@@ -80,14 +107,18 @@ def sliders(
     psi: float,
     label: int | None = None,
     class_name: str | None = None,
+    styled: tuple[str, bool] | None = None,
 ) -> str:
     """A seed's picture, moved along directions.
 
     Args:
         method, count, label: as directions.find() takes them; method "named" for what the samples have in common.
         moved: standard deviations along the directions, by their numbers.
-        psi: truncation: the factor for z.
+        psi: truncation: the factor for z, or for the distance of w from its mean.
+        styled: for a generator with styles: the space of the directions, "w" or "z", and whether its images have noise.
     """
+    if styled:
+        return _styled_sliders(model_id, seed, method, count, moved, psi, label, class_name, *styled)
     find = f"directions.find(network, {method!r}, {count!r}, model.config.latent_distribution, {label!r})"
     if method == "named":
         find = f"attributes.as_directions({_CONTRASTS}, {count!r})"
@@ -101,6 +132,40 @@ def sliders(
         "    z.clamp_(-1, 1)  # training knew nothing beyond",
         *([f"z *= {psi!r}  # truncation"] if psi != 1 else []),
         *_drawn(class_name),
+        _PICTURE,
+    ]
+    return _script(lines)
+
+
+def _styled_sliders(
+    model_id: str,
+    seed: int,
+    method: str,
+    count: int,
+    moved: Mapping[int, float],
+    psi: float,
+    label: int | None,
+    class_name: str | None,
+    space: str,
+    noise: bool,
+) -> str:
+    """sliders() for a generator with styles."""
+    find = "find_styles" if space == "w" else "find"
+    found = f"directions.{find}(network, {method!r}, {count!r}, model.config.latent_distribution, {label!r})"
+    if method == "named":
+        found = f"attributes.as_directions({_CONTRASTS}, {count!r})"
+    moves = [f"for number, far in {dict(moved)!r}.items():", f"    {space} += far * found.vectors[found.numbers.index(number)]"]
+    labels = f", torch.tensor([model.class_names.index({class_name!r})])" if class_name is not None else ""
+    styles = f"w = network.styles(z{labels})"
+    if space == "z" and moved:
+        moves += ["if model.config.latent_distribution == 'uniform':", "    z.clamp_(-1, 1)  # training knew nothing beyond"]
+    lines = [
+        *_network(model_id),
+        f"found = {found}",
+        f"z = model.z([{seed!r}])",
+        *([styles, *moves] if space == "w" else [*moves, styles]),
+        *([f"w = network.truncated(w, {psi!r})  # toward the mean of w"] if psi != 1 else []),
+        f"images = sample_styles(network, w{'' if noise else ', noise=False'})  # uint8 (N, C, H, W)",
         _PICTURE,
     ]
     return _script(lines)

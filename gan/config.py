@@ -159,12 +159,13 @@ class TrainConfig(BaseModel):
         fixed=True,
         needs=_FROM_Z,
     )
-    networks: Literal["dcgan", "mlp", "residual", "stylegan", "pix2pix", "cyclegan"] = _field(
+    networks: Literal["dcgan", "mlp", "residual", "stylegan", "pix2pix", "cyclegan", "biggan"] = _field(
         "dcgan",
         "Kind of networks",
         "'dcgan': convolutions; 'mlp': dense layers only, as in the first GANs. 'residual': blocks that add to their input, without "
         "normalization (R3GAN, Huang et al. 2024); 'stylegan': styles for each layer (StyleGAN2, Karras et al. 2020); 'pix2pix': an image into its "
-        "partner (Isola et al. 2017); 'cyclegan': images of one class into another (Zhu et al. 2017).",
+        "partner (Isola et al. 2017); 'cyclegan': images of one class into another (Zhu et al. 2017); 'biggan': blocks steered by class and z "
+        "(Brock et al. 2019).",
         "Networks",
         fixed=True,
     )
@@ -194,7 +195,7 @@ class TrainConfig(BaseModel):
         "Generator activation",
         "Activation after each layer of the generator: ReLU, or LeakyReLU with slope 0.2.",
         "Networks",
-        needs="networks=dcgan,mlp,residual",
+        needs="networks=dcgan,mlp,residual,biggan",
     )
     generator_order: Literal["norm_first", "activation_first"] = _field(
         "norm_first",
@@ -246,6 +247,14 @@ class TrainConfig(BaseModel):
         "Networks",
         shown=False,
     )
+    self_attention: bool = _field(
+        False,
+        "Self-attention",
+        "At 16 x 16 pixels, each place also sees all others, in both networks (Zhang et al. 2019).",
+        "Networks",
+        fixed=True,
+        needs="networks=biggan",
+    )
     spectral_norm: bool = _field(
         False,
         "Spectral normalization",
@@ -255,11 +264,27 @@ class TrainConfig(BaseModel):
         fixed=True,
         needs=_FROM_Z,
     )
+    generator_spectral_norm: bool = _field(
+        False,
+        "Generator spectral normalization",
+        "The same in the generator, which can make training more stable (Zhang et al. 2019).",
+        "Networks",
+        fixed=True,
+        needs=_FROM_Z,
+    )
     minibatch_std: bool = _field(
         False,
         "Minibatch deviation",
         "Shows the discriminator how much the images of a batch differ, so it can catch a generator that repeats itself "
         "(Karras et al. 2018).",
+        "Networks",
+        fixed=True,
+        needs=_FROM_Z,
+    )
+    minibatch_discrimination: bool = _field(
+        False,
+        "Minibatch discrimination",
+        "Shows the discriminator how close each image is to the others of its batch, in features that it learns (Salimans et al. 2016).",
         "Networks",
         fixed=True,
         needs=_FROM_Z,
@@ -306,14 +331,14 @@ class TrainConfig(BaseModel):
         le=1,
         needs="networks=stylegan",
     )
-    initialization: Literal["pytorch", "dcgan", "fixup"] = _field(
+    initialization: Literal["pytorch", "dcgan", "fixup", "orthogonal"] = _field(
         "pytorch",
         "Initial weights",
         "'pytorch': the library's default; 'dcgan': N(0, 0.02), as Radford et al. 2016 advise. 'fixup': residual blocks start as the "
-        "identity (Zhang et al. 2019).",
+        "identity (Zhang et al. 2019); 'orthogonal': random orthogonal matrices (Saxe et al. 2014).",
         "Networks",
         fixed=True,
-        needs="networks=dcgan,mlp,residual",
+        needs="networks=dcgan,mlp,residual,biggan",
     )
 
     patch: Literal[16, 34, 70] = _field(
@@ -452,6 +477,17 @@ class TrainConfig(BaseModel):
         unit="steps",
         ge=1,
         le=64,
+        needs=_FROM_Z,
+    )
+    orthogonal_penalty: float = _field(
+        0.0,
+        "Orthogonal penalty",
+        "Keeps the generator's filters different from each other, so truncated z also gives good images (Brock et al. 2019: 0.0001). "
+        "0: none.",
+        "Loss",
+        step=1e-4,
+        ge=0,
+        le=1,
         needs=_FROM_Z,
     )
 
@@ -822,10 +858,15 @@ class TrainConfig(BaseModel):
                 "initialization must be pytorch or dcgan with spectral_norm, which divides weights by their largest singular value: fixup "
                 "begins with weights of 0; got fixup"
             )
-        if self.networks == "stylegan" and self.spectral_norm:
+        if self.networks == "biggan" and self.latent_dim < (parts := (self.image_size - 1).bit_length() - 1):
             raise ValueError(
-                "spectral_norm must be off with networks stylegan, whose weights are scaled by a rule of their own (equalized learning rate); "
-                "got true"
+                f"latent_dim must be at least {parts} with networks biggan at {self.image_size} pixels, which split z into a part for each "
+                f"layer that makes maps larger; got {self.latent_dim}"
+            )
+        if self.networks == "stylegan" and (self.spectral_norm or self.generator_spectral_norm):
+            raise ValueError(
+                f"{'spectral_norm' if self.spectral_norm else 'generator_spectral_norm'} must be off with networks stylegan, whose weights are "
+                "scaled by a rule of their own (equalized learning rate); got true"
             )
         if self.weight_clip and self.spectral_norm:
             raise ValueError(f"weight_clip must be 0 with spectral_norm, which rescales the clipped weights; got {self.weight_clip}")
@@ -872,6 +913,11 @@ class TrainConfig(BaseModel):
     def normalizes_discriminator(self) -> bool:
         """Whether the discriminator has batch normalization; dense networks and dense heads have none."""
         return self.networks == "dcgan" and self.discriminator_head == "conv" and self.discriminator_norm == "batch"
+
+    @property
+    def compares_images(self) -> bool:
+        """Whether the discriminator compares the images of a batch with each other."""
+        return self.minibatch_std or self.minibatch_discrimination
 
     @property
     def translates(self) -> bool:

@@ -154,6 +154,22 @@ _ALL = (
     Term("packing", "The discriminator sees several images at once, so a generator that repeats itself is caught.", "Lin et al. 2018"),
     Term("minibatch deviation", "Shows the discriminator how much the images of a batch differ from each other.", "Karras et al. 2018"),
     Term(
+        "minibatch discrimination",
+        "Shows the discriminator how close each image is to the others of its batch, in features that it learns.",
+        "Salimans et al. 2016",
+    ),
+    Term(
+        "conditional batch normalization",
+        "Batch normalization whose scale and shift depend on the class, and in BigGAN on a part of the latent vector too.",
+        "Dumoulin et al. 2017; Brock et al. 2019",
+    ),
+    Term("self-attention", "A layer in which each place of an image sees all other places, not only its neighbors.", "Zhang et al. 2019"),
+    Term(
+        "orthogonal penalty",
+        "Keeps the filters of a layer different from each other, so short latent vectors also give good images.",
+        "Brock et al. 2019",
+    ),
+    Term(
         "feature matching",
         "The generator tries to match the discriminator's features of real images instead of raising its answer.",
         "Salimans et al. 2016",

@@ -6,6 +6,7 @@ from typing import Protocol
 import torch
 
 LARGEST_SEED = 2**63 - 1
+SMALLEST_THRESHOLD = 0.04  # of truncation, as in the paper's figures; numbers are drawn again about 30 times to get below it
 
 
 class LatentToImage(Protocol):
@@ -16,7 +17,7 @@ class LatentToImage(Protocol):
     def __call__(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor: ...
 
 
-def from_seeds(seeds: Sequence[int], latent_dim: int, distribution: str = "normal") -> torch.Tensor:
+def from_seeds(seeds: Sequence[int], latent_dim: int, distribution: str = "normal", threshold: float | None = None) -> torch.Tensor:
     """One latent vector per seed: float32 (len(seeds), latent_dim) on the CPU.
 
     Each vector depends only on its own seed, so a seed names the same point everywhere.
@@ -25,18 +26,28 @@ def from_seeds(seeds: Sequence[int], latent_dim: int, distribution: str = "norma
         seeds: 0 to 2^63 - 1.
         latent_dim: numbers per vector.
         distribution: "normal" for N(0, 1), "uniform" for [-1, 1].
+        threshold: truncation: numbers beyond plus or minus this are drawn again until they are not (Brock et al. 2019, section 3.1).
+            Lower values make images more typical and less varied. None: no truncation.
 
     Raises:
-        ValueError: a seed is out of bounds.
+        ValueError: a seed or the threshold is out of bounds.
     """
+    if threshold is not None and not threshold >= SMALLEST_THRESHOLD:
+        raise ValueError(f"truncation must be at least {SMALLEST_THRESHOLD:g}; got {threshold:g}")
     rows = []
     for seed in seeds:
         if not 0 <= seed <= LARGEST_SEED:
             raise ValueError(f"a seed must be between 0 and 2^63 - 1; got {seed}")
         rng = torch.Generator().manual_seed(seed)
-        row = torch.randn(latent_dim, generator=rng) if distribution == "normal" else torch.rand(latent_dim, generator=rng) * 2 - 1
+        row = _drawn(latent_dim, distribution, rng)
+        while threshold is not None and len(beyond := (row.abs() > threshold).nonzero()[:, 0]):
+            row[beyond] = _drawn(len(beyond), distribution, rng)
         rows.append(row)
     return torch.stack(rows) if rows else torch.empty(0, latent_dim)
+
+
+def _drawn(n: int, distribution: str, rng: torch.Generator) -> torch.Tensor:
+    return torch.randn(n, generator=rng) if distribution == "normal" else torch.rand(n, generator=rng) * 2 - 1
 
 
 def deviation(distribution: str) -> float:

@@ -30,11 +30,17 @@ MOST_FILES = 100_000  # single images per call
     "--class", "class_name", metavar="NAME", help="For a conditional generator: draw only this class. Default: all classes in turn."
 )
 @click.option(
+    "--truncation",
+    metavar="T",
+    type=float,
+    help="Redraw each number of z beyond plus or minus T: lower values give more typical and less varied images. Default: no truncation.",
+)
+@click.option(
     "--out",
     required=True,
     help="A .png (a grid), a .npz (images, uint8 (N, C, H, W), and seeds), or FOLDER/ (new or empty, for one file per image).",
 )
-def sample_command(source: Path, seeds: str, step: int | None, class_name: str | None, out: str) -> None:
+def sample_command(source: Path, seeds: str, step: int | None, class_name: str | None, truncation: float | None, out: str) -> None:
     path = Path(out)
     single = out.endswith("/") or (path.is_dir() and path.suffix not in (".png", ".npz"))
     if not single:
@@ -43,9 +49,10 @@ def sample_command(source: Path, seeds: str, step: int | None, class_name: str |
     loaded = load_generator(find_generator(find_source(source), step))
     labels = _labels(loaded, class_name, len(numbers))
     if single:
-        terminal.drain(export.png_files(loaded, numbers, labels, path))
+        terminal.drain(export.png_files(loaded, numbers, labels, path, truncation))
     else:
-        images = sample(loaded.network, latent.from_seeds(numbers, loaded.config.latent_dim, loaded.config.latent_distribution), labels)
+        z = latent.from_seeds(numbers, loaded.config.latent_dim, loaded.config.latent_distribution, truncation)
+        images = sample(loaded.network, z, labels)
         with write_atomically(path) as file:
             if path.suffix == ".png":
                 file.write(png(tile(enlarge(images, max(1, 64 // images.shape[-1])), gap=2)))

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 
 from gan.config import TrainConfig
 from gan.devices import choose_device, cores
@@ -98,6 +99,12 @@ class Group:
 
     def whole_mean(self, mean: torch.Tensor) -> torch.Tensor:
         result: torch.Tensor = _Sum.apply(mean * self.part.share, self)  # type: ignore[no-untyped-call]
+        return result
+
+    def whole_rows(self, rows: torch.Tensor) -> torch.Tensor:
+        """This rank's rows (packs, n) of a batch -> those of the whole batch. Differentiable, twice."""
+        padded = F.pad(rows, (0, 0, self.part.begin, self.part.whole - self.part.end))
+        result: torch.Tensor = _Sum.apply(padded, self)  # type: ignore[no-untyped-call]
         return result
 
     def add_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:

@@ -49,7 +49,8 @@ def _normalized(norm: nn.BatchNorm1d | nn.BatchNorm2d, x: torch.Tensor, group: G
         norm.num_batches_tracked.add_(1)  # type: ignore[union-attr, operator]
         norm.running_mean.lerp_(mean, norm.momentum)
         norm.running_var.lerp_(variance * (count / (count - 1)), norm.momentum)
-    result: torch.Tensor = _Normalize.apply(x, norm.weight, norm.bias, mean, variance, norm.eps, count, group)  # type: ignore[no-untyped-call]
+    weight, bias = (norm.weight, norm.bias) if norm.affine else (torch.ones_like(mean), torch.zeros_like(mean))
+    result: torch.Tensor = _Normalize.apply(x, weight, bias, mean, variance, norm.eps, count, group)  # type: ignore[no-untyped-call]
     return result
 
 

@@ -12,7 +12,7 @@ from gan.data.datasets import ImageDataset
 from gan.distributed.group import Group
 from gan.distributed.norm import normalize_whole_batches
 from gan.draws import RankGenerator
-from gan.networks.layers import Chance, OverRanks
+from gan.networks.layers import Chance, MinibatchDiscrimination, OverRanks
 from gan.training.loop import Control, train
 from gan.training.ranks import refuse_settings
 from gan.training.state import Execution, TrainState, new_state
@@ -84,6 +84,8 @@ def _take_part(state: TrainState, group: Group) -> None:
             module.rng = rng
         if isinstance(module, OverRanks):
             module.whole_mean = group.whole_mean
+        if isinstance(module, MinibatchDiscrimination):
+            module.whole_rows = group.whole_rows
     if config.batch_norm_over == "batch":
         for network in (state.generator, state.discriminator):
             normalize_whole_batches(network, group)

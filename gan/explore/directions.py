@@ -125,9 +125,9 @@ def principal(
 
 @torch.inference_mode()
 def closed_form(generator: LayeredGenerator, count: int, distribution: str = "normal") -> Directions:
-    """The directions that the first layer's weights A stretch most: eigenvectors of A'A (SeFa, Shen and Zhou 2021, equation 5).
+    """The directions that the weights A of the layers that get z stretch most: eigenvectors of A'A (SeFa, Shen and Zhou 2021, equation 5).
 
-    For a conditional generator, only the part of A that acts on z. For the arguments, see find().
+    Usually that is the first layer. For a conditional generator, only the part of A that acts on z. For the arguments, see find().
     """
     stretch = generator.first_weights().double()
     values, vectors = torch.linalg.eigh(stretch @ stretch.T)  # rising

@@ -55,7 +55,7 @@ class Networks:
     @property
     def depends_on_company(self) -> bool:
         """Whether D's answer to an image depends on the other images of its batch while it trains."""
-        return self.config.normalizes_discriminator or self.config.minibatch_std
+        return self.config.normalizes_discriminator or self.config.compares_images
 
 
 def network_files(root: Path, name: str) -> dict[str, Path]:

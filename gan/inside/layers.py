@@ -19,8 +19,9 @@ from gan import latent
 from gan.devices import one_thread
 from gan.images import to_float
 from gan.inside.files import Networks
+from gan.networks.biggan import Attention, BlockDown, BlockUp, SumOverPlaces
 from gan.networks.dcgan import Discriminator, Generator, count_parameters
-from gan.networks.layers import Dropout, FromLatent, MinibatchStd
+from gan.networks.layers import Block, Dropout, FromLatent, MinibatchDiscrimination, MinibatchStd
 from gan.networks.residual import Basis, Enlarge, Residual, Shrink
 from gan.networks.sampling import sample
 from gan.networks.stylegan import Constant, StyleBlock, StyledConv, ToImage
@@ -66,6 +67,19 @@ _KINDS: list[tuple[type[nn.Module] | tuple[type[nn.Module], ...], str, str]] = [
         "residual block",
         "Adds a correction to the maps, computed from each place and its neighbors. Before training, the correction is 0.",
     ),
+    (
+        BlockUp,
+        "residual block",
+        "Doubles height and width, and adds a correction of two convolutions. Before each of them, every map is normalized, then scaled and "
+        "shifted by what this block's part of z, and the class if there is one, ask for.",
+    ),
+    (BlockDown, "residual block", "Halves height and width if this is not the last block, and adds a correction of two convolutions."),
+    (
+        Attention,
+        "self-attention",
+        "Each place adds what it finds at all other places, most from those that it attends to. It begins without any effect.",
+    ),
+    (SumOverPlaces, "sum", "Adds up each map over all places: how much of each pattern there is, wherever it is."),
     (Constant, "constant", "The same learned maps for every image. Everything that differs comes from the styles."),
     (
         StyledConv,
@@ -98,6 +112,11 @@ _KINDS: list[tuple[type[nn.Module] | tuple[type[nn.Module], ...], str, str]] = [
     (nn.Tanh, "tanh", "Squeezes every value between -1 (black) and 1 (white): this is the image."),
     (nn.Linear, "dense layer", _NUMBERS),
     (MinibatchStd, "minibatch deviation", "Adds one map: how much the images of the batch differ. For a single image this is 0."),
+    (
+        MinibatchDiscrimination,
+        "minibatch discrimination",
+        "Adds maps that say how close this image is to the others of the batch. For a single image they are 1.",
+    ),
     (nn.Embedding, "class", "The learned numbers of the class, next to z."),
 ]
 _SILENT = (nn.Flatten, Dropout)  # these change nothing here
@@ -289,7 +308,7 @@ def affordable(networks: Networks, most: int, in_company: bool = False) -> int:
     assert networks.discriminator is not None
     cost = 0
     for name, module in networks.discriminator.layers.named_children():
-        if isinstance(module, nn.Conv2d | nn.Linear | Residual | StyleBlock):
+        if isinstance(module, nn.Conv2d | nn.Linear | Block):
             side = re.fullmatch(r"(?:conv|block)(\d+)", name)
             cost += count_parameters(module) * (int(side[1]) ** 2 if side else 1)
     return max(1, min(most, int(AFFORDABLE / cost / (COMPANY if in_company else networks.config.packing))))

@@ -61,6 +61,12 @@ def parameter_title(name: str) -> str:
         (r"norm(\d+)", "normalization at {0} x {0}"),
         (r"norm_extra(\d+)", "normalization of extra convolution {0}"),
         (r"dense(\d*)", "dense layer {0}"),
+        (r"block(\d+)\.norm(\d)\.(\w+)", "block at {0} x {0}, {2}s of normalization {1}"),  # of BigGAN's networks
+        (r"attention(\d+)\.(\w+)", "attention at {0} x {0}, {1}"),
+        (r"attention(\d+)", "attention at {0} x {0}"),
+        (r"norm", "last normalization"),
+        (r"to_pixels", "last convolution"),
+        (r"minibatch_discrimination.compared", "minibatch discrimination"),
         (r"block(\d+)\.(\w+)", "block at {0} x {0}, {1}"),  # of residual networks, as the next three
         (r"mapping\.dense(\d+)", "mapping layer {0}"),  # of networks with styles, as the next ones
         (r"constant", "constant"),
@@ -89,8 +95,12 @@ def parameter_title(name: str) -> str:
     ):
         if match := re.fullmatch(pattern, module):
             title = words.format(*match.groups()).strip()
-            normalization = "norm" in module
-            parts = {"weight": ", scale" if normalization else "", "bias": ", shift" if normalization else ", bias", "strength": ", noise"}
+            normalization = "norm" in module and not module.endswith((".gain", ".shift"))
+            parts = {
+                "weight": ", scale" if normalization else "",
+                "bias": ", shift" if normalization else ", bias",
+                "strength": ", strength" if module.startswith("attention") else ", noise",
+            }
             return title + parts.get(part, "")
     return name
 

@@ -53,7 +53,7 @@ def first_filters(networks: Networks) -> np.ndarray:
     once, the parts for each image are side by side.
     """
     assert networks.discriminator is not None
-    weight = next(m for m in networks.discriminator.layers if isinstance(m, nn.Conv2d | nn.Linear)).weight.detach()
+    weight = networks.discriminator.first_layer.weight.detach()
     config = networks.config
     size = config.image_size if weight.dim() == 2 else weight.shape[-1]
     parts = weight.reshape(len(weight), config.packing, config.channels, size, size)

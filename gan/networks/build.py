@@ -1,6 +1,7 @@
 """Which networks a run's settings ask for."""
 
 from gan.config import TrainConfig
+from gan.networks.biggan import BigDiscriminator, BigGenerator
 from gan.networks.dcgan import Discriminator, Generator
 from gan.networks.stylegan import StyleDiscriminator, StyleGenerator
 from gan.networks.translation import PairDiscriminator, Translator, TwoDiscriminators, TwoGenerators, UNet
@@ -8,8 +9,9 @@ from gan.networks.translation import PairDiscriminator, Translator, TwoDiscrimin
 AnyGenerator = Generator | Translator
 AnyDiscriminator = Discriminator | PairDiscriminator | TwoDiscriminators
 
-GENERATORS: dict[str, type[Generator]] = {"stylegan": StyleGenerator}
-DISCRIMINATORS: dict[str, type[Discriminator]] = {"stylegan": StyleDiscriminator}
+# Kinds that draw from latent vectors and have classes of their own.
+GENERATORS: dict[str, type[Generator]] = {"stylegan": StyleGenerator, "biggan": BigGenerator}
+DISCRIMINATORS: dict[str, type[Discriminator]] = {"stylegan": StyleDiscriminator, "biggan": BigDiscriminator}
 
 
 def new_generator(config: TrainConfig, classes: int = 0) -> Generator:

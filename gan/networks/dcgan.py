@@ -9,18 +9,21 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import parametrize
-from torch.nn.utils.parametrizations import spectral_norm
 
 from gan.config import TrainConfig
 from gan.networks.layers import (
+    KERNELS,
+    POWER_ITERATIONS,
     Doubling,
     Dropout,
     FromLatent,
     FromPixels,
     Halving,
     Layers,
+    MinibatchDiscrimination,
     MinibatchStd,
     OwnWeights,
+    SpectralNorm,
     ToLogit,
     ToPixels,
     activation,
@@ -29,7 +32,6 @@ from gan.networks.layers import (
 from gan.networks.residual import Basis, Residual, fixup_deviations, residual_discriminator, residual_generator
 
 EMBEDDING = 32  # numbers that stand for a class in the generator's input, next to z
-POWER_ITERATIONS = 15  # before the first step, as in torch
 
 
 def _kernel(small: int, large: int) -> int:
@@ -43,41 +45,33 @@ def _kernel(small: int, large: int) -> int:
 class Generator(nn.Module):
     """z (N, latent_dim) -> images (N, channels, size, size) in [-1, 1] (Radford et al. 2016, figure 1).
 
+    A kind of networks with a forward() of its own is a subclass; gan/networks/build.py chooses it. `layers` then still has all layers in
+    their order, and what depends on the kind is a method here.
+
     Args:
         config: the run's settings.
         classes: number of classes in the data; used only if the config is conditional. forward() then takes their
             numbers, int64 (N,), whose embeddings are appended to z (Mirza and Osindero 2014).
     """
 
+    embedding_dim = EMBEDDING
+
     def __init__(self, config: TrainConfig, classes: int = 0) -> None:
         super().__init__()
         self.latent_dim, self.image_size, self.channels = config.latent_dim, config.image_size, config.channels
         self.classes = classes if config.conditional else 0
         if self.classes:
-            self.embedding = nn.Embedding(self.classes, EMBEDDING)
+            self.embedding = nn.Embedding(self.classes, self.embedding_dim)
         if config.translates:
             raise ValueError(f"networks {config.networks} translate images and have no latent vectors")
         self.layers = nn.Sequential(self.build(config))
+        if config.generator_spectral_norm:
+            normalize_spectrally(self.layers)
 
     def build(self, config: TrainConfig) -> Layers:
         """The layers from z, or z and the class's embedding, to an image."""
         build = {"dcgan": _conv_generator, "mlp": _dense_generator, "residual": residual_generator}[config.networks]
-        return build(config, config.latent_dim + (EMBEDDING if self.classes else 0))
-
-    def first_features(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-        """The features after the first layer with weights, its normalization and its activation: (N, features)."""
-        x = torch.cat([z, self.embedding(labels)], 1) if self.classes else z
-        weighty = (nn.ConvTranspose2d, nn.Conv2d, nn.Linear, Residual, nn.Upsample, nn.Unflatten)
-        first, *rest = self.layers
-        for layer in (first, *itertools.takewhile(lambda layer: not isinstance(layer, weighty), rest)):
-            x = layer(x)
-        return x.flatten(1)
-
-    def first_weights(self) -> torch.Tensor:
-        """What the layers that get z multiply it with: (latent_dim, features)."""
-        first: Any = next(layer for layer in self.layers if isinstance(layer, nn.ConvTranspose2d | nn.Linear))
-        weight = first.weight.T if isinstance(first, nn.Linear) else first.weight.flatten(1)  # (inputs, features)
-        return weight[: self.latent_dim]
+        return build(config, config.latent_dim + (self.embedding_dim if self.classes else 0))
 
     @property
     def map_numbers(self) -> int | None:
@@ -93,12 +87,30 @@ class Generator(nn.Module):
         """What Look inside shows, in order: modules whose output says something about the one image that they work on."""
         return ({"class": self.embedding} if self.classes else {}) | dict(self.layers.named_children())
 
+    def embedded(self, labels: torch.Tensor | None) -> torch.Tensor:
+        """The numbers that stand for classes, int64 (N,), in a conditional generator: (N, embedding_dim)."""
+        if labels is None:
+            raise ValueError(f"this generator is conditional: give labels from 0 to {self.classes - 1}")
+        embedded: torch.Tensor = self.embedding(labels)
+        return embedded
+
     def forward(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-        if self.classes:
-            if labels is None:
-                raise ValueError(f"this generator is conditional: give labels from 0 to {self.classes - 1}")
-            z = torch.cat([z, self.embedding(labels)], 1)
-        return self.layers(z)
+        return self.layers(torch.cat([z, self.embedded(labels)], 1) if self.classes else z)
+
+    def first_features(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """The features after the first layer with weights, its normalization and its activation: (N, features)."""
+        x = torch.cat([z, self.embedded(labels)], 1) if self.classes else z
+        weighty = (nn.ConvTranspose2d, nn.Conv2d, nn.Linear, Residual, nn.Upsample, nn.Unflatten)
+        first, *rest = self.layers
+        for layer in (first, *itertools.takewhile(lambda layer: not isinstance(layer, weighty), rest)):
+            x = layer(x)
+        return x.flatten(1)
+
+    def first_weights(self) -> torch.Tensor:
+        """What the layers that get z multiply it with: (latent_dim, features)."""
+        first: Any = next(layer for layer in self.layers if isinstance(layer, nn.ConvTranspose2d | nn.Linear))
+        weight = first.weight.T if isinstance(first, nn.Linear) else first.weight.flatten(1)  # (inputs, features)
+        return weight[: self.latent_dim]
 
 
 def _conv_generator(config: TrainConfig, inputs: int) -> Layers:
@@ -161,24 +173,33 @@ class Discriminator(nn.Module):
         layers, width = self.build(config)
         self.layers = nn.Sequential(layers)
         self.minibatch_std = MinibatchStd() if config.minibatch_std else None
+        compared = (width + (1 if config.minibatch_std else 0)) * self.feature_places(config)
+        self.minibatch_discrimination = MinibatchDiscrimination(compared) if config.minibatch_discrimination else None
         self.logit = self.new_logit(config, width)
         self.classes = classes if config.conditional else 0
         if self.classes:
             self.embedding = nn.Embedding(self.classes, width)
         if config.spectral_norm:
-            for module in list(self.modules()):
-                if isinstance(module, nn.Conv2d | nn.Linear | nn.Embedding):
-                    spectral_norm(module, eps=1e-12)
+            normalize_spectrally(self)
+
+    @property
+    def first_layer(self) -> nn.Conv2d | nn.Linear:
+        """The layer whose weights look at pixels."""
+        return next(layer for layer in self.layers if isinstance(layer, nn.Conv2d | nn.Linear))
 
     def build(self, config: TrainConfig) -> tuple[Layers, int]:
         """The layers up to the last features, and the number of these features (per position if they are maps)."""
         build = {"dcgan": _conv_discriminator, "mlp": _dense_discriminator, "residual": residual_discriminator}[config.networks]
         return build(config)
 
+    def feature_places(self, config: TrainConfig) -> int:
+        """At how many places there are features: 16 of maps of 4 x 4, else 1."""
+        return 16 if config.networks == "dcgan" and config.discriminator_head == "conv" else 1
+
     def new_logit(self, config: TrainConfig, width: int) -> nn.Module:
-        """The last layer, which gives the answer. width: the number of features before it, without the minibatch deviation."""
-        inputs = width + (1 if config.minibatch_std else 0)
-        if config.networks == "dcgan" and config.discriminator_head == "conv":
+        """The last layer, which gives the answer. width: the number of features before it, without what comparing images adds."""
+        inputs = width + numbers_of_company(config)
+        if self.feature_places(config) > 1:
             return ToLogit(inputs, 1, 4, 1, 0, bias=False)
         return nn.Linear(inputs, 1, bias=config.networks != "residual")
 
@@ -189,8 +210,12 @@ class Discriminator(nn.Module):
 
     def parts(self) -> dict[str, nn.Module]:
         """As a generator's; the last one is "logit"."""
-        deviation: dict[str, nn.Module] = {"minibatch_std": self.minibatch_std} if self.minibatch_std else {}
-        return dict(self.layers.named_children()) | deviation | {"logit": self.logit}
+        return dict(self.layers.named_children()) | self.parts_in_company() | {"logit": self.logit}
+
+    def parts_in_company(self) -> dict[str, nn.Module]:
+        """The layers that compare the images of a batch."""
+        compared = {"minibatch_std": self.minibatch_std, "minibatch_discrimination": self.minibatch_discrimination}
+        return {name: module for name, module in compared.items() if module}
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """The features behind the answer: (N / packing, width, 4, 4), or (N / packing, width) with a dense head."""
@@ -203,8 +228,14 @@ class Discriminator(nn.Module):
 
     def judge(self, features: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """features() -> answers (N / packing,)."""
-        answers: torch.Tensor = self.logit(self.minibatch_std(features) if self.minibatch_std else features).flatten()
+        answers: torch.Tensor = self.logit(self.in_company(features)).flatten()
         return self._with_class(answers, features, labels)
+
+    def in_company(self, features: torch.Tensor) -> torch.Tensor:
+        """Adds what comparing the batch's images says about each: (N, width, ...) -> (N, width + numbers_of_company(), ...)."""
+        for compared in (self.minibatch_std, self.minibatch_discrimination):
+            features = compared(features) if compared else features
+        return features
 
     def _with_class(self, answers: torch.Tensor, features: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
         """Adds what features (N, width, ...) say about their classes, if the discriminator is conditional."""
@@ -261,13 +292,27 @@ def _dense_discriminator(config: TrainConfig) -> tuple[Layers, int]:
     return layers, widths[-1]
 
 
+def numbers_of_company(config: TrainConfig) -> int:
+    """How many features comparing the images of a batch adds."""
+    return (1 if config.minibatch_std else 0) + (KERNELS if config.minibatch_discrimination else 0)
+
+
+def normalize_spectrally(network: nn.Module) -> None:
+    """Divides the weights of a network's convolutions, dense layers and embeddings by their largest singular values from now on."""
+    for module in list(network.modules()):
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding):
+            norm = SpectralNorm(module.weight, 1 if isinstance(module, nn.ConvTranspose2d) else 0)
+            parametrize.register_parametrization(module, "weight", norm, unsafe=True)  # unsafe: without a first use
+
+
 @torch.no_grad()
 def initialize(network: nn.Module, how: str, rng: torch.Generator) -> None:
     """Initializes a network's weights in place, using only `rng`.
 
     how: "dcgan" for convolutions N(0, 0.02), normalization scales N(1, 0.02) (Radford et al. 2016, section 3; the
     reference code, which does not change biases and dense layers); "pytorch" for the library's own default, uniform in
-    +-1 / sqrt(fan_in) (He et al. 2015 with a = sqrt 5); "fixup" for residual networks: see fixup_deviations().
+    +-1 / sqrt(fan_in) (He et al. 2015 with a = sqrt 5); "orthogonal" for random orthogonal matrices (Saxe et al. 2014) without biases;
+    "fixup" for residual networks: see fixup_deviations().
     """
     deviations = fixup_deviations(network) if how == "fixup" else {}
     for module in network.modules():
@@ -276,7 +321,9 @@ def initialize(network: nn.Module, how: str, rng: torch.Generator) -> None:
         elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear | nn.Embedding):
             normalized = parametrize.is_parametrized(module)
             weight: Any = module.parametrizations.weight.original if normalized else module.weight  # type: ignore[union-attr, index]
-            if isinstance(module, nn.Embedding):
+            if how == "orthogonal":
+                weight.copy_(_orthogonal(weight.shape, rng))
+            elif isinstance(module, nn.Embedding):
                 # Small: with N(0, 1) next to z, the generator ignored z and drew one image per class (700 steps, digits).
                 nn.init.normal_(weight, 0.0, 0.1 if isinstance(network, Generator) else 0.02, generator=rng)
             elif module in deviations:
@@ -286,11 +333,11 @@ def initialize(network: nn.Module, how: str, rng: torch.Generator) -> None:
             else:
                 nn.init.kaiming_uniform_(weight, a=5**0.5, generator=rng)
             if getattr(module, "bias", None) is not None:
-                bound = weight[0].numel() ** -0.5 if module not in deviations else 0.0
+                bound = weight[0].numel() ** -0.5 if module not in deviations and how != "orthogonal" else 0.0
                 nn.init.uniform_(module.bias, -bound, bound, generator=rng)  # type: ignore[arg-type]
             if normalized:
                 _measure_again(module, rng)
-        elif isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
+        elif isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d) and module.affine:
             if how == "dcgan":
                 nn.init.normal_(module.weight, 1.0, 0.02, generator=rng)
             else:
@@ -298,6 +345,18 @@ def initialize(network: nn.Module, how: str, rng: torch.Generator) -> None:
             nn.init.zeros_(module.bias)
         elif isinstance(module, Basis):
             nn.init.normal_(module.weight, 0.0, 1.0, generator=rng)
+
+
+def _orthogonal(shape: torch.Size, rng: torch.Generator) -> torch.Tensor:
+    """A matrix (first axis, all others) with orthogonal rows or columns of length 1, uniformly drawn (Mezzadri 2007).
+
+    In 64 bits, so its 32 bits do not depend on the number of threads.
+    """
+    rows, columns = shape[0], shape[1:].numel()
+    drawn = torch.randn(max(rows, columns), min(rows, columns), generator=rng, dtype=torch.float64)
+    q, r = torch.linalg.qr(drawn)
+    q *= r.diagonal().sign()
+    return (q if rows >= columns else q.T).reshape(shape)
 
 
 def _measure_again(module: nn.Module, rng: torch.Generator) -> None:

@@ -1,7 +1,7 @@
-"""The layers that the networks are made of: faster ways to compute torch's convolutions on a CPU, dropout, minibatch deviation."""
+"""The layers that the networks are made of: faster ways to compute torch's convolutions on a CPU, dropout, layers that compare images."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -11,9 +11,19 @@ from torch import nn
 from gan.draws import own, whole
 from gan.networks import winograd
 
+KERNELS, KERNEL_NUMBERS = 32, 5  # of minibatch discrimination: features that it adds, and numbers compared for each
+POWER_ITERATIONS = 15  # before the first step, as in torch
 SMALL = 8  # largest side of feature maps for which a kernel's gradient is a matrix product
 
 Layers = OrderedDict[str, nn.Module]
+
+
+class Block(nn.Module):
+    """A layer that is made of several layers."""
+
+    def parts(self) -> Iterator[nn.Module]:
+        """The layers in it that make maps, and blocks of them."""
+        return self.children()
 
 
 def map_sizes(image_size: int) -> list[int]:
@@ -116,19 +126,25 @@ def _kernel_gradient(large: torch.Tensor, small: torch.Tensor, k: int) -> torch.
     return (small.permute(0, 2, 3, 1).reshape(n * h * w, a).t() @ windows).view(a, k, k, b).permute(0, 3, 1, 2)
 
 
-def _halving(module: nn.Conv2d | nn.ConvTranspose2d, x: torch.Tensor) -> torch.Tensor:
-    """The module's result on a CPU; under autocast, in the number format that its parent would use."""
-    weight, bias, transposed = module.weight, module.bias, isinstance(module, nn.ConvTranspose2d)
+def strided(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, transposed: bool, training: bool) -> torch.Tensor:
+    """A (transposed) convolution with stride 2, padding 1 in the way that suits a CPU; under autocast, in the number format that torch uses.
+
+    training: whether a gradient for the weight is likely to be needed.
+    """
     if torch.is_autocast_enabled(x.device.type):
         dtype = torch.get_autocast_dtype(x.device.type)
         x, weight, bias = x.to(dtype), weight.to(dtype), bias if bias is None else bias.to(dtype)
     small = x.shape[-1] if transposed else x.shape[-1] // 2
-    if module.training and bias is None and winograd.pays(weight, len(x), small):
+    if training and bias is None and winograd.pays(weight, len(x), small):
         return winograd.convolution(x, weight, transposed)
     if small > SMALL:
         return torch.convolution(x, weight, bias, [2, 2], [1, 1], [1, 1], transposed, [0, 0], 1)
     result: torch.Tensor = _SmallConvolution.apply(x, weight, bias, transposed)  # type: ignore[no-untyped-call]
     return result
+
+
+def _halving(module: nn.Conv2d | nn.ConvTranspose2d, x: torch.Tensor) -> torch.Tensor:
+    return strided(x, module.weight, module.bias, isinstance(module, nn.ConvTranspose2d), module.training)
 
 
 class Halving(nn.Conv2d):
@@ -227,3 +243,67 @@ class MinibatchStd(OverRanks, nn.Module):
             variance = x.float().var(0, unbiased=False)
         deviation = (variance + 1e-8).sqrt().mean().to(x.dtype)
         return torch.cat([x, deviation.expand(len(x), 1, *x.shape[2:])], 1)
+
+
+class MinibatchDiscrimination(nn.Module):
+    """Adds features that say how close each image is to the others of its batch (Salimans et al. 2016, section 3.2).
+
+    (N, C, ...) -> (N, C + KERNELS, ...). A learned matrix makes KERNELS groups of KERNEL_NUMBERS numbers of each image's features. For
+    each group, the new feature is the sum over the batch of exp(-distance), with the L1 distance of the groups of two images.
+
+    Attributes:
+        whole_rows: for a run on several ranks: a rank's rows (N, n) -> those of the whole batch.
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.compared = nn.Linear(features, KERNELS * KERNEL_NUMBERS, bias=False)
+        self.whole_rows: Callable[[torch.Tensor], torch.Tensor] | None = None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        rows = self.compared(x.flatten(1)).float()
+        others = self.whole_rows(rows) if self.whole_rows else rows
+        groups, of_others = (r.view(len(r), 1, KERNELS, KERNEL_NUMBERS) for r in (rows, others))
+        closeness = (-(groups - of_others.transpose(0, 1)).abs().sum(3)).exp().sum(1).to(x.dtype)
+        return torch.cat([x, closeness.view(*closeness.shape, *[1] * (x.dim() - 2)).expand(-1, -1, *x.shape[2:])], 1)
+
+
+class SpectralNorm(nn.Module):
+    """A weight divided by its largest singular value, which one power iteration for each use in training follows (Miyato et al. 2018).
+
+    Unlike torch's own, it can be set up for a network without memory, which measures nothing. With averaged weights, the singular vectors
+    are averages too, so outside of training they are brought to length 1.
+
+    Args:
+        weight: with rows along `dim`; all other axes are the columns.
+    """
+
+    def __init__(self, weight: torch.Tensor, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+        rows = weight.shape[dim]
+        for name, length in (("_u", rows), ("_v", weight.numel() // rows)):
+            self.register_buffer(name, torch.full((length,), length**-0.5))
+        if not weight.is_meta:
+            for _ in range(POWER_ITERATIONS):
+                self._iterate(weight.transpose(0, dim).flatten(1))
+
+    @torch.no_grad()
+    def _iterate(self, matrix: torch.Tensor) -> None:
+        u, v = self.get_buffer("_u"), self.get_buffer("_v")
+        u.copy_(_unit(torch.mv(matrix, v)))
+        v.copy_(_unit(torch.mv(matrix.H, u)))
+
+    def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        matrix = weight.transpose(0, self.dim).flatten(1)
+        u, v = self.get_buffer("_u"), self.get_buffer("_v")
+        if self.training:
+            self._iterate(matrix)
+            u, v = u.clone(), v.clone()  # for the backward pass of this use: the next use changes them
+        else:
+            u, v = _unit(u), _unit(v)
+        return weight / torch.vdot(u, torch.mv(matrix, v))
+
+
+def _unit(vector: torch.Tensor) -> torch.Tensor:
+    return F.normalize(vector, dim=0, eps=1e-12)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from gan.config import TrainConfig
-from gan.networks.layers import Dropout, Layers, activation, map_sizes
+from gan.networks.layers import Block, Dropout, Layers, activation, map_sizes
 
 EXPANSION = 2  # channels inside a block, as a multiple of those outside
 GROUP = 16  # channels in each group of a block's 3 x 3 convolution, as in the paper's networks
@@ -17,7 +17,7 @@ WIDEST = 768  # most channels of a stage, as in the paper's networks
 BASE = 4  # side of the smallest maps
 
 
-class Residual(nn.Sequential):
+class Residual(nn.Sequential, Block):
     """A block that adds a correction to its input: 1 x 1 to more channels, grouped 3 x 3, 1 x 1 back (Huang et al. 2024, figure 3).
 
     (N, width, H, W) -> the same shape. groups: of the middle convolution.

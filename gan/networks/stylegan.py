@@ -14,8 +14,8 @@ from torch import nn
 
 from gan.config import TrainConfig
 from gan.draws import own, whole
-from gan.networks.dcgan import Discriminator, Generator
-from gan.networks.layers import Chance, Dropout, Layers, OverRanks, OwnWeights, map_sizes
+from gan.networks.dcgan import Discriminator, Generator, numbers_of_company
+from gan.networks.layers import Block, Chance, Dropout, Layers, OverRanks, OwnWeights, map_sizes
 from gan.networks.residual import BASE
 
 MAPPING = 4  # layers of the mapping network; the papers have 8
@@ -411,7 +411,7 @@ def _normalized(x: torch.Tensor) -> torch.Tensor:
     return x * (x.square().mean(1, keepdim=True) + EPSILON).rsqrt()
 
 
-class StyleBlock(nn.Module):
+class StyleBlock(Block):
     """A block of the discriminator: (N, inputs, n, n) -> (N, outputs, ceil(n / 2), ceil(n / 2)) (section 4.1, figure 7c).
 
     Two convolutions, of which the second halves the maps, and next to them one of 1 x 1. Their sum is divided by sqrt 2, to keep the variance.
@@ -445,7 +445,7 @@ class StyleDiscriminator(Discriminator):
         width = stages(config, config.discriminator_filters)[0][1]
         self.head = nn.Sequential(
             OrderedDict(
-                conv4=EqualizedConv2d(width + (1 if config.minibatch_std else 0), width, 3, GAIN),
+                conv4=EqualizedConv2d(width + numbers_of_company(config), width, 3, GAIN),
                 act4=nn.LeakyReLU(SLOPE, inplace=True),
                 flatten=nn.Flatten(),
                 dense=EqualizedLinear(width * BASE**2, width, GAIN),
@@ -462,6 +462,9 @@ class StyleDiscriminator(Discriminator):
             layers[f"drop{size}"] = Dropout(config.dropout)
         return layers, levels[-1][1]
 
+    def feature_places(self, config: TrainConfig) -> int:
+        return BASE**2
+
     def new_logit(self, config: TrainConfig, width: int) -> nn.Module:
         return EqualizedLinear(width, 1)
 
@@ -476,9 +479,8 @@ class StyleDiscriminator(Discriminator):
         return count
 
     def parts(self) -> dict[str, nn.Module]:
-        deviation: dict[str, nn.Module] = {"minibatch_std": self.minibatch_std} if self.minibatch_std else {}
-        return dict(self.layers.named_children()) | deviation | dict(self.head.named_children()) | {"logit": self.logit}
+        return dict(self.layers.named_children()) | self.parts_in_company() | dict(self.head.named_children()) | {"logit": self.logit}
 
     def judge(self, features: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-        seen = self.head(self.minibatch_std(features) if self.minibatch_std else features)
+        seen = self.head(self.in_company(features))
         return self._with_class(self.logit(seen).flatten(), seen, labels)

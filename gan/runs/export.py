@@ -28,6 +28,7 @@ from gan.files import write_atomically
 from gan.images import captioned, gif, png, spaced
 from gan.judging.judgements import NUMBERS
 from gan.latent import from_seeds
+from gan.networks.biggan import BigGenerator, BlockUp
 from gan.networks.build import new_generator
 from gan.networks.dcgan import EMBEDDING, Generator
 from gan.networks.generator_file import FORMAT, CheckpointError, LoadedGenerator, read_config, read_metadata
@@ -110,7 +111,12 @@ def export_name(folder: RunFolder) -> str:
 
 
 def png_files(
-    loaded: LoadedGenerator, seeds: Sequence[int], labels: torch.Tensor | None, folder: Path, piece: int = 256
+    loaded: LoadedGenerator,
+    seeds: Sequence[int],
+    labels: torch.Tensor | None,
+    folder: Path,
+    threshold: float | None = None,
+    piece: int = 256,
 ) -> Yields[Progress, None, None]:
     """One file per image, named by its seed: 0.png, 1.png, ...
 
@@ -119,6 +125,7 @@ def png_files(
         seeds: all different.
         labels: a class for each seed, for a conditional generator.
         folder: created if missing; must be empty, so images of two generators never mix and nothing is overwritten.
+        threshold: of truncation; see latent.from_seeds().
         piece: number of images drawn, and held in memory, at once.
 
     Raises:
@@ -133,7 +140,7 @@ def png_files(
     for start in range(0, len(seeds), piece):
         yield Progress("Drawing the images", start, len(seeds))
         some = seeds[start : start + piece]
-        z = from_seeds(some, loaded.config.latent_dim, loaded.config.latent_distribution)
+        z = from_seeds(some, loaded.config.latent_dim, loaded.config.latent_distribution, threshold)
         images = sample(loaded.network, z, None if labels is None else labels[start : start + piece])
         for seed, image in zip(some, images, strict=True):
             with write_atomically(folder / f"{seed}.png", durable=False) as file:
@@ -200,7 +207,7 @@ ${about}
 for name, entry in header.items():
     kind = {"F32": torch.float32, "I64": torch.int64}[entry["dtype"]]
     weights[name] = torch.frombuffer(bytearray(numbers[slice(*entry["data_offsets"])]), dtype=kind).reshape(entry["shape"])
-
+$spectral
 parser = argparse.ArgumentParser(description="Draws images with the generator of step $step.")
 parser.add_argument("--seeds", default="0-63", help="seeds of the latent vectors, such as 1,2,10-13")
 ${class_option}parser.add_argument("--out", default="samples.png", help="the PNG to write")
@@ -226,6 +233,14 @@ chunks = [len(part).to_bytes(4, "big") + kind + part + zlib.crc32(kind + part).t
 Path(args.out).write_bytes(b"\\x89PNG\\r\\n\\x1a\\n" + b"".join(chunks))
 ''')
 
+
+# With spectral normalization of the generator.
+_SPECTRAL = """\
+for key in [key for key in weights if key.endswith("original")]:  # weights are divided by their largest singular values
+    u, v = (nn.functional.normalize(weights.pop(key.replace("original", f"0._{end}")), dim=0) for end in "uv")
+    weight, place = weights.pop(key), key.removesuffix("parametrizations.weight.original")
+    weights[f"{place}weight"] = weight / (u @ weight$rows.flatten(1) @ v)
+"""
 
 _SEQUENTIAL = Template("""\
 network = nn.Sequential(OrderedDict(
@@ -274,8 +289,40 @@ def network(w, x=weights["layers.constant.weight"], image=0, rows=(torch.tensor(
 _SEEDED = "generator=torch.Generator().manual_seed(seed)"
 
 
+_BIG = Template("""\
+def conv(name, x):
+    return nn.functional.conv2d(x, weights[f"layers.{name}.weight"], weights.get(f"layers.{name}.bias"), padding="same")
+
+def norm(name, x, gain, shift):
+    x = nn.functional.batch_norm(x, weights[f"layers.{name}.running_mean"], weights[f"layers.{name}.running_var"])
+    return (x * gain[..., None, None] + shift[..., None, None]).relu()
+
+def network(z):
+    x, *parts = z.split($parts, 1)
+    x = (x @ weights["layers.dense.weight"].T + weights["layers.dense.bias"]).unflatten(1, (-1, 4, 4))
+    for size, part in zip($sizes, parts):
+        block, inside, y = f"block{size}", x, torch.cat([*parts[$blocks:], part], 1)
+        for i in "12":
+            gain, shift = (y @ weights[f"layers.{block}.norm{i}.{kind}.weight"].T for kind in ("gain", "shift"))
+            inside = nn.functional.interpolate(norm(f"{block}.norm{i}.norm", inside, 1 + gain, shift), size)
+            inside = conv(f"{block}.conv{i}", inside)
+        x = inside + nn.functional.interpolate(conv(f"{block}.shortcut", x), size)
+$attention\
+    return conv("to_pixels", norm("norm", x, weights["layers.norm.weight"], weights["layers.norm.bias"])).tanh()""")
+
+_ATTENTION = """\
+        if size in (14, 16):
+            query, *others = (conv(f"attention{size}.{kind}", x) for kind in ("query", "key", "value"))
+            key, value = (nn.functional.max_pool2d(other, 2).flatten(2) for other in others)
+            found = value @ (query.flatten(2).transpose(1, 2) @ key).softmax(2).transpose(1, 2)
+            x = x + weights[f"layers.attention{size}.strength"] * conv(f"attention{size}.found", found.unflatten(2, (size, size)))
+"""
+
+
 def sample_script(generator: Path) -> str:
-    """A script of at most 60 lines that draws with the generator's file next to it, using only torch. It draws the same images as `sample`.
+    """A script that draws with the generator's file next to it, using only torch. It draws the same images as `sample`.
+
+    It has at most 60 lines, or 75 with BigGAN's networks.
 
     Raises:
         CheckpointError: the file is not a generator, or its settings are missing.
@@ -312,6 +359,7 @@ def sample_script(generator: Path) -> str:
         class_option=class_option,
         channels=config.channels,
         size=config.image_size,
+        spectral=_spectral(network) if config.generator_spectral_norm else "",
         network=_network(config, network),
         range="" if config.networks in ("residual", "stylegan") else " from -1 to 1",
         noise=noise,
@@ -321,11 +369,20 @@ def sample_script(generator: Path) -> str:
     )
 
 
+def _spectral(network: Generator) -> str:
+    """The lines that undo spectral normalization. A transposed convolution's filters lie along the second axis."""
+    layers = dict(network.layers.named_children())
+    transposed = [name for name, layer in layers.items() if isinstance(layer, nn.ConvTranspose2d)]
+    prefix = f"layers.{'conv' if len(transposed) > 1 else ''.join(transposed)}"  # the other convolutions are called extra1, ...
+    rows = f'.transpose(0, int(place.startswith("{prefix}")))' if transposed else ""
+    return _SPECTRAL.replace("$rows", rows)
+
+
 def _imports(config: TrainConfig) -> str:
     """The last import lines, which depend on the kind of network."""
     if config.has_styles:
         return "from pathlib import Path\nimport torch, torch.nn.functional as F"
-    first = "" if config.networks == "residual" else "from collections import OrderedDict\n"
+    first = "" if config.networks in ("residual", "biggan") else "from collections import OrderedDict\n"
     return f"{first}from pathlib import Path\n\nimport torch\nfrom torch import nn"
 
 
@@ -343,6 +400,11 @@ def _draw(config: TrainConfig) -> str:
 def _network(config: TrainConfig, network: Generator) -> str:
     """The definition of `network`, a function of z."""
     layers = network.layers
+    if isinstance(network, BigGenerator):
+        sizes = tuple(layer.size for layer in layers if isinstance(layer, BlockUp))
+        parts = [*network.z_parts, network.embedding_dim] if network.classes else network.z_parts
+        attention = _ATTENTION if config.self_attention else ""
+        return _BIG.substitute(parts=parts, sizes=sizes, blocks=len(sizes), attention=attention)
     if isinstance(network, StyleGenerator):
         return _STYLES.substitute(mapping=MAPPING + 1, rate=MAPPING_RATE, sizes=tuple(map_sizes(config.image_size)))
     if config.networks != "residual":

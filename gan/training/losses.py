@@ -1,4 +1,4 @@
-"""The losses, as pure functions of the discriminator's answers and gradients. They know nothing about networks.
+"""The losses, as pure functions of the discriminator's answers, gradients and weights. They know nothing about training.
 
 With loss "bce", an answer is a logit, whose sigmoid is a probability. With the other losses it is an unbounded score.
 """
@@ -7,6 +7,8 @@ import math
 
 import torch
 import torch.nn.functional as F
+from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 
 
 def bce(logits: torch.Tensor, label: float | torch.Tensor) -> torch.Tensor:
@@ -85,6 +87,24 @@ def zero_centered_penalty(gradient: torch.Tensor) -> torch.Tensor:
 def one_centered_penalty(gradient: torch.Tensor) -> torch.Tensor:
     """E[(||grad D|| - 1)^2] for gradients (N, ...) between real images and fakes (Gulrajani et al. 2017, equation 3)."""
     return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
+
+
+def orthogonal_penalty(network: nn.Module) -> torch.Tensor:
+    """The sum of ||W'W * (1 - I)||^2 over a network's weights (Brock et al. 2019, equation 3), where W's columns are filters.
+
+    It pushes filters of one layer toward right angles and leaves their lengths alone. Embeddings do not count, as in the authors' code.
+    Spectral normalization does not change the weights that count.
+    """
+    total = torch.zeros((), device=next(network.parameters()).device)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            weight = dict(module.named_parameters())["parametrizations.weight.original" if is_parametrized(module) else "weight"]
+            filters = (weight.transpose(0, 1) if isinstance(module, nn.ConvTranspose2d) else weight).float().flatten(1)
+            lengths = filters.square().sum(1)
+            # ||W'W|| is also ||WW'||: the smaller of both products is enough, less what the diagonal of W'W adds.
+            product = filters @ filters.T if len(filters) < filters.shape[1] else filters.T @ filters
+            total = total + product.square().sum() - lengths.square().sum()
+    return total
 
 
 def equilibrium(kind: str = "bce", real_label: float = 1.0, fake_label: float = 0.0) -> tuple[float | None, float | None, float | None]:

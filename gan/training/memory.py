@@ -6,16 +6,17 @@ layer's output is made by the formula for its shape.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
 from gan.config import TrainConfig
+from gan.networks.biggan import Attention, BlockDown, BlockUp, EnlargedConv, ShrunkConv, SumOverPlaces
 from gan.networks.build import new_discriminator, new_generator, new_networks
 from gan.networks.dcgan import count_parameters
-from gan.networks.layers import Dropout, FromLatent
+from gan.networks.layers import Block, Dropout, FromLatent
 from gan.networks.residual import Basis, Enlarge, Residual, Shrink
 from gan.networks.translation import feature_maps
 from gan.networks.weights import without_memory
@@ -34,13 +35,13 @@ def memory_estimate(config: TrainConfig) -> int:
         maps += output.numel()
 
     with without_memory():
-        # Spectral normalization multiplies matrices when it is set up. It keeps two vectors a layer, which do not count.
-        generator, discriminator = new_generator(config, 1), new_discriminator(config.change(spectral_norm=False), 1)
+        bare = config.change(spectral_norm=False, generator_spectral_norm=False)  # it keeps two vectors a layer, which do not count
+        generator, discriminator = new_generator(bare, 1), new_discriminator(bare, 1)
         if generator.map_numbers is not None and discriminator.map_numbers is not None:
             maps = n * (generator.map_numbers + discriminator.map_numbers)
         else:
             for module in (*generator.layers, *discriminator.layers):
-                for layer in module if isinstance(module, Residual) else (module,):
+                for layer in module.parts() if isinstance(module, Block) else (module,):
                     layer.register_forward_hook(count)
             for module in (*generator.modules(), *discriminator.modules()):
                 if forward := _shaped(module):
@@ -66,14 +67,20 @@ def _shaped(module: nn.Module) -> Callable[..., torch.Tensor] | None:
     """A forward that makes an output of the right shape; None if the module's own computes nothing."""
     if isinstance(module, SAME):
         return nn.Identity().forward
-    if isinstance(module, Residual):
-        return functools.partial(nn.Sequential.forward, module)  # without the sum
+    if isinstance(module, Block):
+        return _shaped_block(module)
+    if isinstance(module, SumOverPlaces):
+        return lambda x: x.new_empty(x.shape[:2])
     if isinstance(module, FromLatent):
         return functools.partial(_empty, (module.out_channels, 4, 4))
     if isinstance(module, nn.Linear):
         return functools.partial(_empty, (module.out_features,))
     if isinstance(module, Basis):
         return functools.partial(_empty, tuple(module.weight.shape))
+    if isinstance(module, EnlargedConv):
+        return functools.partial(_empty, (module.out_channels, module.size, module.size))
+    if isinstance(module, ShrunkConv):
+        return lambda x: x.new_empty(len(x), module.out_channels, _half(x.shape[2]), _half(x.shape[3]))
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         return functools.partial(_convolved, module)
     if isinstance(module, Enlarge):
@@ -81,8 +88,43 @@ def _shaped(module: nn.Module) -> Callable[..., torch.Tensor] | None:
     if isinstance(module, nn.Upsample) and isinstance(size := module.size, int):
         return functools.partial(_resized, lambda side: size)
     if isinstance(module, Shrink):
-        return functools.partial(_resized, lambda side: (side + 1) // 2)
+        return functools.partial(_resized, _half)
     return None
+
+
+def _shaped_block(module: Block) -> Callable[..., torch.Tensor]:
+    """The same for a block, which gets no class and no part of z."""
+    if isinstance(module, Residual):
+        return functools.partial(nn.Sequential.forward, module)  # without the sum
+    if isinstance(module, BlockUp):
+        return functools.partial(_through, (module.norm1, module.conv1, module.norm2, module.conv2), (module.shortcut,))
+    if isinstance(module, BlockDown):
+        shortcut = (module.shortcut,) if module.last else (functools.partial(_resized, _half), module.shortcut)
+        return functools.partial(_through, (module.conv1, module.conv2), shortcut)
+    if isinstance(module, Attention):
+        return functools.partial(_attended, module)
+    return nn.Identity().forward  # ConditionalNorm
+
+
+def _half(side: int) -> int:
+    return (side + 1) // 2
+
+
+def _through(main: Sequence[Callable[..., Any]], shortcut: Sequence[Callable[..., Any]], x: torch.Tensor) -> torch.Tensor:
+    """What a block of two ways makes of x, without their sum."""
+    aside = x
+    for layer in shortcut:
+        aside = layer(aside)
+    for layer in main:
+        x = layer(x)
+    return x
+
+
+def _attended(module: Attention, x: torch.Tensor) -> torch.Tensor:
+    for layer in (module.query, module.key):
+        layer(x)
+    module.found(module.value(x))
+    return x
 
 
 def _empty(shape: tuple[int, ...], x: torch.Tensor) -> torch.Tensor:

@@ -173,7 +173,10 @@ def _generator_step(
                 loss = losses.generator_loss(answers, config.loss, on_real)
         if config.frozen == "generator":
             return loss, mean_answer(config, answers)
-        learn(state, loss, state.optimizer_g, state.generator)
+        total = loss
+        if config.orthogonal_penalty:
+            total = loss + config.orthogonal_penalty * losses.orthogonal_penalty(state.generator)
+        learn(state, total, state.optimizer_g, state.generator)
     finally:
         discriminator.requires_grad_(True)
     return loss, mean_answer(config, answers)

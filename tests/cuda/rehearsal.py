@@ -75,6 +75,7 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "dense head": {"discriminator_head": "dense", "dropout": 0.3, "initialization": "dcgan"},
     "minibatch_std": {"minibatch_std": True},
     "packing": {"packing": 2, "minibatch_std": True},
+    "minibatch_discrimination": {"minibatch_discrimination": True},
     "hinge": {"loss": "hinge"},
     "pix2pix": {
         "networks": "pix2pix",

@@ -103,6 +103,7 @@ SWITCHES = {
     "packed": TrainConfig(packing=2, minibatch_std=True, spectral_norm=True, generator_upsampling="resize", generator_extra_layers=1),
     "packed mlp": TrainConfig(packing=4, networks="mlp", generator_norm="none", data="cifar10", image_size=32, channels=3),
     "packed residual": TrainConfig(networks="residual", packing=2, minibatch_std=True, spectral_norm=True, image_size=64),
+    "compared": TrainConfig(networks="biggan", minibatch_discrimination=True, packing=2, image_size=32, channels=3),
     "bare": TrainConfig(discriminator_norm="none", generator_norm="none", generator_order="activation_first"),
 }
 
@@ -129,7 +130,7 @@ def test_every_recipe_can_be_looked_into(name: str) -> None:
     if not config.conditional:  # there the class adds its own part
         assert answer == pytest.approx(looked["logit"].maps.item(), abs=1e-3)
     first, last = inside_pictures.first_filters(networks), inside_pictures.last_filters(networks)
-    kernel = {"mlp": size, "dcgan": 4, "residual": 1, "stylegan": 1}[config.networks]
+    kernel = {"mlp": size, "dcgan": 4, "residual": 1, "stylegan": 1, "biggan": 3}[config.networks]
     assert first.shape[1:] == (config.channels, kernel, kernel * config.packing)
     assert last.shape[1] == config.channels and last.shape[0] == (16 if config.networks == "mlp" else 4)
     assert inside_pictures.paint_filters(first).shape == (len(first), 3, *first.shape[2:])

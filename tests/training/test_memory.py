@@ -9,7 +9,7 @@ from torch import nn
 from gan.config import TrainConfig
 from gan.networks.build import new_discriminator, new_generator
 from gan.networks.dcgan import count_parameters
-from gan.networks.residual import Residual
+from gan.networks.layers import Block
 from gan.recipes import RECIPES
 from gan.training.memory import memory_estimate
 
@@ -20,6 +20,7 @@ CASES: list[dict[str, Any]] = [
     {"image_size": 32, "channels": 3, "packing": 2, "discriminator_head": "dense", "dropout": 0.2},
     {"networks": "mlp", "conditional": True, "generator_norm": "none"},
     {"networks": "residual", "initialization": "fixup", "conditional": True, "loss": "relativistic", "r1": 1.0, "r2": 1.0},
+    {"networks": "biggan", "image_size": 64, "channels": 3, "packing": 2, "self_attention": True, "generator_spectral_norm": True},
 ]
 
 
@@ -37,7 +38,7 @@ def test_the_estimate_counts_the_maps_that_the_networks_make(config: TrainConfig
         maps += output.numel()
 
     for module in (*generator.layers, *discriminator.layers):
-        for layer in module if isinstance(module, Residual) else (module,):
+        for layer in module.parts() if isinstance(module, Block) else (module,):
             layer.register_forward_hook(count)
     labels = torch.zeros(config.batch_size, dtype=torch.int64) if config.conditional else None
     with torch.no_grad():

@@ -101,6 +101,8 @@ SWITCHES = [
     {"networks": "mlp", "r1": 1.0, "packing": 4, "dropout": 0.2},
     {"conditional": True, "loss": "hinge", "reuse_fakes": False},
     {"networks": "residual", "initialization": "fixup", "loss": "relativistic", "r1": 1.0, "r2": 1.0, "dropout": 0.1},
+    {"generator_spectral_norm": True, "minibatch_discrimination": True, "initialization": "orthogonal", "orthogonal_penalty": 1e-3},
+    {"networks": "biggan", "conditional": True, "self_attention": True, "loss": "hinge", "r1": 1.0, "minibatch_discrimination": True},
     {"networks": "stylegan", "minibatch_std": True, "r1": 1.0, "penalty_every": 3, "reuse_fakes": False},
     {"networks": "stylegan", "conditional": True, "gradient_penalty": 1.0, "r2": 1.0, "penalty_every": 2, "style_mixing": 0, "d_steps": 2},
 ]

@@ -114,14 +114,14 @@ def discriminator_view(networks: Networks, path: Path) -> None:
             judged = st.segmented_control(
                 "Batch",
                 [ALONE, AMONG_REAL, AMONG_FAKES],
-                default=AMONG_FAKES if config.minibatch_std else ALONE,
+                default=AMONG_FAKES if config.compares_images else ALONE,
                 key="judged",
                 bind="query-params",
                 required=True,
                 wrap=True,
                 help="Batch normalization makes D's answer depend on the other images in the batch. Alone uses the averages from training.",
             )
-            judged = judged or (AMONG_FAKES if config.minibatch_std else ALONE)  # ?judged= clears even what is required
+            judged = judged or (AMONG_FAKES if config.compares_images else ALONE)  # ?judged= clears even what is required
     needs_real = kind == REAL or judged == AMONG_REAL
     real = real_images(networks) if needs_real else None
     if needs_real and real is None:
@@ -196,7 +196,7 @@ def notes(networks: Networks, kind: str, label: int) -> list[str]:
         said.append(f"D gets the class {plain(networks.class_names[label])}, which adds its own part to the last number.")
     if config.packing > 1:
         said.append(f"This discriminator sees {config.packing} images at once; here they are copies of this image.")
-    if config.minibatch_std:
+    if config.compares_images:
         said.append(
             "This discriminator also checks how much the images of a batch differ. A single image looks like a generator that repeats itself."
         )

@@ -117,6 +117,10 @@ class OnWorker:
 
     def get_ready(self, config: TrainConfig, dataset: ImageDataset) -> Iterator[Progress]:
         self.close()
+        if config.translates:
+            raise ValueError(
+                f"runs with networks {config.networks} cannot train in a cluster: its workers get single images, not pairs or classes"
+            )
         yield Progress("Sending the images to the cluster", 0, 0)
         self._images = self._workers.share(dataset)
         self._remote = yield from self._workers.hire(self._run_id)

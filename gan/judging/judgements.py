@@ -60,6 +60,20 @@ class Judgement(Record):
 
 NUMBERS = tuple(name for name, field in vars(Judgement).items() if isinstance(field, Field) and field.rule is NUMBER_OR_NULL)
 
+# Only runs that translate images have these.
+OF_TRANSLATIONS = (
+    "l1",
+    "l1_identity",
+    "l1_mean",
+    "ssim",
+    "ssim_identity",
+    "ssim_mean",
+    "cycle",
+    "changed",
+    "changed_identity",
+    "others",
+)
+
 
 @dataclass(frozen=True)
 class Best:

@@ -137,7 +137,7 @@ def test_folders_below_the_data_folder_can_be_chosen_by_name(tmp_path: Path) -> 
     save(tmp_path / "data" / "mine" / "a.png", Image.new("L", (40, 40)))
     for name in ("cache", "FashionMNIST", "cifar-10-batches-py", ".upload-1"):
         (tmp_path / "data" / name).mkdir()
-    assert datasets.available() == ["mnist", "faces", "fashion-mnist", "cifar10", "mine"]
+    assert datasets.available() == [*datasets.NAMED, "mine"]
     assert len(finish(load("mine", 28, 1))) == 1
 
 

@@ -36,7 +36,8 @@ def same(one: Any, other: Any) -> bool:
 def trained(config: TrainConfig, steps: int = 3, **wishes: Any) -> tuple[TrainState, Any]:
     shape = (40, config.channels, config.image_size, config.image_size)
     images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    dataset = ImageDataset(config.data, images, torch.arange(40) % 3, ("a", "b", "c"))
+    classes = ("a", "b") if config.networks == "cyclegan" else ("a", "b", "c")
+    dataset = ImageDataset(config.data, images, torch.arange(40) % len(classes), classes, inputs=images.flip(0))
     state, control = new_state(config.change(duration=steps, duration_unit="steps"), CPU, class_names=dataset.class_names), Control()
     for name, value in wishes.items():
         control.change(name, value)

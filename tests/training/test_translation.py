@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,12 +12,14 @@ from gan.data.datasets import ImageDataset
 from gan.data.translation import with_held_out
 from gan.events import Metrics, Samples
 from gan.judging import similarity
+from gan.judging.features import About
 from gan.networks.sampling import translate
 from gan.networks.translation import Translator
 from gan.recipes import recipe
 from gan.runs.folder import RunFolder
 from gan.runs.fork import fork
 from gan.runs.record import prepare, record
+from gan.runs.translation_scores import translation_scores
 from gan.training.feed import Feed, epoch_images
 from gan.training.image_buffer import ImageBuffer
 from gan.training.loop import Control, draw_grid, train
@@ -199,3 +202,50 @@ def test_similarity_next_to_formulas() -> None:
     assert similarity.l1(black, white) == 1
     assert similarity.ssim(black, white) == pytest.approx(0.01**2 / (1 + 0.01**2), rel=1e-3)  # equal structure: none
     assert similarity.ssim(x, 255 - x) < -0.5
+
+
+class FakeJudge:
+    """What translation_scores() asks of a judge, without a data set: a network that sees brightness."""
+
+    class network:
+        about = About("brightness", 28, 1, "attributes", ("bright", "striped"))
+
+        @staticmethod
+        def features(images: Any) -> Any:
+            return images
+
+        @staticmethod
+        def probabilities(images: Any) -> Any:
+            mean = images.mean((1, 2, 3)) / 255
+            return np.stack([mean, np.zeros_like(mean)], 1)
+
+    def judged(self, samples: int) -> int:
+        return min(samples, 4)
+
+    def glance(self, images: Any) -> dict[str, Any]:
+        return {"images": len(images), "fd": 1.0}
+
+
+def test_pairs_are_scored_next_to_the_identity_and_the_mean() -> None:
+    dataset = images()
+    assert dataset.held_out is not None and dataset.held_out.inputs is not None
+    state = new_state(small("pix2pix"), CPU)
+    before = {name: tensor.clone() for name, tensor in state.discriminator.state_dict().items()}
+    row = translation_scores(FakeJudge(), state, dataset, 500)  # type: ignore[arg-type]
+    assert isinstance(state.averaged, Translator)
+    outputs = translate(state.averaged, dataset.held_out.inputs[:4])
+    assert row["l1"] == pytest.approx(similarity.l1(outputs, dataset.held_out.images[:4])) and row["images"] == 4
+    assert row["l1_identity"] == pytest.approx(similarity.l1(dataset.held_out.inputs[:4], dataset.held_out.images[:4]))
+    assert 0.2 < row["l1_mean"] < 0.4 and -1 <= row["ssim"] <= 1 and 0 <= row["d_accuracy"] <= 1 and row["d_held_out"] is not None
+    assert all(torch.equal(tensor, before[name]) for name, tensor in state.discriminator.state_dict().items())
+
+
+def test_classes_are_scored_by_what_the_judges_network_sees() -> None:
+    dataset = images()
+    state = new_state(small("cyclegan"), CPU, class_names=dataset.class_names)
+    row = translation_scores(FakeJudge(), state, dataset, 500)  # type: ignore[arg-type]
+    assert row["changed_identity"] == 0 and 0 <= row["changed"] <= 1 and row["others"] == 1
+    assert 0 < row["cycle"] < 1 and row["images"] == 4
+    nothing = FakeJudge()
+    nothing.network = type("Blind", (), {"about": About("blind", 28, 1, "nothing", ())})  # type: ignore[assignment, misc]
+    assert "changed" not in translation_scores(nothing, state, dataset, 500)  # type: ignore[arg-type]

@@ -88,12 +88,12 @@ class _Filter(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, taps: int, stride: int, padding: int, size: int, up: bool) -> torch.Tensor:
-        """stride, padding: of a convolution, or of a transposed convolution if `up`. size: of the result."""
+    def forward(ctx: Any, x: torch.Tensor, taps: int, stride: int, padding: int, size: int, up: bool, gain: float) -> torch.Tensor:
+        """stride, padding: of a convolution, or of a transposed convolution if `up`. size: of the result. gain: the sum of the filter's rows."""
         before, channels = x.shape[-1], x.shape[1]
-        ctx.settings = taps, stride, padding, before, not up
-        row = x.new_full((taps,), 0.375 if taps == 4 else 0.5)  # filled on the device: a copy could not be recorded in a graph
-        row[:: taps - 1].fill_(0.125 if taps == 4 else 0.25)
+        ctx.settings = taps, stride, padding, before, not up, gain
+        row = x.new_full((taps,), gain * (0.375 if taps == 4 else 0.5))  # filled on the device: a copy could not be recorded in a graph
+        row[:: taps - 1].fill_(gain * (0.125 if taps == 4 else 0.25))
         kernel = (row[:, None] * row).expand(channels, 1, taps, taps)
         if not up:
             return F.conv2d(x, kernel, None, stride, padding, 1, channels)
@@ -106,11 +106,11 @@ class _Filter(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # type: ignore[override]
-        return _filtered(gradient, *ctx.settings), None, None, None, None, None
+        return _filtered(gradient, *ctx.settings), None, None, None, None, None, None
 
 
-def _filtered(x: torch.Tensor, taps: int, stride: int, padding: int, size: int, up: bool) -> torch.Tensor:
-    return _Filter.apply(x, taps, stride, padding, size, up)  # type: ignore[no-untyped-call, no-any-return]
+def _filtered(x: torch.Tensor, taps: int, stride: int, padding: int, size: int, up: bool, gain: float = 1.0) -> torch.Tensor:
+    return _Filter.apply(x, taps, stride, padding, size, up, gain)  # type: ignore[no-untyped-call, no-any-return]
 
 
 def _taps(small: int, large: int) -> int:
@@ -120,7 +120,7 @@ def _taps(small: int, large: int) -> int:
 
 def enlarged(x: torch.Tensor, size: int) -> torch.Tensor:
     """Bilinear upsampling: (N, C, n, n) -> (N, C, size, size), size 2 n or 2 n - 1. Beyond the border are zeros."""
-    return 4 * _filtered(x, _taps(x.shape[-1], size), 2, 1, size, True)
+    return _filtered(x, _taps(x.shape[-1], size), 2, 1, size, True, 2.0)  # the zeros between values take away three quarters
 
 
 def shrunk(x: torch.Tensor) -> torch.Tensor:
@@ -162,11 +162,10 @@ class ModulatedConv(Equalized, nn.Conv2d):
             x = F.conv2d(x, weight, padding=self.padding)
         else:  # a transposed convolution to 2 n + 1, whose values the filter spreads (section 4.1, "bilinear filtering")
             taps = _taps(x.shape[-1], self.size)
-            x = 4 * _filtered(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2), taps, 1, taps - 3, self.size, False)
-        if lengths is not None:
-            x = x * (lengths * self.gain)[:, :, None, None].to(x.dtype)
+            x = _filtered(F.conv_transpose2d(x, weight.transpose(0, 1), stride=2), taps, 1, taps - 3, self.size, False, 2.0)
         assert self.scaled_bias is not None
-        return x + self.scaled_bias[:, None, None].to(x.dtype)
+        bias = self.scaled_bias[:, None, None].to(x.dtype)
+        return x + bias if lengths is None else torch.addcmul(bias, x, (lengths * self.gain)[:, :, None, None].to(x.dtype))
 
 
 class StyledConv(OwnWeights, nn.Module):
@@ -195,8 +194,8 @@ class StyledConv(OwnWeights, nn.Module):
 
     def forward(self, x: torch.Tensor, w: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor:
         x = self.conv(x, w)
-        x = x + ((self.noise if noise is None else noise) * (self.strength * GAIN)).to(x.dtype)
-        return F.leaky_relu(x, SLOPE)
+        x += ((self.noise if noise is None else noise) * (self.strength * GAIN)).to(x.dtype)
+        return F.leaky_relu(x, SLOPE, inplace=True)
 
 
 class ToImage(nn.Module):
@@ -343,7 +342,7 @@ class StyleGenerator(Chance, OverRanks, Generator):
             if isinstance(layer, ModulatedConv):
                 before = (layer.size + 1) // 2 if layer.enlarges else layer.size
                 count += layer.in_channels * before**2  # after modulation
-                count += (3 if layer.demodulate else 1) * layer.out_channels * layer.size**2  # demodulated, with noise, activated
+                count += (2 if layer.demodulate else 1) * layer.out_channels * layer.size**2  # convolved; with noise and activated
         return count
 
     @property
@@ -428,10 +427,11 @@ class StyleBlock(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         size = x.shape[-1]
         taps = _taps((size + 1) // 2, size)
-        y = F.leaky_relu(self.conv1(x), SLOPE)
+        y = F.leaky_relu(self.conv1(x), SLOPE, inplace=True)
         y = _filtered(y, taps, 1, 2, size + 5 - taps, False)  # to 2 n + 1, of which the convolution makes n
         y = F.conv2d(y, self.conv2.scaled_weight, self.conv2.scaled_bias, stride=2)
-        return self.skip(shrunk(x)) + F.leaky_relu(y, SLOPE)
+        skipped: torch.Tensor = self.skip(shrunk(x))
+        return skipped.add_(F.leaky_relu(y, SLOPE, inplace=True))
 
 
 class StyleDiscriminator(Discriminator):
@@ -471,9 +471,8 @@ class StyleDiscriminator(Discriminator):
         for name, layer in self.layers.named_children():
             if isinstance(layer, StyleBlock):
                 size, inputs, outputs = int(name.removeprefix("block")), layer.conv1.in_channels, layer.conv2.out_channels
-                count += (
-                    4 * inputs * size**2 + 3 * outputs * ((size + 1) // 2) ** 2
-                )  # input, convolved, activated, filtered; convolved, activated, sum
+                # input, activated, filtered; activated, sum
+                count += 3 * inputs * size**2 + 2 * outputs * ((size + 1) // 2) ** 2
         return count
 
     def parts(self) -> dict[str, nn.Module]:

@@ -148,6 +148,18 @@ class Api:
             headers["X-Picture-Every-Ms"] = str(PICTURE_EVERY_MS)
         return Response(content, media_type="image/png", headers=headers)
 
+    def _styled(self, model: Model, label: int, request: Request) -> np.ndarray:
+        """A generator's image of a style, w, or of z with its style truncated, with or without noise."""
+        query = request.query_params
+        if not model.config.has_styles:
+            raise BadRequest(f"w, psi and noise need a generator with styles; {model.id} has none")
+        if query.get("noise", "on") not in ("on", "off"):
+            raise BadRequest(f"noise must be on or off; got {query['noise'][:40]!r}")
+        psi = _number(query.get("psi", "1"), "psi", 0, 1)
+        w = _numbers(model, query["w"], "w") if "w" in query else self.models.styles(model, _latent(model, request), label)
+        w = self.models.styled(model).truncated(w, psi) if psi != 1 else w
+        return self.models.images_of_styles(model, w, query.get("noise", "on") == "on")
+
     async def translation(self, request: Request) -> Response:
         if len(request.url.query) > LONGEST_QUERY:
             raise BadRequest(f"a query may have at most {LONGEST_QUERY} characters; got {len(request.url.query)}")
@@ -170,18 +182,6 @@ class Api:
         if self.manager.trains_here():
             headers["X-Picture-Every-Ms"] = str(PICTURE_EVERY_MS)
         return Response(content, media_type="image/png", headers=headers)
-
-    def _styled(self, model: Model, label: int, request: Request) -> np.ndarray:
-        """A generator's image of a style, w, or of z with its style truncated, with or without noise."""
-        query = request.query_params
-        if not model.config.has_styles:
-            raise BadRequest(f"w, psi and noise need a generator with styles; {model.id} has none")
-        if query.get("noise", "on") not in ("on", "off"):
-            raise BadRequest(f"noise must be on or off; got {query['noise'][:40]!r}")
-        psi = _number(query.get("psi", "1"), "psi", 0, 1)
-        w = _numbers(model, query["w"], "w") if "w" in query else self.models.styles(model, _latent(model, request), label)
-        w = self.models.styled(model).truncated(w, psi) if psi != 1 else w
-        return self.models.images_of_styles(model, w, query.get("noise", "on") == "on")
 
     async def unknown(self, request: Request) -> Response:
         if request.method not in ("GET", "HEAD"):

@@ -37,7 +37,7 @@ def found_means(draw: Callable[..., torch.Tensor], config: TrainConfig) -> Gener
 
 
 def kept_judge(
-    self: JudgeCache, name: str, image_size: int, channels: int, fit: str, background: str, paired: str
+    self: JudgeCache, name: str, image_size: int, channels: int, fit: str, background: str, *rest: object
 ) -> Generator[Any, None, Any]:
     yield from ()
     images = torch.arange(20, dtype=torch.uint8)[:, None, None, None].expand(20, channels, image_size, image_size)

@@ -86,8 +86,12 @@ def training_mode(model: Model, z: torch.Tensor, labels: list[int], images: np.n
         st.caption("This generator has neither batch normalization nor dropout: in training mode it draws the same.")
         return drawn
     change = float(np.abs(drawn.astype(np.int16) - images).mean())
-    st.caption(
-        f"In training mode, batch normalization uses the mean and variance of these {len(drawn)} pictures. "
-        f"Each image then depends on the others. On average, a pixel moves by **{change:.1f}** of 255 levels."
-    )
+    if model.config.has_styles:
+        what = f"In training mode, each image gets new noise. A share of {model.config.style_mixing:.0%} also mixes two styles. "
+    else:
+        what = (
+            f"In training mode, batch normalization uses the mean and variance of these {len(drawn)} pictures. "
+            "Each image then depends on the others. "
+        )
+    st.caption(f"{what}On average, a pixel moves by **{change:.1f}** of 255 levels.")
     return drawn

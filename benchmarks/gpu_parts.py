@@ -40,6 +40,7 @@ from gan.runs.manager import RunManager
 from gan.runs.run import Run
 from gan.runs.states import AT_WORK
 from gan.training import bench, graphs
+from gan.training.feed import Feed
 from gan.training.loop import train
 from gan.training.state import Execution, TrainState, new_state
 from gan.training.step import train_step
@@ -250,10 +251,15 @@ def add_rounding_errors(weights: Iterable[torch.Tensor], seed: int) -> None:
 def _answers(state: TrainState, data: ImageDataset, steps: int) -> Iterator[list[float]]:
     """Losses and D's answers after each step, in the order of ANSWERS: sums over the steps so far, over their number."""
     n = state.config.batch_size * state.config.d_steps
+    feed = Feed(state, data) if state.config.translates else None  # pairs, or images of two classes
     for step in range(steps):
-        picks = torch.arange(step * n, (step + 1) * n) % len(data)
-        labels = data.labels[picks].to(state.device) if state.config.conditional and data.labels is not None else None
-        train_step(state, to_float(data.images[picks].to(state.device)).contiguous(memory_format=torch.channels_last), labels)
+        if feed:
+            real, labels = feed.next(state.images_seen, state.config.d_steps)
+        else:
+            picks = torch.arange(step * n, (step + 1) * n) % len(data)
+            real = to_float(data.images[picks].to(state.device)).contiguous(memory_format=torch.channels_last)
+            labels = data.labels[picks].to(state.device) if state.config.conditional and data.labels is not None else None
+        train_step(state, real, labels)
         yield [total / state.summed for total in state.sums[: len(ANSWERS)].tolist()]
 
 

@@ -752,6 +752,7 @@ class TrainConfig(BaseModel):
         step=10_000,
         ge=0,
         le=100_000_000,
+        needs=_FROM_Z,
     )
     diffaugment: Literal["off", "translation, cutout", "color, translation, cutout"] = _field(
         "off",

@@ -317,10 +317,10 @@ def test_the_estimate_is_near_what_a_step_keeps() -> None:
 
 
 def test_lazy_penalties_leave_the_usual_rates_alone_when_they_are_off() -> None:
-    lazy = new_state(small(penalty_every=4, beta2=0.99), CPU).optimizer_d.param_groups[0]
+    lazy = new_state(small(penalty_every=4, lr_d=2e-3), CPU).optimizer_d.param_groups[0]
     assert lazy["lr"] == pytest.approx(2e-3 * 0.8) and lazy["betas"][1] == pytest.approx(0.99**0.8)
     for changes in ({"penalty_every": 1}, {"r1": 0, "penalty_every": 4}):
-        usual = new_state(small(**changes, beta2=0.99), CPU).optimizer_d.param_groups[0]
+        usual = new_state(small(**changes, lr_d=2e-3), CPU).optimizer_d.param_groups[0]
         assert (usual["lr"], usual["betas"]) == (2e-3, (0, 0.99))
 
 

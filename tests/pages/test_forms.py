@@ -33,7 +33,7 @@ def test_the_form_has_every_field_with_its_help(open_page: Open) -> None:
     at = open_page(pages.TRAIN)
     shown = {getattr(element, "key", None) for element in at.main}
     hidden = [name for name in TrainConfig.model_fields if KEY + name not in shown]
-    elsewhere = ("batch_norm_over", "style_mixing")  # for torchrun alone; for networks with styles
+    elsewhere = ("batch_norm_over", "self_attention", "style_mixing")  # for torchrun alone; for other kinds of networks
     assert hidden == [
         *elsewhere,
         "patch",

@@ -139,7 +139,8 @@ class Attention(Block):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        few, some = max(1, width // QUERIES), max(1, width // VALUES)
+        # Two queries at least: for one, torch compiles a kernel on GPUs, which needs a C compiler there.
+        few, some = max(2, width // QUERIES), max(1, width // VALUES)
         self.query = nn.Conv2d(width, few, 1, bias=False)
         self.key = nn.Conv2d(width, few, 1, bias=False)
         self.value = nn.Conv2d(width, some, 1, bias=False)

@@ -238,9 +238,9 @@ def test_deflate64_is_a_sentence_that_says_what_to_do(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(("encoding", "folders"), [("cp932", ("ネコ", "表", "犬")), ("gbk", ("猫", "狗", "汽车"))])
-def test_names_in_shift_jis_and_gbk_are_read_as_they_were_meant(tmp_path: Path, encoding: str, folders: tuple[str, ...]) -> None:
-    raw = [folder.encode(encoding) + b"/1.png" for folder in folders]
+@pytest.mark.parametrize(("encoding", "classes"), [("cp932", ("ネコ", "表", "犬")), ("gbk", ("猫", "狗", "汽车"))])
+def test_names_in_shift_jis_and_gbk_are_read_as_they_were_meant(tmp_path: Path, encoding: str, classes: tuple[str, ...]) -> None:
+    raw = [folder.encode(encoding) + b"/1.png" for folder in classes]
     plain = [f"{'x' * (len(name) - 7)}{i}/1.png"[-len(name) :] for i, name in enumerate(raw)]
     path = make(tmp_path / "a.zip", *((name, picture()) for name in plain))
     content = path.read_bytes()
@@ -248,7 +248,7 @@ def test_names_in_shift_jis_and_gbk_are_read_as_they_were_meant(tmp_path: Path, 
         content = content.replace(name.encode(), other)
     path.write_bytes(content)
     names, left_out, contents = open_zip(path)
-    assert sorted(names) == sorted(f"{folder}/1.png" for folder in folders) and not left_out and set(contents) == {picture()}
+    assert sorted(names) == sorted(f"{folder}/1.png" for folder in classes) and not left_out and set(contents) == {picture()}
 
 
 def test_a_stranger_cannot_fill_the_memory_with_reasons(tmp_path: Path) -> None:

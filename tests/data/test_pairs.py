@@ -92,13 +92,13 @@ def test_files_of_another_shape_are_left_out_by_name(tmp_path: Path) -> None:
     assert again.fingerprint() == dataset.fingerprint() != loaded(str(tmp_path / "own"), "b_to_a").fingerprint()
 
 
-@pytest.mark.parametrize("folders", [("A", "B"), ("trainA", "trainB"), ("set/train/a", "set/train/b")])
-def test_two_folders_pair_files_of_the_same_name(tmp_path: Path, folders: tuple[str, str]) -> None:
+@pytest.mark.parametrize("pair", [("A", "B"), ("trainA", "trainB"), ("set/train/a", "set/train/b")])
+def test_two_folders_pair_files_of_the_same_name(tmp_path: Path, pair: tuple[str, str]) -> None:
     for name in ("x/1.png", "x/2.png"):
-        picture(tmp_path / "own" / folders[0] / name, RED)
-        picture(tmp_path / "own" / folders[1] / name.replace("2.png", "2.bmp"), BLUE)
-    picture(tmp_path / "own" / folders[0] / "3.png", RED)
-    picture(tmp_path / "own" / folders[1] / "4.png", BLUE)
+        picture(tmp_path / "own" / pair[0] / name, RED)
+        picture(tmp_path / "own" / pair[1] / name.replace("2.png", "2.bmp"), BLUE)
+    picture(tmp_path / "own" / pair[0] / "3.png", RED)
+    picture(tmp_path / "own" / pair[1] / "4.png", BLUE)
     packed = tmp_path / "own.zip"
     with zipfile.ZipFile(packed, "w") as archive:
         for file in sorted((tmp_path / "own").rglob("*.*")):

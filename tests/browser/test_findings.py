@@ -49,7 +49,7 @@ def test_a_finding_is_said_marked_and_can_be_acted_on(page: Page, process: Serve
         expect(page.get_by_role("button", name="Train", exact=True)).to_be_visible()
         expect(page.get_by_text("From the doctor: Spectral normalization off → on.")).to_be_visible()
         page.get_by_text("All settings").click()
-        expect(page.get_by_role("checkbox", name="Spectral normalization")).to_be_checked()
+        expect(page.get_by_role("checkbox", name="Spectral normalization", exact=True)).to_be_checked()
     finally:
         page.goto(f"{process.address}/_stcore/health")  # nobody follows the run anymore
         shutil.rmtree(folder.path)

@@ -56,7 +56,23 @@ def epoch_images(config: TrainConfig, dataset: ImageDataset) -> int:
             f"the data set {dataset.name} has {len(dataset.class_names) or 'no'} classes, but networks cyclegan translate between two: "
             "put the images of either kind into a folder of its own"
         )
+    if config.networks == "cyclegan":
+        _refuse_lone_images(dataset)
     return per_epoch
+
+
+def _refuse_lone_images(dataset: ImageDataset) -> None:
+    """
+    Raises:
+        ValueError: training, or the images that it never sees, lack one of the classes.
+    """
+    for part in (dataset, dataset.held_out if dataset.held_out is not None else dataset):
+        for kind, name in enumerate(part.class_names):
+            if part.labels is None or not (part.labels == kind).any():
+                raise ValueError(
+                    f"the data set {dataset.name} has too few images of the class {name}: networks cyclegan need at least two, one to "
+                    "learn from and one to show"
+                )
 
 
 class Feed:

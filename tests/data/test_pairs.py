@@ -19,6 +19,7 @@ from gan.data.faces import draw_face
 from gan.data.sketches import draw_pair
 from gan.data.translation import with_held_out
 from gan.progress import drain
+from gan.training.feed import epoch_images
 
 RED, BLUE = (200, 0, 0), (0, 0, 200)
 
@@ -146,6 +147,21 @@ def test_without_test_images_every_tenth_of_each_class_is_held_out() -> None:
     assert dataset.held_out.images.flatten().tolist() == [0, 10, 20, 25, 35, 45]
     assert len(dataset) == 44 and not {*dataset.images.flatten().tolist()} & {*dataset.held_out.images.flatten().tolist()}
     assert torch.equal(dataset.inputs, dataset.images + 100) and torch.equal(dataset.held_out.inputs, dataset.held_out.images + 100)
+
+
+def test_test_images_of_one_class_alone_do_not_count_and_a_lone_image_is_not_held_out() -> None:
+    images, labels = torch.arange(30, dtype=torch.uint8).view(30, 1, 1, 1), torch.tensor([0] * 15 + [1] * 15)
+    training, test = ImageDataset("own", images, labels, ("a", "b")), ImageDataset("own", images[:5], labels[:5], ("a", "b"))
+    dataset = with_held_out(training, test)
+    assert dataset.held_out is not None and dataset.held_out.images.flatten().tolist() == [0, 10, 15, 25] and len(dataset) == 26
+    both = with_held_out(training, ImageDataset("own", images[10:20], labels[10:20], ("a", "b")))
+    assert both.held_out is not None and len(both.held_out) == 10 and len(both) == 30
+    lone = with_held_out(ImageDataset("own", images[:16], labels[:16], ("a", "b")), None)
+    assert lone.held_out is not None and lone.held_out.images.flatten().tolist() == [0, 10] and len(lone) == 14
+    config = TrainConfig(networks="cyclegan", image_size=28, batch_size=2)
+    wide = dataclasses.replace(lone, images=torch.zeros(14, 1, 28, 28, dtype=torch.uint8))
+    with pytest.raises(ValueError, match="the data set own has too few images of the class b"):
+        epoch_images(config, wide)
 
 
 @pytest.mark.usefixtures("few_drawings")

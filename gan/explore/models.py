@@ -131,6 +131,18 @@ def list_models(root: Path) -> list[Model]:
     return models
 
 
+def version_of(model_id: str, path: Path) -> tuple[str, int]:
+    """A key for what is loaded from a generator's file: its id, and when the file was written, in ns.
+
+    Raises:
+        CheckpointError: the file is gone.
+    """
+    try:
+        return model_id, path.stat().st_mtime_ns
+    except OSError:
+        raise CheckpointError(f"there is no file {path}") from None
+
+
 def _load(path: Path) -> LoadedGenerator:
     loaded = load_generator(path)
     loaded.network.to(memory_format=torch.channels_last)
@@ -150,11 +162,7 @@ class ModelCache:
         Raises:
             CheckpointError: its file cannot be used.
         """
-        try:
-            key = (model.id, model.path.stat().st_mtime_ns)
-        except OSError:
-            raise CheckpointError(f"there is no file {model.path}") from None
-        return self._loaded.load(key, lambda: _load(model.path))
+        return self._loaded.load(version_of(model.id, model.path), lambda: _load(model.path))
 
     @one_thread()
     def images(self, model: Model, z: torch.Tensor, label: int | list[int] = 0) -> np.ndarray:

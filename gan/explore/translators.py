@@ -8,7 +8,7 @@ import torch
 
 from gan.config import TrainConfig
 from gan.devices import one_thread
-from gan.explore.models import file_of
+from gan.explore.models import file_of, version_of
 from gan.lru import Lru
 from gan.networks.generator_file import (
     TRANSLATOR_FORMAT,
@@ -68,11 +68,7 @@ class TranslatorCache:
         Raises:
             CheckpointError: its file cannot be used.
         """
-        try:
-            key = (model.id, model.path.stat().st_mtime_ns)
-        except OSError:
-            raise CheckpointError(f"there is no file {model.path}") from None
-        return self._loaded.load(key, lambda: load_translator(model.path))
+        return self._loaded.load(version_of(model.id, model.path), lambda: load_translator(model.path))
 
     @one_thread()
     def translate(self, model: TranslatorModel, images: np.ndarray, back: bool = False) -> np.ndarray:

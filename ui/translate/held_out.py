@@ -18,6 +18,7 @@ from ui.judging import why_missing
 from ui.pictures import inline
 from ui.progress import Canceled, drain
 from ui.text import plain
+from ui.translate.direction import choose_direction
 from ui.workshop import manager, translators
 
 KEPT = "held_out_images"  # in the session: the key of a data set, and its held-out images
@@ -57,18 +58,8 @@ def held_out_view(model: TranslatorModel) -> None:
     images = held_out(model)
     if images is None:
         return
-    back, (a, b) = False, (plain(name) for name in model.kinds)
+    back = choose_direction(model)
     if model.config.networks == "cyclegan":
-        way = st.segmented_control(
-            "Direction",
-            ["there", "back"],
-            default="there",
-            key="way",
-            bind="query-params",
-            required=True,
-            format_func={"there": f"{a} to {b}", "back": f"{b} to {a}"}.__getitem__,
-        )
-        back = way == "back"
         assert images.labels is not None
         of = images.images[images.labels == int(back)].numpy()
         inputs, targets = of[:COLUMNS], None

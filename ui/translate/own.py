@@ -8,6 +8,7 @@ from gan.images import enlarge
 from ui.own_image import own_image
 from ui.pictures import inline
 from ui.text import plain
+from ui.translate.direction import choose_direction
 from ui.translate.held_out import held_out
 from ui.workshop import translators
 
@@ -21,19 +22,8 @@ def own_view(model: TranslatorModel) -> None:
         kind = (
             st.segmented_control("Image", [MINE, HELD_OUT], default=HELD_OUT, key="image", bind="query-params", required=True) or HELD_OUT
         )
-        a, b = (plain(name) for name in model.kinds)
-        back = False
-        if model.config.networks == "cyclegan":
-            way = st.segmented_control(
-                "Direction",
-                ["there", "back"],
-                default="there",
-                key="way",
-                bind="query-params",
-                required=True,
-                format_func={"there": f"{a} to {b}", "back": f"{b} to {a}"}.__getitem__,
-            )
-            back = way == "back"
+        back = choose_direction(model)
+    a, b = (plain(name) for name in model.kinds)
     image, target = (own_image(model.config), None) if kind == MINE else _held_out_image(model, back)
     if image is None:
         return

@@ -19,7 +19,7 @@ MOST = 16  # the most directions at once: browsers get them as numbers
 SAMPLES = 4096  # latent vectors whose features are analyzed
 LARGEST_LOOK = 1 << 25  # numbers: the more features, the fewer latent vectors
 SPARE = 32  # extra components, because some have no direction
-LOOKED_AT = 8  # styles of which each single number is moved
+LOOKED_AT = 8  # styles; each of their numbers is moved by itself
 STRAIGHT = 0.2  # share of a component's variance that must be linear in z
 
 METHODS = ("pca", "sefa", "raw")

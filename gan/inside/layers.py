@@ -95,7 +95,7 @@ _KINDS: list[tuple[type[nn.Module] | tuple[type[nn.Module], ...], str, str]] = [
     (
         StyleBlock,
         "residual block",
-        "Two convolutions, of which the second halves height and width, and next to them a shortcut of one pixel. The results are added.",
+        "Two convolutions; the second one halves height and width. A shortcut, a convolution of one pixel, is added to their result.",
     ),
     (Basis, "patterns", "Multiplies each number by a learned 4 x 4 pattern: z becomes a first, tiny image."),
     (Enlarge, "resizing", "Doubles height and width: new pixels are means of their neighbors. It has nothing to learn."),

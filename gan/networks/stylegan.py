@@ -414,7 +414,7 @@ def _normalized(x: torch.Tensor) -> torch.Tensor:
 class StyleBlock(Block):
     """A block of the discriminator: (N, inputs, n, n) -> (N, outputs, ceil(n / 2), ceil(n / 2)) (section 4.1, figure 7c).
 
-    Two convolutions, of which the second halves the maps, and next to them one of 1 x 1. Their sum is divided by sqrt 2, to keep the variance.
+    Two convolutions, where the second one halves the maps, and next to them one of 1 x 1. Their sum is divided by sqrt 2, to keep the variance.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -428,7 +428,7 @@ class StyleBlock(Block):
         size = x.shape[-1]
         taps = _taps((size + 1) // 2, size)
         y = F.leaky_relu(self.conv1(x), SLOPE, inplace=True)
-        y = _filtered(y, taps, 1, 2, size + 5 - taps, False)  # to 2 n + 1, of which the convolution makes n
+        y = _filtered(y, taps, 1, 2, size + 5 - taps, False)  # to 2 n + 1; the convolution then makes n
         y = F.conv2d(y, self.conv2.scaled_weight, self.conv2.scaled_bias, stride=2)
         skipped: torch.Tensor = self.skip(shrunk(x))
         return skipped.add_(F.leaky_relu(y, SLOPE, inplace=True))

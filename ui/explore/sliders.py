@@ -23,7 +23,7 @@ NAMED = "named"
 METHODS = {NAMED: "Attributes", "pca": "PCA", "sefa": "SeFa", "raw": "Dimensions"}  # the first for generators that have some
 STRONGEST = 8  # sliders shown without asking
 STOPS = 5  # pictures of a strip
-STYLES = 1000  # of which the usual distances are measured
+STYLES = 1000  # to measure how far they usually are from their mean
 STRIP_SIDE = 32  # pixels of each, about
 
 _HELP = """What a slider moves along.

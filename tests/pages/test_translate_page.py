@@ -74,10 +74,10 @@ def test_pairs_can_be_drawn_looked_up_and_followed_through_training(open_page: O
 def test_classes_are_translated_there_and_back(open_page: Open) -> None:
     at = open_page(pages.TRANSLATE, **{"from": "a-cyclegan"})
     assert not at.exception and not at.error
-    assert [c.value for c in at.caption][1:5] == ["dark", "As bright", "And back", "Difference"]
+    assert [c.value for c in at.caption][1:5] == ["dark", "Translated to bright", "And back", "Difference"]
     assert "There and back changes the pixels by" in texts(at.caption)
     choose(at, "way", "back")
-    assert [c.value for c in at.caption][1:3] == ["bright", "As dark"]
+    assert [c.value for c in at.caption][1:3] == ["bright", "Translated to dark"]
     choose(at, "view", "Through training")
     assert not at.exception and "Training never sees these images." in texts(at.caption) and not at.table
 

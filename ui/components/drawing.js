@@ -57,7 +57,8 @@ class Paper {
     const address = this.address();
     if (address.length > MOST_TEXT) { this.reading.textContent = "The paper is full: undo a line, or start again."; return; }
     const lines = this.strokes.length;
-    this.reading.textContent = `${this.start == null ? "" : `Outline ${this.start}, `}${lines} line${lines === 1 ? "" : "s"} of yours`;
+    const drawn = lines ? `${lines} line${lines === 1 ? "" : "s"} that you drew` : "";
+    this.reading.textContent = [this.start == null ? "" : `Outline ${this.start}`, drawn].filter(Boolean).join(", ") || "Empty paper";
     this.follower.show(address);
   }
 

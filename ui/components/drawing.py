@@ -9,9 +9,9 @@ _HTML = """
     <canvas class="dr-paper" width="512" height="512" tabindex="0" role="img" aria-describedby="drawing-keys"
       aria-label="Paper to draw on: arrow keys move the pen, the space bar puts it down and lifts it"></canvas>
     <p class="dr-buttons">
-      <button type="button" class="dr-rub" aria-pressed="false">Rub out</button>
+      <button type="button" class="dr-rub" aria-pressed="false">Erase</button>
       <button type="button" class="dr-undo">Undo</button>
-      <button type="button" class="dr-clear">Empty paper</button>
+      <button type="button" class="dr-clear">Clear</button>
       <button type="button" class="dr-other">Another outline</button>
     </p>
     <p class="dr-keys" id="drawing-keys">By keyboard: arrow keys move the pen, the space bar puts it down and lifts it.</p>

@@ -14,7 +14,7 @@ _HTML = """
     aria-label="Canvas to draw on: arrow keys move the pen, the space bar puts it down and lifts it"></canvas>
   <div class="sp-tools">
     <label>Pen <input type="range" min="0.5" max="4" step="0.25" value="1.25" aria-label="Width of the pen"></label>
-    <label class="sp-rub"><input type="checkbox"> Rub out</label>
+    <label class="sp-rub"><input type="checkbox"> Erase</label>
     <button type="button">Clear</button>
   </div>
   <p class="sp-keys" id="sketchpad-keys">By keyboard: arrow keys move the pen, the space bar puts it down and lifts it.</p>

@@ -33,7 +33,7 @@ def own_view(model: TranslatorModel) -> None:
         again = translators().translate(model, there[None], not back)[0]
         shown = [
             (b if back else a, image),
-            (f"As {a if back else b}", there),
+            (f"Translated to {a if back else b}", there),
             ("And back", again),
             ("Difference", _difference(image, again)),
         ]

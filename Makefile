@@ -31,11 +31,13 @@ BROWSER_WORKERS ?= 2
 # when the others have ended: five processes on two cores take longer than three and then two, and pages answer late.
 STYLE := $(BIN)/ruff check . && $(BIN)/ruff format --check .
 TYPES := $(BIN)/mypy $(if $(CI),--cache-dir=/dev/null)
+# In a fresh checkout, all processes would compile the same files at the same time: one does it first, next to the types.
+COMPILE := $(if $(CI),$(BIN)/python -m pytest --collect-only -qq --ignore=tests/browser > /dev/null;)
 TESTS := -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/browser
 BROWSER_TESTS := -m pytest -n $(BROWSER_WORKERS) --dist loadfile --no-loadscope-reorder $(if $(CI),--reruns 1 --rerun-show-tracebacks -rR) tests/browser
 
 test: $(VENV)/.installed-dev
-	$(KEEPING) $(BIN)/python .ci/together.py "style: $(STYLE)" "types: $(TYPES)" "tests: $(BIN)/python $(TESTS)" $(if $(ALSO),"$(ALSO)") \
+	$(KEEPING) $(BIN)/python .ci/together.py "style: $(STYLE)" "types: $(TYPES)" "tests: $(COMPILE) $(BIN)/python $(TESTS)" $(if $(ALSO),"$(ALSO)") \
 		--then "browser tests: $(BIN)/python $(BROWSER_TESTS)"
 
 # Tests and a benchmark that need a Ray cluster, one of them a browser as well: about ten minutes, most of it benchmarks/cluster.py.

@@ -20,9 +20,7 @@ from gan.training.state import new_state
 from tests.browser.steps import EMPTY, visit
 
 ROOT = Path(__file__).parent.parent.parent
-# The first needs less processor time than a browser with windows: its main process half as much.
-BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+CHROMIUM = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
 FLAGS += ["--js-flags=--max-opt=2"]  # a test's pages live for seconds: the last stage of optimization costs more than it saves

@@ -95,6 +95,7 @@ def config() -> TrainConfig:
         duration_unit="steps",
         precision="fp32",
         log_every=5,
+        grid_images=16,
     )
 
 

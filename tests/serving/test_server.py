@@ -242,7 +242,7 @@ def test_a_quiet_stream_has_a_heartbeat(manager: RunManager, run: Run, monkeypat
 
 def test_grids_are_served(client: TestClient, run: Run) -> None:
     answer = client.get(f"/api/runs/{run.id}/samples/12.png")
-    assert answer.headers["content-type"] == "image/png" and Image.open(io.BytesIO(answer.content)).size == (462, 462)
+    assert answer.headers["content-type"] == "image/png" and Image.open(io.BytesIO(answer.content)).size == (230, 230)
     assert client.get(f"/api/runs/{run.id}/samples/11.png").status_code == 404
 
 

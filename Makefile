@@ -28,20 +28,17 @@ KEEPING := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX="$(CURDIR)/$(VENV)/pycac
 WORKERS ?= 3
 BROWSER_WORKERS ?= 2
 # Browser tests have processes of their own: Playwright leaves an event loop running, in which other tests cannot start theirs. They begin
-# when the others have ended: five processes on two cores take longer than three and then two, and pages answer late. But they often wait
-# for a page, so tests that only compute, and wait for nothing, run next to them, with what they leave of the cores.
-COMPUTING := tests/cuda tests/data tests/judging
+# when the others have ended: five processes on two cores take longer than three and then two, and pages answer late.
 STYLE := $(BIN)/ruff check . && $(BIN)/ruff format --check .
 TYPES := $(BIN)/mypy $(if $(CI),--cache-dir=/dev/null)
 # In a fresh checkout, all processes would compile the same files at the same time: one does it first, next to the types.
 COMPILE := $(if $(CI),$(BIN)/python -m pytest --collect-only -qq --ignore=tests/browser > /dev/null;)
-TESTS := -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/browser $(COMPUTING:%=--ignore=%)
-COMPUTING_TESTS := -m pytest $(COMPUTING)
+TESTS := -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore=tests/browser
 BROWSER_TESTS := -m pytest -n $(BROWSER_WORKERS) --dist loadfile --no-loadscope-reorder $(if $(CI),--reruns 1 --rerun-show-tracebacks -rR) tests/browser
 
 test: $(VENV)/.installed-dev
 	$(KEEPING) $(BIN)/python .ci/together.py "style: $(STYLE)" "types: $(TYPES)" "tests: $(COMPILE) $(BIN)/python $(TESTS)" $(if $(ALSO),"$(ALSO)") \
-		--then "browser tests: $(BIN)/python $(BROWSER_TESTS)" "computing tests: nice -n 19 $(BIN)/python $(COMPUTING_TESTS)"
+		--then "browser tests: $(BIN)/python $(BROWSER_TESTS)"
 
 # Tests and a benchmark that need a Ray cluster, one of them a browser as well: about ten minutes, most of it benchmarks/cluster.py.
 cluster: $(VENV)/.installed-dev
@@ -52,8 +49,7 @@ cluster: $(VENV)/.installed-dev
 # Which lines the tests run through, in their processes too. A measure, no gate: Python is about half as fast meanwhile.
 coverage: $(VENV)/.installed-dev
 	$(BIN)/coverage erase
-	$(KEEPING) $(BIN)/python .ci/together.py "tests: $(BIN)/coverage run $(TESTS)" \
-		--then "browser tests: $(BIN)/coverage run $(BROWSER_TESTS)" "computing tests: $(BIN)/coverage run $(COMPUTING_TESTS)"
+	$(KEEPING) $(BIN)/python .ci/together.py "tests: $(BIN)/coverage run $(TESTS)" --then "browser tests: $(BIN)/coverage run $(BROWSER_TESTS)"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

@@ -1,5 +1,6 @@
 """A cluster without Ray: workers in threads of this process. Ray's own part is in test_ray.py."""
 
+import contextlib
 import queue
 import threading
 from collections.abc import Generator, Iterator
@@ -66,12 +67,14 @@ class ThreadStream:
                     continue
 
     def next(self, timeout_s: float) -> bytes | None:
+        parcel: bytes | None = None
+        if not self._remote.lost.is_set():
+            with contextlib.suppress(queue.Empty):
+                parcel = self._queue.get(timeout=min(timeout_s, 0.02))
+        # Asked afterward: the thread of a worker that dies in between still says that it was halted, which a killed process does not.
         if self._remote.lost.is_set():
             raise WorkerLost(self._remote.place, "its process ended")
-        try:
-            return self._queue.get(timeout=min(timeout_s, 0.02))
-        except queue.Empty:
-            return None
+        return parcel
 
 
 class ThreadCluster:

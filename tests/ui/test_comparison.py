@@ -95,7 +95,7 @@ def test_grids_lie_where_the_history_says_and_the_last_where_the_status_does(com
 def test_what_cannot_be_compared_is_said(compared: Callable[..., Any]) -> None:
     same = [compared(), compared("b")]
     assert remarks(same) == grid_remarks(same) == []
-    critic = compared("b", loss="hinge", latent_dim=8, grid_images=16, conditional=True)
+    critic = compared("b", loss="hinge", latent_dim=8, grid_images=64, conditional=True)
     (scores, losses) = remarks([compared(), critic])
     assert scores.startswith("b: ") and "different losses" in losses
     (noise, count, by_class) = grid_remarks([compared(), critic])

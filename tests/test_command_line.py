@@ -22,13 +22,16 @@ from gan import __main__ as command_line
 from gan.cli import suggest as suggestions
 from gan.cli import train as train_commands
 from gan.config import TrainConfig
+from gan.data.decoding import decode
 from gan.data.drawn import DRAWN
 from gan.data.imageset import ImageDataset
 from gan.devices import one_thread
 from gan.events import Intervention, Progress
 from gan.judging import features
 from gan.judging.judge import JudgeCache
-from gan.networks.generator_file import load_generator
+from gan.networks.generator_file import load_generator, load_translator
+from gan.networks.sampling import translate
+from gan.recipes import recipe
 from gan.runs import record as recording
 from gan.runs import run as runs
 from gan.runs.folder import RunFolder
@@ -36,6 +39,7 @@ from gan.runs.fork import fork
 from gan.training import bench, execution
 from gan.training import loop as training
 from gan.training import state as training_state
+from gan.training.state import new_state
 from tests.films import frames
 from tests.forked import Forked
 
@@ -217,6 +221,41 @@ def test_a_generator_that_comes_with_the_app_is_found_by_name_and_where_it_was_b
     assert (folders / "a.png").read_bytes() == (folders / "b.png").read_bytes() == (folders / "c.png").read_bytes()
     status, _, errors = gan("sample", "checkpoints/pretrained/others.safetensors", "--out", "d.png")
     assert status == 2 and "there is no run or checkpoint checkpoints/pretrained/others.safetensors" in errors
+
+
+def test_images_are_translated_one_by_one_and_what_cannot_be_read_is_said(gan: Callable[..., Any], tmp_path: Path, pictures: Path) -> None:
+    for name in ("pix2pix", "cyclegan"):
+        config = recipe(name).config.change(generator_filters=4, discriminator_filters=4, image_size=32)
+        (folder := RunFolder(tmp_path / name)).write_config(config, name)
+        state = new_state(config, torch.device("cpu"), class_names=("cats", "dogs"))
+        state.step = 1
+        folder.save_generator(state)
+    run, out = tmp_path / "cyclegan", tmp_path / "out"
+    status, said, errors = gan("translate", run, pictures, "--out", f"{out}/")
+    assert status == 0 and "20 images in" in said and "broken.png cannot be read as an image" in errors
+    assert {path.name for path in out.iterdir()} == {f"{i}.png" for i in range(20)}
+    one = tmp_path / "one.png"
+    assert gan("translate", run, pictures / "3.png", "--out", one)[0] == 0 and one.read_bytes() == (out / "3.png").read_bytes()
+    assert gan("translate", run, pictures / "3.png", "--back", "--out", one)[0] == 0 and one.read_bytes() != (out / "3.png").read_bytes()
+    expected = translate(
+        load_translator(folder.generator_file(1)).network, torch.tensor(decode(pictures / "3.png", 32, 3))[None], back=True
+    )
+    with Image.open(one) as image:
+        assert np.array_equal(np.asarray(image).transpose(2, 0, 1), expected[0].numpy())
+
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for given, reason in (
+        ((run, pictures, "--out", f"{out}/"), "is not an empty folder"),
+        ((run, pictures, "--out", one), "21 images need a folder"),
+        ((run, empty, "--out", f"{tmp_path}/new/"), "has no image files"),
+        ((run, pictures / "broken.png", "--out", tmp_path / "new.png"), "none of the images can be read"),
+        ((run, pictures, pictures / "3.png", "--out", f"{tmp_path}/new/"), "have the same name"),
+        ((tmp_path / "pix2pix", pictures, "--back", "--out", f"{tmp_path}/new/"), "only translate from A to B"),
+    ):
+        status, _, errors = gan("translate", *given)
+        assert status == 2 and reason in errors, errors
+    assert not (tmp_path / "new").exists() and not (tmp_path / "new.png").exists()
 
 
 def test_bad_arguments_exit_2_with_one_line_and_leave_nothing(

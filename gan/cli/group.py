@@ -23,6 +23,7 @@ COMMANDS = {
     ),
     "sample": ("gan.cli.draw", "sample_command", "Draw images with a generator."),
     "walk": ("gan.cli.draw", "walk_command", "Make a film of a walk through the latent space."),
+    "translate": ("gan.cli.translate", "translate_command", "Translate images with a generator of pix2pix or CycleGAN."),
     "evaluate": ("gan.cli.results", "evaluate_command", "Score a generator's images, next to the scores of real images."),
     "doctor": ("gan.cli.results", "doctor_command", "Say what is wrong with RUN, since when, why, and what to try."),
     "export": ("gan.cli.results", "export_command", "Export RUN, even while it trains."),

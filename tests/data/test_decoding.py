@@ -7,6 +7,7 @@ import threading
 import warnings
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from benchmarks.hostile_uploads import memory
+from benchmarks.hostile_uploads import png as plain_png
 from gan.data import decoding
 from gan.data.budget import Budget
 from gan.data.datasets import load
@@ -422,3 +425,14 @@ def test_more_than_a_budget_holds_is_refused_and_an_error_gives_back() -> None:
 
 def test_a_scale_cuts_what_lies_beyond_it() -> None:
     assert decode(flat(5000), 28, 1, scale=Scale(0, 4000)).min() == 255
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux says how much memory a process has")
+def test_a_large_image_leaves_no_memory_behind() -> None:
+    content = plain_png(7000, 5000, 16, 6)
+    decoding.decode(plain_png(100, 100, 16, 6), 64, 3)
+    before = memory("VmRSS")
+    for _ in range(2):
+        with ThreadPoolExecutor(1) as pool:
+            assert not isinstance(pool.submit(decoding.decode, content, 64, 3).result(), str)
+    assert memory("VmRSS") - before < 100 * 2**20  # its pixels take 267 MiB

@@ -15,14 +15,16 @@ import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from gan.data import uploads
+from gan.data import decoding, uploads
 from gan.data.datasets import ImageDataset, load
+from gan.devices import keep_freed_memory
 
 Builder = Callable[[], bytes]
 ZIPS: dict[str, Builder] = {}
@@ -533,6 +535,19 @@ def memory(line: str) -> int:
     """Bytes of memory, now ("VmRSS") or at peak ("VmHWM")."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.partition(f"{line}:")[2].split()[0]) * 1024
+
+
+def left_behind(keep: bool) -> int:
+    """Bytes that a large image leaves with the process that decoded it. keep: as after a training, which has glibc keep freed memory."""
+    content = png(7000, 5000, 16, 6)
+    decoding.decode(png(100, 100, 16, 6), 64, 3)
+    if keep:
+        keep_freed_memory()
+    before = memory("VmRSS")
+    for _ in range(2):
+        with ThreadPoolExecutor(1) as pool:
+            assert not isinstance(pool.submit(decoding.decode, content, 64, 3).result(), str)
+    return memory("VmRSS") - before
 
 
 def main() -> None:

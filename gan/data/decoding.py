@@ -12,7 +12,8 @@ import io
 import logging
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
@@ -23,6 +24,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError, features
 from gan.data.budget import Budget
 from gan.data.form import WHITE, Fit, Form, Pairs
 from gan.data.intensity import Scale, Tally
+from gan.devices import return_freed_memory
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,7 @@ MOST_SCANS = 100  # of a JPEG; progressive ones have about ten, and each costs a
 MEMORY = 384 * 2**20  # bytes of decoded pixels, for all decodes of the process
 LARGEST_REPAIR = 256 * 2**20  # bytes of a PNG that is read again without its metadata
 STRIP = 2**18  # pixels converted at a time
+LARGE = 32 * 2**20  # bytes of decoded pixels, from which on the memory is returned to the system at once
 # Pixels of an 8-bit image that is resized in one go. Pillow picks the cheaper order of horizontal and vertical resizing, which can
 # change a pixel by a level or two. Larger images are resized strip by strip, horizontally first.
 LARGEST_WHOLE = 16_000_000
@@ -53,11 +56,6 @@ FORMATS_OF_FILES = (*FORMATS, *(["AVIF"] if _AVIF else []))
 NEEDS_SCALE: Final = "needs the scale of its set"
 
 T = TypeVar("T")
-
-# Pillow keeps large images in blocks. From 32 MiB on, the C library takes a block straight from the system and gives it back at once;
-# smaller ones stay with the process: 400 MiB after one large upload, and as much again for each thread that decodes.
-_BLOCK = 64 * 2**20
-Image.core.set_block_size(_BLOCK)
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}  # the chunks that define what an image looks like
@@ -115,8 +113,7 @@ def decode(
     def pixels(picture: "_Picture") -> np.ndarray | str:
         if picture.deep and scale is None and in_set:
             return NEEDS_SCALE
-        with budget().take(picture.weight):
-            picture.load()
+        with picture.decoded():
             own = picture.tally().scale() if picture.deep and scale is None else scale
             if not pairs:
                 return half(picture, own, None)
@@ -157,8 +154,7 @@ def measure(source: Path | bytes) -> Tally | str | None:
     def range_of(picture: "_Picture") -> Tally | None:
         if not picture.deep:
             return None
-        with budget().take(picture.weight):
-            picture.load()
+        with picture.decoded():
             return picture.tally()
 
     return _reading(source, SMALLEST_SIDE, range_of)
@@ -295,8 +291,21 @@ class _Picture:
         self.deep = self._kind.deep
         self.weight = _weight(image, self._kind)
 
-    def load(self) -> None:
-        """Decodes it, within the budget."""
+    @contextmanager
+    def decoded(self) -> Iterator[None]:
+        """Decodes it within the budget. Afterward its pixels are gone."""
+        with budget().take(self.weight):
+            try:
+                self._load()
+                yield
+            finally:
+                self.image.close()
+                if self._low is not None:
+                    self._low.close()
+                if self.weight >= LARGE:
+                    return_freed_memory()
+
+    def _load(self) -> None:
         kind, image = self._kind, self.image
         if kind.low:
             self._low = self._stack_other_byte(kind.low)
@@ -521,6 +530,9 @@ class _Values:
     def __init__(self, values: np.ndarray) -> None:
         self.values = values
         self.size = (values.shape[1], values.shape[0])
+
+    def close(self) -> None:
+        self.values = np.empty((0, 0), self.values.dtype)
 
 
 def _binary_ppm(image: Any, maximum: int) -> Any:

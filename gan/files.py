@@ -56,6 +56,16 @@ def in_words(error: OSError) -> str:
     return f"{error.filename}: {reason}" if error.filename else reason[:1].upper() + reason[1:]
 
 
+def refuse_contents(folder: Path) -> None:
+    """Checks a folder for new files, so nothing is overwritten and no two results mix.
+
+    Raises:
+        ValueError: it holds something, or a file has its name.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"{folder} is not an empty folder: choose a new or empty one")
+
+
 @contextmanager
 def write_atomically(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
     """Opens a file for writing that replaces `path` only once it is complete.

@@ -223,7 +223,9 @@ def test_a_generator_that_comes_with_the_app_is_found_by_name_and_where_it_was_b
     assert status == 2 and "there is no run or checkpoint checkpoints/pretrained/others.safetensors" in errors
 
 
-def test_images_are_translated_one_by_one_and_what_cannot_be_read_is_said(gan: Callable[..., Any], tmp_path: Path, pictures: Path) -> None:
+def test_images_are_translated_one_by_one_and_what_cannot_be_read_is_said(
+    gan: Callable[..., Any], tmp_path: Path, pictures: Path, trained: Path
+) -> None:
     for name in ("pix2pix", "cyclegan"):
         config = recipe(name).config.change(generator_filters=4, discriminator_filters=4, image_size=32)
         (folder := RunFolder(tmp_path / name)).write_config(config, name)
@@ -231,9 +233,14 @@ def test_images_are_translated_one_by_one_and_what_cannot_be_read_is_said(gan: C
         state.step = 1
         folder.save_generator(state)
     run, out = tmp_path / "cyclegan", tmp_path / "out"
+    (pictures / "below").mkdir()
+    shutil.copy(pictures / "3.png", pictures / "below" / "3.JPG")
+    for name in (".DS_Store", "notes.txt"):
+        (pictures / name).write_bytes(b"x")
     status, said, errors = gan("translate", run, pictures, "--out", f"{out}/")
-    assert status == 0 and "20 images in" in said and "broken.png cannot be read as an image" in errors
-    assert {path.name for path in out.iterdir()} == {f"{i}.png" for i in range(20)}
+    assert status == 0 and "21 images in" in said and "left out 2 of 23 files" in errors and "cannot be read as an image: 1" in errors
+    assert {str(path.relative_to(out)) for path in out.rglob("*.*")} == {f"{i}.png" for i in range(20)} | {str(Path("below", "3.png"))}
+    assert (out / "below" / "3.png").read_bytes() == (out / "3.png").read_bytes()
     one = tmp_path / "one.png"
     assert gan("translate", run, pictures / "3.png", "--out", one)[0] == 0 and one.read_bytes() == (out / "3.png").read_bytes()
     assert gan("translate", run, pictures / "3.png", "--back", "--out", one)[0] == 0 and one.read_bytes() != (out / "3.png").read_bytes()
@@ -247,10 +254,13 @@ def test_images_are_translated_one_by_one_and_what_cannot_be_read_is_said(gan: C
     empty.mkdir()
     for given, reason in (
         ((run, pictures, "--out", f"{out}/"), "is not an empty folder"),
-        ((run, pictures, "--out", one), "21 images need a folder"),
+        ((run, pictures, "--out", one), "22 images need a folder"),
         ((run, empty, "--out", f"{tmp_path}/new/"), "has no image files"),
         ((run, pictures / "broken.png", "--out", tmp_path / "new.png"), "none of the images can be read"),
-        ((run, pictures, pictures / "3.png", "--out", f"{tmp_path}/new/"), "have the same name"),
+        ((run, pictures / "broken.png", "--out", f"{tmp_path}/new/"), "none of the images can be read"),
+        ((run, pictures, pictures / "3.png", "--out", f"{tmp_path}/new/"), "would both become"),
+        ((run, pictures / "3.png", "--out", tmp_path / "new.jpg"), "must end in .png, or in / for a folder"),
+        ((trained, pictures, "--out", f"{tmp_path}/new/"), "draws from latent vectors and translates no images"),
         ((tmp_path / "pix2pix", pictures, "--back", "--out", f"{tmp_path}/new/"), "only translate from A to B"),
     ):
         status, _, errors = gan("translate", *given)

@@ -1,5 +1,6 @@
 """Steps that several commands share: find a run, load a data set, choose a device, check --out."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -49,7 +50,8 @@ def refuse_output(out: Path, endings: tuple[str, ...], otherwise: str = "") -> N
         UsageError: it has another ending, is a folder, or belongs to a run.
     """
     if out.suffix not in endings:
-        raise click.UsageError(f"--out must end in {', '.join(endings[:-1])} or {endings[-1]}{otherwise}; got {out}")
+        listed = " or ".join(filter(None, (", ".join(endings[:-1]), endings[-1])))
+        raise click.UsageError(f"--out must end in {listed}{otherwise}; got {out}")
     if out.is_dir():
         raise click.UsageError(f"--out must be a file; {out} is a folder")
     folder = out.absolute().parent
@@ -66,12 +68,18 @@ def say_how_read(dataset: ImageDataset) -> None:
     """Says on standard error how a data set was read, and what was left out."""
     for note in filter(None, (datasets.shadowed(dataset.name), *dataset.notes)):
         terminal.say(note)
-    if dataset.skipped:
-        count = dataset.skipped_count
-        terminal.say(f"left out {count:,} of {len(dataset) + count:,} files; the first: {dataset.skipped[0]}")
-        if len(dataset.left_out) > 1:
-            first = "; ".join(f"{reason}: {number:,}" for reason, number in dataset.left_out[:REASONS_TOLD])
-            terminal.say(f"left out by reason: {first}{'; ...' if len(dataset.left_out) > REASONS_TOLD else ''}")
+    say_left_out(len(dataset), dataset.skipped, dataset.left_out)
+
+
+def say_left_out(taken: int, sentences: Sequence[str], reasons: Sequence[tuple[str, int]]) -> None:
+    """Says on standard error what was left out, and nothing if all was taken. See LeftOut for the two."""
+    if not reasons:
+        return
+    count = sum(number for _, number in reasons)
+    terminal.say(f"left out {count:,} of {taken + count:,} files; the first: {sentences[0]}")
+    if len(reasons) > 1:
+        first = "; ".join(f"{reason}: {number:,}" for reason, number in reasons[:REASONS_TOLD])
+        terminal.say(f"left out by reason: {first}{'; ...' if len(reasons) > REASONS_TOLD else ''}")
 
 
 def device_for(name: str) -> torch.device:

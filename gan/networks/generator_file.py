@@ -145,6 +145,8 @@ def read_metadata(path: Path, format: str = FORMAT) -> dict[str, Any]:
             format = TRANSLATOR_FORMAT if TRANSLATOR_FORMAT in metadata else FORMAT
         if format == FORMAT and TRANSLATOR_FORMAT in metadata:
             raise Translates(f"{path.name} translates images and has no latent vectors: open it on the page Translate")
+        if format == TRANSLATOR_FORMAT and FORMAT in metadata:
+            raise CheckpointError(f"{path.name} draws from latent vectors and translates no images: open it on the page Explore")
         if format not in metadata:
             raise CheckpointError(f"{path.name} holds no {kind} of this project")
         try:

@@ -24,7 +24,7 @@ from torch import nn
 
 from gan.config import TrainConfig
 from gan.events import THREADS, Progress
-from gan.files import write_atomically
+from gan.files import refuse_contents, write_atomically
 from gan.images import captioned, gif, png, spaced
 from gan.judging.judgements import NUMBERS
 from gan.latent import from_seeds
@@ -132,8 +132,7 @@ def png_files(
         ValueError: the folder is not empty, or a file has its name.
         OSError: a file cannot be written.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(f"{folder} is not an empty folder: choose a new or empty one")
+    refuse_contents(folder)
     if len(set(seeds)) < len(seeds):
         raise ValueError("a seed is given twice: give each seed once, because it names its file")
     folder.mkdir(parents=True, exist_ok=True)

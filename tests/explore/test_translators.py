@@ -37,7 +37,7 @@ def test_runs_that_translate_are_found_apart_from_the_others(root: Path) -> None
     assert not {m.run for m in list_models(root)} & {"a-pix2pix", "a-cyclegan"}
     with pytest.raises(Translates, match="translates images and has no latent vectors: open it on the page Translate"):
         find_model(root, "a-pix2pix@4")
-    with pytest.raises(CheckpointError, match="holds no generator of this project"):
+    with pytest.raises(CheckpointError, match="draws from latent vectors and translates no images: open it on the page Explore"):
         find_translator(root, "a-quick-digits@4")
     with pytest.raises(KeyError):
         find_translator(root, "a-pix2pix@3")

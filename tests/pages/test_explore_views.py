@@ -136,6 +136,15 @@ def test_what_cannot_be_compared_is_a_sentence(
     assert "not on this server yet" in texts(open_view(MEMORY).info)
 
 
+def test_every_run_of_the_script_says_which_view_to_mark(open_view: Callable[..., AppTest]) -> None:
+    """A browser may see only the second of two quick runs."""
+    at = open_view("Sliders")
+    for _ in range(2):
+        choice = at.segmented_control(key="view")
+        assert [choice.options[i] for i in choice.proto.default] == ["Sliders"] and choice.value == "sliders"
+        at.run()
+
+
 def test_a_canceled_comparison_waits_to_be_asked_for(open_view: Callable[..., AppTest]) -> None:
     at = open_view("Grid")
     at.session_state["judge_canceled"] = ("mnist", *Form(28, 1))

@@ -10,7 +10,6 @@ from ui.explore import arithmetic, grid, memory, mixing, pad, projection, slider
 
 KEY = "view"  # of the choice, and of the parameter in the address
 _TOLD = "view_in_address"
-_FIRST = "view_at_first"  # the widget's default: a browser that misses the first of two quick runs of the script still shows a choice
 
 
 @dataclass(frozen=True)
@@ -49,20 +48,16 @@ def choose_view(model: Model) -> View:
     """Draws the choice. The address counts when the page is opened, and when someone goes back to it."""
     asked = st.query_params.get(KEY)
     offered = [key for key, view in VIEWS.items() if model.config.has_styles or not view.styles]
-    wanted = _BY_NAME.get(asked or DEFAULT, DEFAULT)
-    first = st.session_state.setdefault(_FIRST, wanted)
-    if first not in offered:
-        first = st.session_state[_FIRST] = DEFAULT
-    gone = KEY not in st.session_state and wanted != first  # the page was left, and its widgets' values went
-    if gone or asked != st.session_state.get(_TOLD, asked):
-        st.session_state[KEY] = wanted
-    if st.session_state.get(KEY, DEFAULT) not in offered:  # another generator's
+    if KEY not in st.session_state or asked != st.session_state.get(_TOLD):
+        st.session_state[KEY] = _BY_NAME.get(asked or DEFAULT, DEFAULT)
+    if st.session_state[KEY] not in offered:  # another generator's
         st.session_state[KEY] = DEFAULT
     chosen = st.segmented_control(
         "View",
         offered,
         format_func=lambda key: VIEWS[key].name,
-        default=first,
+        # A value alone reaches the browser once: if it sees only the second of two quick script runs, it marks no view.
+        default=st.session_state[KEY],
         key=KEY,
         required=True,
         label_visibility="collapsed",

@@ -99,7 +99,7 @@ def test_arithmetic_by_clicks_and_back_from_an_image(page: Page, server: str) ->
     visit(page, f"{server}/explore?from=digits&view=Find+an+image+in+latent+space&picture=Drawn", "Explore")
     pad = page.locator("canvas").first
     expect(pad).to_be_visible()
-    pad.scroll_into_view_if_needed()
+    pad.hover(position={"x": 60, "y": 20})  # waits until it no longer moves
     box = pad.bounding_box()
     assert box
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 20)

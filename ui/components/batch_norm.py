@@ -13,7 +13,7 @@ _HTML = """
     <label>Your vector <select class="bnorm-own"></select></label>
   </div>
   <div class="bnorm-batch" role="group" aria-label="The batch">
-    <figure class="bnorm-yours"><canvas role="img" width="28" height="28"></canvas><figcaption>Yours</figcaption></figure>
+    <figure class="bnorm-yours"><canvas role="img" aria-label="Your vector's image" width="28" height="28"></canvas><figcaption>Yours</figcaption></figure>
     <figure><div class="bnorm-companions"></div><figcaption>Companions</figcaption></figure>
   </div>
   <div class="bnorm-row bnorm-way">

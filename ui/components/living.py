@@ -9,7 +9,7 @@ _component: Callable[..., Any] = component(
     "living",
     """
 <figure class="living">
-  <div class="lv-frame"><canvas role="img"></canvas><img alt=""></div>
+  <div class="lv-frame"><canvas role="img" aria-label="Images that change"></canvas><img alt=""></div>
   <figcaption><span></span><button type="button" class="lv-pause">Pause</button></figcaption>
 </figure>
 """,

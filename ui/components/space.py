@@ -12,10 +12,10 @@ _HTML = """
     <label class="space-drag">Along the path <input type="range" class="space-place" min="0" value="0" step="1"></label>
   </div>
   <div class="space-ways">
-    <figure><canvas class="space-lerp" role="img"></canvas><figcaption>Straight line (lerp)</figcaption></figure>
-    <figure><canvas class="space-slerp" role="img"></canvas><figcaption>Great circle (slerp)</figcaption></figure>
+    <figure><canvas class="space-lerp" role="img" aria-label="Face on the straight line"></canvas><figcaption>Straight line (lerp)</figcaption></figure>
+    <figure><canvas class="space-slerp" role="img" aria-label="Face on the great circle"></canvas><figcaption>Great circle (slerp)</figcaption></figure>
     <div>
-      <canvas class="space-lengths" role="img"></canvas>
+      <canvas class="space-lengths" role="img" aria-label="Length of z along both paths"></canvas>
       <p><i class="space-key space-key-lerp"></i>straight line <i class="space-key space-key-slerp"></i>great circle
         <i class="space-key space-key-band"></i>usual lengths</p>
     </div>
@@ -29,10 +29,10 @@ _HTML = """
   <p class="space-sum-words" role="status">Loading the pictures…</p>
   <div class="space-row space-faces" role="group" aria-label="The face to change"></div>
   <div class="space-sum" role="group" aria-label="Mean with the attribute, minus mean without it, plus a face">
-    <figure><canvas class="space-with" role="img"></canvas><figcaption></figcaption></figure><b aria-hidden="true">−</b>
-    <figure><canvas class="space-without" role="img"></canvas><figcaption></figcaption></figure><b aria-hidden="true">+</b>
-    <figure><canvas class="space-before" role="img"></canvas><figcaption></figcaption></figure><b aria-hidden="true">=</b>
-    <figure><canvas class="space-after" role="img"></canvas><figcaption></figcaption></figure>
+    <figure><canvas class="space-with" role="img" aria-label="Mean of the faces with the attribute"></canvas><figcaption></figcaption></figure><b aria-hidden="true">−</b>
+    <figure><canvas class="space-without" role="img" aria-label="Mean of the faces without it"></canvas><figcaption></figcaption></figure><b aria-hidden="true">+</b>
+    <figure><canvas class="space-before" role="img" aria-label="The face to change"></canvas><figcaption></figcaption></figure><b aria-hidden="true">=</b>
+    <figure><canvas class="space-after" role="img" aria-label="The changed face"></canvas><figcaption></figcaption></figure>
   </div>
   <h4>Truncation</h4>
   <div class="space-row"><label class="space-drag">ψ, the length of each z <input type="range" class="space-psi" min="0" step="1"></label></div>

@@ -25,17 +25,17 @@ _HTML = """
   </div>
   <p class="transposed-step-words" role="status"></p>
   <div class="transposed-grids">
-    <figure><figcaption>Input: press a cell to change it</figcaption><canvas class="transposed-input" role="img" tabindex="0"></canvas></figure>
-    <figure><figcaption>Kernel: press a cell to change it</figcaption><canvas class="transposed-weights" role="img" tabindex="0"></canvas></figure>
-    <figure class="transposed-wide-figure" hidden><figcaption>Input with zeros</figcaption><canvas class="transposed-wide" role="img"></canvas></figure>
+    <figure><figcaption>Input: press a cell to change it</figcaption><canvas class="transposed-input" role="img" aria-label="Input" tabindex="0"></canvas></figure>
+    <figure><figcaption>Kernel: press a cell to change it</figcaption><canvas class="transposed-weights" role="img" aria-label="Kernel" tabindex="0"></canvas></figure>
+    <figure class="transposed-wide-figure" hidden><figcaption>Input with zeros</figcaption><canvas class="transposed-wide" role="img" aria-label="Input with zeros"></canvas></figure>
   </div>
   <div class="transposed-results">
     <div class="transposed-grids">
-      <figure><figcaption>Output</figcaption><canvas class="transposed-output" role="img"></canvas></figure>
+      <figure><figcaption>Output</figcaption><canvas class="transposed-output" role="img" aria-label="Output"></canvas></figure>
       <figure class="transposed-known"><figcaption>How often each output is written</figcaption>
-        <canvas class="transposed-writes" role="img"></canvas></figure>
+        <canvas class="transposed-writes" role="img" aria-label="How often each output is written"></canvas></figure>
       <figure class="transposed-known"><figcaption>The same for resize, then a 3 x 3 convolution</figcaption>
-        <canvas class="transposed-even" role="img"></canvas></figure>
+        <canvas class="transposed-even" role="img" aria-label="How often each output is written after resizing"></canvas></figure>
     </div>
     <div class="transposed-row transposed-question" role="group" aria-label="Will this layer draw a checkerboard?">
       <span>Will this layer draw a checkerboard?</span>

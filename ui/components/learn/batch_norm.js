@@ -41,6 +41,7 @@ const picture = (caption) => {
   const figure = document.createElement("figure"), canvas = document.createElement("canvas"), words = document.createElement("figcaption");
   Object.assign(canvas, { width: SIDE, height: SIDE });
   canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", caption || "Companion");
   words.textContent = caption;
   figure.append(canvas, ...(caption ? [words] : []));
   return { figure, canvas, words };

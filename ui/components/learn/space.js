@@ -157,6 +157,7 @@ export class Space {
     this.eight = Array.from({ length: faces }, () => {
       const figure = document.createElement("figure"), canvas = document.createElement("canvas");
       canvas.setAttribute("role", "img");
+      canvas.setAttribute("aria-label", "Face");
       figure.append(canvas);
       return { figure, canvas };
     });

@@ -8,6 +8,7 @@ from ui.components.visitor import heading
 from ui.data.actions import DELETED, actions, choose
 from ui.data.contents import show
 from ui.data.fitting import fitting
+from ui.data.pairs import as_pairs
 from ui.data.upload import upload
 from ui.pick import missing
 from ui.progress import drain
@@ -43,6 +44,8 @@ else:
     except (ValueError, OSError) as error:
         st.error(f"The data set {plain(name)} cannot be shown: {plain(explain(error).rstrip('.'))}.", icon=":material/error:")
     else:
-        actions(name, dataset.images.shape[1], main=not waits)
-        fitting(name, dataset.images.shape[1], dataset.fingerprint())
-        show(name, dataset)
+        pairs = as_pairs(name, dataset)
+        actions(name, dataset.images.shape[1], main=not waits, pairs=pairs is not None)
+        if pairs is None:
+            fitting(name, dataset.images.shape[1], dataset.fingerprint())
+        show(name, dataset if pairs is None else pairs)

@@ -16,6 +16,7 @@ from gan.data.datasets import ImageDataset
 from gan.data.decoding import decode
 from gan.data.drawn import DRAWN
 from gan.data.faces import draw_face
+from gan.data.pairing import Pairing, guess
 from gan.data.sketches import draw_pair
 from gan.data.translation import with_held_out
 from gan.progress import drain
@@ -170,3 +171,22 @@ def test_the_avatars_test_images_are_held_out() -> None:
     dataset = drain(datasets.load_for(config), quiet=True)
     assert dataset.held_out is not None and (len(dataset), len(dataset.held_out)) == (6, 4)
     assert drain(datasets.load_for(TrainConfig(data="faces", image_size=28, channels=3)), quiet=True).held_out is None
+
+
+def test_what_looks_like_pairs_is_guessed_from_names_and_shapes(tmp_path: Path) -> None:
+    for i in range(4):
+        side_by_side(tmp_path / "wide" / f"{i}.png")
+        picture(tmp_path / "single" / f"{i}.png", RED)
+        for folder in ("apart/A", "apart/B", "published/trainA", "published/trainB"):
+            picture(tmp_path / folder / f"{i}.png", RED)
+        picture(tmp_path / "unpaired" / "A" / f"{i}.png", RED)
+        picture(tmp_path / "unpaired" / "B" / f"b{i}.png", BLUE)
+        picture(tmp_path / "animals" / "panda" / f"{i}.png", RED)
+        picture(tmp_path / "animals" / "lamb" / f"{i}.png", BLUE)
+    side_by_side(tmp_path / "mixed" / "0.png")
+    picture(tmp_path / "mixed" / "1.png", RED)
+    side_by_side(tmp_path / "lonely" / "0.png")
+    found = {path.name: drain(guess(str(path))) for path in sorted(tmp_path.iterdir())}
+    expected = {"wide": Pairing.FILES, "apart": Pairing.FOLDERS, "published": Pairing.FOLDERS}
+    assert found == dict.fromkeys(("animals", "lonely", "mixed", "single", "unpaired"), Pairing.NONE) | expected
+    assert drain(guess("mnist")) is Pairing.NONE

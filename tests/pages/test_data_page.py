@@ -40,9 +40,9 @@ def open_data(digits: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     """Opens the page on a server that has nothing but 50 digits and what is uploaded."""
     real = datasets.load
 
-    def load(name: str, *rest: Any) -> Generator[Progress, None, Any]:
+    def load(name: str, *rest: Any, **more: Any) -> Generator[Progress, None, Any]:
         if name != "mnist":
-            return (yield from real(name, *rest))
+            return (yield from real(name, *rest, **more))
         yield datasets.Progress("Reading *mnist*", 1, 2)
         return digits[0]
 
@@ -135,6 +135,23 @@ def test_the_page_shows_how_wide_images_fit_and_the_choice_goes_along(open_data:
     button(at, "Train on it").click().run()
     assert not at.exception and texts(at.title) == "Train"
     assert (at.selectbox(key=KEY + "fit").value, at.color_picker(key=KEY + "background").value.lower()) == ("pad", "#00ff00")
+
+
+def test_pairs_are_shown_as_pairs_and_trained_on_with_pix2pix(open_data: Callable[..., AppTest]) -> None:
+    folders = [(f"faces/{side}/{i}.png", picture()) for side in "AB" for i in range(3)]
+    at = upload(open_data(), packed(*folders, ("faces/A/alone.png", picture())))
+    assert "**3 pairs**" in texts(at.markdown) and "Pairs: each image of A is to the left" in texts(at.caption)
+    assert "has no partner of the same name in folder B" in texts(at.markdown) and len(at.get("image")) == 1
+    assert {"Train pix2pix on its pairs", "Train on single images"} <= {b.label for b in at.button}
+    button(at, "Train pix2pix on its pairs").click().run()
+    assert not at.exception and texts(at.title) == "Train"
+    assert (at.selectbox(key="recipe").value, at.selectbox(key=KEY + "data").value) == ("pix2pix", "My-pets")
+
+    wide = io.BytesIO()
+    Image.new("RGB", (64, 32), (0, 0, 255)).save(wide, "PNG")
+    at.switch_page("../pages/data.py").run()
+    at = upload(at, packed(("0.png", wide.getvalue()), ("1.png", wide.getvalue())), "Side by side.zip")
+    assert "**2 pairs**" in texts(at.markdown) and "Each file holds A and B side by side." in texts(at.caption)
 
 
 def test_examples_are_decoded_once_for_each_form(open_data: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> None:

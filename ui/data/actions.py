@@ -6,6 +6,7 @@ import streamlit as st
 
 from gan.data import datasets, uploads
 from gan.owners import clean_name
+from gan.recipes import RECIPES
 from gan.runs.run import explain
 from gan.runs.states import AT_WORK
 from ui.components.visitor import visitor
@@ -13,6 +14,7 @@ from ui.config_form import CHOSEN_DATA, KEY
 from ui.data.fitting import chosen
 from ui.page_files import NEW_RUN, TRAIN
 from ui.text import plain
+from ui.train.actions import copy_settings
 from ui.workshop import manager
 
 DELETED = "deleted_set"  # in the session, until the next script run: the address still names the set
@@ -32,11 +34,20 @@ def delete(name: str) -> None:
         st.session_state["data_fault"] = explain(error)
 
 
-def actions(name: str, channels: int, main: bool) -> None:
-    """The actions for a set. main: whether training on it is the page's main action."""
+def train_on_pairs(name: str) -> None:
+    """Fills Train's form with the recipe for pairs."""
+    copy_settings(RECIPES["pix2pix"].config.change(data=name), "pix2pix")
+
+
+def actions(name: str, channels: int, main: bool, pairs: bool = False) -> None:
+    """The actions for a set. main: whether training on it is the page's main action. pairs: whether it is a set of pairs."""
     about = uploads.about(name)
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button("Train on it", type="primary" if main else "secondary", key="train_on_it", icon=":material/model_training:"):
+        if pairs and st.button("Train pix2pix on its pairs", type="primary" if main else "secondary", icon=":material/model_training:"):
+            train_on_pairs(name)
+            st.switch_page(TRAIN, query_params={})
+        label = "Train on single images" if pairs else "Train on it"
+        if st.button(label, type="primary" if main and not pairs else "secondary", key="train_on_it", icon=":material/model_training:"):
             settings = {KEY + field: value for field, value in chosen().items()}
             st.session_state.update({KEY + "data": name, KEY + "channels": channels, **settings, CHOSEN_DATA: True, "run": NEW_RUN})
             st.switch_page(TRAIN, query_params={})  # otherwise Streamlit refuses to clear what is bound to a widget

@@ -18,10 +18,13 @@ LIST_HEIGHT = 240  # pixels; the list scrolls
 
 
 def preview(dataset: ImageDataset) -> bytes:
-    """Some images from the whole set, as one PNG."""
-    which = np.linspace(0, len(dataset) - 1, min(SHOWN, len(dataset))).round().astype(int)
+    """Some images from the whole set, as one PNG. Of pairs, each input is to the left of its image."""
+    columns, shown = (8, SHOWN) if dataset.inputs is None else (4, SHOWN // 2)
+    which = np.linspace(0, len(dataset) - 1, min(shown, len(dataset))).round().astype(int)
     images = dataset.images[which].numpy()
-    return png(tile(enlarge(images, max(1, 112 // images.shape[-1])), columns=8, gap=4), 1)
+    if dataset.inputs is not None:
+        images = np.concatenate([dataset.inputs[which].numpy(), images], 3)
+    return png(tile(enlarge(images, max(1, 112 // images.shape[-2])), columns=columns, gap=4), 1)
 
 
 def counts(title: str, names: tuple[str, ...], numbers: list[int]) -> None:
@@ -37,12 +40,17 @@ def counts(title: str, names: tuple[str, ...], numbers: list[int]) -> None:
 def show(name: str, dataset: ImageDataset) -> None:
     """The contents of a set."""
     left, right = st.columns([3, 2], gap="medium")
-    left.image(preview(dataset), alt=f"Some images of {name}", output_format="PNG", width="stretch")
-    if not is_default():
+    pairs = dataset.inputs is not None
+    left.image(preview(dataset), alt=f"Some {'pairs' if pairs else 'images'} of {name}", output_format="PNG", width="stretch")
+    if pairs:
+        left.caption("Pairs: each image of A is to the left of its partner in B.")
+    elif not is_default():
         left.caption("Here they are cropped, on white. In training, they fit as you chose.")
     channels, height, width = dataset.images.shape[1:]
     with right:
-        st.markdown(f"**{len(dataset):,} images**, shown at {width} x {height} pixels, {'gray' if channels == 1 else 'in color'}.")
+        st.markdown(
+            f"**{len(dataset):,} {'pairs' if pairs else 'images'}**, shown at {width} x {height} pixels, {'gray' if channels == 1 else 'in color'}."
+        )
         if dataset.labels is not None:
             counts("Class", dataset.class_names, np.bincount(dataset.labels, minlength=len(dataset.class_names)).tolist())
         else:

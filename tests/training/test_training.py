@@ -25,6 +25,7 @@ from gan.training.loop import Control, extend, train
 from gan.training.state import Diverged, Execution, TrainState, new_state
 from gan.training.step import train_step
 
+pytestmark = pytest.mark.long  # all of them together; last by name, they would leave the other processes idle
 CPU = torch.device("cpu")
 
 

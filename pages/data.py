@@ -46,6 +46,8 @@ else:
     else:
         pairs = as_pairs(name, dataset)
         actions(name, dataset.images.shape[1], main=not waits, pairs=pairs is not None)
+        if pairs is not None:
+            show(name, pairs)
+        fitting(name, dataset.images.shape[1], dataset.fingerprint())  # for single images: files twice as wide as high may be no pairs
         if pairs is None:
-            fitting(name, dataset.images.shape[1], dataset.fingerprint())
-        show(name, dataset if pairs is None else pairs)
+            show(name, dataset)

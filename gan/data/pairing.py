@@ -2,7 +2,6 @@
 
 from collections.abc import Generator
 from contextlib import ExitStack
-from enum import StrEnum
 
 from gan.data import pairs
 from gan.data.decoding import PAIR_TOLERANCE, shape_of
@@ -14,16 +13,8 @@ FEWEST = 2  # pairs
 MOSTLY = 0.5  # share of the files in folders A and B that must have a partner
 
 
-class Pairing(StrEnum):
-    """How a set seems to hold pairs."""
-
-    NONE = ""
-    FILES = "files"  # each has A and B side by side
-    FOLDERS = "folders"  # A and B, with files of the same names
-
-
-def guess(name: str) -> Generator[Progress, None, Pairing]:
-    """How a set of files seems to hold pairs.
+def looks_paired(name: str) -> Generator[Progress, None, bool]:
+    """Whether a set seems to hold pairs: files with A and B side by side, or folders A and B with files of the same names.
 
     Args:
         name: as for datasets.load().
@@ -38,11 +29,11 @@ def guess(name: str) -> Generator[Progress, None, Pairing]:
     with ExitStack() as stack:
         source = yield from open_source(name, stack)
         if source is None:
-            return Pairing.NONE
+            return False
         members = source.choice.members
         found = sum(isinstance(pair.source, tuple) for pair in pairs.choose(members, "train").members)
         if found >= FEWEST and 2 * found >= MOSTLY * len(members):
-            return Pairing.FOLDERS
+            return True
         shapes = [shape_of(content) for member in spread(members, LOOKED_AT) if not isinstance(content := source.read(member), str)]
     wide = [abs(shape.width - 2 * shape.height) <= PAIR_TOLERANCE * shape.height for shape in shapes if not isinstance(shape, str)]
-    return Pairing.FILES if len(wide) >= FEWEST and all(wide) else Pairing.NONE
+    return len(wide) >= FEWEST and all(wide)

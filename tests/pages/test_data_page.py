@@ -151,7 +151,10 @@ def test_pairs_are_shown_as_pairs_and_trained_on_with_pix2pix(open_data: Callabl
     Image.new("RGB", (64, 32), (0, 0, 255)).save(wide, "PNG")
     at.switch_page("../pages/data.py").run()
     at = upload(at, packed(("0.png", wide.getvalue()), ("1.png", wide.getvalue())), "Side by side.zip")
-    assert "**2 pairs**" in texts(at.markdown) and "Each file holds A and B side by side." in texts(at.caption)
+    assert "**2 pairs**" in texts(at.markdown) and "How should they fit into a square?" in texts(
+        at.subheader
+    )  # trained on as single images
+    assert "Each file holds A and B side by side." in texts(at.caption)
 
 
 def test_examples_are_decoded_once_for_each_form(open_data: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> None:

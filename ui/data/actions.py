@@ -34,17 +34,12 @@ def delete(name: str) -> None:
         st.session_state["data_fault"] = explain(error)
 
 
-def train_on_pairs(name: str) -> None:
-    """Fills Train's form with the recipe for pairs."""
-    copy_settings(RECIPES["pix2pix"].config.change(data=name), "pix2pix")
-
-
-def actions(name: str, channels: int, main: bool, pairs: bool = False) -> None:
+def actions(name: str, channels: int, main: bool, pairs: bool) -> None:
     """The actions for a set. main: whether training on it is the page's main action. pairs: whether it is a set of pairs."""
     about = uploads.about(name)
     with st.container(horizontal=True, vertical_alignment="center"):
         if pairs and st.button("Train pix2pix on its pairs", type="primary" if main else "secondary", icon=":material/model_training:"):
-            train_on_pairs(name)
+            copy_settings(RECIPES["pix2pix"].config.change(data=name), "pix2pix")
             st.switch_page(TRAIN, query_params={})
         label = "Train on single images" if pairs else "Train on it"
         if st.button(label, type="primary" if main and not pairs else "secondary", key="train_on_it", icon=":material/model_training:"):

@@ -6,7 +6,7 @@ import streamlit as st
 
 from gan.data import datasets
 from gan.data.datasets import ImageDataset
-from gan.data.pairing import Pairing, guess
+from gan.data.pairing import looks_paired
 from gan.files import in_words
 from ui.progress import drain
 
@@ -20,12 +20,12 @@ def as_pairs(name: str, dataset: ImageDataset) -> ImageDataset | None:
     key = (name, dataset.fingerprint())
 
     def give_up() -> None:
-        st.session_state.update(pairs_of=key, pairing=Pairing.NONE)
+        st.session_state.update(pairs_of=key, paired=False)
 
     try:
         if st.session_state.get("pairs_of") != key:
-            st.session_state.update(pairs_of=key, pairing=drain(guess(name), "cancel_pairs", give_up))
-        if st.session_state["pairing"] is Pairing.NONE:
+            st.session_state.update(pairs_of=key, paired=drain(looks_paired(name), "cancel_pairs", give_up))
+        if not st.session_state["paired"]:
             return None
         return drain(datasets.load(name, *datasets.native(name), paired="a_to_b"), "cancel_pairs", give_up)
     except (ValueError, OSError) as error:

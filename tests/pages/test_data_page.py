@@ -146,6 +146,7 @@ def test_pairs_are_shown_as_pairs_and_trained_on_with_pix2pix(open_data: Callabl
     button(at, "Train pix2pix on its pairs").click().run()
     assert not at.exception and texts(at.title) == "Train"
     assert (at.selectbox(key="recipe").value, at.selectbox(key=KEY + "data").value) == ("pix2pix", "My-pets")
+    assert "Suggested settings" not in texts(at.markdown)  # they are not for pairs
 
     wide = io.BytesIO()
     Image.new("RGB", (64, 32), (0, 0, 255)).save(wide, "PNG")

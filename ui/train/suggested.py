@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from gan.config import TrainConfig
+from gan.config import TRANSLATORS, TrainConfig
 from gan.data import datasets
 from gan.data.facts import look_at
 from gan.data.suggest import Proposal, Suggestion, in_words, suggest
@@ -26,8 +26,10 @@ KEPT = ("fit", "background")  # settings that the visitor chose with the set
 
 
 def suggested() -> None:
-    """Draws the suggestion; nothing until the visitor has chosen a data set."""
+    """Draws the suggestion; nothing until the visitor has chosen a data set, or if the form's networks translate images: it is for others."""
     data = st.session_state.get(KEY + "data")
+    if st.session_state.get(KEY + "networks") in TRANSLATORS:
+        return
     if not st.session_state.get(CHOSEN_DATA) or data not in datasets.available() or datasets.to_download(data):
         return
     version, found = st.session_state.get(FOUND, (None, ""))

@@ -23,6 +23,7 @@ from gan.networks.layers import (
     MinibatchDiscrimination,
     MinibatchStd,
     OwnWeights,
+    RepeatedConv,
     SpectralNorm,
     ToLogit,
     ToPixels,
@@ -133,7 +134,8 @@ def _conv_generator(config: TrainConfig, inputs: int) -> Layers:
             layers[f"conv{size}"] = FromLatent(inputs, width, 4, 1, 0, bias=False)
         elif config.generator_upsampling == "resize":
             layers[f"resize{size}"] = nn.Upsample(size)
-            layers[f"conv{size}"] = nn.Conv2d(widths[i - 1], width, 3, 1, 1, bias=bias)
+            convolution = RepeatedConv if size == 2 * sizes[i - 1] else nn.Conv2d  # from 4 to 7 pixels, not all are repeated
+            layers[f"conv{size}"] = convolution(widths[i - 1], width, 3, 1, 1, bias=bias)
         else:
             kernel = _kernel(sizes[i - 1], size)
             kind = ToPixels if size == config.image_size else Doubling

@@ -13,6 +13,7 @@ from gan.networks import winograd
 
 KERNELS, KERNEL_NUMBERS = 32, 5  # of minibatch discrimination: features that it adds, and numbers compared for each
 POWER_ITERATIONS = 15  # before the first step, as in torch
+MOST_COLORS = 3  # of an image
 SMALL = 8  # largest side of feature maps for which a kernel's gradient is a matrix product
 
 Layers = OrderedDict[str, nn.Module]
@@ -84,11 +85,7 @@ class ToPixels(nn.ConvTranspose2d):
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
-        if x.is_cuda:
-            return super().forward(x)
-        bias = self.bias.repeat_interleave(4) if self.bias is not None else None
-        blocks = F.conv_transpose2d(x, _blocks(self.weight), bias)
-        return F.pixel_shuffle(blocks, 2)[:, :, 1:-1, 1:-1]
+        return super().forward(x) if x.is_cuda else _to_pixels(x, self.weight, self.bias)
 
 
 class _SmallConvolution(torch.autograd.Function):
@@ -163,6 +160,38 @@ class Doubling(nn.ConvTranspose2d):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
         return _halving(self, x) if x.is_cpu else super().forward(x)
+
+
+class RepeatedConv(nn.Conv2d):
+    """Convolution (k3 s1 p1) of a map in which every pixel was repeated, computed as a transposed convolution (s2 p1) of the map before.
+
+    (N, in, 2 H, 2 W) -> (N, out, 2 H, 2 W). Same parameters and, for such maps, the same result as its parent. A row of the output sees only
+    two rows of the map before, so three rows of the kernel become two: 4/9 of the multiplications. An image is drawn by the parent's own
+    code: another map may be put in its place then.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not (x.is_cpu and self.training):
+            return super().forward(x)
+        before, kernel = x[:, :, ::2, ::2], _spread(_spread(self.weight.transpose(0, 1), 2), 3)
+        if self.out_channels > MOST_COLORS:
+            return strided(before, kernel.contiguous(memory_format=torch.channels_last), self.bias, True, True)
+        return _to_pixels(before, kernel, self.bias)
+
+
+def _spread(weight: torch.Tensor, axis: int) -> torch.Tensor:
+    """The kernel of length 4 that does in one step what repeating twice and this kernel of length 3 do, along an axis.
+
+    Output o = sum over k of w[k] x[(o + k - 1) // 2]; pixel i of x adds t[o + 1 - 2 i] to it, with t = (w2, w1 + w2, w0 + w1, w0).
+    """
+    first, second, third = weight.unbind(axis)
+    return torch.stack([third, second + third, first + second, first], axis)
+
+
+def _to_pixels(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    """See ToPixels."""
+    blocks = F.conv_transpose2d(x, _blocks(weight), bias.repeat_interleave(4) if bias is not None else None)
+    return F.pixel_shuffle(blocks, 2)[:, :, 1:-1, 1:-1]
 
 
 def _blocks(weight: torch.Tensor) -> torch.Tensor:

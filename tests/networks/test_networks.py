@@ -2,12 +2,24 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from gan.config import TrainConfig
 from gan.networks.build import new_discriminator, new_generator
 from gan.networks.dcgan import Discriminator, Generator, count_parameters, initialize
-from gan.networks.layers import Doubling, Dropout, FromLatent, FromPixels, Halving, MinibatchStd, ToLogit, ToPixels, _kernel_gradient
+from gan.networks.layers import (
+    Doubling,
+    Dropout,
+    FromLatent,
+    FromPixels,
+    Halving,
+    MinibatchStd,
+    RepeatedConv,
+    ToLogit,
+    ToPixels,
+    _kernel_gradient,
+)
 from gan.recipes import recipe
 
 
@@ -245,6 +257,38 @@ def test_resize_convolution_has_no_transposed_layer_but_the_first() -> None:
     layers = Generator(TrainConfig(generator_upsampling="resize")).layers
     assert [type(m).__name__ for m in layers if isinstance(m, nn.ConvTranspose2d)] == ["FromLatent"]
     assert [m.kernel_size for m in layers if isinstance(m, nn.Conv2d)] == [(3, 3)] * 3
+
+
+@pytest.mark.parametrize("size, kind", [(28, [nn.Conv2d, RepeatedConv, RepeatedConv]), (32, [RepeatedConv] * 3)])
+def test_resize_convolution_draws_the_same_in_training_as_when_it_samples(size: int, kind: list[type[nn.Conv2d]]) -> None:
+    config = TrainConfig(generator_upsampling="resize", image_size=size, generator_norm="none", generator_filters=4)
+    generator = Generator(config).double()
+    assert [type(m) for m in generator.layers if isinstance(m, nn.Conv2d)] == kind
+    z = torch.randn(3, config.latent_dim, dtype=torch.float64)
+    torch.testing.assert_close(generator.train()(z), generator.eval()(z))
+
+
+@pytest.mark.parametrize("outputs", [3, 5])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("size", [4, 7, 16])
+def test_a_convolution_of_repeated_pixels_equals_its_parent(outputs: int, bias: bool, size: int) -> None:
+    """The result, the gradients, also for the map before, and the gradients of a gradient."""
+    found = []
+    for kind in (RepeatedConv, nn.Conv2d):
+        torch.manual_seed(0)
+        layer = kind(6, outputs, 3, 1, 1, bias=bias).double()
+        x = torch.randn(2, 6, size, size, dtype=torch.float64, requires_grad=True)
+        y = layer(F.interpolate(x, scale_factor=2))
+        (slope,) = torch.autograd.grad(y.square().sum(), x, create_graph=True)
+        found.append([y, slope, *torch.autograd.grad(slope.square().sum(), [x, *layer.parameters()])])
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs)
+    layer = RepeatedConv(6, outputs, 3, 1, 1, bias=bias)
+    repeated = F.interpolate(torch.randn(2, 6, size, size), scale_factor=2)
+    with torch.autocast("cpu", torch.bfloat16):
+        short = layer(repeated)
+    assert short.dtype == torch.bfloat16
+    torch.testing.assert_close(short.float(), layer(repeated), rtol=2**-5, atol=2**-5)
 
 
 @pytest.mark.parametrize("small, large, k", [(4, 8, 4), (4, 7, 3), (7, 14, 4), (8, 16, 4)])

@@ -212,11 +212,11 @@ class TrainConfig(BaseModel):
         fixed=True,
         needs="networks=dcgan,mlp",
     )
-    generator_upsampling: Literal["transposed", "resize"] = _field(
+    generator_upsampling: Literal["transposed", "mixed", "resize"] = _field(
         "transposed",
         "Generator upsampling",
         "How feature maps grow: by transposed convolutions, or by resizing and a convolution, which avoids checkerboard patterns "
-        "(Odena et al. 2016).",
+        "(Odena et al. 2016). Mixed: resizing at the two largest sizes, where patterns would show.",
         "Networks",
         fixed=True,
         needs="networks=dcgan",

@@ -32,6 +32,7 @@ from gan.networks.layers import (
 )
 from gan.networks.residual import Basis, Residual, fixup_deviations, residual_discriminator, residual_generator
 
+RESIZED = 2  # sizes, from the image's down, to which mixed upsampling resizes
 EMBEDDING = 32  # numbers that stand for a class in the generator's input, next to z
 
 
@@ -132,7 +133,7 @@ def _conv_generator(config: TrainConfig, inputs: int) -> Layers:
                 norm_and_activation(f"_extra{extra}", widths[i - 1])
         if i == 0:
             layers[f"conv{size}"] = FromLatent(inputs, width, 4, 1, 0, bias=False)
-        elif config.generator_upsampling == "resize":
+        elif config.generator_upsampling == "resize" or (config.generator_upsampling == "mixed" and i >= len(sizes) - RESIZED):
             layers[f"resize{size}"] = nn.Upsample(size)
             convolution = RepeatedConv if size == 2 * sizes[i - 1] else nn.Conv2d  # from 4 to 7 pixels, not all are repeated
             layers[f"conv{size}"] = convolution(widths[i - 1], width, 3, 1, 1, bias=bias)

@@ -1,4 +1,4 @@
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -259,11 +259,22 @@ def test_resize_convolution_has_no_transposed_layer_but_the_first() -> None:
     assert [m.kernel_size for m in layers if isinstance(m, nn.Conv2d)] == [(3, 3)] * 3
 
 
-@pytest.mark.parametrize("size, kind", [(28, [nn.Conv2d, RepeatedConv, RepeatedConv]), (32, [RepeatedConv] * 3)])
-def test_resize_convolution_draws_the_same_in_training_as_when_it_samples(size: int, kind: list[type[nn.Conv2d]]) -> None:
-    config = TrainConfig(generator_upsampling="resize", image_size=size, generator_norm="none", generator_filters=4)
+@pytest.mark.parametrize(
+    "upsampling, size, kinds",
+    [
+        ("resize", 28, [FromLatent, nn.Conv2d, RepeatedConv, RepeatedConv]),
+        ("resize", 32, [FromLatent, RepeatedConv, RepeatedConv, RepeatedConv]),
+        ("mixed", 28, [FromLatent, Doubling, RepeatedConv, RepeatedConv]),
+        ("mixed", 64, [FromLatent, Doubling, Doubling, RepeatedConv, RepeatedConv]),
+        ("transposed", 32, [FromLatent, Doubling, Doubling, ToPixels]),
+    ],
+)
+def test_a_generator_draws_the_same_in_training_as_when_it_samples(
+    upsampling: Literal["transposed", "mixed", "resize"], size: Literal[28, 32, 64], kinds: list[type[nn.Module]]
+) -> None:
+    config = TrainConfig(generator_upsampling=upsampling, image_size=size, generator_norm="none", generator_filters=4)
     generator = Generator(config).double()
-    assert [type(m) for m in generator.layers if isinstance(m, nn.Conv2d)] == kind
+    assert [type(m) for m in generator.layers if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)] == kinds
     z = torch.randn(3, config.latent_dim, dtype=torch.float64)
     torch.testing.assert_close(generator.train()(z), generator.eval()(z))
 

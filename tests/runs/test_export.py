@@ -100,6 +100,7 @@ def lively(config: TrainConfig, path: Path, class_names: tuple[str, ...] = ()) -
 SWITCHES = {
     "resize": {"generator_upsampling": "resize", "image_size": 32},
     "resize-28": {"generator_upsampling": "resize"},
+    "mixed": {"generator_upsampling": "mixed", "image_size": 64, "channels": 3},
     "without-norm": {"generator_norm": "none", "generator_extra_layers": 2},
     "uniform-color": {"latent_distribution": "uniform", "channels": 3, "generator_order": "activation_first"},
     "mlp-without-norm": {"networks": "mlp", "generator_norm": "none", "conditional": True, "generator_activation": "leaky_relu"},

@@ -16,6 +16,7 @@ from gan.training.memory import memory_estimate
 SMALL = {"batch_size": 4, "generator_filters": 4, "discriminator_filters": 4}
 COUNTED = [name for name, recipe in RECIPES.items() if not (recipe.config.has_styles or recipe.config.translates)]  # others: tests/networks
 CASES: list[dict[str, Any]] = [
+    {"generator_upsampling": "mixed", "image_size": 64},
     {"generator_upsampling": "resize", "generator_extra_layers": 2, "spectral_norm": True, "minibatch_std": True},
     {"image_size": 32, "channels": 3, "packing": 2, "discriminator_head": "dense", "dropout": 0.2},
     {"networks": "mlp", "conditional": True, "generator_norm": "none"},

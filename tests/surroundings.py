@@ -6,6 +6,7 @@ Processes that tests start have the same surroundings. What is left in them afte
 import atexit
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,10 @@ def _folder() -> Path:
 
 def _prepare() -> Path:
     """Sets the environment, and returns the folder for temporary files."""
+    # In the background or under nohup, the tests ignore Ctrl-C or hangups. The programs that they start should not: a handler is not inherited.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
     # Tests run in as many processes as there are cores. Threads that wait for others sleep instead of keeping a core busy: next to other
     # work the tests of threads take a quarter of the processor time.
     os.environ.setdefault("OMP_NUM_THREADS", "1")

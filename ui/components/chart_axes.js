@@ -15,13 +15,13 @@ function crowdRange(values) {
 
 // Keeps charts as wide as their column: Plotly follows only the window. charts: those there are now; a hidden one has no width.
 function followWidth(column, charts) {
-  const observer = new ResizeObserver(() => { for (const chart of charts()) if (chart.data && chart.offsetParent) window.Plotly.Plots.resize(chart); });
+  const observer = new ResizeObserver(() => { for (const chart of charts()) if (chart.data && chart.offsetParent) plotly().Plots.resize(chart); });
   observer.observe(column);
   return observer;
 }
 
 // Takes a chart away once Plotly has finished what it is drawing: it draws in several steps, and the rest would fail without the chart.
-function removeChart(chart) { chart.leaving = setTimeout(() => window.Plotly?.purge(chart)); }
+function removeChart(chart) { chart.leaving = setTimeout(() => plotly()?.purge(chart)); }
 
 class Axes {
   constructor(element) {
@@ -78,7 +78,7 @@ class Axes {
       }
       if (!Object.keys(change).length) continue;
       this.own = true;
-      window.Plotly.relayout(chart, change).finally(() => { this.own = false; });
+      plotly().relayout(chart, change).finally(() => { this.own = false; });
     }
   }
 

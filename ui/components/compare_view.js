@@ -101,8 +101,8 @@ class View {
   }
 
   line() {
-    if (!window.Plotly) return;
-    for (const chart of this.charts) if (chart.data) window.Plotly.relayout(chart, { shapes: this.shapes() });
+    if (!plotly()) return;
+    for (const chart of this.charts) if (chart.data) plotly().relayout(chart, { shapes: this.shapes() });
   }
 
   colors() {

@@ -133,7 +133,7 @@ class Charts {
     this.shown = shown;
     this.waiting = requestAnimationFrame(() => {
       this.waiting = null;
-      for (const [name, chart] of this.own()) window.Plotly.relayout(this.find(`[data-chart=${name}]`), this.overlay(chart));
+      for (const [name, chart] of this.own()) plotly().relayout(this.find(`[data-chart=${name}]`), this.overlay(chart));
       this.quality();
     });
   }
@@ -187,7 +187,7 @@ class Charts {
     for (const [name, chart] of this.own()) {
       const element = this.find(`[data-chart=${name}]`);
       const keys = chart.traces.map(([key]) => key);
-      window.Plotly.extendTraces(element, { x: keys.map(() => columns.step), y: keys.map((key) => columns[key]) }, keys.map((_, i) => i));
+      plotly().extendTraces(element, { x: keys.map(() => columns.step), y: keys.map((key) => columns[key]) }, keys.map((_, i) => i));
       const said = chart.traces.map(([key, label]) => `${label} ${columns[key].at(-1)?.toFixed(3)}`).join(", ");
       element.setAttribute("aria-label", `${element.layout.title.text} at step ${columns.step.at(-1)}: ${said}`);
     }
@@ -227,7 +227,7 @@ class Charts {
         text: "real", font: { color: c.text, size: 11 } });
     }
     clearTimeout(element.leaving);
-    window.Plotly.react(element, traces, layout, PLOTLY);
+    plotly().react(element, traces, layout, PLOTLY);
     this.axes.add(element, false);
     element.removeAllListeners("plotly_click");
     element.on("plotly_click", ({ points }) => points.length && this.timeline.jump(points[0].x));

@@ -16,12 +16,17 @@ const fontSize = () => (projected() ? 15 : 12);
 const dragmode = () => (matchMedia("(hover: none)").matches ? false : "zoom");
 
 function loadPlotly(root) {
-  return (window.__workshopPlotly ||= window.Plotly ? Promise.resolve(window.Plotly) : new Promise((resolve, reject) => {
+  return (window.__workshopPlotly ||= new Promise((resolve, reject) => {
+    const keep = () => resolve(window.__workshopPlotlyCopy = window.Plotly);
+    if (window.Plotly) { keep(); return; }
     const script = document.createElement("script");
     script.src = root + "assets/plotly/plotly.min.js";
-    script.onload = () => resolve(window.Plotly);
+    script.onload = keep;
     script.onerror = () => { window.__workshopPlotly = undefined; reject(new Error("Plotly could not be loaded")); };
     document.head.appendChild(script);
   }));
 }
+
+// The Plotly that drew these charts, once it is loaded. Streamlit's own charts set window.Plotly to a copy that knows nothing about them.
+const plotly = () => window.__workshopPlotlyCopy;
 

@@ -18,6 +18,7 @@ from gan.data.datasets import ImageDataset
 from gan.data.decoding import decode
 from gan.data.intensity import darkness
 from gan.events import Progress
+from gan.owners import LOCAL
 from tests.conftest import ADA, finish
 from tests.data.test_uploads import left, packed, pets, picture
 from tests.pages.apps import ENTRY, button, texts
@@ -27,6 +28,7 @@ from ui.config_form import KEY
 from ui.data import fitting
 from ui.data.fitting import BACKGROUND
 from ui.train import suggested
+from ui.train.start_from import CHOSEN
 
 
 @pytest.fixture
@@ -77,7 +79,7 @@ def test_every_set_can_be_looked_at_and_the_first_is_shown(open_data: Callable[.
     at = open_data()
     assert at.selectbox(key="set").options == list(datasets.NAMED)
     assert "50 images" in texts(at.markdown) and "No classes" in texts(at.caption) and len(at.get("image")) == 1
-    assert [b.label for b in at.button] == ["Train on it"] and not at.error
+    assert [b.label for b in at.button] == ["Train on it", "Choose the settings"] and not at.error
 
 
 def test_a_set_that_is_not_here_is_downloaded_only_when_asked(open_data: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +104,7 @@ def test_an_upload_is_shown_and_can_be_trained_on(open_data: Callable[..., AppTe
     assert "**1** pets/\\*bold\\*.txt\\: ends in .txt, not like an image" in said
     assert "**1** pets/cats/2.png\\: cannot be read as an image" in said
     assert [e.label for e in at.expander] == ["2 files and folders were left out"] and not at.text, "each has its sentence already"
-    button(at, "Train on it").click().run()
+    button(at, "Choose the settings").click().run()
     assert not at.exception and texts(at.title) == "Train"
     assert (at.selectbox(key=KEY + "data").value, at.selectbox(key=KEY + "channels").value) == ("My-pets", 3)
     said = texts(at.markdown).replace("\\", "")
@@ -123,6 +125,49 @@ def test_an_upload_is_shown_and_can_be_trained_on(open_data: Callable[..., AppTe
     assert "something is recognizable after 2 to 7 minutes" in texts(at.markdown)
 
 
+def test_train_on_it_starts_with_suggested_settings(open_data: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suggested, "quick_speed", lambda config, device: 1000.0)
+    at = upload(open_data(), pets())
+    at.session_state[CHOSEN] = "a run that is gone"
+    button(at, "Train on it").click().run()
+    assert not at.exception and texts(at.title) == "Train"
+    (run,) = workshop.manager().runs()
+    said = texts(at.info).replace("\\", "")
+    assert at.query_params["run"] == run.id and not at.error
+    assert "Settings chosen for My-pets: the recipe quick-images at 32 pixels, color." in said and "after 10 to 40 seconds" in said
+    assert (run.stored.recipe, run.config.data, run.config.batch_size) == ("quick-images", "My-pets", 2)
+    workshop.manager().stop(run.id, LOCAL)
+
+
+def test_without_a_suggestion_train_on_it_leads_to_the_form(open_data: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(config: TrainConfig, device: torch.device) -> float:
+        raise RuntimeError("the GPU is full")
+
+    monkeypatch.setattr(suggested, "quick_speed", refuse)
+    at = upload(open_data(), pets())
+    button(at, "Train on it").click().run()
+    assert not at.exception and "No settings can be suggested for My-pets: RuntimeError: the GPU is full." in texts(at.caption).replace(
+        "\\", ""
+    )
+    assert at.selectbox(key=KEY + "data").value == "My-pets" and button(at, "Train") and not workshop.manager().runs()
+
+
+def test_a_refused_run_leaves_the_suggested_settings_in_the_form(
+    open_data: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suggested, "quick_speed", lambda config, device: 1000.0)
+
+    def refuse(*rest: object) -> Any:
+        raise ValueError("the queue is full")
+
+    monkeypatch.setattr(workshop.manager(), "submit", refuse)
+    at = upload(open_data(), pets())
+    button(at, "Train on it").click().run()
+    assert not at.exception and "the queue is full" in texts(at.error).lower()
+    assert (at.selectbox(key="recipe").value, at.number_input(key=KEY + "batch_size").value) == ("quick-images", 2)
+    assert "These settings are in the form" in texts(at.caption)
+
+
 def test_the_page_shows_how_wide_images_fit_and_the_choice_goes_along(open_data: Callable[..., AppTest]) -> None:
     wide = io.BytesIO()
     Image.new("RGBA", (40, 20), (0, 0, 255, 128)).save(wide, "PNG")
@@ -132,7 +177,7 @@ def test_the_page_shows_how_wide_images_fit_and_the_choice_goes_along(open_data:
     button(at, "Pad").click().run()
     assert "Here they are cropped, on white." in texts(at.caption)
     at.color_picker(key=BACKGROUND).set_value("#00FF00").run()
-    button(at, "Train on it").click().run()
+    button(at, "Choose the settings").click().run()
     assert not at.exception and texts(at.title) == "Train"
     assert (at.selectbox(key=KEY + "fit").value, at.color_picker(key=KEY + "background").value.lower()) == ("pad", "#00ff00")
 

@@ -15,6 +15,7 @@ from ui.data.fitting import chosen
 from ui.page_files import NEW_RUN, TRAIN
 from ui.text import plain
 from ui.train.actions import copy_settings
+from ui.train.suggested import AT_ONCE
 from ui.workshop import manager
 
 DELETED = "deleted_set"  # in the session, until the next script run: the address still names the set
@@ -41,10 +42,18 @@ def actions(name: str, channels: int, main: bool, pairs: bool) -> None:
         if pairs and st.button("Train pix2pix on its pairs", type="primary" if main else "secondary", icon=":material/model_training:"):
             copy_settings(RECIPES["pix2pix"].config.change(data=name), "pix2pix")
             st.switch_page(TRAIN, query_params={})
-        label = "Train on single images" if pairs else "Train on it"
-        if st.button(label, type="primary" if main and not pairs else "secondary", key="train_on_it", icon=":material/model_training:"):
+        at_once = st.button(
+            "Train on single images" if pairs else "Train on it",
+            type="primary" if main and not pairs else "secondary",
+            key="train_on_it",
+            icon=":material/model_training:",
+            help="Chooses settings for these images and this machine, and starts.",
+            disabled=not visitor().known,
+        )
+        if at_once or st.button("Choose the settings", key="choose_settings", icon=":material/tune:"):
             settings = {KEY + field: value for field, value in chosen().items()}
             st.session_state.update({KEY + "data": name, KEY + "channels": channels, **settings, CHOSEN_DATA: True, "run": NEW_RUN})
+            st.session_state[AT_ONCE] = at_once
             st.switch_page(TRAIN, query_params={})  # otherwise Streamlit refuses to clear what is bound to a widget
         if uploads.may_delete(name, visitor()):
             with st.popover("Delete", icon=":material/delete:"):

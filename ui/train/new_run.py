@@ -20,7 +20,7 @@ from ui.next_step import BREAK, TRY, broken, mistake
 from ui.text import plain
 from ui.train.guide import guide_start
 from ui.train.start_from import chosen_origin, start_from
-from ui.train.suggested import suggested
+from ui.train.suggested import filled_at_once, started_with, suggested
 from ui.workshop import manager
 
 PRESSED = "train_pressed"  # in the session
@@ -74,6 +74,11 @@ def launch() -> None:
 def new_run() -> None:
     """The settings, and the button that starts them."""
     st.session_state.setdefault("recipe", DEFAULT)
+    if found := filled_at_once():
+        launch()
+        if run_id := st.query_params.get("run"):
+            started_with(found, run_id)
+        st.rerun()
     guide_start()
     if st.query_params.get(TRY) == BREAK:
         st.info(

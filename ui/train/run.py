@@ -28,6 +28,7 @@ from ui.train.guide import guide
 from ui.train.headline import headline
 from ui.train.notes import notes, obstacles
 from ui.train.queue import REFRESH_S, starts_now, waiting
+from ui.train.suggested import chosen_settings
 from ui.workshop import manager
 
 
@@ -79,6 +80,7 @@ def show(run: Run) -> None:
     with said:
         notes(run, status)
         obstacles(run, config)
+        chosen_settings(run)
     actions = remedies_of(run)
     headline(run, actions)
     with st.container():

@@ -1,8 +1,8 @@
-"""Suggested settings for the chosen data set: how long they take, why, and a button that fills the form."""
+"""Suggested settings for the chosen data set: how long they take, why, a button that fills the form, and a start with them at once."""
 
 import functools
 import logging
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import streamlit as st
@@ -12,16 +12,20 @@ from gan.data import datasets
 from gan.data.facts import look_at
 from gan.data.suggest import Proposal, Suggestion, in_words, suggest
 from gan.events import Progress
-from gan.runs.run import explain
+from gan.runs.run import Run, explain
+from gan.runs.states import AT_WORK
 from gan.training.bench import quick_speed
 from ui.config_form import CHOSEN_DATA, KEY, fill_form
 from ui.progress import Canceled, drain
 from ui.text import plain
+from ui.train.start_from import CHOSEN, NEW
 from ui.workshop import manager
 
 log = logging.getLogger(__name__)
 
 FOUND = "suggestion"  # in the session: the newest one, or a sentence that says why there is none, and its set (see _version)
+AT_ONCE = "train_at_once"  # in the session: whether a run on the chosen data set starts as soon as its settings are found
+RUN_SAID = "suggested_run"  # in the session: the newest run that started so, and a sentence about its settings
 KEPT = ("fit", "background")  # settings that the visitor chose with the set
 
 
@@ -32,21 +36,72 @@ def suggested() -> None:
         return
     if not st.session_state.get(CHOSEN_DATA) or data not in datasets.available() or datasets.to_download(data):
         return
-    version, found = st.session_state.get(FOUND, (None, ""))
-    if version != _version(data):
-        cancel = Canceled("suggestion_canceled", data)
-        if cancel.waits("You canceled the suggestion of settings.", "Suggest settings", ":material/auto_fix_high:"):
-            return
-        try:
-            found = drain(_working(data), "cancel_suggestion", cancel)
-        except (ValueError, OSError) as error:
-            log.warning("no settings can be suggested for %s: %s", data, error)
-            found = f"No settings can be suggested for {plain(data)}: {plain(explain(error).rstrip('.'))}."
-        st.session_state[FOUND] = _version(data), found
+    cancel = Canceled("suggestion_canceled", data)
+    if not _is_known(data) and cancel.waits("You canceled the suggestion of settings.", "Suggest settings", ":material/auto_fix_high:"):
+        return
+    found = _find(data, cancel)
     if isinstance(found, str):
         st.caption(found)
     else:
         _show(data, found)
+
+
+def filled_at_once() -> Suggestion | None:
+    """Fills the form with suggested settings if the visitor wants to train with them at once, and returns them.
+
+    Draws the search for them meanwhile. If it finds none, or is canceled, the form is next, and says so.
+    """
+    if not st.session_state.get(AT_ONCE):
+        return None
+    data = st.session_state[KEY + "data"]
+    cancel = Canceled("suggestion_canceled", data)
+
+    def stay() -> None:
+        st.session_state.pop(AT_ONCE, None)
+        cancel()
+
+    place = st.empty()
+    with place.container():
+        st.subheader(f"Choosing settings for {plain(data)}")
+        found = _find(data, stay)
+    place.empty()
+    st.session_state.pop(AT_ONCE, None)  # only now: an interrupted script continues in the next one
+    if isinstance(found, str):
+        return None
+    _use(found)
+    st.session_state[CHOSEN] = NEW  # networks that fit another run's settings
+    return found
+
+
+def started_with(found: Suggestion, run_id: str) -> None:
+    """Remembers that a run has started with these settings, for its page."""
+    size = f"{found.config.image_size} pixels, {'color' if found.config.channels == 3 else 'gray'}"
+    said = f"Settings chosen for {plain(found.config.data)}: the recipe {found.recipe} at {size}. {in_words(found)}"
+    st.session_state[RUN_SAID] = run_id, said
+
+
+def chosen_settings(run: Run) -> None:
+    """Draws what was chosen for a run that started at once."""
+    run_id, said = st.session_state.get(RUN_SAID, ("", ""))
+    if run_id == run.id and run.state in AT_WORK:
+        st.info(said, icon=":material/auto_fix_high:")
+
+
+def _find(data: str, cancel: Callable[[], None]) -> Suggestion | str:
+    """The suggestion for a data set, or a sentence that says why there is none. Found once for each version of the set."""
+    if not _is_known(data):
+        try:
+            found: Suggestion | str = drain(_working(data), "cancel_suggestion", cancel)
+        except (ValueError, OSError, RuntimeError) as error:  # a GPU without free memory is a RuntimeError
+            log.warning("no settings can be suggested for %s: %s", data, error)
+            found = f"No settings can be suggested for {plain(data)}: {plain(explain(error).rstrip('.'))}."
+        st.session_state[FOUND] = _version(data), found
+    result: Suggestion | str = st.session_state[FOUND][1]
+    return result
+
+
+def _is_known(data: str) -> bool:
+    return bool(st.session_state.get(FOUND, (None, ""))[0] == _version(data))
 
 
 def _version(data: str) -> tuple[str, int]:

@@ -1,8 +1,12 @@
 """Random changes to images on their way to the discriminator. Pure functions of tensors and a torch.Generator."""
 
+from collections.abc import Callable
+
 import torch
 
 from gan.draws import own, whole
+
+Change = Callable[..., torch.Tensor]  # of images, by amounts per image
 
 
 def mirror(images: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
@@ -31,34 +35,50 @@ def diffaugment(images: torch.Tensor, policy: str, rng: torch.Generator, chance:
         chance: the probability of each of these changes, drawn for each image and each change alone: a tensor (), 0 to 1. By default,
             every image gets every change.
     """
-    n, _, size, _ = images.shape
-    device = images.device
+    size = images.shape[-1]
     if "color" in policy:
-        offset = _uniform(images, rng) - 0.5
-        images = images + (offset if chance is None else offset * _drawn(images, chance, rng))
-        mean = images.mean(1, keepdim=True)
-        factor = _uniform(images, rng) * 2
-        images = (images - mean) * (factor if chance is None else torch.where(_drawn(images, chance, rng), factor, 1)) + mean
-        mean = images.mean(dim=(1, 2, 3), keepdim=True)
-        factor = _uniform(images, rng) + 0.5
-        images = (images - mean) * (factor if chance is None else torch.where(_drawn(images, chance, rng), factor, 1)) + mean
-    place = torch.arange(size, device=device)
+        images = _changed(images, _brighten, _uniform(images, rng) - 0.5, chance, rng)
+        images = _changed(images, _saturate, _uniform(images, rng) * 2, chance, rng)
+        images = _changed(images, _contrast, _uniform(images, rng) + 0.5, chance, rng)
     if "translation" in policy:
         reach = (size + 4) // 8
-        shift = own(torch.randint(-reach, reach + 1, (2, whole(n, rng), 1), device=device, generator=rng), rng, dim=1)
-        if chance is not None:
-            shift = shift * _drawn(images, chance, rng).view(n, 1)
-        rows, columns = (place + shift + 1).clamp(0, size + 1)  # into images with a border of one zero pixel
-        padded = torch.nn.functional.pad(images, (1, 1, 1, 1))
-        images = padded.permute(0, 2, 3, 1)[torch.arange(n, device=device)[:, None, None], rows[:, :, None], columns[:, None, :]]
-        images = images.permute(0, 3, 1, 2)
+        images = _changed(images, _translate, _places(images, -reach, reach + 1, rng), chance, rng)
     if "cutout" in policy:
-        hole = size // 2
-        center = own(torch.randint(0, size + 1 - hole % 2, (2, whole(n, rng), 1), device=device, generator=rng), rng, dim=1)
-        rows, columns = (place >= center - hole // 2) & (place < center - hole // 2 + hole)
-        inside = (rows[:, :, None] & columns[:, None, :])[:, None]
-        images = images.masked_fill(inside if chance is None else inside & _drawn(images, chance, rng), 0)
+        images = _changed(images, _cut, _places(images, 0, size + 1 - size // 2 % 2, rng), chance, rng)
     return images
+
+
+def _brighten(images: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
+    return images + offset
+
+
+def _saturate(images: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+    mean = images.mean(1, keepdim=True)
+    return (images - mean) * factor + mean
+
+
+def _contrast(images: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+    mean = images.mean(dim=(1, 2, 3), keepdim=True)
+    return (images - mean) * factor + mean
+
+
+def _translate(images: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
+    """shift: rows and columns (N, 2, 1, 1)."""
+    n, _, size, _ = images.shape
+    place = torch.arange(size, device=images.device)
+    rows, columns = (place + shift[..., 0] + 1).clamp(0, size + 1).unbind(1)  # into images with a border of one zero pixel
+    padded = torch.nn.functional.pad(images, (1, 1, 1, 1))
+    images = padded.permute(0, 2, 3, 1)[torch.arange(n, device=images.device)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    return images.permute(0, 3, 1, 2)
+
+
+def _cut(images: torch.Tensor, center: torch.Tensor) -> torch.Tensor:
+    """center: row and column (N, 2, 1, 1)."""
+    size = images.shape[-1]
+    hole = size // 2
+    place, begin = torch.arange(size, device=images.device), center[..., 0] - hole // 2
+    rows, columns = ((place >= begin) & (place < begin + hole)).unbind(1)
+    return images.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0)
 
 
 def turn(images: torch.Tensor, rng: torch.Generator, chance: torch.Tensor, mirrored: bool) -> torch.Tensor:
@@ -74,6 +94,10 @@ def turn(images: torch.Tensor, rng: torch.Generator, chance: torch.Tensor, mirro
     """
     turns = torch.where(_drawn(images, chance, rng), torch.floor(_uniform(images, rng) * 4), 0)
     flip = _drawn(images, chance / 2, rng) if mirrored else torch.zeros_like(turns, dtype=torch.bool)
+    return _where((turns > 0) | flip, images, _turn, turns, flip)
+
+
+def _turn(images: torch.Tensor, turns: torch.Tensor, flip: torch.Tensor) -> torch.Tensor:
     images = torch.where(flip, images.flip(-1), images)
     images = torch.where((turns == 1) | (turns == 3), images.transpose(2, 3), images)
     images = torch.where((turns == 1) | (turns == 2), images.flip(2), images)
@@ -113,3 +137,28 @@ def _uniform(images: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
 def _drawn(images: torch.Tensor, chance: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
     """True for each image with this probability: (N, 1, 1, 1)."""
     return _uniform(images, rng) < chance
+
+
+def _places(images: torch.Tensor, least: int, end: int, rng: torch.Generator) -> torch.Tensor:
+    """A row and a column per image, whole numbers from `least` to below `end`: (N, 2, 1, 1)."""
+    places = own(torch.randint(least, end, (2, whole(len(images), rng), 1), device=images.device, generator=rng), rng, dim=1)
+    return places.transpose(0, 1)[..., None]
+
+
+def _changed(images: torch.Tensor, change: Change, amount: torch.Tensor, chance: torch.Tensor | None, rng: torch.Generator) -> torch.Tensor:
+    """Images after a change: all of them without a chance, and otherwise those that are drawn with it. amount: of the change, (N, ...)."""
+    return change(images, amount) if chance is None else _where(_drawn(images, chance, rng), images, change, amount)
+
+
+def _where(drawn: torch.Tensor, images: torch.Tensor, change: Change, *amounts: torch.Tensor) -> torch.Tensor:
+    """Images, of which those that are drawn (N, 1, 1, 1) are changed.
+
+    A CPU changes only these, which are few while the chance is low. On a GPU their number would be waited for, and a graph has fixed sizes:
+    so there all images are changed, and some are taken.
+    """
+    if images.device.type != "cpu":
+        return torch.where(drawn, change(images, *amounts), images)
+    places = drawn.flatten().nonzero()[:, 0]
+    if not len(places):
+        return images
+    return images.index_copy(0, places, change(images[places], *(amount[places] for amount in amounts)).to(images.dtype))

@@ -65,6 +65,17 @@ def test_each_image_changes_with_the_probability(policy: str, rng: torch.Generat
     assert shares[1] == pytest.approx(drawn, abs=0.09)  # 3.6 standard errors
 
 
+@pytest.mark.parametrize("policy", ["translation", "cutout"])
+@pytest.mark.parametrize("chance", [0.0, 0.02, 0.5])
+def test_an_image_is_as_it_was_or_as_if_all_were_changed(policy: str, chance: float) -> None:
+    """A CPU changes only the images that are drawn; a GPU changes all and takes some."""
+    images = torch.rand(60, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    some, every = (augment.diffaugment(images, policy, torch.Generator().manual_seed(0), torch.tensor(p)) for p in (chance, 1.0))
+    as_before, changed = ((some == other).flatten(1).all(1) for other in (images, every))
+    assert (as_before | changed).all()
+    assert (~as_before).float().mean() == pytest.approx(chance, abs=0.2) and (chance > 0 or as_before.all())
+
+
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_turned_images_are_quarter_turns_and_only_mirrored_if_allowed(mirrored: bool, rng: torch.Generator) -> None:
     image = torch.arange(9.0).view(1, 1, 3, 3)

@@ -23,6 +23,7 @@ NAMES = tuple(
     page.stem for page in (LEARN, DATA, TRAIN, COMPARE, INSIDE, EXPLORE, TRANSLATE, EVALUATE, GLOSSARY, CLUSTER)
 )  # in their addresses
 
+AT_ONCE = "train_at_once"  # in the session: whether Train starts a run on the chosen data set as soon as it has found its settings
 NEW_RUN = "New run"  # the option of Train that shows the settings; the others are runs
 
 

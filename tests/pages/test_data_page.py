@@ -27,6 +27,7 @@ from ui.components.visitor import WHO
 from ui.config_form import KEY
 from ui.data import fitting
 from ui.data.fitting import BACKGROUND
+from ui.page_files import AT_ONCE
 from ui.train import suggested
 from ui.train.start_from import CHOSEN
 
@@ -137,6 +138,15 @@ def test_train_on_it_starts_with_suggested_settings(open_data: Callable[..., App
     assert "Settings chosen for My-pets: the recipe quick-images at 32 pixels, color." in said and "after 10 to 40 seconds" in said
     assert (run.stored.recipe, run.config.data, run.config.batch_size) == ("quick-images", "My-pets", 2)
     workshop.manager().stop(run.id, LOCAL)
+
+
+def test_who_leaves_while_settings_are_chosen_finds_no_run_later(open_data: Callable[..., AppTest]) -> None:
+    at = open_data()
+    at.session_state[AT_ONCE] = True  # as in a script that was interrupted
+    at.session_state[KEY + "data"] = "mnist"
+    at.switch_page("../pages/compare.py").run()
+    at.switch_page("../pages/train.py").run()
+    assert not at.exception and button(at, "Train") and not workshop.manager().runs()
 
 
 def test_without_a_suggestion_train_on_it_leads_to_the_form(open_data: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,10 +12,9 @@ from gan.runs.states import AT_WORK
 from ui.components.visitor import visitor
 from ui.config_form import CHOSEN_DATA, KEY
 from ui.data.fitting import chosen
-from ui.page_files import NEW_RUN, TRAIN
+from ui.page_files import AT_ONCE, NEW_RUN, TRAIN
 from ui.text import plain
 from ui.train.actions import copy_settings
-from ui.train.suggested import AT_ONCE
 from ui.workshop import manager
 
 DELETED = "deleted_set"  # in the session, until the next script run: the address still names the set

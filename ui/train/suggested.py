@@ -16,6 +16,7 @@ from gan.runs.run import Run, explain
 from gan.runs.states import AT_WORK
 from gan.training.bench import quick_speed
 from ui.config_form import CHOSEN_DATA, KEY, fill_form
+from ui.page_files import AT_ONCE
 from ui.progress import Canceled, drain
 from ui.text import plain
 from ui.train.start_from import CHOSEN, NEW
@@ -24,7 +25,6 @@ from ui.workshop import manager
 log = logging.getLogger(__name__)
 
 FOUND = "suggestion"  # in the session: the newest one, or a sentence that says why there is none, and its set (see _version)
-AT_ONCE = "train_at_once"  # in the session: whether a run on the chosen data set starts as soon as its settings are found
 RUN_SAID = "suggested_run"  # in the session: the newest run that started so, and a sentence about its settings
 KEPT = ("fit", "background")  # settings that the visitor chose with the set
 
@@ -61,9 +61,13 @@ def filled_at_once() -> Suggestion | None:
         cancel()
 
     place = st.empty()
-    with place.container():
-        st.subheader(f"Choosing settings for {plain(data)}")
-        found = _find(data, stay)
+    try:
+        with place.container():
+            st.subheader(f"Choosing settings for {plain(data)}")
+            found = _find(data, stay)
+    except Exception:
+        stay()
+        raise
     place.empty()
     st.session_state.pop(AT_ONCE, None)  # only now: an interrupted script continues in the next one
     if isinstance(found, str):

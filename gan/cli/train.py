@@ -17,7 +17,7 @@ from gan.cli.options import device_option, duration_of, duration_options, json_o
 from gan.cli.ranks import alone, on_ranks
 from gan.cli.suggest import AUTO, suggestion
 from gan.config import TrainConfig, parse_setting
-from gan.course.digits_run import DIGITS_RUN, digits_origin
+from gan.course.shipped_runs import SHIPPED_RUNS
 from gan.data import datasets
 from gan.data.datasets import ImageDataset
 from gan.data.suggest import in_words
@@ -44,7 +44,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="The settings to start from: `recipes` lists them. `auto` suggests settings for --data.",
 )
-@click.option("--from", "source", metavar="RUN[@STEP]", help="Start from this run's trained networks; RUN@best and digits-run work, too.")
+@click.option(
+    "--from", "source", metavar="RUN[@STEP]", help="Start from this run's trained networks; RUN@best, digits-run and faces-run work, too."
+)
 @click.option("--data", help="A named data set, or a path to a folder, an archive or an array of images.")
 @duration_options
 @click.option("--seed", type=int, help="Fixes every random draw.")
@@ -109,7 +111,7 @@ def _by_default(parameter: str) -> bool:
 
 
 def _origin(source: str) -> Origin:
-    """The networks that --from names: RUN, RUN@STEP, RUN@best, or those of the digits run that comes with the app.
+    """The networks that --from names: RUN, RUN@STEP, RUN@best, or those of a run that comes with the app.
 
     Raises:
         UsageError: the step is not a number.
@@ -119,8 +121,8 @@ def _origin(source: str) -> Origin:
     if which not in ("", "best") and not which.isdecimal():
         raise click.UsageError(f'--from takes a step number or "best" after @; got {which!r}')
     step = int(which) if which.isdecimal() else which or None
-    if name == DIGITS_RUN and not Path(name).exists():
-        return digits_origin(step)
+    if name in SHIPPED_RUNS and not Path(name).exists():
+        return SHIPPED_RUNS[name].origin(step)
     return origin_of(RunFolder(find_run(Path(name))), step)
 
 

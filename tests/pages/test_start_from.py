@@ -38,3 +38,6 @@ def test_the_digits_that_come_with_the_app_can_be_chosen(open_page: Callable[...
     at.selectbox(key="start_from").select("digits-run").run()
     assert not at.exception and not at.warning
     assert at.selectbox(key=KEY + "discriminator_norm").value == "none", "as in that run"
+    at.selectbox(key="start_from").select("faces-run").run()
+    assert not at.exception and not at.warning
+    assert (at.selectbox(key=KEY + "image_size").value, at.selectbox(key=KEY + "channels").value) == (64, 3)

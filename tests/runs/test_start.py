@@ -10,6 +10,7 @@ import torch
 
 from gan.config import TrainConfig
 from gan.course.digits_run import CONFIG, digits_origin
+from gan.course.shipped_runs import SHIPPED_RUNS
 from gan.data.imageset import ImageDataset
 from gan.networks.generator_file import CheckpointError
 from gan.runs.folder import RunFolder
@@ -103,13 +104,21 @@ def test_a_damaged_start_is_refused_and_changes_nothing(content: object, config:
     assert all(torch.equal(a, b) for a, b in zip(before, state.generator.parameters(), strict=True))
 
 
-def test_the_digits_run_that_comes_with_the_app_can_be_begun_with() -> None:
-    origin = digits_origin(100)
-    assert origin.run == "digits-run" and origin.step < 130 and digits_origin().step > 700
-    state = new_state(CONFIG, CPU)
-    origin.refuse(CONFIG)
+def test_the_digits_run_that_comes_with_the_app_has_three_steps() -> None:
+    assert digits_origin(100).step < 130 and digits_origin().step > 700
+
+
+@pytest.mark.parametrize("name", SHIPPED_RUNS)
+def test_a_run_can_start_from_each_run_that_comes_with_the_app(name: str) -> None:
+    shipped = SHIPPED_RUNS[name]
+    origin = shipped.origin(None)
+    assert origin.run == name and origin.config == shipped.config
+    state = new_state(shipped.config, CPU)
+    origin.refuse(shipped.config)
     state.adopt(origin.networks)
-    assert torch.equal(state.generator.state_dict()["layers.conv4.weight"], origin.networks["averaged"]["layers.conv4.weight"])
+    for network in ("generator", "averaged", "discriminator"):
+        own = getattr(state, network).state_dict()
+        assert all(torch.equal(own[key], tensor) for key, tensor in origin.networks[network].items()) and own
 
 
 def test_a_run_whose_start_is_missing_does_not_begin_with_new_networks(config: TrainConfig, blobs: ImageDataset, tmp_path: Path) -> None:

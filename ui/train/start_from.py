@@ -1,11 +1,11 @@
-"""Which trained networks a new run starts from, if any: those of a run on this server, or of the digits that come with the app."""
+"""Which trained networks a new run starts from, if any: those of a run on this server, or of one that comes with the app."""
 
 from typing import Any
 
 import streamlit as st
 
 from gan.config import TrainConfig
-from gan.course.digits_run import CONFIG, DIGITS_RUN, digits_origin
+from gan.course.shipped_runs import SHIPPED_RUNS
 from gan.networks.generator_file import CheckpointError
 from gan.runs.names import label
 from gan.runs.start import SHAPING, Origin, origin_of
@@ -20,7 +20,7 @@ NEW = ""
 def start_from() -> None:
     """Draws the choice, and what it changes in the form."""
     runs = {run.id: run for run in manager().runs() if not run.fault and run.folder.state_file.exists()}
-    options = [NEW, DIGITS_RUN, *runs]
+    options = [NEW, *SHIPPED_RUNS, *runs]
     if st.session_state.get(CHOSEN, NEW) not in options:  # deleted
         st.session_state[CHOSEN] = NEW
     with st.expander("Start from trained networks", icon=":material/school:", expanded=st.session_state.get(CHOSEN, NEW) != NEW):
@@ -48,8 +48,8 @@ def chosen_origin() -> Origin | None:
     run_id = st.session_state.get(CHOSEN, NEW)
     if run_id == NEW:
         return None
-    if run_id == DIGITS_RUN:
-        return digits_origin()
+    if run_id in SHIPPED_RUNS:
+        return SHIPPED_RUNS[run_id].origin(None)
     try:
         folder = manager().get(run_id).folder
     except KeyError:
@@ -58,7 +58,7 @@ def chosen_origin() -> Origin | None:
 
 
 def _name(run_id: str) -> str:
-    return "New networks" if run_id == NEW else "The digits that come with the app"
+    return "New networks" if run_id == NEW else SHIPPED_RUNS[run_id].title
 
 
 def _needed() -> dict[str, Any]:
@@ -67,7 +67,7 @@ def _needed() -> dict[str, Any]:
     if run_id == NEW:
         return {}
     try:
-        config = CONFIG if run_id == DIGITS_RUN else manager().get(run_id).config
+        config = SHIPPED_RUNS[run_id].config if run_id in SHIPPED_RUNS else manager().get(run_id).config
     except (KeyError, CheckpointError):  # deleted or damaged a moment ago: Train says so
         return {}
     return {name: getattr(config, name) for name in SHAPING}

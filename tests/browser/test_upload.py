@@ -43,7 +43,7 @@ def test_upload_cancel_upload_again_train_on_it_and_delete(page: Page, server: s
 
     # The second press, and training begins.
     page.get_by_role("button", name="Train on it").click()
-    expect(page.get_by_text("Settings chosen for many-shapes: the recipe quick-images at 64 pixels")).to_be_visible()
+    expect(page.get_by_text("Settings chosen for many-shapes: quick-images at 64 pixels")).to_be_visible()
     both_charts_have(page, 1)
     stop(page)
 

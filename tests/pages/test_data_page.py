@@ -133,9 +133,9 @@ def test_train_on_it_starts_with_suggested_settings(open_data: Callable[..., App
     button(at, "Train on it").click().run()
     assert not at.exception and texts(at.title) == "Train"
     (run,) = workshop.manager().runs()
-    said = texts(at.info).replace("\\", "")
+    said = texts(at.caption).replace("\\", "")
     assert at.query_params["run"] == run.id and not at.error
-    assert "Settings chosen for My-pets: the recipe quick-images at 32 pixels, color." in said and "after 10 to 40 seconds" in said
+    assert "Settings chosen for My-pets: quick-images at 32 pixels." in said and "after 10 to 40 seconds" in said
     assert (run.stored.recipe, run.config.data, run.config.batch_size) == ("quick-images", "My-pets", 2)
     workshop.manager().stop(run.id, LOCAL)
 

@@ -79,8 +79,7 @@ def filled_at_once() -> Suggestion | None:
 
 def started_with(found: Suggestion, run_id: str) -> None:
     """Remembers that a run has started with these settings, for its page."""
-    size = f"{found.config.image_size} pixels, {'color' if found.config.channels == 3 else 'gray'}"
-    said = f"Settings chosen for {plain(found.config.data)}: the recipe {found.recipe} at {size}. {in_words(found)}"
+    said = f"Settings chosen for {plain(found.config.data)}: {found.recipe} at {found.config.image_size} pixels. {in_words(found)}"
     st.session_state[RUN_SAID] = run_id, said
 
 
@@ -88,7 +87,7 @@ def chosen_settings(run: Run) -> None:
     """Draws what was chosen for a run that started at once."""
     run_id, said = st.session_state.get(RUN_SAID, ("", ""))
     if run_id == run.id and run.state in AT_WORK:
-        st.info(said, icon=":material/auto_fix_high:")
+        st.caption(f":material/auto_fix_high: {said}")
 
 
 def _find(data: str, cancel: Callable[[], None]) -> Suggestion | str:

@@ -30,7 +30,7 @@ def start_from() -> None:
             key=CHOSEN,
             format_func=lambda run_id: _name(run_id) if run_id not in runs else label(runs[run_id]),
             on_change=_take_settings,
-            help="Uses another run's networks, from its best step if it was scored. On similar images, the new run learns much faster.",
+            help="Uses another run's networks, from its best step if it was scored. On similar images, the new run is far ahead at first.",
         )
         if other := _different():
             st.warning(f"These networks need other settings: {plain(', '.join(other))}.", icon=":material/rule:")

@@ -500,6 +500,7 @@ def test_experiments_and_cases_by_finger(browser: Browser, server: str) -> None:
     page = context.new_page()
     visit(page, f"{server}/learn?lesson=rules", "Learn")
     page.get_by_text("Dense layers").tap()
+    expect(page.get_by_text("dcgan → mlp")).to_be_visible()  # until then, the choice is that of the experiment before
     worse = page.get_by_role("radio", name="Worse")
     expect(worse).to_have_count(1)
     worse.tap()

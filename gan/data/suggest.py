@@ -34,6 +34,9 @@ RECOGNIZABLE = {28: (6_000, 20_000), 32: (10_000, 40_000), 64: (15_000, 60_000),
 GOOD = {28: (45_000, 100_000), 32: (60_000, 200_000), 64: (80_000, 300_000), 128: (150_000, 500_000)}
 BATCH = 32  # images; a quarter of the set if that is less
 SMALL = 3_000  # images; below, the discriminator learns them by heart within a run
+# The same for quick-images, where the discriminator may win at the start: of 4,300 avatars, a run without adaptive augmentation drew one picture
+# for every latent vector, and did not recover in three minutes.
+SMALL_IN_COLOR = 10_000
 FEW_OF_A_CLASS = 30  # images; with fewer, the networks cannot learn what the class looks like
 MOST_CLASSES = 50
 DIGITS = RECIPES["quick-digits"]
@@ -83,7 +86,13 @@ def suggest(facts: Facts, speed: Speed) -> Suggestion:
         raise ValueError(f"the data set {facts.data} has {_images(facts.images)}: training needs at least 2")
     digits = facts.side == 28 and not facts.color
     base = DIGITS if digits else IMAGES
-    proposals = [_color(facts), _batch(facts, base.config), _augmentation(facts), _mirroring(facts), _classes(facts)]
+    proposals = [
+        _color(facts),
+        _batch(facts, base.config),
+        _augmentation(facts, SMALL if digits else SMALL_IN_COLOR),
+        _mirroring(facts),
+        _classes(facts),
+    ]
     changes: dict[str, Any] = {"data": facts.data}
     for proposal in proposals:
         changes |= proposal.settings
@@ -167,8 +176,8 @@ def _batch(facts: Facts, base: TrainConfig) -> Proposal:
     return Proposal({"batch_size": base.batch_size}, "small batches learn more in the same time")
 
 
-def _augmentation(facts: Facts) -> Proposal:
-    if facts.images >= SMALL:
+def _augmentation(facts: Facts, enough: int) -> Proposal:
+    if facts.images >= enough:
         return Proposal({"diffaugment": "off", "augmentation_target": 0.0}, f"{facts.images:,} images are enough without it")
     policy = "color, translation, cutout" if facts.color else "translation, cutout"
     return Proposal({"diffaugment": policy, "augmentation_target": 0.6}, f"the discriminator soon knows {facts.images:,} images by heart")

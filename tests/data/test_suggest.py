@@ -85,10 +85,12 @@ def test_times_in_words() -> None:
 
 
 def test_few_images_get_adaptive_augmentation_and_smaller_batches() -> None:
-    for images, batch, augmented in ((3000, 32, False), (2999, 32, True), (128, 32, True), (100, 25, True), (2, 2, True)):
+    for images, batch, augmented in ((10_000, 32, False), (9999, 32, True), (128, 32, True), (100, 25, True), (2, 2, True)):
         config = suggest(dataclasses.replace(PHOTOS, images=images), fast).config
         assert (config.batch_size, config.augmentation_target > 0, config.diffaugment != "off") == (batch, augmented, augmented), images
     assert suggest(Facts("gray", 100, 64, False, {}), fast).config.diffaugment == "translation, cutout"
+    digits = [suggest(Facts("digits", images, 28, False, {}), fast).config.augmentation_target > 0 for images in (2999, 3000)]
+    assert digits == [True, False]
     with pytest.raises(ValueError, match="the data set one has 1 image: training needs at least 2"):
         suggest(Facts("one", 1, 64, True, {}), fast)
 

@@ -1,6 +1,8 @@
 """The faces run that comes with the app: networks that already draw in color, for a run on one's own images to start from.
 
-python -m gan.course.faces_run        # records it again: half an hour on one processor core
+    python -m gan.course.faces_run        # records it again: half an hour on one processor core
+
+Like the digits run of the lessons, it has only what a new run needs: the averaged generator and the discriminator.
 """
 
 import functools

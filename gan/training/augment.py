@@ -146,15 +146,15 @@ def _places(images: torch.Tensor, least: int, end: int, rng: torch.Generator) ->
 
 
 def _changed(images: torch.Tensor, change: Change, amount: torch.Tensor, chance: torch.Tensor | None, rng: torch.Generator) -> torch.Tensor:
-    """Images after a change: all of them without a chance, and otherwise those that are drawn with it. amount: of the change, (N, ...)."""
+    """Applies a change to all images, or to those that are drawn with a probability, `chance`. amount: of the change, (N, ...)."""
     return change(images, amount) if chance is None else _where(_drawn(images, chance, rng), images, change, amount)
 
 
 def _where(drawn: torch.Tensor, images: torch.Tensor, change: Change, *amounts: torch.Tensor) -> torch.Tensor:
-    """Images, of which those that are drawn (N, 1, 1, 1) are changed.
+    """Applies a change to the images that are drawn. drawn: (N, 1, 1, 1).
 
-    A CPU changes only these, which are few while the chance is low. On a GPU their number would be waited for, and a graph has fixed sizes:
-    so there all images are changed, and some are taken.
+    A CPU changes only these, which are few while the chance is low. A GPU changes all and keeps some: it would have to wait for
+    their number, and a graph has fixed sizes.
     """
     if images.device.type != "cpu":
         return torch.where(drawn, change(images, *amounts), images)

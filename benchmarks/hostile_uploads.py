@@ -539,7 +539,7 @@ def memory(line: str) -> int:
 
 def left_behind() -> tuple[int, int]:
     """Bytes that a large image leaves with the process that decoded it: before, and after a training has had glibc keep freed memory."""
-    content = png(7000, 5000, 16, 6)
+    content = png(4000, 3000, 16, 6)
     decoding.decode(png(100, 100, 16, 6), 64, 3)
 
     def left() -> int:

@@ -45,12 +45,12 @@ def faces_origin(step: int | str | None = None) -> Origin:
     return Origin(FACES_RUN, STEPS, drawn.config, networks)
 
 
-def record(folder: Path, config: TrainConfig, data: ImageDataset) -> Iterator[int]:
-    """Trains, and saves both networks. Weights are rounded to 16 bits, which halves the size of the files. Yields steps on the way."""
+def record(folder: Path, config: TrainConfig, data: ImageDataset, said_every: int = SAID_EVERY) -> Iterator[int]:
+    """Trains, and saves both networks. Weights are rounded to 16 bits, which halves the size of the files. Yields each so many steps."""
     state = new_state(config, torch.device("cpu"), execution=Execution("fp32", True, THREADS))
     control, steps = Control(), int(config.duration)
     control.repeat([], until=steps)  # a run that follows a script does not pick its own number of threads
-    for target in (*range(SAID_EVERY, steps, SAID_EVERY), steps):
+    for target in (*range(said_every, steps, said_every), steps):
         state.config = config.change(duration=target)
         for _ in train(state, data, control):
             pass

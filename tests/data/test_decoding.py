@@ -428,4 +428,4 @@ def test_a_scale_cuts_what_lies_beyond_it() -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux says how much memory a process has")
 def test_a_large_image_leaves_no_memory_behind() -> None:
-    assert max(in_fresh_process(left_behind)) < 50 * 2**20  # its pixels take 267 MiB
+    assert max(in_fresh_process(left_behind)) < 50 * 2**20  # its pixels take 92 MiB

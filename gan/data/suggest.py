@@ -188,6 +188,8 @@ def _mirroring(facts: Facts) -> Proposal:
         return Proposal({"horizontal_flip": False}, "your classes look like letters or digits, and their mirror images are wrong")
     if not facts.color:
         return Proposal({"horizontal_flip": False}, "gray images often show text; turn it on for anything else")
+    if facts.one_sided:
+        return Proposal({"horizontal_flip": False}, "most of your images look to the same side")
     return Proposal({"horizontal_flip": True}, "mirroring doubles your images; turn it off if they show text")
 
 

@@ -97,3 +97,31 @@ def test_what_cannot_be_looked_at_is_named(tmp_path: Path) -> None:
     write(tmp_path, "text.txt", b"words")
     with pytest.raises(ValueError, match="is neither a folder of images nor an archive, an array or a table of images"):
         finish(look_at(str(tmp_path / "text.txt")))
+
+
+def arrow(to_the_left: bool, seed: int) -> Image.Image:
+    """A triangle on a ground of any color, with noise."""
+    rng = np.random.default_rng(seed)
+    pixels = rng.normal(rng.integers(60, 180, 3), 20, (40, 40, 3))
+    rows, columns = np.indices((40, 40))
+    pixels[np.abs(rows - 20) < columns / 2] += 60
+    image = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+    return image if to_the_left else image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+
+
+@pytest.mark.parametrize("files", [True, False], ids=["files", "an array"])
+@pytest.mark.parametrize("turned, few, expected", [(0, 30, True), (2, 30, True), (15, 30, False), (0, 8, False)])
+def test_images_that_look_to_one_side(files: bool, turned: int, few: int, expected: bool, tmp_path: Path) -> None:
+    arrows = [arrow(number >= turned, number) for number in range(few)]
+    name = str(tmp_path if files else tmp_path / "arrows.npy")
+    if files:
+        for number, image in enumerate(arrows):
+            image.save(tmp_path / f"{number * 7 % few}.png")
+    else:
+        np.save(name, np.stack([np.asarray(image) for image in arrows]))
+    assert finish(look_at(name)).one_sided is expected
+
+
+def test_images_that_are_their_own_mirror_images_look_to_no_side(tmp_path: Path) -> None:
+    np.save(tmp_path / "flat.npy", np.full((20, 32, 32, 3), 90, np.uint8))
+    assert not finish(look_at(str(tmp_path / "flat.npy"))).one_sided

@@ -116,3 +116,6 @@ def test_images_are_mirrored_unless_they_look_like_writing() -> None:
     ):
         assert suggest(Facts("set", 5000, 64, color, classes), fast).config.horizontal_flip is mirrored
     assert suggest(Facts("pets", 5000, 64, True, {"cat": 50, "x": 50}), fast).config.horizontal_flip
+    profiles = suggest(Facts("profiles", 5000, 64, True, {}, one_sided=True), fast)
+    assert not profiles.config.horizontal_flip
+    assert "most of your images look to the same side" in [proposal.why for proposal in profiles.proposals]

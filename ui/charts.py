@@ -259,7 +259,17 @@ def _distance(curves: Sequence[tuple[int, Curve]], axis: str) -> Chart:
     for i, curve in curves:
         steps, distances = (list(column) for column in zip(*curve.judged, strict=True))
         x, y = positions(curve.columns, axis, steps), numbers(distances)
-        _add(figure, i, curve, x, y, line={"width": 2}, mode="lines+markers", marker={"size": 4}, hovertemplate="%{y:.3g}")
+        _add(
+            figure,
+            i,
+            curve,
+            x,
+            y,
+            line={"width": 2},
+            mode="lines+markers",
+            marker={"size": 4 if len(x) > 1 else 9},
+            hovertemplate="%{y:.3g}",
+        )
         _mark(figure, i, curve, axis, x, y, log=True)
         said.append(f"{curve.name} {y[-1]:.3g} at {_read(axis, x[-1])}")
     names = sorted({curve.features for _, curve in curves})

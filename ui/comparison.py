@@ -124,7 +124,7 @@ def parent_of(stored: StoredRun) -> Parent | None:
 def differences(runs: Sequence[Compared], names: dict[str, str] | None = None) -> list[Row]:
     """Different settings: one row per setting that differs between runs, or that was changed in a run.
 
-    Also data set, recipe, parent and device, if they differ. names: names of runs by id.
+    Also data set, recipe, parent, networks to start from, and device, if they differ. names: names of runs by id.
     """
     names = names or {}
     rows: list[Row] = []
@@ -136,6 +136,7 @@ def differences(runs: Sequence[Compared], names: dict[str, str] | None = None) -
 
     row("Recipe", lambda run: run.stored.recipe or "own settings")
     row("Forked from", lambda run: f"{names.get(run.parent.run, run.parent.run)}, step {run.parent.step:,}" if run.parent else "–")
+    row("Started from", _origin)
     for name, info in TrainConfig.model_fields.items():
         unit = info.json_schema_extra["unit"] if isinstance(info.json_schema_extra, dict) else ""
         if name == "duration":
@@ -146,6 +147,12 @@ def differences(runs: Sequence[Compared], names: dict[str, str] | None = None) -
             row("Images in the data set", _images)
     row("Computed in", lambda run: ", ".join(filter(None, (run.status.precision, run.status.device))) or "–")
     return rows
+
+
+def _origin(run: Compared) -> str:
+    """Whose trained networks a run began with."""
+    origin = run.stored.origin
+    return f"{origin.get('run')}, step {origin.get('step')}" if origin else "new networks"
 
 
 def _setting(run: Compared, name: str) -> str:

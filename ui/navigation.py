@@ -11,7 +11,7 @@ from gan.runs.run import explain
 from ui.cluster import may_look
 from ui.components import visitor
 from ui.components.theme import theme
-from ui.page_files import AT_ONCE, CLUSTER, COMPARE, DATA, EVALUATE, EXPLORE, GLOSSARY, HOME, INSIDE, LEARN, TRAIN, TRANSLATE
+from ui.page_files import CLUSTER, COMPARE, DATA, EVALUATE, EXPLORE, FOR_THE_SET, GLOSSARY, HOME, INSIDE, LEARN, TRAIN, TRANSLATE
 from ui.text import plain
 from ui.workshop import manager
 
@@ -44,7 +44,7 @@ page = st.navigation(
 )
 theme()
 if page.url_path != "train":
-    st.session_state.pop(AT_ONCE, None)  # a visitor who leaves while Train looks for settings should not find a run later
+    st.session_state.pop(FOR_THE_SET, None)  # a visitor who leaves while Train looks for settings should not find a run later
 try:
     visitor.listen()
     page.run()

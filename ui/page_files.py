@@ -23,7 +23,8 @@ NAMES = tuple(
     page.stem for page in (LEARN, DATA, TRAIN, COMPARE, INSIDE, EXPLORE, TRANSLATE, EVALUATE, GLOSSARY, CLUSTER)
 )  # in their addresses
 
-AT_ONCE = "train_at_once"  # in the session: whether Train starts a run on the chosen data set as soon as it has found its settings
+FOR_THE_SET = "settings_for_the_set"  # in the session: what Train does with settings that suit the chosen data set, once it has found them
+FILL, START = "fill", "start"  # the form; a run
 NEW_RUN = "New run"  # the option of Train that shows the settings; the others are runs
 
 

@@ -25,6 +25,6 @@ class ShippedRun:
 
 
 SHIPPED_RUNS = {
-    digits_run.DIGITS_RUN: ShippedRun("The digits that come with the app", digits_run.CONFIG, digits_run.digits_origin),
-    faces_run.FACES_RUN: ShippedRun("The faces that come with the app", faces_run.CONFIG, faces_run.faces_origin),
+    digits_run.DIGITS_RUN: ShippedRun("The digits that come with the app (digits-run)", digits_run.CONFIG, digits_run.digits_origin),
+    faces_run.FACES_RUN: ShippedRun("The faces that come with the app (faces-run)", faces_run.CONFIG, faces_run.faces_origin),
 }

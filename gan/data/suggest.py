@@ -158,7 +158,7 @@ def _size(facts: Facts, base: TrainConfig, changes: dict[str, Any], speed: Speed
     elif size == SIZES[-1] and facts.side > size:
         why = f"your images have {facts.side} pixels on their shorter side, but a larger size takes too long"
     elif size > facts.side:
-        why = f"your images have {facts.side} pixels on their shorter side, so a larger size only blurs them"
+        why = f"your images have {facts.side} pixels on their shorter side; even larger ones would only be blurred"
     else:
         why = f"your images have {facts.side} pixels on their shorter side"
     settings = {name: getattr(config, name) for name in ("image_size", "generator_filters", "discriminator_filters")}
@@ -172,7 +172,7 @@ def _color(facts: Facts) -> Proposal:
 def _batch(facts: Facts, base: TrainConfig) -> Proposal:
     quarter = max(2, facts.images // 4)
     if quarter < base.batch_size:
-        return Proposal({"batch_size": quarter}, f"you have only {facts.images:,} images")
+        return Proposal({"batch_size": quarter}, "you have so few images")
     return Proposal({"batch_size": base.batch_size}, "small batches learn more in the same time")
 
 
@@ -180,7 +180,7 @@ def _augmentation(facts: Facts, enough: int) -> Proposal:
     if facts.images >= enough:
         return Proposal({"diffaugment": "off", "augmentation_target": 0.0}, f"{facts.images:,} images are enough without it")
     policy = "color, translation, cutout" if facts.color else "translation, cutout"
-    return Proposal({"diffaugment": policy, "augmentation_target": 0.6}, f"the discriminator soon knows {facts.images:,} images by heart")
+    return Proposal({"diffaugment": policy, "augmentation_target": 0.6}, "the discriminator soon knows so few images by heart")
 
 
 def _mirroring(facts: Facts) -> Proposal:

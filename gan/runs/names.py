@@ -54,19 +54,23 @@ def listed(name: str, run_id: str) -> str:
 
 
 def _made_of(config: TrainConfig, stored: StoredRun) -> list[str]:
-    """The recipe, the step of the fork, and the settings that differ from the recipe's."""
+    """The recipe, the step of the fork, whose networks it began with, and the settings that differ from the recipe's."""
     recipe = RECIPES.get(stored.recipe)
     first = recipe.name if recipe else _cut(clean_name(stored.recipe), LONGEST_VALUE) or "own settings"
     step = stored.parent.get("step") if stored.parent else None
     forked = [f"fork at {step:,}"] if is_whole(step) else []
+    origin = stored.origin.get("run") if stored.origin else None
+    begun = [f"from {_cut(clean_name(origin), LONGEST_VALUE)}"] if isinstance(origin, str) else []
     base = recipe.config if recipe else TrainConfig(data=config.data)
     changed = [field for field, value in base if field not in _UNNAMED and getattr(config, field) != value]
     if config.seed != base.seed:
         changed.append("seed")  # last: it distinguishes names that are otherwise the same
+    if config.augmentation_target and "augmentation_target" in changed and "diffaugment" in changed:
+        changed.remove("diffaugment")  # "adaptive augmentation 0.6" says enough
     words = [_setting(field, getattr(config, field)) for field in changed]
     more = len(words) - MOST_DIFFERENCES
     shown = words if more <= 0 else [*words[:MOST_DIFFERENCES], f"{more} more"]
-    return [first, *forked, *shown]
+    return [first, *forked, *begun, *shown]
 
 
 def _setting(name: str, value: object) -> str:

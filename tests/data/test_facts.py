@@ -99,6 +99,16 @@ def test_what_cannot_be_looked_at_is_named(tmp_path: Path) -> None:
         finish(look_at(str(tmp_path / "text.txt")))
 
 
+@pytest.mark.parametrize("holes, found", [(0, 0), (1, 1), (30, 4)])
+def test_square_images_with_an_alpha_channel_but_no_transparent_pixel_are_no_examples(holes: int, found: int, tmp_path: Path) -> None:
+    for number in range(30):
+        image = Image.new("RGBA", (40, 40), (200, 30, 30, 255))
+        if number < holes:
+            image.paste((0, 0, 0, 0), (0, 0, 20, 20))
+        image.save(tmp_path / f"{number:02}.png")
+    assert len(finish(examples(str(tmp_path), 4))) == found
+
+
 def arrow(to_the_left: bool, seed: int) -> Image.Image:
     """A triangle on a ground of any color, with noise."""
     rng = np.random.default_rng(seed)

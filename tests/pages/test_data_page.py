@@ -27,7 +27,7 @@ from ui.components.visitor import WHO
 from ui.config_form import KEY
 from ui.data import fitting
 from ui.data.fitting import BACKGROUND
-from ui.page_files import AT_ONCE
+from ui.page_files import FOR_THE_SET, START
 from ui.train import suggested
 from ui.train.start_from import CHOSEN
 
@@ -110,14 +110,15 @@ def test_an_upload_is_shown_and_can_be_trained_on(open_data: Callable[..., AppTe
     assert (at.selectbox(key=KEY + "data").value, at.selectbox(key=KEY + "channels").value) == ("My-pets", 3)
     said = texts(at.markdown).replace("\\", "")
     assert "Suggested settings for My-pets" in said and "something is recognizable after 10 to 40 seconds" in said
-    assert "translation, cutout**: the discriminator soon knows 3 images by heart." in said
-    at.switch_page("../pages/train.py").run()  # otherwise a button would run the previous page again
-    button(at, "Use these settings").click().run()
-    assert not at.exception and (at.selectbox(key="recipe").value, at.selectbox(key=KEY + "data").value) == ("quick-images", "My-pets")
+    assert "translation, cutout**: the discriminator soon knows so few images by heart." in said
+    assert (at.selectbox(key="recipe").value, at.selectbox(key=KEY + "data").value) == ("quick-images", "My-pets")
     assert (at.number_input(key=KEY + "batch_size").value, at.number_input(key=KEY + "augmentation_target").value) == (2, 0.6)
     assert "These settings are in the form" in texts(at.caption) and "Use these settings" not in [b.label for b in at.button]
+    assert not workshop.manager().runs()
+    at.switch_page("../pages/train.py").run()  # otherwise a button would run the previous page again
     at.selectbox(key=KEY + "image_size").select(64).run()
-    assert "Use these settings" in [b.label for b in at.button]
+    button(at, "Use these settings").click().run()
+    assert not at.exception and at.selectbox(key=KEY + "image_size").value == 32
     monkeypatch.setattr(suggested, "quick_speed", lambda config, device: 100.0)
     path = datasets.place("My-pets")
     assert path is not None
@@ -142,7 +143,7 @@ def test_train_on_it_starts_with_suggested_settings(open_data: Callable[..., App
 
 def test_who_leaves_while_settings_are_chosen_finds_no_run_later(open_data: Callable[..., AppTest]) -> None:
     at = open_data()
-    at.session_state[AT_ONCE] = True  # as in a script that was interrupted
+    at.session_state[FOR_THE_SET] = START  # as in a script that was interrupted
     at.session_state[KEY + "data"] = "mnist"
     at.switch_page("../pages/compare.py").run()
     at.switch_page("../pages/train.py").run()

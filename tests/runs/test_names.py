@@ -42,6 +42,19 @@ def test_a_run_is_called_by_its_owner_its_recipe_and_what_differs(make: Make) ->
     assert label(make("f", average_half_life=1_000_000)) == "Ana · quick-digits · averaging half-life 1,000,000 images"
 
 
+def test_adaptive_augmentation_is_one_difference(make: Make) -> None:
+    assert label(make(diffaugment="translation, cutout", augmentation_target=0.6)) == "Ana · quick-digits · adaptive augmentation 0.6"
+    assert label(make("b", diffaugment="translation, cutout")) == "Ana · quick-digits · augmentation translation, cutout"
+
+
+def test_networks_to_start_from_are_named(make: Make) -> None:
+    run = make()
+    content = run.folder.read_config()[1]
+    for origin, said in (({"run": "faces-run", "step": 10_000}, " · from faces-run"), ({"run": [1]}, ""), ({}, "")):
+        run.folder.write_json(run.folder.config_file, {**content, "origin": origin})
+        assert label(run) == f"Ana · quick-digits{said}"
+
+
 def test_long_lists_are_counted_and_long_names_cut(make: Make) -> None:
     run = make(lr_d=0.1, lr_g=0.01, batch_size=32, latent_dim=8, conditional=True, data="x" * 200)
     assert label(run).startswith(f"Ana · quick-digits · {'x' * 23}…") and label(run).endswith(" · 3 more")

@@ -52,6 +52,11 @@ def test_only_what_differs_is_listed_with_title_and_unit(compared: Callable[...,
     assert differences([compared(), compared("b")]) == []
 
 
+def test_networks_to_start_from_are_a_difference(compared: Callable[..., Any]) -> None:
+    runs = [compared(stored={"origin": {"run": "faces-run", "step": 10_000}}), compared("b")]
+    assert differences(runs) == [("Started from", ["faces-run, step 10000", "new networks"])]
+
+
 def test_recipe_parent_data_changes_and_the_way_of_computing_count_too(compared: Callable[..., Any]) -> None:
     runs = [
         compared(

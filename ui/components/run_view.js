@@ -116,7 +116,7 @@ class View {
     const shown = this.charts.judged || (this.data.judged && !ended);
     for (const part of [".rv-verdict", ".rv-fd", "[data-chart=quality]"]) this.find(part).hidden = !shown;
     if (!best) {
-      this.find(".rv-verdict span").textContent = this.unscored ?? "The first score comes after a few seconds of training.";
+      this.find(".rv-verdict span").textContent = this.unscored ?? "The first score comes soon. On a new data set, the judge learns its features first.";
       this.find(".rv-verdict a").hidden = true;
       return;
     }

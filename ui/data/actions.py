@@ -12,7 +12,7 @@ from gan.runs.states import AT_WORK
 from ui.components.visitor import visitor
 from ui.config_form import CHOSEN_DATA, KEY
 from ui.data.fitting import chosen
-from ui.page_files import AT_ONCE, NEW_RUN, TRAIN
+from ui.page_files import FILL, FOR_THE_SET, NEW_RUN, START, TRAIN
 from ui.text import plain
 from ui.train.actions import copy_settings
 from ui.workshop import manager
@@ -52,13 +52,13 @@ def actions(name: str, channels: int, main: bool, pairs: bool) -> None:
         if at_once or st.button("Choose the settings", key="choose_settings", icon=":material/tune:"):
             settings = {KEY + field: value for field, value in chosen().items()}
             st.session_state.update({KEY + "data": name, KEY + "channels": channels, **settings, CHOSEN_DATA: True, "run": NEW_RUN})
-            st.session_state[AT_ONCE] = at_once
+            st.session_state[FOR_THE_SET] = START if at_once else FILL
             st.switch_page(TRAIN, query_params={})  # otherwise Streamlit refuses to clear what is bound to a widget
         if uploads.may_delete(name, visitor()):
             with st.popover("Delete", icon=":material/delete:"):
                 st.write("This deletes the set and its images for good. Runs trained on it stay, but cannot be resumed.")
                 st.button("Delete it", on_click=delete, args=(name,))
         if about:
-            when = time.strftime("%d %b, %H:%M", time.localtime(about["uploaded"]))
+            when = time.strftime("%b %d, %H:%M", time.localtime(about["uploaded"]))
             owner = clean_name(about["owner"])
             st.caption(f"Uploaded {when}{f' by {plain(owner)}' if owner else ''} as {plain(about['file'])}")

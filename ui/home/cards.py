@@ -79,7 +79,7 @@ def card(run: Run) -> None:
             st.markdown(found.line)
         if state in (RunState.RUNNING, RunState.PAUSED):
             st.progress(status.progress)
-        when = time.strftime("%d %b, %H:%M", time.localtime(status.started or time.time()))
+        when = time.strftime("%b %d, %H:%M", time.localtime(status.started or time.time()))
         st.caption(f"Step {status.step:,} · {when}")
         st.page_link(TRAIN, label="Open", icon=":material/open_in_new:", query_params={"run": run.id})
 

@@ -144,7 +144,7 @@ def missing_discriminator(name: str, path: Path) -> None:
 def about(chosen: Chosen, networks: Networks) -> None:
     """A caption that names these networks."""
     which = "Both networks" if networks.discriminator else "The generator"
-    said = f"{which} of {chosen.name} after step {networks.step:,}. It is the EMA generator, which draws the samples."
+    said = f"{which} of {chosen.name} after step {networks.step:,}. The generator is the EMA generator, which draws the samples."
     if chosen.grows and chosen.step == NEWEST:
         said += " The run is still training: newer networks appear here."
     st.caption(said, help=glossary.explain("EMA generator"))

@@ -117,4 +117,6 @@ def show(run: Run) -> None:
                 st.text("\n".join(run.stored.data_skipped))
         with st.expander("Settings of this run", icon=":material/tune:"):
             fields = TrainConfig.model_fields
-            st.table({"Value": {fields[name].title: plain(value_text(value)) for name, value in config.model_dump().items()}})
+            values = config.model_dump()
+            effective = {name: value for name, value in values.items() if TrainConfig.has_effect(name, values)}
+            st.table({"Value": {fields[name].title: plain(value_text(value)) for name, value in effective.items()}})

@@ -36,7 +36,7 @@ def start_from() -> None:
             st.warning(f"These networks need other settings: {plain(', '.join(other))}.", icon=":material/rule:")
             st.button("Use the settings they need", icon=":material/rule:", on_click=_take_settings)
         elif st.session_state[CHOSEN] != NEW:
-            st.caption("Settings that define the networks come from that run.")
+            st.caption("Size, colors, filters and other settings that define the networks come from that run.")
 
 
 def chosen_origin() -> Origin | None:

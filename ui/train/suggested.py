@@ -16,7 +16,7 @@ from gan.runs.run import Run, explain
 from gan.runs.states import AT_WORK
 from gan.training.bench import quick_speed
 from ui.config_form import CHOSEN_DATA, KEY, fill_form
-from ui.page_files import AT_ONCE
+from ui.page_files import FOR_THE_SET, START
 from ui.progress import Canceled, drain
 from ui.text import plain
 from ui.train.start_from import CHOSEN, NEW
@@ -47,17 +47,18 @@ def suggested() -> None:
 
 
 def filled_at_once() -> Suggestion | None:
-    """Fills the form with suggested settings if the visitor wants to train with them at once, and returns them.
+    """Fills the form with suggested settings if the visitor comes from a data set, and returns them if a run should start with them at once.
 
     Draws the search for them meanwhile. If it finds none, or is canceled, the form is next, and says so.
     """
-    if not st.session_state.get(AT_ONCE):
+    wanted = st.session_state.get(FOR_THE_SET)
+    if not wanted:
         return None
     data = st.session_state[KEY + "data"]
     cancel = Canceled("suggestion_canceled", data)
 
     def stay() -> None:
-        st.session_state.pop(AT_ONCE, None)
+        st.session_state.pop(FOR_THE_SET, None)
         cancel()
 
     place = st.empty()
@@ -69,12 +70,12 @@ def filled_at_once() -> Suggestion | None:
         stay()
         raise
     place.empty()
-    st.session_state.pop(AT_ONCE, None)  # only now: an interrupted script continues in the next one
+    st.session_state.pop(FOR_THE_SET, None)  # only now: an interrupted script continues in the next one
     if isinstance(found, str):
         return None
     _use(found)
     st.session_state[CHOSEN] = NEW  # networks that fit another run's settings
-    return found
+    return found if wanted == START else None
 
 
 def started_with(found: Suggestion, run_id: str) -> None:

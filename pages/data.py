@@ -10,13 +10,20 @@ from ui.data.contents import show
 from ui.data.fitting import fitting
 from ui.data.pairs import as_pairs
 from ui.data.upload import upload
+from ui.page_files import RETURNING
 from ui.pick import missing
 from ui.progress import drain
 from ui.text import plain
 
+SHOWN = "shown_set"  # in the session: the set that the visitor saw here last
+
 heading("Data")
 if "next_set" in st.session_state:  # set here, because a widget's value cannot change once it is drawn
     choose(st.session_state.pop("next_set"))
+elif st.session_state.pop(RETURNING, False) and "set" not in st.query_params and st.session_state.get(SHOWN) in datasets.available():
+    # Back in the browser leads to the page, but not to the set. A choice in this script would not reach the browser's list.
+    st.session_state["next_set"] = st.session_state[SHOWN]
+    st.rerun()
 if "data_note" in st.session_state:
     st.success(st.session_state.pop("data_note"), icon=":material/check:")
 if "data_fault" in st.session_state:
@@ -32,6 +39,7 @@ with left:
         bind="query-params",
         help="The data sets on this server. own: marks a folder with the name of a built-in set.",
     )
+st.session_state[SHOWN] = name
 with right:
     waits = upload()
 

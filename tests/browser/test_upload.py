@@ -54,8 +54,9 @@ def test_upload_cancel_upload_again_train_on_it_and_delete(page: Page, server: s
     expect(page.get_by_role("combobox", name="Data set")).to_have_value("many-shapes")
     expect(page.get_by_role("button", name="Train", exact=True)).to_be_enabled()  # the page is whole: a click while it is drawn can be lost
 
-    page.get_by_role("link", name="Data").click()
-    expect(page).to_have_url(re.compile(r"/data\b"))
+    page.go_back()
+    expect(page).to_have_url(re.compile(r"/data\?set=many-shapes$"))
+    expect(page.get_by_alt_text("Some images of many-shapes")).to_be_visible()
     page.get_by_role("button", name="Delete").click()
     page.get_by_role("button", name="Delete it").click()
     expect(page.get_by_text("The data set many-shapes is deleted.")).to_be_visible()

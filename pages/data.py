@@ -11,19 +11,15 @@ from ui.data.fitting import fitting
 from ui.data.pairs import as_pairs
 from ui.data.upload import upload
 from ui.page_files import RETURNING
-from ui.pick import missing
+from ui.pick import keep, missing, pick
 from ui.progress import drain
 from ui.text import plain
-
-SHOWN = "shown_set"  # in the session: the set that the visitor saw here last
 
 heading("Data")
 if "next_set" in st.session_state:  # set here, because a widget's value cannot change once it is drawn
     choose(st.session_state.pop("next_set"))
-elif st.session_state.pop(RETURNING, False) and "set" not in st.query_params and st.session_state.get(SHOWN) in datasets.available():
-    # Back in the browser leads to the page, but not to the set. A choice in this script would not reach the browser's list.
-    st.session_state["next_set"] = st.session_state[SHOWN]
-    st.rerun()
+elif st.session_state.pop(RETURNING, False):
+    keep("set", datasets.available())
 if "data_note" in st.session_state:
     st.success(st.session_state.pop("data_note"), icon=":material/check:")
 if "data_fault" in st.session_state:
@@ -32,14 +28,13 @@ left, right = st.columns([3, 2], gap="medium")
 with left:
     names = datasets.available()
     missing("set", [*names, st.session_state.pop(DELETED, "")], "data set")
-    name = st.selectbox(
+    name = pick(
         "Data set",
-        names,
-        key="set",
-        bind="query-params",
-        help="The data sets on this server. own: marks a folder with the name of a built-in set.",
+        {name: name for name in names},
+        "set",
+        names[0],
+        "The data sets on this server. own: marks a folder with the name of a built-in set.",
     )
-st.session_state[SHOWN] = name
 with right:
     waits = upload()
 

@@ -54,6 +54,13 @@ def pick(label: str, texts: dict[str, str], key: str, default: str, help: str | 
     return chosen
 
 
+def keep(key: str, known: Container[str]) -> None:
+    """Before the list is drawn, when the page is opened by a link without the parameter: the last choice in this session stays."""
+    last = st.session_state.get(_told(key))
+    if key not in st.query_params and isinstance(last, str) and last in known:
+        st.query_params[key] = last
+
+
 def _told(key: str) -> str:
     return f"{key}_in_address"
 

@@ -17,6 +17,8 @@ from ui.text import plain
 from ui.train.actions import copy_settings
 from ui.workshop import manager
 
+# Without any parameter, Streamlit would take the set out of this page's address, and Back would not find it.
+NEW = {"run": NEW_RUN}
 DELETED = "deleted_set"  # in the session, until the next script run: the address still names the set
 
 
@@ -40,7 +42,7 @@ def actions(name: str, channels: int, main: bool, pairs: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if pairs and st.button("Train pix2pix on its pairs", type="primary" if main else "secondary", icon=":material/model_training:"):
             copy_settings(RECIPES["pix2pix"].config.change(data=name), "pix2pix")
-            st.switch_page(TRAIN, query_params={})
+            st.switch_page(TRAIN, query_params=NEW)
         at_once = st.button(
             "Train on single images" if pairs else "Train on it",
             type="primary" if main and not pairs else "secondary",
@@ -53,7 +55,7 @@ def actions(name: str, channels: int, main: bool, pairs: bool) -> None:
             settings = {KEY + field: value for field, value in chosen().items()}
             st.session_state.update({KEY + "data": name, KEY + "channels": channels, **settings, CHOSEN_DATA: True, "run": NEW_RUN})
             st.session_state[FOR_THE_SET] = START if at_once else FILL
-            st.switch_page(TRAIN, query_params={})  # otherwise Streamlit refuses to clear what is bound to a widget
+            st.switch_page(TRAIN, query_params=NEW)
         if uploads.may_delete(name, visitor()):
             with st.popover("Delete", icon=":material/delete:"):
                 st.write("This deletes the set and its images for good. Runs trained on it stay, but cannot be resumed.")

@@ -11,7 +11,22 @@ from gan.runs.run import explain
 from ui.cluster import may_look
 from ui.components import visitor
 from ui.components.theme import theme
-from ui.page_files import CLUSTER, COMPARE, DATA, EVALUATE, EXPLORE, FOR_THE_SET, GLOSSARY, HOME, INSIDE, LEARN, RETURNING, TRAIN, TRANSLATE
+from ui.page_files import (
+    CLUSTER,
+    COMPARE,
+    DATA,
+    EVALUATE,
+    EXPLORE,
+    FOR_THE_SET,
+    FORKING,
+    GLOSSARY,
+    HOME,
+    INSIDE,
+    LEARN,
+    RETURNING,
+    TRAIN,
+    TRANSLATE,
+)
 from ui.text import plain
 from ui.workshop import manager
 
@@ -47,6 +62,7 @@ if page.url_path != "data":
     st.session_state[RETURNING] = True
 if page.url_path != "train":
     st.session_state.pop(FOR_THE_SET, None)  # a visitor who leaves while Train looks for settings should not find a run later
+    st.session_state.pop(FORKING, None)  # nor an open dialog
 try:
     visitor.listen()
     page.run()

@@ -25,6 +25,7 @@ NAMES = tuple(
 
 FOR_THE_SET = "settings_for_the_set"  # in the session: what Train does with settings that suit the chosen data set, once it has found them
 FILL, START = "fill", "start"  # the form; a run
+FORKING = "forking"  # in the session: the run that Train's open dialog forks, and the step that was asked for
 RETURNING = "returns_to_data"  # in the session: whether the visitor has been on another page since the Data page
 NEW_RUN = "New run"  # the option of Train that shows the settings; the others are runs
 

@@ -18,7 +18,7 @@ from gan.events import Intervention
 from gan.runs.manager import RunManager
 from gan.runs.run import Run
 from tests.conftest import ADA, BOB
-from tests.pages.apps import button, texts
+from tests.pages.apps import button, labels, texts
 from tests.waiting import ended, wait_for
 from ui import page_files as pages
 from ui.components import findings, visitor
@@ -190,7 +190,10 @@ def test_a_fork_opens_with_the_setting_filled_in(open_page: Callable[..., AppTes
     assert not at.exception
     assert at.multiselect(key="fork_names").value == ["diffaugment"]
     assert at.selectbox(key="fork_diffaugment").value == "translation, cutout"
+    at.run()  # as when the run ends meanwhile: the dialog stays
+    assert at.selectbox(key="fork_diffaugment").value == "translation, cutout"
     button(at, "Start the fork").click().run()
+    assert "Start the fork" not in labels(at) and "Start the fork" not in labels(at.run())
     (fork,) = [run for run in manager.runs() if run.id != finished.id]
     assert fork.config.diffaugment == "translation, cutout" and fork.stored["parent"]["run"] == finished.id
     wait_for(ended(fork))
@@ -211,3 +214,16 @@ def test_marks_of_one_step_are_one() -> None:
         {"step": 3, "name": "The discriminator wins; It has collapsed", "severity": "alarm"},
         {"step": 9, "name": "Training has stopped improving", "severity": "information"},
     ]
+
+
+def test_a_dialog_is_closed_by_another_run_and_by_another_page(
+    open_page: Callable[..., AppTest], finished: Run, running: Run, sick: None
+) -> None:
+    for away in (lambda at: at.selectbox(key="run").select(running.id).run(), lambda at: at.switch_page("../pages/compare.py").run()):
+        at = open_page(pages.TRAIN, run=finished.id)
+        remedy(at, 1).click().run()
+        assert "Start the fork" in labels(at)
+        assert "Start the fork" not in labels(away(at))
+        at.switch_page("../pages/train.py").run()
+        at.selectbox(key="run").select(finished.id).run()
+        assert "Start the fork" not in labels(at) and not at.exception

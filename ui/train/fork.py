@@ -8,9 +8,14 @@ from gan.runs.run import Run
 from ui.components.visitor import visitor
 from ui.config_form import fork_form, read_fork_form
 from ui.form_words import refusal
+from ui.page_files import FORKING
 from ui.text import plain
 from ui.train.actions import choose
 from ui.workshop import manager
+
+
+def close() -> None:
+    st.session_state.pop(FORKING, None)
 
 
 def start_fork(run_id: str, config: TrainConfig, step: int) -> None:
@@ -20,9 +25,24 @@ def start_fork(run_id: str, config: TrainConfig, step: int) -> None:
         st.session_state["fork_error"] = refusal(error)
     else:
         st.session_state["forked"] = True
+        close()
 
 
-@st.dialog("Fork this run")
+def fork(run: Run, config: TrainConfig, wanted: int | None) -> None:
+    """Draws the dialog if it is open. wanted: the step to fork from, if it was just asked for; this opens it.
+
+    It stays open while the page is drawn again, as it is when the run pauses or ends.
+    """
+    if wanted is not None:
+        st.session_state[FORKING] = run.id, wanted
+    run_id, step = st.session_state.get(FORKING, ("", 0))
+    if run_id == run.id:
+        fork_dialog(run, config, step)
+    elif run_id:  # another run was chosen meanwhile
+        close()
+
+
+@st.dialog("Fork this run", on_dismiss=close)
 def fork_dialog(run: Run, config: TrainConfig, wanted: int) -> None:
     """A new run from one of this run's saved states, with other settings."""
     steps = run.folder.fork_steps()

@@ -23,7 +23,7 @@ from ui.train.about import about
 from ui.train.actions import copy_settings, steer
 from ui.train.after import after
 from ui.train.controls import controls, delete_button
-from ui.train.fork import fork_dialog
+from ui.train.fork import fork
 from ui.train.guide import guide
 from ui.train.headline import headline
 from ui.train.notes import notes, obstacles
@@ -100,8 +100,7 @@ def show(run: Run) -> None:
             findings_panel(run, actions)
     if wanted is None:
         wanted = st.session_state.pop("fork_wanted", None)
-    if wanted is not None:
-        fork_dialog(run, run.live_config, wanted)
+    fork(run, run.live_config, wanted)
     with beside:
         if (soon or status.state in (RunState.RUNNING, RunState.PAUSED)) and run.at_work and manager().may_steer(run, visitor()):
             st.subheader(

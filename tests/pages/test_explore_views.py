@@ -89,7 +89,7 @@ def test_copies_are_told_from_inventions(open_view: Callable[..., AppTest]) -> N
     assert len(at.get("image")) == 3 and not at.error
     captions = [c.value for c in at.caption if "Seed" in c.value]
     assert [("As close as a copy" in c) for c in captions] == [True, True, False]
-    assert "**Seed 5** is closer than 100% of new real images." in captions[1]
+    assert "**Seed 5** is closer to a training image than 100% of new real images." in captions[1]
     assert "digits-CNN" in texts(at.markdown) or "digits" in texts(at.markdown)
     at.text_input(key="memory_seeds").set_value("1-99").run()
     assert "at most 24 seeds" in texts(at.error) and not at.exception
@@ -109,7 +109,9 @@ def test_where_chance_would_have_as_many_none_is_called_a_copy(open_view: Callab
     at.segmented_control(key="memory").select(explore_memory.CLOSEST).run()
     assert "no more than chance explains" in texts(at.markdown) and "As close as a copy" not in texts(at.caption)
     at.segmented_control(key="memory").select(explore_memory.CHOSEN).run()
-    assert "**Seed 5** is closer than 100%" in texts(at.caption) and "As close as a copy" not in texts(at.caption), "the same seeds, picked"
+    assert "**Seed 5** is closer to a training image than 100%" in texts(at.caption) and "As close as a copy" not in texts(at.caption), (
+        "the same seeds, picked"
+    )
 
 
 def test_a_set_without_test_images_and_one_that_was_trained_on_say_so(

@@ -37,14 +37,14 @@ def delete(name: str) -> None:
 
 
 def actions(name: str, channels: int, main: bool, pairs: bool) -> None:
-    """The actions for a set. main: whether training on it is the page's main action. pairs: whether it is a set of pairs."""
+    """The actions for a set. main: whether training on it is the page's main action; else an upload waits. pairs: whether it is a set of pairs."""
     about = uploads.about(name)
     with st.container(horizontal=True, vertical_alignment="center"):
         if pairs and st.button("Train pix2pix on its pairs", type="primary" if main else "secondary", icon=":material/model_training:"):
             copy_settings(RECIPES["pix2pix"].config.change(data=name), "pix2pix")
             st.switch_page(TRAIN, query_params=NEW)
         at_once = st.button(
-            "Train on single images" if pairs else "Train on it",
+            "Train on single images" if pairs else "Train on it" if main else f"Train on {plain(name)}",
             type="primary" if main and not pairs else "secondary",
             key="train_on_it",
             icon=":material/model_training:",

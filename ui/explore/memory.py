@@ -78,7 +78,7 @@ def view(model: Model, label: int) -> None:
                 # Some real images are as close, too. If chance explains how many there are, none is called a copy.
                 note = " :material/content_copy: **As close as a copy.**" if rank >= COPIES and not chance else ""
                 st.caption(
-                    f"**Seed {seed}** is closer than {percent(rank)} of {real}.{note}",
+                    f"**Seed {seed}** is closer to a training image than {percent(rank)} of {real}.{note}",
                     help=f"Distance to the closest training image: {near[0]:.2f}. The median of {real} is {np.median(judge.distances):.2f}.",
                 )
     share(snippets.nearest(model.id, seeds, NEIGHBORS, model.class_names[label] if model.class_names else None))
@@ -136,7 +136,7 @@ def in_words(survey: Survey, real: str) -> str:
     verdict = f"**That is more than {chance}: look at the pairs.**" if more_than_chance(survey) else f"That is no more than {chance}."
     return (
         f"Of {SURVEYED:,} images, {copies} are closer to the training set than {percent(COPIES)} of {real}. {verdict} "
-        f"The median image is closer than {percent(typical)} of {real}."
+        f"The median image is closer to the training set than {percent(typical)} of {real}; 50% would be usual."
     )
 
 

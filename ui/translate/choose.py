@@ -19,7 +19,11 @@ def choose_translator() -> TranslatorModel | None:
     root = manager().root
     sources = translator_sources(root)
     if not sources:
-        st.info("No run translates images yet. Train one with the recipe pix2pix or cyclegan.", icon=":material/lightbulb:")
+        st.info(
+            "Networks can turn one image into another: outlines into a face, or a face into one with glasses. No run here does that yet. Train "
+            "one with the recipe pix2pix, which learns from pairs of images, or cyclegan, which needs only two kinds of images.",
+            icon=":material/lightbulb:",
+        )
         st.page_link(TRAIN, label="Train", icon=":material/model_training:")
         return None
     left, right = st.columns(2)

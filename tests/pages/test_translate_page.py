@@ -54,7 +54,7 @@ def choose(at: AppTest, key: str, value: str) -> None:
 
 def test_without_a_run_the_page_says_what_to_train(open_page: Open) -> None:
     at = open_page(pages.TRANSLATE)
-    assert "Train one with the recipe pix2pix or cyclegan" in texts(at.info)
+    assert "Train one with the recipe pix2pix, which learns from pairs of images, or cyclegan" in texts(at.info)
 
 
 @pytest.mark.usefixtures("translated")

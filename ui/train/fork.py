@@ -31,7 +31,7 @@ def start_fork(run_id: str, config: TrainConfig, step: int) -> None:
 def fork(run: Run, config: TrainConfig, wanted: int | None) -> None:
     """Draws the dialog if it is open. wanted: the step to fork from, if it was just asked for; this opens it.
 
-    It stays open while the page is drawn again, as it is when the run pauses or ends.
+    It stays open while the page is drawn again, for example when the run ends.
     """
     if wanted is not None:
         st.session_state[FORKING] = run.id, wanted

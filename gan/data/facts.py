@@ -130,7 +130,7 @@ def _of_arrays(name: str, path: Path) -> Generator[Progress, None, Facts]:
     # Scaling all values by the same factor would not change which images have colors; values here may have any scale.
     largest = float(np.abs(images).max()) or 1.0
     colored = [_spread_of_colors(image[:3] * (255 / largest)) if len(image) >= 3 else 0.0 for image in images[:LOOKED_AT]]
-    one_sided = _is_one_sided(images[:LOOKED_AT] / largest)
+    one_sided = _is_one_sided(images[:LOOKED_AT])
     return Facts(
         name, read.part("train"), min(images.shape[-2:]), _is_colored(colored), dict(zip(read.classes, counts, strict=True)), one_sided
     )
@@ -150,7 +150,8 @@ def _is_one_sided(images: np.ndarray) -> bool:
     """Whether most images (n, channels, height, width) look to the same side."""
     if len(images) < TELLING:
         return False
-    values = images.astype(np.float64)
+    values = np.nan_to_num(images.astype(np.float64), posinf=0, neginf=0)
+    values /= np.abs(values).max() or 1.0  # squares of larger numbers may overflow
     differences = values - values[..., ::-1]
     each = float((differences**2).sum() / len(differences))
     return each > 0 and float((differences.mean(0) ** 2).sum()) > ONE_SIDED * each

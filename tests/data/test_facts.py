@@ -135,3 +135,11 @@ def test_images_that_look_to_one_side(files: bool, turned: int, few: int, expect
 def test_images_that_are_their_own_mirror_images_look_to_no_side(tmp_path: Path) -> None:
     np.save(tmp_path / "flat.npy", np.full((20, 32, 32, 3), 90, np.uint8))
     assert not finish(look_at(str(tmp_path / "flat.npy"))).one_sided
+
+
+@pytest.mark.parametrize("factor", [1, 1e300, np.nan, np.inf])
+def test_values_of_any_size_and_holes_are_looked_at_without_a_fault(factor: float, tmp_path: Path) -> None:
+    images = np.tile(np.arange(1, 41.0) / 40, (20, 40, 1))
+    images[0, 0] *= factor
+    np.save(tmp_path / "values.npy", images)
+    assert finish(look_at(str(tmp_path / "values.npy"))).one_sided is (factor != 1e300)

@@ -15,6 +15,7 @@ from ui.workshop import manager
 
 
 def close() -> None:
+    """Forgets the open dialog, so the next script run does not draw it."""
     st.session_state.pop(FORKING, None)
 
 
@@ -28,7 +29,7 @@ def start_fork(run_id: str, config: TrainConfig, step: int) -> None:
         close()
 
 
-def fork(run: Run, config: TrainConfig, wanted: int | None) -> None:
+def fork(run: Run, wanted: int | None) -> None:
     """Draws the dialog if it is open. wanted: the step to fork from, if it was just asked for; this opens it.
 
     It stays open while the page is drawn again, for example when the run ends.
@@ -37,7 +38,7 @@ def fork(run: Run, config: TrainConfig, wanted: int | None) -> None:
         st.session_state[FORKING] = run.id, wanted
     run_id, step = st.session_state.get(FORKING, ("", 0))
     if run_id == run.id:
-        fork_dialog(run, config, step)
+        fork_dialog(run, run.live_config, step)
     elif run_id:  # another run was chosen meanwhile
         close()
 

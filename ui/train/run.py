@@ -100,7 +100,7 @@ def show(run: Run) -> None:
             findings_panel(run, actions)
     if wanted is None:
         wanted = st.session_state.pop("fork_wanted", None)
-    fork(run, run.live_config, wanted)
+    fork(run, wanted)
     with beside:
         if (soon or status.state in (RunState.RUNNING, RunState.PAUSED)) and run.at_work and manager().may_steer(run, visitor()):
             st.subheader(

@@ -37,6 +37,7 @@ class Role(IntEnum):
         return f"#{self + 1:06d}"
 
 
+LONGEST_NAME = 24  # characters of a class's name next to its bar
 MOST_MARKS = 100  # the most changes of settings marked on a curve: the latest ones
 
 
@@ -224,6 +225,45 @@ def shares_chart(names: Sequence[str], shares: Mapping[str, Sequence[float] | np
         yaxis={"tickformat": ".0%", "rangemode": "tozero", "title": {"text": "Share of the images"}},
     )
     return Chart(figure, f"Shares of {len(names)} classes. {'; '.join(said)}.")
+
+
+def counts_chart(title: str, names: Sequence[str], numbers: Sequence[int]) -> Chart:
+    """How many images there are of each class or attribute: a bar each, from top to bottom, with its number at the end.
+
+    Args:
+        title: what is counted, such as "Class".
+        names: shown, never interpreted; a long one is cut, and whole when it is pointed at.
+        numbers: as many as names.
+    """
+    rows = list(range(len(names)))
+    short = [name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…" for name in names]
+    figure = go.Figure()
+    figure.add_bar(
+        x=list(numbers),
+        y=rows,
+        orientation="h",
+        marker={"color": Role.REAL.color},
+        text=[f"{number:,}" for number in numbers],
+        textposition="outside",
+        cliponaxis=False,
+        hovertext=[f"{html.escape(name)}: {number:,}" for name, number in zip(names, numbers, strict=True)],
+        hoverinfo="text",
+    )
+    figure.update_layout(
+        height=20 + 26 * len(names),
+        margin={"l": 8, "r": 8, "t": 4, "b": 4},
+        bargap=0.3,
+        dragmode=False,  # a finger scrolls the page
+        xaxis={"visible": False, "range": [0, 1.25 * max(1, *numbers)]},  # with room for the numbers
+        yaxis={
+            "tickvals": rows,
+            "ticktext": [html.escape(name) for name in short],
+            "autorange": "reversed",
+            "automargin": True,
+            "title": None,
+        },
+    )
+    return Chart(figure, f"{title}: {'; '.join(f'{name} {number:,}' for name, number in zip(names, numbers, strict=True))}.")
 
 
 def _along(curve: Curve, axis: str) -> np.ndarray:

@@ -6,7 +6,7 @@ Generators load the sets: they yield Progress and return the set, so the caller 
 import functools
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,12 +26,15 @@ from gan.data.pairs import Both, Content
 from gan.data.parts import Choice
 from gan.data.translation import with_held_out
 from gan.events import Progress
+from gan.lru import Lru
 
 NAMED = ("mnist", "faces", "fashion-mnist", "cifar10", "sketches")  # all of them have test images
 OWN = "own:"  # prefix for a folder below data_root() with the same name as one of NAMED
 # Folders below data_root() that are not sets: the cache, and published sets in torchvision's layout.
 RESERVED = {"cache", "MNIST", "FashionMNIST", "cifar-10-batches-py", "cifar-10-batches-bin"}
 UPLOADED_ZIP, UPLOADED_ABOUT = "images.zip", "upload.json"  # a folder with these is an uploaded set; see uploads.py
+# Published sets in their own form, by their files: runs and pages share one copy, and neither decompresses them anew.
+_unchanged: Lru[Hashable, ImageDataset] = Lru(most_bytes=128 * 2**20, size=lambda dataset: dataset.images.nbytes)
 
 
 def available() -> list[str]:
@@ -176,9 +179,16 @@ def _published(name: str, form: Form, split: str) -> Loading:
             yield Progress("Resizing the images", start, len(images))
             writer.add(imageset.resize(torch.from_numpy(images[start : start + 2000]), form).numpy())
 
-    if (form.image_size, form.channels) == native(name) and not files[0].name.endswith(".tar.gz"):  # as fast to read as the cache
-        images, labels = yield from published.read(name, files, split)
-        return ImageDataset(name, torch.from_numpy(images), torch.from_numpy(labels), known.class_names, tests=known.tests)
+    if (form.image_size, form.channels) == native(name) and not files[0].name.endswith(".tar.gz"):
+        key = (name, split, *((file.parent, *stamp) for file, stamp in zip(files, imageset.stamps(files), strict=True)))
+        dataset = _unchanged.get(key)
+        if dataset is None:
+            images, labels = yield from published.read(name, files, split)
+            dataset = imageset.fingerprinted(
+                ImageDataset(name, torch.from_numpy(images), torch.from_numpy(labels), known.class_names, tests=known.tests)
+            )
+            _unchanged.put(key, dataset)
+        return dataset
     digest = imageset.digest([split, *imageset.stamps(files)])
     return (yield from imageset.kept(name, digest, form, known.images, fill))
 

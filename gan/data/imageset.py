@@ -125,7 +125,12 @@ def from_cache(name: str, entry: cache.Entry, choice: Choice | None = None) -> I
         choice.tests if choice else int(about.get("tests", 0)),
         inputs,
     )
-    object.__setattr__(dataset, "_fingerprint", about["fingerprint"])
+    return fingerprinted(dataset, about["fingerprint"])
+
+
+def fingerprinted(dataset: ImageDataset, known: str = "") -> ImageDataset:
+    """The same set, which from now on knows its fingerprint. known: if it has been computed before."""
+    object.__setattr__(dataset, "_fingerprint", known or dataset.fingerprint())
     return dataset
 
 

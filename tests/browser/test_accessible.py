@@ -29,7 +29,7 @@ PAGES = {
     "/learn?lesson=rules": ("Learn", ".st-key-experiment_card"),
     "/learn?lesson=clinic": ("Learn", ".clinic.figure-ready"),
     "/learn?lesson=space": ("Learn", ".space-faces button"),
-    "/data": ("Data", ".stVegaLiteChart svg"),
+    "/data": ("Data", ".stPlotlyChart .main-svg"),
     "/data?set=cifar10": ("Data", ".stButton"),
     "/compare": ("Compare", ".stPageLink, .stAlert"),
     "/train": ("Train", "[data-testid=stNumberInput]"),

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import pickle
+import shutil
 import struct
 import tarfile
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ import pytest
 import torch
 
 from gan.config import TrainConfig
-from gan.data import datasets, published
+from gan.data import cache, datasets, published
 from gan.data.datasets import load
 from gan.events import Progress
 from gan.runs.manager import RunManager
@@ -261,3 +262,18 @@ def test_a_run_without_a_network_fails_with_the_sentence(config: TrainConfig) ->
     run = manager.submit(config.change(data="cifar10"))
     wait_for(ended(run))
     assert run.state == "failed" and "could not be downloaded" in run.error and "put cifar-10-binary.tar.gz into" in run.error
+
+
+def test_a_set_in_its_own_form_is_read_once_and_again_when_its_files_change(root: Path) -> None:
+    folder = root / published.FASHION
+    images = fashion(folder)
+    first, second = (finish(load("fashion-mnist", 28, 1)) for _ in range(2))
+    assert first is second and first.fingerprint() == cache.fingerprint(images[:12])
+    shutil.rmtree(folder)
+    images = fashion(folder, 13)
+    third = finish(load("fashion-mnist", 28, 1))
+    assert (
+        len(third) == 13
+        and third.fingerprint() == cache.fingerprint(images[:13])
+        and finish(load("fashion-mnist", 28, 1, "test")).images.shape[0] == 4
+    )

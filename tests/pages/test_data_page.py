@@ -305,7 +305,7 @@ def test_classes_are_bars_and_very_many_are_a_table(open_data: Callable[..., App
         digits[0] = ImageDataset("mnist", blobs.images, torch.arange(50) % classes, tuple(f"class {i}" for i in range(classes)))
         at = open_data()
         assert [len(table.value) for table in at.dataframe] == ([40] if classes == 40 else [])
-        assert len(at.get("vega_lite_chart")) == (classes == 10) and "No classes" not in texts(at.caption)
+        assert len(at.get("plotly_chart")) == (classes == 10) and "No classes" not in texts(at.caption)
 
 
 def test_an_unknown_set_in_the_address_is_a_sentence(open_data: Callable[..., AppTest]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from gan.events import Intervention
 from gan.runs.folder import METRICS
-from ui.charts import AXES, COLORS, Chart, Curve, Role, charts, numbers, on_line, positions, smooth
+from ui.charts import AXES, COLORS, LONGEST_NAME, Chart, Curve, Role, charts, counts_chart, numbers, on_line, positions, smooth
 
 
 def columns(**given: Any) -> dict[str, Any]:
@@ -160,3 +160,12 @@ def test_marks_lie_on_the_line_that_is_drawn() -> None:
     _, height = on_line(np.array([15.0]), x, y, log=True)
     assert height == pytest.approx([10.0])  # straight on a logarithmic axis
     assert on_line(np.array([3.0]), x[:1], y[:1])[1].tolist() == [1] and not len(on_line(np.array([3.0]), x, np.full(5, math.nan))[0])
+
+
+def test_counts_are_bars_with_their_numbers_and_names_are_never_interpreted() -> None:
+    chart = counts_chart("Class", ("<b>cat</b>", "d" * 200, "d" * 201), [1234, 0, 7])
+    (bars,) = chart.figure.data
+    assert list(bars.x) == [1234, 0, 7] and list(bars.text) == ["1,234", "0", "7"] and bars.hovertext[0] == "&lt;b&gt;cat&lt;/b&gt;: 1,234"
+    shown = chart.figure.layout.yaxis.ticktext
+    assert shown[0] == "&lt;b&gt;cat&lt;/b&gt;" and [len(name) for name in shown[1:]] == [LONGEST_NAME] * 2 and len(set(bars.y)) == 3
+    assert chart.text.startswith("Class: <b>cat</b> 1,234; ddd")

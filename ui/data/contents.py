@@ -7,6 +7,7 @@ from gan.data.datasets import ImageDataset
 from gan.data.intensity import TOO_DARK
 from gan.data.leftout import examples
 from gan.images import enlarge, png, tile
+from ui.charts import counts_chart
 from ui.data.fitting import is_default
 from ui.text import plain
 
@@ -33,8 +34,8 @@ def counts(title: str, names: tuple[str, ...], numbers: list[int]) -> None:
     if len(names) > MOST_BARS:
         st.dataframe({title: names, "Images": numbers}, height=300)
     else:
-        table = {title: names, "Images": numbers}
-        st.bar_chart(table, x=title, y="Images", x_label="", y_label="", horizontal=True, sort=False, height=50 + 26 * len(names))
+        drawn = counts_chart(title, names, numbers)
+        st.plotly_chart(drawn.figure, key=f"counts_{title}", alt=drawn.text, config={"displayModeBar": False})
 
 
 def show(name: str, dataset: ImageDataset) -> None:

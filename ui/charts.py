@@ -5,6 +5,7 @@ The only module that builds Plotly figures. Pure: columns of numbers in, figures
 
 import colorsys
 import html
+import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -16,6 +17,9 @@ import plotly.graph_objects as go
 from gan.config import TrainConfig
 from gan.events import Intervention
 from gan.untrusted import is_number
+
+# Streamlit brings it. Plotly looks at pandas if it finds it, even half loaded by another thread, and then fails: so it is whole before any figure.
+importlib.import_module("pandas")
 
 AXES = {"step": "Steps", "images_seen": "Images", "elapsed_s": "Seconds"}  # a column of the history -> its name as an axis
 COLORS = ("#2563eb", "#d97706", "#059669", "#c026d3", "#dc2626", "#64748b")  # of the first, second, ... run

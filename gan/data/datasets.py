@@ -33,7 +33,7 @@ OWN = "own:"  # prefix for a folder below data_root() with the same name as one 
 # Folders below data_root() that are not sets: the cache, and published sets in torchvision's layout.
 RESERVED = {"cache", "MNIST", "FashionMNIST", "cifar-10-batches-py", "cifar-10-batches-bin"}
 UPLOADED_ZIP, UPLOADED_ABOUT = "images.zip", "upload.json"  # a folder with these is an uploaded set; see uploads.py
-# Published sets in their own form, by their files: runs and pages share one copy, and neither decompresses them anew.
+# Published sets in their own form, by their files: runs and pages share one copy, and nobody decompresses them again.
 _unchanged: Lru[Hashable, ImageDataset] = Lru(most_bytes=128 * 2**20, size=lambda dataset: dataset.images.nbytes)
 
 

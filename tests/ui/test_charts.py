@@ -169,3 +169,10 @@ def test_counts_are_bars_with_their_numbers_and_names_are_never_interpreted() ->
     shown = chart.figure.layout.yaxis.ticktext
     assert shown[0] == "&lt;b&gt;cat&lt;/b&gt;" and [len(name) for name in shown[1:]] == [LONGEST_NAME] * 2 and len(set(bars.y)) == 3
     assert chart.text.startswith("Class: <b>cat</b> 1,234; ddd")
+
+
+def test_pandas_is_whole_before_any_module_builds_a_figure() -> None:
+    """Plotly asks a pandas that another thread is just loading for what it does not have yet. An import waits until it is loaded."""
+    building = {path.name: path.read_text() for path in Path("ui").rglob("*.py") if "import plotly" in path.read_text()}
+    assert 'importlib.import_module("pandas")' in building.pop("charts.py")
+    assert building and all("from ui.charts import" in source for source in building.values()), building.keys()

@@ -13,17 +13,19 @@ from gan.runs.sizes import lacks_classes, unsuited
 from gan.runs.states import RunState
 from ui.accelerator_note import accelerator_note
 from ui.components.visitor import visitor
-from ui.config_form import ADVICE, CHOSEN_DATA, KEY, SAID, config_form, fill_form, read_form, say_nothing
+from ui.config_form import ADVICE, CHOSEN_DATA, KEY, SAID, config_form, fill_form, read_form, rounded, say_nothing
 from ui.devices import next_device
 from ui.form_words import refusal
 from ui.next_step import BREAK, TRY, broken, mistake
 from ui.text import plain
 from ui.train.guide import guide_start
+from ui.train.kept_form import drop_kept, keep_form, take_kept
 from ui.train.start_from import chosen_origin, start_from
 from ui.train.suggested import filled_at_once, started_with, suggested
 from ui.workshop import manager
 
 PRESSED = "train_pressed"  # in the session
+MOST_NAMED = 6  # settings that differ from the recipe's
 
 
 def take_recipe() -> None:
@@ -53,6 +55,32 @@ def recipe_caption(recipe: Recipe) -> str:
     return f"{about} Source: {recipe.source}"
 
 
+def changes(recipe: Recipe) -> None:
+    """Which settings differ from the recipe's, and a button that undoes it. Below the form, which must not move when the first one is changed."""
+    base, _ = with_data(recipe.config, str(st.session_state.get(KEY + "data")))
+    values = {name: st.session_state.get(KEY + name) for name in TrainConfig.model_fields}
+    usual = base.model_dump() | {"duration": rounded(base.duration), "data": values["data"]}
+    titles = [
+        str(info.title)
+        for name, info in TrainConfig.model_fields.items()
+        if TrainConfig.has_effect(name, values) and values[name] != usual[name]
+    ]
+    if not titles:
+        return
+    more = f" and {len(titles) - MOST_NAMED} more" if len(titles) > MOST_NAMED else ""
+    with st.container(horizontal=True, vertical_alignment="center", key="changed"):
+        st.caption(f"Changed from the recipe: {plain(', '.join(titles[:MOST_NAMED]))}{more}.", width="content")
+        st.button("Undo these changes", icon=":material/undo:", type="tertiary", key="undo_changes", on_click=take_recipe)
+
+
+def keep_or_drop() -> None:
+    """The next form has the values of this one, unless they are wrong on purpose."""
+    if st.query_params.get(TRY) == BREAK:
+        drop_kept()
+    else:
+        keep_form()
+
+
 def press() -> None:
     """Notes that Train was pressed. The page says so first, because checking the settings takes seconds on a new server."""
     st.session_state[PRESSED] = True
@@ -63,6 +91,7 @@ def launch() -> None:
     try:
         config = manager().shorten(read_form(), visitor())
         st.query_params["run"] = manager().submit(config, st.session_state["recipe"], visitor(), chosen_origin()).id
+        keep_or_drop()
         st.query_params.pop(TRY, None)
         say_nothing()
     except (ValueError, OSError) as error:
@@ -73,6 +102,7 @@ def launch() -> None:
 
 def new_run() -> None:
     """The settings, and the button that starts them."""
+    take_kept()
     st.session_state.setdefault("recipe", DEFAULT)
     if found := filled_at_once():
         launch()
@@ -109,7 +139,9 @@ def new_run() -> None:
         start_notes()
     proposal = st.container()
     config = config_form(RECIPES[name].config, st.container())
+    changes(RECIPES[name])
     start_from()  # before a start, which ends the script: a widget that is not drawn loses its value
+    keep_or_drop()
     who = visitor()
     label = train_label(config, manager().shorten(config, who)) if config else "Train"
     unable = config is None or not who.known

@@ -1,0 +1,56 @@
+"""The form of a new run keeps what was put in while the visitor is elsewhere, and says what differs from the recipe."""
+
+from collections.abc import Callable
+
+from streamlit.testing.v1 import AppTest
+
+from tests.pages.apps import button, texts
+from ui import page_files as pages
+from ui import workshop
+from ui.config_form import KEY
+from ui.next_step import BREAK, TRY
+
+Open = Callable[..., AppTest]
+
+
+def go(at: AppTest, page: str) -> AppTest:
+    at.switch_page(f"../pages/{page}.py").run()
+    assert not at.exception, at.exception
+    return at
+
+
+def said(at: AppTest) -> str:
+    return texts(at.caption).replace("\\", "")
+
+
+def test_what_was_put_in_is_there_after_another_page_and_can_be_undone(open_page: Open) -> None:
+    at = open_page(pages.TRAIN)
+    assert "Changed from the recipe" not in said(at)
+    at.selectbox(key="recipe").select("lecture").run()
+    usual = at.number_input(key=KEY + "batch_size").value
+    at.number_input(key=KEY + "batch_size").set_value(7)
+    at.number_input(key=KEY + "beta2").set_value(0.9).run()
+    go(go(at, "glossary"), "train")
+    assert at.selectbox(key="recipe").value == "lecture" and at.number_input(key=KEY + "batch_size").value == 7
+    assert "Changed from the recipe: Batch size, Gradient scale memory." in said(at)
+    button(at, "Undo these changes").click().run()
+    assert at.number_input(key=KEY + "batch_size").value == usual and "Changed from" not in said(at)
+    assert at.selectbox(key="recipe").value == "lecture"
+
+
+def test_a_run_that_was_started_leaves_its_settings_in_the_form(open_page: Open) -> None:
+    at = open_page(pages.TRAIN)
+    at.number_input(key=KEY + "batch_size").set_value(7).run()
+    button(at, "Train").click().run()
+    (run,) = workshop.manager().runs()
+    at.selectbox(key="run").select(pages.NEW_RUN).run()
+    assert at.number_input(key=KEY + "batch_size").value == 7 == run.config.batch_size
+    workshop.manager().stop(run.id)
+
+
+def test_settings_that_are_wrong_on_purpose_are_gone_afterwards(open_page: Open) -> None:
+    at = open_page(pages.TRAIN, **{TRY: BREAK})
+    assert "Changed from the recipe" in said(at)
+    at.query_params.clear()
+    go(go(at, "glossary"), "train")
+    assert "Changed from the recipe" not in said(at)

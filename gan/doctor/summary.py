@@ -187,7 +187,7 @@ def _answers(case: Case, lead: float, before: float, gap: float) -> Sight | None
         text = "D is right about nearly every image, and sure of it"
         return Sight(text + (f"; {trend}." if trend else "; G learns little from such answers."), "D is right about nearly every image")
     if lead > 0.7:
-        return Sight(f"D tells most images apart; {trend or 'G is not catching up yet'}.")
+        return Sight(f"D tells most images apart; {trend or 'G lags behind'}.")
     if lead > 0.3:
         return Sight(f"D tells many images apart; {trend or 'the two are in balance'}.")
     if lead > 0.08:

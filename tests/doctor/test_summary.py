@@ -29,10 +29,10 @@ def answers(lead: float, change: float = 0.0) -> dict[str, Any]:
     ("lead", "change", "expected"),
     [
         (0.97, 0, "D is right about nearly every image, and sure of it; G learns little"),
-        (0.94, 0, "D tells most images apart; G is not catching up yet."),
+        (0.94, 0, "D tells most images apart; G lags behind."),
         (0.75, -0.1, "D tells most images apart; G is catching up."),
         (0.75, 0.1, "D tells most images apart; D is pulling ahead."),
-        (0.75, 0.03, "D tells most images apart; G is not catching up yet."),
+        (0.75, 0.03, "D tells most images apart; G lags behind."),
         (0.5, 0, "D tells many images apart; the two are in balance."),
         (0.2, 0, "D is often unsure which images are real; the two are in balance."),
         (0.05, 0, "D gives real and generated images nearly the same answer."),

@@ -4,11 +4,13 @@ from collections.abc import Callable
 
 from streamlit.testing.v1 import AppTest
 
+from gan.runs.run import Run
 from tests.pages.apps import button, texts
 from ui import page_files as pages
 from ui import workshop
 from ui.config_form import KEY
 from ui.next_step import BREAK, TRY
+from ui.train.start_from import CHOSEN, NEW
 
 Open = Callable[..., AppTest]
 
@@ -38,13 +40,18 @@ def test_what_was_put_in_is_there_after_another_page_and_can_be_undone(open_page
     assert at.selectbox(key="recipe").value == "lecture"
 
 
-def test_a_run_that_was_started_leaves_its_settings_in_the_form(open_page: Open) -> None:
+def test_a_run_that_was_looked_at_leaves_the_form_and_one_that_was_started_does_not(open_page: Open, finished: Run) -> None:
     at = open_page(pages.TRAIN)
     at.number_input(key=KEY + "batch_size").set_value(7).run()
-    button(at, "Train").click().run()
-    (run,) = workshop.manager().runs()
+    at.selectbox(key="run").select(finished.id).run()
     at.selectbox(key="run").select(pages.NEW_RUN).run()
-    assert at.number_input(key=KEY + "batch_size").value == 7 == run.config.batch_size
+    assert at.number_input(key=KEY + "batch_size").value == 7
+    button(at, "Train").click().run()
+    (run,) = (run for run in workshop.manager().runs() if run is not finished)
+    assert run.config.batch_size == 7
+    at.run()  # as its live view does
+    at.selectbox(key="run").select(pages.NEW_RUN).run()
+    assert at.number_input(key=KEY + "batch_size").value != 7
     workshop.manager().stop(run.id)
 
 
@@ -54,3 +61,12 @@ def test_settings_that_are_wrong_on_purpose_are_gone_afterwards(open_page: Open)
     at.query_params.clear()
     go(go(at, "glossary"), "train")
     assert "Changed from the recipe" not in said(at)
+
+
+def test_settings_of_another_run_start_from_new_networks(open_page: Open, finished: Run) -> None:
+    at = open_page(pages.TRAIN)
+    at.selectbox(key=CHOSEN).select("faces-run").run()
+    assert go(go(at, "glossary"), "train").selectbox(key=CHOSEN).value == "faces-run"
+    at.selectbox(key="run").select(finished.id).run()
+    button(at, "New run with these settings").click().run()
+    assert at.selectbox(key=CHOSEN).value == NEW and at.number_input(key=KEY + "batch_size").value == finished.config.batch_size

@@ -11,6 +11,7 @@ from ui.components.visitor import visitor
 from ui.config_form import CHOSEN_DATA, fill_form
 from ui.form_words import refusal
 from ui.page_files import NEW_RUN
+from ui.train.start_from import CHOSEN, NEW
 
 
 def choose(run_id: str) -> None:
@@ -21,6 +22,7 @@ def copy_settings(config: TrainConfig, recipe: str, advice: str = "") -> None:
     """Opens the form with these settings. advice: see ADVICE in ui/config_form.py."""
     st.session_state["recipe"] = recipe if recipe in RECIPES else DEFAULT
     fill_form(config, advice=advice)
+    st.session_state[CHOSEN] = NEW  # the form may have kept other networks from before
     st.session_state[CHOSEN_DATA] = True  # another recipe is then tried on the same images
     choose(NEW_RUN)
 

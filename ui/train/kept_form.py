@@ -1,4 +1,4 @@
-"""The new run's form while the visitor is elsewhere: Streamlit forgets the values of widgets that are not drawn."""
+"""The form of a new run while the visitor is elsewhere, until it starts a run: Streamlit forgets the values of widgets that are not drawn."""
 
 import streamlit as st
 

@@ -20,7 +20,7 @@ from ui.next_step import BREAK, TRY, broken, mistake
 from ui.text import plain
 from ui.train.guide import guide_start
 from ui.train.kept_form import drop_kept, keep_form, take_kept
-from ui.train.start_from import chosen_origin, start_from
+from ui.train.start_from import CHOSEN, NEW, chosen_origin, start_from
 from ui.train.suggested import filled_at_once, started_with, suggested
 from ui.workshop import manager
 
@@ -73,14 +73,6 @@ def changes(recipe: Recipe) -> None:
         st.button("Undo these changes", icon=":material/undo:", type="tertiary", key="undo_changes", on_click=take_recipe)
 
 
-def keep_or_drop() -> None:
-    """The next form has the values of this one, unless they are wrong on purpose."""
-    if st.query_params.get(TRY) == BREAK:
-        drop_kept()
-    else:
-        keep_form()
-
-
 def press() -> None:
     """Notes that Train was pressed. The page says so first, because checking the settings takes seconds on a new server."""
     st.session_state[PRESSED] = True
@@ -91,7 +83,7 @@ def launch() -> None:
     try:
         config = manager().shorten(read_form(), visitor())
         st.query_params["run"] = manager().submit(config, st.session_state["recipe"], visitor(), chosen_origin()).id
-        keep_or_drop()
+        drop_kept()
         st.query_params.pop(TRY, None)
         say_nothing()
     except (ValueError, OSError) as error:
@@ -116,7 +108,7 @@ def new_run() -> None:
             icon=":material/healing:",
         )
         if not st.session_state.get("tried"):
-            st.session_state.update(tried=True, recipe=DEFAULT)
+            st.session_state.update({"tried": True, "recipe": DEFAULT, CHOSEN: NEW})
             fill_form(broken(RECIPES[DEFAULT].config))
     else:
         st.session_state.pop("tried", None)
@@ -141,7 +133,10 @@ def new_run() -> None:
     config = config_form(RECIPES[name].config, st.container())
     changes(RECIPES[name])
     start_from()  # before a start, which ends the script: a widget that is not drawn loses its value
-    keep_or_drop()
+    if st.query_params.get(TRY) == BREAK:  # settings that are wrong on purpose
+        drop_kept()
+    else:
+        keep_form()
     who = visitor()
     label = train_label(config, manager().shorten(config, who)) if config else "Train"
     unable = config is None or not who.known

@@ -69,7 +69,7 @@ RECIPES: dict[str, Recipe] = {
         ),
         Recipe(
             "quick-images",
-            "Your own color images at 64 pixels: recognizable in minutes on two CPU cores.",
+            "Your own color images, recognizable in minutes on two CPU cores.",
             "This project: narrow networks and small batches; noise on images and fast rates without momentum, so that the generator keeps up; "
             "resizing at the two largest sizes, so that no checkerboard pattern shows.",
             QUICK_IMAGES,

@@ -19,6 +19,7 @@ KEY = "setting_"
 FORK_KEY = "fork_"
 SAID = "recipe_said"  # in the session: a sentence on what a chosen recipe has set; ""
 ADVICE = "doctor_said"  # in the session: what the doctor changed in the form's settings, as Markdown; ""
+FILLED = "filled_form"  # in the session: the values that a recipe, a suggestion, a run or the doctor last put into the form, by field
 CHOSEN_DATA = "chosen_data"  # in the session: whether the visitor has chosen the form's data set
 MOST_AMOUNT = 1_000_000  # epochs, steps or seconds to train longer
 LARGEST = 10**12  # largest number in a field; browsers' numbers end at 2**53
@@ -30,8 +31,14 @@ def fill_form(config: TrainConfig, said: str = "", advice: str = "") -> None:
     said, advice: see SAID and ADVICE.
     """
     st.session_state[SAID], st.session_state[ADVICE] = said, advice
-    for name, value in config.model_dump().items():
-        st.session_state[KEY + name] = rounded(value) if name == "duration" else value
+    st.session_state[FILLED] = filled = form_values(config)
+    for name, value in filled.items():
+        st.session_state[KEY + name] = value
+
+
+def form_values(config: TrainConfig) -> dict[str, Any]:
+    """A config's values as the form shows them."""
+    return config.model_dump() | {"duration": rounded(config.duration)}
 
 
 def say_nothing() -> None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from gan.runs.run import Run
@@ -10,6 +12,7 @@ from ui import page_files as pages
 from ui import workshop
 from ui.config_form import KEY
 from ui.next_step import BREAK, TRY
+from ui.train import new_run
 from ui.train.start_from import CHOSEN, NEW
 
 Open = Callable[..., AppTest]
@@ -27,16 +30,16 @@ def said(at: AppTest) -> str:
 
 def test_what_was_put_in_is_there_after_another_page_and_can_be_undone(open_page: Open) -> None:
     at = open_page(pages.TRAIN)
-    assert "Changed from the recipe" not in said(at)
+    assert "You changed" not in said(at)
     at.selectbox(key="recipe").select("lecture").run()
     usual = at.number_input(key=KEY + "batch_size").value
     at.number_input(key=KEY + "batch_size").set_value(7)
     at.number_input(key=KEY + "beta2").set_value(0.9).run()
     go(go(at, "glossary"), "train")
     assert at.selectbox(key="recipe").value == "lecture" and at.number_input(key=KEY + "batch_size").value == 7
-    assert "Changed from the recipe: Batch size, Gradient scale memory." in said(at)
+    assert "You changed: Batch size, Gradient scale memory." in said(at)
     button(at, "Undo these changes").click().run()
-    assert at.number_input(key=KEY + "batch_size").value == usual and "Changed from" not in said(at)
+    assert at.number_input(key=KEY + "batch_size").value == usual and "You changed" not in said(at)
     assert at.selectbox(key="recipe").value == "lecture"
 
 
@@ -57,10 +60,10 @@ def test_a_run_that_was_looked_at_leaves_the_form_and_one_that_was_started_does_
 
 def test_settings_that_are_wrong_on_purpose_are_gone_afterwards(open_page: Open) -> None:
     at = open_page(pages.TRAIN, **{TRY: BREAK})
-    assert "Changed from the recipe" in said(at)
+    assert at.number_input(key=KEY + "label_flips").value == 0.5
     at.query_params.clear()
     go(go(at, "glossary"), "train")
-    assert "Changed from the recipe" not in said(at)
+    assert at.number_input(key=KEY + "label_flips").value == 0 and "You changed" not in said(at)
 
 
 def test_settings_of_another_run_start_from_new_networks(open_page: Open, finished: Run) -> None:
@@ -70,3 +73,35 @@ def test_settings_of_another_run_start_from_new_networks(open_page: Open, finish
     at.selectbox(key="run").select(finished.id).run()
     button(at, "New run with these settings").click().run()
     assert at.selectbox(key=CHOSEN).value == NEW and at.number_input(key=KEY + "batch_size").value == finished.config.batch_size
+
+
+def test_who_leaves_before_the_form_is_drawn_again_finds_it_later(open_page: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = open_page(pages.TRAIN)
+    at.number_input(key=KEY + "batch_size").set_value(7).run()
+    go(at, "glossary")
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(new_run, "config_form", lambda *given: st.stop())
+        go(at, "train")
+        go(at, "glossary")
+    assert go(at, "train").number_input(key=KEY + "batch_size").value == 7
+
+
+def test_undo_goes_back_to_what_filled_the_form_and_to_new_networks(open_page: Open, finished: Run) -> None:
+    at = open_page(pages.TRAIN, run=finished.id)
+    button(at, "New run with these settings").click().run()
+    assert "You changed" not in said(at)
+    at.selectbox(key=CHOSEN).select("faces-run").run()
+    assert "You changed: " in said(at) and "Image size" in said(at)
+    button(at, "Undo these changes").click().run()
+    assert at.selectbox(key=CHOSEN).value == NEW and "You changed" not in said(at)
+    assert at.number_input(key=KEY + "batch_size").value == finished.config.batch_size
+
+
+def test_networks_that_do_not_fit_are_said_next_to_the_button_which_waits(open_page: Open) -> None:
+    at = open_page(pages.TRAIN)
+    at.selectbox(key=CHOSEN).select("faces-run").run()
+    assert not at.error and not button(at, "Train").disabled
+    at.selectbox(key=KEY + "image_size").select(32).run()
+    assert texts(at.error) == "The trained networks that you start from need other settings: Image size." and button(at, "Train").disabled
+    button(at, "Start from new networks").click().run()
+    assert not at.error and not button(at, "Train").disabled

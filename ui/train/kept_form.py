@@ -3,7 +3,7 @@
 import streamlit as st
 
 from gan.config import TrainConfig
-from ui.config_form import KEY
+from ui.config_form import FILLED, KEY
 from ui.train.start_from import CHOSEN
 
 KEPT = "kept_form"  # in the session: the form's values when it was last drawn, by their keys
@@ -11,8 +11,11 @@ KEYS = ("recipe", CHOSEN, *(KEY + name for name in TrainConfig.model_fields))
 
 
 def take_kept() -> None:
-    """Call it before the form is drawn. What was filled in meanwhile, as the Data page does, stays."""
-    for key, value in st.session_state.pop(KEPT, {}).items():
+    """Call it before the form is drawn. What was filled in meanwhile, as the Data page does, stays.
+
+    The values are kept on: a visitor may leave before the form is drawn again.
+    """
+    for key, value in st.session_state.get(KEPT, {}).items():
         st.session_state.setdefault(key, value)
 
 
@@ -23,4 +26,5 @@ def keep_form() -> None:
 
 def drop_kept() -> None:
     """The next form is a new one."""
-    st.session_state.pop(KEPT, None)
+    for key in (KEPT, FILLED):
+        st.session_state.pop(key, None)

@@ -1,5 +1,7 @@
 """A new run: its settings, and the button that starts it."""
 
+from typing import Any
+
 import streamlit as st
 
 from gan import glossary
@@ -13,7 +15,7 @@ from gan.runs.sizes import lacks_classes, unsuited
 from gan.runs.states import RunState
 from ui.accelerator_note import accelerator_note
 from ui.components.visitor import visitor
-from ui.config_form import ADVICE, CHOSEN_DATA, KEY, SAID, config_form, fill_form, read_form, rounded, say_nothing
+from ui.config_form import ADVICE, CHOSEN_DATA, FILLED, KEY, SAID, config_form, fill_form, form_values, read_form, say_nothing
 from ui.devices import next_device
 from ui.form_words import refusal
 from ui.next_step import BREAK, TRY, broken, mistake
@@ -25,7 +27,7 @@ from ui.train.suggested import filled_at_once, started_with, suggested
 from ui.workshop import manager
 
 PRESSED = "train_pressed"  # in the session
-MOST_NAMED = 6  # settings that differ from the recipe's
+MOST_NAMED = 6  # settings that the visitor changed
 
 
 def take_recipe() -> None:
@@ -56,21 +58,27 @@ def recipe_caption(recipe: Recipe) -> str:
 
 
 def changes(recipe: Recipe) -> None:
-    """Which settings differ from the recipe's, and a button that undoes it. Below the form, which must not move when the first one is changed."""
-    base, _ = with_data(recipe.config, str(st.session_state.get(KEY + "data")))
+    """Which settings the visitor changed, and a button that undoes it. Below the form, which must not move when the first one is changed."""
+    before = _unchanged(recipe)
     values = {name: st.session_state.get(KEY + name) for name in TrainConfig.model_fields}
-    usual = base.model_dump() | {"duration": rounded(base.duration), "data": values["data"]}
-    titles = [
-        str(info.title)
-        for name, info in TrainConfig.model_fields.items()
-        if TrainConfig.has_effect(name, values) and values[name] != usual[name]
-    ]
-    if not titles:
+    changed = [name for name, value in before.items() if TrainConfig.has_effect(name, values) and values[name] != value]
+    if not changed:
         return
+    titles = [str(TrainConfig.model_fields[name].title) for name in changed]
     more = f" and {len(titles) - MOST_NAMED} more" if len(titles) > MOST_NAMED else ""
     with st.container(horizontal=True, vertical_alignment="center", key="changed"):
-        st.caption(f"Changed from the recipe: {plain(', '.join(titles[:MOST_NAMED]))}{more}.", width="content")
-        st.button("Undo these changes", icon=":material/undo:", type="tertiary", key="undo_changes", on_click=take_recipe)
+        st.caption(f"You changed: {plain(', '.join(titles[:MOST_NAMED]))}{more}.", width="content")
+        st.button("Undo these changes", icon=":material/undo:", type="tertiary", key="undo_changes", on_click=_undo, args=(recipe,))
+
+
+def _unchanged(recipe: Recipe) -> dict[str, Any]:
+    """The values that the form was last filled with, by field. The data set is a choice of its own, which other settings may follow."""
+    before: dict[str, Any] = st.session_state.get(FILLED) or form_values(recipe.config)
+    return {name: value for name, value in before.items() if name != "data"}
+
+
+def _undo(recipe: Recipe) -> None:
+    st.session_state.update({KEY + name: value for name, value in _unchanged(recipe).items()} | {CHOSEN: NEW})
 
 
 def press() -> None:
@@ -130,16 +138,17 @@ def new_run() -> None:
         button = st.empty()
         start_notes()
     proposal = st.container()
-    config = config_form(RECIPES[name].config, st.container())
+    faults = st.container()
+    config = config_form(RECIPES[name].config, faults)
     changes(RECIPES[name])
-    start_from()  # before a start, which ends the script: a widget that is not drawn loses its value
+    fits = start_from(faults)  # before a start, which ends the script: a widget that is not drawn loses its value
     if st.query_params.get(TRY) == BREAK:  # settings that are wrong on purpose
         drop_kept()
     else:
         keep_form()
     who = visitor()
     label = train_label(config, manager().shorten(config, who)) if config else "Train"
-    unable = config is None or not who.known
+    unable = config is None or not fits or not who.known
     if st.session_state.get(PRESSED):
         button.button("Starting the run…", icon="spinner", key="starting", disabled=True)
         launch()

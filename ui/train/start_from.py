@@ -3,6 +3,7 @@
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from gan.config import TrainConfig
 from gan.course.shipped_runs import SHIPPED_RUNS
@@ -17,8 +18,11 @@ CHOSEN = "start_from"  # in the session: the id of the run, or NEW
 NEW = ""
 
 
-def start_from() -> None:
-    """Draws the choice, and what it changes in the form."""
+def start_from(faults: DeltaGenerator) -> bool:
+    """Draws the choice, and what it changes in the form. False if the chosen networks do not fit the settings.
+
+    faults: the place next to the button that starts the run.
+    """
     runs = {run.id: run for run in manager().runs() if not run.fault and run.folder.state_file.exists()}
     options = [NEW, *SHIPPED_RUNS, *runs]
     if st.session_state.get(CHOSEN, NEW) not in options:  # deleted
@@ -32,11 +36,16 @@ def start_from() -> None:
             on_change=_take_settings,
             help="Uses another run's networks, from its best step if it was scored. On similar images, the new run is far ahead at first.",
         )
-        if other := _different():
-            st.warning(f"These networks need other settings: {plain(', '.join(other))}.", icon=":material/rule:")
-            st.button("Use the settings they need", icon=":material/rule:", on_click=_take_settings)
-        elif st.session_state[CHOSEN] != NEW:
+        other = _different()
+        if st.session_state[CHOSEN] != NEW and not other:
             st.caption("Size, colors, filters and other settings that define the networks come from that run.")
+    if other:
+        with faults:
+            st.error(f"The trained networks that you start from need other settings: {plain(', '.join(other))}.", icon=":material/error:")
+            with st.container(horizontal=True):
+                st.button("Use the settings they need", icon=":material/rule:", on_click=_take_settings)
+                st.button("Start from new networks", icon=":material/restart_alt:", on_click=_take_new)
+    return not other
 
 
 def chosen_origin() -> Origin | None:
@@ -76,6 +85,10 @@ def _needed() -> dict[str, Any]:
 def _different() -> list[str]:
     """The titles of settings in the form that do not fit the chosen networks."""
     return [str(TrainConfig.model_fields[name].title) for name, value in _needed().items() if st.session_state.get(KEY + name) != value]
+
+
+def _take_new() -> None:
+    st.session_state[CHOSEN] = NEW
 
 
 def _take_settings() -> None:

@@ -133,10 +133,12 @@ def new_run() -> None:
     if said := st.session_state.get(SAID):
         st.caption(said)
     accelerator_note()
-    start = st.container(key="start")  # above the settings, so a phone shows it without scrolling; shell.css keeps its place
-    with start:
+    notes = start_notes()
+    # Above the settings, so a phone shows it without scrolling. shell.css keeps its place, and more of it for notes.
+    with st.container(key="start"):
         button = st.empty()
-        start_notes()
+        with st.container(key="start_notes" if notes else "start_alone"):
+            st.caption("  \n".join(notes))  # even if it is empty: an empty container would reserve no space for it
     proposal = st.container()
     faults = st.container()
     config = config_form(RECIPES[name].config, faults)
@@ -159,13 +161,13 @@ def new_run() -> None:
             suggested()
 
 
-def start_notes() -> None:
-    """What to know before the start. Drawn before the settings, even if it is empty: an empty container would reserve no space for it."""
+def start_notes() -> list[str]:
+    """What to know before the start."""
     who = visitor()
     notes = [queue_note(), next_device(), "" if who.admin else manager().limits.describe()]
     if who.known and not who.named and not is_personal():
         notes.append(f"Your run will be listed as {who.name}'s. Enter your name at the top.")
-    st.caption("  \n".join(note for note in notes if note))
+    return [note for note in notes if note]
 
 
 def train_label(asked: TrainConfig, allowed: TrainConfig) -> str:

@@ -59,11 +59,16 @@ def test_a_run_that_was_looked_at_leaves_the_form_and_one_that_was_started_does_
 
 
 def test_settings_that_are_wrong_on_purpose_are_gone_afterwards(open_page: Open) -> None:
-    at = open_page(pages.TRAIN, **{TRY: BREAK})
-    assert at.number_input(key=KEY + "label_flips").value == 0.5
+    at = open_page(pages.TRAIN)
+    at.number_input(key=KEY + "batch_size").set_value(7).run()
+    go(at, "glossary")
+    at.query_params[TRY] = BREAK
+    go(at, "train").run()
+    assert at.number_input(key=KEY + "label_flips").value == 0.5 and "You changed" not in said(at)
+    go(at, "glossary")
     at.query_params.clear()
-    go(go(at, "glossary"), "train")
-    assert at.number_input(key=KEY + "label_flips").value == 0 and "You changed" not in said(at)
+    go(at, "train")
+    assert at.number_input(key=KEY + "label_flips").value == 0 and "You changed: Batch size." in said(at), "the visitor's own is back"
 
 
 def test_settings_of_another_run_start_from_new_networks(open_page: Open, finished: Run) -> None:

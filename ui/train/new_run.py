@@ -118,8 +118,8 @@ def new_run() -> None:
         if not st.session_state.get("tried"):
             st.session_state.update({"tried": True, "recipe": DEFAULT, CHOSEN: NEW})
             fill_form(broken(RECIPES[DEFAULT].config))
-    else:
-        st.session_state.pop("tried", None)
+    elif st.session_state.pop("tried", False):
+        st.session_state.pop(FILLED, None)  # the form is the recipe's, or the visitor's from before
     if advice := st.session_state.get(ADVICE):
         st.info(f"From the doctor: **{advice}**. All other settings are unchanged. Press Train.", icon=":material/stethoscope:")
     name = st.selectbox(
@@ -137,16 +137,14 @@ def new_run() -> None:
     # Above the settings, so a phone shows it without scrolling. shell.css keeps its place, and more of it for notes.
     with st.container(key="start"):
         button = st.empty()
-        with st.container(key="start_notes" if notes else "start_alone"):
+        with st.container(key="start_notes" if notes else None):
             st.caption("  \n".join(notes))  # even if it is empty: an empty container would reserve no space for it
     proposal = st.container()
     faults = st.container()
     config = config_form(RECIPES[name].config, faults)
     changes(RECIPES[name])
     fits = start_from(faults)  # before a start, which ends the script: a widget that is not drawn loses its value
-    if st.query_params.get(TRY) == BREAK:  # settings that are wrong on purpose
-        drop_kept()
-    else:
+    if st.query_params.get(TRY) != BREAK:  # which are wrong on purpose
         keep_form()
     who = visitor()
     label = train_label(config, manager().shorten(config, who)) if config else "Train"

@@ -18,8 +18,6 @@ from pathlib import Path
 
 from benchmarks.serving import Workshop
 
-CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-
 
 def command_line(seconds: float) -> float:
     """images/s of `python -m gan train`."""
@@ -49,12 +47,12 @@ def read_events(port: int, run_id: str, seconds: float) -> int:
 
 def watch_in_a_browser(port: int, run_id: str, seconds: float) -> int:
     """Shows the run in a headless Chromium; returns the number of points in its charts at the end."""
-    import shutil
-
     from playwright.sync_api import sync_playwright
 
+    from benchmarks.browser import launch
+
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
+        chromium = launch(playwright)
         page = chromium.new_page()
         page.goto(f"http://127.0.0.1:{port}/train?run={run_id}")
         page.wait_for_function(

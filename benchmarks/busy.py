@@ -18,7 +18,6 @@ The cores are this process's own, so `taskset -c 0,1 python -m benchmarks.busy` 
 import argparse
 import multiprocessing
 import os
-import shutil
 import signal
 import statistics
 import subprocess
@@ -33,7 +32,7 @@ from typing import NamedTuple
 
 import torch
 
-from benchmarks.app import CHROMIUM_FLAGS
+from benchmarks.browser import launch
 from benchmarks.serving import Workshop
 from gan.devices import cores
 from gan.events import Event, ThreadChange
@@ -201,7 +200,7 @@ def in_the_server(threads: int, precision: str, seconds: float) -> float:
 
     with Workshop(SETTLES_S + 3 * seconds + 30, threads, precision) as workshop, sync_playwright() as playwright:
         time.sleep(5)
-        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
+        chromium = launch(playwright)
         page = chromium.new_page()
         page.goto(f"http://127.0.0.1:{workshop.port}/train?run={workshop.run_id}")
         page.wait_for_function("() => document.querySelector('.rv-chart')?.data?.[0]?.x.length > 1", timeout=60_000)

@@ -15,7 +15,6 @@ import argparse
 import http.client
 import math
 import random
-import shutil
 import statistics
 import threading
 import time
@@ -23,7 +22,7 @@ import time
 import torch
 from playwright.sync_api import Page, sync_playwright
 
-from benchmarks.app import CHROMIUM_FLAGS
+from benchmarks.browser import launch
 from benchmarks.serving import Workshop
 from gan.recipes import recipe
 from gan.runs.folder import save_generator
@@ -65,7 +64,7 @@ def drag(page: Page, address: str, seconds: float) -> tuple[float, list[float]]:
 def drags(seconds: float, rounds: int) -> None:
     with Workshop(0) as workshop, sync_playwright() as playwright:
         big_model(workshop)
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
+        browser = launch(playwright)
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         for _ in range(rounds):
             for model, words in (("digits", "28 px"), ("big", "64 px, 64 filters")):

@@ -13,13 +13,12 @@ lesson's own figure runs at its own pace and draws everything, without a GPU: le
 
 import argparse
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Page, Route, sync_playwright
 
-from benchmarks.app import CHROMIUM_FLAGS
+from benchmarks.browser import launch
 from gan.course.plane import FEW, SETTLED
 from ui.components.plane import HTML
 
@@ -168,7 +167,7 @@ def main() -> None:
     args = parser.parse_args()
     seeds = range(args.first, args.first + args.seeds)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM_FLAGS)
+        browser = launch(playwright)
         page = browser.new_page()
         page.route(f"{ADDRESS}/**", serve_modules)
         page.goto(ADDRESS)

@@ -1,7 +1,6 @@
 """A real server and a real Chromium. Without a browser the tests are skipped, with the reason; in CI that is a failure."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,18 +13,15 @@ import pytest
 import torch
 from playwright.sync_api import Browser, BrowserContext, Error, Page, ViewportSize, expect
 
+from benchmarks.browser import EXECUTABLE, FLAGS, MISSING
 from gan.config import TrainConfig
 from gan.runs.folder import save_generator
 from gan.training.state import new_state
 from tests.browser.steps import EMPTY, visit
 
 ROOT = Path(__file__).parent.parent.parent
-# The first has no windows at all, and takes a tenth less processor time.
-NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next((path for name in NAMES if (path := shutil.which(name))), None)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-FLAGS += ["--disable-component-update", "--disable-sync"]
-FLAGS += ["--js-flags=--max-opt=2"]  # a test's pages live for seconds: the last stage of optimization costs more than it saves
+ALL_FLAGS = [*FLAGS, "--disable-component-update", "--disable-sync"]
+ALL_FLAGS += ["--js-flags=--max-opt=2"]  # a test's pages live for seconds: the last stage of optimization costs more than it saves
 ADMIN_TOKEN = "open sesame, please"
 FAILED = pytest.StashKey[bool]()  # of a test
 WIDE: ViewportSize = {"width": 1280, "height": 720}
@@ -40,16 +36,15 @@ def fits_a_phone(page: Page) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def needs_a_browser() -> None:
-    if CHROMIUM is None:
-        reason = "no Chromium on this machine: install Debian's package chromium-headless-shell or chromium, or Google Chrome"
+    if EXECUTABLE is None:
         if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+            pytest.fail(MISSING)
+        pytest.skip(MISSING)
 
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args() -> dict[str, object]:
-    return {"executable_path": CHROMIUM, "args": FLAGS}
+    return {"executable_path": EXECUTABLE, "args": ALL_FLAGS}
 
 
 class Server:

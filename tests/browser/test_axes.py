@@ -7,7 +7,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from plotly.offline import get_plotlyjs
 
-from tests.browser.conftest import CHROMIUM, watched
+from benchmarks.browser import EXECUTABLE
+from tests.browser.conftest import watched
 
 UI = Path(__file__).parent.parent.parent / "ui"
 SCRIPT = "".join((UI / "components" / name).read_text() for name in ("shared.js", "chart_axes.js"))
@@ -124,7 +125,7 @@ def test_a_finger_on_a_chart_of_streamlit_scrolls_the_page_and_a_tap_shows_value
     page.touchscreen.tap(200, 200)
     page.wait_for_function("() => shown.some(values => values.includes('3'))")
     # A Chromium without windows then moves a mouse that is not there, and the values leave again.
-    if "headless-shell" not in str(CHROMIUM):
+    if "headless-shell" not in str(EXECUTABLE):
         expect(page.locator("#chart .hoverlayer")).to_contain_text("3")
     finger = context.new_cdp_session(page)
     for i in range(12):

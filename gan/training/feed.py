@@ -28,7 +28,8 @@ def too_few(config: TrainConfig, images: int) -> str:
     """What is wrong with a set that has fewer images than a batch, and what to do about it."""
     size = largest_batch(config, images)
     smaller = f", or set batch_size to {size} or less" if size else ""
-    return f"{images} image{'' if images == 1 else 's'}, fewer than one batch of {config.batch_size}: add images{smaller}"
+    each = "pair" if config.networks == "pix2pix" else "image"
+    return f"{images} {each}{'' if images == 1 else 's'}, fewer than one batch of {config.batch_size}: add {each}s{smaller}"
 
 
 def epoch_images(config: TrainConfig, dataset: ImageDataset) -> int:

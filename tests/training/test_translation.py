@@ -151,6 +151,8 @@ def test_a_set_that_does_not_fit_is_refused() -> None:
     dataset = images()
     with pytest.raises(ValueError, match="has no pairs of images, but networks pix2pix need them: images of A and B side by side"):
         epoch_images(small("pix2pix"), ImageDataset("own", dataset.images))
+    with pytest.raises(ValueError, match=r"own holds 1 pair, fewer than one batch of 3: add pairs$"):
+        epoch_images(small("pix2pix"), ImageDataset("own", dataset.images[:1], inputs=dataset.images[:1]))
     with pytest.raises(ValueError, match="has 3 classes, but networks cyclegan translate between two"):
         epoch_images(small("cyclegan"), ImageDataset("own", dataset.images, torch.zeros(36).long(), ("a", "b", "c")))
     with pytest.raises(ValueError, match="image_buffer must be 0 with 2 ranks"):

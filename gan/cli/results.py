@@ -84,16 +84,16 @@ def doctor_command(run: Path, as_json: bool) -> None:
         judged = "" if checkup.judged else " It has no scores, so only losses and gradients were checked."
         verdict = checkup.verdict.text
         click.echo(f"{folder.path.name}, step {step}: {verdict[0].lower()}{verdict[1:]}.{judged}")
-    config = looked_at.live_config
+    config, states = looked_at.live_config, folder.fork_steps()
     for finding in findings:
         click.echo(f"{finding.severity.upper()}: {finding.name}, since step {finding.began} (found at step {finding.found})")
         for evidence in finding.evidence:
             click.echo(f"  {evidence.text}: {evidence.shown} (rule: {evidence.limit})")
         click.echo(f"  Why: {finding.why} [{finding.source}]")
         for remedy in finding.remedies:
-            kind = {"live": "now", "fork": f"in a fork from step {remedy.step}", "new": "in a new run"}[remedy.kind]
+            kind = {"live": "now", "fork": f"in a fork from step {remedy.state_of(states) or remedy.step}", "new": "in a new run"}[remedy.kind]
             changes = ", ".join(f"{name} {getattr(config, name)} -> {value}" for name, value in remedy.changes.items())
-            click.echo(f"  Try {kind}: {changes}. {remedy.why}")
+            click.echo(f"  Try {kind}: {changes}. {remedy.why_from(states)}")
     if checkup.what_you_see:
         click.echo(f"What the curves show: {checkup.what_you_see}")
 

@@ -144,11 +144,11 @@ def _wording(rule: Rule, case: "Case") -> tuple[str, str]:
         name = "The generator fools the discriminator"
         if case.config.frozen == "discriminator":
             return name, (
-                "The discriminator takes generated images for real ones and real images for generated ones. It is frozen, so it "
+                "The discriminator finds generated images more real than real ones. It is frozen, so it "
                 "cannot react, and the generator drifts to whatever it likes best."
             )
         return name, (
-            "The discriminator takes generated images for real ones and real images for generated ones. It learns too slowly to "
+            "The discriminator finds generated images more real than real ones. It learns too slowly to "
             "follow the generator, which drifts to whatever the discriminator likes best."
         )
     if rule.key == "g-winning" and case.config.frozen == "discriminator":

@@ -5,7 +5,7 @@ recipe's settings; then try what the literature advises. Every remedy is legal f
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from gan.config import TrainConfig
@@ -21,6 +21,7 @@ UNEVEN = 3.0  # between the two learning rates (Heusel et al. 2017 take up to 5,
 MUCH_DROPOUT, MUCH_NOISE, MUCH_FLIPPED = 0.5, 0.3, 0.2
 CLOSE_LABELS = 0.4  # between the labels of real and generated images; the usual smoothing, 0.9 and 0.1, leaves 0.8
 SMALL_LATENT, SOUND_LATENT = 10, 64
+DRASTIC = 10.0  # times as high or as low: a learning rate after such a change
 STANDSTILL = 100.0  # times as low as the other rate: such a network hardly learns, and remedies that need it to learn are none
 REGARDLESS = frozenset({"nan", "averaging"})  # findings that a frozen network does not explain
 MOST_BACK = 4  # settings that a return to the recipe changes; a run that differs in more is another system
@@ -42,12 +43,32 @@ class Remedy:
         changes: field -> new value.
         why: one sentence.
         step: for a fork: continue from the saved state nearest to this step.
+        undoes: for a fork: the change at `step` is to be undone, so a state from before it is better than one that is nearer.
     """
 
     kind: Kind
     changes: dict[str, Any]
     why: str
     step: int | None = None
+    undoes: bool = False
+
+    def state_of(self, steps: Sequence[int]) -> int | None:
+        """Which of a run's saved states, by their steps, a fork continues from; None if there are none."""
+        wanted = self.step
+        if wanted is None or not steps:
+            return max(steps, default=None)
+        before = [step for step in steps if step <= wanted] if self.undoes else []
+        return max(before) if before else min(steps, key=lambda step: abs(step - wanted))
+
+    def why_from(self, steps: Sequence[int]) -> str:
+        """`why`, or for a fork from before a change, if none of a run's states is from before it, what it can do nevertheless."""
+        at = self.state_of(steps)
+        if not self.undoes or self.step is None or at is None or at <= self.step:
+            return self.why
+        return (
+            f"{_since(self.step)}: change it back. This run has no saved state from before that, so its networks keep what they "
+            "learned meanwhile."
+        )
 
 
 @dataclass(frozen=True)
@@ -103,7 +124,7 @@ def _legal(config: TrainConfig, wished: Iterable[Remedy]) -> Iterable[Remedy]:
         }
         if changes and not cannot[remedy.kind] & changes.keys() and (remedy.kind, changes) not in known:
             known.append((remedy.kind, changes))
-            yield Remedy(remedy.kind, changes, remedy.why, remedy.step)
+            yield replace(remedy, changes=changes)
 
 
 def _rate(value: float) -> float:
@@ -112,22 +133,39 @@ def _rate(value: float) -> float:
 
 
 def _undo(at: Situation, *fields: str) -> list[Remedy]:
-    """Undoes what was changed shortly before the finding began, the latest change first; only these fields, or all if none is given."""
+    """Undoes what was changed shortly before the finding began; only these fields, or all if none is given.
+
+    Drastic changes first, because trouble begins with them even if something harmless was changed later; then the latest.
+    """
     first: dict[str, Intervention] = {}
     for change in at.interventions:
         if at.began - UNDO_STEPS <= change.step <= at.began and (not fields or change.field in fields):
             first.setdefault(change.field, change)
     back = []
-    for change in sorted(first.values(), key=lambda change: -change.step):
+    for change in sorted(first.values(), key=lambda change: (not _is_drastic(at.config, change), -change.step)):
         if getattr(at.config, change.field, change.old) == change.old:
             continue
         changes = {change.field: change.old}
-        since = f"This began soon after you changed the setting at step {change.step:,}"
+        since = _since(change.step)
         live = Remedy("live", changes, f"{since}: change it back.")
-        before = Remedy("fork", changes, f"{since}: continue from before the change, with the networks of that time.", change.step)
+        before = Remedy("fork", changes, f"{since}: continue from before the change, with the networks of that time.", change.step, True)
         # Weights that large steps have damaged recover slowly; every other setting acts at once.
         back += [before, live] if change.field in ("lr_g", "lr_d") else [live, before]
     return back
+
+
+def _since(step: int) -> str:
+    return f"This began soon after you changed the setting at step {step:,}"
+
+
+def _is_drastic(config: TrainConfig, change: Intervention) -> bool:
+    """Whether a setting is now so far from what it was before a change that most runs go wrong with it."""
+    old, new = change.old, getattr(config, change.field, change.new)
+    if change.field in ("lr_g", "lr_d"):
+        slow, fast = sorted((float(old), float(new)))
+        return fast >= DRASTIC * slow
+    limits = {"dropout": MUCH_DROPOUT, "instance_noise": MUCH_NOISE, "label_flips": MUCH_FLIPPED}
+    return change.field == "frozen" or (change.field in limits and float(new) > limits[change.field])
 
 
 def _frozen(at: Situation) -> list[Remedy]:

@@ -178,9 +178,7 @@ def _answers(case: Case, lead: float, before: float, gap: float) -> Sight | None
         )
         return Sight(f"The gap between D's scores of real and generated images is {gaining}.")
     if gap < FOOLED:
-        return Sight(
-            "D takes generated images for real ones, and real images for generated ones.", "D takes generated images for real ones"
-        )
+        return Sight("D finds generated images more real than real ones.", "D takes generated images for real ones")
     moved = 0.0 if math.isnan(before) else lead - before
     trend = "D is pulling ahead" if moved > MOVED else "G is catching up" if moved < -MOVED else ""
     if lead > 0.95:

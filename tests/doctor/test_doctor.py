@@ -352,6 +352,16 @@ def test_every_rule_has_something_to_try(which: Rule) -> None:
     assert remedies(which.key, Situation(TrainConfig(), [], 500, 900, 300, 64 * 900))
 
 
+def test_a_fork_that_undoes_a_change_continues_from_before_it_if_it_can() -> None:
+    undoing = Remedy("fork", {"lr_d": 2e-3}, "From before.", 193, True)
+    assert undoing.state_of([128, 190, 200, 448]) == 190 and undoing.why_from([128, 190, 448]) == "From before."
+    assert undoing.state_of([448, 512]) == 448 and "no saved state from before" in undoing.why_from([448, 512])
+    assert undoing.state_of([]) is None and undoing.why_from([]) == "From before."
+    nearest = Remedy("fork", {"lr_d": 2e-3}, "The best one.", 193)
+    assert nearest.state_of([128, 200]) == 200 and nearest.why_from([448]) == "The best one."
+    assert Remedy("fork", {}, "The newest.").state_of([4, 8]) == 8
+
+
 def test_what_was_changed_shortly_before_goes_back_first() -> None:
     changes = [
         Intervention(300, "lr_d", 5e-4, 1e-3),
@@ -367,6 +377,10 @@ def test_what_was_changed_shortly_before_goes_back_first() -> None:
     assert (given[1].kind, given[1].changes) == ("live", {"lr_d": 5e-4})
     dropped = remedies("g-winning", Situation(TrainConfig(dropout=0.9), [Intervention(900, "dropout", 0.0, 0.9)], 910, 1300))
     assert [(r.kind, r.changes) for r in dropped[:2]] == [("live", {"dropout": 0.0}), ("fork", {"dropout": 0.0})]
+    # A harmless change after a drastic one is not the first suspect.
+    both = [Intervention(193, "lr_d", 2e-3, 2e-7), Intervention(257, "label_flips", 0.0, 0.04)]
+    blamed = remedies("g-winning", Situation(TrainConfig(lr_d=2e-7, label_flips=0.04), both, 300, 448))
+    assert [(r.kind, r.changes) for r in blamed[:2]] == [("fork", {"lr_d": 2e-3}), ("live", {"lr_d": 2e-3})]
     late = remedies("d-winning", Situation(config, changes[:1], 3000, 3300))
     assert all("put it back" not in remedy.why for remedy in late)
 

@@ -37,7 +37,7 @@ def answers(lead: float, change: float = 0.0) -> dict[str, Any]:
         (0.2, 0, "D is often unsure which images are real; the two are in balance."),
         (0.05, 0, "D gives real and generated images nearly the same answer."),
         (-0.05, 0, "D gives real and generated images nearly the same answer."),
-        (-0.2, 0, "D takes generated images for real ones"),
+        (-0.2, 0, "D finds generated images more real than real ones"),
     ],
 )
 def test_the_sentence_follows_the_curves(lead: float, change: float, expected: str) -> None:

@@ -215,7 +215,8 @@ def _evidence(evidence: Evidence, finding: Finding) -> str:
 def _remedy(remedy: Remedy, finding: Finding, run: Run, config: TrainConfig, actions: Actions, kind: Kind = "secondary") -> None:
     """A button with what it changes, and why it may help below it."""
     enabled = remedy_button(remedy, finding, run, config, actions, kind)
-    st.caption(plain(remedy.why) + ("" if enabled else " No state of this run is saved yet."))
+    steps = run.folder.fork_steps() if remedy.undoes else []
+    st.caption(plain(remedy.why_from(steps)) + ("" if enabled else " No state of this run is saved yet."))
 
 
 def remedy_button(
@@ -236,12 +237,11 @@ def remedy_button(
             actions.change(remedy.changes)
             checkups().of(run).look_again()
         else:
-            actions.fork(remedy.changes, wanted)
+            actions.fork(remedy.changes, (at if remedy.undoes else remedy.step) or at or 0)
 
-    wanted = remedy.step if remedy.step is not None else max(steps, default=0)
+    at = remedy.state_of(steps)
     as_fork = remedy.kind == "fork" or (remedy.kind == "live" and actions.change is None)
     if as_fork:
-        at = min(steps, key=lambda step: abs(step - wanted)) if steps else None
         label = f"Fork from step {at:,}: {changes}" if at is not None else f"Fork: {changes}"
     else:
         label = f"New run: {changes}" if remedy.kind == "new" else changes

@@ -218,6 +218,11 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def same_features(runs: Sequence[Compared]) -> bool:
+    """Whether the scores of all runs that have some come from the same network, so that they can be compared."""
+    return len({run.judged[-1].features for run in runs if run.judged}) <= 1
+
+
 def remarks(runs: Sequence[Compared]) -> list[str]:
     """Warnings about what cannot be compared; one sentence each."""
     sentences = []
@@ -226,8 +231,8 @@ def remarks(runs: Sequence[Compared]) -> list[str]:
         sentences.append(f"{_several(scores)}: the discriminator gives unbounded scores, not probabilities, so they have their own charts.")
     signs = ["◆ a setting was changed"] * any(run.changes for run in runs) + ["○ forked from another run"] * any(run.parent for run in runs)
     if signs:
-        sentences.append(f"On the curves: {', '.join(signs)}. Hover over one for details.")
-    if len({run.judged[-1].features for run in runs if run.judged}) > 1:
+        sentences.append(f"On the curves: {', '.join(signs)}. Point at one, or tap it, for details.")
+    if not same_features(runs):
         sentences.append("The distances (FD) are in the features of different networks: they cannot be compared.")
     losses = {(run.config.loss, run.config.feature_matching, run.config.mean_loss_d) for run in runs}
     if len(losses) > 1:

@@ -16,7 +16,7 @@ from gan.runs.record import write_status
 from gan.runs.states import RunState
 from gan.training.loop import layer_norms
 from gan.training.state import new_state
-from tests.pages.apps import texts
+from tests.pages.apps import button, texts
 from ui import page_files as pages
 
 Open = Callable[..., AppTest]
@@ -55,6 +55,8 @@ def choose(at: AppTest, key: str, value: str) -> None:
 def test_without_a_run_the_page_says_what_to_train(open_page: Open) -> None:
     at = open_page(pages.TRANSLATE)
     assert "Train one with the recipe pix2pix, which learns from pairs of images, or cyclegan" in texts(at.info)
+    button(at, "Train cyclegan").click().run()
+    assert at.session_state["recipe"] == at.session_state["setting_networks"] == "cyclegan"
 
 
 @pytest.mark.usefixtures("translated")

@@ -10,6 +10,7 @@ import torch
 from gan.config import TrainConfig
 from gan.data.imageset import ImageDataset
 from gan.events import Intervention
+from gan.judging.judgements import Judgement
 from gan.networks.generator_file import CheckpointError
 from gan.runs.folder import METRICS, RunFolder
 from gan.runs.record import record
@@ -17,7 +18,7 @@ from gan.runs.run import Run
 from gan.runs.stored import Status, StoredRun
 from gan.training.loop import Control
 from gan.training.state import new_state
-from ui.comparison import Compared, Parent, curve, differences, grid_remarks, look_at, outcomes, parent_of, remarks
+from ui.comparison import Compared, Parent, curve, differences, grid_remarks, look_at, outcomes, parent_of, remarks, same_features
 
 
 @pytest.fixture
@@ -107,6 +108,9 @@ def test_what_cannot_be_compared_is_said(compared: Callable[..., Any]) -> None:
     assert "different latent vectors" in noise and "first 16" in count and "conditional" in by_class
     assert "◆" in remarks([compared(changes=[Intervention(1, "lr_g", 1, 2)])])[0]
     assert "○" in remarks([compared(parent=Parent("a", 1))])[0]
+    scored = [dataclasses.replace(run, judged=[Judgement({"step": 1, "features": run.name})]) for run in same]
+    assert not same_features(scored) and "cannot be compared" in remarks(scored)[0]
+    assert same_features([scored[0], same[1]]) and same_features([scored[0], scored[0]])
 
 
 @pytest.mark.parametrize(

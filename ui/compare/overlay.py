@@ -9,7 +9,7 @@ from gan.glossary import explain
 from gan.networks.generator_file import CheckpointError
 from gan.runs.folder import RunFolder
 from ui.charts import AXES, COLORS, charts
-from ui.comparison import Compared, Row, curve, differences, grid_remarks, look_at, outcomes, remarks
+from ui.comparison import Compared, Row, curve, differences, grid_remarks, look_at, outcomes, remarks, same_features
 from ui.components.compare_view import compare_view
 from ui.health import health_line
 from ui.next_step import offer
@@ -117,14 +117,14 @@ def lay_over(ids: list[str], names: dict[str, str], states: Sequence[str]) -> No
 
 
 def explore_best(runs: list[Compared]) -> None:
-    """The next step: into the latent space of the run that came closest to real images, or else of the first one."""
+    """The next step: into the latent space of the run that came closest to real images, if that can be said, or else of any."""
     explorable = [run for run in runs if run.grids and not run.config.translates and RunFolder(manager().root / run.id).generator_steps()]
     if not explorable:
         return
     best = min(explorable, key=lambda run: run.best.fd if run.best else math.inf)
     what = (
         f"{plain(best.name)} came closest to real images. Move through its latent space."
-        if best.best
-        else "move through the latent space of a run."
+        if best.best and len(explorable) > 1 and same_features(runs)
+        else f"move through the latent space of {plain(best.name)}."
     )
     offer(what, "Explore", ":material/explore:", EXPLORE, {"from": best.id})

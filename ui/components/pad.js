@@ -19,14 +19,18 @@ class Pad {
   constructor(element) {
     const find = (selector) => element.querySelector(selector);
     Object.assign(this, { element, square: find(".pad-square"), dot: find(".pad-dot"), map: find(".pad-map"), picture: find(".pad-picture"),
-      reading: find(".pad-reading"), panButton: find(".pad-pan"), corners: [...element.querySelectorAll(".pad-corner")] });
+      reading: find(".pad-reading"), panButton: find(".pad-pan"), hint: find(".pad-hint"), corners: [...element.querySelectorAll(".pad-corner")] });
     this.follower = new Follower(this.picture, find(".pad-fault"));
     element.querySelector(".pad").padLog = this.follower.log;
     this.square.onpointerdown = (event) => this.take(event);
     this.square.onpointermove = (event) => this.drag(event);
     this.square.onpointerup = this.square.onpointercancel = (event) => this.release(event);
     this.square.onkeydown = (event) => this.key(event);
-    this.panButton.onclick = () => this.panButton.setAttribute("aria-pressed", this.panButton.getAttribute("aria-pressed") !== "true");
+    this.panButton.onclick = () => {
+      const pans = this.panButton.getAttribute("aria-pressed") !== "true";
+      this.panButton.setAttribute("aria-pressed", pans);
+      this.hint.textContent = pans ? "Now drag the map: the point moves with it. Press again to drag the point." : "";
+    };
     find(".pad-home").onclick = () => { this.place = [0, 0, 0.5 * this.data.cells, 0.5 * this.data.cells]; this.moved(); this.settle(); };
   }
 

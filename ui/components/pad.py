@@ -19,6 +19,7 @@ _HTML = """
       <button type="button" class="pad-pan" aria-pressed="false" title="Drag the map instead of the point, as with Shift">Move the map</button>
       <button type="button" class="pad-home">Back to the first corners</button>
     </p>
+    <p class="pad-hint" role="status"></p>
   </figure>
 </section>
 """

@@ -167,7 +167,7 @@ def presets(known: list[Contrast], texts: list[str]) -> None:
         if texts[:2] == [contrast.present.name, contrast.absent.name]:
             right.caption(
                 plain(
-                    f"At strength {contrast.strength:g}, {contrast.share:.0%} of {attributes.TRIED} samples gain {contrast.name}. "
+                    f'At strength {contrast.strength:g}, "{contrast.name}" appears in {contrast.share:.0%} of {attributes.TRIED} samples without it. '
                     "A small classifier, trained on the data's labels, decides that."
                 )
             )

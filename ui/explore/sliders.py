@@ -176,7 +176,7 @@ def _about(method: str, number: int, share: float, things: list[Contrast], space
     """What a direction is called, and a sentence on it."""
     if method == NAMED:
         name = things[number - 1].name
-        return name.capitalize(), f"At {attributes.WANTED_AT:g}, {share:.0%} of samples without it gain {name}."
+        return name.capitalize(), f'At {attributes.WANTED_AT:g}, "{name}" appears in {share:.0%} of samples without it.'
     if method == "raw":
         step = "1" if space == "z" else "one standard deviation"
         return f"Dimension {number}", f"A step of {step} changes a pixel by {share / 2:.1%} of its range on average."

@@ -45,7 +45,11 @@ def about(run: Run, config: TrainConfig, status: Status) -> None:
     if recipe:
         other = [name for name, value in recipe.config if name != "seed" and value != getattr(config, name)]
         words = [plain(changed(name, getattr(recipe.config, name), getattr(config, name))) for name in other]
-        st.caption("The recipe's settings, unchanged." if not words else "Different from the recipe when it began: " + "; ".join(words))
+        st.caption(
+            "It began with the recipe's settings, unchanged."
+            if not words
+            else "Different from the recipe when it began: " + "; ".join(words)
+        )
     if status.precision:
         numbers = {"bf16": "16-bit numbers (bf16)", "fp32": "32-bit numbers"}.get(status.precision, "numbers")
         layout = "" if status.channels_last else ", channels first"

@@ -182,6 +182,10 @@ def queue_note() -> str:
     at_work = [run for run in before if run.state is not RunState.QUEUED]
     if len(at_work) < manager().most_at_work:
         return ""
-    names = sorted({plain(clean_name(run.stored.owner) or label(run)) for run in at_work})
+    who = visitor()
+    own = {run.id for run in at_work if who.id and run is manager().unfinished_run(who)}
+    names = sorted(
+        {f"your run {plain(label(run))}" if run.id in own else plain(clean_name(run.stored.owner) or label(run)) for run in at_work}
+    )
     whose = f"{', '.join(names[:3])}{' and others' if len(names) > 3 else ''}"
-    return f"Training: {whose}. Waiting: {len(before) - len(at_work)}. Your run will wait for its turn."
+    return f"Training: {whose}. Waiting: {len(before) - len(at_work)}. A new run will wait for its turn."

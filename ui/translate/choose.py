@@ -6,9 +6,11 @@ from gan.explore.models import BEST, best_step, translator_sources
 from gan.explore.translators import TranslatorModel, find_translator
 from gan.files import without_folders
 from gan.networks.generator_file import CheckpointError
-from ui.page_files import TRAIN
+from gan.recipes import RECIPES
+from ui.page_files import NEW_RUN, TRAIN
 from ui.pick import missing, options, pick
 from ui.text import plain
+from ui.train.actions import copy_settings
 from ui.workshop import manager
 
 NEWEST = "newest"
@@ -24,7 +26,11 @@ def choose_translator() -> TranslatorModel | None:
             "one with the recipe pix2pix, which learns from pairs of images, or cyclegan, which needs only two kinds of images.",
             icon=":material/lightbulb:",
         )
-        st.page_link(TRAIN, label="Train", icon=":material/model_training:")
+        with st.container(horizontal=True):
+            for name in ("pix2pix", "cyclegan"):
+                if st.button(f"Train {name}", key=f"train_{name}", icon=":material/model_training:"):
+                    copy_settings(RECIPES[name].config, name)
+                    st.switch_page(TRAIN, query_params={"run": NEW_RUN})
         return None
     left, right = st.columns(2)
     names = options([run for run in manager().runs() if run.id in sources])

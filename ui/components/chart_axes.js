@@ -23,6 +23,16 @@ function followWidth(column, charts) {
 // Takes a chart away once Plotly has finished what it is drawing: it draws in several steps, and the rest would fail without the chart.
 function removeChart(chart) { chart.leaving = setTimeout(() => plotly()?.purge(chart)); }
 
+// Marks, in the order of their steps, in groups whose labels would lie on top of each other. near: steps from a group's first mark.
+function neighbors(marks, near) {
+  const groups = [];
+  for (const mark of marks) {
+    if (groups.length && mark.step - groups.at(-1)[0].step < near) groups.at(-1).push(mark);
+    else groups.push([mark]);
+  }
+  return groups;
+}
+
 class Axes {
   constructor(element) {
     this.element = element;

@@ -1,4 +1,5 @@
 // The charts of one run's live view (run_view.js): losses, the discriminator's answers and the Fréchet distance, with their overlays.
+const TOO_NEAR = 0.04;  // share of a chart's width that the label of a change needs
 const MOST_MARKS = 60;  // changed settings that a chart shows; the list under it has all
 
 const CHARTS = {
@@ -108,9 +109,12 @@ class Charts {
     // Over the highest line and under the others: they never touch, however low the lines lie.
     const annotations = rest.map(([y, role]) => ({ xref: "paper", x: 1, xanchor: "left", xshift: 4, y,
       yanchor: rest.length < 2 ? "middle" : y === highest ? "bottom" : "top", showarrow: false, text: level(y), font: { color: c.series[role], size: fontSize() - 1 } }));
-    for (const { number, step, said } of marks) {
-      shapes.push(upright(step, { color: c.text, width: 1, dash: "dot" }));
-      annotations.push(flag(step, String(number), said.join("<br>")));
+    for (const { step } of marks) shapes.push(upright(step, { color: c.text, width: 1, dash: "dot" }));
+    const [left, right] = this.axes.zoom ?? [0, this.axes.end];
+    for (const group of neighbors(marks, TOO_NEAR * (right - left))) {
+      const first = group[0], last = group.at(-1), alone = group.length === 1;
+      annotations.push(flag(first.step, alone ? `${first.number}` : `${first.number}–${last.number}`,
+        group.map(({ number, said }) => (alone ? said.join("<br>") : `${number}: ${said.join("; ")}`)).join("<br>")));
     }
     if (this.data.parent) {
       shapes.push(upright(this.data.parent.step, { color: c.text, width: 1, dash: "dashdot" }));

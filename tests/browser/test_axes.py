@@ -43,7 +43,7 @@ def scripts(browser: Browser) -> Iterator[Page]:
     """A page with Plotly, whose script takes a second, and the axes'."""
     page = browser.new_page()
     page.add_script_tag(content=get_plotlyjs())
-    page.add_script_tag(content=f"{SCRIPT};Object.assign(window, {{ Axes, crowdRange, followWidth, removeChart }});{OWN};")
+    page.add_script_tag(content=f"{SCRIPT};Object.assign(window, {{ Axes, crowdRange, followWidth, neighbors, removeChart }});{OWN};")
     yield page
     page.close()
 
@@ -54,6 +54,12 @@ def drawn(scripts: Page) -> Iterator[Page]:
     scripts.evaluate("() => { window.axes?.destroy(); document.body.replaceChildren(); }")
     scripts.evaluate(DRAWN)
     yield from watched(scripts)
+
+
+def test_labels_that_would_overlap_are_one(scripts: Page) -> None:
+    script = "steps => neighbors(steps.map(step => ({ step })), 40).map(group => group.map(mark => mark.step))"
+    assert scripts.evaluate(script, [424, 430, 436, 463, 464, 700]) == [[424, 430, 436, 463], [464], [700]]
+    assert scripts.evaluate(script, []) == []
 
 
 def test_charts_of_streamlit_may_load_another_plotly(drawn: Page) -> None:

@@ -48,7 +48,7 @@ def actions(name: str, channels: int, main: bool, pairs: bool) -> None:
             type="primary" if main and not pairs else "secondary",
             key="train_on_it",
             icon=":material/model_training:",
-            help="Chooses settings for these images and this machine, and starts. A run may take up to an hour. Something can be recognized "
+            help="Chooses settings for these images and this machine, and starts a run of up to an hour. Something can be recognized "
             "within minutes, and you can stop it at any time.",
             disabled=not visitor().known,
         )

@@ -18,13 +18,22 @@ if not runs:
     st.page_link(TRAIN, label="Train", icon=":material/model_training:")
 else:
     names = labels(runs.values())
-    chosen = choose(runs, names)
-    if not chosen:
-        st.info("Choose runs to overlay their curves and see their images side by side.", icon=":material/lightbulb:")
-    elif len(chosen) == 1:
-        st.info("Choose another run to compare with this one.", icon=":material/lightbulb:")
-    wall(names, chosen)
+    # Places that stay where they are: if what repeats by itself moved up, because a sentence above it is gone, its last repetition at the old place
+    # could come late, and everything would be there twice.
+    choice, said, all_runs, overlaid = (st.container() for _ in range(4))
+    with choice:
+        chosen = choose(runs, names)
+    if len(chosen) < 2:
+        what = (
+            "Choose another run to compare with this one."
+            if chosen
+            else "Choose runs to overlay their curves and see their images side by side."
+        )
+        said.info(what, icon=":material/lightbulb:")
+    with all_runs:
+        wall(names, chosen)
     if chosen:
         states = [runs[i].state for i in chosen]
         working = any(state in AT_WORK for state in states)
-        st.fragment(lay_over, run_every=REFRESH_S if working else None)(chosen, names, states)
+        with overlaid:
+            st.fragment(lay_over, run_every=REFRESH_S if working else None)(chosen, names, states)

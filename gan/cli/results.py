@@ -91,9 +91,8 @@ def doctor_command(run: Path, as_json: bool) -> None:
             click.echo(f"  {evidence.text}: {evidence.shown} (rule: {evidence.limit})")
         click.echo(f"  Why: {finding.why} [{finding.source}]")
         for remedy in finding.remedies:
-            kind = {"live": "now", "fork": f"in a fork from step {remedy.state_of(states) or remedy.step}", "new": "in a new run"}[
-                remedy.kind
-            ]
+            at = remedy.state_of(states)
+            kind = {"live": "now", "fork": f"in a fork from step {remedy.step if at is None else at}", "new": "in a new run"}[remedy.kind]
             changes = ", ".join(f"{name} {getattr(config, name)} -> {value}" for name, value in remedy.changes.items())
             click.echo(f"  Try {kind}: {changes}. {remedy.why_from(states)}")
     if checkup.what_you_see:

@@ -144,12 +144,12 @@ def _wording(rule: Rule, case: "Case") -> tuple[str, str]:
         name = "The generator fools the discriminator"
         if case.config.frozen == "discriminator":
             return name, (
-                "The discriminator finds generated images more real than real ones. It is frozen, so it "
-                "cannot react, and the generator drifts to whatever it likes best."
+                "The discriminator finds generated images more real than real ones. It is frozen, so it cannot react, and the generator "
+                "drifts to whatever it likes best."
             )
         return name, (
-            "The discriminator finds generated images more real than real ones. It learns too slowly to "
-            "follow the generator, which drifts to whatever the discriminator likes best."
+            "The discriminator finds generated images more real than real ones. It learns too slowly to follow the generator, which "
+            "drifts to whatever the discriminator likes best."
         )
     if rule.key == "g-winning" and case.config.frozen == "discriminator":
         return rule.name, (

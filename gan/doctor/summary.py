@@ -9,6 +9,7 @@ import numpy as np
 
 from gan.doctor.diagnosis import FOOLED, Case, Finding, finding_of
 from gan.doctor.rules import FAR, RULES, Rule, rule
+from gan.judging.judgements import MOST_UNCERTAIN
 from gan.judging.verdict import MOST_CLOSE
 
 RECENT = 0.3  # of the steps so far: what curves did lately is read off these,
@@ -16,10 +17,8 @@ LEAST_RECENT = 100  # at least this many steps
 MOVED = 0.05  # change of D's lead that counts; its means over 25 steps vary by 0.02
 NEARER, FARTHER = 0.9, 1.15  # Fréchet distance relative to before that counts; a score's standard error is about 5 percent
 
-# A score whose standard error is a larger share of it comes from too few images to call anything good: with 500, it is 0.05.
-MOST_UNCERTAIN = 0.25
-# From here on, images are called good enough to explore. The first three are relative to real images of the same data set: the first two as shares of
-# their scores, the third in Evaluate's unit, with its limit for "look close to real ones".
+# From here on, images are called good enough to explore. The first three are relative to real images of the same data set: two as shares of
+# their scores, one in Evaluate's unit, with its limit for "look close to real ones". The last one asks for enough images to say so.
 GOOD = (("variety", ">", 0.8), ("coverage_share", ">", 0.6), ("excess", "<", MOST_CLOSE), ("uncertainty", "<", MOST_UNCERTAIN))
 
 

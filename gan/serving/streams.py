@@ -213,5 +213,5 @@ def judged_columns(rows: list[Judgement], first: int) -> dict[str, Any]:
         "error": [row.fd_error for row in shown],
         "floor": last.fd_floor,
         "features": str(last.features),
-        "best": asdict(best) if best else None,
+        "best": asdict(best) | {"uncertain": best.uncertain} if best else None,
     }

@@ -237,7 +237,8 @@ def remedy_button(
             actions.change(remedy.changes)
             checkups().of(run).look_again()
         else:
-            actions.fork(remedy.changes, (at if remedy.undoes else remedy.step) or at or 0)
+            # The dialog takes the state nearest to a step, and says so.
+            actions.fork(remedy.changes, at or 0 if remedy.undoes or remedy.step is None else remedy.step)
 
     at = remedy.state_of(steps)
     as_fork = remedy.kind == "fork" or (remedy.kind == "live" and actions.change is None)

@@ -2,7 +2,6 @@
 // what the element already holds. Its parts have their own scripts: run_stream.js, run_timeline.js, run_charts.js.
 const views = new WeakMap();
 const ASK_AGAIN_MS = 4000;
-const MOST_UNCERTAIN = 0.25;  // as in gan/doctor/summary.py
 const ENDED = ["finished", "stopped", "failed", "interrupted"];
 
 // When a waiting run starts, if that is known.
@@ -125,7 +124,7 @@ class View {
     const floor = ` (lower is better${best.floor == null ? "" : `; real images: ${short(best.floor)}`})`;
     this.find(".rv-verdict span").textContent = `${ended ? "Best" : "Best so far"}: FD ${short(best.fd)} ± ${short(best.error, 2)} at step ${at}${floor}` +
       (best.since ? `; no better for ${since} ${best.since === 1 ? "step" : "steps"}.` : ".") +
-      (best.error > MOST_UNCERTAIN * best.fd ? " The data set has few images to compare with, so chance plays a large part in this score." : "");
+      (best.uncertain ? " The data set has few images to compare with, so chance plays a large part in this score." : "");
     const link = this.find(".rv-verdict a");
     link.hidden = false;
     link.href = `${this.root}${this.data.translates ? "translate" : "explore"}?from=${encodeURIComponent(this.data.run)}&step=best`;

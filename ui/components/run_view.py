@@ -45,7 +45,8 @@ _HTML = """
       these lines do not mean that it is there.</span> [D(x)] and [D(G(z))] are its mean answers to real and generated images.
       [Losses] alone do not say how good the images are.
       <span class="rv-fd" hidden>[FD] does: the distance between generated and real images, with its [standard error] as a
-      band. Dotted: the same score for real images. Evaluate compares more images, which makes both lower. A new best must beat the old one by more than one standard error.</span></p>
+      band. Dotted: the same score for real images. Evaluate compares more images, which makes both lower. A new best must beat the
+      old one by more than one standard error.</span></p>
     </div>
   </div>
 </section>

@@ -14,7 +14,7 @@ from ui.config_form import CHOSEN_DATA, KEY
 from ui.data.fitting import chosen
 from ui.page_files import FILL, FOR_THE_SET, NEW_RUN, START, TRAIN
 from ui.text import plain
-from ui.train.actions import copy_settings
+from ui.train.actions import open_form
 from ui.workshop import manager
 
 # Without any parameter, Streamlit would take the set out of this page's address, and Back would not find it.
@@ -41,8 +41,7 @@ def actions(name: str, channels: int, main: bool, pairs: bool) -> None:
     about = uploads.about(name)
     with st.container(horizontal=True, vertical_alignment="center"):
         if pairs and st.button("Train pix2pix on its pairs", type="primary" if main else "secondary", icon=":material/model_training:"):
-            copy_settings(RECIPES["pix2pix"].config.change(data=name), "pix2pix")
-            st.switch_page(TRAIN, query_params=NEW)
+            open_form(RECIPES["pix2pix"].config.change(data=name), "pix2pix")
         at_once = st.button(
             "Train on single images" if pairs else "Train on it" if main else f"Train on {plain(name)}",
             type="primary" if main and not pairs else "secondary",

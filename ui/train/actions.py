@@ -10,7 +10,7 @@ from gan.recipes import DEFAULT, RECIPES
 from ui.components.visitor import visitor
 from ui.config_form import CHOSEN_DATA, fill_form
 from ui.form_words import refusal
-from ui.page_files import NEW_RUN
+from ui.page_files import NEW_RUN, TRAIN
 from ui.train.start_from import CHOSEN, NEW
 
 
@@ -25,6 +25,12 @@ def copy_settings(config: TrainConfig, recipe: str, advice: str = "") -> None:
     st.session_state[CHOSEN] = NEW  # the form may have kept other networks from before
     st.session_state[CHOSEN_DATA] = True  # another recipe is then tried on the same images
     choose(NEW_RUN)
+
+
+def open_form(config: TrainConfig, recipe: str) -> None:
+    """From another page: Train, with these settings in the form of a new run. Ends the script."""
+    copy_settings(config, recipe)
+    st.switch_page(TRAIN, query_params={"run": NEW_RUN})
 
 
 def steer(action: Callable[..., Any], run_id: str, *arguments: Any) -> None:

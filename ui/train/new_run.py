@@ -182,10 +182,9 @@ def queue_note() -> str:
     at_work = [run for run in before if run.state is not RunState.QUEUED]
     if len(at_work) < manager().most_at_work:
         return ""
-    who = visitor()
-    own = {run.id for run in at_work if who.id and run is manager().unfinished_run(who)}
+    own = manager().unfinished_run(visitor())
     names = sorted(
-        {f"your run {plain(label(run))}" if run.id in own else plain(clean_name(run.stored.owner) or label(run)) for run in at_work}
+        {f"your run {plain(label(run))}" if run is own else plain(clean_name(run.stored.owner) or label(run)) for run in at_work}
     )
     whose = f"{', '.join(names[:3])}{' and others' if len(names) > 3 else ''}"
     return f"Training: {whose}. Waiting: {len(before) - len(at_work)}. A new run will wait for its turn."

@@ -7,10 +7,9 @@ from gan.explore.translators import TranslatorModel, find_translator
 from gan.files import without_folders
 from gan.networks.generator_file import CheckpointError
 from gan.recipes import RECIPES
-from ui.page_files import NEW_RUN, TRAIN
 from ui.pick import missing, options, pick
 from ui.text import plain
-from ui.train.actions import copy_settings
+from ui.train.actions import open_form
 from ui.workshop import manager
 
 NEWEST = "newest"
@@ -29,8 +28,7 @@ def choose_translator() -> TranslatorModel | None:
         with st.container(horizontal=True):
             for name in ("pix2pix", "cyclegan"):
                 if st.button(f"Train {name}", key=f"train_{name}", icon=":material/model_training:"):
-                    copy_settings(RECIPES[name].config, name)
-                    st.switch_page(TRAIN, query_params={"run": NEW_RUN})
+                    open_form(RECIPES[name].config, name)
         return None
     left, right = st.columns(2)
     names = options([run for run in manager().runs() if run.id in sources])

@@ -183,8 +183,6 @@ def queue_note() -> str:
     if len(at_work) < manager().most_at_work:
         return ""
     own = manager().unfinished_run(visitor())
-    names = sorted(
-        {f"your run {plain(label(run))}" if run is own else plain(clean_name(run.stored.owner) or label(run)) for run in at_work}
-    )
+    names = sorted({"your own run" if run is own else plain(clean_name(run.stored.owner) or label(run)) for run in at_work})
     whose = f"{', '.join(names[:3])}{' and others' if len(names) > 3 else ''}"
     return f"Training: {whose}. Waiting: {len(before) - len(at_work)}. A new run will wait for its turn."

@@ -423,8 +423,8 @@ def _scorings(rows: Sequence[Row], config: TrainConfig) -> tuple[dict[str, np.nd
         overfit = np.where(telling, (columns["d_train"] - columns["d_held_out"]) / apart, np.nan)
         values = {
             "fd": fd,
-            "uncertainty": error / fd,
             "excess": excess(fd, columns["fd_floor"], columns["diversity_real"]),
+            "floor_excess": excess(columns["fd_floor"], np.zeros(len(rows)), columns["diversity_real"]),
             "fd_share": fd / columns["fd_floor"],
             "latent": np.full(len(rows), float(config.latent_dim)),
             "worse": worse,

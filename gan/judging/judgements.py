@@ -75,10 +75,6 @@ OF_TRANSLATIONS = (
 )
 
 
-# A score whose standard error is a larger share of it comes from so few images that it says little: with 500 images, it is about 0.05.
-MOST_UNCERTAIN = 0.25
-
-
 @dataclass(frozen=True)
 class Best:
     """The best scoring of a run so far.
@@ -96,11 +92,6 @@ class Best:
     error: float
     floor: float | None = None
     since: int = 0
-
-    @property
-    def uncertain(self) -> bool:
-        """Whether chance plays a large part in the score, because few images were compared."""
-        return self.error > MOST_UNCERTAIN * self.fd
 
 
 def better(judgement: Judgement, than: Best | None) -> bool:

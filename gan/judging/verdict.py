@@ -71,6 +71,17 @@ def realism_of(report: Report) -> Realism:
     return next((realism for most, realism in LEVELS if share <= most), Realism.FAR)
 
 
+def too_few(floor: float | None, diversity: float | None) -> bool:
+    """Whether so few images were compared that even real ones do not look close to real ones by their score, as far as is known.
+
+    floor, diversity: see excess().
+    """
+    if floor is None or diversity is None:
+        return False
+    with np.errstate(over="ignore"):  # numbers from a file may be of any size
+        return bool(excess(np.array(floor), np.array(0.0), np.array(diversity)) >= MOST_CLOSE)
+
+
 def excess(fd: Number, floor: Number, diversity: Number) -> Number:
     """How far a Fréchet distance is above its floor, in a unit that suits every data set and every feature network.
 

@@ -16,6 +16,7 @@ from starlette.requests import Request
 
 from gan.doctor.checkup import Checkup, Checkups
 from gan.judging.judgements import Judgement, best_of
+from gan.judging.verdict import too_few
 from gan.networks.generator_file import CheckpointError
 from gan.runs.manager import RunManager
 from gan.runs.run import History, Run, explain
@@ -213,5 +214,6 @@ def judged_columns(rows: list[Judgement], first: int) -> dict[str, Any]:
         "error": [row.fd_error for row in shown],
         "floor": last.fd_floor,
         "features": str(last.features),
-        "best": asdict(best) | {"uncertain": best.uncertain} if best else None,
+        "too_few": too_few(last.fd_floor, last.diversity_real),
+        "best": asdict(best) if best else None,
     }

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gan.judging.judge import FIGURES, Figure, Report, Shares
-from gan.judging.verdict import ENOUGH, MAIN, Realism, verdict
+from gan.judging.verdict import ENOUGH, MAIN, Realism, too_few, verdict
 
 # Two real images are 10 apart, so the single point in their middle is at a distance of 50.
 FLOORS = {"fd": 1.0, "kid": 0.0, "coverage": 0.95, "diversity": 10.0, "copies": 0.01}
@@ -33,6 +33,11 @@ def test_few_images_decide_nothing_however_good_they_look() -> None:
     found = verdict(report(images=ENOUGH - 1, fd=1.0))
     assert found.realism is None and not found.good and found.text.startswith("Too few images for a verdict: 499")
     assert verdict(report(images=ENOUGH)).good
+
+
+def test_real_images_above_the_limit_are_too_few() -> None:
+    assert too_few(4.1, 10.0) and not too_few(3.9, 10.0)  # 0.08 of 50 is 4
+    assert not too_few(None, 10.0) and not too_few(4.1, None) and not too_few(4.1, 1e300) and too_few(4.1, 0.0)
 
 
 def test_what_is_missing_or_copied_is_in_the_sentence() -> None:

@@ -161,8 +161,8 @@ def test_a_stream_tells_what_was_judged_and_the_best(manager: RunManager, run: R
 
     first, more, again = [data for name, data in read_stream(manager, run.id, 0, monkeypatch, until) if name == "judged"]
     assert first == {
-        **{"first": 0, "step": [5, 10], "fd": [9.0, 4.0], "error": [0.5, 0.5], "floor": 1.0, "features": "blobs-CNN"},
-        "best": {"step": 10, "fd": 4.0, "error": 0.5, "floor": 1.0, "since": 0, "uncertain": False},
+        **{"first": 0, "step": [5, 10], "fd": [9.0, 4.0], "error": [0.5, 0.5], "floor": 1.0, "features": "blobs-CNN", "too_few": False},
+        "best": {"step": 10, "fd": 4.0, "error": 0.5, "floor": 1.0, "since": 0},
     }
     assert (more["first"], more["step"], more["best"]["since"]) == (2, [12], 2)
     assert (again["first"], again["step"], again["best"]["step"]) == (0, [5], 5)

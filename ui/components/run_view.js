@@ -124,7 +124,7 @@ class View {
     const floor = ` (lower is better${best.floor == null ? "" : `; real images: ${short(best.floor)}`})`;
     this.find(".rv-verdict span").textContent = `${ended ? "Best" : "Best so far"}: FD ${short(best.fd)} ± ${short(best.error, 2)} at step ${at}${floor}` +
       (best.since ? `; no better for ${since} ${best.since === 1 ? "step" : "steps"}.` : ".") +
-      (best.uncertain ? " The data set has few images to compare with, so chance plays a large part in this score." : "");
+      (this.charts.judged.too_few ? " The data set has few images to compare with, so chance plays a large part in this score." : "");
     const link = this.find(".rv-verdict a");
     link.hidden = false;
     link.href = `${this.root}${this.data.translates ? "translate" : "explore"}?from=${encodeURIComponent(this.data.run)}&step=best`;

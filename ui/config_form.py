@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args, get_origin
 import streamlit as st
 from pydantic.fields import FieldInfo
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.elements.lib.mutable_expander_container import ExpanderContainer
 
 from gan.config import GROUPS, TRANSLATORS, SettingsError, TrainConfig
 from gan.data import datasets
@@ -21,6 +22,10 @@ SAID = "recipe_said"  # in the session: a sentence on what a chosen recipe has s
 ADVICE = "doctor_said"  # in the session: what the doctor changed in the form's settings, as Markdown; ""
 FILLED = "filled_form"  # in the session: the values that a recipe, a suggestion, a run or the doctor last put into the form, by field
 CHOSEN_DATA = "chosen_data"  # in the session: whether the visitor has chosen the form's data set
+OTHERS, OTHERS_OPEN = (
+    "all_settings",
+    "all_settings_open",
+)  # in the session: whether they are open; Streamlit forgets the first on other pages
 MOST_AMOUNT = 1_000_000  # epochs, steps or seconds to train longer
 LARGEST = 10**12  # largest number in a field; browsers' numbers end at 2**53
 
@@ -67,20 +72,40 @@ def config_form(base: TrainConfig, faults: DeltaGenerator) -> TrainConfig | None
     with st.grid("auto", min_column_width=150, vertical_alignment="top"):
         for name in common:
             _widget(name, fields[name], getattr(base, name), fault=said.get(name, ""))
-    with st.expander("All settings", icon=":material/tune:", key="all_settings", expanded=bool(said.keys() - {"", *common})):
-        for group in GROUPS:
-            names = [name for name in shown if _extra(fields[name])["group"] == group and name not in common]
-            if names:
-                st.markdown(f"**{group}**")
-                with st.grid("auto", min_column_width=150, vertical_alignment="top"):
-                    for name in names:
-                        _widget(name, fields[name], getattr(base, name), fault=said.get(name, ""))
+    others = [name for name in shown if name not in common]
+    place = _other_settings(open=not said.keys().isdisjoint(others))
+    if not place.open:
+        for name in others:
+            _hold(KEY + name, getattr(base, name))
+    else:
+        with place:
+            for group in GROUPS:
+                names = [name for name in others if _extra(fields[name])["group"] == group]
+                if names:
+                    st.markdown(f"**{group}**")
+                    with st.grid("auto", min_column_width=150, vertical_alignment="top"):
+                        for name in names:
+                            _widget(name, fields[name], getattr(base, name), fault=said.get(name, ""))
     with faults:
         for _, sentence in wrong:
             st.error(f"{plain(sentence)}.", icon=":material/error:")
         if config is not None and (size := _smaller_batch(config)):
             st.button(f"Use a batch size of {size}", icon=":material/compress:", on_click=_set_batch_size, args=(size,))
     return None if wrong else config
+
+
+def _other_settings(open: bool) -> ExpanderContainer:
+    """The place of all settings but the common ones: open as the visitor last left it, and with `open` in any case.
+
+    What is closed is not drawn, so a page with about 70 more fields need not be sent and built before anybody asks for them.
+    """
+    if open:
+        st.session_state[OTHERS] = True
+    else:
+        st.session_state.setdefault(OTHERS, st.session_state.get(OTHERS_OPEN, False))
+    place = st.expander("All settings", icon=":material/tune:", key=OTHERS, on_change="rerun")
+    st.session_state[OTHERS_OPEN] = bool(place.open)
+    return place
 
 
 def _without_hidden(values: dict[str, Any]) -> dict[str, Any]:
@@ -200,11 +225,19 @@ def _say(fault: str) -> None:
     st.markdown(f":red[:material/error: {plain(fault.partition(': ')[0])}.]")
 
 
+def _hold(key: str, value: Any) -> None:
+    """Sets a field's value in the session, in every script run.
+
+    Streamlit drops the value of a widget that is not drawn. One set by an interrupted run never reaches the browser, which would show the
+    lowest value. And one set while its widget was not drawn would come back when the widget is gone again, so it is removed first.
+    """
+    st.session_state[key] = st.session_state.pop(key, value)
+
+
 def _widget(name: str, info: FieldInfo, value: Any, prefix: str = KEY, fault: str = "") -> None:
     """One field's widget, by its type, and below it what is wrong with its value."""
     key = prefix + name
-    # Set in every script run: a value set by an interrupted run never reaches the browser, which would show the lowest value.
-    st.session_state[key] = st.session_state.get(key, value)
+    _hold(key, value)
     unit = _extra(info)["unit"]
     label = f"{info.title} ({unit})" if unit else str(info.title)
     options: dict[str, Any] = {"label": label, "help": info.description, "key": key}

@@ -7,8 +7,15 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
 from ui import page_files as pages
+from ui.config_form import OTHERS
 
 ENTRY = str(pages.HOME.parent.parent / "ui" / "navigation.py")
+
+
+def open_settings(at: AppTest) -> AppTest:
+    """Opens "All settings" of the form on Train, as a visitor does; they stay open."""
+    at.session_state[OTHERS] = True
+    return at.run()
 
 
 def button(at: AppTest, label: str) -> Button:

@@ -21,7 +21,7 @@ from gan.events import Progress
 from gan.owners import LOCAL
 from tests.conftest import ADA, finish
 from tests.data.test_uploads import left, packed, pets, picture
-from tests.pages.apps import ENTRY, button, texts
+from tests.pages.apps import ENTRY, button, open_settings, texts
 from ui import workshop
 from ui.components.visitor import WHO
 from ui.config_form import KEY
@@ -107,15 +107,15 @@ def test_an_upload_is_shown_and_can_be_trained_on(open_data: Callable[..., AppTe
     assert [e.label for e in at.expander] == ["2 files and folders were left out"] and not at.text, "each has its sentence already"
     button(at, "Choose the settings").click().run()
     assert not at.exception and texts(at.title) == "Train"
-    assert (at.selectbox(key=KEY + "data").value, at.selectbox(key=KEY + "channels").value) == ("My-pets", 3)
+    assert (at.selectbox(key=KEY + "data").value, at.session_state[KEY + "channels"]) == ("My-pets", 3)
     said = texts(at.markdown).replace("\\", "")
     assert "Suggested settings for My-pets" in said and "something is recognizable after 10 to 40 seconds" in said
     assert "translation, cutout**: the discriminator soon knows so few images by heart." in said
     assert (at.selectbox(key="recipe").value, at.selectbox(key=KEY + "data").value) == ("quick-images", "My-pets")
-    assert (at.number_input(key=KEY + "batch_size").value, at.number_input(key=KEY + "augmentation_target").value) == (2, 0.6)
+    assert (at.number_input(key=KEY + "batch_size").value, at.session_state[KEY + "augmentation_target"]) == (2, 0.6)
     assert "These settings are in the form" in texts(at.caption) and "Use these settings" not in [b.label for b in at.button]
     assert not workshop.manager().runs()
-    at.switch_page("../pages/train.py").run()  # otherwise a button would run the previous page again
+    open_settings(at.switch_page("../pages/train.py"))  # otherwise a button would run the previous page again
     at.selectbox(key=KEY + "image_size").select(64).run()
     button(at, "Use these settings").click().run()
     assert not at.exception and at.selectbox(key=KEY + "image_size").value == 32
@@ -190,7 +190,7 @@ def test_the_page_shows_how_wide_images_fit_and_the_choice_goes_along(open_data:
     at.color_picker(key=BACKGROUND).set_value("#00FF00").run()
     button(at, "Choose the settings").click().run()
     assert not at.exception and texts(at.title) == "Train"
-    assert (at.selectbox(key=KEY + "fit").value, at.color_picker(key=KEY + "background").value.lower()) == ("pad", "#00ff00")
+    assert (at.session_state[KEY + "fit"], at.session_state[KEY + "background"].lower()) == ("pad", "#00ff00")
 
 
 def test_pairs_are_shown_as_pairs_and_trained_on_with_pix2pix(open_data: Callable[..., AppTest]) -> None:

@@ -14,7 +14,7 @@ from gan.runs import sizes
 from gan.runs.run import Run
 from tests.conftest import finish
 from tests.data.test_uploads import packed, pets, picture
-from tests.pages.apps import button, texts
+from tests.pages.apps import button, open_settings, texts
 from ui import config_form
 from ui import page_files as pages
 from ui.config_form import KEY, rounded
@@ -30,7 +30,7 @@ def shown(at: AppTest) -> str:
 
 
 def test_the_form_has_every_field_with_its_help(open_page: Open) -> None:
-    at = open_page(pages.TRAIN)
+    at = open_settings(open_page(pages.TRAIN))
     shown = {getattr(element, "key", None) for element in at.main}
     hidden = [name for name in TrainConfig.model_fields if KEY + name not in shown]
     elsewhere = ("batch_norm_over", "self_attention", "style_mixing")  # for torchrun alone; for other kinds of networks
@@ -71,7 +71,7 @@ def test_the_form_has_every_field_with_its_help(open_page: Open) -> None:
     ],
 )
 def test_what_is_wrong_stands_at_its_field_and_next_to_the_button(open_page: Open, name: str, value: float, said: str) -> None:
-    at = open_page(pages.TRAIN)
+    at = open_settings(open_page(pages.TRAIN))
     at.number_input(key=KEY + name).set_value(value).run()
     assert said in texts(at.error).replace("\\", "") and said in texts(at.markdown).replace("\\", "")
     assert button(at, "Train").disabled and not at.exception
@@ -80,7 +80,7 @@ def test_what_is_wrong_stands_at_its_field_and_next_to_the_button(open_page: Ope
 
 
 def test_settings_that_do_not_go_together_are_explained_in_the_forms_words(open_page: Open) -> None:
-    at = open_page(pages.TRAIN)
+    at = open_settings(open_page(pages.TRAIN))
     at.selectbox(key=KEY + "loss").select("wasserstein").run()
     said = texts(at.error).replace("\\", "")
     assert said.startswith("Loss wasserstein needs Clip the weights, Gradient penalty, or Spectral normalization with Discriminator")
@@ -107,7 +107,7 @@ def test_every_rule_of_the_settings_reads_in_the_forms_words() -> None:
 
 
 def test_settings_of_other_networks_are_hidden_and_a_recipe_s_come_back_whole(open_page: Open) -> None:
-    at = open_page(pages.TRAIN)
+    at = open_settings(open_page(pages.TRAIN))
 
     def drawn(name: str) -> bool:
         return any(getattr(element, "key", None) == KEY + name for element in at.main)
@@ -130,7 +130,7 @@ def test_settings_of_other_networks_are_hidden_and_a_recipe_s_come_back_whole(op
 
 
 def test_an_empty_end_of_a_schedule_leaves_the_setting_alone(open_page: Open) -> None:
-    at = open_page(pages.TRAIN)
+    at = open_settings(open_page(pages.TRAIN))
     at.number_input(key=KEY + "schedule_images").set_value(1000).run()
     field = at.number_input(key=KEY + "beta2_end")
     assert field.value is None and not at.exception
@@ -144,7 +144,7 @@ def test_an_empty_end_of_a_schedule_leaves_the_setting_alone(open_page: Open) ->
 
 
 def test_a_number_goes_in_steps_of_its_kind(open_page: Open) -> None:
-    at = open_page(pages.TRAIN)
+    at = open_settings(open_page(pages.TRAIN))
     assert at.number_input(key=KEY + "lr_g").step == pytest.approx(1e-4)
     at.number_input(key=KEY + "lr_g").set_value(2e-6).run()
     assert at.number_input(key=KEY + "lr_g").step == pytest.approx(1e-7)
@@ -182,7 +182,7 @@ def test_how_much_longer_is_refused_at_its_field(open_page: Open, finished: Run)
 
 
 def test_a_chosen_data_set_stays_when_another_recipe_is_chosen(open_page: Open) -> None:
-    at = open_page(pages.TRAIN)
+    at = open_settings(open_page(pages.TRAIN))
     at.selectbox(key="recipe").select("lecture").run()
     assert "stays" not in shown(at)  # nobody has chosen a set
     at.selectbox(key="recipe").select("quick-digits").run()

@@ -14,7 +14,7 @@ from gan.config import TrainConfig
 from gan.runs.folder import save_generator
 from gan.runs.manager import RunManager
 from gan.training.state import new_state
-from tests.pages.apps import button, labels, texts
+from tests.pages.apps import button, labels, open_settings, texts
 from tests.waiting import ended, wait_for
 from ui import page_files as pages
 from ui import workshop
@@ -47,7 +47,7 @@ def test_several_gpus_are_listed_and_the_form_says_where_a_run_will_go(
 
 
 def test_a_recipe_fills_the_form_and_a_changed_field_is_launched(open_page: Callable[..., AppTest], manager: RunManager) -> None:
-    at = open_page(pages.TRAIN)
+    at = open_settings(open_page(pages.TRAIN))
     at.selectbox(key="recipe").select("lecture").run()
     assert at.number_input(key="setting_latent_dim").value == 100
     at.selectbox(key="recipe").select("quick-digits").run()

@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 from gan.config import TrainConfig
 from gan.runs.manager import RunManager
 from gan.runs.run import Run
-from tests.pages.apps import button, texts
+from tests.pages.apps import button, open_settings, texts
 from tests.waiting import ended
 from ui import page_files as pages
 from ui.config_form import KEY
@@ -33,7 +33,7 @@ def test_a_run_begins_with_the_networks_of_another_one(open_page: Callable[..., 
 
 
 def test_the_digits_that_come_with_the_app_can_be_chosen(open_page: Callable[..., AppTest]) -> None:
-    at = open_page(pages.TRAIN)
+    at = open_settings(open_page(pages.TRAIN))
     at.selectbox(key="start_from").select("digits-run").run()
     assert not at.exception and not at.error
     assert at.selectbox(key=KEY + "discriminator_norm").value == "none", "as in that run"

@@ -18,7 +18,7 @@ from gan.runs.run import Run
 from gan.runs.states import RunState
 from gan.runs.stored import StoredRun
 from tests.conftest import ADA, BOB
-from tests.pages.apps import button, labels, texts
+from tests.pages.apps import button, labels, open_settings, texts
 from tests.waiting import ended, wait_for
 from ui import page_files as pages
 from ui.components.visitor import WHO
@@ -95,7 +95,7 @@ def test_a_patient_leads_back_to_its_lesson(open_page: Open, manager: RunManager
 def test_after_a_run_comes_a_broken_one_then_both_are_compared_and_explored(
     open_page: Open, manager: RunManager, finished: Run, config: TrainConfig
 ) -> None:
-    at = open_page(pages.TRAIN, run=finished.id)
+    at = open_settings(open_page(pages.TRAIN, run=finished.id))
     button(at, "Break one").click().run()
     assert at.number_input(key="setting_label_flips").value == 0.5 and at.number_input(key="setting_latent_dim").value == 4
     second = manager.submit(broken(config), "quick-digits", ADA)
@@ -108,7 +108,7 @@ def test_after_a_run_comes_a_broken_one_then_both_are_compared_and_explored(
 
 
 def test_the_address_of_home_fills_the_form_for_a_run_that_goes_wrong(open_page: Open) -> None:
-    at = open_page(pages.TRAIN, **{"try": "break"})
+    at = open_settings(open_page(pages.TRAIN, **{"try": "break"}))
     assert "go wrong on purpose" in texts(at.info) and at.number_input(key="setting_label_flips").value == 0.5
     at.number_input(key="setting_label_flips").set_value(0.25).run()
     assert at.number_input(key="setting_label_flips").value == 0.25, "what someone typed stays"

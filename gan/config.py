@@ -221,6 +221,15 @@ class TrainConfig(BaseModel):
         fixed=True,
         needs="networks=dcgan",
     )
+    principal_components: bool = _field(
+        False,
+        "Start from principal components",
+        "The generator adds a blurred picture, which begins as the mean of the images and their principal components in proportions that z "
+        "sets. So colors and layout are right from the first step.",
+        "Networks",
+        fixed=True,
+        needs="networks=dcgan",
+    )
     generator_extra_layers: int = _field(
         0,
         "Extra generator layers",

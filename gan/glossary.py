@@ -217,6 +217,11 @@ _ALL = (
         "Coarse layers get the style of one latent vector, fine layers that of another: the pose of one image, the colors of the other.",
         "Karras et al. 2019",
     ),
+    Term(
+        "principal components",
+        "The few pictures that, added to the mean image in varying strength, come closest to all images of a data set.",
+        "Pearson 1901; Turk and Pentland 1991",
+    ),
     Term("principal directions", "The directions of the latent space that change the generator's features most.", "Härkönen et al. 2020"),
     Term("projection", "A search for the latent vector whose image is closest to a given one."),
     Term("filter", "A small learned pattern that a convolution looks for at every place of its input."),

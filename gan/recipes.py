@@ -56,6 +56,7 @@ QUICK_IMAGES = TrainConfig(
     beta1_g=0,
     beta1_d=0,
     instance_noise=0.2,
+    principal_components=True,
 )
 
 RECIPES: dict[str, Recipe] = {

@@ -97,7 +97,7 @@ def config_form(base: TrainConfig, faults: DeltaGenerator) -> TrainConfig | None
 def _other_settings(open: bool) -> ExpanderContainer:
     """The place of all settings but the common ones: open as the visitor last left it, and with `open` in any case.
 
-    What is closed is not drawn, so a page with about 70 more fields need not be sent and built before anybody asks for them.
+    What is closed is not drawn, so the browser need not build some 70 more fields before someone asks for them.
     """
     if open:
         st.session_state[OTHERS] = True

@@ -26,7 +26,9 @@ FACES_RUN = "faces-run"  # its name where a run starts from its networks
 SHIPPED = Path(__file__).parent / "faces"
 GENERATOR, DISCRIMINATOR = "generator.safetensors", "discriminator.safetensors"
 STEPS = 10_000
-CONFIG = RECIPES["quick-images"].config.change(data="faces", horizontal_flip=True, precision="fp32", duration=STEPS, duration_unit="steps")
+CONFIG = RECIPES["quick-images"].config.change(
+    data="faces", horizontal_flip=True, principal_components=False, precision="fp32", duration=STEPS, duration_unit="steps"
+)
 THREADS = 1  # another number of threads changes the last bits
 SAID_EVERY = 500  # steps
 

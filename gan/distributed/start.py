@@ -13,6 +13,7 @@ from gan.distributed.group import Group
 from gan.distributed.norm import normalize_whole_batches
 from gan.draws import RankGenerator
 from gan.networks.layers import Chance, MinibatchDiscrimination, OverRanks
+from gan.training.begin import begin_with_images
 from gan.training.loop import Control, train
 from gan.training.ranks import refuse_settings
 from gan.training.state import Execution, TrainState, new_state
@@ -20,6 +21,7 @@ from gan.training.state import Execution, TrainState, new_state
 
 def lead(state: TrainState, dataset: ImageDataset, group: Group) -> None:
     """On rank 0: sends settings and state to the other ranks, and makes the state that of a rank."""
+    begin_with_images(state, dataset)
     about = {
         "config": state.config.model_dump(),
         "class_names": state.class_names,

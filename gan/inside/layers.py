@@ -20,6 +20,7 @@ from gan.devices import one_thread
 from gan.images import to_float
 from gan.inside.files import Networks
 from gan.networks.biggan import Attention, BlockDown, BlockUp, SumOverPlaces
+from gan.networks.components import BlurredPicture
 from gan.networks.dcgan import Discriminator, Generator, count_parameters
 from gan.networks.layers import Block, Dropout, FromLatent, MinibatchDiscrimination, MinibatchStd
 from gan.networks.residual import Basis, Enlarge, Residual, Shrink
@@ -61,6 +62,12 @@ _KINDS: list[tuple[type[nn.Module] | tuple[type[nn.Module], ...], str, str]] = [
         nn.Conv2d,
         "convolution",
         "A small window slides over all previous maps and measures how much each place looks like its learned pattern.",
+    ),
+    (
+        BlurredPicture,
+        "blurred picture",
+        "A picture of few pixels, enlarged, that is added to the maps before it. It began as the mean of the training images plus their "
+        "principal components, each times a number of z.",
     ),
     (
         Residual,

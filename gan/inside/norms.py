@@ -80,6 +80,7 @@ def parameter_title(name: str) -> str:
         (r"head\.conv4", "convolution after the blocks"),
         (r"head\.dense", "dense layer after the blocks"),
         (r"basis", "patterns"),
+        (r"blurred", "blurred picture"),
         (r"pixels", "first convolution"),
         (r"image", "last convolution"),
         (r"logit|answer", "last layer"),

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from gan.config import TrainConfig
+from gan.networks.components import BlurredPicture
 from gan.networks.layers import (
     KERNELS,
     POWER_ITERATIONS,
@@ -67,6 +68,8 @@ class Generator(nn.Module):
         if config.translates:
             raise ValueError(f"networks {config.networks} translate images and have no latent vectors")
         self.layers = nn.Sequential(self.build(config))
+        blurred = config.networks == "dcgan" and config.principal_components
+        self.blurred = BlurredPicture(config.latent_dim, config.channels, config.image_size) if blurred else None
         if config.generator_spectral_norm:
             normalize_spectrally(self.layers)
 
@@ -87,7 +90,9 @@ class Generator(nn.Module):
 
     def parts(self) -> dict[str, nn.Module]:
         """What Look inside shows, in order: modules whose output says something about the one image that they work on."""
-        return ({"class": self.embedding} if self.classes else {}) | dict(self.layers.named_children())
+        embedding = {"class": self.embedding} if self.classes else {}
+        *layers, tanh = self.layers.named_children()
+        return embedding | dict(layers) | ({"blurred": self.blurred} if self.blurred else {}) | dict([tanh])
 
     def embedded(self, labels: torch.Tensor | None) -> torch.Tensor:
         """The numbers that stand for classes, int64 (N,), in a conditional generator: (N, embedding_dim)."""
@@ -97,7 +102,13 @@ class Generator(nn.Module):
         return embedded
 
     def forward(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-        return self.layers(torch.cat([z, self.embedded(labels)], 1) if self.classes else z)
+        x = torch.cat([z, self.embedded(labels)], 1) if self.classes else z
+        if self.blurred is None:
+            return self.layers(x)
+        *layers, tanh = self.layers
+        for layer in layers:
+            x = layer(x)
+        return tanh(x + self.blurred(z))
 
     def first_features(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """The features after the first layer with weights, its normalization and its activation: (N, features)."""
@@ -111,8 +122,8 @@ class Generator(nn.Module):
     def first_weights(self) -> torch.Tensor:
         """What the layers that get z multiply it with: (latent_dim, features)."""
         first: Any = next(layer for layer in self.layers if isinstance(layer, nn.ConvTranspose2d | nn.Linear))
-        weight = first.weight.T if isinstance(first, nn.Linear) else first.weight.flatten(1)  # (inputs, features)
-        return weight[: self.latent_dim]
+        weight = (first.weight.T if isinstance(first, nn.Linear) else first.weight.flatten(1))[: self.latent_dim]  # (inputs, features)
+        return torch.cat([weight, self.blurred.gains()], 1) if self.blurred else weight
 
 
 def _conv_generator(config: TrainConfig, inputs: int) -> Layers:

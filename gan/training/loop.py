@@ -24,6 +24,7 @@ from gan.events import THREADS, Done, Event, Intervention, Metrics, Samples, Sna
 from gan.networks.dcgan import Generator
 from gan.networks.sampling import sample
 from gan.training import graphs
+from gan.training.begin import begin_with_images
 from gan.training.feed import Feed, epoch_images
 from gan.training.schedule import penalty_is_due
 from gan.training.state import MEASURED, Diverged, TrainState
@@ -195,6 +196,7 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
     if state.ranks:
         control = state.ranks.share_control(control)
     per_epoch = epoch_images(state.config, dataset)
+    begin_with_images(state, dataset)
     torch.set_num_threads(state.execution.threads)
     feed = Feed(state, dataset)
     update = launcher(state, feed)

@@ -40,6 +40,7 @@ def memory_estimate(config: TrainConfig) -> int:
         if generator.map_numbers is not None and discriminator.map_numbers is not None:
             maps = n * (generator.map_numbers + discriminator.map_numbers)
         else:
+            maps += n * config.channels * config.image_size**2 if generator.blurred else 0
             for module in (*generator.layers, *discriminator.layers):
                 for layer in module.parts() if isinstance(module, Block) else (module,):
                     layer.register_forward_hook(count)

@@ -38,7 +38,7 @@ def test_the_estimate_counts_the_maps_that_the_networks_make(config: TrainConfig
         nonlocal maps
         maps += output.numel()
 
-    for module in (*generator.layers, *discriminator.layers):
+    for module in (*generator.layers, *([generator.blurred] if generator.blurred else []), *discriminator.layers):
         for layer in module.parts() if isinstance(module, Block) else (module,):
             layer.register_forward_hook(count)
     labels = torch.zeros(config.batch_size, dtype=torch.int64) if config.conditional else None

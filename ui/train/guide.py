@@ -21,7 +21,7 @@ class Step:
     text: str
 
 
-START = Step("Start", "The recipe is ready. Press **Train**: clear digits appear within a minute.")
+START = Step("Start", "The recipe is ready. Press **Train**: clear digits appear in about half a minute.")
 WAIT = Step("Wait", "Your run waits for its turn. Meanwhile, see what its networks learn from on the Data page.")
 CURVES = Step(
     "What are the two curves?",

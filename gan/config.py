@@ -221,12 +221,16 @@ class TrainConfig(BaseModel):
         fixed=True,
         needs="networks=dcgan",
     )
-    principal_components: bool = _field(
-        False,
+    principal_components: int = _field(
+        0,
         "Start from principal components",
-        "The generator adds a blurred picture, which begins as the mean of the images and their principal components in proportions that z "
-        "sets. So colors and layout are right from the first step.",
+        "Adds a blurred picture to what the generator draws: the mean of the images plus their principal components, in proportions that z "
+        "sets. It fades over this many real images; 0: there is none.",
         "Networks",
+        unit="images",
+        step=10_000,
+        ge=0,
+        le=100_000_000,
         fixed=True,
         needs="networks=dcgan",
     )

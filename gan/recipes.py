@@ -56,7 +56,7 @@ QUICK_IMAGES = TrainConfig(
     beta1_g=0,
     beta1_d=0,
     instance_noise=0.2,
-    principal_components=True,
+    principal_components=20_000,
 )
 
 RECIPES: dict[str, Recipe] = {

@@ -27,7 +27,7 @@ SHIPPED = Path(__file__).parent / "faces"
 GENERATOR, DISCRIMINATOR = "generator.safetensors", "discriminator.safetensors"
 STEPS = 10_000
 CONFIG = RECIPES["quick-images"].config.change(
-    data="faces", horizontal_flip=True, principal_components=False, precision="fp32", duration=STEPS, duration_unit="steps"
+    data="faces", horizontal_flip=True, principal_components=0, precision="fp32", duration=STEPS, duration_unit="steps"
 )
 THREADS = 1  # another number of threads changes the last bits
 SAID_EVERY = 500  # steps

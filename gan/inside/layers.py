@@ -66,8 +66,8 @@ _KINDS: list[tuple[type[nn.Module] | tuple[type[nn.Module], ...], str, str]] = [
     (
         BlurredPicture,
         "blurred picture",
-        "A picture of few pixels, enlarged, that is added to the maps before it. It began as the mean of the training images plus their "
-        "principal components, each times a number of z.",
+        "A picture of few pixels, linear in z, that is added to the maps before it. It began as the mean of the training images plus their "
+        "principal components, and fades while the convolutions learn.",
     ),
     (
         Residual,

@@ -1,69 +1,71 @@
-"""A blurred picture that a generator adds to what its convolutions draw, and the principal components of images, from which it starts."""
+"""A blurred picture that a generator adds at first to what its convolutions draw: the principal components of its images."""
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gan.networks.layers import OwnWeights
-
+BLURRED = "blurred."  # names of its tensors in a generator begin so
 SIDE = 16  # pixels of the blurred picture, at most
 MOST_IMAGES = 4096  # components of more change little
-PACE = 0.1  # how far an optimizer's step moves it, compared with other weights: at their pace, it would soon be forgotten
 BRIGHTEST = 0.96  # pixels beyond, of [-1, 1], count as this: what tanh makes of a number has no end
 
 
-class BlurredPicture(OwnWeights, nn.Module):
+class BlurredPicture(nn.Module):
     """z (N, latent_dim) -> (N, channels, size, size), before tanh: linear in z, of few pixels, enlarged bilinearly.
 
-    It begins as 0. begin() makes it the principal components of images (Pearson 1901; Turk and Pentland 1991 for pictures of faces).
+    begin() makes it the principal components of images (Pearson 1901; Turk and Pentland 1991 for pictures of faces); before, it is 0.
+
+    Attributes:
+        share: of the picture that is still there: 1 at the beginning, 0 at the end; -1 before it has begun.
+        over: whether it can be left out. False while nobody has said so, as in a network from a file.
     """
 
+    share: torch.Tensor
     spread: torch.Tensor
 
     def __init__(self, latent_dim: int, channels: int, size: int) -> None:
         super().__init__()
         self.side = min(SIDE, size // 2)
         self.channels = channels
+        self.over = False
         self.weight = nn.Parameter(torch.zeros(channels * self.side**2, latent_dim))
         self.bias = nn.Parameter(torch.zeros(channels * self.side**2))
+        self.register_buffer("share", torch.full((1,), -1.0))
         # A product with a matrix: on a GPU, the gradient of torch's own bilinear enlargement differs in the last bits each time.
         # In NumPy: on the meta device, where networks are built for their shapes alone, arithmetic makes torch load its compiler.
         places = ((np.arange(size) + 0.5) * self.side / size - 0.5).clip(0, self.side - 1)
         spread = (1 - np.abs(places - np.arange(self.side)[:, None])).clip(0)
         self.register_buffer("spread", torch.tensor(spread, dtype=torch.float32))  # (side, size)
 
-    def start(self, rng: torch.Generator) -> None:
-        self.weight.zero_()
-        self.bias.zero_()
-
-    @property
-    def begun(self) -> bool:
-        """Whether it has weights of images, or of another run."""
-        return bool(self.weight.any() or self.bias.any())
-
     def forward(self, z: torch.Tensor) -> torch.Tensor:
-        picture = PACE * F.linear(z, self.weight, self.bias).unflatten(1, (self.channels, self.side, self.side))
-        return self.spread.T @ picture @ self.spread
-
-    def gains(self) -> torch.Tensor:
-        """What the blurred picture's pixels multiply z with: (latent_dim, channels * side * side)."""
-        return PACE * self.weight.T
+        picture = F.linear(z, self.weight, self.bias).unflatten(1, (self.channels, self.side, self.side))
+        return self.share * (self.spread.T @ picture @ self.spread)
 
     @torch.no_grad()
     def begin(self, images: torch.Tensor, deviation: float, mirrored: bool = False) -> None:
         """Makes it draw the mean of images plus their principal components, as varied as the images are.
 
-        Computed on the processor, on one thread and in 64 bits, so that the same images give the same 32 bits.
+        Computed on the processor in 64 bits, so that the same images give the same 32 bits on every device.
 
         Args:
-            images: uint8 (N, channels, size, size); of many, MOST_IMAGES at equal distances.
+            images: uint8 (N, channels, size, size).
             deviation: of each number of z.
             mirrored: their mirror images count as well.
         """
         weight, bias = principal_components(images, self.side, self.weight.shape[1], mirrored)
-        self.weight.copy_(weight / (PACE * deviation))
-        self.bias.copy_(bias / PACE)
+        self.weight.copy_(weight / deviation)
+        self.bias.copy_(bias)
+        self.share.fill_(1.0)
+
+    def fade(self, share: float) -> None:
+        """Leaves at most this share of it, 0 to 1. What has not begun, or is over, does not change. No device has to be waited for."""
+        self.share.clamp_(max=share)
+        self.over = share <= 0
+
+    def omit(self) -> None:
+        """Leaves nothing of it from the start. It is still computed for a while: an optimizer has moments of all weights, or of none."""
+        self.share.zero_()
 
 
 def principal_components(images: torch.Tensor, side: int, count: int, mirrored: bool = False) -> tuple[torch.Tensor, torch.Tensor]:

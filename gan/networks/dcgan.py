@@ -68,7 +68,7 @@ class Generator(nn.Module):
         if config.translates:
             raise ValueError(f"networks {config.networks} translate images and have no latent vectors")
         self.layers = nn.Sequential(self.build(config))
-        blurred = config.networks == "dcgan" and config.principal_components
+        blurred = config.networks == "dcgan" and config.principal_components > 0
         self.blurred = BlurredPicture(config.latent_dim, config.channels, config.image_size) if blurred else None
         if config.generator_spectral_norm:
             normalize_spectrally(self.layers)
@@ -91,8 +91,9 @@ class Generator(nn.Module):
     def parts(self) -> dict[str, nn.Module]:
         """What Look inside shows, in order: modules whose output says something about the one image that they work on."""
         embedding = {"class": self.embedding} if self.classes else {}
-        *layers, tanh = self.layers.named_children()
-        return embedding | dict(layers) | ({"blurred": self.blurred} if self.blurred else {}) | dict([tanh])
+        *layers, last = self.layers.named_children()
+        blurred = {"blurred": self.blurred} if self.blurred and self.blurred.share > 0 else {}
+        return embedding | dict(layers) | blurred | dict([last])
 
     def embedded(self, labels: torch.Tensor | None) -> torch.Tensor:
         """The numbers that stand for classes, int64 (N,), in a conditional generator: (N, embedding_dim)."""
@@ -103,7 +104,7 @@ class Generator(nn.Module):
 
     def forward(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         x = torch.cat([z, self.embedded(labels)], 1) if self.classes else z
-        if self.blurred is None:
+        if self.blurred is None or self.blurred.over:
             return self.layers(x)
         *layers, tanh = self.layers
         for layer in layers:
@@ -122,8 +123,8 @@ class Generator(nn.Module):
     def first_weights(self) -> torch.Tensor:
         """What the layers that get z multiply it with: (latent_dim, features)."""
         first: Any = next(layer for layer in self.layers if isinstance(layer, nn.ConvTranspose2d | nn.Linear))
-        weight = (first.weight.T if isinstance(first, nn.Linear) else first.weight.flatten(1))[: self.latent_dim]  # (inputs, features)
-        return torch.cat([weight, self.blurred.gains()], 1) if self.blurred else weight
+        weight = first.weight.T if isinstance(first, nn.Linear) else first.weight.flatten(1)  # (inputs, features)
+        return weight[: self.latent_dim]
 
 
 def _conv_generator(config: TrainConfig, inputs: int) -> Layers:

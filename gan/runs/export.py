@@ -30,7 +30,6 @@ from gan.judging.judgements import NUMBERS
 from gan.latent import from_seeds
 from gan.networks.biggan import BigGenerator, BlockUp
 from gan.networks.build import new_generator
-from gan.networks.components import PACE
 from gan.networks.dcgan import EMBEDDING, Generator
 from gan.networks.generator_file import FORMAT, CheckpointError, LoadedGenerator, read_config, read_metadata
 from gan.networks.layers import map_sizes
@@ -257,7 +256,7 @@ convolutions.load_state_dict({name[7:]: tensor for name, tensor in weights.items
 def network(x):
     picture = nn.functional.linear(x.flatten(1)[:, :$latent_dim], weights["blurred.weight"], weights["blurred.bias"])
     spread = weights["blurred.spread"]
-    return torch.tanh(convolutions(x) + $pace * spread.T @ picture.unflatten(1, ($channels, $side, $side)) @ spread)""")
+    return torch.tanh(convolutions(x) + weights["blurred.share"] * spread.T @ picture.unflatten(1, ($channels, $side, $side)) @ spread)""")
 
 # Written as a function, because torch has no such layers.
 _RESIDUAL = Template("""\
@@ -419,7 +418,7 @@ def _network(config: TrainConfig, network: Generator) -> str:
     if isinstance(network, StyleGenerator):
         return _STYLES.substitute(mapping=MAPPING + 1, rate=MAPPING_RATE, sizes=tuple(map_sizes(config.image_size)))
     if network.blurred:
-        numbers = {"latent_dim": config.latent_dim, "channels": config.channels, "side": network.blurred.side, "pace": PACE}
+        numbers = {"latent_dim": config.latent_dim, "channels": config.channels, "side": network.blurred.side}
         return _BLURRED.substitute(layers=_layers(layers[:-1]), **numbers)
     if config.networks != "residual":
         return _SEQUENTIAL.substitute(layers=_layers(layers))

@@ -23,7 +23,7 @@ ID_DIGITS = 4  # of a run's id, if two runs would have the same name
 
 # Shorter than the form's labels.
 _SHORT = {"lr_g": "G's rate", "lr_d": "D's rate", "seed": "seed"}
-_UNITS = {"average_half_life": "images"}  # for names that do not say what the number counts
+_UNITS = {"average_half_life": "images", "principal_components": "images"}  # for names that do not say what the number counts
 # The duration says little about what a run tries out, and a fork or a limit of the server changes it.
 _UNNAMED = {"duration", "duration_unit", "log_every", "grid_every", "grid_images", "snapshot_every", "precision", "seed"}
 

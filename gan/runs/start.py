@@ -18,7 +18,7 @@ from gan.runs.fork import nearest_state
 from gan.training.saved_state import NETWORKS, read_networks
 
 # Fixed settings that do not shape the networks: optimizers and initial weights are new, or replaced.
-_FREE = frozenset({"optimizer", "initialization"})
+_FREE = frozenset({"optimizer", "initialization", "principal_components"})
 SHAPING = tuple(name for name in TrainConfig.fixed_fields() if name not in _FREE)  # settings that the networks must share
 
 

@@ -14,7 +14,7 @@ def begin_with_images(state: TrainState, dataset: ImageDataset) -> None:
     dataset: images of the config's size and channels.
     """
     generator, config = state.generator, state.config
-    if state.step or not isinstance(generator, Generator) or generator.blurred is None or generator.blurred.begun:
+    if state.step or not isinstance(generator, Generator) or generator.blurred is None or generator.blurred.share >= 0:
         return
     with one_thread():
         generator.blurred.begin(dataset.images, deviation(config.latent_distribution), config.horizontal_flip)

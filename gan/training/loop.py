@@ -28,7 +28,7 @@ from gan.training.begin import begin_with_images
 from gan.training.feed import Feed, epoch_images
 from gan.training.schedule import penalty_is_due
 from gan.training.state import MEASURED, Diverged, TrainState
-from gan.training.step import count_step, set_noise, update_networks
+from gan.training.step import count_step, fade_start, set_noise, update_networks
 from gan.training.threads import ThreadChooser
 from gan.training.translation_grid import translation_grid
 
@@ -226,6 +226,7 @@ def train(state: TrainState, dataset: ImageDataset, control: Control | None = No
         watched = bool(once or control.pace_s)
         with threads.watching(rested=watched):
             set_noise(state)
+            fade_start(state)
             update(*feed.next(state.images_seen, config.d_steps))
             count_step(state)
         state.elapsed_s = before_s + time.perf_counter() - entered

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from gan.config import TrainConfig
+from gan.networks.components import BLURRED
 from gan.training.augment import STEER_EVERY
 from gan.untrusted import is_number, is_whole, open_regular
 
@@ -149,6 +150,18 @@ def check_networks(stored: Any, fresh: Mapping[str, Any]) -> None:
     """
     for name in NETWORKS:
         _network(name, _of(stored, name), fresh[name])
+
+
+def with_start_of(fresh: Mapping[str, Any], networks: Any) -> Any:
+    """Networks from anywhere, without the blurred picture with which they may have started, and with that of a new state if it has one."""
+    if not isinstance(networks, dict):
+        return networks
+    kept: dict[str, Any] = {}
+    for name in NETWORKS:
+        if isinstance(found := networks.get(name), dict):
+            own = {key: tensor for key, tensor in fresh[name].items() if key.startswith(BLURRED)}
+            kept[name] = {key: tensor for key, tensor in found.items() if not str(key).startswith(BLURRED)} | own
+    return networks | kept
 
 
 def _network(name: str, found: Any, expected: Mapping[str, torch.Tensor]) -> None:

@@ -13,7 +13,7 @@ from gan.config import TrainConfig
 from gan.devices import cores, describe_device, keep_fp32_exact, keep_freed_memory, with_index
 from gan.events import Done
 from gan.networks.build import AnyDiscriminator, AnyGenerator, new_networks
-from gan.networks.dcgan import initialize
+from gan.networks.dcgan import Generator, initialize
 from gan.networks.layers import Chance, Dropout
 from gan.optimizers import Adam, RMSprop
 from gan.training import saved_state as states
@@ -151,16 +151,20 @@ class TrainState:
         self.config.change(**states.live_settings(stored["config"]))
 
     def adopt(self, networks: Any) -> None:
-        """Begins with trained networks instead of initial weights; call it before the first step.
+        """Begins with trained networks instead of initial weights and a blurred picture; call it before the first step.
 
         networks: tensors by network ("generator", "discriminator", "averaged") and name, from anywhere.
 
         Raises:
             ValueError: something is missing, of another kind or of another shape. Then nothing has been changed.
         """
-        states.check_networks(networks, self.state_dict())
+        networks = states.with_start_of(fresh := self.state_dict(), networks)
+        states.check_networks(networks, fresh)
         for name in states.NETWORKS:
             getattr(self, name).load_state_dict(networks[name])
+        for network in (self.generator, self.averaged):
+            if isinstance(network, Generator) and network.blurred:
+                network.blurred.omit()
 
     def change(self, name: str, value: Any) -> None:
         """Changes a live setting from the next step on. The optimizers keep their moments.

@@ -4,7 +4,7 @@ import torch
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from gan.draws import normal_like, own, whole
-from gan.networks.dcgan import Discriminator
+from gan.networks.dcgan import Discriminator, Generator
 from gan.training import augment, losses
 from gan.training.learning import autocast, learn, mean_answer
 from gan.training.schedule import moves_penalties, penalty_is_due, scheduled
@@ -29,6 +29,7 @@ def train_step(state: TrainState, real: torch.Tensor, labels: torch.Tensor | Non
             translates images.
     """
     set_noise(state)
+    fade_start(state)
     state.follow_schedule()
     update_networks(state, real, labels, penalty_is_due(state.config, state.step))
     count_step(state)
@@ -40,6 +41,14 @@ def set_noise(state: TrainState) -> None:
     if config.instance_noise:
         left = max(0.0, 1 - state.images_seen / config.instance_noise_fade) if config.instance_noise_fade else 1.0
         state.noise.fill_(config.instance_noise * left)
+
+
+def fade_start(state: TrainState) -> None:
+    """Before a step: leaves less and less of the blurred pictures with which the generators started."""
+    images = state.config.principal_components
+    for network in (state.generator, state.averaged):
+        if isinstance(network, Generator) and network.blurred and not network.blurred.over:
+            network.blurred.fade(max(0.0, 1 - state.images_seen / images))
 
 
 def count_step(state: TrainState) -> None:

@@ -58,7 +58,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "a critic": {**PLAIN, "loss": "wasserstein", "gradient_penalty": 10.0, "latent_distribution": "uniform"},
     "packs": {"packing": 2, "feature_matching": True, "label_flips": 0.2, "dropout": 0.2, "batch_size": 12},
     "classes": {"conditional": True, "spectral_norm": True, "discriminator_norm": "none", "loss": "hinge"},
-    "principal components": {"principal_components": True, "horizontal_flip": True},
+    "principal components": {"principal_components": 40, "horizontal_flip": True},
     "biggan": {
         "networks": "biggan",
         "conditional": True,

@@ -1,5 +1,6 @@
 """The blurred picture of a generator: what it computes, and that it begins as images' mean and principal components."""
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,14 @@ from torch import nn
 from gan import latent
 from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
+from gan.events import Samples
 from gan.networks.components import MOST_IMAGES, BlurredPicture, principal_components
 from gan.networks.dcgan import Generator
 from gan.training.begin import begin_with_images
 from gan.training.loop import train
+from gan.training.saved_state import NETWORKS
 from gan.training.state import TrainState, new_state
+from gan.training.step import train_step
 
 CPU = torch.device("cpu")
 
@@ -36,7 +40,8 @@ def test_the_picture_is_linear_in_z_and_enlarged_bilinearly(size: int) -> None:
         blurred.weight.normal_()
         blurred.bias.normal_()
         z = torch.randn(4, 5)
-        small = (0.1 * (z @ blurred.weight.T + blurred.bias)).reshape(4, 3, blurred.side, blurred.side)
+        blurred.share.fill_(0.25)
+        small = (0.25 * (z @ blurred.weight.T + blurred.bias)).reshape(4, 3, blurred.side, blurred.side)
         assert blurred.side == min(16, size // 2)
         torch.testing.assert_close(blurred(z), F.interpolate(small, size=size, mode="bilinear", align_corners=False), rtol=1e-5, atol=1e-5)
 
@@ -72,7 +77,7 @@ def test_of_many_images_some_at_equal_distances_count() -> None:
 
 
 def with_components(config: TrainConfig, **changes: Any) -> TrainConfig:
-    return config.change(principal_components=True, image_size=32, channels=3, latent_dim=8, **changes)
+    return config.change(principal_components=80, image_size=32, channels=3, latent_dim=8, **changes)
 
 
 def its(generator: nn.Module) -> BlurredPicture:
@@ -100,30 +105,70 @@ def test_first_pictures_have_the_images_mean_and_variety(config: TrainConfig, di
     torch.testing.assert_close(drawn.std(0), real.std(0), rtol=0.05, atol=0.005)
 
 
-def test_a_run_begins_with_them_once_and_again_with_the_same_numbers(config: TrainConfig) -> None:
-    config, images = with_components(config, duration=3), striped(50)
+def test_a_run_begins_with_them_once_and_they_fade(config: TrainConfig) -> None:
+    config, images = with_components(config, duration=14), striped(50)
     state = new_state(config, CPU)
-    assert not its(state.generator).begun
-    next(events := train(state, ImageDataset("blobs", images)))
+    assert its(state.generator).share == -1 and not its(state.generator).weight.any()
+    events = train(state, ImageDataset("blobs", images))
+    assert isinstance(next(events), Samples)
     same = begun(config, images)
-    for one, other in ((state.generator, same.generator), (state.averaged, same.averaged)):
+    for one, other in ((state.generator, same.generator), (state.averaged, same.averaged), (state.generator, same.averaged)):
         assert all(torch.equal(one.state_dict()[name], tensor) for name, tensor in other.state_dict().items())
-    assert all(torch.equal(tensor, same.averaged.state_dict()[name]) for name, tensor in same.generator.state_dict().items())
-    list(events)
-    trained = its(state.generator).weight.clone()
-    assert not torch.equal(trained, its(same.generator).weight), "it learns"
-    list(train(state, ImageDataset("blobs", images.flip(0))))
-    assert torch.equal(its(state.generator).weight, trained)
+    left = [float(its(state.averaged).share)]
+    for _ in range(3):
+        train_step(state, images[:8].float() / 127.5 - 1)
+        left.append(float(its(state.averaged).share))
+    assert left == pytest.approx([1, 1, 0.9, 0.8]) and not its(state.generator).over
+    list(train(state, ImageDataset("blobs", images)))
+    for network in (state.generator, state.averaged):
+        assert its(network).share == 0 and its(network).over
+        assert not torch.equal(its(network).weight, its(same.generator).weight), "it learned meanwhile"
+    z, generator = torch.randn(3, 8), state.averaged
+    assert isinstance(generator, Generator)
+    with torch.no_grad():
+        assert torch.equal(generator(z), generator.layers(z))
 
 
-def test_networks_of_another_run_keep_theirs(config: TrainConfig) -> None:
-    state = begun(with_components(config), striped(50))
-    before = its(state.generator).weight.clone()
-    begin_with_images(state, ImageDataset("blobs", 255 - striped(50)))
-    assert torch.equal(its(state.generator).weight, before)
+def test_a_resumed_run_continues_where_the_picture_was(config: TrainConfig) -> None:
+    config, data = with_components(config, duration=4), ImageDataset("blobs", striped(50))
+    state = new_state(config, CPU)
+    list(train(state, data))
+    other = new_state(config, CPU)
+    other.load_state_dict(copy.deepcopy(state.state_dict()))
+    state.config = other.config = config.change(duration=8)
+    list(train(state, data))
+    list(train(other, ImageDataset("blobs", striped(50))))
+    for name, tensor in state.averaged.state_dict().items():
+        assert torch.equal(other.averaged.state_dict()[name], tensor), name
+    assert its(other.averaged).share == pytest.approx(0.3)
 
 
-@pytest.mark.parametrize("changes", [{}, {"networks": "mlp", "principal_components": True}])
+@pytest.mark.parametrize(("there", "here"), [(80, 0), (0, 80), (80, 40), (80, 80)])
+def test_networks_of_another_run_come_without_a_blurred_picture(config: TrainConfig, there: int, here: int) -> None:
+    data = ImageDataset("blobs", striped(50))
+    source, state = (new_state(with_components(config).change(principal_components=n), CPU) for n in (there, here))
+    list(train(source, data))
+    state.adopt({name: source.state_dict()[name] for name in NETWORKS})
+    list(train(state, data))
+    generator = state.averaged
+    assert isinstance(generator, Generator) and (generator.blurred is None) == (here == 0)
+    if generator.blurred:
+        assert generator.blurred.share == 0 and "blurred" not in generator.parts()
+    new_state(state.config, CPU).load_state_dict(state.state_dict())
+    fresh = new_state(state.config, CPU)
+    fresh.adopt({name: source.state_dict()[name] for name in NETWORKS})
+    assert torch.equal(fresh.generator.state_dict()["layers.conv4.weight"], source.generator.state_dict()["layers.conv4.weight"])
+
+
+def test_a_damaged_picture_is_refused(config: TrainConfig) -> None:
+    state = new_state(with_components(config), CPU)
+    stored = state.state_dict()
+    stored["averaged"] = dict(stored["averaged"]) | {"blurred.weight": torch.zeros(3)}
+    with pytest.raises(ValueError, match=r"averaged\.blurred\.weight"):
+        state.load_state_dict(stored)
+
+
+@pytest.mark.parametrize("changes", [{}, {"networks": "mlp", "principal_components": 80}])
 def test_other_generators_have_none(config: TrainConfig, blobs: ImageDataset, changes: dict[str, Any]) -> None:
     state = new_state(config.change(**changes), CPU)
     begin_with_images(state, blobs)
@@ -147,11 +192,3 @@ def test_a_class_changes_the_convolutions_picture_alone(config: TrainConfig) -> 
                 layer.weight.zero_()
         assert not torch.equal(first, second)
         torch.testing.assert_close(generator(z, torch.tensor([0, 1, 0])), torch.tanh(its(generator)(z)))
-
-
-def test_directions_of_z_count_what_the_picture_makes_of_them(config: TrainConfig) -> None:
-    generator = begun(with_components(config), striped(50)).averaged
-    assert isinstance(generator, Generator)
-    weights = generator.first_weights()
-    assert weights.shape == (8, 4 * 4 * 16 + 3 * 16 * 16)
-    assert torch.equal(weights[:, -3 * 16 * 16 :], 0.1 * its(generator).weight.T)

@@ -101,7 +101,7 @@ SWITCHES = {
     "resize": {"generator_upsampling": "resize", "image_size": 32},
     "resize-28": {"generator_upsampling": "resize"},
     "mixed": {"generator_upsampling": "mixed", "image_size": 64, "channels": 3},
-    "components": {"principal_components": True, "latent_distribution": "uniform", "conditional": True},
+    "components": {"principal_components": 1, "latent_distribution": "uniform", "conditional": True},
     "without-norm": {"generator_norm": "none", "generator_extra_layers": 2},
     "uniform-color": {"latent_distribution": "uniform", "channels": 3, "generator_order": "activation_first"},
     "mlp-without-norm": {"networks": "mlp", "generator_norm": "none", "conditional": True, "generator_activation": "leaky_relu"},

@@ -72,7 +72,8 @@ RECIPES: dict[str, Recipe] = {
             "quick-images",
             "Your own color images, recognizable in minutes on two CPU cores.",
             "This project: narrow networks and small batches; noise on images and fast rates without momentum, so that the generator keeps up; "
-            "resizing at the two largest sizes, so that no checkerboard pattern shows.",
+            "a start from the images' principal components, so that colors are right at once; resizing at the two largest sizes, so that no "
+            "checkerboard pattern shows.",
             QUICK_IMAGES,
             any_images=True,
         ),

@@ -7,7 +7,8 @@ from torch import nn
 
 BLURRED = "blurred."  # names of its tensors in a generator begin so
 SIDE = 16  # pixels of the blurred picture, at most
-MOST_IMAGES = 4096  # components of more change little
+MOST_IMAGES = 2048  # components of more change little
+AT_ONCE = 64  # images that are held as floats at once
 BRIGHTEST = 0.96  # pixels beyond, of [-1, 1], count as this: what tanh makes of a number has no end
 
 
@@ -81,8 +82,9 @@ def principal_components(images: torch.Tensor, side: int, count: int, mirrored: 
         directions, float64 (C * side * side, count): each a unit vector times the standard deviation of images along it, the largest
         first, 0 where there are no more. And the mean, float64 (C * side * side,). Both of atanh(pixel): tanh makes pixels of their sums.
     """
-    chosen = images[torch.linspace(0, len(images) - 1, min(len(images), MOST_IMAGES)).round().long()].cpu()
-    blurred = F.adaptive_avg_pool2d(chosen.double().div(127.5).sub(1), side)
+    chosen = torch.linspace(0, len(images) - 1, min(len(images), MOST_IMAGES)).round().long()
+    parts = (images[some].cpu().float() for some in chosen.split(AT_ONCE))
+    blurred = torch.cat([F.adaptive_avg_pool2d(part, side) for part in parts]).double().div(127.5).sub(1)
     if mirrored:
         blurred = torch.cat([blurred, blurred.flip(3)])
     rows = blurred.flatten(1).clamp(-BRIGHTEST, BRIGHTEST).atanh()

@@ -30,7 +30,8 @@ if model:
     pressed = st.button("Evaluate", type="primary", icon=":material/balance:", on_click=begin)
     try:
         key = (model.id, stamp(model), samples)
-        done = evaluations().get(key) or (judge_it(model, key) if pressed else None)
+        with st.container():  # a place for the progress bar, so that the scores do not move up later
+            done = evaluations().get(key) or (judge_it(model, key) if pressed else None)
     except (CheckpointError, OSError) as error:
         st.error(f"This generator cannot be used: {plain(explain(error))}", icon=":material/error:")
         done = None

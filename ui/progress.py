@@ -1,9 +1,10 @@
 """Long work on a page: a progress bar and a Cancel button."""
 
+import functools
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -13,7 +14,22 @@ from ui.text import plain
 
 PATIENCE_S = 0.3  # faster work needs no bar: it would only flicker
 
+P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def in_its_place(draw: Callable[P, T]) -> Callable[P, T]:
+    """Decorates a function that draws something only sometimes, such as a progress bar: what comes after it keeps its place on the page.
+
+    Otherwise what comes after moves up when the bar is gone, and the page has it twice until the script ends.
+    """
+
+    @functools.wraps(draw)
+    def inside(*args: P.args, **kwargs: P.kwargs) -> T:
+        with st.container():
+            return draw(*args, **kwargs)
+
+    return inside
 
 
 class Canceled:

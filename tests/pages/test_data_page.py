@@ -21,7 +21,7 @@ from gan.events import Progress
 from gan.owners import LOCAL
 from tests.conftest import ADA, finish
 from tests.data.test_uploads import left, packed, pets, picture
-from tests.pages.apps import ENTRY, button, open_settings, texts
+from tests.pages.apps import ENTRY, button, open_settings, places, texts
 from ui import workshop
 from ui.components.visitor import WHO
 from ui.config_form import KEY
@@ -191,6 +191,17 @@ def test_the_page_shows_how_wide_images_fit_and_the_choice_goes_along(open_data:
     button(at, "Choose the settings").click().run()
     assert not at.exception and texts(at.title) == "Train"
     assert (at.session_state[KEY + "fit"], at.session_state[KEY + "background"].lower()) == ("pad", "#00ff00")
+
+
+def test_nothing_moves_when_a_note_and_a_progress_bar_are_gone(open_data: Callable[..., AppTest]) -> None:
+    wide = io.BytesIO()
+    Image.new("RGB", (40, 20), (0, 0, 255)).save(wide, "PNG")
+    at = upload(open_data(), pets(("pets/cats/wide.png", wide.getvalue())))
+    assert at.success
+    before = {kind: places(at, kind) for kind in ("image", "subheader", "button")}
+    assert len(before["image"]) == 5 and before["subheader"]
+    at.run()
+    assert not at.success and {kind: places(at, kind) for kind in before} == before
 
 
 def test_pairs_are_shown_as_pairs_and_trained_on_with_pix2pix(open_data: Callable[..., AppTest]) -> None:

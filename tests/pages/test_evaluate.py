@@ -19,7 +19,7 @@ from gan.judging.judge import Judge, JudgeCache, Shares
 from gan.networks.generator_file import load_generator
 from gan.runs.folder import RunFolder, save_generator
 from tests.conftest import finish
-from tests.pages.apps import ENTRY, button, texts
+from tests.pages.apps import ENTRY, button, places, texts
 from tests.pages.test_explore_views import state
 from ui import workshop
 from ui.text import plain
@@ -88,6 +88,8 @@ def test_a_generator_is_judged_with_the_figures_of_the_command_line(open_page: C
     at = open_page(samples="500")
     assert not at.metric and "Press Evaluate" in texts(at.caption)
     judge_it(at)
+    where = places(at, "metric")
+    assert where and places(at.run(), "metric") == where, "the scores do not move when the bar above them is gone"
     loaded = load_generator(folders / "checkpoints" / "pretrained" / "digits.safetensors")
     report = finish(evaluation.evaluate(loaded, judge, 500))
     shown = {metric.label.replace("\\", ""): metric.value for metric in at.metric}

@@ -12,7 +12,7 @@ from gan.data.examples import examples
 from gan.data.form import WHITE, Fit, Form
 from gan.files import in_words
 from gan.images import png, tile
-from ui.progress import drain
+from ui.progress import drain, in_its_place
 from ui.text import plain
 
 log = logging.getLogger(__name__)
@@ -40,24 +40,29 @@ def is_default() -> bool:
     return chosen() == {"fit": "crop", "background": WHITE}
 
 
+@in_its_place
+def _read(name: str, key: tuple[str, str]) -> bool:
+    """Reads the examples of a set if they are not those in the session. False if they cannot be read; the page then says so."""
+    if st.session_state.get("examples_of") == key:
+        return True
+    try:
+        sources = drain(examples(name, MOST), "cancel_examples")
+    except (ValueError, OSError) as error:  # deleted meanwhile, say by the host
+        log.warning("the images of %s cannot be read: %s", name, in_words(error) if isinstance(error, OSError) else error)
+        st.error(f"The images of {plain(name)} can no longer be read.", icon=":material/error:")
+        return False
+    st.session_state.update(examples_of=key, examples=sources, examples_fitted={})
+    st.session_state.pop(FIT, None)
+    st.session_state.pop(BACKGROUND, None)
+    return True
+
+
 def fitting(name: str, channels: int, fingerprint: str) -> None:
     """Draws the choice if the set has images of other shapes or with transparent areas, and nothing otherwise.
 
     fingerprint: of the set's images; the examples are read again if it changes.
     """
-    key = (name, fingerprint)
-    if st.session_state.get("examples_of") != key:
-        try:
-            sources = drain(examples(name, MOST), "cancel_examples")
-        except (ValueError, OSError) as error:  # deleted meanwhile, say by the host
-            log.warning("the images of %s cannot be read: %s", name, in_words(error) if isinstance(error, OSError) else error)
-            st.error(f"The images of {plain(name)} can no longer be read.", icon=":material/error:")
-            return
-        st.session_state.update(examples_of=key, examples=sources, examples_fitted={})
-        st.session_state.pop(FIT, None)
-        st.session_state.pop(BACKGROUND, None)
-    sources = st.session_state["examples"]
-    if not sources:
+    if not _read(name, (name, fingerprint)) or not st.session_state["examples"]:
         return
     st.subheader("How should they fit into a square?")
     fields = TrainConfig.model_fields

@@ -8,11 +8,12 @@ from gan.data import datasets
 from gan.data.datasets import ImageDataset
 from gan.data.pairing import looks_paired
 from gan.files import in_words
-from ui.progress import drain
+from ui.progress import drain, in_its_place
 
 log = logging.getLogger(__name__)
 
 
+@in_its_place
 def as_pairs(name: str, dataset: ImageDataset) -> ImageDataset | None:
     """The set with its pairs; None if it seems to hold none, or they cannot be read. The guess is made again when the images change."""
     if dataset.inputs is not None:

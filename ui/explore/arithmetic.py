@@ -14,7 +14,7 @@ from ui.explore import snippets
 from ui.explore.common import contrasts, known_contrasts, stamp
 from ui.explore.share import share
 from ui.judging import why_missing
-from ui.progress import drain
+from ui.progress import drain, in_its_place
 from ui.text import plain
 from ui.workshop import models
 
@@ -173,6 +173,7 @@ def presets(known: list[Contrast], texts: list[str]) -> None:
             )
 
 
+@in_its_place
 def find(model: Model, label: int) -> list[Contrast] | None:
     """The means of attributes, cached or found now; None until someone asks, or with the reason on the page if they cannot be found."""
     # Naming a mean asks for it.

@@ -15,7 +15,7 @@ from ui.explore.common import read_seeds, stamp
 from ui.explore.share import share
 from ui.judging import judge_for, real_ones
 from ui.pictures import inline
-from ui.progress import drain
+from ui.progress import drain, in_its_place
 from ui.text import plain
 from ui.workshop import models
 
@@ -86,6 +86,7 @@ def view(model: Model, label: int) -> None:
         st.markdown(explanation(judge, model, real))
 
 
+@in_its_place
 def closest(model: Model, label: int, judge: Judge) -> Survey:
     """Looks through many seeds, once for each generator and class in a session."""
     if known := known_survey(model, label, judge):

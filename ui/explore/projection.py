@@ -72,8 +72,9 @@ def view(model: Model, label: int) -> None:
     asked = None if every or not model.class_names else label
     key = (model.id, stamp(model), hashlib.sha256(image.tobytes()).hexdigest(), asked, judge is None)
     with right:
-        if wanted:
-            st.session_state[RESULT] = (key, find(model, image, judge, asked))
+        with st.container():  # a place for the search, so that its result does not move up later
+            if wanted:
+                st.session_state[RESULT] = (key, find(model, image, judge, asked))
         kept = st.session_state.get(RESULT)
         if not kept or kept[0] != key:
             st.caption("The result appears here.")

@@ -19,7 +19,7 @@ from ui.explore import snippets
 from ui.explore.common import film_downloads, stamp
 from ui.explore.share import share
 from ui.pictures import inline
-from ui.progress import Canceled, drain
+from ui.progress import Canceled, drain, in_its_place
 from ui.text import plain
 from ui.workshop import models
 
@@ -117,6 +117,7 @@ def settings() -> tuple[str, str, int, int, bool]:
     return mode, easing, frames, speed, closed
 
 
+@in_its_place
 def pictures(model: Model, z: torch.Tensor, label: int, key: tuple[object, ...]) -> np.ndarray | None:
     """The walk's images, with a progress bar; None if it was canceled."""
     images = _drawn.get(key)

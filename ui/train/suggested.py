@@ -17,7 +17,7 @@ from gan.runs.states import AT_WORK
 from gan.training.bench import quick_speed
 from ui.config_form import CHOSEN_DATA, KEY, fill_form
 from ui.page_files import FOR_THE_SET, START
-from ui.progress import Canceled, drain
+from ui.progress import Canceled, drain, in_its_place
 from ui.text import plain
 from ui.train.start_from import CHOSEN, NEW
 from ui.workshop import manager
@@ -91,6 +91,7 @@ def chosen_settings(run: Run) -> None:
         st.caption(f":material/auto_fix_high: {said}")
 
 
+@in_its_place
 def _find(data: str, cancel: Callable[[], None]) -> Suggestion | str:
     """The suggestion for a data set, or a sentence that says why there is none. Found once for each version of the set."""
     if not _is_known(data):

@@ -22,10 +22,8 @@ SAID = "recipe_said"  # in the session: a sentence on what a chosen recipe has s
 ADVICE = "doctor_said"  # in the session: what the doctor changed in the form's settings, as Markdown; ""
 FILLED = "filled_form"  # in the session: the values that a recipe, a suggestion, a run or the doctor last put into the form, by field
 CHOSEN_DATA = "chosen_data"  # in the session: whether the visitor has chosen the form's data set
-OTHERS, OTHERS_OPEN = (
-    "all_settings",
-    "all_settings_open",
-)  # in the session: whether they are open; Streamlit forgets the first on other pages
+OTHERS = "all_settings"  # in the session: whether they are open
+OTHERS_OPEN = "all_settings_open"  # the same, on other pages too, where Streamlit forgets the first
 MOST_AMOUNT = 1_000_000  # epochs, steps or seconds to train longer
 LARGEST = 10**12  # largest number in a field; browsers' numbers end at 2**53
 

@@ -1,6 +1,7 @@
 """The blurred picture of a generator: what it computes, and that it begins as images' mean and principal components."""
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from gan.data.datasets import ImageDataset
 from gan.events import Samples
 from gan.networks.components import MOST_IMAGES, BlurredPicture, principal_components
 from gan.networks.dcgan import Generator
+from gan.networks.generator_file import load_generator
+from gan.runs.folder import save_generator
 from gan.training.begin import begin_with_images
 from gan.training.loop import train
 from gan.training.saved_state import NETWORKS
@@ -158,6 +161,17 @@ def test_networks_of_another_run_come_without_a_blurred_picture(config: TrainCon
     fresh = new_state(state.config, CPU)
     fresh.adopt({name: source.state_dict()[name] for name in NETWORKS})
     assert torch.equal(fresh.generator.state_dict()["layers.conv4.weight"], source.generator.state_dict()["layers.conv4.weight"])
+
+
+@pytest.mark.parametrize("images", [4, 80])
+def test_a_file_knows_whether_the_picture_is_over(config: TrainConfig, images: int, tmp_path: Path) -> None:
+    state = new_state(with_components(config, duration=4).change(principal_components=images), CPU)
+    list(train(state, ImageDataset("blobs", striped(50))))
+    save_generator(tmp_path / "g.safetensors", state)
+    network, z = load_generator(tmp_path / "g.safetensors").network, torch.randn(3, 8)
+    assert its(network).over == (images == 4)
+    with torch.no_grad():
+        assert torch.equal(network(z), state.averaged(z))
 
 
 def test_a_damaged_picture_is_refused(config: TrainConfig) -> None:

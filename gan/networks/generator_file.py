@@ -239,7 +239,7 @@ def _load(path: Path, build: Callable[[TrainConfig, int], N], format: str) -> tu
         raise CheckpointError(f"{path.name} cannot be read as a {kind}: {str(error).splitlines()[0]}") from None
     network.eval().requires_grad_(False)
     if isinstance(network, Generator) and network.blurred:
-        network.blurred.over = bool(network.blurred.share <= 0)  # a picture that has faded costs a tenth of each image drawn
+        network.blurred.over = bool(network.blurred.share == 0)  # a picture that has faded costs a tenth of each image drawn
     return network, config, step, class_names
 
 

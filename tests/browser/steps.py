@@ -1,6 +1,8 @@
 """Steps that many browser tests take: open a page, move to another, start and stop a run, wait for its charts."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 from playwright.sync_api import FloatRect, Page, TimeoutError, expect
@@ -15,20 +17,25 @@ SETTLED = """text => getComputedStyle(document.querySelector(".stApp h1")).color
 
 POINTS = "() => [...document.querySelectorAll('.rv-chart:not([hidden])')].map(e => e.data ? e.data[0].x.length : 0)"
 
-# Goes to an address as the browser's Back does, and waits until the script has run there. A busy browser may go from one page to the next
-# without ever showing that a script runs, so this looks at the state of Streamlit's own React component: each run has an id.
-MOVE = """async address => {
+# Streamlit's own React component. A busy browser may go from one run of the script to the next without ever showing that one runs, but each
+# run has an id.
+APP = """() => {
   const shown = document.querySelector(".stApp");
   let fiber = shown[Object.keys(shown).find(key => key.startsWith("__reactFiber"))];
   while (!fiber.stateNode?.state?.scriptRunId) fiber = fiber.return;
-  const app = fiber.stateNode, before = app.state.scriptRunId, since = performance.now();
-  history.pushState({}, "", address);
-  dispatchEvent(new PopStateEvent("popstate"));
-  while (app.state.scriptRunId === before || app.state.scriptRunState !== "notRunning") {
-    if (performance.now() - since > 30000) throw new Error(`no script ran at ${address}`);
-    await new Promise(done => setTimeout(done, 50));
-  }
+  return fiber.stateNode;
 }"""
+# Goes to an address as the browser's Back does, and waits until the script has run there.
+MOVE = f"""async address => {{
+  const app = ({APP})(), before = app.state.scriptRunId, since = performance.now();
+  history.pushState({{}}, "", address);
+  dispatchEvent(new PopStateEvent("popstate"));
+  while (app.state.scriptRunId === before || app.state.scriptRunState !== "notRunning") {{
+    if (performance.now() - since > 30000) throw new Error(`no script ran at ${{address}}`);
+    await new Promise(done => setTimeout(done, 50));
+  }}
+}}"""
+HAS_RUN = f"before => {{ const {{ state }} = ({APP})(); return state.scriptRunId !== before && state.scriptRunState === 'notRunning'; }}"
 SELDOM_MS = 100  # between two looks at a page that is drawn anyway; without it, a browser draws 60 frames a second to look at each
 SOON_MS = 5000  # for what is there once a script has run
 EMPTY = "about:blank"  # the address of a tab that has loaded nothing
@@ -83,6 +90,14 @@ def visit(page: Page, address: str, heading: str) -> None:
         except AssertionError:
             _move(page, address)
     there.to_be_visible()
+
+
+@contextmanager
+def script_runs(page: Page) -> Iterator[None]:
+    """Waits until the script has answered what is done inside: a tab that closes or reloads stops the script of its session."""
+    before = page.evaluate(f"({APP})().state.scriptRunId")
+    yield
+    page.wait_for_function(HAS_RUN, arg=before, polling=SELDOM_MS)
 
 
 def _move(page: Page, address: str) -> None:

@@ -232,7 +232,7 @@ class TrainConfig(BaseModel):
         ge=0,
         le=100_000_000,
         fixed=True,
-        needs="networks=dcgan",
+        needs="networks=dcgan,residual",
     )
     generator_extra_layers: int = _field(
         0,

@@ -20,7 +20,7 @@ from gan.devices import one_thread
 from gan.images import to_float
 from gan.inside.files import Networks
 from gan.networks.biggan import Attention, BlockDown, BlockUp, SumOverPlaces
-from gan.networks.components import BlurredPicture
+from gan.networks.blurred_picture import BlurredPicture
 from gan.networks.dcgan import Discriminator, Generator, count_parameters
 from gan.networks.layers import Block, Dropout, FromLatent, MinibatchDiscrimination, MinibatchStd
 from gan.networks.residual import Basis, Enlarge, Residual, Shrink
@@ -66,8 +66,8 @@ _KINDS: list[tuple[type[nn.Module] | tuple[type[nn.Module], ...], str, str]] = [
     (
         BlurredPicture,
         "blurred picture",
-        "A picture of few pixels, linear in z, that is added to the maps before it. It began as the mean of the training images plus their "
-        "principal components, and fades while the convolutions learn.",
+        "A picture of few pixels, linear in z, that is added to what the convolutions draw. It began as the mean of the training images plus "
+        "their principal components, and fades while the convolutions learn.",
     ),
     (
         Residual,

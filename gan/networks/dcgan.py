@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from gan.config import TrainConfig
-from gan.networks.components import BlurredPicture
+from gan.networks.blurred_picture import BlurredPicture
 from gan.networks.layers import (
     KERNELS,
     POWER_ITERATIONS,
@@ -68,7 +68,7 @@ class Generator(nn.Module):
         if config.translates:
             raise ValueError(f"networks {config.networks} translate images and have no latent vectors")
         self.layers = nn.Sequential(self.build(config))
-        blurred = config.networks == "dcgan" and config.principal_components > 0
+        blurred = config.networks in ("dcgan", "residual") and config.principal_components > 0
         self.blurred = BlurredPicture(config.latent_dim, config.channels, config.image_size) if blurred else None
         if config.generator_spectral_norm:
             normalize_spectrally(self.layers)
@@ -106,10 +106,12 @@ class Generator(nn.Module):
         x = torch.cat([z, self.embedded(labels)], 1) if self.classes else z
         if self.blurred is None or self.blurred.over:
             return self.layers(x)
-        *layers, tanh = self.layers
+        *layers, last = self.layers
         for layer in layers:
             x = layer(x)
-        return tanh(x + self.blurred(z))
+        picture: torch.Tensor = self.blurred(z)
+        drawn: torch.Tensor = last(x + picture) if isinstance(last, nn.Tanh) else last(x) + picture.tanh()
+        return drawn
 
     def first_features(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """The features after the first layer with weights, its normalization and its activation: (N, features)."""

@@ -242,36 +242,30 @@ for key in [key for key in weights if key.endswith("original")]:  # weights are 
 """
 
 _SEQUENTIAL = Template("""\
-network = nn.Sequential(OrderedDict(
+$name = nn.Sequential(OrderedDict(
 $layers
 )).eval()
-network.load_state_dict({name[7:]: tensor for name, tensor in weights.items() if name.startswith("layers.")})""")
+$name.load_state_dict({name[7:]: tensor for name, tensor in weights.items() if name.startswith("layers.")})""")
 
-# With a blurred picture, which is added before tanh.
+# With a blurred picture, which is added to what `convolutions` draw.
 _BLURRED = Template("""\
-convolutions = nn.Sequential(OrderedDict(
-$layers
-)).eval()
-convolutions.load_state_dict({name[7:]: tensor for name, tensor in weights.items() if name.startswith("layers.")})
+$convolutions
 def network(x):
-    picture = nn.functional.linear(x.flatten(1)[:, :$latent_dim], weights["blurred.weight"], weights["blurred.bias"])
-    spread = weights["blurred.spread"]
-    return torch.tanh(convolutions(x) + weights["blurred.share"] * spread.T @ picture.unflatten(1, ($channels, $side, $side)) @ spread)""")
+    spread, numbers = weights["blurred.spread"], x.flatten(1)[:, :$latent_dim] @ weights["blurred.weight"].T + weights["blurred.bias"]
+    return $add weights["blurred.share"] * spread.T @ numbers.unflatten(1, ($channels, $side, $side)) @ spread)""")
 
 # Written as a function, because torch has no such layers.
 _RESIDUAL = Template("""\
-def network(x):
+def $name(x, act=$act):
     def layer(name, x, **options):
         return nn.functional.conv2d(x, weights[f"layers.{name}.weight"], weights.get(f"layers.{name}.bias"), **options)
-
     x = (x @ weights["layers.dense.weight"].T)[:, :, None, None] * weights["layers.basis.weight"]
     for size, groups in $stages:
         x = layer(f"conv{size}", x) if f"layers.conv{size}.weight" in weights else x
-        if size > 4:
-            kernel = torch.tensor([[0.25, 0.5, 0.25], [0.5, 1, 0.5], [0.25, 0.5, 0.25]]).expand(x.shape[1], 1, 3, 3)
-            x = nn.functional.conv_transpose2d(x, kernel, None, 2, 1, size - 2 * x.shape[2] + 1, x.shape[1])
-        inside = $act(layer(f"block{size}.expand", x))
-        x = x + layer(f"block{size}.compress", $act(layer(f"block{size}.grouped", inside, padding=1, groups=groups)))
+        kernel = torch.tensor([[0.25, 0.5, 0.25], [0.5, 1, 0.5], [0.25, 0.5, 0.25]]).expand(x.shape[1], 1, 3, 3)
+        x = nn.functional.conv_transpose2d(x, kernel, None, 2, 1, size - 2 * x.shape[2] + 1, x.shape[1]) if size > 4 else x
+        inside = layer(f"block{size}.grouped", act(layer(f"block{size}.expand", x)), padding=1, groups=groups)
+        x = x + layer(f"block{size}.compress", act(inside))
     return layer("image", x)""")
 
 # Dense, to stay within 60 lines. `x` and `image` grow layer by layer; a convolution that enlarges is one with its filter's kernel.
@@ -417,15 +411,26 @@ def _network(config: TrainConfig, network: Generator) -> str:
         return _BIG.substitute(parts=parts, sizes=sizes, blocks=len(sizes), attention=attention)
     if isinstance(network, StyleGenerator):
         return _STYLES.substitute(mapping=MAPPING + 1, rate=MAPPING_RATE, sizes=tuple(map_sizes(config.image_size)))
-    if network.blurred:
-        numbers = {"latent_dim": config.latent_dim, "channels": config.channels, "side": network.blurred.side}
-        return _BLURRED.substitute(layers=_layers(layers[:-1]), **numbers)
+    if not network.blurred:
+        return _convolutions("network", config, layers)
+    bounded = isinstance(layers[-1], nn.Tanh)
+    return _BLURRED.substitute(
+        convolutions=_convolutions("convolutions", config, layers[:-1] if bounded else layers),
+        add="torch.tanh(convolutions(x) +" if bounded else "convolutions(x) + torch.tanh(",
+        latent_dim=config.latent_dim,
+        channels=config.channels,
+        side=network.blurred.side,
+    )
+
+
+def _convolutions(name: str, config: TrainConfig, layers: nn.Sequential) -> str:
+    """The definition of a function of z with this name, from a network's layers."""
     if config.networks != "residual":
-        return _SEQUENTIAL.substitute(layers=_layers(layers))
+        return _SEQUENTIAL.substitute(name=name, layers=_layers(layers))
     named = layers.named_children()
-    blocks = [(int(name.removeprefix("block")), block.grouped.groups) for name, block in named if isinstance(block, Residual)]
+    blocks = [(int(part.removeprefix("block")), block.grouped.groups) for part, block in named if isinstance(block, Residual)]
     act = "nn.ReLU()" if config.generator_activation == "relu" else "nn.LeakyReLU(0.2)"
-    return _RESIDUAL.substitute(stages=tuple(blocks), act=act)
+    return _RESIDUAL.substitute(name=name, stages=tuple(blocks), act=act)
 
 
 def _layers(layers: nn.Sequential) -> str:

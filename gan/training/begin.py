@@ -1,4 +1,4 @@
-"""What a run starts with that depends on its images, apart from random weights."""
+"""A run's start from the principal components of its images."""
 
 from gan.data.imageset import ImageDataset
 from gan.devices import one_thread

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from gan.config import TrainConfig
-from gan.networks.components import BLURRED
+from gan.networks.blurred_picture import BLURRED
 from gan.training.augment import STEER_EVERY
 from gan.untrusted import is_number, is_whole, open_regular
 

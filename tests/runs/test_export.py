@@ -106,6 +106,7 @@ SWITCHES = {
     "uniform-color": {"latent_distribution": "uniform", "channels": 3, "generator_order": "activation_first"},
     "mlp-without-norm": {"networks": "mlp", "generator_norm": "none", "conditional": True, "generator_activation": "leaky_relu"},
     "residual": {"networks": "residual", "image_size": 64, "conditional": True, "generator_activation": "leaky_relu"},
+    "residual-components": {"networks": "residual", "principal_components": 1, "channels": 3, "conditional": True},
     "spectral": {"generator_spectral_norm": True, "generator_extra_layers": 1},
     "spectral-resize": {"generator_spectral_norm": True, "generator_upsampling": "resize", "image_size": 32},
     "biggan": {"networks": "biggan", "latent_dim": 9, "image_size": 32, "channels": 3},

@@ -14,7 +14,7 @@ from gan import latent
 from gan.config import TrainConfig
 from gan.data.datasets import ImageDataset
 from gan.events import Samples
-from gan.networks.components import MOST_IMAGES, BlurredPicture, principal_components
+from gan.networks.blurred_picture import MOST_IMAGES, BlurredPicture, principal_components
 from gan.networks.dcgan import Generator
 from gan.networks.generator_file import load_generator
 from gan.runs.folder import save_generator
@@ -191,6 +191,19 @@ def test_other_generators_have_none(config: TrainConfig, blobs: ImageDataset, ch
         and state.generator.blurred is None
         and not any("blurred" in name for name in state.generator.state_dict())
     )
+
+
+def test_a_residual_generator_draws_pixels_without_tanh_so_it_gets_the_picture_s(config: TrainConfig) -> None:
+    images = striped(50)
+    generator = begun(with_components(config, networks="residual"), images).averaged
+    assert isinstance(generator, Generator) and list(generator.parts())[-2:] == ["blurred", "image"]
+    z = latent.from_seeds(range(500), 8, "normal")
+    with torch.no_grad():
+        torch.testing.assert_close(generator(z), generator.layers(z) + its(generator)(z).tanh())
+        generator.at_pixels.weight.zero_()  # type: ignore[operator]
+        assert (generator(z).mean(0) - (images.float() / 127.5 - 1).mean(0)).abs().max() < 0.1
+        its(generator).fade(0.0)
+        assert not generator(z).any()
 
 
 def test_a_class_changes_the_convolutions_picture_alone(config: TrainConfig) -> None:

@@ -13,7 +13,7 @@ BRIGHTEST = 0.96  # pixels beyond, of [-1, 1], count as this: what tanh makes of
 
 
 class BlurredPicture(nn.Module):
-    """z (N, latent_dim) -> (N, channels, size, size), before tanh: linear in z, of few pixels, enlarged bilinearly.
+    """z (N, latent_dim) -> (N, channels, size, size), whose tanh are pixels: linear in z, of few pixels, enlarged bilinearly.
 
     begin() makes it the principal components of images (Pearson 1901; Turk and Pentland 1991 for pictures of faces); before, it is 0.
 

@@ -8,25 +8,47 @@ import hashlib
 import pickletools
 import tarfile
 import zlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 import numpy as np
 
 from gan.data.downloads import download, why
 from gan.events import Progress
 
+Arrays = tuple[np.ndarray, np.ndarray]  # images uint8 (N, C, H, W) and labels int64 (N,)
+Wanted = tuple[str, Path, str]  # an address, where the file goes, and its MD5
 
-class Published(NamedTuple):
-    """What is known about a set before it is read."""
+
+@dataclass(frozen=True)
+class Published:
+    """A set: what is known before it is read, where its files are or come from, and how they are read.
+
+    Attributes:
+        image_size: height and width.
+        channels: 1 or 3.
+        images: in both parts together.
+        download: bytes.
+        class_names: in the order of the labels.
+        places: of its files below a folder in torchvision's layout, or elsewhere on this machine: one list for each form they come in.
+        wanted: the files to download into a folder, without those that are there.
+        parts: its files, and "train", "test" or "all" -> images and labels of one part after another, the test images last. It
+            raises ValueError for a file that is damaged, or not the published one.
+        count: how many parts "all" has.
+        tests: images of the test part.
+    """
 
     image_size: int
     channels: int
-    images: int  # in both parts together
-    download: int  # bytes
+    images: int
+    download: int
     class_names: tuple[str, ...]
-    tests: int = 10_000  # images of the test part
+    places: Callable[[Path], list[list[Path]]]
+    wanted: Callable[[Path], list[Wanted]]
+    parts: Callable[[list[Path], str], Generator[Arrays, None, None]]
+    count: int
+    tests: int = 10_000
 
 
 # Names and checksums as in torchvision's datasets; a test compares them. Importing torchvision takes longer than importing torch.
@@ -37,14 +59,6 @@ FASHION_FILES = {  # name -> MD5; MNIST's files have the same names
     "train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
     "t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
     "t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
-}
-SETS = {
-    "mnist": Published(28, 1, 70_000, 0, tuple("0123456789")),
-    "fashion-mnist": Published(28, 1, 70_000, 30_878_645, FASHION_CLASSES),
-    # torchvision reads these names from a pickle.
-    "cifar10": Published(
-        32, 3, 60_000, 170_052_171, ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-    ),
 }
 EMBEDDED = Path(__file__).parent / "mnist"
 SYSTEM = Path("/usr/share/datasets/fashion-mnist")  # Debian's package dataset-fashion-mnist
@@ -64,51 +78,31 @@ CIFAR_PYTHON = {  # name -> MD5
 LARGEST_BATCH = 40_000_000  # bytes; the published ones have 31 million
 PIXELS = 3 * 32 * 32
 
-Arrays = tuple[np.ndarray, np.ndarray]  # images uint8 (N, C, H, W) and labels int64 (N,)
-
 
 def find(name: str, root: Path) -> list[Path]:
     """The files of a set on this machine, for example below `root` in torchvision's layout; empty unless all are there."""
-    if name == "mnist":
-        candidates = [[EMBEDDED / file for file in FASHION_FILES]]
-    elif name == "fashion-mnist":
-        candidates = [[next((p for p in _fashion_places(root, file) if p.is_file()), root) for file in FASHION_FILES]]
-    else:
-        candidates = [
-            [root / "cifar-10-batches-bin" / file for file in CIFAR_BINARY],
-            [root / Path(CIFAR_URL).name],
-            [root / CIFAR_PYTHON_FOLDER / file for file in CIFAR_PYTHON],
-            [root / CIFAR_PYTHON_ARCHIVE],
-        ]
-    return next((files for files in candidates if all(file.is_file() for file in files)), [])
-
-
-def _fashion_places(root: Path, file: str) -> tuple[Path, ...]:
-    return root / FASHION / file, root / FASHION / Path(file).stem, SYSTEM / file
+    return next((files for files in SETS[name].places(root) if all(file.is_file() for file in files)), [])
 
 
 def obtain(name: str, root: Path) -> Generator[Progress, None, list[Path]]:
     """find(), after downloading what is missing.
 
     Raises:
-        ValueError: it could not be downloaded; the message says what to do by hand.
+        ValueError: it could not be downloaded, or came with the project and is gone; the message says what to do by hand.
     """
     if files := find(name, root):
         return files
     task = f"Downloading {name}"
-    if name == "fashion-mnist":
-        wanted = [(f"{FASHION_URL}{file}", root / FASHION / file, md5) for file, md5 in FASHION_FILES.items()]
-        wanted = [each for each in wanted if not any(p.is_file() for p in _fashion_places(root, each[1].name))]
-    else:
-        wanted = [(CIFAR_URL, root / Path(CIFAR_URL).name, CIFAR_MD5)]
-    for url, path, md5 in wanted:
+    for url, path, md5 in SETS[name].wanted(root):
         try:
             yield from download(url, path, md5, task)
         except OSError as error:
             raise ValueError(
                 f"the data set {name} could not be downloaded from {url} ({why(error)}): try again, or put {path.name} into {path.parent} yourself"
             ) from error
-    return find(name, root)
+    if not (files := find(name, root)):
+        raise ValueError(f"files of the data set {name} are missing from this installation: install the project again")
+    return files
 
 
 def read(name: str, files: list[Path], split: str) -> Generator[Progress, None, Arrays]:
@@ -120,18 +114,39 @@ def read(name: str, files: list[Path], split: str) -> Generator[Progress, None, 
     Raises:
         ValueError: a file is damaged, or not the published one.
     """
-    parts = []
-    for done, (images, labels) in enumerate(_cifar_parts(files, split) if name == "cifar10" else _idx_parts(files, split)):
-        yield Progress(f"Reading {name}", done, 6)
+    known, parts = SETS[name], []
+    for done, (images, labels) in enumerate(known.parts(files, split)):
+        yield Progress(f"Reading {name}", done, known.count)
         parts.append((images, labels))
     yield Progress(f"Reading {name}", len(parts), len(parts))
-    classes = len(SETS[name].class_names)
+    classes = len(known.class_names)
     stacked, labels_read = (np.concatenate(part) for part in zip(*parts, strict=True))
     if len(stacked) != len(labels_read) or not len(labels_read) or labels_read.max() >= classes:
         raise ValueError(
             f"{files[0].parent} does not hold {name}: found {len(stacked)} images and {len(labels_read)} labels of {classes} classes"
         )
     return stacked, labels_read.astype(np.int64)
+
+
+def _embedded(root: Path) -> list[list[Path]]:
+    return [[EMBEDDED / file for file in FASHION_FILES]]
+
+
+def _nothing(root: Path) -> list[Wanted]:
+    return []
+
+
+def _fashion_files(root: Path) -> list[list[Path]]:
+    return [[next((p for p in _fashion_places(root, file) if p.is_file()), root) for file in FASHION_FILES]]
+
+
+def _fashion_places(root: Path, file: str) -> tuple[Path, ...]:
+    return root / FASHION / file, root / FASHION / Path(file).stem, SYSTEM / file
+
+
+def _fashion_wanted(root: Path) -> list[Wanted]:
+    missing = [file for file in FASHION_FILES if not any(p.is_file() for p in _fashion_places(root, file))]
+    return [(f"{FASHION_URL}{file}", root / FASHION / file, FASHION_FILES[file]) for file in missing]
 
 
 def _idx_parts(files: list[Path], split: str) -> Generator[Arrays, None, None]:
@@ -150,6 +165,19 @@ def _idx(path: Path, dimensions: int) -> np.ndarray:
         return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise ValueError(f"{path} cannot be read ({error}): delete it, or put the published file in its place") from error
+
+
+def _cifar_places(root: Path) -> list[list[Path]]:
+    return [
+        [root / "cifar-10-batches-bin" / file for file in CIFAR_BINARY],
+        [root / Path(CIFAR_URL).name],
+        [root / CIFAR_PYTHON_FOLDER / file for file in CIFAR_PYTHON],
+        [root / CIFAR_PYTHON_ARCHIVE],
+    ]
+
+
+def _cifar_wanted(root: Path) -> list[Wanted]:
+    return [(CIFAR_URL, root / Path(CIFAR_URL).name, CIFAR_MD5)]
 
 
 def _cifar_parts(files: list[Path], split: str) -> Generator[Arrays, None, None]:
@@ -206,3 +234,12 @@ def _cifar_pickle(name: str, content: bytes) -> Arrays:
     if not labels or len(pixels) != PIXELS * len(labels):
         raise ValueError(f"{len(pixels):,} pixels and {len(labels):,} labels found in it")
     return np.frombuffer(pixels.encode("latin-1"), np.uint8).reshape(-1, 3, 32, 32), np.array(labels, np.uint8)
+
+
+# torchvision reads CIFAR-10's class names from a pickle.
+CIFAR_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+SETS = {
+    "mnist": Published(28, 1, 70_000, 0, tuple("0123456789"), _embedded, _nothing, _idx_parts, 2),
+    "fashion-mnist": Published(28, 1, 70_000, 30_878_645, FASHION_CLASSES, _fashion_files, _fashion_wanted, _idx_parts, 2),
+    "cifar10": Published(32, 3, 60_000, 170_052_171, CIFAR_CLASSES, _cifar_places, _cifar_wanted, _cifar_parts, 6),
+}

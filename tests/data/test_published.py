@@ -116,6 +116,12 @@ def test_offline_the_sentence_says_what_to_do(root: Path, name: str, file: str) 
     assert "\n" not in str(info.value)
 
 
+def test_an_installation_without_the_digits_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(published, "EMBEDDED", tmp_path)
+    with pytest.raises(ValueError, match="files of the data set mnist are missing from this installation"):
+        finish(published.obtain("mnist", tmp_path))
+
+
 def test_only_missing_files_are_downloaded_and_then_used(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = fashion(root / "FashionMNIST" / "raw")
     labels = root / "FashionMNIST" / "raw" / "t10k-labels-idx1-ubyte.gz"

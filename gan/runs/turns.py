@@ -8,16 +8,17 @@ from collections.abc import Iterable, Sequence
 from gan.config import TrainConfig
 from gan.events import Done
 
-# The settings that decide, to a good approximation, how long a step takes.
+# The settings that decide, to a good approximation, how long a step takes; and those of which it matters only whether they are on.
 _DECISIVE = (
     *("image_size", "channels", "networks", "generator_filters", "discriminator_filters", "generator_extra_layers"),
-    *("loss", "gradient_penalty", "batch_size", "d_steps", "g_steps", "precision"),
+    *("loss", "penalty_every", "batch_size", "packing", "d_steps", "g_steps", "reuse_fakes", "precision"),
 )
+_SWITCHES = ("gradient_penalty", "r1", "r2", "self_attention", "minibatch_discrimination", "instance_noise")
 
 
 def kind(config: TrainConfig) -> tuple[object, ...]:
     """The kind of a run: runs of one kind take about the same time per step."""
-    return tuple(getattr(config, name) for name in _DECISIVE)
+    return (*(getattr(config, name) for name in _DECISIVE), *(bool(getattr(config, name)) for name in _SWITCHES))
 
 
 def order(waiting: Sequence[tuple[str, float]], at_work: Iterable[str]) -> list[int]:

@@ -12,7 +12,7 @@ Speed = Callable[[TrainConfig], float]  # real images per second with these sett
 
 SIZES = (32, 64, 128)  # proposed image sizes, in rising order
 ENLARGED = 1.25  # images may be enlarged by this factor to the next size; more would only blur them
-PATIENCE_S = 600.0  # something recognizable should be there within this time
+PATIENCE_S = 600.0  # images may be good within this time
 SHORTEST_S, LONGEST_S = 120, 3600  # of a proposed duration
 # Filters of the generator's and the discriminator's layer at the pixels. Layers of the same size have the same width at every image size,
 # so twice the size costs less than twice the layers: their number of operations is about the same.
@@ -28,10 +28,10 @@ AT_32: dict[str, Any] = {
     "initialization": "pytorch",
     "principal_components": 0,  # CIFAR-10, 90 s of processor time: an FD of 8.8 with a start from them, 7.2 without
 }
-# Real images shown until something is recognizable, and until it is good: least and most. Measured for 28 pixels (digits) and 64 (drawn
-# faces, letters in many fonts: FD 8 after 19,000 images, 3 after 74,000, with a floor of 0.3), scaled from these for 32 and 128. The
-# numbers are also in docs/recipes.md, "How long it takes".
-RECOGNIZABLE = {28: (6_000, 20_000), 32: (10_000, 40_000), 64: (15_000, 60_000), 128: (25_000, 100_000)}
+# Real images shown until something is recognizable, and until it is good: least and most, by eye. Recognizable from 64 pixels on: drawn faces in
+# three styles, with a start from principal components (4,000 to 9,000); at 32: drawn faces (6,000) and photographs (40,000). The numbers
+# are also in docs/recipes.md, "How long it takes".
+RECOGNIZABLE = {28: (6_000, 20_000), 32: (6_000, 40_000), 64: (4_000, 20_000), 128: (5_000, 25_000)}
 GOOD = {28: (45_000, 100_000), 32: (60_000, 200_000), 64: (80_000, 300_000), 128: (150_000, 500_000)}
 BATCH = 32  # images; a quarter of the set if that is less
 SMALL = 3_000  # images; below, the discriminator learns them by heart within a run
@@ -132,7 +132,7 @@ def _span(least: float, most: float) -> str:
 
 
 def _size(facts: Facts, base: TrainConfig, changes: dict[str, Any], speed: Speed) -> tuple[Proposal, TrainConfig, float]:
-    """The largest size that shows more of the images and is recognizable in time, its settings, and its speed."""
+    """The largest size that shows more of the images and may be good in time, its settings, and its speed."""
     useful = [size for size in SIZES if size <= ENLARGED * facts.side] or [SIZES[0]]
 
     def measured(size: int) -> tuple[TrainConfig, float]:
@@ -142,7 +142,7 @@ def _size(facts: Facts, base: TrainConfig, changes: dict[str, Any], speed: Speed
         return config, speed(config)
 
     def in_time(size: int, images_per_s: float) -> bool:
-        return RECOGNIZABLE[size][1] / images_per_s <= PATIENCE_S
+        return GOOD[size][0] / images_per_s <= PATIENCE_S
 
     place = min(1, len(useful) - 1)  # 64 pixels suit most machines, so fewer sizes have to be measured
     size = useful[place]
@@ -155,7 +155,7 @@ def _size(facts: Facts, base: TrainConfig, changes: dict[str, Any], speed: Speed
         if in_time(useful[-1], larger[1]):
             size, (config, images_per_s) = useful[-1], larger
     if size < useful[-1]:
-        why = f"at {useful[-1]} pixels, it would take more than {PATIENCE_S / 60:.0f} minutes here until you recognize anything"
+        why = f"at {useful[-1]} pixels, it would take more than {PATIENCE_S / 60:.0f} minutes here until the images are good"
     elif size == SIZES[-1] and facts.side > size:
         why = f"your images have {facts.side} pixels on their shorter side, but a larger size takes too long"
     elif size > facts.side:

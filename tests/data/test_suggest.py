@@ -51,8 +51,8 @@ def test_the_size_is_that_of_the_images_where_the_machine_is_fast(side: int, siz
 
 
 def test_a_slow_machine_gets_a_smaller_size_and_the_reason() -> None:
-    """With the speed at which a size is recognizable just in time, or just too late."""
-    needed = {size: RECOGNIZABLE[size][1] / PATIENCE_S for size in FILTERS}
+    """With the speed at which a size may be good just in time, or just too late."""
+    needed = {size: GOOD[size][0] / PATIENCE_S for size in FILTERS}
     measured = []
 
     def speed(config: TrainConfig) -> float:

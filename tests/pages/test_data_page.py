@@ -124,7 +124,7 @@ def test_an_upload_is_shown_and_can_be_trained_on(open_data: Callable[..., AppTe
     assert path is not None
     os.utime(path, (1e9, 1e9))  # another upload has the same name
     at.run()
-    assert "something is recognizable after 2 to 7 minutes" in texts(at.markdown)
+    assert "something is recognizable after 1 to 7 minutes" in texts(at.markdown)
 
 
 def test_train_on_it_starts_with_suggested_settings(open_data: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,13 +43,19 @@ def test_every_environment_variable_is_documented() -> None:
 
 def test_the_picture_of_the_architecture_has_every_file_once() -> None:
     picture = (ROOT / "docs" / "architecture.md").read_text().split("\n```\n")[1]
-    drawn, folders = [], [""]
+    drawn, folders, listed = [], [""], dict[str, list[str]]()
     for indent, name in re.findall(r"^( *)(\w+(?:/|\.py))", picture, re.MULTILINE):
+        listed.setdefault(folders[len(indent) // 2], []).append(name)
         folders[len(indent) // 2 + 1 :] = [folders[len(indent) // 2] + name]
         if name.endswith(".py"):
             drawn.append(folders[-1])
     files = [path.relative_to(ROOT).as_posix() for path in code() if path.stem != "__init__"]
     assert sorted(drawn) == sorted(path for path in files if not path.startswith("pages/"))
+    for folder, names in listed.items():
+        if folder:
+            assert names == sorted(names, key=lambda name: (name.endswith("/"), name)), (
+                f"{folder}: files first, then folders, each from a to z"
+            )
 
 
 def test_every_file_that_the_docs_name_exists() -> None:

@@ -1,4 +1,4 @@
-"""One lesson on the page Learn: its text, its figure, its mission."""
+"""Draws one lesson on the page Learn: its text, its figure, its mission."""
 
 import re
 

@@ -23,6 +23,7 @@ ID_DIGITS = 4  # of a run's id, if two runs would have the same name
 
 # Shorter than the form's labels.
 _SHORT = {"lr_g": "G's rate", "lr_d": "D's rate", "seed": "seed"}
+_NONE_AT_0 = {"principal_components"}  # a name says "no ..." of these
 _UNITS = {"average_half_life": "images", "principal_components": "images"}  # for names that do not say what the number counts
 # The duration says little about what a run tries out, and a fork or a limit of the server changes it.
 _UNNAMED = {"duration", "duration_unit", "log_every", "grid_every", "grid_images", "snapshot_every", "precision", "seed"}
@@ -79,7 +80,7 @@ def _setting(name: str, value: object) -> str:
         return _cut(clean_name(Path(str(value)).name), LONGEST_VALUE) or "own data"
     title = str(TrainConfig.model_fields[name].title)
     words = _SHORT.get(name) or (title if title[:2].isupper() or not title[1:2].islower() else title[0].lower() + title[1:])
-    if isinstance(value, bool):
+    if isinstance(value, bool) or (name in _NONE_AT_0 and not value):
         return words if value else f"no {words}"
     if isinstance(value, int | float):
         unit = f" {_UNITS[name]}" if name in _UNITS and value else ""

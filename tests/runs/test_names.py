@@ -47,6 +47,11 @@ def test_adaptive_augmentation_is_one_difference(make: Make) -> None:
     assert label(make("b", diffaugment="translation, cutout")) == "Ana · quick-digits · augmentation translation, cutout"
 
 
+def test_a_run_without_its_recipes_start_from_principal_components_says_so(make: Make) -> None:
+    assert label(make("a", recipe="quick-images", principal_components=0)) == "Ana · quick-images · no start from principal components"
+    assert label(make("b", recipe="quick-images", principal_components=9)).endswith("· start from principal components 9 images")
+
+
 def test_networks_to_start_from_are_named(make: Make) -> None:
     run = make()
     content = run.folder.read_config()[1]

@@ -208,8 +208,8 @@ RECIPES: dict[str, Recipe] = {
         ),
         Recipe(
             "r3gan-small",
-            "Residual networks without normalization, a relativistic loss and two penalties: a modern GAN that is stable and finds all kinds of "
-            "images. Slow on a CPU.",
+            "Residual networks without normalization, a relativistic loss and two penalties: a modern GAN that needs no tricks to stay stable. "
+            "Slow on a CPU.",
             "A small version of R3GAN, Huang et al. 2024, arXiv:2501.05441.",
             TrainConfig(
                 networks="residual",
@@ -220,10 +220,10 @@ RECIPES: dict[str, Recipe] = {
                 discriminator_norm="none",
                 initialization="fixup",
                 loss="relativistic",
-                r1=5,
-                r2=5,
+                r1=10,
+                r2=10,
                 lr_g=1e-3,
-                lr_d=1e-3,
+                lr_d=3e-3,
                 beta1_g=0,
                 beta1_d=0,
                 beta2=0.9,

@@ -102,17 +102,17 @@ def test_a_step_is_the_papers_in_float64(monkeypatch: pytest.MonkeyPatch) -> Non
             train_step(state, real)
 
             way = (1 - math.cos(math.pi * min(1, 4 * i / 16))) / 2
-            lr, beta2, weight = config.lr_g * (1 - 0.75 * way), 0.9 + 0.09 * way, config.r1 * (1 - 0.9 * way)
+            rate, beta2, weights = 1 - 0.75 * way, 0.9 + 0.09 * way, [r * (1 - 0.9 * way) for r in (config.r1, config.r2)]
             x = real.requires_grad_()
             fake = plain_generator(torch.empty(4, 6).normal_(generator=draws), g).detach().requires_grad_()
             on_real, on_fake = plain_discriminator(x, d), plain_discriminator(fake, d)
             loss = F.softplus(on_fake - on_real).mean()
-            for images, answers in ((x, on_real), (fake, on_fake)):
+            for images, answers, weight in ((x, on_real, weights[0]), (fake, on_fake, weights[1])):
                 (gradient,) = torch.autograd.grad(answers.sum(), images, create_graph=True)
                 loss = loss + weight / 2 * gradient.square().sum((1, 2, 3)).mean()
-            adam_d.step(loss, lr, beta2)
+            adam_d.step(loss, config.lr_d * rate, beta2)
             fake = plain_generator(torch.empty(4, 6).normal_(generator=draws), g)
-            adam_g.step(F.softplus(plain_discriminator(real, d) - plain_discriminator(fake, d)).mean(), lr, beta2)
+            adam_g.step(F.softplus(plain_discriminator(real, d) - plain_discriminator(fake, d)).mean(), config.lr_g * rate, beta2)
             seen = 4 * (i + 1)
             half_life = min(8 * (1 - math.cos(math.pi * min(1, seen / 16))) / 2, 0.05 * seen)
             averaged = {n: p + (1 - 0.5 ** (4 / half_life)) * (g[n].detach() - p) for n, p in averaged.items()}

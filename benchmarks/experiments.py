@@ -1,4 +1,4 @@
-"""The experiments of the lesson "Why DCGAN's rules": how both runs of each one end, with seeds other than the lesson's.
+"""The experiments of the lesson "Do DCGAN's rules hold?": how both runs of each one end, with seeds other than the lesson's.
 
     python -m benchmarks.experiments [--only batch-norm ...] [--seeds 1 2] [--set lr_g=0.001 ...]
 

@@ -280,7 +280,7 @@ class TrainConfig(BaseModel):
     generator_spectral_norm: bool = _field(
         False,
         "Generator spectral normalization",
-        "The same in the generator, which can make training more stable (Zhang et al. 2019).",
+        "Spectral normalization in the generator, which can make training more stable (Zhang et al. 2019).",
         "Networks",
         fixed=True,
         needs=_FROM_Z,
@@ -415,7 +415,7 @@ class TrainConfig(BaseModel):
     cycle_weight: float = _field(
         10.0,
         "Cycle weight",
-        "How much it counts that an image translated there and back is the same image again (Zhu et al. 2017: 10).",
+        "How strongly an image translated there and back must match the original (Zhu et al. 2017: 10).",
         "Loss",
         ge=0,
         le=1000,
@@ -425,7 +425,7 @@ class TrainConfig(BaseModel):
     identity_weight: float = _field(
         5.0,
         "Identity weight",
-        "How much it counts that a generator leaves an image unchanged that is already of its output's kind (Zhu et al. 2017: 5).",
+        "How strongly each generator is pushed to leave an image unchanged if it already belongs to the output's kind (Zhu et al. 2017: 5).",
         "Loss",
         ge=0,
         le=1000,
@@ -435,7 +435,8 @@ class TrainConfig(BaseModel):
     image_buffer: int = _field(
         50,
         "Image buffer",
-        "The discriminators see half new images and half of this many earlier ones (Shrivastava et al. 2017). 0: only new ones.",
+        "Half of the generated images that the discriminators see are new; the others come from a buffer of this many earlier ones (Shrivastava "
+        "et al. 2017). 0: only new ones.",
         "Loss",
         unit="images",
         step=10,
@@ -484,8 +485,8 @@ class TrainConfig(BaseModel):
     penalty_every: int = _field(
         1,
         "Penalties every",
-        "Steps between two penalty updates, each as strong as all that it stands for: faster, with nearly the same effect (lazy regularization, "
-        "Karras et al. 2020). 1: in every step.",
+        "Applies the penalties only once in this many steps, and so many times as strongly: faster, with nearly the same effect (lazy "
+        "regularization, Karras et al. 2020). 1: in every step.",
         "Loss",
         unit="steps",
         ge=1,
@@ -507,7 +508,7 @@ class TrainConfig(BaseModel):
     batch_size: int = _field(
         64,
         "Batch size",
-        "Number of real images in each step, and of generated ones.",
+        "How many real images each step uses, and as many generated ones.",
         "Optimization",
         unit="images",
         common=True,
@@ -530,7 +531,7 @@ class TrainConfig(BaseModel):
     stop_when_finished: bool = _field(
         False,
         "Stop when finished",
-        "Stops the run early if its images have not improved for a third of it (the doctor's rule, from step 3,000 on). It can be resumed.",
+        "Stops the run early if its images have not improved during the last third of its steps (the doctor's rule, from step 3,000 on). It can be resumed.",
         "Optimization",
     )
     lr_g: float = _field(
@@ -792,7 +793,7 @@ class TrainConfig(BaseModel):
     grid_every: int = _field(
         0,
         "Draw the grid every",
-        "Steps between two sample grids. 0: often at first, then more and more rarely, but at least every 256 steps.",
+        "Steps between two sample grids. 0: often at first, then less and less often, but at least every 256 steps.",
         "Watching",
         unit="steps",
         step=10,

@@ -143,8 +143,8 @@ RECIPES: dict[str, Recipe] = {
         ),
         Recipe(
             "glasses-tuned",
-            "The same, with its author's advice for better faces: softer labels, a slower and smaller discriminator, a deeper generator.",
-            "All the advice at the end of that tutorial.",
+            "The recipe glasses with its author's advice for better faces: softer labels, a slower and smaller discriminator, a deeper generator.",
+            "All the advice at the end of the tutorial behind glasses.",
             _DCGAN.change(
                 horizontal_flip=True,
                 color_jitter=0.1,
@@ -313,7 +313,8 @@ RECIPES: dict[str, Recipe] = {
         ),
         Recipe(
             "biggan-small",
-            "Digits by name from a small BigGAN: class and latent vector steer every block, and both networks are spectrally normalized.",
+            "Draws the digit that you ask for, with a small BigGAN: class and latent vector steer every block, and both networks are spectrally "
+            "normalized.",
             "A small version of BigGAN, Brock et al. 2019, arXiv:1809.11096.",
             TrainConfig(
                 networks="biggan",
@@ -339,7 +340,7 @@ RECIPES: dict[str, Recipe] = {
         ),
         Recipe(
             "conditional",
-            "Digits by name: both networks get the class, so you choose which digit to draw.",
+            "Draws the digit that you ask for: both networks get the class.",
             "Mirza and Osindero 2014, arXiv:1411.1784; the discriminator follows Miyato and Koyama 2018, arXiv:1802.05637.",
             TrainConfig(conditional=True),
         ),

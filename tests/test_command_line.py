@@ -404,7 +404,7 @@ def test_a_lost_state_is_refused_and_a_kept_one_is_taken_when_asked_for(gan: Cal
     folder.state_file.unlink()
     logged = folder.metrics_file.read_bytes()
     status, _, errors = gan("resume", trained, "--steps", 5)
-    assert status == 2 and "has trained 15 steps, and its state.pt is missing. Its newest checkpoint is of step 10" in errors
+    assert status == 2 and "has trained 15 steps, and its state.pt is missing. Its newest checkpoint is from step 10" in errors
     assert errors.count("error:") == 1 and folder.metrics_file.read_bytes() == logged
     status, _, errors = gan("resume", trained, "--kept", "--steps", 2)
     assert status == 0 and "goes back to its checkpoint of step 10. Its files of steps 11 to 15 are now in" in errors

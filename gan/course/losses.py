@@ -73,11 +73,12 @@ LOSSES = Lesson(
         "Here an image is one number: real ones have the blue density p, generated ones the orange density q. "
         "The best discriminator is D* = p / (p + q), the black curve: 1 where there are only real values, "
         "and ½ where both are equally likely. "
-        "V(D*, G) is its loss with the other sign: −1.386 (−2 ln 2) if the densities are equal, and 0 if they are far apart. "
-        "Half the distance from −1.386 is the **Jensen-Shannon divergence**.\n\n"
+        "The value V(D*, G) is this discriminator's loss with the opposite sign: −1.386 (−2 ln 2) if the densities are equal, and 0 if they are "
+        "far apart. Half of how far it lies above −1.386 is the **Jensen-Shannon divergence**.\n\n"
         "Once the densities no longer overlap, this divergence stays at 0.693 (ln 2) and does not tell G which way to go. "
         "The **Wasserstein distance** keeps growing. "
-        "G has two losses, too: if D is sure that an image is fake, the minimax loss teaches G almost nothing, and the non-saturating loss a lot."
+        "There are two losses for G. If D is sure that an image is fake, the minimax loss teaches G almost nothing, and the non-saturating loss "
+        "teaches it a lot."
     ),
     to_try="Drag the orange density over the blue one, or use the sliders. Watch D*, V(D*, G), and both distances.",
     goals=(

@@ -83,7 +83,7 @@ PLANE = Lesson(
         Goal(Aim.BROKEN, f"Break it: at most {FEW} modes after {SETTLED:,} steps. The preset Collapse is one way.", _is_broken),
         Goal(
             Aim.FIXED,
-            "Fix the broken game: press a cure or change a setting, then reach and hold all 8 modes. One cure is stronger.",
+            "Fix the broken game: press a cure or change a setting, then reach and hold all 8 modes. One of the two cures works better.",
             _is_fixed,
         ),
     ),

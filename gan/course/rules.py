@@ -1,4 +1,4 @@
-"""The lesson "Why DCGAN's rules": what each of them does, by experiments that train on the server."""
+"""The lesson "Do DCGAN's rules hold?": what each of them does, by experiments that train on the server."""
 
 from enum import StrEnum
 
@@ -25,7 +25,7 @@ def _is_predicted(evidence: Evidence) -> bool:
 
 RULES = Lesson(
     id="rules",
-    title="Why DCGAN's rules",
+    title="Do DCGAN's rules hold?",
     minutes=5,
     text=(
         "GANs were hard to train until the authors of DCGAN, the deep convolutional GAN, found rules that work: convolutions only, "

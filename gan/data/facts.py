@@ -27,7 +27,7 @@ ENOUGH = 0.1  # share of colored images that makes a set colored
 # How much of the differences between images and their mirror images is the same in all of them; 1/n is the average for n images that look to
 # either side. Avatars that all look to the left: 0.3 to 0.4; other avatars, clothes, icons, letters: at most 0.2.
 ONE_SIDED = 0.25
-TELLING = 12  # images: fewer may look to the same side by chance
+TELLING = 12  # images: fewer may face the same way by chance
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Facts:
         side: pixels: the shorter side of a typical image.
         color: whether some images have colors.
         classes: the number of training images in each class, by name; empty if the set has no classes.
-        one_sided: whether most images look to the same side, so their mirror images are of another kind.
+        one_sided: whether most images face the same way, so their mirror images are of another kind.
     """
 
     data: str
@@ -147,7 +147,7 @@ def _is_colored(spreads: list[float]) -> bool:
 
 
 def _is_one_sided(images: np.ndarray) -> bool:
-    """Whether most images (n, channels, height, width) look to the same side."""
+    """Whether most images (n, channels, height, width) face the same way."""
     if len(images) < TELLING:
         return False
     values = np.nan_to_num(images.astype(np.float64), posinf=0, neginf=0)

@@ -155,11 +155,11 @@ def _size(facts: Facts, base: TrainConfig, changes: dict[str, Any], speed: Speed
         if in_time(useful[-1], larger[1]):
             size, (config, images_per_s) = useful[-1], larger
     if size < useful[-1]:
-        why = f"at {useful[-1]} pixels, it would take more than {PATIENCE_S / 60:.0f} minutes here until the images are good"
+        why = f"at {useful[-1]} pixels, it would take more than {PATIENCE_S / 60:.0f} minutes on this machine for the images to become good"
     elif size == SIZES[-1] and facts.side > size:
         why = f"your images have {facts.side} pixels on their shorter side, but a larger size takes too long"
     elif size > facts.side:
-        why = f"your images have {facts.side} pixels on their shorter side; even larger ones would only be blurred"
+        why = f"your images have {facts.side} pixels on their shorter side; larger sizes would only blur them"
     else:
         why = f"your images have {facts.side} pixels on their shorter side"
     settings = {name: getattr(config, name) for name in ("image_size", "generator_filters", "discriminator_filters")}
@@ -190,7 +190,7 @@ def _mirroring(facts: Facts) -> Proposal:
     if not facts.color:
         return Proposal({"horizontal_flip": False}, "gray images often show text; turn it on for anything else")
     if facts.one_sided:
-        return Proposal({"horizontal_flip": False}, "most of your images look to the same side")
+        return Proposal({"horizontal_flip": False}, "most of your images face the same way")
     return Proposal({"horizontal_flip": True}, "mirroring doubles your images; turn it off if they show text")
 
 

@@ -579,7 +579,7 @@ class RunFolder:
         """What to do if state.pt cannot be used, in one or two sentences."""
         kept = self.newest_kept()
         if kept is not None:
-            return f"Its newest checkpoint is of step {kept:,}: continue from there (on the command line: resume with --kept), or fork the run."
+            return f"Its newest checkpoint is from step {kept:,}: continue from there (on the command line: resume with --kept), or fork the run."
         explorable = f" Its {len(steps)} generators can still be explored." if (steps := self.generator_steps()) else ""
         return f"No checkpoint is left, so it cannot continue: start a new run with its settings.{explorable}"
 

@@ -90,11 +90,11 @@ def test_a_walk_by_keyboard_its_file_its_film_and_its_link(page: Page, server: s
     (tmp_path / "list.json").write_text(json.dumps(saved))
     page.locator("input[type=file]").set_input_files(tmp_path / "list.json")
     expect(items).to_have_count(4)
-    expect(page.get_by_text("The address holds seeds alone")).to_be_visible()
+    expect(page.get_by_text("The address holds only seeds")).to_be_visible()
     page.keyboard.press("Escape")
     page.wait_for_function("() => [...document.querySelectorAll('.nl-item img')].every(image => image.naturalWidth === 28)")
     press(page.get_by_role("button", name="Another seed, vector 4"))  # numbers give way to a seed
-    expect(page.get_by_text("The address holds seeds alone")).to_have_count(0)
+    expect(page.get_by_text("The address holds only seeds")).to_have_count(0)
 
     # The link is the address; it fits a phone.
     seeds = items.evaluate_all(SEEDS)

@@ -1,4 +1,4 @@
-"""The experiments of "Why DCGAN's rules": legal settings that differ in what is claimed, fair comparisons, and the mission."""
+"""The experiments of "Do DCGAN's rules hold?": legal settings that differ in what is claimed, fair comparisons, and the mission."""
 
 from typing import Any
 

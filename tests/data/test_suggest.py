@@ -68,7 +68,7 @@ def test_a_slow_machine_gets_a_smaller_size_and_the_reason() -> None:
         found = suggest(PHOTOS, speed)
         assert found.config.image_size == size and measured == looked
         assert found.images_per_s == at[size]
-        assert ("at 128 pixels, it would take more than 10 minutes here" in why(found, "image_size")) == (size < 128)
+        assert ("at 128 pixels, it would take more than 10 minutes on this machine" in why(found, "image_size")) == (size < 128)
 
 
 def test_times_in_words() -> None:
@@ -118,4 +118,4 @@ def test_images_are_mirrored_unless_they_look_like_writing() -> None:
     assert suggest(Facts("pets", 5000, 64, True, {"cat": 50, "x": 50}), fast).config.horizontal_flip
     profiles = suggest(Facts("profiles", 5000, 64, True, {}, one_sided=True), fast)
     assert not profiles.config.horizontal_flip
-    assert "most of your images look to the same side" in [proposal.why for proposal in profiles.proposals]
+    assert "most of your images face the same way" in [proposal.why for proposal in profiles.proposals]

@@ -1,4 +1,4 @@
-"""The lesson "Why DCGAN's rules" on the page: predict, start, watch, compare."""
+"""The lesson "Do DCGAN's rules hold?" on the page: predict, start, watch, compare."""
 
 from collections.abc import Callable
 from dataclasses import replace

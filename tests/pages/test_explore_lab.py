@@ -154,7 +154,7 @@ def test_groups_that_are_none_are_a_sentence(open_page: Callable[..., AppTest], 
 def test_what_samples_have_in_common_is_looked_for_once_and_added(open_page: Callable[..., AppTest], glasses: list[Any]) -> None:
     at = open_page(pages.EXPLORE, view="Arithmetic")
     assert glasses == []
-    next(b for b in at.button if b.label == "Find what samples have in common").click().run()
+    next(b for b in at.button if b.label == "Find attributes").click().run()
     assert glasses == ["mnist"] and not [b for b in at.button if "Find" in b.label]
     at.selectbox(key="preset").select("glasses").run()
     a, b, c = component(at)["groups"]

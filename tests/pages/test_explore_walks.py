@@ -75,7 +75,7 @@ def test_the_list_is_typed_saved_and_loaded(open_page: Callable[..., AppTest]) -
     kept = [LatentVector(3, name="*Ada*"), LatentVector(z=(0.5,) * 10, name="a photo"), LatentVector(4, locked=True)]
     at.file_uploader(key="noise_file").upload("list.json", vectors.write(kept), "application/json").run()
     assert not at.error and at.session_state["noise_vectors"] == kept
-    assert r"through \*Ada\*, a photo, seed 4" in texts(at.caption) and "The address holds seeds alone" in texts(at.caption)
+    assert r"through \*Ada\*, a photo, seed 4" in texts(at.caption) and "The address holds only seeds" in texts(at.caption)
     assert at.query_params["stops"] == "3,4" and "noise-vectors.json" in codes(at)[1]
     # The list stays while another view is open, and the walk skips vectors of another size.
     at.session_state["view"] = "grid"
@@ -216,7 +216,7 @@ def test_time_of_a_shipped_generator_and_of_a_single_step(open_page: Callable[..
     assert "comes with the app" in texts(at.info) and not at.get("image") and not at.error
     make_run("a-run", [1])
     at = open_page(pages.EXPLORE, view="Time", **{"from": "a-run"})
-    assert "kept one generator, after step 1" in texts(at.info) and columns(at) == [1] and len(at.get("image")) == 1
+    assert "saved one generator, at step 1" in texts(at.info) and columns(at) == [1] and len(at.get("image")) == 1
 
 
 def test_time_by_class_and_with_bad_seeds(open_page: Callable[..., AppTest], make_run: Callable[..., Any]) -> None:

@@ -33,7 +33,7 @@ def test_a_lost_state_is_said_and_the_kept_one_is_a_button(
     kept = run.folder.newest_kept()
     run.folder.state_file.unlink()
     at = open_page(pages.TRAIN, run=run.id)
-    assert f"newest checkpoint is of step {kept}" in texts(at.warning) and not {"Resume", "Continue training"} & labels(at)
+    assert f"newest checkpoint is from step {kept}" in texts(at.warning) and not {"Resume", "Continue training"} & labels(at)
     button(at, f"Continue from step {kept}").click().run()
     run = manager.get(run.id)
     wait_for(ended(run))

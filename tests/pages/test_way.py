@@ -96,7 +96,7 @@ def test_after_a_run_comes_a_broken_one_then_both_are_compared_and_explored(
     open_page: Open, manager: RunManager, finished: Run, config: TrainConfig
 ) -> None:
     at = open_settings(open_page(pages.TRAIN, run=finished.id))
-    button(at, "Break one").click().run()
+    button(at, "Break a run").click().run()
     assert at.number_input(key="setting_label_flips").value == 0.5 and at.number_input(key="setting_latent_dim").value == 4
     second = manager.submit(broken(config), "quick-digits", ADA)
     wait_for(ended(second))

@@ -106,7 +106,7 @@ def test_a_run_with_steps_never_starts_again_and_says_what_is_left(
     with pytest.raises(StateLost) as caught:
         prepare(run, run.read_config()[0].change(duration=15), blobs, CPU)
     said = str(caught.value)
-    assert DAMAGES[damage] in said and "state.pt" in said and "newest checkpoint is of step 8" in said and "--kept" in said
+    assert DAMAGES[damage] in said and "state.pt" in said and "newest checkpoint is from step 8" in said and "--kept" in said
     assert "\n" not in said and "[Errno" not in said
     assert contents(run.path) == before, "nothing is changed"
     shutil.rmtree(run.path / "states")

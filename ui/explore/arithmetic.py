@@ -167,8 +167,8 @@ def presets(known: list[Contrast], texts: list[str]) -> None:
         if texts[:2] == [contrast.present.name, contrast.absent.name]:
             right.caption(
                 plain(
-                    f'At strength {contrast.strength:g}, "{contrast.name}" appears in {contrast.share:.0%} of {attributes.TRIED} samples without it. '
-                    "A small classifier, trained on the data's labels, decides that."
+                    f'At strength {contrast.strength:g}, "{contrast.name}" appears in {contrast.share:.0%} of {attributes.TRIED} samples that did not show it before. '
+                    "A small classifier trained on the data's labels checks this."
                 )
             )
 
@@ -195,7 +195,7 @@ def find(model: Model, label: int) -> list[Contrast] | None:
 
     place = st.empty()
     place.button(
-        "Find what samples have in common",
+        "Find attributes",
         icon=":material/search:",
         on_click=ask,
         help="A small classifier labels a few thousand samples, so that you can add glasses or change a digit. "
@@ -215,6 +215,6 @@ def find(model: Model, label: int) -> list[Contrast] | None:
         st.info(f"The samples cannot be labeled: {plain(error)}.", icon=":material/info:")
         return None
     if not known:
-        st.caption("No class or attribute sets this generator's samples apart.")
+        st.caption("There is nothing to add: no class or attribute appears in only some samples.")
     contrasts.put(key, known)
     return known

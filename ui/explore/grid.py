@@ -83,7 +83,7 @@ def training_mode(model: Model, z: torch.Tensor, labels: list[int], images: np.n
         st.info(f"Training mode is not available: {error}.", icon=":material/info:")
         return images
     if not acts_in_training(network):
-        st.caption("This generator has neither batch normalization nor dropout: in training mode it draws the same.")
+        st.caption("This generator has neither batch normalization nor dropout, so training mode draws the same images.")
         return drawn
     change = float(np.abs(drawn.astype(np.int16) - images).mean())
     if model.config.has_styles:
@@ -93,5 +93,5 @@ def training_mode(model: Model, z: torch.Tensor, labels: list[int], images: np.n
             f"In training mode, batch normalization uses the mean and variance of these {len(drawn)} pictures. "
             "Each image then depends on the others. "
         )
-    st.caption(f"{what}On average, a pixel moves by **{change:.1f}** of 255 levels.")
+    st.caption(f"{what}On average, a pixel changes by **{change:.1f}** of 255 levels.")
     return drawn

@@ -137,7 +137,7 @@ def show(model: Model, judge: Judge | None, image: np.ndarray, result: Projectio
         st.metric(
             "Distance from the mean of w" if model.config.has_styles else "Length of z",
             f"{result.length:.1f}",
-            help=f"Kept between {low:.1f} and {high:.1f}, as usual in training. Elsewhere the generator can draw nearly anything.",
+            help=f"The search keeps it between {low:.1f} and {high:.1f}, the usual range in training. Outside it, the generator can imitate almost any image, which says little about what it has learned.",
             width="content",
         )
     if model.class_names:

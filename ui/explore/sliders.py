@@ -29,7 +29,7 @@ STRIP_SIDE = 32  # pixels of each, about
 _HELP = """What a slider moves along.
 
 - **Attributes**: what the data's labels name, such as glasses or a digit. Worked out for the generators that come with the app.
-- **PCA**: principal components of the features behind the generator's first layer, over some thousand latent vectors
+- **PCA**: principal components of the features after the generator's first layer, over a few thousand latent vectors
   (GANSpace, Härkönen et al. 2020).
 - **SeFa**: directions that the first layer's weights stretch most (Shen and Zhou 2021).
 - **Dimensions**: the single numbers of z that change the image most.
@@ -176,7 +176,7 @@ def _about(method: str, number: int, share: float, things: list[Contrast], space
     """What a direction is called, and a sentence on it."""
     if method == NAMED:
         name = things[number - 1].name
-        return name.capitalize(), f'At {attributes.WANTED_AT:g}, "{name}" appears in {share:.0%} of samples without it.'
+        return name.capitalize(), f'At {attributes.WANTED_AT:g}, "{name}" appears in {share:.0%} of samples that did not show it before.'
     if method == "raw":
         step = "1" if space == "z" else "one standard deviation"
         return f"Dimension {number}", f"A step of {step} changes a pixel by {share / 2:.1%} of its range on average."

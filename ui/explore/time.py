@@ -69,8 +69,8 @@ def _follow(model: Model, label: int) -> None:
     steps = folder.generator_steps()
     if len(steps) < 2:
         st.info(
-            f"So far this run has kept one generator, after step {model.step:,}. It keeps more at steps 1, 2, 4, 8, … and every "
-            f"{model.config.snapshot_every:,}: with two or more the film begins.",
+            f"So far this run has saved one generator, at step {model.step:,}. It saves more at steps 1, 2, 4, 8, … and every "
+            f"{model.config.snapshot_every:,} steps. The film starts once there are two.",
             icon=":material/hourglass_empty:",
         )
     pictures = through_time(model, label, folder, sorted({*spaced(steps, MOST_STEPS), model.step}), seeds)

@@ -81,7 +81,7 @@ def view(model: Model, label: int) -> None:
     seeds = [vector.seed for vector in usable if vector.seed is not None]
     named = seeds if len(seeds) == len(usable) else None
     if named is None:
-        st.caption("The address holds seeds alone: save the list to keep vectors that have none.")
+        st.caption("The address holds only seeds. Save the list to keep vectors without a seed.")
     missing = "" if named is not None else "vectors without a seed"
     share(snippets.walk(model.id, named, frames, mode, easing, closed, speed, class_name, FILE), missing)
 
@@ -90,7 +90,7 @@ def settings() -> tuple[str, str, int, int, bool]:
     """How to walk: mode, easing, frames, frames a second, closed."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         mode = st.segmented_control(
-            "Way",
+            "Path",
             ["slerp", "lerp"],
             default="slerp",
             key="mode",
@@ -153,7 +153,7 @@ def lengths_of_z(z: torch.Tensor, model: Model, stops: int, closed: bool, mode: 
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
         showlegend=False,
     )
-    text = f"Length of z along the way: {min(lengths):.1f} to {max(lengths):.1f}. Training knew {low:.1f} to {high:.1f}, the band: 98 of 100 latent vectors."
+    text = f"Length of z along the path: {min(lengths):.1f} to {max(lengths):.1f}. In training, 98 of 100 latent vectors have a length of {low:.1f} to {high:.1f} (the band)."
     st.plotly_chart(figure, config={"displayModeBar": False}, key="walk_lengths", alt=text)
     st.caption(f"{text} {WAYS[mode]}", help=explain(mode))
 

@@ -1,4 +1,4 @@
-"""The figure of the lesson "Why DCGAN's rules": experiments to predict and start, and their two runs side by side."""
+"""The figure of the lesson "Do DCGAN's rules hold?": experiments to predict and start, and their two runs side by side."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial

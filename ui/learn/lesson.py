@@ -44,7 +44,7 @@ def show(lesson: Lesson) -> Met:
     if lesson.outlook:
         st.subheader("Where to go next")
         st.markdown(lesson.outlook)
-    with st.expander("Read on", icon=":material/menu_book:", key=f"read_{lesson.id}"):
+    with st.expander("Further reading", icon=":material/menu_book:", key=f"read_{lesson.id}"):
         for source in lesson.sources:
             st.markdown(f"[{source.title}]({source.address})")
     return met

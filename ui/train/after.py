@@ -68,8 +68,8 @@ def _after(run: Run, config: TrainConfig) -> None:
     else:
         start = partial(copy_settings, broken(config), recipe)
         offer(
-            f"break one on purpose, and fix it with the doctor's help: {mistake(config)}.",
-            "Break one",
+            f"break a run on purpose, and fix it with the doctor's help: {mistake(config)}.",
+            "Break a run",
             ":material/healing:",
             on_click=partial(press, start),
         )

@@ -22,7 +22,7 @@ class Step:
 
 
 START = Step("Start", "The recipe is ready. Press **Train**: clear digits appear in about half a minute.")
-WAIT = Step("Wait", "Your run waits for its turn. Meanwhile, see what its networks learn from on the Data page.")
+WAIT = Step("Wait", "Your run waits for its turn. Meanwhile, open the Data page to see the images that its networks learn from.")
 CURVES = Step(
     "What are the two curves?",
     "**Losses** shows how well each network plays: a low discriminator loss (D) means that D tells generated images from real ones. "

@@ -21,11 +21,11 @@ def obstacles(run: Run, config: TrainConfig) -> None:
             st.warning(f"{lost} {plain(run.folder.what_is_left())}", icon=":material/warning:")
         else:
             st.warning(
-                f"{lost} The newest checkpoint is of step {kept:,}: continue from there, or fork the run.", icon=":material/warning:"
+                f"{lost} The newest checkpoint is from step {kept:,}: continue from there, or fork the run.", icon=":material/warning:"
             )
     elif not data_is_there(config.data) and run.status().step:
         st.warning(
-            f"This run's data set {plain(config.data)} is not on this server anymore. If it has another name now, press Find its data set. "
+            f"This run's data set {plain(config.data)} is not on this server anymore. If it has another name now, press **Find its data set**. "
             "Otherwise put it back. To train on other images, fork the run.",
             icon=":material/warning:",
         )

@@ -194,7 +194,7 @@ def test_data_that_is_not_there_or_tells_nothing(
         return []
 
     monkeypatch.setattr(attributes, "find", nothing)
-    assert "No class or attribute" in texts(open_page(pages.EXPLORE, view="Arithmetic", a="with x").caption)
+    assert "no class or attribute" in texts(open_page(pages.EXPLORE, view="Arithmetic", a="with x").caption)
 
     def refused(draw: Callable[..., Any], config: TrainConfig) -> Iterator[None]:
         yield from ()

@@ -425,7 +425,7 @@ class TrainConfig(BaseModel):
     identity_weight: float = _field(
         5.0,
         "Identity weight",
-        "How strongly each generator is pushed to leave an image unchanged if it already belongs to the output's kind (Zhu et al. 2017: 5).",
+        "How strongly each generator is pushed to leave an image unchanged if it is already of the kind that the generator outputs (Zhu et al. 2017: 5).",
         "Loss",
         ge=0,
         le=1000,
@@ -485,7 +485,7 @@ class TrainConfig(BaseModel):
     penalty_every: int = _field(
         1,
         "Penalties every",
-        "Applies the penalties only once in this many steps, and so many times as strongly: faster, with nearly the same effect (lazy "
+        "Applies the penalties only once in this many steps, and that many times as strongly: faster, with nearly the same effect (lazy "
         "regularization, Karras et al. 2020). 1: in every step.",
         "Loss",
         unit="steps",
@@ -508,7 +508,7 @@ class TrainConfig(BaseModel):
     batch_size: int = _field(
         64,
         "Batch size",
-        "How many real images each step uses, and as many generated ones.",
+        "Number of real images per step; each step uses as many generated ones.",
         "Optimization",
         unit="images",
         common=True,
@@ -531,7 +531,7 @@ class TrainConfig(BaseModel):
     stop_when_finished: bool = _field(
         False,
         "Stop when finished",
-        "Stops the run early if its images have not improved during the last third of its steps (the doctor's rule, from step 3,000 on). It can be resumed.",
+        "Stops the run early if its images have not improved during the last third of the steps so far (the doctor's rule, from step 3,000 on). It can be resumed.",
         "Optimization",
     )
     lr_g: float = _field(

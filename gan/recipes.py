@@ -143,8 +143,8 @@ RECIPES: dict[str, Recipe] = {
         ),
         Recipe(
             "glasses-tuned",
-            "The recipe glasses with its author's advice for better faces: softer labels, a slower and smaller discriminator, a deeper generator.",
-            "All the advice at the end of the tutorial behind glasses.",
+            'The recipe "glasses" with its author\'s advice for better faces: softer labels, a slower and smaller discriminator, a deeper generator.',
+            'All the advice at the end of the tutorial that "glasses" follows.',
             _DCGAN.change(
                 horizontal_flip=True,
                 color_jitter=0.1,

@@ -35,7 +35,7 @@ with left:
         {name: name for name in names},
         "set",
         names[0],
-        'The data sets on this server. The prefix "own:" marks your own folder with the name of a built-in set.',
+        'The data sets on this server. The prefix "own:" marks a folder on this server with the name of a built-in set.',
     )
 with right:
     waits = upload()

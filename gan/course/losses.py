@@ -74,7 +74,7 @@ LOSSES = Lesson(
         "The best discriminator is D* = p / (p + q), the black curve: 1 where there are only real values, "
         "and ½ where both are equally likely. "
         "The value V(D*, G) is this discriminator's loss with the opposite sign: −1.386 (−2 ln 2) if the densities are equal, and 0 if they are "
-        "far apart. Half of how far it lies above −1.386 is the **Jensen-Shannon divergence**.\n\n"
+        "far apart. Half of its distance above −1.386 is the **Jensen-Shannon divergence**.\n\n"
         "Once the densities no longer overlap, this divergence stays at 0.693 (ln 2) and does not tell G which way to go. "
         "The **Wasserstein distance** keeps growing. "
         "There are two losses for G. If D is sure that an image is fake, the minimax loss teaches G almost nothing, and the non-saturating loss "

@@ -159,7 +159,7 @@ def _size(facts: Facts, base: TrainConfig, changes: dict[str, Any], speed: Speed
     elif size == SIZES[-1] and facts.side > size:
         why = f"your images have {facts.side} pixels on their shorter side, but a larger size takes too long"
     elif size > facts.side:
-        why = f"your images have {facts.side} pixels on their shorter side; larger sizes would only blur them"
+        why = f"your images have {facts.side} pixels on their shorter side; a larger size would only blur them"
     else:
         why = f"your images have {facts.side} pixels on their shorter side"
     settings = {name: getattr(config, name) for name in ("image_size", "generator_filters", "discriminator_filters")}

@@ -154,7 +154,7 @@ def test_groups_that_are_none_are_a_sentence(open_page: Callable[..., AppTest], 
 def test_what_samples_have_in_common_is_looked_for_once_and_added(open_page: Callable[..., AppTest], glasses: list[Any]) -> None:
     at = open_page(pages.EXPLORE, view="Arithmetic")
     assert glasses == []
-    next(b for b in at.button if b.label == "Find attributes").click().run()
+    next(b for b in at.button if b.label == "Find classes and attributes").click().run()
     assert glasses == ["mnist"] and not [b for b in at.button if "Find" in b.label]
     at.selectbox(key="preset").select("glasses").run()
     a, b, c = component(at)["groups"]
@@ -194,7 +194,7 @@ def test_data_that_is_not_there_or_tells_nothing(
         return []
 
     monkeypatch.setattr(attributes, "find", nothing)
-    assert "no class or attribute" in texts(open_page(pages.EXPLORE, view="Arithmetic", a="with x").caption)
+    assert "no class or attribute of the data" in texts(open_page(pages.EXPLORE, view="Arithmetic", a="with x").caption)
 
     def refused(draw: Callable[..., Any], config: TrainConfig) -> Iterator[None]:
         yield from ()

@@ -195,7 +195,7 @@ def find(model: Model, label: int) -> list[Contrast] | None:
 
     place = st.empty()
     place.button(
-        "Find attributes",
+        "Find classes and attributes",
         icon=":material/search:",
         on_click=ask,
         help="A small classifier labels a few thousand samples, so that you can add glasses or change a digit. "
@@ -215,6 +215,6 @@ def find(model: Model, label: int) -> list[Contrast] | None:
         st.info(f"The samples cannot be labeled: {plain(error)}.", icon=":material/info:")
         return None
     if not known:
-        st.caption("There is nothing to add: no class or attribute appears in only some samples.")
+        st.caption("Nothing found: no class or attribute of the data divides the samples.")
     contrasts.put(key, known)
     return known

@@ -161,9 +161,9 @@ def explanation(judge: Judge, model: Model, real: str) -> str:
         f"Distances use the {judge.held_out.shape[1]} features of a small network trained on {name} with {learned} "
         f"({plain(judge.network.name)}): images that look alike are close, even if their pixels differ. "
         f"There are {len(judge.reals.training):,} training images of {name}. A copy has a distance near 0, but real images can be close to "
-        f"training images too. So each distance is compared with those of {len(judge.distances):,} {real}. A new image is usually "
-        "closer than about half of them. One that is closer than nearly all of them is probably a copy, and one that is farther away than nearly "
-        "all of them does not look real."
+        f"training images too. So each distance is compared with those of {len(judge.distances):,} {real}. The distance of a "
+        "new image falls in their middle on average. A distance smaller than nearly all of them suggests a copy, and one larger than nearly all "
+        "of them suggests an image that does not look real."
     )
     if not judge.reals.new:
         said += f" {name} has no test images: a fifth is held out here, although the generator trained on it."

@@ -153,7 +153,7 @@ def lengths_of_z(z: torch.Tensor, model: Model, stops: int, closed: bool, mode: 
         margin={"l": 10, "r": 10, "t": 10, "b": 10},
         showlegend=False,
     )
-    text = f"Length of z along the path: {min(lengths):.1f} to {max(lengths):.1f}. In training, 98 of 100 latent vectors have a length of {low:.1f} to {high:.1f} (the band)."
+    text = f"Length of z along the path: {min(lengths):.1f} to {max(lengths):.1f}. In training, 98 of 100 latent vectors have a length between {low:.1f} and {high:.1f} (the band)."
     st.plotly_chart(figure, config={"displayModeBar": False}, key="walk_lengths", alt=text)
     st.caption(f"{text} {WAYS[mode]}", help=explain(mode))
 

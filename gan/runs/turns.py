@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from gan.config import TrainConfig
 from gan.events import Done
 
-# The settings that decide, to a good approximation, how long a step takes; and those of which it matters only whether they are on.
+# The settings that decide how long a step takes, to a good approximation. For those of the second list, only on or off matters.
 _DECISIVE = (
     *("image_size", "channels", "networks", "generator_filters", "discriminator_filters", "generator_extra_layers"),
     *("loss", "penalty_every", "batch_size", "packing", "d_steps", "g_steps", "reuse_fakes", "precision"),

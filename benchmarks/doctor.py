@@ -1,6 +1,6 @@
 """Is the doctor right? Runs that are broken on purpose, and healthy ones: what it finds, how soon, and whether its first remedy helps.
 
-    python -m benchmarks.doctor [--only NAME ...] [--seeds 1] [--threads N] [--keep DIR] [--again DIR]
+    python -m benchmarks.doctor [--only NAME ...] [--seeds 1] [--first-seed 0] [--threads N] [--keep DIR] [--again DIR]
 
 Broken runs train for 600 steps after the damage; the doctor looks every 50 steps, as it would on the page. If it has one of the
 fitting findings, its first remedy is applied to the run at that point, and both runs continue for 400 steps: the remedy has helped if
@@ -454,6 +454,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", help="a part of a run's name, or 'broken' or 'healthy'; may be repeated")
     parser.add_argument("--seeds", type=int, default=1, help="of each broken kind")
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--no-remedies", action="store_true", help="only look")
     parser.add_argument("--threads", type=int, help="of the processor; all cores by default. One where others work on the machine, too")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="write the rows there")
@@ -477,7 +478,7 @@ def main() -> None:
     began = time.monotonic()
     broken, healthy = [], []
     for kind in BROKEN:
-        for seed in range(options.seeds) if wanted("broken", kind.name) else ():
+        for seed in range(options.first_seed, options.first_seed + options.seeds) if wanted("broken", kind.name) else ():
             broken.append(break_one(kind, seed, options.keep, not options.no_remedies))
             print(f"[{time.monotonic() - began:4.0f} s] {broken[-1]} {broken[-1].also}", flush=True)
     for well in HEALTHY:

@@ -1,20 +1,24 @@
 """Explore with a generator that has styles: its own view, and sliders in w, as their scripts draw them."""
 
+import io
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from gan.config import TrainConfig
+from gan.explore import projection
 from gan.networks.stylegan import StyleGenerator
 from gan.runs.folder import save_generator
 from gan.runs.manager import RunManager
 from gan.training.state import new_state
-from tests.pages.apps import texts
+from tests.pages.apps import button, texts
 from ui import page_files as pages
+from ui.explore.projection import STOPS
 
 STYLED = TrainConfig(networks="stylegan", latent_dim=6, generator_filters=4, discriminator_filters=4, precision="fp32")
 
@@ -83,3 +87,25 @@ def test_sliders_move_w_or_z(open_page: Callable[..., AppTest]) -> None:
     data = component(at, "latent_sliders")
     assert "center" not in data and not data["noise"] and data["z"] != of_w and not at.exception
     assert "network.styles(z)" in at.code[1].value and "noise=False" in at.code[1].value
+
+
+def test_a_found_style_walks_to_a_seed_in_w(open_page: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(projection, "STARTS", 64)
+    monkeypatch.setattr(projection, "STEPS", 12)
+    at = open_page(pages.EXPLORE, view="image", picture="Your own", **{"from": "styles"}, seed="5")
+    file = io.BytesIO()
+    Image.new("L", (28, 28), 200).save(file, "PNG")
+    at.file_uploader[0].upload("yes.png", file.getvalue(), "image/png").run()
+    button(at, "Search").click().run()
+    assert not at.exception and not [b for b in at.button if b.label == "Walk from it"]
+    pictures: list[Any] = list(at.get("image"))
+    *_, found, first, last = pictures[0], pictures[1], pictures[-STOPS], pictures[-1]
+    assert len(pictures) == 2 + STOPS and source(first) == source(found) != source(last)
+    at.number_input(key="seed").set_value(6).run()
+    pictures = list(at.get("image"))
+    assert source(pictures[-STOPS]) == source(first) and source(pictures[-1]) != source(last) and not at.exception
+
+
+def source(image: Any) -> str:
+    """What a picture on the page shows."""
+    return str(image.proto.imgs[0].url)

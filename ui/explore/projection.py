@@ -5,7 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import streamlit as st
+import torch
 
+from gan import latent
 from gan.events import Progress
 from gan.explore.models import Model
 from gan.explore.projection import STARTS, Drawn, Guess, Projection, project
@@ -16,6 +18,7 @@ from gan.judging import metrics
 from gan.judging.judge import Judge
 from ui.address import bound
 from ui.components.latent_list import keep
+from ui.dice import seed_dice
 from ui.explore import snippets
 from ui.explore.common import stamp
 from ui.explore.share import share
@@ -31,6 +34,7 @@ KINDS = {HELD_OUT: "Held out", UPLOADED: "Your own", DRAWN: "Drawn"}
 RESULT = "projection"  # in the session: (what it was found for, what was found)
 FULL = "latent_list_full"  # in the session: whether the list was full
 SIDE = 224  # pixels of a picture
+STOPS = 9  # pictures of a strip
 
 
 def view(model: Model, label: int) -> None:
@@ -83,7 +87,9 @@ def view(model: Model, label: int) -> None:
         show(model, judge, image, result)
     if judge:
         others(judge, image, result)
-    if not model.config.has_styles:  # a walk goes through latent vectors, and the result is a style
+    if model.config.has_styles:  # the list for walks holds latent vectors, and the result is a style
+        toward(model, result.found)
+    else:
         walk_on(result.found, model.class_names[result.found.label] if model.class_names else None)
     number = int(st.session_state["held_out"]) if kind == HELD_OUT else None
     share(snippets.projection(model.id, number, asked, judge is not None), "" if kind == HELD_OUT else "your image")
@@ -177,3 +183,15 @@ def walk_on(found: Drawn, class_name: str | None) -> None:
     )
     if st.session_state.pop(FULL, False):
         st.info(f"The list of latent vectors is full: it holds {MOST}. Remove one under Walk.", icon=":material/info:")
+
+
+def toward(model: Model, found: Drawn) -> None:
+    """A strip of images from the result to another image, along a straight line in w."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        seed = int(st.number_input("Walk in w to seed", 0, 2**31 - 1, 1, key="seed", bind=bound("seed"), help=explain("style"), width=160))
+        seed_dice("seed")
+    w = latent.lerp(found.z[None], models().styles(model, model.z([seed]), found.label), torch.linspace(0, 1, STOPS)[:, None])
+    with st.grid("auto", min_column_width=64, gap="xsmall"):
+        for stop, image in enumerate(models().images_of_styles(model, w)):
+            st.image(picture(image), alt=f"Image {stop + 1} of {STOPS} on the way", width="stretch")
+    st.caption("The first is the image that was found, the last the seed's. Between them, the style moves along a straight line.")

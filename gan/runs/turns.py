@@ -11,9 +11,13 @@ from gan.events import Done
 # The settings that decide how long a step takes, to a good approximation. For those of the second list, only on or off matters.
 _DECISIVE = (
     *("image_size", "channels", "networks", "generator_filters", "discriminator_filters", "generator_extra_layers"),
-    *("loss", "penalty_every", "batch_size", "packing", "d_steps", "g_steps", "reuse_fakes", "precision"),
+    *("generator_upsampling", "discriminator_head", "loss", "penalty_every", "batch_size", "packing", "d_steps", "g_steps", "reuse_fakes"),
+    "precision",
 )
-_SWITCHES = ("gradient_penalty", "r1", "r2", "self_attention", "minibatch_discrimination", "instance_noise")
+_SWITCHES = (
+    *("gradient_penalty", "r1", "r2", "self_attention", "minibatch_discrimination", "minibatch_std", "instance_noise", "dropout"),
+    *("spectral_norm", "generator_spectral_norm"),
+)
 
 
 def kind(config: TrainConfig) -> tuple[object, ...]:

@@ -29,9 +29,9 @@ AT_32: dict[str, Any] = {
     "principal_components": 0,  # CIFAR-10, 90 s of processor time: an FD of 8.8 with a start from them, 7.2 without
 }
 # Real images shown until something is recognizable, and until it is good: least and most, by eye. Recognizable from 64 pixels on: drawn faces in
-# three styles, with a start from principal components (4,000 to 9,000); at 32: drawn faces (6,000) and photographs (40,000). The numbers
-# are also in docs/recipes.md, "How long it takes".
-RECOGNIZABLE = {28: (6_000, 20_000), 32: (6_000, 40_000), 64: (4_000, 20_000), 128: (5_000, 25_000)}
+# three styles, with a start from principal components (4,000 to 9,000), and emoji (22,000 to 30,000); at 32: drawn faces (6,000) and
+# photographs (40,000). The numbers are also in docs/recipes.md, "How long it takes".
+RECOGNIZABLE = {28: (6_000, 20_000), 32: (6_000, 40_000), 64: (4_000, 30_000), 128: (5_000, 25_000)}
 GOOD = {28: (45_000, 100_000), 32: (60_000, 200_000), 64: (80_000, 300_000), 128: (150_000, 500_000)}
 BATCH = 32  # images; a quarter of the set if that is less
 SMALL = 3_000  # images; below, the discriminator learns them by heart within a run

@@ -454,7 +454,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", help="a part of a run's name, or 'broken' or 'healthy'; may be repeated")
     parser.add_argument("--seeds", type=int, default=1, help="of each broken kind")
-    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument(
+        "--first-seed", type=int, default=0, help="of these seeds: others for choosing a limit than for claiming that it works"
+    )
     parser.add_argument("--no-remedies", action="store_true", help="only look")
     parser.add_argument("--threads", type=int, help="of the processor; all cores by default. One where others work on the machine, too")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="write the rows there")

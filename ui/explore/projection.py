@@ -185,6 +185,7 @@ def walk_on(found: Drawn, class_name: str | None) -> None:
         st.info(f"The list of latent vectors is full: it holds {MOST}. Remove one under Walk.", icon=":material/info:")
 
 
+@st.fragment
 def toward(model: Model, found: Drawn) -> None:
     """A strip of images from the result to another image, along a straight line in w."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
